@@ -1,0 +1,1 @@
+"""Spark session, runner, run records, lineage listener."""

@@ -1,0 +1,91 @@
+"""What goes wrong, said so that the reader can mend it: one message, a place, a fix, an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DataflowError(Exception):
+    """A failure that the user should read: printed as one message, never as a traceback.
+
+    Attributes:
+        message: What went wrong, one sentence, no full stop needed.
+        hint: What to do about it, or None.
+        exit_code: What the command line exits with: 1 for a failure, 2 for a mistake in what was asked.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(DataflowError):
+    """What was asked can't be done as asked: a wrong option, file or name. Nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file.
+
+    Attributes:
+        file: The file, as the user would type it.
+        line: Line, counted from 1.
+        column: Column, counted from 1.
+        message: What is wrong, with the nearest valid word where there is one.
+    """
+
+    file: Path
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{display_path(self.file)}:{self.line}:{self.column}: {self.message}"
+
+
+class DefinitionError(UsageError):
+    """Mistakes in definition files, all of them together; nothing was run.
+
+    Attributes:
+        problems: At least one, in the order of file, line and column.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def display_path(path: Path) -> str:
+    """Spell a path as the user would type it: relative to the current folder when it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def did_you_mean(word: str, valid: Iterable[str], *, limit: int = 8) -> str:
+    """Say which valid word is nearest to a wrong one, or list the valid ones when none is near.
+
+    Args:
+        word: What was written.
+        valid: What could have been written.
+        limit: How many words a list may have before it is cut.
+
+    Returns:
+        A clause to stand after a message, such as `; did you mean 'blocking'?`, or an empty string.
+    """
+    options = sorted(set(valid))
+    if near := difflib.get_close_matches(word, options, n=1, cutoff=0.6):
+        return f"; did you mean '{near[0]}'?"
+    if not options:
+        return ""
+    shown = ", ".join(options[:limit])
+    return f"; valid here: {shown}{', …' if len(options) > limit else ''}"

@@ -1,0 +1,1 @@
+"""What each leaf job type does."""

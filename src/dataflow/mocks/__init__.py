@@ -1,0 +1,1 @@
+"""Mock files: small tables that a human likes to read."""

@@ -1,0 +1,1 @@
+"""Generating and updating workflow packages; the demo source."""

@@ -1,0 +1,1 @@
+"""Iceberg tables: catalog, branches, publish, properties, changed partitions."""

@@ -1,0 +1,1 @@
+"""What the YAML means: models, parameters, graph, checks, JSON Schema. Pure: no Spark, no network."""

@@ -1,0 +1,356 @@
+"""The shape of a `*.sch.yaml` file, as Pydantic models: they check a definition and write its JSON Schema.
+
+A definition is validated after its parameters were put in, so every field here has its real type; numbers that
+come out of a parameter arrive as text and are converted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Strict(BaseModel):
+    """A mapping in which an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
+        return float(found[1]) * _UNITS[found[2]]
+    raise ValueError("a duration is a number and a unit, such as 30s, 10m, 2h or 1d")
+
+
+Duration = Annotated[
+    float, BeforeValidator(_seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])
+]
+"""Seconds, written as a number and a unit."""
+
+StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+"""A step's name within its workflow."""
+
+OnFailure = Literal["stop", "finish", "ignore"]
+"""What a failure does: nothing new starts; independent steps still run; or the run goes on with a warning."""
+
+Scalar = str | int | float | bool | dt.date
+"""A value that a partition or an audit is compared with."""
+
+
+# ---------------------------------------------------------------------------------------------- audits
+
+
+class AuditBase(Strict):
+    """A check of the rows that a run wrote, before anybody else can read them."""
+
+    name: str | None = Field(None, description="What to call it in reports; the function's name when omitted.")
+    blocking: bool = Field(True, description="Whether a failure stops the publishing; otherwise it warns.")
+
+
+class NotNull(AuditBase):
+    """No row has a null in these columns."""
+
+    function: Literal["columns_should_not_have_nulls"]
+    columns: list[str] = Field(min_length=1)
+
+
+class UniqueKey(AuditBase):
+    """No two rows have the same values in these columns."""
+
+    function: Literal["columns_should_be_unique"]
+    columns: list[str] = Field(min_length=1)
+
+
+class RowCount(AuditBase):
+    """The number of rows lies between two bounds, both included."""
+
+    function: Literal["row_count_should_be_between"]
+    min: int | None = Field(None, ge=0)
+    max: int | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> RowCount:
+        _require_a_bound(self.min, self.max)
+        return self
+
+
+class ValuesIn(AuditBase):
+    """Every value of a column that is not null is one of these."""
+
+    function: Literal["values_should_be_in"]
+    column: str
+    values: list[Scalar] = Field(min_length=1)
+
+
+class Between(AuditBase):
+    """Every value of a column that is not null lies between two bounds, both included."""
+
+    function: Literal["column_should_be_between"]
+    column: str
+    min: Scalar | None = None
+    max: Scalar | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Between:
+        _require_a_bound(self.min, self.max)
+        return self
+
+
+class NearHistory(AuditBase):
+    """The number of rows is near the median of the last published runs."""
+
+    function: Literal["row_count_should_be_near_history"]
+    tolerance: float = Field(0.5, gt=0, description="Allowed deviation: 0.5 is 50 % below or above.")
+    runs: int = Field(14, ge=1, description="How many of the last published runs to compare with.")
+    min_runs: int = Field(3, ge=1, description="With fewer runs than this in the history it passes.")
+
+
+class SqlAudit(AuditBase):
+    """A query of your own returns no rows; `${AUDITED}` stands for the rows under audit."""
+
+    function: Literal["sql_should_return_no_rows"]
+    sql: str | None = None
+    script: str | None = Field(None, description="A .sql file instead of the text.")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> SqlAudit:
+        if (self.sql is None) == (self.script is None):
+            raise ValueError("needs either 'sql' or 'script'")
+        return self
+
+
+class PythonAudit(AuditBase):
+    """A Python function of your own, `audit(rows, args) -> float`, returns 0 failing rows."""
+
+    function: Literal["python_should_pass"]
+    script: str = Field(description="A .py file.")
+    callable: str = Field("audit", description="The function's name in it.")
+
+
+Audit = Annotated[
+    NotNull | UniqueKey | RowCount | ValuesIn | Between | NearHistory | SqlAudit | PythonAudit,
+    Field(discriminator="function"),
+]
+
+
+def _require_a_bound(low: object, high: object) -> None:
+    if low is None and high is None:
+        raise ValueError("needs 'min', 'max' or both")
+
+
+# ------------------------------------------------------------------------------------------------ jobs
+
+
+class JobBase(Strict):
+    """What every job has."""
+
+    id: StepId
+    retries: int = Field(0, ge=0, le=20, description="How many more times to try after a failure.")
+    retry_delay: Duration = Field(10.0, description="Wait before the first retry; doubles with each one.")
+    timeout: Duration | None = Field(None, description="Give up on an attempt after this long.")
+    on_failure: OnFailure = "stop"
+
+
+class SparkSpec(Strict):
+    """A script that runs on Spark."""
+
+    script: str = Field(description="A .sql or .py file, from the definition's folder.")
+    params: dict[str, str] = Field({}, description="Parameters for this script alone.")
+
+
+class SparkJob(JobBase):
+    """Runs a SQL script, or a Python file's `main(args, spark)`."""
+
+    type: Literal["Spark"]
+    spark: SparkSpec
+
+
+class MetadataSpec(Strict):
+    """What a table says of itself."""
+
+    table: str
+    owner: str
+    tags: list[str] = []
+    lifetime_days: int | None = Field(None, ge=1, description="How long a partition is to be kept.")
+    primary_key: list[str] = []
+
+
+class MetadataJob(JobBase):
+    """Writes owner, tags, lifetime and key into the table's properties."""
+
+    type: Literal["Metadata"]
+    metadata: MetadataSpec
+
+
+class AuditSpec(Strict):
+    """What to check."""
+
+    table: str
+    partition: dict[str, Scalar] = Field({}, description="The partition to look at; all rows when empty.")
+    audits: list[Audit] = Field(min_length=1)
+
+
+class AuditJob(JobBase):
+    """Checks rows that are already published."""
+
+    type: Literal["Audit"]
+    audit: AuditSpec
+
+
+class HwmSpec(Strict):
+    """Up to where a table is complete."""
+
+    table: str
+    datetime: str = Field(description="The day, or the moment, that this run completed.")
+    timezone: str = "UTC"
+
+
+class HwmJob(JobBase):
+    """Moves the table's high-water mark over days without a gap."""
+
+    type: Literal["HWM"]
+    hwm: HwmSpec
+
+
+class SubworkflowSpec(Strict):
+    """Another definition, run as one job."""
+
+    file: str
+    params: dict[str, str] = {}
+
+
+class SubworkflowJob(JobBase):
+    """Runs another definition with parameters of its own."""
+
+    type: Literal["Subworkflow"]
+    subworkflow: SubworkflowSpec
+
+
+class NotificationSpec(Strict):
+    """A message to people."""
+
+    to: list[str] = Field([], description="E-mail addresses, owners of dataflow.yaml, or `owner`.")
+    webhook: str | None = Field(None, description="A Slack-style incoming webhook; often `${secret:NAME}`.")
+    subject: str
+    message: str = ""
+
+
+class NotificationJob(JobBase):
+    """Sends an e-mail, calls a webhook, or both."""
+
+    type: Literal["Notification"]
+    notification: NotificationSpec
+
+
+Job = Annotated[
+    SparkJob | MetadataJob | AuditJob | HwmJob | SubworkflowJob | NotificationJob, Field(discriminator="type")
+]
+
+
+class JobItem(Strict):
+    """A job in a list of steps."""
+
+    job: Job
+
+
+class SparkItem(Strict):
+    """A Spark job in a list of steps."""
+
+    job: SparkJob
+
+
+class WapTemplate(Strict):
+    """Write, audit, publish: readers see a day once its audits have passed, and all of it at once."""
+
+    id: StepId
+    type: Literal["wap"]
+    table: str
+    partition: dict[str, Scalar] = Field({}, description="The partition written; the whole table when empty.")
+    empty: Literal["fail", "keep", "publish"] = Field(
+        "fail", description="A write of no rows fails, keeps the old rows, or publishes an empty partition."
+    )
+    write: list[SparkItem] = Field(min_length=1)
+    audits: list[Audit] = []
+    on_failure: OnFailure = "stop"
+
+
+class TemplateItem(Strict):
+    """A template in a list of steps."""
+
+    template: WapTemplate
+
+
+class LastDates(Strict):
+    """The last days, ending yesterday."""
+
+    last: int = Field(ge=1, le=10_000)
+
+
+class DateRange(Strict):
+    """A range of days, both ends included."""
+
+    from_: dt.date = Field(alias="from")
+    to: dt.date
+
+    @model_validator(mode="after")
+    def _runs_forwards(self) -> DateRange:
+        if self.to < self.from_:
+            raise ValueError(f"'to' ({self.to}) lies before 'from' ({self.from_})")
+        return self
+
+
+class Foreach(Strict):
+    """One job for each of several dates; `${dataflow.each}` is the date."""
+
+    id: StepId
+    dates: LastDates | DateRange
+    parallel: int = Field(1, ge=1, le=64, description="How many dates run side by side, in one JVM.")
+    job: Job
+
+
+class ForeachItem(Strict):
+    """A foreach in a list of steps."""
+
+    foreach: Foreach
+
+
+class WorkflowHead(Strict):
+    """Who and what a workflow is."""
+
+    id: str
+    description: str = ""
+    owner: str = ""
+    tags: list[str] = []
+
+
+class Trigger(Strict):
+    """When a deployed workflow runs."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class Notifications(Strict):
+    """Who hears of a run's end."""
+
+    on_failure: list[str] = []
+    on_success: list[str] = []
+
+
+class Definition(Strict):
+    """A workflow definition."""
+
+    version: Literal[1]
+    workflow: WorkflowHead
+    trigger: Trigger | None = None
+    notifications: Notifications = Notifications()
+    params: dict[str, Any] = Field({}, description="Upper-case names and their default values.")
+    jobs: list[JobItem | TemplateItem | ForeachItem] = Field(min_length=1)
+    dag: list[str] | None = Field(
+        None, description="Edges such as `ddl -> write`; without it, steps run in the order written."
+    )

@@ -1,0 +1,168 @@
+"""A workflow that is ready to run: every parameter put in, every template and date expanded, in running order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataflow.workflow.identity import Identity
+from dataflow.workflow.models import (
+    AuditJob,
+    HwmJob,
+    MetadataJob,
+    NotificationJob,
+    Notifications,
+    OnFailure,
+    SparkJob,
+    SubworkflowJob,
+    Trigger,
+    WapTemplate,
+)
+from dataflow.workflow.project import Environment
+
+LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | NotificationJob
+
+
+@dataclass(frozen=True)
+class JobStep:
+    """One leaf job."""
+
+    job: LeafJob
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    @property
+    def on_failure(self) -> OnFailure:
+        """What a failure of it does to the run."""
+        return self.job.on_failure
+
+
+@dataclass(frozen=True)
+class WapStep:
+    """A write on a branch, its audits and its publishing."""
+
+    template: WapTemplate
+
+    @property
+    def id(self) -> str:
+        """The template's id."""
+        return self.template.id
+
+    @property
+    def on_failure(self) -> OnFailure:
+        """What a failure of it does to the run."""
+        return self.template.on_failure
+
+
+@dataclass(frozen=True)
+class SubworkflowStep:
+    """A job that is a workflow."""
+
+    job: SubworkflowJob
+    workflow: Workflow
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    @property
+    def on_failure(self) -> OnFailure:
+        """What a failure of it does to the run."""
+        return self.job.on_failure
+
+
+@dataclass(frozen=True)
+class EachDate:
+    """One turn of a foreach."""
+
+    value: str
+    step: JobStep | SubworkflowStep
+
+
+@dataclass(frozen=True)
+class ForeachStep:
+    """One job for each of several dates."""
+
+    id: str
+    parallel: int
+    items: tuple[EachDate, ...]
+
+    @property
+    def on_failure(self) -> OnFailure:
+        """What a failure of one date does to the others and to the run."""
+        return self.items[0].step.on_failure
+
+
+Step = JobStep | WapStep | SubworkflowStep | ForeachStep
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow ready to run.
+
+    Attributes:
+        id: The workflow's id, parameters put in.
+        file: The definition it came from, absolute.
+        run_id: The run that it is resolved for; lower-case letters, digits and underscores.
+        params: The user's parameters by name, resolved; secrets stand as `${secret:NAME}`.
+        builtins: What each `dataflow.*` was resolved to, without the prefix.
+        identity: Whose package it is.
+        environment: Where it runs.
+        steps: In an order in which each stands after all those that it needs.
+        needs: For each step's id the ids that must have finished first.
+    """
+
+    id: str
+    file: Path
+    run_id: str
+    description: str
+    owner: str
+    tags: tuple[str, ...]
+    params: Mapping[str, str]
+    builtins: Mapping[str, str]
+    identity: Identity
+    environment: Environment
+    steps: tuple[Step, ...]
+    needs: Mapping[str, frozenset[str]]
+    trigger: Trigger | None = None
+    notifications: Notifications = field(default_factory=Notifications)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that scripts and files are named from."""
+        return self.file.parent
+
+    @property
+    def target_tables(self) -> tuple[str, ...]:
+        """The tables that this workflow declares to write, its subworkflows' not included."""
+        found: dict[str, None] = {}
+        for step in self.steps:
+            match step:
+                case WapStep():
+                    found[step.template.table] = None
+                case JobStep(job=MetadataJob() as job):
+                    found[job.metadata.table] = None
+                case JobStep(job=HwmJob() as job):
+                    found[job.hwm.table] = None
+                case _:
+                    pass
+        return tuple(found)
+
+    def walk(self) -> Iterator[Workflow]:
+        """Yield this workflow and all that it contains, outermost first."""
+        yield self
+        for step in self.steps:
+            match step:
+                case SubworkflowStep():
+                    yield from step.workflow.walk()
+                case ForeachStep():
+                    for item in step.items:
+                        if isinstance(item.step, SubworkflowStep):
+                            yield from item.step.workflow.walk()
+                case _:
+                    pass
