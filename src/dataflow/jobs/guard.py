@@ -1,0 +1,188 @@
+"""What a script may write: the environment's own database, and inside `wap` the template's table alone.
+
+SQL statements are judged by Spark's own parse of them, DataFrame writers by a thin wrapper around PySpark's
+methods. It keeps mistakes from reaching others' tables; credentials keep out malice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import DataflowError
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+
+_ROWS = frozenset({"InsertIntoStatement", "DeleteFromTable", "UpdateTable", "MergeIntoTable"})
+_REPLACING = frozenset({"ReplaceTable", "ReplaceTableAsSelect", "CreateTable", "CreateTableAsSelect"})
+_active: contextvars.ContextVar[WriteGuard | None] = contextvars.ContextVar("write_guard", default=None)
+
+
+@dataclass(frozen=True)
+class WriteGuard:
+    """The tables that the running job may write.
+
+    Attributes:
+        catalog: The environment's catalog.
+        database: The only database that may be written, or None for any that the catalog holds.
+        environment: What to call the environment in a refusal.
+        only_table: Inside `wap`: the template's table, `database.table`.
+    """
+
+    catalog: str
+    database: str | None
+    environment: str
+    only_table: str | None = None
+
+    def check(self, operation: str, name: tuple[str, ...]) -> None:
+        """Refuse a write to a table that is not this job's to write.
+
+        Args:
+            operation: What is being done, a Spark plan's name or a writer's method.
+            name: The table's name in parts, with or without the catalog.
+
+        Raises:
+            DataflowError: The write is not allowed.
+        """
+        parts = tuple(part.lower() for part in name)
+        if parts and parts[0] == self.catalog.lower() and len(parts) > 1:
+            parts = parts[1:]
+        table = ".".join(parts)
+        if self.only_table is not None:
+            self._check_in_wap(operation, table)
+        elif self.database is not None and len(parts) > 1 and parts[0] != self.database.lower():
+            raise DataflowError(
+                f"{operation} would write {table}, which is outside {self.database}, "
+                f"the database of environment {self.environment}",
+                "a plain run reaches your own sandbox only: use ${TARGET_DB}, or name another environment with --env",
+            )
+
+    def _check_in_wap(self, operation: str, table: str) -> None:
+        if table != str(self.only_table).lower():
+            raise DataflowError(
+                f"{operation} inside wap would write {table}, without audits and straight to its readers",
+                f"this template writes {self.only_table} alone: give {table} a wap template of its own",
+            )
+        if operation not in _ROWS:
+            raise DataflowError(
+                f"{operation} inside wap would reach readers of {table} before its audits",
+                "inside wap only rows may be written (INSERT, DELETE, UPDATE, MERGE, or writeTo().overwrite…); "
+                "move changes of the table itself to a job before it",
+            )
+
+
+@contextlib.contextmanager
+def guarding(guard: WriteGuard) -> Iterator[None]:
+    """Hold the scripts that run in this thread to what the guard allows."""
+    _wrap_writers()
+    token = _active.set(guard)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def check_statement(plan: JavaObject) -> None:
+    """Refuse a parsed SQL statement that writes what the active guard does not allow."""
+    guard = _active.get()
+    if guard is None:
+        return
+    if (plan.nodeName()) == "UnresolvedWith":
+        plan = plan.child()
+    if (name := written_table(plan)) is not None:
+        guard.check(plan.nodeName(), name)
+
+
+def written_table(plan: JavaObject) -> tuple[str, ...] | None:
+    """Return the name in parts of the table that a parsed statement writes or changes; None for a query."""
+    kind = plan.nodeName()
+    if kind in {"CreateViewCommand", "UnresolvedWith"} or ".plans.logical." not in plan.getClass().getName():
+        return None  # temporary views and session commands reach nobody else
+    if kind == "InsertIntoStatement":
+        return _parts(plan.table())
+    if kind in {"CreateOrReplaceBranch", "DropBranch", "CreateOrReplaceTag", "DropTag"}:
+        return _strings(plan.table())
+    children = plan.children()
+    return _parts(children.apply(0)) if children.size() and _is_command(plan) else None
+
+
+def _is_command(plan: JavaObject) -> bool:
+    first = str(plan.children().apply(0).nodeName())
+    return first in {"UnresolvedIdentifier", "UnresolvedTable", "UnresolvedTableOrView"} or plan.nodeName() in _ROWS
+
+
+def _parts(relation: JavaObject) -> tuple[str, ...] | None:
+    kind = relation.nodeName()
+    if kind == "SubqueryAlias":
+        return _parts(relation.child())
+    if kind == "UnresolvedIdentifier":
+        return _strings(relation.nameParts())
+    if kind in {"UnresolvedRelation", "UnresolvedTable", "UnresolvedTableOrView"}:
+        return _strings(relation.multipartIdentifier())
+    return None
+
+
+def _strings(sequence: JavaObject) -> tuple[str, ...]:
+    return tuple(str(sequence.apply(i)) for i in range(sequence.size()))
+
+
+def _wrap_writers() -> None:
+    """Put the check before PySpark's writers, once; without an active guard they behave as ever."""
+    from pyspark.sql import DataFrame, DataFrameWriter, DataFrameWriterV2, SparkSession
+
+    if getattr(SparkSession.sql, "_dataflow", False):
+        return
+
+    def wrap(owner: type, method: str, before: Callable[..., None]) -> None:
+        original = getattr(owner, method)
+
+        def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if _active.get() is not None:
+                before(self, *args, **kwargs)
+            return original(self, *args, **kwargs)
+
+        checked._dataflow = True  # type: ignore[attr-defined]  # marks the wrapper, so that it is put on once
+        checked.__doc__ = original.__doc__
+        setattr(owner, method, checked)
+
+    def before_sql(self: Any, sqlQuery: str, *_: Any, **__: Any) -> None:  # noqa: N803 - PySpark's own name
+        check_statement(self._jsparkSession.sessionState().sqlParser().parsePlan(sqlQuery))
+
+    def before_save(operation: str) -> Callable[..., None]:
+        def before(self: Any, name: str, *_: Any, **__: Any) -> None:
+            _check_name(self._spark, operation, name)
+
+        return before
+
+    def before_v2(operation: str) -> Callable[..., None]:
+        def before(self: Any, *_: Any, **__: Any) -> None:
+            _check_name(self._spark, operation, self._dataflow_table)
+
+        return before
+
+    original_write_to = DataFrame.writeTo
+
+    def write_to(self: Any, table: str) -> Any:
+        writer = original_write_to(self, table)
+        writer._dataflow_table = table
+        return writer
+
+    DataFrame.writeTo = write_to  # type: ignore[method-assign]
+    wrap(SparkSession, "sql", before_sql)
+    wrap(DataFrameWriter, "insertInto", before_save("InsertIntoStatement"))
+    wrap(DataFrameWriter, "saveAsTable", before_save("saveAsTable"))
+    for method in ("append", "overwrite", "overwritePartitions"):
+        wrap(DataFrameWriterV2, method, before_v2("InsertIntoStatement"))
+    for method in ("create", "replace", "createOrReplace"):
+        wrap(DataFrameWriterV2, method, before_v2(method))
+
+
+def _check_name(spark: Any, operation: str, name: str) -> None:
+    guard = _active.get()
+    if guard is not None:
+        parsed = spark._jsparkSession.sessionState().sqlParser().parseMultipartIdentifier(name)
+        guard.check(operation, _strings(parsed))

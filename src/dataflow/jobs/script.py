@@ -1,0 +1,129 @@
+"""Running a script on Spark: a .sql file statement by statement, a .py file by its `main(args, spark)`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError, display_path
+from dataflow.jobs.cause import in_python, message_of, place_of
+from dataflow.jobs.guard import check_statement
+from dataflow.tables.contract import ContractError, reconcile
+from dataflow.workflow.parameters import resolve_secrets, substitute
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+
+Report = Callable[[str], None]
+_importing = threading.Lock()
+
+
+def run_script(
+    spark: SparkSession, path: Path, params: Mapping[str, str], report: Report = lambda _: None
+) -> None:
+    """Run a script in a session, by the rules that hold in production and in unit tests alike.
+
+    Args:
+        spark: The session; what the script sets in it stays set.
+        path: A .sql or .py file.
+        params: Values for `${NAME}` in SQL, and what `main` gets as `args`, by name.
+        report: Told what was done to a table on the way, a line each.
+
+    Raises:
+        DataflowError: The script failed; the message names its file and line and the cause.
+    """
+    if path.suffix == ".sql":
+        _run_sql(spark, path, params, report)
+    else:
+        _run_python(spark, path, params)
+
+
+def statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
+    """Split a SQL script as `spark-sql -f` does.
+
+    Yields:
+        The line, from 1, on which each statement begins, and its text without the semicolon.
+    """
+    splitter = spark._jvm.org.apache.spark.sql.catalyst.util.StringUtils  # type: ignore[union-attr]
+    found = splitter.splitSemiColonWithIndex(text, False)
+    offset = 0
+    for statement in (str(found.apply(i)) for i in range(found.size())):
+        offset = text.index(statement, offset)
+        if statement.strip():
+            yield text.count("\n", 0, offset) + 1, statement
+        offset += len(statement)
+
+
+def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report) -> None:
+    source = path.read_text(encoding="utf-8")
+    for first_line, statement in statements(spark, substitute(source, params, where=path)):
+        try:
+            _run_statement(spark, resolve_secrets(statement), report)
+        except (DataflowError, ContractError) as error:
+            body = statement[: len(statement) - len(statement.lstrip())]
+            line = first_line + body.count("\n")
+            raise DataflowError(f"{display_path(path)}:{line}: {error}", getattr(error, "hint", None)) from error
+        except Exception as error:
+            place = place_of(error)
+            where = f":{first_line + place[0] - 1}:{place[1]}" if place else f":{first_line}"
+            shown = source.splitlines()[first_line + place[0] - 2].strip() if place else ""
+            quoted = f"\n    {shown}" if shown else ""
+            raise DataflowError(f"{display_path(path)}{where}: {message_of(error)}{quoted}") from error
+
+
+def _run_statement(spark: SparkSession, statement: str, report: Report) -> None:
+    plan = _parsed(spark, statement)
+    check_statement(plan)
+    if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
+        for change in reconcile(spark, plan):
+            report(change)
+    spark.sql(statement)  # commands and writes run at once; a query is only analysed
+
+
+def _parsed(spark: SparkSession, statement: str) -> JavaObject:
+    return spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
+
+
+def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> None:
+    arguments = {name: resolve_secrets(value) for name, value in params.items()}
+    try:
+        main = getattr(load_module(path), "main", None)
+    except Exception as error:
+        raise DataflowError(in_python(error, path)) from error
+    if main is None:
+        raise DataflowError(
+            f"{display_path(path)} has no main", "give it a function `main(args, spark)`: args are the parameters"
+        )
+    try:
+        main(arguments, spark)
+    except DataflowError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DataflowError(in_python(error, path)) from error
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import a user's Python file by its path; its neighbours can be imported from it by name."""
+    name = f"dataflow_script_{abs(hash(path.resolve()))}"
+    with _importing:
+        if name in sys.modules:
+            return sys.modules[name]
+        if (folder := str(path.resolve().parent)) not in sys.path:
+            sys.path.insert(0, folder)
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module

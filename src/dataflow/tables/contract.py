@@ -1,0 +1,190 @@
+"""The DDL is a contract: safe differences are carried out on the table and reported, others stop the run.
+
+Safe are an added nullable column, a widened type, a dropped NOT NULL, a comment and a table property. Whatever
+could change what readers see, or break them, is not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.tables.iceberg import load, properties, quoted
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import DataType, StructField, StructType
+
+_WIDER = {("integer", "long"), ("float", "double")}  # Iceberg specification, "Schema evolution"
+
+
+class ContractError(Exception):
+    """The table and its DDL differ in ways that are not safe.
+
+    Attributes:
+        hint: What to do about it.
+    """
+
+    hint = (
+        "readers may depend on it, so a run does not change it: bring the DDL back in line with the table, "
+        "or write to a new table and move the readers over"
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """A safe change: what it does, in words and in SQL (after `ALTER TABLE name`)."""
+
+    text: str
+    sql: str
+
+
+def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
+    """Bring an existing table in line with its `CREATE TABLE IF NOT EXISTS`, as far as that is safe.
+
+    Args:
+        spark: The session.
+        plan: Spark's parse of the statement.
+
+    Returns:
+        What was changed, a line each; nothing when the table does not exist yet.
+
+    Raises:
+        ContractError: A difference is not safe; nothing was changed.
+    """
+    from pyspark.sql.types import StructType
+
+    parts = plan.child().nameParts()
+    name = ".".join(str(parts.apply(i)) for i in range(parts.size()))
+    if not spark.catalog.tableExists(name):
+        return []
+    declared = StructType.fromJson(json.loads(plan.tableSchema().json()))
+    changes: list[Change] = []
+    breaking: list[str] = list(_partitioning(spark, plan, name))
+    _compare(spark.table(name).schema, declared, (), changes, breaking)
+    if breaking:
+        listed = "; ".join(breaking)
+        raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
+    changes += _properties(spark, plan, name)
+    for change in changes:
+        spark.sql(f"ALTER TABLE {quoted(name)} {change.sql}")
+    return [f"{name}: {change.text}" for change in changes]
+
+
+def _compare(
+    actual: StructType, declared: StructType, path: tuple[str, ...], changes: list[Change], breaking: list[str]
+) -> None:
+    """Collect how a struct's columns differ; names are compared as Spark does, without regard to case."""
+    existing = {field.name.lower(): field for field in actual.fields}
+    wanted = {field.name.lower() for field in declared.fields}
+    for name in existing.keys() - wanted:
+        breaking.append(f"column {_dotted(path, existing[name].name)} is missing in the DDL")
+    previous: str | None = None
+    for field in declared.fields:
+        found = existing.get(field.name.lower())
+        if found is not None:
+            _compare_column(found, field, path, changes, breaking)
+        elif not field.nullable:
+            breaking.append(f"new column {_dotted(path, field.name)} is NOT NULL, but there are rows already")
+        else:
+            changes.append(_added(field, path, previous))
+        previous = field.name
+    kept = [field.name.lower() for field in declared.fields if field.name.lower() in existing]
+    if kept != [name for name in existing if name in wanted]:
+        breaking.append(f"the columns{' of ' + '.'.join(path) if path else ''} stand in another order")
+
+
+def _compare_column(
+    found: StructField, field: StructField, path: tuple[str, ...], changes: list[Change], breaking: list[str]
+) -> None:
+    from pyspark.sql.types import StructType
+
+    dotted = _dotted(path, found.name)
+    column = _quoted_path(path, found.name)
+    if isinstance(found.dataType, StructType) and isinstance(field.dataType, StructType):
+        _compare(found.dataType, field.dataType, (*path, found.name), changes, breaking)
+    elif found.dataType != field.dataType:
+        old, new = found.dataType.simpleString(), field.dataType.simpleString()
+        if _widens(found.dataType, field.dataType):
+            changes.append(Change(f"widened {dotted} from {old} to {new}", f"ALTER COLUMN {column} TYPE {new}"))
+        else:
+            breaking.append(f"column {dotted} is {old} in the table and {new} in the DDL")
+    if found.nullable and not field.nullable:
+        breaking.append(f"column {dotted} is NOT NULL in the DDL, but the table allows nulls")
+    elif field.nullable and not found.nullable:
+        changes.append(Change(f"{dotted} may be null now", f"ALTER COLUMN {column} DROP NOT NULL"))
+    if (comment := _comment(field)) and comment != _comment(found):
+        changes.append(Change(f"new comment on {dotted}", f"ALTER COLUMN {column} COMMENT {_literal(comment)}"))
+
+
+def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> Change:
+    """Add a column where the DDL has it: an INSERT goes by position."""
+    place = f" AFTER `{previous}`" if previous else " FIRST"
+    comment = f" COMMENT {_literal(_comment(field))}" if _comment(field) else ""
+    type_ = field.dataType.simpleString()
+    return Change(
+        f"added column {_dotted(path, field.name)} {type_}",
+        f"ADD COLUMN {_quoted_path(path, field.name)} {type_}{comment}{place}",
+    )
+
+
+def _widens(old: DataType, new: DataType) -> bool:
+    from pyspark.sql.types import DecimalType
+
+    if isinstance(old, DecimalType) and isinstance(new, DecimalType):
+        return old.scale == new.scale and old.precision < new.precision
+    return (old.typeName(), new.typeName()) in _WIDER
+
+
+def _partitioning(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[str]:
+    declared = [str(plan.partitioning().apply(i)) for i in range(plan.partitioning().size())]
+    to_transforms = spark._jvm.org.apache.iceberg.spark.Spark3Util.toTransforms  # type: ignore[union-attr]
+    actual = [str(transform.toString()) for transform in to_transforms(load(spark, name).spec())]
+    if [_plain(d) for d in declared] != [_plain(a) for a in actual]:
+        yield f"it is partitioned by ({', '.join(actual)}), the DDL says ({', '.join(declared)})"
+
+
+def _plain(transform: str) -> str:
+    return re.sub(r"identity\((.*)\)|[`\s]", r"\1", transform.lower())
+
+
+def _properties(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[Change]:
+    declared = _scala_map(plan.tableSpec().properties())
+    if plan.tableSpec().comment().isDefined():
+        declared["comment"] = str(plan.tableSpec().comment().get())
+    current = properties(load(spark, name))
+    for key, value in declared.items():
+        if current.get(key) != value:
+            yield Change(
+                "new comment on the table" if key == "comment" else f"set {key} = {value}",
+                f"SET TBLPROPERTIES ({_literal(key)} = {_literal(value)})",
+            )
+
+
+def _scala_map(values: JavaObject) -> dict[str, str]:
+    found, pairs = {}, values.iterator()
+    while pairs.hasNext():
+        pair = pairs.next()
+        found[str(pair._1())] = str(pair._2())
+    return found
+
+
+def _comment(field: StructField) -> str:
+    return str(field.metadata.get("comment", ""))
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _dotted(path: tuple[str, ...], name: str) -> str:
+    return ".".join((*path, name))
+
+
+def _quoted_path(path: tuple[str, ...], name: str) -> str:
+    return ".".join(f"`{part}`" for part in (*path, name))
