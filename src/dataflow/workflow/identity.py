@@ -17,8 +17,9 @@ from pathlib import Path
 FILE_NAME = "identity.yaml"
 
 _HEADER = """\
-# Who owns this package, pinned when it was generated. Workflow ids and table names derive from it.
-# Written once and never touched by an update: keep it in git, and leave the uuid as it is.
+# Who owns this package, pinned when it was generated. Workflow ids and table
+# names derive from it. Written once and never touched by an update: keep it in
+# git, and leave the uuid as it is.
 """
 
 
