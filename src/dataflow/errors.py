@@ -15,20 +15,25 @@ class DataflowError(Exception):
         message: What went wrong, one sentence, no full stop needed.
         hint: What to do about it, or None.
         exit_code: What the command line exits with: 1 for a failure, 2 for a mistake in what was asked.
+        permanent: Whether trying the same again is bound to fail again.
     """
 
     exit_code = 1
+    permanent = False
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, *, permanent: bool | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if permanent is not None:
+            self.permanent = permanent
 
 
 class UsageError(DataflowError):
     """What was asked can't be done as asked: a wrong option, file or name. Nothing was started."""
 
     exit_code = 2
+    permanent = True
 
 
 @dataclass(frozen=True, order=True)

@@ -16,10 +16,12 @@ from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
 
 _ROWS = frozenset({"InsertIntoStatement", "DeleteFromTable", "UpdateTable", "MergeIntoTable"})
 _REPLACING = frozenset({"ReplaceTable", "ReplaceTableAsSelect", "CreateTable", "CreateTableAsSelect"})
 _active: contextvars.ContextVar[WriteGuard | None] = contextvars.ContextVar("write_guard", default=None)
+_session: contextvars.ContextVar[SparkSession | None] = contextvars.ContextVar("job_session", default=None)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class WriteGuard:
                 f"{operation} would write {table}, which is outside {self.database}, "
                 f"the database of environment {self.environment}",
                 "a plain run reaches your own sandbox only: use ${TARGET_DB}, or name another environment with --env",
+                permanent=True,
             )
 
     def _check_in_wap(self, operation: str, table: str) -> None:
@@ -66,24 +69,32 @@ class WriteGuard:
             raise DataflowError(
                 f"{operation} inside wap would write {table}, without audits and straight to its readers",
                 f"this template writes {self.only_table} alone: give {table} a wap template of its own",
+                permanent=True,
             )
         if operation not in _ROWS:
             raise DataflowError(
                 f"{operation} inside wap would reach readers of {table} before its audits",
                 "inside wap only rows may be written (INSERT, DELETE, UPDATE, MERGE, or writeTo().overwrite…); "
                 "move changes of the table itself to a job before it",
+                permanent=True,
             )
 
 
 @contextlib.contextmanager
-def guarding(guard: WriteGuard) -> Iterator[None]:
-    """Hold the scripts that run in this thread to what the guard allows."""
+def guarding(guard: WriteGuard, spark: SparkSession) -> Iterator[None]:
+    """Hold the scripts that run in this thread to what the guard allows, and to the job's own session.
+
+    Inside, `SparkSession.builder.getOrCreate()` gives the job's session (else rows would miss the run's branch),
+    and `spark.stop()` does nothing (the session serves the jobs that follow).
+    """
     _wrap_writers()
-    token = _active.set(guard)
+    spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # type: ignore[union-attr]
+    tokens = _active.set(guard), _session.set(spark)
     try:
         yield
     finally:
-        _active.reset(token)
+        _active.reset(tokens[0])
+        _session.reset(tokens[1])
 
 
 def check_statement(plan: JavaObject) -> None:
@@ -171,7 +182,18 @@ def _wrap_writers() -> None:
         writer._dataflow_table = table
         return writer
 
+    original_stop, original_get = SparkSession.stop, SparkSession.Builder.getOrCreate
+
+    def stop(self: Any) -> None:
+        if _session.get() is None:
+            original_stop(self)
+
+    def get_or_create(self: Any) -> Any:
+        return _session.get() or original_get(self)
+
     DataFrame.writeTo = write_to  # type: ignore[method-assign]
+    SparkSession.stop = stop  # type: ignore[method-assign]
+    SparkSession.Builder.getOrCreate = get_or_create  # type: ignore[method-assign]
     wrap(SparkSession, "sql", before_sql)
     wrap(DataFrameWriter, "insertInto", before_save("InsertIntoStatement"))
     wrap(DataFrameWriter, "saveAsTable", before_save("saveAsTable"))

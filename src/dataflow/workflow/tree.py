@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,11 @@ class Workflow:
         return self.file.parent
 
     @property
+    def script_params(self) -> dict[str, str]:
+        """What scripts may use: the parameters, and the built-ins as `dataflow.NAME`."""
+        return {**{f"dataflow.{name}": value for name, value in self.builtins.items()}, **self.params}
+
+    @property
     def target_tables(self) -> tuple[str, ...]:
         """The tables that this workflow declares to write, its subworkflows' not included."""
         found: dict[str, None] = {}
@@ -152,6 +158,11 @@ class Workflow:
                 case _:
                     pass
         return tuple(found)
+
+    def again(self, attempt: int) -> Workflow:
+        """Return the same workflow as a run of its own, for another attempt."""
+        run_id = f"{self.run_id}_r{attempt}"
+        return dataclasses.replace(self, run_id=run_id, builtins={**self.builtins, "run_id": run_id})
 
     def walk(self) -> Iterator[Workflow]:
         """Yield this workflow and all that it contains, outermost first."""

@@ -1,0 +1,192 @@
+"""One run's entries in the records: written as it goes, so that a kill at any moment leaves the truth."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dataflow
+from dataflow.engine import records as store
+from dataflow.engine.lineage import Read
+from dataflow.engine.records import Records, now
+from dataflow.engine.results import Status, StepResult
+from dataflow.errors import DataflowError
+from dataflow.workflow.tree import Workflow
+
+
+class Journal:
+    """Writes what happens to a run into the records.
+
+    Args:
+        records: Where to.
+        workflow: The run's workflow; its run id names the run.
+        log: Where Spark's output goes.
+        parent: The run that started this one.
+    """
+
+    def __init__(self, records: Records, workflow: Workflow, log: Path, *, parent: str | None) -> None:
+        self._records = records
+        self._workflow = workflow
+        self._position = {step.id: number for number, step in enumerate(workflow.steps)}
+        records.insert(
+            store.runs,
+            {
+                "run_id": workflow.run_id,
+                "parent_run_id": parent,
+                "workflow_id": workflow.id,
+                "package": workflow.identity.uuid,
+                "file": str(workflow.file),
+                "environment": workflow.environment.name,
+                "user": workflow.builtins.get("user", getpass.getuser()),
+                "host": socket.gethostname(),
+                "process": os.getpid(),
+                "params": dict(workflow.params),
+                "versions": versions(workflow.folder),
+                "status": "running",
+                "started": now(),
+                "log": str(log),
+            },
+        )
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """Record the run as failed when what stands inside raises."""
+        try:
+            yield
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "cancelled"
+            self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
+            raise
+
+    @contextlib.contextmanager
+    def attempt(self, step: str, number: int) -> Iterator[None]:
+        """Record a failed attempt; a step's last word comes by `ended`."""
+        started = now()
+        try:
+            yield
+        except DataflowError as error:
+            self._records.insert(store.jobs, self._job(step, number, "failed", started, error=error.message))
+            self._audits(step, number, getattr(error, "results", ()))
+            raise
+
+    def ended(self, result: StepResult) -> None:
+        """Record how a step ended."""
+        if result.error is None:
+            row = self._job(result.id, result.attempts, result.status, result.started, detail=result.detail)
+            self._records.insert(store.jobs, row)
+            self._audits(result.id, result.attempts, result.audits)
+        if result.published is not None:
+            shown = result.published
+            self._records.insert(
+                store.publications,
+                {
+                    "run_id": self._workflow.run_id,
+                    "job_id": result.id,
+                    "table_name": shown.table,
+                    "partition": shown.partition,
+                    "rows": shown.rows,
+                    "snapshot": shown.snapshot,
+                },
+            )
+
+    def skipped(self, step: str) -> StepResult:
+        """Record a step that never started."""
+        moment = now()
+        self._records.insert(store.jobs, self._job(step, 0, "skipped", moment))
+        return StepResult(step, "skipped", moment, attempts=0)
+
+    def end(self, status: Status, results: Sequence[StepResult], reads: Sequence[Read]) -> None:
+        """Record the run's end and what it read."""
+        errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
+        run_id = self._workflow.run_id
+        self._records.insert(
+            store.reads,
+            [
+                {
+                    "run_id": run_id,
+                    "written": read.written,
+                    "source": read.source,
+                    "sequence": read.sequence,
+                    "snapshot": read.snapshot,
+                }
+                for read in reads
+            ],
+        )
+        self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
+
+    def is_live_branch(self, name: str) -> bool:
+        """Say of a branch's name, without its prefix, whether its run may still be working."""
+        owners = [run_id for run_id in self._records.known_ids() if name.startswith(f"{run_id}_")]
+        return not owners or self._records.is_live(max(owners, key=len))
+
+    def _job(self, step: str, attempt: int, status: str, started: object, **values: Any) -> dict[str, Any]:
+        return {
+            "run_id": self._workflow.run_id,
+            "job_id": step,
+            "attempt": attempt,
+            "position": self._position.get(step.partition("/")[0], 0),
+            "status": status,
+            "started": started,
+            "ended": now(),
+            "detail": values.get("detail"),
+            "error": values.get("error"),
+        }
+
+    def _audits(self, step: str, attempt: int, results: Sequence[Any]) -> None:
+        self._records.insert(
+            store.audits,
+            [
+                {
+                    "run_id": self._workflow.run_id,
+                    "job_id": step,
+                    "attempt": attempt,
+                    "position": position,
+                    "name": result.name,
+                    "function": result.function,
+                    "blocking": result.blocking,
+                    "passed": result.passed,
+                    "figure": result.figure,
+                    "expected": result.expected,
+                    "sample": list(result.sample),
+                }
+                for position, result in enumerate(results)
+            ],
+        )
+
+
+@cache
+def versions(folder: Path) -> dict[str, str]:
+    """Return what a run ran with: the versions of the tools, and the commit of the package where git knows one."""
+    from importlib.metadata import version
+
+    from dataflow.engine.jars import ICEBERG
+
+    found = {
+        "dataflow": dataflow.__version__,
+        "spark": version("pyspark"),
+        "iceberg": ICEBERG.version,
+        "python": platform.python_version(),
+    }
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit:
+        dirty = _git(folder, "status", "--porcelain", "--", ".")
+        found["commit"] = commit + ("+changes" if dirty else "")
+    return found
+
+
+def _git(folder: Path, *command: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *command], cwd=folder, capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

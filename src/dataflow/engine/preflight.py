@@ -1,0 +1,50 @@
+"""What is checked before the first step: every declared table lies where this run may write, and is its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataflow.jobs.guard import WriteGuard
+from dataflow.tables.iceberg import exists
+from dataflow.tables.ownership import claim, require_own
+from dataflow.workflow.parameters import substitute
+from dataflow.workflow.project import SANDBOX
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.workflow.tree import Workflow
+
+
+def guard_of(workflow: Workflow) -> WriteGuard:
+    """Return what a workflow's scripts may write: in the sandbox its database alone, which no --param widens."""
+    environment = workflow.environment
+    database = None
+    if environment.name == SANDBOX and "TARGET_DB" in environment.params:
+        known = {f"dataflow.{name}": value for name, value in workflow.builtins.items()}
+        database = substitute(environment.params["TARGET_DB"], known)
+    return WriteGuard(environment.catalog_name, database, environment.name)
+
+
+def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
+    """Check the tables of a workflow and of all that it contains; make their databases.
+
+    Args:
+        spark: The session.
+        workflow: What is about to run.
+        adopt: Take over tables that carry another package's mark.
+
+    Raises:
+        DataflowError: A table is outside the environment, or belongs to another package. Nothing was written.
+    """
+    targets = {table: inner for inner in workflow.walk() for table in inner.target_tables}
+    for table, inner in targets.items():
+        guard_of(inner).check("this run", tuple(table.split(".")))
+        if not adopt:
+            require_own(spark, table, inner.identity)
+    for table, inner in targets.items():
+        database = table.rpartition(".")[0]
+        if database and not spark.catalog.databaseExists(database):
+            spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {database}")
+        if adopt and exists(spark, table):
+            claim(spark, table, inner.identity)

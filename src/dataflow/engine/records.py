@@ -1,0 +1,238 @@
+"""The run records: what ran, with which parameters and versions, how long, and what its audits found.
+
+They live at the environment's state address: SQLite in the Dataflow home for one person, PostgreSQL for a team.
+A row is written before the success it stands for is reported.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.home import home
+
+_metadata = sa.MetaData()
+_moment = sa.DateTime(timezone=True)
+
+runs = sa.Table(
+    "dataflow_runs",
+    _metadata,
+    sa.Column("run_id", sa.String(100), primary_key=True),
+    sa.Column("parent_run_id", sa.String(100), index=True),
+    sa.Column("workflow_id", sa.String(300), index=True, nullable=False),
+    sa.Column("package", sa.String(100)),
+    sa.Column("file", sa.Text),
+    sa.Column("environment", sa.String(100)),
+    sa.Column("user", sa.String(100)),
+    sa.Column("host", sa.String(200)),
+    sa.Column("process", sa.Integer),
+    sa.Column("params", sa.JSON),
+    sa.Column("versions", sa.JSON),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("started", _moment, index=True, nullable=False),
+    sa.Column("ended", _moment),
+    sa.Column("error", sa.Text),
+    sa.Column("log", sa.Text),
+)
+jobs = sa.Table(
+    "dataflow_jobs",
+    _metadata,
+    sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
+    sa.Column("job_id", sa.String(200), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("started", _moment),
+    sa.Column("ended", _moment),
+    sa.Column("detail", sa.Text),
+    sa.Column("error", sa.Text),
+)
+publications = sa.Table(
+    "dataflow_publications",
+    _metadata,
+    sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
+    sa.Column("job_id", sa.String(200), primary_key=True),
+    sa.Column("table_name", sa.String(500), index=True, nullable=False),
+    sa.Column("partition", sa.String(500), nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("snapshot", sa.BigInteger),
+)
+audits = sa.Table(
+    "dataflow_audits",
+    _metadata,
+    sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
+    sa.Column("job_id", sa.String(200), primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(300), nullable=False),
+    sa.Column("function", sa.String(100), nullable=False),
+    sa.Column("blocking", sa.Boolean, nullable=False),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("figure", sa.Float),
+    sa.Column("expected", sa.Text),
+    sa.Column("sample", sa.JSON),
+)
+reads = sa.Table(
+    "dataflow_reads",
+    _metadata,
+    sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
+    sa.Column("written", sa.String(500), primary_key=True),
+    sa.Column("source", sa.String(500), primary_key=True),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("snapshot", sa.BigInteger),
+)
+
+
+def now() -> dt.datetime:
+    """Return this moment, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def default_address() -> str:
+    """Return the state address that everyone has without a `dataflow.yaml`."""
+    return f"sqlite:///{home() / 'state.db'}"
+
+
+class Records:
+    """The run records at one address.
+
+    Args:
+        address: A SQLAlchemy URL; None is the SQLite file in the Dataflow home.
+
+    Raises:
+        DataflowError: The address can't be opened.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        url = address or default_address()
+        try:
+            parsed = sa.make_url(url)
+            if parsed.get_backend_name() == "sqlite" and parsed.database:
+                os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
+            self._engine = sa.create_engine(parsed, **_options(parsed))
+            _metadata.create_all(self._engine)
+        except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
+            shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
+            cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            raise DataflowError(
+                f"the run records at {shown} can't be opened: {cause}",
+                "check 'state:' of the environment in dataflow.yaml; "
+                "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…",
+            ) from error
+
+    def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Add rows, all of them or none."""
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(table.insert(), rows)
+
+    def update_run(self, run_id: str, **values: object) -> None:
+        """Change what a run's record says."""
+        with self._engine.begin() as connection:
+            connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
+
+    def recent(self, workflow: str | None, limit: int, *, children: bool = False) -> list[dict[str, Any]]:
+        """Return the last runs, newest first.
+
+        Args:
+            workflow: Only runs whose workflow id contains this text.
+            limit: At most so many.
+            children: Whether runs that another run started are listed too.
+        """
+        query = sa.select(runs).order_by(runs.c.started.desc(), runs.c.run_id.desc()).limit(limit)
+        if workflow:
+            query = query.where(runs.c.workflow_id.contains(workflow, autoescape=True))
+        if not children:
+            query = query.where(runs.c.parent_run_id.is_(None))
+        return [_with_truth(row) for row in self._rows(query)]
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return everything that is recorded of a run; a prefix of its id, or `last`, is enough.
+
+        Raises:
+            UsageError: There is no such run, or several.
+        """
+        found = self._one_run(run_id)
+        own = found["run_id"]
+        for key, table in (("jobs", jobs), ("publications", publications), ("audits", audits), ("reads", reads)):
+            rows = self._rows(sa.select(table).where(table.c.run_id == own).order_by(*_order(table)))
+            found[key] = [{k: v for k, v in row.items() if k != "run_id"} for row in rows]
+        children = sa.select(runs).where(runs.c.parent_run_id == own).order_by(runs.c.started, runs.c.run_id)
+        found["children"] = [_with_truth(row) for row in self._rows(children)]
+        return found
+
+    def is_live(self, run_id: str) -> bool:
+        """Say whether a run may still be working; True for a run that these records do not know."""
+        rows = self._rows(sa.select(runs).where(runs.c.run_id == run_id))
+        return not rows or _with_truth(rows[0])["status"] == "running"
+
+    def running_ids(self) -> list[str]:
+        """Return the ids of all runs on record that may still be working."""
+        rows = self._rows(sa.select(runs).where(runs.c.status == "running"))
+        return [row["run_id"] for row in rows if _with_truth(row)["status"] == "running"]
+
+    def known_ids(self) -> set[str]:
+        """Return the ids of all runs on record."""
+        return {row["run_id"] for row in self._rows(sa.select(runs.c.run_id))}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _one_run(self, run_id: str) -> dict[str, Any]:
+        if run_id == "last":
+            found = self.recent(None, 1)
+        else:
+            found = self._rows(sa.select(runs).where(runs.c.run_id == run_id)) or self._rows(
+                sa.select(runs).where(runs.c.run_id.startswith(run_id, autoescape=True)).limit(5)
+            )
+        if len(found) == 1:
+            return _with_truth(found[0])
+        if not found:
+            known = [row["run_id"] for row in self.recent(None, 50)]
+            raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")
+        listed = ", ".join(row["run_id"] for row in found)
+        raise UsageError(f"'{run_id}' could be any of {listed}")
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": 30}}
+    return {"pool_pre_ping": True}
+
+
+def _order(table: sa.Table) -> list[sa.Column[Any]]:
+    if table is jobs:
+        return [jobs.c.position, jobs.c.attempt]
+    return list(table.primary_key.columns)
+
+
+def _with_truth(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a run `killed` when its record says running, but its process on this machine is gone."""
+    found = dict(row)
+    for key in ("started", "ended"):
+        if found[key] is not None and found[key].tzinfo is None:  # SQLite forgets the zone
+            found[key] = found[key].replace(tzinfo=dt.UTC)
+    if found["status"] == "running" and found["host"] == socket.gethostname() and not _alive(found["process"]):
+        found["status"] = "killed"
+    return found
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

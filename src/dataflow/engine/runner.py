@@ -1,0 +1,331 @@
+"""Running a workflow: its steps, the workflows inside it, its dates, all in one Spark session's JVM."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
+from dataflow.engine.journal import Journal
+from dataflow.engine.lineage import Lineage
+from dataflow.engine.preflight import guard_of, preflight
+from dataflow.engine.results import Reporter, RunResult, Status, StepResult
+from dataflow.engine.schedule import run_steps
+from dataflow.engine.scope import Scope
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.jobs.cause import message_of
+from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.leaf import run_step
+from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.engine.records import Records
+
+_PARALLEL_STEPS = 8
+_CANCEL_GRACE = 20.0
+
+Prepare = Callable[["SparkSession", Workflow, Callable[[str], None]], None]
+"""Does what must be there before a run, such as the demo source; gets a function for lines of progress."""
+
+
+@dataclass
+class Runner:
+    """Runs workflows in one Spark session.
+
+    Attributes:
+        spark: The session; each job gets one of its own from it, in the same JVM.
+        records: Where the runs are recorded.
+        reporter: Who watches.
+        log: Where Spark's output goes.
+        adopt: Take over tables of other packages.
+        prepare: Called once before the first step.
+        stuck: Whether user code goes on although it was stopped; the process should end without waiting for it.
+    """
+
+    spark: SparkSession
+    records: Records
+    reporter: Reporter
+    log: Path
+    adopt: bool = False
+    prepare: Prepare | None = None
+    stuck: bool = False
+
+    def run(self, workflow: Workflow, *, only: str | None = None) -> RunResult:
+        """Run a workflow, or one of its steps.
+
+        Args:
+            workflow: What to run.
+            only: Id of the one step to run, without those that it needs.
+
+        Returns:
+            How it ended; a failure is a result, not an exception.
+
+        Raises:
+            UsageError: There is no step of that id.
+            DataflowError: A table belongs to somebody else, or lies outside the environment.
+            KeyboardInterrupt: The user stopped it; it was recorded as cancelled.
+        """
+        steps = _chosen(workflow, only)
+        scope = Scope(self.spark.sparkContext, workflow.run_id)
+        box: list[RunResult | BaseException] = []
+        worker = threading.Thread(target=self._collect, args=(box, workflow, steps, scope), daemon=True)
+        worker.start()
+        try:
+            while worker.is_alive():
+                worker.join(0.2)  # a plain join would hold back Ctrl-C
+        except KeyboardInterrupt:
+            scope.stop()
+            worker.join(_CANCEL_GRACE)
+            self.stuck = worker.is_alive()
+            raise
+        if isinstance(box[0], BaseException):
+            raise box[0]
+        return box[0]
+
+    def _collect(
+        self, box: list[RunResult | BaseException], workflow: Workflow, steps: Sequence[Step], scope: Scope
+    ) -> None:
+        try:
+            box.append(self._root(workflow, steps, scope))
+        except BaseException as error:  # raised again in the thread that waits
+            box.append(error)
+
+    def _root(self, workflow: Workflow, steps: Sequence[Step], scope: Scope) -> RunResult:
+        journal = Journal(self.records, workflow, self.log, parent=None)
+        with journal.failing():
+            preflight(self.spark, workflow, adopt=self.adopt)
+            if self.prepare is not None:
+                self.prepare(self.spark, workflow, lambda text: self.reporter.note(workflow, text))
+        return _Run(self, workflow, journal, scope).whole(steps)
+
+
+@dataclass
+class _Run:
+    """One workflow while it runs.
+
+    Attributes:
+        runner: Runs it.
+        workflow: The workflow.
+        journal: Its entries in the records.
+        scope: Stops it.
+        first: The first day of the range that it is a part of, or None.
+        lineage: What its jobs read.
+        notes: What was said on the way.
+    """
+
+    runner: Runner
+    workflow: Workflow
+    journal: Journal
+    scope: Scope
+    first: dt.date | None = None
+    lineage: Lineage = field(default_factory=Lineage)
+    notes: list[str] = field(default_factory=list)
+
+    def whole(self, steps: Sequence[Step]) -> RunResult:
+        """Run steps of the workflow, all or some, and record its end."""
+        began = time.monotonic()
+        chosen = {step.id: step for step in steps}
+        results = run_steps(
+            list(chosen),
+            {id_: self.workflow.needs.get(id_, frozenset()) & chosen.keys() for id_ in chosen},
+            lambda id_: self.step(chosen[id_]),
+            on_failure={id_: step.on_failure for id_, step in chosen.items()},
+            parallel=_PARALLEL_STEPS,
+            cancel=self.scope,
+        )
+        started = {result.id for result in results}
+        results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
+        status = _overall(results, cancelled=self.scope.is_set())
+        self.journal.end(status, results, self.lineage.reads())
+        seconds = time.monotonic() - began
+        return RunResult(self.workflow, status, seconds, tuple(results), self.runner.log, tuple(self.notes))
+
+    def step(self, step: Step) -> StepResult:
+        """Run a step to its end, retries and contained workflows included."""
+        match step:
+            case ForeachStep():
+                return self._foreach(step)
+            case SubworkflowStep():
+                return self._subworkflow(step, step.id, self.first)
+            case JobStep() | WapStep():
+                return self._leaf(step, step.id)
+
+    def _foreach(self, step: ForeachStep) -> StepResult:
+        began, started = time.monotonic(), _now()
+        first = min(dt.date.fromisoformat(item.value) for item in step.items)
+        items = {f"{step.id}/{item.value}": item for item in step.items}
+
+        def turn(id_: str) -> StepResult:
+            inner = items[id_].step
+            if isinstance(inner, SubworkflowStep):
+                return self._subworkflow(inner, id_, first)
+            return self._leaf(inner, id_)
+
+        results = run_steps(
+            list(items),
+            {},
+            turn,
+            on_failure=dict.fromkeys(items, step.on_failure),
+            parallel=step.parallel,
+            cancel=self.scope,
+        )
+        left = len(items) - len(results)
+        failed = [result for result in results if result.status == "failed"]
+        status: Status = "failed" if failed else "cancelled" if left else "succeeded"
+        detail = f"{len(results) - len(failed)} of {len(items)} dates" + (f", {left} not started" if left else "")
+        return StepResult(
+            step.id,
+            status,
+            started,
+            time.monotonic() - began,
+            detail=detail,
+            error=failed[0].error if failed else None,
+            children=tuple(child for result in results for child in result.children),
+        )
+
+    def _subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
+        last: list[RunResult] = []
+
+        def attempt(number: int, scope: Scope) -> Outcome:
+            child = step.workflow if number == 1 else step.workflow.again(number)
+            journal = Journal(self.runner.records, child, self.runner.log, parent=self.workflow.run_id)
+            result = _Run(self.runner, child, journal, scope, first).whole(child.steps)
+            last[:] = [result]
+            if result.status == "cancelled":
+                raise Cancelled("stopped before its end")
+            if result.status == "failed":
+                raise _first_error(result)
+            return Outcome(detail=_told(result))
+
+        job = step.job
+        result = self._tried(id_, step, Patience(job.retries, job.retry_delay, job.timeout), attempt)
+        return dataclasses.replace(result, children=tuple(last))
+
+    def _leaf(self, step: JobStep | WapStep, id_: str) -> StepResult:
+        def attempt(_: int, scope: Scope) -> Outcome:
+            scope.tag_jobs()
+            spark = self.runner.spark.newSession()
+            self.lineage.watch(spark)
+            try:
+                return run_step(step, self._context(spark, id_, scope))
+            except DataflowError:
+                raise
+            except Exception as error:  # Spark and py4j raise what they like; the user reads one line
+                raise DataflowError(message_of(error)) from error
+            finally:
+                self.lineage.reads()
+                self.lineage.unwatch(spark)
+
+        patience = Patience()
+        if isinstance(step, JobStep):
+            patience = Patience(step.job.retries, step.job.retry_delay, step.job.timeout)
+        return self._tried(id_, step, patience, attempt)
+
+    def _tried(
+        self, id_: str, step: Step, patience: Patience, attempt: Callable[[int, Scope], Outcome]
+    ) -> StepResult:
+        began, started = time.monotonic(), _now()
+        self.runner.reporter.started(self.workflow, id_)
+        tries = 0
+
+        def once(number: int, scope: Scope) -> Outcome:
+            nonlocal tries
+            tries = number
+            with self.journal.attempt(id_, number):
+                return attempt(number, scope)
+
+        def again(number: int, error: DataflowError, wait: float) -> None:
+            self.note(f"{id_}: attempt {number} failed: {error.message}; trying again in {wait:.0f} s")
+
+        try:
+            outcome = retrying(patience, self.scope.child(id_), once, again)
+        except DataflowError as error:
+            audits = tuple(getattr(error, "results", ()))
+            status = self._failed_status(error, step)
+            seconds = time.monotonic() - began
+            result = StepResult(id_, status, started, seconds, tries, error=error, audits=audits)
+        else:
+            seconds = time.monotonic() - began
+            result = StepResult(
+                id_, "succeeded", started, seconds, tries, outcome.detail,
+                audits=outcome.audits, published=outcome.published,
+            )  # fmt: skip
+        self.journal.ended(result)
+        self.runner.reporter.finished(self.workflow, id_, result.status, result.seconds, result.detail)
+        return result
+
+    def _failed_status(self, error: DataflowError, step: Step) -> Status:
+        if isinstance(error, TimedOut) and error.left_behind:
+            self.runner.stuck = True
+        if self.scope.is_set() or isinstance(error, Cancelled):
+            return "cancelled"
+        return "warned" if step.on_failure == "ignore" else "failed"
+
+    def _context(self, spark: SparkSession, id_: str, scope: Scope) -> JobContext:
+        return JobContext(
+            spark=spark,
+            workflow=self.workflow,
+            guard=guard_of(self.workflow),
+            reads=self.lineage.sources,
+            note=self.note,
+            phase=lambda name: self._phase(f"{id_}.{name}", scope),
+            is_live=self.journal.is_live_branch,
+            first_date=self.first,
+        )
+
+    def note(self, text: str) -> None:
+        """Take a line for people."""
+        self.notes.append(text)
+        self.runner.reporter.note(self.workflow, text)
+
+    @contextlib.contextmanager
+    def _phase(self, name: str, scope: Scope) -> Iterator[Callable[[str], None]]:
+        if scope.is_set():  # above all: what was given up on must not publish any more
+            raise Cancelled("stopped before its end")
+        began, said = time.monotonic(), [""]
+        self.runner.reporter.started(self.workflow, name)
+        status: Status = "failed"
+        try:
+            yield lambda text: said.__setitem__(0, text)
+            status = "succeeded"
+        finally:
+            self.runner.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
+
+
+def _chosen(workflow: Workflow, only: str | None) -> Sequence[Step]:
+    if only is None:
+        return workflow.steps
+    chosen = [step for step in workflow.steps if step.id == only]
+    if not chosen:
+        valid = [step.id for step in workflow.steps]
+        raise UsageError(f"{workflow.file.name} has no job '{only}'{did_you_mean(only, valid)}")
+    return chosen
+
+
+def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:
+    statuses = {result.status for result in results}
+    if cancelled or "cancelled" in statuses:
+        return "cancelled"
+    return "failed" if "failed" in statuses else "succeeded"
+
+
+def _first_error(result: RunResult) -> DataflowError:
+    return next(step.error for step in result.steps if step.status == "failed" and step.error is not None)
+
+
+def _told(result: RunResult) -> str:
+    rows = sum(published.rows for published in result.published)
+    return f"{rows:,} rows published" if result.published else ""
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

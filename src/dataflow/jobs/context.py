@@ -1,0 +1,84 @@
+"""What a job gets to work with, and what it hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from pyspark.sql import SparkSession
+
+    from dataflow.jobs.audit import AuditResult
+    from dataflow.jobs.guard import WriteGuard
+    from dataflow.workflow.tree import Workflow
+
+
+class Reads(Protocol):
+    """What the run has read so far, as the lineage listener saw it."""
+
+    def __call__(self) -> Mapping[str, tuple[int, int]]:
+        """Return for each source table the sequence number and id of the oldest snapshot read."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """One job's surroundings.
+
+    Attributes:
+        spark: A session of the job's own, its lineage watched.
+        workflow: The workflow that it belongs to.
+        guard: What it may write.
+        reads: What the run has read so far.
+        note: Takes a line for people, such as a column that was added.
+        phase: Marks a part of the job by name while it runs, for progress and times; yields a function that
+            takes a detail to show beside the part.
+        is_live: Says of a branch name without its prefix whether its run may still be working.
+        first_date: The first day of the range that this run is a part of, or None.
+    """
+
+    spark: SparkSession
+    workflow: Workflow
+    guard: WriteGuard
+    reads: Reads
+    note: Callable[[str], None]
+    phase: Callable[[str], AbstractContextManager[Callable[[str], None]]]
+    is_live: Callable[[str], bool]
+    first_date: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became visible to readers.
+
+    Attributes:
+        table: The table.
+        partition: Label of the partition, such as `date=2026-01-31`.
+        where: The partition as a SQL condition.
+        rows: The number of its rows.
+        snapshot: The snapshot of main that brought it, or None when the old rows were kept.
+    """
+
+    table: str
+    partition: str
+    where: str
+    rows: int
+    snapshot: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job has to tell once it succeeded.
+
+    Attributes:
+        detail: A few words, such as `complete up to 2026-01-31`.
+        audits: The figures of its audits.
+        published: What it published.
+    """
+
+    detail: str = ""
+    audits: tuple[AuditResult, ...] = ()
+    published: Published | None = None

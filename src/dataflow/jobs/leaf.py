@@ -1,0 +1,68 @@
+"""One place that knows which function does which job."""
+
+from __future__ import annotations
+
+from dataflow.jobs.context import JobContext, Outcome
+from dataflow.workflow.models import AuditJob, AuditSpec, HwmJob, MetadataJob, SparkJob
+from dataflow.workflow.tree import JobStep, LeafJob, WapStep
+
+
+def run_step(step: JobStep | WapStep, context: JobContext) -> Outcome:
+    """Do what a step says.
+
+    Raises:
+        DataflowError: It failed.
+    """
+    if isinstance(step, WapStep):
+        from dataflow.jobs.wap import run_wap
+
+        return run_wap(step.template, context)
+    return _run_job(step.job, context)
+
+
+def _run_job(job: LeafJob, context: JobContext) -> Outcome:
+    match job:
+        case SparkJob():
+            from dataflow.jobs.guard import guarding
+            from dataflow.jobs.wap import run_spark
+
+            with guarding(context.guard, context.spark):
+                run_spark(job.spark, context)
+            return Outcome()
+        case MetadataJob():
+            from dataflow.jobs.metadata import run_metadata
+
+            return run_metadata(job.metadata, context)
+        case HwmJob():
+            from dataflow.jobs.hwm import run_hwm
+
+            return run_hwm(job.hwm, context)
+        case AuditJob():
+            return _run_audits(job.audit, context)
+        case _:
+            from dataflow.jobs.notification import send
+
+            workflow = context.workflow
+            told = send(job.notification, environment=workflow.environment, owner=workflow.owner)
+            return Outcome(detail=", ".join(told))
+
+
+def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:
+    from dataflow.jobs.audit import Rows, run_audits
+    from dataflow.jobs.wap import require_passed
+    from dataflow.tables.iceberg import load, quoted
+    from dataflow.tables.partition import partition_of
+    from dataflow.tables.wap import row_history
+
+    workflow = context.workflow
+    partition = partition_of(context.spark, load(context.spark, spec.table), spec.partition)
+    results = run_audits(
+        context.spark,
+        Rows(quoted(spec.table), partition.where),
+        spec.audits,
+        folder=workflow.folder,
+        params=workflow.script_params,
+        history=row_history(context.spark, spec.table, partition, limit=100),
+    )
+    require_passed(results)
+    return Outcome(detail=f"{len(results)} audits", audits=tuple(results))

@@ -1,0 +1,38 @@
+"""The Metadata job: what a table says of itself, as Iceberg properties that every engine can read."""
+
+from __future__ import annotations
+
+from dataflow.errors import DataflowError
+from dataflow.jobs.context import JobContext, Outcome
+from dataflow.tables.iceberg import exists, load, set_properties
+from dataflow.tables.ownership import OWNER, PACKAGE, PACKAGE_ID
+from dataflow.workflow.models import MetadataSpec
+
+TAGS = "dataflow.tags"
+LIFETIME = "dataflow.lifetime-days"
+KEY = "dataflow.primary-key"
+
+
+def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
+    """Write owner, tags, lifetime and key of a table, and whose package it is.
+
+    Raises:
+        DataflowError: The table does not exist.
+    """
+    if not exists(context.spark, spec.table):
+        raise DataflowError(
+            f"table {spec.table} does not exist", "create it by a DDL job that runs before this one"
+        )
+    identity = context.workflow.identity
+    changed = set_properties(
+        load(context.spark, spec.table),
+        {
+            OWNER: spec.owner,
+            PACKAGE: identity.uuid,
+            PACKAGE_ID: identity.package_id,
+            TAGS: ",".join(spec.tags) or None,
+            LIFETIME: None if spec.lifetime_days is None else str(spec.lifetime_days),
+            KEY: ",".join(spec.primary_key) or None,
+        },
+    )
+    return Outcome(detail="" if changed else "unchanged")

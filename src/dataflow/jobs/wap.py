@@ -1,0 +1,170 @@
+"""The wap template: write on a branch, audit the branch, publish it or drop it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.jobs.audit import Rows, run_audits
+from dataflow.jobs.context import JobContext, Outcome, Published
+from dataflow.jobs.guard import guarding
+from dataflow.jobs.script import run_script
+from dataflow.tables import wap
+from dataflow.tables.ownership import claim
+
+if TYPE_CHECKING:
+    from dataflow.jobs.audit import AuditResult
+    from dataflow.workflow.models import SparkSpec, WapTemplate
+
+_CONFLICT_RERUNS = 3
+
+
+class AuditFailed(DataflowError):
+    """A blocking audit failed: nothing was published.
+
+    Attributes:
+        results: All the audits' figures.
+    """
+
+    permanent = True
+
+    def __init__(self, message: str, results: Sequence[AuditResult]) -> None:
+        super().__init__(message, "nothing was published; readers see what they saw before")
+        self.results = tuple(results)
+
+
+def run_wap(template: WapTemplate, context: JobContext) -> Outcome:
+    """Write, audit and publish; start again from the new main when somebody else changed the partition meanwhile.
+
+    Raises:
+        AuditFailed: A blocking audit failed.
+        DataflowError: The write failed, touched what it did not declare, or wrote nothing where that is a failure.
+    """
+    for left in reversed(range(_CONFLICT_RERUNS)):
+        try:
+            return _once(template, context)
+        except wap.PublishConflict as conflict:
+            if not left:
+                raise
+            context.note(f"{conflict.message}: starting again from the new main")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _once(template: WapTemplate, context: JobContext) -> Outcome:
+    spark, table = context.spark, template.table
+    if spark.catalog.tableExists(table):
+        for name in wap.sweep(spark, table, context.is_live):
+            context.note(f"dropped branch {name} of {table}, left by a run that was killed")
+    name = wap.branch_name(context.workflow.run_id, template.id)
+    branch = wap.begin(spark, table, template.partition, name)
+    try:
+        claim(spark, table, context.workflow.identity)
+        with context.phase("write") as detail:
+            _write(template, branch, context)
+            rows = wap.written_rows(spark, branch)
+            detail(f"{rows:,} rows")
+        if rows == 0 and template.empty != "publish":
+            return _nothing_written(template, branch, context)
+        with context.phase("audit") as detail:
+            results = _audit(template, branch, context)
+            detail(_counted(results))
+        with context.phase("publish") as detail:
+            snapshot = wap.publish(spark, branch, _summary(template, branch, context, rows, results))
+            detail(f"snapshot {snapshot}")
+    except BaseException:
+        wap.abandon(spark, branch)
+        raise
+    published = Published(table, branch.partition.label, branch.partition.where, rows, snapshot)
+    return Outcome(f"{rows:,} rows", tuple(results), published)
+
+
+def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> None:
+    spark = context.spark
+    guard = dataclasses.replace(context.guard, only_table=template.table)
+    for key, value in wap.write_conf(branch).items():
+        spark.conf.set(key, value)
+    try:
+        with guarding(guard, spark):
+            for item in template.write:
+                run_spark(item.job.spark, context)
+    finally:
+        spark.conf.unset("spark.wap.branch")
+
+
+def run_spark(spec: SparkSpec, context: JobContext) -> None:
+    """Run a Spark job's script in the job's session."""
+    workflow = context.workflow
+    run_script(
+        context.spark, workflow.folder / spec.script, {**workflow.script_params, **spec.params}, context.note
+    )
+
+
+def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:
+    label = f"{template.table} {branch.partition.label}"
+    if template.empty == "fail":
+        raise DataflowError(
+            f"the write brought no rows for {label}",
+            "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine",
+        )
+    wap.abandon(context.spark, branch)
+    context.note(f"the write brought no rows for {label}: the old rows stay (empty: keep)")
+    return Outcome("0 rows, the old ones stay")
+
+
+def _audit(template: WapTemplate, branch: wap.Branch, context: JobContext) -> list[AuditResult]:
+    if not template.audits:
+        return []
+    workflow = context.workflow
+    longest = max((getattr(audit, "runs", 0) for audit in template.audits), default=0)
+    history = wap.row_history(context.spark, template.table, branch.partition, longest) if longest else []
+    results = run_audits(
+        context.spark,
+        Rows(branch.reference, branch.partition.where),
+        template.audits,
+        folder=workflow.folder,
+        params=workflow.script_params,
+        history=history,
+    )
+    require_passed(results)
+    return results
+
+
+def require_passed(results: Sequence[AuditResult]) -> None:
+    """Raise when a blocking audit failed.
+
+    Raises:
+        AuditFailed: Naming each such audit with its figure.
+    """
+    failed = [result for result in results if not result.passed and result.blocking]
+    if failed:
+        told = "; ".join(f"{result.name}: {result.message}" for result in failed)
+        raise AuditFailed(f"{'an audit' if len(failed) == 1 else f'{len(failed)} audits'} failed: {told}", results)
+
+
+def _counted(results: Sequence[AuditResult]) -> str:
+    warned = sum(not result.passed for result in results)
+    return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
+
+
+def _summary(
+    template: WapTemplate,
+    branch: wap.Branch,
+    context: JobContext,
+    rows: int,
+    results: Sequence[AuditResult],
+) -> Mapping[str, str]:
+    """What the published snapshot says of itself, so that the table tells its own history."""
+    workflow = context.workflow
+    figures = {result.name: result.figure for result in results}
+    return {
+        "dataflow.run-id": workflow.run_id,
+        "dataflow.workflow": workflow.id,
+        "dataflow.step": template.id,
+        "dataflow.partition": branch.partition.label,
+        "dataflow.rows": str(rows),
+        "dataflow.audits": json.dumps(figures, sort_keys=True),
+        "dataflow.sources": json.dumps(dict(context.reads()), sort_keys=True),
+    }

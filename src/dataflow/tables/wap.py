@@ -1,0 +1,283 @@
+"""Write, audit, publish by Iceberg branch: all of it stands here.
+
+Readers see main. A run writes to a branch of its own; what the branch holds of the declared partition replaces
+that partition of main in one transaction, refused when main's partition changed since the branch was made.
+
+The facts behind the calls (Iceberg 1.12): `fast_forward` works only while main stands still;
+`cherrypick_snapshot` replays one snapshot and silently loses the others; a null base breaks py4j, hence the empty
+first snapshot; the files move by reference, so publishing copies no data and needs copy-on-write tables.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.tables.iceberg import COMMIT_RETRIES, head, load, properties, quoted, set_properties
+from dataflow.tables.partition import Partition, partition_of
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+
+    from dataflow.workflow.models import Scalar
+
+PREFIX = "dataflow_"
+_RETENTION_MS = 7 * 24 * 3600 * 1000
+_ATTEMPTS = 15
+_MODES = ("write.delete.mode", "write.update.mode", "write.merge.mode")
+
+
+class PublishConflict(DataflowError):
+    """Main's partition changed while the run worked: nothing was published, and a rerun starts from the new main."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A run's branch of one table.
+
+    Attributes:
+        table: The table, `database.table`.
+        name: The branch.
+        base: The snapshot of main that it started from.
+        partition: The rows that the run declared to replace.
+    """
+
+    table: str
+    name: str
+    base: int
+    partition: Partition
+
+    @property
+    def reference(self) -> str:
+        """The branch as SQL names it."""
+        return f"{quoted(self.table)}.`branch_{self.name}`"
+
+
+def branch_name(run_id: str, step_id: str) -> str:
+    """Name the branch of a run's step, so that it can be found by the run."""
+    return f"{PREFIX}{run_id}_{step_id}".replace("-", "_").lower()
+
+
+def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: str) -> Branch:
+    """Make a branch of main for a run to write to.
+
+    Args:
+        spark: The session.
+        table: The table, `database.table`; it must exist.
+        values: The partition that the run declares to replace.
+        name: The branch; an old one of that name, left by a killed run, is dropped first.
+
+    Raises:
+        DataflowError: The table is missing, is not copy-on-write, or is not partitioned so.
+    """
+    if not spark.catalog.tableExists(table):
+        raise DataflowError(f"table {table} does not exist", "create it by a DDL job that runs before this one")
+    loaded = load(spark, table)
+    _require_copy_on_write(table, properties(loaded))
+    if set_properties(loaded, {"write.wap.enabled": "true", "commit.retry.num-retries": COMMIT_RETRIES}):
+        loaded = load(spark, table)
+    partition = partition_of(spark, loaded, values)
+    if head(loaded) is None:
+        loaded.newAppend().commit()
+        loaded = load(spark, table)
+    base = head(loaded)
+    if base is None:
+        raise DataflowError(f"table {table} has no main branch", "restore it with Iceberg's rollback procedures")
+    manage = loaded.manageSnapshots()
+    if head(loaded, name) is not None:
+        manage = manage.removeBranch(name)
+    manage.createBranch(name, base).setMaxRefAgeMs(name, _RETENTION_MS).commit()
+    return Branch(table, name, base, partition)
+
+
+def write_conf(branch: Branch) -> dict[str, str]:
+    """Return the session settings under which a script's plain writes go to the branch."""
+    return {"spark.wap.branch": branch.name, "spark.sql.sources.partitionOverwriteMode": "dynamic"}
+
+
+def written_rows(spark: SparkSession, branch: Branch) -> int:
+    """Check what the branch holds and count the declared partition's rows, from metadata alone.
+
+    Returns:
+        The number of rows; 0 also when nothing was committed at all, whatever main holds.
+
+    Raises:
+        DataflowError: The write touched other partitions, left delete files, or took main away.
+    """
+    table = load(spark, branch.table)
+    _restore_main(table, branch)
+    if head(table, branch.name) == branch.base:
+        return 0
+    strays = sorted(_strays(spark, table, branch))
+    if strays:
+        listed = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
+        raise DataflowError(
+            f"the write touched partitions of {branch.table} that it did not declare: {listed} "
+            f"(declared: {branch.partition.label})",
+            "filter the write to its own partition, or declare what it writes under 'partition:'",
+        )
+    return sum(int(file.recordCount()) for file in _files(table, branch))
+
+
+def publish(spark: SparkSession, branch: Branch, summary: Mapping[str, str]) -> int:
+    """Replace the declared partition of main by the branch's, in one transaction, and drop the branch.
+
+    Args:
+        spark: The session.
+        branch: What `begin` returned, after the write and its audits.
+        summary: Goes into the published snapshot's summary.
+
+    Returns:
+        The published snapshot's id.
+
+    Raises:
+        PublishConflict: Main's partition changed since the branch was made.
+    """
+    for attempt in range(_ATTEMPTS):
+        table = load(spark, branch.table)
+        try:
+            return _publish_once(table, branch, summary)
+        except Exception as error:
+            text = str(error)
+            if "ValidationException" in text:
+                raise PublishConflict(
+                    f"{branch.table} {branch.partition.label} was changed by somebody else during this run",
+                    "nothing was published; run it again to start from what stands there now",
+                ) from error
+            if "CommitFailedException" not in text or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.random() * 0.3 * (attempt + 1))  # noqa: S311 - spreads writers, guards nothing
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _publish_once(table: JavaObject, branch: Branch, summary: Mapping[str, str]) -> int:
+    transaction = table.newTransaction()
+    overwrite = transaction.newOverwrite().overwriteByRowFilter(branch.partition.filter)
+    added = False
+    if head(table, branch.name) != branch.base:  # else the branch shows main's old rows
+        for file in _files(table, branch):
+            overwrite.addFile(file)
+            added = True
+    if added:
+        overwrite.validateAddedFilesMatchOverwriteFilter()
+    overwrite.validateFromSnapshot(branch.base).conflictDetectionFilter(branch.partition.filter)
+    overwrite.validateNoConflictingData().validateNoConflictingDeletes()
+    for key, value in summary.items():
+        overwrite.set(key, value)
+    overwrite.commit()
+    transaction.manageSnapshots().removeBranch(branch.name).commit()
+    transaction.commitTransaction()
+    table.refresh()
+    return _own_snapshot(table, branch, summary)
+
+
+def _own_snapshot(table: JavaObject, branch: Branch, summary: Mapping[str, str]) -> int:
+    """Find the snapshot just published: another run may have moved main on already."""
+    snapshot = table.currentSnapshot()
+    while snapshot is not None and int(snapshot.snapshotId()) != branch.base:
+        if all(snapshot.summary().get(key) == value for key, value in summary.items()):
+            return int(snapshot.snapshotId())
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else table.snapshot(parent)
+    return int(table.currentSnapshot().snapshotId())
+
+
+def abandon(spark: SparkSession, branch: Branch) -> None:
+    """Drop a branch whose rows will not be published."""
+    table = load(spark, branch.table)
+    _restore_main(table, branch)
+    if head(table, branch.name) is not None:
+        table.manageSnapshots().removeBranch(branch.name).commit()
+
+
+def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> list[str]:
+    """Drop the branches that killed runs left on a table.
+
+    Args:
+        spark: The session.
+        table: The table.
+        is_live: Says of a branch's name, without the prefix, whether its run may still be working.
+
+    Returns:
+        The names of the dropped branches.
+    """
+    loaded = load(spark, table)
+    left = [str(ref) for ref in loaded.refs() if str(ref).startswith(PREFIX)]
+    dead = [name for name in left if not is_live(name.removeprefix(PREFIX))]
+    for name in dead:
+        loaded.manageSnapshots().removeBranch(name).commit()
+    return dead
+
+
+def row_history(spark: SparkSession, table: str, partition: Partition, limit: int) -> list[int]:
+    """Return the row counts of other partitions as last published, newest first.
+
+    They stand in the snapshots' summaries, so the table itself tells them to every environment.
+    """
+    loaded = load(spark, table)
+    snapshot, counts = loaded.currentSnapshot(), dict[str, int]()
+    while snapshot is not None and len(counts) < limit:
+        summary = snapshot.summary()
+        label, rows = summary.get("dataflow.partition"), summary.get("dataflow.rows")
+        if rows is not None and label != partition.label and label not in counts:
+            counts[str(label)] = int(rows)
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else loaded.snapshot(parent)
+    return list(counts.values())
+
+
+def _require_copy_on_write(table: str, current: Mapping[str, str]) -> None:
+    for mode in _MODES:
+        if current.get(mode, "copy-on-write") != "copy-on-write":
+            raise DataflowError(
+                f"{table} has {mode} = {current[mode]}, and publishing needs copy-on-write",
+                f"ALTER TABLE {table} SET TBLPROPERTIES ('{mode}' = 'copy-on-write')",
+            )
+
+
+def _restore_main(table: JavaObject, branch: Branch) -> None:
+    """Give readers main back after a write that replaced the table; the guard stops all of those it can see."""
+    if head(table) is None:
+        table.manageSnapshots().createBranch("main", branch.base).commit()
+        raise DataflowError(
+            f"the write replaced {branch.table} as a whole, which takes its rows from readers; main was restored",
+            "write rows (INSERT, writeTo().overwrite…) instead of replacing the table",
+        )
+
+
+def _files(table: JavaObject, branch: Branch) -> Iterator[JavaObject]:
+    """Yield the branch's live data files of the declared partition."""
+    tasks = table.newScan().useRef(branch.name).filter(branch.partition.filter).planFiles()
+    try:
+        found = tasks.iterator()
+        while found.hasNext():
+            task = found.next()
+            if not task.deletes().isEmpty():
+                raise DataflowError(f"{branch.table} has delete files, and publishing needs copy-on-write")
+            yield task.file()
+    finally:
+        tasks.close()
+
+
+def _strays(spark: SparkSession, table: JavaObject, branch: Branch) -> Iterator[str]:
+    """Yield the partitions that the branch changed beyond the declared one."""
+    jvm = spark._jvm.org.apache.iceberg  # type: ignore[union-attr]
+    inside: dict[int, JavaObject] = {}
+    since = jvm.util.SnapshotUtil.ancestorsBetween(table, head(table, branch.name), branch.base).iterator()
+    while since.hasNext():
+        snapshot = since.next()
+        for files in (snapshot.addedDataFiles(table.io()), snapshot.removedDataFiles(table.io())):
+            each = files.iterator()
+            while each.hasNext():
+                file = each.next()
+                spec = table.specs().get(file.specId())
+                if file.specId() not in inside:
+                    projected = jvm.expressions.Projections.strict(spec).project(branch.partition.filter)
+                    inside[file.specId()] = jvm.expressions.Evaluator(spec.partitionType(), projected)
+                if not inside[file.specId()].eval(file.partition()):
+                    yield str(spec.partitionToPath(file.partition())) or "the whole table"
