@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -24,7 +24,18 @@ class Strict(BaseModel):
 def _seconds(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
         return float(found[1]) * _UNITS[found[2]]
-    raise ValueError("a duration is a number and a unit, such as 30s, 10m, 2h or 1d")
+    raise ValueError("should be a number and a unit, such as 30s, 10m, 2h or 1d")
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"should be a date that exists ({error})") from None
+    if isinstance(value, dt.date):
+        return value
+    raise ValueError("should be a date such as 2026-01-31")
 
 
 Duration = Annotated[
@@ -32,14 +43,17 @@ Duration = Annotated[
 ]
 """Seconds, written as a number and a unit."""
 
+Day = Annotated[dt.date, BeforeValidator(_day, json_schema_input_type=dt.date)]
+"""A date, written as 2026-01-31."""
+
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
 
 OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: nothing new starts; independent steps still run; or the run goes on with a warning."""
 
-Scalar = str | int | float | bool | dt.date
-"""A value that a partition or an audit is compared with."""
+Scalar = str | int | float | bool
+"""A value that a partition or an audit is compared with; a date is text, as YAML has it."""
 
 
 # ---------------------------------------------------------------------------------------------- audits
@@ -76,6 +90,8 @@ class RowCount(AuditBase):
     @model_validator(mode="after")
     def _has_a_bound(self) -> RowCount:
         _require_a_bound(self.min, self.max)
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"'min' ({self.min}) lies above 'max' ({self.max})")
         return self
 
 
@@ -239,6 +255,12 @@ class NotificationSpec(Strict):
     subject: str
     message: str = ""
 
+    @model_validator(mode="after")
+    def _reaches_somebody(self) -> NotificationSpec:
+        if not self.to and self.webhook is None:
+            raise ValueError("needs 'to', 'webhook' or both")
+        return self
+
 
 class NotificationJob(JobBase):
     """Sends an e-mail, calls a webhook, or both."""
@@ -294,8 +316,8 @@ class LastDates(Strict):
 class DateRange(Strict):
     """A range of days, both ends included."""
 
-    from_: dt.date = Field(alias="from")
-    to: dt.date
+    from_: Day = Field(alias="from")
+    to: Day
 
     @model_validator(mode="after")
     def _runs_forwards(self) -> DateRange:
@@ -304,11 +326,21 @@ class DateRange(Strict):
         return self
 
 
+def _kind_of_dates(value: object) -> str:
+    return "last" if isinstance(value, dict) and not {"from", "to"} & value.keys() else "range"
+
+
+Dates = Annotated[
+    Annotated[LastDates, Tag("last")] | Annotated[DateRange, Tag("range")], Discriminator(_kind_of_dates)
+]
+"""The dates of a foreach."""
+
+
 class Foreach(Strict):
     """One job for each of several dates; `${dataflow.each}` is the date."""
 
     id: StepId
-    dates: LastDates | DateRange
+    dates: Dates
     parallel: int = Field(1, ge=1, le=64, description="How many dates run side by side, in one JVM.")
     job: Job
 
@@ -317,6 +349,19 @@ class ForeachItem(Strict):
     """A foreach in a list of steps."""
 
     foreach: Foreach
+
+
+def _kind_of_item(value: object) -> str | None:
+    return next((kind for kind in ITEM_KINDS if isinstance(value, dict) and kind in value), None)
+
+
+ITEM_KINDS = ("job", "template", "foreach")
+
+StepItem = Annotated[
+    Annotated[JobItem, Tag("job")] | Annotated[TemplateItem, Tag("template")] | Annotated[ForeachItem, Tag("foreach")],
+    Discriminator(_kind_of_item),
+]
+"""One step of a workflow: a job, a template or a foreach."""
 
 
 class WorkflowHead(Strict):
@@ -349,8 +394,8 @@ class Definition(Strict):
     workflow: WorkflowHead
     trigger: Trigger | None = None
     notifications: Notifications = Notifications()
-    params: dict[str, Any] = Field({}, description="Upper-case names and their default values.")
-    jobs: list[JobItem | TemplateItem | ForeachItem] = Field(min_length=1)
+    params: dict[str, str] = Field({}, description="Upper-case names and their default values.")
+    jobs: list[StepItem] = Field(min_length=1)
     dag: list[str] | None = Field(
         None, description="Edges such as `ddl -> write`; without it, steps run in the order written."
     )

@@ -1,0 +1,262 @@
+"""`dataflow.yaml`, the project's file: environments, owners, addresses. Without one there is the sandbox alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
+from dataflow.workflow import identity
+from dataflow.workflow.identity import Identity, current_user
+from dataflow.workflow.models import Strict
+from dataflow.workflow.parameters import PARAMETER_NAME, Resolver
+from dataflow.workflow.shape import Mistakes, validated
+from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+
+FILE_NAME = "dataflow.yaml"
+SANDBOX = "sandbox"
+_SANDBOX_PARAMS = {"TARGET_DB": "${dataflow.user}_sandbox"}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """How to reach a person or a team.
+
+    Attributes:
+        email: An address.
+        webhook: A Slack-style incoming webhook; may be `${secret:NAME}`.
+    """
+
+    email: str | None = None
+    webhook: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smtp:
+    """The mail server that notifications go through.
+
+    Attributes:
+        host: Its name.
+        sender: The address that messages come from.
+        port: Its port.
+        username: Who logs in; None for a server that asks for nobody.
+        password: Usually `${secret:NAME}`.
+        starttls: Whether to encrypt before logging in.
+    """
+
+    host: str
+    sender: str
+    port: int = 587
+    username: str | None = None
+    password: str | None = None
+    starttls: bool = True
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where workflows run.
+
+    Attributes:
+        name: `sandbox`, `production`, ….
+        params: Values for parameters; they may refer to built-ins and to one another.
+        catalog: Properties of the Iceberg catalog, with its `name`; empty for the embedded one.
+        spark: `spark.*` settings; they win over the tool's own.
+        state: SQLAlchemy address of the run records; None for SQLite in the Dataflow home.
+        branch: The git branch that deploys here.
+        smtp: The mail server.
+        owners: The project's owners, by name.
+        places: Where each of `params` is written.
+    """
+
+    name: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    catalog: Mapping[str, str] = field(default_factory=dict)
+    spark: Mapping[str, str] = field(default_factory=dict)
+    state: str | None = None
+    branch: str | None = None
+    smtp: Smtp | None = None
+    owners: Mapping[str, Owner] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project: what lies at and below its `dataflow.yaml`.
+
+    Attributes:
+        file: Its file; None when there is none.
+        name: What it is called.
+        environments: By name; the sandbox is always there.
+    """
+
+    file: Path | None
+    name: str
+    environments: Mapping[str, Environment]
+
+
+class OwnerSpec(Strict):
+    """How to reach a person or a team."""
+
+    email: str | None = None
+    webhook: str | None = Field(None, description="A Slack-style incoming webhook, often `${secret:NAME}`.")
+
+
+class SmtpSpec(Strict):
+    """The mail server that notifications go through."""
+
+    host: str
+    sender: str
+    port: int = Field(587, ge=1, le=65535)
+    username: str | None = None
+    password: str | None = None
+    starttls: bool = True
+
+
+class ChannelsSpec(Strict):
+    """How notifications leave an environment."""
+
+    smtp: SmtpSpec | None = None
+
+
+class EnvironmentSpec(Strict):
+    """Where workflows run."""
+
+    branch: str | None = Field(None, description="The git branch that deploys here.")
+    state: str | None = Field(None, description="SQLAlchemy address of the run records, shared by a team.")
+    params: dict[str, str] = {}
+    catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
+    spark: dict[str, str] = Field({}, description="Spark settings.")
+    notifications: ChannelsSpec = ChannelsSpec()
+
+
+class ProjectSpec(Strict):
+    """The project's file."""
+
+    version: Literal[1]
+    project: str
+    owners: dict[str, OwnerSpec] = {}
+    environments: dict[str, EnvironmentSpec] = {}
+
+
+class IdentitySpec(Strict):
+    """`identity.yaml`: who owns a package."""
+
+    owner: str
+    package_id: str
+    uuid: str
+
+
+def find_project(start: Path) -> Project:
+    """Return the project that a file or folder belongs to: the nearest `dataflow.yaml`, there or above.
+
+    Raises:
+        DefinitionError: The file has mistakes.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (file := folder / FILE_NAME).is_file():
+            return _read_project(file)
+    name = (start if start.is_dir() else start.parent).name
+    return Project(None, name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS)})
+
+
+def environment(project: Project, name: str | None) -> Environment:
+    """Return one of a project's environments; the sandbox when none is named.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    try:
+        return project.environments[name or SANDBOX]
+    except KeyError:
+        where = f"in {project.file.name}" if project.file else f"here: there is no {FILE_NAME}"
+        nearest = did_you_mean(str(name), project.environments)
+        raise UsageError(f"there is no environment '{name}' {where}{nearest}") from None
+
+
+def read_identity(folder: Path) -> Identity:
+    """Return whose package a folder is: what its `identity.yaml` says, else what user and folder's name give.
+
+    Raises:
+        DefinitionError: `identity.yaml` has mistakes.
+    """
+    path = folder / identity.FILE_NAME
+    if not path.exists():
+        return identity.derived(folder)
+    file = read_yaml(path)
+    spec: IdentitySpec = _validated(IdentitySpec, file, file.data)
+    return Identity(spec.owner, spec.package_id, spec.uuid)
+
+
+def _read_project(path: Path) -> Project:
+    file = read_yaml(path)
+    problems = _parameter_names(file)
+    failed: set[Route] = set()
+    data = {key: _settings(file, key, problems, failed) for key in file.data}
+    spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
+    owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
+    specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
+    return Project(path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()})
+
+
+def _validated(
+    model: type[Strict], file: YamlFile, data: Any, problems: Iterable[Problem] = (), failed: Collection[Route] = ()
+) -> Any:
+    try:
+        found = validated(model, file, data, failed=failed)
+    except Mistakes as mistakes:
+        raise DefinitionError([*problems, *mistakes.problems]) from None
+    if problems:
+        raise DefinitionError([*problems])
+    return found
+
+
+def _environment(
+    name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], file: YamlFile
+) -> Environment:
+    smtp = spec.notifications.smtp
+    defaults = _SANDBOX_PARAMS if name == SANDBOX else {}
+    return Environment(
+        name=name,
+        params={**defaults, **spec.params},
+        catalog=spec.catalog,
+        spark=spec.spark,
+        state=spec.state,
+        branch=spec.branch,
+        smtp=Smtp(**smtp.model_dump()) if smtp else None,
+        owners=owners,
+        places={param: file.values["environments", name, "params", param] for param in spec.params},
+    )
+
+
+def _environments(file: YamlFile) -> dict[str, Any]:
+    found = file.data.get("environments")
+    return {name: spec for name, spec in found.items() if isinstance(spec, dict)} if isinstance(found, dict) else {}
+
+
+def _parameter_names(file: YamlFile) -> list[Problem]:
+    """Find names of parameters that no `${NAME}` could ask for."""
+    problems = []
+    for env, spec in _environments(file).items():
+        params = spec.get("params")
+        for name in params if isinstance(params, dict) else ():
+            if not PARAMETER_NAME.fullmatch(name):
+                place = file.keys["environments", env, "params", name]
+                problems.append(place.problem(f"'{name}' can't name a parameter: those are upper case"))
+    return problems
+
+
+def _settings(file: YamlFile, key: str, problems: list[Problem], failed: set[Route]) -> Any:
+    """Put in the built-ins that settings may use: who and where; `params` are resolved by each run."""
+    environments = _environments(file)
+
+    def fill(route: Route, text: str) -> str | None:
+        name = str(route[1]) if len(route) > 1 and route[0] == "environments" else ""
+        builtins = {"dataflow.user": current_user, "dataflow.env": lambda: name}
+        return Resolver({}, builtins if name in environments else {}, problems).render(text, file.values[route])
+
+    return file.filled((key,), fill, failed, skip="params")

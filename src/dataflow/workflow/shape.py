@@ -1,0 +1,265 @@
+"""Holding data to a model: each mistake in plain words, at its line and column."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, Tag, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from dataflow.errors import Problem, did_you_mean
+from dataflow.workflow.models import ITEM_KINDS
+from dataflow.workflow.yamlfile import Route, YamlFile
+
+_SHOULD_BE = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping, lines of the form 'key: value'",
+    "model": "a mapping, lines of the form 'key: value'",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+class Mistakes(Exception):  # noqa: N818 - carries problems between the functions of this package
+    """What is wrong with one value of a file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+def validated(
+    annotation: Any, file: YamlFile, data: Any, route: Route = (), failed: Collection[Route] = ()
+) -> Any:
+    """Turn plain data into what a model or a type says.
+
+    Args:
+        annotation: A model, or a type of models such as `Job`.
+        file: The file that the data is from.
+        data: The whole file's data, parameters put in. A number where text is wanted becomes the text as written.
+        route: The part of it to look at.
+        failed: Routes of values that have been reported already, and so are not reported again.
+
+    Raises:
+        Mistakes: It doesn't fit; empty when all that is wrong has been reported already.
+    """
+    adapter = _adapter(annotation)
+    for _ in range(2):  # the second time, numbers stand as text where text is wanted
+        try:
+            return adapter.validate_python(value_at(data, route))
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            places = [(*route, *_follow(annotation, e["loc"])[0]) for e in errors]
+            changed = [_as_written(file, data, e, place) for e, place in zip(errors, places, strict=True)]
+            if not any(changed):
+                break
+    raise Mistakes(list(_problems(annotation, file, data, route, errors, failed)))
+
+
+def value_at(data: Any, route: Route) -> Any:
+    """Return the part of plain data that a route leads to."""
+    for step in route:
+        data = data[step]
+    return data
+
+
+@functools.cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
+
+
+def _as_written(file: YamlFile, data: Any, error: ErrorDetails, place: Route) -> bool:
+    """Put a number's text as written in its place, when what was wanted is text."""
+    if error["type"] != "string_type" or not isinstance(error["input"], int | float) or place not in file.texts:
+        return False
+    value_at(data, place[:-1])[place[-1]] = file.texts[place]
+    return True
+
+
+def _problems(
+    annotation: Any, file: YamlFile, data: Any, base: Route, errors: list[ErrorDetails], failed: Collection[Route]
+) -> Iterator[Problem]:
+    located = [(e, (*base, *_follow(annotation, e["loc"])[0])) for e in errors]
+    wrong_kind = {place[:-1] for e, place in located if e["type"] == "literal_error" and place[-1] in {"type", "function"}}
+    unknown = {place for e, place in located if e["type"] == "extra_forbidden"}
+    reported: set[Problem] = set()
+    for error, place in located:
+        if any(_within(bad, place) for bad in failed):
+            continue
+        if any(_within(place, mapping) for mapping in wrong_kind) and error["type"] != "literal_error":
+            continue
+        if error["type"] == "missing" and _misspelt(place, unknown, annotation, error):
+            continue
+        problem = _problem(annotation, file, data, error, place)
+        if problem not in reported:
+            reported.add(problem)
+            yield problem
+
+
+def _within(inner: Route, outer: Route) -> bool:
+    return inner[: len(outer)] == outer
+
+
+def _misspelt(place: Route, unknown: Collection[Route], annotation: Any, error: ErrorDetails) -> bool:
+    """Say whether a missing key is there under a name that is nearly its own, and so reported already."""
+    valid = _keys(_follow(annotation, error["loc"][:-1])[1])
+    beside = [str(other[-1]) for other in unknown if other[:-1] == place[:-1]]
+    return any(did_you_mean(name, valid) == f"; did you mean '{place[-1]}'?" for name in beside)
+
+
+def _problem(annotation: Any, file: YamlFile, data: Any, error: ErrorDetails, place: Route) -> Problem:
+    kind = error["type"]
+    context = error.get("ctx", {})
+    match kind:
+        case "extra_forbidden":
+            valid = _keys(_follow(annotation, error["loc"][:-1])[1])
+            return file.key_place(place).problem(f"unknown key '{place[-1]}'{did_you_mean(str(place[-1]), valid)}")
+        case "missing":
+            return file.key_place(place[:-1]).problem(f"missing key '{place[-1]}'")
+        case "union_tag_not_found":
+            return _without_kind(file, data, place, context)
+        case "union_tag_invalid":
+            key = str(context["discriminator"]).strip("'")
+            return _unknown_word(file, (*place, key), context["tag"], _quoted(context["expected_tags"]))
+        case "literal_error":
+            return _unknown_word(file, place, error["input"], _quoted(context["expected"]))
+        case _:
+            return file.value_place(place).problem(_message(file, error, place) + _from_parameter(file, place, error))
+
+
+def _without_kind(file: YamlFile, data: Any, place: Route, context: dict[str, Any]) -> Problem:
+    key = str(context["discriminator"]).strip("'")
+    if key in {"type", "function"}:
+        return file.key_place(place).problem(f"missing key '{key}'")
+    item = value_at(data, place)
+    if isinstance(item, dict) and item:
+        name = next(iter(item))
+        return file.key_place((*place, name)).problem(f"unknown key '{name}'{did_you_mean(str(name), ITEM_KINDS)}")
+    return file.key_place(place).problem(f"should be one of {', '.join(ITEM_KINDS)}, not {_shown(item)}")
+
+
+def _unknown_word(file: YamlFile, place: Route, word: object, valid: list[str]) -> Problem:
+    """Name a word that is none of a few, with the nearest that is."""
+    key = place[-1]
+    what = {"type": "template type" if place[-2:-1] == ("template",) else "job type", "function": "audit function"}
+    if not valid:
+        return file.value_place(place).problem(f"'{key}' should be 1, not {_shown(word)}")
+    if not isinstance(word, str):
+        return file.value_place(place).problem(f"'{key}' should be one of {', '.join(valid)}, not {_shown(word)}")
+    name = what.get(str(key), f"'{key}'")
+    return file.value_place(place).problem(f"unknown {name} '{word}'{did_you_mean(word, valid, limit=12)}")
+
+
+def _message(file: YamlFile, error: ErrorDetails, place: Route) -> str:
+    kind, context, shown = error["type"], error.get("ctx", {}), _shown(error["input"])
+    key = next((f"'{step}'" for step in reversed(place) if isinstance(step, str)), "this")
+    name = key if not place or isinstance(place[-1], str) else f"item {place[-1] + 1} of {key}"
+    if kind == "value_error":
+        said = str(context["error"])
+        return f"{name} {said}, not {shown}" if said.startswith("should be") else f"{name}: {said}"
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return f"{name} should be {words} {context[bound]}, not {shown}"
+    if kind == "too_short":
+        return f"{name} needs at least {context['min_length']} item"
+    if kind == "string_pattern_mismatch":
+        return f"{name} should be letters, digits, '_' and '-', beginning with a letter, not {shown}"
+    if len(error["loc"]) and error["loc"][-1] in {"str", "int", "float", "bool"}:
+        return f"{name} should be a single value, not {shown}"
+    return f"{name} should be {_SHOULD_BE.get(kind.partition('_')[0], error['msg'])}, not {shown}"
+
+
+def _from_parameter(file: YamlFile, place: Route, error: ErrorDetails) -> str:
+    written = file.texts.get(place, "")
+    return f" ({written})" if "${" in written and written != error["input"] else ""
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "empty"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{value}'"
+        case _:
+            return str(value)
+
+
+def _quoted(words: str) -> list[str]:
+    return re.findall(r"'([^']*)'", words)
+
+
+# ------------------------------------------------------------------------------- where an error stands
+
+
+def _follow(annotation: Any, loc: tuple[int | str, ...]) -> tuple[Route, Any]:
+    """Follow an error's location through the types.
+
+    A location names the member of a union as well as keys and list positions; a route in the file does not.
+
+    Returns:
+        The route in the file, and the type that stands there.
+    """
+    route: list[str | int] = []
+    for step in loc:
+        inner = _plain(annotation)
+        origin = get_origin(inner)
+        if origin in {Union, UnionType}:
+            annotation = _member(inner, step)
+            if annotation is None:
+                break
+            continue
+        if step == "[key]":
+            break
+        route.append(step)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found = [f for name, f in inner.model_fields.items() if step in {name, f.alias}]
+            annotation = found[0].annotation if found else None
+        else:
+            annotation = get_args(inner)[-1] if origin in {list, dict} else None
+    return tuple(route), _plain(annotation)
+
+
+def _plain(annotation: Any) -> Any:
+    """Strip what says more about a type, and the None of an optional one."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in {Union, UnionType}:
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        if len(members) == 1:
+            return _plain(members[0])
+    return annotation
+
+
+def _member(union: Any, tag: object) -> Any:
+    for member in get_args(union):
+        if any(isinstance(extra, Tag) and extra.tag == tag for extra in getattr(member, "__metadata__", ())):
+            return member
+        model = _plain(member)
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            literals = [f.annotation for f in model.model_fields.values() if get_origin(f.annotation) is Literal]
+            if any(tag in get_args(literal) for literal in literals):
+                return model
+    return None
+
+
+def _keys(annotation: Any) -> list[str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [field.alias or name for name, field in annotation.model_fields.items()]
+    return []
