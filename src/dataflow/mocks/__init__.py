@@ -1,1 +1,9 @@
-"""Mock files: small tables that a human likes to read."""
+"""Mock files: small tables that a human likes to read, and that mean the same to every reader of YAML."""
+
+from __future__ import annotations
+
+from dataflow.mocks.load import load_mock
+from dataflow.mocks.model import Column, Mock, Value
+from dataflow.mocks.sql import to_values_sql
+
+__all__ = ["Column", "Mock", "Value", "load_mock", "to_values_sql"]

@@ -1,0 +1,108 @@
+"""Audits in the user's own SQL or Python."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError, did_you_mean, display_path
+from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
+from dataflow.jobs.cause import in_python, message_of, place_of
+from dataflow.jobs.script import load_module
+from dataflow.workflow.parameters import resolve_secrets, substitute
+from dataflow.workflow.yamlfile import read_text
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from dataflow.workflow.models import PythonAudit, SqlAudit
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a custom audit may use.
+
+    Attributes:
+        spark: The session.
+        rows: The rows under audit.
+        folder: The folder that scripts are named from.
+        params: The run's parameters.
+    """
+
+    spark: SparkSession
+    rows: Rows
+    folder: Path
+    params: Mapping[str, str]
+
+    @property
+    def frame(self) -> DataFrame:
+        """The rows under audit."""
+        return self.spark.sql(self.rows.query)
+
+
+def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
+    """Run a query that should return no rows.
+
+    Raises:
+        DataflowError: The query can't run; the message names the audit, the line and the cause.
+    """
+    view = (
+        f"dataflow_audited_{uuid.uuid4().hex}"  # `${AUDITED}` stands without quotes, so its name needs none
+    )
+    bench.frame.createTempView(view)
+    text, where = _query(audit, bench.folder)
+    try:
+        found = bench.spark.sql(
+            resolve_secrets(substitute(text, {**bench.params, "AUDITED": view}, where=where))
+        )
+        count = found.count()
+        rows = sample(found) if count else ()
+    except DataflowError:
+        raise
+    except Exception as error:
+        line = ":".join(map(str, place_of(error) or ()))
+        message = message_of(error).replace(view, "${AUDITED}")
+        raise DataflowError(f"audit {name_of(audit)}, {display_path(where)}:{line}: {message}") from error
+    finally:
+        bench.spark.catalog.dropTempView(view)
+    finding = f"the query returns {count} row{'' if count == 1 else 's'}"
+    return AuditResult(name_of(audit), audit.function, audit.blocking, count == 0, count, "0", finding, rows)
+
+
+def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
+    """Call a function that should return 0.
+
+    Raises:
+        DataflowError: It is not there, raised an exception, or returned something else than a number.
+    """
+    script = bench.folder / audit.script
+    args = {name: resolve_secrets(value) for name, value in bench.params.items()}
+    try:
+        module = load_module(script)
+        function = getattr(module, audit.callable, None)
+        figure = function(bench.frame, args) if function else None
+    except DataflowError:
+        raise
+    except Exception as error:
+        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}") from error
+    if function is None:
+        own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+        near = did_you_mean(audit.callable, own)
+        raise DataflowError(f"audit {name_of(audit)}: {display_path(script)} has no {audit.callable}(){near}")
+    if isinstance(figure, bool) or not isinstance(figure, int | float):
+        raise DataflowError(
+            f"audit {name_of(audit)}: {audit.callable}() in {display_path(script)} returned {figure!r}",
+            "let it return the number of failing rows: 0 passes",
+        )
+    finding = f"{audit.callable}() returns {figure:.15g}"
+    return AuditResult(name_of(audit), audit.function, audit.blocking, figure == 0, figure, "0", finding)
+
+
+def _query(audit: SqlAudit, folder: Path) -> tuple[str, Path]:
+    """Return the query's text, and what messages call it: the script, or `sql`."""
+    if audit.script is None:
+        return str(audit.sql), Path("sql")
+    return read_text(folder / audit.script), folder / audit.script

@@ -1,0 +1,78 @@
+"""What is audited, and what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from dataflow.workflow.models import Audit
+
+SAMPLE_ROWS = 5
+"""How many offending rows a failing audit shows."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows under audit.
+
+    Attributes:
+        table: As SQL names it, quoted, with a branch where there is one.
+        where: A SQL condition; `true` for all rows.
+    """
+
+    table: str
+    where: str = "true"
+
+    @property
+    def query(self) -> str:
+        """The rows as a query."""
+        return f"SELECT * FROM {self.table} WHERE ({self.where})"
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What one audit found.
+
+    Attributes:
+        name: What the definition calls it, or the function's name.
+        function: The kind of audit.
+        blocking: Whether a failure stops the publishing.
+        passed: Whether all is as it should be.
+        figure: What was measured: a number of failing rows, or the number of rows.
+        expected: What the figure should be, in words: `0`, `between 1 and 100`.
+        finding: What was found, in words: `12 rows are null in view_hours`.
+        sample: A few of the offending rows, values as text.
+    """
+
+    name: str
+    function: str
+    blocking: bool
+    passed: bool
+    figure: float
+    expected: str
+    finding: str = ""
+    sample: tuple[dict[str, str], ...] = ()
+
+    @property
+    def message(self) -> str:
+        """What was found and what was expected, in a line."""
+        return f"{self.finding} (expected {self.expected})"
+
+
+def name_of(audit: Audit) -> str:
+    """Say what to call an audit in reports."""
+    return audit.name or audit.function
+
+
+def sample(frame: DataFrame) -> tuple[dict[str, str], ...]:
+    """Fetch a few rows, every value as text."""
+    names = frame.columns
+    cells = [f"c{i}" for i in range(len(names))]  # a query of the user's may have a name twice
+    as_text = frame.limit(SAMPLE_ROWS).toDF(*cells).selectExpr(*(f"string({cell})" for cell in cells))
+    return tuple(
+        {name: "null" if value is None else value for name, value in zip(names, row, strict=True)}
+        for row in as_text.collect()
+    )

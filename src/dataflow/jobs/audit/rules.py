@@ -1,0 +1,192 @@
+"""The declared audits as SQL: what to count for each, what the counts mean, and which rows are to blame."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError, did_you_mean
+from dataflow.jobs.audit.literals import literal
+from dataflow.jobs.audit.results import Rows, name_of
+from dataflow.tables.literals import column_name
+from dataflow.workflow.models import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import DataType
+
+Rule = NotNull | UniqueKey | RowCount | ValuesIn | Between | NearHistory
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the counts mean: as in `AuditResult`."""
+
+    passed: bool
+    figure: float
+    expected: str
+    finding: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One declared audit.
+
+    Attributes:
+        audit: The audit.
+        counts: SQL aggregates to compute in the one pass over the rows.
+        judge: Says what their values mean.
+        offending: A query for the rows to blame, or None where no row in particular is.
+    """
+
+    audit: Rule
+    counts: tuple[str, ...]
+    judge: Callable[[Sequence[int]], Verdict]
+    offending: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the audits of one table look at.
+
+    Attributes:
+        rows: The rows under audit.
+        types: Their columns' types by name.
+        history: Row counts of the last published runs, newest first.
+    """
+
+    rows: Rows
+    types: Mapping[str, DataType]
+    history: Sequence[int]
+
+    def check(self, audit: Rule) -> Check:
+        """Turn an audit into SQL.
+
+        Raises:
+            DataflowError: It names a column that is not there, or a value that the column can't have.
+        """
+        match audit:
+            case NotNull():
+                return self._not_null(audit)
+            case UniqueKey():
+                return self._unique(audit)
+            case ValuesIn():
+                return self._values_in(audit)
+            case Between():
+                return self._between(audit)
+            case RowCount(min=low, max=high):
+                expected = _bounds(low, high)
+                return Check(audit, ("count(*)",), lambda n: _row_count(n[0], low, high, expected))
+            case NearHistory():
+                return Check(audit, ("count(*)",), lambda n: self._near_history(n[0], audit))
+
+    def _not_null(self, audit: NotNull) -> Check:
+        columns = [self._column(audit, name) for name in audit.columns]
+        nulls = [f"{column_name(column)} IS NULL" for column in columns]
+        condition = " OR ".join(nulls)
+
+        def judge(counts: Sequence[int]) -> Verdict:
+            failing = {column: n for column, n in zip(columns, counts[1:], strict=True) if n}
+            finding = f"{_rows(counts[0])} with nulls in {', '.join(failing or columns)}"
+            if len(failing) > 1:
+                finding += f" ({', '.join(f'{column} {n}' for column, n in failing.items())})"
+            return _none_should_fail(counts[0], finding)
+
+        counts = tuple(f"count_if({null})" for null in (condition, *nulls))
+        return Check(audit, counts, judge, self._where(condition))
+
+    def _unique(self, audit: UniqueKey) -> Check:
+        columns = [self._column(audit, name) for name in audit.columns]
+        keys = ", ".join(map(column_name, columns))
+        rows = f"FROM {self.rows.table} WHERE ({self.rows.where}) GROUP BY {keys}"
+        finding = f"that repeat the {', '.join(columns)} of another"
+        return Check(
+            audit,
+            (f"count(*) - (SELECT count(*) FROM (SELECT 1 {rows}))",),
+            lambda n: _none_should_fail(n[0], f"{_rows(n[0])} {finding}"),
+            f"SELECT {keys}, count(*) AS `rows` {rows} HAVING count(*) > 1 ORDER BY count(*) DESC, {keys}",
+        )
+
+    def _values_in(self, audit: ValuesIn) -> Check:
+        column = self._column(audit, audit.column)
+        allowed = ", ".join(self._literal(audit, column, value) for value in audit.values)
+        return self._counting(
+            audit,
+            f"{column_name(column)} IS NOT NULL AND {column_name(column)} NOT IN ({allowed})",
+            f"with another value in {column}",
+        )
+
+    def _between(self, audit: Between) -> Check:
+        column = self._column(audit, audit.column)
+        quoted = column_name(column)
+        outside = [
+            f"{quoted} {operator} {self._literal(audit, column, bound)}"
+            for operator, bound in (("<", audit.min), (">", audit.max))
+            if bound is not None
+        ]
+        if self.types[column].typeName() in {"float", "double"}:
+            outside.append(f"isnan({quoted})")  # which Spark takes for larger than any number
+        return self._counting(
+            audit,
+            f"{quoted} IS NOT NULL AND ({' OR '.join(outside)})",
+            f"with {column} not {_bounds(audit.min, audit.max)}",
+        )
+
+    def _counting(self, audit: Rule, failing: str, what: str) -> Check:
+        return Check(
+            audit,
+            (f"count_if({failing})",),
+            lambda n: _none_should_fail(n[0], f"{_rows(n[0])} {what}"),
+            self._where(failing),
+        )
+
+    def _near_history(self, count: int, audit: NearHistory) -> Verdict:
+        last = self.history[: audit.runs]
+        if len(last) < audit.min_runs:
+            expected = f"anything: the history has {len(last)} of the {audit.min_runs} runs that it needs"
+            return Verdict(True, count, expected, _rows(count))
+        median = statistics.median(last)
+        low, high = max(0, median * (1 - audit.tolerance)), median * (1 + audit.tolerance)
+        expected = f"{_bounds(_plain(low), _plain(high))}: {audit.tolerance:.0%} around {_plain(median)}, "
+        return _row_count(count, low, high, f"{expected}the median of the last {len(last)} runs")
+
+    def _where(self, condition: str) -> str:
+        return f"{self.rows.query} AND ({condition})"
+
+    def _column(self, audit: Rule, name: str) -> str:
+        """Find a column as Spark does, without regard to case."""
+        for column in self.types:
+            if column.lower() == name.lower():
+                return column
+        near = did_you_mean(name, self.types)
+        raise DataflowError(f"audit {name_of(audit)}: {self.rows.table} has no column '{name}'{near}")
+
+    def _literal(self, audit: Rule, column: str, value: Scalar) -> str:
+        try:
+            return literal(value, self.types[column])
+        except ValueError as error:
+            raise DataflowError(f"audit {name_of(audit)}, column {column}: {error}") from None
+
+
+def _none_should_fail(count: int, finding: str) -> Verdict:
+    return Verdict(count == 0, count, "0", finding)
+
+
+def _row_count(count: int, low: float | None, high: float | None, expected: str) -> Verdict:
+    passed = (low is None or count >= low) and (high is None or count <= high)
+    return Verdict(passed, count, expected, _rows(count))
+
+
+def _bounds(low: object, high: object) -> str:
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"between {low} and {high}"
+
+
+def _plain(number: float) -> str:
+    return f"{number:.15g}"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"

@@ -1,0 +1,139 @@
+"""Reading a mock file: every value against its declared type, every mistake with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from dataflow.errors import DefinitionError, Problem, did_you_mean
+from dataflow.mocks.model import Column, Mock, Value
+from dataflow.mocks.scalars import read_scalar
+from dataflow.mocks.types import SqlType, parse_type
+from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+
+_KEYS = ("table", "columns", "rows")
+
+
+def load_mock(file: Path) -> Mock:
+    """Read a mock file.
+
+    Args:
+        file: A YAML file with `columns` (name to Spark type), `rows` (lists in the columns' order, or
+            mappings by column) and, optionally, the `table` that it stands for.
+
+    Raises:
+        DefinitionError: All that is wrong in the file, with line and column.
+    """
+    reader = _Reader(read_yaml(file))
+    mock = reader.mock()
+    if reader.problems:
+        raise DefinitionError(reader.problems)
+    return mock
+
+
+class _Reader:
+    """Turns a file's words into values, and collects what is wrong on the way."""
+
+    def __init__(self, file: YamlFile) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+
+    def mock(self) -> Mock:
+        data = self.file.data
+        self._check_keys(data, (), _KEYS)
+        columns = self._columns(data.get("columns"))
+        rows = self._rows(data.get("rows"), columns) if columns else ()
+        return Mock(self.file.path, data.get("table") and str(data["table"]), columns, rows)
+
+    def _columns(self, found: object) -> tuple[Column, ...]:
+        if not isinstance(found, dict) or not found:
+            self._wrong(("columns",), "'columns' is a mapping of names to Spark types, such as title_id: int")
+            return ()
+        columns = []
+        for name in found:
+            route = ("columns", name)
+            try:
+                columns.append(Column(name, parse_type(self.file.texts.get(route, ""))))
+            except ValueError as error:
+                self._wrong(route, str(error))
+        # A column that could not be read would make every row below it a mistake.
+        return tuple(columns) if len(columns) == len(found) else ()
+
+    def _rows(self, found: object, columns: tuple[Column, ...]) -> tuple[tuple[Value, ...], ...]:
+        if not isinstance(found, list):
+            self._wrong(("rows",), "'rows' is a list; a table without rows is written as rows: []")
+            return ()
+        return tuple(self._row(row, ("rows", i), columns) for i, row in enumerate(found))
+
+    def _row(self, row: object, route: Route, columns: tuple[Column, ...]) -> tuple[Value, ...]:
+        if isinstance(row, dict):
+            fields = tuple((column.name, column.type) for column in columns)
+            return tuple(self._fields(row, route, fields, "").values())
+        if not isinstance(row, list):
+            self._wrong(route, "a row is a list of values, or a mapping by column")
+            return ()
+        if len(row) != len(columns):
+            names = ", ".join(column.name for column in columns)
+            self._wrong(route, f"{len(row)} values for {len(columns)} columns: {names}")
+            return ()
+        return tuple(
+            self._value(cell, (*route, i), column.type, column.name)
+            for i, (cell, column) in enumerate(zip(row, columns, strict=True))
+        )
+
+    def _fields(
+        self, row: dict[str, object], route: Route, fields: tuple[tuple[str, SqlType], ...], where: str
+    ) -> dict[str, Value]:
+        """Read a mapping by column or struct field; what is left out is null."""
+        self._check_keys(row, route, [name for name, _ in fields])
+        return {
+            name: self._value(row[name], (*route, name), type_, f"{where}{name}") if name in row else None
+            for name, type_ in fields
+        }
+
+    def _value(self, cell: object, route: Route, type_: SqlType, where: str) -> Value:
+        if cell is None and self.file.texts[route] == "null":
+            return None
+        if not type_.nested:
+            return self._scalar(self.file.texts.get(route), self.file.value_place(route), type_, where)
+        match type_.name, cell:
+            case "array", list():
+                return [self._value(item, (*route, i), type_.parts[0], where) for i, item in enumerate(cell)]
+            case "struct", dict():
+                return self._fields(cell, route, type_.fields, f"{where}.")
+            case "map", dict():
+                return self._map(cell, route, type_, where)
+        shape = {"array": "a list", "struct": "a mapping by field", "map": "a mapping"}[type_.name]
+        self._wrong(route, f"{where}: {type_} is written as {shape}")
+        return None
+
+    def _map(self, cell: dict[str, object], route: Route, type_: SqlType, where: str) -> Value:
+        key, value = type_.parts
+        return {
+            self._scalar(name, self.file.key_place((*route, name)), key, f"{where}'s key"): self._value(
+                item, (*route, name), value, where
+            )
+            for name, item in cell.items()
+        }
+
+    def _scalar(self, word: str | None, place: Place, type_: SqlType, where: str) -> Value:
+        """Read one value, unless the word is None: then there stands a list or a mapping."""
+        quoted = place.written[:1] in {'"', "'", "|", ">"}
+        try:
+            if word is None:
+                raise ValueError(f"one value is expected here, {type_}")
+            if not quoted and word.lower() in {"", "~", "null"}:
+                raise ValueError("nothing is written as null")
+            return read_scalar(word, quoted, type_)
+        except ValueError as error:
+            self.problems.append(place.problem(f"{where}: {error}"))
+            return None
+
+    def _check_keys(self, found: Collection[str], route: Route, valid: Collection[str]) -> None:
+        for key in found:
+            if key not in valid:
+                place = self.file.key_place((*route, key))
+                self.problems.append(place.problem(f"unknown key '{key}'{did_you_mean(key, valid)}"))
+
+    def _wrong(self, route: Route, message: str) -> None:
+        self.problems.append(self.file.value_place(route).problem(message))

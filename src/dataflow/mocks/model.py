@@ -1,0 +1,44 @@
+"""What a mock is: a table's columns and a few of its rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from dataflow.mocks.types import SqlType
+
+Value = None | bool | int | float | Decimal | str | bytes | dt.date | dt.datetime | list[Any] | dict[Any, Any]
+"""A cell: what PySpark would collect, with structs as dicts by field and timestamps aware, in UTC."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name and type."""
+
+    name: str
+    type: SqlType
+
+
+@dataclass(frozen=True)
+class Mock:
+    """A small table.
+
+    Attributes:
+        file: Where it was read.
+        table: The table that it stands for, or None.
+        columns: In the table's order.
+        rows: Values in the columns' order.
+    """
+
+    file: Path
+    table: str | None
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """The table's own name, without its database: the file's when none is given."""
+        return (self.table or self.file.name.removesuffix(".yaml")).rpartition(".")[2]

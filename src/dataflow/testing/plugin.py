@@ -1,0 +1,57 @@
+"""The pytest plugin: fixtures `spark` and `dataflow`. Costs nothing in a test run that asks for neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.testing.fixture import Dataflow
+
+_LOG = pytest.StashKey[Path]()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
+    """One small Spark session for the whole test run, with an empty Iceberg catalog in a temporary folder."""
+    from dataflow.testing.session import small_session
+
+    folder = tmp_path_factory.mktemp("dataflow")
+    request.config.stash[_LOG] = log = folder / "spark.log"
+    with small_session(folder / "warehouse", log) as session:
+        yield session
+
+
+@pytest.fixture
+def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Dataflow]:
+    """Mocks, tables, scripts and assertions for one test, in names that no other test has."""
+    from dataflow.testing.fixture import Dataflow
+
+    bench = Dataflow(spark, request.path.parent)
+    yield bench
+    bench.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
+    """Name Spark's log below a failure that came out of Spark."""
+    report: pytest.TestReport = yield  # type: ignore[misc,assignment]  # pluggy sends the inner result
+    if call.excinfo is not None and report.failed and _from_spark(call.excinfo.value):
+        log = item.config.stash.get(_LOG, None)
+        if log is not None:
+            report.sections.append(("Spark's log", str(log)))
+    return report  # type: ignore[return-value]  # a wrapper returns the hook's result
+
+
+def _from_spark(error: BaseException | None) -> bool:
+    """Say whether an exception, or one that it was raised from, is Spark's."""
+    while error is not None:
+        if type(error).__module__.startswith(("pyspark.", "py4j.")) or hasattr(error, "spark_log"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,234 @@
+"""How the rows of two tables differ: which are missing, unexpected or different, and in which cells."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflow.mocks import load_mock
+from dataflow.testing.report import Difference, describe
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Row = tuple[Any, ...]
+
+_PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
+_TIMESTAMP = re.compile(r"\btimestamp(?=[,>]|$)")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table's rows, in whatever order.
+
+    Attributes:
+        title: What to call the table in a message.
+        columns: Their names.
+        rows: Values in the columns' order.
+        types: The columns' Spark types; empty when none are known.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+    types: tuple[str, ...] = field(default=())
+
+
+def table_rows(spark: SparkSession, table: str | DataFrame) -> Rows:
+    """Collect a table's or a DataFrame's rows."""
+    from pyspark.sql.functions import col
+
+    frame = spark.table(table) if isinstance(table, str) else table
+    fields = frame.schema.fields
+    types = tuple(column.dataType.simpleString() for column in fields)
+    frame = frame.toDF(*(f"c{i}" for i in range(len(fields))))
+    # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
+    cells = [col(f"c{i}").cast(_TIMESTAMP.sub("timestamp_ntz", type_)) for i, type_ in enumerate(types)]
+    rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
+    title = table.rpartition(".")[2] if isinstance(table, str) else "the table"
+    return Rows(title, tuple(column.name for column in fields), rows, types)
+
+
+def expected_rows(expected: Path | Sequence[Mapping[str, object]]) -> Rows:
+    """Read the rows of a mock file, or take them as they are; a column that a mapping leaves out is null."""
+    if isinstance(expected, Path):
+        mock = load_mock(expected)
+        rows = [tuple(map(_plain, row)) for row in mock.rows]
+        types = tuple(str(column.type).replace("`", "") for column in mock.columns)
+        return Rows(expected.name, tuple(column.name for column in mock.columns), rows, types)
+    columns = tuple(dict.fromkeys(name for row in expected for name in row))
+    return Rows(
+        "the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected]
+    )
+
+
+def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> str:
+    """Say how a table differs from what was expected, in a text to be read; empty when it does not.
+
+    Args:
+        actual: The table.
+        expected: What it should be.
+        keys: Columns by which rows that differ belong together; without, the most similar ones do.
+        rtol: By how much two floating point values may differ, relatively.
+    """
+    if expected.columns or expected.rows:
+        if problems := _columns(actual, expected, keys):
+            return "\n".join([f"{actual.title} does not have the columns of {expected.title}:", *problems])
+        order = [_position(actual.columns, name) for name in expected.columns]
+        found = [tuple(row[i] for i in order) for row in actual.rows]
+    else:  # no rows given as mappings: nothing tells the columns, and nothing needs to
+        expected, found = Rows(expected.title, actual.columns, []), list(actual.rows)
+    missing, unexpected = _unmatched(expected.rows, found, rtol)
+    if not missing and not unexpected:
+        return ""
+    positions = [_position(expected.columns, key) for key in keys]
+    pairs = _by_key(missing, unexpected, positions) if keys else _by_likeness(missing, unexpected, rtol)
+    differing = [(missing[i], unexpected[j]) for i, j in pairs]
+    return describe(
+        Difference(
+            actual=actual.title,
+            expected=expected.title,
+            columns=expected.columns,
+            counts=(len(found), len(expected.rows)),
+            differing=[
+                tuple((e, a, _equal(e, a, rtol)) for e, a in zip(*pair, strict=True)) for pair in differing
+            ],
+            missing=_without(missing, {i for i, _ in pairs}),
+            unexpected=_without(unexpected, {j for _, j in pairs}),
+        )
+    )
+
+
+def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:
+    """List what is wrong with the columns; names are compared as Spark does, without regard to case."""
+    have = dict(zip(map(str.lower, actual.columns), actual.types, strict=True))
+    want = [name.lower() for name in expected.columns]
+    problems = [f"  missing     {name}" for name in expected.columns if name.lower() not in have]
+    problems += [f"  unexpected  {name}" for name in actual.columns if name.lower() not in want]
+    for name, type_ in zip(expected.columns, expected.types, strict=False):
+        if (found := have.get(name.lower(), type_)) != type_:
+            problems.append(f"  differs     {name} is {found}, expected {type_}")
+    problems += [f"  key         {key} is not a column" for key in keys if key.lower() not in want]
+    return problems
+
+
+def _position(columns: Sequence[str], name: str) -> int:
+    return [column.lower() for column in columns].index(name.lower())
+
+
+def _unmatched(expected: Sequence[Row], actual: Sequence[Row], rtol: float) -> tuple[list[Row], list[Row]]:
+    """Take away the rows that are equal, and return what is left on either side."""
+    inexact = {i for row in (*expected, *actual) for i, cell in enumerate(row) if _has_float(cell)}
+
+    def exact(row: Row) -> Row:
+        return tuple(_hashable(cell) for i, cell in enumerate(row) if i not in inexact)
+
+    waiting: dict[Row, list[int]] = defaultdict(list)
+    for i, row in enumerate(actual):
+        waiting[exact(row)].append(i)
+    missing, matched = [], set()
+    for row in expected:
+        candidates = waiting.get(exact(row), [])
+        match = next((i for i in candidates if _equal_rows(row, actual[i], rtol)), None)
+        if match is None:
+            missing.append(row)
+        else:
+            candidates.remove(match)
+            matched.add(match)
+    return missing, _without(actual, matched)
+
+
+def _by_key(missing: list[Row], unexpected: list[Row], key: list[int]) -> list[tuple[int, int]]:
+    waiting: dict[Row, list[int]] = defaultdict(list)
+    for j, row in enumerate(unexpected):
+        waiting[tuple(_hashable(row[k]) for k in key)].append(j)
+    pairs = []
+    for i, row in enumerate(missing):
+        if candidates := waiting.get(tuple(_hashable(row[k]) for k in key)):
+            pairs.append((i, candidates.pop(0)))
+    return pairs
+
+
+def _by_likeness(missing: list[Row], unexpected: list[Row], rtol: float) -> list[tuple[int, int]]:
+    """Pair rows of which more than half of the cells are equal, the most similar first."""
+    if len(missing) * len(unexpected) > _PAIRS_AT_MOST:
+        return []
+    likeness = (
+        (sum(_equal(e, a, rtol) for e, a in zip(wanted, found, strict=True)), i, j)
+        for i, wanted in enumerate(missing)
+        for j, found in enumerate(unexpected)
+    )
+    enough = len(missing[0]) / 2 if missing else 0
+    pairs: dict[int, int] = {}
+    for _, i, j in sorted((x for x in likeness if x[0] > enough), key=lambda x: (-x[0], x[1], x[2])):
+        if i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return sorted(pairs.items())
+
+
+def _without(rows: Sequence[Row], gone: set[int]) -> list[Row]:
+    return [row for i, row in enumerate(rows) if i not in gone]
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into what compares well: structs as dicts, timestamps in UTC without saying so."""
+    match value:
+        case dict():
+            return {_plain(k): _plain(v) for k, v in value.items()}
+        case tuple() if hasattr(value, "asDict"):
+            return {k: _plain(v) for k, v in value.asDict().items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case bytearray():
+            return bytes(value)
+        case dt.datetime(tzinfo=zone) if zone is not None:
+            return value.astimezone(dt.UTC).replace(tzinfo=None)
+        case _:
+            return value
+
+
+def _equal_rows(expected: Row, actual: Row, rtol: float) -> bool:
+    return all(_equal(e, a, rtol) for e, a in zip(expected, actual, strict=True))
+
+
+def _equal(expected: Any, actual: Any, rtol: float) -> bool:
+    match expected, actual:
+        case (float(), int() | float()) | (int(), float()):
+            both_nan = math.isnan(expected) and math.isnan(actual)
+            return both_nan or math.isclose(expected, actual, rel_tol=rtol)
+        case list(), list():
+            return len(expected) == len(actual) and _equal_rows(tuple(expected), tuple(actual), rtol)
+        case dict(), dict():
+            return expected.keys() == actual.keys() and all(
+                _equal(v, actual[k], rtol) for k, v in expected.items()
+            )
+        case _:
+            return bool(expected == actual)
+
+
+def _has_float(value: Any) -> bool:
+    match value:
+        case float():
+            return True
+        case list():
+            return any(map(_has_float, value))
+        case dict():
+            return any(map(_has_float, value.values()))
+        case _:
+            return False
+
+
+def _hashable(value: Any) -> Any:
+    match value:
+        case list():
+            return tuple(map(_hashable, value))
+        case dict():
+            return frozenset((k, _hashable(v)) for k, v in value.items())
+        case _:
+            return value
