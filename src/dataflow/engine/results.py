@@ -75,6 +75,11 @@ class RunResult:
                 yield from child.walk()
 
     @property
+    def date(self) -> str:
+        """The day that it ran for, or nothing."""
+        return self.workflow.params.get("EXECUTION_DATE", "")
+
+    @property
     def failed_steps(self) -> tuple[tuple[RunResult, StepResult], ...]:
         """The steps that failed by themselves, each with its run; not those that only contain one."""
         return tuple(

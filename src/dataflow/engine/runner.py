@@ -19,7 +19,7 @@ from dataflow.engine.preflight import guard_of, preflight
 from dataflow.engine.results import Reporter, RunResult, Status, StepResult
 from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
-from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.errors import DataflowError
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.jobs.leaf import run_step
@@ -74,7 +74,7 @@ class Runner:
             DataflowError: A table belongs to somebody else, or lies outside the environment.
             KeyboardInterrupt: The user stopped it; it was recorded as cancelled.
         """
-        steps = _chosen(workflow, only)
+        steps = workflow.choose(only)
         scope = Scope(self.spark.sparkContext, workflow.run_id)
         box: list[RunResult | BaseException] = []
         worker = threading.Thread(target=self._collect, args=(box, workflow, steps, scope), daemon=True)
@@ -299,16 +299,6 @@ class _Run:
             status = "succeeded"
         finally:
             self.runner.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
-
-
-def _chosen(workflow: Workflow, only: str | None) -> Sequence[Step]:
-    if only is None:
-        return workflow.steps
-    chosen = [step for step in workflow.steps if step.id == only]
-    if not chosen:
-        valid = [step.id for step in workflow.steps]
-        raise UsageError(f"{workflow.file.name} has no job '{only}'{did_you_mean(only, valid)}")
-    return chosen
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:

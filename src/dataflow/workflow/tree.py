@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dataflow.errors import UsageError, did_you_mean, display_path
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.models import (
     AuditJob,
@@ -158,6 +159,20 @@ class Workflow:
                 case _:
                     pass
         return tuple(found)
+
+    def choose(self, only: str | None) -> tuple[Step, ...]:
+        """Return all steps, or the one of that id.
+
+        Raises:
+            UsageError: There is no such step.
+        """
+        if only is None:
+            return self.steps
+        chosen = tuple(step for step in self.steps if step.id == only)
+        if not chosen:
+            valid = [step.id for step in self.steps]
+            raise UsageError(f"{display_path(self.file)} has no job '{only}'{did_you_mean(only, valid)}")
+        return chosen
 
     def again(self, attempt: int) -> Workflow:
         """Return the same workflow as a run of its own, for another attempt."""

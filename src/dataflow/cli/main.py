@@ -1,0 +1,83 @@
+"""The `dataflow` command: a group whose parts are imported only when they are called."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+import dataflow
+from dataflow.errors import DataflowError
+
+_COMMANDS = {
+    "sample": "Generate a workflow package from a recipe, update it, make demo data.",
+    "workflow": "Validate, plan and run workflows; look at past runs.",
+    "query": "Look at your data: run a SQL query and print its rows.",
+    "env": "Show where things are, and how other tools reach the same catalog.",
+    "doctor": "Check that everything a pipeline needs is there, and how to mend what is not.",
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists its commands from the table above, and imports the module of the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in _COMMANDS:
+            module = import_module(f"dataflow.cli.{args[0]}")
+            self.commands[args[0]] = typer.main.get_command(module.app)
+        return super().resolve_command(ctx, args)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dataflow {dataflow.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here:  dataflow sample workflow spark-sql ./my-pipeline --run",
+)
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    verbose: bool = typer.Option(False, "--verbose", help="Show tracebacks of failures."),
+) -> None:
+    """A paved path for batch pipelines on Spark and Iceberg."""
+    del version, verbose  # both are taken care of before a command runs
+
+
+for _name, _help in _COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)  # a stand-in for the list; `resolve_command` puts the real one in
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 for success, 1 for a failure, 2 for a mistake in what was asked."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # taken wherever it stands
+    verbose = len(arguments) < len(sys.argv) - 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is told like Ctrl-C
+    try:
+        typer.main.get_command(app)(arguments, prog_name="dataflow")
+    except DataflowError as error:
+        from dataflow.cli.console import print_error
+
+        if verbose:
+            raise
+        print_error(error)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if verbose:
+            raise
+        sys.stderr.write(f"error: {type(error).__name__}: {error}\n  → this is a defect; --verbose shows where\n")
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,294 @@
+"""`dataflow workflow`: validate, plan, run, and look back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.errors import UsageError, display_path
+
+if TYPE_CHECKING:
+    from dataflow.engine.results import RunResult
+    from dataflow.workflow.load import Request
+    from dataflow.workflow.tree import Workflow
+
+app = typer.Typer(no_args_is_help=True, help="Validate, plan and run workflows; look at past runs.")
+
+_PREVIEW_ROWS = 5
+
+FileArgument = Annotated[
+    Path, typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False)
+]
+DateOption = Annotated[
+    str | None,
+    typer.Option("--date", metavar="YYYY-MM-DD", help="Run for this day instead of yesterday."),
+]
+ParamOption = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
+]
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="*.sch.yaml files, or folders that hold some.")],
+    env: EnvOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check definitions without running anything: exit 2 and every mistake with its place.
+
+    Example:  dataflow workflow validate .
+    """
+    from dataflow.errors import DefinitionError, Problem
+    from dataflow.workflow.load import Request, load_workflow
+
+    found, problems = _definitions(files), list[Problem]()
+    for file in found:
+        try:
+            load_workflow(file, Request(env=env))
+        except DefinitionError as error:
+            problems += error.problems
+    problems = sorted(set(problems))
+    if output is Output.JSON:
+        listed = [
+            {"file": display_path(p.file), "line": p.line, "column": p.column, "message": p.message} for p in problems
+        ]
+        print_json({"files": [display_path(file) for file in found], "problems": listed})
+    elif problems:
+        raise DefinitionError(problems)
+    else:
+        out().print(f"{len(found)} {'definition is' if len(found) == 1 else 'definitions are'} valid")
+    if problems:
+        raise typer.Exit(2)
+
+
+@app.command()
+def plan(
+    file: FileArgument,
+    date: DateOption = None,
+    param: ParamOption = None,
+    env: EnvOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show what a run would do and touch, without starting Spark.
+
+    Example:  dataflow workflow plan main.sch.yaml --date 2026-01-31
+    """
+    from dataflow.workflow.load import load_workflow
+    from dataflow.workflow.plan import plan as plan_of
+
+    found = plan_of(load_workflow(_definition(file), _request(date, param, env)))
+    if output is Output.JSON:
+        print_json(found.to_dict())
+    else:
+        out().print(found.render_text(), markup=False)
+
+
+@app.command()
+def run(
+    file: FileArgument,
+    date: DateOption = None,
+    param: ParamOption = None,
+    job: Annotated[str | None, typer.Option("--job", help="Run this one job, without those before it.")] = None,
+    env: EnvOption = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Run a workflow: write on a branch, audit, publish. Reaches your own sandbox unless --env says otherwise.
+
+    Example:  dataflow workflow run main.sch.yaml --date 2026-01-31
+    """
+    run_definition(_definition(file), _request(date, param, env), only=job, adopt=adopt, output=output)
+
+
+def run_definition(
+    file: Path, request: Request, *, only: str | None = None, adopt: bool = False, output: Output = Output.TEXT
+) -> None:
+    """Run a definition and tell how it went; `sample workflow --run` comes here as well.
+
+    Raises:
+        typer.Exit: With 1 when the run failed, 130 when the user stopped it.
+        dataflow.errors.DataflowError: It could not start.
+    """
+    from dataflow.workflow.load import load_workflow
+
+    workflow = load_workflow(file, request)
+    workflow.choose(only)  # a mistyped --job is told before a JVM starts
+    result, preview = _execute(workflow, only=only, adopt=adopt, quiet=output is Output.JSON)
+    if output is Output.JSON:
+        from dataflow.cli.summary import as_json
+
+        print_json({**as_json(result), "preview": preview})
+    else:
+        from dataflow.cli.summary import print_summary
+
+        print_summary(result, preview)
+    if result.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def _execute(
+    workflow: Workflow, *, only: str | None, adopt: bool, quiet: bool
+) -> tuple[RunResult, Sequence[Mapping[str, object]]]:
+    from dataflow.cli.live import Live
+    from dataflow.engine.session import Engine
+    from dataflow.engine.size import is_small
+    from dataflow.home import subfolder
+
+    live = Live(workflow)
+    log = subfolder("logs") / f"{workflow.run_id}.log"
+    engine = Engine(workflow.environment, log, small=is_small(workflow), report=live.say)
+    err().print(f"[dim]run {workflow.run_id} of {workflow.id} in {workflow.environment.name}[/]")
+    with engine, live.showing():
+        engine.begin()  # the JVM comes up while Python imports the rest
+        from dataflow.engine.records import Records
+        from dataflow.engine.runner import Runner
+        from dataflow.sample.source import prepare
+
+        records = Records(workflow.environment.state)
+        with live.waiting("starting Spark"):
+            spark = engine.spark
+        runner = Runner(spark, records, live, log, adopt=adopt, prepare=prepare)
+        try:
+            with _prints_apart(quiet):
+                result = runner.run(workflow, only=only)
+            preview = [] if runner.stuck else _preview(spark, result)
+        except KeyboardInterrupt:
+            err().print("[yellow]stopped[/]: nothing half-written is visible")
+            raise
+        finally:
+            records.close()
+    return result, preview
+
+
+def _prints_apart(quiet: bool) -> Any:
+    """Send what user code prints to stderr where stdout is for JSON."""
+    import contextlib
+
+    return contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext()
+
+
+def _preview(spark: Any, result: RunResult) -> list[dict[str, object]]:
+    """Return a few rows of what was published last."""
+    from dataflow.tables.iceberg import quoted
+
+    if not result.published:
+        return []
+    last = result.published[-1]
+    rows = spark.sql(f"SELECT * FROM {quoted(last.table)} WHERE {last.where} LIMIT {_PREVIEW_ROWS}").collect()  # noqa: S608
+    return [row.asDict() for row in rows]
+
+
+@app.command()
+def runs(
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Only workflows whose id contains this.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    every: Annotated[bool, typer.Option("--all", help="Also the runs that other runs started.")] = False,
+    env: EnvOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List past runs, newest first.
+
+    Example:  dataflow workflow runs --limit 5
+    """
+    with _records(env) as records:
+        found = records.recent(workflow, limit, children=every)
+    if output is Output.JSON:
+        print_json([_run_json(row) for row in found])
+        return
+    if not found:
+        out().print("no runs yet: `dataflow workflow run main.sch.yaml` makes one")
+        return
+    from dataflow.cli.summary import print_rows
+
+    print_rows([_run_row(row) for row in found])
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="A run's id, the beginning of one, or `last`.")] = "last",
+    env: EnvOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show all that is recorded of a run: parameters, versions, job times, audits, tables.
+
+    Example:  dataflow workflow show last
+    """
+    from dataflow.cli.history import print_run
+
+    with _records(env) as records:
+        found = records.run(run_id)
+    if output is Output.JSON:
+        print_json(found)
+    else:
+        print_run(found)
+
+
+def _records(env: str | None) -> Any:
+    import contextlib
+
+    from dataflow.engine.records import Records
+    from dataflow.workflow.project import environment, find_project
+
+    state = environment(find_project(Path.cwd()), env).state
+    return contextlib.closing(Records(state))
+
+
+def _run_row(row: Mapping[str, Any]) -> dict[str, object]:
+    seconds = (row["ended"] - row["started"]).total_seconds() if row["ended"] else None
+    return {
+        "run": row["run_id"],
+        "workflow": row["workflow_id"],
+        "date": row["params"].get("EXECUTION_DATE", ""),
+        "environment": row["environment"],
+        "status": row["status"],
+        "started": f"{row['started'].astimezone():%Y-%m-%d %H:%M:%S}",
+        "seconds": "" if seconds is None else f"{seconds:.1f}",
+    }
+
+
+def _run_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in row if key != "process"}
+
+
+def _request(date: str | None, param: Sequence[str] | None, env: str | None) -> Request:
+    from dataflow.workflow.load import Request
+
+    params = {}
+    for text in param or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"'--param {text}' is not NAME=VALUE", "for example --param LOOKBACK_DAYS=7")
+        params[name] = value
+    return Request(params=params, date=_date(date), env=env)
+
+
+def _date(text: str | None) -> dt.date | None:
+    if text is None:
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
+
+
+def _definition(path: Path) -> Path:
+    """Return the definition that a path means: a folder stands for its main.sch.yaml."""
+    return path / "main.sch.yaml" if path.is_dir() else path
+
+
+def _definitions(paths: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(path.glob("*.sch.yaml")) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"{display_path(path)} holds no *.sch.yaml file")
+        found += inside
+    return found
