@@ -1,0 +1,164 @@
+"""Generating a workflow package: rendered beside its place by Copier, and moved there when it is whole."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.sample import git
+from dataflow.sample.origin import Origin, find_origin
+from dataflow.sample.recipes import find_recipe
+from dataflow.workflow.identity import slug
+
+ANSWERS = ".copier-answers.yml"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that was just generated.
+
+    Attributes:
+        folder: Where it is, absolute.
+        answers: What Copier was told.
+        origin: The template that it was rendered from.
+    """
+
+    folder: Path
+    answers: Mapping[str, str]
+    origin: Origin
+
+    @property
+    def version(self) -> str | None:
+        """The template's version that the package records, None when it can't be updated."""
+        found = re.search(r"(?m)^_commit: (.*)$", (self.folder / ANSWERS).read_text(encoding="utf-8"))
+        return found[1] if found else None
+
+    @property
+    def files(self) -> list[str]:
+        """The package's files, relative to its folder."""
+        found = (path for path in self.folder.rglob("*") if path.is_file() and ".git" not in path.parts)
+        return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
+
+def generate(
+    recipe: str,
+    target: Path,
+    *,
+    source_path: str | None = None,
+    workflow_shortname: str | None = None,
+    workflow_id: str | None = None,
+) -> Package:
+    """Generate a workflow package.
+
+    Args:
+        recipe: The recipe's name.
+        target: Where to; a new folder or an empty one.
+        source_path: A template other than the tool's own.
+        workflow_shortname: What to call the pipeline; derived from the folder's name when omitted.
+        workflow_id: What workflow ids start with; derived from the user and the short name when omitted.
+
+    Raises:
+        UsageError: An answer is not valid, or the folder has files in it.
+        DataflowError: The template could not be read or rendered.
+    """
+    find_recipe(recipe)
+    folder = target.expanduser().absolute().resolve()
+    _refuse_files_in(folder)
+    answers = {"recipe": recipe, "workflow_shortname": workflow_shortname or slug(folder.name)}
+    if workflow_id:
+        answers["workflow_id"] = workflow_id
+    origin = find_origin(source_path)
+    with _workshop(folder) as workshop:
+        _render(origin, workshop, answers)
+        _move(workshop, folder)
+    return Package(folder, answers, origin)
+
+
+def _refuse_files_in(folder: Path) -> None:
+    if folder.is_file():
+        raise UsageError(f"{display_path(folder)} is a file", "name a new folder")
+    present = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not set(present) - {".git"}:
+        return
+    if ANSWERS in present:
+        hint = (
+            f"it is a package already: `dataflow sample update {display_path(folder)}` brings it up to date"
+        )
+    else:
+        hint = "name a new folder, such as ./my-pipeline: nothing is ever written over"
+    shown = ", ".join(present[:3]) + (", …" if len(present) > 3 else "")
+    raise UsageError(f"{display_path(folder)} has files in it ({shown})", hint)
+
+
+@contextmanager
+def _workshop(folder: Path) -> Iterator[Path]:
+    """Lend a folder on the target's own file system; it is gone afterwards, whatever happens."""
+    place = folder if folder.is_dir() else folder.parent
+    place.mkdir(parents=True, exist_ok=True)
+    workshop = place / f".{folder.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _render(origin: Origin, folder: Path, answers: Mapping[str, str]) -> None:
+    from copier import run_copy
+
+    with copier_errors(origin.address), git.environment(**origin.git_variables):
+        run_copy(
+            origin.address,
+            folder,
+            data=dict(answers),
+            vcs_ref=origin.ref,
+            defaults=True,
+            quiet=True,
+            unsafe=True,  # the tasks are the template's own; whoever names another one trusts it
+        )
+    if origin.based_on:
+        file = folder / ANSWERS
+        text = file.read_text(encoding="utf-8")
+        file.write_text(re.sub(r"(?m)^_commit: .*$", f"_commit: {origin.based_on}", text), encoding="utf-8")
+
+
+def _move(workshop: Path, folder: Path) -> None:
+    if not folder.exists():
+        workshop.rename(folder)
+        return
+    # A folder that somebody may stand in keeps its place: its files come one by one, and all or none.
+    moved: list[Path] = []
+    try:
+        for path in sorted(workshop.iterdir()):
+            moved.append(folder / path.name)
+            path.rename(moved[-1])
+    except BaseException:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def copier_errors(address: str) -> Iterator[None]:
+    """Turn what Copier raises into one message, and keep its warnings, which we say better, to ourselves."""
+    from copier.errors import CopierError
+    from plumbum.commands import ProcessExecutionError
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="copier")
+        try:
+            yield
+        except ProcessExecutionError as error:
+            said = (error.stderr or str(error)).strip().splitlines()
+            raise DataflowError(
+                f"git could not read the template at {address}: {said[-1] if said else 'no reason given'}",
+                "is the address still right, and can it be reached from here?",
+            ) from error
+        except (CopierError, ValueError) as error:
+            raise UsageError(str(error)) from error

@@ -1,0 +1,177 @@
+"""Where the recipes come from: an address that git can reach again later, and the version to render.
+
+A package keeps both in its answers file, so that it can be updated by whoever has it. In this order:
+
+1. `--source-path`, when given;
+2. the checkout that the tool runs from, or was installed from;
+3. the repository that the tool was installed from, or that its metadata names;
+4. the bundle of the repository inside the wheel, unpacked into the Dataflow home.
+
+Where 3 and a bundle are both there, git reads the bundle and the package records the address: no network needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from dataflow.errors import UsageError
+from dataflow.home import subfolder
+from dataflow.sample import git
+
+_PACKAGE = Path(__file__).parents[1]
+_BUNDLE = _PACKAGE / "template.bundle"
+_TEMPLATE_PARTS = ("copier.yml", "recipes", "hooks", "src/dataflow/workflow/identity.py")
+_HOW_TO_NAME_ONE = "name a clone of the repository, or its address: --source-path PATH_OR_URL"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A template at one version.
+
+    Attributes:
+        address: What git reaches it by; packages record it.
+        ref: The commit to render; None leaves it to Copier, which takes the latest tag. `HEAD` of a checkout
+            includes changes that are not committed.
+        based_on: The commit to record instead, where `ref` has none that can be reached later.
+        git_config: Settings that let git read the address without a network.
+        note: What the user should know of this version, or None.
+    """
+
+    address: str
+    ref: str | None
+    based_on: str | None = None
+    git_config: Mapping[str, str] = field(default_factory=dict)
+    note: str | None = None
+
+    @property
+    def git_variables(self) -> dict[str, str]:
+        """The git settings as environment variables."""
+        variables = {"GIT_CONFIG_COUNT": str(len(self.git_config))} if self.git_config else {}
+        for number, (key, value) in enumerate(self.git_config.items()):
+            variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return variables
+
+
+def find_origin(source_path: str | None = None) -> Origin:
+    """Say where the recipes come from.
+
+    Args:
+        source_path: A folder or an address that the user named.
+
+    Raises:
+        UsageError: There is nothing to generate from that could be reached later.
+    """
+    if source_path is not None:
+        return _named(source_path)
+    root = _PACKAGE.parents[1]
+    if (root / "copier.yml").is_file():
+        return _of_checkout(root)
+    return _of_installation(_distribution(), _BUNDLE if _BUNDLE.is_file() else None)
+
+
+def _named(source: str) -> Origin:
+    folder = Path(source).expanduser()
+    if not folder.exists():
+        if "://" in source or ":" in source:
+            return Origin(source, ref=None)
+        raise UsageError(f"there is no template at {source}", _HOW_TO_NAME_ONE)
+    if folder.is_file() or folder.suffix == ".git":  # a bundle or a bare repository
+        return Origin(str(folder.resolve()), ref=None)
+    if not (folder / "copier.yml").is_file():
+        raise UsageError(f"{source} is not a template: it has no copier.yml", _HOW_TO_NAME_ONE)
+    if git.is_root(folder):
+        return _of_checkout(folder)
+    return Origin(
+        str(folder.resolve()), ref=None, note=f"{source} is not in git: this package can't be updated later"
+    )
+
+
+def _of_checkout(root: Path) -> Origin:
+    """Render what stands in a checkout, changes that are not committed included."""
+    commit = git.ask(root, "rev-parse", "HEAD") if git.is_root(root) else None
+    if commit is None:
+        raise UsageError(
+            f"the recipes in {root} are not in git, so a package made from them could not be updated",
+            f"{_HOW_TO_NAME_ONE} (--source-path {root} makes one all the same)",
+        )
+    if not git.ask(root, "status", "--porcelain", "--", *_TEMPLATE_PARTS):
+        return Origin(str(root.resolve()), commit)
+    return Origin(
+        str(root.resolve()),
+        "HEAD",
+        based_on=git.ask(root, "describe", "--tags", "--always"),
+        note=f"changes in {root} that are not committed are part of this package",
+    )
+
+
+def _distribution() -> Distribution | None:
+    try:
+        return distribution("dataflow-recipes")
+    except PackageNotFoundError:
+        return None
+
+
+def _of_installation(installed: Distribution | None, bundle: Path | None) -> Origin:
+    source = json.loads((installed and installed.read_text("direct_url.json")) or "{}")
+    commit = _head(bundle) if bundle else None
+    if "dir_info" in source:
+        folder = Path(unquote(urlsplit(source["url"]).path))
+        if commit and git.is_root(folder) and git.ask(folder, "cat-file", "-e", commit) is not None:
+            return Origin(str(folder.resolve()), commit)
+    if "vcs_info" in source:
+        address, ref = f"git+{source['url']}", source["vcs_info"]["commit_id"]
+    else:
+        address, ref = _repository(installed), f"v{installed.version if installed else ''}"
+    if bundle is None or commit is None:
+        if address is None:
+            raise UsageError("this installation of Dataflow came without its recipes", _HOW_TO_NAME_ONE)
+        return Origin(address, ref)
+    if address is None:
+        return Origin(str(_unpacked(bundle, commit)), commit)
+    return Origin(address, commit, git_config={f"url.{bundle}.insteadOf": address.removeprefix("git+")})
+
+
+def _repository(installed: Distribution | None) -> str | None:
+    """Return the repository that the package's metadata names, if any."""
+    urls = (installed.metadata.get_all("Project-URL") if installed else None) or []
+    for url in urls:
+        label, _, address = str(url).partition(", ")
+        if label.lower() == "repository":
+            return f"git+{address}"
+    return None
+
+
+def _head(bundle: Path) -> str | None:
+    """Read a bundle's HEAD from its first lines, which are text."""
+    with bundle.open("rb") as lines:
+        for line in lines:
+            if line.rstrip() in (b"", b"PACK"):
+                return None
+            if line.endswith(b" HEAD\n"):
+                return line.split(b" ")[0].decode()
+    return None
+
+
+def _unpacked(bundle: Path, commit: str) -> Path:
+    """Keep the versions of all wheels that this user ever generated from in one repository.
+
+    Packages record its path, so a newer wheel brings newer versions to the place where an update looks.
+    """
+    repository = subfolder() / "template.git"
+    branch = (
+        f"refs/heads/wheel-{commit[:12]}"  # keeps this version reachable when a later one is not its child
+    )
+    if git.ask(repository, "rev-parse", "--verify", "--quiet", branch):
+        return repository
+    refs = ("HEAD:refs/heads/main", f"HEAD:{branch}", "refs/tags/*:refs/tags/*")
+    made = git.ask(repository.parent, "init", "--quiet", "--bare", "--initial-branch=main", repository.name)
+    if made is None or git.ask(repository, "fetch", "--quiet", "--force", str(bundle), *refs) is None:
+        raise UsageError(
+            f"can't unpack the recipes into {repository}", "is git installed? see `dataflow doctor`"
+        )
+    return repository
