@@ -6,6 +6,7 @@ So only what all of them read alike is taken: texts in quotes, and the plainest 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import struct
@@ -82,7 +83,7 @@ def _double(word: str) -> float:
 
 def _float(word: str) -> float:
     try:
-        return float(struct.unpack("f", struct.pack("f", _double(word)))[0])
+        return float(struct.unpack("<f", struct.pack("<f", _double(word)))[0])
     except OverflowError:
         raise ValueError(f"{word} does not fit into a float") from None
 
@@ -94,24 +95,26 @@ def _boolean(word: str) -> bool:
 
 
 def _date(word: str) -> dt.date:
-    if not _DATE.fullmatch(word):
-        raise ValueError(f"'{word}' is not a date: write \"2026-01-31\"")
-    return dt.date.fromisoformat(word)
+    with contextlib.suppress(ValueError):
+        if _DATE.fullmatch(word):
+            return dt.date.fromisoformat(word)
+    raise ValueError(f"'{word}' is not a date: write \"2026-01-31\"")
 
 
-def _moment(word: str, example: str) -> dt.datetime:
-    if not _MOMENT.fullmatch(word):
-        raise ValueError(f"'{word}' is not a timestamp: write \"{example}\"")
-    return dt.datetime.fromisoformat(word)
+def _moment(word: str) -> dt.datetime:
+    with contextlib.suppress(ValueError):
+        if _MOMENT.fullmatch(word):
+            return dt.datetime.fromisoformat(word)
+    raise ValueError(f"'{word}' is not a timestamp: write \"2026-01-31 12:30:00\"")
 
 
 def _timestamp(word: str) -> dt.datetime:
-    moment = _moment(word, "2026-01-31 12:30:00")
+    moment = _moment(word)
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 def _timestamp_ntz(word: str) -> dt.datetime:
-    moment = _moment(word, "2026-01-31 12:30:00")
+    moment = _moment(word)
     if moment.tzinfo is not None:
         raise ValueError(f"'{word}' has a time zone, and a timestamp_ntz has none")
     return moment

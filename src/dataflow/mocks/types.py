@@ -34,7 +34,7 @@ _ALIASES = {
     "struct": "struct",
 }
 _NESTED = frozenset({"array", "map", "struct"})
-_TOKEN = re.compile(r"\s*(`(?:[^`]|``)+`|\w+|[<>(),:])")
+_TOKEN = re.compile(r"\s*(`(?:[^`]|``)+`|\w+|[<>(),:])\s*")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def parse_type(text: str) -> SqlType:
         ValueError: It is not a type that a mock can have; the message says why.
     """
     tokens = _TOKEN.findall(text)
-    if "".join(tokens) != re.sub(r"\s", "", text):
+    if _TOKEN.sub("", text):
         raise ValueError(f"'{text}' is not a type")
     reader = _Reader(tokens, text)
     found = reader.type()

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,12 +108,12 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -
 
 def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:
     """List what is wrong with the columns; names are compared as Spark does, without regard to case."""
-    have = dict(zip(map(str.lower, actual.columns), actual.types, strict=True))
+    have = {name.lower(): type_ for name, type_ in zip_longest(actual.columns, actual.types)}
     want = [name.lower() for name in expected.columns]
     problems = [f"  missing     {name}" for name in expected.columns if name.lower() not in have]
     problems += [f"  unexpected  {name}" for name in actual.columns if name.lower() not in want]
     for name, type_ in zip(expected.columns, expected.types, strict=False):
-        if (found := have.get(name.lower(), type_)) != type_:
+        if (found := have.get(name.lower())) not in {None, type_}:
             problems.append(f"  differs     {name} is {found}, expected {type_}")
     problems += [f"  key         {key} is not a column" for key in keys if key.lower() not in want]
     return problems
