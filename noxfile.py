@@ -1,0 +1,67 @@
+"""Everything that is checked on each change: `nox` runs it all, `nox -s NAME` one part, `nox -l` lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests", "spark", "recipes"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.needs_version = ">=2025.5"
+
+RECIPES = ["spark-sql", "pyspark"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install the project as it stands, with a group of development dependencies."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, group))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, layers, and that generated files in the repository are up to date."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("python", "-m", "tests.generated", "--check")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the fast tests: no JVM, under a minute."""
+    install(session, "test")
+    session.run("pytest", "-n", "auto", "-m", "not spark and not recipe", *session.posargs)
+
+
+@nox.session
+def spark(session: nox.Session) -> None:
+    """Run the tests that share one Spark session, and those that run the command line on Spark."""
+    install(session, "test")
+    session.run("pytest", "-m", "spark and not recipe", "--durations=10", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("recipe", RECIPES)
+def recipes(session: nox.Session, recipe: str) -> None:
+    """Generate a recipe's package, test it, run it for real, and hold it to the golden rows."""
+    install(session, "test")
+    session.run("python", "-m", "tests.generated", "examples", "--check")
+    session.run("pytest", "-m", "recipe", "tests/recipes", "--recipe", recipe, "--durations=0", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure the speed claims side by side in one run; writes benchmarks/RESULTS.md."""
+    install(session, "test")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def clean(session: nox.Session) -> None:
+    """Remove what builds and test runs leave behind."""
+    for name in (".nox", ".pytest_cache", ".mypy_cache", ".ruff_cache", "dist", "build"):
+        session.run("rm", "-rf", str(Path(name)), external=True)

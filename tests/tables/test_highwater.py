@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflow.tables.highwater import HighWater, move, read
+
+DAY = dt.date(2026, 1, 1)
+
+
+def day(number):
+    return DAY + dt.timedelta(days=number)
+
+
+def finish(water, *numbers, first=None):
+    for number in numbers:
+        water = water.finished(day(number), {}, first=None if first is None else day(first))
+    return water
+
+
+def test_the_first_day_sets_the_mark():
+    assert finish(HighWater(), 3).mark == day(3)
+
+
+def test_a_lone_later_day_does_not_declare_the_earlier_ones_complete():
+    water = finish(HighWater(), 0, 2)
+    assert water.mark == day(0)
+    assert set(water.ahead) == {day(2)}
+
+
+def test_closing_a_gap_moves_the_mark_over_the_days_that_waited():
+    water = finish(HighWater(), 0, 3, 2, 1)
+    assert water.mark == day(3)
+    assert not water.ahead
+
+
+def test_a_range_that_begins_out_of_order_waits_for_its_first_day():
+    water = finish(HighWater(), 1, 2, first=0)
+    assert water.mark is None
+    assert finish(water, 0, first=0).mark == day(2)
+
+
+def test_a_day_done_again_changes_nothing():
+    water = finish(HighWater(), 0, 1)
+    assert finish(water, 0) == water
+
+
+def test_the_oldest_sources_of_several_days_are_kept():
+    water = HighWater().finished(day(0), {"s": (5, 50)})
+    water = water.finished(day(2), {"s": (6, 60)}).finished(day(1), {"s": (9, 90)})
+    assert water.sources == {"s": (6, 60)}
+
+
+@given(st.permutations(range(8)))
+def test_any_order_of_a_range_ends_at_its_last_day(order):
+    assert finish(HighWater(), *order, first=0).mark == day(7)
+
+
+@given(st.lists(st.integers(0, 12), max_size=20))
+def test_the_mark_never_lies_beyond_a_missing_day(numbers):
+    water = finish(HighWater(), *numbers, first=0)
+    done = set(numbers)
+    complete = next(n for n in range(14) if n not in done)
+    assert water.mark == (day(complete - 1) if complete else None)
+
+
+@pytest.mark.spark()
+def test_the_mark_stands_in_the_table_s_properties(spark, namespace):
+    table = f"{namespace}.marked"
+    spark.sql(f"CREATE TABLE {table} (id INT) USING iceberg")
+    move(spark, table, day(0), timezone="UTC", sources={"c.db.s": (1, 10)})
+    move(spark, table, day(2), timezone="UTC", sources={"c.db.s": (3, 30)})
+    found = read(spark, table)
+    assert (found.mark, found.sources, dict(found.ahead)) == (
+        day(0),
+        {"c.db.s": (1, 10)},
+        {day(2): {"c.db.s": (3, 30)}},
+    )
+    shown = {row.key: row.value for row in spark.sql(f"SHOW TBLPROPERTIES {table}").collect()}
+    assert shown["dataflow.hwm"] == "2026-01-01"
+    assert shown["dataflow.hwm.timezone"] == "UTC"
+
+
+@pytest.mark.spark()
+def test_days_finished_side_by_side_are_all_recorded(spark, namespace):
+    import threading
+
+    table = f"{namespace}.side_by_side"
+    spark.sql(f"CREATE TABLE {table} (id INT) USING iceberg TBLPROPERTIES ('commit.retry.num-retries' = '40')")
+    threads = [
+        threading.Thread(target=move, args=(spark, table, day(n)), kwargs={"timezone": "UTC", "sources": {}, "first": day(0)})
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read(spark, table).mark == day(5)
