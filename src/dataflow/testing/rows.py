@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +16,11 @@ from dataflow.testing.report import Difference, describe
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
 
 Row = tuple[Any, ...]
 
 _PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
-_TIMESTAMP = re.compile(r"\btimestamp(?=[,>]|$)")
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,30 @@ def table_rows(spark: SparkSession, table: str | DataFrame) -> Rows:
     types = tuple(column.dataType.simpleString() for column in fields)
     frame = frame.toDF(*(f"c{i}" for i in range(len(fields))))
     # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
-    cells = [col(f"c{i}").cast(_TIMESTAMP.sub("timestamp_ntz", type_)) for i, type_ in enumerate(types)]
+    cells = [col(f"c{i}").cast(_wall_clock(column.dataType)) for i, column in enumerate(fields)]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
     title = table.rpartition(".")[2] if isinstance(table, str) else "the table"
     return Rows(title, tuple(column.name for column in fields), rows, types)
+
+
+def _wall_clock(type_: DataType) -> DataType:
+    """Return a type with its timestamps, however deep they lie, as they show in the session."""
+    from pyspark.sql import types
+
+    match type_:
+        case types.TimestampType():
+            return types.TimestampNTZType()
+        case types.ArrayType():
+            return types.ArrayType(_wall_clock(type_.elementType), type_.containsNull)
+        case types.MapType():
+            value = _wall_clock(type_.valueType)
+            return types.MapType(_wall_clock(type_.keyType), value, type_.valueContainsNull)
+        case types.StructType():
+            return types.StructType(
+                [types.StructField(part.name, _wall_clock(part.dataType), part.nullable) for part in type_]
+            )
+        case _:
+            return type_
 
 
 def expected_rows(expected: Path | Sequence[Mapping[str, object]]) -> Rows:
