@@ -42,7 +42,7 @@ class Problem:
 
     Attributes:
         file: The file, as the user would type it.
-        line: Line, counted from 1.
+        line: Line, counted from 1; 0 for what stands in no file, such as an option.
         column: Column, counted from 1.
         message: What is wrong, with the nearest valid word where there is one.
     """
@@ -53,6 +53,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        if not self.line:
+            return f"{self.file}: {self.message}"
         return f"{display_path(self.file)}:{self.line}:{self.column}: {self.message}"
 
 

@@ -12,6 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+MAX_DATES = 10_000
+"""How many dates one foreach may have."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -310,7 +313,7 @@ class TemplateItem(Strict):
 class LastDates(Strict):
     """The last days, ending yesterday."""
 
-    last: int = Field(ge=1, le=10_000)
+    last: int = Field(ge=1, le=MAX_DATES)
 
 
 class DateRange(Strict):
@@ -323,6 +326,8 @@ class DateRange(Strict):
     def _runs_forwards(self) -> DateRange:
         if self.to < self.from_:
             raise ValueError(f"'to' ({self.to}) lies before 'from' ({self.from_})")
+        if (self.to - self.from_).days >= MAX_DATES:
+            raise ValueError(f"more than {MAX_DATES:,} days")
         return self
 
 

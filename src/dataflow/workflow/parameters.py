@@ -163,14 +163,16 @@ class Source:
     """Where the value of a parameter comes from.
 
     Attributes:
-        text: The value as written.
+        text: The value as written; None when a mistake, reported already, keeps it from having one.
         origin: Who gave it: `--param`, `caller`, `environment`, `definition`, ….
-        place: Where it is written; None for a value that is final and holds no placeholders to fill.
+        place: Where it is written.
+        final: Whether it was resolved by whoever gave it; else placeholders in it are filled.
     """
 
-    text: str
+    text: str | None
     origin: str
-    place: Place | None = None
+    place: Place
+    final: bool = False
 
 
 @dataclass
@@ -182,11 +184,13 @@ class Resolver:
             Built-ins that depend on parameters stand among them under their whole names.
         builtins: Built-ins that are known without resolving, under their whole names; called when first asked for.
         problems: Mistakes met on the way: each is reported once, however many values depend on it.
+        used: The names that were asked for, known or not.
     """
 
     sources: Mapping[str, Source]
     builtins: Mapping[str, Callable[[], str]]
     problems: list[Problem] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
     _values: dict[str, str | None] = field(default_factory=dict)
     _resolving: list[str] = field(default_factory=list)
 
@@ -209,9 +213,7 @@ class Resolver:
 
     def fail(self, name: str, message: str) -> None:
         """Say that a parameter's value can't be used; what depends on it is not reported again."""
-        source = self.sources[name]
-        if source.place is not None:
-            self.problems.append(source.place.problem(message))
+        self.problems.append(self.sources[name].place.problem(message))
         self._values[name] = None
 
     def render(self, text: str, place: Place, extra: Mapping[str, str] | None = None) -> str | None:
@@ -232,6 +234,7 @@ class Resolver:
         complete = True
         known = self.known | extra.keys()
         for number, found in enumerate(placeholders(text)):
+            self.used.add(found.name)
             if message := found.mistake(known):
                 self.problems.append(_nth(place, number).problem(message))
                 complete = False
@@ -245,13 +248,12 @@ class Resolver:
         if name in self.builtins:
             return self.builtins[name]()
         source = self.sources[name]
-        return source.text if source.place is None else self.render(source.text, source.place)
+        return source.text if source.final or source.text is None else self.render(source.text, source.place)
 
     def _report_cycle(self, name: str) -> None:
         cycle = self._resolving[self._resolving.index(name) :]
-        place = self.sources[name].place
-        if place is not None:
-            self.problems.append(place.problem(f"parameters refer to each other: {' -> '.join([*cycle, name])}"))
+        message = f"parameters refer to each other: {' -> '.join([*cycle, name])}"
+        self.problems.append(self.sources[name].place.problem(message))
         self._values.update(dict.fromkeys(cycle))
 
 

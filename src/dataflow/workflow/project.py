@@ -82,6 +82,11 @@ class Environment:
     owners: Mapping[str, Owner] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def catalog_name(self) -> str:
+        """What Spark calls the catalog."""
+        return self.catalog.get("name", "dataflow")
+
 
 @dataclass(frozen=True)
 class Project:

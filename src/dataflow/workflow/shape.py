@@ -47,8 +47,8 @@ def validated(
     Args:
         annotation: A model, or a type of models such as `Job`.
         file: The file that the data is from.
-        data: The whole file's data, parameters put in. A number where text is wanted becomes the text as written.
-        route: The part of it to look at.
+        data: The data, parameters put in. A number where text is wanted becomes the text as written.
+        route: Which part of the file it is.
         failed: Routes of values that have been reported already, and so are not reported again.
 
     Raises:
@@ -57,14 +57,14 @@ def validated(
     adapter = _adapter(annotation)
     for _ in range(2):  # the second time, numbers stand as text where text is wanted
         try:
-            return adapter.validate_python(value_at(data, route))
+            return adapter.validate_python(data)
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            places = [(*route, *_follow(annotation, e["loc"])[0]) for e in errors]
-            changed = [_as_written(file, data, e, place) for e, place in zip(errors, places, strict=True)]
+            inner = [_follow(annotation, e["loc"])[0] for e in errors]
+            changed = [_as_written(file, data, e, route, at) for e, at in zip(errors, inner, strict=True)]
             if not any(changed):
                 break
-    raise Mistakes(list(_problems(annotation, file, data, route, errors, failed)))
+    raise Mistakes(list(_problems(annotation, file, route, errors, failed)))
 
 
 def value_at(data: Any, route: Route) -> Any:
@@ -79,16 +79,17 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _as_written(file: YamlFile, data: Any, error: ErrorDetails, place: Route) -> bool:
+def _as_written(file: YamlFile, data: Any, error: ErrorDetails, base: Route, at: Route) -> bool:
     """Put a number's text as written in its place, when what was wanted is text."""
-    if error["type"] != "string_type" or not isinstance(error["input"], int | float) or place not in file.texts:
+    text = file.texts.get((*base, *at))
+    if error["type"] != "string_type" or not isinstance(error["input"], int | float) or text is None:
         return False
-    value_at(data, place[:-1])[place[-1]] = file.texts[place]
+    value_at(data, at[:-1])[at[-1]] = text
     return True
 
 
 def _problems(
-    annotation: Any, file: YamlFile, data: Any, base: Route, errors: list[ErrorDetails], failed: Collection[Route]
+    annotation: Any, file: YamlFile, base: Route, errors: list[ErrorDetails], failed: Collection[Route]
 ) -> Iterator[Problem]:
     located = [(e, (*base, *_follow(annotation, e["loc"])[0])) for e in errors]
     wrong_kind = {place[:-1] for e, place in located if e["type"] == "literal_error" and place[-1] in {"type", "function"}}
@@ -101,7 +102,7 @@ def _problems(
             continue
         if error["type"] == "missing" and _misspelt(place, unknown, annotation, error):
             continue
-        problem = _problem(annotation, file, data, error, place)
+        problem = _problem(annotation, file, error, place)
         if problem not in reported:
             reported.add(problem)
             yield problem
@@ -118,7 +119,7 @@ def _misspelt(place: Route, unknown: Collection[Route], annotation: Any, error: 
     return any(did_you_mean(name, valid) == f"; did you mean '{place[-1]}'?" for name in beside)
 
 
-def _problem(annotation: Any, file: YamlFile, data: Any, error: ErrorDetails, place: Route) -> Problem:
+def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route) -> Problem:
     kind = error["type"]
     context = error.get("ctx", {})
     match kind:
@@ -128,7 +129,7 @@ def _problem(annotation: Any, file: YamlFile, data: Any, error: ErrorDetails, pl
         case "missing":
             return file.key_place(place[:-1]).problem(f"missing key '{place[-1]}'")
         case "union_tag_not_found":
-            return _without_kind(file, data, place, context)
+            return _without_kind(file, error["input"], place, context)
         case "union_tag_invalid":
             key = str(context["discriminator"]).strip("'")
             return _unknown_word(file, (*place, key), context["tag"], _quoted(context["expected_tags"]))
@@ -138,11 +139,10 @@ def _problem(annotation: Any, file: YamlFile, data: Any, error: ErrorDetails, pl
             return file.value_place(place).problem(_message(file, error, place) + _from_parameter(file, place, error))
 
 
-def _without_kind(file: YamlFile, data: Any, place: Route, context: dict[str, Any]) -> Problem:
+def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, Any]) -> Problem:
     key = str(context["discriminator"]).strip("'")
     if key in {"type", "function"}:
         return file.key_place(place).problem(f"missing key '{key}'")
-    item = value_at(data, place)
     if isinstance(item, dict) and item:
         name = next(iter(item))
         return file.key_place((*place, name)).problem(f"unknown key '{name}'{did_you_mean(str(name), ITEM_KINDS)}")

@@ -117,6 +117,9 @@ class Workflow:
         environment: Where it runs.
         steps: In an order in which each stands after all those that it needs.
         needs: For each step's id the ids that must have finished first.
+        trigger: When it runs once it is deployed.
+        notifications: Who hears of a run's end.
+        origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment`, `definition`.
     """
 
     id: str
@@ -133,6 +136,7 @@ class Workflow:
     needs: Mapping[str, frozenset[str]]
     trigger: Trigger | None = None
     notifications: Notifications = field(default_factory=Notifications)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

@@ -1,0 +1,254 @@
+"""What is checked beyond a definition's shape: files that must be there, names, dates, times and owners."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import DefinitionError, Problem, did_you_mean
+from dataflow.workflow.models import ITEM_KINDS
+from dataflow.workflow.parameters import script_problems, sql_placeholders
+from dataflow.workflow.yamlfile import Route, YamlFile, read_text, unreadable
+
+AUDITED = "AUDITED"
+"""What stands for the rows under audit in a SQL audit."""
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_CRON_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of month", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("day of week", 0, 7, _DAYS),
+)
+_CRON_PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
+_DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+
+
+@dataclass
+class View:
+    """A definition with its parameters put in, as the checks see it.
+
+    Attributes:
+        file: The file.
+        data: Its data, which may have any shape: what is misshapen is somebody else's to report.
+        failed: Where a parameter could not be put in, which is reported already.
+        known: The names that scripts may use.
+        owners: The owners that the project knows.
+        used: Filled by the checks: the names that scripts use.
+    """
+
+    file: YamlFile
+    data: dict[str, Any]
+    failed: set[Route]
+    known: Collection[str]
+    owners: Collection[str]
+    used: set[str]
+
+    def get(self, *route: str | int) -> Any:
+        """Return the value there, or None when there is none."""
+        value: Any = self.data
+        for step in route:
+            if isinstance(step, int):
+                value = value[step] if isinstance(value, list) and step < len(value) else None
+            else:
+                value = value.get(step) if isinstance(value, dict) else None
+        return value
+
+    def text(self, *route: str | int) -> str | None:
+        """Return the text there, or None when there is none or it was reported already."""
+        value = self.get(*route)
+        return value if isinstance(value, str) and route not in self.failed else None
+
+    def texts(self, *route: str | int) -> Iterator[tuple[Route, str]]:
+        """Yield the texts of a list there, with their routes."""
+        for i in range(self.length(*route)):
+            if (text := self.text(*route, i)) is not None:
+                yield (*route, i), text
+
+    def length(self, *route: str | int) -> int:
+        """Return how many items a list there has."""
+        value = self.get(*route)
+        return len(value) if isinstance(value, list) else 0
+
+    def problem(self, route: Route, message: str) -> Problem:
+        """Return a mistake at a value."""
+        return self.file.value_place(route).problem(message)
+
+
+def check(view: View) -> Iterator[Problem]:
+    """Yield what is wrong with a definition beyond its shape."""
+    yield from _keys(view)
+    yield from _trigger(view)
+    for event in ("on_failure", "on_success"):
+        yield from _targets(view, ("notifications", event))
+    for route in jobs(view):
+        yield from _job(view, route)
+    for route in _audits(view):
+        yield from _audit(view, route)
+    for i in range(view.length("jobs")):
+        yield from _partition(view, ("jobs", i, "template", "partition"))
+
+
+def items(view: View) -> Iterator[tuple[Route, str | None]]:
+    """Yield the steps of a definition: where each stands, and its id."""
+    for i in range(view.length("jobs")):
+        for kind in ITEM_KINDS:
+            if isinstance(view.get("jobs", i, kind), dict):
+                yield ("jobs", i, kind), view.text("jobs", i, kind, "id")
+
+
+def jobs(view: View) -> Iterator[Route]:
+    """Yield where the jobs of a definition stand, those inside templates and loops included."""
+    for route, _ in items(view):
+        match route[-1]:
+            case "job":
+                yield route
+            case "foreach":
+                yield (*route, "job")
+            case _:
+                yield from ((*route, "write", i, "job") for i in range(view.length(*route, "write")))
+
+
+def _keys(view: View) -> Iterator[Problem]:
+    for route, place in view.file.keys.items():
+        if "${" in str(route[-1]):
+            yield place.problem("a parameter can't stand in a key")
+
+
+def _trigger(view: View) -> Iterator[Problem]:
+    if (cron := view.text("trigger", "cron")) is not None and (message := cron_mistake(cron)):
+        yield view.problem(("trigger", "cron"), message)
+    yield from _timezone(view, ("trigger", "timezone"))
+
+
+def _timezone(view: View, route: Route) -> Iterator[Problem]:
+    name = view.text(*route)
+    if name is not None and not is_timezone(name):
+        nearest = did_you_mean(name, zoneinfo.available_timezones(), limit=0).partition(";")[2]
+        hint = f";{nearest}" if "mean" in nearest else "; write it as Europe/Berlin or UTC"
+        yield view.problem(route, f"unknown time zone '{name}'{hint}")
+
+
+def _targets(view: View, route: Route) -> Iterator[Problem]:
+    for place, target in view.texts(*route):
+        if "@" in target or "${secret:" in target or target == "owner" or target in view.owners:
+            continue
+        nearest = did_you_mean(target, ["owner", *view.owners])
+        yield view.problem(place, f"'{target}' is neither an e-mail address nor an owner in dataflow.yaml{nearest}")
+
+
+def _job(view: View, route: Route) -> Iterator[Problem]:
+    own = view.get(*route, "spark", "params")
+    names = set(own) if isinstance(own, dict) else set()
+    yield from _script(view, (*route, "spark", "script"), (".sql", ".py"), names)
+    yield from _targets(view, (*route, "notification", "to"))
+    yield from _timezone(view, (*route, "hwm", "timezone"))
+    yield from _partition(view, (*route, "audit", "partition"))
+    moment = view.text(*route, "hwm", "datetime")
+    if moment is not None and not is_moment(moment):
+        message = f"'datetime' should be a date or a time such as 2026-01-31 or 2026-01-31T06:00, not '{moment}'"
+        yield view.problem((*route, "hwm", "datetime"), message)
+
+
+def _audits(view: View) -> Iterator[Route]:
+    for route, _ in items(view):
+        audits = (*route, "audits") if route[-1] == "template" else (*route, "audit", "audits")
+        for i in range(view.length(*audits)):
+            yield (*audits, i)
+
+
+def _audit(view: View, route: Route) -> Iterator[Problem]:
+    suffix = {"sql_should_return_no_rows": ".sql", "python_should_pass": ".py"}.get(str(view.get(*route, "function")))
+    if suffix:
+        yield from _script(view, (*route, "script"), (suffix,), {AUDITED})
+
+
+def _partition(view: View, route: Route) -> Iterator[Problem]:
+    partition = view.get(*route)
+    for column in partition if isinstance(partition, dict) else ():
+        value = view.text(*route, column)
+        if value is not None and _DATE_LIKE.fullmatch(value) and not is_moment(value):
+            yield view.problem((*route, column), f"'{value}' is no date that exists")
+
+
+def _script(view: View, route: Route, suffixes: tuple[str, ...], names: set[str]) -> Iterator[Problem]:
+    name = view.text(*route)
+    if name is None:
+        return
+    path = view.file.path.parent / name
+    if path.suffix not in suffixes:
+        yield view.problem(route, f"a script here ends in {' or '.join(suffixes)}, not '{path.suffix}'")
+    elif not path.is_file():
+        yield view.problem(route, unreadable(path))
+    elif path.suffix == ".sql":
+        problems, used = _sql(path, frozenset({*view.known, *names}), path.stat().st_mtime_ns)
+        view.used.update(used)
+        yield from problems
+
+
+@lru_cache(maxsize=256)
+def _sql(path: Path, known: frozenset[str], _changed: int) -> tuple[list[Problem], set[str]]:
+    """Check the placeholders of a SQL script; a backfill asks for the same script once a day."""
+    try:
+        text = read_text(path)
+    except DefinitionError as error:
+        return [*error.problems], set()
+    return script_problems(text, known, path), {found.name for found in sql_placeholders(text)}
+
+
+@lru_cache(maxsize=64)
+def is_timezone(name: str) -> bool:
+    """Say whether a time zone of this name exists."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def is_moment(text: str) -> bool:
+    """Say whether a text is an ISO date, or an ISO date and time."""
+    try:
+        return bool(_MOMENT.fullmatch(text) and dt.datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def is_date(text: str) -> bool:
+    """Say whether a text is an ISO date."""
+    return len(text) == 10 and is_moment(text)
+
+
+def cron_mistake(text: str) -> str | None:
+    """Say what is wrong with a schedule of five fields, or return None."""
+    fields = text.split()
+    if len(fields) != len(_CRON_FIELDS):
+        return f"a schedule has five fields (minute, hour, day, month, day of week), not {len(fields)}: '{text}'"
+    for field, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
+        for part in field.split(","):
+            if not _cron_part_fits(part, low, high, words):
+                return f"'{part}' is no {name} of a schedule: {low} to {high}, *, a-b, or */n"
+    return None
+
+
+def _cron_part_fits(part: str, low: int, high: int, words: tuple[str, ...]) -> bool:
+    found = _CRON_PART.fullmatch(part)
+    if not found or found[3] == "0":
+        return False
+    bounds = [_cron_number(word, low, words) for word in (found[1], found[2]) if word]
+    return all(low <= bound <= high for bound in bounds) and bounds == sorted(bounds)
+
+
+def _cron_number(word: str, low: int, words: tuple[str, ...]) -> int:
+    if word.lower() in words:
+        return words.index(word.lower()) + low
+    return int(word) if word.isdecimal() else -1

@@ -1,0 +1,252 @@
+"""Expanding a definition: contained workflows loaded, dates laid out, steps in an order that can run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import Problem, did_you_mean
+from dataflow.workflow.checks import AUDITED, View, items
+from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
+from dataflow.workflow.models import DateRange, Dates, ForeachItem, Job, JobItem, LastDates, StepItem, SubworkflowJob
+from dataflow.workflow.parameters import PREFIX, Resolver, Source
+from dataflow.workflow.shape import Mistakes, validated
+from dataflow.workflow.tree import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.yamlfile import Route, YamlFile, unreadable
+
+EACH = f"{PREFIX}each"
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a definition is asked for.
+
+    Attributes:
+        file: The definition.
+        run_id: The run that it is resolved for.
+        caller: What the caller gives its parameters.
+        above: The definitions that this one is part of, outermost first.
+    """
+
+    file: Path
+    run_id: str
+    caller: Mapping[str, Source] = field(default_factory=dict)
+    above: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What came of it.
+
+    Attributes:
+        workflow: The workflow, or None when there are mistakes.
+        names: The parameters that it and all below it declare or use; None when the file can't be read.
+    """
+
+    workflow: Workflow | None
+    names: set[str] | None
+
+
+def fill_with(file: YamlFile, resolver: Resolver, *, each: str) -> Callable[[Route, str], str | None]:
+    """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date."""
+
+    def fill(route: Route, text: str) -> str | None:
+        extra = {}
+        if route[:1] == ("jobs",) and route[2:4] == ("foreach", "job"):
+            extra[EACH] = each
+        if route[-1] == "sql":
+            extra[AUDITED] = f"${{{AUDITED}}}"
+        return resolver.render(text, file.values[route], extra)
+
+    return fill
+
+
+class Expansion:
+    """Expands one definition; mistakes are collected, and what they don't concern is expanded all the same.
+
+    Attributes:
+        names: The parameters that contained definitions declare or use.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        resolver: Resolver,
+        call: Call,
+        params: Mapping[str, str],
+        load: Callable[[Call], Loaded],
+        problems: set[Problem],
+    ) -> None:
+        self.view = view
+        self.file = view.file
+        self.resolver = resolver
+        self.call = call
+        self.params = params
+        self.load = load
+        self.problems = problems
+        self.names: set[str] = set()
+        self._numbers = itertools.count(1)
+
+    def steps(self) -> dict[str, Step]:
+        """Return the steps by id, in the order written; those with mistakes are left out."""
+        found: dict[str, Step] = {}
+        for route, id_ in items(self.view):
+            step = self._foreach(route) if route[-1] == "foreach" else self._single(route)
+            if step is not None and id_ is not None:
+                found[id_] = step
+        return found
+
+    def needs(self) -> dict[str, frozenset[str]]:
+        """Return what each step needs, and report what is wrong with ids and edges."""
+        ids = self._ids()
+        if self.view.get("dag") is None:
+            return needs_in_written_order(ids)
+        edges = []
+        for route, text in self.view.texts("dag"):
+            try:
+                edges += parse_edges(int(route[1]), text)
+            except ValueError as error:
+                self._report(route, str(error))
+        good = [e for e in edges if not [*self._unknown_steps(ids, ("dag", e.item), e.before, e.after)]]
+        for edge, cycle in cycles(good):
+            self._report(("dag", edge.item), f"cycle: {' -> '.join(cycle)}")
+        return needs_of(ids, good)
+
+    # --------------------------------------------------------------------------------------- ids and edges
+
+    def _ids(self) -> list[str]:
+        """Return the ids of the steps, and report those that occur twice, inside templates and loops too."""
+        first: dict[str, int] = {}
+        for route in self._id_routes():
+            id_ = self.view.text(*route)
+            if id_ is None:
+                continue
+            line = self.file.value_place(route).line
+            if id_ in first:
+                self._report(route, f"duplicate id '{id_}'; it stands on line {first[id_]} already")
+            first.setdefault(id_, line)
+        return list(dict.fromkeys(id_ for _, id_ in items(self.view) if id_ is not None))
+
+    def _id_routes(self) -> Iterator[Route]:
+        for route, _ in items(self.view):
+            yield (*route, "id")
+            yield from (inner for inner in self._inner(route) if self.view.text(*inner) is not None)
+
+    def _inner(self, route: Route) -> Iterator[Route]:
+        yield (*route, "job", "id")
+        yield from ((*route, "write", i, "job", "id") for i in range(self.view.length(*route, "write")))
+
+    def _unknown_steps(self, ids: list[str], route: Route, *names: str) -> Iterator[str]:
+        inside = {self.view.text(*inner): id_ for outer, id_ in items(self.view) for inner in self._inner(outer)}
+        for name in names:
+            if name in ids:
+                continue
+            part_of = inside.get(name)
+            hint = f"; it is part of '{part_of}': name that" if part_of else did_you_mean(name, ids)
+            place = self.file.value_place(route)
+            at = place.inside(max(place.written.find(name), 0))
+            self.problems.add(at.problem(f"unknown step '{name}'{hint}"))
+            yield name
+
+    def _report(self, route: Route, message: str) -> None:
+        self.problems.add(self.view.problem(route, message))
+
+    # ---------------------------------------------------------------------------------------------- steps
+
+    def _single(self, route: Route) -> Step | None:
+        outer = route[:-1]
+        item = self._validated(StepItem, self.view.get(*outer), outer)
+        if route[-1] == "template":
+            return WapStep(item.template) if item is not None else None
+        child = self._child(route, self.view.get(*route))
+        return _step(item.job, child) if isinstance(item, JobItem) else None
+
+    def _foreach(self, route: Route) -> Step | None:
+        item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
+        turns = [self._turn((*route, "job"), date) for date in self._dates(route)]
+        whole = tuple(turn for turn in turns if turn is not None)
+        if item is None or len(whole) < len(turns):
+            return None
+        return ForeachStep(item.foreach.id, item.foreach.parallel, whole)
+
+    def _turn(self, route: Route, date: str) -> EachDate | None:
+        if not isinstance(self.view.get(*route), dict):
+            return None
+        fill = fill_with(self.file, self.resolver, each=date)
+        data = self.file.filled(route, fill, self.view.failed)
+        job = self._validated(Job, data, route)
+        step = _step(job, self._child(route, data))
+        return EachDate(date, step) if step is not None else None
+
+    def _dates(self, route: Route) -> list[str]:
+        yesterday = dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
+        match self._validated(Dates, self.view.get(*route, "dates"), (*route, "dates")):
+            case LastDates(last=last):
+                first, end = yesterday - dt.timedelta(days=last - 1), yesterday
+            case DateRange(from_=first, to=end):
+                pass
+            case _:
+                first = end = yesterday
+        return [(first + dt.timedelta(days=n)).isoformat() for n in range((end - first).days + 1)]
+
+    def _validated(self, annotation: Any, data: Any, route: Route) -> Any:
+        try:
+            return validated(annotation, self.file, data, route, self.view.failed)
+        except Mistakes as mistakes:
+            self.problems.update(mistakes.problems)
+            return None
+
+    # ------------------------------------------------------------------------------- contained workflows
+
+    def _child(self, route: Route, job: Any) -> Workflow | None:
+        """Load the definition that a job names, whatever else may be wrong with the job."""
+        spec = job.get("subworkflow") if isinstance(job, dict) else None
+        place = (*route, "subworkflow", "file")
+        if not isinstance(spec, dict) or not isinstance(spec.get("file"), str) or place in self.view.failed:
+            return None
+        file = (self.file.path.parent / spec["file"]).resolve()
+        chain = (*self.call.above, self.call.file.resolve())
+        if not file.is_file():
+            self._report(place, unreadable(file))
+        elif file in chain:
+            names = " -> ".join(path.name for path in (*chain[chain.index(file) :], file))
+            self._report(place, f"a workflow can't be part of itself: {names}")
+        else:
+            run_id = f"{self.call.run_id}_{next(self._numbers)}"
+            caller = self._caller((*route, "subworkflow", "params"), spec.get("params"))
+            return self._loaded(Call(file, run_id, caller, chain), (*route, "subworkflow", "params"))
+        return None
+
+    def _loaded(self, call: Call, params: Route) -> Workflow | None:
+        loaded = self.load(call)
+        if loaded.names is not None:
+            self.names |= loaded.names
+            for name in call.caller.keys() - loaded.names:
+                message = f"{call.file.name} neither declares nor uses a parameter '{name}'"
+                place = self.file.key_place((*params, name))
+                self.problems.add(place.problem(message + did_you_mean(name, loaded.names)))
+        return loaded.workflow
+
+    def _caller(self, route: Route, params: Any) -> dict[str, Source]:
+        sources = {}
+        for name, value in params.items() if isinstance(params, dict) else ():
+            place = (*route, name)
+            if place not in self.file.texts:
+                continue
+            if name in self.params and f"${{{EACH}}}" in self.file.texts[place]:
+                message = f"'{name}' is each date in turn here: choose the dates, not --param {name}"
+                self._report(place, message)
+            text = value if isinstance(value, str) else self.file.texts[place]
+            known = None if place in self.view.failed else text
+            sources[name] = Source(known, "caller", self.file.values[place], final=True)
+        return sources
+
+
+def _step(job: Any, child: Workflow | None) -> JobStep | SubworkflowStep | None:
+    if isinstance(job, SubworkflowJob):
+        return SubworkflowStep(job, child) if child is not None else None
+    return JobStep(job) if job is not None else None

@@ -1,0 +1,259 @@
+"""From a `*.sch.yaml` file to a workflow that is ready to run, or to all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
+from dataflow.workflow.checks import View, check, is_date, is_timezone
+from dataflow.workflow.expand import Call, Expansion, Loaded, fill_with
+from dataflow.workflow.graph import ordered
+from dataflow.workflow.identity import Identity, current_user
+from dataflow.workflow.models import Definition
+from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, Resolver, Source
+from dataflow.workflow.project import Environment, environment, find_project, read_identity
+from dataflow.workflow.shape import Mistakes, validated
+from dataflow.workflow.tree import Step, Workflow
+from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+
+EXECUTION_DATE = "EXECUTION_DATE"
+"""The parameter that `--date` sets."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asks of a definition.
+
+    Attributes:
+        params: `--param`: values that win over all others.
+        date: `--date`: what `${dataflow.yesterday}` is, and EXECUTION_DATE where the definition declares it.
+        env: `--env`: the environment; the sandbox when None.
+        run_id: The run's id; a new one when None.
+    """
+
+    params: Mapping[str, str] = field(default_factory=dict)
+    date: dt.date | None = None
+    env: str | None = None
+    run_id: str | None = None
+
+
+def new_run_id() -> str:
+    """Return an id for a run: when it began, and a few letters that no other run has."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}_{secrets.token_hex(3)}"
+
+
+def load_workflow(file: Path, request: Request | None = None) -> Workflow:
+    """Read a definition and all that it refers to, put its parameters in, check it, and expand it.
+
+    Args:
+        file: A `*.sch.yaml` file.
+        request: Parameters, date and environment; a plain run's when omitted.
+
+    Raises:
+        DefinitionError: There are mistakes in it, in a file that it refers to, or in the project's files: all of them.
+        UsageError: The request names an environment or a parameter that there is not.
+    """
+    request = request or Request()
+    file = file.absolute()
+    loader = _Loader(request, environment(find_project(file.parent), request.env))
+    loaded = loader.load(Call(file, request.run_id or new_run_id()))
+    unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
+    if loader.problems:
+        raise DefinitionError([*loader.problems, *(_given("--param").problem(message) for message in unknown)])
+    if unknown:
+        raise UsageError("\n".join(unknown))
+    if loaded.workflow is None:
+        raise AssertionError(f"{file} has no workflow and no mistake")
+    return loaded.workflow
+
+
+def _unknown_params(request: Request, names: set[str], file: Path) -> list[str]:
+    return [
+        f"{file.name} neither declares nor uses a parameter '{name}'{did_you_mean(name, names)}"
+        for name in request.params
+        if name not in names
+    ]
+
+
+def _given(option: str, value: str = "") -> Place:
+    """Return the place of what stands in no file but on the command line."""
+    return Place(Path(option), 0, 0, value)
+
+
+class _Loader:
+    """Loads one definition and those that it refers to; what they share is worked out once."""
+
+    def __init__(self, request: Request, environment: Environment) -> None:
+        self.request = request
+        self.environment = environment
+        self.problems: set[Problem] = set()
+        self._files: dict[Path, YamlFile | None] = {}
+        self._identities: dict[Path, Identity] = {}
+        self._user: str | None = None
+        self._yesterday: dt.date | None = None
+
+    def load(self, call: Call) -> Loaded:
+        """Load one definition for one run of it."""
+        file = self._read(call.file)
+        if file is None:
+            return Loaded(None, None)
+        resolver = self._resolver(file, call)
+        view = self._view(file, resolver)
+        definition = self._definition(view)
+        self.problems.update(check(view))
+        expansion = Expansion(view, resolver, call, self.request.params, self.load, self.problems)
+        steps, needs = expansion.steps(), expansion.needs()
+        self.problems.update(resolver.problems)
+        names = {name for name in resolver.sources if not name.startswith(PREFIX)}
+        names |= resolver.used | view.used | expansion.names
+        if definition is None or self.problems:
+            return Loaded(None, names)
+        return Loaded(self._workflow(definition, call, resolver, steps, needs), names)
+
+    def _workflow(
+        self,
+        definition: Definition,
+        call: Call,
+        resolver: Resolver,
+        steps: Mapping[str, Step],
+        needs: Mapping[str, frozenset[str]],
+    ) -> Workflow:
+        identity = self._identity(call.file.parent)
+        values = {name: resolver.value(name) or "" for name in sorted(resolver.known)}
+        own = {name: source for name, source in resolver.sources.items() if not name.startswith(PREFIX)}
+        return Workflow(
+            id=definition.workflow.id,
+            file=call.file,
+            run_id=call.run_id,
+            description=definition.workflow.description,
+            owner=definition.workflow.owner or identity.owner,
+            tags=tuple(definition.workflow.tags),
+            params={name: values[name] for name in own},
+            builtins={name.removeprefix(PREFIX): v for name, v in values.items() if name.startswith(PREFIX)},
+            identity=identity,
+            environment=self._resolved_environment(resolver),
+            steps=tuple(steps[id_] for id_ in ordered(needs)),
+            needs=needs,
+            trigger=definition.trigger,
+            notifications=definition.notifications,
+            origins={name: source.origin for name, source in own.items()},
+        )
+
+    def _definition(self, view: View) -> Definition | None:
+        try:
+            found: Definition = validated(Definition, view.file, view.data, failed=view.failed)
+        except Mistakes as mistakes:
+            self.problems.update(mistakes.problems)
+            return None
+        return found
+
+    def _view(self, file: YamlFile, resolver: Resolver) -> View:
+        """Put the parameters in; inside a foreach, for a day that stands for all its dates."""
+        failed: set[Route] = set()
+        fill = fill_with(file, resolver, each=resolver.value(f"{PREFIX}yesterday") or "")
+        data = {key: file.filled((key,), fill, failed) for key in file.data if key != "params"}
+        if "params" in file.data:
+            params = file.data["params"]
+            data["params"] = dict(params) if isinstance(params, dict) else params
+            self.problems.update(_parameter_names(file))
+        return View(file, data, failed, resolver.known, self.environment.owners.keys(), set())
+
+    # ------------------------------------------------------------------------------------- parameters
+
+    def _resolver(self, file: YamlFile, call: Call) -> Resolver:
+        sources = self._sources(file, call)
+        identity = self._identity(call.file.parent)
+        builtins: dict[str, Callable[[], str]] = {
+            "dataflow.owner": lambda: identity.owner,
+            "dataflow.user": self._current_user,
+            "dataflow.package_id": lambda: identity.package_id,
+            "dataflow.package_slug": lambda: identity.package_slug,
+            "dataflow.env": lambda: self.environment.name,
+            "dataflow.run_id": lambda: call.run_id,
+        }
+        if self._yesterday is None:  # once, by the trigger of the definition that was asked for
+            self._yesterday = self.request.date or _yesterday(file, Resolver(sources, builtins))
+        yesterday = self._yesterday
+        builtins["dataflow.yesterday"] = yesterday.isoformat
+        builtins["dataflow.today"] = (yesterday + dt.timedelta(days=1)).isoformat
+        resolver = Resolver(sources, builtins)
+        date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in sources else None
+        if date is not None and not is_date(date):
+            resolver.fail(EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'")
+        for name in sources:
+            resolver.value(name)
+        return resolver
+
+    def _sources(self, file: YamlFile, call: Call) -> dict[str, Source]:
+        """Return where each parameter's value comes from: later ones here win over earlier ones."""
+        declared = file.data.get("params")
+        sources = {
+            name: Source(file.texts[route], "definition", file.values[route])
+            for name in (declared if isinstance(declared, dict) else ())
+            if (route := ("params", name)) in file.texts
+        }
+        has_date = EXECUTION_DATE in sources
+        for name, text in self.environment.params.items():
+            place = self.environment.places.get(name) or _given(f"environment {self.environment.name}", text)
+            sources[name] = Source(text, "environment", place)
+        sources.update(call.caller)
+        if self.request.date and has_date and not call.above:
+            sources[EXECUTION_DATE] = Source(self.request.date.isoformat(), "--date", _given("--date"), final=True)
+        for name, text in self.request.params.items():
+            sources[name] = Source(text, "--param", _given(f"--param {name}", text))
+        id_ = ("workflow", "id")
+        if id_ in file.texts:
+            sources["dataflow.workflow_id"] = Source(file.texts[id_], "definition", file.values[id_])
+        return sources
+
+    def _resolved_environment(self, resolver: Resolver) -> Environment:
+        """Return the environment with its parameters put into one another, whatever a caller gave instead."""
+        params = self.environment.params
+        own = {name: Source(text, "environment", _given(name, text)) for name, text in params.items()}
+        alone = Resolver(own, resolver.builtins)
+        return replace(self.environment, params={name: alone.value(name) or text for name, text in params.items()})
+
+    # ------------------------------------------------------------------------------------------ files
+
+    def _read(self, path: Path) -> YamlFile | None:
+        if path not in self._files:
+            try:
+                self._files[path] = read_yaml(path)
+            except DefinitionError as error:
+                self.problems.update(error.problems)
+                self._files[path] = None
+        return self._files[path]
+
+    def _identity(self, folder: Path) -> Identity:
+        if folder not in self._identities:
+            try:
+                self._identities[folder] = read_identity(folder)
+            except DefinitionError as error:
+                self.problems.update(error.problems)
+                self._identities[folder] = Identity("", "", "")
+        return self._identities[folder]
+
+    def _current_user(self) -> str:
+        self._user = self._user or current_user()
+        return self._user
+
+
+def _yesterday(file: YamlFile, resolver: Resolver) -> dt.date:
+    """Return the day before the current one where the trigger's clock is, else in UTC."""
+    route = ("trigger", "timezone")
+    zone = resolver.render(file.texts.get(route, "UTC"), file.value_place(route)) or "UTC"
+    now = dt.datetime.now(zoneinfo.ZoneInfo(zone) if is_timezone(zone) else dt.UTC)
+    return now.date() - dt.timedelta(days=1)
+
+
+def _parameter_names(file: YamlFile) -> list[Problem]:
+    return [
+        place.problem(f"'{route[1]}' can't name a parameter: those are upper case")
+        for route, place in file.keys.items()
+        if len(route) == 2 and route[0] == "params" and not PARAMETER_NAME.fullmatch(str(route[1]))
+    ]
