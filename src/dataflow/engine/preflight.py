@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataflow.engine.config import catalog_name
 from dataflow.jobs.guard import WriteGuard
 from dataflow.tables.iceberg import exists
 from dataflow.tables.ownership import claim, require_own
@@ -22,8 +24,8 @@ def guard_of(workflow: Workflow) -> WriteGuard:
     database = None
     if environment.name == SANDBOX and "TARGET_DB" in environment.params:
         known = {f"dataflow.{name}": value for name, value in workflow.builtins.items()}
-        database = substitute(environment.params["TARGET_DB"], known)
-    return WriteGuard(environment.catalog_name, database, environment.name)
+        database = substitute(environment.params["TARGET_DB"], known, where=Path("dataflow.yaml"))
+    return WriteGuard(catalog_name(environment), database, environment.name)
 
 
 def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:

@@ -214,6 +214,8 @@ class _Run:
         def attempt(_: int, scope: Scope) -> Outcome:
             scope.tag_jobs()
             spark = self.runner.spark.newSession()
+            # Spark and Iceberg read settings from the thread's active session; a new thread has none.
+            spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # type: ignore[union-attr]
             self.lineage.watch(spark)
             try:
                 return run_step(step, self._context(spark, id_, scope))

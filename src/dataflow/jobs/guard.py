@@ -88,7 +88,6 @@ def guarding(guard: WriteGuard, spark: SparkSession) -> Iterator[None]:
     and `spark.stop()` does nothing (the session serves the jobs that follow).
     """
     _wrap_writers()
-    spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # type: ignore[union-attr]
     tokens = _active.set(guard), _session.set(spark)
     try:
         yield

@@ -141,15 +141,16 @@ def _widens(old: DataType, new: DataType) -> bool:
 
 
 def _partitioning(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[str]:
-    declared = [str(plan.partitioning().apply(i)) for i in range(plan.partitioning().size())]
+    declared = [_plain(plan.partitioning().apply(i)) for i in range(plan.partitioning().size())]
     to_transforms = spark._jvm.org.apache.iceberg.spark.Spark3Util.toTransforms  # type: ignore[union-attr]
-    actual = [str(transform.toString()) for transform in to_transforms(load(spark, name).spec())]
-    if [_plain(d) for d in declared] != [_plain(a) for a in actual]:
+    actual = [_plain(transform) for transform in to_transforms(load(spark, name).spec())]
+    if declared != actual:
         yield f"it is partitioned by ({', '.join(actual)}), the DDL says ({', '.join(declared)})"
 
 
-def _plain(transform: str) -> str:
-    return re.sub(r"identity\((.*)\)|[`\s]", r"\1", transform.lower())
+def _plain(transform: JavaObject) -> str:
+    """Spell a transform as a DDL has it, whichever side it comes from."""
+    return re.sub(r"^identity\((.*)\)$", r"\1", re.sub(r"[`\s]", "", str(transform.toString()).lower()))
 
 
 def _properties(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[Change]:

@@ -15,7 +15,12 @@ COMMIT_RETRIES = "40"
 
 
 def load(spark: SparkSession, name: str) -> JavaObject:
-    """Return the Iceberg table of that name, as the catalog has it now."""
+    """Return the Iceberg table of that name, as the catalog has it now.
+
+    The name is completed first: Iceberg would try its database as a catalog and fill the log with the failure.
+    """
+    if name.count(".") < 2:
+        name = f"{spark.conf.get('spark.sql.defaultCatalog')}.{name}"
     return spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(  # type: ignore[union-attr]
         spark._jsparkSession, name
     )
