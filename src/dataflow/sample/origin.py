@@ -7,7 +7,8 @@ A package keeps both in its answers file, so that it can be updated by whoever h
 3. the repository that the tool was installed from, or that its metadata names;
 4. the bundle of the repository inside the wheel, unpacked into the Dataflow home.
 
-Where 3 and a bundle are both there, git reads the bundle and the package records the address: no network needed.
+Where there are both 3 and a bundle, the package records the address, and git reads the bundle: it needs no
+network.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ def _of_installation(installed: Distribution | None, bundle: Path | None) -> Ori
         folder = Path(unquote(urlsplit(source["url"]).path))
         if commit and git.is_root(folder) and git.ask(folder, "cat-file", "-e", commit) is not None:
             return Origin(str(folder.resolve()), commit)
+    address: str | None
     if "vcs_info" in source:
         address, ref = f"git+{source['url']}", source["vcs_info"]["commit_id"]
     else:

@@ -71,7 +71,7 @@ def _answers(folder: Path) -> dict[str, object]:
 def _require_clean(folder: Path) -> None:
     if git.ask(folder, "rev-parse", "--verify", "HEAD") is None:
         raise UsageError(
-            f"{display_path(folder)} is not in a git repository, so an update could not keep your edits apart",
+            f"{display_path(folder)} is not in git, so an update could not tell your edits apart",
             'first: git init && git add . && git commit -m "Generated"',
         )
     if open_changes := git.ask(folder, "status", "--porcelain"):
@@ -102,7 +102,7 @@ def _changed(folder: Path) -> tuple[str, ...]:
 
 
 def _conflicts(folder: Path) -> tuple[str, ...]:
-    """Name the files with conflict markers, which Copier registers with git, and the patches that did not fit."""
+    """Name the files with conflict markers, which Copier tells git of, and the patches that did not fit."""
     unmerged = git.ask(folder, "diff", "--name-only", "--relative", "--diff-filter=U", "-z") or ""
     rejected = (path.relative_to(folder).as_posix() for path in folder.rglob("*.rej"))
     return tuple(sorted({name for name in unmerged.split("\0") if name} | set(rejected)))
