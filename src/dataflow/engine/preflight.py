@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.config import catalog_name
 from dataflow.jobs.guard import WriteGuard
 from dataflow.tables.iceberg import exists
 from dataflow.tables.ownership import claim, require_own
-from dataflow.workflow.parameters import substitute
 from dataflow.workflow.project import SANDBOX
 
 if TYPE_CHECKING:
@@ -21,10 +19,7 @@ if TYPE_CHECKING:
 def guard_of(workflow: Workflow) -> WriteGuard:
     """Return what a workflow's scripts may write: in the sandbox its database alone, which no --param widens."""
     environment = workflow.environment
-    database = None
-    if environment.name == SANDBOX and "TARGET_DB" in environment.params:
-        known = {f"dataflow.{name}": value for name, value in workflow.builtins.items()}
-        database = substitute(environment.params["TARGET_DB"], known, where=Path("dataflow.yaml"))
+    database = environment.params.get("TARGET_DB") if environment.name == SANDBOX else None
     return WriteGuard(catalog_name(environment), database, environment.name)
 
 
