@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import script_problems, sql_placeholders
 from dataflow.workflow.yamlfile import Route, YamlFile, read_text, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
 
 AUDITED = "AUDITED"
 """What stands for the rows under audit in a SQL audit."""
@@ -143,7 +145,9 @@ def _targets(view: View, route: Route) -> Iterator[Problem]:
         if "@" in target or "${secret:" in target or target == "owner" or target in view.owners:
             continue
         nearest = did_you_mean(target, ["owner", *view.owners])
-        yield view.problem(place, f"'{target}' is neither an e-mail address nor an owner in dataflow.yaml{nearest}")
+        yield view.problem(
+            place, f"'{target}' is neither an e-mail address nor an owner in dataflow.yaml{nearest}"
+        )
 
 
 def _job(view: View, route: Route) -> Iterator[Problem]:
@@ -155,7 +159,9 @@ def _job(view: View, route: Route) -> Iterator[Problem]:
     yield from _partition(view, (*route, "audit", "partition"))
     moment = view.text(*route, "hwm", "datetime")
     if moment is not None and not is_moment(moment):
-        message = f"'datetime' should be a date or a time such as 2026-01-31 or 2026-01-31T06:00, not '{moment}'"
+        message = (
+            f"'datetime' should be a date or a time such as 2026-01-31 or 2026-01-31T06:00, not '{moment}'"
+        )
         yield view.problem((*route, "hwm", "datetime"), message)
 
 
@@ -167,7 +173,9 @@ def _audits(view: View) -> Iterator[Route]:
 
 
 def _audit(view: View, route: Route) -> Iterator[Problem]:
-    suffix = {"sql_should_return_no_rows": ".sql", "python_should_pass": ".py"}.get(str(view.get(*route, "function")))
+    suffix = {"sql_should_return_no_rows": ".sql", "python_should_pass": ".py"}.get(
+        str(view.get(*route, "function"))
+    )
     if suffix:
         yield from _script(view, (*route, "script"), (suffix,), {AUDITED})
 
@@ -232,7 +240,9 @@ def cron_mistake(text: str) -> str | None:
     """Say what is wrong with a schedule of five fields, or return None."""
     fields = text.split()
     if len(fields) != len(_CRON_FIELDS):
-        return f"a schedule has five fields (minute, hour, day, month, day of week), not {len(fields)}: '{text}'"
+        return (
+            f"a schedule has five fields (minute, hour, day, month, day of week), not {len(fields)}: '{text}'"
+        )
     for field, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
         for part in field.split(","):
             if not _cron_part_fits(part, low, high, words):

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import Problem, did_you_mean
 from dataflow.workflow.checks import AUDITED, View, items
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
-from dataflow.workflow.models import DateRange, Dates, ForeachItem, Job, JobItem, LastDates, StepItem, SubworkflowJob
+from dataflow.workflow.models import (
+    DateRange,
+    Dates,
+    ForeachItem,
+    Job,
+    JobItem,
+    LastDates,
+    StepItem,
+    SubworkflowJob,
+)
 from dataflow.workflow.parameters import PREFIX, Resolver, Source
 from dataflow.workflow.shape import Mistakes, validated
 from dataflow.workflow.tree import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 from dataflow.workflow.yamlfile import Route, YamlFile, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 EACH = f"{PREFIX}each"
 
@@ -141,7 +152,9 @@ class Expansion:
         yield from ((*route, "write", i, "job", "id") for i in range(self.view.length(*route, "write")))
 
     def _unknown_steps(self, ids: list[str], route: Route, *names: str) -> Iterator[str]:
-        inside = {self.view.text(*inner): id_ for outer, id_ in items(self.view) for inner in self._inner(outer)}
+        inside = {
+            self.view.text(*inner): id_ for outer, id_ in items(self.view) for inner in self._inner(outer)
+        }
         for name in names:
             if name in ids:
                 continue

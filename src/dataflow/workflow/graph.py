@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import graphlib
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 ARROW = "->"
 
@@ -34,12 +38,14 @@ def parse_edges(item: int, text: str) -> list[Edge]:
     names = [name.strip() for name in text.split(ARROW)]
     if len(names) < 2 or not all(names):
         raise ValueError(f"'{text}' is no edge; write 'first {ARROW} second'")
-    return [Edge(before, after, item) for before, after in zip(names, names[1:], strict=False)]
+    return [Edge(before, after, item) for before, after in itertools.pairwise(names)]
 
 
 def needs_in_written_order(ids: Sequence[str]) -> dict[str, frozenset[str]]:
     """Return what each step needs when no edges are given: the step before it."""
-    return {after: frozenset({before} if before else ()) for before, after in zip(["", *ids], ids, strict=False)}
+    return {
+        after: frozenset({before} if before else ()) for before, after in zip(["", *ids], ids, strict=False)
+    }
 
 
 def needs_of(ids: Iterable[str], edges: Iterable[Edge]) -> dict[str, frozenset[str]]:
@@ -51,7 +57,7 @@ def needs_of(ids: Iterable[str], edges: Iterable[Edge]) -> dict[str, frozenset[s
 
 
 def cycles(edges: Sequence[Edge]) -> Iterator[tuple[Edge, list[str]]]:
-    """Find cycles: each with the last-written edge of it, and its steps, the first of them repeated at the end."""
+    """Find cycles: each with its last-written edge, and its steps, the first one repeated at the end."""
     left = list(edges)
     while True:
         names = {name for edge in left for name in (edge.before, edge.after)}
@@ -59,7 +65,7 @@ def cycles(edges: Sequence[Edge]) -> Iterator[tuple[Edge, list[str]]]:
             graphlib.TopologicalSorter(needs_of(sorted(names), left)).prepare()
         except graphlib.CycleError as error:
             cycle: list[str] = error.args[1]
-            arrows = set(zip(cycle, cycle[1:], strict=False))
+            arrows = set(itertools.pairwise(cycle))
             closing = max((e for e in left if (e.before, e.after) in arrows), key=lambda e: e.item)
             yield closing, _starting_at(closing.after, cycle)
             left = [e for e in left if (e.before, e.after) != (closing.before, closing.after)]

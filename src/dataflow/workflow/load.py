@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import zoneinfo
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
-from dataflow.workflow.checks import View, check, is_date, is_timezone
+from dataflow.workflow.checks import AUDITED, View, check, is_date, is_timezone
 from dataflow.workflow.expand import Call, Expansion, Loaded, fill_with
 from dataflow.workflow.graph import ordered
 from dataflow.workflow.identity import Identity, current_user
@@ -20,6 +20,9 @@ from dataflow.workflow.project import Environment, environment, find_project, re
 from dataflow.workflow.shape import Mistakes, validated
 from dataflow.workflow.tree import Step, Workflow
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 EXECUTION_DATE = "EXECUTION_DATE"
 """The parameter that `--date` sets."""
@@ -55,7 +58,7 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
         request: Parameters, date and environment; a plain run's when omitted.
 
     Raises:
-        DefinitionError: There are mistakes in it, in a file that it refers to, or in the project's files: all of them.
+        DefinitionError: There are mistakes in it, or in files that it refers to: all of them.
         UsageError: The request names an environment or a parameter that there is not.
     """
     request = request or Request()
@@ -64,7 +67,9 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
     loaded = loader.load(Call(file, request.run_id or new_run_id()))
     unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
     if loader.problems:
-        raise DefinitionError([*loader.problems, *(_given("--param").problem(message) for message in unknown)])
+        raise DefinitionError(
+            [*loader.problems, *(_given("--param").problem(message) for message in unknown)]
+        )
     if unknown:
         raise UsageError("\n".join(unknown))
     if loaded.workflow is None:
@@ -109,8 +114,8 @@ class _Loader:
         expansion = Expansion(view, resolver, call, self.request.params, self.load, self.problems)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
-        names = {name for name in resolver.sources if not name.startswith(PREFIX)}
-        names |= resolver.used | view.used | expansion.names
+        names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
+        names = {name for name in names if PARAMETER_NAME.fullmatch(name) and name != AUDITED}
         if definition is None or self.problems:
             return Loaded(None, names)
         return Loaded(self._workflow(definition, call, resolver, steps, needs), names)
@@ -184,17 +189,18 @@ class _Loader:
         resolver = Resolver(sources, builtins)
         date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in sources else None
         if date is not None and not is_date(date):
-            resolver.fail(EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'")
+            resolver.fail(
+                EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'"
+            )
         for name in sources:
             resolver.value(name)
         return resolver
 
     def _sources(self, file: YamlFile, call: Call) -> dict[str, Source]:
         """Return where each parameter's value comes from: later ones here win over earlier ones."""
-        declared = file.data.get("params")
         sources = {
             name: Source(file.texts[route], "definition", file.values[route])
-            for name in (declared if isinstance(declared, dict) else ())
+            for name in _declared(file)
             if (route := ("params", name)) in file.texts
         }
         has_date = EXECUTION_DATE in sources
@@ -203,7 +209,9 @@ class _Loader:
             sources[name] = Source(text, "environment", place)
         sources.update(call.caller)
         if self.request.date and has_date and not call.above:
-            sources[EXECUTION_DATE] = Source(self.request.date.isoformat(), "--date", _given("--date"), final=True)
+            sources[EXECUTION_DATE] = Source(
+                self.request.date.isoformat(), "--date", _given("--date"), final=True
+            )
         for name, text in self.request.params.items():
             sources[name] = Source(text, "--param", _given(f"--param {name}", text))
         id_ = ("workflow", "id")
@@ -216,7 +224,9 @@ class _Loader:
         params = self.environment.params
         own = {name: Source(text, "environment", _given(name, text)) for name, text in params.items()}
         alone = Resolver(own, resolver.builtins)
-        return replace(self.environment, params={name: alone.value(name) or text for name, text in params.items()})
+        return replace(
+            self.environment, params={name: alone.value(name) or text for name, text in params.items()}
+        )
 
     # ------------------------------------------------------------------------------------------ files
 
@@ -249,6 +259,11 @@ def _yesterday(file: YamlFile, resolver: Resolver) -> dt.date:
     zone = resolver.render(file.texts.get(route, "UTC"), file.value_place(route)) or "UTC"
     now = dt.datetime.now(zoneinfo.ZoneInfo(zone) if is_timezone(zone) else dt.UTC)
     return now.date() - dt.timedelta(days=1)
+
+
+def _declared(file: YamlFile) -> list[str]:
+    params = file.data.get("params")
+    return [*params] if isinstance(params, dict) else []
 
 
 def _parameter_names(file: YamlFile) -> list[Problem]:

@@ -1,7 +1,7 @@
-"""The shape of a `*.sch.yaml` file, as Pydantic models: they check a definition and write its JSON Schema.
+"""The shape of a `*.sch.yaml` file, as models: they check a definition and write its JSON Schema.
 
-A definition is validated after its parameters were put in, so every field here has its real type; numbers that
-come out of a parameter arrive as text and are converted.
+A definition is validated after its parameters were put in, so every field here has its real type; numbers
+that come out of a parameter arrive as text and are converted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Strict(BaseModel):
     """A mapping in which an unknown key is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built when first used: a command that reads no definition doesn't wait for thirty models.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _seconds(value: object) -> object:
@@ -34,8 +35,8 @@ def _day(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         try:
             return dt.date.fromisoformat(value)
-        except ValueError as error:
-            raise ValueError(f"should be a date that exists ({error})") from None
+        except ValueError:
+            raise ValueError("should be a date that exists") from None
     if isinstance(value, dt.date):
         return value
     raise ValueError("should be a date such as 2026-01-31")
@@ -59,13 +60,10 @@ Scalar = str | int | float | bool
 """A value that a partition or an audit is compared with; a date is text, as YAML has it."""
 
 
-# ---------------------------------------------------------------------------------------------- audits
-
-
 class AuditBase(Strict):
     """A check of the rows that a run wrote, before anybody else can read them."""
 
-    name: str | None = Field(None, description="What to call it in reports; the function's name when omitted.")
+    name: str | None = Field(None, description="What reports call it; the function's name when omitted.")
     blocking: bool = Field(True, description="Whether a failure stops the publishing; otherwise it warns.")
 
 
@@ -160,9 +158,6 @@ Audit = Annotated[
 def _require_a_bound(low: object, high: object) -> None:
     if low is None and high is None:
         raise ValueError("needs 'min', 'max' or both")
-
-
-# ------------------------------------------------------------------------------------------------ jobs
 
 
 class JobBase(Strict):
@@ -363,7 +358,9 @@ def _kind_of_item(value: object) -> str | None:
 ITEM_KINDS = ("job", "template", "foreach")
 
 StepItem = Annotated[
-    Annotated[JobItem, Tag("job")] | Annotated[TemplateItem, Tag("template")] | Annotated[ForeachItem, Tag("foreach")],
+    Annotated[JobItem, Tag("job")]
+    | Annotated[TemplateItem, Tag("template")]
+    | Annotated[ForeachItem, Tag("foreach")],
     Discriminator(_kind_of_item),
 ]
 """One step of a workflow: a job, a template or a foreach."""

@@ -1,21 +1,26 @@
-"""Parameters: what `${NAME}` stands for in definitions and in SQL scripts, strictly, with no expression language.
+"""Parameters: what `${NAME}` stands for in definitions and SQL scripts; strict, with no expressions.
 
-    ${NAME}            a parameter of the user's, in upper case
-    ${dataflow.name}   a built-in, from a closed set
-    ${secret:NAME}     stays as it stands until the moment of use: never rendered, recorded or logged
-    $${NAME}           the text ${NAME} itself
+| written             | means                                                                  |
+|---------------------|------------------------------------------------------------------------|
+| `${NAME}`           | a parameter of the user's, in upper case                               |
+| `${dataflow.name}`  | a built-in, from a closed set                                          |
+| `${secret:NAME}`    | stays as it stands until it is used: never rendered, recorded or logged |
+| `$${NAME}`          | the text `${NAME}` itself                                              |
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem, did_you_mean, display_path
 from dataflow.workflow.yamlfile import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 BUILTINS = (
     "owner",
@@ -64,24 +69,26 @@ class Placeholder:
         Args:
             known: Names of parameters, and of built-ins with their prefix.
         """
-        if self.escaped:
+        if self.escaped or (self.closed and (self.name in known or _SECRET_NAME.fullmatch(self.name))):
             return None
         if not self.closed:
             return "'${' without a closing '}'"
-        if self.name in known or _SECRET_NAME.fullmatch(self.name):
-            return None
         if found := _FOREIGN.match(self.name):
-            return f"'${{{found[1]}:...}}' is refused: pass the value as a parameter, or a secret as ${{secret:NAME}}"
-        if self.name.startswith("secret:"):
-            return f"'{self.name[7:]}' can't name a secret: letters, digits and underscores only"
+            return f"'${{{found[1]}:...}}' is refused: pass a parameter, or a secret as ${{secret:NAME}}"
         if self.name.startswith(PREFIX):
             return self._unknown_builtin(known)
-        if not PARAMETER_NAME.fullmatch(self.name):
-            nearest = did_you_mean(self.name.upper(), _user_names(known))
-            if f"{PREFIX}{self.name}" in known:
-                nearest = f"; did you mean '{PREFIX}{self.name}'?"
-            return f"'{self.name}' is no parameter, as those are upper case{nearest}"
-        return f"undefined parameter '{self.name}'{did_you_mean(self.name, _user_names(known))}"
+        return self._unknown_parameter(known)
+
+    def _unknown_parameter(self, known: Collection[str]) -> str:
+        names = [name for name in known if not name.startswith(PREFIX)]
+        if self.name.startswith("secret:"):
+            return f"'{self.name[7:]}' can't name a secret: letters, digits and underscores only"
+        if PARAMETER_NAME.fullmatch(self.name):
+            return f"undefined parameter '{self.name}'{did_you_mean(self.name, names)}"
+        nearest = did_you_mean(self.name.upper(), names)
+        if f"{PREFIX}{self.name}" in known:
+            nearest = f"; did you mean '{PREFIX}{self.name}'?"
+        return f"'{self.name}' is no parameter, as those are upper case{nearest}"
 
     def _unknown_builtin(self, known: Iterable[str]) -> str:
         if self.name == f"{PREFIX}each":
@@ -150,7 +157,8 @@ def _secret(name: str) -> str:
     file = os.environ.get(f"{name}_FILE")
     if file is None:
         raise DataflowError(
-            f"secret {name} is not set", f"set the environment variable {name}, or {name}_FILE to a file that holds it"
+            f"secret {name} is not set",
+            f"set the environment variable {name}, or {name}_FILE to a file that holds it",
         )
     try:
         return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
@@ -180,9 +188,9 @@ class Resolver:
     """Gives every parameter its value, once each, whatever order they refer to one another in.
 
     Attributes:
-        sources: Where each name's value comes from; of several for one name, the caller chose the first that wins.
-            Built-ins that depend on parameters stand among them under their whole names.
-        builtins: Built-ins that are known without resolving, under their whole names; called when first asked for.
+        sources: Where each name's value comes from. Built-ins that depend on parameters stand among them,
+            under their whole names.
+        builtins: The other built-ins, under their whole names; called when first asked for.
         problems: Mistakes met on the way: each is reported once, however many values depend on it.
         used: The names that were asked for, known or not.
     """
@@ -272,15 +280,11 @@ def _replace(text: str, found: Iterable[Placeholder], values: Mapping[str, str])
 
 
 def _nth(place: Place, number: int) -> Place:
-    """Return the place of a text's nth placeholder: in the file, the text may be quoted, folded or indented."""
+    """Return the place of a text's nth placeholder: in its file the text may be quoted or folded."""
     for i, found in enumerate(placeholders(place.written)):
         if i == number:
             return place.inside(found.start)
     return place
-
-
-def _user_names(known: Iterable[str]) -> list[str]:
-    return [name for name in known if not name.startswith(PREFIX)]
 
 
 # A hint, /*+ ... */, is code. Strings come before comments: they may hold what looks like one.

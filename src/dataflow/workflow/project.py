@@ -1,11 +1,9 @@
-"""`dataflow.yaml`, the project's file: environments, owners, addresses. Without one there is the sandbox alone."""
+"""`dataflow.yaml`, the project's file: environments, owners, addresses. Without it there is the sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +14,10 @@ from dataflow.workflow.models import Strict
 from dataflow.workflow.parameters import PARAMETER_NAME, Resolver
 from dataflow.workflow.shape import Mistakes, validated
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
 
 FILE_NAME = "dataflow.yaml"
 SANDBOX = "sandbox"
@@ -132,7 +134,7 @@ class EnvironmentSpec(Strict):
 
     branch: str | None = Field(None, description="The git branch that deploys here.")
     state: str | None = Field(None, description="SQLAlchemy address of the run records, shared by a team.")
-    params: dict[str, str] = {}
+    params: dict[str, str] = Field({})
     catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
     spark: dict[str, str] = Field({}, description="Spark settings.")
     notifications: ChannelsSpec = ChannelsSpec()
@@ -143,8 +145,8 @@ class ProjectSpec(Strict):
 
     version: Literal[1]
     project: str
-    owners: dict[str, OwnerSpec] = {}
-    environments: dict[str, EnvironmentSpec] = {}
+    owners: dict[str, OwnerSpec] = Field({})
+    environments: dict[str, EnvironmentSpec] = Field({})
 
 
 class IdentitySpec(Strict):
@@ -205,11 +207,17 @@ def _read_project(path: Path) -> Project:
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
-    return Project(path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()})
+    return Project(
+        path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()}
+    )
 
 
 def _validated(
-    model: type[Strict], file: YamlFile, data: Any, problems: Iterable[Problem] = (), failed: Collection[Route] = ()
+    model: type[Strict],
+    file: YamlFile,
+    data: Any,
+    problems: Iterable[Problem] = (),
+    failed: Collection[Route] = (),
 ) -> Any:
     try:
         found = validated(model, file, data, failed=failed)
@@ -240,7 +248,11 @@ def _environment(
 
 def _environments(file: YamlFile) -> dict[str, Any]:
     found = file.data.get("environments")
-    return {name: spec for name, spec in found.items() if isinstance(spec, dict)} if isinstance(found, dict) else {}
+    return (
+        {name: spec for name, spec in found.items() if isinstance(spec, dict)}
+        if isinstance(found, dict)
+        else {}
+    )
 
 
 def _parameter_names(file: YamlFile) -> list[Problem]:
@@ -262,6 +274,8 @@ def _settings(file: YamlFile, key: str, problems: list[Problem], failed: set[Rou
     def fill(route: Route, text: str) -> str | None:
         name = str(route[1]) if len(route) > 1 and route[0] == "environments" else ""
         builtins = {"dataflow.user": current_user, "dataflow.env": lambda: name}
-        return Resolver({}, builtins if name in environments else {}, problems).render(text, file.values[route])
+        return Resolver({}, builtins if name in environments else {}, problems).render(
+            text, file.values[route]
+        )
 
     return file.filled((key,), fill, failed, skip="params")

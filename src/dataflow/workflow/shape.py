@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterator
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from dataflow.errors import Problem, did_you_mean
 from dataflow.workflow.models import ITEM_KINDS
-from dataflow.workflow.yamlfile import Route, YamlFile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pydantic_core import ErrorDetails
+
+    from dataflow.workflow.yamlfile import Route, YamlFile
 
 _SHOULD_BE = {
     "string": "text",
@@ -92,7 +96,11 @@ def _problems(
     annotation: Any, file: YamlFile, base: Route, errors: list[ErrorDetails], failed: Collection[Route]
 ) -> Iterator[Problem]:
     located = [(e, (*base, *_follow(annotation, e["loc"])[0])) for e in errors]
-    wrong_kind = {place[:-1] for e, place in located if e["type"] == "literal_error" and place[-1] in {"type", "function"}}
+    wrong_kind = {
+        place[:-1]
+        for e, place in located
+        if e["type"] == "literal_error" and place[-1] in {"type", "function"}
+    }
     unknown = {place for e, place in located if e["type"] == "extra_forbidden"}
     reported: set[Problem] = set()
     for error, place in located:
@@ -125,7 +133,9 @@ def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route)
     match kind:
         case "extra_forbidden":
             valid = _keys(_follow(annotation, error["loc"][:-1])[1])
-            return file.key_place(place).problem(f"unknown key '{place[-1]}'{did_you_mean(str(place[-1]), valid)}")
+            return file.key_place(place).problem(
+                f"unknown key '{place[-1]}'{did_you_mean(str(place[-1]), valid)}"
+            )
         case "missing":
             return file.key_place(place[:-1]).problem(f"missing key '{place[-1]}'")
         case "union_tag_not_found":
@@ -136,7 +146,9 @@ def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route)
         case "literal_error":
             return _unknown_word(file, place, error["input"], _quoted(context["expected"]))
         case _:
-            return file.value_place(place).problem(_message(file, error, place) + _from_parameter(file, place, error))
+            return file.value_place(place).problem(
+                _message(error, place) + _from_parameter(file, place, error)
+            )
 
 
 def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, Any]) -> Problem:
@@ -145,23 +157,27 @@ def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, An
         return file.key_place(place).problem(f"missing key '{key}'")
     if isinstance(item, dict) and item:
         name = next(iter(item))
-        return file.key_place((*place, name)).problem(f"unknown key '{name}'{did_you_mean(str(name), ITEM_KINDS)}")
+        return file.key_place((*place, name)).problem(
+            f"unknown key '{name}'{did_you_mean(str(name), ITEM_KINDS)}"
+        )
     return file.key_place(place).problem(f"should be one of {', '.join(ITEM_KINDS)}, not {_shown(item)}")
 
 
 def _unknown_word(file: YamlFile, place: Route, word: object, valid: list[str]) -> Problem:
     """Name a word that is none of a few, with the nearest that is."""
-    key = place[-1]
-    what = {"type": "template type" if place[-2:-1] == ("template",) else "job type", "function": "audit function"}
+    key = str(place[-1])
     if not valid:
         return file.value_place(place).problem(f"'{key}' should be 1, not {_shown(word)}")
     if not isinstance(word, str):
-        return file.value_place(place).problem(f"'{key}' should be one of {', '.join(valid)}, not {_shown(word)}")
-    name = what.get(str(key), f"'{key}'")
-    return file.value_place(place).problem(f"unknown {name} '{word}'{did_you_mean(word, valid, limit=12)}")
+        return file.value_place(place).problem(
+            f"'{key}' should be one of {', '.join(valid)}, not {_shown(word)}"
+        )
+    kind = "template type" if place[-2:-1] == ("template",) else "job type"
+    what = {"type": f"unknown {kind}", "function": "unknown audit function"}.get(key, f"'{key}' can't be")
+    return file.value_place(place).problem(f"{what} '{word}'{did_you_mean(word, valid, limit=12)}")
 
 
-def _message(file: YamlFile, error: ErrorDetails, place: Route) -> str:
+def _message(error: ErrorDetails, place: Route) -> str:
     kind, context, shown = error["type"], error.get("ctx", {}), _shown(error["input"])
     key = next((f"'{step}'" for step in reversed(place) if isinstance(step, str)), "this")
     name = key if not place or isinstance(place[-1], str) else f"item {place[-1] + 1} of {key}"
@@ -253,7 +269,9 @@ def _member(union: Any, tag: object) -> Any:
             return member
         model = _plain(member)
         if isinstance(model, type) and issubclass(model, BaseModel):
-            literals = [f.annotation for f in model.model_fields.values() if get_origin(f.annotation) is Literal]
+            literals = [
+                f.annotation for f in model.model_fields.values() if get_origin(f.annotation) is Literal
+            ]
             if any(tag in get_args(literal) for literal in literals):
                 return model
     return None

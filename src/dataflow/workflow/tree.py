@@ -1,14 +1,12 @@
-"""A workflow that is ready to run: every parameter put in, every template and date expanded, in running order."""
+"""A workflow that is ready to run: parameters put in, templates and dates expanded, in running order."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean, display_path
-from dataflow.workflow.identity import Identity
 from dataflow.workflow.models import (
     AuditJob,
     HwmJob,
@@ -21,7 +19,13 @@ from dataflow.workflow.models import (
     Trigger,
     WapTemplate,
 )
-from dataflow.workflow.project import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from dataflow.workflow.identity import Identity
+    from dataflow.workflow.project import Environment
 
 LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | NotificationJob
 
@@ -119,7 +123,8 @@ class Workflow:
         needs: For each step's id the ids that must have finished first.
         trigger: When it runs once it is deployed.
         notifications: Who hears of a run's end.
-        origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment`, `definition`.
+        origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment` or
+            `definition`.
     """
 
     id: str

@@ -7,14 +7,16 @@ written is kept: `NO`, `12:30` and `2026-01-31` mean other things to other reade
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 Route = tuple[str | int, ...]
 """How to get to a value: keys and list positions from the top of the file."""
@@ -169,7 +171,9 @@ def unreadable(path: Path, error: OSError | None = None) -> str:
         return f"can't read '{path.name}': {reason}"
     if not path.parent.is_dir():
         return f"there is no folder '{display_path(path.parent)}'"
-    alike = (file.name for file in path.parent.iterdir() if file.suffix == path.suffix or path.stem == file.stem)
+    alike = (
+        file.name for file in path.parent.iterdir() if file.suffix == path.suffix or path.stem == file.stem
+    )
     others = [name for name in alike if not name.startswith(".")]
     return f"there is no file '{display_path(path)}'{did_you_mean(path.name, others)}"
 
@@ -200,7 +204,8 @@ class _Reader:
             inner = (*around, id(node))
             return [self.value(item, (*route, i), inner) for i, item in enumerate(node.value)]
         self.texts[route] = node.value
-        return node.value if node.style else _scalar(node.value)
+        quoted = isinstance(node, yaml.ScalarNode) and node.style
+        return node.value if quoted else _scalar(node.value)
 
     def mapping(self, node: yaml.MappingNode, route: Route, around: tuple[int, ...]) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -212,7 +217,9 @@ class _Reader:
             name = key.value
             if name in data:
                 first = self.keys[(*route, name)].line
-                self.problems.append(place.problem(f"duplicate key '{name}'; it stands on line {first} already"))
+                self.problems.append(
+                    place.problem(f"duplicate key '{name}'; it stands on line {first} already")
+                )
                 continue
             self.keys[(*route, name)] = place
             data[name] = self.value(value, (*route, name), around)
@@ -239,8 +246,7 @@ def _check_depth(path: Path, text: str) -> None:
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            if depth > _MAX_DEPTH:
-                mark = event.start_mark
+            if depth > _MAX_DEPTH and (mark := event.start_mark):
                 message = f"nested more than {_MAX_DEPTH} deep"
                 raise DefinitionError([Problem(path, mark.line + 1, mark.column + 1, message)])
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -273,7 +279,7 @@ def _explanations(text: str, said: str, context: str, index: int) -> Iterator[tu
     here = text[index : index + 1]
     line = text[text.rfind("\n", 0, index) + 1 :].partition("\n")[0]
     yield here == "\t", "a tab can't indent; use spaces"
-    yield "flow" in context and "${" in line, "a ${...} inside { } or [ ] must stand in quotes: \"${...}\""
+    yield "flow" in context and "${" in line, 'a ${...} inside { } or [ ] must stand in quotes: "${...}"'
     yield "cannot start any token" in said, f"a value can't begin with {here}; put it in quotes"
     yield "scanning an alias" in context, "a value can't begin with *; put it in quotes"
     yield "mapping values" in said, "a ': ' inside a value; put the value in quotes"
