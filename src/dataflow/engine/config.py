@@ -1,0 +1,152 @@
+"""The settings of a Spark session: the catalog, what suits one machine, and the environment's own on top."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.engine import jars
+from dataflow.home import home, subfolder
+from dataflow.workflow.parameters import resolve_secrets
+
+if TYPE_CHECKING:
+    from dataflow.workflow.project import Environment
+
+CATALOG = "dataflow"
+"""What the catalog is called in Spark, unless the environment names it otherwise."""
+
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+_GIB = 1024**3
+
+_ALWAYS = {
+    "spark.app.name": "dataflow",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.partitionOverwriteMode": "dynamic",
+    # Ours is strict; Spark's turns a missing name into an empty string, and reads the process's environment.
+    "spark.sql.variable.substitute": "false",
+    "spark.sql.extensions": _EXTENSIONS,
+    # The catalog of name `spark_catalog` is not ours; without this it would ask for a Hive metastore.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+
+_JOINED = {  # lists, to which an environment adds rather than replaces what Iceberg needs
+    "spark.driver.extraClassPath": os.pathsep,
+    "spark.jars": ",",
+    "spark.sql.extensions": ",",
+}
+
+
+def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, str]:
+    """Return all that a Spark session needs, secrets put in: never print or log it.
+
+    Args:
+        environment: Where to run; its own settings win.
+        small: The data is small: a JVM that starts fast rather than one that runs long.
+
+    Raises:
+        DataflowError: A secret is not there.
+    """
+    return {key: resolve_secrets(value) for key, value in settings(environment, small=small).items()}
+
+
+def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
+    """Return what `spark_conf` returns with secrets still written `${secret:NAME}`, fit to be shown."""
+    own = {"spark.master": "local[*]", **environment.spark}
+    found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": _joined_paths(os.pathsep)}
+    if is_local(own):
+        found |= _for_this_machine(small)
+    else:
+        found["spark.jars"] = _joined_paths(",")  # executors get Iceberg from the driver
+    for key, value in own.items():
+        ours = found.get(key) if key in _JOINED else None
+        found[key] = f"{value}{_JOINED[key]}{ours}" if ours else value
+    return found
+
+
+def catalog_name(environment: Environment) -> str:
+    """Return what Spark calls the environment's catalog."""
+    return environment.catalog.get("name", CATALOG)
+
+
+def catalog_file() -> Path:
+    """Return the embedded catalog's database file."""
+    return home() / "catalog.db"
+
+
+def warehouse() -> Path:
+    """Return the folder of the embedded catalog's tables."""
+    return home() / "warehouse"
+
+
+def is_embedded(environment: Environment) -> bool:
+    """Say whether an environment uses the catalog in the Dataflow home, for want of one of its own."""
+    return not set(environment.catalog) - {"name"}
+
+
+def is_local(spark: Mapping[str, str]) -> bool:
+    """Say whether Spark runs in the driver's own JVM."""
+    return spark.get("spark.master", "local").startswith("local")
+
+
+def properties_file(conf: Mapping[str, str]) -> str:
+    """Write settings as Spark's properties files have them, one a line."""
+    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(conf.items()))
+
+
+def _catalog(environment: Environment) -> dict[str, str]:
+    name = catalog_name(environment)
+    if is_embedded(environment):
+        subfolder()  # SQLite makes its file, not the folder
+        properties = {
+            "type": "jdbc",
+            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout=30000",
+            "jdbc.schema-version": "V1",
+            "warehouse": str(warehouse()),
+        }
+    else:
+        properties = {key: value for key, value in environment.catalog.items() if key != "name"}
+    # A cached table would not show a branch that another session of this JVM has just made.
+    properties = {"cache-enabled": "false", **properties}
+    prefix = f"spark.sql.catalog.{name}"
+    return {
+        "spark.sql.defaultCatalog": name,
+        prefix: "org.apache.iceberg.spark.SparkCatalog",
+        **{f"{prefix}.{key}": value for key, value in properties.items()},
+    }
+
+
+def _for_this_machine(small: bool) -> dict[str, str]:
+    """What suits one machine, and what keeps Spark from speaking to any other."""
+    found = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "1g" if small else f"{_driver_gib()}g",
+        "spark.sql.warehouse.dir": str(home() / "spark-warehouse"),  # else it lands in the current folder
+        "spark.sql.shuffle.partitions": "4" if small else str(max(32, 4 * (os.cpu_count() or 1))),
+    }
+    if small:  # compiling and collecting in the background pay off after the first minute only
+        found["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    return found
+
+
+def _driver_gib() -> int:
+    """A quarter of the machine's memory, from 1 to 8 GiB."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 2
+    return min(8, max(1, total // 4 // _GIB))
+
+
+def _joined_paths(separator: str) -> str:
+    return separator.join(map(str, jars.paths()))
+
+
+def _escaped(value: str) -> str:
+    """Escape what a properties file would read otherwise."""
+    escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    return f"\\{escaped}" if escaped.startswith(" ") else escaped

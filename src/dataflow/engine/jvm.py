@@ -1,0 +1,208 @@
+"""Spark's JVM as a child process: started at once and waited for later, ended with us, never in our way.
+
+`bin/spark-submit` starts a JVM to compute the command line of the second; we compute it ourselves. The rest is what
+`pyspark.java_gateway.launch_gateway` does: the JVM writes port and secret into a file, and ends when its standard
+input closes, which the kernel sees to even when Python is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dataflow.engine.archive import class_data
+from dataflow.engine.config import is_local, properties_file
+from dataflow.engine.java import Java
+from dataflow.engine.spark_home import spark_home
+from dataflow.errors import DataflowError, display_path
+
+MODULE_OPTIONS = (
+    # What org.apache.spark.launcher.JavaModuleOptions adds for Spark 4.1; a test compares the two.
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    "--add-modules=jdk.incubator.vector",
+    *(
+        f"--add-opens={package}=ALL-UNNAMED"
+        for package in (
+            "java.base/java.lang",
+            "java.base/java.lang.invoke",
+            "java.base/java.lang.reflect",
+            "java.base/java.io",
+            "java.base/java.net",
+            "java.base/java.nio",
+            "java.base/java.util",
+            "java.base/java.util.concurrent",
+            "java.base/java.util.concurrent.atomic",
+            "java.base/jdk.internal.ref",
+            "java.base/sun.nio.ch",
+            "java.base/sun.nio.cs",
+            "java.base/sun.security.action",
+            "java.base/sun.util.calendar",
+            "java.security.jgss/sun.security.krb5",
+        )
+    ),
+    "-Djdk.reflect.useDirectMethodHandle=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Dio.netty.allocator.type=pooled",
+    "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
+    "--enable-native-access=ALL-UNNAMED",
+)
+
+_FOREIGN_VARIABLES = (
+    # They steer another Spark than ours, or its mode.
+    "SPARK_CONF_DIR",
+    "SPARK_TESTING",
+    "SPARK_REMOTE",
+    "SPARK_API_MODE",
+    "SPARK_LOCAL_REMOTE",
+    "SPARK_CONNECT_MODE_ENABLED",
+    "CLASSPATH",
+)
+
+_CAUSE = re.compile(r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$")
+
+
+class Jvm:
+    """A running JVM with Spark's gateway in it."""
+
+    def __init__(self, java: Java, conf: Mapping[str, str], log: Path, *, train: bool) -> None:
+        """Start it without waiting.
+
+        Args:
+            java: What runs it.
+            conf: All of Spark's settings; they reach it by a private file, as they may hold secrets.
+            log: Where its output goes.
+            train: Whether its work may become the class-data archive.
+        """
+        self._log = log
+        self._private = Path(tempfile.mkdtemp(prefix="dataflow-"))  # for this user's eyes alone
+        properties = self._private / "spark.properties"
+        properties.write_text(properties_file(conf), encoding="utf-8")
+        class_path = _class_path(conf)
+        data = class_data(java, class_path, train=train)
+        command = [str(java.executable), *_options(conf), *data.options]
+        command += ["org.apache.spark.deploy.SparkSubmit", "--properties-file", str(properties), "pyspark-shell"]
+        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with log.open("ab") as stream:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=stream,
+                    stderr=stream,
+                    env=_environ(conf, class_path, self._private / "connection"),
+                    pass_fds=() if data.lock is None else (data.lock,),
+                    process_group=0,  # Ctrl-C is for us; we end the JVM when we have tidied up
+                )
+        except OSError as error:
+            self._forget_private()
+            raise DataflowError(f"{java.executable} can't be started: {error.strerror}") from error
+        finally:
+            if data.lock is not None:
+                os.close(data.lock)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def connection(self) -> tuple[int, str]:
+        """Wait until the gateway listens; return its port and secret.
+
+        Raises:
+            DataflowError: The JVM died first; the message holds its last words.
+        """
+        file = self._private / "connection"
+        try:
+            while not file.exists():  # put there by a rename
+                if self._process.poll() is not None:
+                    raise self.obituary("Spark's JVM did not start")
+                time.sleep(0.005)
+            data = file.read_bytes()
+        finally:
+            self._forget_private()
+        port, length = struct.unpack_from(">ii", data)
+        return port, data[8 : 8 + length].decode()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def obituary(self, what: str) -> DataflowError:
+        """Return the failure that tells of its death, with its last words and where to read more."""
+        return DataflowError(f"{what}: {last_words(self._log)}", f"see {display_path(self._log)}")
+
+    def end(self) -> None:
+        """Let it end the normal way, behind us: it may have an archive to write."""
+        self._forget_private()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        threading.Thread(target=self._process.wait, daemon=True, name="reaper of Spark's JVM").start()
+
+    def _forget_private(self) -> None:
+        shutil.rmtree(self._private, ignore_errors=True)
+
+
+def last_words(log: Path) -> str:
+    """Return the line of a log that best says why the JVM ended."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-500:]
+    except OSError:
+        lines = []
+    causes = [line.strip() for line in lines if _CAUSE.match(line)]
+    spoken = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
+    if causes:
+        first_words = [line for line in causes if line.startswith("Error")]
+        return (first_words or causes)[-1].removeprefix("Caused by: ")
+    return spoken[-1] if spoken else "it said nothing"
+
+
+def _class_path(conf: Mapping[str, str]) -> list[Path]:
+    """List the class path file by file, so that it is the same whenever it is the same: archives depend on it."""
+    found: list[Path] = []
+    for entry in filter(None, conf.get("spark.driver.extraClassPath", "").split(os.pathsep)):
+        path = Path(entry)
+        found += sorted(path.parent.glob("*.jar")) if path.name == "*" else [path]
+    jars = sorted((spark_home() / "jars").glob("*.jar"))
+    found += sorted(jars, key=lambda jar: not jar.name.startswith("slf4j-api-"))  # Spark puts this one first
+    if not is_local(conf):  # where the cluster's own addresses are
+        found += [Path(os.environ[name]) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR") if os.environ.get(name)]
+    return found
+
+
+def _options(conf: Mapping[str, str]) -> Sequence[str]:
+    own = f"{conf.get('spark.driver.defaultJavaOptions', '')} {conf.get('spark.driver.extraJavaOptions', '')}"
+    library_path = conf.get("spark.driver.extraLibraryPath")
+    return [
+        f"-Xmx{conf.get('spark.driver.memory', '1g')}",
+        *MODULE_OPTIONS,
+        "-XX:-UsePerfData",
+        *([f"-Djava.library.path={library_path}"] if library_path else []),
+        *shlex.split(own),
+    ]
+
+
+def _environ(conf: Mapping[str, str], class_path: Sequence[Path], connection: Path) -> dict[str, str]:
+    environ = {key: value for key, value in os.environ.items() if key not in _FOREIGN_VARIABLES}
+    environ |= {
+        "SPARK_HOME": str(spark_home()),
+        "SPARK_SCALA_VERSION": "2.13",
+        "SPARK_CONNECT_MODE": "0",
+        "PYTHONHASHSEED": "0",  # as spark-submit does: Python workers must agree on hashes
+        "CLASSPATH": os.pathsep.join(map(str, class_path)),  # too long for a command line that people read
+        "_PYSPARK_DRIVER_CONN_INFO_PATH": str(connection),
+    }
+    if is_local(conf):
+        environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    return environ

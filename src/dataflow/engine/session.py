@@ -1,0 +1,207 @@
+"""The Spark session of a command, and the one behind `dataflow.session()`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflow.engine import jars
+from dataflow.engine.config import is_local, spark_conf
+from dataflow.engine.java import find_java
+from dataflow.engine.jvm import Jvm
+from dataflow.errors import DataflowError, UsageError
+from dataflow.home import subfolder
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pyspark.sql import SparkSession
+
+    from dataflow.workflow.project import Environment
+
+
+class Engine:
+    """The one Spark session of a command. Used with `with`, it ends with the block."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        log: Path,
+        *,
+        small: bool = False,
+        train: bool = True,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Prepare a session; nothing is started yet.
+
+        Args:
+            environment: Where to run.
+            log: Where Spark's and the JVM's output goes.
+            small: The data is small: start fast rather than run long.
+            train: Whether the work is typical enough for the class-data archive to be made from.
+            report: Told of what takes a while, such as a one-time download.
+        """
+        self._environment = environment
+        self._log = log
+        self._small = small
+        self._train = train
+        self._report = report
+        self._conf: dict[str, str] = {}
+        self._jvm: Jvm | None = None
+        self._spark: SparkSession | None = None
+
+    def begin(self) -> None:
+        """Start the JVM and return at once, so that imports go on meanwhile. Once is enough.
+
+        Raises:
+            DataflowError: There is no Java, or a jar can't be had.
+        """
+        if self._jvm is None:
+            java = find_java(self._report)
+            self._conf = spark_conf(self._environment, small=self._small)
+            jars.ensure(java, self._environment.spark, self._report)
+            self._jvm = Jvm(java, self._conf, self._log, train=self._train)
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session; waits until it is there.
+
+        Raises:
+            DataflowError: There is no Java, or the JVM died.
+        """
+        if self._spark is None:
+            self.begin()
+            assert self._jvm is not None
+            try:
+                self._spark = _connect(*self._jvm.connection(), local=is_local(self._conf))
+            except DataflowError:
+                self.close()
+                raise
+            except Exception as error:
+                failure = self._failure_of_start(error)
+                self.close()
+                raise failure from error
+        return self._spark
+
+    @property
+    def death(self) -> DataflowError | None:
+        """Why the JVM is gone, when it ended before it should, as for want of memory; else None."""
+        if self._jvm is None or self._jvm.is_alive:
+            return None
+        return self._jvm.obituary("Spark's JVM died")
+
+    def close(self) -> None:
+        """Stop the session. The JVM ends by itself, behind us; a class-data archive is written by then."""
+        if self._jvm is None:
+            return
+        _disconnect(self._spark if self._jvm.is_alive else None)
+        self._jvm.end()
+        self._jvm = self._spark = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _failure_of_start(self, error: Exception) -> DataflowError:
+        from dataflow.jobs.cause import message_of
+
+        assert self._jvm is not None
+        failure = DataflowError(f"Spark did not start: {message_of(error)}", f"see {self._log}")
+        return failure if self._jvm.is_alive else self._jvm.obituary("Spark's JVM did not start")
+
+
+_interactive: Engine | None = None
+
+
+def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSession:
+    """Return a session that lives until Python ends, or until its own `stop()`.
+
+    Called again it returns the same one, with session settings applied; another environment needs another process.
+
+    Args:
+        env: Name of an environment of the nearest `dataflow.yaml`.
+        conf: Spark settings that win over the environment's.
+
+    Raises:
+        DataflowError: Spark can't be started, or this process has another session already.
+    """
+    global _interactive  # noqa: PLW0603  # Spark allows one context in a process
+    from pyspark import SparkContext
+
+    from dataflow.workflow.project import environment, find_project
+
+    wanted = environment(find_project(Path.cwd()), env)
+    wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
+    if SparkContext._active_spark_context is not None:
+        return _again(wanted, conf)
+    if _interactive is not None:  # its session was stopped by hand
+        _interactive.close()
+    _interactive = Engine(wanted, subfolder("logs") / f"session-{os.getpid()}.log", train=False, report=_tell)
+    return _interactive.spark
+
+
+def _again(wanted: Environment, conf: Mapping[str, str]) -> SparkSession:
+    if _interactive is None or _interactive._spark is None or _interactive._environment.name != wanted.name:
+        raise UsageError(
+            "this process has another Spark session already", "use that one, or stop it first: spark.stop()"
+        )
+    spark = _interactive._spark
+    for key, value in conf.items():
+        if spark.conf.isModifiable(key):
+            spark.conf.set(key, value)
+    return spark
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _connect(port: int, secret: str, *, local: bool) -> SparkSession:
+    """Connect to a gateway by pyspark's own code, and open the session in it."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
+        gateway: Any = launch_gateway()  # with these it connects to what runs, and launches nothing
+    context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
+    if local:
+        context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
+    return SparkSession(context)
+
+
+def _disconnect(spark: SparkSession | None) -> None:
+    """Stop a session, and make pyspark forget its gateway: the next session has another."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    gateway: Any = SparkContext._gateway
+    with contextlib.suppress(Exception):  # the JVM is going away either way
+        if spark is not None:
+            spark.stop()
+    with contextlib.suppress(Exception):
+        if gateway is not None:
+            gateway.shutdown()
+    SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def _variables(**values: str) -> Iterator[None]:
+    """Set environment variables for a moment."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
