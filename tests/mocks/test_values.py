@@ -1,6 +1,7 @@
 """Mocks in a real Spark: what stands in the file is what a script reads, to the last bit."""
 
 import datetime as dt
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from dataflow.mocks import Column, Mock, to_values_sql
 from dataflow.mocks.types import parse_type
-from dataflow.testing.rows import difference, table_rows
 from dataflow.testing.rows import Rows as Table
+from dataflow.testing.rows import difference, table_rows
 
 pytestmark = pytest.mark.spark
 
@@ -81,4 +82,4 @@ def naive(value: Any) -> Any:
 
 
 def bits(value: float | None) -> bytes:
-    return b"" if value is None else b"nan" if value != value else struct.pack("<d", value)
+    return b"" if value is None else b"nan" if math.isnan(value) else struct.pack("<d", value)

@@ -52,7 +52,8 @@ class Dataflow:
         __tracebackhide__ = True
         if not self._tables:
             self.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {self._namespace}")
-        name = f"{self._namespace}.{_word(Path(ddl_path).stem)}_{len(self._tables)}"
+        number = f"_{len(self._tables) + 1}" if self._tables else ""
+        name = f"{self._namespace}.{_word(Path(ddl_path).stem)}{number}"
         self._tables.append(name)
         self.run_script(ddl_path, **{"TARGET_TABLE": name, **params})
         return name
@@ -125,6 +126,6 @@ def _word(name: str) -> str:
 def _from_file(frames: TracebackType | None, file: Path) -> TracebackType | None:
     """Drop what stands above a file's own frames in a traceback."""
     first = frames
-    while first is not None and Path(first.tb_frame.f_code.co_filename) != file:
+    while first is not None and Path(first.tb_frame.f_code.co_filename).resolve() != file.resolve():
         first = first.tb_next
     return first or frames

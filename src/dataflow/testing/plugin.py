@@ -23,7 +23,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 
     folder = tmp_path_factory.mktemp("dataflow")
     request.config.stash[_LOG] = log = folder / "spark.log"
-    with small_session(folder / "warehouse", log) as session:
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")  # None in a worker of xdist
+    report = terminal.write_line if terminal else print
+    with small_session(folder / "warehouse", log, report) as session:
         yield session
 
 
@@ -51,7 +53,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _from_spark(error: BaseException | None) -> bool:
     """Say whether an exception, or one that it was raised from, is Spark's."""
     while error is not None:
-        if type(error).__module__.startswith(("pyspark.", "py4j.")) or hasattr(error, "spark_log"):
+        if type(error).__module__.startswith(("pyspark.", "py4j.")):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -45,8 +45,6 @@ def literal(value: Scalar, type_: DataType) -> str:
 def _string(value: Scalar) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, dt.date):
-        return value.isoformat()
     raise ValueError(f"{value!r} is not a text, as the column is: write it in quotes")
 
 
@@ -58,7 +56,7 @@ def _boolean(value: Scalar) -> str:
 
 def _date(value: Scalar) -> dt.date:
     try:
-        return value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
+        return dt.date.fromisoformat(str(value))
     except ValueError:
         raise ValueError(f"{value!r} is not a date, as the column is: write 2026-01-31") from None
 

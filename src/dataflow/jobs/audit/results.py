@@ -27,9 +27,10 @@ class Rows:
     where: str = "true"
 
     @property
-    def query(self) -> str:
-        """The rows as a query."""
-        return f"SELECT * FROM {self.table} WHERE ({self.where})"
+    def source(self) -> str:
+        """The rows as the FROM and WHERE of a query, to which further conditions can be added."""
+        # Without the first `true`, Spark takes `plays WHERE (true)` for a table alias with a list of columns.
+        return f"{self.table} WHERE true AND ({self.where})"
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ class Scope:
     def _unique(self, audit: UniqueKey) -> Check:
         columns = [self._column(audit, name) for name in audit.columns]
         keys = ", ".join(map(column_name, columns))
-        rows = f"FROM {self.rows.table} WHERE ({self.rows.where}) GROUP BY {keys}"
-        finding = f"that repeat the {', '.join(columns)} of another"
+        rows = f"FROM {self.rows.source} GROUP BY {keys}"
+        finding = f"too many with the same {', '.join(columns)}"
         return Check(
             audit,
             (f"count(*) - (SELECT count(*) FROM (SELECT 1 {rows}))",),
@@ -152,7 +152,7 @@ class Scope:
         return _row_count(count, low, high, f"{expected}the median of the last {len(last)} runs")
 
     def _where(self, condition: str) -> str:
-        return f"{self.rows.query} AND ({condition})"
+        return f"SELECT * FROM {self.rows.source} AND ({condition})"
 
     def _column(self, audit: Rule, name: str) -> str:
         """Find a column as Spark does, without regard to case."""

@@ -66,7 +66,7 @@ def _run_declared(
         types = {field.name: field.dataType for field in spark.table(rows.table).schema}
         checks = [Scope(rows, types, history).check(audit) for audit in audits]
         expressions = ", ".join(count for check in checks for count in check.counts)
-        counted = spark.sql(f"SELECT {expressions} FROM {rows.table} WHERE ({rows.where})").collect()[0]
+        counted = spark.sql(f"SELECT {expressions} FROM {rows.source}").collect()[0]
         counts = iter([int(count) for count in counted])
         return [_judged(spark, check, list(itertools.islice(counts, len(check.counts)))) for check in checks]
     except DataflowError:
