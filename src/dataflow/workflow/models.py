@@ -7,15 +7,14 @@ that come out of a parameter arrive as text and are converted.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from dataflow.workflow.fields import day, seconds
+
 MAX_DATES = 10_000
 """How many dates one foreach may have."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Strict(BaseModel):
@@ -25,29 +24,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-def _seconds(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
-        return float(found[1]) * _UNITS[found[2]]
-    raise ValueError("should be a number and a unit, such as 30s, 10m, 2h or 1d")
-
-
-def _day(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        try:
-            return dt.date.fromisoformat(value)
-        except ValueError:
-            raise ValueError("should be a date that exists") from None
-    if isinstance(value, dt.date):
-        return value
-    raise ValueError("should be a date such as 2026-01-31")
-
-
 Duration = Annotated[
-    float, BeforeValidator(_seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])
+    float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])
 ]
 """Seconds, written as a number and a unit."""
 
-Day = Annotated[dt.date, BeforeValidator(_day, json_schema_input_type=dt.date)]
+Day = Annotated[dt.date, BeforeValidator(day, json_schema_input_type=dt.date)]
 """A date, written as 2026-01-31."""
 
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
@@ -165,7 +147,11 @@ class JobBase(Strict):
 
     id: StepId
     retries: int = Field(0, ge=0, le=20, description="How many more times to try after a failure.")
-    retry_delay: Duration = Field(10.0, description="Wait before the first retry; doubles with each one.")
+    retry_delay: Duration = Field(
+        10.0,
+        description="Wait before the first retry; doubles with each one.",
+        json_schema_extra={"default": "10s"},
+    )
     timeout: Duration | None = Field(None, description="Give up on an attempt after this long.")
     on_failure: OnFailure = "stop"
 

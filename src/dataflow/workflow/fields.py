@@ -1,0 +1,27 @@
+"""How single values are written in a definition."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(value: object) -> object:
+    """Read a duration such as 30s, 10m, 2h or 1d."""
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):
+        return float(found[1]) * _UNITS[found[2]]
+    raise ValueError("should be a number and a unit, such as 30s, 10m, 2h or 1d")
+
+
+def day(value: object) -> object:
+    """Read a date such as 2026-01-31, and nothing else: Pydantic takes numbers for seconds since 1970."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("should be a date that exists") from None
+    if isinstance(value, dt.date):
+        return value
+    raise ValueError("should be a date such as 2026-01-31")
