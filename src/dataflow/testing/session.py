@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _SETTINGS = {
-    # With a handful of rows it is planning and generating code that costs; and xdist brings its own processes.
+    # With a handful of rows it is planning and generating code that costs; xdist brings its own processes.
     "spark.master": "local[1]",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.codegen.wholeStage": "false",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
 from dataflow.jobs.cause import in_python, message_of, place_of
-from dataflow.jobs.script import load_module, statements
+from dataflow.jobs.script import load_module
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
 
@@ -55,7 +55,8 @@ def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
     bench.frame.createTempView(view)
     text, where = _query(audit, bench.folder)
     try:
-        found = bench.spark.sql(_only_statement(audit, bench, text, where, view))
+        query = substitute(text, {**bench.params, "AUDITED": view}, where=where)
+        found = bench.spark.sql(resolve_secrets(query))
         count = found.count()
         rows = sample(found) if count else ()
     except DataflowError:
@@ -97,16 +98,6 @@ def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
         )
     finding = f"{audit.callable}() returns {figure:.15g}"
     return AuditResult(name_of(audit), audit.function, audit.blocking, figure == 0, figure, "0", finding)
-
-
-def _only_statement(audit: SqlAudit, bench: Bench, text: str, where: Path, view: str) -> str:
-    text = substitute(text, {**bench.params, "AUDITED": view}, where=where)
-    found = [statement for _, statement in statements(bench.spark, text)]
-    if len(found) != 1:
-        raise DataflowError(
-            f"audit {name_of(audit)}: {display_path(where)} is not one query, but {len(found)}"
-        )
-    return resolve_secrets(found[0])
 
 
 def _query(audit: SqlAudit, folder: Path) -> tuple[str, Path]:
