@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_WIDE = 500  # columns; only tables ask for a width
+
+
 class Output(StrEnum):
     """How a command answers."""
 
@@ -34,18 +37,23 @@ EnvOption = Annotated[
 
 @cache
 def out() -> Console:
-    """Return the console for results."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
+    """Return the console for results; off a terminal lines are as long as they have to be."""
+    return _console(stderr=False)
 
 
 @cache
 def err() -> Console:
     """Return the console for progress, warnings and failures."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
 
 
 def say(text: str) -> None:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from dataflow.sample.generate import Package
 
-app = typer.Typer(
-    no_args_is_help=True, help="Generate a workflow package from a recipe, update it, make demo data."
-)
+app = typer.Typer(no_args_is_help=True, help="Generate a workflow package from a recipe, update it, make demo data.")
 
 
 @app.command("list")
@@ -55,9 +53,7 @@ def workflow(
     workflow_id: Annotated[
         str | None, typer.Option(help="What workflow ids start with; <you>.<shortname> when omitted.")
     ] = None,
-    skip_info: Annotated[
-        bool, typer.Option("--skip-info", help="Don't say what was made and what is next.")
-    ] = False,
+    skip_info: Annotated[bool, typer.Option("--skip-info", help="Don't say what was made and what is next.")] = False,
     run: Annotated[bool, typer.Option("--run", help="Then run it for yesterday.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -128,9 +124,7 @@ def update(
 def _print_info(package: Package, source_path: str | None) -> None:
     where = display_path(package.folder)
     answers = package.answers
-    out().print(
-        f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:", markup=False
-    )
+    out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:", markup=False)
     out().print(_tree(where, package.files))
     cd = f"  cd {shlex.quote(where)}\n" if where != "." else ""
     out().print(

@@ -110,9 +110,7 @@ def _shown(value: object) -> str:
 def _print_published(result: RunResult) -> None:
     for published in result.published:
         snapshot = f" as snapshot {published.snapshot}" if published.snapshot is not None else ""
-        out().print(
-            f"published [bold]{published.table}[/] {published.partition}: {published.rows:,} rows{snapshot}"
-        )
+        out().print(f"published [bold]{published.table}[/] {published.partition}: {published.rows:,} rows{snapshot}")
 
 
 def _print_audits(result: RunResult) -> None:

@@ -182,7 +182,7 @@ def _preview(spark: Any, result: RunResult) -> list[dict[str, object]]:
     if not result.published:
         return []
     last = result.published[-1]
-    rows = spark.sql(f"SELECT * FROM {quoted(last.table)} WHERE {last.where} LIMIT {_PREVIEW_ROWS}").collect()  # noqa: S608
+    rows = spark.sql(f"SELECT * FROM {quoted(last.table)} WHERE {last.where} LIMIT {_PREVIEW_ROWS}").collect()
     return [row.asDict() for row in rows]
 
 

@@ -77,7 +77,7 @@ def retrying(
             failed(state.attempt_number, error, state.upcoming_sleep)
 
     loop = tenacity.Retrying(
-        stop=tenacity.stop_any(tenacity.stop_after_attempt(patience.retries + 1), lambda _: scope.is_set()),
+        stop=lambda state: state.attempt_number > patience.retries or scope.is_set(),
         wait=tenacity.wait_exponential(multiplier=patience.delay, max=3600),
         retry=tenacity.retry_if_exception(passes),
         before_sleep=tell,

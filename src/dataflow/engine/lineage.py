@@ -67,7 +67,7 @@ class Lineage:
     def reads(self) -> tuple[Read, ...]:
         """Return what was read so far; waits until Spark has told all."""
         if self._spark is not None:
-            self._spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()  # type: ignore[union-attr]
+            self._spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
         with self._lock:
             return tuple(self._found.values())
 

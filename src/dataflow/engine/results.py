@@ -91,8 +91,9 @@ class RunResult:
 
     @property
     def published(self) -> tuple[Published, ...]:
-        """Everything that this run and those it contained made visible."""
-        return tuple(step.published for run in self.walk() for step in run.steps if step.published)
+        """Everything that this run and those it contained made visible, by table and partition."""
+        found = [step.published for run in self.walk() for step in run.steps if step.published]
+        return tuple(sorted(found, key=lambda published: (published.table, published.partition)))
 
 
 class Reporter(Protocol):

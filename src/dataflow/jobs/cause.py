@@ -9,7 +9,9 @@ from pathlib import Path
 from dataflow.errors import display_path
 
 _PLACE = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
-_TAIL = re.compile(r"(?:; line \d+ pos \d+|\s*\(line \d+, pos \d+\))?;?\s*(?:\n['+].*|\n\n?== SQL.*|\nJVM stacktrace.*)?$", re.S)
+_TAIL = re.compile(
+    r"(?:; line \d+ pos \d+|\s*\(line \d+, pos \d+\))?;?\s*(?:\n['+].*|\n\n?== SQL.*|\nJVM stacktrace.*)?$", re.S
+)
 _JAVA_CAUSE = re.compile(r"^Caused by: ([\w.$]+(?:Exception|Error)[^\n]*)", re.M)
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
 
@@ -33,7 +35,9 @@ def place_of(error: BaseException) -> tuple[int, int] | None:
 def user_frame(error: BaseException, folder: Path) -> traceback.FrameSummary | None:
     """Return the innermost frame of an exception that stands in the user's own files."""
     inside = str(folder.resolve())
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if str(Path(f.filename).resolve()).startswith(inside)]
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if str(Path(f.filename).resolve()).startswith(inside)
+    ]
     return frames[-1] if frames else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,7 @@ def check_statement(plan: JavaObject) -> None:
     guard = _active.get()
     if guard is None:
         return
-    if (plan.nodeName()) == "UnresolvedWith":
+    if plan.nodeName() == "UnresolvedWith":
         plan = plan.child()
     if (name := written_table(plan)) is not None:
         guard.check(plan.nodeName(), name)
@@ -140,69 +141,91 @@ def _strings(sequence: JavaObject) -> tuple[str, ...]:
     return tuple(str(sequence.apply(i)) for i in range(sequence.size()))
 
 
+# --------------------------------------------------------------------------------- PySpark's own methods
+
+
 def _wrap_writers() -> None:
     """Put the check before PySpark's writers, once; without an active guard they behave as ever."""
     from pyspark.sql import DataFrame, DataFrameWriter, DataFrameWriterV2, SparkSession
 
-    if getattr(SparkSession.sql, "_dataflow", False):
+    if hasattr(SparkSession.sql, "__wrapped__"):
         return
+    _wrap(SparkSession, "sql", _checking_sql)
+    _wrap(SparkSession, "stop", _staying)
+    _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
+    _wrap(DataFrame, "writeTo", _naming_its_table)
+    _wrap(DataFrameWriter, "insertInto", _checking_name("InsertIntoStatement"))
+    _wrap(DataFrameWriter, "saveAsTable", _checking_name("saveAsTable"))
+    for method in ("append", "overwrite", "overwritePartitions"):
+        _wrap(DataFrameWriterV2, method, _checking_writer("InsertIntoStatement"))
+    for method in ("create", "replace", "createOrReplace"):
+        _wrap(DataFrameWriterV2, method, _checking_writer(method))
 
-    def wrap(owner: type, method: str, before: Callable[..., None]) -> None:
-        original = getattr(owner, method)
 
-        def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if _active.get() is not None:
-                before(self, *args, **kwargs)
-            return original(self, *args, **kwargs)
+_Method = Callable[..., Any]
 
-        checked._dataflow = True  # type: ignore[attr-defined]  # marks the wrapper, so that it is put on once
-        checked.__doc__ = original.__doc__
-        setattr(owner, method, checked)
 
-    def before_sql(self: Any, sqlQuery: str, *_: Any, **__: Any) -> None:  # noqa: N803 - PySpark's own name
-        check_statement(self._jsparkSession.sessionState().sqlParser().parsePlan(sqlQuery))
+def _wrap(owner: type, name: str, around: Callable[[_Method], _Method]) -> None:
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(around(original)))
 
-    def before_save(operation: str) -> Callable[..., None]:
-        def before(self: Any, name: str, *_: Any, **__: Any) -> None:
-            _check_name(self._spark, operation, name)
 
-        return before
+def _checking_sql(original: _Method) -> _Method:
+    def sql(self: Any, sqlQuery: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's own name
+        if _active.get() is not None:
+            check_statement(self._jsparkSession.sessionState().sqlParser().parsePlan(sqlQuery))
+        return original(self, sqlQuery, *args, **kwargs)
 
-    def before_v2(operation: str) -> Callable[..., None]:
-        def before(self: Any, *_: Any, **__: Any) -> None:
-            _check_name(self._spark, operation, self._dataflow_table)
+    return sql
 
-        return before
 
-    original_write_to = DataFrame.writeTo
-
-    def write_to(self: Any, table: str) -> Any:
-        writer = original_write_to(self, table)
-        writer._dataflow_table = table
-        return writer
-
-    original_stop, original_get = SparkSession.stop, SparkSession.Builder.getOrCreate
-
+def _staying(original: _Method) -> _Method:
     def stop(self: Any) -> None:
         if _session.get() is None:
-            original_stop(self)
+            original(self)
 
+    return stop
+
+
+def _giving_the_job_s(original: _Method) -> _Method:
     def get_or_create(self: Any) -> Any:
-        return _session.get() or original_get(self)
+        return _session.get() or original(self)
 
-    DataFrame.writeTo = write_to  # type: ignore[method-assign]
-    SparkSession.stop = stop  # type: ignore[method-assign]
-    SparkSession.Builder.getOrCreate = get_or_create  # type: ignore[method-assign]
-    wrap(SparkSession, "sql", before_sql)
-    wrap(DataFrameWriter, "insertInto", before_save("InsertIntoStatement"))
-    wrap(DataFrameWriter, "saveAsTable", before_save("saveAsTable"))
-    for method in ("append", "overwrite", "overwritePartitions"):
-        wrap(DataFrameWriterV2, method, before_v2("InsertIntoStatement"))
-    for method in ("create", "replace", "createOrReplace"):
-        wrap(DataFrameWriterV2, method, before_v2(method))
+    return get_or_create
 
 
-def _check_name(spark: Any, operation: str, name: str) -> None:
+def _naming_its_table(original: _Method) -> _Method:
+    def write_to(self: Any, table: str) -> Any:
+        writer = original(self, table)
+        writer._dataflow_table = table  # PySpark's writer does not keep the name where Python can see it
+        return writer
+
+    return write_to
+
+
+def _checking_name(operation: str) -> Callable[[_Method], _Method]:
+    def around(original: _Method) -> _Method:
+        def write(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+            _check(self._spark, operation, name)
+            return original(self, name, *args, **kwargs)
+
+        return write
+
+    return around
+
+
+def _checking_writer(operation: str) -> Callable[[_Method], _Method]:
+    def around(original: _Method) -> _Method:
+        def write(self: Any, *args: Any, **kwargs: Any) -> Any:
+            _check(self._spark, operation, self._dataflow_table)
+            return original(self, *args, **kwargs)
+
+        return write
+
+    return around
+
+
+def _check(spark: Any, operation: str, name: str) -> None:
     guard = _active.get()
     if guard is not None:
         parsed = spark._jsparkSession.sessionState().sqlParser().parseMultipartIdentifier(name)

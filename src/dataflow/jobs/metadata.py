@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.context import JobContext, Outcome
-from dataflow.tables.iceberg import exists, load, set_properties
+from dataflow.tables.iceberg import exists, set_properties
 from dataflow.tables.ownership import OWNER, PACKAGE, PACKAGE_ID
 from dataflow.workflow.models import MetadataSpec
 
@@ -20,12 +20,11 @@ def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
         DataflowError: The table does not exist.
     """
     if not exists(context.spark, spec.table):
-        raise DataflowError(
-            f"table {spec.table} does not exist", "create it by a DDL job that runs before this one"
-        )
+        raise DataflowError(f"table {spec.table} does not exist", "create it by a DDL job that runs before this one")
     identity = context.workflow.identity
     changed = set_properties(
-        load(context.spark, spec.table),
+        context.spark,
+        spec.table,
         {
             OWNER: spec.owner,
             PACKAGE: identity.uuid,

@@ -24,9 +24,7 @@ Report = Callable[[str], None]
 _importing = threading.Lock()
 
 
-def run_script(
-    spark: SparkSession, path: Path, params: Mapping[str, str], report: Report = lambda _: None
-) -> None:
+def run_script(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report = lambda _: None) -> None:
     """Run a script in a session, by the rules that hold in production and in unit tests alike.
 
     Args:

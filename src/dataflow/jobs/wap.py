@@ -97,9 +97,7 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
 def run_spark(spec: SparkSpec, context: JobContext) -> None:
     """Run a Spark job's script in the job's session."""
     workflow = context.workflow
-    run_script(
-        context.spark, workflow.folder / spec.script, {**workflow.script_params, **spec.params}, context.note
-    )
+    run_script(context.spark, workflow.folder / spec.script, {**workflow.script_params, **spec.params}, context.note)
 
 
 def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import random
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.tables.iceberg import load, properties
+from dataflow.tables.iceberg import commit, load, properties
 
 if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
 MARK = "dataflow.hwm"
 ZONE = "dataflow.hwm.timezone"
 SOURCES = "dataflow.hwm.sources"
 AHEAD = "dataflow.hwm.ahead"
-_ATTEMPTS = 40
 
 Sources = Mapping[str, tuple[int, int]]
 """For each source table the snapshot that was read: its sequence number, which tells older from newer, and its id."""
@@ -100,27 +98,21 @@ def move(
     Returns:
         What holds now.
     """
-    for attempt in range(_ATTEMPTS):
-        loaded = load(spark, table)  # re-read each time: another day may have been finished meanwhile
+
+    def change(loaded: JavaObject) -> HighWater:
         before = _parsed(properties(loaded))
         after = before.finished(day, sources, first=first)
-        if after == before:
-            return after
-        try:
+        if after != before:
             # `updateProperties` would be replayed on top of another day's commit and lose that day.
             _swap(loaded, _written(after, timezone))
-        except Exception as error:
-            if "CommitFailedException" not in str(error) or attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(random.random() * 0.2 * (attempt + 1))  # noqa: S311 - spreads writers, guards nothing
-        else:
-            return after
-    raise AssertionError("the last attempt returns or raises")
+        return after
+
+    return commit(spark, table, change)
 
 
-def _swap(loaded: object, values: Mapping[str, str | None]) -> None:
+def _swap(loaded: JavaObject, values: Mapping[str, str | None]) -> None:
     """Commit properties only if the table is still as it was loaded (compare and swap of its metadata)."""
-    operations = loaded.operations()  # type: ignore[attr-defined]
+    operations = loaded.operations()
     base = operations.current()
     current = dict(base.properties())
     for key, value in values.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,8 +11,10 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-COMMIT_RETRIES = "40"
-"""`commit.retry.num-retries` of the tables we write: parallel dates meet at one catalog pointer."""
+T = TypeVar("T")
+
+COMMIT_RETRIES = 40
+"""How often a commit is tried: parallel dates meet at one catalog pointer."""
 
 
 def load(spark: SparkSession, name: str) -> JavaObject:
@@ -36,17 +39,41 @@ def properties(table: JavaObject) -> dict[str, str]:
     return {str(key): str(value) for key, value in dict(table.properties()).items()}
 
 
-def set_properties(table: JavaObject, values: Mapping[str, str | None]) -> bool:
-    """Set properties in one commit, remove those given as None; say whether anything changed."""
-    current = properties(table)
-    changed = {key: value for key, value in values.items() if current.get(key) != value}
-    if not changed:
-        return False
-    update = table.updateProperties()
-    for key, value in changed.items():
-        update.remove(key) if value is None else update.set(key, value)
-    update.commit()
-    return True
+def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T]) -> T:
+    """Change a table, starting again from its newest state when somebody else's commit came first.
+
+    Iceberg repeats some commits by itself, but not those whose base has to be looked at again.
+
+    Args:
+        spark: The session.
+        name: The table.
+        change: Commits something to the table that it is given; may be called several times.
+    """
+    import tenacity
+
+    loop = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: "CommitFailedException" in str(error)),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+        stop=tenacity.stop_after_attempt(COMMIT_RETRIES),
+        reraise=True,
+    )
+    return loop(lambda: change(load(spark, name)))
+
+
+def set_properties(spark: SparkSession, name: str, values: Mapping[str, str | None]) -> bool:
+    """Set properties of a table in one commit, remove those given as None; say whether anything changed."""
+
+    def change(table: JavaObject) -> bool:
+        current = properties(table)
+        changed = {key: value for key, value in values.items() if current.get(key) != value}
+        update = table.updateProperties()
+        for key, value in changed.items():
+            update.remove(key) if value is None else update.set(key, value)
+        if changed:
+            update.commit()
+        return bool(changed)
+
+    return commit(spark, name, change)
 
 
 def head(table: JavaObject, ref: str = "main") -> int | None:

@@ -40,6 +40,7 @@ def require_own(spark: SparkSession, table: str, identity: Identity) -> None:
 def claim(spark: SparkSession, table: str, identity: Identity) -> None:
     """Write into a table that it is this package's."""
     set_properties(
-        load(spark, table),
+        spark,
+        table,
         {PACKAGE: identity.uuid, PACKAGE_ID: identity.package_id, OWNER: identity.owner},
     )

@@ -74,9 +74,7 @@ def _transforms(table: JavaObject) -> dict[str, str]:
     return found
 
 
-def _condition(
-    spark: SparkSession, column: str, kind: str, transform: str, value: Scalar
-) -> tuple[JavaObject, str]:
+def _condition(spark: SparkSession, column: str, kind: str, transform: str, value: Scalar) -> tuple[JavaObject, str]:
     expressions = spark._jvm.org.apache.iceberg.expressions.Expressions  # type: ignore[union-attr]
     name = f"`{column.replace('`', '``')}`"
     if transform == "identity":

@@ -10,14 +10,12 @@ first snapshot; the files move by reference, so publishing copies no data and ne
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import COMMIT_RETRIES, head, load, properties, quoted, set_properties
+from dataflow.tables.iceberg import COMMIT_RETRIES, commit, head, load, properties, quoted, set_properties
 from dataflow.tables.partition import Partition, partition_of
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 PREFIX = "dataflow_"
 _RETENTION_MS = 7 * 24 * 3600 * 1000
-_ATTEMPTS = 15
 _MODES = ("write.delete.mode", "write.update.mode", "write.merge.mode")
 
 
@@ -77,22 +74,25 @@ def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: s
     """
     if not spark.catalog.tableExists(table):
         raise DataflowError(f"table {table} does not exist", "create it by a DDL job that runs before this one")
-    loaded = load(spark, table)
-    _require_copy_on_write(table, properties(loaded))
-    if set_properties(loaded, {"write.wap.enabled": "true", "commit.retry.num-retries": COMMIT_RETRIES}):
-        loaded = load(spark, table)
-    partition = partition_of(spark, loaded, values)
-    if head(loaded) is None:
-        loaded.newAppend().commit()
-        loaded = load(spark, table)
-    base = head(loaded)
+    _require_copy_on_write(table, properties(load(spark, table)))
+    set_properties(spark, table, {"write.wap.enabled": "true", "commit.retry.num-retries": str(COMMIT_RETRIES)})
+    base = commit(spark, table, lambda loaded: _branch_off(loaded, name))
+    return Branch(table, name, base, partition_of(spark, load(spark, table), values))
+
+
+def _branch_off(table: JavaObject, name: str) -> int:
+    """Make a branch at main's head, and that head where the table is new; return the head."""
+    if not table.snapshots().iterator().hasNext():
+        table.newAppend().commit()
+        table.refresh()
+    base = head(table)
     if base is None:
-        raise DataflowError(f"table {table} has no main branch", "restore it with Iceberg's rollback procedures")
-    manage = loaded.manageSnapshots()
-    if head(loaded, name) is not None:
+        raise DataflowError(f"{table.name()} has no main branch", "restore it with Iceberg's rollback procedures")
+    manage = table.manageSnapshots()
+    if head(table, name) is not None:
         manage = manage.removeBranch(name)
     manage.createBranch(name, base).setMaxRefAgeMs(name, _RETENTION_MS).commit()
-    return Branch(table, name, base, partition)
+    return base
 
 
 def write_conf(branch: Branch) -> dict[str, str]:
@@ -138,21 +138,15 @@ def publish(spark: SparkSession, branch: Branch, summary: Mapping[str, str]) -> 
     Raises:
         PublishConflict: Main's partition changed since the branch was made.
     """
-    for attempt in range(_ATTEMPTS):
-        table = load(spark, branch.table)
-        try:
-            return _publish_once(table, branch, summary)
-        except Exception as error:
-            text = str(error)
-            if "ValidationException" in text:
-                raise PublishConflict(
-                    f"{branch.table} {branch.partition.label} was changed by somebody else during this run",
-                    "nothing was published; run it again to start from what stands there now",
-                ) from error
-            if "CommitFailedException" not in text or attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(random.random() * 0.3 * (attempt + 1))  # noqa: S311 - spreads writers, guards nothing
-    raise AssertionError("the last attempt returns or raises")
+    try:
+        return commit(spark, branch.table, lambda table: _publish_once(table, branch, summary))
+    except Exception as error:
+        if "ValidationException" not in str(error):
+            raise
+        raise PublishConflict(
+            f"{branch.table} {branch.partition.label} was changed by somebody else during this run",
+            "nothing was published; run it again to start from what stands there now",
+        ) from error
 
 
 def _publish_once(table: JavaObject, branch: Branch, summary: Mapping[str, str]) -> int:
@@ -189,10 +183,12 @@ def _own_snapshot(table: JavaObject, branch: Branch, summary: Mapping[str, str])
 
 def abandon(spark: SparkSession, branch: Branch) -> None:
     """Drop a branch whose rows will not be published."""
-    table = load(spark, branch.table)
-    _restore_main(table, branch)
-    if head(table, branch.name) is not None:
-        table.manageSnapshots().removeBranch(branch.name).commit()
+
+    def drop(table: JavaObject) -> None:
+        _restore_main(table, branch)
+        _drop_if_there(table, branch.name)
+
+    commit(spark, branch.table, drop)
 
 
 def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> list[str]:
@@ -210,8 +206,13 @@ def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> li
     left = [str(ref) for ref in loaded.refs() if str(ref).startswith(PREFIX)]
     dead = [name for name in left if not is_live(name.removeprefix(PREFIX))]
     for name in dead:
-        loaded.manageSnapshots().removeBranch(name).commit()
+        commit(spark, table, lambda fresh: _drop_if_there(fresh, name))  # noqa: B023 - called at once
     return dead
+
+
+def _drop_if_there(table: JavaObject, name: str) -> None:
+    if head(table, name) is not None:
+        table.manageSnapshots().removeBranch(name).commit()
 
 
 def row_history(spark: SparkSession, table: str, partition: Partition, limit: int) -> list[int]:

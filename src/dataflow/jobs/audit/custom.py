@@ -49,9 +49,7 @@ def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
     Raises:
         DataflowError: The query can't run; the message names the audit, the line and the cause.
     """
-    view = (
-        f"dataflow_audited_{uuid.uuid4().hex}"  # `${AUDITED}` stands without quotes, so its name needs none
-    )
+    view = f"dataflow_audited_{uuid.uuid4().hex}"  # `${AUDITED}` stands without quotes, so its name needs none
     bench.frame.createTempView(view)
     text, where = _query(audit, bench.folder)
     try:

@@ -58,9 +58,7 @@ def run_audits(
     return found
 
 
-def _run_declared(
-    spark: SparkSession, rows: Rows, audits: Sequence[Rule], history: Sequence[int]
-) -> list[AuditResult]:
+def _run_declared(spark: SparkSession, rows: Rows, audits: Sequence[Rule], history: Sequence[int]) -> list[AuditResult]:
     """Count for all audits in one statement; look for rows to blame where an audit fails."""
     try:
         types = {field.name: field.dataType for field in spark.table(rows.table).schema}
