@@ -36,16 +36,18 @@ def user_frame(error: BaseException, folder: Path) -> traceback.FrameSummary | N
     """Return the innermost frame of an exception that stands in the user's own files."""
     inside = str(folder.resolve())
     frames = [
-        f for f in traceback.extract_tb(error.__traceback__) if str(Path(f.filename).resolve()).startswith(inside)
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and str(Path(frame.filename).resolve()).startswith(inside)
     ]
     return frames[-1] if frames else None
 
 
 def in_python(error: BaseException, script: Path) -> str:
     """Say where in the user's Python code an exception was raised, and what it says."""
-    frame = user_frame(error, script.parent)
-    if frame is None and isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and error.filename:
         return f"{display_path(Path(error.filename))}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    frame = user_frame(error, script.parent)
     where = f"{display_path(Path(frame.filename))}:{frame.lineno} in {frame.name}(): " if frame else ""
     code = f"\n    {frame.line}" if frame and frame.line else ""
     return f"{where}{message_of(error)}{code}"

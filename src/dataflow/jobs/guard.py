@@ -146,14 +146,14 @@ def _strings(sequence: JavaObject) -> tuple[str, ...]:
 
 def _wrap_writers() -> None:
     """Put the check before PySpark's writers, once; without an active guard they behave as ever."""
-    from pyspark.sql import DataFrame, DataFrameWriter, DataFrameWriterV2, SparkSession
+    from pyspark.sql import DataFrameWriter, DataFrameWriterV2, SparkSession
 
     if hasattr(SparkSession.sql, "__wrapped__"):
         return
     _wrap(SparkSession, "sql", _checking_sql)
     _wrap(SparkSession, "stop", _staying)
     _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
-    _wrap(DataFrame, "writeTo", _naming_its_table)
+    _wrap(DataFrameWriterV2, "__init__", _naming_its_table)
     _wrap(DataFrameWriter, "insertInto", _checking_name("InsertIntoStatement"))
     _wrap(DataFrameWriter, "saveAsTable", _checking_name("saveAsTable"))
     for method in ("append", "overwrite", "overwritePartitions"):
@@ -195,12 +195,11 @@ def _giving_the_job_s(original: _Method) -> _Method:
 
 
 def _naming_its_table(original: _Method) -> _Method:
-    def write_to(self: Any, table: str) -> Any:
-        writer = original(self, table)
-        writer._dataflow_table = table  # PySpark's writer does not keep the name where Python can see it
-        return writer
+    def init(self: Any, df: Any, table: str) -> None:
+        original(self, df, table)
+        self._dataflow_table = table  # the writer keeps the name in the JVM alone
 
-    return write_to
+    return init
 
 
 def _checking_name(operation: str) -> Callable[[_Method], _Method]:
