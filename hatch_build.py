@@ -29,10 +29,7 @@ class TemplateBundle(BuildHookInterface):
         self._folder = TemporaryDirectory()
         bundle = Path(self._folder.name) / "template.bundle"
         # One thread: the same commits make the same bytes.
-        if (
-            self._git("-c", "pack.threads=1", "bundle", "create", "--quiet", str(bundle), "HEAD", "--tags")
-            is None
-        ):
+        if self._git("-c", "pack.threads=1", "bundle", "create", "--quiet", str(bundle), "HEAD", "--tags") is None:
             self.app.display_warning("no git bundle of the recipes could be made: the build goes on without")
             return
         build_data["force_include"][str(bundle)] = _PLACE[self.target_name]
@@ -43,22 +40,14 @@ class TemplateBundle(BuildHookInterface):
             self._folder.cleanup()
 
     def _is_whole_repository(self) -> bool:
-        """Neither an unpacked archive, nor below some other repository, nor a clone without its history."""
+        """Neither an unpacked archive, nor below some other repository, nor a shallow clone."""
         asked = self._git("rev-parse", "--show-toplevel", "--is-shallow-repository")
         top, shallow = (asked or "\n").split("\n")[:2]
-        partial = self._git("config", "--get-regexp", r"^remote\..*\.promisor$")
-        return (
-            bool(top)
-            and Path(top).resolve() == Path(self.root).resolve()
-            and shallow == "false"
-            and not partial
-        )
+        return bool(top) and Path(top).resolve() == Path(self.root).resolve() and shallow == "false"
 
     def _git(self, *arguments: str) -> str | None:
         try:
-            done = subprocess.run(
-                ["git", "-C", self.root, *arguments], capture_output=True, text=True, check=True
-            )
+            done = subprocess.run(["git", "-C", self.root, *arguments], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
         return done.stdout

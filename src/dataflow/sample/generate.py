@@ -88,9 +88,7 @@ def _refuse_files_in(folder: Path) -> None:
     if not set(present) - {".git"}:
         return
     if ANSWERS in present:
-        hint = (
-            f"it is a package already: `dataflow sample update {display_path(folder)}` brings it up to date"
-        )
+        hint = f"it is a package already: `dataflow sample update {display_path(folder)}` brings it up to date"
     else:
         hint = "name a new folder, such as ./my-pipeline: nothing is ever written over"
     shown = ", ".join(present[:3]) + (", …" if len(present) > 3 else "")
@@ -155,9 +153,9 @@ def copier_errors(address: str) -> Iterator[None]:
         try:
             yield
         except ProcessExecutionError as error:
-            said = (error.stderr or str(error)).strip().splitlines()
+            said = [line for line in str(error.stderr).splitlines() if line.startswith(("fatal", "error"))]
             raise DataflowError(
-                f"git could not read the template at {address}: {said[-1] if said else 'no reason given'}",
+                f"git could not read the template at {address}: {said[0] if said else error}",
                 "is the address still right, and can it be reached from here?",
             ) from error
         except (CopierError, ValueError) as error:

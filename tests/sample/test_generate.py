@@ -1,0 +1,264 @@
+"""Generating a package: as Copier would, whole or not at all, and never over something."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import copier
+import pytest
+import yaml
+from pytest_copie.plugin import Copie
+from template_repo import ROOT, commit, contents, git, replace
+from typer.testing import CliRunner
+
+from dataflow.cli.sample import app
+from dataflow.errors import DataflowError, UsageError
+from dataflow.sample.generate import generate
+from dataflow.sample.recipes import RECIPES
+
+READY = [recipe.name for recipe in RECIPES if recipe.ready]
+
+
+def cli(*arguments: object) -> str:
+    """Run `dataflow sample ...` and return what it printed."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def identity(folder: Path) -> dict[str, str]:
+    return yaml.safe_load((folder / "identity.yaml").read_text())
+
+
+@pytest.mark.parametrize("recipe", READY)
+def test_it_generates_byte_for_byte_what_copier_does(recipe: str, template: Path, tmp_path: Path) -> None:
+    generate(recipe, tmp_path / "ours" / "my-flow", source_path=str(template))
+
+    command = [sys.executable, "-m", "copier", "copy", "--trust", "--defaults", "--data", f"recipe={recipe}"]
+    subprocess.run([*command, template, tmp_path / "copiers" / "my-flow"], check=True, capture_output=True)
+
+    ours, copiers = (contents(tmp_path / name / "my-flow") for name in ("ours", "copiers"))
+    uuids = [re.sub(rb"uuid: .*", b"", package.pop("identity.yaml")) for package in (ours, copiers)]
+    assert uuids[0] == uuids[1]
+    assert ours == copiers
+
+
+@pytest.mark.parametrize("recipe", READY)
+def test_pytest_copie_generates_a_recipe(recipe: str, copie: Copie, template: Path) -> None:
+    result = copie.copy(template_dir=template, extra_answers={"recipe": recipe})
+    assert (result.exit_code, result.exception) == (0, None)
+    assert (Path(str(result.project_dir)) / "identity.yaml").is_file()
+
+
+def test_the_answers_name_the_source_and_a_version_that_git_can_reach(template: Path, tmp_path: Path) -> None:
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template))
+    answers = yaml.safe_load((package.folder / ".copier-answers.yml").read_text())
+    assert answers["_src_path"] == str(template)
+    assert git(template, "rev-parse", f"{answers['_commit']}^{{commit}}") == git(template, "rev-parse", "HEAD")
+
+
+def test_a_checkout_beyond_its_last_tag_gives_what_stands_there(template: Path, tmp_path: Path) -> None:
+    git(template, "tag", "v1.0.0")
+    replace(template / "recipes/shared/README.md", "## Changing it", "## How to change it")
+    commit(template)
+
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template))
+
+    assert "## How to change it" in (package.folder / "README.md").read_text()
+    assert str(package.version).startswith("v1.0.0-1-g")
+
+
+def test_open_changes_of_the_recipes_are_told_and_the_version_stays_reachable(template: Path, tmp_path: Path) -> None:
+    replace(template / "recipes/shared/README.md", "## Changing it", "## Not committed")
+
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template))
+
+    assert "not committed" in str(package.origin.note)
+    assert "## Not committed" in (package.folder / "README.md").read_text()
+    assert git(template, "cat-file", "-t", str(package.version)) == "commit"
+
+
+def test_open_changes_beside_the_recipes_do_not_matter(template: Path, tmp_path: Path) -> None:
+    (template / "notes.txt").write_text("not a part of the template")
+    assert generate("spark-sql", tmp_path / "flow", source_path=str(template)).origin.note is None
+
+
+def test_the_short_name_derives_from_the_folder(template: Path, tmp_path: Path) -> None:
+    package = generate("spark-sql", tmp_path / "2026 Top-Titles!", source_path=str(template))
+    assert package.answers["workflow_shortname"] == "n2026_top_titles"
+    assert identity(package.folder)["package_id"] == "alice.n2026_top_titles"
+
+
+def test_a_workflow_id_of_ones_own_is_taken_as_it_is(template: Path, tmp_path: Path) -> None:
+    package = generate("spark-sql", tmp_path / "f", source_path=str(template), workflow_id="growth.titles")
+    assert identity(package.folder)["package_id"] == "growth.titles"
+
+
+def test_two_users_get_different_ids_and_no_two_packages_the_same_uuid(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = []
+    for user in ("alice", "bob"):
+        monkeypatch.setenv("DATAFLOW_USER", user)
+        pinned.append(identity(generate("pyspark", tmp_path / user / "flow", source_path=str(template)).folder))
+    assert [found["package_id"] for found in pinned] == ["alice.flow", "bob.flow"]
+    assert pinned[0]["uuid"] != pinned[1]["uuid"]
+
+
+def test_a_package_is_pinned_once_and_rendering_again_keeps_it(template: Path, tmp_path: Path) -> None:
+    folder = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    before = identity(folder)
+    copier.run_recopy(folder, defaults=True, overwrite=True, quiet=True, unsafe=True)
+    assert identity(folder) == before
+
+
+def test_without_tasks_there_is_a_package_and_no_identity(template: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "copier",
+        "copy",
+        "--skip-tasks",
+        "--defaults",
+        template,
+        tmp_path / "flow",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "flow" / "main.sch.yaml").is_file()
+    assert not (tmp_path / "flow" / "identity.yaml").exists()
+
+
+def test_an_empty_folder_is_filled_where_it_stands(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flow" / ".git").mkdir(parents=True)
+    inode = (tmp_path / "flow").stat().st_ino
+    monkeypatch.chdir(tmp_path / "flow")
+
+    package = generate("spark-sql", Path(), source_path=str(template))
+
+    assert package.answers["workflow_shortname"] == "flow"
+    assert (tmp_path / "flow").stat().st_ino == inode
+    assert set(package.files) == contents(tmp_path / "flow").keys()
+
+
+def test_a_folder_with_files_in_it_is_refused_with_what_to_do(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="has files in it") as refusal:
+        generate("spark-sql", tmp_path, source_path=str(template))
+    assert "new folder" in str(refusal.value.hint)
+
+
+def test_a_folder_with_a_package_in_it_is_sent_to_the_update(template: Path, tmp_path: Path) -> None:
+    generate("spark-sql", tmp_path / "flow", source_path=str(template))
+    with pytest.raises(UsageError) as refusal:
+        generate("spark-sql", tmp_path / "flow", source_path=str(template))
+    assert "dataflow sample update" in str(refusal.value.hint)
+
+
+@pytest.mark.parametrize("name", ["sparksql", "rust"])
+def test_an_unknown_recipe_lists_the_four(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refusal:
+        generate(name, tmp_path / "flow")
+    said = f"{refusal.value.message} {refusal.value.hint}"
+    assert all(recipe.name in said for recipe in RECIPES)
+
+
+def test_a_recipe_that_is_not_there_yet_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not there yet") as refusal:
+        generate("scala", tmp_path / "flow")
+    assert "spark-sql, pyspark" in str(refusal.value.hint)
+
+
+def test_a_mistyped_answer_is_one_message(template: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Lower-case letters"):
+        generate("spark-sql", tmp_path / "flow", source_path=str(template), workflow_shortname="Top Titles")
+    assert [path.name for path in tmp_path.iterdir() if "flow" in path.name] == []
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_stopped_half_way_it_leaves_nothing(
+    existing: bool, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    folder = place / "flow"
+    if existing:
+        folder.mkdir()
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dataflow.sample.generate._move", stop)
+    with pytest.raises(KeyboardInterrupt):
+        generate("spark-sql", folder, source_path=str(template))
+    assert list(place.rglob("*")) == ([folder] if existing else [])
+
+
+def test_a_source_that_can_not_be_read_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(DataflowError, match="git could not read the template"):
+        generate("spark-sql", tmp_path / "flow", source_path=f"git+file://{tmp_path}/nowhere")
+    with pytest.raises(UsageError, match="there is no template"):
+        generate("spark-sql", tmp_path / "flow", source_path=str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="is not a template"):
+        generate("spark-sql", tmp_path / "flow", source_path=str(tmp_path))
+
+
+def test_a_source_that_is_not_in_git_warns_of_what_it_can_not_do(template: Path, tmp_path: Path) -> None:
+    (template / ".git").rename(tmp_path / "elsewhere")
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template))
+    assert "can't be updated" in str(package.origin.note)
+    assert package.version is None
+
+
+def test_the_command_says_what_was_made_what_is_next_and_how_to_repeat_it(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = cli("workflow", "spark-sql", "my-flow", "--source-path", template)
+    assert "sparksql_write.sql" in said
+    assert "cd my-flow" in said
+    assert "dataflow workflow run main.sch.yaml" in said
+
+    commands = [line.split() for line in said.splitlines() if "workflow_shortname" in line.replace("-", "_")]
+    assert [command[0] for command in commands] == ["dataflow", "copier"]
+    first = contents(tmp_path / "my-flow", without=("identity.yaml",))
+    for command in commands:
+        (tmp_path / "my-flow").rename(tmp_path / f"before-{command[0]}")
+        subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
+        assert contents(tmp_path / "my-flow", without=("identity.yaml",)) == first
+
+
+def test_it_says_nothing_with_skip_info(template: Path, tmp_path: Path) -> None:
+    assert cli("workflow", "pyspark", tmp_path / "flow", "--source-path", template, "--skip-info") == ""
+
+
+def test_scripts_get_json(template: Path, tmp_path: Path) -> None:
+    said = json.loads(cli("workflow", "pyspark", tmp_path / "f", "--source-path", template, "--output", "json"))
+    assert said["folder"] == str(tmp_path / "f")
+    assert said["answers"] == {"recipe": "pyspark", "workflow_shortname": "f"}
+    assert "src/pyspark_write.py" in said["files"]
+    listed = json.loads(cli("list", "--output", "json"))
+    assert [recipe["recipe"] for recipe in listed] == ["spark-sql", "pyspark", "scala", "sparklyr"]
+
+
+def test_off_a_terminal_nothing_prompts(template: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dataflow", "sample", "workflow", "spark-sql", tmp_path / "flow"]
+    done = subprocess.run(
+        [*command, "--source-path", template],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "flow" / "main.sch.yaml").is_file()
+
+
+def test_the_recipes_of_copier_and_of_the_command_line_are_the_same() -> None:
+    choices = yaml.safe_load((ROOT / "copier.yml").read_text())["recipe"]["choices"]
+    assert sorted(choices.values()) == sorted(READY)

@@ -1,0 +1,235 @@
+"""What the recipes generate: exactly these files, each one fit for a review."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from decimal import ROUND_HALF_UP, Decimal
+from math import fsum
+from pathlib import Path
+
+import jsonschema
+import pytest
+import sqlglot
+import yaml
+from copier import run_copy
+from template_repo import ROOT, contents, make_template
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+from dataflow.sample import git
+from dataflow.sample.recipes import RECIPES
+from dataflow.workflow.load import load_workflow
+from dataflow.workflow.schema import render as render_schema
+
+READY = [recipe.name for recipe in RECIPES if recipe.ready]
+ANSWERS = {
+    "defaults": {},
+    "all of them": {
+        "workflow_shortname": "top_titles",
+        "workflow_id": "growth.top_titles",
+        "source_table": "lake.prod.views",
+        "cron": "*/30 6-22 1,15 * MON-FRI",
+    },
+}
+SHARED_FILES = {
+    ".copier-answers.yml",
+    ".gitignore",
+    ".vscode/settings.json",
+    ".vscode/workflow.schema.json",
+    "README.md",
+    "backfill.sch.yaml",
+    "daily.sch.yaml",
+    "identity.yaml",
+    "main.sch.yaml",
+}
+OWN_FILES = {
+    "spark-sql": {
+        "ddl/dataflow_sparksql_sample.sql",
+        "src/mocks/dataflow_sparksql_sample.yaml",
+        "src/sparksql_write.sql",
+        "src/test_sparksql_write.py",
+    },
+    "pyspark": {
+        "ddl/dataflow_pyspark_sample.sql",
+        "src/mocks/dataflow_pyspark_sample.yaml",
+        "src/pyspark_write.py",
+        "src/test_pyspark_write.py",
+        "tox.ini",
+    },
+}
+# The style of the definitions: everything that yamllint checks by itself, without the `---` that one document
+# in a file does not need.
+YAML_STYLE = YamlLintConfig("{extends: default, rules: {document-start: disable}}")
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template; read only."""
+    return make_template(tmp_path_factory.mktemp("recipes"))
+
+
+@pytest.fixture(scope="module", params=READY)
+def recipe(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=ANSWERS)
+def package(
+    recipe: str, request: pytest.FixtureRequest, recipes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A package of each recipe, for each set of answers; read only."""
+    folder = tmp_path_factory.mktemp("packages") / "my-flow"
+    render(recipes, folder, recipe=recipe, **ANSWERS[request.param])
+    return folder
+
+
+def render(template: Path, folder: Path, **answers: str) -> None:
+    with git.environment(DATAFLOW_USER="alice"):
+        run_copy(str(template), folder, data=answers, vcs_ref="HEAD", defaults=True, quiet=True, unsafe=True)
+
+
+def test_a_package_has_exactly_the_files_of_its_recipe(package: Path, recipe: str) -> None:
+    source = yaml.safe_load((package / ".copier-answers.yml").read_text())["source_table"]
+    assert contents(package).keys() == SHARED_FILES | OWN_FILES[recipe] | {f"src/mocks/{source}.yaml"}
+
+
+def test_no_brace_of_the_template_is_left_over(package: Path) -> None:
+    for name, data in contents(package).items():
+        assert not re.search(rb"\{\{|\{%|\{#|%\}|jinja", data), name
+        assert data.endswith(b"\n"), name
+        assert not data.endswith(b"\n\n"), name
+
+
+def test_python_is_formatted_and_linted(package: Path) -> None:
+    for check in (["format", "--check"], ["check"]):
+        command = [sys.executable, "-m", "ruff", *check, "--isolated", "--no-cache", "."]
+        done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_yaml_is_linted(package: Path) -> None:
+    for file in [*package.rglob("*.yaml"), *package.rglob("*.yml")]:
+        assert [str(problem) for problem in linter.run(file.read_text(), YAML_STYLE, str(file))] == [], file
+
+
+def test_sql_is_spark_sql_with_upper_case_keywords(package: Path) -> None:
+    values = {"SOURCE_TABLE": "a.b", "TARGET_TABLE": "c.d", "EXECUTION_DATE": "2026-01-31"}
+    for file in package.rglob("*.sql"):
+        text = re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], file.read_text())
+        assert len(sqlglot.parse(text, read="spark")) == 1
+        code = re.sub(r"--[^\n]*|'[^']*'", "", text)
+        assert not re.search(r"\b(select|from|where|group by|partition|create|with|as|not|null|and)\b", code)
+
+
+def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) -> None:
+    schema = json.loads((package / ".vscode/workflow.schema.json").read_text())
+    definitions = sorted(package.glob("*.sch.yaml"))
+    assert [file.name for file in definitions] == ["backfill.sch.yaml", "daily.sch.yaml", "main.sch.yaml"]
+    for file in definitions:
+        jsonschema.validate(yaml.safe_load(file.read_text()), schema)
+        load_workflow(file)
+
+
+def test_the_schema_is_that_of_the_models() -> None:
+    kept = ROOT / "recipes/shared/vscode/workflow.schema.json"
+    rewrite = f"python -m dataflow.workflow.schema > {kept.relative_to(ROOT)}"
+    assert kept.read_text() == render_schema(), f"out of date: {rewrite}"
+
+
+def test_editors_find_the_schema(package: Path) -> None:
+    settings = json.loads((package / ".vscode/settings.json").read_text())
+    assert settings["yaml.schemas"] == {".vscode/workflow.schema.json": "*.sch.yaml"}
+    for file in package.glob("*.sch.yaml"):
+        first = file.read_text().splitlines()[0]
+        assert first == "# yaml-language-server: $schema=.vscode/workflow.schema.json"
+
+
+def test_ids_and_tables_derive_from_who_generated_it(recipe: str, recipes: Path, tmp_path: Path) -> None:
+    render(recipes, tmp_path / "My Flow", recipe=recipe)
+
+    workflow = load_workflow(tmp_path / "My Flow" / "main.sch.yaml")
+
+    assert workflow.id == "alice.my_flow.main"
+    assert workflow.params["TARGET_TABLE"] == "alice_sandbox.alice_my_flow_results"
+
+
+def test_all_recipes_say_the_same_apart_from_their_language(recipes: Path, tmp_path: Path) -> None:
+    said = []
+    for name in READY:
+        folder = tmp_path / name
+        render(recipes, folder, recipe=name, workflow_shortname="same")
+        language = name.replace("-", "")
+        texts = [path.read_text() for path in sorted(folder.glob("*.sch.yaml"))]
+        texts += [path.read_text() for path in sorted([*folder.glob("ddl/*"), *folder.glob("src/mocks/*")])]
+        said.append(re.sub(rf"{language}|(?<=_write)\.\w+", "", "\n".join(texts)))
+    assert len(set(said)) == 1
+
+
+def test_the_expected_rows_agree_with_a_small_reference() -> None:
+    source = _rows("source.yaml")
+    viewing = defaultdict(list)
+    for row in source:
+        if row["title_id"] is not None and row["view_hours"] > 0:
+            viewing[row["date"], row["country_code"], row["title_id"]].append(row["view_hours"])
+    hours = {
+        key: float(Decimal(fsum(found)).quantize(Decimal("0.000001"), ROUND_HALF_UP)) for key, found in viewing.items()
+    }
+    ranks = {key: 1 + sum(other[:2] == key[:2] and hours[other] > hours[key] for other in hours) for key in hours}
+    top = {(*key, ranks[key], hours[key]) for key in hours if ranks[key] <= 100}
+
+    expected = _rows("results.yaml")
+
+    columns = ("date", "country_code", "title_id", "title_rank", "view_hours")
+    assert {tuple(row[column] for column in columns) for row in expected} == top
+    assert len(expected) == len(top)
+
+
+def test_the_mocks_hold_what_goes_wrong_in_practice() -> None:
+    source, expected = _rows("source.yaml"), _rows("results.yaml")
+    of_us = [row["title_rank"] for row in expected if row["country_code"] == "US"]
+
+    assert of_us.count(100) == 2
+    assert {row["date"] for row in source} == {"2026-01-30", "2026-01-31"}
+    assert any(row["title_id"] is None for row in source)
+    assert any(row["view_hours"] == 0 for row in source)
+    assert any(row["view_hours"] < 0 for row in source)
+    assert any(row["received_at"][:10] > row["date"] for row in source)
+    assert any(not row["country_code"].isascii() for row in source)
+    sums = [row["view_hours"] for row in source if row["title_id"] == 301]
+    assert sum(sums) != sum(reversed(sums))
+
+
+def test_questions_have_a_default_and_help_and_are_at_most_six() -> None:
+    questions = {
+        name: value
+        for name, value in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
+        if not name.startswith("_")
+    }
+    assert len(questions) <= 6
+    assert all({"type", "help", "default"} <= question.keys() for question in questions.values())
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("recipe", "spark"),
+        ("workflow_shortname", "Top Titles"),
+        ("workflow_id", "Growth"),
+        ("source_table", "playback; DROP TABLE x"),
+        ("cron", "every day"),
+    ],
+)
+def test_a_mistyped_answer_is_refused(question: str, answer: str, recipes: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=question):
+        render(recipes, tmp_path / "out", **{question: answer})
+    assert not (tmp_path / "out").exists()
+
+
+def _rows(mock: str) -> list[dict[str, object]]:
+    text = (ROOT / "recipes" / "shared" / "mocks" / mock).read_text()
+    read = yaml.safe_load(re.sub(r"\{\{.*?\}\}", "any", text))
+    return [dict(zip(read["columns"], row, strict=True)) for row in read["rows"]]

@@ -1,0 +1,164 @@
+"""Bringing a package up to date: end to end, from one version of the template to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import copier
+import pytest
+import yaml
+from template_repo import commit, contents, replace
+from typer.testing import CliRunner
+
+from dataflow.cli.sample import app
+from dataflow.errors import DataflowError, UsageError
+from dataflow.sample.generate import generate
+from dataflow.sample.update import update
+
+
+@pytest.fixture
+def package(template: Path, tmp_path: Path) -> Path:
+    """A package of the first version, in a repository of its own, below its top."""
+    folder = tmp_path / "project" / "flow"
+    generate("spark-sql", folder, source_path=str(template))
+    commit(tmp_path / "project", "Generated")
+    return folder
+
+
+def second_version(template: Path, tag: str | None = None) -> None:
+    """Change a line, add a line, add a file and drop one."""
+    replace(template / "recipes/shared/main.sch.yaml", "max: 50000", "max: 60000")
+    replace(template / "recipes/shared/README.md", "## Changing it", "## How to change it")
+    (template / "recipes/spark-sql/NOTES.md").write_text("New with the second version.\n")
+    (template / "recipes/spark-sql/.gitignore.jinja").unlink()
+    commit(template, "Two", tag)
+
+
+@pytest.mark.parametrize("tags", [(None, None), ("v1.0.0", "v1.1.0")])
+@pytest.mark.parametrize("updated_by", ["us", "plain copier"])
+def test_an_unedited_package_becomes_what_a_fresh_copy_is(
+    tags: tuple[str | None, str | None], updated_by: str, template: Path, tmp_path: Path
+) -> None:
+    commit(template, "First", tags[0])
+    package = generate("pyspark", tmp_path / "flow", source_path=str(template)).folder
+    commit(package, "Generated")
+    second_version(template, tags[1])
+
+    if updated_by == "us":
+        assert update(package).conflicts == ()
+    else:
+        copier.run_update(package, defaults=True, overwrite=True, quiet=True, unsafe=True)
+
+    fresh = generate("pyspark", tmp_path / "fresh" / "flow", source_path=str(template)).folder
+    assert contents(package, without=("identity.yaml",)) == contents(fresh, without=("identity.yaml",))
+    assert "## How to change it" in (package / "README.md").read_text()
+
+
+def test_an_update_says_what_it_changed(package: Path, template: Path) -> None:
+    second_version(template)
+    assert update(package).changed == (
+        ".copier-answers.yml",
+        ".gitignore",
+        "NOTES.md",
+        "README.md",
+        "main.sch.yaml",
+    )
+
+
+def test_edits_are_kept(package: Path, template: Path) -> None:
+    replace(package / "src/sparksql_write.sql", "title_rank <= 100", "title_rank <= 10")
+    replace(package / "main.sch.yaml", "lifetime_days: 123", "lifetime_days: 30")
+    (package / "notes.txt").write_text("mine")
+    commit(package.parent)
+    second_version(template)
+
+    assert update(package).conflicts == ()
+
+    main = (package / "main.sch.yaml").read_text()
+    assert "lifetime_days: 30" in main
+    assert "max: 60000" in main
+    assert "title_rank <= 10\n" in (package / "src/sparksql_write.sql").read_text()
+    assert (package / "notes.txt").read_text() == "mine"
+
+
+def test_a_conflict_fails_and_names_the_file(package: Path, template: Path) -> None:
+    replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
+    commit(package.parent)
+    second_version(template)
+
+    with pytest.raises(DataflowError, match=r"the same lines of main\.sch\.yaml") as failure:
+        CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+
+    assert failure.value.exit_code == 1
+    assert "<<<<<<<" in (package / "main.sch.yaml").read_text()
+
+
+def test_scripts_learn_of_a_conflict_by_json_and_exit_code(package: Path, template: Path) -> None:
+    replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
+    commit(package.parent)
+    second_version(template)
+    done = CliRunner().invoke(app, ["update", str(package), "--output", "json"])
+    assert done.exit_code == 1
+    assert yaml.safe_load(done.stdout)["conflicts"] == ["main.sch.yaml"]
+
+
+def test_whoever_updates_it_the_identity_stays(
+    package: Path,
+    template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = (package / "identity.yaml").read_bytes()
+    second_version(template)
+    monkeypatch.setenv("DATAFLOW_USER", "bob")
+
+    update(package)
+
+    assert (package / "identity.yaml").read_bytes() == before
+
+
+def test_a_package_made_from_open_changes_can_be_updated(template: Path, tmp_path: Path) -> None:
+    replace(template / "recipes/shared/README.md", "## Changing it", "## Draft")
+    folder = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    commit(folder)
+    replace(template / "recipes/shared/README.md", "## Draft", "## Final")
+    commit(template)
+
+    assert "README.md" in update(folder).conflicts  # its draft is an edit like any other
+
+
+def test_up_to_date_is_no_failure(package: Path) -> None:
+    done = CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "is up to date" in done.stdout
+
+
+def test_outside_git_it_says_so_first(template: Path, tmp_path: Path) -> None:
+    folder = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    with pytest.raises(UsageError, match="is not in git") as refusal:
+        update(folder)
+    assert "git init" in str(refusal.value.hint)
+
+
+def test_open_changes_are_named_first(package: Path) -> None:
+    (package / "README.md").write_text("changed")
+    with pytest.raises(UsageError, match=r"not committed: flow/README\.md"):
+        update(package)
+
+
+def test_what_is_not_a_package_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a package"):
+        update(tmp_path)
+
+
+def test_a_package_without_a_version_is_told(template: Path, tmp_path: Path) -> None:
+    (template / ".git").rename(tmp_path / "elsewhere")
+    folder = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    commit(folder)
+    with pytest.raises(UsageError, match="names no version"):
+        update(folder)
+
+
+def test_a_template_that_moved_away_is_one_message(package: Path, template: Path) -> None:
+    template.rename(template.with_name("moved"))
+    with pytest.raises(DataflowError):
+        update(package)
