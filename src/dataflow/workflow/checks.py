@@ -145,9 +145,7 @@ def _targets(view: View, route: Route) -> Iterator[Problem]:
         if "@" in target or "${secret:" in target or target == "owner" or target in view.owners:
             continue
         nearest = did_you_mean(target, ["owner", *view.owners])
-        yield view.problem(
-            place, f"'{target}' is neither an e-mail address nor an owner in dataflow.yaml{nearest}"
-        )
+        yield view.problem(place, f"'{target}' is neither an e-mail address nor an owner in dataflow.yaml{nearest}")
 
 
 def _job(view: View, route: Route) -> Iterator[Problem]:
@@ -159,9 +157,7 @@ def _job(view: View, route: Route) -> Iterator[Problem]:
     yield from _partition(view, (*route, "audit", "partition"))
     moment = view.text(*route, "hwm", "datetime")
     if moment is not None and not is_moment(moment):
-        message = (
-            f"'datetime' should be a date or a time such as 2026-01-31 or 2026-01-31T06:00, not '{moment}'"
-        )
+        message = f"'datetime' should be a date or a time such as 2026-01-31 or 2026-01-31T06:00, not '{moment}'"
         yield view.problem((*route, "hwm", "datetime"), message)
 
 
@@ -173,9 +169,7 @@ def _audits(view: View) -> Iterator[Route]:
 
 
 def _audit(view: View, route: Route) -> Iterator[Problem]:
-    suffix = {"sql_should_return_no_rows": ".sql", "python_should_pass": ".py"}.get(
-        str(view.get(*route, "function"))
-    )
+    suffix = {"sql_should_return_no_rows": ".sql", "python_should_pass": ".py"}.get(str(view.get(*route, "function")))
     if suffix:
         yield from _script(view, (*route, "script"), (suffix,), {AUDITED})
 
@@ -240,9 +234,7 @@ def cron_mistake(text: str) -> str | None:
     """Say what is wrong with a schedule of five fields, or return None."""
     fields = text.split()
     if len(fields) != len(_CRON_FIELDS):
-        return (
-            f"a schedule has five fields (minute, hour, day, month, day of week), not {len(fields)}: '{text}'"
-        )
+        return f"a schedule has five fields (minute, hour, day, month, day of week), not {len(fields)}: '{text}'"
     for field, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
         for part in field.split(","):
             if not _cron_part_fits(part, low, high, words):

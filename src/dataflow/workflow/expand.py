@@ -152,9 +152,7 @@ class Expansion:
         yield from ((*route, "write", i, "job", "id") for i in range(self.view.length(*route, "write")))
 
     def _unknown_steps(self, ids: list[str], route: Route, *names: str) -> Iterator[str]:
-        inside = {
-            self.view.text(*inner): id_ for outer, id_ in items(self.view) for inner in self._inner(outer)
-        }
+        inside = {self.view.text(*inner): id_ for outer, id_ in items(self.view) for inner in self._inner(outer)}
         for name in names:
             if name in ids:
                 continue

@@ -43,9 +43,7 @@ def parse_edges(item: int, text: str) -> list[Edge]:
 
 def needs_in_written_order(ids: Sequence[str]) -> dict[str, frozenset[str]]:
     """Return what each step needs when no edges are given: the step before it."""
-    return {
-        after: frozenset({before} if before else ()) for before, after in zip(["", *ids], ids, strict=False)
-    }
+    return {after: frozenset({before} if before else ()) for before, after in zip(["", *ids], ids, strict=False)}
 
 
 def needs_of(ids: Iterable[str], edges: Iterable[Edge]) -> dict[str, frozenset[str]]:

@@ -89,9 +89,7 @@ def pin(folder: Path, shortname: str, workflow_id: str = "") -> Identity:
 
 def _git_user() -> str:
     try:
-        found = subprocess.run(
-            ["git", "config", "user.email"], capture_output=True, text=True, check=False, timeout=10
-        )
+        found = subprocess.run(["git", "config", "user.email"], capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip().split("@")[0]

@@ -67,9 +67,7 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
     loaded = loader.load(Call(file, request.run_id or new_run_id()))
     unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
     if loader.problems:
-        raise DefinitionError(
-            [*loader.problems, *(_given("--param").problem(message) for message in unknown)]
-        )
+        raise DefinitionError([*loader.problems, *(_given("--param").problem(message) for message in unknown)])
     if unknown:
         raise UsageError("\n".join(unknown))
     if loaded.workflow is None:
@@ -189,9 +187,7 @@ class _Loader:
         resolver = Resolver(sources, builtins)
         date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in sources else None
         if date is not None and not is_date(date):
-            resolver.fail(
-                EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'"
-            )
+            resolver.fail(EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'")
         for name in sources:
             resolver.value(name)
         return resolver
@@ -209,9 +205,7 @@ class _Loader:
             sources[name] = Source(text, "environment", place)
         sources.update(call.caller)
         if self.request.date and has_date and not call.above:
-            sources[EXECUTION_DATE] = Source(
-                self.request.date.isoformat(), "--date", _given("--date"), final=True
-            )
+            sources[EXECUTION_DATE] = Source(self.request.date.isoformat(), "--date", _given("--date"), final=True)
         for name, text in self.request.params.items():
             sources[name] = Source(text, "--param", _given(f"--param {name}", text))
         id_ = ("workflow", "id")
@@ -224,9 +218,7 @@ class _Loader:
         params = self.environment.params
         own = {name: Source(text, "environment", _given(name, text)) for name, text in params.items()}
         alone = Resolver(own, resolver.builtins)
-        return replace(
-            self.environment, params={name: alone.value(name) or text for name, text in params.items()}
-        )
+        return replace(self.environment, params={name: alone.value(name) or text for name, text in params.items()})
 
     # ------------------------------------------------------------------------------------------ files
 

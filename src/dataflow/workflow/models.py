@@ -24,9 +24,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-Duration = Annotated[
-    float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])
-]
+Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])]
 """Seconds, written as a number and a unit."""
 
 Day = Annotated[dt.date, BeforeValidator(day, json_schema_input_type=dt.date)]
@@ -316,9 +314,7 @@ def _kind_of_dates(value: object) -> str:
     return "last" if isinstance(value, dict) and not {"from", "to"} & value.keys() else "range"
 
 
-Dates = Annotated[
-    Annotated[LastDates, Tag("last")] | Annotated[DateRange, Tag("range")], Discriminator(_kind_of_dates)
-]
+Dates = Annotated[Annotated[LastDates, Tag("last")] | Annotated[DateRange, Tag("range")], Discriminator(_kind_of_dates)]
 """The dates of a foreach."""
 
 
@@ -344,9 +340,7 @@ def _kind_of_item(value: object) -> str | None:
 ITEM_KINDS = ("job", "template", "foreach")
 
 StepItem = Annotated[
-    Annotated[JobItem, Tag("job")]
-    | Annotated[TemplateItem, Tag("template")]
-    | Annotated[ForeachItem, Tag("foreach")],
+    Annotated[JobItem, Tag("job")] | Annotated[TemplateItem, Tag("template")] | Annotated[ForeachItem, Tag("foreach")],
     Discriminator(_kind_of_item),
 ]
 """One step of a workflow: a job, a template or a foreach."""

@@ -207,9 +207,7 @@ def _read_project(path: Path) -> Project:
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
-    return Project(
-        path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()}
-    )
+    return Project(path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()})
 
 
 def _validated(
@@ -228,9 +226,7 @@ def _validated(
     return found
 
 
-def _environment(
-    name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], file: YamlFile
-) -> Environment:
+def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], file: YamlFile) -> Environment:
     smtp = spec.notifications.smtp
     defaults = _SANDBOX_PARAMS if name == SANDBOX else {}
     return Environment(
@@ -248,11 +244,7 @@ def _environment(
 
 def _environments(file: YamlFile) -> dict[str, Any]:
     found = file.data.get("environments")
-    return (
-        {name: spec for name, spec in found.items() if isinstance(spec, dict)}
-        if isinstance(found, dict)
-        else {}
-    )
+    return {name: spec for name, spec in found.items() if isinstance(spec, dict)} if isinstance(found, dict) else {}
 
 
 def _parameter_names(file: YamlFile) -> list[Problem]:
@@ -274,8 +266,6 @@ def _settings(file: YamlFile, key: str, problems: list[Problem], failed: set[Rou
     def fill(route: Route, text: str) -> str | None:
         name = str(route[1]) if len(route) > 1 and route[0] == "environments" else ""
         builtins = {"dataflow.user": current_user, "dataflow.env": lambda: name}
-        return Resolver({}, builtins if name in environments else {}, problems).render(
-            text, file.values[route]
-        )
+        return Resolver({}, builtins if name in environments else {}, problems).render(text, file.values[route])
 
     return file.filled((key,), fill, failed, skip="params")

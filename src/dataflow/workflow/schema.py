@@ -1,7 +1,7 @@
 """The JSON Schema of `*.sch.yaml`, made from the models, so that editors complete and check while one types.
 
-An editor sees a definition before its parameters are put in: wherever a number, a date or a word from a list is
-wanted, a text with a `${...}` in it is right as well.
+An editor sees a definition before its parameters are put in: wherever a number, a date or a word from a list
+is wanted, a text with a `${...}` in it is right as well.
 """
 
 from __future__ import annotations
@@ -46,11 +46,7 @@ def _value(shape: dict[str, Any], *, parameters: bool = False) -> dict[str, Any]
     """Let a parameter stand wherever a single value of a certain kind is wanted."""
     if "anyOf" in shape:
         options = [_value(inner, parameters=parameters) for inner in shape["anyOf"]]
-        flat = [
-            option
-            for inner in options
-            for option in (inner["anyOf"] if inner.keys() == {"anyOf"} else [inner])
-        ]
+        flat = [option for inner in options for option in (inner["anyOf"] if inner.keys() == {"anyOf"} else [inner])]
         if {"type": "string"} in flat:
             flat = [option for option in flat if option != _WITH_PARAMETER]
         return {**shape, "anyOf": flat}
@@ -59,9 +55,7 @@ def _value(shape: dict[str, Any], *, parameters: bool = False) -> dict[str, Any]
     if "items" in shape:
         return {**shape, "items": _value(shape["items"])}
     if isinstance(shape.get("additionalProperties"), dict):
-        inner = (
-            {"type": ["string", "number", "boolean"]} if parameters else _value(shape["additionalProperties"])
-        )
+        inner = {"type": ["string", "number", "boolean"]} if parameters else _value(shape["additionalProperties"])
         return {**shape, "additionalProperties": inner}
     plain = shape.get("type") == "string" and not shape.keys() & {"enum", "const", "pattern", "format"}
     if plain or "$ref" in shape or shape.get("type") in {"object", "array", "null"}:

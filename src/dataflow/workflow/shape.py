@@ -35,7 +35,7 @@ _BOUNDS = {
 }
 
 
-class Mistakes(Exception):  # noqa: N818 - carries problems between the functions of this package
+class Mistakes(Exception):
     """What is wrong with one value of a file."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -43,9 +43,7 @@ class Mistakes(Exception):  # noqa: N818 - carries problems between the function
         self.problems = problems
 
 
-def validated(
-    annotation: Any, file: YamlFile, data: Any, route: Route = (), failed: Collection[Route] = ()
-) -> Any:
+def validated(annotation: Any, file: YamlFile, data: Any, route: Route = (), failed: Collection[Route] = ()) -> Any:
     """Turn plain data into what a model or a type says.
 
     Args:
@@ -97,9 +95,7 @@ def _problems(
 ) -> Iterator[Problem]:
     located = [(e, (*base, *_follow(annotation, e["loc"])[0])) for e in errors]
     wrong_kind = {
-        place[:-1]
-        for e, place in located
-        if e["type"] == "literal_error" and place[-1] in {"type", "function"}
+        place[:-1] for e, place in located if e["type"] == "literal_error" and place[-1] in {"type", "function"}
     }
     unknown = {place for e, place in located if e["type"] == "extra_forbidden"}
     reported: set[Problem] = set()
@@ -133,9 +129,7 @@ def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route)
     match kind:
         case "extra_forbidden":
             valid = _keys(_follow(annotation, error["loc"][:-1])[1])
-            return file.key_place(place).problem(
-                f"unknown key '{place[-1]}'{did_you_mean(str(place[-1]), valid)}"
-            )
+            return file.key_place(place).problem(f"unknown key '{place[-1]}'{did_you_mean(str(place[-1]), valid)}")
         case "missing":
             return file.key_place(place[:-1]).problem(f"missing key '{place[-1]}'")
         case "union_tag_not_found":
@@ -146,9 +140,7 @@ def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route)
         case "literal_error":
             return _unknown_word(file, place, error["input"], _quoted(context["expected"]))
         case _:
-            return file.value_place(place).problem(
-                _message(error, place) + _from_parameter(file, place, error)
-            )
+            return file.value_place(place).problem(_message(error, place) + _from_parameter(file, place, error))
 
 
 def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, Any]) -> Problem:
@@ -157,9 +149,7 @@ def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, An
         return file.key_place(place).problem(f"missing key '{key}'")
     if isinstance(item, dict) and item:
         name = next(iter(item))
-        return file.key_place((*place, name)).problem(
-            f"unknown key '{name}'{did_you_mean(str(name), ITEM_KINDS)}"
-        )
+        return file.key_place((*place, name)).problem(f"unknown key '{name}'{did_you_mean(str(name), ITEM_KINDS)}")
     return file.key_place(place).problem(f"should be one of {', '.join(ITEM_KINDS)}, not {_shown(item)}")
 
 
@@ -169,9 +159,7 @@ def _unknown_word(file: YamlFile, place: Route, word: object, valid: list[str]) 
     if not valid:
         return file.value_place(place).problem(f"'{key}' should be 1, not {_shown(word)}")
     if not isinstance(word, str):
-        return file.value_place(place).problem(
-            f"'{key}' should be one of {', '.join(valid)}, not {_shown(word)}"
-        )
+        return file.value_place(place).problem(f"'{key}' should be one of {', '.join(valid)}, not {_shown(word)}")
     kind = "template type" if place[-2:-1] == ("template",) else "job type"
     what = {"type": f"unknown {kind}", "function": "unknown audit function"}.get(key, f"'{key}' can't be")
     return file.value_place(place).problem(f"{what} '{word}'{did_you_mean(word, valid, limit=12)}")
@@ -269,9 +257,7 @@ def _member(union: Any, tag: object) -> Any:
             return member
         model = _plain(member)
         if isinstance(model, type) and issubclass(model, BaseModel):
-            literals = [
-                f.annotation for f in model.model_fields.values() if get_origin(f.annotation) is Literal
-            ]
+            literals = [f.annotation for f in model.model_fields.values() if get_origin(f.annotation) is Literal]
             if any(tag in get_args(literal) for literal in literals):
                 return model
     return None

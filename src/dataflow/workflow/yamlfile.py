@@ -86,9 +86,7 @@ class YamlFile:
         """Return where a key stands; for an item of a list, where the item begins."""
         return self.keys.get(route) or self.value_place(route)
 
-    def filled(
-        self, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str = ""
-    ) -> Any:
+    def filled(self, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str = "") -> Any:
         """Return a copy of a part of the data with its texts replaced.
 
         Args:
@@ -103,9 +101,7 @@ class YamlFile:
         return _filled(data, route, fill, failed, skip)
 
 
-def _filled(
-    data: Any, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str
-) -> Any:
+def _filled(data: Any, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str) -> Any:
     if isinstance(data, dict):
         return {
             key: value if key == skip else _filled(value, (*route, key), fill, failed, skip)
@@ -171,9 +167,7 @@ def unreadable(path: Path, error: OSError | None = None) -> str:
         return f"can't read '{path.name}': {reason}"
     if not path.parent.is_dir():
         return f"there is no folder '{display_path(path.parent)}'"
-    alike = (
-        file.name for file in path.parent.iterdir() if file.suffix == path.suffix or path.stem == file.stem
-    )
+    alike = (file.name for file in path.parent.iterdir() if file.suffix == path.suffix or path.stem == file.stem)
     others = [name for name in alike if not name.startswith(".")]
     return f"there is no file '{display_path(path)}'{did_you_mean(path.name, others)}"
 
@@ -217,9 +211,7 @@ class _Reader:
             name = key.value
             if name in data:
                 first = self.keys[(*route, name)].line
-                self.problems.append(
-                    place.problem(f"duplicate key '{name}'; it stands on line {first} already")
-                )
+                self.problems.append(place.problem(f"duplicate key '{name}'; it stands on line {first} already"))
                 continue
             self.keys[(*route, name)] = place
             data[name] = self.value(value, (*route, name), around)
