@@ -31,12 +31,8 @@ ROWS = """
 @pytest.fixture(scope="module")
 def table(spark: SparkSession) -> str:
     spark.sql("CREATE NAMESPACE IF NOT EXISTS audits")
-    columns = (
-        "title_id INT, `country ``code.` STRING, hours DOUBLE, `date` DATE, at TIMESTAMP, is_new BOOLEAN"
-    )
-    spark.sql(
-        f"CREATE TABLE audits.plays ({columns}, price DECIMAL(10,2)) USING iceberg PARTITIONED BY (`date`)"
-    )
+    columns = "title_id INT, `country ``code.` STRING, hours DOUBLE, `date` DATE, at TIMESTAMP, is_new BOOLEAN"
+    spark.sql(f"CREATE TABLE audits.plays ({columns}, price DECIMAL(10,2)) USING iceberg PARTITIONED BY (`date`)")
     spark.sql(f"INSERT INTO audits.plays VALUES {ROWS}")
     return "`dataflow`.`audits`.`plays`"
 
@@ -65,10 +61,7 @@ def test_nulls_are_counted_by_row_and_named_by_column(spark: SparkSession, table
 
     assert not result.passed
     assert result.figure == 2
-    assert (
-        result.message
-        == "2 rows with nulls in country `code., hours (country `code. 1, hours 1) (expected 0)"
-    )
+    assert result.message == "2 rows with nulls in country `code., hours (country `code. 1, hours 1) (expected 0)"
     assert {row["title_id"] for row in result.sample} == {"3", "4"}
     assert {row["hours"] for row in result.sample} == {"NaN", "null"}
 
@@ -198,9 +191,7 @@ def test_a_query_of_ones_own_sees_the_rows_under_audit_alone(spark: SparkSession
 
 
 def test_a_query_may_stand_in_a_script(spark: SparkSession, table: str, tmp_path: Path) -> None:
-    (tmp_path / "late.sql").write_text(
-        "-- ${ANYTHING} in a comment\nSELECT count(*), count(*) FROM ${AUDITED}"
-    )
+    (tmp_path / "late.sql").write_text("-- ${ANYTHING} in a comment\nSELECT count(*), count(*) FROM ${AUDITED}")
 
     result = audit(spark, table, tmp_path, function="sql_should_return_no_rows", script="late.sql")
 
@@ -320,9 +311,7 @@ def test_no_rows_at_all_pass_what_speaks_of_each_row(spark: SparkSession, table:
 
 
 numbers = st.none() | st.sampled_from([-1.0, -0.0, 0.0, 0.5, 1.0, 1.5, float("inf"), float("nan")])
-plays = st.lists(
-    st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from("abc'"), numbers), max_size=30
-)
+plays = st.lists(st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from("abc'"), numbers), max_size=30)
 
 
 @settings(max_examples=5, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))

@@ -42,9 +42,7 @@ COLUMNS = tuple(Column(f"`{i}.", parse_type(type_)) for i, type_ in enumerate(VA
 
 
 @settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(
-    rows=st.lists(st.tuples(*(st.none() | values for values in VALUES.values())), min_size=10, max_size=20)
-)
+@given(rows=st.lists(st.tuples(*(st.none() | values for values in VALUES.values())), min_size=10, max_size=20))
 def test_every_value_arrives_as_it_was_written(spark: SparkSession, rows: list[tuple[Any, ...]]) -> None:
     mock = Mock(Path("mock.yaml"), None, COLUMNS, tuple(rows))
 
@@ -72,9 +70,7 @@ def test_a_timestamp_means_the_same_moment_in_any_session(spark: SparkSession) -
     abroad = spark.newSession()
     abroad.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
 
-    assert abroad.sql(f"SELECT unix_seconds(at) FROM ({to_values_sql(mock)})").collect() == [
-        (noon.timestamp(),)
-    ]
+    assert abroad.sql(f"SELECT unix_seconds(at) FROM ({to_values_sql(mock)})").collect() == [(noon.timestamp(),)]
 
 
 def naive(value: Any) -> Any:

@@ -171,6 +171,20 @@ def test_sparks_log_is_named_below_a_failure_that_came_out_of_spark(package: pyt
     assert "the/spark.log" in failure(package)
 
 
+def test_without_java_a_test_says_so_in_a_line(package: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_java(_: object) -> None:
+        raise DataflowError("there is no Java", "install one")
+
+    monkeypatch.setattr("dataflow.engine.session.find_java", no_java)
+    (package.path / "conftest.py").unlink()
+
+    result = package.runpytest_inprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at setup of*", "there is no Java", "install one", "*short test summary*"])
+    result.stdout.no_fnmatch_line("*Error*: there is no Java*")
+
+
 def test_each_test_has_names_of_its_own(dataflow: Dataflow, spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("columns: {a: int}\nrows: [[1]]\n")
     (tmp_path / "t.sql").write_text("CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (a INT) USING iceberg")
@@ -198,9 +212,7 @@ def test_a_hint_is_shown_below_the_message(dataflow: Dataflow, tmp_path: Path) -
 
 
 def test_parameters_may_be_dates_and_numbers(dataflow: Dataflow, tmp_path: Path) -> None:
-    (tmp_path / "s.sql").write_text(
-        "CREATE OR REPLACE TEMP VIEW dated AS SELECT DATE '${DAY}' AS day, ${N} AS n"
-    )
+    (tmp_path / "s.sql").write_text("CREATE OR REPLACE TEMP VIEW dated AS SELECT DATE '${DAY}' AS day, ${N} AS n")
 
     dataflow.run_script(tmp_path / "s.sql", DAY=dt.date(2026, 1, 31), N=3)
 

@@ -19,8 +19,7 @@ def diff(
     rtol: float = 1e-9,
 ) -> str:
     rows = [
-        Rows(name, COLUMNS, [tuple(row) for row in found])
-        for name, found in (("top", actual), ("top.yaml", expected))
+        Rows(name, COLUMNS, [tuple(row) for row in found]) for name, found in (("top", actual), ("top.yaml", expected))
     ]
     return difference(rows[0], rows[1], key, rtol)
 
@@ -128,12 +127,8 @@ def test_long_and_wide_values_keep_the_columns_aligned() -> None:
     assert '"' + "x" * 38 + "…  1" in lines[5]
 
 
-cells = st.one_of(
-    st.none(), st.integers(0, 2), st.sampled_from([0.5, float("nan"), 1e300]), st.sampled_from("ab")
-)
-tables = st.lists(
-    st.tuples(cells, cells, st.just(dt.date(2026, 1, 31)), st.lists(cells, max_size=2)), max_size=8
-)
+cells = st.one_of(st.none(), st.integers(0, 2), st.sampled_from([0.5, float("nan"), 1e300]), st.sampled_from("ab"))
+tables = st.lists(st.tuples(cells, cells, st.just(dt.date(2026, 1, 31)), st.lists(cells, max_size=2)), max_size=8)
 
 
 @given(tables, st.randoms())

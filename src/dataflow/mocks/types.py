@@ -94,9 +94,7 @@ class _Reader:
         word = self._next()
         name = _ALIASES.get(word.lower())
         if name is None:
-            raise ValueError(
-                f"'{word}' is not a type that a mock can have{did_you_mean(word.lower(), _ALIASES)}"
-            )
+            raise ValueError(f"'{word}' is not a type that a mock can have{did_you_mean(word.lower(), _ALIASES)}")
         if name == "decimal":
             return SqlType(name, digits=self._digits())
         if name == "array":
@@ -145,9 +143,7 @@ class _Reader:
             scale = self._next()
         self._take(")")
         if not (precision.isdigit() and scale.isdigit() and int(scale) <= int(precision) <= 38):
-            raise ValueError(
-                f"decimal({precision},{scale}) is not a decimal that Spark has: at most 38 digits"
-            )
+            raise ValueError(f"decimal({precision},{scale}) is not a decimal that Spark has: at most 38 digits")
         return int(precision), int(scale)
 
     def _next(self) -> str:

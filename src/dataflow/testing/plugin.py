@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,18 @@ _LOG = pytest.StashKey[Path]()
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
     """One small Spark session for the whole test run, with an empty Iceberg catalog in a temporary folder."""
+    from dataflow.errors import DataflowError
     from dataflow.testing.session import small_session
 
     folder = tmp_path_factory.mktemp("dataflow")
     request.config.stash[_LOG] = log = folder / "spark.log"
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")  # None in a worker of xdist
     report = terminal.write_line if terminal else print
-    with small_session(folder / "warehouse", log, report) as session:
+    with contextlib.ExitStack() as stack:
+        try:
+            session = stack.enter_context(small_session(folder / "warehouse", log, report))
+        except DataflowError as error:
+            pytest.fail("\n".join(filter(None, (error.message, error.hint))), pytrace=False)
         yield session
 
 

@@ -83,9 +83,7 @@ def expected_rows(expected: Path | Sequence[Mapping[str, object]]) -> Rows:
         types = tuple(str(column.type).replace("`", "") for column in mock.columns)
         return Rows(expected.name, tuple(column.name for column in mock.columns), rows, types)
     columns = tuple(dict.fromkeys(name for row in expected for name in row))
-    return Rows(
-        "the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected]
-    )
+    return Rows("the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected])
 
 
 def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> str:
@@ -116,9 +114,7 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -
             expected=expected.title,
             columns=expected.columns,
             counts=(len(found), len(expected.rows)),
-            differing=[
-                tuple((e, a, _equal(e, a, rtol)) for e, a in zip(*pair, strict=True)) for pair in differing
-            ],
+            differing=[tuple((e, a, _equal(e, a, rtol)) for e, a in zip(*pair, strict=True)) for pair in differing],
             missing=_without(missing, {i for i, _ in pairs}),
             unexpected=_without(unexpected, {j for _, j in pairs}),
         )
@@ -225,9 +221,7 @@ def _equal(expected: Any, actual: Any, rtol: float) -> bool:
         case list(), list():
             return len(expected) == len(actual) and _equal_rows(tuple(expected), tuple(actual), rtol)
         case dict(), dict():
-            return expected.keys() == actual.keys() and all(
-                _equal(v, actual[k], rtol) for k, v in expected.items()
-            )
+            return expected.keys() == actual.keys() and all(_equal(v, actual[k], rtol) for k, v in expected.items())
         case _:
             return bool(expected == actual)
 
