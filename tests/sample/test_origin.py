@@ -32,13 +32,14 @@ class Installation:
     def install(self, source: str | Path) -> None:
         """Install Dataflow, whatever was there before, and nothing else."""
         options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall")
-        self._run("pip", "install", *options, str(source))
+        self.run("pip", "install", *options, str(source))
 
     def dataflow(self, *arguments: object, fails: bool = False) -> str:
         """Run the command and return what it said."""
-        return self._run("dataflow", *map(str, arguments), fails=fails)
+        return self.run("dataflow", *map(str, arguments), fails=fails)
 
-    def _run(self, program: str, *arguments: str, fails: bool = False) -> str:
+    def run(self, program: str, *arguments: str, fails: bool = False) -> str:
+        """Run a module of the environment and return what it said."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(
             [self.bin / "python", "-m", program, *arguments],
@@ -184,3 +185,12 @@ def test_a_repository_named_by_the_metadata_is_recorded_and_not_needed(
     assert answers(tmp_path / "flow")["_src_path"] == "git+https://recipes.invalid/dataflow"
     commit(tmp_path / "flow")
     assert "is up to date" in installation.dataflow("sample", "update", tmp_path / "flow")
+
+
+def test_tox_runs_the_tests_where_dataflow_is_installed(
+    checkout: Path, installation: Installation, tmp_path: Path
+) -> None:
+    installation.install(checkout)
+    installation.dataflow("sample", "workflow", "pyspark", tmp_path / "flow")
+    said = installation.run("tox", "-c", str(tmp_path / "flow"), "--", "--collect-only")
+    assert "test_the_top_titles_of_each_day" in said

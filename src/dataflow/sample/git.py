@@ -12,9 +12,7 @@ from pathlib import Path
 def ask(folder: Path, *arguments: str) -> str | None:
     """Run git in a folder and return what it printed; None when it failed or there is no git."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.rstrip("\n")

@@ -87,9 +87,7 @@ def _named(source: str) -> Origin:
         raise UsageError(f"{source} is not a template: it has no copier.yml", _HOW_TO_NAME_ONE)
     if git.is_root(folder):
         return _of_checkout(folder)
-    return Origin(
-        str(folder.resolve()), ref=None, note=f"{source} is not in git: this package can't be updated later"
-    )
+    return Origin(str(folder.resolve()), ref=None, note=f"{source} is not in git: this package can't be updated later")
 
 
 def _of_checkout(root: Path) -> Origin:
@@ -165,15 +163,11 @@ def _unpacked(bundle: Path, commit: str) -> Path:
     Packages record its path, so a newer wheel brings newer versions to the place where an update looks.
     """
     repository = subfolder() / "template.git"
-    branch = (
-        f"refs/heads/wheel-{commit[:12]}"  # keeps this version reachable when a later one is not its child
-    )
+    branch = f"refs/heads/wheel-{commit[:12]}"  # keeps this version reachable when a later one is not its child
     if git.ask(repository, "rev-parse", "--verify", "--quiet", branch):
         return repository
     refs = ("HEAD:refs/heads/main", f"HEAD:{branch}", "refs/tags/*:refs/tags/*")
     made = git.ask(repository.parent, "init", "--quiet", "--bare", "--initial-branch=main", repository.name)
     if made is None or git.ask(repository, "fetch", "--quiet", "--force", str(bundle), *refs) is None:
-        raise UsageError(
-            f"can't unpack the recipes into {repository}", "is git installed? see `dataflow doctor`"
-        )
+        raise UsageError(f"can't unpack the recipes into {repository}", "is git installed? see `dataflow doctor`")
     return repository

@@ -44,9 +44,5 @@ def find_recipe(name: str) -> Recipe:
     if name in names:
         raise UsageError(f"the recipe {name} is not there yet", f"ready today: {ready}")
     near = did_you_mean(name, names)
-    hint = (
-        f"the recipes: {', '.join(names)}"
-        if "did you mean" in near
-        else "`dataflow sample list` describes them"
-    )
+    hint = f"the recipes: {', '.join(names)}" if "did you mean" in near else "`dataflow sample list` describes them"
     raise UsageError(f"there is no recipe '{name}'{near}", hint)

@@ -56,9 +56,7 @@ def update(package: Path) -> Update:
 def _answers(folder: Path) -> dict[str, object]:
     file = folder / ANSWERS
     if not file.is_file():
-        raise UsageError(
-            f"{display_path(folder)} is not a package: it has no {ANSWERS}", "name the package's folder"
-        )
+        raise UsageError(f"{display_path(folder)} is not a package: it has no {ANSWERS}", "name the package's folder")
     answers: dict[str, object] = yaml.safe_load(file.read_text(encoding="utf-8"))
     if missing := {"_src_path", "_commit"} - answers.keys():
         raise UsageError(
