@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import Output, OutputOption, out, print_json
+from dataflow.cli.sample_source import source
 from dataflow.errors import DataflowError, display_path
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ def update(
     for name in done.changed:
         out().print(f"  {name}", markup=False)
     out().print("Look at it with `git diff`, test it with `pytest`, then commit.", markup=False)
+
+
+app.command()(source)
 
 
 def _print_info(package: Package, source_path: str | None) -> None:
