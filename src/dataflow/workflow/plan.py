@@ -43,7 +43,7 @@ class StepPlan:
         needs: The steps that must have finished first.
         runs: The script, file or message that it is about.
         reads: The tables that it reads, as far as its text says.
-        reads_known: False when a script that is no SQL may read more: what it read is recorded when it runs.
+        reads_known: False when a script may read more than its text says: what it read is recorded when it runs.
         writes: The tables that it changes.
         partition: The partition that it writes; empty for whole tables.
         empty: What a `wap` write of no rows does.
@@ -170,14 +170,14 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
     template = step.template
     scripts = [item.job.spark for item in template.write]
     found = [_tables(workflow, script) for script in scripts]
-    reads = tuple(dict.fromkeys(t for tables, _ in found for t in tables.reads if t != template.table))
+    reads = tuple(dict.fromkeys(t for tables in found for t in tables.reads if t != template.table))
     return StepPlan(
         id=template.id,
         type="wap",
         needs=needs,
         runs=tuple(script.script for script in scripts),
         reads=reads,
-        reads_known=all(known for _, known in found),
+        reads_known=all(tables.complete for tables in found),
         writes=(template.table,),
         partition={column: str(value) for column, value in template.partition.items()},
         empty=template.empty,
@@ -189,9 +189,9 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
     patience = _patience(job)
     match job:
         case SparkJob():
-            tables, known = _tables(workflow, job.spark)
+            tables = _tables(workflow, job.spark)
             return StepPlan(
-                job.id, job.type, needs, (job.spark.script,), tables.reads, known, tables.writes, **patience
+                job.id, job.type, needs, (job.spark.script,), tables.reads, tables.complete, tables.writes, **patience
             )
         case MetadataJob():
             runs = f"properties of {job.metadata.table}: owner {job.metadata.owner}"
@@ -215,13 +215,11 @@ def _audit(audit: Audit) -> str:
     return f"{'!' if audit.blocking else ''}{audit.name or audit.function}"
 
 
-def _tables(workflow: Workflow, spec: SparkSpec) -> tuple[Tables, bool]:
-    """Return a script's tables, and whether those are all that it reads."""
+def _tables(workflow: Workflow, spec: SparkSpec) -> Tables:
     values = {**workflow.script_params, **spec.params}
     path = workflow.folder / spec.script
     if path.suffix == ".sql":
-        found = tables_of(substitute(read_text(path), values, where=path))
-        return found or Tables(), found is not None
+        return tables_of(substitute(read_text(path), values, where=path))
     # What a program reads is recorded when it runs; until then a parameter's name is the best there is.
     sources = (value for name, value in values.items() if _SOURCE_NAME.search(name))
-    return Tables(reads=tuple(dict.fromkeys(sources))), False
+    return Tables(reads=tuple(dict.fromkeys(sources)), complete=False)

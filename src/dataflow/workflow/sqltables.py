@@ -19,36 +19,42 @@ class Tables:
     Attributes:
         reads: Tables whose rows it reads.
         writes: Tables whose rows or shape it changes.
+        complete: False when a statement could not be understood and may touch more.
     """
 
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    complete: bool = True
 
 
-def tables_of(script: str) -> Tables | None:
-    """Find the tables of a SQL script whose parameters are put in; None when it can't be parsed here.
+def tables_of(script: str) -> Tables:
+    """Find the tables of a SQL script whose parameters are put in.
 
     Views that the script makes for itself are neither read nor written.
     """
     import sqlglot
+    from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would tell of every statement that it can't judge
     try:
         statements: list[Any] = [found for found in sqlglot.parse(script, read="spark") if found is not None]
     except SqlglotError:
-        return None
+        return Tables(complete=False)
     own = {name for statement in statements for name in _temporary_views(statement)}
     writes = _unique(_name(table) for statement in statements for table in _written(statement))
     reads = _unique(name for statement in statements for name in _read(statement))
-    return Tables(_without(reads, own), _without(writes, own))
+    complete = not any(isinstance(statement, exp.Command) for statement in statements)
+    return Tables(_without(reads, own), _without(writes, own), complete)
 
 
 def _written(statement: exp.Expression) -> Iterator[exp.Table]:
-    """Yield the table that a statement changes: it stands first, columns and partition aside."""
+    """Yield the tables that a statement changes: mostly one, which stands first, columns and partition aside."""
     from sqlglot import exp
 
-    if isinstance(statement, exp.Insert | exp.Create | exp.Merge | exp.Delete | exp.Update | exp.Drop | exp.Alter):
+    if isinstance(statement, exp.TruncateTable):
+        yield from statement.expressions
+    elif isinstance(statement, exp.Insert | exp.Create | exp.Merge | exp.Delete | exp.Update | exp.Drop | exp.Alter):
         target = statement.this
         while isinstance(target, exp.Schema):
             target = target.this
@@ -71,6 +77,8 @@ def _temporary_views(statement: exp.Expression) -> Iterator[str]:
 
     if isinstance(statement, exp.Create) and statement.kind == "VIEW":
         yield from (_name(table) for table in _written(statement) if not table.db)
+    if isinstance(statement, exp.Cache):
+        yield _name(statement.this)
 
 
 def _name(table: exp.Table) -> str:
