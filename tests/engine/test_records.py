@@ -87,7 +87,14 @@ def test_a_run_comes_with_all_that_it_did(records):
     for position, job in enumerate(("write", "hwm")):
         records.insert(
             store.jobs,
-            {"run_id": "r1", "job_id": job, "attempt": 1, "position": position, "status": "succeeded", "started": moment},
+            {
+                "run_id": "r1",
+                "job_id": job,
+                "attempt": 1,
+                "position": position,
+                "status": "succeeded",
+                "started": moment,
+            },
         )
     records.insert(
         store.audits,

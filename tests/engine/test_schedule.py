@@ -44,9 +44,7 @@ def test_independent_steps_run_side_by_side():
         both.wait()
         return result(step)
 
-    found = run_steps(
-        ["a", "b"], {}, one, on_failure={"a": "stop", "b": "stop"}, parallel=2, cancel=threading.Event()
-    )
+    found = run_steps(["a", "b"], {}, one, on_failure={"a": "stop", "b": "stop"}, parallel=2, cancel=threading.Event())
     assert {r.id for r in found} == {"a", "b"}
 
 
@@ -96,8 +94,7 @@ def test_every_order_respects_the_needs(data):
     size = data.draw(st.integers(1, 8))
     steps = [f"s{n}" for n in range(size)]
     needs = {
-        step: data.draw(st.sets(st.sampled_from(steps[:n]), max_size=3)) if n else set()
-        for n, step in enumerate(steps)
+        step: data.draw(st.sets(st.sampled_from(steps[:n]), max_size=3)) if n else set() for n, step in enumerate(steps)
     }
     order = run(steps, needs, parallel=data.draw(st.integers(1, 4)))
     assert sorted(order) == sorted(steps)

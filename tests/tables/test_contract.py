@@ -59,7 +59,9 @@ def test_a_type_is_widened(spark, table):
 
 
 def test_comments_and_properties_follow_the_ddl(spark, table):
-    changes = against(spark, table, ("'the id'", "'it\\'s the key'"), ("'a table'", "'the table'"), ("'true'", "'false'"))
+    changes = against(
+        spark, table, ("'the id'", "'it\\'s the key'"), ("'a table'", "'the table'"), ("'true'", "'false'")
+    )
     assert changes == [
         f"{table}: new comment on id",
         f"{table}: set write.wap.enabled = false",

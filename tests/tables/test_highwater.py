@@ -91,7 +91,9 @@ def test_days_finished_side_by_side_are_all_recorded(spark, namespace):
     table = f"{namespace}.side_by_side"
     spark.sql(f"CREATE TABLE {table} (id INT) USING iceberg TBLPROPERTIES ('commit.retry.num-retries' = '40')")
     threads = [
-        threading.Thread(target=move, args=(spark, table, day(n)), kwargs={"timezone": "UTC", "sources": {}, "first": day(0)})
+        threading.Thread(
+            target=move, args=(spark, table, day(n)), kwargs={"timezone": "UTC", "sources": {}, "first": day(0)}
+        )
         for n in range(6)
     ]
     for thread in threads:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import load, properties, quoted
+from dataflow.tables.literals import column_name, text
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -118,13 +119,13 @@ def _compare_column(
     elif field.nullable and not found.nullable:
         changes.append(Change(f"{dotted} may be null now", f"ALTER COLUMN {column} DROP NOT NULL"))
     if (comment := _comment(field)) and comment != _comment(found):
-        changes.append(Change(f"new comment on {dotted}", f"ALTER COLUMN {column} COMMENT {_literal(comment)}"))
+        changes.append(Change(f"new comment on {dotted}", f"ALTER COLUMN {column} COMMENT {text(comment)}"))
 
 
 def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> Change:
     """Add a column where the DDL has it: an INSERT goes by position."""
-    place = f" AFTER `{previous}`" if previous else " FIRST"
-    comment = f" COMMENT {_literal(_comment(field))}" if _comment(field) else ""
+    place = f" AFTER {column_name(previous)}" if previous else " FIRST"
+    comment = f" COMMENT {text(_comment(field))}" if _comment(field) else ""
     type_ = field.dataType.simpleString()
     return Change(
         f"added column {_dotted(path, field.name)} {type_}",
@@ -162,7 +163,7 @@ def _properties(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[Ch
         if current.get(key) != value:
             yield Change(
                 "new comment on the table" if key == "comment" else f"set {key} = {value}",
-                f"SET TBLPROPERTIES ({_literal(key)} = {_literal(value)})",
+                f"SET TBLPROPERTIES ({text(key)} = {text(value)})",
             )
 
 
@@ -178,14 +179,9 @@ def _comment(field: StructField) -> str:
     return str(field.metadata.get("comment", ""))
 
 
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def _dotted(path: tuple[str, ...], name: str) -> str:
     return ".".join((*path, name))
 
 
 def _quoted_path(path: tuple[str, ...], name: str) -> str:
-    return ".".join(f"`{part}`" for part in (*path, name))
+    return ".".join(column_name(part) for part in (*path, name))

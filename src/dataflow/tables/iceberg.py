@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from dataflow.tables.literals import column_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -84,4 +86,4 @@ def head(table: JavaObject, ref: str = "main") -> int | None:
 
 def quoted(name: str) -> str:
     """Quote a dotted table name for SQL."""
-    return ".".join(f"`{part.replace('`', '``')}`" for part in name.split("."))
+    return ".".join(column_name(part) for part in name.split("."))

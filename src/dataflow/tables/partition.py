@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean
+from dataflow.tables.literals import column_name, text
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from dataflow.workflow.models import Scalar
 
 _SPANS = re.compile(r"^(year|month|day|hour)$")
-_TIMES = re.compile(r"^timestamp")
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def _transforms(table: JavaObject) -> dict[str, str]:
 
 def _condition(spark: SparkSession, column: str, kind: str, transform: str, value: Scalar) -> tuple[JavaObject, str]:
     expressions = spark._jvm.org.apache.iceberg.expressions.Expressions  # type: ignore[union-attr]
-    name = f"`{column.replace('`', '``')}`"
+    name = column_name(column)
     if transform == "identity":
-        literal, text = _literal(column, kind, value)
-        return expressions.equal(column, literal), f"{name} = {text}"
+        literal, written = _literal(column, kind, value)
+        return expressions.equal(column, literal), f"{name} = {written}"
     low, high = _span(column, transform, value)
     if kind == "date":
         bounds = [str(low.date()), str(high.date())]
@@ -96,20 +96,19 @@ def _condition(spark: SparkSession, column: str, kind: str, transform: str, valu
 
 def _literal(column: str, kind: str, value: Scalar) -> tuple[object, str]:
     """Return a value as py4j hands it to Iceberg, and as SQL."""
-    text = str(value)
+    given = str(value)
     try:
         if kind in {"int", "long"}:
-            return int(text), str(int(text))
+            return int(given), str(int(given))
         if kind == "boolean":
-            flag = {"true": True, "false": False}[text.lower()]
+            flag = {"true": True, "false": False}[given.lower()]
             return flag, str(flag).lower()
         if kind == "date":
-            day = dt.date.fromisoformat(text)
+            day = dt.date.fromisoformat(given)
             return str(day), f"DATE '{day}'"
     except (ValueError, KeyError):
-        raise DataflowError(f"'{text}' is no value of the partition column {column} ({kind})") from None
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return text, f"'{escaped}'"
+        raise DataflowError(f"'{given}' is no value of the partition column {column} ({kind})") from None
+    return given, text(given)
 
 
 def _span(column: str, transform: str, value: Scalar) -> tuple[dt.datetime, dt.datetime]:
