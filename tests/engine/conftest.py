@@ -151,7 +151,7 @@ class Package:
         return {str(ref) for ref in load(self.spark, self.target).refs()}
 
 
-@pytest.fixture()
+@pytest.fixture
 def package(spark, tmp_path, monkeypatch):
     """A package of a user that no other test has."""
     user = f"runner{next(_numbers)}"

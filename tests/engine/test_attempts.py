@@ -20,7 +20,7 @@ class Tags:
         self.cancelled.append(tag)
 
 
-@pytest.fixture()
+@pytest.fixture
 def scope():
     return Scope(Tags(), "run")
 

@@ -66,8 +66,8 @@ def test_what_is_published_equals_a_plain_reference(package, recipe, rows):
     package.spark.sql(f"DROP TABLE IF EXISTS {package.source}")
     package.spark.sql(
         f"CREATE TABLE {package.source} USING iceberg AS "
-        f"SELECT CAST(title_id AS INT) title_id, country_code, CAST(view_hours AS DOUBLE) view_hours, date FROM VALUES {values} "
-        "AS t(title_id, country_code, view_hours, date)"
+        "SELECT CAST(title_id AS INT) title_id, country_code, CAST(view_hours AS DOUBLE) view_hours, date "
+        f"FROM VALUES {values} AS t(title_id, country_code, view_hours, date)"
     )
     result = package.run(day=1)
     assert result.status == "succeeded", [step.error for _, step in result.failed_steps]

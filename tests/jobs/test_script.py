@@ -15,7 +15,7 @@ def failure(spark, path, text, **params):
     return caught.value.message
 
 
-@pytest.fixture()
+@pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -23,7 +23,9 @@ def here(tmp_path, monkeypatch):
 
 def test_a_sql_script_runs_statement_by_statement(spark, here):
     path = here / "s.sql"
-    path.write_text("CREATE TEMPORARY VIEW one AS SELECT 1 AS id; -- done; really\nCREATE TEMPORARY VIEW two AS SELECT ';' AS x;\n")
+    path.write_text(
+        "CREATE TEMPORARY VIEW one AS SELECT 1 AS id; -- done; really\nCREATE TEMPORARY VIEW two AS SELECT ';' AS x;\n"
+    )
     session = spark.newSession()
     run_script(session, path, {})
     assert session.sql("SELECT * FROM one CROSS JOIN two").collect() == [(1, ";")]

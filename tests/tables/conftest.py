@@ -7,7 +7,7 @@ import pytest
 _numbers = itertools.count(1)
 
 
-@pytest.fixture()
+@pytest.fixture
 def namespace(spark):
     """A database of the test's own."""
     name = f"tables_{next(_numbers)}"

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS {table} (
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def table(spark, namespace):
     name = f"{namespace}.contract"
     spark.sql(DDL.format(table=name))
@@ -92,7 +92,8 @@ def test_whatever_is_not_safe_stops_and_changes_nothing(spark, table, old, new, 
 
 def test_days_and_bucket_partitions_are_compared(spark, namespace):
     table = f"{namespace}.hidden"
-    text = f"CREATE TABLE IF NOT EXISTS {table} (id INT, at TIMESTAMP) USING iceberg PARTITIONED BY (days(at), bucket(4, id))"
+    columns, partitions = "id INT, at TIMESTAMP", "days(at), bucket(4, id)"
+    text = f"CREATE TABLE IF NOT EXISTS {table} ({columns}) USING iceberg PARTITIONED BY ({partitions})"
     spark.sql(text)
     parse = spark._jsparkSession.sessionState().sqlParser().parsePlan
     assert reconcile(spark, parse(text)) == []

@@ -67,7 +67,7 @@ def test_the_mark_never_lies_beyond_a_missing_day(numbers):
     assert water.mark == (day(complete - 1) if complete else None)
 
 
-@pytest.mark.spark()
+@pytest.mark.spark
 def test_the_mark_stands_in_the_table_s_properties(spark, namespace):
     table = f"{namespace}.marked"
     spark.sql(f"CREATE TABLE {table} (id INT) USING iceberg")
@@ -84,7 +84,7 @@ def test_the_mark_stands_in_the_table_s_properties(spark, namespace):
     assert shown["dataflow.hwm.timezone"] == "UTC"
 
 
-@pytest.mark.spark()
+@pytest.mark.spark
 def test_days_finished_side_by_side_are_all_recorded(spark, namespace):
     import threading
 

@@ -9,7 +9,7 @@ from dataflow.tables.iceberg import head, load
 pytestmark = pytest.mark.spark
 
 
-@pytest.fixture()
+@pytest.fixture
 def by_date(spark, namespace):
     """A table with a row on each of two days."""
     table = f"{namespace}.by_date"

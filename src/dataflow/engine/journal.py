@@ -184,9 +184,7 @@ def versions(folder: Path) -> dict[str, str]:
 
 def _git(folder: Path, *command: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", *command], cwd=folder, capture_output=True, text=True, check=False, timeout=10
-        )
+        done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -232,9 +232,7 @@ class _Run:
             patience = Patience(step.job.retries, step.job.retry_delay, step.job.timeout)
         return self._tried(id_, step, patience, attempt)
 
-    def _tried(
-        self, id_: str, step: Step, patience: Patience, attempt: Callable[[int, Scope], Outcome]
-    ) -> StepResult:
+    def _tried(self, id_: str, step: Step, patience: Patience, attempt: Callable[[int, Scope], Outcome]) -> StepResult:
         began, started = time.monotonic(), _now()
         self.runner.reporter.started(self.workflow, id_)
         tries = 0
