@@ -1,8 +1,9 @@
 """Class data kept between commands: a JVM that maps its classes from an archive starts in half the time.
 
 The JVM of the first real run writes the archive while it exits, behind the finished command (AppCDS). The next
-command finds it whole and puts it in place; one that was cut off is deleted. `DATAFLOW_CLASS_DATA=off` switches all
-of this off. An archive is good for the very jars and the very Java that it was made with, so these make its name.
+command finds it whole and puts it in place; one that was cut off is deleted. `DATAFLOW_CLASS_DATA=off` switches
+all of this off. An archive is good for the very jars and the very Java that it was made with, so these make its
+name; it serves a JVM with any garbage collector and compiler.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class ClassData:
 
     Attributes:
         options: Options for its command line.
-        lock: A descriptor that it must inherit, and that the caller closes once it has; it shows for as long as
-            the JVM lives that an archive is being made.
+        lock: A descriptor that it must inherit, and that the caller closes once it has; for as long as the JVM
+            lives it shows that an archive is being made.
     """
 
     options: tuple[str, ...] = ()
@@ -52,7 +53,8 @@ def archive_file(java: Java, class_path: Sequence[Path]) -> Path:
     digest = hashlib.sha256(f"{java.home}\n{java.version}\n{java.vendor}\n".encode())
     for path in class_path:
         status = path.stat()
-        digest.update(f"{path}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())  # the JVM compares all three
+        # What the JVM compares before it uses an archive.
+        digest.update(f"{path}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())
     return folder() / f"{digest.hexdigest()[:20]}.jsa"
 
 

@@ -1,7 +1,8 @@
-"""The two jars that Spark does not bring along, pinned: fetched once with Ivy, checked, kept in the Dataflow home.
+"""The two jars that Spark does not bring along, pinned: fetched once, checked, kept in the Dataflow home.
 
-Ivy comes with pyspark. It is told where to look the way Spark's own `spark.jars.packages` is: a mirror by the
-setting `spark.jars.ivySettings` or the variable `DEFAULT_ARTIFACT_REPOSITORY`, a proxy by `HTTPS_PROXY`.
+They are fetched with Ivy, which comes with pyspark. It is told where to look the way Spark's own
+`spark.jars.packages` is: a mirror by the setting `spark.jars.ivySettings` or the variable
+`DEFAULT_ARTIFACT_REPOSITORY`, a proxy by `HTTPS_PROXY`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
-from dataflow.engine.java import Java
+from dataflow.engine.java import Java, Report, silent
+from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.home import home, subfolder
-
-Report = Callable[[str], None]
 
 _MB = 1_000_000
 _STEP = 10 * _MB
@@ -93,7 +93,7 @@ def paths() -> list[Path]:
     return [folder() / jar.file_name for jar in JARS]
 
 
-def ensure(java: Java, spark: Mapping[str, str], report: Report = lambda line: None) -> list[Path]:
+def ensure(java: Java, spark: Mapping[str, str], report: Report = silent) -> list[Path]:
     """Return the jars' files, after fetching those that are missing.
 
     Args:
@@ -113,8 +113,8 @@ def ensure(java: Java, spark: Mapping[str, str], report: Report = lambda line: N
     return paths()
 
 
-def ivy_settings(spark: Mapping[str, str]) -> str | None:
-    """Return which mirror is configured: a settings file, a repository's address, or None for Ivy's default."""
+def mirror(spark: Mapping[str, str]) -> str | None:
+    """Return the mirror that is configured: an Ivy settings file, a repository's address, or None."""
     return spark.get("spark.jars.ivySettings") or os.environ.get("DEFAULT_ARTIFACT_REPOSITORY") or None
 
 
@@ -148,7 +148,7 @@ def _check_given(given: Path) -> None:
         if not file.exists():
             raise DataflowError(f"DATAFLOW_JARS={given} holds no {jar.file_name}", permanent=True)
         if not jar.is_intact(file):
-            raise DataflowError(f"{file} is not the pinned jar: its sha256 should be {jar.sha256}", permanent=True)
+            raise DataflowError(f"{file} is not the pinned jar (sha256 {jar.sha256})", permanent=True)
 
 
 @contextlib.contextmanager
@@ -181,32 +181,30 @@ def _fetch(java: Java, spark: Mapping[str, str], missing: list[Jar], report: Rep
 
 
 def _ivy_command(java: Java, spark: Mapping[str, str], missing: list[Jar], work: Path) -> list[str]:
-    from dataflow.engine.spark_home import spark_home
-
     wanted = "".join(
-        f'<dependency org="{jar.organisation}" name="{jar.name}" rev="{jar.version}" transitive="false"'
-        ' conf="default->master"/>'
+        f'<dependency org="{jar.organisation}" name="{jar.name}" rev="{jar.version}" conf="default->master"/>'
         for jar in missing
     )
     (work / "ivy.xml").write_text(
         '<ivy-module version="2.0"><info organisation="dataflow" module="jars"/>'
-        f'<configurations><conf name="default"/></configurations><dependencies>{wanted}</dependencies></ivy-module>'
+        '<configurations><conf name="default"/></configurations>'
+        f"<dependencies>{wanted}</dependencies></ivy-module>"
     )
-    command = [str(java.executable), "-cp", str(spark_home() / "jars" / "*")]
-    command += ["org.apache.ivy.Main", "-ivy", str(work / "ivy.xml"), "-cache", str(work / "cache"), "-types", "jar"]
+    command = [str(java.executable), "-cp", str(spark_home() / "jars" / "*"), "org.apache.ivy.Main"]
+    command += ["-ivy", str(work / "ivy.xml"), "-cache", str(work / "cache"), "-types", "jar"]
     command += ["-retrieve", str(work / "[artifact]-[revision].[ext]")]
-    if mirror := ivy_settings(spark):
-        command += ["-settings", _settings_file(mirror, work)]
+    if configured := mirror(spark):
+        command += ["-settings", _settings_file(configured, work)]
     return command
 
 
-def _settings_file(mirror: str, work: Path) -> str:
-    if mirror.endswith(".xml"):
-        return mirror
+def _settings_file(configured: str, work: Path) -> str:
+    if configured.endswith(".xml"):
+        return configured
     file = work / "ivysettings.xml"
     file.write_text(
         '<ivysettings><settings defaultResolver="mirror"/><resolvers>'
-        f'<ibiblio name="mirror" m2compatible="true" root={quoteattr(mirror)}/>'
+        f'<ibiblio name="mirror" m2compatible="true" root={quoteattr(configured)}/>'
         "</resolvers></ivysettings>"
     )
     return str(file)
@@ -216,7 +214,8 @@ def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report)
     total, told = sum(jar.size for jar in missing), 0
     report(f"Fetching Iceberg and SQLite for Spark, this once ({total / _MB:.0f} MB) …")
     output = work / "ivy.log"
-    options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]  # no password on a command line
+    # By the environment: a proxy's password has no place on a command line.
+    options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]
     environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options)}
     with output.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as ivy:
         try:
@@ -243,7 +242,7 @@ def _bytes_so_far(cache: Path) -> int:
 
 def _cause(output: str) -> str:
     """Pick the line of Ivy's output that says what went wrong."""
-    for pattern in (r"(?:Server access error|Host .+ not found)[^\n]*", r"[\w.]+Exception: [^\n]*", r"not found[^\n]*"):
+    for pattern in (r"(?:Server access error|Host .+ not found).*", r"[\w.]+Exception: .*", r"not found.*"):
         if found := re.search(pattern, output):
             return found[0].strip()
     lines = [line.strip(" \t:") for line in output.splitlines() if line.strip(" \t:")]

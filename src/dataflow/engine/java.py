@@ -15,6 +15,9 @@ from pathlib import Path
 
 from dataflow.errors import DataflowError
 
+Report = Callable[[str], None]
+"""Told, in a line, of what takes a while or is not as one would expect."""
+
 FIT = (17, 21)
 """The versions that Spark runs on, the better tried first."""
 
@@ -69,7 +72,12 @@ class Java:
         return self.home / "bin" / ("java.exe" if os.name == "nt" else "java")
 
 
-def find_java(report: Callable[[str], None] = lambda line: None) -> Java:
+def silent(line: str) -> None:
+    """Tell nobody."""
+    del line
+
+
+def find_java(report: Report = silent) -> Java:
     """Return a Java that Spark runs on.
 
     Args:
@@ -112,7 +120,8 @@ def _candidates() -> Iterator[tuple[str, Path]]:
         yield "JAVA_HOME", Path(named).expanduser()
     if program := shutil.which("java"):
         yield "the PATH", Path(program).resolve().parent.parent
-    others = [Path(found) for place in _USUAL_PLACES for found in sorted(glob.glob(str(Path(place).expanduser())))]
+    patterns = [str(Path(place).expanduser()) for place in _USUAL_PLACES]
+    others = sorted(Path(found) for pattern in patterns for found in glob.glob(pattern))  # noqa: PTH207  # absolute
     for home in sorted(others, key=_rank):
         yield str(home), home
 

@@ -1,8 +1,8 @@
 """Spark's JVM as a child process: started at once and waited for later, ended with us, never in our way.
 
-`bin/spark-submit` starts a JVM to compute the command line of the second; we compute it ourselves. The rest is what
-`pyspark.java_gateway.launch_gateway` does: the JVM writes port and secret into a file, and ends when its standard
-input closes, which the kernel sees to even when Python is killed.
+`bin/spark-submit` starts a JVM to compute the command line of the second; we compute it ourselves. The rest
+is what `pyspark.java_gateway.launch_gateway` does: the JVM writes port and secret into a file, and ends when its
+standard input closes, which the kernel sees to even when Python is killed.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ MODULE_OPTIONS = (
     "--enable-native-access=ALL-UNNAMED",
 )
 
+_MAIN_CLASS = "org.apache.spark.deploy.SparkSubmit"
+
 _FOREIGN_VARIABLES = (
     # They steer another Spark than ours, or its mode.
     "SPARK_CONF_DIR",
@@ -68,7 +70,37 @@ _FOREIGN_VARIABLES = (
     "CLASSPATH",
 )
 
-_CAUSE = re.compile(r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$")
+_BUSY_JARS = (
+    # Most classes come from these, in this order. A JVM looks for each class in jar after jar, and one that makes
+    # an archive compares each class's jar with all those before it: in the alphabet's order that costs seconds.
+    "slf4j-api-",  # Spark's own launcher wants it first
+    "iceberg-",
+    "spark-catalyst_",
+    "scala-library-",
+    "spark-core_",
+    "scala-reflect-",
+    "spark-sql-api_",
+    "log4j-core-",
+    "spark-sql_",
+    "jackson-databind-",
+    "hadoop-client-api-",
+    "janino-",
+    "hadoop-client-runtime-",
+    "spark-network-common_",
+    "ivy-",
+    "netty-common-",
+    "antlr4-runtime-",
+    "netty-transport-",
+    "jackson-module-scala_",
+    "log4j-api-",
+    "jackson-core-",
+    "spark-common-utils_",
+    "sqlite-jdbc-",
+)
+
+_CAUSE = re.compile(
+    r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
+)
 
 
 class Jvm:
@@ -87,10 +119,10 @@ class Jvm:
         self._private = Path(tempfile.mkdtemp(prefix="dataflow-"))  # for this user's eyes alone
         properties = self._private / "spark.properties"
         properties.write_text(properties_file(conf), encoding="utf-8")
-        class_path = _class_path(conf)
+        class_path = class_path_of(conf)
         data = class_data(java, class_path, train=train)
         command = [str(java.executable), *_options(conf), *data.options]
-        command += ["org.apache.spark.deploy.SparkSubmit", "--properties-file", str(properties), "pyspark-shell"]
+        command += [_MAIN_CLASS, "--properties-file", str(properties), "pyspark-shell"]
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             with log.open("ab") as stream:
@@ -168,17 +200,23 @@ def last_words(log: Path) -> str:
     return spoken[-1] if spoken else "it said nothing"
 
 
-def _class_path(conf: Mapping[str, str]) -> list[Path]:
-    """List the class path file by file, so that it is the same whenever it is the same: archives depend on it."""
-    found: list[Path] = []
+def class_path_of(conf: Mapping[str, str]) -> list[Path]:
+    """List the class path file by file, the same each time: a class-data archive is good for one order only."""
+    extra: list[Path] = []
     for entry in filter(None, conf.get("spark.driver.extraClassPath", "").split(os.pathsep)):
         path = Path(entry)
-        found += sorted(path.parent.glob("*.jar")) if path.name == "*" else [path]
-    jars = sorted((spark_home() / "jars").glob("*.jar"))
-    found += sorted(jars, key=lambda jar: not jar.name.startswith("slf4j-api-"))  # Spark puts this one first
+        extra += sorted(path.parent.glob("*.jar")) if path.name == "*" else [path]
+    bundled = sorted((spark_home() / "jars").glob("*.jar"))
+    found = sorted([*dict.fromkeys(extra), *bundled], key=_busy_first)  # stable: the environment's stay in front
     if not is_local(conf):  # where the cluster's own addresses are
-        found += [Path(os.environ[name]) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR") if os.environ.get(name)]
+        folders = filter(None, map(os.environ.get, ("HADOOP_CONF_DIR", "YARN_CONF_DIR")))
+        found += map(Path, folders)
     return found
+
+
+def _busy_first(jar: Path) -> int:
+    places = (place for place, start in enumerate(_BUSY_JARS) if jar.name.startswith(start))
+    return next(places, len(_BUSY_JARS))
 
 
 def _options(conf: Mapping[str, str]) -> Sequence[str]:

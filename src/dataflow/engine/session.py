@@ -6,16 +6,18 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.engine import jars
 from dataflow.engine.config import is_local, spark_conf
-from dataflow.engine.java import find_java
+from dataflow.engine.java import Report, find_java, silent
 from dataflow.engine.jvm import Jvm
-from dataflow.errors import DataflowError, UsageError
+from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import subfolder
+from dataflow.jobs.cause import message_of
+from dataflow.workflow.project import environment, find_project
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,7 +37,7 @@ class Engine:
         *,
         small: bool = False,
         train: bool = True,
-        report: Callable[[str], None] = lambda line: None,
+        report: Report = silent,
     ) -> None:
         """Prepare a session; nothing is started yet.
 
@@ -62,10 +64,7 @@ class Engine:
             DataflowError: There is no Java, or a jar can't be had.
         """
         if self._jvm is None:
-            java = find_java(self._report)
-            self._conf = spark_conf(self._environment, small=self._small)
-            jars.ensure(java, self._environment.spark, self._report)
-            self._jvm = Jvm(java, self._conf, self._log, train=self._train)
+            self._start()
 
     @property
     def spark(self) -> SparkSession:
@@ -75,15 +74,14 @@ class Engine:
             DataflowError: There is no Java, or the JVM died.
         """
         if self._spark is None:
-            self.begin()
-            assert self._jvm is not None
+            jvm = self._jvm or self._start()
             try:
-                self._spark = _connect(*self._jvm.connection(), local=is_local(self._conf))
+                self._spark = _connect(*jvm.connection(), local=is_local(self._conf))
             except DataflowError:
                 self.close()
                 raise
             except Exception as error:
-                failure = self._failure_of_start(error)
+                failure = self._failure_of_start(jvm, error)
                 self.close()
                 raise failure from error
         return self._spark
@@ -111,12 +109,17 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _failure_of_start(self, error: Exception) -> DataflowError:
-        from dataflow.jobs.cause import message_of
+    def _start(self) -> Jvm:
+        java = find_java(self._report)
+        self._conf = spark_conf(self._environment, small=self._small)
+        jars.ensure(java, self._environment.spark, self._report)
+        self._jvm = Jvm(java, self._conf, self._log, train=self._train)
+        return self._jvm
 
-        assert self._jvm is not None
-        failure = DataflowError(f"Spark did not start: {message_of(error)}", f"see {self._log}")
-        return failure if self._jvm.is_alive else self._jvm.obituary("Spark's JVM did not start")
+    def _failure_of_start(self, jvm: Jvm, error: Exception) -> DataflowError:
+        if jvm.is_alive:
+            return DataflowError(f"Spark did not start: {message_of(error)}", f"see {display_path(self._log)}")
+        return jvm.obituary("Spark did not start")
 
 
 _interactive: Engine | None = None
@@ -125,7 +128,8 @@ _interactive: Engine | None = None
 def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSession:
     """Return a session that lives until Python ends, or until its own `stop()`.
 
-    Called again it returns the same one, with session settings applied; another environment needs another process.
+    Called again it returns the same one, with session settings applied; another environment needs another
+    process.
 
     Args:
         env: Name of an environment of the nearest `dataflow.yaml`.
@@ -136,8 +140,6 @@ def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSessio
     """
     global _interactive  # noqa: PLW0603  # Spark allows one context in a process
     from pyspark import SparkContext
-
-    from dataflow.workflow.project import environment, find_project
 
     wanted = environment(find_project(Path.cwd()), env)
     wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
@@ -172,7 +174,7 @@ def _connect(port: int, secret: str, *, local: bool) -> SparkSession:
     from pyspark.sql import SparkSession
 
     with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
-        gateway: Any = launch_gateway()  # with these it connects to what runs, and launches nothing
+        gateway = launch_gateway()  # type: ignore[no-untyped-call]  # with these it connects to what runs, and launches nothing
     context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
     if local:
         context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
@@ -192,7 +194,7 @@ def _disconnect(spark: SparkSession | None) -> None:
         if gateway is not None:
             gateway.shutdown()
     SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
-    SparkSession._instantiatedSession = SparkSession._activeSession = None  # type: ignore[assignment]
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
 
 
 @contextlib.contextmanager

@@ -18,5 +18,7 @@ def spark_home() -> Path:
     """
     found = find_spec("pyspark")
     if found is None or found.origin is None:
-        raise DataflowError("pyspark is not installed beside dataflow", "pip install --force-reinstall dataflow-recipes")
+        raise DataflowError(
+            "pyspark is not installed beside dataflow", "pip install --force-reinstall dataflow-recipes"
+        )
     return Path(found.origin).parent
