@@ -1,0 +1,328 @@
+"""Telling people: by e-mail through the environment's mail server, by Slack-style webhooks, or both.
+
+Secrets are put in at the last moment. What a message or an error shows of a webhook is its host alone, as the rest
+of its address is a password.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import smtplib
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dataflow.errors import DataflowError, did_you_mean
+from dataflow.workflow.parameters import resolve_secrets
+
+if TYPE_CHECKING:
+    from dataflow.workflow.models import Notifications, NotificationSpec
+    from dataflow.workflow.project import Environment, Smtp
+
+_TIMEOUT = 10.0
+_IMPLICIT_TLS_PORT = 465
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, as a message tells it.
+
+    Attributes:
+        workflow: The workflow's id.
+        run_id: The run.
+        status: `succeeded`, `failed` or another word; only these two are told.
+        params: The run's parameters; its dates are told.
+        seconds: How long it took.
+        log: Where Spark's own output is.
+        failed_step: The step that failed, if one did.
+        cause: Why; its first line is told.
+    """
+
+    workflow: str
+    run_id: str
+    status: str
+    params: Mapping[str, str]
+    seconds: float
+    log: str
+    failed_step: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
+class _Email:
+    address: str
+    label: str
+
+
+@dataclass(frozen=True)
+class _Webhook:
+    url: str
+    label: str
+
+
+_Destination = _Email | _Webhook
+
+
+def send(spec: NotificationSpec, *, environment: Environment, owner: str) -> list[str]:
+    """Send a Notification job's message.
+
+    Args:
+        spec: What to say, and to whom.
+        environment: Knows the mail server and the owners.
+        owner: Who `owner` is: the workflow's.
+
+    Returns:
+        Who was told: addresses, and hosts of webhooks.
+
+    Raises:
+        DataflowError: Somebody can't be reached; the message says who was told all the same.
+    """
+    found = [place for target in spec.to for place in _destinations(target, environment, owner)]
+    if spec.webhook is not None:
+        found.append(_webhook(spec.webhook, "'webhook'"))
+    told, failures = _deliver(found, spec.subject, spec.message, environment)
+    if failures:
+        beside = f" (told: {', '.join(told)})" if told else ""
+        message = "; ".join(failure.message for failure in failures) + beside
+        permanent = all(failure.permanent for failure in failures)
+        raise DataflowError(message, failures[0].hint, permanent=permanent)
+    return told
+
+
+def notify_run_end(end: RunEnd, notifications: Notifications, *, environment: Environment, owner: str) -> list[str]:
+    """Tell those who want to hear of a run's end. It never raises: a lost message is no reason to fail a run.
+
+    Args:
+        end: How the run ended.
+        notifications: Who hears of what.
+        environment: Knows the mail server and the owners.
+        owner: Who `owner` is: the workflow's.
+
+    Returns:
+        Lines for the run's own report: who was told, and who could not be and why.
+    """
+    targets = {"failed": notifications.on_failure, "succeeded": notifications.on_success}.get(end.status, [])
+    found: list[_Destination] = []
+    failures: list[DataflowError] = []
+    for target in targets:
+        try:
+            found += _destinations(target, environment, owner)
+        except DataflowError as error:
+            failures.append(error)
+    told, lost = _deliver(found, *_run_end_text(end, environment.name), environment)
+    lines = [f"told {', '.join(told)}"] if told else []
+    return lines + [f"nobody was told: {error.message}" if not told else error.message for error in failures + lost]
+
+
+def _run_end_text(end: RunEnd, environment: str) -> tuple[str, str]:
+    """Compose subject and message of a run's end."""
+    dates = [f"{name}={value}" for name, value in end.params.items() if _is_date(value)]
+    day = f" for {end.params['EXECUTION_DATE']}" if "EXECUTION_DATE" in end.params else ""
+    facts = {
+        "run": end.run_id,
+        "environment": environment,
+        "dates": ", ".join(dates),
+        "failed step": end.failed_step,
+        "cause": end.cause and end.cause.partition("\n")[0],
+        "duration": str(dt.timedelta(seconds=round(end.seconds))),
+        "log": end.log,
+        "more": f"dataflow workflow show {end.run_id} --env {environment}",
+    }
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {value}" for name, value in facts.items() if value]
+    return f"{end.workflow} {end.status}{day} in {environment}", "\n".join(lines)
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return bool(dt.date.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+def _destinations(target: str, environment: Environment, owner: str) -> Iterator[_Destination]:
+    """Yield where a target is reached: an address, an owner of dataflow.yaml, or `owner`."""
+    if "${secret:" in target:
+        found = resolve_secrets(target)
+        yield _webhook(target, target) if "://" in found else _email(found, target)
+        return
+    name = owner if target == "owner" else target
+    if "@" in name:
+        yield _email(name, name)
+        return
+    who = f"the workflow's owner '{name}'" if target == "owner" else f"'{name}'"
+    known = environment.owners.get(name)
+    if known is None or not (known.email or known.webhook):
+        nearest = did_you_mean(name, environment.owners) if known is None and target != "owner" else ""
+        raise DataflowError(
+            f"there is no address for {who}{nearest}",
+            f"add owners.{name}.email, owners.{name}.webhook or both to dataflow.yaml",
+            permanent=True,
+        )
+    if known.email:
+        yield _email(resolve_secrets(known.email), known.email)
+    if known.webhook:
+        yield _webhook(known.webhook, f"owners.{name}.webhook")
+
+
+def _email(address: str, label: str) -> _Email:
+    if "@" not in address or not address.isprintable():
+        raise DataflowError(f"'{label}' is no e-mail address", permanent=True)
+    return _Email(address, label)
+
+
+def _webhook(address: str, where: str) -> _Webhook:
+    """Return a webhook, of whose address nothing but the host is ever shown."""
+    url = resolve_secrets(address)
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
+        raise DataflowError(f"{where} is no http or https address", permanent=True)
+    return _Webhook(url, f"webhook of {parts.hostname}")
+
+
+def _deliver(
+    destinations: Iterable[_Destination], subject: str, message: str, environment: Environment
+) -> tuple[list[str], list[DataflowError]]:
+    """Tell everybody once, those that can be reached; return who was told, and what went wrong."""
+    unique = list(dict.fromkeys(destinations))
+    emails = [place for place in unique if isinstance(place, _Email)]
+    subject = " ".join(subject.split())  # a line break would end the header
+    told: list[str] = []
+    failures: list[DataflowError] = []
+    if emails:
+        try:
+            refused = _mail(emails, subject, message, environment)
+            told += [place.label for place in emails if place.label not in refused]
+            if refused:
+                who = ", ".join(refused)
+                failures.append(DataflowError(f"the mail server takes no mail for {who}", permanent=True))
+        except DataflowError as error:
+            failures.append(error)
+    for place in unique:
+        if isinstance(place, _Webhook):
+            try:
+                _post(place, subject, message)
+                told.append(place.label)
+            except DataflowError as error:
+                failures.append(error)
+    return told, failures
+
+
+def _mail(to: Sequence[_Email], subject: str, message: str, environment: Environment) -> list[str]:
+    """Send one e-mail to all of its recipients; return those that the server refused."""
+    smtp = environment.smtp
+    if smtp is None:
+        labels = [place.label for place in to]
+        raise DataflowError(
+            f"no mail server is set for environment '{environment.name}', so {', '.join(labels)} can't be told",
+            f"add environments.{environment.name}.notifications.smtp with host and sender to dataflow.yaml",
+            permanent=True,
+        )
+    where = f"mail server {smtp.host}:{smtp.port}"
+    try:
+        with _connected(smtp) as server:
+            refused = server.send_message(_composed(smtp, to, subject, message))
+    except smtplib.SMTPRecipientsRefused as error:
+        refused = error.recipients
+    except smtplib.SMTPAuthenticationError:
+        raise DataflowError(
+            f"{where} refused the login of {smtp.username}",
+            f"look at username and password of environments.{environment.name}.notifications.smtp",
+            permanent=True,
+        ) from None
+    except smtplib.SMTPNotSupportedError as error:
+        plain = "set starttls: false for a server that can't encrypt, such as one on this machine"
+        hint = plain if "STARTTLS" in str(error) else None
+        raise DataflowError(f"{where}: {error}", hint, permanent=True) from None
+    except smtplib.SMTPResponseException as error:
+        said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        raise DataflowError(f"{where} answered {error.smtp_code} {said}") from None
+    except (OSError, ValueError) as error:  # among them smtplib's other errors, and a host that is no name
+        raise DataflowError(f"{where} can't be reached: {error}") from None
+    return [place.label for place in to if any(address in place.address for address in refused)]
+
+
+def _composed(smtp: Smtp, to: Sequence[_Email], subject: str, message: str) -> EmailMessage:
+    mail = EmailMessage()
+    sender = resolve_secrets(smtp.sender)
+    mail["From"], mail["Subject"] = sender, subject
+    mail["To"] = ", ".join(place.address for place in to)
+    mail["Date"] = format_datetime(dt.datetime.now(dt.UTC))
+    mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].strip("<> ") or None)
+    mail.set_content(message or subject)
+    return mail
+
+
+def _connected(smtp: Smtp) -> smtplib.SMTP:
+    """Connect to a mail server, encrypt and log in as it is configured."""
+    host = resolve_secrets(smtp.host)
+    if smtp.port == _IMPLICIT_TLS_PORT:
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, smtp.port, timeout=_TIMEOUT, context=ssl.create_default_context())
+    else:
+        server = smtplib.SMTP(host, smtp.port, timeout=_TIMEOUT)
+    try:
+        if smtp.starttls and smtp.port != _IMPLICIT_TLS_PORT:
+            server.starttls(context=ssl.create_default_context())
+        if smtp.username is not None:
+            server.login(resolve_secrets(smtp.username), resolve_secrets(smtp.password or ""))
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for the failure that it is: followed, the message would be lost and the answer fine."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none."""
+
+
+def _post(webhook: _Webhook, subject: str, message: str) -> None:
+    """Post a message; raise on any answer but success. No cause is chained, as it may show the address."""
+    text = _slack_escaped(f"{subject}\n{message}".strip())
+    request = urllib.request.Request(  # noqa: S310  # http and https alone get here
+        webhook.url,
+        data=json.dumps({"text": text}).encode(),
+        headers={"Content-Type": "application/json; charset=utf-8"},
+    )
+    try:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=_TIMEOUT):
+            pass
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refusal(webhook, error.code) from None
+    except TimeoutError:
+        raise DataflowError(f"{webhook.label} did not answer within {_TIMEOUT:.0f} s") from None
+    except urllib.error.URLError as error:
+        why = error.reason.strerror if isinstance(error.reason, OSError) else None
+        raise DataflowError(f"{webhook.label} can't be reached: {why or type(error.reason).__name__}") from None
+    except Exception as error:
+        raise DataflowError(f"{webhook.label} can't be reached: {type(error).__name__}") from None
+
+
+def _refusal(webhook: _Webhook, code: int) -> DataflowError:
+    try:
+        phrase = HTTPStatus(code).phrase
+    except ValueError:
+        phrase = ""
+    lasting = code < 500 and code not in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+    hint = "it may have been revoked: make a new one, and set it where this one stands" if lasting else None
+    return DataflowError(f"{webhook.label} answered {code} {phrase}".rstrip(), hint, permanent=lasting)
+
+
+def _slack_escaped(text: str) -> str:
+    """Escape what Slack reads as links and mentions: a message may quote anybody's data."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
