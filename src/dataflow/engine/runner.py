@@ -101,11 +101,40 @@ class Runner:
 
     def _root(self, workflow: Workflow, steps: Sequence[Step], scope: Scope) -> RunResult:
         journal = Journal(self.records, workflow, self.log, parent=None)
-        with journal.failing():
-            preflight(self.spark, workflow, adopt=self.adopt)
-            if self.prepare is not None:
-                self.prepare(self.spark, workflow, lambda text: self.reporter.note(workflow, text))
-        return _Run(self, workflow, journal, scope).whole(steps)
+        began = time.monotonic()
+        try:
+            with journal.failing():
+                preflight(self.spark, workflow, adopt=self.adopt)
+                if self.prepare is not None:
+                    self.prepare(self.spark, workflow, lambda text: self.reporter.note(workflow, text))
+        except DataflowError as error:
+            self._tell(workflow, "failed", time.monotonic() - began, None, error.message)
+            raise
+        result = _Run(self, workflow, journal, scope).whole(steps)
+        step = result.failed_steps[0][1] if result.failed_steps else None
+        cause = step.error.message if step and step.error else None
+        self._tell(workflow, result.status, result.seconds, step.id if step else None, cause)
+        return result
+
+    def _tell(self, workflow: Workflow, status: str, seconds: float, step: str | None, cause: str | None) -> None:
+        """Tell those whom the workflow's `notifications:` names; only the outermost run does."""
+        if not (workflow.notifications.on_failure or workflow.notifications.on_success):
+            return
+        from dataflow.jobs.notification import RunEnd, notify_run_end
+
+        end = RunEnd(
+            workflow=workflow.id,
+            run_id=workflow.run_id,
+            status=status,
+            params=workflow.params,
+            seconds=seconds,
+            log=str(self.log),
+            failed_step=step,
+            cause=cause,
+        )
+        told = notify_run_end(end, workflow.notifications, environment=workflow.environment, owner=workflow.owner)
+        for line in told:
+            self.reporter.note(workflow, line)
 
 
 @dataclass

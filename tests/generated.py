@@ -1,0 +1,85 @@
+"""What is made by a program and kept in git all the same, so that a change of it shows in review.
+
+`python -m tests.generated` writes it anew; with `--check` it says what is out of date and exits 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = Path("recipes/shared/vscode/workflow.schema.json")
+EXAMPLES = {"sparksql-workflow": "spark-sql", "pyspark-workflow": "pyspark"}
+
+
+def main() -> int:
+    """Write or check the generated files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when something is out of date")
+    check = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        write(fresh)
+        stale = sorted(set(differences(fresh)))
+        if check:
+            for name in stale:
+                print(f"{name} is out of date")
+            print("run `python -m tests.generated` and commit what it changes" if stale else "all up to date")
+            return 1 if stale else 0
+        shutil.rmtree(ROOT / "examples", ignore_errors=True)
+        shutil.copytree(fresh, ROOT, dirs_exist_ok=True)
+    return 0
+
+
+def write(folder: Path) -> None:
+    """Write the schema and the examples below a folder, as they stand in the repository."""
+    from dataflow.workflow.schema import render
+
+    schema = folder / SCHEMA
+    schema.parent.mkdir(parents=True)
+    schema.write_text(render(), encoding="utf-8")
+    for name, recipe in EXAMPLES.items():
+        render_example(folder / "examples" / name, recipe)
+
+
+def render_example(target: Path, recipe: str) -> None:
+    """Render a recipe as it stands here, without what differs between users and machines.
+
+    Not pinned, so that the example belongs to whoever runs it; and without the answers file, which names a commit.
+    """
+    from copier import run_copy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # uncommitted changes are meant to be seen here
+        run_copy(
+            str(ROOT),
+            target,
+            data={"recipe": recipe, "workflow_shortname": target.name.replace("-", "_")},
+            vcs_ref="HEAD",
+            defaults=True,
+            skip_tasks=True,
+            quiet=True,
+        )
+    (target / ".copier-answers.yml").unlink()
+
+
+def differences(fresh: Path) -> Iterator[str]:
+    """Yield the names of files that differ between a fresh rendering and the repository."""
+    for path in sorted(p for p in fresh.rglob("*") if p.is_file()):
+        kept = ROOT / path.relative_to(fresh)
+        if not kept.exists() or not filecmp.cmp(path, kept, shallow=False):
+            yield str(path.relative_to(fresh))
+    for path in (ROOT / "examples").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts and not (fresh / path.relative_to(ROOT)).exists():
+            yield str(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
