@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,4 +64,4 @@ def test_any_cycle_is_found_and_is_one(ring: list[str], more: list[tuple[str, st
     assert found
     for closing, cycle in found:
         assert cycle[0] == cycle[-1] == closing.after
-        assert all(step in pairs for step in zip(cycle, cycle[1:], strict=False))
+        assert all(step in pairs for step in pairwise(cycle))

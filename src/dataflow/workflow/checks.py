@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import script_problems, sql_placeholders
+from dataflow.workflow.shape import PARAMETER_IN_KEY
 from dataflow.workflow.yamlfile import Route, YamlFile, read_text, unreadable
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def jobs(view: View) -> Iterator[Route]:
 def _keys(view: View) -> Iterator[Problem]:
     for route, place in view.file.keys.items():
         if "${" in str(route[-1]):
-            yield place.problem("a parameter can't stand in a key")
+            yield place.problem(PARAMETER_IN_KEY)
 
 
 def _trigger(view: View) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dataflow.workflow.yamlfile import Route, YamlFile
 
+PARAMETER_IN_KEY = "a parameter can't stand in a key"
 _SHOULD_BE = {
     "string": "text",
     "int": "a whole number",
@@ -124,12 +125,10 @@ def _misspelt(place: Route, unknown: Collection[Route], annotation: Any, error: 
 
 
 def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route) -> Problem:
-    kind = error["type"]
     context = error.get("ctx", {})
-    match kind:
+    match error["type"]:
         case "extra_forbidden":
-            valid = _keys(_follow(annotation, error["loc"][:-1])[1])
-            return file.key_place(place).problem(f"unknown key '{place[-1]}'{did_you_mean(str(place[-1]), valid)}")
+            return file.key_place(place).problem(_unknown_key(annotation, error, str(place[-1])))
         case "missing":
             return file.key_place(place[:-1]).problem(f"missing key '{place[-1]}'")
         case "union_tag_not_found":
@@ -140,7 +139,15 @@ def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route)
         case "literal_error":
             return _unknown_word(file, place, error["input"], _quoted(context["expected"]))
         case _:
-            return file.value_place(place).problem(_message(error, place) + _from_parameter(file, place, error))
+            whole = isinstance(error["input"], dict) and error["type"] == "value_error"
+            at = file.key_place(place) if whole else file.value_place(place)
+            return at.problem(_message(error, place) + _from_parameter(file, place, error))
+
+
+def _unknown_key(annotation: Any, error: ErrorDetails, key: str) -> str:
+    if "${" in key:
+        return PARAMETER_IN_KEY
+    return f"unknown key '{key}'{did_you_mean(key, _keys(_follow(annotation, error['loc'][:-1])[1]))}"
 
 
 def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, Any]) -> Problem:
@@ -176,7 +183,7 @@ def _message(error: ErrorDetails, place: Route) -> str:
         bound, words = _BOUNDS[kind]
         return f"{name} should be {words} {context[bound]}, not {shown}"
     if kind == "too_short":
-        return f"{name} needs at least {context['min_length']} item"
+        return f"{name} needs at least one item"
     if kind == "string_pattern_mismatch":
         return f"{name} should be letters, digits, '_' and '-', beginning with a letter, not {shown}"
     if len(error["loc"]) and error["loc"][-1] in {"str", "int", "float", "bool"}:
