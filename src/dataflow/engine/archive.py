@@ -48,6 +48,11 @@ def folder() -> Path:
     return home() / "class-data"
 
 
+def is_off() -> bool:
+    """Say whether the user wants none."""
+    return os.environ.get("DATAFLOW_CLASS_DATA", "").lower() in {"off", "0", "false", "no"}
+
+
 def archive_file(java: Java, class_path: Sequence[Path]) -> Path:
     """Return where the archive for a Java and a class path is, or would be."""
     digest = hashlib.sha256(f"{java.home}\n{java.version}\n{java.vendor}\n".encode())
@@ -66,9 +71,7 @@ def class_data(java: Java, class_path: Sequence[Path], *, train: bool) -> ClassD
         class_path: Its class path, jars only, in order.
         train: Whether this JVM's work is typical enough to make the archive from.
     """
-    if os.environ.get("DATAFLOW_CLASS_DATA", "").lower() in {"off", "0", "false", "no"}:
-        return ClassData()
-    if not all(path.is_file() for path in class_path):  # the JVM makes no archive over a folder of classes
+    if is_off() or not all(path.is_file() for path in class_path):  # the JVM makes no archive over a folder of classes
         return ClassData()
     archive = archive_file(java, class_path)
     with contextlib.suppress(OSError):  # a full or read-only home costs the speed, nothing else

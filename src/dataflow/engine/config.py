@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,11 @@ def is_local(spark: Mapping[str, str]) -> bool:
 def properties_file(conf: Mapping[str, str]) -> str:
     """Write settings as Spark's properties files have them, one a line."""
     return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(conf.items()))
+
+
+def without_password(address: str) -> str:
+    """Return an address fit to be shown: the password that it may hold is left out."""
+    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", address)
 
 
 def _catalog(environment: Environment) -> dict[str, str]:

@@ -171,6 +171,7 @@ def _connect(port: int, secret: str, *, local: bool) -> SparkSession:
     """Connect to a gateway by pyspark's own code, and open the session in it."""
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
     with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
@@ -178,6 +179,9 @@ def _connect(port: int, secret: str, *, local: bool) -> SparkSession:
     context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
     if local:
         context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        # They print every SQL error, Java stack and all, on the terminal, before it is raised.
+        PySparkLogger.getLogger(name).disabled = True
     return SparkSession(context)
 
 

@@ -1,0 +1,51 @@
+"""`dataflow doctor`: is everything there that a pipeline needs?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
+
+if TYPE_CHECKING:
+    from dataflow.engine.checkup import Check
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(output: OutputOption = Output.TEXT) -> None:
+    """Check that everything a pipeline needs is there, and how to mend what is not; exit 1 when something is not.
+
+    For example:
+
+      dataflow doctor
+
+      dataflow doctor --output json
+    """
+    from dataflow.engine.checkup import checkup
+    from dataflow.workflow.project import environment, find_project
+
+    chosen = environment(find_project(Path.cwd()), None)
+    checks = []
+    with err().status("Looking …"):
+        for check in checkup(chosen, say):
+            checks.append(check)
+            if output is Output.TEXT:
+                _print(check)
+    if output is Output.JSON:
+        print_json([asdict(check) | {"fix": None if check.ok else check.fix} for check in checks])
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def _print(check: Check) -> None:
+    from rich.text import Text
+
+    word = Text("ok    ", style="green") if check.ok else Text("FAILED", style="bold red")
+    out().print(Text.assemble(word, f"  {check.name:<14}  {check.detail}"))
+    if not check.ok and check.fix:
+        out().print(f"        → {check.fix}", markup=False)

@@ -1,0 +1,103 @@
+"""`dataflow env`: where things are, and how other tools reach the same catalog."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.console import EnvOption, Output, OutputOption, out, print_json, say
+from dataflow.engine.config import without_password
+
+if TYPE_CHECKING:
+    from dataflow.workflow.project import Environment
+
+app = typer.Typer()
+
+_NOT_FOR_OTHERS = (
+    "spark.app.name",
+    "spark.sql.variable.substitute",  # `spark-sql --hivevar` runs our scripts, and needs it on
+)
+
+
+@app.command()
+def env(
+    env: EnvOption = None,
+    spark_conf: Annotated[
+        bool, typer.Option("--spark-conf", help="Print the settings with which other tools reach the same catalog.")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show where things are, and how other tools reach the same catalog.
+
+    For example:
+
+      dataflow env
+
+      dataflow env --spark-conf > spark.conf
+
+      spark-sql --properties-file spark.conf -e "SHOW NAMESPACES"
+    """
+    from dataflow.workflow.project import environment, find_project
+
+    project = find_project(Path.cwd())
+    chosen = environment(project, env)
+    if spark_conf:
+        _print_settings(_settings(chosen), output)
+        return
+    facts = _facts(chosen, project.file)
+    if output is Output.JSON:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        out().print(f"{name:<{width}}  {value if value is not None else '-'}", markup=False)
+
+
+def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
+    from dataflow.engine.config import catalog_name, settings
+    from dataflow.engine.records import default_address
+    from dataflow.home import home
+    from dataflow.workflow.identity import current_user
+    from dataflow.workflow.project import read_identity
+
+    conf = settings(chosen)
+    catalog = f"spark.sql.catalog.{catalog_name(chosen)}"
+    identity = read_identity(Path.cwd())
+    return {
+        "environment": chosen.name,
+        "project": project_file,
+        "user": current_user(),
+        "package": f"{identity.package_id}{'' if identity.pinned else ' (not pinned)'}",
+        "home": home(),
+        "catalog": catalog_name(chosen),
+        "catalog type": conf.get(f"{catalog}.type") or conf.get(f"{catalog}.catalog-impl"),
+        "catalog uri": without_password(conf.get(f"{catalog}.uri", "")) or None,
+        "warehouse": conf.get(f"{catalog}.warehouse"),
+        "state": without_password(chosen.state or default_address()),
+        "logs": home() / "logs",
+        "master": conf["spark.master"],
+    }
+
+
+def _settings(chosen: Environment) -> dict[str, str]:
+    """Return what another tool needs; the jars are fetched first, as it will not know how."""
+    from dataflow.engine import jars
+    from dataflow.engine.config import settings
+    from dataflow.engine.java import find_java
+
+    jars.ensure(find_java(say), chosen.spark, say)
+    return {key: value for key, value in settings(chosen).items() if key not in _NOT_FOR_OTHERS}
+
+
+def _print_settings(conf: dict[str, str], output: Output) -> None:
+    from dataflow.engine.config import properties_file
+
+    if any("${secret:" in value for value in conf.values()):
+        say("secrets are not shown: put them in where the file says ${secret:…}")
+    if output is Output.JSON:
+        print_json(conf)
+    else:
+        sys.stdout.write(properties_file(conf))
