@@ -52,6 +52,8 @@ if TYPE_CHECKING:
         ("version: 1\n", "", "1:1: missing key 'version'"),
         ("  - job:\n      id: ddl", "  - jbo:\n      id: ddl", "10:5: unknown key 'jbo'; did you mean 'job'?"),
         ("script: ./ddl.sql", "script: ./dll.sql", "14:17: there is no file 'dll.sql'; did you mean 'ddl.sql'?"),
+        ("script: ./ddl.sql", f"script: ./{'x' * 300}.sql", f"14:17: can't read '{'x' * 300}.sql': File name too long"),
+        ("script: ./ddl.sql", 'script: "./d\\0.sql"', "14:17: a zero character can't stand in a text"),
         ("script: ./ddl.sql", "script: ./sql/ddl.sql", "14:17: there is no folder 'sql'"),
         ("script: ./ddl.sql", "script: ./ddl.txt", "14:17: a script here ends in .sql or .py, not '.txt'"),
         ("        datetime: ${EXECUTION_DATE}", "        datetime: 2026-02-30",

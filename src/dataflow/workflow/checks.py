@@ -13,7 +13,7 @@ from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import script_problems, sql_placeholders
 from dataflow.workflow.shape import PARAMETER_IN_KEY
-from dataflow.workflow.yamlfile import Route, YamlFile, read_text, unreadable
+from dataflow.workflow.yamlfile import Route, YamlFile, is_file, read_text, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -190,7 +190,7 @@ def _script(view: View, route: Route, suffixes: tuple[str, ...], names: set[str]
     path = view.file.path.parent / name
     if path.suffix not in suffixes:
         yield view.problem(route, f"a script here ends in {' or '.join(suffixes)}, not '{path.suffix}'")
-    elif not path.is_file():
+    elif not is_file(path):
         yield view.problem(route, unreadable(path))
     elif path.suffix == ".sql":
         problems, used = _sql(path, frozenset({*view.known, *names}), path.stat().st_mtime_ns)

@@ -23,7 +23,7 @@ from dataflow.workflow.models import (
 from dataflow.workflow.parameters import PREFIX, Resolver, Source
 from dataflow.workflow.shape import Mistakes, validated
 from dataflow.workflow.tree import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
-from dataflow.workflow.yamlfile import Route, YamlFile, unreadable
+from dataflow.workflow.yamlfile import Route, YamlFile, is_file, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -221,7 +221,7 @@ class Expansion:
             return None
         file = (self.file.path.parent / spec["file"]).resolve()
         chain = (*self.call.above, self.call.file.resolve())
-        if not file.is_file():
+        if not is_file(file):
             self._report(place, unreadable(file))
         elif file in chain:
             names = " -> ".join(path.name for path in (*chain[chain.index(file) :], file))

@@ -22,7 +22,7 @@ Route = tuple[str | int, ...]
 """How to get to a value: keys and list positions from the top of the file."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")  # leading zeros carry meaning in codes: they stay text
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")  # leading zeros carry meaning in codes: they stay text
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _OPEN_QUOTE = "this quote never closes"
@@ -158,8 +158,23 @@ def read_text(path: Path) -> str:
         raise DefinitionError([Problem(path, line, error.start - line_start + 1, message)]) from None
 
 
+def is_file(path: Path) -> bool:
+    """Say whether a file is there; what can't be a file's name is no file."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def unreadable(path: Path, error: OSError | None = None) -> str:
     """Say why a file can't be read, with the nearest file that can."""
+    try:
+        return _unreadable(path, error)
+    except (OSError, ValueError) as other:
+        return f"can't read '{path.name}': {getattr(other, 'strerror', None) or other}"
+
+
+def _unreadable(path: Path, error: OSError | None) -> str:
     if path.is_dir():
         return f"'{path.name}' is a folder, not a file"
     if path.exists():
@@ -197,6 +212,8 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             inner = (*around, id(node))
             return [self.value(item, (*route, i), inner) for i, item in enumerate(node.value)]
+        if "\0" in node.value:
+            self.problems.append(place.problem("a zero character can't stand in a text"))
         self.texts[route] = node.value
         quoted = isinstance(node, yaml.ScalarNode) and node.style
         return node.value if quoted else _scalar(node.value)
