@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import secrets
 import zoneinfo
 from dataclasses import dataclass, field, replace
@@ -62,7 +63,7 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
         UsageError: The request names an environment or a parameter that there is not.
     """
     request = request or Request()
-    file = file.absolute()
+    file = Path(os.path.normpath(file.absolute()))
     loader = _Loader(request, environment(find_project(file.parent), request.env))
     loaded = loader.load(Call(file, request.run_id or new_run_id()))
     unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
