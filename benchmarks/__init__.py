@@ -1,0 +1,1 @@
+"""The speed claims, measured side by side: `python -m benchmarks`, or `nox -s benchmarks`."""

@@ -1,0 +1,47 @@
+"""Measure the speed claims: `python -m benchmarks [CASE ...] [--runs N]`. All cases together write RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import results
+from benchmarks.bench import Bench
+from benchmarks.cases import CASES, Figure
+from benchmarks.measure import RunFailed
+
+
+def main() -> None:
+    """Measure; exit with 1 when a run fails, with 0 whether targets are met or not."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of {', '.join(CASES)}; all when omitted")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each command (default: 3)")
+    given = parser.parse_args()
+    if unknown := set(given.cases) - set(CASES):
+        parser.error(f"no case is called {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="dataflow-benchmarks-") as folder:
+            figures = _measured(Bench(Path(folder)), given.cases or list(CASES), given.runs)
+    except RunFailed as error:
+        sys.exit(f"error: {error}")
+    results.show(figures)
+    if not given.cases:
+        results.write(figures, given.runs)
+
+
+def _measured(bench: Bench, cases: list[str], runs: int) -> list[Figure]:
+    print("preparing: package, source, tables, class-data archive", flush=True)
+    bench.prepare()
+    figures: list[Figure] = []
+    for case in cases:
+        print(case, flush=True)
+        figures += CASES[case](bench, runs, lambda line: print(line, flush=True))
+        if case in {"main", "backfill"}:
+            bench.compare()
+    return figures
+
+
+if __name__ == "__main__":
+    main()

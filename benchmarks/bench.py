@@ -1,0 +1,103 @@
+"""The place where the measured commands run: a Dataflow home, a package and a source of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import Command, RunFailed, seconds
+
+SOURCE = "dataflow_demo.playback"
+FIRST = dt.date(2026, 1, 1)
+DAYS = tuple(FIRST + dt.timedelta(days=i) for i in range(14))
+MEMORY = "1g"
+"""`-Xmx` of both: Spark's default, and what Dataflow takes for small sources."""
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_BARE = Path(__file__).with_name("bare_main.py")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Commands of one benchmark run.
+
+    Attributes:
+        folder: Where everything happens; nothing of it is kept.
+    """
+
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        """The Dataflow home of the measured commands."""
+        return self.folder / "home"
+
+    @property
+    def package(self) -> Path:
+        """The generated package."""
+        return self.folder / "top-titles"
+
+    def dataflow(self, *steps: tuple[str, ...], archive: bool = True) -> Command:
+        """Return `dataflow` commands, with or without the class-data archive."""
+        env = {"DATAFLOW_HOME": str(self.home), "DATAFLOW_USER": "bench"}
+        if not archive:
+            env["DATAFLOW_CLASS_DATA"] = "off"
+        executable = str(Path(sys.executable).with_name("dataflow"))
+        return Command([(executable, *step) for step in steps], env)
+
+    def generate(self, folder: Path) -> Command:
+        """Return the command that generates a package, its place cleared first."""
+        command = self.dataflow(
+            ("sample", "workflow", "spark-sql", str(folder), "--source-path", str(_CHECKOUT), "--skip-info")
+        )
+        return Command(command.steps, command.env, before=lambda: shutil.rmtree(folder, ignore_errors=True))
+
+    def main_run(self, *days: dt.date, archive: bool = True) -> Command:
+        """Return main runs, a process for each day."""
+        file = str(self.package / "main.sch.yaml")
+        return self.dataflow(*(("workflow", "run", file, "--date", str(day)) for day in days), archive=archive)
+
+    def backfill(self, *, archive: bool = True) -> Command:
+        """Return the backfill of all days, in one process."""
+        file = str(self.package / "backfill.sch.yaml")
+        span = ("--param", f"FROM_DATE={DAYS[0]}", "--param", f"TO_DATE={DAYS[-1]}")
+        return self.dataflow(("workflow", "run", file, *span), archive=archive)
+
+    def bare(self, *days: dt.date) -> Command:
+        """Return the same by hand: all days in one process."""
+        (ddl,), (sql,) = self.package.glob("ddl/*.sql"), self.package.glob("src/*.sql")
+        paths = ("--home", str(self.home), "--ddl", str(ddl), "--sql", str(sql))
+        tables = ("--source", SOURCE, "--target", "bench_bare.results", "--memory", MEMORY)
+        return Command([(sys.executable, str(_BARE), *paths, *tables, *map(str, days))])
+
+    def prepare(self) -> None:
+        """Do once what is not to be measured: downloads, the source, the tables, the class-data archive.
+
+        Raises:
+            RunFailed: A command failed, or no archive came of the runs.
+        """
+        seconds(self.generate(self.package))
+        seconds(self.dataflow(("sample", "source", "--from", str(DAYS[0]), "--to", str(DAYS[-1]))))
+        for _ in range(3):  # one trains, the next one puts the archive in its place
+            seconds(self.main_run(DAYS[0]))
+            if list(self.home.glob("class-data/*.jsa")):
+                break
+        else:
+            raise RunFailed("main runs left no class-data archive")
+        seconds(self.bare(DAYS[0]))
+
+    def compare(self) -> None:
+        """Hold the rows of both against one another: a faster way to other rows is no faster way.
+
+        Raises:
+            RunFailed: They differ.
+        """
+        ours, bare = "bench_sandbox.bench_top_titles_results", "bench_bare.results"
+        both = " UNION ALL ".join(
+            f"(SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})" for one, other in ((ours, bare), (bare, ours))
+        )
+        equal = f"SELECT assert_true(count(*) = 0, 'the tables differ') AS equal FROM ({both})"
+        seconds(self.dataflow(("query", equal)))

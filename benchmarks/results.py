@@ -1,0 +1,91 @@
+"""The table of figures, for the terminal and for RESULTS.md."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.cases import Figure
+
+FILE = Path(__file__).with_name("RESULTS.md")
+_HEADER = ("measured", "dataflow", "compared with", "its figure", "ratio", "target", "met")
+
+
+def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
+    """Return the figures as text, a row each."""
+    return [
+        (
+            figure.what,
+            _amount(figure.ours, figure.unit),
+            figure.against or "-",
+            "-" if figure.theirs is None else _amount(figure.theirs, figure.unit),
+            "-" if figure.ratio is None else f"{figure.ratio:.2f}",
+            f"≤ {figure.target:g}" + (f" {figure.unit}" if figure.ratio is None else ""),
+            "yes" if figure.met else "no",
+        )
+        for figure in figures
+    ]
+
+
+def show(figures: Sequence[Figure]) -> None:
+    """Print the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*_HEADER)
+    for row in rows(figures):
+        table.add_row(*row)
+    Console(width=140).print(table)
+
+
+def write(figures: Sequence[Figure], runs: int) -> None:
+    """Write RESULTS.md: the figures, and where, when and how they were measured."""
+    lines = [
+        "# Measured side by side",
+        "",
+        "Made by `nox -s benchmarks`; do not edit. Whole processes, by turns in one session, medians of "
+        f"{runs} runs or more.",
+        "The wall time is the user's: a JVM of Dataflow's ends behind the command, and the next run waits for that.",
+        "The bare script is `benchmarks/bare_main.py`: the same work by hand, on Spark's default settings.",
+        "",
+        _markdown(_HEADER),
+        _markdown(["---"] * len(_HEADER)),
+        *map(_markdown, rows(figures)),
+        "",
+        *(f"- {name}: {value}" for name, value in _circumstances().items()),
+        "",
+    ]
+    unfinished = FILE.with_suffix(".tmp")
+    unfinished.write_text("\n".join(lines), encoding="utf-8")
+    unfinished.replace(FILE)
+
+
+def _circumstances() -> dict[str, str]:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("dataflow-recipes", "pyspark")]
+    java = subprocess.run(
+        [shutil.which("java") or "java", "-version"], capture_output=True, text=True, check=False
+    ).stderr.partition("\n")[0]
+    return {
+        "Date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
+        "Machine": f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()} {platform.machine()}; "
+        f"load average at the end {os.getloadavg()[0]:.1f}",
+        "Versions": ", ".join([*versions, f"Python {platform.python_version()}", java.replace('"', "")]),
+    }
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if unit == "MB" else f"{value:.2f} {unit}"
+
+
+def _markdown(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
