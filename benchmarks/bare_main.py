@@ -90,7 +90,7 @@ def run_day(spark: SparkSession, job: Job, day: dt.date) -> int:
 
 def load(spark: SparkSession, table: str) -> Any:
     """Return the Iceberg table."""
-    return spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, table)  # type: ignore[union-attr]
+    return spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, f"dataflow.{table}")  # type: ignore[union-attr]
 
 
 def begin(spark: SparkSession, target: str, branch: str) -> int:
