@@ -13,7 +13,7 @@ from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
 if TYPE_CHECKING:
     from dataflow.engine.checkup import Check
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from dataflow.engine.config import without_password
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _NOT_FOR_OTHERS = (
     "spark.app.name",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Row
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _TABLE_ROWS = 50
 

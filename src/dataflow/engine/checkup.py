@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dataflow.engine import archive, jars
-from dataflow.engine.config import catalog_name, is_local, spark_conf, without_password
+from dataflow.engine.config import catalog_name, is_embedded, is_local, spark_conf, warehouse, without_password
 from dataflow.engine.java import Java, Report, find_java, silent
 from dataflow.engine.jvm import class_path_of
 from dataflow.engine.session import Engine
@@ -138,6 +138,8 @@ def _write_and_read(environment: Environment, report: Report) -> str:
         finally:
             spark.sql(f"DROP TABLE IF EXISTS {namespace}.scratch PURGE")
             spark.sql(f"DROP NAMESPACE IF EXISTS {namespace}")
+            if is_embedded(environment):  # Iceberg leaves the folders
+                shutil.rmtree(warehouse() / namespace, ignore_errors=True)
     if rows != 1:
         raise DataflowError(f"wrote 1 row and read {rows}")
     return f"1 row, catalog {catalog_name(environment)}"

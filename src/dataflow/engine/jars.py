@@ -242,8 +242,8 @@ def _bytes_so_far(cache: Path) -> int:
 
 def _cause(output: str) -> str:
     """Pick the line of Ivy's output that says what went wrong."""
-    for pattern in (r"(?:Server access error|Host .+ not found).*", r"[\w.]+Exception: .*", r"not found.*"):
+    for pattern in (r"ERRORS\s+(?:\w+: )?(.+)", r"([\w.]+Exception: .+)", r":: (.+: not found)"):
         if found := re.search(pattern, output):
-            return found[0].strip()
+            return found[1].strip()
     lines = [line.strip(" \t:") for line in output.splitlines() if line.strip(" \t:")]
     return lines[-1] if lines else "Ivy said nothing"

@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -117,16 +118,26 @@ class Jvm:
         """
         self._log = log
         self._private = Path(tempfile.mkdtemp(prefix="dataflow-"))  # for this user's eyes alone
+        try:
+            self._process = self._launch(java, conf, train=train)
+        except OSError as error:
+            self._forget_private()
+            raise DataflowError(f"{java.executable} can't be started: {error}") from error
+        except BaseException:
+            self._forget_private()
+            raise
+
+    def _launch(self, java: Java, conf: Mapping[str, str], *, train: bool) -> subprocess.Popen[bytes]:
         properties = self._private / "spark.properties"
         properties.write_text(properties_file(conf), encoding="utf-8")
         class_path = class_path_of(conf)
         data = class_data(java, class_path, train=train)
         command = [str(java.executable), *_options(conf), *data.options]
         command += [_MAIN_CLASS, "--properties-file", str(properties), "pyspark-shell"]
-        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with log.open("ab") as stream:
-                self._process = subprocess.Popen(
+            with self._log.open("ab") as stream:
+                return subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
                     stdout=stream,
@@ -135,9 +146,6 @@ class Jvm:
                     pass_fds=() if data.lock is None else (data.lock,),
                     process_group=0,  # Ctrl-C is for us; we end the JVM when we have tidied up
                 )
-        except OSError as error:
-            self._forget_private()
-            raise DataflowError(f"{java.executable} can't be started: {error.strerror}") from error
         finally:
             if data.lock is not None:
                 os.close(data.lock)
@@ -172,7 +180,12 @@ class Jvm:
 
     def obituary(self, what: str) -> DataflowError:
         """Return the failure that tells of its death, with its last words and where to read more."""
-        return DataflowError(f"{what}: {last_words(self._log)}", f"see {display_path(self._log)}")
+        code, log = self._process.wait(), display_path(self._log)
+        if code == -signal.SIGKILL:
+            return DataflowError(f"{what}: something killed it; the machine may be out of memory", f"see {log}")
+        if code < 0:
+            return DataflowError(f"{what}: it was ended by {signal.Signals(-code).name}", f"see {log}")
+        return DataflowError(f"{what}: {last_words(self._log)}", f"see {log}")
 
     def end(self) -> None:
         """Let it end the normal way, behind us: it may have an archive to write."""
@@ -192,12 +205,14 @@ def last_words(log: Path) -> str:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-500:]
     except OSError:
         lines = []
-    causes = [line.strip() for line in lines if _CAUSE.match(line)]
-    spoken = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
-    if causes:
-        first_words = [line for line in causes if line.startswith("Error")]
-        return (first_words or causes)[-1].removeprefix("Caused by: ")
-    return spoken[-1] if spoken else "it said nothing"
+    told = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
+    causes = [place for place, line in enumerate(told) if _CAUSE.match(line)]
+    if not causes:
+        return told[-1] if told else "it said nothing"
+    cause = causes[-1]
+    if told[cause].startswith("Error occurred during initialization"):  # the next line says which error
+        cause = min(cause + 1, len(told) - 1)
+    return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", told[cause])
 
 
 def class_path_of(conf: Mapping[str, str]) -> list[Path]:

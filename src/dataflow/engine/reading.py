@@ -44,7 +44,7 @@ def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[st
     except (ParseException, AnalysisException) as error:
         raise _mistake(spark, sql, error) from error
     except PySparkException as error:
-        raise DataflowError(message_of(error)) from error
+        raise DataflowError(_words(error)) from error
     shown = rows if limit is None else rows[:limit]
     return frame.columns, shown, len(rows) > len(shown)
 
@@ -84,7 +84,7 @@ def _statement(node: str) -> str:
 
 
 def _mistake(spark: SparkSession, sql: str, error: Exception) -> UsageError:
-    message = re.sub(r"^\[[A-Z_.]+\] ", "", message_of(error))
+    message = _words(error)
     condition = getattr(error, "getCondition", lambda: None)()
     if condition == "TABLE_OR_VIEW_NOT_FOUND":
         name = (error.getMessageParameters() or {}).get("relationName", "").replace("`", "")  # type: ignore[attr-defined]
@@ -93,6 +93,10 @@ def _mistake(spark: SparkSession, sql: str, error: Exception) -> UsageError:
         line, column = place
         message += f"\n  {lines[line - 1]}\n  {' ' * (column - 1)}^"
     return UsageError(message)
+
+
+def _words(error: Exception) -> str:
+    return re.sub(r"^\[[A-Z_.]+\] ", "", message_of(error))
 
 
 def _tables(spark: SparkSession) -> list[str]:

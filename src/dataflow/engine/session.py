@@ -48,13 +48,14 @@ class Engine:
             train: Whether the work is typical enough for the class-data archive to be made from.
             report: Told of what takes a while, such as a one-time download.
         """
-        self._environment = environment
+        self.environment = environment
         self._log = log
         self._small = small
         self._train = train
         self._report = report
         self._conf: dict[str, str] = {}
         self._jvm: Jvm | None = None
+        self._gateway: Any = None
         self._spark: SparkSession | None = None
 
     def begin(self) -> None:
@@ -76,7 +77,8 @@ class Engine:
         if self._spark is None:
             jvm = self._jvm or self._start()
             try:
-                self._spark = _connect(*jvm.connection(), local=is_local(self._conf))
+                self._gateway = _gateway(*jvm.connection())
+                self._spark = _session(self._gateway, local=is_local(self._conf))
             except DataflowError:
                 self.close()
                 raise
@@ -97,9 +99,13 @@ class Engine:
         """Stop the session. The JVM ends by itself, behind us; a class-data archive is written by then."""
         if self._jvm is None:
             return
-        _disconnect(self._spark if self._jvm.is_alive else None)
+        if self._spark is not None and self._jvm.is_alive:
+            with contextlib.suppress(Exception):  # it is going away either way
+                self._spark.stop()
+        if self._gateway is not None:
+            _forget(self._gateway)
         self._jvm.end()
-        self._jvm = self._spark = None
+        self._jvm = self._gateway = self._spark = None
 
     def __enter__(self) -> Engine:
         return self
@@ -110,9 +116,11 @@ class Engine:
         self.close()
 
     def _start(self) -> Jvm:
+        if _has_a_session():
+            raise _one_is_enough()
         java = find_java(self._report)
-        self._conf = spark_conf(self._environment, small=self._small)
-        jars.ensure(java, self._environment.spark, self._report)
+        self._conf = spark_conf(self.environment, small=self._small)
+        jars.ensure(java, self.environment.spark, self._report)
         self._jvm = Jvm(java, self._conf, self._log, train=self._train)
         return self._jvm
 
@@ -139,24 +147,17 @@ def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSessio
         DataflowError: Spark can't be started, or this process has another session already.
     """
     global _interactive  # noqa: PLW0603  # Spark allows one context in a process
-    from pyspark import SparkContext
-
     wanted = environment(find_project(Path.cwd()), env)
-    wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
-    if SparkContext._active_spark_context is not None:
-        return _again(wanted, conf)
-    if _interactive is not None:  # its session was stopped by hand
-        _interactive.close()
-    _interactive = Engine(wanted, subfolder("logs") / f"session-{os.getpid()}.log", train=False, report=_tell)
-    return _interactive.spark
-
-
-def _again(wanted: Environment, conf: Mapping[str, str]) -> SparkSession:
-    if _interactive is None or _interactive._spark is None or _interactive._environment.name != wanted.name:
-        raise UsageError(
-            "this process has another Spark session already", "use that one, or stop it first: spark.stop()"
-        )
-    spark = _interactive._spark
+    if not _has_a_session():
+        if _interactive is not None:  # its session was stopped by hand
+            _interactive.close()
+        wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
+        log = subfolder("logs") / f"session-{os.getpid()}.log"
+        _interactive = Engine(wanted, log, train=False, report=_tell)
+        return _interactive.spark
+    if _interactive is None or _interactive.environment.name != wanted.name:
+        raise _one_is_enough()
+    spark = _interactive.spark
     for key, value in conf.items():
         if spark.conf.isModifiable(key):
             spark.conf.set(key, value)
@@ -167,15 +168,30 @@ def _tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _connect(port: int, secret: str, *, local: bool) -> SparkSession:
-    """Connect to a gateway by pyspark's own code, and open the session in it."""
-    from pyspark import SparkConf, SparkContext
+def _has_a_session() -> bool:
+    pyspark = sys.modules.get("pyspark")  # where it is not imported there is none
+    return pyspark is not None and pyspark.SparkContext._active_spark_context is not None
+
+
+def _one_is_enough() -> UsageError:
+    return UsageError("this process has another Spark session already", "use that one, or stop it first: spark.stop()")
+
+
+def _gateway(port: int, secret: str) -> Any:
+    """Connect to a JVM by pyspark's own code."""
     from pyspark.java_gateway import launch_gateway
+
+    with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
+        return launch_gateway()  # type: ignore[no-untyped-call]  # with these it connects, and launches nothing
+
+
+def _session(gateway: Any, *, local: bool) -> SparkSession:
+    """Open the session in a JVM."""
+    from pyspark import SparkConf, SparkContext
     from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
-    with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
-        gateway = launch_gateway()  # type: ignore[no-untyped-call]  # with these it connects to what runs, and launches nothing
+    SparkContext._gateway = SparkContext._jvm = None  # that of a stopped session would win over ours
     context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
     if local:
         context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
@@ -185,20 +201,16 @@ def _connect(port: int, secret: str, *, local: bool) -> SparkSession:
     return SparkSession(context)
 
 
-def _disconnect(spark: SparkSession | None) -> None:
-    """Stop a session, and make pyspark forget its gateway: the next session has another."""
+def _forget(gateway: Any) -> None:
+    """Make pyspark forget a JVM, so that the next session gets another."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    gateway: Any = SparkContext._gateway
-    with contextlib.suppress(Exception):  # the JVM is going away either way
-        if spark is not None:
-            spark.stop()
+    if SparkContext._gateway is gateway:
+        SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
+        SparkSession._instantiatedSession = SparkSession._activeSession = None
     with contextlib.suppress(Exception):
-        if gateway is not None:
-            gateway.shutdown()
-    SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
-    SparkSession._instantiatedSession = SparkSession._activeSession = None
+        gateway.shutdown()
 
 
 @contextlib.contextmanager

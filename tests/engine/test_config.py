@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from dataflow.engine.config import (
+    catalog_name,
+    properties_file,
+    settings,
+    spark_conf,
+    without_password,
+)
+from dataflow.errors import DataflowError
+from dataflow.workflow.project import Environment
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
+    monkeypatch.delenv("DATAFLOW_JARS", raising=False)
+    return tmp_path
+
+
+def test_without_a_catalog_of_ones_own_the_one_in_the_home_is_used(home):
+    conf = spark_conf(Environment("sandbox"))
+    assert conf["spark.sql.defaultCatalog"] == "dataflow"
+    assert conf["spark.sql.catalog.dataflow.type"] == "jdbc"
+    assert conf["spark.sql.catalog.dataflow.uri"].startswith(f"jdbc:sqlite:{home}/catalog.db?journal_mode=WAL")
+    assert conf["spark.sql.catalog.dataflow.jdbc.schema-version"] == "V1"
+    assert conf["spark.sql.catalog.dataflow.warehouse"] == f"{home}/warehouse"
+    assert conf["spark.sql.catalog.dataflow.cache-enabled"] == "false"
+
+
+def test_a_teams_catalog_replaces_the_one_in_the_home():
+    environment = Environment("production", catalog={"name": "lake", "type": "rest", "uri": "https://x.example"})
+    conf = spark_conf(environment)
+    assert catalog_name(environment) == conf["spark.sql.defaultCatalog"] == "lake"
+    assert conf["spark.sql.catalog.lake"] == "org.apache.iceberg.spark.SparkCatalog"
+    assert conf["spark.sql.catalog.lake.uri"] == "https://x.example"
+    assert conf["spark.sql.catalog.lake.cache-enabled"] == "false"
+    assert not any("dataflow" in key for key in conf)
+
+
+def test_spark_substitutes_nothing_overwrites_dynamically_and_speaks_utc():
+    conf = spark_conf(Environment("sandbox"))
+    assert conf["spark.sql.variable.substitute"] == "false"
+    assert conf["spark.sql.sources.partitionOverwriteMode"] == "dynamic"
+    assert conf["spark.sql.session.timeZone"] == "UTC"
+
+
+def test_the_environments_settings_win():
+    conf = spark_conf(Environment("sandbox", spark={"spark.driver.memory": "3g", "spark.ui.enabled": "true"}))
+    assert (conf["spark.driver.memory"], conf["spark.ui.enabled"]) == ("3g", "true")
+
+
+def test_the_environments_lists_are_added_to_what_iceberg_needs(home):
+    spark = {"spark.driver.extraClassPath": "/opt/pg.jar", "spark.sql.extensions": "com.example.Mine"}
+    conf = spark_conf(Environment("sandbox", spark=spark))
+    assert conf["spark.driver.extraClassPath"].startswith(f"/opt/pg.jar:{home}/jars/iceberg-spark-runtime")
+    assert conf["spark.sql.extensions"].startswith("com.example.Mine,org.apache.iceberg.")
+
+
+def test_small_data_gets_a_jvm_that_starts_fast():
+    assert "TieredStopAtLevel=1" in spark_conf(Environment("sandbox"), small=True)["spark.driver.extraJavaOptions"]
+    assert "spark.driver.extraJavaOptions" not in spark_conf(Environment("sandbox"))
+
+
+def test_a_local_spark_listens_on_this_machine_alone():
+    conf = spark_conf(Environment("sandbox"))
+    assert conf["spark.driver.bindAddress"] == conf["spark.driver.host"] == "127.0.0.1"
+
+
+def test_a_cluster_gets_no_local_tuning_and_sends_the_jars_to_its_executors(home):
+    conf = spark_conf(Environment("production", spark={"spark.master": "yarn", "spark.jars": "/a.jar"}), small=True)
+    assert conf["spark.jars"].startswith(f"/a.jar,{home}/jars/iceberg-spark-runtime")
+    assert not {"spark.driver.host", "spark.driver.memory", "spark.driver.extraJavaOptions"} & set(conf)
+
+
+def test_secrets_are_put_in_for_spark_and_not_for_eyes(monkeypatch):
+    environment = Environment("production", catalog={"type": "rest", "credential": "id:${secret:LAKE}"})
+    with pytest.raises(DataflowError, match="LAKE"):
+        spark_conf(environment)
+    monkeypatch.setenv("LAKE", "s3same")
+    assert spark_conf(environment)["spark.sql.catalog.dataflow.credential"] == "id:s3same"
+    assert settings(environment)["spark.sql.catalog.dataflow.credential"] == "id:${secret:LAKE}"
+
+
+def test_a_properties_file_keeps_backslashes_line_ends_and_blanks():
+    assert properties_file({"b": "x=1:2", "a": " c:\\d\ne"}) == "a=\\ c:\\\\d\\ne\nb=x=1:2\n"
+
+
+def test_an_address_is_shown_without_its_password():
+    assert without_password("postgresql://bob:hush@db.example/x") == "postgresql://bob:***@db.example/x"
+    assert without_password("sqlite:////home/a@b:c") == "sqlite:////home/a@b:c"

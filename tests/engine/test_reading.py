@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from dataflow.engine.reading import read_rows
+from dataflow.errors import DataflowError, UsageError
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def table(spark):
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS reading")
+    spark.sql("CREATE TABLE reading.titles USING iceberg AS SELECT id FROM range(5)")
+    return "reading.titles"
+
+
+def test_a_query_returns_its_columns_and_rows(spark, table):
+    columns, rows, more = read_rows(spark, f"SELECT id, id * 2 AS twice FROM {table} ORDER BY id;", None)
+    assert columns == ["id", "twice"]
+    assert [tuple(row) for row in rows] == [(0, 0), (1, 2), (2, 4), (3, 6), (4, 8)]
+    assert not more
+
+
+def test_a_limit_cuts_and_says_so(spark, table):
+    assert [read_rows(spark, f"TABLE {table}", limit)[2] for limit in (4, 5)] == [True, False]
+
+
+@pytest.mark.parametrize("sql", ["SHOW NAMESPACES", "DESCRIBE reading.titles", "EXPLAIN SELECT 1", "VALUES (1)"])
+@pytest.mark.usefixtures("table")
+def test_looking_around_is_reading(spark, sql):
+    assert read_rows(spark, sql, None)[1]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO reading.titles VALUES (9)",
+        "WITH x AS (SELECT 9L) INSERT INTO reading.titles SELECT * FROM x",
+        "FROM reading.titles INSERT INTO reading.titles SELECT * INSERT INTO reading.titles SELECT *",
+        "DELETE FROM reading.titles",
+        "DROP TABLE reading.titles",
+        "ALTER TABLE reading.titles CREATE BRANCH b",
+        "CREATE TEMPORARY VIEW v AS SELECT 1",
+        "EXECUTE IMMEDIATE 'DROP TABLE reading.titles'",
+        "BEGIN DROP TABLE reading.titles; END",
+        "CALL system.rollback_to_snapshot('reading.titles', 1)",
+        "SET spark.sql.shuffle.partitions=3",
+    ],
+)
+def test_statements_that_change_something_are_refused(spark, table, sql):
+    with pytest.raises(UsageError, match="this is no query"):
+        read_rows(spark, sql, None)
+    assert spark.table(table).count() == 5
+
+
+@pytest.mark.usefixtures("table")
+def test_an_unknown_table_is_answered_with_the_nearest_one(spark):
+    with pytest.raises(UsageError, match=r"no table or view 'reading.title'; did you mean 'reading\.titles'\?"):
+        read_rows(spark, "SELECT * FROM reading.title", None)
+
+
+def test_a_mistake_is_shown_where_it_stands(spark, table):
+    with pytest.raises(UsageError) as caught:
+        read_rows(spark, f"SELECT id,\n  nope\nFROM {table}", None)
+    assert caught.value.message.splitlines()[-2:] == ["    nope", "    ^"]
+    with pytest.raises(UsageError, match=r"Syntax error at or near 'SELEC'.\n  SELEC 1\n  \^$"):
+        read_rows(spark, "SELEC 1", None)
+
+
+def test_a_failure_while_running_is_one_sentence(spark):
+    with pytest.raises(DataflowError, match=r"^Division by zero\."):
+        read_rows(spark, "SELECT 1 / 0", None)
