@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataflow.engine.config import catalog_name
 from dataflow.jobs.guard import WriteGuard
-from dataflow.tables.iceberg import exists
+from dataflow.tables.iceberg import create_namespace, exists
 from dataflow.tables.ownership import claim, require_own
 from dataflow.workflow.project import SANDBOX
 
@@ -20,7 +19,7 @@ def guard_of(workflow: Workflow) -> WriteGuard:
     """Return what a workflow's scripts may write: in the sandbox its database alone, which no --param widens."""
     environment = workflow.environment
     database = environment.params.get("TARGET_DB") if environment.name == SANDBOX else None
-    return WriteGuard(catalog_name(environment), database, environment.name)
+    return WriteGuard(environment.catalog_name, database, environment.name)
 
 
 def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
@@ -41,7 +40,7 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
             require_own(spark, table, inner.identity)
     for table, inner in targets.items():
         database = table.rpartition(".")[0]
-        if database and not spark.catalog.databaseExists(database):
-            spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {database}")
+        if database:
+            create_namespace(spark, database)
         if adopt and exists(spark, table):
             claim(spark, table, inner.identity)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import math
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -76,28 +78,29 @@ class Runner:
         """
         steps = workflow.choose(only)
         scope = Scope(self.spark.sparkContext, workflow.run_id)
-        box: list[RunResult | BaseException] = []
-        worker = threading.Thread(target=self._collect, args=(box, workflow, steps, scope), daemon=True)
-        worker.start()
+        ended: queue.SimpleQueue[RunResult | BaseException] = queue.SimpleQueue()
+        threading.Thread(target=self._collect, args=(ended, workflow, steps, scope), daemon=True).start()
         try:
-            while worker.is_alive():
-                worker.join(0.2)  # a plain join would hold back Ctrl-C
+            result = _wait(ended)
         except KeyboardInterrupt:
             scope.stop()
-            worker.join(_CANCEL_GRACE)
-            self.stuck = worker.is_alive()
+            self.stuck = _wait(ended, _CANCEL_GRACE) is None
             raise
-        if isinstance(box[0], BaseException):
-            raise box[0]
-        return box[0]
+        if result is None or isinstance(result, BaseException):
+            raise result or AssertionError("it waits until there is a result")
+        return result
 
     def _collect(
-        self, box: list[RunResult | BaseException], workflow: Workflow, steps: Sequence[Step], scope: Scope
+        self,
+        ended: queue.SimpleQueue[RunResult | BaseException],
+        workflow: Workflow,
+        steps: Sequence[Step],
+        scope: Scope,
     ) -> None:
         try:
-            box.append(self._root(workflow, steps, scope))
+            ended.put(self._root(workflow, steps, scope))
         except BaseException as error:  # raised again in the thread that waits
-            box.append(error)
+            ended.put(error)
 
     def _root(self, workflow: Workflow, steps: Sequence[Step], scope: Scope) -> RunResult:
         journal = Journal(self.records, workflow, self.log, parent=None)
@@ -328,6 +331,20 @@ class _Run:
             status = "succeeded"
         finally:
             self.runner.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
+
+
+def _wait(
+    ended: queue.SimpleQueue[RunResult | BaseException], seconds: float = math.inf
+) -> RunResult | BaseException | None:
+    """Wait for what a thread ends with, in short turns that let Ctrl-C through; None when the time is over.
+
+    Not by `Thread.join`: interrupted, it takes a living thread for dead (CPython, bpo-45274).
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(queue.Empty):
+            return ended.get(timeout=0.2)
+    return None
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:

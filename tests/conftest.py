@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+class CommandLine:
+    """The `dataflow` command as a user types it: a process of its own, a home and a user that are the test's."""
+
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self.folder = folder
+        self.environ = environ
+
+    def __call__(self, *arguments: object, user: str | None = None, folder: Path | None = None, code: int | None = 0):
+        """Run a command, expect an exit code (None for any), and return the finished process."""
+        environ = {**self.environ, **({"DATAFLOW_USER": user} if user else {})}
+        done = subprocess.run(
+            [sys.executable, "-m", "dataflow", *map(str, arguments)],
+            cwd=folder or self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        if code is not None:
+            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: object, **options):
+        """Run a command with `--output json` and return what it answers."""
+        return json.loads(self(*arguments, "--output", "json", **options).stdout)
+
+
+def clean_environ(**values: str) -> dict[str, str]:
+    """Return this process's environment without what would point a command at the user's own things."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DATAFLOW_", "PYTEST_", "SPARK_"))}
+    return {**kept, **values}
+
+
+@pytest.fixture(scope="session")
+def shared_jars():
+    """Return the folder with the Iceberg jars, fetched once, and where the class-data archive may be shared."""
+    from dataflow.engine import jars
+    from dataflow.engine.java import find_java
+
+    jars.ensure(find_java(), {})
+    return jars.folder()
+
+
+@pytest.fixture
+def dataflow_command(tmp_path):
+    """Return the command line, in an empty folder, with a home that holds nothing and the user `alice`."""
+    environ = clean_environ(DATAFLOW_HOME=str(tmp_path / "home"), DATAFLOW_USER="alice", COLUMNS="200")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return CommandLine(folder, environ)
+
+
+@pytest.fixture
+def spark_command(dataflow_command, shared_jars):
+    """Return the command line with the jars at hand."""
+    dataflow_command.environ["DATAFLOW_JARS"] = str(shared_jars)
+    return dataflow_command
