@@ -42,9 +42,11 @@ class Bench:
 
     def dataflow(self, *steps: tuple[str, ...], archive: bool = True) -> Command:
         """Return `dataflow` commands, with or without the class-data archive."""
-        env = {"DATAFLOW_HOME": str(self.home), "DATAFLOW_USER": "bench"}
-        if not archive:
-            env["DATAFLOW_CLASS_DATA"] = "off"
+        env = {
+            "DATAFLOW_HOME": str(self.home),
+            "DATAFLOW_USER": "bench",
+            "DATAFLOW_CLASS_DATA": "on" if archive else "off",
+        }
         executable = str(Path(sys.executable).with_name("dataflow"))
         return Command([(executable, *step) for step in steps], env)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import COMMIT_RETRIES, exists, head, load, properties
+from dataflow.tables.iceberg import COMMIT_RETRIES, create_namespace, exists, head, load, properties
 from dataflow.tables.literals import text
 
 if TYPE_CHECKING:
@@ -221,9 +221,14 @@ def _make(
 
 
 def _create_table(spark: SparkSession) -> None:
-    if not exists(spark, TABLE):
-        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {TABLE.partition('.')[0]}")
+    if exists(spark, TABLE):
+        return
+    create_namespace(spark, TABLE.partition(".")[0])
+    try:
         spark.sql(_DDL)
+    except Exception:  # another process may just have made it
+        if not exists(spark, TABLE):
+            raise
 
 
 def _write(spark: SparkSession, days: Sequence[dt.date], rows_per_day: int, *, base: int | None) -> None:

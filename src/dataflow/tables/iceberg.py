@@ -36,6 +36,17 @@ def exists(spark: SparkSession, name: str) -> bool:
     return bool(spark.catalog.tableExists(name))
 
 
+def create_namespace(spark: SparkSession, name: str) -> None:
+    """Make a database unless there is one; whoever else makes it at this moment is no failure."""
+    if spark.catalog.databaseExists(name):
+        return
+    try:
+        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {quoted(name)}")
+    except Exception:  # Iceberg's JDBC catalog looks first and inserts later, and says so in its database's words
+        if not spark.catalog.databaseExists(name):
+            raise
+
+
 def properties(table: JavaObject) -> dict[str, str]:
     """Return a table's properties."""
     return {str(key): str(value) for key, value in dict(table.properties()).items()}
