@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.engine import archive, jars
+from dataflow.engine.java import find_java
+
 
 class CommandLine:
     """The `dataflow` command as a user types it: a process of its own, a home and a user that are the test's."""
@@ -45,10 +48,7 @@ def clean_environ(**values: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def shared_jars():
-    """Return the folder with the Iceberg jars, fetched once, and where the class-data archive may be shared."""
-    from dataflow.engine import jars
-    from dataflow.engine.java import find_java
-
+    """Return the folder with the Iceberg jars, fetched once."""
     jars.ensure(find_java(), {})
     return jars.folder()
 
@@ -64,6 +64,9 @@ def dataflow_command(tmp_path):
 
 @pytest.fixture
 def spark_command(dataflow_command, shared_jars):
-    """Return the command line with the jars at hand."""
+    """Return the command line with jars and class data at hand: they are the machine's, not the test's."""
     dataflow_command.environ["DATAFLOW_JARS"] = str(shared_jars)
+    home = Path(dataflow_command.environ["DATAFLOW_HOME"])
+    home.mkdir()
+    (home / "class-data").symlink_to(archive.folder())
     return dataflow_command

@@ -140,7 +140,8 @@ from pyspark.sql import functions as F
 
 def main(args, spark):
     rows = spark.sql("SELECT 1 AS title_id, 'US' AS country_code, 1 AS title_rank, CAST(1 AS DOUBLE) AS view_hours")
-    rows.withColumn("date", F.lit(args["EXECUTION_DATE"]).cast("date")).writeTo(args["TARGET_TABLE"]).overwritePartitions()
+    rows = rows.withColumn("date", F.lit(args["EXECUTION_DATE"]).cast("date"))
+    rows.writeTo(args["TARGET_TABLE"]).overwritePartitions()
     print("written", flush=True)
     time.sleep({seconds})
 """

@@ -57,14 +57,14 @@ def env(
 
 
 def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
-    from dataflow.engine.config import catalog_name, settings
+    from dataflow.engine.config import settings
     from dataflow.engine.records import default_address
     from dataflow.home import home
     from dataflow.workflow.identity import current_user
     from dataflow.workflow.project import read_identity
 
     conf = settings(chosen)
-    catalog = f"spark.sql.catalog.{catalog_name(chosen)}"
+    catalog = f"spark.sql.catalog.{chosen.catalog_name}"
     identity = read_identity(Path.cwd())
     return {
         "environment": chosen.name,
@@ -72,7 +72,7 @@ def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
         "user": current_user(),
         "package": f"{identity.package_id}{'' if identity.pinned else ' (not pinned)'}",
         "home": home(),
-        "catalog": catalog_name(chosen),
+        "catalog": chosen.catalog_name,
         "catalog type": conf.get(f"{catalog}.type") or conf.get(f"{catalog}.catalog-impl"),
         "catalog uri": without_password(conf.get(f"{catalog}.uri", "")) or None,
         "warehouse": conf.get(f"{catalog}.warehouse"),

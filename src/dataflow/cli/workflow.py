@@ -155,7 +155,7 @@ def _execute(
         records = Records(workflow.environment.state)
         with live.waiting("starting Spark"):
             spark = engine.spark
-        runner = Runner(spark, records, live, log, adopt=adopt, prepare=prepare)
+        runner = Runner(spark, records, live, log, adopt, prepare, lambda: engine.death)
         try:
             with _prints_apart(quiet):
                 result = runner.run(workflow, only=only)

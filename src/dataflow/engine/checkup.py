@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dataflow.engine import archive, jars
-from dataflow.engine.config import catalog_name, is_embedded, is_local, spark_conf, warehouse, without_password
+from dataflow.engine.config import is_embedded, is_local, spark_conf, warehouse, without_password
 from dataflow.engine.java import Java, Report, find_java, silent
 from dataflow.engine.jvm import class_path_of
 from dataflow.engine.session import Engine
@@ -142,7 +142,7 @@ def _write_and_read(environment: Environment, report: Report) -> str:
                 shutil.rmtree(warehouse() / namespace, ignore_errors=True)
     if rows != 1:
         raise DataflowError(f"wrote 1 row and read {rows}")
-    return f"1 row, catalog {catalog_name(environment)}"
+    return f"1 row, catalog {environment.catalog_name}"
 
 
 def _class_data(java: Java, environment: Environment) -> Check:

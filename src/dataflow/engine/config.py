@@ -15,9 +15,6 @@ from dataflow.workflow.parameters import resolve_secrets
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
-CATALOG = "dataflow"
-"""What the catalog is called in Spark, unless the environment names it otherwise."""
-
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _GIB = 1024**3
 
@@ -68,11 +65,6 @@ def settings(environment: Environment, *, small: bool = False) -> dict[str, str]
     return found
 
 
-def catalog_name(environment: Environment) -> str:
-    """Return what Spark calls the environment's catalog."""
-    return environment.catalog.get("name", CATALOG)
-
-
 def catalog_file() -> Path:
     """Return the embedded catalog's database file."""
     return home() / "catalog.db"
@@ -104,7 +96,7 @@ def without_password(address: str) -> str:
 
 
 def _catalog(environment: Environment) -> dict[str, str]:
-    name = catalog_name(environment)
+    name = environment.catalog_name
     if is_embedded(environment):
         subfolder()  # SQLite makes its file, not the folder
         properties = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,8 +62,10 @@ class Lineage:
         self._spark = spark
 
     def unwatch(self, spark: SparkSession) -> None:
-        """Stop listening to a session, so that its listener does not outlive the run."""
-        spark._jsparkSession.listenerManager().unregister(self)
+        """Hear a session out, and stop listening, so that its listener does not outlive the run."""
+        with contextlib.suppress(Exception):  # the JVM may be gone; the failure that ended it is told elsewhere
+            self.reads()
+            spark._jsparkSession.listenerManager().unregister(self)
 
     def reads(self) -> tuple[Read, ...]:
         """Return what was read so far; waits until Spark has told all."""

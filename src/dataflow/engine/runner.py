@@ -50,6 +50,7 @@ class Runner:
         log: Where Spark's output goes.
         adopt: Take over tables of other packages.
         prepare: Called once before the first step.
+        death: Says why the JVM is gone, when it is.
         stuck: Whether user code goes on although it was stopped; the process should end without waiting for it.
     """
 
@@ -59,6 +60,7 @@ class Runner:
     log: Path
     adopt: bool = False
     prepare: Prepare | None = None
+    death: Callable[[], DataflowError | None] = lambda: None
     stuck: bool = False
 
     def run(self, workflow: Workflow, *, only: str | None = None) -> RunResult:
@@ -254,9 +256,8 @@ class _Run:
             except DataflowError:
                 raise
             except Exception as error:  # Spark and py4j raise what they like; the user reads one line
-                raise DataflowError(message_of(error)) from error
+                raise self.runner.death() or DataflowError(message_of(error)) from error
             finally:
-                self.lineage.reads()
                 self.lineage.unwatch(spark)
 
         patience = Patience()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.cause import in_python, message_of, place_of
 from dataflow.jobs.guard import check_statement
-from dataflow.tables.contract import ContractError, reconcile
+from dataflow.tables.contract import ContractError, reconcile, table_name
 from dataflow.workflow.parameters import resolve_secrets, substitute
 
 if TYPE_CHECKING:
@@ -79,9 +79,22 @@ def _run_statement(spark: SparkSession, statement: str, report: Report) -> None:
     plan = _parsed(spark, statement)
     check_statement(plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
-        for change in reconcile(spark, plan):
-            report(change)
-    spark.sql(statement)  # commands and writes run at once; a query is only analysed
+        _create_or_reconcile(spark, statement, plan, report)
+    else:
+        spark.sql(statement)  # commands and writes run at once; a query is only analysed
+
+
+def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, report: Report) -> None:
+    name = table_name(plan)
+    try:
+        if not spark.catalog.tableExists(name):
+            spark.sql(statement)
+            return
+    except Exception:  # Iceberg's JDBC catalog looks first and inserts later: another day may have come between
+        if not spark.catalog.tableExists(name):
+            raise
+    for change in reconcile(spark, plan):
+        report(change)
 
 
 def _parsed(spark: SparkSession, statement: str) -> JavaObject:

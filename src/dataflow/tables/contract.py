@@ -59,8 +59,7 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     """
     from pyspark.sql.types import StructType
 
-    parts = plan.child().nameParts()
-    name = ".".join(str(parts.apply(i)) for i in range(parts.size()))
+    name = table_name(plan)
     if not spark.catalog.tableExists(name):
         return []
     declared = StructType.fromJson(json.loads(plan.tableSchema().json()))
@@ -74,6 +73,12 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     for change in changes:
         spark.sql(f"ALTER TABLE {quoted(name)} {change.sql}")
     return [f"{name}: {change.text}" for change in changes]
+
+
+def table_name(plan: JavaObject) -> str:
+    """Return the dotted name of the table that a parsed `CREATE TABLE` makes."""
+    parts = plan.child().nameParts()
+    return ".".join(str(parts.apply(i)) for i in range(parts.size()))
 
 
 def _compare(
