@@ -14,11 +14,11 @@ import dataflow
 from dataflow.errors import DataflowError
 
 _COMMANDS = {
-    "sample": "Generate a workflow package from a recipe, update it, make demo data.",
+    "sample": "Generate a workflow package, update it, make demo data.",
     "workflow": "Validate, plan and run workflows; look at past runs.",
     "query": "Look at your data: run a SQL query and print its rows.",
-    "env": "Show where things are, and how other tools reach the same catalog.",
-    "doctor": "Check that everything a pipeline needs is there, and how to mend what is not.",
+    "env": "Show where things are, and how other tools reach them.",
+    "doctor": "Check that all is there, and how to mend what is not.",
 }
 
 
@@ -43,6 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing Rich for this one page would double its time
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start here:  dataflow sample workflow spark-sql ./my-pipeline --run",
 )
