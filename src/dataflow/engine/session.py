@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.engine import jars
-from dataflow.engine.config import is_local, spark_conf
+from dataflow.engine.catalog import ensure_catalog
+from dataflow.engine.config import is_embedded, is_local, spark_conf
 from dataflow.engine.java import Report, find_java, silent
 from dataflow.engine.jvm import Jvm
 from dataflow.errors import DataflowError, UsageError, display_path
@@ -120,6 +121,8 @@ class Engine:
             raise _one_is_enough()
         java = find_java(self._report)
         self._conf = spark_conf(self.environment, small=self._small)
+        if is_embedded(self.environment):
+            ensure_catalog()
         jars.ensure(java, self.environment.spark, self._report)
         self._jvm = Jvm(java, self._conf, self._log, train=self._train)
         return self._jvm

@@ -143,12 +143,13 @@ def ensure(
     def missing(sizes: Mapping[dt.date, int]) -> list[dt.date]:
         return [day for day in wanted if day not in sizes]
 
-    if exists(spark, TABLE) and not _is_ours(spark):
-        return
-    left = missing(existing_dates(spark))
-    if left:
-        report(f"making demo data for {_span(left)}, {rows_per_day:,} rows a day, this once")
-        _make(spark, missing, rows_per_day, lambda _: None)
+    with _told_in_a_line():
+        if exists(spark, TABLE) and not _is_ours(spark):
+            return
+        left = missing(existing_dates(spark))
+        if left:
+            report(f"making demo data for {_span(left)}, {rows_per_day:,} rows a day, this once")
+            _make(spark, missing, rows_per_day, lambda _: None)
 
 
 def create(
@@ -170,10 +171,15 @@ def create(
     Raises:
         DataflowError: It can't be written, or the table is none of ours.
     """
-    if exists(spark, TABLE) and not _is_ours(spark):
-        raise DataflowError(f"{TABLE} was not made by Dataflow, and is left alone", permanent=True)
     wanted = [first + dt.timedelta(days=i) for i in range((last - first).days + 1)]
-    _make(spark, lambda sizes: [day for day in wanted if sizes.get(day) != rows_per_day], rows_per_day, progress)
+
+    def missing(sizes: Mapping[dt.date, int]) -> list[dt.date]:
+        return [day for day in wanted if sizes.get(day) != rows_per_day]
+
+    with _told_in_a_line():
+        if exists(spark, TABLE) and not _is_ours(spark):
+            raise DataflowError(f"{TABLE} was not made by Dataflow, and is left alone", permanent=True)
+        _make(spark, missing, rows_per_day, progress)
 
 
 def existing_dates(spark: SparkSession) -> dict[dt.date, int]:
@@ -192,31 +198,37 @@ def _make(
     progress: Callable[[int], None],
 ) -> None:
     """Make what is missing, commit by commit, until nothing is; what others make meanwhile counts."""
-    from dataflow.jobs.cause import message_of
-
     per_commit = max(1, _ROWS_PER_COMMIT // rows_per_day)
     conflicts, done = 0, 0
-    try:
-        _create_table(spark)
-        while True:
-            table = load(spark, TABLE)
-            left = missing(_sizes(spark, table))
-            if not left:
-                return
-            days = left[:per_commit]
-            try:
-                with _watched(spark, done, len(days) * rows_per_day, progress):
-                    _write(spark, days, rows_per_day, base=head(table))
-            except Exception as error:
-                conflicts += 1
-                if "conflicting files" not in str(error) or conflicts == _ATTEMPTS:
-                    raise
-                continue  # somebody else has just made one of these days: look again
-            done += len(days) * rows_per_day
+    _create_table(spark)
+    while True:
+        table = load(spark, TABLE)
+        days = missing(_sizes(spark, table))[:per_commit]
+        if not days:
+            return
+        rows = len(days) * rows_per_day
+        try:
+            with _watched(spark, done, rows, progress):
+                _write(spark, days, rows_per_day, base=head(table))
+        except Exception as error:
+            conflicts += 1
+            if "conflicting files" not in str(error) or conflicts == _ATTEMPTS:
+                raise
+        else:  # on a conflict somebody else has just made one of these days: look again
+            done += rows
             progress(done)
+
+
+@contextlib.contextmanager
+def _told_in_a_line() -> Iterator[None]:
+    """Turn what Spark and py4j raise into a message that a user can read, while there is a JVM to ask."""
+    from dataflow.jobs.cause import message_of
+
+    try:
+        yield
     except DataflowError:
         raise
-    except Exception as error:  # Spark and py4j raise what they like; the user reads one line
+    except Exception as error:
         raise DataflowError(f"the demo source {TABLE} can't be made: {message_of(error)}") from error
 
 

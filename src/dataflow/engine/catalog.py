@@ -1,0 +1,49 @@
+"""The embedded catalog's database: there in full before a JVM looks for it.
+
+Iceberg makes it in three steps, and two first runs at the same moment fail in one another's ("duplicate column
+name: iceberg_type").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from dataflow.engine.config import catalog_file
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE iceberg_tables (
+  catalog_name VARCHAR(255) NOT NULL,
+  table_namespace VARCHAR(255) NOT NULL,
+  table_name VARCHAR(255) NOT NULL,
+  metadata_location VARCHAR(1000),
+  previous_metadata_location VARCHAR(1000),
+  iceberg_type VARCHAR(5),
+  PRIMARY KEY (catalog_name, table_namespace, table_name)
+);
+CREATE TABLE iceberg_namespace_properties (
+  catalog_name VARCHAR(255) NOT NULL,
+  namespace VARCHAR(255) NOT NULL,
+  property_key VARCHAR(255),
+  property_value VARCHAR(1000),
+  PRIMARY KEY (catalog_name, namespace, property_key)
+);
+"""
+"""What Iceberg 1.12 makes with `jdbc.schema-version=V1`; a test compares the two."""
+
+
+def ensure_catalog() -> None:
+    """Make the embedded catalog's database unless there is one; whoever comes first makes it for all."""
+    file = catalog_file()
+    if file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=file.parent) as folder:
+        made = Path(folder) / file.name
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            connection.executescript(_SCHEMA)
+        with contextlib.suppress(OSError):  # somebody was faster; or the disk knows no links, and Iceberg makes it
+            file.hardlink_to(made)
