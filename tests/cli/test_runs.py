@@ -189,3 +189,37 @@ def test_generating_and_running_is_one_command(spark_command):
     done = spark_command("sample", "workflow", "spark-sql", "./mine", "--run")
     assert "published alice_sandbox.alice_mine_results" in done.stdout
     assert "succeeded" in done.stdout
+
+
+PROJECT = """\
+version: 1
+project: stranger-data
+environments:
+  production:
+    state: {state}
+    params:
+      TARGET_DB: prod
+    spark:
+      spark.app.name: production
+"""
+
+
+def test_only_env_leads_beyond_the_sandbox_and_a_team_shares_its_records_in_postgresql(package, tmp_path_factory):
+    import pgserver
+    import sqlalchemy as sa
+
+    with pgserver.get_server(tmp_path_factory.mktemp("pg")) as server:
+        state = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
+        (package.folder / "dataflow.yaml").write_text(PROJECT.format(state=state))
+        result = package.json("workflow", "run", "package", "--date", DAY, "--env", "production")
+        assert result["environment"] == "production"
+        assert [s["published"]["table"] for s in result["steps"] if s["published"]] == ["prod.alice_package_results"]
+
+        shared = package.json("workflow", "runs", "--env", "production")
+        assert [run["run_id"] for run in shared] == [result["run_id"]]
+        assert package.json("workflow", "runs") == []
+        shown = package.json("workflow", "show", "last", "--env", "production")
+        assert shown["publications"][0]["table_name"] == "prod.alice_package_results"
+
+        refused = package("workflow", "run", "package", "-p", "TARGET_DB=prod", code=1)
+        assert "outside alice_sandbox" in refused.stderr

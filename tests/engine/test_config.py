@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from dataflow.engine.config import (
-    catalog_name,
     properties_file,
     settings,
     spark_conf,
@@ -33,7 +32,7 @@ def test_without_a_catalog_of_ones_own_the_one_in_the_home_is_used(home):
 def test_a_teams_catalog_replaces_the_one_in_the_home():
     environment = Environment("production", catalog={"name": "lake", "type": "rest", "uri": "https://x.example"})
     conf = spark_conf(environment)
-    assert catalog_name(environment) == conf["spark.sql.defaultCatalog"] == "lake"
+    assert environment.catalog_name == conf["spark.sql.defaultCatalog"] == "lake"
     assert conf["spark.sql.catalog.lake"] == "org.apache.iceberg.spark.SparkCatalog"
     assert conf["spark.sql.catalog.lake.uri"] == "https://x.example"
     assert conf["spark.sql.catalog.lake.cache-enabled"] == "false"

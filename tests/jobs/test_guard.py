@@ -44,12 +44,75 @@ pytestmark = pytest.mark.spark
         "ALTER TABLE guard_prod.target ADD COLUMN x INT",
         "ALTER TABLE guard_prod.target CREATE BRANCH b",
         "ALTER TABLE guard_prod.target SET TBLPROPERTIES ('a' = 'b')",
+        "ALTER TABLE guard_prod.target WRITE ORDERED BY id",
+        "ALTER TABLE guard_prod.target ADD PARTITION FIELD bucket(4, id)",
+        "ALTER TABLE guard_sandbox.other RENAME TO guard_prod.stolen",
+        "FROM guard_sandbox.other INSERT INTO guard_sandbox.target SELECT * INSERT INTO guard_prod.target SELECT *",
+        "INSERT INTO guard_prod.target REPLACE WHERE id = 1 SELECT 1",
+        "CREATE VIEW guard_prod.seen AS SELECT 1 AS id",
     ],
 )
 def test_a_statement_that_writes_outside_the_sandbox_is_refused(tables, statement):
     message = refused(SANDBOX, tables, lambda: tables.sql(statement))
     assert "would write guard_prod." in message
     assert "outside guard_sandbox" in message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "EXECUTE IMMEDIATE 'DROP TABLE guard_prod.target'",
+        "CALL dataflow.system.expire_snapshots('guard_prod.target')",
+        "INSERT INTO IDENTIFIER('guard_prod.target') VALUES (1)",
+    ],
+)
+def test_a_statement_whose_target_nobody_can_tell_is_refused(tables, statement):
+    assert "can't be told" in refused(SANDBOX, tables, lambda: tables.sql(statement))
+
+
+def test_a_database_outside_the_sandbox_is_neither_made_nor_dropped(tables):
+    for statement in ("CREATE NAMESPACE guard_new", "DROP NAMESPACE guard_prod CASCADE"):
+        assert "outside guard_sandbox" in refused(SANDBOX, tables, lambda statement=statement: tables.sql(statement))
+
+
+def test_a_table_without_a_database_is_the_current_one_s(tables):
+    session = tables.newSession()
+    with guarding(SANDBOX, session):
+        session.sql("USE guard_prod")
+        with pytest.raises(DataflowError, match="outside guard_sandbox"):
+            session.sql("INSERT INTO target VALUES (1)")
+        session.sql("USE guard_sandbox")
+        session.sql("INSERT INTO other VALUES (1)")
+
+
+def test_inside_wap_the_branch_stays_the_template_s(tables):
+    for action in (
+        lambda: tables.sql("SET spark.wap.branch = main"),
+        lambda: tables.sql("RESET"),
+        lambda: tables.conf.set("spark.wap.branch", "main"),
+        lambda: tables.conf.unset("spark.wap.branch"),
+    ):
+        assert "straight to readers" in refused(WAP, tables, action)
+    with guarding(WAP, tables):
+        tables.sql("SET spark.sql.shuffle.partitions = 1")
+
+
+def test_threads_that_a_script_starts_are_held_to_the_same(tables):
+    import threading
+
+    said = []
+
+    def write():
+        try:
+            tables.sql("INSERT INTO guard_prod.target VALUES (1)")
+        except DataflowError as error:
+            said.append(error.message)
+
+    with guarding(SANDBOX, tables):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert "outside guard_sandbox" in said[0]
 
 
 def test_dataframe_writers_are_held_to_the_sandbox_too(tables):

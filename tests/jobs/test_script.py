@@ -49,6 +49,10 @@ def test_a_syntax_error_is_told_with_its_line(spark, here):
     assert failure(spark, here / "s.sql", "SELECT 1;\nSELEC 2;\n").startswith("s.sql:2:1: [PARSE_SYNTAX_ERROR]")
 
 
+def test_a_statement_that_ends_too_early_is_told_with_its_line(spark, here):
+    assert failure(spark, here / "s.sql", "SELECT\n").startswith("s.sql:")
+
+
 def test_an_undefined_parameter_is_told_before_anything_runs(spark, here):
     message = failure(spark, here / "s.sql", "SELECT '${DAYY}';\n", DAY="x")
     assert message == "s.sql:1:9: undefined parameter 'DAYY'; did you mean 'DAY'?"

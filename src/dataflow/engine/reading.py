@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.jobs.cause import message_of, place_of
+from dataflow.jobs.statements import changes_something, is_reading, nodes, parsed
 
 if TYPE_CHECKING:
-    from py4j.java_gateway import JavaObject
     from pyspark.sql import Row, SparkSession
-
-_PLANS = "org.apache.spark.sql.catalyst.plans.logical"
-_HARMLESS = ("Show", "Describe", "Explain")
-_CHANGING = ("Call", "ExecuteImmediate", "CompoundBody", "UnresolvedExecuteImmediate")
-"""Plans that change something, or may, though Spark does not class them as commands."""
 
 
 def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[str], list[Row], bool]:
@@ -50,31 +44,16 @@ def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[st
 
 
 def _require_query(spark: SparkSession, sql: str) -> None:
-    plan = spark._jsparkSession.sessionState().sqlParser().parsePlan(sql)
-    if plan.nodeName().startswith(_HARMLESS):
+    plan = parsed(spark, sql)
+    if is_reading(plan):
         return
-    for node in _nodes(plan):
-        if _changes_something(spark, node):
+    for node in nodes(plan):
+        if changes_something(spark, node):
             raise UsageError(
                 f"this is no query: {_statement(node.nodeName())}",
                 "dataflow query only reads; changes belong in a workflow's scripts, or in spark-sql "
                 "(dataflow env --spark-conf)",
             )
-
-
-def _nodes(plan: JavaObject) -> Iterator[JavaObject]:
-    yield plan
-    children = plan.children()
-    for position in range(children.size()):
-        yield from _nodes(children.apply(position))
-
-
-def _changes_something(spark: SparkSession, node: JavaObject) -> bool:
-    from py4j.java_gateway import is_instance_of
-
-    gateway = spark.sparkContext._gateway
-    kinds = (f"{_PLANS}.Command", f"{_PLANS}.ParsedStatement")
-    return node.nodeName().startswith(_CHANGING) or any(is_instance_of(gateway, node, kind) for kind in kinds)
 
 
 def _statement(node: str) -> str:

@@ -25,6 +25,11 @@ def message_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def is_mistake(error: BaseException) -> bool:
+    """Say whether an error is a mistake in the text, which fails again however often it is tried."""
+    return _is_spark(error) and type(error).__name__ in {"AnalysisException", "ParseException"}
+
+
 def place_of(error: BaseException) -> tuple[int, int] | None:
     """Return line and column, both from 1, of the SQL text that Spark blames, or None."""
     if _is_spark(error) and (found := _PLACE.search(str(error))):

@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
+from dataflow.jobs.statements import changes, parsed, session_setting, strings
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-_ROWS = frozenset({"InsertIntoStatement", "DeleteFromTable", "UpdateTable", "MergeIntoTable"})
-_REPLACING = frozenset({"ReplaceTable", "ReplaceTableAsSelect", "CreateTable", "CreateTableAsSelect"})
+_ROWS = frozenset({"InsertIntoStatement", "OverwriteByExpression", "DeleteFromTable", "UpdateTable", "MergeIntoTable"})
 _active: contextvars.ContextVar[WriteGuard | None] = contextvars.ContextVar("write_guard", default=None)
 _session: contextvars.ContextVar[SparkSession | None] = contextvars.ContextVar("job_session", default=None)
 
@@ -41,23 +42,35 @@ class WriteGuard:
     environment: str
     only_table: str | None = None
 
-    def check(self, operation: str, name: tuple[str, ...]) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether everything may be written that the catalog's credentials allow."""
+        return self.database is None and self.only_table is None
+
+    def check(self, operation: str, name: tuple[str, ...] | None) -> None:
         """Refuse a write to a table that is not this job's to write.
 
         Args:
             operation: What is being done, a Spark plan's name or a writer's method.
-            name: The table's name in parts, with or without the catalog.
+            name: The table's name in parts, with its database, and with or without the catalog; None where
+                it can't be told.
 
         Raises:
             DataflowError: The write is not allowed.
         """
+        if name is None:
+            raise DataflowError(
+                f"what {operation} would change can't be told before it runs",
+                "write it as plain INSERT, DELETE, UPDATE, MERGE or DDL statements that name their tables",
+                permanent=True,
+            )
         parts = tuple(part.lower() for part in name)
-        if parts and parts[0] == self.catalog.lower() and len(parts) > 1:
+        if parts[0] == self.catalog.lower() and len(parts) > 1:
             parts = parts[1:]
         table = ".".join(parts)
         if self.only_table is not None:
             self._check_in_wap(operation, table)
-        elif self.database is not None and len(parts) > 1 and parts[0] != self.database.lower():
+        elif parts[:-1] != (str(self.database).lower(),):
             raise DataflowError(
                 f"{operation} would write {table}, which is outside {self.database}, "
                 f"the database of environment {self.environment}",
@@ -97,48 +110,33 @@ def guarding(guard: WriteGuard, spark: SparkSession) -> Iterator[None]:
         _session.reset(tokens[1])
 
 
-def check_statement(plan: JavaObject) -> None:
-    """Refuse a parsed SQL statement that writes what the active guard does not allow."""
+def check_statement(spark: SparkSession, plan: JavaObject) -> None:
+    """Refuse a parsed SQL statement that changes what the active guard does not allow, or nobody knows what."""
     guard = _active.get()
-    if guard is None:
+    if guard is None or guard.is_open:
         return
-    if plan.nodeName() == "UnresolvedWith":
-        plan = plan.child()
-    if (name := written_table(plan)) is not None:
-        guard.check(plan.nodeName(), name)
+    for change in changes(spark, plan):
+        name = change.name
+        guard.check(change.operation, _completed(spark, name) if name is not None else None)
+    if (setting := session_setting(plan)) is not None:
+        _check_setting(guard, setting)
 
 
-def written_table(plan: JavaObject) -> tuple[str, ...] | None:
-    """Return the name in parts of the table that a parsed statement writes or changes; None for a query."""
-    kind = plan.nodeName()
-    if kind in {"CreateViewCommand", "UnresolvedWith"} or ".plans.logical." not in plan.getClass().getName():
-        return None  # temporary views and session commands reach nobody else
-    if kind == "InsertIntoStatement":
-        return _parts(plan.table())
-    if kind in {"CreateOrReplaceBranch", "DropBranch", "CreateOrReplaceTag", "DropTag"}:
-        return _strings(plan.table())
-    children = plan.children()
-    return _parts(children.apply(0)) if children.size() and _is_command(plan) else None
+def _completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
+    """Put the current database before a table that is named without one."""
+    if len(name) > 1:
+        return name
+    current = spark._jsparkSession.sessionState().catalogManager().currentNamespace()
+    return (*(str(part) for part in current), *name)
 
 
-def _is_command(plan: JavaObject) -> bool:
-    first = str(plan.children().apply(0).nodeName())
-    return first in {"UnresolvedIdentifier", "UnresolvedTable", "UnresolvedTableOrView"} or plan.nodeName() in _ROWS
-
-
-def _parts(relation: JavaObject) -> tuple[str, ...] | None:
-    kind = relation.nodeName()
-    if kind == "SubqueryAlias":
-        return _parts(relation.child())
-    if kind == "UnresolvedIdentifier":
-        return _strings(relation.nameParts())
-    if kind in {"UnresolvedRelation", "UnresolvedTable", "UnresolvedTableOrView"}:
-        return _strings(relation.multipartIdentifier())
-    return None
-
-
-def _strings(sequence: JavaObject) -> tuple[str, ...]:
-    return tuple(str(sequence.apply(i)) for i in range(sequence.size()))
+def _check_setting(guard: WriteGuard, setting: str) -> None:
+    if guard.only_table is not None and (setting == "*" or setting.startswith("spark.wap")):
+        raise DataflowError(
+            f"inside wap the setting {setting} can't be changed: the rows would go straight to readers",
+            "leave the branch to the template",
+            permanent=True,
+        )
 
 
 # --------------------------------------------------------------------------------- PySpark's own methods
@@ -147,11 +145,15 @@ def _strings(sequence: JavaObject) -> tuple[str, ...]:
 def _wrap_writers() -> None:
     """Put the check before PySpark's writers, once; without an active guard they behave as ever."""
     from pyspark.sql import DataFrameWriter, DataFrameWriterV2, SparkSession
+    from pyspark.sql.conf import RuntimeConfig
 
     if hasattr(SparkSession.sql, "__wrapped__"):
         return
     _wrap(SparkSession, "sql", _checking_sql)
     _wrap(SparkSession, "stop", _staying)
+    _wrap(RuntimeConfig, "set", _checking_setting)
+    _wrap(RuntimeConfig, "unset", _checking_setting)
+    _wrap(threading.Thread, "start", _taking_the_guard_along)
     _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
     _wrap(DataFrameWriterV2, "__init__", _naming_its_table)
     _wrap(DataFrameWriter, "insertInto", _checking_name("InsertIntoStatement"))
@@ -173,7 +175,7 @@ def _wrap(owner: type, name: str, around: Callable[[_Method], _Method]) -> None:
 def _checking_sql(original: _Method) -> _Method:
     def sql(self: Any, sqlQuery: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's own name
         if _active.get() is not None:
-            check_statement(self._jsparkSession.sessionState().sqlParser().parsePlan(sqlQuery))
+            check_statement(self, parsed(self, sqlQuery))
         return original(self, sqlQuery, *args, **kwargs)
 
     return sql
@@ -224,8 +226,26 @@ def _checking_writer(operation: str) -> Callable[[_Method], _Method]:
     return around
 
 
+def _checking_setting(original: _Method) -> _Method:
+    def change(self: Any, key: str, *args: Any, **kwargs: Any) -> Any:
+        if (guard := _active.get()) is not None:
+            _check_setting(guard, key)
+        return original(self, key, *args, **kwargs)
+
+    return change
+
+
+def _taking_the_guard_along(original: _Method) -> _Method:
+    def start(self: Any) -> None:
+        if _active.get() is not None:  # a thread of the script's own is held to the same
+            self.run = functools.partial(contextvars.copy_context().run, self.run)
+        original(self)
+
+    return start
+
+
 def _check(spark: Any, operation: str, name: str) -> None:
     guard = _active.get()
-    if guard is not None:
-        parsed = spark._jsparkSession.sessionState().sqlParser().parseMultipartIdentifier(name)
-        guard.check(operation, _strings(parsed))
+    if guard is not None and not guard.is_open:
+        found = spark._jsparkSession.sessionState().sqlParser().parseMultipartIdentifier(name)
+        guard.check(operation, _completed(spark, strings(found)))

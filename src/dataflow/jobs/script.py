@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.cause import in_python, message_of, place_of
+from dataflow.jobs.cause import in_python, is_mistake, message_of, place_of
 from dataflow.jobs.guard import check_statement
+from dataflow.jobs.statements import parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
 from dataflow.workflow.parameters import resolve_secrets, substitute
 
@@ -68,16 +69,24 @@ def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report:
             line = first_line + body.count("\n")
             raise DataflowError(f"{display_path(path)}:{line}: {error}", getattr(error, "hint", None)) from error
         except Exception as error:
-            place = place_of(error)
-            where = f":{first_line + place[0] - 1}:{place[1]}" if place else f":{first_line}"
-            shown = source.splitlines()[first_line + place[0] - 2].strip() if place else ""
-            quoted = f"\n    {shown}" if shown else ""
-            raise DataflowError(f"{display_path(path)}{where}: {message_of(error)}{quoted}") from error
+            raise _sql_failure(error, path, source, first_line) from error
+
+
+def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> DataflowError:
+    """Say where in a script Spark's error is, and what it says."""
+    lines, place = source.splitlines(), place_of(error)
+    where, shown = f":{first_line}", ""
+    if place is not None:
+        line = first_line + place[0] - 1
+        where = f":{line}:{place[1]}"
+        shown = lines[line - 1].strip() if line <= len(lines) else ""  # an unfinished statement ends after the text
+    quoted = f"\n    {shown}" if shown else ""
+    return DataflowError(f"{display_path(path)}{where}: {message_of(error)}{quoted}", permanent=is_mistake(error))
 
 
 def _run_statement(spark: SparkSession, statement: str, report: Report) -> None:
-    plan = _parsed(spark, statement)
-    check_statement(plan)
+    plan = parsed(spark, statement)
+    check_statement(spark, plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
         _create_or_reconcile(spark, statement, plan, report)
     else:
@@ -97,10 +106,6 @@ def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, 
         report(change)
 
 
-def _parsed(spark: SparkSession, statement: str) -> JavaObject:
-    return spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
-
-
 def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> None:
     arguments = {name: resolve_secrets(value) for name, value in params.items()}
     try:
@@ -116,7 +121,7 @@ def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> N
     except DataflowError:
         raise
     except (Exception, SystemExit) as error:
-        raise DataflowError(in_python(error, path)) from error
+        raise DataflowError(in_python(error, path), permanent=is_mistake(error)) from error
 
 
 def load_module(path: Path) -> ModuleType:

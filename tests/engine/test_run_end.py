@@ -1,0 +1,86 @@
+"""Who hears of a run's end, by a real mail server on this machine."""
+
+from __future__ import annotations
+
+import socket
+from email import message_from_bytes
+
+import pytest
+from aiosmtpd.controller import Controller
+
+pytestmark = pytest.mark.spark
+
+PROJECT = """
+version: 1
+project: p
+owners:
+  {user}:
+    email: {user}@example.org
+environments:
+  sandbox:
+    notifications:
+      smtp:
+        host: 127.0.0.1
+        port: {port}
+        sender: dataflow@example.org
+        starttls: false
+"""
+
+
+class Inbox:
+    def __init__(self):
+        self.mails = []
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: ARG002, N802 - aiosmtpd's names
+        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content)))
+        return "250 OK"
+
+
+@pytest.fixture
+def inbox(package):
+    found = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(found, hostname="127.0.0.1", port=port)
+    controller.start()
+    (package.folder / "dataflow.yaml").write_text(PROJECT.format(user=package.user, port=port))
+    yield found
+    controller.stop()
+
+
+def test_the_owner_hears_of_a_failure_and_of_nothing_else(package, inbox):
+    package.edit("main.sch.yaml", "params:\n", "notifications:\n  on_failure: [owner]\nparams:\n")
+    package.add_source((1, 1.0, 1))
+    assert package.run().status == "succeeded"
+    assert inbox.mails == []
+
+    package.add_source((1, 2.0, 1))
+    result = package.run()
+    assert result.status == "failed"
+    ((recipients, mail),) = inbox.mails
+    assert recipients == [f"{package.user}@example.org"]
+    assert "failed" in mail["Subject"]
+    text = mail.get_payload()
+    assert result.workflow.run_id in text
+    assert "columns_should_be_unique" in text
+
+
+def test_a_notification_job_sends_its_message(package, inbox):
+    package.edit(
+        "main.sch.yaml",
+        "  - job:\n      id: hwm",
+        "  - job:\n      id: tell\n      type: Notification\n      notification:\n        to: [owner]\n"
+        "        subject: ${EXECUTION_DATE} is there\n        message: Look at ${TARGET_TABLE}.\n"
+        "  - job:\n      id: hwm",
+    )
+    package.add_source((1, 1.0, 1))
+    assert package.run().status == "succeeded"
+    ((_, mail),) = inbox.mails
+    assert mail["Subject"] == "2026-01-01 is there"
+    assert package.target in mail.get_payload()
+
+
+def test_a_run_is_not_failed_by_a_message_that_can_t_be_sent(package):
+    package.edit("main.sch.yaml", "params:\n", "notifications:\n  on_success: [owner]\nparams:\n")
+    package.add_source((1, 1.0, 1))
+    assert package.run().status == "succeeded"
