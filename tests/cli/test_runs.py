@@ -82,6 +82,7 @@ def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows
         found[user] = json.loads(out)
     assert found["alice"]["workflow"] == "alice.alice_viewing.main"
     assert found["bob"]["workflow"] == "bob.bob_viewing.main"
+    assert found["alice"]["run_id"] != found["bob"]["run_id"]  # branches are named by the run
     tables = {
         user: next(step["published"]["table"] for step in run["steps"] if step["published"])
         for user, run in found.items()
@@ -166,6 +167,20 @@ def test_ctrl_c_stops_the_run_leaves_nothing_visible_and_exits_130(slow):
     assert refs(slow) in ([], ["main"])
     assert slow.json("query", "SELECT count(*) AS n FROM alice_sandbox.alice_package_results") == [{"n": 0}]
     assert slow.json("workflow", "runs")[0]["status"] == "cancelled"
+
+
+def test_a_jvm_that_is_killed_is_one_message_and_the_run_is_recorded_as_failed(slow):
+    process = start(slow, "workflow", "run", "package", "--date", DAY)
+    wait_for(process, "metadata")
+    assert process.stdout.readline() == "written\n"
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (jvm,) = [int(pid) for pid in children if "java" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(jvm, signal.SIGKILL)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "JVM died" in err
+    assert "Traceback" not in err
+    assert slow.json("workflow", "runs")[0]["status"] == "failed"
 
 
 def test_after_a_kill_the_same_command_finishes_the_work(slow):

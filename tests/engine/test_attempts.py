@@ -66,6 +66,15 @@ def test_an_attempt_that_takes_too_long_is_given_up_and_its_jobs_are_cancelled(s
     assert scope.context.cancelled == ["run/1"]
 
 
+def test_an_attempt_that_gets_through_while_it_is_given_up_has_succeeded(scope):
+    def late(_, inner):
+        while not inner.is_set():
+            time.sleep(0.01)
+        return "there"
+
+    assert retrying(Patience(timeout=0.05), scope, late, lambda *_: None) == "there"
+
+
 def test_stopping_the_run_ends_the_wait_for_the_next_attempt(scope):
     threading.Timer(0.1, scope.stop).start()
     began = time.monotonic()

@@ -36,7 +36,7 @@ def records(request, tmp_path):
 
 
 def add_run(records, run_id, status="succeeded", parent=None, process=None, minute=0, workflow="alice.x.main"):
-    started = dt.datetime(2026, 1, 1, 12, minute, tzinfo=dt.UTC)
+    started = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minute)
     records.insert(
         store.runs,
         {
@@ -115,10 +115,17 @@ def test_a_run_comes_with_all_that_it_did(records):
 def test_a_run_whose_process_is_gone_is_called_killed(records):
     add_run(records, "r1", status="running", process=2**22 + 1)
     assert records.run("r1")["status"] == "killed"
-    assert not records.is_live("r1")
+    assert not records.is_live(["r1"])
     add_run(records, "r2", status="running")
-    assert records.is_live("r2")
-    assert records.is_live("a_run_of_some_other_machine_s_records")
+    assert records.is_live(["r2"])
+    assert records.is_live(["a_run_of_some_other_machine_s_records"])
+
+
+def test_a_process_that_began_after_the_run_only_has_its_number(records):
+    add_run(records, "r1", status="running")  # this process, which is older than no run of 1990
+    with records._engine.begin() as connection:
+        connection.execute(store.runs.update().values(started=dt.datetime(1990, 1, 1, tzinfo=dt.UTC)))
+    assert records.run("r1")["status"] == "killed"
 
 
 def test_an_address_that_can_t_be_opened_is_told_without_its_password():

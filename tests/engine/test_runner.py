@@ -383,3 +383,118 @@ def test_a_late_row_that_arrives_while_a_day_is_published_makes_it_start_again(p
     assert result.status == "succeeded", failed(result)
     assert any("starting again from the new main" in note for note in result.notes)
     assert package.rows() == [(1, 1)]
+
+
+OUTER = """
+version: 1
+workflow:
+  id: ${dataflow.package_id}.outer
+jobs:
+  - job:
+      id: inner
+      type: Subworkflow
+      subworkflow:
+        file: %s
+      retry_delay: 0.1s
+"""
+FLAKY = """
+import pathlib
+
+
+def main(args, spark):
+    seen = pathlib.Path(__file__).with_name("seen")
+    if not seen.exists():
+        seen.write_text("")
+        raise RuntimeError("the first time")
+"""
+
+
+def test_a_workflow_in_a_workflow_in_a_workflow_is_tried_again_as_runs_of_their_own(package):
+    package.write("flaky.py", FLAKY)
+    package.write("one.sch.yaml", ONE % "flaky.py")
+    package.write("middle.sch.yaml", OUTER % "one.sch.yaml")
+    package.write("outer.sch.yaml", OUTER % "middle.sch.yaml" + "      retries: 1\n")
+    result = package.run("outer.sch.yaml", day=None)
+    assert result.status == "succeeded"
+    recorded = package.records.run("last")
+    assert [child["status"] for child in recorded["children"]] == ["failed", "succeeded"]
+    assert [(job["attempt"], job["status"]) for job in recorded["jobs"]] == [(1, "failed"), (2, "succeeded")]
+
+
+def test_a_workflow_that_takes_too_long_is_given_up_with_its_cause(package):
+    package.write("slow.py", "import time\n\n\ndef main(args, spark):\n    time.sleep(3)\n")
+    package.write("one.sch.yaml", ONE % "slow.py")
+    package.write("outer.sch.yaml", OUTER % "one.sch.yaml" + "      timeout: 1s\n")
+    result = package.run("outer.sch.yaml", day=None)
+    assert result.status == "failed"
+    assert failed(result) == ("inner", "gave up after 1 s")
+    (job,) = package.records.run(result.workflow.run_id)["jobs"]
+    assert (job["status"], job["error"]) == ("failed", "gave up after 1 s")
+
+
+def test_a_whole_template_is_tried_again(package):
+    package.write(
+        "write.py", FLAKY + "    spark.sql(f\"INSERT INTO {args['TARGET_TABLE']} VALUES (1, 1D, DATE '2026-01-01')\")\n"
+    )
+    package.edit("main.sch.yaml", "write.sql", "write.py")
+    package.edit("main.sch.yaml", "      type: wap\n", "      type: wap\n      retries: 1\n      retry_delay: 0.1s\n")
+    result = package.run()
+    assert result.status == "succeeded"
+    assert {step.id: step.attempts for step in result.steps}["wap"] == 2
+    assert package.rows() == [(1, 1)]
+
+
+def test_a_mistake_in_sql_is_not_tried_again(package):
+    package.write("wrong.sql", "SELECT nothing\n")
+    package.write("one.sch.yaml", ONE % "wrong.sql" + "      retries: 3\n      retry_delay: 60s\n")
+    result = package.run("one.sch.yaml", day=None)
+    assert result.steps[0].attempts == 1
+
+
+def test_a_day_that_was_never_published_is_not_called_complete(package):
+    package.add_source((1, 1.0, 1))
+    package.run()
+    result = package.run(day=2, only="hwm")
+    assert failed(result)[1] == f"{package.target} has no published 2026-01-02, so it can't be called complete"
+
+
+def test_the_mark_of_a_job_that_runs_alone_knows_its_sources(package):
+    package.add_source((1, 1.0, 1))
+    package.run(only="ddl")
+    package.run(only="wap")
+    package.run(only="hwm")
+    found = properties(load(package.spark, package.target))
+    assert found["dataflow.hwm"] == "2026-01-01"
+    assert package.source in found["dataflow.hwm.sources"]
+
+
+def test_whoever_comes_second_to_a_new_table_does_not_take_it(package):
+    from dataflow.tables.ownership import claim
+    from dataflow.workflow.identity import Identity
+
+    package.run(only="ddl")
+    mine, yours = (Identity(name, f"{name}.x", f"uuid-{name}") for name in ("mine", "yours"))
+    claim(package.spark, package.target, mine)
+    with pytest.raises(DataflowError, match=r"belongs to package mine\.x"):
+        claim(package.spark, package.target, yours)
+    claim(package.spark, package.target, yours, adopt=True)
+    assert properties(load(package.spark, package.target))["dataflow.package-id"] == "yours.x"
+
+
+def test_a_plain_script_does_not_write_to_another_package_s_table(package):
+    from dataflow.tables.ownership import claim
+    from dataflow.workflow.identity import Identity
+
+    package.run(only="ddl")
+    claim(package.spark, package.target, Identity("other", "other.x", "uuid-other"))
+    package.write("plain.sql", f"INSERT INTO {package.target} VALUES (1, 1D, DATE '2026-01-01');\n")
+    package.write("one.sch.yaml", ONE % "plain.sql")
+    assert "belongs to package other.x" in failed(package.run("one.sch.yaml", day=None))[1]
+
+
+def test_a_jvm_that_died_is_told_as_that(package):
+    package.write("broken.py", "def main(args, spark):\n    raise ConnectionRefusedError\n")
+    package.write("one.sch.yaml", ONE % "broken.py")
+    death = DataflowError("Spark's JVM died", permanent=True)
+    result = package.run("one.sch.yaml", day=None, options={"death": lambda: death})
+    assert failed(result)[1] == "Spark's JVM died"

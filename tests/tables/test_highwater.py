@@ -59,10 +59,26 @@ def test_any_order_of_a_range_ends_at_its_last_day(order):
     assert finish(HighWater(), *order, first=0).mark == day(7)
 
 
-@given(st.lists(st.integers(0, 12), max_size=20))
-def test_the_mark_never_lies_beyond_a_missing_day(numbers):
-    water = finish(HighWater(), *numbers, first=0)
-    done = set(numbers)
+def test_days_that_are_run_again_alone_do_not_pass_the_day_that_failed():
+    water = finish(HighWater(), 2, 3, first=1)
+    assert finish(water, 2).mark is None
+    assert finish(water, 3).mark is None
+    assert finish(water, 2, 3, 4, first=2).mark is None
+    assert finish(water, 1).mark == day(3)
+
+
+def test_an_earlier_range_moves_the_first_day_back():
+    water = finish(HighWater(), 6, first=5)
+    assert finish(water, 1, 2, first=1).mark == day(2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.one_of(st.none(), st.integers(0, 12))), max_size=20))
+def test_the_mark_never_lies_beyond_a_missing_day(runs):
+    """The first run belongs to a range that begins at day 0; later ones may be single days or parts of it."""
+    water = finish(HighWater(), 5, first=0)
+    for number, first in runs:
+        water = finish(water, number, first=None if first is None else min(first, number))
+    done = {5, *(number for number, _ in runs)}
     complete = next(n for n in range(14) if n not in done)
     assert water.mark == (day(complete - 1) if complete else None)
 

@@ -11,9 +11,11 @@ from dataflow.cli.summary import print_rows
 
 def print_run(found: Mapping[str, Any]) -> None:
     """Print all that is recorded of a run."""
+    from rich.markup import escape
+
     out().print(f"[bold]{found['workflow_id']}[/] · run {found['run_id']} · {found['status']}")
     for label, value in _facts(found):
-        out().print(f"  [dim]{label:<12}[/] {value}")
+        out().print(f"  [dim]{label:<12}[/] {escape(value)}")
     if found["jobs"]:
         print_rows([_job(job) for job in found["jobs"]])
     for published in found["publications"]:
@@ -23,7 +25,7 @@ def print_run(found: Mapping[str, Any]) -> None:
         )
     for audit in found["audits"]:
         mark = "[green]✓[/]" if audit["passed"] else "[red]✗[/]" if audit["blocking"] else "[yellow]![/]"
-        out().print(f"  {mark} {audit['name']}: {audit['figure']:g} (expected {audit['expected']})")
+        out().print(f"  {mark} {escape(audit['name'])}: {audit['figure']:g} (expected {escape(audit['expected'])})")
         if audit["sample"]:
             print_rows(audit["sample"])
     for read in found["reads"]:

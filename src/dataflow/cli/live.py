@@ -77,8 +77,10 @@ class Live:
         self._hide(key)
         if status == "succeeded" and key in self._in_parts:
             return
+        from rich.markup import escape
+
         label = self._label(run, step).ljust(_WIDTH)
-        err().print(f"  {_MARKS[status]} {label} [cyan]{seconds:6.1f} s[/]  {detail}".rstrip())
+        err().print(f"  {_MARKS[status]} {escape(label)} [cyan]{seconds:6.1f} s[/]  {escape(detail)}".rstrip())
 
     def note(self, run: Workflow, text: str) -> None:
         """Print a line."""

@@ -79,6 +79,13 @@ def main() -> NoReturn:
     except Exception as error:
         if verbose:
             raise
-        sys.stderr.write(f"error: {type(error).__name__}: {error}\n  → this is a defect; --verbose shows where\n")
+        sys.stderr.write(f"error: {_told(error)}\n  → this is a defect; --verbose shows where\n")
         sys.exit(1)
     sys.exit(0)
+
+
+def _told(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # py4j asks the JVM what to say, and that may be gone
+        return type(error).__name__

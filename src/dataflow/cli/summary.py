@@ -91,11 +91,12 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
 def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
     """Print rows as a table."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name, value in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+        table.add_column(escape(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_shown(value) for value in row.values()))
     out().print(table)
@@ -121,10 +122,12 @@ def _print_audits(result: RunResult) -> None:
     shown = audits if len(audits) <= _AUDITS_IN_FULL else bad
     if len(audits) > _AUDITS_IN_FULL:
         out().print(f"audits: {len(audits) - len(bad)} of {len(audits)} passed")
+    from rich.markup import escape
+
     for run, audit in shown:
         mark = "[green]✓[/]" if audit.passed else "[red]✗[/]" if audit.blocking else "[yellow]![/]"
         date = "" if run is result else f"{run.date} "
-        out().print(f"  {mark} {date}{audit.name}: {audit.message}")
+        out().print(f"  {mark} {date}{escape(f'{audit.name}: {audit.message}')}")
         if audit.sample:
             print_rows(audit.sample)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
     from dataflow.engine.results import RunResult
+    from dataflow.jobs.context import Published
     from dataflow.workflow.load import Request
     from dataflow.workflow.tree import Workflow
 
@@ -138,6 +140,7 @@ def _execute(
     workflow: Workflow, *, only: str | None, adopt: bool, quiet: bool
 ) -> tuple[RunResult, Sequence[Mapping[str, object]]]:
     from dataflow.cli.live import Live
+    from dataflow.engine.config import is_embedded
     from dataflow.engine.session import Engine
     from dataflow.engine.size import is_small
     from dataflow.home import subfolder
@@ -155,7 +158,8 @@ def _execute(
         records = Records(workflow.environment.state)
         with live.waiting("starting Spark"):
             spark = engine.spark
-        runner = Runner(spark, records, live, log, adopt, prepare, lambda: engine.death)
+        demo = prepare if is_embedded(workflow.environment) else None  # in a team's catalog nothing is made up
+        runner = Runner(spark, records, live, log, adopt, demo, lambda: engine.death)
         try:
             with _prints_apart(quiet):
                 result = runner.run(workflow, only=only)
@@ -170,18 +174,22 @@ def _execute(
 
 def _prints_apart(quiet: bool) -> Any:
     """Send what user code prints to stderr where stdout is for JSON."""
-    import contextlib
-
     return contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext()
 
 
 def _preview(spark: Any, result: RunResult) -> list[dict[str, object]]:
     """Return a few rows of what was published last."""
-    from dataflow.tables.iceberg import quoted
-
     if not result.published:
         return []
     last = result.published[-1]
+    with contextlib.suppress(Exception):  # the run is done and recorded; a look at its rows must not fail it
+        return _first_rows(spark, last)
+    return []
+
+
+def _first_rows(spark: Any, last: Published) -> list[dict[str, object]]:
+    from dataflow.tables.iceberg import quoted
+
     rows = spark.sql(f"SELECT * FROM {quoted(last.table)} WHERE {last.where} LIMIT {_PREVIEW_ROWS}").collect()
     return [row.asDict() for row in rows]
 
@@ -232,8 +240,6 @@ def show(
 
 
 def _records(env: str | None) -> Any:
-    import contextlib
-
     from dataflow.engine.records import Records
     from dataflow.workflow.project import environment, find_project
 

@@ -122,7 +122,8 @@ def within(seconds: float | None, scope: Scope, call: Callable[[], T]) -> T:
     if worker.is_alive():
         scope.stop()
         worker.join(_GRACE)
-        raise TimedOut(seconds, left_behind=worker.is_alive())
+        if not ended:  # else it got through all the same, and what it published is there
+            raise TimedOut(seconds, left_behind=worker.is_alive())
     if failure:
         raise failure[0]
     return ended[0]

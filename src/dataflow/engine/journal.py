@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import getpass
 import os
 import platform
@@ -66,23 +67,19 @@ class Journal:
             self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
             raise
 
-    @contextlib.contextmanager
-    def attempt(self, step: str, number: int) -> Iterator[None]:
-        """Record a failed attempt; a step's last word comes by `ended`."""
-        started = now()
-        try:
-            yield
-        except DataflowError as error:
-            self._records.insert(store.jobs, self._job(step, number, "failed", started, error=error.message))
-            self._audits(step, number, getattr(error, "results", ()))
-            raise
+    def failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
+        """Record an attempt that failed and is followed by another; a step's last word comes by `ended`."""
+        self._records.insert(store.jobs, self._job(step, number, "failed", started, error=error.message))
+        self._audits(step, number, getattr(error, "results", ()))
 
     def ended(self, result: StepResult) -> None:
         """Record how a step ended."""
-        if result.error is None:
-            row = self._job(result.id, result.attempts, result.status, result.started, detail=result.detail)
-            self._records.insert(store.jobs, row)
-            self._audits(result.id, result.attempts, result.audits)
+        error = result.error.message if result.error else None
+        row = self._job(
+            result.id, result.attempts, result.status, result.started, detail=result.detail or None, error=error
+        )
+        self._records.insert(store.jobs, row)
+        self._audits(result.id, result.attempts, result.audits)
         if result.published is not None:
             shown = result.published
             self._records.insert(
@@ -124,8 +121,8 @@ class Journal:
 
     def is_live_branch(self, name: str) -> bool:
         """Say of a branch's name, without its prefix, whether its run may still be working."""
-        owners = [run_id for run_id in self._records.known_ids() if name.startswith(f"{run_id}_")]
-        return not owners or self._records.is_live(max(owners, key=len))
+        parts = name.split("_")  # the run's id, then the step's
+        return self._records.is_live(["_".join(parts[:n]) for n in range(1, len(parts))])
 
     def _job(self, step: str, attempt: int, status: str, started: object, **values: Any) -> dict[str, Any]:
         return {

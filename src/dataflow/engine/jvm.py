@@ -180,12 +180,14 @@ class Jvm:
 
     def obituary(self, what: str) -> DataflowError:
         """Return the failure that tells of its death, with its last words and where to read more."""
-        code, log = self._process.wait(), display_path(self._log)
+        code = self._process.wait()
         if code == -signal.SIGKILL:
-            return DataflowError(f"{what}: something killed it; the machine may be out of memory", f"see {log}")
-        if code < 0:
-            return DataflowError(f"{what}: it was ended by {signal.Signals(-code).name}", f"see {log}")
-        return DataflowError(f"{what}: {last_words(self._log)}", f"see {log}")
+            cause = "something killed it; the machine may be out of memory"
+        elif code < 0:
+            cause = f"it was ended by {signal.Signals(-code).name}"
+        else:
+            cause = last_words(self._log)
+        return DataflowError(f"{what}: {cause}", f"see {display_path(self._log)}", permanent=True)
 
     def end(self) -> None:
         """Let it end the normal way, behind us: it may have an archive to write."""

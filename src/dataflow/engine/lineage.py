@@ -63,14 +63,15 @@ class Lineage:
 
     def unwatch(self, spark: SparkSession) -> None:
         """Hear a session out, and stop listening, so that its listener does not outlive the run."""
-        with contextlib.suppress(Exception):  # the JVM may be gone; the failure that ended it is told elsewhere
-            self.reads()
+        self.reads()
+        with contextlib.suppress(Exception):
             spark._jsparkSession.listenerManager().unregister(self)
 
     def reads(self) -> tuple[Read, ...]:
         """Return what was read so far; waits until Spark has told all."""
         if self._spark is not None:
-            self._spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
+            with contextlib.suppress(Exception):  # the JVM may be gone, which is told where it shows
+                self._spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty()
         with self._lock:
             return tuple(self._found.values())
 

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Workflow
 
 
-def guard_of(workflow: Workflow) -> WriteGuard:
+def guard_of(spark: SparkSession, workflow: Workflow) -> WriteGuard:
     """Return what a workflow's scripts may write: in the sandbox its database alone, which no --param widens."""
     environment = workflow.environment
     database = environment.params.get("TARGET_DB") if environment.name == SANDBOX else None
-    return WriteGuard(environment.catalog_name, database, environment.name)
+    return WriteGuard(
+        environment.catalog_name,
+        database,
+        environment.name,
+        require_own=lambda table: require_own(spark, table, workflow.identity),
+    )
 
 
 def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
@@ -35,7 +40,7 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
     """
     targets = {table: inner for inner in workflow.walk() for table in inner.target_tables}
     for table, inner in targets.items():
-        guard_of(inner).check("this run", tuple(table.split(".")))
+        guard_of(spark, inner).check_place("this run", tuple(table.split(".")))
         if not adopt:
             require_own(spark, table, inner.identity)
     for table, inner in targets.items():
@@ -43,4 +48,4 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
         if database:
             create_namespace(spark, database)
         if adopt and exists(spark, table):
-            claim(spark, table, inner.identity)
+            claim(spark, table, inner.identity, adopt=True)

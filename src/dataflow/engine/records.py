@@ -6,10 +6,12 @@ A row is written before the success it stands for is reported.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -129,12 +131,12 @@ class Records:
     def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Add rows, all of them or none."""
         if rows:
-            with self._engine.begin() as connection:
+            with _plainly(), self._engine.begin() as connection:
                 connection.execute(table.insert(), rows)
 
     def update_run(self, run_id: str, **values: object) -> None:
         """Change what a run's record says."""
-        with self._engine.begin() as connection:
+        with _plainly(), self._engine.begin() as connection:
             connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
 
     def recent(self, workflow: str | None, limit: int, *, children: bool = False) -> list[dict[str, Any]]:
@@ -167,26 +169,17 @@ class Records:
         found["children"] = [_with_truth(row) for row in self._rows(children)]
         return found
 
-    def is_live(self, run_id: str) -> bool:
-        """Say whether a run may still be working; True for a run that these records do not know."""
-        rows = self._rows(sa.select(runs).where(runs.c.run_id == run_id))
-        return not rows or _with_truth(rows[0])["status"] == "running"
-
-    def running_ids(self) -> list[str]:
-        """Return the ids of all runs on record that may still be working."""
-        rows = self._rows(sa.select(runs).where(runs.c.status == "running"))
-        return [row["run_id"] for row in rows if _with_truth(row)["status"] == "running"]
-
-    def known_ids(self) -> set[str]:
-        """Return the ids of all runs on record."""
-        return {row["run_id"] for row in self._rows(sa.select(runs.c.run_id))}
+    def is_live(self, run_ids: Sequence[str]) -> bool:
+        """Say whether the run with the longest of these ids may still be working; True when none is on record."""
+        rows = self._rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
+        return not rows or _with_truth(max(rows, key=lambda row: len(row["run_id"])))["status"] == "running"
 
     def close(self) -> None:
         """Let go of the connections."""
         self._engine.dispose()
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        with self._engine.connect() as connection:
+        with _plainly(), self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _one_run(self, run_id: str) -> dict[str, Any]:
@@ -203,6 +196,16 @@ class Records:
             raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")
         listed = ", ".join(row["run_id"] for row in found)
         raise UsageError(f"'{run_id}' could be any of {listed}")
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """Turn what a database says into one line."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise DataflowError(f"the run records can't be reached any more: {cause}") from error
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
@@ -223,16 +226,29 @@ def _with_truth(row: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("started", "ended"):
         if found[key] is not None and found[key].tzinfo is None:  # SQLite forgets the zone
             found[key] = found[key].replace(tzinfo=dt.UTC)
-    if found["status"] == "running" and found["host"] == socket.gethostname() and not _alive(found["process"]):
+    ours = found["status"] == "running" and found["host"] == socket.gethostname()
+    if ours and not _alive(found["process"], found["started"]):
         found["status"] = "killed"
     return found
 
 
-def _alive(process: int) -> bool:
+def _alive(process: int, since: dt.datetime) -> bool:
+    """Say whether the process of a run is there; one that began later only has its number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    began = _began(process)
+    return began is None or began <= since
+
+
+def _began(process: int) -> dt.datetime | None:
+    """Return when a process began, where the system tells (Linux, proc(5): field 22, in ticks since the boot)."""
+    try:
+        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return now() - dt.timedelta(seconds=up - ticks / os.sysconf("SC_CLK_TCK"))

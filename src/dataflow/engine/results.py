@@ -86,7 +86,7 @@ class RunResult:
             (run, step)
             for run in self.walk()
             for step in run.steps
-            if step.status in {"failed", "warned"} and not any(c.status != "succeeded" for c in step.children)
+            if step.status in {"failed", "warned"} and not any(child.failed_steps for child in step.children)
         )
 
     @property

@@ -108,7 +108,7 @@ class Runner:
         journal = Journal(self.records, workflow, self.log, parent=None)
         began = time.monotonic()
         try:
-            with journal.failing():
+            with journal.failing(), self.plainly():
                 preflight(self.spark, workflow, adopt=self.adopt)
                 if self.prepare is not None:
                     self.prepare(self.spark, workflow, lambda text: self.reporter.note(workflow, text))
@@ -120,6 +120,16 @@ class Runner:
         cause = step.error.message if step and step.error else None
         self._tell(workflow, result.status, result.seconds, step.id if step else None, cause)
         return result
+
+    @contextlib.contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Turn whatever Spark and py4j raise into one line; a JVM that died is told as that."""
+        try:
+            yield
+        except DataflowError as error:
+            raise self.death() or error from error.__cause__
+        except Exception as error:
+            raise self.death() or DataflowError(message_of(error)) from error
 
     def _tell(self, workflow: Workflow, status: str, seconds: float, step: str | None, cause: str | None) -> None:
         """Tell those whom the workflow's `notifications:` names; only the outermost run does."""
@@ -212,11 +222,12 @@ class _Run:
             parallel=step.parallel,
             cancel=self.scope,
         )
-        left = len(items) - len(results)
+        started_ids = {result.id for result in results}
+        left = [self.journal.skipped(id_) for id_ in items if id_ not in started_ids]
         failed = [result for result in results if result.status == "failed"]
         status: Status = "failed" if failed else "cancelled" if left else "succeeded"
-        detail = f"{len(results) - len(failed)} of {len(items)} dates" + (f", {left} not started" if left else "")
-        return StepResult(
+        detail = f"{len(results) - len(failed)} of {len(items)} dates" + (f", {len(left)} not started" if left else "")
+        whole = StepResult(
             step.id,
             status,
             started,
@@ -225,6 +236,8 @@ class _Run:
             error=failed[0].error if failed else None,
             children=tuple(child for result in results for child in result.children),
         )
+        self.journal.ended(whole)
+        return whole
 
     def _subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
         last: list[RunResult] = []
@@ -246,50 +259,40 @@ class _Run:
 
     def _leaf(self, step: JobStep | WapStep, id_: str) -> StepResult:
         def attempt(_: int, scope: Scope) -> Outcome:
-            scope.tag_jobs()
-            spark = self.runner.spark.newSession()
-            # Spark and Iceberg read settings from the thread's active session; a new thread has none.
-            spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # type: ignore[union-attr]
-            self.lineage.watch(spark)
-            try:
-                return run_step(step, self._context(spark, id_, scope))
-            except DataflowError:
-                raise
-            except Exception as error:  # Spark and py4j raise what they like; the user reads one line
-                raise self.runner.death() or DataflowError(message_of(error)) from error
-            finally:
-                self.lineage.unwatch(spark)
+            with self.runner.plainly():
+                scope.tag_jobs()
+                spark = self.runner.spark.newSession()
+                # Spark and Iceberg read settings from the thread's active session; a new thread has none.
+                spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # type: ignore[union-attr]
+                self.lineage.watch(spark)
+                try:
+                    return run_step(step, self._context(spark, id_, scope))
+                finally:
+                    self.lineage.unwatch(spark)
 
-        patience = Patience()
-        if isinstance(step, JobStep):
-            patience = Patience(step.job.retries, step.job.retry_delay, step.job.timeout)
-        return self._tried(id_, step, patience, attempt)
+        own = step.template if isinstance(step, WapStep) else step.job
+        return self._tried(id_, step, Patience(own.retries, own.retry_delay, own.timeout), attempt)
 
     def _tried(self, id_: str, step: Step, patience: Patience, attempt: Callable[[int, Scope], Outcome]) -> StepResult:
-        began, started = time.monotonic(), _now()
+        began, attempts = time.monotonic(), [_now()]
         self.runner.reporter.started(self.workflow, id_)
-        tries = 0
-
-        def once(number: int, scope: Scope) -> Outcome:
-            nonlocal tries
-            tries = number
-            with self.journal.attempt(id_, number):
-                return attempt(number, scope)
 
         def again(number: int, error: DataflowError, wait: float) -> None:
-            self.note(f"{id_}: attempt {number} failed: {error.message}; trying again in {wait:.0f} s")
+            self.journal.failed_attempt(id_, number, attempts[-1], error)
+            attempts.append(_now() + dt.timedelta(seconds=wait))
+            cause = error.message.partition("\n")[0]
+            self.note(f"{id_}: attempt {number} failed: {cause}; trying again in {wait:.0f} s")
 
         try:
-            outcome = retrying(patience, self.scope.child(id_), once, again)
+            outcome = retrying(patience, self.scope.child(id_), attempt, again)
         except DataflowError as error:
-            audits = tuple(getattr(error, "results", ()))
-            status = self._failed_status(error, step)
+            status, audits = self._failed_status(error, step), tuple(getattr(error, "results", ()))
             seconds = time.monotonic() - began
-            result = StepResult(id_, status, started, seconds, tries, error=error, audits=audits)
+            result = StepResult(id_, status, attempts[-1], seconds, len(attempts), error=error, audits=audits)
         else:
             seconds = time.monotonic() - began
             result = StepResult(
-                id_, "succeeded", started, seconds, tries, outcome.detail,
+                id_, "succeeded", attempts[-1], seconds, len(attempts), outcome.detail,
                 audits=outcome.audits, published=outcome.published,
             )  # fmt: skip
         self.journal.ended(result)
@@ -307,7 +310,7 @@ class _Run:
         return JobContext(
             spark=spark,
             workflow=self.workflow,
-            guard=guard_of(self.workflow),
+            guard=guard_of(spark, self.workflow),
             reads=self.lineage.sources,
             note=self.note,
             phase=lambda name: self._phase(f"{id_}.{name}", scope),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -201,7 +202,13 @@ def _session(gateway: Any, *, local: bool) -> SparkSession:
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         # They print every SQL error, Java stack and all, on the terminal, before it is raised.
         PySparkLogger.getLogger(name).disabled = True
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it prints what it raises, here and on the root logger
+    logging.getLogger().addFilter(_is_not_py4j_s)
     return SparkSession(context)
+
+
+def _is_not_py4j_s(record: logging.LogRecord) -> bool:
+    return "py4j" not in record.pathname
 
 
 def _forget(gateway: Any) -> None:

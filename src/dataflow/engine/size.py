@@ -6,48 +6,62 @@ large data the same settings would cost more than they save.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.engine.config import catalog_file
+from dataflow.engine.config import catalog_file, is_embedded, is_local
 
 if TYPE_CHECKING:
     from dataflow.workflow.tree import Workflow
 
 SMALL_BYTES = 256 * 1024 * 1024
+_MANY_DAYS = 30
+"""Runs, from which on a range is no small thing, whatever is there before it starts."""
 
 
 def is_small(workflow: Workflow) -> bool:
-    """Say whether the tables that a workflow's parameters name are small.
+    """Say whether the tables that a workflow names, in its parameters or its scripts, are small.
 
-    Known for the embedded catalog alone; with any other, and with local files that can't be read, the answer is no.
+    Known for the embedded catalog alone; with any other, and with files that can't be read, the answer is no.
     """
     environment = workflow.environment
-    if environment.catalog or not environment.spark.get("spark.master", "local").startswith("local"):
+    runs = list(workflow.walk())
+    if not is_embedded(environment) or not is_local(environment.spark) or len(runs) > _MANY_DAYS:
         return False
-    names = {value for inner in workflow.walk() for value in inner.params.values()}
     try:
-        return sum(_bytes(name) for name in names if "." in name) <= SMALL_BYTES
+        text = "\n".join(_texts(runs))
+        return sum(_bytes(metadata) for name, metadata in _tables() if name in text) <= SMALL_BYTES
     except (OSError, ValueError, KeyError, sqlite3.Error):
         return False
 
 
-def _bytes(table: str) -> int:
-    """Return the size of a table's data files, 0 for one that does not exist yet."""
+def _texts(runs: list[Workflow]) -> Iterator[str]:
+    """Yield where a table's name can stand: parameters, and the files beside the definitions."""
+    for run in runs:
+        yield from run.params.values()
+    for folder in {run.folder for run in runs}:
+        for path in folder.rglob("*"):
+            if path.suffix in {".sql", ".py"}:
+                yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def _tables() -> list[tuple[str, str]]:
+    """Return the catalog's tables by name, each with the address of its metadata."""
     catalog = catalog_file()
     if not catalog.exists():
-        return 0
-    namespace, _, name = table.rpartition(".")
-    with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True, timeout=5) as connection:
-        row = connection.execute(
-            "SELECT metadata_location FROM iceberg_tables WHERE table_namespace = ? AND table_name = ?",
-            (namespace, name),
-        ).fetchone()
-    if row is None:
-        return 0
-    metadata = json.loads(Path(row[0].removeprefix("file:")).read_text(encoding="utf-8"))
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True, timeout=5)) as connection:
+        rows = connection.execute("SELECT table_namespace, table_name, metadata_location FROM iceberg_tables")
+        return [(f"{namespace}.{name}", metadata) for namespace, name, metadata in rows if metadata]
+
+
+def _bytes(location: str) -> int:
+    """Return the size of a table's data files."""
+    metadata = json.loads(Path(location.removeprefix("file:")).read_text(encoding="utf-8"))
     current = metadata.get("current-snapshot-id")
     snapshots = [s for s in metadata.get("snapshots", ()) if s["snapshot-id"] == current]
     return int(snapshots[0]["summary"].get("total-files-size", 0)) if snapshots else 0

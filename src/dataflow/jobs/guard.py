@@ -35,12 +35,14 @@ class WriteGuard:
         database: The only database that may be written, or None for any that the catalog holds.
         environment: What to call the environment in a refusal.
         only_table: Inside `wap`: the template's table, `database.table`.
+        require_own: Refuses a table, `database.table`, that another package made.
     """
 
     catalog: str
     database: str | None
     environment: str
     only_table: str | None = None
+    require_own: Callable[[str], None] = lambda _: None
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +50,7 @@ class WriteGuard:
         return self.database is None and self.only_table is None
 
     def check(self, operation: str, name: tuple[str, ...] | None) -> None:
-        """Refuse a write to a table that is not this job's to write.
+        """Refuse a write to a table that is not this job's to write, for where it lies or whose it is.
 
         Args:
             operation: What is being done, a Spark plan's name or a writer's method.
@@ -57,6 +59,16 @@ class WriteGuard:
 
         Raises:
             DataflowError: The write is not allowed.
+        """
+        table = self.check_place(operation, name)
+        if self.only_table is None and not table.endswith("*"):
+            self.require_own(table)
+
+    def check_place(self, operation: str, name: tuple[str, ...] | None) -> str:
+        """Refuse a write outside the environment, or inside `wap` past the template's table; return the table.
+
+        Raises:
+            DataflowError: The table does not lie where this job may write, or can't be told.
         """
         if name is None:
             raise DataflowError(
@@ -70,13 +82,14 @@ class WriteGuard:
         table = ".".join(parts)
         if self.only_table is not None:
             self._check_in_wap(operation, table)
-        elif parts[:-1] != (str(self.database).lower(),):
+        elif self.database is not None and parts[:-1] != (self.database.lower(),):
             raise DataflowError(
                 f"{operation} would write {table}, which is outside {self.database}, "
                 f"the database of environment {self.environment}",
                 "a plain run reaches your own sandbox only: use ${TARGET_DB}, or name another environment with --env",
                 permanent=True,
             )
+        return table
 
     def _check_in_wap(self, operation: str, table: str) -> None:
         if table != str(self.only_table).lower():

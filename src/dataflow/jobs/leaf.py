@@ -49,10 +49,9 @@ def _run_job(job: LeafJob, context: JobContext) -> Outcome:
 
 def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:
     from dataflow.jobs.audit import Rows, run_audits
-    from dataflow.jobs.wap import require_passed
+    from dataflow.jobs.wap import history_for, require_passed
     from dataflow.tables.iceberg import load, quoted
     from dataflow.tables.partition import partition_of
-    from dataflow.tables.wap import row_history
 
     workflow = context.workflow
     partition = partition_of(context.spark, load(context.spark, spec.table), spec.partition)
@@ -62,7 +61,7 @@ def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:
         spec.audits,
         folder=workflow.folder,
         params=workflow.script_params,
-        history=row_history(context.spark, spec.table, partition, limit=100),
+        history=history_for(spec.audits, context, spec.table, partition),
     )
     require_passed(results)
     return Outcome(detail=f"{len(results)} audits", audits=tuple(results))

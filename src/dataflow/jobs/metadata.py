@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.context import JobContext, Outcome
-from dataflow.tables.iceberg import exists, set_properties
-from dataflow.tables.ownership import OWNER, PACKAGE, PACKAGE_ID
+from dataflow.tables.iceberg import exists
+from dataflow.tables.ownership import OWNER, claim
 from dataflow.workflow.models import MetadataSpec
 
 TAGS = "dataflow.tags"
@@ -21,14 +21,12 @@ def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
     """
     if not exists(context.spark, spec.table):
         raise DataflowError(f"table {spec.table} does not exist", "create it by a DDL job that runs before this one")
-    identity = context.workflow.identity
-    changed = set_properties(
+    changed = claim(
         context.spark,
         spec.table,
+        context.workflow.identity,
         {
             OWNER: spec.owner,
-            PACKAGE: identity.uuid,
-            PACKAGE_ID: identity.package_id,
             TAGS: ",".join(spec.tags) or None,
             LIFETIME: None if spec.lifetime_days is None else str(spec.lifetime_days),
             KEY: ",".join(spec.primary_key) or None,

@@ -14,10 +14,12 @@ from dataflow.jobs.guard import guarding
 from dataflow.jobs.script import run_script
 from dataflow.tables import wap
 from dataflow.tables.ownership import claim
+from dataflow.workflow.models import NearHistory
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
-    from dataflow.workflow.models import SparkSpec, WapTemplate
+    from dataflow.tables.partition import Partition
+    from dataflow.workflow.models import Audit, SparkSpec, WapTemplate
 
 _CONFLICT_RERUNS = 3
 
@@ -116,8 +118,7 @@ def _audit(template: WapTemplate, branch: wap.Branch, context: JobContext) -> li
     if not template.audits:
         return []
     workflow = context.workflow
-    longest = max((getattr(audit, "runs", 0) for audit in template.audits), default=0)
-    history = wap.row_history(context.spark, template.table, branch.partition, longest) if longest else []
+    history = history_for(template.audits, context, template.table, branch.partition)
     results = run_audits(
         context.spark,
         Rows(branch.reference, branch.partition.where),
@@ -128,6 +129,12 @@ def _audit(template: WapTemplate, branch: wap.Branch, context: JobContext) -> li
     )
     require_passed(results)
     return results
+
+
+def history_for(audits: Sequence[Audit], context: JobContext, table: str, partition: Partition) -> list[int]:
+    """Return the row counts of the last published runs, as many as the audits want to see."""
+    longest = max((audit.runs for audit in audits if isinstance(audit, NearHistory)), default=0)
+    return wap.row_history(context.spark, table, partition, longest) if longest else []
 
 
 def require_passed(results: Sequence[AuditResult]) -> None:

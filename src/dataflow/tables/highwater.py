@@ -22,6 +22,7 @@ MARK = "dataflow.hwm"
 ZONE = "dataflow.hwm.timezone"
 SOURCES = "dataflow.hwm.sources"
 AHEAD = "dataflow.hwm.ahead"
+FIRST = "dataflow.hwm.first"
 
 Sources = Mapping[str, tuple[int, int]]
 """For each source table the snapshot that was read: its sequence number, which tells older from newer, and its id."""
@@ -35,11 +36,13 @@ class HighWater:
         mark: The last complete day, or None before the first.
         sources: The source snapshots that the mark's day was computed from.
         ahead: Finished days beyond a gap, each with its source snapshots.
+        first: Before any mark: the day that has to come first, where a range began later than with it.
     """
 
     mark: dt.date | None = None
     sources: Sources = field(default_factory=dict)
     ahead: Mapping[dt.date, Sources] = field(default_factory=dict)
+    first: dt.date | None = None
 
     def finished(self, day: dt.date, sources: Sources, *, first: dt.date | None = None) -> HighWater:
         """Return what holds once a day is finished.
@@ -53,13 +56,16 @@ class HighWater:
         if self.mark is not None and day <= self.mark:
             return self
         ahead = {**self.ahead, day: sources}
-        following = self.mark + dt.timedelta(days=1) if self.mark else first or day
+        start = min((known for known in (self.first, first) if known is not None), default=day)
+        following = self.mark + dt.timedelta(days=1) if self.mark else start
         mark, absorbed = self.mark, []
         while following in ahead:
             mark = following
             absorbed.append(ahead.pop(following))
             following += dt.timedelta(days=1)
-        return HighWater(mark, _oldest(absorbed) if absorbed else self.sources, ahead)
+        sources = _oldest(absorbed) if absorbed else self.sources
+        beyond = {late: read for late, read in ahead.items() if mark is None or late > mark}
+        return HighWater(mark, sources, beyond, None if mark else start)
 
 
 def _oldest(several: Iterable[Sources]) -> Sources:
@@ -126,10 +132,12 @@ def _swap(loaded: JavaObject, values: Mapping[str, str | None]) -> None:
 def _parsed(found: Mapping[str, str]) -> HighWater:
     mark = found.get(MARK)
     ahead = json.loads(found.get(AHEAD, "{}"))
+    first = found.get(FIRST)
     return HighWater(
         dt.date.fromisoformat(mark) if mark else None,
         _sources(json.loads(found.get(SOURCES, "{}"))),
         {dt.date.fromisoformat(day): _sources(sources) for day, sources in ahead.items()},
+        dt.date.fromisoformat(first) if first else None,
     )
 
 
@@ -144,4 +152,5 @@ def _written(water: HighWater, timezone: str) -> dict[str, str | None]:
         ZONE: timezone,
         SOURCES: json.dumps(dict(water.sources), sort_keys=True) if water.mark else None,
         AHEAD: json.dumps(ahead, sort_keys=True) if ahead else None,
+        FIRST: str(water.first) if water.first else None,
     }

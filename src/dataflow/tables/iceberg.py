@@ -73,11 +73,24 @@ def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T]) ->
     return loop(lambda: change(load(spark, name)))
 
 
-def set_properties(spark: SparkSession, name: str, values: Mapping[str, str | None]) -> bool:
-    """Set properties of a table in one commit, remove those given as None; say whether anything changed."""
+def set_properties(
+    spark: SparkSession,
+    name: str,
+    values: Mapping[str, str | None],
+    allowed: Callable[[Mapping[str, str]], None] = lambda _: None,
+) -> bool:
+    """Set properties of a table in one commit, remove those given as None; say whether anything changed.
+
+    Args:
+        spark: The session.
+        name: The table.
+        values: The properties.
+        allowed: Raises when the properties that the table has forbid it; looked at before each try.
+    """
 
     def change(table: JavaObject) -> bool:
         current = properties(table)
+        allowed(current)
         changed = {key: value for key, value in values.items() if current.get(key) != value}
         update = table.updateProperties()
         for key, value in changed.items():

@@ -8,6 +8,8 @@ from dataflow.errors import DataflowError
 from dataflow.tables.iceberg import load, properties, set_properties
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import SparkSession
 
     from dataflow.workflow.identity import Identity
@@ -25,7 +27,10 @@ def require_own(spark: SparkSession, table: str, identity: Identity) -> None:
     """
     if not spark.catalog.tableExists(table):
         return
-    found = properties(load(spark, table))
+    _require(table, properties(load(spark, table)), identity)
+
+
+def _require(table: str, found: Mapping[str, str], identity: Identity) -> None:
     if found.get(PACKAGE, identity.uuid) == identity.uuid:
         return
     whose = found.get(PACKAGE_ID, found[PACKAGE])
@@ -37,10 +42,33 @@ def require_own(spark: SparkSession, table: str, identity: Identity) -> None:
     )
 
 
-def claim(spark: SparkSession, table: str, identity: Identity) -> None:
-    """Write into a table that it is this package's."""
-    set_properties(
-        spark,
-        table,
-        {PACKAGE: identity.uuid, PACKAGE_ID: identity.package_id, OWNER: identity.owner},
-    )
+def claim(
+    spark: SparkSession,
+    table: str,
+    identity: Identity,
+    more: Mapping[str, str | None] | None = None,
+    *,
+    adopt: bool = False,
+) -> bool:
+    """Write into a table that it is this package's, unless it is another's.
+
+    Args:
+        spark: The session.
+        table: The table.
+        identity: The package.
+        more: Further properties to set in the same commit; None removes one.
+        adopt: Take it from the package that it belongs to.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        DataflowError: It belongs to another package, which may have come first just now.
+    """
+    own = {PACKAGE: identity.uuid, PACKAGE_ID: identity.package_id, OWNER: identity.owner}
+
+    def allowed(found: Mapping[str, str]) -> None:
+        if not adopt:
+            _require(table, found, identity)
+
+    return set_properties(spark, table, {**own, **(more or {})}, allowed=allowed)

@@ -140,8 +140,8 @@ def _require_a_bound(low: object, high: object) -> None:
         raise ValueError("needs 'min', 'max' or both")
 
 
-class JobBase(Strict):
-    """What every job has."""
+class Tried(Strict):
+    """What every step has that is tried, given up and failed as a whole."""
 
     id: StepId
     retries: int = Field(0, ge=0, le=20, description="How many more times to try after a failure.")
@@ -152,6 +152,10 @@ class JobBase(Strict):
     )
     timeout: Duration | None = Field(None, description="Give up on an attempt after this long.")
     on_failure: OnFailure = "stop"
+
+
+class JobBase(Tried):
+    """What every job has."""
 
 
 class SparkSpec(Strict):
@@ -262,25 +266,31 @@ class JobItem(Strict):
     job: Job
 
 
-class SparkItem(Strict):
-    """A Spark job in a list of steps."""
-
-    job: SparkJob
-
-
-class WapTemplate(Strict):
-    """Write, audit, publish: readers see a day once its audits have passed, and all of it at once."""
+class WriteJob(Strict):
+    """A script inside a template, which is tried and given up as a whole."""
 
     id: StepId
+    type: Literal["Spark"]
+    spark: SparkSpec
+
+
+class WriteItem(Strict):
+    """A job in a template's list."""
+
+    job: WriteJob
+
+
+class WapTemplate(Tried):
+    """Write, audit, publish: readers see a day once its audits have passed, and all of it at once."""
+
     type: Literal["wap"]
     table: str
     partition: dict[str, Scalar] = Field({}, description="The partition written; the whole table when empty.")
     empty: Literal["fail", "keep", "publish"] = Field(
         "fail", description="A write of no rows fails, keeps the old rows, or publishes an empty partition."
     )
-    write: list[SparkItem] = Field(min_length=1)
+    write: list[WriteItem] = Field(min_length=1)
     audits: list[Audit] = []
-    on_failure: OnFailure = "stop"
 
 
 class TemplateItem(Strict):

@@ -184,9 +184,31 @@ class Workflow:
         return chosen
 
     def again(self, attempt: int) -> Workflow:
-        """Return the same workflow as a run of its own, for another attempt."""
-        run_id = f"{self.run_id}_r{attempt}"
-        return dataclasses.replace(self, run_id=run_id, builtins={**self.builtins, "run_id": run_id})
+        """Return the same workflow, with all that it contains, as runs of their own for another attempt."""
+        return self._renamed(f"{self.run_id}_r{attempt}")
+
+    def _renamed(self, run_id: str) -> Workflow:
+        def inside(step: SubworkflowStep) -> SubworkflowStep:
+            own = step.workflow.run_id.removeprefix(self.run_id)
+            return dataclasses.replace(step, workflow=step.workflow._renamed(f"{run_id}{own}"))
+
+        def renamed(step: Step) -> Step:
+            match step:
+                case SubworkflowStep():
+                    return inside(step)
+                case ForeachStep():
+                    items = tuple(
+                        dataclasses.replace(item, step=inside(item.step))
+                        if isinstance(item.step, SubworkflowStep)
+                        else item
+                        for item in step.items
+                    )
+                    return dataclasses.replace(step, items=items)
+                case _:
+                    return step
+
+        builtins = {**self.builtins, "run_id": run_id}
+        return dataclasses.replace(self, run_id=run_id, builtins=builtins, steps=tuple(map(renamed, self.steps)))
 
     def walk(self) -> Iterator[Workflow]:
         """Yield this workflow and all that it contains, outermost first."""
