@@ -24,6 +24,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when something is out of date")
     check = parser.parse_args().check
+    if not check:
+        write_schema(ROOT)  # the examples hold a copy of it
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
         write(fresh)
@@ -40,13 +42,18 @@ def main() -> int:
 
 def write(folder: Path) -> None:
     """Write the schema and the examples below a folder, as they stand in the repository."""
+    write_schema(folder)
+    for name, recipe in EXAMPLES.items():
+        render_example(folder / "examples" / name, recipe)
+
+
+def write_schema(folder: Path) -> None:
+    """Write the JSON Schema of definitions below a folder."""
     from dataflow.workflow.schema import render
 
     schema = folder / SCHEMA
-    schema.parent.mkdir(parents=True)
+    schema.parent.mkdir(parents=True, exist_ok=True)
     schema.write_text(render(), encoding="utf-8")
-    for name, recipe in EXAMPLES.items():
-        render_example(folder / "examples" / name, recipe)
 
 
 def render_example(target: Path, recipe: str) -> None:
