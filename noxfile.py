@@ -49,6 +49,7 @@ def spark(session: nox.Session) -> None:
 def recipes(session: nox.Session, recipe: str) -> None:
     """Generate a recipe's package, test it, run it for real, and hold it to the golden rows."""
     install(session, "test")
+    session.run("python", "-m", "tests.generated", "--check")
     session.run("pytest", "-m", "recipe", "tests/recipes", "--recipe", recipe, "--durations=0", *session.posargs)
 
 

@@ -106,6 +106,15 @@ def test_a_recipe_is_green_from_its_unit_test_to_its_backfill(recipe, package, t
     assert tested.returncode == 0, tested.stdout
     table_line["unit test s"] = f"{time.monotonic() - began:.1f}"
 
+    if (package.folder / "tox.ini").exists():
+        began = time.monotonic()
+        by_tox = subprocess.run(
+            [sys.executable, "-m", "tox"], cwd=package.folder, env=package.environ, capture_output=True, text=True, check=False
+        )
+        assert by_tox.returncode == 0, by_tox.stdout
+        assert " passed" in by_tox.stdout
+        table_line["tox s"] = f"{time.monotonic() - began:.1f}"
+
     validated = package("workflow", "validate", ".")
     assert "3 definitions are valid" in validated.stdout
 
