@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
+from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
 from dataflow.sample.recipes import RECIPES
 
@@ -262,3 +264,13 @@ def test_off_a_terminal_nothing_prompts(template: Path, tmp_path: Path) -> None:
 def test_the_recipes_of_copier_and_of_the_command_line_are_the_same() -> None:
     choices = yaml.safe_load((ROOT / "copier.yml").read_text())["recipe"]["choices"]
     assert sorted(choices.values()) == sorted(READY)
+
+
+def test_a_commit_of_digits_alone_stays_a_word(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = generate_module.find_origin(str(template))
+    drafted = dataclasses.replace(found, based_on="1234567")
+    monkeypatch.setattr(generate_module, "find_origin", lambda _: drafted)
+    package = generate("spark-sql", tmp_path / "flow")
+    assert package.version == "1234567"
+    answers = yaml.safe_load((package.folder / ".copier-answers.yml").read_text())
+    assert answers["_commit"] == "1234567"

@@ -37,7 +37,7 @@ class Package:
     @property
     def version(self) -> str | None:
         """The template's version that the package records, None when it can't be updated."""
-        found = re.search(r"(?m)^_commit: (.*)$", (self.folder / ANSWERS).read_text(encoding="utf-8"))
+        found = re.search(r"(?m)^_commit: '?([^'\n]*)'?$", (self.folder / ANSWERS).read_text(encoding="utf-8"))
         return found[1] if found else None
 
     @property
@@ -121,9 +121,11 @@ def _render(origin: Origin, folder: Path, answers: Mapping[str, str]) -> None:
             unsafe=True,  # the tasks are the template's own; whoever names another one trusts it
         )
     if origin.based_on:
+        import yaml
+
         file = folder / ANSWERS
-        text = file.read_text(encoding="utf-8")
-        file.write_text(re.sub(r"(?m)^_commit: .*$", f"_commit: {origin.based_on}", text), encoding="utf-8")
+        line = yaml.safe_dump({"_commit": origin.based_on}).strip()  # quoted where a commit reads as a number
+        file.write_text(re.sub(r"(?m)^_commit: .*$", line, file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _move(workshop: Path, folder: Path) -> None:
