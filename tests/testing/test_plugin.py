@@ -172,10 +172,10 @@ def test_sparks_log_is_named_below_a_failure_that_came_out_of_spark(package: pyt
 
 
 def test_without_java_a_test_says_so_in_a_line(package: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_java(_: object) -> None:
+    def no_java(*_: object, **__: object) -> None:
         raise DataflowError("there is no Java", "install one")
 
-    monkeypatch.setattr("dataflow.engine.session.find_java", no_java)
+    monkeypatch.setattr("dataflow.testing.session.Engine", no_java)
     (package.path / "conftest.py").unlink()
 
     result = package.runpytest_inprocess("-p", "no:cacheprovider")
