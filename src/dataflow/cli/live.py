@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ParamSpec
 
 from dataflow.cli.console import err
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from dataflow.engine.results import Status
     from dataflow.workflow.tree import Workflow
+
+P = ParamSpec("P")
 
 _MARKS = {
     "succeeded": "[green]✓[/]",
@@ -59,6 +61,15 @@ class Live:
             yield
         finally:
             self._hide(text)
+
+    def during(self, text: str, work: Callable[P, None]) -> Callable[P, None]:
+        """Return work that shows while it takes its time."""
+
+        def shown(*args: P.args, **kwargs: P.kwargs) -> None:
+            with self.waiting(text):
+                work(*args, **kwargs)
+
+        return shown
 
     def say(self, text: str) -> None:
         """Print a line that is not about one run."""

@@ -158,7 +158,8 @@ def _execute(
         records = Records(workflow.environment.state)
         with live.waiting("starting Spark"):
             spark = engine.spark
-        demo = prepare if is_embedded(workflow.environment) else None  # in a team's catalog nothing is made up
+        # In a team's catalog nothing is made up.
+        demo = live.during("looking at the demo source", prepare) if is_embedded(workflow.environment) else None
         runner = Runner(spark, records, live, log, adopt, demo, lambda: engine.death)
         try:
             with _prints_apart(quiet):
