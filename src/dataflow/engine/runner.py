@@ -25,6 +25,7 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.jobs.leaf import run_step
+from dataflow.tables.iceberg import jvm
 from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ class _Run:
                 scope.tag_jobs()
                 spark = self.runner.spark.newSession()
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
-                spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # type: ignore[union-attr]
+                jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
                 self.lineage.watch(spark)
                 try:
                     return run_step(step, self._context(spark, id_, scope))

@@ -15,6 +15,7 @@ from dataflow.jobs.cause import in_python, is_mistake, message_of, place_of
 from dataflow.jobs.guard import check_statement
 from dataflow.jobs.statements import parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
+from dataflow.tables.iceberg import jvm
 from dataflow.workflow.parameters import resolve_secrets, substitute
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
     Yields:
         The line, from 1, on which each statement begins, and its text without the semicolon.
     """
-    splitter = spark._jvm.org.apache.spark.sql.catalyst.util.StringUtils  # type: ignore[union-attr]
+    splitter = jvm(spark).org.apache.spark.sql.catalyst.util.StringUtils
     found = splitter.splitSemiColonWithIndex(text, False)
     offset = 0
     for statement in (str(found.apply(i)) for i in range(found.size())):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import COMMIT_RETRIES, create_namespace, exists, head, load, properties
+from dataflow.tables.iceberg import COMMIT_RETRIES, create_namespace, exists, head, jvm, load, properties
 from dataflow.tables.literals import text
 
 if TYPE_CHECKING:
@@ -284,11 +284,11 @@ def _uniform(key: str) -> str:
 
 def _sizes(spark: SparkSession, table: JavaObject) -> dict[dt.date, int]:
     """Read Iceberg's table of partitions without a Spark job: milliseconds, whatever the rows."""
-    iceberg = spark._jvm.org.apache.iceberg  # type: ignore[union-attr]
+    iceberg = jvm(spark).org.apache.iceberg
     partitions = iceberg.MetadataTableUtils.createMetadataTableInstance(table, iceberg.MetadataTableType.PARTITIONS)
     names = [str(field.name()) for field in _items(partitions.schema().columns())]
     partition, records = names.index("partition"), names.index("record_count")
-    anything = spark._jvm.java.lang.Class.forName("java.lang.Object")  # type: ignore[union-attr]
+    anything = jvm(spark).java.lang.Class.forName("java.lang.Object")
     epoch = dt.date(1970, 1, 1)
     return {
         epoch + dt.timedelta(days=row.get(partition, anything).get(0, anything)): int(row.get(records, anything))

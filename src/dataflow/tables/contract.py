@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataflow.tables.iceberg import load, properties, quoted
+from dataflow.tables.iceberg import jvm, load, properties, quoted
 from dataflow.tables.literals import column_name, text
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _widens(old: DataType, new: DataType) -> bool:
 
 def _partitioning(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[str]:
     declared = [_plain(plan.partitioning().apply(i)) for i in range(plan.partitioning().size())]
-    to_transforms = spark._jvm.org.apache.iceberg.spark.Spark3Util.toTransforms  # type: ignore[union-attr]
+    to_transforms = jvm(spark).org.apache.iceberg.spark.Spark3Util.toTransforms
     actual = [_plain(transform) for transform in to_transforms(load(spark, name).spec())]
     if declared != actual:
         yield f"it is partitioned by ({', '.join(actual)}), the DDL says ({', '.join(declared)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.tables.literals import column_name
 
@@ -19,6 +19,11 @@ COMMIT_RETRIES = 40
 """How often a commit is tried: parallel dates meet at one catalog pointer."""
 
 
+def jvm(spark: SparkSession) -> Any:
+    """Return the driver's JVM: a classic session always has one, which PySpark's types don't say."""
+    return spark._jvm
+
+
 def load(spark: SparkSession, name: str) -> JavaObject:
     """Return the Iceberg table of that name, as the catalog has it now.
 
@@ -26,9 +31,7 @@ def load(spark: SparkSession, name: str) -> JavaObject:
     """
     if name.count(".") < 2:
         name = f"{spark.conf.get('spark.sql.defaultCatalog')}.{name}"
-    return spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(  # type: ignore[union-attr]
-        spark._jsparkSession, name
-    )
+    return jvm(spark).org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
 
 
 def exists(spark: SparkSession, name: str) -> bool:

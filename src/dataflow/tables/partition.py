@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean
+from dataflow.tables.iceberg import jvm
 from dataflow.tables.literals import column_name, text
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Sc
     Raises:
         DataflowError: A column is not partitioned by, or a value does not fit its type.
     """
-    expressions = spark._jvm.org.apache.iceberg.expressions.Expressions  # type: ignore[union-attr]
+    expressions = jvm(spark).org.apache.iceberg.expressions.Expressions
     transforms = _transforms(table)
     found, labels, conditions = expressions.alwaysTrue(), [], []
     for column, value in values.items():
@@ -75,7 +76,7 @@ def _transforms(table: JavaObject) -> dict[str, str]:
 
 
 def _condition(spark: SparkSession, column: str, kind: str, transform: str, value: Scalar) -> tuple[JavaObject, str]:
-    expressions = spark._jvm.org.apache.iceberg.expressions.Expressions  # type: ignore[union-attr]
+    expressions = jvm(spark).org.apache.iceberg.expressions.Expressions
     name = column_name(column)
     if transform == "identity":
         literal, written = _literal(column, kind, value)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import COMMIT_RETRIES, commit, head, load, properties, quoted, set_properties
+from dataflow.tables.iceberg import COMMIT_RETRIES, commit, head, jvm, load, properties, quoted, set_properties
 from dataflow.tables.partition import Partition, partition_of
 
 if TYPE_CHECKING:
@@ -296,9 +296,9 @@ def _files(table: JavaObject, branch: Branch) -> Iterator[JavaObject]:
 
 def _strays(spark: SparkSession, table: JavaObject, branch: Branch) -> Iterator[str]:
     """Yield the partitions that the branch changed beyond the declared one."""
-    jvm = spark._jvm.org.apache.iceberg  # type: ignore[union-attr]
+    iceberg = jvm(spark).org.apache.iceberg
     inside: dict[int, JavaObject] = {}
-    since = jvm.util.SnapshotUtil.ancestorsBetween(table, head(table, branch.name), branch.base).iterator()
+    since = iceberg.util.SnapshotUtil.ancestorsBetween(table, head(table, branch.name), branch.base).iterator()
     while since.hasNext():
         snapshot = since.next()
         for files in (snapshot.addedDataFiles(table.io()), snapshot.removedDataFiles(table.io())):
@@ -307,7 +307,7 @@ def _strays(spark: SparkSession, table: JavaObject, branch: Branch) -> Iterator[
                 file = each.next()
                 spec = table.specs().get(file.specId())
                 if file.specId() not in inside:
-                    projected = jvm.expressions.Projections.strict(spec).project(branch.partition.filter)
-                    inside[file.specId()] = jvm.expressions.Evaluator(spec.partitionType(), projected)
+                    projected = iceberg.expressions.Projections.strict(spec).project(branch.partition.filter)
+                    inside[file.specId()] = iceberg.expressions.Evaluator(spec.partitionType(), projected)
                 if not inside[file.specId()].eval(file.partition()):
                     yield str(spec.partitionToPath(file.partition())) or "the whole table"
