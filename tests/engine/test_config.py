@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from dataflow.engine.config import (
-    properties_file,
     settings,
     spark_conf,
     without_password,
 )
 from dataflow.errors import DataflowError
+from dataflow.jobs.standalone import properties_file
 from dataflow.workflow.project import Environment
 
 

@@ -93,7 +93,7 @@ def _settings(chosen: Environment) -> dict[str, str]:
 
 
 def _print_settings(conf: dict[str, str], output: Output) -> None:
-    from dataflow.engine.config import properties_file
+    from dataflow.jobs.standalone import properties_file
 
     if any("${secret:" in value for value in conf.values()):
         say("secrets are not shown: put them in where the file says ${secret:…}")

@@ -85,11 +85,6 @@ def is_local(spark: Mapping[str, str]) -> bool:
     return spark.get("spark.master", "local").startswith("local")
 
 
-def properties_file(conf: Mapping[str, str]) -> str:
-    """Write settings as Spark's properties files have them, one a line."""
-    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(conf.items()))
-
-
 def without_password(address: str) -> str:
     """Return an address fit to be shown: the password that it may hold is left out."""
     return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", address)
@@ -142,9 +137,3 @@ def _driver_gib() -> int:
 
 def _joined_paths(separator: str) -> str:
     return separator.join(map(str, jars.paths()))
-
-
-def _escaped(value: str) -> str:
-    """Escape what a properties file would read otherwise."""
-    escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    return f"\\{escaped}" if escaped.startswith(" ") else escaped

@@ -22,10 +22,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dataflow.engine.archive import class_data
-from dataflow.engine.config import is_local, properties_file
+from dataflow.engine.config import is_local
 from dataflow.engine.java import Java
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError, display_path
+from dataflow.jobs.standalone import properties_file
 
 MODULE_OPTIONS = (
     # What org.apache.spark.launcher.JavaModuleOptions adds for Spark 4.1; a test compares the two.

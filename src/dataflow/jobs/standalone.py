@@ -1,0 +1,81 @@
+"""What a script needs that starts a Spark of its own: the run's settings as a folder of configuration.
+
+sparklyr and a jar that has only a `main` run beside the run's session, not in it. They find catalog, branch and
+everything else where Spark looks by itself: in `SPARK_CONF_DIR`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_OF_THE_SESSION = ("spark.wap.", "spark.sql.sources.partitionOverwriteMode")
+"""Settings that a job changes in its session, and that its script must find."""
+
+_QUIET_LOG = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+"""
+
+
+@contextlib.contextmanager
+def conf_folder(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[Path]:
+    """Lend a folder for `SPARK_CONF_DIR`; it is this user's alone, as settings may hold secrets, and gone afterwards.
+
+    Args:
+        spark: The job's session, whose branch the script is to write to.
+        settings: What the run's own Spark was started with.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
+    try:
+        (folder / "spark-defaults.conf").write_text(properties_file({**settings, **_set_by_the_job(spark)}), "utf-8")
+        (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environ(conf: Path, spark_home: Path, master: str, java_home: Path | None) -> dict[str, str]:
+    """Return the variables of a program that starts a Spark of its own.
+
+    Args:
+        conf: What `conf_folder` lent.
+        spark_home: The Spark that the run uses.
+        master: Where it runs.
+        java_home: The Java that the run uses, or None for the PATH's.
+    """
+    found = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")}
+    found |= {"SPARK_HOME": str(spark_home), "SPARK_CONF_DIR": str(conf)}
+    if java_home is not None:
+        found["JAVA_HOME"] = str(java_home)
+    if master.startswith("local"):
+        found["SPARK_LOCAL_IP"] = "127.0.0.1"
+    return found
+
+
+def properties_file(settings: Mapping[str, str]) -> str:
+    """Write settings as Spark's properties files have them, one a line."""
+    return "".join(f"{key}={_escaped(value)}\n" for key, value in sorted(settings.items()))
+
+
+def _escaped(value: str) -> str:
+    """Escape what a properties file would read otherwise."""
+    escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    return f"\\{escaped}" if escaped.startswith(" ") else escaped
+
+
+def _set_by_the_job(spark: SparkSession) -> dict[str, str]:
+    return {key: value for key, value in spark.conf.getAll.items() if key.startswith(_OF_THE_SESSION)}
