@@ -14,7 +14,7 @@ from dataflow.engine.java import Java, find_java
 from dataflow.errors import DataflowError
 
 CONTENT = b"PK not much of a jar"
-TINY = Jar("org.example", "tiny", "1.0", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+TINY = Jar("org.example", "tiny", "1.0", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "the tiny jar")
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_a_jar_is_fetched_from_a_mirror_and_kept(monkeypatch, repository, no_jav
     said = []
     (file,) = jars.ensure(find_java(), {}, said.append)
     assert file.read_bytes() == CONTENT
-    assert said == ["Fetching Iceberg and SQLite for Spark, this once (0 MB) …"]
+    assert said == ["Fetching the tiny jar, this once (0 MB) …"]
     assert sorted(path.name for path in jars.folder().iterdir()) == [".lock", "tiny-1.0.jar"]
     assert jars.ensure(no_java, {}) == [file]
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         ("script: ./ddl.sql", f"script: ./{'x' * 300}.sql", f"14:17: can't read '{'x' * 300}.sql': File name too long"),
         ("script: ./ddl.sql", 'script: "./d\\0.sql"', "14:17: a zero character can't stand in a text"),
         ("script: ./ddl.sql", "script: ./sql/ddl.sql", "14:17: there is no folder 'sql'"),
-        ("script: ./ddl.sql", "script: ./ddl.txt", "14:17: a script here ends in .sql or .py, not '.txt'"),
+        ("script: ./ddl.sql", "script: ./ddl.txt", "14:17: a script ends in .sql, .py, .R or .jar, or is an sbt project's folder, not '.txt'"),
         ("        datetime: ${EXECUTION_DATE}", "        datetime: 2026-02-30",
          "35:19: 'datetime' should be a date or a time such as 2026-01-31 or 2026-01-31T06:00, not '2026-02-30'"),
         ("        date: ${EXECUTION_DATE}", "        date: 2026-02-30", "20:15: '2026-02-30' is no date that exists"),

@@ -1,4 +1,4 @@
-"""The two jars that Spark does not bring along, pinned: fetched once, checked, kept in the Dataflow home.
+"""Jars that Spark does not bring along, pinned: fetched once, checked, kept in the Dataflow home.
 
 They are fetched with Ivy, which comes with pyspark. It is told where to look the way Spark's own
 `spark.jars.packages` is: a mirror by the setting `spark.jars.ivySettings` or the variable
@@ -8,20 +8,20 @@ They are fetched with Ivy, which comes with pyspark. It is told where to look th
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from dataflow.engine.java import Java, Report, silent
+from dataflow.engine.locks import alone
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.home import home, subfolder
@@ -44,6 +44,7 @@ class Jar:
         version: Its version.
         size: Its size in bytes.
         sha256: Its checksum.
+        title: What to call it to people.
     """
 
     organisation: str
@@ -51,6 +52,7 @@ class Jar:
     version: str
     size: int
     sha256: str
+    title: str
 
     @property
     def file_name(self) -> str:
@@ -71,6 +73,7 @@ ICEBERG = Jar(
     "1.12.0",
     48_309_426,
     "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82",
+    "Iceberg",
 )
 SQLITE = Jar(
     "org.xerial",
@@ -78,8 +81,18 @@ SQLITE = Jar(
     "3.50.1.0",
     14_342_332,
     "8549557320440887e9ff8dc6ef01cb78f88066d2b1209fb6423f7ad299873ff6",
+    "SQLite",
+)
+SBT = Jar(
+    "org.scala-sbt",
+    "sbt-launch",
+    "1.12.14",
+    3_827_120,
+    "1750c8fb61c2d2f82da40b2cd9014f4d8a1bd49a361402ea5b1cec061ed66578",
+    "sbt's launcher",
 )
 JARS = (ICEBERG, SQLITE)
+"""What every session needs."""
 
 
 def folder() -> Path:
@@ -93,24 +106,28 @@ def paths() -> list[Path]:
     return [folder() / jar.file_name for jar in JARS]
 
 
-def ensure(java: Java, spark: Mapping[str, str], report: Report = silent) -> list[Path]:
+def ensure(
+    java: Java, spark: Mapping[str, str], report: Report = silent, wanted: Sequence[Jar] | None = None
+) -> list[Path]:
     """Return the jars' files, after fetching those that are missing.
 
     Args:
         java: What to run Ivy with.
         spark: The environment's Spark settings, for a mirror.
         report: Told of a download and its progress.
+        wanted: The jars; those of a session when omitted.
 
     Raises:
         DataflowError: A jar can't be had, or is not the pinned one.
     """
+    wanted = JARS if wanted is None else wanted
     if os.environ.get("DATAFLOW_JARS"):
-        _check_given(folder())
-    elif _missing():
-        with _alone(subfolder("jars") / ".lock", report):
-            if missing := _missing():  # still, after waiting for whoever was fetching them
+        _check_given(folder(), wanted)
+    elif _missing(wanted):
+        with alone(subfolder("jars") / ".lock", "fetching jars", report):
+            if missing := _missing(wanted):  # still, after waiting for whoever was fetching them
                 _fetch(java, spark, missing, report)
-    return paths()
+    return [folder() / jar.file_name for jar in wanted]
 
 
 def mirror(spark: Mapping[str, str]) -> str | None:
@@ -136,31 +153,19 @@ def proxy_options(environ: Mapping[str, str]) -> list[str]:
     return options
 
 
-def _missing() -> list[Jar]:
+def _missing(wanted: Sequence[Jar]) -> list[Jar]:
     """Return the jars that are not there in full; a rename put them there, so their size tells."""
-    there = {path.name: path.stat().st_size for path in paths() if path.exists()}
-    return [jar for jar in JARS if there.get(jar.file_name) != jar.size]
+    there = {jar: folder() / jar.file_name for jar in wanted}
+    return [jar for jar, file in there.items() if not file.exists() or file.stat().st_size != jar.size]
 
 
-def _check_given(given: Path) -> None:
-    for jar in JARS:
+def _check_given(given: Path, wanted: Sequence[Jar]) -> None:
+    for jar in wanted:
         file = given / jar.file_name
         if not file.exists():
             raise DataflowError(f"DATAFLOW_JARS={given} holds no {jar.file_name}", permanent=True)
         if not jar.is_intact(file):
             raise DataflowError(f"{file} is not the pinned jar (sha256 {jar.sha256})", permanent=True)
-
-
-@contextlib.contextmanager
-def _alone(lock: Path, report: Report) -> Iterator[None]:
-    """Let one process at a time in; the kernel opens the lock again when its holder ends, however it ends."""
-    with lock.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("Waiting for another dataflow command that is fetching Iceberg …")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
 
 
 def _fetch(java: Java, spark: Mapping[str, str], missing: list[Jar], report: Report) -> None:
@@ -212,7 +217,8 @@ def _settings_file(configured: str, work: Path) -> str:
 
 def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report) -> str:
     total, told = sum(jar.size for jar in missing), 0
-    report(f"Fetching Iceberg and SQLite for Spark, this once ({total / _MB:.0f} MB) …")
+    names = " and ".join(jar.title for jar in missing)
+    report(f"Fetching {names}, this once ({total / _MB:.0f} MB) …")
     output = work / "ivy.log"
     # By the environment: a proxy's password has no place on a command line.
     options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]

@@ -45,7 +45,7 @@ def _texts(runs: list[Workflow]) -> Iterator[str]:
         yield from run.params.values()
     for folder in {run.folder for run in runs}:
         for path in folder.rglob("*"):
-            if path.suffix in {".sql", ".py"}:
+            if path.suffix in {".sql", ".py", ".R", ".scala"}:
                 yield path.read_text(encoding="utf-8", errors="replace")
 
 

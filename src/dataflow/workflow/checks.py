@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DefinitionError, Problem, did_you_mean
+from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import script_problems, sql_placeholders
+from dataflow.workflow.programs import Kind, program_kind, sbt_project
 from dataflow.workflow.shape import PARAMETER_IN_KEY
 from dataflow.workflow.yamlfile import Route, YamlFile, is_file, read_text, unreadable
 
@@ -152,7 +153,7 @@ def _targets(view: View, route: Route) -> Iterator[Problem]:
 def _job(view: View, route: Route) -> Iterator[Problem]:
     own = view.get(*route, "spark", "params")
     names = set(own) if isinstance(own, dict) else set()
-    yield from _script(view, (*route, "spark", "script"), (".sql", ".py"), names)
+    yield from _program(view, (*route, "spark"), names)
     yield from _targets(view, (*route, "notification", "to"))
     yield from _timezone(view, (*route, "hwm", "timezone"))
     yield from _partition(view, (*route, "audit", "partition"))
@@ -181,6 +182,34 @@ def _partition(view: View, route: Route) -> Iterator[Problem]:
         value = view.text(*route, column)
         if value is not None and _DATE_LIKE.fullmatch(value) and not is_moment(value):
             yield view.problem((*route, column), f"'{value}' is no date that exists")
+
+
+def _program(view: View, route: Route, names: set[str]) -> Iterator[Problem]:
+    """Check what a Spark job runs; a jar that its sbt project will make need not be there yet."""
+    name = view.text(*route, "script")
+    if name is None:
+        return
+    path = view.file.path.parent / name
+    kind = program_kind(path)
+    if kind is None:
+        message = f"a script ends in .sql, .py, .R or .jar, or is an sbt project's folder, not '{path.suffix or name}'"
+        yield view.problem((*route, "script"), message)
+    elif kind is Kind.JAR:
+        yield from _jar(view, (*route, "script"), path)
+    else:
+        for key in ("class", "args"):
+            if view.get(*route, key) is not None:
+                yield view.problem(
+                    (*route, key), f"'{key}' is for a jar or an sbt project, not for a {kind.value} file"
+                )
+        yield from _script(view, (*route, "script"), (kind.value,), names)
+
+
+def _jar(view: View, route: Route, path: Path) -> Iterator[Problem]:
+    if path.is_dir() and sbt_project(path) is None:
+        yield view.problem(route, f"{display_path(path)} holds no build.sbt, and only an sbt project's folder can run")
+    elif sbt_project(path) is None and not is_file(path):
+        yield view.problem(route, unreadable(path))
 
 
 def _script(view: View, route: Route, suffixes: tuple[str, ...], names: set[str]) -> Iterator[Problem]:

@@ -159,14 +159,20 @@ class JobBase(Tried):
 
 
 class SparkSpec(Strict):
-    """A script that runs on Spark."""
+    """A script or program that runs on Spark."""
 
-    script: str = Field(description="A .sql or .py file, from the definition's folder.")
+    script: str = Field(
+        description="A .sql, .py, .R or .jar file, or the folder of an sbt project, from the definition's folder."
+    )
+    class_: str | None = Field(
+        None, alias="class", description="Of a jar: whose `run(spark, args)` or `main` is called."
+    )
+    args: list[str] | None = Field(None, description="Of a jar's `main`: its command line; NAME=VALUE by default.")
     params: dict[str, str] = Field({}, description="Parameters for this script alone.")
 
 
 class SparkJob(JobBase):
-    """Runs a SQL script, or a Python file's `main(args, spark)`."""
+    """Runs a SQL script, `main(args, spark)` of a Python or R file, or `run(spark, args)` of a jar."""
 
     type: Literal["Spark"]
     spark: SparkSpec
