@@ -8,7 +8,7 @@ import dataflow
 
 def test_help_lists_the_commands_and_where_to_start(dataflow_command):
     shown = dataflow_command("--help").stdout
-    for name in ("sample", "workflow", "query", "env", "doctor"):
+    for name in ("sample", "workflow", "project", "query", "env", "doctor"):
         assert name in shown
     assert "dataflow sample workflow spark-sql" in shown
 
@@ -23,6 +23,7 @@ def test_every_command_s_help_shows_an_example(dataflow_command):
         ["workflow", "run"],
         ["workflow", "runs"],
         ["workflow", "show"],
+        ["project", "test"],
         ["query"],
         ["env"],
         ["doctor"],

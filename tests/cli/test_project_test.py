@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PASSES = "def test_it(): pass\n"
+FAILS = "def test_sum():\n    assert 1 + 1 == 3\n"
+WAITS = """\
+import os, pathlib, time
+
+def test_it():
+    pathlib.Path("pid").write_text(str(os.getpid()))
+    time.sleep(60)
+"""
+REPORT = '<testsuite name="WriteTest" tests="4" failures="0" errors="0" skipped="1"/>'
+
+
+@pytest.fixture
+def folder(dataflow_command):
+    # The suites need no plugins, and without them start in a third of the time.
+    dataflow_command.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    return dataflow_command.folder
+
+
+def write(folder, name, text=""):
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_each_suite_is_a_line_and_a_failure_shows_what_was_printed(dataflow_command, folder):
+    for name, text in (("good", PASSES), ("bad", FAILS)):
+        write(folder, f"{name}/main.sch.yaml")
+        write(folder, f"{name}/src/test_{name}.py", text)
+
+    bad, *shown, good, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
+
+    assert bad.startswith("FAILED  ./bad (pytest)  1 test, ")
+    assert all(line.startswith("    ") or not line for line in shown)
+    assert any("assert (1 + 1) == 3" in line for line in shown)
+    assert good.startswith("PASSED  ./good (pytest)  1 test, ")
+    assert good.endswith(" s")
+    assert summary == "Summary: 1 successful, 1 failed."
+
+
+def test_of_passing_suites_nothing_else_is_shown(dataflow_command, folder):
+    write(folder, "test_a.py", "def test_it(): print('seen by nobody')\n")
+    done = dataflow_command("project", "test", ".")
+    assert done.stdout.startswith("PASSED  . (pytest)  1 test, ")
+    assert len(done.stdout.splitlines()) == 2
+    assert not done.stderr
+
+
+def test_scripts_get_the_same_as_json(dataflow_command, folder):
+    write(folder, "etl/main.sch.yaml")
+    write(folder, "etl/src/test_a.py", FAILS)
+    write(folder, "other/test_b.py", PASSES)
+
+    answer = dataflow_command.json("project", "test", code=1)
+
+    assert {key: answer[key] for key in ("successful", "failed", "skipped")} == {
+        "successful": 1,
+        "failed": 1,
+        "skipped": 0,
+    }
+    failed, passed = answer["suites"]
+    assert failed | {"seconds": 0, "output": []} == {
+        "package": "etl",
+        "folder": "etl",
+        "kind": "pytest",
+        "status": "failed",
+        "tests": 1,
+        "tests_skipped": 0,
+        "seconds": 0,
+        "reason": None,
+        "output": [],
+    }
+    assert any("1 failed" in line for line in failed["output"])
+    assert passed["output"] == []
+
+
+def test_a_path_without_tests_or_none_at_all_is_a_mistake_in_what_was_asked(dataflow_command, folder):
+    (folder / "empty").mkdir()
+    assert "empty holds no unit tests" in dataflow_command("project", "test", "empty", code=2).stderr
+    assert "nowhere does not exist" in dataflow_command("project", "test", "nowhere", code=2).stderr
+
+
+def test_the_sbt_of_the_path_is_used_and_its_reports_are_counted(dataflow_command, folder):
+    fake_sbt(dataflow_command, f"mkdir -p target/test-reports; echo '{REPORT}' > target/test-reports/TEST-a.xml")
+    write(folder, "jar/main.sch.yaml")
+    write(folder, "jar/build.sbt")
+    write(folder, "jar/target/test-reports/TEST-old.xml", REPORT)
+    os.utime(folder / "jar/target/test-reports/TEST-old.xml", (0, 0))
+
+    assert dataflow_command("project", "test").stdout.startswith("PASSED  ./jar (sbt)  4 tests, 1 skipped, ")
+
+
+def test_a_failing_sbt_build_shows_its_log(dataflow_command, folder):
+    fake_sbt(dataflow_command, "echo '[error] not found: value rank'; exit 1")
+    write(folder, "jar/build.sbt")
+
+    shown = dataflow_command("project", "test", code=1).stdout
+    assert shown.startswith("FAILED  ./jar (sbt)  ")
+    assert "    [error] not found: value rank" in shown
+
+
+def test_without_r_its_suite_is_skipped_with_the_reason_and_the_rest_runs(dataflow_command, folder):
+    dataflow_command.environ["PATH"] = str(folder)
+    write(folder, "r/tests/testthat/test-a.R")
+    write(folder, "p/test_a.py", PASSES)
+
+    passed, skipped, summary = dataflow_command("project", "test").stdout.splitlines()
+
+    assert passed.startswith("PASSED  ./p")
+    assert skipped.startswith("SKIPPED ./r (testthat)  (")
+    assert "install it: " in skipped
+    assert summary == "Summary: 1 successful, 0 failed, 1 skipped."
+
+
+def test_ctrl_c_ends_the_tests_too(dataflow_command, folder):
+    write(folder, "test_a.py", WAITS)
+    started = subprocess.Popen(
+        [sys.executable, "-m", "dataflow", "project", "test"], cwd=folder, env=dataflow_command.environ
+    )
+    until(lambda: (folder / "pid").exists() and (folder / "pid").read_text())
+    started.send_signal(signal.SIGINT)
+    assert started.wait(20) == 130
+    until(lambda: not alive(int((folder / "pid").read_text())))
+
+
+def fake_sbt(command, script):
+    """Put an `sbt` on the PATH that does what a few lines of shell say."""
+    folder = command.folder.parent / "bin"
+    write(folder, "sbt", f"#!/bin/sh\n{script}\n").chmod(0o755)
+    command.environ["PATH"] = f"{folder}{os.pathsep}{command.environ['PATH']}"
+
+
+def until(true):
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("waited 20 s in vain")
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
