@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.errors import display_path
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
 
 _PLACE = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
 _TAIL = re.compile(
     r"(?:; line \d+ pos \d+|\s*\(line \d+, pos \d+\))?;?\s*(?:\n['+].*|\n\n?== SQL.*|\nJVM stacktrace.*)?$", re.S
 )
 _JAVA_CAUSE = re.compile(r"^Caused by: ([\w.$]+(?:Exception|Error)[^\n]*)", re.M)
+_JAVA_HEAD = re.compile(r"(?:[a-z_][\w$]*\.)+([\w$]+(?:Exception|Error)): ")
+_LAST_WORDS = re.compile(
+    r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
+)
+_MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException"})
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
 
 
@@ -27,7 +37,25 @@ def message_of(error: BaseException) -> str:
 
 def is_mistake(error: BaseException) -> bool:
     """Say whether an error is a mistake in the text, which fails again however often it is tried."""
-    return _is_spark(error) and type(error).__name__ in {"AnalysisException", "ParseException"}
+    return _is_spark(error) and type(error).__name__ in _MISTAKES
+
+
+def message_of_java(text: str) -> str:
+    """Say what an error means that another language tells: without its Java stack, when it has one."""
+    head = _JAVA_HEAD.search(text)
+    if head is None:
+        return text
+    if head[1] in _MISTAKES:
+        told = text[head.end() :].partition("\n\tat ")[0]
+        return _SQLSTATE.sub("", _TAIL.sub("", told)).strip()
+    causes = _JAVA_CAUSE.findall(text)
+    return causes[-1] if causes else text[head.start() :].partition("\n")[0]
+
+
+def is_java_mistake(text: str) -> bool:
+    """Say whether what another language tells is a mistake in the text, as `is_mistake` does for exceptions."""
+    head = _JAVA_HEAD.search(text)
+    return head is not None and head[1] in _MISTAKES
 
 
 def place_of(error: BaseException) -> tuple[int, int] | None:
@@ -56,6 +84,64 @@ def in_python(error: BaseException, script: Path) -> str:
     where = f"{display_path(Path(frame.filename))}:{frame.lineno} in {frame.name}(): " if frame else ""
     code = f"\n    {frame.line}" if frame and frame.line else ""
     return f"{where}{message_of(error)}{code}"
+
+
+def in_jvm(error: BaseException, classes: Collection[str], sources: Path | None = None) -> str:
+    """Say where in the user's compiled code an exception was thrown, and what it says.
+
+    Args:
+        error: What py4j raised.
+        classes: The names of the user's classes.
+        sources: The folder that holds their source, where there is one.
+    """
+    thrown = getattr(error, "java_exception", None)
+    if thrown is None:
+        return message_of(error)
+    causes = [*_causes(thrown)]
+    frames = (frame for cause in reversed(causes) for frame in cause.getStackTrace())
+    frame = next((frame for frame in frames if str(frame.getClassName()) in classes), None)
+    if frame is None:
+        return _thrown_text(causes[-1])
+    file, number = str(frame.getFileName()), int(frame.getLineNumber())
+    source = next(iter(sorted(sources.rglob(file))), None) if sources is not None else None
+    shown, code = file, ""
+    if source is not None:
+        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+        shown, code = display_path(source), f"\n    {lines[number - 1].strip()}" if number <= len(lines) else ""
+    method = str(frame.getMethodName()).removeprefix("$anonfun$").partition("$")[0]
+    return f"{shown}:{number} in {method}(): {_thrown_text(causes[-1])}{code}"
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """Return the line of a program's output that best says why it ended."""
+    told = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
+    causes = [place for place, line in enumerate(told) if _LAST_WORDS.match(line)]
+    if not causes:
+        return told[-1] if told else "it said nothing"
+    cause = causes[-1]
+    if told[cause].startswith("Error occurred during initialization"):  # the next line says which error
+        cause = min(cause + 1, len(told) - 1)
+    return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", told[cause])
+
+
+def _causes(thrown: JavaObject) -> Iterator[JavaObject]:
+    """Yield a Java exception and its causes, outermost first, without reflection's wrapper."""
+    each = thrown
+    while each is not None:
+        if str(each.getClass().getName()) != "java.lang.reflect.InvocationTargetException":
+            yield each
+        each = each.getCause()
+
+
+def _thrown_text(thrown: JavaObject) -> str:
+    """Say what a Java exception means in a line or two."""
+    name = str(thrown.getClass().getName())
+    if name.startswith("org.apache.spark."):
+        from pyspark.errors.exceptions.captured import convert_exception
+
+        return message_of(convert_exception(thrown))
+    text = thrown.getMessage()
+    return name.rpartition(".")[2] + (f": {text}" if text is not None else "")
 
 
 def _is_spark(error: BaseException) -> bool:
