@@ -98,6 +98,10 @@ class Live:
         prefix = self._label(run, "")
         err().print(f"    {prefix}{text}", markup=False, style="dim")
 
+    def printed(self, run: Workflow, step: str, line: str) -> None:
+        """Print a line of a step's own program, with the step before it: several may run side by side."""
+        err().print(f"    {self._label(run, step)} | {line}", markup=False, highlight=False)
+
     def _label(self, run: Workflow, step: str) -> str:
         """Name a step; in a contained run with its date before it."""
         if run.run_id == self._root.run_id:

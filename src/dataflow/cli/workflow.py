@@ -141,16 +141,23 @@ def _execute(
 ) -> tuple[RunResult, Sequence[Mapping[str, object]]]:
     from dataflow.cli.live import Live
     from dataflow.engine.config import is_embedded
+    from dataflow.engine.programs import Jars, isolated, programs
+    from dataflow.engine.programs import prepare as prepare_programs
     from dataflow.engine.session import Engine
     from dataflow.engine.size import is_small
     from dataflow.home import subfolder
+    from dataflow.workflow.programs import Kind
 
     live = Live(workflow)
     log = subfolder("logs") / f"{workflow.run_id}.log"
-    engine = Engine(workflow.environment, log, small=is_small(workflow), report=live.say)
+    has_jars = any(program.kind is Kind.JAR for program in programs(workflow))
+    environment = isolated(workflow.environment) if has_jars else workflow.environment
+    engine = Engine(environment, log, small=is_small(workflow), report=live.say)
+    jars = Jars(environment, live.say, live.say)
     err().print(f"[dim]run {workflow.run_id} of {workflow.id} in {workflow.environment.name}[/]")
     with engine, live.showing():
-        engine.begin()  # the JVM comes up while Python imports the rest
+        engine.begin()  # the JVM comes up while Python imports the rest, and while jars are built
+        prepare_programs(workflow, jars)
         from dataflow.engine.records import Records
         from dataflow.engine.runner import Runner
         from dataflow.sample.source import prepare
@@ -160,7 +167,9 @@ def _execute(
             spark = engine.spark
         # In a team's catalog nothing is made up.
         demo = live.during("looking at the demo source", prepare) if is_embedded(workflow.environment) else None
-        runner = Runner(spark, records, live, log, adopt, demo, lambda: engine.death)
+        runner = Runner(
+            spark, records, live, log, adopt, demo, lambda: engine.death, engine.settings, engine.java_home, jars.of
+        )
         try:
             with _prints_apart(quiet):
                 result = runner.run(workflow, only=only)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -26,6 +25,7 @@ from dataflow.engine.config import is_local
 from dataflow.engine.java import Java
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError, display_path
+from dataflow.jobs.cause import last_words
 from dataflow.jobs.standalone import properties_file
 
 MODULE_OPTIONS = (
@@ -98,10 +98,6 @@ _BUSY_JARS = (
     "jackson-core-",
     "spark-common-utils_",
     "sqlite-jdbc-",
-)
-
-_CAUSE = re.compile(
-    r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
 )
 
 
@@ -187,7 +183,7 @@ class Jvm:
         elif code < 0:
             cause = f"it was ended by {signal.Signals(-code).name}"
         else:
-            cause = last_words(self._log)
+            cause = _last_words(self._log)
         return DataflowError(f"{what}: {cause}", f"see {display_path(self._log)}", permanent=True)
 
     def end(self) -> None:
@@ -202,20 +198,12 @@ class Jvm:
         shutil.rmtree(self._private, ignore_errors=True)
 
 
-def last_words(log: Path) -> str:
+def _last_words(log: Path) -> str:
     """Return the line of a log that best says why the JVM ended."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-500:]
+        return last_words(log.read_text(encoding="utf-8", errors="replace").splitlines()[-500:])
     except OSError:
-        lines = []
-    told = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
-    causes = [place for place, line in enumerate(told) if _CAUSE.match(line)]
-    if not causes:
-        return told[-1] if told else "it said nothing"
-    cause = causes[-1]
-    if told[cause].startswith("Error occurred during initialization"):  # the next line says which error
-        cause = min(cause + 1, len(told) - 1)
-    return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", told[cause])
+        return last_words([])
 
 
 def class_path_of(conf: Mapping[str, str]) -> list[Path]:

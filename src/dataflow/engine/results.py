@@ -108,6 +108,9 @@ class Reporter(Protocol):
     def note(self, run: Workflow, text: str) -> None:
         """Something that people should know."""
 
+    def printed(self, run: Workflow, step: str, line: str) -> None:
+        """A line that a step's own program printed."""
+
 
 class Silent:
     """A reporter that says nothing."""
@@ -119,4 +122,7 @@ class Silent:
         """Say nothing."""
 
     def note(self, run: Workflow, text: str) -> None:
+        """Say nothing."""
+
+    def printed(self, run: Workflow, step: str, line: str) -> None:
         """Say nothing."""

@@ -9,7 +9,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,18 @@ from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
 from dataflow.engine.journal import Journal
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.preflight import guard_of, preflight
+from dataflow.engine.programs import programs
 from dataflow.engine.results import Reporter, RunResult, Status, StepResult
 from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
+from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
+from dataflow.jobs import planguard
 from dataflow.jobs.cause import message_of
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.leaf import run_step
 from dataflow.tables.iceberg import jvm
+from dataflow.workflow.programs import Kind
 from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 if TYPE_CHECKING:
@@ -52,6 +56,9 @@ class Runner:
         adopt: Take over tables of other packages.
         prepare: Called once before the first step.
         death: Says why the JVM is gone, when it is.
+        settings: What the session was started with, for programs that start a Spark of their own.
+        java_home: The Java that runs it, or None for the PATH's.
+        jar_of: Returns the jar of an sbt project's folder, or of a path to a jar.
         stuck: Whether user code goes on although it was stopped; the process should end without waiting for it.
     """
 
@@ -62,6 +69,9 @@ class Runner:
     adopt: bool = False
     prepare: Prepare | None = None
     death: Callable[[], DataflowError | None] = lambda: None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    java_home: Path | None = None
+    jar_of: Callable[[Path], Path] = lambda path: path
     stuck: bool = False
 
     def run(self, workflow: Workflow, *, only: str | None = None) -> RunResult:
@@ -111,6 +121,8 @@ class Runner:
         try:
             with journal.failing(), self.plainly():
                 preflight(self.spark, workflow, adopt=self.adopt)
+                if any(program.kind is Kind.JAR for program in programs(workflow)):
+                    planguard.install(self.spark)  # before the jobs' sessions are opened
                 if self.prepare is not None:
                     self.prepare(self.spark, workflow, lambda text: self.reporter.note(workflow, text))
         except DataflowError as error:
@@ -315,6 +327,15 @@ class _Run:
             reads=self.lineage.sources,
             note=self.note,
             phase=lambda name: self._phase(f"{id_}.{name}", scope),
+            output=lambda line: self._printed(id_, line),
+            stopped=scope.is_set,
+            programs=Programs(
+                settings=self.runner.settings,
+                spark_home=spark_home(),
+                java_home=self.runner.java_home,
+                log=lambda line: self._logged(id_, line),
+                jar_of=self.runner.jar_of,
+            ),
             is_live=self.journal.is_live_branch,
             first_date=self.first,
         )
@@ -323,6 +344,15 @@ class _Run:
         """Take a line for people."""
         self.notes.append(text)
         self.runner.reporter.note(self.workflow, text)
+
+    def _printed(self, id_: str, line: str) -> None:
+        self._logged(id_, line)
+        self.runner.reporter.printed(self.workflow, id_, line)
+
+    def _logged(self, id_: str, line: str) -> None:
+        self.runner.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.runner.log.open("a", encoding="utf-8") as log:  # one write a line: others write here as well
+            log.write(f"{self.workflow.run_id}/{id_} | {line}\n")
 
     @contextlib.contextmanager
     def _phase(self, name: str, scope: Scope) -> Iterator[Callable[[str], None]]:

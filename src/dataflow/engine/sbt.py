@@ -103,8 +103,9 @@ def run_sbt(
     """
     java = java or find_java(report)
     command = [*sbt_command(java, spark or {}, report), *arguments]
-    options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *jars.proxy_options(os.environ)]
-    env = {**os.environ, "JAVA_HOME": str(java.home), "JDK_JAVA_OPTIONS": " ".join(filter(None, options))}
+    env = {**os.environ, "JAVA_HOME": str(java.home)}
+    if proxy := jars.proxy_options(os.environ):
+        env["JDK_JAVA_OPTIONS"] = " ".join([env.get("JDK_JAVA_OPTIONS", ""), *proxy]).strip()
     return run_process(command, cwd=project, env=env, output=output, stopped=stopped)
 
 

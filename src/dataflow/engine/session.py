@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.engine import jars
 from dataflow.engine.catalog import ensure_catalog
 from dataflow.engine.config import is_embedded, is_local, spark_conf
-from dataflow.engine.java import Report, find_java, silent
+from dataflow.engine.java import Java, Report, find_java, silent
 from dataflow.engine.jvm import Jvm
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import subfolder
@@ -56,6 +56,7 @@ class Engine:
         self._train = train
         self._report = report
         self._conf: dict[str, str] = {}
+        self._java: Java | None = None
         self._jvm: Jvm | None = None
         self._gateway: Any = None
         self._spark: SparkSession | None = None
@@ -91,6 +92,16 @@ class Engine:
         return self._spark
 
     @property
+    def settings(self) -> Mapping[str, str]:
+        """What Spark was started with, secrets put in: never print or log it. Empty until it has begun."""
+        return self._conf
+
+    @property
+    def java_home(self) -> Path | None:
+        """The Java that runs it; None until it has begun."""
+        return None if self._java is None else self._java.home
+
+    @property
     def death(self) -> DataflowError | None:
         """Why the JVM is gone, when it ended before it should, as for want of memory; else None."""
         if self._jvm is None or self._jvm.is_alive:
@@ -120,7 +131,7 @@ class Engine:
     def _start(self) -> Jvm:
         if _has_a_session():
             raise _one_is_enough()
-        java = find_java(self._report)
+        self._java = java = find_java(self._report)
         self._conf = spark_conf(self.environment, small=self._small)
         if is_embedded(self.environment):
             ensure_catalog()

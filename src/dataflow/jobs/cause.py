@@ -37,6 +37,8 @@ def message_of(error: BaseException) -> str:
 
 def is_mistake(error: BaseException) -> bool:
     """Say whether an error is a mistake in the text, which fails again however often it is tried."""
+    if (thrown := getattr(error, "java_exception", None)) is not None:
+        return any(str(each.getClass().getSimpleName()) in _MISTAKES for each in _causes(thrown))
     return _is_spark(error) and type(error).__name__ in _MISTAKES
 
 

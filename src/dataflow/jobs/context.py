@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
+    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -25,6 +26,25 @@ class Reads(Protocol):
 
 
 @dataclass(frozen=True)
+class Programs:
+    """How the run starts programs beside its session, and where its jars come from.
+
+    Attributes:
+        settings: What the run's Spark was started with.
+        spark_home: That Spark.
+        java_home: The Java it runs on, or None for the PATH's.
+        log: Takes what belongs into the run's log, and not before people.
+        jar_of: Returns the jar of an sbt project's folder, or of a path to a jar, built anew where that is due.
+    """
+
+    settings: Mapping[str, str]
+    spark_home: Path
+    java_home: Path | None
+    log: Callable[[str], None]
+    jar_of: Callable[[Path], Path]
+
+
+@dataclass(frozen=True)
 class JobContext:
     """One job's surroundings.
 
@@ -36,6 +56,9 @@ class JobContext:
         note: Takes a line for people, such as a column that was added.
         phase: Marks a part of the job by name while it runs, for progress and times; yields a function that
             takes a detail to show beside the part.
+        output: Takes a line that the user's program printed.
+        stopped: Says whether the job was given up, so that what it started must end.
+        programs: What it needs to run programs that are more than a script.
         is_live: Says of a branch name without its prefix whether its run may still be working.
         first_date: The first day of the range that this run is a part of, or None.
     """
@@ -46,6 +69,9 @@ class JobContext:
     reads: Reads
     note: Callable[[str], None]
     phase: Callable[[str], AbstractContextManager[Callable[[str], None]]]
+    output: Callable[[str], None]
+    stopped: Callable[[], bool]
+    programs: Programs
     is_live: Callable[[str], bool]
     first_date: dt.date | None = None
 

@@ -15,13 +15,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.statements import changes, parsed, session_setting, strings
+from dataflow.jobs.statements import ROW_WRITES, changes, parsed, session_setting, strings
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-_ROWS = frozenset({"InsertIntoStatement", "OverwriteByExpression", "DeleteFromTable", "UpdateTable", "MergeIntoTable"})
+_ROWS = frozenset(
+    {
+        "InsertIntoStatement",
+        "DeleteFromTable",
+        "UpdateTable",
+        "MergeIntoTable",
+        *ROW_WRITES,
+    }
+)
 _active: contextvars.ContextVar[WriteGuard | None] = contextvars.ContextVar("write_guard", default=None)
 _session: contextvars.ContextVar[SparkSession | None] = contextvars.ContextVar("job_session", default=None)
 
@@ -123,6 +131,11 @@ def guarding(guard: WriteGuard, spark: SparkSession) -> Iterator[None]:
         _session.reset(tokens[1])
 
 
+def active_guard() -> WriteGuard | None:
+    """Return what the code that runs in this thread is held to."""
+    return _active.get()
+
+
 def check_statement(spark: SparkSession, plan: JavaObject) -> None:
     """Refuse a parsed SQL statement that changes what the active guard does not allow, or nobody knows what."""
     guard = _active.get()
@@ -132,7 +145,7 @@ def check_statement(spark: SparkSession, plan: JavaObject) -> None:
         name = change.name
         guard.check(change.operation, _completed(spark, name) if name is not None else None)
     if (setting := session_setting(plan)) is not None:
-        _check_setting(guard, setting)
+        check_setting(guard, setting)
 
 
 def _completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
@@ -143,7 +156,12 @@ def _completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
     return (*(str(part) for part in current), *name)
 
 
-def _check_setting(guard: WriteGuard, setting: str) -> None:
+def check_setting(guard: WriteGuard, setting: str) -> None:
+    """Refuse to change a setting, `*` for all of them, that keeps the rows on the run's branch.
+
+    Raises:
+        DataflowError: It does.
+    """
     if guard.only_table is not None and (setting == "*" or setting.startswith("spark.wap")):
         raise DataflowError(
             f"inside wap the setting {setting} can't be changed: the rows would go straight to readers",
@@ -242,7 +260,7 @@ def _checking_writer(operation: str) -> Callable[[_Method], _Method]:
 def _checking_setting(original: _Method) -> _Method:
     def change(self: Any, key: str, *args: Any, **kwargs: Any) -> Any:
         if (guard := _active.get()) is not None:
-            _check_setting(guard, key)
+            check_setting(guard, key)
         return original(self, key, *args, **kwargs)
 
     return change

@@ -24,7 +24,7 @@ def _run_job(job: LeafJob, context: JobContext) -> Outcome:
     match job:
         case SparkJob():
             from dataflow.jobs.guard import guarding
-            from dataflow.jobs.wap import run_spark
+            from dataflow.jobs.spark import run_spark
 
             with guarding(context.guard, context.spark):
                 run_spark(job.spark, context)

@@ -22,6 +22,7 @@ from dataflow.jobs.standalone import environ
 from dataflow.workflow.parameters import resolve_secrets
 
 _BOOTSTRAP = Path(__file__).with_name("run.R")
+_PROJECT_FILES = (".Rprofile", "renv.lock", "DESCRIPTION")
 _LEAST = (4, 1)
 _PACKAGES = ("sparklyr", "dplyr", "dbplyr", "testthat", "yaml")
 
@@ -59,18 +60,19 @@ class R:
     packages: Mapping[str, str]
 
 
-def find_r(packages: Iterable[str] = _PACKAGES) -> R | None:
+def find_r(packages: Iterable[str] = _PACKAGES, folder: Path | None = None) -> R | None:
     """Return the R that the PATH names, or None.
 
     Args:
         packages: What to look for in its libraries.
+        folder: Where it starts, as libraries depend on it; None for the current folder.
     """
     program = shutil.which("Rscript")
     if program is None:
         return None
     command = [program, "-e", _ASK, *packages]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = [line.split() for line in answer.stdout.splitlines() if line.strip()]
@@ -79,17 +81,18 @@ def find_r(packages: Iterable[str] = _PACKAGES) -> R | None:
     return R(Path(program), found[0][0], {line[0]: line[1] for line in found[1:] if len(line) == 2})
 
 
-def require_r(packages: Iterable[str] = ("sparklyr", "dplyr")) -> R:
+def require_r(packages: Iterable[str] = ("sparklyr", "dplyr"), folder: Path | None = None) -> R:
     """Return the R that scripts run in.
 
     Args:
         packages: What has to be installed in it.
+        folder: Where it starts, as libraries depend on it: a script's `project_of`; None for the current folder.
 
     Raises:
         DataflowError: There is none, or a package is missing; the message says how to install it.
     """
     wanted = tuple(packages)
-    found = find_r(wanted)
+    found = find_r(wanted, folder)
     if found is None:
         raise DataflowError(f"R is not installed; install it:  {install_command()}", permanent=True)
     if tuple(map(int, re.findall(r"\d+", found.version)[:2])) < _LEAST:
@@ -104,6 +107,12 @@ def require_r(packages: Iterable[str] = ("sparklyr", "dplyr")) -> R:
             permanent=True,
         )
     return found
+
+
+def project_of(path: Path) -> Path:
+    """Return the folder of the R project that a script is of: the nearest that has an R project's files, or its own."""
+    own, *above = path.resolve().parents
+    return next((it for it in (own, *above) if any((it / name).is_file() for name in _PROJECT_FILES)), own)
 
 
 def install_command() -> str:
@@ -133,7 +142,8 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
 ) -> None:
     """Run an R script's `main(args, spark)` to its end.
 
-    R starts where the command was typed, so that an `.Rprofile` there (renv's, for one) says which packages are used.
+    R starts in the folder of the script's project, so that an `.Rprofile` there (renv's, for one) says which packages
+    are used, wherever the command was typed.
 
     Args:
         path: The script.
@@ -157,7 +167,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
         folder = Path(name)
         _write_job(folder / "job.R", path, params, master)
         code = run_process(
-            [program, str(_BOOTSTRAP), str(folder)], cwd=Path.cwd(), env=env, output=output, stopped=stopped
+            [program, str(_BOOTSTRAP), str(folder)], cwd=project_of(path), env=env, output=output, stopped=stopped
         )
         if stopped():
             raise DataflowError(f"{display_path(path)} was stopped")

@@ -1,4 +1,4 @@
-"""What a SQL statement changes, told by Spark's own parse of it."""
+"""What a SQL statement, or any other plan, changes: told by Spark's own parse or analysis of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ _PLANS = "org.apache.spark.sql.catalyst.plans.logical"
 _COMMANDS = (f"{_PLANS}.Command", f"{_PLANS}.ParsedStatement")
 _CHANGING = ("Call", "ExecuteImmediate", "CompoundBody", "UnresolvedExecuteImmediate")
 """Plans that change something, or may, though Spark does not class them as commands."""
+
+ROW_WRITES = frozenset(
+    {"AppendData", "OverwriteByExpression", "OverwritePartitionsDynamic", "ReplaceData", "WriteDelta"}
+)
+"""Analysed plans that write rows into a table."""
+
+_FILES = frozenset({"InsertIntoHadoopFsRelationCommand", "SaveIntoDataSourceCommand"})
+"""Analysed plans that write to an address, not to a table."""
 
 _READING = ("Show", "Describe", "Explain")
 _OF_THE_SESSION = (
@@ -65,6 +73,15 @@ def changes(spark: SparkSession, plan: JavaObject) -> Iterator[Change]:
             kind = str(node.nodeName())
             found: list[tuple[str, ...] | None] = [*_targets(node)]
             yield from (Change(kind, name) for name in found or [None])
+
+
+def resolved_changes(plan: JavaObject) -> Iterator[Change]:
+    """Yield what an analysed command changes; nothing for what ends with the session, and for files."""
+    kind = str(plan.nodeName())
+    if kind.startswith(_OF_THE_SESSION) or kind in _FILES or _is_temporary_view(plan):
+        return
+    found = [_parts(plan.table())] if kind in ROW_WRITES else [*_targets(plan)]
+    yield from (Change(kind, name) for name in found or [None])
 
 
 def is_reading(plan: JavaObject) -> bool:
@@ -133,16 +150,25 @@ def _own_table(node: JavaObject) -> tuple[str, ...] | None:
 
 
 def _parts(relation: JavaObject) -> tuple[str, ...] | None:
-    kind = str(relation.nodeName())
-    if kind == "SubqueryAlias":
-        return _parts(relation.child())
-    if kind == "UnresolvedIdentifier":
-        return strings(relation.nameParts())
-    if kind == "ResolvedIdentifier":
-        identifier = relation.identifier()
-        return (*(str(part) for part in identifier.namespace()), str(identifier.name()))
-    if kind == "UnresolvedNamespace":
-        return (*strings(relation.multipartIdentifier()), "*")
-    if kind in {"UnresolvedRelation", "UnresolvedTable", "UnresolvedTableOrView", "UnresolvedView"}:
-        return strings(relation.multipartIdentifier())
-    return None
+    match str(relation.nodeName()):
+        case "SubqueryAlias":
+            found = _parts(relation.child())
+        case "UnresolvedIdentifier":
+            found = strings(relation.nameParts())
+        case "UnresolvedNamespace":
+            found = (*strings(relation.multipartIdentifier()), "*")
+        case "UnresolvedRelation" | "UnresolvedTable" | "UnresolvedTableOrView" | "UnresolvedView":
+            found = strings(relation.multipartIdentifier())
+        case "ResolvedNamespace":
+            found = (str(relation.catalog().name()), *strings(relation.namespace()), "*")
+        case "ResolvedIdentifier" | "ResolvedTable" | "ResolvedPersistentView":
+            found = _identified(relation.catalog(), relation.identifier())
+        case "DataSourceV2Relation" if relation.identifier().isDefined():
+            found = _identified(relation.catalog().get(), relation.identifier().get())
+        case _:
+            found = None
+    return found
+
+
+def _identified(catalog: JavaObject, identifier: JavaObject) -> tuple[str, ...]:
+    return (str(catalog.name()), *(str(part) for part in identifier.namespace()), str(identifier.name()))

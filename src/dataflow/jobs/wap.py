@@ -11,7 +11,7 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.audit import Rows, run_audits
 from dataflow.jobs.context import JobContext, Outcome, Published
 from dataflow.jobs.guard import guarding
-from dataflow.jobs.script import run_script
+from dataflow.jobs.spark import run_spark
 from dataflow.tables import wap
 from dataflow.tables.ownership import claim
 from dataflow.workflow.models import NearHistory
@@ -19,7 +19,7 @@ from dataflow.workflow.models import NearHistory
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
     from dataflow.tables.partition import Partition
-    from dataflow.workflow.models import Audit, SparkSpec, WapTemplate
+    from dataflow.workflow.models import Audit, WapTemplate
 
 _CONFLICT_RERUNS = 3
 
@@ -94,12 +94,6 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
                 run_spark(item.job.spark, context)
     finally:
         spark.conf.unset("spark.wap.branch")
-
-
-def run_spark(spec: SparkSpec, context: JobContext) -> None:
-    """Run a Spark job's script in the job's session."""
-    workflow = context.workflow
-    run_script(context.spark, workflow.folder / spec.script, {**workflow.script_params, **spec.params}, context.note)
 
 
 def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:

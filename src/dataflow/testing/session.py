@@ -21,6 +21,8 @@ _SETTINGS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
+    # A jar belongs to the job that runs it, as in production.
+    "spark.sql.artifact.isolation.enabled": "true",
 }
 
 

@@ -14,7 +14,7 @@ from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import script_problems, sql_placeholders
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
 from dataflow.workflow.shape import PARAMETER_IN_KEY
-from dataflow.workflow.yamlfile import Route, YamlFile, is_file, read_text, unreadable
+from dataflow.workflow.yamlfile import Route, YamlFile, is_file, is_folder, read_text, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -199,14 +199,12 @@ def _program(view: View, route: Route, names: set[str]) -> Iterator[Problem]:
     else:
         for key in ("class", "args"):
             if view.get(*route, key) is not None:
-                yield view.problem(
-                    (*route, key), f"'{key}' is for a jar or an sbt project, not for a {kind.value} file"
-                )
+                yield view.problem((*route, key), f"'{key}' is for jars and sbt projects, not a {kind.value} file")
         yield from _script(view, (*route, "script"), (kind.value,), names)
 
 
 def _jar(view: View, route: Route, path: Path) -> Iterator[Problem]:
-    if path.is_dir() and sbt_project(path) is None:
+    if is_folder(path) and sbt_project(path) is None:
         yield view.problem(route, f"{display_path(path)} holds no build.sbt, and only an sbt project's folder can run")
     elif sbt_project(path) is None and not is_file(path):
         yield view.problem(route, unreadable(path))

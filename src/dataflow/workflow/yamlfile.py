@@ -166,6 +166,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether a folder is there; what can't be a folder's name is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def unreadable(path: Path, error: OSError | None = None) -> str:
     """Say why a file can't be read, with the nearest file that can."""
     try:
@@ -294,4 +302,5 @@ def _explanations(text: str, said: str, context: str, index: int) -> Iterator[tu
     yield "mapping values" in said, "a ': ' inside a value; put the value in quotes"
     yield "unexpected end of stream" in said and "quoted" in context, _OPEN_QUOTE
     yield "single document" in context, "a second document begins here; a file holds one"
+    yield "nesting depth" in said, f"nested more than {_MAX_DEPTH} deep"  # newer ones look far ahead of us
     yield "expected key" in said, "this line doesn't fit the lines above it; check its indentation"

@@ -1,0 +1,85 @@
+"""The Spark job: one place that knows what runs which kind of program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dataflow.errors import DataflowError, display_path
+from dataflow.jobs.context import JobContext
+from dataflow.workflow.models import SparkSpec
+from dataflow.workflow.programs import Kind, program_kind, sbt_project
+
+
+def run_spark(spec: SparkSpec, context: JobContext) -> None:
+    """Run a Spark job's script or program, held to the active guard.
+
+    Raises:
+        DataflowError: It failed.
+    """
+    path = context.workflow.folder / spec.script
+    params = {**context.workflow.script_params, **spec.params}
+    match program_kind(path):
+        case Kind.JAR:
+            _run_jar(spec, path, params, context)
+        case Kind.R:
+            _run_r(path, params, context)
+        case _:
+            from dataflow.jobs.script import run_script
+
+            run_script(context.spark, path, params, context.note)
+
+
+def _run_jar(spec: SparkSpec, path: Path, params: Mapping[str, str], context: JobContext) -> None:
+    from dataflow.jobs.guard import active_guard
+    from dataflow.jobs.jar import Jar, run_jar
+    from dataflow.jobs.planguard import holding
+
+    project = sbt_project(path)
+    jar = Jar(context.programs.jar_of(path), project / "src" if project else None)
+    entry = jar.entry(spec.class_)
+    with holding(active_guard(), context.spark):
+        called = run_jar(context.spark, jar, entry, params, output=context.output, log=context.programs.log)
+    if not called:
+        _submit(spec, jar.path, entry, params, context)
+
+
+def _submit(spec: SparkSpec, jar: Path, entry: str, params: Mapping[str, str], context: JobContext) -> None:
+    """Run a jar's `main` by spark-submit, in a Spark of its own."""
+    from dataflow.jobs.cause import last_words
+    from dataflow.jobs.jar import command_line
+    from dataflow.jobs.process import run_process
+    from dataflow.jobs.standalone import conf_folder, environ
+
+    programs, lines = context.programs, list[str]()
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        context.output(line)
+
+    command = [str(programs.spark_home / "bin" / "spark-submit"), "--class", entry, str(jar)]
+    command += command_line(params, spec.args)
+    with conf_folder(context.spark, programs.settings) as conf:
+        master = programs.settings.get("spark.master", "local[*]")
+        env = environ(conf, programs.spark_home, master, programs.java_home)
+        code = run_process(command, cwd=context.workflow.folder, env=env, output=hear, stopped=context.stopped)
+    if code != 0:
+        raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_words(lines)}")
+
+
+def _run_r(path: Path, params: Mapping[str, str], context: JobContext) -> None:
+    from dataflow.jobs.rscript import run_r
+    from dataflow.jobs.standalone import conf_folder
+
+    programs = context.programs
+    with conf_folder(context.spark, programs.settings) as conf:
+        run_r(
+            path,
+            params,
+            conf_folder=conf,
+            spark_home=programs.spark_home,
+            master=programs.settings.get("spark.master", "local[*]"),
+            java_home=programs.java_home,
+            output=context.output,
+            stopped=context.stopped,
+        )

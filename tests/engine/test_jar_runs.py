@@ -1,0 +1,298 @@
+"""Real jars, built by real sbt, run in the session: what they write, print, throw, and may not do."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from dataflow.engine.java import find_java
+from dataflow.engine.results import Silent
+from dataflow.engine.sbt import build
+from dataflow.errors import DataflowError
+
+pytestmark = pytest.mark.spark
+
+BUILD = """
+scalaVersion := "2.13.17"
+name := "programs"
+libraryDependencies += "org.apache.spark" %% "spark-sql" % "4.1.3" % Provided
+"""
+PROGRAMS = """
+package programs
+
+import org.apache.spark.sql.SparkSession
+import org.apache.spark.sql.functions.{col, lit}
+
+case class Viewing(id: Int, hours: Double)
+
+object Shared {
+  def rows(spark: SparkSession, args: Map[String, String]) = {
+    import spark.implicits._
+    val day = java.sql.Date.valueOf(args("EXECUTION_DATE"))
+    spark.table(args("SOURCE_TABLE")).where(col("date") === day).select("id", "hours").as[Viewing]
+      .map(viewing => viewing.copy(hours = viewing.hours * Factor.value))
+      .withColumn("date", lit(day))
+  }
+  def write(spark: SparkSession, args: Map[String, String], table: String): Unit =
+    rows(spark, args).writeTo(table).overwrite(col("date") === java.sql.Date.valueOf(args("EXECUTION_DATE")))
+}
+
+object Factor { def value: Double = 1.0 }
+
+object Good {
+  def run(spark: SparkSession, args: Map[String, String]): Unit =
+    for (part <- 1 to 3) {
+      println(s"${args("EXECUTION_DATE")} part $part")
+      if (part == 3) Shared.write(spark, args, args("TARGET_TABLE"))
+    }
+}
+
+object FromJava {
+  def run(spark: SparkSession, args: java.util.Map[String, String]): Unit =
+    Shared.write(spark, Map("EXECUTION_DATE" -> args.get("EXECUTION_DATE"), "SOURCE_TABLE" -> args.get("SOURCE_TABLE")),
+      args.get("TARGET_TABLE"))
+}
+
+object Throws {
+  def check(day: String): Unit = throw new IllegalArgumentException(s"no data for $day")
+  def run(spark: SparkSession, args: Map[String, String]): Unit = check(args("EXECUTION_DATE"))
+}
+
+object ThrowsInTask {
+  def run(spark: SparkSession, args: Map[String, String]): Unit = {
+    import spark.implicits._
+    spark.range(1).as[Long].map(n => 1 / n).collect()
+  }
+}
+
+object WrongColumn {
+  def run(spark: SparkSession, args: Map[String, String]): Unit =
+    spark.table(args("SOURCE_TABLE")).select("hour").collect()
+}
+
+object WritesElsewhere {
+  def run(spark: SparkSession, args: Map[String, String]): Unit =
+    Shared.rows(spark, args).writeTo(args("OTHER")).append()
+}
+
+object HidesTheRefusal {
+  def run(spark: SparkSession, args: Map[String, String]): Unit = {
+    try spark.sql(s"DROP TABLE ${args("TARGET_TABLE")}") catch { case _: Exception => () }
+    Shared.write(spark, args, args("TARGET_TABLE"))
+  }
+}
+
+object OpensASession {
+  def run(spark: SparkSession, args: Map[String, String]): Unit =
+    Shared.write(spark.newSession(), args, args("TARGET_TABLE"))
+}
+
+object OnlyMain {
+  def main(arguments: Array[String]): Unit = {
+    val args = arguments.map(_.split("=", 2)).map(pair => pair(0) -> pair(1)).toMap
+    val spark = SparkSession.builder().getOrCreate()
+    println("this is main")
+    Shared.write(spark, args, args("TARGET_TABLE"))
+    spark.stop()
+  }
+}
+
+object Nothing
+"""
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """An sbt project with programs of all sorts, built once."""
+    folder = tmp_path_factory.mktemp("scala")
+    (folder / "project").mkdir()
+    (folder / "project" / "build.properties").write_text("sbt.version=1.12.14\n")
+    (folder / "build.sbt").write_text(BUILD)
+    source = folder / "src" / "main" / "scala" / "Programs.scala"
+    source.parent.mkdir(parents=True)
+    source.write_text(PROGRAMS.lstrip())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def jar(project):
+    return build(project, find_java(), {}, output=print)
+
+
+@pytest.fixture
+def scala(package, jar):
+    """A package whose write is a program of the jar."""
+    package.add_source((1, 1.0, 1), (2, 2.0, 1), (3, 3.0, 2))
+
+    def run(program, name="main.sch.yaml", reporter=None, jar_=jar, **params):
+        package.edit("main.sch.yaml", "script: write.sql", f"script: {jar_}\n              class: programs.{program}")
+        runner = package.runner(settings=dict(package.spark.sparkContext.getConf().getAll()))
+        runner.reporter = reporter or Silent()
+        return runner.run(package.load(name, **params))
+
+    package.run_program = run
+    return package
+
+
+class Hearing(Silent):
+    """A reporter that keeps what programs print."""
+
+    def __init__(self):
+        self.heard = []
+
+    def printed(self, run, step, line):
+        self.heard.append((run.params["EXECUTION_DATE"], step, line))
+
+
+def failure(result):
+    return result.failed_steps[0][1].error.message
+
+
+def test_a_jar_s_rows_are_written_on_the_branch_audited_and_published(scala):
+    result = scala.run_program("Good")
+
+    assert result.status == "succeeded"
+    assert scala.rows() == [(1, 1), (2, 1)]
+    assert scala.refs() == {"main"}
+    assert result.published[0].rows == 2
+
+
+def test_run_may_take_java_s_map(scala):
+    assert scala.run_program("FromJava").status == "succeeded"
+    assert scala.rows() == [(1, 1), (2, 1)]
+
+
+def test_what_a_run_read_is_recorded_as_for_any_other_script(scala):
+    scala.run_program("Good")
+
+    reads = scala.records.run("last")["reads"]
+    assert [read["source"].rpartition(".")[2] for read in reads] == ["viewing"]
+
+
+def test_two_dates_at_once_keep_their_output_apart(scala):
+    hearing = Hearing()
+    result = scala.run_program(
+        "Good", "backfill.sch.yaml", hearing, day=None, PARALLEL="2", FROM_DATE="2026-01-01", TO_DATE="2026-01-02"
+    )
+
+    assert result.status == "succeeded", failure(result)
+    for day in ("2026-01-01", "2026-01-02"):
+        heard = [line for date, step, line in hearing.heard if (date, step) == (day, "wap")]
+        assert heard == [f"{day} part {part}" for part in (1, 2, 3)]
+    assert scala.rows() == [(1, 1), (2, 1), (3, 2)]
+
+
+def test_an_exception_is_one_message_with_file_line_and_code_and_its_stack_is_in_the_log(scala):
+    result = scala.run_program("Throws")
+
+    number = (
+        PROGRAMS.lstrip()
+        .splitlines()
+        .index('  def check(day: String): Unit = throw new IllegalArgumentException(s"no data for $day")')
+    )
+    first, code = failure(result).splitlines()
+    assert first.endswith(
+        f"src/main/scala/Programs.scala:{number + 1} in check(): IllegalArgumentException: no data for 2026-01-01"
+    )
+    assert code.strip().startswith("def check(day: String)")
+    assert "at programs.Throws$.run(Programs.scala:" in result.log.read_text()
+    assert scala.refs() == {"main"}
+
+
+def test_an_exception_in_a_task_is_told_by_its_cause(scala):
+    first = failure(scala.run_program("ThrowsInTask")).splitlines()[0]
+
+    assert first.endswith(": ArithmeticException: / by zero")
+    assert "Programs.scala:" in first
+
+
+def test_spark_s_own_errors_are_told_without_plan_and_stack_and_not_tried_again(scala):
+    scala.edit("main.sch.yaml", "      type: wap\n", "      type: wap\n      retries: 2\n      retry_delay: 30s\n")
+    result = scala.run_program("WrongColumn")
+
+    assert "[UNRESOLVED_COLUMN.WITH_SUGGESTION]" in failure(result)
+    assert len(failure(result).splitlines()) == 2
+    assert result.failed_steps[0][1].attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("WritesElsewhere", "without audits and straight to its readers"),
+        ("HidesTheRefusal", "DropTable inside wap would reach readers"),
+        ("OpensASession", "went through a session of its own, past the run's branch"),
+    ],
+)
+def test_a_jar_may_write_the_rows_of_the_template_s_table_and_nothing_else(scala, program, said):
+    scala.run_program("Good")
+    scala.spark.sql(f"CREATE TABLE {scala.user}_sandbox.other (id INT, hours DOUBLE, date DATE) USING iceberg")
+    scala.edit("main.sch.yaml", "class: programs.Good", f"class: programs.{program}")
+    scala.edit("main.sch.yaml", "  SOURCE_TABLE:", f"  OTHER: {scala.user}_sandbox.other\n  SOURCE_TABLE:")
+
+    result = scala.runner().run(scala.load(day=2))
+
+    assert said in failure(result)
+    assert scala.rows() == [(1, 1), (2, 1)]
+    assert scala.spark.table(f"{scala.user}_sandbox.other").count() == 0
+
+
+def test_a_jar_that_has_only_a_main_runs_in_a_spark_of_its_own_on_the_run_s_branch(scala):
+    hearing = Hearing()
+    result = scala.run_program("OnlyMain", reporter=hearing)
+
+    assert result.status == "succeeded", failure(result)
+    assert ("2026-01-01", "wap", "this is main") in hearing.heard
+    assert scala.rows() == [(1, 1), (2, 1)]
+    assert scala.spark.sql("SELECT 1").count() == 1  # its spark.stop() was its own
+
+
+def test_a_main_may_not_be_given_a_secret_on_its_command_line(scala, monkeypatch):
+    monkeypatch.setenv("PASSWORD", "hunter2")
+
+    assert "a secret can't go by a command line" in failure(
+        scala.run_program("OnlyMain", SOURCE_TABLE="${secret:PASSWORD}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("Godo", "has no class programs.Godo; did you mean 'programs.Good'?"),
+        ("Nothing", "programs.Nothing has no run(spark, args) and no main"),
+    ],
+)
+def test_a_class_that_can_t_be_called_is_one_clear_message(scala, program, said):
+    assert said in failure(scala.run_program(program))
+
+
+def test_a_jar_that_was_built_again_is_not_served_from_before(scala, project):
+    scala.run_program("Good")
+    source = project / "src" / "main" / "scala" / "Programs.scala"
+    source.write_text(source.read_text().replace("value: Double = 1.0", "value: Double = 10.0"))
+    try:
+        build(project, find_java(), {})
+        result = scala.runner().run(scala.load(day=1))
+    finally:
+        source.write_text(source.read_text().replace("value: Double = 10.0", "value: Double = 1.0"))
+        build(project, find_java(), {})
+
+    assert result.status == "succeeded"
+    hours = scala.spark.sql(f"SELECT hours FROM {scala.target} ORDER BY id").collect()
+    assert [row.hours for row in hours] == [10.0, 20.0]
+
+
+def test_a_compile_error_names_file_line_and_cause(project, tmp_path):
+    import shutil
+
+    broken = shutil.copytree(project, tmp_path / "broken")
+    source = broken / "src" / "main" / "scala" / "Programs.scala"
+    source.write_text(
+        source.read_text()
+        + textwrap.dedent("""
+        object Broken { val number: Int = "text" }
+    """)
+    )
+
+    with pytest.raises(DataflowError, match=r"(?s)could not be built:.*Programs\.scala:\d+:\d+: type mismatch"):
+        build(broken, find_java(), {})
