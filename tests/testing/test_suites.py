@@ -147,6 +147,12 @@ def test_a_suite_in_which_no_test_is_found_is_not_called_passed(tmp_path):
     assert (outcome.status, outcome.reason) == ("skipped", "no tests in it")
 
 
+def test_a_suite_in_which_every_test_is_skipped_is_not_called_passed(tmp_path):
+    write(tmp_path, "test_a.py", text="import pytest\n\n@pytest.mark.skip\ndef test_a(): pass\n")
+    outcome = run_suite(*find_suites([tmp_path]), print)
+    assert (outcome.status, outcome.reason) == ("skipped", "all its tests were skipped")
+
+
 @pytest.fixture
 def r_tests(tmp_path):
     """Return how to run a testthat suite with a given text."""
@@ -167,8 +173,9 @@ def test_testthat_s_tests_are_counted(r_tests):
     assert (outcome.status, outcome.tests, outcome.skipped) == ("passed", 2, 1), outcome.output
 
 
-def test_testthat_files_without_a_test_are_not_called_passed(r_tests):
-    assert r_tests("x <- 1\n").status == "skipped"
+def test_a_testthat_file_that_skips_itself_is_counted_as_skipped(r_tests):
+    outcome = r_tests('skip_if_not_installed("nothing.of.that.name")\ntest_that("a", expect_equal(1, 1))\n')
+    assert (outcome.status, outcome.tests, outcome.skipped) == ("skipped", 1, 1), outcome.output
 
 
 def test_a_testthat_failure_shows_what_differs(r_tests):
