@@ -21,9 +21,13 @@ SPARKLYR = """\
 spark_connect <- function(master, app_name, config) {
   if (master == "nowhere") stop("no Spark at nowhere\\n\\n---- Output Log ----")
   cat("connected to", master, "as", app_name, "\\n")
-  list(master = master, config = config)
+  list(master = master, config = config, pid = system("sleep 60 >/dev/null & echo $!", intern = TRUE))
 }
-spark_disconnect <- function(sc) cat("disconnected\\n")
+invoke_static <- function(sc, class, method) paste0(sc$pid, "@localhost")
+spark_disconnect <- function(sc) {
+  system(paste("kill", sc$pid))
+  cat("disconnected\\n")
+}
 """
 
 
@@ -33,7 +37,7 @@ def r_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, library = tmp_path_factory.mktemp("source") / "sparklyr", tmp_path_factory.mktemp("library")
     (source / "R").mkdir(parents=True)
     (source / "DESCRIPTION").write_text("Package: sparklyr\nVersion: 0.0.1\nTitle: A Stand-In\n")
-    (source / "NAMESPACE").write_text("export(spark_connect, spark_disconnect)\n")
+    (source / "NAMESPACE").write_text("export(spark_connect, spark_disconnect, invoke_static)\n")
     (source / "R" / "sparklyr.R").write_text(SPARKLYR)
     command = ["R", "CMD", "INSTALL", "--no-docs", f"--library={library}", str(source)]
     subprocess.run(command, check=True, capture_output=True)
@@ -117,11 +121,13 @@ def test_a_script_can_source_its_neighbours(script):
 
 
 @needs_r
-def test_a_script_starts_where_the_command_was_typed(script, monkeypatch):
-    folder = script.file.parent / "elsewhere"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    assert str(folder) in script.run('main <- function(args, spark) cat(getwd(), "\\n", sep = "")\n')
+def test_a_script_starts_in_the_folder_of_its_project_wherever_the_command_was_typed(script, monkeypatch, tmp_path):
+    (tmp_path / "flow" / "src").mkdir(parents=True)
+    (tmp_path / "flow" / ".Rprofile").write_text('cat("profile of", basename(getwd()), "\\n")\n')
+    monkeypatch.chdir("/")
+    script.file = tmp_path / "flow" / "src" / "job.R"
+    lines = script.run('main <- function(args, spark) cat("in", basename(getwd()), "\\n")\n')
+    assert [line for line in lines if "flow " in line and "dataflow" not in line] == ["profile of flow ", "in flow "]
 
 
 @needs_r
@@ -222,13 +228,28 @@ def test_a_script_that_ends_r_is_told_with_its_line(script):
 @needs_r
 def test_an_r_that_ends_before_main_returns_is_a_failure(script):
     error = script.fail('main <- function(args, spark) base::quit("no", status = 0)\n')
-    assert error.message == "job.R: R ended with exit code 0 before `main` returned"
+    assert error.message == "job.R: `main` did not return: R ended with exit code 0"
 
 
 @needs_r
 def test_an_r_that_was_killed_is_a_failure(script):
     error = script.fail("main <- function(args, spark) tools::pskill(Sys.getpid(), tools::SIGKILL)\n")
-    assert error.message == "job.R: R was ended by SIGKILL before `main` returned"
+    assert error.message == "job.R: `main` did not return: R was ended by SIGKILL"
+
+
+@needs_r
+def test_a_spark_that_dies_ends_r_which_would_wait_for_it(script):
+    text = """\
+main <- function(args, spark) {
+  message("java.lang.OutOfMemoryError: Java heap space")
+  system(paste("kill", spark$pid))
+  Sys.sleep(60)
+}
+"""
+    began = time.monotonic()
+    error = script.fail(text)
+    assert error.message == "job.R: `main` did not return: Spark died: java.lang.OutOfMemoryError: Java heap space"
+    assert time.monotonic() - began < 30
 
 
 @needs_r

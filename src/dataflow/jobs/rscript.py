@@ -10,13 +10,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.cause import is_java_mistake, message_of_java
+from dataflow.jobs.cause import is_java_mistake, last_words, message_of_java
 from dataflow.jobs.process import run_process
 from dataflow.jobs.standalone import environ
 from dataflow.workflow.parameters import resolve_secrets
@@ -24,6 +26,8 @@ from dataflow.workflow.parameters import resolve_secrets
 _BOOTSTRAP = Path(__file__).with_name("run.R")
 _PROJECT_FILES = (".Rprofile", "renv.lock", "DESCRIPTION")
 _LEAST = (4, 1)
+_REMEMBERED = 200
+_GRACE = 3.0
 _PACKAGES = ("sparklyr", "dplyr", "dbplyr", "testthat", "yaml")
 
 _INSTALL = {  # by the package manager that is there
@@ -166,15 +170,52 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     with tempfile.TemporaryDirectory(prefix="dataflow-") as name:
         folder = Path(name)
         _write_job(folder / "job.R", path, params, master)
+        spark, lines = _Spark(folder / "spark"), deque[str](maxlen=_REMEMBERED)
+
+        def hear(line: str) -> None:
+            lines.append(line)
+            output(line)
+
         code = run_process(
-            [program, str(_BOOTSTRAP), str(folder)], cwd=project_of(path), env=env, output=output, stopped=stopped
+            [program, str(_BOOTSTRAP), str(folder)],
+            cwd=project_of(path),
+            env=env,
+            output=hear,
+            stopped=lambda: stopped() or spark.is_gone(),
         )
         if stopped():
             raise DataflowError(f"{display_path(path)} was stopped")
         if (folder / "failed").exists():
             raise _failure(path, (folder / "failed").read_text("utf-8"))
-        if code or not (folder / "ended").exists():
-            raise DataflowError(f"{display_path(path)}: R {_how(code)} before `main` returned")
+        if not (folder / "ended").exists():
+            how = f"Spark died: {last_words(lines)}" if spark.is_gone() else _how(code)
+            raise DataflowError(f"{display_path(path)}: `main` did not return: {how}")
+
+
+class _Spark:
+    """The JVM that sparklyr speaks to, by its process: sparklyr itself does not notice when it dies."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._missed: float | None = None
+
+    def is_gone(self) -> bool:
+        """Say whether it has been gone for longer than R may take to end after it."""
+        if not self._file.exists() or not (told := self._file.read_text("ascii")).endswith("\n") or _runs(int(told)):
+            return False
+        self._missed = self._missed or time.monotonic()
+        return time.monotonic() - self._missed > _GRACE
+
+
+def _runs(process: int) -> bool:
+    """Say whether a process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        os.kill(process, 0)
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text("utf-8", errors="replace")
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's, or a platform without /proc
+        return True
 
 
 def _write_job(file: Path, path: Path, params: Mapping[str, str], master: str) -> None:
@@ -242,4 +283,4 @@ def _failure(script: Path, noted: str) -> DataflowError:
 
 
 def _how(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"R was ended by {signal.Signals(-code).name}" if code < 0 else f"R ended with exit code {code}"

@@ -4,7 +4,8 @@
 #
 # The folder is private to the run. Its job.R says what to run, and is removed
 # once it was read, as parameters may be secrets. A file `ended` or `failed` is
-# left there: neither of them means that R was ended by something else.
+# left there: neither of them means that R was ended by something else. `spark`
+# holds the process id of Spark's JVM: without it, sparklyr waits for a month.
 
 options(
   keep.source = TRUE, # so that a failure has a file and a line
@@ -128,8 +129,14 @@ local({
     )
     on.exit(try(sparklyr::spark_disconnect(spark), silent = TRUE))
 
+    process <- try(silent = TRUE, sparklyr::invoke_static(
+      spark, "org.apache.spark.util.Utils", "getProcessName"
+    ))
+    if (is.character(process)) note("spark", sub("@.*", "", process))
+
     step <<- "main"
     main(job$args, spark)
+    note("ended")
   }
 
   # Of a script that ends R nothing is known; as an error it has a line.
@@ -140,10 +147,7 @@ local({
   assign("q", ends_r, envir = globalenv())
 
   tryCatch(
-    {
-      withCallingHandlers(run(), error = fail)
-      note("ended")
-    },
+    withCallingHandlers(run(), error = fail),
     error = function(error) base::quit(save = "no", status = 1)
   )
 })
