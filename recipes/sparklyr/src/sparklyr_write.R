@@ -6,8 +6,8 @@
 #   Rscript sparklyr_write.R EXECUTION_DATE=2026-01-31 \
 #     SOURCE_TABLE=... TARGET_TABLE=...
 
-library(dplyr)
-library(sparklyr)
+library(dplyr, warn.conflicts = FALSE)
+library(sparklyr, warn.conflicts = FALSE)
 
 source("tables.R")
 source("viewing.R")
