@@ -10,6 +10,7 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.jobs import rscript
+from dataflow.jobs.cause import message_of_java
 from dataflow.jobs.rscript import find_r, require_r, run_r
 
 needs_r = pytest.mark.skipif(
@@ -185,6 +186,21 @@ second <- function(x) {
 
 
 @needs_r
+def test_an_error_in_an_argument_is_told_with_the_line_of_the_innermost_call(script):
+    text = """\
+main <- function(args, spark) {
+  "not a day" |>
+    as.Date() |>
+    format() |>
+    identity()
+}
+"""
+    assert script.fail(text).message == (
+        "job.R:3 in main(): character string is not in a standard unambiguous format\n    as.Date() |>"
+    )
+
+
+@needs_r
 def test_an_error_that_the_script_handles_is_none(script):
     text = 'main <- function(args, spark) try(stop("never mind"), silent = TRUE)\n'
     assert script.run(text)[-1] == "disconnected"
@@ -272,6 +288,30 @@ main <- function(args, spark) {
     error = script.fail(text)
     assert error.message == "job.R:6 in main(): [TABLE_NOT_FOUND] There is no `x`.\n    stop(told)"
     assert error.permanent
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("object 'x' not found", "object 'x' not found"),
+        (
+            "org.apache.spark.SparkRuntimeException: [USER_RAISED_EXCEPTION] too many SQLSTATE: P0001\n\tat a.b(C:1)",
+            "[USER_RAISED_EXCEPTION] too many",
+        ),
+        ("java.io.IOException: disk full\n\tat java.io.File.write(File.java:1)", "java.io.IOException: disk full"),
+        (
+            "org.apache.spark.SparkException: aborted\n\tat a.b(C:1)\nCaused by: java.io.IOException: disk full\n",
+            "java.io.IOException: disk full",
+        ),
+        (
+            "Failed to collect lazy table.\nCaused by error:\n! org.apache.spark.sql.catalyst.parser.ParseException: \n"
+            "[PARSE_SYNTAX_ERROR] Syntax error at or near 'SELEC'. SQLSTATE: 42601 (line 1, pos 0)\n\n== SQL ==\nSELEC",
+            "[PARSE_SYNTAX_ERROR] Syntax error at or near 'SELEC'.",
+        ),
+    ],
+)
+def test_what_java_says_is_told_without_its_stack(told, message):
+    assert message_of_java(told) == message
 
 
 @needs_r

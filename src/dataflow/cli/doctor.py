@@ -38,14 +38,17 @@ def doctor(output: OutputOption = Output.TEXT) -> None:
                 _print(check)
     if output is Output.JSON:
         print_json([asdict(check) | {"fix": None if check.ok else check.fix} for check in checks])
-    if not all(check.ok for check in checks):
+    if not all(check.ok or check.optional for check in checks):
         raise typer.Exit(1)
 
 
 def _print(check: Check) -> None:
     from rich.text import Text
 
-    word = Text("ok    ", style="green") if check.ok else Text("FAILED", style="bold red")
+    if check.ok:
+        word = Text("ok    ", style="green")
+    else:
+        word = Text("note  ", style="yellow") if check.optional else Text("FAILED", style="bold red")
     out().print(Text.assemble(word, f"  {check.name:<14}  {check.detail}"))
     if not check.ok and check.fix:
         out().print(f"        → {check.fix}", markup=False)

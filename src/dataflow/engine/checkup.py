@@ -24,6 +24,7 @@ from dataflow.workflow.project import Environment
 
 _SPARK = "4.1.3"
 _LEAST_FREE = 2_000_000_000
+_R_PACKAGES = ("dplyr", "dbplyr", "testthat", "yaml")
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Check:
         ok: Whether a pipeline can use it.
         detail: What is there, or what is wrong.
         fix: What to do when it is wrong.
+        optional: Whether only some pipelines need it: without it nothing is wrong with the machine.
     """
 
     name: str
     ok: bool
     detail: str
     fix: str | None = None
+    optional: bool = False
 
 
 def checkup(environment: Environment, report: Report = silent) -> Iterator[Check]:
@@ -56,6 +59,7 @@ def checkup(environment: Environment, report: Report = silent) -> Iterator[Check
     yield _home()
     java: list[Java] = []
     yield _attempt("Java", lambda: _java(java, report))
+    yield from _of_one_recipe()
     if not java:
         return
     fetched = _attempt("Iceberg", lambda: _iceberg(java[0], environment, report))
@@ -109,6 +113,25 @@ def _home() -> Check:
 def _java(found: list[Java], report: Report) -> str:
     found.append(java := find_java(report))
     return f"{java.version} ({java.vendor}) in {java.home}"
+
+
+def _of_one_recipe() -> Iterator[Check]:
+    """Look at what the sparklyr recipe needs, then at what the scala recipe can use."""
+    from dataflow.jobs.rscript import find_r, install_command, install_packages
+
+    r = find_r()
+    if r is None:
+        yield Check("R", False, "not found: the sparklyr recipe needs it", install_command(), optional=True)
+        yield Check("sparklyr", False, "not looked for: there is no R", optional=True)
+    else:
+        found = [f"{name} {r.packages[name]}" for name in _R_PACKAGES if name in r.packages]
+        missing = [name for name in _R_PACKAGES if name not in r.packages]
+        detail = ", ".join([r.version, *found, *(f"no {name}" for name in missing)])
+        yield Check("R", not missing, detail, install_packages(missing), optional=True)
+        detail = r.packages.get("sparklyr", "not installed: the sparklyr recipe needs it")
+        yield Check("sparklyr", "sparklyr" in r.packages, detail, install_packages(["sparklyr"]), optional=True)
+    sbt = shutil.which("sbt")
+    yield Check("sbt", True, sbt or "none on the PATH: fetched when a Scala pipeline is built")
 
 
 def _iceberg(java: Java, environment: Environment, report: Report) -> str:

@@ -47,11 +47,12 @@ def message_of_java(text: str) -> str:
     head = _JAVA_HEAD.search(text)
     if head is None:
         return text
+    told = text[head.end() :].partition("\n\tat ")[0]
     if head[1] in _MISTAKES:
-        told = text[head.end() :].partition("\n\tat ")[0]
         return _SQLSTATE.sub("", _TAIL.sub("", told)).strip()
-    causes = _JAVA_CAUSE.findall(text)
-    return causes[-1] if causes else text[head.start() :].partition("\n")[0]
+    if causes := _JAVA_CAUSE.findall(text):
+        return str(causes[-1])
+    return _SQLSTATE.sub("", told if told.startswith("[") else head[0] + told).strip()
 
 
 def is_java_mistake(text: str) -> bool:

@@ -58,16 +58,33 @@ local({
     ""
   }
 
+  # Whether a call stands somewhere in another one.
+  within <- function(call, whole) {
+    if (identical(call, whole)) {
+      return(TRUE)
+    }
+    for (part in as.list(whole)) {
+      if (!missing(part) && is.call(part) && within(call, part)) {
+        return(TRUE)
+      }
+    }
+    FALSE
+  }
+
   # Where the user's code was: file, line, function and the line itself.
   #
-  # A source reference spans a statement, which may be a long pipe: the line
-  # is the one of it that names the function called.
+  # A source reference spans a statement, which may be a long pipe: of the calls
+  # that are written in it, the innermost that was begun says which line it is.
   place <- function(calls, functions) {
+    plain <- lapply(calls, `attributes<-`, NULL)
     for (n in rev(seq_along(calls))) {
       at <- span(attr(calls[[n]], "srcref"))
       if (!is.null(at)) {
+        later <- plain[n:length(plain)]
+        begun <- Filter(function(call) within(call, plain[[n]]), later)
         lines <- readLines(at$file, warn = FALSE)[at$first:at$last]
-        hit <- grep(paste0(name_of(calls[[n]]), "("), lines, fixed = TRUE)
+        called <- name_of(begun[[length(begun)]])
+        hit <- grep(paste0(called, "("), lines, fixed = TRUE)
         line <- if (length(hit)) hit[1] else 1
         inside <- enclosing(at$file, at$first, calls, functions)
         return(c(at$file, at$first + line - 1, inside, trimws(lines[line])))
