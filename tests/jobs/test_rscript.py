@@ -52,6 +52,7 @@ class Script:
         self.file = folder / "job.R"
         self.conf = folder / "conf"
         self.lines: list[str] = []
+        self.logged: list[str] = []
 
     def run(self, text: str, params: dict[str, str] | None = None, *, master: str = "local[2]", stopped=lambda: False):
         """Run a script and return all that was printed."""
@@ -64,6 +65,7 @@ class Script:
             master=master,
             java_home=None,
             output=self.lines.append,
+            log=self.logged.append,
             stopped=stopped,
         )
         return self.lines
@@ -88,7 +90,7 @@ def test_main_gets_the_parameters_by_name_and_the_connection(script):
         'main <- function(args, spark) cat(args$DAY, args$"a name", length(args), spark$master, sep = "|")\n',
         {"DAY": "2026-01-31", "a name": "a \"value\" with 'quotes', a \\ and $HOME"},
     )
-    assert "2026-01-31|a \"value\" with 'quotes', a \\ and $HOME|2|local[2]disconnected" in lines
+    assert lines[1:] == ["2026-01-31|a \"value\" with 'quotes', a \\ and $HOME|2|local[2]"]
 
 
 @needs_r
@@ -112,6 +114,33 @@ def test_r_finds_the_run_s_spark_and_settings_where_sparklyr_looks(script, monke
 def test_settings_of_the_run_are_not_overruled_by_sparklyr_s_own(script):
     text = "main <- function(args, spark) with(spark$config, cat(`sparklyr.shell.driver-memory` == '', '\\n'))\n"
     assert script.run(text)[:2] == ["connected to local[2] as dataflow ", "TRUE "]
+
+
+@needs_r
+def test_a_script_s_own_lines_are_told_from_those_of_sparklyr_and_java(script):
+    text = """\
+26/11/24 17:38:00 INFO sparklyr: Gateway (86248) is starting
+17:38:01 WARN NativeCodeLoader: Unable to load native-hadoop library
+mine: 17 rows
+26/11/24 17:38:02 ERROR sparklyr: Gateway (86248) failed: a.b.ParseException:
+[PARSE_SYNTAX_ERROR] Syntax error
+
+SELEC 1
+
+\tat org.apache.spark.Parser.parse(Parser.scala:267)
+Caused by: java.io.IOException: disk full
+\t... 7 more
+
+mine: it went wrong, once more
+17:38:03 ERROR Executor: Exception in task 0.0
+org.apache.spark.SparkException: aborted
+\tat org.apache.spark.Sql.run(Sql.scala:7)
+mine: the end
+"""
+    (script.file.parent / "said.txt").write_text(text)
+    lines = script.run('said <- readLines("said.txt")\nmain <- function(args, spark) writeLines(said)\n')
+    assert lines[1:] == ["mine: 17 rows", "mine: it went wrong, once more", "mine: the end"]
+    assert len(script.logged) == text.count("\n") - 3 + 1
 
 
 @needs_r
@@ -162,8 +191,8 @@ inner <- function(x) {
     error = script.fail(text)
     assert error.message == 'job.R:7 in inner(): it is 2\n    stop("it is ", y)'
     assert not error.permanent
-    assert "  job.R:2: inner(1)" in script.lines
-    assert "disconnected" in script.lines
+    assert "  job.R:2: inner(1)" in script.logged
+    assert "disconnected" in script.logged
 
 
 @needs_r
@@ -203,7 +232,8 @@ main <- function(args, spark) {
 @needs_r
 def test_an_error_that_the_script_handles_is_none(script):
     text = 'main <- function(args, spark) try(stop("never mind"), silent = TRUE)\n'
-    assert script.run(text)[-1] == "disconnected"
+    assert script.run(text)[1:] == ['Error in try(stop("never mind"), silent = TRUE) : never mind'][:0]
+    assert script.logged == ["disconnected"]
 
 
 @needs_r

@@ -30,6 +30,15 @@ _REMEMBERED = 200
 _GRACE = 3.0
 _PACKAGES = ("sparklyr", "dplyr", "dbplyr", "testthat", "yaml")
 
+_CHATTER = re.compile(
+    r"\(?\d\d/\d\d/\d\d [\d:]{8} (?P<level>[A-Z]+) sparklyr: "  # sparklyr's half in the JVM
+    r"|[\d:]{8} [A-Z]+ [\w$.]+: "  # Spark, as standalone.py has it print
+    r"|WARNING: Using incubator modules"
+)
+_STACK = re.compile(
+    r"\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more$|Caused by: |(?:[a-z_]\w*\.){2,}[\w$.]*(?:Exception|Error)(?:: |$)"
+)
+
 _INSTALL = {  # by the package manager that is there
     "brew": "brew install r",
     "apt-get": "sudo apt-get install r-base",
@@ -142,6 +151,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     master: str,
     java_home: Path | None,
     output: Callable[[str], None],
+    log: Callable[[str], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run an R script's `main(args, spark)` to its end.
@@ -156,7 +166,8 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
         spark_home: The Spark that it starts.
         master: Where that Spark runs.
         java_home: The Java that it runs on, or None for the PATH's.
-        output: Told each line that R and Spark print.
+        output: Told each line that the script prints.
+        log: Told what R, sparklyr and Spark's JVM say about themselves, such as stacks; None for `output`.
         stopped: Asked several times a second; once it says yes, R and Spark are ended.
 
     Raises:
@@ -170,17 +181,12 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     with tempfile.TemporaryDirectory(prefix="dataflow-") as name:
         folder = Path(name)
         _write_job(folder / "job.R", path, params, master)
-        spark, lines = _Spark(folder / "spark"), deque[str](maxlen=_REMEMBERED)
-
-        def hear(line: str) -> None:
-            lines.append(line)
-            output(line)
-
+        spark, heard = _Spark(folder / "spark"), _Listener(name, output, log or output)
         code = run_process(
             [program, str(_BOOTSTRAP), str(folder)],
             cwd=project_of(path),
             env=env,
-            output=hear,
+            output=heard,
             stopped=lambda: stopped() or spark.is_gone(),
         )
         if stopped():
@@ -188,8 +194,44 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
         if (folder / "failed").exists():
             raise _failure(path, (folder / "failed").read_text("utf-8"))
         if not (folder / "ended").exists():
-            how = f"Spark died: {last_words(lines)}" if spark.is_gone() else _how(code)
+            how = f"Spark died: {last_words(heard.lines)}" if spark.is_gone() else _how(code)
             raise DataflowError(f"{display_path(path)}: `main` did not return: {how}")
+
+
+class _Listener:
+    """Sorts what comes from R: a script's own lines from those that its reader did not ask for.
+
+    Attributes:
+        lines: The last of all lines.
+    """
+
+    def __init__(self, end: str, output: Callable[[str], None], log: Callable[[str], None]) -> None:
+        self.lines = deque[str](maxlen=_REMEMBERED)
+        self._end, self._output, self._log = end, output, log
+        self._over, self._within = False, ""
+
+    def __call__(self, line: str) -> None:
+        """Pass a line on."""
+        self.lines.append(line)
+        if line.endswith(self._end):
+            self._over, line = True, line.removesuffix(self._end)
+            if line:
+                self._output(line)
+        elif self._over or self._is_noise(line):
+            self._log(line)
+        else:
+            self._output(line)
+
+    def _is_noise(self, line: str) -> bool:
+        """Say whether a line is sparklyr's or the JVM's; an error of theirs goes on up to the end of its stack."""
+        if chatter := _CHATTER.match(line):
+            self._within = "error" if chatter["level"] == "ERROR" else ""
+        elif _STACK.match(line):
+            self._within = "stack"
+        elif not self._within or (self._within == "stack" and line):
+            self._within = ""
+            return False
+        return True
 
 
 class _Spark:

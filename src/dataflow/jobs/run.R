@@ -115,6 +115,9 @@ local({
     }
   }
 
+  # Tells that what is printed from now on is not the script's.
+  over <- function() cat(folder, "\n", sep = "")
+
   step <- "source"
   own_frames <- 0
 
@@ -127,6 +130,7 @@ local({
     if (step == "source") at <- place_of_syntax_error(message)
     if (is.null(at)) at <- place(calls, functions)
     note("failed", c(step, at, message))
+    over()
     cat("Error: ", message, "\n", sep = "", file = stderr())
     tell_calls(calls[frames > own_frames])
   }
@@ -154,6 +158,7 @@ local({
     step <<- "main"
     main(job$args, spark)
     note("ended")
+    over()
   }
 
   # Of a script that ends R nothing is known; as an error it has a line.
