@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "tests", "spark", "recipes"]
+nox.options.sessions = ["lint", "tests", "spark", "recipes", "sparklyr"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.needs_version = ">=2025.5"
 
-RECIPES = ["spark-sql", "pyspark"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -45,12 +46,29 @@ def spark(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("recipe", RECIPES)
-def recipes(session: nox.Session, recipe: str) -> None:
-    """Generate a recipe's package, test it, run it for real, and hold it to the golden rows."""
+def recipes(session: nox.Session) -> None:
+    """Generate every recipe's package, test it, run it for real, and hold it to the golden rows.
+
+    `nox -s recipes -- --recipe scala` does it for one.
+    """
     install(session, "test")
     session.run("python", "-m", "tests.generated", "--check")
-    session.run("pytest", "-m", "recipe", "tests/recipes", "--recipe", recipe, "--durations=0", *session.posargs)
+    session.run("pytest", "-m", "recipe", "tests/recipes", "--durations=0", *session.posargs)
+
+
+@nox.session
+def sparklyr(session: nox.Session) -> None:
+    """Run the sparklyr recipe with sparklyr itself; `recipes` runs its dplyr steps as Spark SQL instead."""
+    if not has_sparklyr():
+        session.skip("R or sparklyr is not installed: Rscript -e 'install.packages(\"sparklyr\")'")
+    install(session, "test")
+    session.run("pytest", "-m", "recipe", "tests/recipes", "--sparklyr", "--recipe", "sparklyr", *session.posargs)
+
+
+def has_sparklyr() -> bool:
+    """Say whether R has sparklyr."""
+    look = ["Rscript", "-e", 'quit(status = !requireNamespace("sparklyr", quietly = TRUE))']
+    return shutil.which("Rscript") is not None and subprocess.run(look, check=False).returncode == 0
 
 
 @nox.session

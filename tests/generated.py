@@ -16,7 +16,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = Path("recipes/shared/vscode/workflow.schema.json")
-EXAMPLES = {"sparksql-workflow": "spark-sql", "pyspark-workflow": "pyspark"}
+EXAMPLES = {
+    "sparksql-workflow": "spark-sql",
+    "pyspark-workflow": "pyspark",
+    "scala-workflow": "scala",
+    "sparklyr-workflow": "sparklyr",
+}
 
 
 def main() -> int:

@@ -4,18 +4,19 @@ import pytest
 
 from dataflow.sample.recipes import RECIPES
 
-READY = [recipe.name for recipe in RECIPES if recipe.ready]
+ALL = [recipe.name for recipe in RECIPES]
 _lines: dict[str, dict[str, str]] = {}
 
 
 def pytest_addoption(parser):
-    parser.addoption("--recipe", choices=READY, help="only this recipe")
+    parser.addoption("--recipe", choices=ALL, help="only this recipe")
+    parser.addoption("--sparklyr", action="store_true", help="run the sparklyr recipe with sparklyr itself")
 
 
 def pytest_generate_tests(metafunc):
     if "recipe" in metafunc.fixturenames:
         only = metafunc.config.getoption("--recipe")
-        metafunc.parametrize("recipe", [only] if only else READY)
+        metafunc.parametrize("recipe", [only] if only else ALL)
 
 
 @pytest.fixture

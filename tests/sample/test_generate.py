@@ -22,7 +22,7 @@ from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
 from dataflow.sample.recipes import RECIPES
 
-READY = [recipe.name for recipe in RECIPES if recipe.ready]
+ALL = [recipe.name for recipe in RECIPES]
 
 
 def cli(*arguments: object) -> str:
@@ -36,7 +36,7 @@ def identity(folder: Path) -> dict[str, str]:
     return yaml.safe_load((folder / "identity.yaml").read_text())
 
 
-@pytest.mark.parametrize("recipe", READY)
+@pytest.mark.parametrize("recipe", ALL)
 def test_it_generates_byte_for_byte_what_copier_does(recipe: str, template: Path, tmp_path: Path) -> None:
     generate(recipe, tmp_path / "ours" / "my-flow", source_path=str(template))
 
@@ -49,7 +49,7 @@ def test_it_generates_byte_for_byte_what_copier_does(recipe: str, template: Path
     assert ours == copiers
 
 
-@pytest.mark.parametrize("recipe", READY)
+@pytest.mark.parametrize("recipe", ALL)
 def test_pytest_copie_generates_a_recipe(recipe: str, copie: Copie, template: Path) -> None:
     result = copie.copy(template_dir=template, extra_answers={"recipe": recipe})
     assert (result.exit_code, result.exception) == (0, None)
@@ -170,12 +170,6 @@ def test_an_unknown_recipe_lists_the_four(name: str, tmp_path: Path) -> None:
     assert all(recipe.name in said for recipe in RECIPES)
 
 
-def test_a_recipe_that_is_not_there_yet_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not there yet") as refusal:
-        generate("scala", tmp_path / "flow")
-    assert "spark-sql, pyspark" in str(refusal.value.hint)
-
-
 def test_a_mistyped_answer_is_one_message(template: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Lower-case letters"):
         generate("spark-sql", tmp_path / "flow", source_path=str(template), workflow_shortname="Top Titles")
@@ -263,7 +257,7 @@ def test_off_a_terminal_nothing_prompts(template: Path, tmp_path: Path) -> None:
 
 def test_the_recipes_of_copier_and_of_the_command_line_are_the_same() -> None:
     choices = yaml.safe_load((ROOT / "copier.yml").read_text())["recipe"]["choices"]
-    assert sorted(choices.values()) == sorted(READY)
+    assert sorted(choices.values()) == sorted(ALL)
 
 
 def test_a_commit_of_digits_alone_stays_a_word(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,11 +34,10 @@ def list_recipes(output: OutputOption = Output.TEXT) -> None:
     from dataflow.sample.recipes import RECIPES
 
     if output is Output.JSON:
-        print_json([{"recipe": it.name, "summary": it.summary, "ready": it.ready} for it in RECIPES])
+        print_json([{"recipe": it.name, "summary": it.summary} for it in RECIPES])
         return
     for recipe in RECIPES:
-        later = "" if recipe.ready else " (not there yet)"
-        out().print(f"{recipe.name:<10} {recipe.summary}{later}", markup=False)
+        out().print(f"{recipe.name:<10} {recipe.summary}", markup=False)
 
 
 @app.command()

@@ -14,19 +14,17 @@ class Recipe:
     Attributes:
         name: What it is called; never renamed, as packages record it.
         summary: One line that helps to choose.
-        ready: False while it is announced only.
     """
 
     name: str
     summary: str
-    ready: bool = True
 
 
 RECIPES = (
     Recipe("spark-sql", "one SQL script: the shortest way from a SELECT to a pipeline"),
     Recipe("pyspark", "small typed Python functions, tested one by one"),
-    Recipe("scala", "Scala functions on typed data sets, in a jar built by sbt", ready=False),
-    Recipe("sparklyr", "dplyr verbs in R", ready=False),
+    Recipe("scala", "small Scala functions, in a jar that sbt builds"),
+    Recipe("sparklyr", "dplyr verbs in R, tested on data frames and run on Spark"),
 )
 
 
@@ -34,15 +32,12 @@ def find_recipe(name: str) -> Recipe:
     """Return the recipe of a name.
 
     Raises:
-        UsageError: There is none, or none yet.
+        UsageError: There is none.
     """
-    names = [recipe.name for recipe in RECIPES]
     for recipe in RECIPES:
-        if recipe.name == name and recipe.ready:
+        if recipe.name == name:
             return recipe
-    ready = ", ".join(recipe.name for recipe in RECIPES if recipe.ready)
-    if name in names:
-        raise UsageError(f"the recipe {name} is not there yet", f"ready today: {ready}")
+    names = [recipe.name for recipe in RECIPES]
     near = did_you_mean(name, names)
     hint = f"the recipes: {', '.join(names)}" if "did you mean" in near else "`dataflow sample list` describes them"
     raise UsageError(f"there is no recipe '{name}'{near}", hint)
