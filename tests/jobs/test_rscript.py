@@ -130,6 +130,7 @@ SELEC 1
 \tat org.apache.spark.Parser.parse(Parser.scala:267)
 Caused by: java.io.IOException: disk full
 \t... 7 more
+\tSuppressed: a.b.Another
 
 mine: it went wrong, once more
 17:38:03 ERROR Executor: Exception in task 0.0
@@ -287,7 +288,7 @@ def test_an_r_that_was_killed_is_a_failure(script):
 def test_a_spark_that_dies_ends_r_which_would_wait_for_it(script):
     text = """\
 main <- function(args, spark) {
-  message("java.lang.OutOfMemoryError: Java heap space")
+  message("java.lang.OutOfMemoryError: Java heap space\\nmine: 17 rows")
   system(paste("kill", spark$pid))
   Sys.sleep(60)
 }

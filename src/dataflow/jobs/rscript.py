@@ -26,7 +26,7 @@ from dataflow.workflow.parameters import resolve_secrets
 _BOOTSTRAP = Path(__file__).with_name("run.R")
 _PROJECT_FILES = (".Rprofile", "renv.lock", "DESCRIPTION")
 _LEAST = (4, 1)
-_REMEMBERED = 200
+_REMEMBERED = 20
 _GRACE = 3.0
 _PACKAGES = ("sparklyr", "dplyr", "dbplyr", "testthat", "yaml")
 
@@ -36,7 +36,7 @@ _CHATTER = re.compile(
     r"|WARNING: Using incubator modules"
 )
 _STACK = re.compile(
-    r"\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more$|Caused by: |(?:[a-z_]\w*\.){2,}[\w$.]*(?:Exception|Error)(?:: |$)"
+    r"\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more$|\s*(?:Caused by|Suppressed): |(?:[a-z_]\w*\.){2,}[\w$.]*(?:Exception|Error)(?:: |$)"
 )
 
 _INSTALL = {  # by the package manager that is there
@@ -194,7 +194,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
         if (folder / "failed").exists():
             raise _failure(path, (folder / "failed").read_text("utf-8"))
         if not (folder / "ended").exists():
-            how = f"Spark died: {last_words(heard.lines)}" if spark.is_gone() else _how(code)
+            how = f"Spark died: {last_words(heard.errors)}" if spark.is_gone() else _how(code)
             raise DataflowError(f"{display_path(path)}: `main` did not return: {how}")
 
 
@@ -202,17 +202,18 @@ class _Listener:
     """Sorts what comes from R: a script's own lines from those that its reader did not ask for.
 
     Attributes:
-        lines: The last of all lines.
+        errors: The last lines that look like one, whoever wrote them.
     """
 
     def __init__(self, end: str, output: Callable[[str], None], log: Callable[[str], None]) -> None:
-        self.lines = deque[str](maxlen=_REMEMBERED)
+        self.errors = deque[str](maxlen=_REMEMBERED)
         self._end, self._output, self._log = end, output, log
         self._over, self._within = False, ""
 
     def __call__(self, line: str) -> None:
         """Pass a line on."""
-        self.lines.append(line)
+        if re.search(r"Error|Exception", line):
+            self.errors.append(line)
         if line.endswith(self._end):
             self._over, line = True, line.removesuffix(self._end)
             if line:
