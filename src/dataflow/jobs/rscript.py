@@ -36,7 +36,8 @@ _CHATTER = re.compile(
     r"|WARNING: Using incubator modules"
 )
 _STACK = re.compile(
-    r"\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more$|\s*(?:Caused by|Suppressed): |(?:[a-z_]\w*\.){2,}[\w$.]*(?:Exception|Error)(?:: |$)"
+    r"\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more$|\s*(?:Caused by|Suppressed): "
+    r"|(?:[a-z_]\w*\.){2,}[\w$.]*(?:Exception|Error)(?:: |$)"
 )
 
 _INSTALL = {  # by the package manager that is there
