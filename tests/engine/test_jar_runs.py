@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 
 import pytest
@@ -266,25 +267,21 @@ def test_a_class_that_can_t_be_called_is_one_clear_message(scala, program, said)
     assert said in failure(scala.run_program(program))
 
 
-def test_a_jar_that_was_built_again_is_not_served_from_before(scala, project):
+def test_a_jar_that_was_built_again_is_not_served_from_before(scala, project, jar, tmp_path):
     scala.run_program("Good")
-    source = project / "src" / "main" / "scala" / "Programs.scala"
+    again = shutil.copytree(project, tmp_path / "again")
+    source = again / "src" / "main" / "scala" / "Programs.scala"
     source.write_text(source.read_text().replace("value: Double = 1.0", "value: Double = 10.0"))
-    try:
-        build(project, find_java(), {})
-        result = scala.runner().run(scala.load(day=1))
-    finally:
-        source.write_text(source.read_text().replace("value: Double = 10.0", "value: Double = 1.0"))
-        build(project, find_java(), {})
+    scala.edit("main.sch.yaml", str(jar), str(build(again, find_java(), {})))
+
+    result = scala.runner().run(scala.load(day=1))
 
     assert result.status == "succeeded"
     hours = scala.spark.sql(f"SELECT hours FROM {scala.target} ORDER BY id").collect()
-    assert [row.hours for row in hours] == [10.0, 20.0]
+    assert [row.hours for row in hours] == [10.0, 20.0]  # on executors, where rows are made, as on the driver
 
 
 def test_a_compile_error_names_file_line_and_cause(project, tmp_path):
-    import shutil
-
     broken = shutil.copytree(project, tmp_path / "broken")
     source = broken / "src" / "main" / "scala" / "Programs.scala"
     source.write_text(

@@ -118,7 +118,7 @@ def update(
     out().print(f"{display_path(done.folder)}: {done.before} → {done.after}", markup=False)
     for name in done.changed:
         out().print(f"  {name}", markup=False)
-    out().print("Look at it with `git diff`, test it with `pytest`, then commit.", markup=False)
+    out().print("Look at it with `git diff`, test it with `dataflow project test`, then commit.", markup=False)
 
 
 app.command()(source)
@@ -132,7 +132,7 @@ def _print_info(package: Package, source_path: str | None) -> None:
     cd = f"  cd {shlex.quote(where)}\n" if where != "." else ""
     out().print(
         f"\nNext:\n{cd}"
-        "  pytest                                test the transformation on mocks\n"
+        "  dataflow project test                 test the transformation on mocks\n"
         "  dataflow workflow run main.sch.yaml   run it for yesterday, in your own sandbox\n"
         f"README.md says how to go on from there.\n\nThe same again, for a script:\n"
         f"  {shlex.join(_command(package, source_path))}\n  {shlex.join(_copier_command(package))}",
