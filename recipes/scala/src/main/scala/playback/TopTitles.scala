@@ -75,17 +75,14 @@ object TopTitles {
       .overwrite(col("date") === lit(day))
 
   def main(args: Array[String]): Unit = {
+    val byName = args.map { argument =>
+      argument.split("=", 2) match {
+        case Array(name, value) => name -> value
+        case _ => throw new IllegalArgumentException(s"$argument is not NAME=VALUE")
+      }
+    }.toMap
     val spark = SparkSession.builder().getOrCreate()
-    try run(spark, byName(args))
+    try run(spark, byName)
     finally spark.stop()
   }
-
-  private def byName(args: Array[String]): Map[String, String] =
-    args
-      .map(_.split("=", 2))
-      .map {
-        case Array(name, value) => name -> value
-        case other => throw new IllegalArgumentException(s"${other.mkString} is not NAME=VALUE")
-      }
-      .toMap
 }

@@ -15,18 +15,18 @@ import org.yaml.snakeyaml.Yaml
 /** Small tables, kept as YAML in `src/mocks`.
   *
   * A file has `columns`, a mapping of names to Spark types, and `rows`: lists in the order of the
-  * columns, or mappings by column.
+  * columns, or mappings by column. Arrays, maps and structs are not read.
   */
 object Mocks {
   def read(spark: SparkSession, file: Path): DataFrame =
-    try {
-      val mock = Using.resource(Files.newBufferedReader(file)) {
-        new Yaml().load[JMap[String, Any]](_)
+    try
+      Using.resource(Files.newBufferedReader(file))(new Yaml().load[Any](_)) match {
+        case mock: JMap[_, _] =>
+          val schema = schemaOf(mock.get("columns"))
+          toDataFrame(spark, schema, rowsOf(mock.get("rows"), schema))
+        case _ => sys.error("a mock is a mapping with 'columns' and 'rows'")
       }
-      val schema = schemaOf(mock.get("columns"))
-      val rows = rowsOf(mock.get("rows"), schema)
-      toDataFrame(spark, schema, rows)
-    } catch {
+    catch {
       case NonFatal(error) =>
         throw new IllegalArgumentException(s"$file: ${error.getMessage}", error)
     }
