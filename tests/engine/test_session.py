@@ -107,8 +107,8 @@ def test_ctrl_c_reaches_python_first_and_the_jvm_ends_with_it(start):
     process = start("""
         with e:
             e.spark.range(1).count()
-            print(e._jvm.pid, flush=True)
             try:
+                print(e._jvm.pid, flush=True)
                 time.sleep(60)
             except KeyboardInterrupt:
                 print(e.spark.range(7).count(), flush=True)

@@ -114,10 +114,10 @@ def prepare(workflow: Workflow, jars: Jars) -> None:
         DataflowError: R or a package of it is missing, or a jar could not be built.
     """
     found = programs(workflow)
-    if any(program.kind is Kind.R for program in found):
-        from dataflow.jobs.rscript import require_r
-
-        require_r()
     for program in found:
-        if program.kind is Kind.JAR:
+        if program.kind is Kind.R:
+            from dataflow.jobs.rscript import project_of, require_r
+
+            require_r(folder=project_of(program.path))
+        elif program.kind is Kind.JAR:
             jars.of(program.path)

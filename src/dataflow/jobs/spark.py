@@ -82,4 +82,5 @@ def _run_r(path: Path, params: Mapping[str, str], context: JobContext) -> None:
             java_home=programs.java_home,
             output=context.output,
             stopped=context.stopped,
+            log=programs.log,
         )
