@@ -22,7 +22,9 @@ lazy val root = (project in file("."))
     ),
     // A JVM of its own: Spark does not stop cleanly in sbt's, and needs to see inside Java.
     Test / fork := true,
-    Test / javaOptions ++= "-Xmx1g" +: sparkJavaOptions
+    Test / javaOptions ++= sparkJavaOptions,
+    // Tests are over before the second compiler or a parallel collector would pay.
+    Test / javaOptions ++= Seq("-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
   )
 
 // What spark-submit adds by itself (org.apache.spark.launcher.JavaModuleOptions).

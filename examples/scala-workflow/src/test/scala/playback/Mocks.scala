@@ -15,7 +15,7 @@ import org.yaml.snakeyaml.Yaml
 /** Small tables, kept as YAML in `src/mocks`.
   *
   * A file has `columns`, a mapping of names to Spark types, and `rows`: lists in the order of the
-  * columns, or mappings by column.
+  * columns, or mappings by column. Arrays, maps and structs are not read.
   */
 object Mocks {
   def read(spark: SparkSession, file: Path): DataFrame =
