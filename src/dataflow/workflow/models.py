@@ -170,6 +170,11 @@ class SparkSpec(Strict):
     args: list[str] | None = Field(None, description="Of a jar's `main`: its command line; NAME=VALUE by default.")
     params: dict[str, str] = Field({}, description="Parameters for this script alone.")
 
+    @property
+    def label(self) -> str:
+        """What to call it to people: the script, and of a jar what is called in it."""
+        return f"{self.script} {self.class_}" if self.class_ else self.script
+
 
 class SparkJob(JobBase):
     """Runs a SQL script, `main(args, spark)` of a Python or R file, or `run(spark, args)` of a jar."""

@@ -175,7 +175,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
         id=template.id,
         type="wap",
         needs=needs,
-        runs=tuple(script.script for script in scripts),
+        runs=tuple(script.label for script in scripts),
         reads=reads,
         reads_known=all(tables.complete for tables in found),
         writes=(template.table,),
@@ -191,7 +191,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
         case SparkJob():
             tables = _tables(workflow, job.spark)
             return StepPlan(
-                job.id, job.type, needs, (job.spark.script,), tables.reads, tables.complete, tables.writes, **patience
+                job.id, job.type, needs, (job.spark.label,), tables.reads, tables.complete, tables.writes, **patience
             )
         case MetadataJob():
             runs = f"properties of {job.metadata.table}: owner {job.metadata.owner}"
