@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.engine.jvm import class_path_of, last_words
+from dataflow.engine.jvm import class_path_of
 from dataflow.engine.spark_home import spark_home
+from dataflow.jobs.cause import last_words
 
 
 def test_the_class_path_is_one_order_with_spark_and_iceberg_in_it(tmp_path):
@@ -39,7 +40,5 @@ def test_a_star_in_the_class_path_stands_for_the_jars_of_a_folder(tmp_path):
         ),
     ],
 )
-def test_the_last_words_of_a_jvm_name_the_cause(tmp_path, log, words):
-    file = tmp_path / "spark.log"
-    file.write_text(log)
-    assert last_words(file) == words
+def test_the_last_words_of_a_jvm_name_the_cause(log, words):
+    assert last_words(log.splitlines()) == words
