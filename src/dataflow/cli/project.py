@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
-from dataflow.errors import display_path
-
-if TYPE_CHECKING:
-    from dataflow.testing.suites import Outcome, Suite
+from dataflow.cli.project_test import run_tests
 
 app = typer.Typer(no_args_is_help=True, help="Test all that a folder holds, whatever its language.")
-
-_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 
 @app.callback()
@@ -24,81 +14,4 @@ def _project() -> None:
     """Test all that a folder holds, whatever its language."""
 
 
-@app.command("test")
-def run_tests(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Run the unit tests below folders: pytest, sbt and testthat; exit 1 when some fail.
-
-    Example:  dataflow project test ./my-pipeline
-    """
-    from rich.markup import escape
-
-    from dataflow.testing.suites import find_suites, run_suite
-
-    outcomes = []
-    for suite in find_suites(paths or [Path()]):
-        with err().status(escape(f"Testing {_name(suite)} …")):
-            outcomes.append(run_suite(suite, say))
-        if output is Output.TEXT:
-            _print(outcomes[-1])
-    if output is Output.JSON:
-        print_json({"suites": list(map(_facts, outcomes)), **_counts(outcomes)})
-    else:
-        _print_summary(outcomes)
-    if any(it.status == "failed" for it in outcomes):
-        raise typer.Exit(1)
-
-
-def _print(outcome: Outcome) -> None:
-    from rich.text import Text
-
-    word = Text(outcome.status.upper().ljust(7), style=_STYLES[outcome.status])
-    out().print(Text.assemble(word, f" {_name(outcome.suite)}  {_detail(outcome)}"))
-    if outcome.status == "failed":
-        for line in outcome.output:
-            out().print(f"    {line}".rstrip(), markup=False)
-
-
-def _name(suite: Suite) -> str:
-    folder = Path(display_path(suite.folder))
-    return f"{folder if folder.is_absolute() or folder == Path() else f'./{folder}'} ({suite.kind})"
-
-
-def _detail(outcome: Outcome) -> str:
-    if outcome.status == "skipped":
-        return f"({outcome.reason})"
-    parts = [f"{outcome.tests} {'test' if outcome.tests == 1 else 'tests'}"] if outcome.tests else []
-    if outcome.skipped:
-        parts.append(f"{outcome.skipped} skipped")
-    return ", ".join([*parts, f"{outcome.seconds:.1f} s"])
-
-
-def _print_summary(outcomes: Sequence[Outcome]) -> None:
-    counts = _counts(outcomes)
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
-
-
-def _counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    statuses = [it.status for it in outcomes]
-    return {
-        "successful": statuses.count("passed"),
-        "failed": statuses.count("failed"),
-        "skipped": statuses.count("skipped"),
-    }
-
-
-def _facts(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "package": display_path(outcome.suite.package),
-        "folder": display_path(outcome.suite.folder),
-        "kind": outcome.suite.kind,
-        "status": outcome.status,
-        "tests": outcome.tests,
-        "tests_skipped": outcome.skipped,
-        "seconds": round(outcome.seconds, 3),
-        "reason": outcome.reason,
-        "output": list(outcome.output) if outcome.status == "failed" else [],
-    }
+app.command("test")(run_tests)

@@ -1,7 +1,7 @@
-"""The embedded catalog's database: there in full before a JVM looks for it.
+"""An environment's catalog without a JVM; the embedded one's database, there in full before a JVM looks for it.
 
-Iceberg makes it in three steps, and two first runs at the same moment fail in one another's ("duplicate column
-name: iceberg_type").
+Iceberg makes that database in three steps, and two first runs at the same moment fail in one another's ("duplicate
+column name: iceberg_type").
 """
 
 from __future__ import annotations
@@ -10,8 +10,16 @@ import contextlib
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dataflow.engine.config import catalog_file
+from dataflow.engine.config import catalog_file, is_embedded
+from dataflow.tables import pycatalog
+from dataflow.workflow.parameters import resolve_secrets
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from dataflow.workflow.project import Environment
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -47,3 +55,16 @@ def ensure_catalog() -> None:
             connection.executescript(_SCHEMA)
         with contextlib.suppress(OSError):  # somebody was faster; or the disk knows no links, and Iceberg makes it
             file.hardlink_to(made)
+
+
+def open_catalog(environment: Environment) -> Catalog:
+    """Open an environment's catalog by PyIceberg: for schemas, previews and mocks no JVM is needed.
+
+    Raises:
+        DataflowError: PyIceberg can't speak to it, or a secret is not there.
+    """
+    name = environment.catalog_name
+    if is_embedded(environment):
+        ensure_catalog()
+        return pycatalog.open_catalog(name, {}, catalog_file())
+    return pycatalog.open_catalog(name, {key: resolve_secrets(value) for key, value in environment.catalog.items()})

@@ -1,0 +1,1 @@
+"""Changing tables without surprising anyone downstream: lineage, impact, campaigns."""

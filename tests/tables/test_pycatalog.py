@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from dataflow.engine.catalog import open_catalog
+from dataflow.errors import DataflowError
+from dataflow.tables.pycatalog import load_table, split_name, table_names
+from dataflow.workflow.project import Environment
+
+
+@pytest.fixture
+def catalog(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
+    return open_catalog(Environment("sandbox"))
+
+
+def test_the_embedded_catalog_opens_without_a_jvm_before_anything_was_made(catalog):
+    assert table_names(catalog) == []
+
+
+def test_a_table_is_found_with_and_without_its_catalogs_name(catalog, tmp_path):
+    import pyarrow as pa
+
+    catalog.create_namespace("demo")
+    catalog.create_table("demo.plays", pa.schema([("title_id", pa.int32())]), location=str(tmp_path / "plays"))
+
+    assert table_names(catalog) == ["demo.plays"]
+    assert load_table(catalog, "dataflow.demo.plays").schema() == load_table(catalog, "demo.plays").schema()
+
+
+def test_a_table_that_is_not_there_is_told_with_the_nearest_name(catalog, tmp_path):
+    import pyarrow as pa
+
+    catalog.create_namespace("demo")
+    catalog.create_table("demo.plays", pa.schema([("title_id", pa.int32())]), location=str(tmp_path / "plays"))
+
+    with pytest.raises(DataflowError, match=r"no table 'demo\.play'; did you mean 'demo\.plays'"):
+        load_table(catalog, "demo.play")
+
+
+def test_a_catalog_that_only_spark_can_read_is_told_as_that():
+    with pytest.raises(DataflowError, match=r"'lake' \(hadoop\) can be read by Spark alone"):
+        open_catalog(Environment("x", catalog={"name": "lake", "type": "hadoop", "warehouse": "/nowhere"}))
+
+
+def test_a_name_in_backticks_is_split_like_any_other():
+    assert split_name("dataflow", "`dataflow`.`demo`.plays") == ("demo", "plays")
