@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -53,20 +54,35 @@ def shared_jars():
     return jars.folder()
 
 
+def command_line(folder: Path, home: Path, user: str = "alice") -> CommandLine:
+    """Return the command line in an empty folder, with a home and a user."""
+    folder.mkdir(exist_ok=True)
+    return CommandLine(folder, clean_environ(DATAFLOW_HOME=str(home), DATAFLOW_USER=user, COLUMNS="200"))
+
+
 @pytest.fixture
 def dataflow_command(tmp_path):
     """Return the command line, in an empty folder, with a home that holds nothing and the user `alice`."""
-    environ = clean_environ(DATAFLOW_HOME=str(tmp_path / "home"), DATAFLOW_USER="alice", COLUMNS="200")
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return CommandLine(folder, environ)
+    return command_line(tmp_path / "work", tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def spark_commands(shared_jars):
+    """Return `command_line` with jars and class data at hand: they are the machine's, not the test's."""
+    archive.folder().mkdir(parents=True, exist_ok=True)  # what the first run leaves there serves all that follow
+
+    def make(folder: Path, home: Path, user: str = "alice") -> CommandLine:
+        home.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (home / "class-data").symlink_to(archive.folder())
+        command = command_line(folder, home, user)
+        command.environ["DATAFLOW_JARS"] = str(shared_jars)
+        return command
+
+    return make
 
 
 @pytest.fixture
-def spark_command(dataflow_command, shared_jars):
-    """Return the command line with jars and class data at hand: they are the machine's, not the test's."""
-    dataflow_command.environ["DATAFLOW_JARS"] = str(shared_jars)
-    home = Path(dataflow_command.environ["DATAFLOW_HOME"])
-    home.mkdir()
-    (home / "class-data").symlink_to(archive.folder())
-    return dataflow_command
+def spark_command(spark_commands, tmp_path):
+    """Return the command line of `dataflow_command` with what Spark needs at hand."""
+    return spark_commands(tmp_path / "work", tmp_path / "home")

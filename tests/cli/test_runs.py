@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
 import signal
@@ -18,21 +20,34 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "sparksql-workflow"
 DAY = "2026-01-31"
 
 
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, spark_commands):
+    """A Dataflow home that the tests here share, each as another user, with a small source."""
+    folder = tmp_path_factory.mktemp("runs")
+    spark_commands(folder, folder / "home")("sample", "source", "--rows", "3000", "--from", DAY, "--to", DAY)
+    return folder / "home"
+
+
 @pytest.fixture
-def package(spark_command):
-    """Copy the example into the test's folder, and give it a small source."""
-    shutil.copytree(EXAMPLE, spark_command.folder / "package")
-    source = ("sample", "source", "--rows", "3000", "--from", DAY, "--to", DAY)
-    spark_command(*source)
-    return spark_command
+def package(home, spark_commands, tmp_path):
+    """Copy the example into the test's folder, for a user that no other test has."""
+    shutil.copytree(EXAMPLE, tmp_path / "package")
+    user = f"user{next(_numbers)}"
+    command = spark_commands(tmp_path, home, user)
+    command.database = f"{user}_sandbox"
+    command.table = f"{command.database}.{user}_package_results"
+    return command
 
 
-def start(command, *arguments, user="alice"):
+def start(command, *arguments, user=None):
     """Start a command and let it run."""
     return subprocess.Popen(
         [sys.executable, "-m", "dataflow", *arguments],
         cwd=command.folder,
-        env={**command.environ, "DATAFLOW_USER": user},
+        env={**command.environ, **({"DATAFLOW_USER": user} if user else {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -61,9 +76,17 @@ def edit(command, name, old, new):
     path.write_text(text.replace(old, new))
 
 
-def refs(command):
-    table = "alice_sandbox.alice_package_results"
-    return [row["name"] for row in command.json("query", f"SELECT name FROM {table}.refs ORDER BY name")]
+def rows_and_refs(command, table=None):
+    """Return how many rows a reader of a table sees, and the table's branches."""
+    table = table or command.table
+    refs = f"SELECT array_sort(collect_list(name)) FROM {table}.refs"
+    (row,) = command.json("query", f"SELECT count(*) AS n, ({refs}) AS refs FROM {table}")
+    return row["n"], row["refs"]
+
+
+def published(run):
+    (found,) = [step["published"] for step in run["steps"] if step["published"]]
+    return found
 
 
 def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows(package):
@@ -73,8 +96,6 @@ def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows
         user: start(package, "workflow", "run", f"{user}-viewing", "--date", DAY, "--output", "json", user=user)
         for user in ("alice", "bob")
     }
-    import json
-
     found = {}
     for user, process in running.items():
         out, err = process.communicate(timeout=300)
@@ -83,10 +104,7 @@ def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows
     assert found["alice"]["workflow"] == "alice.alice_viewing.main"
     assert found["bob"]["workflow"] == "bob.bob_viewing.main"
     assert found["alice"]["run_id"] != found["bob"]["run_id"]  # branches are named by the run
-    tables = {
-        user: next(step["published"]["table"] for step in run["steps"] if step["published"])
-        for user, run in found.items()
-    }
+    tables = {user: published(run)["table"] for user, run in found.items()}
     assert tables == {
         "alice": "alice_sandbox.alice_alice_viewing_results",
         "bob": "bob_sandbox.bob_bob_viewing_results",
@@ -94,16 +112,14 @@ def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows
     shown = package.json("query", f"SHOW TABLES IN {tables['alice'].partition('.')[0]}")
     assert [row["tableName"] for row in shown] == ["alice_alice_viewing_results"]
 
-    before = package.json("query", f"SELECT count(*) AS n FROM {tables['bob']}")
-    again = package("workflow", "run", "alice-viewing", "--date", DAY, "-p", f"TARGET_TABLE={tables['bob']}", code=1)
+    stolen = ("--date", DAY, "-p", f"TARGET_TABLE={tables['bob']}")
+    again = package("workflow", "run", "alice-viewing", *stolen, user="alice", code=1)
     assert "outside alice_sandbox" in again.stderr
-    assert package.json("query", f"SELECT count(*) AS n FROM {tables['bob']}") == before
+    assert rows_and_refs(package, tables["bob"]) == (published(found["bob"])["rows"], ["main"])
 
 
 def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
-    package("workflow", "run", "package", "--date", DAY)
-    count = "SELECT count(*) AS n FROM alice_sandbox.alice_package_results"
-    before = package.json("query", count)
+    before = published(package.json("workflow", "run", "package", "--date", DAY))["rows"]
     edit(
         package,
         "src/sparksql_write.sql",
@@ -118,8 +134,7 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
     log = next(line.split(": ", 1)[1] for line in done.stderr.splitlines() if "log:" in line)
     assert Path(log.strip()).stat().st_size > 0
     assert "Exception" not in done.stdout + done.stderr
-    assert package.json("query", count) == before
-    assert refs(package) == ["main"]
+    assert rows_and_refs(package) == (before, ["main"])
     shown = package("workflow", "show", "last").stdout
     assert "column_should_be_between" in shown
     assert "failed" in shown
@@ -164,8 +179,7 @@ def test_ctrl_c_stops_the_run_leaves_nothing_visible_and_exits_130(slow):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped" in err
-    assert refs(slow) in ([], ["main"])
-    assert slow.json("query", "SELECT count(*) AS n FROM alice_sandbox.alice_package_results") == [{"n": 0}]
+    assert rows_and_refs(slow) in [(0, []), (0, ["main"])]
     assert slow.json("workflow", "runs")[0]["status"] == "cancelled"
 
 
@@ -190,19 +204,18 @@ def test_after_a_kill_the_same_command_finishes_the_work(slow):
     process.kill()
     process.communicate()
     assert slow.json("workflow", "runs")[0]["status"] == "killed"
-    assert len(refs(slow)) == 2
-    assert slow.json("query", "SELECT count(*) AS n FROM alice_sandbox.alice_package_results") == [{"n": 0}]
+    rows, refs = rows_and_refs(slow)
+    assert (rows, len(refs)) == (0, 2)
 
     edit(slow, "main.sch.yaml", "slow.py", "sparksql_write.sql")
     done = slow("workflow", "run", "package", "--date", DAY)
     assert "left by a run that was killed" in done.stderr
-    assert refs(slow) == ["main"]
+    assert rows_and_refs(slow)[1] == ["main"]
 
 
-def test_generating_and_running_is_one_command(spark_command):
-    spark_command("sample", "source", "--rows", "3000", "--from", "2026-01-01", "--to", "2026-01-01")
-    done = spark_command("sample", "workflow", "spark-sql", "./mine", "--run")
-    assert "published alice_sandbox.alice_mine_results" in done.stdout
+def test_generating_and_running_is_one_command(package):
+    done = package("sample", "workflow", "spark-sql", "./mine", "--run")
+    assert f"published {package.table.replace('_package_', '_mine_')}" in done.stdout
     assert "succeeded" in done.stdout
 
 
@@ -228,13 +241,14 @@ def test_only_env_leads_beyond_the_sandbox_and_a_team_shares_its_records_in_post
         (package.folder / "dataflow.yaml").write_text(PROJECT.format(state=state))
         result = package.json("workflow", "run", "package", "--date", DAY, "--env", "production")
         assert result["environment"] == "production"
-        assert [s["published"]["table"] for s in result["steps"] if s["published"]] == ["prod.alice_package_results"]
+        table = f"prod.{package.table.partition('.')[2]}"
+        assert published(result)["table"] == table
 
         shared = package.json("workflow", "runs", "--env", "production")
         assert [run["run_id"] for run in shared] == [result["run_id"]]
-        assert package.json("workflow", "runs") == []
+        assert result["run_id"] not in {run["run_id"] for run in package.json("workflow", "runs")}
         shown = package.json("workflow", "show", "last", "--env", "production")
-        assert shown["publications"][0]["table_name"] == "prod.alice_package_results"
+        assert shown["publications"][0]["table_name"] == table
 
         refused = package("workflow", "run", "package", "-p", "TARGET_DB=prod", code=1)
-        assert "outside alice_sandbox" in refused.stderr
+        assert f"outside {package.database}" in refused.stderr

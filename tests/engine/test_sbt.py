@@ -123,13 +123,15 @@ def test_two_at_once_build_it_once(project, java, calls):
     assert calls() == 1
 
 
-def test_a_failed_build_names_file_line_and_cause_and_is_tried_anew_next_time(project, java, calls):
+def test_a_failed_build_names_file_line_and_cause_and_is_tried_anew_next_time(project, java, calls, monkeypatch):
     (project / "broken").touch()
+    monkeypatch.chdir(project)
     heard = []
 
     with pytest.raises(DataflowError) as failure:
         build(project, java, {}, output=heard.append)
 
+    assert str(failure.value.message).startswith(f"{project.name} could not be built:")
     assert str(failure.value.message).splitlines()[1].endswith("src/main/scala/Main.scala:3:7: type mismatch;")
     assert "[info] building" in heard
     (project / "broken").unlink()

@@ -6,15 +6,11 @@ That they pass without a mistake is seen by the tests of whole recipes.
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.recipe
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -130,58 +126,47 @@ DEFECTS = {
 }
 
 
-@pytest.fixture(scope="session")
-def packages(tmp_path_factory):
-    """Return how to get a recipe's package, which is generated once."""
-    made = {}
+def planted_together(recipe):
+    """Return groups of defects: those of different steps are planted at once where each step has a test of its own.
 
-    def package(recipe):
-        if recipe not in made:
-            from copier import run_copy
-
-            made[recipe] = tmp_path_factory.mktemp("packages") / recipe
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # uncommitted changes of the recipe are meant to be tested
-                run_copy(
-                    str(ROOT),
-                    made[recipe],
-                    data={"recipe": recipe},
-                    vcs_ref="HEAD",
-                    defaults=True,
-                    skip_tasks=True,
-                    quiet=True,
-                )
-        return made[recipe]
-
-    return package
+    What writes a day is tested only with all the steps before it, so it gets a package without other defects.
+    """
+    *steps, writing = DEFECTS[recipe]
+    alone = len({DEFECTS[recipe][name].failure for name in steps}) < len(steps)
+    return [*([name] for name in steps), [writing]] if alone else [steps, [writing]]
 
 
-@pytest.fixture
-def tested(recipe, packages, spark_command):
-    """Return how to run the unit tests of the recipe's package, expecting an exit code."""
+def plant(folder, defects):
+    """Plant defects in a package, and return how to weed them out again."""
+    before = {}
+    for defect in defects:
+        file = folder / defect.file
+        text = file.read_text("utf-8")
+        assert text.count(defect.right) == 1, f"{defect.file} holds not exactly one {defect.right!r}"
+        before.setdefault(file, text)
+        file.write_text(text.replace(defect.right, defect.wrong), "utf-8")
 
-    def test(code):
-        (suite,) = spark_command.json("project", "test", packages(recipe), code=code)["suites"]
+    def weed():
+        for file, text in before.items():
+            file.write_text(text, "utf-8")
+
+    return weed
+
+
+def test_each_defect_is_caught_by_the_package_s_own_tests(recipe, package, table_line):
+    caught = 0
+    for names in planted_together(recipe):
+        defects = [DEFECTS[recipe][name] for name in names]
+        weed = plant(package.folder, defects)
+        try:
+            (suite,) = package.json("project", "test", ".", code=None)["suites"]
+        finally:
+            weed()
         if suite["status"] == "skipped":
             pytest.skip(f"{recipe}: {suite['reason']}")
-        return suite
-
-    return test
-
-
-@pytest.mark.parametrize("defect", ["wrong comparison", "dense rank", "null titles", "append"])
-def test_a_defect_is_caught_by_the_package_s_own_tests(recipe, defect, packages, tested, table_line):
-    planted = DEFECTS[recipe][defect]
-    file = packages(recipe) / planted.file
-    text = file.read_text("utf-8")
-    assert text.count(planted.right) == 1, f"{planted.file} holds not exactly one {planted.right!r}"
-    file.write_text(text.replace(planted.right, planted.wrong), "utf-8")
-    try:
-        suite = tested(None)
-    finally:
-        file.write_text(text, "utf-8")
-
-    output = "\n".join(suite["output"])
-    assert suite["status"] == "failed"
-    assert re.search(planted.failure, output, re.MULTILINE), output
-    table_line["defects caught"] = f"{int(table_line.get('defects caught', 0)) + 1}"
+        output = "\n".join(suite["output"])
+        assert suite["status"] == "failed", names
+        for defect in defects:
+            assert re.search(defect.failure, output, re.MULTILINE), output
+            caught += 1
+            table_line["defects caught"] = f"{caught} of {len(DEFECTS[recipe])}"

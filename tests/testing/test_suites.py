@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,17 @@ def test_testthat_s_tests_are_counted(r_tests):
 def test_a_testthat_file_that_skips_itself_is_counted_as_skipped(r_tests):
     outcome = r_tests('skip_if_not_installed("nothing.of.that.name")\ntest_that("a", expect_equal(1, 1))\n')
     assert (outcome.status, outcome.tests, outcome.skipped) == ("skipped", 1, 1), outcome.output
+
+
+def test_sparklyr_in_testthat_finds_the_spark_that_a_run_uses(r_tests, monkeypatch):
+    monkeypatch.setenv("SPARK_HOME", "/nowhere")
+    outcome = r_tests(
+        'test_that("a", {\n'
+        '  expect_true(file.exists(file.path(Sys.getenv("SPARK_HOME"), "bin", "spark-submit")))\n'
+        f'  expect_equal(Sys.getenv("SPARK_HOME_VERSION"), "{version("pyspark")}")\n'
+        "})\n"
+    )
+    assert (outcome.status, outcome.tests) == ("passed", 1), outcome.output
 
 
 def test_a_testthat_failure_shows_what_differs(r_tests):

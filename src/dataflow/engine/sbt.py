@@ -53,11 +53,11 @@ def build(
     """
     target = project / "target"
     target.mkdir(exist_ok=True)
-    with alone(target / ".dataflow-build.lock", f"building {display_path(project)}", report):
+    with alone(target / ".dataflow-build.lock", f"building {_name(project)}", report):
         inputs = digest_of_inputs(project)
         if (known := _known(target, inputs)) is not None:
             return known
-        report(f"building {display_path(project)} with sbt …")
+        report(f"building {_name(project)} with sbt …")
         jar = _package(project, java, spark, output, report, stopped)
         state = {"inputs": inputs, "jar": os.path.relpath(jar, target), "sha256": _digest(jar)}
         draft = target / f"{_STATE}.part"
@@ -150,7 +150,7 @@ def _package(
         raise _failure(project, lines)
     made = [Path(line.strip()) for line in lines if line.strip().endswith(".jar") and Path(line.strip()).is_file()]
     if not made:
-        raise DataflowError(f"sbt built {display_path(project)}, but named no jar", "run `sbt package` to see why")
+        raise DataflowError(f"sbt built {_name(project)}, but named no jar", "run `sbt package` to see why")
     return made[-1]
 
 
@@ -162,7 +162,12 @@ def _failure(project: Path, lines: Sequence[str]) -> DataflowError:
         told = [found[1] for line in lines if (found := _ERROR.match(line))] or list(lines[-_SHOWN:])
     left = [f"… and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
     listed = "".join(f"\n    {line}" for line in [*told[:_SHOWN], *left])
-    return DataflowError(f"{display_path(project)} could not be built:{listed}", permanent=True)
+    return DataflowError(f"{_name(project)} could not be built:{listed}", permanent=True)
+
+
+def _name(project: Path) -> str:
+    """Return what to call a project in a sentence, where `.` would read like its end."""
+    return project.resolve().name if (shown := display_path(project)) == "." else shown
 
 
 def _known(target: Path, inputs: str) -> Path | None:

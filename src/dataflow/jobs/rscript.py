@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
@@ -178,7 +177,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     if program is None:
         raise DataflowError(f"R is not installed; install it:  {install_command()}", permanent=True)
     env = environ(conf_folder, spark_home, master, java_home)
-    env |= {"SPARK_HOME_VERSION": version("pyspark"), "LANGUAGE": "en", **_encoding(env)}
+    env |= {"LANGUAGE": "en", **_encoding(env)}
     with tempfile.TemporaryDirectory(prefix="dataflow-") as name:
         folder = Path(name)
         _write_job(folder / "job.R", path, params, master)

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,17 +49,20 @@ def conf_folder(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[Pa
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def environ(conf: Path, spark_home: Path, master: str, java_home: Path | None) -> dict[str, str]:
+def environ(conf: Path | None, spark_home: Path, master: str, java_home: Path | None) -> dict[str, str]:
     """Return the variables of a program that starts a Spark of its own.
 
     Args:
-        conf: What `conf_folder` lent.
+        conf: What `conf_folder` lent; None for a unit test, which brings its own settings.
         spark_home: The Spark that the run uses.
         master: Where it runs.
         java_home: The Java that the run uses, or None for the PATH's.
     """
     found = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")}
-    found |= {"SPARK_HOME": str(spark_home), "SPARK_CONF_DIR": str(conf)}
+    # A Spark that pip installed does not say its version where sparklyr looks for it.
+    found |= {"SPARK_HOME": str(spark_home), "SPARK_HOME_VERSION": version("pyspark")}
+    if conf is not None:
+        found["SPARK_CONF_DIR"] = str(conf)
     if java_home is not None:
         found["JAVA_HOME"] = str(java_home)
     if master.startswith("local"):

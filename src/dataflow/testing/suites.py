@@ -207,7 +207,6 @@ def _run_testthat(suite: Suite, output: Listener, report: Listener) -> tuple[int
     from dataflow.jobs.process import run_process
     from dataflow.jobs.rscript import require_r
 
-    del report
     try:
         rscript = require_r(["testthat"]).executable
     except DataflowError as error:
@@ -215,9 +214,22 @@ def _run_testthat(suite: Suite, output: Listener, report: Listener) -> tuple[int
     with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
         counted = Path(folder) / "counts"
         command = [str(rscript), "-e", _TESTTHAT, str(counted)]
-        code = run_process(command, cwd=suite.folder, env=os.environ, output=output)
+        code = run_process(command, cwd=suite.folder, env=_with_spark(report), output=output)
         tests, skipped = map(int, counted.read_text("utf-8").split()) if counted.exists() else (0, 0)
     return code, tests, skipped
+
+
+def _with_spark(report: Listener) -> dict[str, str]:
+    """Return the variables by which sparklyr, where it is installed, tests on the Spark that a run uses."""
+    from dataflow.engine.java import find_java
+    from dataflow.engine.spark_home import spark_home
+    from dataflow.jobs.standalone import environ
+
+    try:
+        java_home = find_java(report).home
+    except DataflowError:  # tests without Spark need none
+        java_home = None
+    return environ(None, spark_home(), "local", java_home)
 
 
 def _counts(reports: Sequence[Path]) -> tuple[int, int]:
