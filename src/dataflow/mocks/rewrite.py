@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dataflow.errors import DefinitionError
-from dataflow.mocks.load import load_mock, mock_of
+from dataflow.mocks.load import load_mock, read_mock
 from dataflow.mocks.model import Mock, Row
 from dataflow.mocks.text import cell_text, type_text
 from dataflow.mocks.write import column_line, header_line, is_table, mapping_lines, render_mock, table_lines
@@ -42,17 +42,17 @@ def rewritten_mock(file: Path, new: Mock) -> str:
         ValueError: A value can't stand in a mock.
     """
     words = read_yaml(file)
-    old = mock_of(words)
+    old = read_mock(words)
     lines = read_text(file).split("\n")
     text = _edited(words, lines, old, new)
-    if text is None or not _holds(text, new):
+    if text is None or not holds(text, new):
         head = [line.removeprefix("#").strip() for line in _head(lines)]
         kept = dataclasses.replace(new, table=old.table, key=old.key, partial=old.partial, duplicates=old.duplicates)
         text = render_mock(kept, head=head)
     return text
 
 
-def _holds(text: str, mock: Mock) -> bool:
+def holds(text: str, mock: Mock) -> bool:
     """Say whether a text reads back as the rows and columns that it was made from."""
     with TemporaryDirectory(prefix="dataflow-") as folder:
         file = Path(folder) / "mock.yaml"
