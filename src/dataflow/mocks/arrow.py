@@ -43,11 +43,13 @@ class SourceColumn:
         column: Its name and type.
         nullable: Whether it may be null.
         comment: What the table says of it.
+        before: The names of the columns before it, where its place matters.
     """
 
     column: Column
     nullable: bool = True
     comment: str = ""
+    before: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

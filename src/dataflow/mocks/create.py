@@ -295,6 +295,32 @@ def _head(wanted: Wanted, source: _Source, count: int) -> Iterator[str] | Sequen
     return [line for paragraph in said for line in textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False)]
 
 
+def table_columns(
+    environment: Environment, name: str, sessions: Sessions | None
+) -> tuple[SourceColumn, ...] | str:
+    """Return a table's columns, or say why they can't be had.
+
+    Args:
+        environment: Where the table is.
+        name: The table.
+        sessions: Opens Spark for catalogs that only Spark can read; None to leave those alone.
+    """
+    try:
+        table = open_table(environment, name)
+        if not isinstance(table, str):
+            return source_columns(table.schema())
+        if sessions is None:
+            return table
+        from dataflow.mocks.sparkscan import spark_columns
+
+        with sessions(table) as spark:
+            return spark_columns(spark, name)
+    except DataflowError as error:
+        return error.message
+    except ValueError as error:  # a type that Spark does not know
+        return f"{name}: {error}"
+
+
 def default_file(table: str, folder: Path) -> Path:
     """Return where a table's mock is expected: among a package's mocks, under the table's name."""
     parent = next((folder / each for each in ("src/mocks", "mocks") if (folder / each).is_dir()), folder / "mocks")
