@@ -25,7 +25,9 @@ app = typer.Typer(no_args_is_help=True, help="Make mocks of real tables, check t
 
 @app.command()
 def create(
-    table: Annotated[str | None, typer.Argument(help="A table's full name: database.table.", show_default=False)] = None,
+    table: Annotated[
+        str | None, typer.Argument(help="A table's full name: database.table.", show_default=False)
+    ] = None,
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="A,B", help="Only these columns; all when omitted.")
     ] = None,
@@ -45,9 +47,7 @@ def create(
             help="Mask a column by hash, fake (the default), redact or null; keep shows it as it is. May be repeated.",
         ),
     ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Look at all rows of a large table, not at a sample.")
-    ] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Look at all rows of a large table, not at a sample.")] = False,
     spark: Annotated[
         bool, typer.Option("--spark", help="Read through Spark, as for a view, even where it could do without.")
     ] = False,
@@ -105,9 +105,7 @@ def create(
         _refuse({"--columns": columns, "--output": output}, "does not go with --workflow")
         from dataflow.cli.mock_workflow import create_all
 
-        answer = create_all(
-            workflow, wanted, source or (), date, param, env, force=force, quiet=format_ is Output.JSON
-        )
+        answer = create_all(workflow, wanted, source or (), date, param, env, force=force, quiet=format_ is Output.JSON)
     if format_ is Output.JSON:
         print_json(answer)
 
@@ -356,5 +354,3 @@ def _environment(name: str | None) -> Environment:
     from dataflow.workflow.project import environment, find_project
 
     return environment(find_project(Path.cwd()), name)
-
-

@@ -119,7 +119,7 @@ def rows_of(table: pa.Table, columns: Sequence[Column]) -> tuple[list[Row], int]
     return rows, left_out
 
 
-def value_of(value: Any, type_: SqlType) -> Any:
+def value_of(value: Any, type_: SqlType) -> Any:  # noqa: PLR0911  # one for each kind of type
     """Turn a value as Arrow gives it into one as a mock holds it.
 
     Raises:
@@ -151,4 +151,5 @@ def _map(pairs: Iterable[tuple[Any, Any]], key: SqlType, value: SqlType) -> dict
 
 def _micros(moment: Any) -> dt.datetime:
     """Return a moment to the microsecond, as Spark reads it; PyArrow gives nanoseconds as pandas has them."""
-    return moment.to_pydatetime(warn=False) if hasattr(moment, "to_pydatetime") else moment
+    plain: dt.datetime = moment.to_pydatetime(warn=False) if hasattr(moment, "to_pydatetime") else moment
+    return plain

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.mocks.model import Column, Row
+from dataflow.mocks.model import Column, Row, identity
 from dataflow.mocks.types import SqlType
 
 Path = tuple[str, ...]
@@ -73,11 +73,11 @@ def choose(
 
 def _distinct(rows: Sequence[Row], columns: Sequence[Column], key: Sequence[str]) -> list[Row]:
     """Return each row once, in the order of their values; of those that share a key the first."""
-    ordered = sorted({repr(row): row for row in rows}.values(), key=lambda row: [sort_key(v) for v in row])
+    ordered = sorted({identity(row): row for row in rows}.values(), key=lambda row: [sort_key(v) for v in row])
     places = [i for i, column in enumerate(columns) if column.name in key]
     if len(places) < len(key) or not places:
         return ordered
-    return list({repr([row[i] for i in places]): row for row in reversed(ordered)}.values())[::-1]
+    return list({identity([row[i] for i in places]): row for row in reversed(ordered)}.values())[::-1]
 
 
 def sort_key(value: Any) -> tuple[Any, ...]:
@@ -145,7 +145,7 @@ class _Chooser:
 
     def _fill(self, chosen: list[int], count: int) -> None:
         """Choose, of what is left, the rows with the most values that no chosen row has."""
-        texts = [[repr(get(row)) for _, _, get in self._leaves] for row in self._rows]
+        texts = [[identity(get(row)) for _, _, get in self._leaves] for row in self._rows]
         seen = [Counter(texts[i][j] for i in chosen) for j in range(len(self._leaves))]
         left = [i for i in range(len(self._rows)) if i not in set(chosen)]
         while len(chosen) < count and left:
@@ -160,25 +160,24 @@ class _Chooser:
         for i, value in enumerate(values):
             for kind in _kinds(value):
                 self._show(i, (kind, path, None))
-        ordered = type_.name in _ORDERED
         known = [i for i, v in enumerate(values) if v is not None and not (isinstance(v, float) and math.isnan(v))]
         if not known:
             return
-        if ordered:
-            by_value = sorted(known, key=lambda i: sort_key(values[i]))
-            for kind, at in (("least", by_value[0]), ("greatest", by_value[-1])):
-                for i in known:  # all rows with that value show it
-                    if values[i] == values[at]:
-                        self._show(i, (kind, path, None))
+        if type_.name in _ORDERED:
+            for kind, extreme in (("least", min), ("greatest", max)):
+                self._show_all(known, values, kind, path, extreme(values[i] for i in known))
         if type_.name in {"string", "array", "map"} and not counts:
-            longest = max(len(values[i]) for i in known)
-            for i in known:
-                if len(values[i]) == longest:
-                    self._show(i, ("longest", path, None))
+            lengths = {i: len(values[i]) for i in known}
+            self._show_all(known, lengths, "longest", path, max(lengths.values()))
         if counts:
             self._note_rare(path, values, known, counts)
         elif type_.name in _NUMBERS | {"timestamp", "timestamp_ntz"}:
             self._note_tie(path, values, known)
+
+    def _show_all(self, rows: list[int], values: Any, kind: str, path: Path, wanted: Any) -> None:
+        for i in rows:
+            if values[i] == wanted:
+                self._show(i, (kind, path, None))
 
     def _note_rare(self, path: Path, values: list[Any], known: list[int], counts: Mapping[Any, int]) -> None:
         ranked = sorted(counts, key=lambda value: (counts[value], sort_key(value)))
@@ -250,4 +249,4 @@ def _words(features: Sequence[Feature]) -> str:
         if kind in _WEIGHTS:
             said.setdefault(_SAID.get(kind, kind), []).append(".".join(path))
     parts = [f"{kind} {', '.join(dict.fromkeys(names))}" for kind, names in said.items()]
-    return "; ".join(parts[:_REASONS_SHOWN]).replace("\n", " ")
+    return "; ".join(parts[:_REASONS_SHOWN])

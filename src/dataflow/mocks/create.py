@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from dataflow.errors import DataflowError, UsageError, did_you_mean, display_pat
 from dataflow.mocks.arrow import SourceColumn, rows_of, source_columns
 from dataflow.mocks.choose import Chosen, choose
 from dataflow.mocks.masking import Mask, apply_masks, mask_key, plan_masks
-from dataflow.mocks.model import Mock, Row
+from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import holds
 from dataflow.mocks.write import render_mock
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROWS = 20
 ROWS_AT_MOST = 5_000
 _WIDTH = 78
+_DEMO = "dataflow_demo.playback"
 _PRIMARY_KEY = "dataflow.primary-key"  # what the Metadata job writes
 
 Sessions = Callable[[str], contextlib.AbstractContextManager["SparkSession"]]
@@ -69,6 +70,8 @@ class Made:
         complete: Whether all rows were looked at.
         left_out: How many notable rows a mock can't hold.
         engine: `pyiceberg` or `spark`.
+        reasons: Why each row is there.
+        head: What the file says of itself.
     """
 
     mock: Mock
@@ -79,6 +82,8 @@ class Made:
     complete: bool
     left_out: int
     engine: str
+    reasons: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,9 +146,7 @@ def _check(wanted: Wanted) -> None:
         parse_where(wanted.where)
 
 
-def _by_iceberg(
-    environment: Environment, wanted: Wanted, progress: Callable[[int, int], None]
-) -> _Source | str:
+def _by_iceberg(environment: Environment, wanted: Wanted, progress: Callable[[int, int], None]) -> _Source | str:
     """Read a table by PyIceberg, or say why only Spark can."""
     from dataflow.mocks.scan import scan_table
     from dataflow.mocks.where import NotPushedDown, check_columns, parse_where, to_iceberg
@@ -197,7 +200,8 @@ def open_table(environment: Environment, name: str) -> Table | str:
     try:
         return load_table(catalog, name)
     except DataflowError as error:
-        raise UsageError(error.message, error.hint) from None
+        demo = "`dataflow sample source` makes the demo source" if name.endswith(_DEMO) else None
+        raise UsageError(error.message, error.hint or demo) from None
     except Exception as error:  # each file system, and each catalog, raises its own
         cause = str(error).strip().partition("\n")[0]
         raise DataflowError(f"the metadata of {name} can't be read: {cause}") from error
@@ -259,14 +263,16 @@ def _made(wanted: Wanted, source: _Source) -> Made:
     rows = apply_masks(chosen.rows, columns, source.masks, mask_key() if source.masks else b"")
     rows, reasons = _still_distinct(rows, chosen, source)
     mock = Mock(Path(f"{source.name}.yaml"), source.name, columns, tuple(rows), source.key, source.partial)
-    text = render_mock(mock, head=_head(wanted, source, len(rows)), remarks=reasons)
+    head = tuple(_head(wanted, source, len(rows)))
+    text = render_mock(mock, head=head, remarks=reasons)
     if not holds(text, mock):
         raise DataflowError(
             f"a mock can't hold {len(rows)} such rows of {source.name}", "ask for fewer --rows or --columns"
         )
     return Made(
-        mock, text, source.masks, source.looked_at, source.total, source.complete, source.left_out, source.engine
-    )
+        mock, text, source.masks, source.looked_at, source.total, source.complete, source.left_out, source.engine,
+        tuple(reasons), head,
+    )  # fmt: skip
 
 
 def _still_distinct(rows: Sequence[Row], chosen: Chosen, source: _Source) -> tuple[list[Row], list[str]]:
@@ -274,16 +280,16 @@ def _still_distinct(rows: Sequence[Row], chosen: Chosen, source: _Source) -> tup
     places = [i for i, column in enumerate(source.columns) if column.name in source.key]
     seen, kept, reasons = set(), [], []
     for row, reason in zip(rows, chosen.reasons, strict=True):
-        identity = repr([row[i] for i in places] if places else row)
-        if identity not in seen:
-            seen.add(identity)
+        same = identity([row[i] for i in places] if places else row)
+        if same not in seen:
+            seen.add(same)
             kept.append(row)
             reasons.append(reason)
     return kept, reasons
 
 
-def _head(wanted: Wanted, source: _Source, count: int) -> Iterator[str] | Sequence[str]:
-    said = [f"{count} row{'' if count == 1 else 's'} of {source.name}, made by `dataflow mock create`."]
+def _head(wanted: Wanted, source: _Source, count: int) -> list[str]:
+    said = []
     if wanted.where:
         said.append(f"Only rows where {' '.join(wanted.where.split())}.")
     if not source.complete:
@@ -292,12 +298,26 @@ def _head(wanted: Wanted, source: _Source, count: int) -> Iterator[str] | Sequen
         )
     if source.masks:
         said.append(f"Masked: {', '.join(map(str, source.masks))}.")
-    return [line for paragraph in said for line in textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False)]
+    wrapped = [line for paragraph in said for line in textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False)]
+    return [_first_line(source.name, count), *wrapped]
 
 
-def table_columns(
-    environment: Environment, name: str, sessions: Sessions | None
-) -> tuple[SourceColumn, ...] | str:
+def together(one: Made, other: Made, remark: str) -> Made:
+    """Return a mock with the rows of another of the same table below its own, and what to say of those."""
+    known = set(map(identity, one.mock.rows))
+    more = tuple(row for row in other.mock.rows if identity(row) not in known)
+    mock = dataclasses.replace(one.mock, rows=(*one.mock.rows, *more))
+    reasons = (*one.reasons, *(remark for _ in more))
+    head = (_first_line(mock.table or "", len(mock.rows)), *one.head[1:])
+    text = render_mock(mock, head=head, remarks=reasons)
+    return dataclasses.replace(one, mock=mock, text=text, reasons=reasons, head=head)
+
+
+def _first_line(table: str, count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'} of {table}, made by `dataflow mock create`."
+
+
+def table_columns(environment: Environment, name: str, sessions: Sessions | None) -> tuple[SourceColumn, ...] | str:
     """Return a table's columns, or say why they can't be had.
 
     Args:
@@ -337,8 +357,3 @@ def check_free(file: Path, *, force: bool) -> None:
         raise UsageError(f"{display_path(file)} is a folder", f"name a file: {display_path(file / 'mock.yaml')}")
     if file.exists() and not force:
         raise UsageError(f"{display_path(file)} is there already", "--force overwrites it")
-
-
-def renamed(mock: Mock, file: Path) -> Mock:
-    """Return a mock as if it had been read from a file."""
-    return dataclasses.replace(mock, file=file)

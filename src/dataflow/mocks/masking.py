@@ -51,9 +51,7 @@ _NAMES = {
     "address on the internet": r"ip(v[46])?(_?addr(ess)?)?|client_ip|remote_addr",
     "secret": r"passwords?|passwd|pwd|secret|(access|auth|api)_?(token|key)",
 }
-_PERSONAL = [
-    (what, re.compile(rf"(.*_)?({pattern})(_(hash|raw|text|value))?")) for what, pattern in _NAMES.items()
-]
+_PERSONAL = [(what, re.compile(rf"(.*_)?({pattern})(_(hash|raw|text|value))?")) for what, pattern in _NAMES.items()]
 
 
 class Rule(StrEnum):
@@ -263,7 +261,7 @@ def _hashed(value: Any, type_: SqlType, digits: _Digits) -> Any:
     return _faked(value, type_, digits)
 
 
-def _faked(value: Any, type_: SqlType, digits: _Digits) -> Any:
+def _faked(value: Any, type_: SqlType, digits: _Digits) -> Any:  # noqa: PLR0911  # one for each kind of value
     """Return a value of the same shape: letters for letters, digits for digits, a day for a day."""
     match value:
         case bool():

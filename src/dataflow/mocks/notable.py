@@ -250,7 +250,9 @@ def _lengths(values: pa.Array) -> pa.Array:
 
     if not pa.types.is_map(values.type):
         return pc.list_value_length(values)
-    as_list = pa.ListArray.from_arrays(values.offsets, values.items, mask=values.is_null() if values.null_count else None)
+    as_list = pa.ListArray.from_arrays(
+        values.offsets, values.items, mask=values.is_null() if values.null_count else None
+    )
     return pc.list_value_length(as_list)
 
 

@@ -210,4 +210,3 @@ def _ddl(type_: Any) -> str:
         case MapType():
             return f"map<{_ddl(type_.keyType)},{_ddl(type_.valueType)}>"
     return str(type_.simpleString())
-

@@ -10,7 +10,7 @@ from pathlib import Path
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean, display_path
 from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.load import read_mock
-from dataflow.mocks.model import Mock, Row
+from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import rewritten_mock
 from dataflow.workflow.yamlfile import YamlFile, read_yaml
 
@@ -146,7 +146,7 @@ def _repeated(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
     """Yield each row that was there before, with the number of the first."""
     seen: dict[str, int] = {}
     for i, row in enumerate(rows):
-        first = seen.setdefault(repr(row), i)
+        first = seen.setdefault(identity(row), i)
         if first != i:
             yield i, first
 
@@ -167,9 +167,9 @@ def _drift(words: YamlFile, mock: Mock, columns: Sequence[SourceColumn]) -> Iter
             yield words.value_place(("columns", column.name)).problem(message)
     if mock.partial:
         return
-    for column in new:
-        what = f"'{column.name}' {column.column.type}"
-        rest = "; --fix adds it" if column.nullable else ", which can't be null: give it a value in each row"
+    for added in new:
+        what = f"'{added.name}' {added.column.type}"
+        rest = "; --fix adds it" if added.nullable else ", which can't be null: give it a value in each row"
         yield words.key_place(("columns",)).problem(f"{mock.table} has a column {what} that this mock lacks{rest}")
 
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from sqlglot import exp
 
+_EXAMPLE = "for example --where \"country = 'NO'\""
 
-class NotPushedDown(Exception):  # noqa: N818  # no error: Spark can do it
+
+class NotPushedDown(Exception):
     """A condition that Iceberg has no words for; its text says which."""
 
 
@@ -39,11 +41,11 @@ def parse_where(text: str) -> exp.Expression:
     except SqlglotError as error:
         found = (getattr(error, "errors", None) or [{}])[0]
         near = f" near '{found['highlight']}'" if found.get("highlight") else ""
-        raise UsageError(f"--where is not a condition{near}: {text}", "for example --where \"country = 'NO'\"") from None
+        raise UsageError(f"--where is not a condition{near}: {text}", _EXAMPLE) from None
     where = parsed.args.get("where")
     others = [name for name, part in parsed.args.items() if part and name not in {"where", "expressions", "kind"}]
     if where is None or others:
-        raise UsageError(f"--where is a condition alone: {text}", "for example --where \"country = 'NO'\"")
+        raise UsageError(f"--where is a condition alone: {text}", _EXAMPLE)
     condition: exp.Expression = where.this
     return condition
 
@@ -69,17 +71,18 @@ def to_iceberg(condition: exp.Expression, schema: Schema) -> BooleanExpression:
     Raises:
         NotPushedDown: Iceberg has none for a part of it.
     """
-    return _Translator(schema).translate(condition, negated=False)
+    found: BooleanExpression = _Translator(schema).translate(condition, negated=False)
+    return found
 
 
 class _Translator:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
-    def translate(self, node: exp.Expression, *, negated: bool) -> BooleanExpression:
-        from pyiceberg import expressions as ice
+    def translate(self, node: exp.Expression, *, negated: bool) -> Any:
         from sqlglot import exp
 
+        ice = _iceberg()
         match node:
             case exp.Paren():
                 return self.translate(node.this, negated=negated)
@@ -92,10 +95,10 @@ class _Translator:
                 return ice.AlwaysTrue() if node.this is not negated else ice.AlwaysFalse()
         return self._leaf(node, negated)
 
-    def _leaf(self, node: exp.Expression, negated: bool) -> BooleanExpression:
-        from pyiceberg import expressions as ice
+    def _leaf(self, node: exp.Expression, negated: bool) -> Any:
         from sqlglot import exp
 
+        ice = _iceberg()
         match node:
             case exp.Is(expression=exp.Null()):
                 term, _ = self._column(node.this)
@@ -116,17 +119,16 @@ class _Translator:
                     return ice.EqualTo(term, not negated)
         raise _beyond(node)
 
-    def _in(self, node: exp.Expression, negated: bool) -> BooleanExpression:
-        from pyiceberg import expressions as ice
-
+    def _in(self, node: exp.Expression, negated: bool) -> Any:
+        ice = _iceberg()
         term, type_ = self._column(node.this)
         values = [self._literal(value, type_) for value in node.expressions]
         return ice.And(ice.NotNull(term), ice.NotIn(term, values)) if negated else ice.In(term, values)
 
-    def _like(self, node: exp.Expression, negated: bool) -> BooleanExpression:
-        from pyiceberg import expressions as ice
+    def _like(self, node: exp.Expression, negated: bool) -> Any:
         from sqlglot import exp
 
+        ice = _iceberg()
         term, type_ = self._column(node.this)
         pattern = node.expression
         text = pattern.this if isinstance(pattern, exp.Literal) and pattern.is_string else None
@@ -136,19 +138,20 @@ class _Translator:
             return ice.And(ice.NotNull(term), ice.NotStartsWith(term, text[:-1]))
         return ice.StartsWith(term, text[:-1])
 
-    def _comparison(self, node: exp.Expression, negated: bool) -> BooleanExpression:
-        from pyiceberg import expressions as ice
+    def _comparison(self, node: exp.Expression, negated: bool) -> Any:
         from sqlglot import exp
 
-        kinds = [exp.EQ, exp.NEQ, exp.GT, exp.LTE, exp.GTE, exp.LT]  # each beside what it is when negated
-        mirrored = {exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
-        kind, left, right = type(node), node.this, node.expression
+        ice = _iceberg()
+        kinds: list[Any] = [exp.EQ, exp.NEQ, exp.GT, exp.LTE, exp.GTE, exp.LT]  # each beside what it is when negated
+        mirrored: dict[Any, Any] = {exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE}
+        kind: Any = type(node)
+        left, right = node.this, node.expression
         if isinstance(right, exp.Column) and not isinstance(left, exp.Column):
             kind, left, right = mirrored.get(kind, kind), right, left
         kind = kinds[kinds.index(kind) ^ 1] if negated else kind
         term, type_ = self._column(left)
         value = self._literal(right, type_)
-        made: dict[type, Callable[[Any, Any], BooleanExpression]] = {
+        made: dict[Any, Callable[[Any, Any], Any]] = {
             exp.EQ: ice.EqualTo,
             exp.NEQ: lambda name, it: ice.And(ice.NotNull(name), ice.NotEqualTo(name, it)),
             exp.GT: ice.GreaterThan,
@@ -186,6 +189,13 @@ class _Translator:
         if isinstance(value, float | int | str | bool | Decimal | bytes | dt.date):
             return value
         raise _beyond(node)
+
+
+def _iceberg() -> Any:
+    """Return Iceberg's expressions, whose own signatures say less than they take."""
+    from pyiceberg import expressions
+
+    return expressions
 
 
 def _word(node: exp.Expression) -> tuple[str, bool]:
