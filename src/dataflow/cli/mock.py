@@ -217,9 +217,6 @@ def validate(
 
     lookup = _Tables(_environment(env)) if drift else None
     checked = [check_mock(file, lookup) for file in find_mocks(paths)]
-    for each in checked:
-        if not each.problems and not each.file.exists():
-            raise UsageError(f"there is no file '{display_path(each.file)}'")
     fixed = _fix(checked) if fix else []
     if fixed:
         checked = [check_mock(each.file, lookup) if each.file in fixed else each for each in checked]
