@@ -13,6 +13,8 @@ from dataflow.mocks.types import SqlType
 Value = None | bool | int | float | Decimal | str | bytes | dt.date | dt.datetime | list[Any] | dict[Any, Any]
 """A cell: what PySpark would collect, with structs as dicts by field and timestamps aware, in UTC."""
 
+Row = tuple[Value, ...]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -31,14 +33,34 @@ class Mock:
         table: The table that it stands for, or None.
         columns: In the table's order.
         rows: Values in the columns' order.
+        key: Columns whose values no two rows share; none when the file declares no key.
+        partial: Whether the table has columns that the mock leaves out on purpose.
+        duplicates: Whether equal rows are meant to be there.
     """
 
     file: Path
     table: str | None
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[Row, ...]
+    key: tuple[str, ...] = ()
+    partial: bool = False
+    duplicates: bool = False
 
     @property
     def name(self) -> str:
         """The table's own name, without its database: the file's when none is given."""
         return (self.table or self.file.name.removesuffix(".yaml")).rpartition(".")[2]
+
+
+def identity(value: Any) -> str:
+    """Return a text that two values share only if they are the same: NaN is itself, 0.0 is not -0.0.
+
+    The entries of a map have no order, and neither have the fields of a struct as it is written.
+    """
+    match value:
+        case dict():
+            return f"{{{', '.join(sorted(f'{identity(k)}: {identity(v)}' for k, v in value.items()))}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(identity, value))}]"
+        case _:
+            return repr(value)
