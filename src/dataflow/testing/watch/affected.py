@@ -27,11 +27,13 @@ class Selection:
         suite: Of which suite.
         targets: pytest's arguments, from the suite's folder; nothing for all that there is.
         why: The reason, to be read behind the file's name.
+        sure: Whether it is known that the tests use the file; else they just may.
     """
 
     suite: Suite
     targets: tuple[str, ...]
     why: str
+    sure: bool = True
 
 
 class Affected:
@@ -50,7 +52,7 @@ class Affected:
         found = [it for suite in self._suites if suite.kind == "pytest" and (it := self._named(suite, saved))]
         named = {id(it.suite) for it in found}
         return found + [
-            Selection(suite, (), f"all tests of the {suite.kind} suite" if suite.kind != "pytest" else _UNKNOWN)
+            Selection(suite, (), "all tests" if suite.kind != "pytest" else "all tests, as none names it", sure=False)
             for suite in self._suites
             if id(suite) not in named and saved.is_relative_to(suite.package) and self._concerns(suite, saved, found)
         ]
@@ -128,9 +130,6 @@ class Affected:
         return self._read[file][1]
 
 
-_UNKNOWN = "all tests, as none names it"
-
-
 def is_test(file: Path) -> bool:
     """Say whether pytest looks for tests in a file of this name."""
     return _TESTS.fullmatch(file.name) is not None
@@ -139,7 +138,8 @@ def is_test(file: Path) -> bool:
 def is_generated(path: Path, top: Path) -> bool:
     """Say whether a file below a folder is one that tools write, or an editor for itself."""
     parts = path.relative_to(top).parts
-    return any(it.startswith(".") or it in _GENERATED for it in parts) or path.suffix in {".pyc", ".tmp", ".swp"}
+    hidden = any(it.startswith((".", "pytest-cache-files-")) or it in _GENERATED for it in parts)
+    return hidden or path.suffix in {".pyc", ".swp", ".tmp"} or path.name.endswith("~")
 
 
 def tests_of(suite: Suite) -> Iterator[Path]:

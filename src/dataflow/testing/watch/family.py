@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from dataflow.testing.watch.affected import Selection
@@ -44,15 +45,17 @@ class Family:
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True, name="hears of tests").start()
 
-    def prepare(self, gateway: tuple[int, str] | None) -> None:
+    def prepare(self, gateway: tuple[int, str] | None, saved: Iterable[Path]) -> None:
         """Have a child made ready, in place of one that may be there.
 
         Args:
             gateway: Port and secret of the JVM that it attaches to, if there is one.
+            saved: Files that it has to read as they are now.
         """
         self._number += 1
         self.ready = self._finished = False
-        self._order({"do": "prepare", "number": self._number, "gateway": gateway})
+        order = {"do": "prepare", "number": self._number, "gateway": gateway, "saved": list(map(str, saved))}
+        self._order(order)
 
     def run(self, selection: Selection) -> None:
         """Have the child that waits run tests."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -95,6 +96,7 @@ class Watch:
         """
         self._suites, self._tops, self._screen, self._log = suites, tops, screen, log
         self._affected = Affected(suites)
+        self._known = {path for top in tops for path in _files_below(top)}
         self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._family = Family(lambda event: self._heard.put(partial(self._told, event)))
         self._engine: Engine | None = None
@@ -104,6 +106,7 @@ class Watch:
         self._running: Selection | None = None
         self._failed: dict[tuple[Path, str], Result] = {}
         self._deaths = 0
+        self._born = False
 
     def run(self) -> None:
         """Watch. Ends by KeyboardInterrupt or SystemExit, and leaves no process behind."""
@@ -139,9 +142,13 @@ class Watch:
 
     # What is to run
 
-    def _saved(self, paths: Iterable[Path], heard: float) -> None:
-        saved = sorted(paths)
+    def _saved(self, paths: set[Path], heard: float) -> None:
+        gone = {path for path in paths if not path.exists()}
+        saved = sorted(paths - gone | (gone & self._known))  # what came and went was an editor's, or a test's
+        self._known = (self._known | paths) - gone
         selections = [selection for path in saved for selection in self._affected.by(path)]
+        if self._running is not None and not any(it.sure for it in selections):
+            return  # most likely the tests themselves wrote it: to run them again would have no end
         if selections:
             self._want(selections, saved, min((_moment(path, heard) for path in saved), default=heard))
 
@@ -164,7 +171,10 @@ class Watch:
     def _told(self, event: Event) -> None:
         if event["event"] == "gone":
             raise RuntimeError(f"the process that makes the others has ended: {event['text']}")
-        if not self._family.is_current(event) or event["event"] in {"born", "ready"}:
+        if event["event"] == "born" and self._born:
+            self._prepare()
+        self._born |= event["event"] == "born"
+        if not self._family.is_current(event):
             return
         suite = self._running.suite if self._running else None
         match event["event"]:
@@ -233,7 +243,7 @@ class Watch:
 
     def _prepare(self) -> None:
         gateway = self._engine.connection() if self._engine is not None else None
-        self._family.prepare(gateway)
+        self._family.prepare(gateway, self._rerun.saved)
 
     # Files
 
@@ -301,6 +311,12 @@ def _needs_spark(suite: Suite) -> bool:
         file.suffix != ".py" or b"spark" in (text := file.read_bytes()) or b"dataflow" in text
         for file in tests_of(suite)
     )
+
+
+def _files_below(top: Path) -> Iterator[Path]:
+    for name, folders, files in os.walk(top):
+        folders[:] = [it for it in folders if not is_generated(Path(name, it), top)]
+        yield from (Path(name, it) for it in files)
 
 
 def _moment(path: Path, heard: float) -> float:

@@ -40,6 +40,7 @@ _IMPORTS = (
     "sqlglot",
 )
 
+_BORN = time.time()
 _GRACE = 6.0
 _TAIL = 40
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -84,6 +85,8 @@ class Nursery:
             order = json.loads(line)
             match order["do"]:
                 case "prepare":
+                    if _is_stale(order["saved"]):
+                        self._start_anew()
                     self._fork(order)
                 case "run" if order["number"] == self._number and self._pid:
                     self._gently = order["kind"] != "pytest"
@@ -114,6 +117,12 @@ class Nursery:
             code = serve(order, theirs, self._output)
         finally:
             os._exit(code)
+
+    def _start_anew(self) -> None:
+        """Become a process that has imported nothing yet; the watcher hears that it is born."""
+        self._end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # our own command line
 
     def _reap(self) -> None:
         """Tell of the child's end, if it has come; what it left running ends too."""
@@ -157,6 +166,12 @@ class Nursery:
         return self._folder / f"{self._number}.log"
 
 
+def _is_stale(paths: list[str]) -> bool:
+    """Say whether files that were saved since are modules that every child would have: installed for development."""
+    saved = {path for path in paths if Path(path).exists() and Path(path).stat().st_mtime > _BORN}
+    return not saved.isdisjoint(getattr(module, "__file__", None) for module in list(sys.modules.values()))
+
+
 def _die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, where it can; the parent does it otherwise."""
     if sys.platform == "linux":
@@ -165,12 +180,35 @@ def _die_with(parent: int) -> None:
             os._exit(1)
 
 
+def _rehearse() -> None:
+    """Run a test that tests nothing, so that pytest and the plugins that are installed are imported."""
+    import pytest
+
+    path, output = list(sys.path), os.dup(1)
+    with tempfile.TemporaryDirectory(prefix="dataflow-watch-") as folder, Path(os.devnull).open("w") as nothing:
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")  # whatever stands above it is not ours to read
+        (Path(folder) / "test_rehearsal.py").write_text("def test_it(): pass\n")
+        before = Path.cwd()
+        os.chdir(folder)
+        os.dup2(nothing.fileno(), 1)
+        try:
+            with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+                pytest.main(["-q", "-p", "no:cacheprovider"])
+        finally:
+            os.dup2(output, 1)
+            os.close(output)
+            os.chdir(before)
+    sys.path[:] = path
+    sys.modules.pop("test_rehearsal", None)
+
+
 def main() -> None:
     """Import, and obey."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the watcher's
     for name in _IMPORTS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    _rehearse()
     gc.collect()
     gc.freeze()
     tell(1, {"event": "born"})
