@@ -19,12 +19,20 @@ _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 def run_tests(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and on each save run again what the saved file affects.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the unit tests below folders: pytest, sbt and testthat; exit 1 when some fail.
 
-    Example:  dataflow project test ./my-pipeline
+    Example:  dataflow project test ./my-pipeline --watch
     """
+    if watch:
+        from dataflow.cli import project_watch
+
+        project_watch.watch(paths or [Path()], output)
+        return
     from rich.markup import escape
 
     from dataflow.testing.suites import find_suites, run_suite

@@ -186,12 +186,23 @@ class Jvm:
             cause = _last_words(self._log)
         return DataflowError(f"{what}: {cause}", f"see {display_path(self._log)}", permanent=True)
 
-    def end(self) -> None:
-        """Let it end the normal way, behind us: it may have an archive to write."""
+    def end(self, within: float | None = None) -> None:
+        """Let it end the normal way, behind us: it may have an archive to write.
+
+        Args:
+            within: Seconds after which it is killed, and until which it is waited for.
+        """
         self._forget_private()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+        if within is not None:
+            try:
+                self._process.wait(within)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            return
         threading.Thread(target=self._process.wait, daemon=True, name="reaper of Spark's JVM").start()
 
     def _forget_private(self) -> None:

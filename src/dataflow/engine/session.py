@@ -58,6 +58,7 @@ class Engine:
         self._conf: dict[str, str] = {}
         self._java: Java | None = None
         self._jvm: Jvm | None = None
+        self._address: tuple[int, str] | None = None
         self._gateway: Any = None
         self._spark: SparkSession | None = None
 
@@ -80,7 +81,7 @@ class Engine:
         if self._spark is None:
             jvm = self._jvm or self._start()
             try:
-                self._gateway = _gateway(*jvm.connection())
+                self._gateway = connect(*self.connection())
                 self._spark = _session(self._gateway, local=is_local(self._conf))
             except DataflowError:
                 self.close()
@@ -108,8 +109,22 @@ class Engine:
             return None
         return self._jvm.obituary("Spark's JVM died")
 
-    def close(self) -> None:
-        """Stop the session. The JVM ends by itself, behind us; a class-data archive is written by then."""
+    def connection(self) -> tuple[int, str]:
+        """Wait until the JVM listens, for processes that attach to it; return its port and secret.
+
+        Raises:
+            DataflowError: There is no Java, or the JVM died.
+        """
+        if self._address is None:
+            self._address = (self._jvm or self._start()).connection()
+        return self._address
+
+    def close(self, within: float | None = None) -> None:
+        """Stop the session. The JVM ends by itself, behind us; a class-data archive is written by then.
+
+        Args:
+            within: Seconds after which it is killed, and until which it is waited for.
+        """
         if self._jvm is None:
             return
         if self._spark is not None and self._jvm.is_alive:
@@ -117,8 +132,8 @@ class Engine:
                 self._spark.stop()
         if self._gateway is not None:
             _forget(self._gateway)
-        self._jvm.end()
-        self._jvm = self._gateway = self._spark = None
+        self._jvm.end(within)
+        self._jvm = self._address = self._gateway = self._spark = None
 
     def __enter__(self) -> Engine:
         return self
@@ -192,8 +207,8 @@ def _one_is_enough() -> UsageError:
     return UsageError("this process has another Spark session already", "use that one, or stop it first: spark.stop()")
 
 
-def _gateway(port: int, secret: str) -> Any:
-    """Connect to a JVM by pyspark's own code."""
+def connect(port: int, secret: str) -> Any:
+    """Connect to a JVM by pyspark's own code; return its gateway."""
     from pyspark.java_gateway import launch_gateway
 
     with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
@@ -203,19 +218,25 @@ def _gateway(port: int, secret: str) -> Any:
 def _session(gateway: Any, *, local: bool) -> SparkSession:
     """Open the session in a JVM."""
     from pyspark import SparkConf, SparkContext
-    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
     SparkContext._gateway = SparkContext._jvm = None  # that of a stopped session would win over ours
     context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
     if local:
         context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
+    quieten()
+    return SparkSession(context)
+
+
+def quieten() -> None:
+    """Keep PySpark and py4j from printing what they raise."""
+    from pyspark.logger import PySparkLogger
+
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         # They print every SQL error, Java stack and all, on the terminal, before it is raised.
         PySparkLogger.getLogger(name).disabled = True
     logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it prints what it raises, here and on the root logger
     logging.getLogger().addFilter(_is_not_py4j_s)
-    return SparkSession(context)
 
 
 def _is_not_py4j_s(record: logging.LogRecord) -> bool:

@@ -19,7 +19,7 @@ _LOG = pytest.StashKey[Path]()
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
-    """One small Spark session for the whole test run, with an empty Iceberg catalog in a temporary folder."""
+    """One small Spark session for the whole test run, with an empty Iceberg catalog of its own."""
     from dataflow.errors import DataflowError
     from dataflow.testing.session import small_session
 
@@ -29,7 +29,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     report = terminal.write_line if terminal else print
     with contextlib.ExitStack() as stack:
         try:
-            session = stack.enter_context(small_session(folder / "warehouse", log, report))
+            session = stack.enter_context(small_session(log, report))
         except DataflowError as error:
             pytest.fail("\n".join(filter(None, (error.message, error.hint))), pytrace=False)
         yield session

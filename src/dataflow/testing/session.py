@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.session import Engine
+from dataflow.engine.warm import SETTINGS as WARM
 from dataflow.workflow.project import Environment
 
 if TYPE_CHECKING:
@@ -21,33 +21,58 @@ _SETTINGS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
+    # Nobody looks at the plans that Spark would write down and keep for its UI.
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.ui.retainedExecutions": "1",
+    "spark.ui.retainedJobs": "1",
+    "spark.ui.retainedStages": "1",
     # A jar belongs to the job that runs it, as in production.
     "spark.sql.artifact.isolation.enabled": "true",
 }
 
+_CATALOG = {
+    # On disk, Hadoop would start a `chmod` for every file: a third of a test's time. The files are real Parquet all
+    # the same, and the catalog's semantics are Iceberg's own.
+    "catalog-impl": "org.apache.iceberg.inmemory.InMemoryCatalog",
+    "warehouse": "memory",
+    "table-default.write.parquet.compression-codec": "uncompressed",
+}
+
+_lent: SparkSession | None = None
+
 
 @contextlib.contextmanager
-def small_session(warehouse: Path, log: Path, report: Callable[[str], None]) -> Iterator[SparkSession]:
-    """Open the session that a test run's Spark tests share, and sweep their tables away at the end.
+def small_session(log: Path, report: Callable[[str], None]) -> Iterator[SparkSession]:
+    """Open the session that a test run's Spark tests share; its tables live in memory, and go with it.
 
     Args:
-        warehouse: Folder of the catalog, which is called as in production but has nothing in it.
         log: Where Spark writes what it has to say.
         report: Told of what takes a while, such as a one-time download.
     """
-    environment = Environment(
-        name="test",
-        params={},
-        catalog={"type": "hadoop", "warehouse": str(warehouse)},
-        spark=_SETTINGS,
-        state=None,
-        branch=None,
-        smtp=None,
-        owners={},
+    if _lent is not None:
+        yield _lent
+        return
+    with Engine(_environment(_SETTINGS), log, small=True, train=True, report=report) as engine:
+        yield engine.spark
+
+
+def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:
+    """Prepare the engine to whose JVM test runs attach, one after the other; nothing is started yet.
+
+    Args:
+        log: Where Spark writes what it has to say.
+        report: Told of what takes a while, such as a one-time download.
+    """
+    return Engine(_environment({**_SETTINGS, **WARM}), log, small=True, train=False, report=report)
+
+
+def lend(spark: SparkSession | None) -> None:
+    """Have this process's test run use a session that somebody else opened, and will close."""
+    global _lent  # noqa: PLW0603  # fixtures take no arguments: this is how a watcher reaches the one for Spark
+    _lent = spark
+
+
+def _environment(spark: Mapping[str, str]) -> Environment:
+    return Environment(
+        name="test", params={}, catalog=_CATALOG, spark=spark, state=None, branch=None, smtp=None, owners={}
     )
-    try:
-        # Mocks take other paths through Spark than a pipeline does: a run makes the better archive.
-        with Engine(environment, log, small=True, train=False, report=report) as engine:
-            yield engine.spark
-    finally:
-        shutil.rmtree(warehouse, ignore_errors=True)
