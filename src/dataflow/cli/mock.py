@@ -315,9 +315,8 @@ def _print_table(mock: Mock) -> None:
 
     table = Table(title=mock.table, title_justify="left")
     for column in mock.columns:
-        number = column.type.name in {"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"}
         header = Text.assemble(column.name, "\n", (type_text(column.type), "dim"))
-        table.add_column(header, justify="right" if number else "left")
+        table.add_column(header, justify="right" if column.type.number else "left")
     for row in mock.rows:
         cells = zip(mock.columns, row, strict=True)
         table.add_row(
