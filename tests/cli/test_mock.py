@@ -100,7 +100,7 @@ def test_a_workflow_gets_mocks_of_its_sources_and_a_test_of_its_script_for_revie
     example = Path(__file__).parents[2] / "examples" / "sparksql-workflow"
     package = spark_command.folder / "package"
     shutil.copytree(example, package)
-    spark_command("sample", "source", "--rows", "3000", "--from", day, "--to", day)
+    spark_command("sample", "source", "--rows", "6000", "--from", "2026-01-30", "--to", day)
 
     made = spark_command("mock", "create", "--workflow", "package", "--date", day, "--rows", "15", "--format", "json")
 
@@ -113,8 +113,9 @@ def test_a_workflow_gets_mocks_of_its_sources_and_a_test_of_its_script_for_revie
     name = "sparksql_write_2026_01_31"
     source = load_mock(package / f"src/mocks/{name}/dataflow_demo.playback.yaml")
     expected = load_mock(package / f"src/mocks/{name}/expected.yaml")
-    assert len(source.rows) <= 15
-    counted = {(row[1], row[2]) for row in source.rows if row[1] is not None and row[3] > 0}
+    assert len(source.rows) == 15
+    assert sorted({str(row[5]) for row in source.rows}) == ["2026-01-30", day]  # another day shows that it is left out
+    counted = {(row[1], row[2]) for row in source.rows if row[1] is not None and row[3] > 0 and str(row[5]) == day}
     assert {(row[0], row[1]) for row in expected.rows} == counted
     assert expected.key == ("date", "country_code", "title_id")
     text = (package / f"src/{name}.test.yaml").read_text()

@@ -84,7 +84,8 @@ def test_create_validate_load_gives_the_rows_of_the_table(
     catalog = open_catalog(SANDBOX)
     catalog.create_namespace_if_not_exists("trip")
     table = arrow_table(of, some)
-    catalog.create_table(name, table.schema, location=str(tmp_path / name)).append(table)
+    real = catalog.create_table(name, table.schema, location=str(tmp_path / name))
+    real.append(table)
 
     made = make_mock(SANDBOX, Wanted(name, rows=20, masks=tuple(f"{c.name}=keep" for c in of)), no_spark)
     file = tmp_path / f"{name}.yaml"
@@ -93,7 +94,9 @@ def test_create_validate_load_gives_the_rows_of_the_table(
     checked = check_mock(file, lambda table: table_columns(SANDBOX, table, None))
     assert (checked.problems, checked.compared) == ((), True)
     assert made.mock.columns == of
-    assert {identity(row) for row in made.mock.rows} == {identity(row) for row in some}
+    # Not what was drawn: PyIceberg writes a list of structs that is null as an empty one.
+    inside, _ = rows_of(real.scan().to_arrow(), of)
+    assert {identity(row) for row in made.mock.rows} == {identity(row) for row in inside}
     loaded, left_out = rows_of(spark.sql(to_values_sql(load_mock(file))).toArrow(), of)
     assert left_out == 0
     assert sorted(map(identity, loaded)) == sorted(map(identity, made.mock.rows))
@@ -132,7 +135,7 @@ def test_a_view_and_a_condition_that_only_spark_knows_are_read_through_spark(spa
     assert [str(mask) for mask in found.masks] == ["who.email (fake: its name says email)"]
     assert made(table="through.plays", rows=10).text == found.text
     some = made(table="through.plays", rows=5, columns=("id",), where="length(country) = 2 AND id % 1000 = 9")
-    assert [row for row in some.mock.rows] == [(9,), (1009,)]
+    assert some.mock.rows == ((9,), (1009,))
     spark.sql("CREATE TEMPORARY VIEW odd AS SELECT id FROM through.plays WHERE id % 2 = 1")
     assert len(made(table="odd", rows=3).mock.rows) == 3
     with pytest.raises(UsageError, match=r"no table or view 'through.play'; did you mean 'through.plays'"):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from conftest import MakeTable
 from pyiceberg.types import StringType
 
+from conftest import MakeTable
 from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks import scan
 from dataflow.mocks.create import Made, Wanted, make_mock
