@@ -24,7 +24,16 @@ def load_mock(file: Path) -> Mock:
     Raises:
         DefinitionError: All that is wrong in the file, with line and column.
     """
-    reader = _Reader(read_yaml(file))
+    return read_mock(read_yaml(file))
+
+
+def read_mock(file: YamlFile) -> Mock:
+    """Read a mock that is a file, or the part of one.
+
+    Raises:
+        DefinitionError: All that is wrong in it, with line and column.
+    """
+    reader = _Reader(file)
     mock = reader.mock()
     if reader.problems:
         raise DefinitionError(reader.problems)
