@@ -299,28 +299,28 @@ class _Loader:
 
 def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Problem]:
     """Yield what a test expects and can't have."""
-    tables = {key for key in test.given if key in test.expect or _is_table(key)}
+    tables = {key for key in test.given if key in test.expect or is_table(key)}
     for key in test.expect:
         place = file.key_place((*at, key))
         if key in test.given:
-            if _is_table(key) and test.given[key].ddl is None and "." not in key:
+            if is_table(key) and test.given[key].ddl is None and "." not in key:
                 yield place.problem(f"nothing can write to {key}, which is given as rows alone; add its 'ddl'")
-        elif _is_table(key):
+        elif is_table(key):
             yield place.problem(f"{key} is not given{did_you_mean(key, tables)}")
         elif test.script.suffix != ".sql":
             names = did_you_mean(key, tables)
             yield place.problem(f"'{key}' is not given, and only a .sql script has CTEs{names}")
-    written = [key for key in test.expect if _is_table(key)]
-    if written and (replaced := [key for key in test.given if not _is_table(key)]):
+    written = [key for key in test.expect if is_table(key)]
+    if written and (replaced := [key for key in test.given if not is_table(key)]):
         message = f"{written[0]} is written by the whole script, where nothing stands in for the CTE {replaced[0]}"
         yield file.key_place((*at, written[0])).problem(message)
     if test.script.suffix != ".sql":
         for key in test.given:
-            if not _is_table(key):
+            if not is_table(key):
                 yield test.given[key].place.problem(f"'{key}' is no parameter, and only a .sql script has CTEs")
 
 
-def _is_table(key: str) -> bool:
+def is_table(key: str) -> bool:
     """Tell what names a table, by its parameter or by itself, from what names a CTE."""
     return bool(PARAMETER_NAME.fullmatch(key)) or "." in key
 

@@ -13,6 +13,8 @@ from dataflow.errors import DataflowError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from dataflow.mocks import Mock
+
 
 class Dataflow:
     """One test's own corner of the catalog. Files are named from the test's folder.
@@ -27,21 +29,62 @@ class Dataflow:
         self._namespace = f"test_{uuid.uuid4().hex[:8]}"
         self._views: list[str] = []
         self._tables: list[str] = []
+        self._named: list[str] = []
 
-    def mock(self, path: str | Path) -> str:
+    def mock(self, path: str | Path, *, table: str | None = None) -> str:
         """Load a mock file as a table that scripts can read.
+
+        Args:
+            path: The mock file.
+            table: The table's own name, for a script that does not get it as a parameter.
 
         Returns:
             The table's name, to be passed to the script as its `SOURCE_TABLE` or the like.
         """
-        from dataflow.mocks import load_mock, to_values_sql
+        from dataflow.mocks import load_mock
 
         __tracebackhide__ = True
         mock = load_mock(self._folder / path)
+        return self.given(mock) if table is None else self.given_as(table, mock)
+
+    def given(self, mock: Mock) -> str:
+        """Show a mock's rows under a name that no other test has, and return the name."""
+        from dataflow.mocks import to_values_sql
+
         name = f"{_word(mock.name)}_{self._namespace}_{len(self._views)}"
         self.spark.sql(f"CREATE TEMPORARY VIEW {name} AS {to_values_sql(mock)}")
         self._views.append(name)
         return name
+
+    def given_as(self, table: str, mock: Mock | None, ddl: str | Path | None = None) -> str:
+        """Create a table under its own name, which no other test can have as long as this one runs.
+
+        Args:
+            table: Its name.
+            mock: Its rows.
+            ddl: What creates it; when omitted it has the mock's columns.
+
+        Returns:
+            The name.
+
+        Raises:
+            DataflowError: There is a table of that name.
+        """
+        from dataflow.mocks import to_values_sql
+
+        __tracebackhide__ = True
+        if self.spark.catalog.tableExists(table):
+            raise DataflowError(f"there is a table {table} already, which is not this test's")
+        if namespace := table.rpartition(".")[0]:
+            self.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {namespace}")
+        self._named.append(table)
+        if ddl is not None:
+            self.run_script(ddl, TARGET_TABLE=table)
+        elif mock is not None:
+            self.spark.sql(f"CREATE TABLE {table} USING iceberg AS {to_values_sql(mock)}")
+        if ddl is not None and mock is not None:
+            self.insert(table, mock)
+        return table
 
     def table(self, ddl_path: str | Path, **params: object) -> str:
         """Create an empty table by production's DDL, which is given the name as its `TARGET_TABLE`.
@@ -58,12 +101,20 @@ class Dataflow:
         self.run_script(ddl_path, **{"TARGET_TABLE": name, **params})
         return name
 
+    def insert(self, table: str, mock: Mock) -> None:
+        """Append a mock's rows to a table, column by column of the same name; what a mock leaves out is null."""
+        from dataflow.mocks import to_values_sql
+
+        __tracebackhide__ = True
+        self.spark.sql(f"INSERT INTO {table} BY NAME {to_values_sql(mock)}")
+
     def run_script(self, path: str | Path, **params: object) -> None:
         """Run a .sql or .py script as production does.
 
         Args:
             path: The script.
-            params: Its parameters by name; dates and numbers are passed on as text.
+            params: Its parameters by name; dates and numbers are passed on as text. One that is not given has the
+                constant that the package's definition has for it.
 
         Raises:
             DataflowError: The script failed; the message names its file and line and the cause.
@@ -73,15 +124,37 @@ class Dataflow:
         __tracebackhide__ = True
         script = self._folder / path
         try:
-            run_script(self.spark, script, {name: str(value) for name, value in params.items()})
+            run_script(self.spark, script, _filled(script, params))
         except DataflowError as error:
             # The message says it all for SQL; for Python the user's own frames are kept, for a debugger.
             cause = error.__cause__ if script.suffix == ".py" else None
             if cause is not None:
                 cause.__traceback__ = _from_file(cause.__traceback__, script)
-            if error.hint:
-                error.add_note(error.hint)
-            raise error.with_traceback(None) from cause
+            raise _with_hint(error) from cause
+
+    def rows_of(
+        self, path: str | Path, cte: str, *, given: Mapping[str, str | DataFrame] | None = None, **params: object
+    ) -> DataFrame:
+        """Return the rows of one CTE of a SQL script, without running what the script writes.
+
+        Args:
+            path: The script.
+            cte: The CTE's name, or a path such as `outer.inner`.
+            given: Tables, or DataFrames, that stand in for CTEs before it, by the CTEs' names.
+            params: The script's parameters by name, as for `run_script`; only those that are needed.
+
+        Raises:
+            DataflowError: There is no such CTE, or its query failed; the message names the script's line.
+        """
+        from dataflow.testing.steps import cte_rows
+
+        __tracebackhide__ = True
+        script = self._folder / path
+        tables = {name: it if isinstance(it, str) else self._view(name, it) for name, it in (given or {}).items()}
+        try:
+            return cte_rows(self.spark, script, cte, tables, _filled(script, params))
+        except DataflowError as error:
+            raise _with_hint(error) from None
 
     def assert_rows(
         self,
@@ -111,9 +184,31 @@ class Dataflow:
             raise AssertionError(message)
 
     def close(self) -> None:
-        """Drop the mocks; the tables go with the test run's warehouse."""
+        """Drop the mocks, and tables whose names others may want; the rest goes with the test run's warehouse."""
         for view in self._views:
             self.spark.catalog.dropTempView(view)
+        for table in self._named:
+            self.spark.sql(f"DROP TABLE IF EXISTS {table}")
+
+    def _view(self, name: str, frame: DataFrame) -> str:
+        view = f"{_word(name)}_{self._namespace}_{len(self._views)}"
+        frame.createTempView(view)
+        self._views.append(view)
+        return view
+
+
+def _filled(script: Path, params: Mapping[str, object]) -> dict[str, str]:
+    """Return a script's parameters as text: those given, and what the definition says of the others."""
+    from dataflow.testing.defaults import defaults
+
+    return {**defaults(script), **{name: str(value) for name, value in params.items()}}
+
+
+def _with_hint(error: DataflowError) -> DataflowError:
+    """Let pytest show an error as one message, what to do about it below."""
+    if error.hint:
+        error.add_note(error.hint)
+    return error.with_traceback(None)
 
 
 def _word(name: str) -> str:

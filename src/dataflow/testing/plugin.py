@@ -45,6 +45,15 @@ def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Da
     bench.close()
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect `*.test.yaml` files."""
+    if not file_path.name.endswith(".test.yaml"):
+        return None
+    from dataflow.testing.collect import DataFile
+
+    return DataFile.from_parent(parent, path=file_path)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
     """Name Spark's log below a failure that came out of Spark."""

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.mocks import load_mock
+from dataflow.mocks import Mock, load_mock
 from dataflow.testing.report import Difference, describe
 
 if TYPE_CHECKING:
@@ -40,18 +40,30 @@ class Rows:
     types: tuple[str, ...] = field(default=())
 
 
-def table_rows(spark: SparkSession, table: str | DataFrame) -> Rows:
-    """Collect a table's or a DataFrame's rows."""
+def table_rows(
+    spark: SparkSession, table: str | DataFrame, columns: Sequence[str] | None = None, title: str = ""
+) -> Rows:
+    """Collect a table's or a DataFrame's rows.
+
+    Args:
+        spark: The session.
+        table: A table's name, or a DataFrame.
+        columns: The only columns wanted, those that are not there aside; all when None.
+        title: What to call it in a message; by the table's own name when empty.
+    """
     from pyspark.sql.functions import col
 
     frame = spark.table(table) if isinstance(table, str) else table
+    if columns is not None:
+        have = {name.lower() for name in frame.columns}
+        frame = frame.select(*(f"`{name.replace('`', '``')}`" for name in columns if name.lower() in have))
     fields = frame.schema.fields
     types = tuple(column.dataType.simpleString() for column in fields)
     frame = frame.toDF(*(f"c{i}" for i in range(len(fields))))
     # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
     cells = [col(f"c{i}").cast(_wall_clock(column.dataType)) for i, column in enumerate(fields)]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
-    title = table.rpartition(".")[2] if isinstance(table, str) else "the table"
+    title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
     return Rows(title, tuple(column.name for column in fields), rows, types)
 
 
@@ -78,12 +90,16 @@ def _wall_clock(type_: DataType) -> DataType:
 def expected_rows(expected: Path | Sequence[Mapping[str, object]]) -> Rows:
     """Read the rows of a mock file, or take them as they are; a column that a mapping leaves out is null."""
     if isinstance(expected, Path):
-        mock = load_mock(expected)
-        rows = [tuple(map(_plain, row)) for row in mock.rows]
-        types = tuple(str(column.type).replace("`", "") for column in mock.columns)
-        return Rows(expected.name, tuple(column.name for column in mock.columns), rows, types)
+        return mock_rows(load_mock(expected), expected.name)
     columns = tuple(dict.fromkeys(name for row in expected for name in row))
     return Rows("the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected])
+
+
+def mock_rows(mock: Mock, title: str) -> Rows:
+    """Return a mock's rows."""
+    rows = [tuple(map(_plain, row)) for row in mock.rows]
+    types = tuple(str(column.type).replace("`", "") for column in mock.columns)
+    return Rows(title, tuple(column.name for column in mock.columns), rows, types)
 
 
 def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> str:
