@@ -11,7 +11,7 @@ from dataflow.mocks.scalars import read_scalar
 from dataflow.mocks.types import SqlType, parse_type
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
 
-_KEYS = ("table", "columns", "rows")
+_KEYS = ("table", "key", "partial", "duplicates", "columns", "rows")
 
 
 def load_mock(file: Path) -> Mock:
@@ -19,19 +19,20 @@ def load_mock(file: Path) -> Mock:
 
     Args:
         file: A YAML file with `columns` (name to Spark type), `rows` (lists in the columns' order, or
-            mappings by column) and, optionally, the `table` that it stands for.
+            mappings by column) and, optionally, the `table` that it stands for, a `key`, `partial` and
+            `duplicates`.
 
     Raises:
         DefinitionError: All that is wrong in the file, with line and column.
     """
-    return read_mock(read_yaml(file))
+    return mock_of(read_yaml(file))
 
 
-def read_mock(file: YamlFile) -> Mock:
-    """Read a mock that is a file, or the part of one.
+def mock_of(file: YamlFile) -> Mock:
+    """Read a mock from its file's words, for whoever needs their places too.
 
     Raises:
-        DefinitionError: All that is wrong in it, with line and column.
+        DefinitionError: All that is wrong in the file, with line and column.
     """
     reader = _Reader(file)
     mock = reader.mock()
@@ -52,7 +53,27 @@ class _Reader:
         self._check_keys(data, (), _KEYS)
         columns = self._columns(data.get("columns"))
         rows = self._rows(data.get("rows"), columns) if columns else ()
-        return Mock(self.file.path, data.get("table") and str(data["table"]), columns, rows)
+        table = data.get("table") and str(data["table"])
+        key = self._key(data.get("key"), [column.name for column in columns])
+        return Mock(self.file.path, table, columns, rows, key, self._flag("partial"), self._flag("duplicates"))
+
+    def _key(self, found: object, names: list[str]) -> tuple[str, ...]:
+        if found is None:
+            return ()
+        if not isinstance(found, list) or not found:
+            self._wrong(("key",), "'key' is a list of columns")
+            return ()
+        key = [self.file.texts.get(("key", i), "") for i in range(len(found))]
+        for i, name in enumerate(key):
+            if names and name not in names:
+                self._wrong(("key", i), f"there is no column '{name}'{did_you_mean(name, names)}")
+        return tuple(key)
+
+    def _flag(self, name: str) -> bool:
+        found = self.file.data.get(name, False)
+        if not isinstance(found, bool):
+            self._wrong((name,), f"'{name}' is true or false")
+        return found is True
 
     def _columns(self, found: object) -> tuple[Column, ...]:
         if not isinstance(found, dict) or not found:

@@ -13,6 +13,8 @@ from dataflow.mocks.types import SqlType
 Value = None | bool | int | float | Decimal | str | bytes | dt.date | dt.datetime | list[Any] | dict[Any, Any]
 """A cell: what PySpark would collect, with structs as dicts by field and timestamps aware, in UTC."""
 
+Row = tuple[Value, ...]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -31,12 +33,18 @@ class Mock:
         table: The table that it stands for, or None.
         columns: In the table's order.
         rows: Values in the columns' order.
+        key: Columns whose values no two rows share; none when the file declares no key.
+        partial: Whether the table has columns that the mock leaves out on purpose.
+        duplicates: Whether equal rows are meant to be there.
     """
 
     file: Path
     table: str | None
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[Row, ...]
+    key: tuple[str, ...] = ()
+    partial: bool = False
+    duplicates: bool = False
 
     @property
     def name(self) -> str:

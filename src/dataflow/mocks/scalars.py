@@ -37,6 +37,8 @@ def read_scalar(word: str, quoted: bool, type_: SqlType) -> Value:
     Raises:
         ValueError: It is not such a value, or not written as one; the message says how it should be.
     """
+    if type_.name == "void":
+        raise ValueError("a void is always null")
     if type_.name in _IN_QUOTES:
         if not quoted:
             raise ValueError(f'{_article(type_)} stands in quotes: "{word}"')

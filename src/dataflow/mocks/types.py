@@ -29,10 +29,14 @@ _ALIASES = {
     "timestamp": "timestamp",
     "timestamp_ltz": "timestamp",
     "timestamp_ntz": "timestamp_ntz",
+    "char": "string",
+    "varchar": "string",
     "array": "array",
     "map": "map",
     "struct": "struct",
+    "void": "void",
 }
+_SIZED = frozenset({"char", "varchar"})  # texts to whoever reads them, with or without their length
 _NESTED = frozenset({"array", "map", "struct"})
 _TOKEN = re.compile(r"\s*(`(?:[^`]|``)+`|\w+|[<>(),:])\s*")
 
@@ -103,6 +107,8 @@ class _Reader:
             return self._map()
         if name == "struct":
             return SqlType(name, fields=self._fields())
+        if word.lower() in _SIZED:
+            self._length()
         return SqlType(name)
 
     def _map(self) -> SqlType:
@@ -145,6 +151,12 @@ class _Reader:
         if not (precision.isdigit() and scale.isdigit() and int(scale) <= int(precision) <= 38):
             raise ValueError(f"decimal({precision},{scale}) is not a decimal that Spark has: at most 38 digits")
         return int(precision), int(scale)
+
+    def _length(self) -> None:
+        if self.tokens[:1] == ["("]:
+            self._take("(")
+            self._next()
+            self._take(")")
 
     def _next(self) -> str:
         if not self.tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,33 @@ if TYPE_CHECKING:
     from dataflow.testing.fixture import Dataflow
 
 
+@dataclass(frozen=True)
+class Crash:
+    """What pytest says of a failure in its summary, and JUnit's XML in its message."""
+
+    message: str
+
+
+class Failure:
+    """What pytest shows of a test that failed: the message, and where the test stands."""
+
+    def __init__(self, error: BaseException, where: str) -> None:
+        text = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        first, _, rest = text.partition("\n")
+        self.reprcrash = Crash(f"{type(error).__name__}: {first}")
+        self._lines = [first, *rest.splitlines(), "", where]
+
+    def toterminal(self, writer: Any) -> None:
+        """Write it out, the first line as pytest writes an error's."""
+        first, *rest = self._lines
+        writer.line(first, red=True, bold=True)
+        for line in rest:
+            writer.line(line)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
+
+
 class DataFile(pytest.File):
     """A `*.test.yaml` file."""
 
@@ -23,11 +51,11 @@ class DataFile(pytest.File):
         for test in load_tests(self.path):
             yield DataItem.from_parent(self, name=test.name, test=test)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # as pytest has it
         """Show mistakes by their places alone."""
         if isinstance(excinfo.value, DefinitionError):
             return excinfo.value.message
-        return super().repr_failure(excinfo, style)
+        return super().repr_failure(excinfo)
 
 
 class DataItem(pytest.Function):
@@ -46,10 +74,9 @@ class DataItem(pytest.Function):
         """Say where the test stands, for reports and editors."""
         return self.path, self._test.place.line - 1, self.name
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # as pytest has it
         """Show what differs, or what failed in the script, and none of our own code."""
         error = excinfo.value
         if isinstance(error, DataflowError | AssertionError):
-            lines = [str(error), *getattr(error, "__notes__", ())]
-            return "\n".join([*lines, "", f"{display_path(self.path)}:{self._test.place.line}: {self.name}"])
-        return super().repr_failure(excinfo, style)
+            return Failure(error, f"{display_path(self.path)}:{self._test.place.line}")
+        return super().repr_failure(excinfo)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.jobs.script import errors_placed
 from dataflow.testing.datatest import DataTest, Expected, Rows, is_table
-from dataflow.testing.rows import difference, mock_rows, table_rows
+from dataflow.testing.rows import mock_rows
 from dataflow.workflow.parameters import PARAMETER_NAME
 
 if TYPE_CHECKING:
@@ -55,12 +55,13 @@ def _give(key: str, rows: Rows, bench: Dataflow) -> str:
 def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path, bench: Dataflow) -> str:
     """Say how a table differs from what is expected; empty when it does not."""
     frame = bench.spark.table(table) if isinstance(table, str) else table
-    mock = expected.read(_types(frame))
-    assert mock is not None  # noqa: S101  # expected rows always have rows: the file was checked
-    wanted = mock_rows(mock, expected.mock.name if expected.mock else "the expected rows")
+    options = expected.key, expected.rtol, expected.columns, key
     with errors_placed(script, script.read_text("utf-8"), 1, ""):
-        found = table_rows(bench.spark, frame, expected.columns, key)
-    return difference(found, wanted, expected.key, expected.rtol)
+        if expected.mock is not None:
+            return bench.compare_mock(frame, expected.mock, *options)
+        mock = expected.read(_types(frame))
+        assert mock is not None  # noqa: S101  # expected rows always have rows: the file was checked
+        return bench.compare(frame, mock_rows(mock, "the expected rows"), *options)
 
 
 def _types(frame: DataFrame) -> Mapping[str, str]:

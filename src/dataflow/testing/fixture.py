@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dataflow.mocks import Mock
+    from dataflow.testing.report import Look
+    from dataflow.testing.rows import Rows
+    from dataflow.testing.snapshots import Snapshots
 
 
 class Dataflow:
@@ -21,10 +24,16 @@ class Dataflow:
 
     Attributes:
         spark: The session of the test run.
+        look: How differences are shown.
+        snapshots: What rewrites expected mocks instead of failing, or None.
     """
 
-    def __init__(self, spark: SparkSession, folder: Path) -> None:
+    def __init__(
+        self, spark: SparkSession, folder: Path, snapshots: Snapshots | None = None, look: Look | None = None
+    ) -> None:
         self.spark = spark
+        self.look = look
+        self.snapshots = snapshots
         self._folder = folder
         self._namespace = f"test_{uuid.uuid4().hex[:8]}"
         self._views: list[str] = []
@@ -162,26 +171,73 @@ class Dataflow:
         expected: str | Path | Sequence[Mapping[str, object]],
         *,
         key: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
         rtol: float = 1e-9,
     ) -> None:
         """Assert that a table has exactly the expected rows, in any order.
 
+        With `pytest --update-mocks` a mock file that differs is rewritten instead, and shown as a diff at the end.
+
         Args:
             table: A table's name, or a DataFrame.
             expected: A mock file, whose column types must agree too, or rows as mappings by column.
-            key: Columns that identify a row; where given, rows are compared by them.
+            key: Columns that identify a row, by which rows that differ are shown side by side; the mock's own `key`
+                when omitted.
+            columns: The only columns to compare; all when omitted, or those of a mock that says it is `partial`.
             rtol: By how much two floating point values may differ, relatively.
 
         Raises:
             AssertionError: Rows are missing, unexpected or differ; the message shows which, and where.
         """
-        from dataflow.testing.rows import difference, expected_rows, table_rows
+        from dataflow.testing.rows import expected_rows
 
         __tracebackhide__ = True
-        keys = [key] if isinstance(key, str) else list(key or ())
-        wanted = expected_rows(self._folder / expected if isinstance(expected, str | Path) else expected)
-        if message := difference(table_rows(self.spark, table), wanted, keys, rtol):
+        keys = (key,) if isinstance(key, str) else tuple(key or ())
+        if isinstance(expected, str | Path):
+            message = self.compare_mock(table, self._folder / expected, keys, rtol, columns)
+        else:
+            message = self.compare(table, expected_rows(expected), keys, rtol, columns)
+        if message:
             raise AssertionError(message)
+
+    def compare_mock(  # the same for tests in Python and in YAML
+        self,
+        table: str | DataFrame,
+        file: Path,
+        key: Sequence[str] = (),
+        rtol: float = 1e-9,
+        columns: Sequence[str] | None = None,
+        title: str = "",
+    ) -> str:
+        """Say how a table differs from a mock file, or rewrite the file when that is what pytest was asked for."""
+        from dataflow.mocks import load_mock
+        from dataflow.testing.rows import mock_rows, table_rows
+
+        if self.snapshots is not None and not file.exists():
+            self.snapshots.create(file, table_rows(self.spark, table, columns, title), key)
+            return ""
+        mock = load_mock(file)
+        if columns is None and mock.partial:
+            columns = [column.name for column in mock.columns]
+        keys, wanted = key or mock.key, mock_rows(mock, file.name)
+        message = self.compare(table, wanted, keys, rtol, columns, title)
+        if message and self.snapshots is not None:
+            return self.snapshots.rewrite(mock, table_rows(self.spark, table, columns, title), keys, rtol)
+        return message
+
+    def compare(
+        self,
+        table: str | DataFrame,
+        wanted: Rows,
+        key: Sequence[str] = (),
+        rtol: float = 1e-9,
+        columns: Sequence[str] | None = None,
+        title: str = "",
+    ) -> str:
+        """Say how a table differs from expected rows; empty when it does not."""
+        from dataflow.testing.rows import difference, table_rows
+
+        return difference(table_rows(self.spark, table, columns, title), wanted, key, rtol, self.look)
 
     def close(self) -> None:
         """Drop the mocks, and tables whose names others may want; the rest goes with the test run's warehouse."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.mocks import Mock, load_mock
-from dataflow.testing.report import Difference, describe
+from dataflow.testing.report import Difference, Look, describe
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
+_NEW = object()
 _PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
 
 
@@ -102,7 +103,7 @@ def mock_rows(mock: Mock, title: str) -> Rows:
     return Rows(title, tuple(column.name for column in mock.columns), rows, types)
 
 
-def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> str:
+def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float, look: Look | None = None) -> str:
     """Say how a table differs from what was expected, in a text to be read; empty when it does not.
 
     Args:
@@ -110,6 +111,7 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -
         expected: What it should be.
         keys: Columns by which rows that differ belong together; without, the most similar ones do.
         rtol: By how much two floating point values may differ, relatively.
+        look: How it is shown.
     """
     if expected.columns or expected.rows:
         if problems := _columns(actual, expected, keys):
@@ -133,8 +135,52 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -
             differing=[tuple((e, a, _equal(e, a, rtol)) for e, a in zip(*pair, strict=True)) for pair in differing],
             missing=_without(missing, {i for i, _ in pairs}),
             unexpected=_without(unexpected, {j for _, j in pairs}),
-        )
+            key=[expected.columns[i] for i in positions],
+        ),
+        look,
     )
+
+
+def ordered_as(rows: Rows, names: Sequence[str]) -> Rows:
+    """Return rows with these columns first, in this order and spelling, as far as there are such."""
+    have = [name.lower() for name in rows.columns]
+    first = [name for name in names if name.lower() in have]
+    spelled = {name.lower(): name for name in first}
+    order = [have.index(name.lower()) for name in first]
+    order += [i for i, name in enumerate(have) if name not in spelled]
+    columns = tuple(spelled.get(have[i], rows.columns[i]) for i in order)
+    values = [tuple(row[i] for i in order) for row in rows.rows]
+    return Rows(rows.title, columns, values, tuple(rows.types[i] for i in order))
+
+
+def updated(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> list[Row]:
+    """Return a table's rows as an update of those expected: in their order and columns, new ones at the end.
+
+    Values that differ by no more than the tolerance stay as expected.
+
+    Args:
+        actual: The table; its columns stand in the order of those expected, as far as there are any.
+        expected: What it should have been.
+        keys: Columns by which rows belong together; without, the most similar ones do.
+        rtol: By how much two floating point values may differ, relatively.
+    """
+    types = dict(zip(expected.columns, expected.types, strict=True))
+    places = [
+        _position(expected.columns, name) if types.get(name) == type_ else None
+        for name, type_ in zip(actual.columns, actual.types, strict=True)
+    ]
+    # What no value equals stands where the column is new, or of another type.
+    wanted = [tuple(_NEW if i is None else row[i] for i in places) for row in expected.rows]
+    missing, unexpected = _unmatched(wanted, actual.rows, rtol)
+    positions = [_position(actual.columns, key) for key in keys if key in types]
+    pairs = _by_key(missing, unexpected, positions) if positions else _by_likeness(missing, unexpected, rtol)
+    instead: dict[int, Row | None] = {id(row): None for row in missing}
+    for i, j in pairs:
+        cells = zip(missing[i], unexpected[j], strict=True)
+        instead[id(missing[i])] = tuple(e if _equal(e, a, rtol) else a for e, a in cells)
+    kept = [instead.get(id(row), row) for row in wanted]
+    added = sorted(_without(unexpected, {j for _, j in pairs}), key=str)
+    return [*(row for row in kept if row is not None), *added]
 
 
 def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:
