@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = Path("recipes/shared/vscode/workflow.schema.json")
+SCHEMAS = Path("recipes/shared/vscode")
 EXAMPLES = {
     "sparksql-workflow": "spark-sql",
     "pyspark-workflow": "pyspark",
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when something is out of date")
     check = parser.parse_args().check
     if not check:
-        write_schema(ROOT)  # the examples hold a copy of it
+        write_schemas(ROOT)  # the examples hold copies of them
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
         write(fresh)
@@ -46,19 +46,21 @@ def main() -> int:
 
 
 def write(folder: Path) -> None:
-    """Write the schema and the examples below a folder, as they stand in the repository."""
-    write_schema(folder)
+    """Write the schemas and the examples below a folder, as they stand in the repository."""
+    write_schemas(folder)
     for name, recipe in EXAMPLES.items():
         render_example(folder / "examples" / name, recipe)
 
 
-def write_schema(folder: Path) -> None:
-    """Write the JSON Schema of definitions below a folder."""
-    from dataflow.workflow.schema import render
+def write_schemas(folder: Path) -> None:
+    """Write the JSON Schemas of definitions and of tests below a folder."""
+    from dataflow.testing import schema as tests
+    from dataflow.workflow import schema as definitions
 
-    schema = folder / SCHEMA
-    schema.parent.mkdir(parents=True, exist_ok=True)
-    schema.write_text(render(), encoding="utf-8")
+    schemas = folder / SCHEMAS
+    schemas.mkdir(parents=True, exist_ok=True)
+    (schemas / "workflow.schema.json").write_text(definitions.render(), encoding="utf-8")
+    (schemas / "test.schema.json").write_text(tests.render(), encoding="utf-8")
 
 
 def render_example(target: Path, recipe: str) -> None:

@@ -97,9 +97,14 @@ def find_cte(script: str, name: str, file: Path) -> Cte:
     """Return the CTE of a name, or of a path such as `outer.inner`.
 
     Raises:
-        UsageError: There is none, or more than one.
+        UsageError: There is none, or more than one, or the script can't be read.
     """
-    found = ctes(script)
+    from sqlglot.errors import SqlglotError
+
+    try:
+        found = ctes(script)
+    except SqlglotError as error:
+        raise UsageError(f"{display_path(file)}: can't be read as SQL: {error}") from None
     wanted = tuple(name.lower().split("."))
     fits = [cte for cte in found if tuple(part.lower() for part in cte.path[-len(wanted) :]) == wanted]
     if len(fits) == 1:

@@ -104,7 +104,10 @@ def _as_expected(value: object) -> object:
     return {"mock": value} if isinstance(value, str) else value
 
 
-Params = Annotated[dict[str, str], Field(description="The script's parameters.")]
+Params = Annotated[
+    dict[str, Annotated[str, Field(json_schema_extra={"type": ["string", "number", "boolean"]})]],
+    Field(description="The script's parameters."),
+]
 Given = Annotated[
     dict[str, Annotated[GivenRows, BeforeValidator(_as_given, json_schema_input_type=str | GivenRows)]],
     Field(
