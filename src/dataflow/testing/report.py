@@ -177,7 +177,7 @@ def _change(name: str, expected: str, actual: str, look: Look) -> Iterator[str]:
     pairs = enumerate(zip(expected, actual, strict=False))
     same = next((place for place, (e, a) in pairs if e != a), min(len(expected), len(actual)))
     for sign, text in ((look.wanted("-"), expected), (look.unwanted("+"), actual)):
-        yield f"{'':{_LABEL}}  {name}: {sign} {_around(text, same, max(room - 2, _WIDTH))}"
+        yield f"{'':{_LABEL}}  {name}: {sign} {_around(text, same, max(room - 4, _WIDTH))}"
 
 
 def _around(text: str, place: int, room: int) -> str:
