@@ -39,6 +39,7 @@ ANSWERS = {
 SHARED_FILES = {
     ".copier-answers.yml",
     ".gitignore",
+    ".vscode/mock.schema.json",
     ".vscode/settings.json",
     ".vscode/workflow.schema.json",
     "README.md",
@@ -173,6 +174,14 @@ def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) 
         load_workflow(file)
 
 
+def test_mocks_fit_their_schema(package: Path) -> None:
+    schema = json.loads((package / ".vscode/mock.schema.json").read_text())
+    mocks = sorted((package / "src/mocks").glob("*.yaml"))
+    assert len(mocks) == 2
+    for file in mocks:
+        jsonschema.validate(yaml.safe_load(file.read_text()), schema)
+
+
 def test_the_schema_is_that_of_the_models() -> None:
     kept = ROOT / "recipes/shared/vscode/workflow.schema.json"
     rewrite = f"python -m dataflow.workflow.schema > {kept.relative_to(ROOT)}"
@@ -181,7 +190,10 @@ def test_the_schema_is_that_of_the_models() -> None:
 
 def test_editors_find_the_schema(package: Path) -> None:
     settings = json.loads((package / ".vscode/settings.json").read_text())
-    assert settings["yaml.schemas"] == {".vscode/workflow.schema.json": "*.sch.yaml"}
+    assert settings["yaml.schemas"] == {
+        ".vscode/workflow.schema.json": "*.sch.yaml",
+        ".vscode/mock.schema.json": "**/mocks/**/*.yaml",
+    }
     for file in package.glob("*.sch.yaml"):
         first = file.read_text().splitlines()[0]
         assert first == "# yaml-language-server: $schema=.vscode/workflow.schema.json"

@@ -169,6 +169,16 @@ class Records:
         found["children"] = [_with_truth(row) for row in self._rows(children)]
         return found
 
+    def sources_of(self, workflow_id: str, written: str) -> list[str]:
+        """Return the tables that a workflow's last successful run read to write a table; names carry their catalog."""
+        mine = sa.select(runs.c.run_id).join(reads, reads.c.run_id == runs.c.run_id)
+        mine = mine.where(runs.c.workflow_id == workflow_id, runs.c.status == "succeeded", reads.c.written == written)
+        last = self._rows(mine.order_by(runs.c.started.desc()).limit(1))
+        if not last:
+            return []
+        own = (reads.c.run_id == last[0]["run_id"], reads.c.written == written, reads.c.source != written)
+        return [row["source"] for row in self._rows(sa.select(reads.c.source).where(*own).order_by(reads.c.source))]
+
     def is_live(self, run_ids: Sequence[str]) -> bool:
         """Say whether the run with the longest of these ids may still be working; True when none is on record."""
         rows = self._rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataflow.mocks.load import load_mock
+from dataflow.mocks.load import load_mock, read_mock
 from dataflow.mocks.model import Column, Mock, Value
 from dataflow.mocks.sql import to_values_sql
 
-__all__ = ["Column", "Mock", "Value", "load_mock", "to_values_sql"]
+__all__ = ["Column", "Mock", "Value", "load_mock", "read_mock", "to_values_sql"]

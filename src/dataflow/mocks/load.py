@@ -25,14 +25,14 @@ def load_mock(file: Path) -> Mock:
     Raises:
         DefinitionError: All that is wrong in the file, with line and column.
     """
-    return mock_of(read_yaml(file))
+    return read_mock(read_yaml(file))
 
 
-def mock_of(file: YamlFile) -> Mock:
-    """Read a mock from its file's words, for whoever needs their places too.
+def read_mock(file: YamlFile) -> Mock:
+    """Read a mock that is a file, or the part of one.
 
     Raises:
-        DefinitionError: All that is wrong in the file, with line and column.
+        DefinitionError: All that is wrong in it, with line and column.
     """
     reader = _Reader(file)
     mock = reader.mock()

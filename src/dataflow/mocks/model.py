@@ -50,3 +50,17 @@ class Mock:
     def name(self) -> str:
         """The table's own name, without its database: the file's when none is given."""
         return (self.table or self.file.name.removesuffix(".yaml")).rpartition(".")[2]
+
+
+def identity(value: Any) -> str:
+    """Return a text that two values share only if they are the same: NaN is itself, 0.0 is not -0.0.
+
+    The entries of a map have no order, and neither have the fields of a struct as it is written.
+    """
+    match value:
+        case dict():
+            return f"{{{', '.join(sorted(f'{identity(k)}: {identity(v)}' for k, v in value.items()))}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(identity, value))}]"
+        case _:
+            return repr(value)

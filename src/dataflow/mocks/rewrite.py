@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dataflow.errors import DefinitionError
-from dataflow.mocks.load import load_mock, mock_of
-from dataflow.mocks.model import Mock, Row
+from dataflow.mocks.load import load_mock, read_mock
+from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.text import cell_text, type_text
 from dataflow.mocks.write import column_line, header_line, is_table, mapping_lines, render_mock, table_lines
 from dataflow.workflow.yamlfile import YamlFile, read_text, read_yaml
@@ -42,17 +42,17 @@ def rewritten_mock(file: Path, new: Mock) -> str:
         ValueError: A value can't stand in a mock.
     """
     words = read_yaml(file)
-    old = mock_of(words)
+    old = read_mock(words)
     lines = read_text(file).split("\n")
     text = _edited(words, lines, old, new)
-    if text is None or not _holds(text, new):
+    if text is None or not holds(text, new):
         head = [line.removeprefix("#").strip() for line in _head(lines)]
         kept = dataclasses.replace(new, table=old.table, key=old.key, partial=old.partial, duplicates=old.duplicates)
         text = render_mock(kept, head=head)
     return text
 
 
-def _holds(text: str, mock: Mock) -> bool:
+def holds(text: str, mock: Mock) -> bool:
     """Say whether a text reads back as the rows and columns that it was made from."""
     with TemporaryDirectory(prefix="dataflow-") as folder:
         file = Path(folder) / "mock.yaml"
@@ -61,11 +61,7 @@ def _holds(text: str, mock: Mock) -> bool:
             found = load_mock(file)
         except DefinitionError:
             return False
-    return found.columns == mock.columns and _identity(found.rows) == _identity(mock.rows)
-
-
-def _identity(rows: Sequence[Row]) -> list[str]:
-    return [repr(row) for row in rows]  # unlike ==, it tells 0.0 from -0.0, and takes NaN for itself
+    return found.columns == mock.columns and identity(found.rows) == identity(mock.rows)
 
 
 def _head(lines: Sequence[str]) -> list[str]:
@@ -159,13 +155,12 @@ def _rows(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[str
     for before, after in _pairs(old, new):
         item = _Item() if before is None else items[before]
         if after is None:
-            waiting += item.above
+            waiting += [*item.above, *_inside(item)]
             continue
         lines = None if before is None else _edited_mapping(words, item, before, new, new.rows[after])
         if lines is None:
-            inside = [line for line in item.lines[1:] if line.lstrip().startswith("#")]
             remark = f"  {item.remark}" if item.remark else ""
-            lines = [*inside, *fresh[after][:-1], fresh[after][-1] + remark]
+            lines = [*_inside(item), *fresh[after][:-1], fresh[after][-1] + remark]
         placed.append(_Item([*waiting, *item.above], lines))
         waiting = []
     names = [[column.name for column in mock.columns] for mock in (old, new)]
@@ -174,6 +169,11 @@ def _rows(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[str
         item.above = above
     items[:] = placed
     return waiting
+
+
+def _inside(item: _Item) -> list[str]:
+    """Return the comments between the lines of a row."""
+    return [line for line in item.lines[1:] if line.lstrip().startswith("#")]
 
 
 def _edited_mapping(words: YamlFile, item: _Item, number: int, new: Mock, row: Row) -> list[str] | None:
@@ -218,4 +218,4 @@ def _pairs(old: Mock, new: Mock) -> list[tuple[int | None, int | None]]:
 
 def _projected(mock: Mock, names: Sequence[str]) -> list[str]:
     places: Mapping[str, int] = {column.name: i for i, column in enumerate(mock.columns)}
-    return [repr([row[places[name]] for name in names]) for row in mock.rows]
+    return [identity([row[places[name]] for name in names]) for row in mock.rows]

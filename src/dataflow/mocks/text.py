@@ -13,7 +13,7 @@ from dataflow.mocks.types import SqlType
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN_TYPE = re.compile(r"[\w<>(),:]+")
-_OTHER_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
+_OTHER_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Words that YAML 1.1 takes for a boolean or for nothing, however they are capitalised."""
 
 # YAML 1.2, section 5.1: what may stand as it is. Left out besides: line separators, and what can't be seen.
@@ -66,12 +66,17 @@ def quoted(text: str) -> str:
     return f'"{_UNPRINTABLE.sub(lambda found: _escape(found[0]), escaped)}"'
 
 
+def comment_text(text: str) -> str:
+    """Write a text so that it can stand in a comment: in one line, and with nothing that can't be seen."""
+    return _UNPRINTABLE.sub(" ", text)
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     return _ESCAPES.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
-def _scalar_text(value: Any, type_: SqlType) -> str:
+def _scalar_text(value: Any, type_: SqlType) -> str:  # noqa: PLR0911  # one for each kind of value
     match value:
         case bool():
             return str(value).lower()

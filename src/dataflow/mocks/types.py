@@ -36,6 +36,9 @@ _ALIASES = {
     "struct": "struct",
     "void": "void",
 }
+NAMES = frozenset(_ALIASES)
+"""All words that a type may begin with."""
+
 _SIZED = frozenset({"char", "varchar"})  # texts to whoever reads them, with or without their length
 _NESTED = frozenset({"array", "map", "struct"})
 _TOKEN = re.compile(r"\s*(`(?:[^`]|``)+`|\w+|[<>(),:])\s*")

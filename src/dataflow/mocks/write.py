@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.mocks.model import Column, Mock, Row
-from dataflow.mocks.text import cell_text, name_text, quoted, type_text
+from dataflow.mocks.text import cell_text, comment_text, name_text, quoted, type_text
 from dataflow.mocks.types import SqlType
 
 _WIDEST = 120  # beyond this a line of a table is harder to read than a mapping
@@ -28,8 +28,8 @@ def render_mock(mock: Mock, *, head: Sequence[str] = (), remarks: Sequence[str] 
     Raises:
         ValueError: It holds a value that a mock can't hold.
     """
-    said = list(remarks) or [""] * len(mock.rows)
-    lines = [f"# {line}".rstrip() for line in head]
+    said = [comment_text(remark) for remark in remarks] or [""] * len(mock.rows)
+    lines = [f"# {comment_text(line)}".rstrip() for line in head]
     lines += [""] if head else []
     if mock.table:
         lines.append(f"table: {mock.table if _is_plain_table(mock.table) else quoted(mock.table)}")
@@ -81,7 +81,7 @@ def mapping_lines(columns: Sequence[Column], row: Row) -> list[str]:
 
 def header_line(names: Sequence[str]) -> str:
     """Write the comment above a table that names its columns."""
-    return f"  # [{', '.join(names)}]"
+    return comment_text(f"  # [{', '.join(names)}]")
 
 
 def save_text(file: Path, text: str) -> None:
@@ -118,7 +118,7 @@ def _rows(mock: Mock, remarks: Sequence[str]) -> Iterator[str]:
     wide = any(len(line) > _YAMLLINT_WIDTH for line in (header, *lines))
     yield "  # Aligned as a table."
     yield f"  # yamllint disable rule:commas{' rule:line-length' if wide else ''}"
-    yield header.replace("\n", " ")
+    yield header
     yield from lines
 
 

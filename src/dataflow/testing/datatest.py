@@ -30,8 +30,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
-from dataflow.mocks import Mock, load_mock
-from dataflow.mocks.load import mock_of
+from dataflow.mocks import Mock, load_mock, read_mock
 from dataflow.workflow.models import Strict
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX
 from dataflow.workflow.shape import Mistakes, validated
@@ -175,7 +174,7 @@ class Rows:
             return load_mock(self.mock)
         if self.inline is None or "rows" not in self.inline.data:
             return None
-        return mock_of(_typed(self.inline, types or {}))
+        return read_mock(_typed(self.inline, types or {}))
 
 
 @dataclass(frozen=True)
@@ -282,7 +281,7 @@ class _Loader:
         part = self.file.part(route)
         if isinstance(columns, dict):  # else the types are those of a table that is not there yet
             try:
-                mock_of(_typed(part, {}))
+                read_mock(_typed(part, {}))
             except DefinitionError as error:
                 self.problems += error.problems
         return part

@@ -18,8 +18,8 @@ import org.yaml.snakeyaml.nodes.{MappingNode, Node, ScalarNode, SequenceNode}
 /** Small tables, kept as YAML in `src/mocks`.
   *
   * A file has `columns`, a mapping of names to Spark types, and `rows`: lists in the order of the
-  * columns, or mappings by column. To SnakeYAML, NO is false and 12:30 is 750: so each value is taken
-  * as it is written, numbers and booleans without quotes, all else in them.
+  * columns, or mappings by column. To SnakeYAML, NO is false and 12:30 is 750: so each value is
+  * taken as it is written, numbers and booleans without quotes, all else in them.
   */
 object Mocks {
   private val Number = raw"-?(0|[1-9]\d*)(\.\d+([eE][-+]\d+)?)?|-?\.inf|\.nan".r
@@ -65,7 +65,7 @@ object Mocks {
   private def value(node: Node, dataType: DataType): Any = (node, dataType) match {
     case (cell: ScalarNode, _) if isPlain(cell) && cell.getValue == "null" => None.orNull
     case (list: SequenceNode, ArrayType(element, _)) => items(list).map(value(_, element))
-    case (map: MappingNode, MapType(_, element, _)) =>
+    case (map: MappingNode, MapType(_, element, _))  =>
       entries(map).map { case (key, cell) => key -> value(cell, element) }.toMap
     case (fields: MappingNode, schema: StructType) => struct(fields, schema)
     case (cell: ScalarNode, simple)                => text(cell, simple)

@@ -1,0 +1,315 @@
+"""Rows worth a look in a stream of millions: extremes, nulls, ties, rare values, and an even spread of the rest.
+
+Each piece of a table is looked at by itself, by Arrow's kernels and without a Python object per row, and what was found
+is joined in the pieces' order: the same table gives the same rows, however many threads look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEW = 1_000
+"""Distinct values up to which a column is one of few values, such as a country, each of which is worth a row."""
+
+_PREFIX = 65_536  # rows that tell whether a column may be one of few values
+_TOP = 32  # greatest values of a column, among which ties are looked for
+_RAREST, _COMMONEST = 64, 8
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A row that was found: the number of its bag, and its number in there."""
+
+    bag: int
+    row: int
+
+
+@dataclass
+class Found:
+    """What one column has shown.
+
+    Attributes:
+        firsts: The first row of each kind: `null`, `zero`, `nan`, `empty`.
+        least: The row of the least value, with it.
+        greatest: The row of the greatest value, with it.
+        longest: The row of the longest text or list, with its length.
+        values: Each value's count and first row; None for a column of many values.
+        top: Rows of the greatest values of a column of many.
+    """
+
+    firsts: dict[str, Spot] = field(default_factory=dict)
+    least: tuple[Any, Spot] | None = None
+    greatest: tuple[Any, Spot] | None = None
+    longest: tuple[int, Spot] | None = None
+    values: dict[Any, tuple[int, Spot]] | None = field(default_factory=dict)
+    top: list[tuple[Any, Spot]] = field(default_factory=list)
+
+
+@dataclass
+class Notable:
+    """What was found in some pieces of a table.
+
+    Attributes:
+        columns: What each column, or field of a struct, has shown, by its path.
+        bags: The rows that were found, one table for each piece.
+        spread: Rows at even distances.
+        rows: How many rows were looked at.
+    """
+
+    columns: dict[tuple[str, ...], Found] = field(default_factory=dict)
+    bags: list[pa.Table] = field(default_factory=list)
+    spread: list[Spot] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, other: Notable) -> None:
+        """Join what was found in the pieces that follow."""
+        offset = len(self.bags)
+        self.bags += other.bags
+        self.rows += other.rows
+        self.spread += [_moved(spot, offset) for spot in other.spread]
+        for path, found in other.columns.items():
+            own = self.columns.get(path)
+            if own is None:
+                self.columns[path] = _join(Found(), found, offset)
+            else:
+                _join(own, found, offset)
+
+    def pool(self, spread: int) -> pa.Table:
+        """Return the rows that were found, in the order of the table, with at most so many from the even spread."""
+        import pyarrow as pa
+
+        spots = {spot for found in self.columns.values() for spot in _spots(found)}
+        spots.update(_evenly(self.spread, spread))
+        wanted: dict[int, list[int]] = {}
+        for spot in sorted(spots, key=lambda spot: (spot.bag, spot.row)):
+            wanted.setdefault(spot.bag, []).append(spot.row)
+        return pa.concat_tables([self.bags[bag].take(rows) for bag, rows in wanted.items()])
+
+    def counts(self) -> Mapping[tuple[str, ...], Mapping[Any, int]]:
+        """Return how often each value of the columns of few values was seen."""
+        return {
+            path: {value: count for value, (count, _) in found.values.items()}
+            for path, found in self.columns.items()
+            if found.values is not None
+        }
+
+
+def look(piece: pa.Table, spread: int) -> Notable:
+    """Find the rows of a piece that are worth a look.
+
+    Args:
+        piece: Some rows of a table.
+        spread: How many rows to take at even distances beside those that stand out.
+    """
+    piece = piece.combine_chunks()
+    finder = _Finder()
+    columns = {path: finder.column(values) for path, values in leaves(piece)} if piece.num_rows else {}
+    even = [finder.spot(row) for row in _evenly(range(piece.num_rows), spread)]
+    bags = [piece.take(finder.rows)] if piece.num_rows else []
+    return Notable(columns, bags, even, piece.num_rows)
+
+
+def leaves(piece: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Array]]:
+    """Yield the columns of a table with their paths, and those inside its structs."""
+    import pyarrow as pa
+
+    for name, column in zip(piece.column_names, piece.columns, strict=True):
+        yield from _leaves((name,), column.chunk(0) if column.num_chunks else pa.array([], column.type))
+
+
+def _leaves(path: tuple[str, ...], values: pa.Array) -> Iterator[tuple[tuple[str, ...], pa.Array]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    yield path, values
+    if pa.types.is_struct(values.type):
+        for i in range(values.type.num_fields):
+            yield from _leaves((*path, values.type.field(i).name), pc.struct_field(values, i))
+
+
+class _Finder:
+    """Looks at one piece's columns, and numbers the rows that it will keep."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self._spots: dict[int, Spot] = {}
+
+    def spot(self, row: int) -> Spot:
+        if row not in self._spots:
+            self._spots[row] = Spot(0, len(self.rows))
+            self.rows.append(row)
+        return self._spots[row]
+
+    def column(self, values: pa.Array) -> Found:
+        import pyarrow as pa
+
+        found = Found()
+        kind = values.type
+        if values.null_count:
+            self._first(found, "null", values.is_null())
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+            found.values = None
+            self._lengths(found, _lengths(values))
+        elif _is_comparable(kind):
+            self._values(found, values)
+        else:
+            found.values = None
+        return found
+
+    def _values(self, found: Found, values: pa.Array) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kind = values.type
+        if pa.types.is_floating(kind):
+            self._first(found, "nan", pc.is_nan(values))
+            values = pc.if_else(pc.is_nan(values), None, values)  # an extreme in Spark, and none here
+        if values.null_count == len(values):
+            return
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        if number:
+            self._first(found, "zero", pc.equal(values, pa.scalar(0, kind)))
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            self._lengths(found, pc.utf8_length(values))
+        counted = self._count(values)
+        if counted is None:
+            found.values = None
+            self._extremes(found, pc.min_max(values), values)
+            if number or pa.types.is_timestamp(kind):
+                self._tops(found, values)
+            return
+        found.values = counted
+        order = sorted(counted)
+        found.least, found.greatest = ((value, counted[value][1]) for value in (order[0], order[-1]))
+
+    def _first(self, found: Found, kind: str, mask: pa.Array) -> None:
+        import pyarrow.compute as pc
+
+        row = pc.index(mask, True).as_py()
+        if row >= 0:
+            found.firsts[kind] = self.spot(row)
+
+    def _lengths(self, found: Found, lengths: pa.Array) -> None:
+        import pyarrow.compute as pc
+
+        self._first(found, "empty", pc.equal(lengths, 0))
+        longest = pc.max(lengths)
+        if longest.is_valid:
+            found.longest = longest.as_py(), self.spot(pc.index(lengths, longest).as_py())
+
+    def _extremes(self, found: Found, extremes: pa.StructScalar, values: pa.Array) -> None:
+        import pyarrow.compute as pc
+
+        rows = [pc.index(values, extremes[which]).as_py() for which in ("min", "max")]
+        least, greatest = plain_list(values.take(rows))
+        found.least, found.greatest = (least, self.spot(rows[0])), (greatest, self.spot(rows[1]))
+
+    def _tops(self, found: Found, values: pa.Array) -> None:
+        import pyarrow.compute as pc
+
+        rows = sorted(pc.select_k_unstable(values, _TOP, [("", "descending")]).to_pylist())
+        chosen = zip(plain_list(values.take(rows)), rows, strict=True)
+        found.top = [(value, self.spot(row)) for value, row in chosen if value is not None]
+
+    def _count(self, values: pa.Array) -> dict[Any, tuple[int, Spot]] | None:
+        """Count a column's values, unless they are many; with the first row of each."""
+        import pyarrow.compute as pc
+
+        head = values.slice(0, _PREFIX)
+        if len(pc.unique(head)) > FEW:
+            return None
+        distinct, counts = pc.value_counts(values.drop_null()).flatten()
+        if len(distinct) > FEW:
+            return None
+        rows = pc.index_in(distinct, value_set=head).to_pylist()  # of equal ones the first
+        rows = [pc.index(values, distinct[i]).as_py() if row is None else row for i, row in enumerate(rows)]
+        found = zip(plain_list(distinct), counts.to_pylist(), rows, strict=True)
+        return {value: (count, self.spot(row)) for value, count, row in found}
+
+
+def plain_list(values: pa.Array) -> list[Any]:
+    """Return values that Python can compare; moments as numbers, since Python's end with the year 9999."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64())
+    elif pa.types.is_date(values.type):
+        values = values.cast(pa.int32())
+    found: list[Any] = values.to_pylist()
+    return found
+
+
+def _lengths(values: pa.Array) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_map(values.type):
+        return pc.list_value_length(values)
+    as_list = pa.ListArray.from_arrays(
+        values.offsets, values.items, mask=values.is_null() if values.null_count else None
+    )
+    return pc.list_value_length(as_list)
+
+
+def _is_comparable(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    checks = (
+        pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_string,
+        pa.types.is_large_string, pa.types.is_date32, pa.types.is_timestamp, pa.types.is_binary,
+        pa.types.is_large_binary,
+    )  # fmt: skip
+    return any(check(kind) for check in checks)
+
+
+def _join(own: Found, other: Found, offset: int) -> Found:
+    for kind, spot in other.firsts.items():
+        own.firsts.setdefault(kind, _moved(spot, offset))
+    own.least = _better(own.least, other.least, offset, sign=-1)
+    own.greatest = _better(own.greatest, other.greatest, offset, sign=1)
+    own.longest = _better(own.longest, other.longest, offset, sign=1)
+    moved = [(value, _moved(spot, offset)) for value, spot in other.top]
+    own.top = sorted([*own.top, *moved], key=lambda top: top[0], reverse=True)[:_TOP]
+    if other.values is None:
+        own.values = None
+    elif own.values is not None:
+        for value, (count, spot) in other.values.items():
+            before = own.values.get(value)
+            own.values[value] = (before[0] + count, before[1]) if before else (count, _moved(spot, offset))
+        if len(own.values) > FEW:
+            own.values = None
+    return own
+
+
+def _better(own: tuple[Any, Spot] | None, other: tuple[Any, Spot] | None, offset: int, *, sign: int) -> Any:
+    if other is None or (own is not None and (own[0] >= other[0] if sign > 0 else own[0] <= other[0])):
+        return own
+    return other[0], _moved(other[1], offset)
+
+
+def _moved(spot: Spot, offset: int) -> Spot:
+    return Spot(spot.bag + offset, spot.row)
+
+
+def _spots(found: Found) -> Iterator[Spot]:
+    yield from found.firsts.values()
+    for known in (found.least, found.greatest, found.longest):
+        if known is not None:
+            yield known[1]
+    by_count = sorted((found.values or {}).values(), key=lambda known: (known[0], known[1].bag, known[1].row))
+    yield from (spot for _, spot in (*by_count[:_RAREST], *by_count[-_COMMONEST:]))
+    if found.values is None:
+        yield from (spot for _, spot in found.top)
+
+
+def _evenly(items: Any, count: int) -> list[Any]:
+    """Choose so many of a sequence at even distances, the first one among them."""
+    size = len(items)
+    if size <= count:
+        return list(items)
+    return [items[i * size // count] for i in range(count)]
