@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.jobs.script import errors_placed
+from dataflow.testing.check import Terms
 from dataflow.testing.datatest import DataTest, Expected, Rows, is_table
 from dataflow.testing.rows import mock_rows
 from dataflow.workflow.parameters import PARAMETER_NAME
@@ -55,13 +56,13 @@ def _give(key: str, rows: Rows, bench: Dataflow) -> str:
 def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path, bench: Dataflow) -> str:
     """Say how a table differs from what is expected; empty when it does not."""
     frame = bench.spark.table(table) if isinstance(table, str) else table
-    options = expected.key, expected.rtol, expected.columns, key
+    terms = Terms(expected.key, expected.rtol, expected.columns, key)
     with errors_placed(script, script.read_text("utf-8"), 1, ""):
         if expected.mock is not None:
-            return bench.compare_mock(frame, expected.mock, *options)
+            return bench.check.mock(frame, expected.mock, terms)
         mock = expected.read(_types(frame))
         assert mock is not None  # noqa: S101  # expected rows always have rows: the file was checked
-        return bench.compare(frame, mock_rows(mock, "the expected rows"), *options)
+        return bench.check.rows(frame, mock_rows(mock, "the expected rows"), terms)
 
 
 def _types(frame: DataFrame) -> Mapping[str, str]:

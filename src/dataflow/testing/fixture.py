@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dataflow.mocks import Mock
-    from dataflow.testing.report import Look
-    from dataflow.testing.rows import Rows
-    from dataflow.testing.snapshots import Snapshots
+    from dataflow.testing.check import Check
 
 
 class Dataflow:
@@ -24,16 +22,14 @@ class Dataflow:
 
     Attributes:
         spark: The session of the test run.
-        look: How differences are shown.
-        snapshots: What rewrites expected mocks instead of failing, or None.
+        check: What compares tables.
     """
 
-    def __init__(
-        self, spark: SparkSession, folder: Path, snapshots: Snapshots | None = None, look: Look | None = None
-    ) -> None:
+    def __init__(self, spark: SparkSession, folder: Path, check: Check | None = None) -> None:
+        from dataflow.testing.check import Check
+
         self.spark = spark
-        self.look = look
-        self.snapshots = snapshots
+        self.check = check or Check(spark)
         self._folder = folder
         self._namespace = f"test_{uuid.uuid4().hex[:8]}"
         self._views: list[str] = []
@@ -189,55 +185,17 @@ class Dataflow:
         Raises:
             AssertionError: Rows are missing, unexpected or differ; the message shows which, and where.
         """
+        from dataflow.testing.check import Terms
         from dataflow.testing.rows import expected_rows
 
         __tracebackhide__ = True
-        keys = (key,) if isinstance(key, str) else tuple(key or ())
+        terms = Terms((key,) if isinstance(key, str) else tuple(key or ()), rtol, columns)
         if isinstance(expected, str | Path):
-            message = self.compare_mock(table, self._folder / expected, keys, rtol, columns)
+            message = self.check.mock(table, self._folder / expected, terms)
         else:
-            message = self.compare(table, expected_rows(expected), keys, rtol, columns)
+            message = self.check.rows(table, expected_rows(expected), terms)
         if message:
             raise AssertionError(message)
-
-    def compare_mock(  # the same for tests in Python and in YAML
-        self,
-        table: str | DataFrame,
-        file: Path,
-        key: Sequence[str] = (),
-        rtol: float = 1e-9,
-        columns: Sequence[str] | None = None,
-        title: str = "",
-    ) -> str:
-        """Say how a table differs from a mock file, or rewrite the file when that is what pytest was asked for."""
-        from dataflow.mocks import load_mock
-        from dataflow.testing.rows import mock_rows, table_rows
-
-        if self.snapshots is not None and not file.exists():
-            self.snapshots.create(file, table_rows(self.spark, table, columns, title), key)
-            return ""
-        mock = load_mock(file)
-        if columns is None and mock.partial:
-            columns = [column.name for column in mock.columns]
-        keys, wanted = key or mock.key, mock_rows(mock, file.name)
-        message = self.compare(table, wanted, keys, rtol, columns, title)
-        if message and self.snapshots is not None:
-            return self.snapshots.rewrite(mock, table_rows(self.spark, table, columns, title), keys, rtol)
-        return message
-
-    def compare(
-        self,
-        table: str | DataFrame,
-        wanted: Rows,
-        key: Sequence[str] = (),
-        rtol: float = 1e-9,
-        columns: Sequence[str] | None = None,
-        title: str = "",
-    ) -> str:
-        """Say how a table differs from expected rows; empty when it does not."""
-        from dataflow.testing.rows import difference, table_rows
-
-        return difference(table_rows(self.spark, table, columns, title), wanted, key, rtol, self.look)
 
     def close(self) -> None:
         """Drop the mocks, and tables whose names others may want; the rest goes with the test run's warehouse."""

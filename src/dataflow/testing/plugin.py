@@ -81,9 +81,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 @pytest.fixture
 def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Dataflow]:
     """Mocks, tables, scripts and assertions for one test, in names that no other test has."""
+    from dataflow.testing.check import Check
     from dataflow.testing.fixture import Dataflow
 
-    bench = Dataflow(spark, request.path.parent, request.config.stash.get(_SNAPSHOTS, None), _look(request.config))
+    check = Check(spark, request.config.stash.get(_SNAPSHOTS, None), _look(request.config))
+    bench = Dataflow(spark, request.path.parent, check)
     yield bench
     bench.close()
 

@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.mocks import Mock, load_mock
 from dataflow.testing.report import Difference, Look, describe
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType
+
+    from dataflow.mocks import Mock
 
 Row = tuple[Any, ...]
 
@@ -88,10 +88,8 @@ def _wall_clock(type_: DataType) -> DataType:
             return type_
 
 
-def expected_rows(expected: Path | Sequence[Mapping[str, object]]) -> Rows:
-    """Read the rows of a mock file, or take them as they are; a column that a mapping leaves out is null."""
-    if isinstance(expected, Path):
-        return mock_rows(load_mock(expected), expected.name)
+def expected_rows(expected: Sequence[Mapping[str, object]]) -> Rows:
+    """Return rows given as mappings by column; a column that one of them leaves out is null."""
     columns = tuple(dict.fromkeys(name for row in expected for name in row))
     return Rows("the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected])
 
