@@ -53,14 +53,16 @@ def write(folder: Path) -> None:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write the JSON Schemas of definitions and of mocks below a folder."""
+    """Write the JSON Schemas of definitions, mocks and tests below a folder."""
     from dataflow.mocks import schema as mocks
+    from dataflow.testing import schema as tests
     from dataflow.workflow import schema as definitions
 
     schemas = folder / SCHEMAS
     schemas.mkdir(parents=True, exist_ok=True)
     (schemas / "workflow.schema.json").write_text(definitions.render(), encoding="utf-8")
     (schemas / "mock.schema.json").write_text(mocks.render(), encoding="utf-8")
+    (schemas / "test.schema.json").write_text(tests.render(), encoding="utf-8")
 
 
 def render_example(target: Path, recipe: str) -> None:

@@ -50,12 +50,15 @@ SHARED_FILES = {
 }
 OWN_FILES = {
     "spark-sql": {
+        ".vscode/test.schema.json",
         "ddl/dataflow_sparksql_sample.sql",
         "src/mocks/dataflow_sparksql_sample.yaml",
         "src/sparksql_write.sql",
+        "src/sparksql_write.test.yaml",
         "src/test_sparksql_write.py",
     },
     "pyspark": {
+        ".vscode/test.schema.json",
         "ddl/dataflow_pyspark_sample.sql",
         "src/mocks/dataflow_pyspark_sample.yaml",
         "src/pyspark_write.py",
@@ -86,6 +89,7 @@ OWN_FILES = {
         "src/tables.R",
         "src/viewing.R",
         "tests/testthat/helper-mocks.R",
+        "tests/testthat/helper-rows.R",
         "tests/testthat/test-sparklyr-write.R",
         "tests/testthat/test-tables.R",
         "tests/testthat/test-viewing.R",
@@ -190,10 +194,14 @@ def test_the_schema_is_that_of_the_models() -> None:
 
 def test_editors_find_the_schema(package: Path) -> None:
     settings = json.loads((package / ".vscode/settings.json").read_text())
-    assert settings["yaml.schemas"] == {
+    files = {
         ".vscode/workflow.schema.json": "*.sch.yaml",
+        ".vscode/test.schema.json": "*.test.yaml",
         ".vscode/mock.schema.json": "**/mocks/**/*.yaml",
     }
+    assert settings["yaml.schemas"] == {name: glob for name, glob in files.items() if (package / name).exists()}
+    for test in package.rglob("*.test.yaml"):
+        assert test.read_text().startswith("# yaml-language-server: $schema=../.vscode/test.schema.json\n")
     for file in package.glob("*.sch.yaml"):
         first = file.read_text().splitlines()[0]
         assert first == "# yaml-language-server: $schema=.vscode/workflow.schema.json"

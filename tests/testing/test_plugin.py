@@ -14,17 +14,6 @@ from dataflow.testing import Dataflow
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.spark
 
-DDL = """\
-CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (title_id INT, title_rank INT, view_hours DOUBLE, date DATE)
-USING iceberg PARTITIONED BY (date);
-"""
-SQL = """\
--- Ranks the titles of a day.
-INSERT OVERWRITE ${TARGET_TABLE} PARTITION (date = DATE '${EXECUTION_DATE}')
-SELECT title_id, RANK() OVER (ORDER BY view_hours DESC) AS title_rank, view_hours
-FROM ${SOURCE_TABLE}
-WHERE date = DATE '${EXECUTION_DATE}' AND view_hours > 0;
-"""
 PYTHON = """\
 def main(args, spark):
     hours = spark.table(args["SOURCE_TABLE"])
@@ -34,50 +23,12 @@ def main(args, spark):
     )
     ranked.writeTo(args["TARGET_TABLE"]).overwritePartitions()
 """
-SOURCE = """\
-table: demo.playback
-columns: {title_id: int, view_hours: double, date: date}
-rows:
-  - [1, 9.5, "2026-01-31"]
-  - [2, 9.5, "2026-01-31"]
-  - [3, 4.0, "2026-01-31"]
-  - [4, 0.0, "2026-01-31"]
-"""
-EXPECTED = """\
-columns: {title_id: int, title_rank: int, view_hours: double, date: date}
-rows:
-  - [1, 1, 9.5, "2026-01-31"]
-  - [2, 1, 9.5, "2026-01-31"]
-  - [3, 3, 4.0, "2026-01-31"]
-"""
-TEST = """\
-from pathlib import Path
-
-def test_titles_are_ranked(dataflow):
-    source, target = dataflow.mock("mocks/demo.playback.yaml"), dataflow.table("../ddl/titles.sql")
-    dataflow.run_script("write.{kind}", SOURCE_TABLE=source, TARGET_TABLE=target, EXECUTION_DATE="2026-01-31")
-    dataflow.assert_rows(target, "mocks/titles.yaml", key="title_id")
-"""
 
 
-@pytest.fixture
-def package(pytester: pytest.Pytester, spark: SparkSession) -> pytest.Pytester:
-    """A package, whose tests get the session that runs already."""
-    assert SparkSession.getActiveSession() is spark
-    files = {
-        "ddl/titles.sql": DDL,
-        "src/write.sql": SQL,
-        "src/mocks/demo.playback.yaml": SOURCE,
-        "src/mocks/titles.yaml": EXPECTED,
-        "src/test_write.py": TEST.format(kind="sql"),
-        "conftest.py": "import pytest\nfrom pyspark.sql import SparkSession\n\n"
-        "@pytest.fixture(scope='session')\ndef spark():\n    return SparkSession.getActiveSession()\n",
-    }
-    for name, text in files.items():
-        file = pytester.path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    return pytester
+def edit(package: pytest.Pytester, name: str, old: str, new: str) -> None:
+    text = (package.path / name).read_text()
+    assert old in text
+    (package.path / name).write_text(text.replace(old, new))
 
 
 def failure(package: pytest.Pytester) -> str:
@@ -124,7 +75,7 @@ def test_a_package_passes_its_own_test(package: pytest.Pytester) -> None:
 def test_broken_sql_fails_with_what_is_wrong(
     package: pytest.Pytester, right: str, wrong: str, shown: list[str]
 ) -> None:
-    (package.path / "src/write.sql").write_text(SQL.replace(right, wrong))
+    edit(package, "src/write.sql", right, wrong)
 
     text = failure(package)
 
@@ -135,14 +86,14 @@ def test_broken_sql_fails_with_what_is_wrong(
 
 
 def test_a_python_script_runs_as_in_production(package: pytest.Pytester) -> None:
-    (package.path / "src/test_write.py").write_text(TEST.format(kind="py"))
+    edit(package, "src/test_write.py", "write.sql", "write.py")
     (package.path / "src/write.py").write_text(PYTHON.format(mistake=""))
 
     package.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_an_exception_in_a_python_script_is_shown_at_the_users_own_line(package: pytest.Pytester) -> None:
-    (package.path / "src/test_write.py").write_text(TEST.format(kind="py"))
+    edit(package, "src/test_write.py", "write.sql", "write.py")
     (package.path / "src/write.py").write_text(PYTHON.format(mistake="hours = 1 / 0"))
 
     text = failure(package)
@@ -152,7 +103,7 @@ def test_an_exception_in_a_python_script_is_shown_at_the_users_own_line(package:
 
 
 def test_mistakes_in_a_mock_are_shown_with_line_and_column(package: pytest.Pytester) -> None:
-    (package.path / "src/mocks/demo.playback.yaml").write_text(SOURCE.replace("9.5", "1e3"))
+    edit(package, "src/mocks/demo.playback.yaml", "9.5", "1e3")
 
     text = failure(package)
 

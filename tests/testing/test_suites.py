@@ -35,6 +35,11 @@ def test_all_python_tests_of_a_package_are_one_suite(tmp_path):
     assert found(tmp_path, base=tmp_path) == [("etl", "pytest")]
 
 
+def test_tests_of_data_alone_are_pytest_s(tmp_path):
+    write(tmp_path, "etl/main.sch.yaml", "etl/src/write.test.yaml", "other/deep/some.test.yaml", "other/mocks/a.yaml")
+    assert found(tmp_path, base=tmp_path) == [("etl", "pytest"), ("other/deep", "pytest")]
+
+
 def test_python_tests_of_no_package_are_a_suite_where_they_begin(tmp_path):
     write(tmp_path, ".git/HEAD", "tools/tests/test_a.py", "tools/tests/deep/test_b.py", "lib/test_c.py")
     assert found(tmp_path, base=tmp_path) == [("lib", "pytest"), ("tools/tests", "pytest")]

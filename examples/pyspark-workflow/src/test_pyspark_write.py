@@ -9,7 +9,6 @@ from pyspark_write import add_title_rank, keep_top_titles, viewing_by_title_coun
 SOURCE = "mocks/dataflow_demo.playback.yaml"
 EXPECTED = "mocks/dataflow_pyspark_sample.yaml"
 DDL = "../ddl/dataflow_pyspark_sample.sql"
-KEY = ["date", "country_code", "title_id"]
 
 VIEWING = "title_id int, country_code string, view_hours double"
 
@@ -59,7 +58,7 @@ def test_the_top_titles_of_each_day(dataflow: Dataflow) -> None:
 
     write_days(dataflow, source, target, "2026-01-30", "2026-01-31")
 
-    dataflow.assert_rows(target, EXPECTED, key=KEY)
+    dataflow.assert_rows(target, EXPECTED)
 
 
 def test_writing_a_day_again_changes_neither_it_nor_others(dataflow: Dataflow) -> None:
@@ -67,7 +66,7 @@ def test_writing_a_day_again_changes_neither_it_nor_others(dataflow: Dataflow) -
 
     write_days(dataflow, source, target, "2026-01-31", "2026-01-30", "2026-01-31")
 
-    dataflow.assert_rows(target, EXPECTED, key=KEY)
+    dataflow.assert_rows(target, EXPECTED)
 
 
 def write_days(dataflow: Dataflow, source: str, target: str, *days: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import threading
@@ -63,14 +64,31 @@ def statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
 def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report) -> None:
     source = path.read_text(encoding="utf-8")
     for first_line, statement in statements(spark, substitute(source, params, where=path)):
-        try:
+        with errors_placed(path, source, first_line, statement):
             _run_statement(spark, resolve_secrets(statement), report)
-        except (DataflowError, ContractError) as error:
-            body = statement[: len(statement) - len(statement.lstrip())]
-            line = first_line + body.count("\n")
-            raise DataflowError(f"{display_path(path)}:{line}: {error}", getattr(error, "hint", None)) from error
-        except Exception as error:
-            raise _sql_failure(error, path, source, first_line) from error
+
+
+@contextlib.contextmanager
+def errors_placed(path: Path, source: str, first_line: int, statement: str) -> Iterator[None]:
+    """Say of what goes wrong with a statement where in its script that is.
+
+    Args:
+        path: The script.
+        source: What stands in it.
+        first_line: The line, from 1, on which the statement's text begins.
+        statement: That text.
+
+    Raises:
+        DataflowError: What went wrong.
+    """
+    try:
+        yield
+    except (DataflowError, ContractError) as error:
+        body = statement[: len(statement) - len(statement.lstrip())]
+        line = first_line + body.count("\n")
+        raise DataflowError(f"{display_path(path)}:{line}: {error}", getattr(error, "hint", None)) from error
+    except Exception as error:
+        raise _sql_failure(error, path, source, first_line) from error
 
 
 def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> DataflowError:

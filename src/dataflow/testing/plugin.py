@@ -1,8 +1,12 @@
-"""The pytest plugin: fixtures `spark` and `dataflow`. Costs nothing in a test run that asks for neither."""
+"""The pytest plugin: fixtures `spark` and `dataflow`, `*.test.yaml` files, and `--update-mocks`.
+
+Costs nothing in a test run that asks for none of them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +17,47 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.testing.fixture import Dataflow
+    from dataflow.testing.report import Look
+    from dataflow.testing.snapshots import Snapshots
 
 _LOG = pytest.StashKey[Path]()
+_SNAPSHOTS: pytest.StashKey[Snapshots] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--update-mocks`."""
+    parser.getgroup("dataflow").addoption(
+        "--update-mocks",
+        action="store_true",
+        help="rewrite expected mock files by what the scripts made, and show what changed; not in CI, not with -n",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to rewrite files where nobody would look at them, or where two processes could at once."""
+    if not config.getoption("update_mocks"):
+        return
+    if os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+        raise pytest.UsageError("--update-mocks rewrites files for you to review: not in CI (the variable CI is set)")
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        raise pytest.UsageError("--update-mocks rewrites files that several tests may share: run it without -n")
+    from dataflow.testing.snapshots import Snapshots
+
+    config.stash[_SNAPSHOTS] = Snapshots()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what `--update-mocks` rewrote."""
+    snapshots = config.stash.get(_SNAPSHOTS, None)
+    if snapshots is None:
+        return
+    terminalreporter.section("expected mocks")
+    for line in snapshots.diff():
+        color = {"+": {"green": True}, "-": {"red": True}, "@": {"cyan": True}}.get(line[:1], {})
+        terminalreporter.write_line(line, **color)
+    changed = len(snapshots)
+    done = f"{changed} rewritten: review the diff before you commit it" if changed else "all as they were"
+    terminalreporter.write_line(done, bold=bool(changed))
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +81,33 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 @pytest.fixture
 def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Dataflow]:
     """Mocks, tables, scripts and assertions for one test, in names that no other test has."""
+    from dataflow.testing.check import Check
     from dataflow.testing.fixture import Dataflow
 
-    bench = Dataflow(spark, request.path.parent)
+    check = Check(spark, request.config.stash.get(_SNAPSHOTS, None), _look(request.config))
+    bench = Dataflow(spark, request.path.parent, check)
     yield bench
     bench.close()
+
+
+def _look(config: pytest.Config) -> Look:
+    """Return how differences are shown: on a terminal coloured and as wide as it is."""
+    from dataflow.testing.report import Look
+
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or not terminal.hasmarkup:
+        return Look()
+    margin = len("E           ")
+    return Look(width=max(terminal._tw.fullwidth - margin, 40), colored=True)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect `*.test.yaml` files."""
+    if not file_path.name.endswith(".test.yaml"):
+        return None
+    from dataflow.testing.collect import DataFile
+
+    return DataFile.from_parent(parent, path=file_path)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _SHOWN = 10
 _WIDTH = 40
+_LABEL = 12
 
 Cell = tuple[Any, Any, bool]
 
@@ -25,6 +27,7 @@ class Difference:
         differing: Rows that are there with other values: expected, actual, and whether equal.
         missing: Rows that should be there.
         unexpected: Rows that should not.
+        key: The columns that tell which row it is, where they are known.
     """
 
     actual: str
@@ -34,14 +37,49 @@ class Difference:
     differing: Sequence[tuple[Cell, ...]]
     missing: Sequence[tuple[Any, ...]]
     unexpected: Sequence[tuple[Any, ...]]
+    key: Sequence[str] = ()
 
 
-def describe(difference: Difference) -> str:
-    """Write a difference down: a summary, then the first of the rows under the columns' names."""
+@dataclass(frozen=True)
+class Look:
+    """How a difference is shown.
+
+    Attributes:
+        width: How many characters a line may have.
+        colored: Whether what should be there is green, and what should not be red.
+    """
+
+    width: int = 120
+    colored: bool = False
+
+    def wanted(self, text: str) -> str:
+        """Mark what should be there."""
+        return f"\x1b[32m{text}\x1b[39m" if self.colored else text
+
+    def unwanted(self, text: str) -> str:
+        """Mark what should not be there."""
+        return f"\x1b[31m{text}\x1b[39m" if self.colored else text
+
+    def marked(self, label: str, text: str) -> str:
+        """Mark a row that is missing or unexpected."""
+        return {"missing": self.wanted, "unexpected": self.unwanted}.get(label, str)(text)
+
+    def lines(self, lines: Sequence[str]) -> list[str]:
+        """Take lines out of the colour that pytest gives to a whole message."""
+        return [f"\x1b[0m{line}" for line in lines] if self.colored else [*lines]
+
+
+def describe(difference: Difference, look: Look | None = None) -> str:
+    """Write a difference down: a summary, then the first of the rows.
+
+    They stand under the columns' names; where that is too wide for a line, each by itself with the cells that differ.
+    """
+    look = look or Look()
+    first, *rest = _summary(difference)
     lines = list(_lines(difference))
-    shown = _aligned([["", *difference.columns], *lines[:_SHOWN]])
-    rest = [f"… and {len(lines) - _SHOWN} more rows"] if len(lines) > _SHOWN else []
-    return "\n".join([*_summary(difference), "", *shown, *rest])
+    shown = _table(difference, lines[:_SHOWN], look) or [*_blocks(difference, look)]
+    more = [f"… and {len(lines) - _SHOWN} more rows"] if len(lines) > _SHOWN else []
+    return "\n".join([first, *look.lines([*rest, "", *shown, *more])])
 
 
 def _summary(difference: Difference) -> Iterator[str]:
@@ -60,22 +98,95 @@ def _rows(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
 
 
-def _lines(difference: Difference) -> Iterator[list[str]]:
+# ---------------------------------------------------------------------------------------------- as a table
+
+
+def _lines(difference: Difference) -> Iterator[tuple[str, Sequence[tuple[str, str | None]]]]:
+    """Yield each row's label and cells: what it is, or what it should be and what it is."""
     for row in difference.differing:
-        yield ["differs", *(_short(e) if equal else f"{_cell(e)} -> {_cell(a)}" for e, a, equal in row)]
+        yield "differs", [(_short(e), None) if equal else (_cell(e), _cell(a)) for e, a, equal in row]
     for word, rows in (("missing", difference.missing), ("unexpected", difference.unexpected)):
         for row in sorted(rows, key=str):
-            yield [word, *map(_short, row)]
+            yield word, [(_short(value), None) for value in row]
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    from rich.cells import cell_len, set_cell_size
+def _table(
+    difference: Difference, lines: Sequence[tuple[str, Sequence[tuple[str, str | None]]]], look: Look
+) -> list[str]:
+    """Return the rows below the columns' names, or nothing when that is too wide."""
+    from rich.cells import cell_len
 
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    cells = [["", *difference.columns], *([label, *map(_plain, row)] for label, row in lines)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > look.width:
+        return []
+    rows = [cells[0], *([label, *(_marked(cell, label, look) for cell in row)] for label, row in lines)]
     return [
-        "  ".join(set_cell_size(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(
+            cell + " " * (width - cell_len(plain)) for cell, plain, width in zip(row, bare, widths, strict=True)
+        ).rstrip()
+        for row, bare in zip(rows, cells, strict=True)
     ]
+
+
+def _plain(cell: tuple[str, str | None]) -> str:
+    return cell[0] if cell[1] is None else f"{cell[0]} -> {cell[1]}"
+
+
+def _marked(cell: tuple[str, str | None], label: str, look: Look) -> str:
+    if cell[1] is not None:
+        return f"{look.wanted(cell[0])} -> {look.unwanted(cell[1])}"
+    return look.marked(label, cell[0])
+
+
+# ------------------------------------------------------------------------------------------- row by row
+
+
+def _blocks(difference: Difference, look: Look) -> Iterator[str]:
+    """Yield the first rows one after the other: of one that differs, what tells which it is and what differs."""
+    left = _SHOWN
+    for row in difference.differing[:left]:
+        named = [*zip(difference.columns, row, strict=True)]
+        equal = [(name, e) for name, (e, _, same) in named if same]
+        about = [pair for pair in equal if pair[0] in difference.key] or equal
+        yield from _wrapped("differs", about, look, lines=1)
+        for name, (e, a, same) in named:
+            if not same:
+                yield from _change(name, _cell(e), _cell(a), look)
+    left -= len(difference.differing[:left])
+    for label, rows in (("missing", difference.missing), ("unexpected", difference.unexpected)):
+        for one in sorted(rows, key=str)[:left]:
+            yield from _wrapped(label, [*zip(difference.columns, one, strict=True)], look)
+        left -= len(rows[:left])
+
+
+def _wrapped(label: str, cells: Sequence[tuple[str, Any]], look: Look, lines: int | None = None) -> Iterator[str]:
+    text = ", ".join(f"{name}: {_short(value)}" for name, value in cells)
+    options: dict[str, Any] = {} if lines is None else {"max_lines": lines, "placeholder": " …"}
+    wrapped = textwrap.wrap(text, max(look.width - _LABEL, _WIDTH), break_on_hyphens=False, **options) or [""]
+    for number, line in enumerate(wrapped):
+        yield f"{'' if number else label:{_LABEL}}{look.marked(label, line)}".rstrip()
+
+
+def _change(name: str, expected: str, actual: str, look: Look) -> Iterator[str]:
+    """Show a cell that differs; one too long for a line from shortly before the first character that differs."""
+    room = look.width - _LABEL - len(name) - 4
+    if len(expected) + len(actual) + 4 <= room:
+        yield f"{'':{_LABEL}}  {name}: {look.wanted(expected)} -> {look.unwanted(actual)}"
+        return
+    pairs = enumerate(zip(expected, actual, strict=False))
+    same = next((place for place, (e, a) in pairs if e != a), min(len(expected), len(actual)))
+    for sign, text in ((look.wanted("-"), expected), (look.unwanted("+"), actual)):
+        yield f"{'':{_LABEL}}  {name}: {sign} {_around(text, same, max(room - 4, _WIDTH))}"
+
+
+def _around(text: str, place: int, room: int) -> str:
+    start = max(place - room // 3, 0) if len(text) > room else 0
+    cut = text[start : start + room]
+    return f"{'…' if start else ''}{cut}{'…' if start + room < len(text) else ''}"
+
+
+# ----------------------------------------------------------------------------------------------- values
 
 
 def _short(value: Any) -> str:

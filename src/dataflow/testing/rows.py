@@ -8,18 +8,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.mocks import load_mock
-from dataflow.testing.report import Difference, describe
+from dataflow.testing.report import Difference, Look, describe
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType
 
+    from dataflow.mocks import Mock
+
 Row = tuple[Any, ...]
 
+_NEW = object()
 _PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
 
 
@@ -40,18 +41,30 @@ class Rows:
     types: tuple[str, ...] = field(default=())
 
 
-def table_rows(spark: SparkSession, table: str | DataFrame) -> Rows:
-    """Collect a table's or a DataFrame's rows."""
+def table_rows(
+    spark: SparkSession, table: str | DataFrame, columns: Sequence[str] | None = None, title: str = ""
+) -> Rows:
+    """Collect a table's or a DataFrame's rows.
+
+    Args:
+        spark: The session.
+        table: A table's name, or a DataFrame.
+        columns: The only columns wanted, those that are not there aside; all when None.
+        title: What to call it in a message; by the table's own name when empty.
+    """
     from pyspark.sql.functions import col
 
     frame = spark.table(table) if isinstance(table, str) else table
+    if columns is not None:
+        have = {name.lower() for name in frame.columns}
+        frame = frame.select(*(f"`{name.replace('`', '``')}`" for name in columns if name.lower() in have))
     fields = frame.schema.fields
     types = tuple(column.dataType.simpleString() for column in fields)
     frame = frame.toDF(*(f"c{i}" for i in range(len(fields))))
     # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
     cells = [col(f"c{i}").cast(_wall_clock(column.dataType)) for i, column in enumerate(fields)]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
-    title = table.rpartition(".")[2] if isinstance(table, str) else "the table"
+    title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
     return Rows(title, tuple(column.name for column in fields), rows, types)
 
 
@@ -75,18 +88,20 @@ def _wall_clock(type_: DataType) -> DataType:
             return type_
 
 
-def expected_rows(expected: Path | Sequence[Mapping[str, object]]) -> Rows:
-    """Read the rows of a mock file, or take them as they are; a column that a mapping leaves out is null."""
-    if isinstance(expected, Path):
-        mock = load_mock(expected)
-        rows = [tuple(map(_plain, row)) for row in mock.rows]
-        types = tuple(str(column.type).replace("`", "") for column in mock.columns)
-        return Rows(expected.name, tuple(column.name for column in mock.columns), rows, types)
+def expected_rows(expected: Sequence[Mapping[str, object]]) -> Rows:
+    """Return rows given as mappings by column; a column that one of them leaves out is null."""
     columns = tuple(dict.fromkeys(name for row in expected for name in row))
     return Rows("the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected])
 
 
-def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> str:
+def mock_rows(mock: Mock, title: str) -> Rows:
+    """Return a mock's rows."""
+    rows = [tuple(map(_plain, row)) for row in mock.rows]
+    types = tuple(str(column.type).replace("`", "") for column in mock.columns)
+    return Rows(title, tuple(column.name for column in mock.columns), rows, types)
+
+
+def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float, look: Look | None = None) -> str:
     """Say how a table differs from what was expected, in a text to be read; empty when it does not.
 
     Args:
@@ -94,6 +109,7 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -
         expected: What it should be.
         keys: Columns by which rows that differ belong together; without, the most similar ones do.
         rtol: By how much two floating point values may differ, relatively.
+        look: How it is shown.
     """
     if expected.columns or expected.rows:
         if problems := _columns(actual, expected, keys):
@@ -117,8 +133,52 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -
             differing=[tuple((e, a, _equal(e, a, rtol)) for e, a in zip(*pair, strict=True)) for pair in differing],
             missing=_without(missing, {i for i, _ in pairs}),
             unexpected=_without(unexpected, {j for _, j in pairs}),
-        )
+            key=[expected.columns[i] for i in positions],
+        ),
+        look,
     )
+
+
+def ordered_as(rows: Rows, names: Sequence[str]) -> Rows:
+    """Return rows with these columns first, in this order and spelling, as far as there are such."""
+    have = [name.lower() for name in rows.columns]
+    first = [name for name in names if name.lower() in have]
+    spelled = {name.lower(): name for name in first}
+    order = [have.index(name.lower()) for name in first]
+    order += [i for i, name in enumerate(have) if name not in spelled]
+    columns = tuple(spelled.get(have[i], rows.columns[i]) for i in order)
+    values = [tuple(row[i] for i in order) for row in rows.rows]
+    return Rows(rows.title, columns, values, tuple(rows.types[i] for i in order))
+
+
+def updated(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> list[Row]:
+    """Return a table's rows as an update of those expected: in their order and columns, new ones at the end.
+
+    Values that differ by no more than the tolerance stay as expected.
+
+    Args:
+        actual: The table; its columns stand in the order of those expected, as far as there are any.
+        expected: What it should have been.
+        keys: Columns by which rows belong together; without, the most similar ones do.
+        rtol: By how much two floating point values may differ, relatively.
+    """
+    types = dict(zip(expected.columns, expected.types, strict=True))
+    places = [
+        _position(expected.columns, name) if types.get(name) == type_ else None
+        for name, type_ in zip(actual.columns, actual.types, strict=True)
+    ]
+    # What no value equals stands where the column is new, or of another type.
+    wanted = [tuple(_NEW if i is None else row[i] for i in places) for row in expected.rows]
+    missing, unexpected = _unmatched(wanted, actual.rows, rtol)
+    positions = [_position(actual.columns, key) for key in keys if key in types]
+    pairs = _by_key(missing, unexpected, positions) if positions else _by_likeness(missing, unexpected, rtol)
+    instead: dict[int, Row | None] = {id(row): None for row in missing}
+    for i, j in pairs:
+        cells = zip(missing[i], unexpected[j], strict=True)
+        instead[id(missing[i])] = tuple(e if _equal(e, a, rtol) else a for e, a in cells)
+    kept = [instead.get(id(row), row) for row in wanted]
+    added = sorted(_without(unexpected, {j for _, j in pairs}), key=str)
+    return [*(row for row in kept if row is not None), *added]
 
 
 def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:

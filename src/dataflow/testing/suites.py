@@ -20,7 +20,7 @@ Status = Literal["passed", "failed", "skipped"]
 Listener = Callable[[str], None]
 
 _GENERATED = {"__pycache__", "build", "dist", "node_modules", "packrat", "renv", "spark-warehouse", "target", "venv"}
-_PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py")
+_PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
 _R_TESTS = re.compile(r"test.*\.[rR]")
 _NO_TESTS_COLLECTED = 5
 
@@ -96,7 +96,7 @@ def find_suites(paths: Sequence[Path]) -> list[Suite]:
         if not found:
             raise UsageError(
                 f"{display_path(path)} holds no unit tests",
-                "looked for test_*.py, build.sbt and tests/testthat, but not in hidden or generated folders",
+                "looked for test_*.py, *.test.yaml, build.sbt and tests/testthat; hidden and generated folders aside",
             )
         for key in found:
             asked.setdefault(key, set()).add(top)

@@ -86,6 +86,18 @@ class YamlFile:
         """Return where a key stands; for an item of a list, where the item begins."""
         return self.keys.get(route) or self.value_place(route)
 
+    def part(self, route: Route) -> YamlFile:
+        """Return a mapping inside the file as if it were one by itself; what stands in it keeps its place."""
+        data: Any = self.data
+        for step in route:
+            data = data[step]
+        depth = len(route)
+
+        def below(whole: Mapping[Route, Any]) -> dict[Route, Any]:
+            return {each[depth:]: found for each, found in whole.items() if each[:depth] == route}
+
+        return YamlFile(self.path, data, below(self.keys), below(self.values), below(self.texts))
+
     def filled(self, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str = "") -> Any:
         """Return a copy of a part of the data with its texts replaced.
 

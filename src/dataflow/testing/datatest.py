@@ -1,0 +1,340 @@
+"""Tests that are data alone: a `*.test.yaml` file says what is given, what runs, and which rows to expect.
+
+```yaml
+script: write.sql                      # beside this file
+params:
+  EXECUTION_DATE: 2026-01-31
+given:
+  SOURCE_TABLE: mocks/playback.yaml    # a mock, or the same keys right here
+  TARGET_TABLE: ../ddl/results.sql     # an empty table, made by its DDL
+tests:
+  the top titles of a day:
+    expect:
+      TARGET_TABLE: mocks/results.yaml # what the script wrote
+  equal hours share a rank:
+    given:
+      viewing: mocks/viewing.yaml      # in place of a CTE
+    expect:
+      ranked: mocks/ranked.yaml        # the rows of a CTE: nothing is written
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from dataflow.errors import DefinitionError, Problem, did_you_mean
+from dataflow.mocks import Mock, load_mock, read_mock
+from dataflow.workflow.models import Strict
+from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX
+from dataflow.workflow.shape import Mistakes, validated
+from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_yaml, unreadable
+
+SUFFIX = ".test.yaml"
+
+
+def _words(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _columns(value: object) -> object:
+    if isinstance(value, dict | list) and all(isinstance(each, str) for each in value):
+        return value
+    raise ValueError("should be a mapping of names to Spark types, or a list of names")
+
+
+Types = Annotated[dict[str, str], Field(examples=[{"title_id": "int", "view_hours": "double"}])]
+Columns = Annotated[Any, BeforeValidator(_columns, json_schema_input_type=dict[str, str] | list[str])]
+Key = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=str | list[str])]
+
+
+class GivenRows(Strict):
+    """What a script reads: a mock, or rows right here; with a DDL a table, which a script can write as well."""
+
+    mock: str | None = Field(None, description="A mock file.")
+    ddl: str | None = Field(None, description="A .sql file that creates ${TARGET_TABLE}.")
+    columns: Types | None = Field(None, description="Names and Spark types; with a DDL, the table's when omitted.")
+    rows: list[Any] | None = Field(None, description="Lists in the order of the columns, or mappings by column.")
+
+    @model_validator(mode="after")
+    def _is_something(self) -> GivenRows:
+        if self.mock is not None and (self.columns or self.rows) is not None:
+            raise ValueError("has its rows from 'mock': leave out 'columns' and 'rows'")
+        if self.mock is None and self.ddl is None and (self.columns is None or self.rows is None):
+            raise ValueError("needs 'mock', 'ddl', or both 'columns' and 'rows'")
+        if self.columns is not None and self.rows is None:
+            raise ValueError("has 'columns' but no 'rows'; without rows it is written as rows: []")
+        return self
+
+
+class ExpectedRows(Strict):
+    """The rows that should be there, in any order: a mock, or rows right here."""
+
+    mock: str | None = Field(None, description="A mock file, whose column types must agree too.")
+    columns: Columns | None = Field(
+        None, description="Names and types; or names alone: only they are compared. All of the table's when omitted."
+    )
+    rows: list[Any] | None = Field(None, description="Lists in the order of the columns, or mappings by column.")
+    key: Key = Field([], description="Columns that identify a row; differing rows are shown side by side by them.")
+    rtol: float = Field(1e-9, ge=0, description="By how much two floating point values may differ, relatively.")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> ExpectedRows:
+        if (self.mock is None) == (self.rows is None):
+            raise ValueError("needs either 'mock' or 'rows'")
+        if self.mock is not None and self.columns is not None:
+            raise ValueError("has its columns from 'mock': leave out 'columns'")
+        return self
+
+
+def _as_given(value: object) -> object:
+    if isinstance(value, str):
+        return {"ddl" if value.endswith(".sql") else "mock": value}
+    return value
+
+
+def _as_expected(value: object) -> object:
+    return {"mock": value} if isinstance(value, str) else value
+
+
+Params = Annotated[
+    dict[str, Annotated[str, Field(json_schema_extra={"type": ["string", "number", "boolean"]})]],
+    Field(description="The script's parameters."),
+]
+Given = Annotated[
+    dict[str, Annotated[GivenRows, BeforeValidator(_as_given, json_schema_input_type=str | GivenRows)]],
+    Field(
+        description="By the parameter that gets the table's name (SOURCE_TABLE), by the table's own name where the "
+        "script says it (db.table), or by the CTE that it stands in for. A .yaml file is a mock; a .sql file the DDL "
+        "of an empty table."
+    ),
+]
+Expect = Annotated[
+    dict[str, Annotated[ExpectedRows, BeforeValidator(_as_expected, json_schema_input_type=str | ExpectedRows)]],
+    Field(
+        min_length=1,
+        description="By what the table is given as, once the script has run; or by a CTE: nothing is written for that.",
+    ),
+]
+
+
+class Case(Strict):
+    """One test."""
+
+    params: Params = Field(default_factory=dict)
+    given: Given = Field(default_factory=dict)
+    expect: Expect
+
+
+class TestFile(Strict):
+    """A script's tests on small tables."""
+
+    __test__ = False  # to pytest, a name that begins so would be a test
+
+    script: str = Field(description="The .sql or .py file, seen from this file.")
+    params: Params = Field(default_factory=dict)
+    given: Given = Field(default_factory=dict)
+    tests: dict[str, Case] = Field(
+        min_length=1, description="By a name that says what holds; a test's own params and given win over the file's."
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that stand in a mock file, or in the test itself.
+
+    Attributes:
+        place: Where the test names them.
+        mock: The mock file, or None.
+        ddl: What makes the table that they are in, or None.
+        inline: The part of the test that holds them, or None.
+    """
+
+    place: Place
+    mock: Path | None = None
+    ddl: Path | None = None
+    inline: YamlFile | None = None
+
+    def read(self, types: Mapping[str, str] | None = None) -> Mock | None:
+        """Return the rows, or None when there are none.
+
+        Args:
+            types: The columns' Spark types, for rows that stand without any.
+
+        Raises:
+            DefinitionError: All that is wrong with them, with line and column.
+        """
+        if self.mock is not None:
+            return load_mock(self.mock)
+        if self.inline is None or "rows" not in self.inline.data:
+            return None
+        return read_mock(_typed(self.inline, types or {}))
+
+
+@dataclass(frozen=True)
+class Expected(Rows):
+    """Rows that should be there.
+
+    Attributes:
+        columns: The only columns to be compared; None for all.
+        key: Columns that identify a row.
+        rtol: By how much two floating point values may differ, relatively.
+    """
+
+    columns: tuple[str, ...] | None = None
+    key: tuple[str, ...] = ()
+    rtol: float = 1e-9
+
+
+@dataclass(frozen=True)
+class DataTest:
+    """One test, ready to run.
+
+    Attributes:
+        name: What it says.
+        place: Where it stands.
+        script: What it runs.
+        params: The script's parameters, without the names of what is given.
+        given: Tables by parameter, own name or CTE.
+        expect: Rows by the key of what is given, or by CTE.
+    """
+
+    name: str
+    place: Place
+    script: Path
+    params: Mapping[str, str]
+    given: Mapping[str, Rows]
+    expect: Mapping[str, Expected]
+
+
+def load_tests(file: Path) -> list[DataTest]:
+    """Read the tests of a `*.test.yaml` file.
+
+    Raises:
+        DefinitionError: All that is wrong in it, with line and column.
+    """
+    source = read_yaml(file)
+    try:
+        model: TestFile = validated(TestFile, source, source.data)
+    except Mistakes as mistakes:
+        raise DefinitionError(mistakes.problems) from None
+    loader = _Loader(source, model)
+    tests = [loader.test(name, case) for name, case in model.tests.items()]
+    if loader.problems:
+        raise DefinitionError(loader.problems)
+    return tests
+
+
+class _Loader:
+    """Turns a valid file into tests, and collects what its parts say against one another."""
+
+    def __init__(self, file: YamlFile, model: TestFile) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self._folder = file.path.parent
+        self._script = self._path(model.script, ("script",), (".sql", ".py"))
+        self._params = dict(self._named(model.params, ("params",)))
+        self._given = dict(self._tables(model.given, ("given",)))
+
+    def test(self, name: str, case: Case) -> DataTest:
+        at: Route = ("tests", name)
+        params = {**self._params, **dict(self._named(case.params, (*at, "params")))}
+        given = {**self._given, **dict(self._tables(case.given, (*at, "given")))}
+        expect = {key: self._expected(rows, (*at, "expect", key)) for key, rows in case.expect.items()}
+        test = DataTest(name, self.file.key_place(at), self._script, params, given, expect)
+        self.problems += _contradictions(test, self.file, (*at, "expect"))
+        return test
+
+    def _named(self, params: Mapping[str, str], at: Route) -> Iterator[tuple[str, str]]:
+        for name, value in params.items():
+            if not PARAMETER_NAME.fullmatch(name) and not name.startswith(PREFIX):
+                message = f"'{name}' can't name a parameter: those are upper case"
+                self.problems.append(self.file.key_place((*at, name)).problem(message))
+            yield name, value
+
+    def _tables(self, given: Mapping[str, GivenRows], at: Route) -> Iterator[tuple[str, Rows]]:
+        for key, rows in given.items():
+            route = (*at, key)
+            mock = rows.mock and self._path(rows.mock, self._route(route, "mock"), (".yaml", ".yml"))
+            ddl = rows.ddl and self._path(rows.ddl, self._route(route, "ddl"), (".sql",))
+            inline = self._inline(route, rows.columns) if rows.rows is not None else None
+            yield key, Rows(self.file.key_place(route), mock or None, ddl or None, inline)
+
+    def _expected(self, rows: ExpectedRows, route: Route) -> Expected:
+        mock = rows.mock and self._path(rows.mock, self._route(route, "mock"), (".yaml", ".yml"))
+        return Expected(
+            self.file.key_place(route),
+            mock or None,
+            inline=self._inline(route, rows.columns) if rows.rows is not None else None,
+            columns=tuple(rows.columns) if isinstance(rows.columns, list) else None,
+            key=tuple(rows.key),
+            rtol=rows.rtol,
+        )
+
+    def _inline(self, route: Route, columns: object) -> YamlFile:
+        part = self.file.part(route)
+        if isinstance(columns, dict):  # else the types are those of a table that is not there yet
+            try:
+                read_mock(_typed(part, {}))
+            except DefinitionError as error:
+                self.problems += error.problems
+        return part
+
+    def _route(self, route: Route, key: str) -> Route:
+        """Return where a path stands: under its key, or in short right there."""
+        return (*route, key) if (*route, key) in self.file.values else route
+
+    def _path(self, name: str, route: Route, suffixes: Sequence[str]) -> Path:
+        path = self._folder / name
+        if path.suffix not in suffixes:
+            message = f"this ends in {' or '.join(suffixes)}, not '{path.suffix}'"
+            self.problems.append(self.file.value_place(route).problem(message))
+        elif not is_file(path):
+            self.problems.append(self.file.value_place(route).problem(unreadable(path)))
+        return path
+
+
+def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Problem]:
+    """Yield what a test expects and can't have."""
+    tables = {key for key in test.given if key in test.expect or is_table(key)}
+    for key in test.expect:
+        place = file.key_place((*at, key))
+        if key in test.given:
+            if is_table(key) and test.given[key].ddl is None and "." not in key:
+                yield place.problem(f"nothing can write to {key}, which is given as rows alone; add its 'ddl'")
+        elif is_table(key):
+            yield place.problem(f"{key} is not given{did_you_mean(key, tables)}")
+        elif test.script.suffix != ".sql":
+            names = did_you_mean(key, tables)
+            yield place.problem(f"'{key}' is not given, and only a .sql script has CTEs{names}")
+    written = [key for key in test.expect if is_table(key)]
+    if written and (replaced := [key for key in test.given if not is_table(key)]):
+        message = f"{written[0]} is written by the whole script, where nothing stands in for the CTE {replaced[0]}"
+        yield file.key_place((*at, written[0])).problem(message)
+    if test.script.suffix != ".sql":
+        for key in test.given:
+            if not is_table(key):
+                yield test.given[key].place.problem(f"'{key}' is no parameter, and only a .sql script has CTEs")
+
+
+def is_table(key: str) -> bool:
+    """Tell what names a table, by its parameter or by itself, from what names a CTE."""
+    return bool(PARAMETER_NAME.fullmatch(key)) or "." in key
+
+
+def _typed(part: YamlFile, types: Mapping[str, str]) -> YamlFile:
+    """Return inline rows as a mock would hold them: with columns, and nothing but."""
+    columns = part.data.get("columns")
+    data = {"columns": columns, "rows": part.data["rows"]}
+    texts = dict(part.texts)
+    if not isinstance(columns, dict):
+        names = columns if isinstance(columns, list) else types
+        data["columns"] = {name: types.get(name, "") for name in names}
+        texts.update({("columns", name): types.get(name, "") for name in names})
+    return dataclasses.replace(part, data=data, texts=texts)

@@ -1,0 +1,103 @@
+"""`pytest --update-mocks`: expected mock files rewritten by what the scripts made, for somebody to review."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import DataflowError, display_path
+
+if TYPE_CHECKING:
+    from dataflow.mocks import Column, Mock
+    from dataflow.mocks.types import SqlType
+    from dataflow.testing.rows import Rows
+
+
+class Snapshots:
+    """What one test run has rewritten."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, tuple[str, str]] = {}
+
+    def create(self, file: Path, actual: Rows, keys: Sequence[str]) -> None:
+        """Write an expected mock file that is not there yet."""
+        from dataflow.mocks import Mock
+        from dataflow.mocks.write import render_mock
+
+        columns = tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
+        rows = tuple(_row(row, columns) for row in sorted(actual.rows, key=str))
+        self._save(file, "", render_mock(Mock(file, None, columns, rows, tuple(keys))))
+
+    def rewrite(self, mock: Mock, actual: Rows, keys: Sequence[str], rtol: float) -> str:
+        """Rewrite an expected mock file, its comments and the order of its rows kept.
+
+        Returns:
+            What keeps the test from passing: that another test of this run has other rows for the same file; else
+            nothing.
+        """
+        import dataclasses
+
+        from dataflow.mocks.rewrite import rewritten_mock
+        from dataflow.testing.rows import mock_rows, ordered_as, updated
+
+        file = mock.file.resolve()
+        if file in self._files:
+            return f"{display_path(file)} was rewritten by another test of this run, which has other rows for it"
+        expected = mock_rows(mock, file.name)
+        actual = ordered_as(actual, expected.columns)
+        columns = tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
+        rows = tuple(_row(row, columns) for row in updated(actual, expected, keys, rtol))
+        before = file.read_text("utf-8")
+        try:
+            self._save(file, before, rewritten_mock(file, dataclasses.replace(mock, columns=columns, rows=rows)))
+        except ValueError as error:
+            raise DataflowError(f"{display_path(file)} can't hold what the script made: {error}") from None
+        return ""
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def diff(self) -> Iterator[str]:
+        """Yield what was changed, as a unified diff."""
+        for file, (before, after) in self._files.items():
+            name = display_path(file)
+            lines = before.splitlines(), after.splitlines()
+            yield from difflib.unified_diff(*lines, "/dev/null" if not before else name, name, lineterm="")
+
+    def _save(self, file: Path, before: str, after: str) -> None:
+        from dataflow.mocks.write import save_text
+
+        save_text(file, after)
+        self._files[file.resolve()] = before, after
+
+
+def _column(name: str, type_: str) -> Column:
+    from dataflow.mocks import Column
+    from dataflow.mocks.types import parse_type
+
+    try:
+        return Column(name, parse_type(type_))
+    except ValueError as error:
+        raise DataflowError(f"a mock can't hold column {name}: {error}") from None
+
+
+def _row(row: Sequence[Any], columns: Sequence[Column]) -> tuple[Any, ...]:
+    return tuple(_value(value, column.type) for value, column in zip(row, columns, strict=True))
+
+
+def _value(value: Any, type_: SqlType) -> Any:
+    """Turn a value that was collected to be compared into a mock's: a timestamp is a moment again."""
+    match value:
+        case dt.datetime() if type_.name == "timestamp":
+            return value.replace(tzinfo=dt.UTC)
+        case list():
+            return [_value(item, type_.parts[0]) for item in value]
+        case dict() if type_.name == "map":
+            return {_value(k, type_.parts[0]): _value(v, type_.parts[1]) for k, v in value.items()}
+        case dict():
+            return {name: _value(value[name], inner) for name, inner in type_.fields}
+        case _:
+            return value
