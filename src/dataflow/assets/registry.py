@@ -240,7 +240,7 @@ class Registry:
         """Turn what the storage complains of into one message; not what is a plain answer."""
         try:
             yield
-        except (FileNotFoundError, FileExistsError, NotADirectoryError, DataflowError):
+        except (FileNotFoundError, FileExistsError, DataflowError):
             raise
         except Exception as error:  # each client has exceptions of its own
             told = str(error) or type(error).__name__
@@ -308,7 +308,7 @@ class Registry:
                     self._fs.pipe_file(path, data, mode="create")
         except FileExistsError:
             return False
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except FileNotFoundError as error:
             raise DataflowError(f"the registry at {self.address} can't be written to: {error}") from error
         return True
 
