@@ -103,11 +103,13 @@ class Project:
         file: Its file; None when there is none.
         name: What it is called.
         environments: By name; the sandbox is always there.
+        registry: Where what is built and deployed is kept; None for a folder of the Dataflow home.
     """
 
     file: Path | None
     name: str
     environments: Mapping[str, Environment]
+    registry: str | None = None
 
 
 class OwnerSpec(Strict):
@@ -153,6 +155,7 @@ class ProjectSpec(Strict):
 
     version: Literal[1]
     project: str
+    registry: str | None = Field(None, description="Where builds and deployments are kept: a path, s3://…, gs://….")
     owners: dict[str, OwnerSpec] = Field({})
     environments: dict[str, EnvironmentSpec] = Field({})
 
@@ -215,7 +218,8 @@ def _read_project(path: Path) -> Project:
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
-    return Project(path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()})
+    environments = {name: _environment(name, found, owners, file) for name, found in specs.items()}
+    return Project(path, spec.project, environments, spec.registry)
 
 
 def _validated(
