@@ -42,6 +42,9 @@ PARAMETER_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 REFERENCE = re.compile(r"dataflow\.(wheel|egg|jar|sql|py|r)\.[^\s{}]+")
 """The name of an asset: `dataflow.jar.scala-workflow`, with `@<branch>.<build>`, or a full id."""
 
+POINTER = "asset:"
+"""What the name of an asset is rendered to begins so, until the asset's file is at hand."""
+
 _PLACEHOLDER = re.compile(r"(\$?)\$\{([^}\n]*)(\}?)")
 _SECRET = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_NAME = re.compile(r"secret:[A-Za-z_][A-Za-z0-9_]*")

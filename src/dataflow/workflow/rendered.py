@@ -70,6 +70,51 @@ class Fixed:
         return {f"{PREFIX}{name}": value for name, value in known.items()}
 
 
+class _Expander:
+    """Puts what is known into texts. They are put in as written: whoever runs it fills the rest exactly once."""
+
+    def __init__(self, known: Fixed, texts: Mapping[str, str], workflow_id: str = "") -> None:
+        self._known = known
+        self._texts = texts
+        self._workflow_id = workflow_id
+        self._verdicts: dict[str, bool] = {}
+
+    def is_fixed(self, name: str) -> bool:
+        """Say whether nobody but the environment and the package decides about a parameter."""
+        if name not in self._verdicts:
+            self._verdicts[name] = False  # while looking: a cycle fixes nothing
+            own = name in self._known.environment.params
+            asked = [found.name for found in placeholders(self._texts[name]) if not found.escaped]
+            asked = [it for it in asked if not it.startswith("secret:") and not REFERENCE.fullmatch(it)]
+            known = all(map(self._is_known, asked))
+            self._verdicts[name] = name not in self._known.given and known and (own or bool(asked))
+        return self._verdicts[name]
+
+    def expanded(self, text: str) -> str:
+        """Return a text with what is known put in."""
+        parts, position = [], 0
+        for found in placeholders(text):
+            parts.append(text[position : found.start])
+            written = text[found.start : found.end]
+            parts.append(written if found.escaped else self._value(found.name, written))
+            position = found.end
+        return "".join([*parts, text[position:]])
+
+    def _is_known(self, name: str) -> bool:
+        if name.startswith(PREFIX):
+            return name not in RUN_TIME and name.removeprefix(PREFIX) in BUILTINS
+        return name in self._texts and self.is_fixed(name)
+
+    def _value(self, name: str, written: str) -> str:
+        if REFERENCE.fullmatch(name):
+            return self._known.reference(name)
+        if name == f"{PREFIX}workflow_id" and self._workflow_id:
+            return self._workflow_id
+        if name in self._known.builtins:
+            return self._known.builtins[name]
+        return self.expanded(self._texts[name]) if name in self._texts and self.is_fixed(name) else written
+
+
 class Rendering:
     """One definition, rendered.
 
@@ -86,69 +131,35 @@ class Rendering:
             file: A definition without mistakes.
             known: What is known of it.
         """
-        self._known = known
-        self._texts = _parameter_texts(file, known.environment)
-        self._verdicts: dict[str, bool] = {}
-        self.id = known.id_prefix + self._expanded(file.texts[_ID])
-        self.fixed = {name: self._expanded(text) for name, text in self._texts.items() if self._is_fixed(name)}
-        self.data = self._data(file)
+        texts = {str(route[1]): text for route, text in file.texts.items() if len(route) == 2 and route[0] == "params"}
+        texts |= known.environment.params
+        self.id = known.id_prefix + _Expander(known, texts).expanded(file.texts[_ID])
+        expander = _Expander(known, texts, self.id)
+        self.fixed = {name: expander.expanded(text) for name, text in texts.items() if expander.is_fixed(name)}
+        self.data = self._data(file, texts, expander)
 
     @property
     def text(self) -> str:
         """The definition as the text of a YAML file."""
         return dump(self.data)
 
-    def _data(self, file: YamlFile) -> dict[str, Any]:
+    def _data(self, file: YamlFile, texts: Mapping[str, str], expander: _Expander) -> dict[str, Any]:
         def fill(route: Route, text: str) -> str:
-            return self.id if route == _ID else self._expanded(text)
+            return self.id if route == _ID else expander.expanded(text)
 
         data = {key: file.filled((key,), fill, set()) for key in file.data if key != "params"}
         declared = file.data.get("params") or {}
         if declared:
-            data["params"] = {name: self._expanded(self._texts[name]) for name in declared}
+            data["params"] = {name: expander.expanded(texts[name]) for name in declared}
         if isinstance(data.get("dag"), list):
             data["dag"] = sorted(data["dag"])
         return data
 
-    def _is_fixed(self, name: str) -> bool:
-        """Say whether nobody but the environment and the package decides about a parameter."""
-        if name not in self._verdicts:
-            self._verdicts[name] = False  # while looking: a cycle fixes nothing
-            own = name in self._known.environment.params
-            asked = [found.name for found in placeholders(self._texts[name]) if not found.escaped]
-            asked = [it for it in asked if not it.startswith("secret:") and not REFERENCE.fullmatch(it)]
-            known = all(self._is_known(it) for it in asked)
-            self._verdicts[name] = name not in self._known.given and known and (own or bool(asked))
-        return self._verdicts[name]
 
-    def _is_known(self, name: str) -> bool:
-        if name.startswith(PREFIX):
-            return name not in RUN_TIME and name.removeprefix(PREFIX) in BUILTINS
-        return name in self._texts and self._is_fixed(name)
-
-    def _expanded(self, text: str) -> str:
-        """Put in what is known. Texts are put in as written, as whoever runs it fills the rest exactly once."""
-        parts, position = [], 0
-        for found in placeholders(text):
-            parts.append(text[position : found.start])
-            written = text[found.start : found.end]
-            parts.append(written if found.escaped else self._value(found.name, written))
-            position = found.end
-        return "".join([*parts, text[position:]])
-
-    def _value(self, name: str, written: str) -> str:
-        if REFERENCE.fullmatch(name):
-            return self._known.reference(name)
-        if name == f"{PREFIX}workflow_id":
-            return self.id
-        if name in self._known.builtins:
-            return self._known.builtins[name]
-        return self._expanded(self._texts[name]) if name in self._texts and self._is_fixed(name) else written
-
-
-def _parameter_texts(file: YamlFile, environment: Environment) -> dict[str, str]:
-    declared = {str(route[1]): text for route, text in file.texts.items() if len(route) == 2 and route[0] == "params"}
-    return {**declared, **environment.params}
+def known_params(known: Fixed) -> dict[str, str]:
+    """Return an environment's parameters with what is known put in."""
+    expander = _Expander(known, known.environment.params)
+    return {name: expander.expanded(text) for name, text in known.environment.params.items()}
 
 
 def given_by(file: YamlFile) -> dict[str, set[str]]:
