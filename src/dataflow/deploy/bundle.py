@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
 from dataflow.workflow.identity import Identity
+from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dataflow.assets.publish import Pin
     from dataflow.assets.registry import Registry
+
+
+UNPINNED = "#to-be-pinned"
+"""Stands behind the name of an asset whose build is not known yet."""
+
+
+_UNPINNED = re.compile(rf"{POINTER}(\S+?){UNPINNED}")
 
 
 class Plain(BaseModel):
@@ -34,16 +45,30 @@ class Pinned(Plain):
     Attributes:
         id: The asset's id.
         sha256: Checksum of what was built.
-        path: The file that it is in the repository, or its build file's folder; None for another repository's.
-        inputs: What it was built from, as a hash; None for another repository's.
-        environment: For a wheel: checksum of the lock that its environment is made from.
+        name: What its file is called.
+        path: The raw file, or the build file, that it is in the repository; None for one of elsewhere.
+        inputs: What it was built from, as a hash.
+        lock: For a wheel: checksum of the lock that its environment is made from.
+        python: The Python that the lock was made for.
     """
 
     id: str
     sha256: str
+    name: str
+    inputs: str
     path: str | None = None
-    inputs: str | None = None
-    environment: str | None = None
+    lock: str | None = None
+    python: str | None = None
+
+    @property
+    def pointer(self) -> str:
+        """What stands for it in a rendered definition."""
+        return f"{POINTER}{self.id}#sha256:{self.sha256}"
+
+    @property
+    def commit(self) -> str:
+        """The commit that it was built at."""
+        return AssetId.parse(self.id).commit
 
 
 class Schedule(Plain):
@@ -168,6 +193,15 @@ class Bundle(Plain):
     def data(self) -> bytes:
         """Return the manifest's bytes."""
         return canonical(self.model_dump(mode="json", exclude_defaults=True))
+
+
+def pin_text(text: str, pins: Mapping[str, Pin]) -> str:
+    """Put builds in the place of the names of assets, as far as they are known."""
+
+    def pointer(found: re.Match[str]) -> str:
+        return f"{POINTER}{pins[found[1]].pointer}" if found[1] in pins else found[0]
+
+    return _UNPINNED.sub(pointer, text)
 
 
 def canonical(data: Any) -> bytes:

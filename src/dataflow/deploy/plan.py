@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from dataflow.deploy import deployments, schemas
-from dataflow.deploy.bundle import Bundle, Deployable, Plain, load_bundle
+from dataflow.deploy.bundle import Bundle, Deployable, Plain, load_bundle, pin_text
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.workflow.parameters import POINTER
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import Deployed, Deployment
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from dataflow.deploy.source import Source
 
 Action = Literal["added", "changed", "removed"]
-_PINNED = re.compile(re.escape(POINTER) + r"(dataflow\.[a-z]+\.[^.\s]+)\.[^\s#]+#sha256:[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -259,6 +256,7 @@ def _workflows(source: Source, before: Bundle | None, now: Prepared | None) -> I
     old = {} if before is None else before.workflows
     new = {} if now is None else now.workflows
     scripts = tuple(_scripts(source, before, now))
+    pins = {} if before is None or now is None else source.pinned(now)
     for file in sorted({*old, *new}):
         was, then = old.get(file), new.get(file)
         if was is None and then is not None:
@@ -266,7 +264,7 @@ def _workflows(source: Source, before: Bundle | None, now: Prepared | None) -> I
         elif was is not None and then is None:
             yield WorkflowChange(was.id, "removed", breaking=(f"{was.id}: the workflow is removed",))
         elif was is not None and then is not None:
-            diff = tuple(_diff(_unpinned(was.text), then.text))
+            diff = tuple(_diff(was.text, pin_text(then.text, pins)))
             used = [it for it in scripts if it[0] in then.text or it[0] not in "".join(w.text for w in new.values())]
             lines = (*diff, *(line for _, lines in used for line in lines))
             if lines or was != then:
@@ -303,11 +301,6 @@ def _diff(was: str, now: str) -> Iterator[str]:
     for line in lines:
         if not line.startswith(("---", "+++", "@@")):
             yield line
-
-
-def _unpinned(text: str) -> str:
-    """Return a deployed text with its own assets named as a text is that was not deployed yet."""
-    return _PINNED.sub(lambda found: f"{POINTER}{found[1]}", text)
 
 
 def _assets(source: Source, before: Bundle | None, now: Prepared | None) -> Iterator[AssetChange]:

@@ -7,13 +7,14 @@ package's files, so that of three hundred packages only those that changed are r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import dataflow
-from dataflow.deploy.bundle import Deployable, Package, Plain, Schedule, Settings, TableSchema, digest, settings_of
+from dataflow.deploy.bundle import UNPINNED, Deployable, Package, Plain, Schedule, Settings, TableSchema, digest, settings_of
 from dataflow.deploy.hashes import Hashes, read_cached, write_cached
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow.folders import DEFINITION, walk
@@ -370,18 +371,21 @@ class _Package:
         from dataflow.assets.ids import escape
 
         self._builds.add(Build(type=kind, namespace=namespace))
-        return f"{POINTER}dataflow.{kind}.{escape(namespace)}"
+        return f"{POINTER}dataflow.{kind}.{escape(namespace)}{UNPINNED}"
 
     def _pointer(self, reference: str) -> str:
         """Return what the name of an asset is rendered to; of this repository's it is found out how to make it."""
+        from dataflow.assets.ids import escape
+
+        reference = re.sub(r"^dataflow\.egg\.", "dataflow.wheel.", reference)
         own = own_asset(self.repository, reference)
         if own is None:
             self._references.add(reference)
-            return f"{POINTER}{reference}"
+            return f"{POINTER}{reference}{UNPINNED}"
         if own.type in ("jar", "wheel"):
             return self._build(own.type, own.namespace)
         self._add(own.path, self._raw)
-        return f"{POINTER}{reference}"
+        return f"{POINTER}dataflow.{own.type}.{escape(own.namespace)}{UNPINNED}"
 
     def _add(self, path: Path, to: dict[str, str]) -> None:
         name = self._relative(path.parent / "_", path.name)
@@ -403,7 +407,6 @@ def own_asset(repository: Repository, reference: str) -> Asset | None:
     from dataflow.assets.ids import escape
 
     kind, _, name = reference.removeprefix("dataflow.").partition(".")
-    kind = "wheel" if kind == "egg" else kind
     named = (it for it in repository.assets if it.type == kind and name in {it.namespace, escape(it.namespace)})
     return next(named, None)
 

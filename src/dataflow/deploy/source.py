@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository
     from dataflow.assets.git import Checkout
     from dataflow.assets.inputs import Inputs
-    from dataflow.assets.references import Pin
+    from dataflow.assets.publish import Pin
     from dataflow.assets.registry import Registry
     from dataflow.workflow.project import Project
 
@@ -120,10 +120,25 @@ class Source:
             DataflowError: There is none.
         """
         if reference not in self._pins:
-            from dataflow.assets.references import resolve
+            from dataflow.assets.references import References
 
-            self._pins[reference] = resolve(self.registry, reference, self.checkout)
+            found = References(self.registry, self.checkout, unclean=self.target.sandbox)
+            self._pins[reference] = found.resolve(reference)
         return self._pins[reference]
+
+    def pinned(self, prepared: Prepared) -> dict[str, Pin]:
+        """Return the assets of a package whose build is known already, by the names that its texts have for them."""
+        from dataflow.assets.ids import escape
+        from dataflow.assets.publish import published
+
+        found = {name: self.pin(name) for name in prepared.references}
+        assets = [self.built(it.type, it.namespace) for it in prepared.builds]
+        assets += [it for path in prepared.raw if (it := self.repository.asset(self.root / path))]
+        for asset in assets:
+            pin = published(self.registry, asset, self.checkout, self.inputs_of(asset))
+            if pin is not None:
+                found[f"dataflow.{asset.type}.{escape(asset.namespace)}"] = pin
+        return found
 
     def __post_init__(self) -> None:
         from dataflow.assets.inputs import Toolchain

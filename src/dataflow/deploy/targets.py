@@ -39,12 +39,14 @@ class Target:
         environment: The settings of its runs.
         user: Whose deployment it is; None where the team shares one.
         note: Why it is not the one that the branch would name, or None.
+        sandbox: Whether it is a user's sandbox, which takes what no commit holds.
     """
 
     name: str
     environment: Environment
     user: str | None = None
     note: str | None = None
+    sandbox: bool = False
 
     @property
     def isolated(self) -> bool:
@@ -142,7 +144,7 @@ def _sandbox(project: Project, note: str | None) -> Target:
     base = project.environments[SANDBOX]
     database = base.params.get(_TARGET, f"{user}_sandbox").replace(f"${{{PREFIX}user}}", user)
     environment = _isolated(base, database, f"{SANDBOX}-{user}", project)
-    return Target(environment.name, environment, user, note)
+    return Target(environment.name, environment, user, note, sandbox=True)
 
 
 def _base(project: Project) -> Environment:
