@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dataflow.sample.git import ask
+from dataflow.workflow.folders import is_generated
 from dataflow.workflow.identity import current_user
-
-GENERATED = frozenset(
-    {"__pycache__", "build", "dist", "node_modules", "packrat", "renv", "spark-warehouse", "target", "venv"}
-)
-"""Folders that tools write: nothing in them is a source."""
 
 DETACHED = "HEAD"
 NO_GIT = "nogit"
@@ -92,7 +88,7 @@ def _is_change(line: str) -> bool:
     if not line.startswith("? "):
         return not line.startswith("# ")
     parts = PurePosixPath(line[2:].strip('"')).parts
-    return not any(part in GENERATED or part == ".workflows" for part in parts)
+    return not any(map(is_generated, parts[:-1]))
 
 
 def _remote(root: Path, upstream: str) -> tuple[str, str] | None:

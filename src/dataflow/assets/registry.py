@@ -136,7 +136,7 @@ class Registry:
         Returns:
             The number and the entry.
         """
-        number = max(self._numbers(series), default=0) + 1
+        number = max(self.numbers(series), default=0) + 1
         while True:
             entry = dict(make(number))
             if self._create_note(f"{series}/{number}", entry):
@@ -145,7 +145,7 @@ class Registry:
 
     def latest(self, series: str) -> tuple[int, dict[str, Any]] | None:
         """Return the entry with the highest number; None when there is none."""
-        number = max(self._numbers(series), default=0)
+        number = max(self.numbers(series), default=0)
         return (number, self.entry(series, number)) if number else None
 
     def entry(self, series: str, number: int) -> dict[str, Any]:
@@ -161,7 +161,12 @@ class Registry:
 
     def entries(self, series: str) -> list[tuple[int, dict[str, Any]]]:
         """Return all entries, in the order of their numbers."""
-        return [(number, self.entry(series, number)) for number in sorted(self._numbers(series))]
+        return [(number, self.entry(series, number)) for number in self.numbers(series)]
+
+    def numbers(self, series: str) -> list[int]:
+        """Return the numbers of a series' entries, in order."""
+        names = (name for name, is_folder in self._listed(series) if not is_folder)
+        return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
 
     def series(self, prefix: str) -> list[str]:
         """Return the series below a prefix, such as `builds/jar`, that hold an entry."""
@@ -289,11 +294,6 @@ class Registry:
         except FileNotFoundError:
             return []
         return [(str(it["name"]).rpartition("/")[2], it["type"] == "directory") for it in listed]
-
-    def _numbers(self, series: str) -> Iterator[int]:
-        for name, is_folder in self._listed(series):
-            if not is_folder and (found := _NUMBERED.fullmatch(name)):
-                yield int(found[1])
 
     def _create(self, name: str, data: bytes | Path) -> bool:
         """Write a file unless there is one, whole or not at all; return whether it was written."""

@@ -14,12 +14,12 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.workflow.folders import package_of, walk
 
 Kind = Literal["pytest", "sbt", "testthat"]
 Status = Literal["passed", "failed", "skipped"]
 Listener = Callable[[str], None]
 
-_GENERATED = {"__pycache__", "build", "dist", "node_modules", "packrat", "renv", "spark-warehouse", "target", "venv"}
 _PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py")
 _R_TESTS = re.compile(r"test.*\.[rR]")
 _NO_TESTS_COLLECTED = 5
@@ -135,11 +135,9 @@ class _MissingError(DataflowError):
 def _below(top: Path) -> Iterator[tuple[Path, Kind]]:
     loose: set[Path] = set()  # Python tests of no package: sub-folders go with the uppermost
     builds: set[Path] = set()
-    for name, folders, files in os.walk(top):
-        folder = Path(name)
-        folders[:] = [it for it in folders if not _is_generated(folder / it)]
+    for folder, _, files in walk(top):
         if any(map(_PYTHON_TESTS.fullmatch, files)):
-            package = _package(folder)
+            package = package_of(folder)
             if package is None:
                 package = next((it for it in folder.parents if it in loose), folder)
                 loose.add(package)
@@ -151,27 +149,13 @@ def _below(top: Path) -> Iterator[tuple[Path, Kind]]:
             yield folder.parents[1], "testthat"
 
 
-def _is_generated(folder: Path) -> bool:
-    return folder.name.startswith(".") or folder.name in _GENERATED or (folder / "pyvenv.cfg").exists()
-
-
 def _is_build(folder: Path) -> bool:
     """Say whether a folder with a `build.sbt` is more than a part of the build above it."""
     return (folder / "project" / "build.properties").exists()
 
 
-def _package(folder: Path) -> Path | None:
-    """Return the nearest folder, upwards within the repository, that holds definitions."""
-    for candidate in (folder, *folder.parents):
-        if any(candidate.glob("*.sch.yaml")):
-            return candidate
-        if (candidate / ".git").exists():
-            break
-    return None
-
-
 def _suite(folder: Path, kind: Kind, tops: set[Path], asked: dict[tuple[Path, Kind], set[Path]]) -> Suite:
-    package = _package(folder) or folder
+    package = package_of(folder) or folder
     if kind != "pytest":
         return Suite(kind, folder, package)
     only = () if any(folder.is_relative_to(top) for top in tops) else tuple(sorted(tops))
