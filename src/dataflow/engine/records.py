@@ -41,6 +41,7 @@ runs = sa.Table(
     sa.Column("ended", _moment),
     sa.Column("error", sa.Text),
     sa.Column("log", sa.Text),
+    sa.Column("bundle", sa.String(64)),
 )
 jobs = sa.Table(
     "dataflow_jobs",
@@ -119,6 +120,7 @@ class Records:
                 os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
             self._engine = sa.create_engine(parsed, **_options(parsed))
             _metadata.create_all(self._engine)
+            _add_columns(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
@@ -196,6 +198,24 @@ class Records:
             raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")
         listed = ", ".join(row["run_id"] for row in found)
         raise UsageError(f"'{run_id}' could be any of {listed}")
+
+
+def _add_columns(engine: sa.Engine) -> None:
+    """Add the columns that a database of an earlier version lacks; all of them may be empty."""
+    looker = sa.inspect(engine)
+    for table in _metadata.sorted_tables:
+        there = {column["name"] for column in looker.get_columns(table.name)}
+        for column in table.columns:
+            if column.name in there:
+                continue
+            kind = column.type.compile(engine.dialect)
+            name = engine.dialect.identifier_preparer.quote(column.name)
+            try:
+                with engine.begin() as connection:
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}"))
+            except sa.exc.SQLAlchemyError:  # another process may just have done it
+                if column.name not in {it["name"] for it in sa.inspect(engine).get_columns(table.name)}:
+                    raise
 
 
 @contextlib.contextmanager
