@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from processes import at_once
 
 from dataflow.assets.registry import Registry, open_registry
 from dataflow.errors import DataflowError, UsageError
@@ -15,13 +16,15 @@ from dataflow.workflow.project import find_project
 APPEND = """\
 import os, sys
 from dataflow.assets.registry import Registry
-registry = Registry(sys.argv[1])
-print("ready", flush=True)
-input()  # all start at once
-for i in range(int(sys.argv[2])):
-    sha256 = registry.put(f"built by {os.getpid()}, {i}".encode())
-    number, _ = registry.append("builds/jar/a", lambda n: {"build": n, "by": os.getpid(), "object": sha256})
-    print(number, flush=True)
+
+def work(ready, tell, address, count):
+    registry = Registry(address)
+    registry.latest("builds/jar/a")
+    ready()
+    for i in range(count):
+        sha256 = registry.put(f"built by {os.getpid()}, {i}".encode())
+        number, _ = registry.append("builds/jar/a", lambda n: {"build": n, "by": os.getpid(), "object": sha256})
+        tell([number, os.getpid()])
 """
 
 
@@ -113,32 +116,21 @@ def test_what_a_maker_raises_leaves_nothing(registry):
 
 def test_eight_writers_at_once_get_consecutive_numbers_and_lose_none(registry):
     writers, each = 8, 3 if registry.address.startswith("file:") else 1
-    command = [sys.executable, "-c", APPEND, registry.address, str(each)]
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(writers)
-    ]
-    assert {it.stdout.readline() for it in started} == {"ready\n"}
-    for it in started:
-        it.stdin.write("go\n")
-        it.stdin.flush()
-    given = [it.communicate(timeout=120)[0].split() for it in started]
-    assert [it.returncode for it in started] == [0] * writers
-    assert sorted(int(number) for numbers in given for number in numbers) == [*range(1, writers * each + 1)]
+    given = at_once(APPEND, [[registry.address, each]] * writers)
+    assert sorted(number for numbers in given for number, _ in numbers) == [*range(1, writers * each + 1)]
     entries = registry.entries("builds/jar/a")
     assert [entry["build"] for _, entry in entries] == [*range(1, writers * each + 1)]
-    for process, numbers in zip(started, given, strict=True):
-        assert [number for number, entry in entries if entry["by"] == process.pid] == [int(it) for it in numbers]
+    told = {number: process for numbers in given for number, process in numbers}
+    assert {number: entry["by"] for number, entry in entries} == told
+    assert len(set(told.values())) == writers
     assert all(registry.get(entry["object"]).startswith(b"built by") for _, entry in entries)
 
 
 def test_writers_killed_at_any_moment_leave_no_hole_and_nothing_torn(tmp_path):
     registry = Registry(str(tmp_path / "registry"))
     for i in range(12):
-        command = [sys.executable, "-c", APPEND, registry.address, "100000"]
-        writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-        writer.stdout.readline()
+        endless = f"{APPEND}\nwork(lambda: None, lambda it: print(it, flush=True), {registry.address!r}, 10**9)"
+        writer = subprocess.Popen([sys.executable, "-c", endless], stdout=subprocess.PIPE, text=True)
         writer.stdout.readline()
         time.sleep(0.003 * i)
         writer.send_signal(signal.SIGKILL)

@@ -97,6 +97,8 @@ def publish(
     if pin is not None and _is_whole(registry, pin.sha256, pin.lock):
         return pin, False
     artifact = _known(registry, inputs) or _keep(registry, inputs, make())
+    if pin is not None and (artifact["sha256"], artifact.get("lock")) == (pin.sha256, pin.lock):
+        return pin, False  # somebody had removed the object: here it is again
     try:
         _, entry = registry.append(
             _id(asset, checkout, inputs, 0).series, _entries(registry, asset, checkout, inputs, artifact)
