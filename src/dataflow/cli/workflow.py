@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.cli.due import due
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Workflow
 
 app = typer.Typer(no_args_is_help=True, help="Validate, plan and run workflows; look at past runs.")
+
+app.command("due")(due)
 
 _PREVIEW_ROWS = 5
 

@@ -7,6 +7,7 @@ moment at which an environment changes, for all its workflows.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from dataflow.deploy import deployments
 from dataflow.deploy.backends import backend
 from dataflow.deploy.bundle import Bundle, Deployable, Pinned, pin_text
 from dataflow.deploy.deployments import Deployed, Switch
-from dataflow.errors import DataflowError, display_path
+from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from dataflow.deploy.plan import Planned
     from dataflow.deploy.prepare import Prepared
     from dataflow.deploy.source import Source
+    from dataflow.workflow.project import Environment
 
+_SECRET_KEYS = {"password", "secret", "token", "credential", "secret-access-key"}
 LIFE = dt.timedelta(days=7)
 """How long a sandbox's or a branch's deployment is kept."""
 
@@ -74,6 +77,7 @@ class Deploy:
         """
         source, planned = self.source, self.planned
         runner = backend(source.target.environment.backend)
+        _refuse_clear_secrets(source.target.environment)
         due = {key: planned.prepared[key] for key in planned.due}
         for prepared in due.values():
             if problems := runner.check(prepared):
@@ -184,7 +188,7 @@ class Deploy:
         def make(found: Deployment | None) -> Switch:
             others = {} if found is None else found.switch.packages
             kept = {key: it for key, it in others.items() if it.repository != self.source.name}
-            together = {**kept, **own}
+            together = {**kept, **{key: _since(it, others.get(key), now) for key, it in own.items()}}
             _refuse_twins(together)
             return Switch(
                 action="deploy",
@@ -194,15 +198,37 @@ class Deploy:
                 database=target.database,
                 expires=now + self.life if target.isolated else None,
                 catalog=dict(target.environment.catalog),
+                state=target.environment.state,
+                backend=target.environment.backend,
             )
 
         return deployments.switch(self.source.registry, target.name, make), True
+
+
+def _since(package: Deployed, before: Deployed | None, now: dt.datetime) -> Deployed:
+    return package.model_copy(update={"since": before.since if before is not None else now})
 
 
 def _is_due(before: Deployment, now: dt.datetime, life: dt.timedelta) -> bool:
     """Say whether a deployment that stays as it is should be kept longer than it would."""
     expires = before.switch.expires
     return expires is not None and (expires - now < life / 2 or expires > now + life)
+
+
+def _refuse_clear_secrets(environment: Environment) -> None:
+    """Refuse settings that hold a password as it is: a bundle is kept for good, where many can read it."""
+    found = [
+        f"catalog: {key}"
+        for key, value in environment.catalog.items()
+        if key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value
+    ]
+    if re.search(r"://[^/@:]*:[^/@]*@", re.sub(r"\$\{secret:\w+\}", "", environment.state or "").replace(":@", "@")):
+        found.append("state:")
+    if found:
+        raise UsageError(
+            f"environment {environment.name} holds a secret in the clear ({', '.join(found)}), and it would be bundled",
+            "write ${secret:NAME}: the environment variable NAME, or the file that NAME_FILE names",
+        )
 
 
 def _refuse_twins(packages: Mapping[str, Deployed]) -> None:

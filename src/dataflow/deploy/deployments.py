@@ -35,6 +35,7 @@ class Deployed(Plain):
         commit: The commit; None where no commit holds it.
         workflows: Its workflows by id, with their schedules.
         writes: The tables that it writes.
+        since: When it was first deployed there: its schedule counts from then on.
     """
 
     bundle: str
@@ -46,6 +47,7 @@ class Deployed(Plain):
     commit: str | None = None
     workflows: dict[str, Schedule | None]
     writes: tuple[str, ...] = ()
+    since: dt.datetime | None = None
 
 
 class Switch(Plain):
@@ -60,6 +62,8 @@ class Switch(Plain):
         expires: When it may be swept away.
         restores: The switch that a rollback returned to.
         catalog: The catalog that its tables lie in, by the properties of the environment.
+        state: Where its runs are recorded; None for the Dataflow home.
+        backend: What runs its workflows.
     """
 
     version: Literal[1] = 1
@@ -71,6 +75,8 @@ class Switch(Plain):
     expires: dt.datetime | None = None
     restores: int | None = None
     catalog: dict[str, str] = {}
+    state: str | None = None
+    backend: str = "local"
 
     @property
     def isolated(self) -> bool:

@@ -61,10 +61,12 @@ def materialize(registry: Registry, bundle: Bundle, sha256: str) -> Materialized
     """
     found = Materialized(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
     built = {it.sha256: found.built(it) for it in bundle.assets}
+    pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
     for asset in bundle.assets:
-        _fetch(registry, asset.sha256, built[asset.sha256])
         if asset.path is not None and _is_raw(asset):
             _fetch(registry, asset.sha256, _inside(found, asset.path))
+        if asset.sha256 in pointed or asset.lock is not None:
+            _fetch(registry, asset.sha256, built[asset.sha256])
     for path, checksum in bundle.files.items():
         _fetch(registry, checksum, _inside(found, path))
     for file, workflow in bundle.workflows.items():
