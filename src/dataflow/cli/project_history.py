@@ -44,7 +44,7 @@ def history(
     from dataflow.cli.summary import print_rows
 
     out().print(name, markup=False, style="bold")
-    print_rows([{**row, "at": f"{row['at'].astimezone():%Y-%m-%d %H:%M:%S}", "changed": _listed(row)} for row in rows])
+    print_rows([_printed(row) for row in rows])
 
 
 def here(env: str | None) -> tuple[Registry, str, str | None]:
@@ -77,6 +77,11 @@ def _row(now: Deployment, before: Deployment | None) -> dict[str, Any]:
         "changed": changed,
         "removed": sorted(key.rpartition(":")[2] for key in old if key not in switch.packages),
     }
+
+
+def _printed(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in row.items() if key != "removed"}
+    return {**shown, "at": f"{row['at'].astimezone():%Y-%m-%d %H:%M:%S}", "changed": _listed(row)}
 
 
 def _same(one: Deployed | None, other: Deployed) -> bool:

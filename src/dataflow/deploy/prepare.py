@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dataflow
 from dataflow.deploy.bundle import UNPINNED, Deployable, Package, Plain, Schedule, Settings, TableSchema, digest, settings_of
 from dataflow.deploy.hashes import Hashes, read_cached, write_cached
+from dataflow.deploy.scripts import script_doubts
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow.folders import DEFINITION, walk
 from dataflow.workflow.parameters import POINTER
@@ -53,6 +54,7 @@ class Prepared(Plain):
         builds: Assets of this repository that are to be built.
         references: Names of assets of other repositories, branches or builds.
         schemas: The tables that it makes.
+        doubts: What a closer look at its scripts found, by definition: no part of what is deployed.
     """
 
     path: str
@@ -65,6 +67,7 @@ class Prepared(Plain):
     builds: tuple[Build, ...] = ()
     references: tuple[str, ...] = ()
     schemas: dict[str, TableSchema] = {}
+    doubts: dict[str, tuple[str, ...]] = {}
 
     @property
     def package(self) -> Package:
@@ -178,6 +181,7 @@ class _Package:
         self._builds: set[Build] = set()
         self._references: set[str] = set()
         self._schemas: dict[str, TableSchema] = {}
+        self._doubts: dict[str, tuple[str, ...]] = {}
 
     def prepared(self) -> Prepared:
         """Prepare it.
@@ -207,6 +211,7 @@ class _Package:
             builds=tuple(sorted(self._builds, key=lambda it: (it.type, it.namespace))),
             references=tuple(sorted(self._references)),
             schemas=dict(sorted(self._schemas.items())),
+            doubts=self._doubts,
         )
 
     # ------------------------------------------------------------------------------------- definitions
@@ -258,6 +263,8 @@ class _Package:
         head = f"# {name}, as it is deployed to {self.target.name}. Rendered: edit the definition, not this.\n"
         if workflow is None:  # another package's, called from here: it is deployed and checked as a part of that
             return Deployable(id=rendering.id, text=head + rendering.text, fixed=rendering.fixed)
+        if doubts := tuple(map(str, script_doubts(workflow))):
+            self._doubts[name] = doubts
         return self._described(workflow, rendering, head + rendering.text, file)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> Deployable:

@@ -96,7 +96,7 @@ class Source:
         Raises:
             DataflowError: A reference means nothing, or a build tool is missing.
         """
-        about = prepared.model_dump(mode="json", exclude_defaults=True)
+        about = prepared.model_dump(mode="json", exclude_defaults=True, exclude={"doubts"})
         builds = [[it.type, it.namespace, self.inputs_of(self.built(it.type, it.namespace)).sha256] for it in prepared.builds]
         pins = [[name, self.pin(name).sha256] for name in prepared.references]
         return digest([about, builds, pins])
