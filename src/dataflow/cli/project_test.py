@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
+from dataflow.cli.project_render import check_workflows, checked_facts, print_checked
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
+    from dataflow.deploy.statics import Checked
     from dataflow.testing.suites import Outcome, Suite
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -21,7 +23,9 @@ def run_tests(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Run the unit tests below folders: pytest, sbt and testthat; exit 1 when some fail.
+    """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
+
+    Unit tests are those of pytest, sbt and testthat. Rendered workflows are in `.workflows/` then.
 
     Example:  dataflow project test ./my-pipeline
     """
@@ -30,16 +34,20 @@ def run_tests(
     from dataflow.testing.suites import find_suites, run_suite
 
     outcomes = []
-    for suite in find_suites(paths or [Path()]):
+    tops = paths or [Path()]
+    for suite in find_suites(tops):
         with err().status(escape(f"Testing {_name(suite)} …")):
             outcomes.append(run_suite(suite, say))
         if output is Output.TEXT:
             _print(outcomes[-1])
+    checked = check_workflows(tops)
     if output is Output.JSON:
-        print_json({"suites": list(map(_facts, outcomes)), **_counts(outcomes)})
+        facts = {"suites": list(map(_facts, outcomes)), "workflows": list(map(checked_facts, checked))}
+        print_json({**facts, **_counts([*outcomes, *checked])})
     else:
-        _print_summary(outcomes)
-    if any(it.status == "failed" for it in outcomes):
+        print_checked(checked)
+        _print_summary([*outcomes, *checked])
+    if any(it.status == "failed" for it in (*outcomes, *checked)):
         raise typer.Exit(1)
 
 
@@ -67,13 +75,13 @@ def _detail(outcome: Outcome) -> str:
     return ", ".join([*parts, f"{outcome.seconds:.1f} s"])
 
 
-def _print_summary(outcomes: Sequence[Outcome]) -> None:
+def _print_summary(outcomes: Sequence[Outcome | Checked]) -> None:
     counts = _counts(outcomes)
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
     out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
 
 
-def _counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def _counts(outcomes: Sequence[Outcome | Checked]) -> dict[str, int]:
     statuses = [it.status for it in outcomes]
     return {
         "successful": statuses.count("passed"),

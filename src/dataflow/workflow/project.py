@@ -68,10 +68,13 @@ class Environment:
         catalog: Properties of the Iceberg catalog, with its `name`; empty for the embedded one.
         spark: `spark.*` settings; they win over the tool's own.
         state: SQLAlchemy address of the run records; None for SQLite in the Dataflow home.
-        branch: The git branch that deploys here.
+        branch: The git branch that deploys here; `*` where the deployments of all others take their settings from.
         smtp: The mail server.
         owners: The project's owners, by name.
         places: Where each of `params` is written.
+        isolated: Whether runs may write the database TARGET_DB alone: so in the sandbox, and in a branch's
+            deployment.
+        backend: What runs deployed workflows on their schedules.
     """
 
     name: str
@@ -83,6 +86,8 @@ class Environment:
     smtp: Smtp | None = None
     owners: Mapping[str, Owner] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    isolated: bool = False
+    backend: str = "local"
 
     @property
     def catalog_name(self) -> str:
@@ -134,7 +139,10 @@ class ChannelsSpec(Strict):
 class EnvironmentSpec(Strict):
     """Where workflows run."""
 
-    branch: str | None = Field(None, description="The git branch that deploys here.")
+    branch: str | None = Field(
+        None, description="The git branch that deploys here; `*` for all that have no environment of their own."
+    )
+    backend: Literal["local"] = Field("local", description="What runs deployed workflows on their schedules.")
     state: str | None = Field(None, description="SQLAlchemy address of the run records, shared by a team.")
     params: dict[str, str] = Field({})
     catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
@@ -171,7 +179,7 @@ def find_project(start: Path) -> Project:
         if (file := folder / FILE_NAME).is_file():
             return _read_project(file)
     name = (start if start.is_dir() else start.parent).name
-    return Project(None, name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS)})
+    return Project(None, name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS, isolated=True)})
 
 
 def environment(project: Project, name: str | None) -> Environment:
@@ -243,6 +251,8 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         smtp=Smtp(**smtp.model_dump()) if smtp else None,
         owners=owners,
         places={param: file.values["environments", name, "params", param] for param in spec.params},
+        isolated=name == SANDBOX,
+        backend=spec.backend,
     )
 
 
