@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, package, write
 
-from dataflow.assets.build import build, workspace
+from dataflow.assets.builders import build, workspace
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.wheelenv import environment

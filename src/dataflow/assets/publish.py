@@ -16,7 +16,7 @@ from dataflow.assets.ids import AssetId
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
-    from dataflow.assets.build import Artifact
+    from dataflow.assets.builders import Artifact
     from dataflow.assets.discover import Asset
     from dataflow.assets.git import Checkout
     from dataflow.assets.inputs import Inputs
