@@ -21,6 +21,7 @@ Counted = tuple[int, int, int]
 """Exit code, number of tests, and how many of them were skipped."""
 
 _NO_TESTS_COLLECTED = 5
+_TICK = 0.1  # seconds that a file's time may lag behind the clock
 
 _TESTTHAT = """\
 results <- testthat::test_dir("tests/testthat", reporter = "check", stop_on_failure = FALSE)
@@ -84,7 +85,7 @@ def _run_jvm(suite: Suite, output: Listener, report: Listener, stopped: Stopped)
 def _reports(folder: Path, below: str, began: float) -> list[Path]:
     """Return the reports that were written since a moment: older ones are of tests that may be gone."""
     found = [*folder.rglob(f"{below}/TEST-*.xml"), *folder.rglob(f"{below}/*/TEST-*.xml")]
-    return [it for it in found if it.stat().st_mtime >= began]
+    return [it for it in found if it.stat().st_mtime >= began - _TICK]
 
 
 def _run_testthat(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
