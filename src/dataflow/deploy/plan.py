@@ -312,7 +312,7 @@ def _assets(source: Source, before: Bundle | None, now: Prepared | None) -> Iter
             asset = source.built(build.type, build.namespace)
             new[asset.path.relative_to(source.root).as_posix()] = source.inputs_of(asset).sha256
         for name in now.references:
-            new[source.pin(name).id] = source.pin(name).sha256
+            new[str(source.pin(name).id)] = source.pin(name).sha256
     for name in sorted({*old, *new}):
         if name not in new:
             yield AssetChange(name, "gone")
