@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import os
 import shutil
 import subprocess
@@ -20,11 +19,15 @@ def test_eight_deployments_of_eight_commits_are_eight_builds_and_eight_whole_swi
     checkouts, commits = [], []
     for number in range(DEPLOYS):
         for name in ("top", "bottom"):
-            repo.write(f"{name}/src/write.sql", f"-- version {number}\nINSERT INTO ${{TARGET_TABLE}} SELECT 1, 2D, NULL;\n")
+            repo.write(
+                f"{name}/src/write.sql", f"-- version {number}\nINSERT INTO ${{TARGET_TABLE}} SELECT 1, 2D, NULL;\n"
+            )
         commits.append(repo.commit())
         folder = tmp_path / "clones" / str(number) / "films"
         subprocess.run(["git", "clone", "-q", repo.folder, folder], check=True)
-        subprocess.run(["git", "-C", folder, "remote", "set-url", "origin", "git@example.org:alice/films.git"], check=True)
+        subprocess.run(
+            ["git", "-C", folder, "remote", "set-url", "origin", "git@example.org:alice/films.git"], check=True
+        )
         checkouts.append(folder)
     environ = dict(os.environ)
     command = [sys.executable, "-m", "dataflow", "project", "deploy"]

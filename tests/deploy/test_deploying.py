@@ -159,7 +159,7 @@ def test_a_saved_plan_is_done_as_it_is_or_not_at_all(repo, tmp_path):
 def test_mistakes_are_told_before_anything_is_built(repo):
     repo.edit("top/main.sch.yaml", "${TARGET_DB}", "${TARGET_BD}")
     repo.commit()
-    with pytest.raises(DefinitionError, match=r"top/main\.sch\.yaml:8:17: undefined parameter 'TARGET_BD'; did you mean"):
+    with pytest.raises(DefinitionError, match=r"main\.sch\.yaml:8:17: undefined parameter 'TARGET_BD'; did you mean"):
         repo.plan()
     assert repo.current() is None
 
@@ -197,7 +197,12 @@ def test_a_branch_stands_beside_production(repo):
 @pytest.mark.parametrize(
     ("file", "old", "new", "table"),
     [
-        ("main.sch.yaml", "table: ${TARGET_TABLE}\n        owner", "table: prod.results\n        owner", "prod.results"),
+        (
+            "main.sch.yaml",
+            "table: ${TARGET_TABLE}\n        owner",
+            "table: prod.results\n        owner",
+            "prod.results",
+        ),
         ("src/write.sql", "INSERT OVERWRITE ${TARGET_TABLE}", "INSERT INTO prod.other", "prod.other"),
     ],
 )
@@ -256,7 +261,7 @@ def test_deployed_workflows_are_found_by_what_people_call_them(repo):
 def test_a_laid_out_file_that_was_changed_is_put_back(repo):
     repo.deploy()
     found = find(repo.registry, "alice.top.main")
-    laid_out, workflow = prepare_run(repo.registry, found, Request())
+    _, workflow = prepare_run(repo.registry, found, Request())
     script = workflow.folder / "src" / "write.sql"
     written = script.read_text()
     script.write_text("DROP TABLE prod.alice_top_results")

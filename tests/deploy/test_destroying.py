@@ -206,7 +206,7 @@ def test_what_was_written_while_it_was_looked_at_is_not_undone(repo, catalog, tw
 def test_a_bundle_that_never_published_has_nothing_to_return_to(repo, catalog, two):
     table = make(catalog, "prod.alice_top_results", package="uuid-of-top")
     publish(table, two[1], "2026-01-02")
-    with pytest.raises(DataflowError, match="has published nothing to prod.alice_top_results"):
+    with pytest.raises(DataflowError, match="has published nothing to prod"):
         plan(repo)
 
 

@@ -90,7 +90,9 @@ def test_a_deployment_s_workflows_have_ids_of_their_own(file):
 
 def test_the_text_is_the_same_whatever_the_order_and_comments(file):
     one = rendering(file(DEFINITION)).text
-    other = DEFINITION.replace("# a comment\n", "").replace("      type: Notification\n      id: tell\n", "      id: tell\n      type: Notification\n")
+    other = DEFINITION.replace("# a comment\n", "").replace(
+        "      type: Notification\n      id: tell\n", "      id: tell\n      type: Notification\n"
+    )
     assert rendering(file(other)).text == one
 
 
@@ -130,7 +132,9 @@ def test_environments_know_who_deploys():
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), include_characters="\n"), max_size=30)
 DATA = st.recursive(
     st.one_of(TEXT, st.integers(-(10**6), 10**6), st.booleans()),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.from_regex(r"[a-z]{1,6}", fullmatch=True), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -47,7 +47,7 @@ def run_tests(
     else:
         print_checked(checked)
         _print_summary([*outcomes, *checked])
-    if any(it.status == "failed" for it in (*outcomes, *checked)):
+    if _counts([*outcomes, *checked])["failed"]:
         raise typer.Exit(1)
 
 

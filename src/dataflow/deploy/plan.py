@@ -237,9 +237,7 @@ def _own(before: Deployment, source: Source) -> dict[str, Deployed]:
     return {key: it for key, it in before.switch.packages.items() if it.repository == source.name}
 
 
-def _change(
-    source: Source, key: str, now: Prepared | None, was: Deployed | None, *, details: bool
-) -> PackageChange:
+def _change(source: Source, key: str, now: Prepared | None, was: Deployed | None, *, details: bool) -> PackageChange:
     action: Action = "removed" if now is None else "changed" if was else "added"
     if not details:
         return PackageChange(key, action)
