@@ -12,6 +12,7 @@ from dataflow.cli.console import Output, say
 
 if TYPE_CHECKING:
     from dataflow.workflow.load import Request
+    from dataflow.workflow.project import Project
 
 _HERE = "DATAFLOW_IN_ENVIRONMENT"
 _START = "import os, sys; sys.path += sys.argv.pop(1).split(os.pathsep); from dataflow.cli.main import main; main()"
@@ -25,14 +26,27 @@ def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, 
     from dataflow.deploy.runs import find, prepare_run
     from dataflow.workflow.project import find_project
 
-    registry = open_registry(find_project(Path.cwd()))
-    found = find(registry, name, request.env)
+    project = find_project(Path.cwd())
+    registry = open_registry(project)
+    found = find(registry, name, request.env, _own_deployment(project))
     laid_out, workflow = prepare_run(registry, found, request)
     workflow.choose(only)
     python = python_of(laid_out, say)
     if python is not None and os.environ.get(_HERE) != str(python):
         _continue_in(python)
     run_loaded(workflow, only=only, adopt=adopt, output=output)
+
+
+def _own_deployment(project: Project) -> str | None:
+    """Return the deployment of the branch that is checked out here: where others have the same, that is meant."""
+    from dataflow.assets.git import read_checkout
+    from dataflow.deploy.targets import target_of
+    from dataflow.errors import UsageError
+
+    try:
+        return target_of(read_checkout(project.file.parent if project.file else Path.cwd()), project).name
+    except UsageError:
+        return None
 
 
 def _continue_in(python: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
+from dataflow.cli.console import Output, OutputOption, out, print_json, say
 from dataflow.cli.project_plan import SandboxOption, print_target, progress
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def deploy(
         check_saved(planned, source, plan)
     if output is Output.TEXT:
         print_target(source, planned)
-    with err().status("Deploying …"):
-        done = Deploy(source, planned, say, say, dt.timedelta(days=keep)).run()
+    with progress("Deploying …") as tell:
+        done = Deploy(source, planned, say, say, tell, dt.timedelta(days=keep)).run()
     if output is Output.JSON:
         print_json(_facts(done))
     else:

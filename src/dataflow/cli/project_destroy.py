@@ -77,7 +77,7 @@ def _take_down(registry: Registry, planned: Sequence[Demolition], *, yes: bool, 
 
 
 def _list(planned: Demolition) -> None:
-    until = f" (expired {planned.expires:%Y-%m-%d %H:%M} UTC)" if planned.expires else ""
+    until = f" (expired {planned.expired:%Y-%m-%d %H:%M} UTC)" if planned.expired else ""
     err().print(f"{planned.environment}{until}", markup=False)
     for id_ in planned.workflows:
         err().print(f"  workflow {id_}", markup=False)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def diff_data(
     branch: Annotated[str, typer.Option("--branch", metavar="B", help="Your deployment of a branch.")],
     date: Annotated[
-        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="The day to compare; the branch's last one when omitted.")
+        str | None,
+        typer.Option("--date", metavar="YYYY-MM-DD", help="The day to compare; the branch's last one when omitted."),
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="A,B", help="What identifies a row, where no Metadata job says it.")
@@ -74,7 +75,8 @@ def _day(text: str | None) -> dt.date | None:
 
 def _print(found: Difference) -> None:
     pair = found.pair
-    out().print(f"[bold]{pair.here}[/] beside [bold]{pair.there}[/], {'all rows' if found.where == 'true' else found.where}")
+    where = "all rows" if found.where == "true" else found.where
+    out().print(f"[bold]{pair.here}[/] beside [bold]{pair.there}[/], {where}")
     out().print(f"  rows: {found.rows_here:,} here, {found.rows_there:,} there", markup=False)
     for what, columns in (("here", found.columns_here), ("there", found.columns_there)):
         if columns:

@@ -10,6 +10,11 @@ import typer
 from dataflow.cli.console import Output, OutputOption, out, print_json
 from dataflow.errors import UsageError, display_path
 
+_NEXT = {
+    "dataflow sample workflow spark-sql ./NAME": "a workflow package",
+    "dataflow project plan": "what a deployment would change",
+}
+
 
 def init(
     folder: Annotated[Path, typer.Argument(help="The repository's top.")] = Path(),
@@ -29,5 +34,5 @@ def init(
         print_json({"file": file})
         return
     out().print(f"wrote {display_path(file)}", markup=False)
-    out().print("  dataflow sample workflow spark-sql ./NAME    a workflow package", markup=False, style="dim")
-    out().print("  dataflow project plan                        what a deployment would change", markup=False, style="dim")
+    for command, what in _NEXT.items():
+        out().print(f"  {command:<45}{what}", markup=False, style="dim")

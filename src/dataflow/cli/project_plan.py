@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from dataflow.deploy.plan import PackageChange, Planned, WorkflowChange
     from dataflow.deploy.source import Source
 
-SandboxOption = Annotated[
-    bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")
-]
+SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")]
 
 _MARKS = {"added": "[green]+[/]", "changed": "[yellow]~[/]", "removed": "[red]-[/]"}
 _SHOWN = 40  # lines of one workflow's difference

@@ -81,7 +81,5 @@ def _facts(planned: Rollback, number: int) -> dict[str, Any]:
         "number": number,
         "restores": planned.to.number,
         "packages": {key.rpartition(":")[2]: it.bundle if it else None for key, it in planned.packages.items()},
-        "tables": [
-            {"table": it.table, "snapshot": it.snapshot, "undone": list(it.undone)} for it in planned.tables
-        ],
+        "tables": [{"table": it.table, "snapshot": it.snapshot, "undone": list(it.undone)} for it in planned.tables],
     }

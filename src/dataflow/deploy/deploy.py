@@ -60,6 +60,7 @@ class Deploy:
         planned: What is to be done.
         output: Told each line that a build tool prints.
         report: Told of what takes a while.
+        progress: Told how many of how many packages are done.
         life: How long it is kept, where it is isolated.
     """
 
@@ -67,6 +68,7 @@ class Deploy:
     planned: Planned
     output: Callable[[str], None] = lambda _: None
     report: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] = lambda _done, _all: None
     life: dt.timedelta = LIFE
 
     def run(self) -> Done:
@@ -84,9 +86,8 @@ class Deploy:
                 raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
         pins: dict[Asset, tuple[Pin, bool]] = {}
         bundles = {}
-        for number, (key, prepared) in enumerate(due.items(), 1):
-            if len(due) > 1:
-                self.report(f"{number} of {len(due)}: {prepared.path}")
+        for number, (key, prepared) in enumerate(due.items()):
+            self.progress(number, len(due))
             bundles[key] = self._bundle(prepared, pins)
         packages = {key: self._deployed(key, due[key], bundle) for key, bundle in bundles.items()}
         deployment, changed = self._switch(packages)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from dataflow.deploy.bundle import Plain, Schedule
 from dataflow.errors import DataflowError, UsageError, did_you_mean
@@ -70,11 +70,11 @@ class Switch(Plain):
     action: Literal["deploy", "rollback", "destroy"]
     at: dt.datetime
     by: str
-    packages: dict[str, Deployed] = {}
+    packages: dict[str, Deployed] = Field({})
     database: str | None = None
     expires: dt.datetime | None = None
     restores: int | None = None
-    catalog: dict[str, str] = {}
+    catalog: dict[str, str] = Field({})
     state: str | None = None
     backend: str = "local"
 

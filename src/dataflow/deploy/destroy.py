@@ -157,7 +157,8 @@ def _tables(
     uuids = {package.uuid for it in past for package in it.switch.packages.values()}
     written = {table for it in past for package in it.switch.packages.values() for table in package.writes}
     sandbox = name.startswith(f"{SANDBOX}-")
-    ours, left = [], []
+    ours: list[str] = []
+    left: list[str] = []
     try:
         listed = catalog.list_tables(tuple(database.split(".")))
     except NoSuchNamespaceError:
@@ -193,4 +194,3 @@ def _drop_database(catalog: Catalog, database: str) -> None:
         catalog.drop_namespace(tuple(database.split(".")))
     except (NamespaceNotEmptyError, NoSuchNamespaceError):
         return
-

@@ -197,7 +197,8 @@ def _query(pair: Pair, key: Sequence[str], values: Sequence[str], where: str) ->
         )
 
     on = " AND ".join(f"h.{name} <=> t.{name}" for name in [*names, "_copy"])
-    keys = ", ".join(f"{text(name)}, CAST(COALESCE(h.{quoted}, t.{quoted}) AS STRING)" for name, quoted in zip(key, names, strict=True))
+    told = zip(key, names, strict=True)
+    keys = ", ".join(f"{text(name)}, CAST(COALESCE(h.{it}, t.{it}) AS STRING)" for name, it in told)
     both = "h._there AND t._there"
     nothing = "CAST(NULL AS STRING)"
     kinds = [

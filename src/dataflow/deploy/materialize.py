@@ -1,7 +1,7 @@
 """A bundle from the registry alone, laid out as a folder that runs: checked to the last byte each time.
 
-    <home>/deployed/<bundle>/work/     definitions, scripts and files, where they were in their repository
-    <home>/deployed/<bundle>/assets/   what was built, under its checksum
+<home>/deployed/<bundle>/work/     definitions, scripts and files, where they were in their repository
+<home>/deployed/<bundle>/assets/   what was built, under its checksum
 """
 
 from __future__ import annotations

@@ -237,9 +237,7 @@ def _own(before: Deployment, source: Source) -> dict[str, Deployed]:
     return {key: it for key, it in before.switch.packages.items() if it.repository == source.name}
 
 
-def _change(
-    source: Source, key: str, now: Prepared | None, was: Deployed | None, *, details: bool
-) -> PackageChange:
+def _change(source: Source, key: str, now: Prepared | None, was: Deployed | None, *, details: bool) -> PackageChange:
     action: Action = "removed" if now is None else "changed" if was else "added"
     if not details:
         return PackageChange(key, action)
@@ -312,7 +310,7 @@ def _assets(source: Source, before: Bundle | None, now: Prepared | None) -> Iter
             asset = source.built(build.type, build.namespace)
             new[asset.path.relative_to(source.root).as_posix()] = source.inputs_of(asset).sha256
         for name in now.references:
-            new[source.pin(name).id] = source.pin(name).sha256
+            new[str(source.pin(name).id)] = source.pin(name).sha256
     for name in sorted({*old, *new}):
         if name not in new:
             yield AssetChange(name, "gone")

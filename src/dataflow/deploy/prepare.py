@@ -13,8 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 import dataflow
-from dataflow.deploy.bundle import UNPINNED, Deployable, Package, Plain, Schedule, Settings, TableSchema, digest, settings_of
+from dataflow.deploy.bundle import (
+    UNPINNED,
+    Deployable,
+    Package,
+    Plain,
+    Schedule,
+    Settings,
+    TableSchema,
+    digest,
+    settings_of,
+)
 from dataflow.deploy.hashes import Hashes, read_cached, write_cached
 from dataflow.deploy.scripts import script_doubts
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
@@ -62,12 +74,12 @@ class Prepared(Plain):
     environment: Settings
     user: str
     workflows: dict[str, Deployable]
-    raw: dict[str, str] = {}
-    files: dict[str, str] = {}
+    raw: dict[str, str] = Field({})
+    files: dict[str, str] = Field({})
     builds: tuple[Build, ...] = ()
     references: tuple[str, ...] = ()
-    schemas: dict[str, TableSchema] = {}
-    doubts: dict[str, tuple[str, ...]] = {}
+    schemas: dict[str, TableSchema] = Field({})
+    doubts: dict[str, tuple[str, ...]] = Field({})
 
     @property
     def package(self) -> Package:
@@ -103,8 +115,8 @@ class Folder:
 
 def find_packages(root: Path) -> list[Folder]:
     """Find the packages of a repository, in the order of their folders: where definitions lie."""
-    found: dict[Path, list[str]] = {}
-    owner: dict[Path, Path | None] = {}
+    found: dict[Path, list[str]] = Field({})
+    owner: dict[Path, Path | None] = Field({})
     for folder, _, files in walk(root):
         has = any(name.endswith(DEFINITION) for name in files)
         owner[folder] = top = folder if has else owner.get(folder.parent)
@@ -220,7 +232,7 @@ class _Package:
         """Load every definition as a run would, for all that is wrong with it to be told."""
         from dataflow.workflow.load import Request, load_workflow
 
-        found: dict[str, Workflow] = {}
+        found: dict[str, Workflow] = Field({})
         for name in self.folder.definitions:
             user = self._user(self._identity(self.folder.path))
             request = Request(environment=self.target.environment, user=user, reference=self._pointer)
@@ -235,8 +247,8 @@ class _Package:
         from dataflow.workflow.rendered import given_by
         from dataflow.workflow.yamlfile import read_yaml
 
-        files: dict[str, YamlFile] = {}
-        given: dict[str, set[str]] = {}
+        files: dict[str, YamlFile] = Field({})
+        given: dict[str, set[str]] = Field({})
         left = list(self.folder.definitions)
         while left:
             name = left.pop(0)
@@ -251,9 +263,7 @@ class _Package:
         self.touched |= files.keys()
         return dict(sorted(files.items())), given
 
-    def _workflow(
-        self, name: str, file: YamlFile, given: set[str], loaded: Mapping[str, Workflow]
-    ) -> Deployable:
+    def _workflow(self, name: str, file: YamlFile, given: set[str], loaded: Mapping[str, Workflow]) -> Deployable:
         from dataflow.workflow.rendered import Rendering
 
         identity = self._identity(os.path.dirname(name) or ".")  # noqa: PTH120
@@ -335,7 +345,7 @@ class _Package:
                 place = next(it for route, it in file.values.items() if route[-1:] == ("script",))
                 self._problems.append(place.problem(f"'{script}' should be known when it is deployed"))
             elif not script.startswith(POINTER):
-                spec["script"] = self._program(self.root / os.path.dirname(name) / script, script)  # noqa: PTH118, PTH120
+                spec["script"] = self._program(self.root / os.path.dirname(name) / script, script)  # noqa: PTH120
 
     def _program(self, path: Path, script: str) -> str:
         path = Path(os.path.normpath(path))

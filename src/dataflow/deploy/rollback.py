@@ -1,4 +1,4 @@
-"""Back to an earlier bundle: at once, with nothing built; and, where asked, the tables back to what it had published."""
+"""Back to an earlier bundle: at once, with nothing built; where asked, tables go back to what it had published."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Found:
     id: str
 
 
-def find(registry: Registry, name: str, env: str | None = None) -> Found:
+def find(registry: Registry, name: str, env: str | None = None, prefer: str | None = None) -> Found:
     """Find a deployed workflow.
 
     Args:
@@ -48,6 +48,7 @@ def find(registry: Registry, name: str, env: str | None = None) -> Found:
         name: A workflow's id, or the end of one; a bundle's id, or its beginning, with `:<workflow>` behind it
             where `main` is not meant.
         env: The deployment to look in; all of them when None.
+        prefer: The deployment that is meant where several have a workflow of that name.
 
     Raises:
         UsageError: There is none of that name, or several.
@@ -59,6 +60,7 @@ def find(registry: Registry, name: str, env: str | None = None) -> Found:
     exact = [place for place in places if name in place.switch.workflows]
     ending = [place for place in places if any(it.endswith(f".{name}") for it in place.switch.workflows)]
     found = exact or ending
+    found = [place for place in found if place.name == prefer] or found
     if len(found) > 1:
         where = ", ".join(sorted(it.name for it in found))
         raise UsageError(f"'{name}' is deployed to {where}", f"say which: --env {found[0].name}")
@@ -143,6 +145,4 @@ def _in_bundle(registry: Registry, start: str, workflow: str) -> Found:
     for file, it in own.items():
         if it.id == wanted or it.id.endswith(f".{wanted}"):
             return Found(bundle, matches[0], file, it.id)
-    raise UsageError(
-        f"bundle {start} has no workflow '{wanted}'{did_you_mean(wanted, [it.id for it in own.values()])}"
-    )
+    raise UsageError(f"bundle {start} has no workflow '{wanted}'{did_you_mean(wanted, [it.id for it in own.values()])}")

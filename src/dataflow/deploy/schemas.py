@@ -92,12 +92,12 @@ def _table(before: TableSchema, after: TableSchema) -> Iterator[tuple[str, bool]
             yield f"column {name} {kind} added", kind.endswith(" NOT NULL")
         elif (was := before.columns[name]) != kind:
             yield f"column {name}: {was} to {kind}", not _is_safe(was, kind)
-    for what, was, now in (
+    for what, old, new in (
         ("partitioning", before.partitioned_by, after.partitioned_by),
         ("key", before.primary_key, after.primary_key),
     ):
-        if was != now:
-            yield f"{what}: {', '.join(was) or 'none'} to {', '.join(now) or 'none'}", True
+        if old != new:
+            yield f"{what}: {', '.join(old) or 'none'} to {', '.join(new) or 'none'}", True
 
 
 def _is_safe(was: str, now: str) -> bool:

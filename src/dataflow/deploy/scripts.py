@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem
 from dataflow.workflow.models import AuditJob, PythonAudit, SparkJob, SqlAudit
-from dataflow.workflow.parameters import substitute
+from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def script_doubts(workflow: Workflow) -> Iterator[Problem]:
     """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
     for script, params in dict.fromkeys(_scripts(workflow.steps)):
+        if script.startswith(POINTER):
+            continue
         path = workflow.folder / script
         try:
             text = read_text(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.bundle import digest
 from dataflow.deploy.hashes import Hashes
-from dataflow.deploy.prepare import Prepared, Preparation, find_packages, own_asset
+from dataflow.deploy.prepare import Preparation, Prepared, find_packages
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
 
@@ -97,7 +97,8 @@ class Source:
             DataflowError: A reference means nothing, or a build tool is missing.
         """
         about = prepared.model_dump(mode="json", exclude_defaults=True, exclude={"doubts"})
-        builds = [[it.type, it.namespace, self.inputs_of(self.built(it.type, it.namespace)).sha256] for it in prepared.builds]
+        assets = [self.built(it.type, it.namespace) for it in prepared.builds]
+        builds = [[it.type, it.namespace, self.inputs_of(it).sha256] for it in assets]
         pins = [[name, self.pin(name).sha256] for name in prepared.references]
         return digest([about, builds, pins])
 

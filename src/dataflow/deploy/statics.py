@@ -82,7 +82,7 @@ def check_workflows(paths: Sequence[Path]) -> list[Checked]:
         took[folder.path] = time.monotonic() - began
     tables = _Tables(source, [it for it in prepared.values() if it is not None])
     names = _names(source, folders)
-    checked = []
+    checked: list[Checked] = []
     for folder in folders:
         found = prepared[folder.path]
         if found is None:

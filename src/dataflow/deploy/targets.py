@@ -80,7 +80,7 @@ def target_of(checkout: Checkout, project: Project, *, sandbox: bool = False) ->
     if sandbox or not checkout.is_clean:
         return _sandbox(project, None if sandbox else _why(checkout))
     if checkout.branch == DETACHED:
-        raise UsageError("no branch is checked out, and the branch says where to deploy to", "set DATAFLOW_BRANCH to it")
+        raise UsageError("no branch is checked out, and it says where to deploy to", "set DATAFLOW_BRANCH to its name")
     if (shared := _shared(checkout.branch, project)) is not None:
         return shared
     return branch_target(checkout.branch, project)
@@ -93,9 +93,7 @@ def branch_target(branch: str, project: Project) -> Target:
         UsageError: The branch has one.
     """
     if (shared := _shared(branch, project)) is not None:
-        raise UsageError(
-            f"branch {branch} deploys to {shared.name}, which the team shares", "name another branch"
-        )
+        raise UsageError(f"branch {branch} deploys to {shared.name}, which the team shares", "name another branch")
     user = current_user()
     environment = _isolated(_base(project), f"{user}__{_database_part(branch)}", branch_name(branch, user), project)
     return Target(environment.name, environment, user)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dataflow.jobs.guard import WriteGuard
 from dataflow.tables.iceberg import create_namespace, exists
 from dataflow.tables.ownership import claim, require_own
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 

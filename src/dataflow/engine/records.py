@@ -22,6 +22,7 @@ from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _moment = sa.DateTime(timezone=True)
+_CREATE_ATTEMPTS = 20
 
 runs = sa.Table(
     "dataflow_runs",
@@ -120,7 +121,7 @@ class Records:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
             self._engine = sa.create_engine(parsed, **_options(parsed))
-            metadata.create_all(self._engine)
+            _create_tables(self._engine)
             _add_columns(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
@@ -208,6 +209,18 @@ class Records:
             raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")
         listed = ", ".join(row["run_id"] for row in found)
         raise UsageError(f"'{run_id}' could be any of {listed}")
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    """Make the tables that are missing; another process may make the same ones at this moment."""
+    for left in reversed(range(_CREATE_ATTEMPTS)):
+        try:
+            metadata.create_all(engine)
+            return
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+            missing = {table.name for table in metadata.sorted_tables} - {*sa.inspect(engine).get_table_names()}
+            if missing and not left:
+                raise
 
 
 def _add_columns(engine: sa.Engine) -> None:

@@ -94,12 +94,18 @@ def roll_back(catalog: Catalog, planned: TableRollback) -> None:
         DataflowError: It did.
     """
     from pyiceberg.exceptions import CommitFailedException
-    from pyiceberg.table.update import AssertRefSnapshotId, RemovePropertiesUpdate, SetPropertiesUpdate
-    from pyiceberg.table.update import SetSnapshotRefUpdate
+    from pyiceberg.table.update import (
+        AssertRefSnapshotId,
+        RemovePropertiesUpdate,
+        SetPropertiesUpdate,
+        SetSnapshotRefUpdate,
+    )
 
     table = pycatalog.load_table(catalog, planned.table)
     updates: list[object] = [
-        SetSnapshotRefUpdate(ref_name="main", type="branch", snapshot_id=planned.snapshot),
+        SetSnapshotRefUpdate.model_validate(
+            {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": planned.snapshot}
+        ),
     ]
     new = {key: value for key, value in planned.properties.items() if value is not None}
     gone = [key for key, value in planned.properties.items() if value is None and key in table.properties]

@@ -27,13 +27,11 @@ RUN_TIME = frozenset(f"{PREFIX}{name}" for name in ("each", "run_id", "today", "
 """Built-ins that only a run knows."""
 
 _ID = ("workflow", "id")
-_ORDER = {
-    name: number
-    for number, name in enumerate(
-        "version workflow trigger notifications params jobs dag id type description function name owner table "
-        "partition dates from to last parallel empty write job template foreach script class args audits".split()
-    )
-}
+_FIRST = (
+    "version workflow trigger notifications params jobs dag id type description function name owner table "
+    "partition dates from to last parallel empty write job template foreach script class args audits"
+)
+_ORDER = {name: number for number, name in enumerate(_FIRST.split())}
 """Keys that people read first; all others follow by the alphabet."""
 
 

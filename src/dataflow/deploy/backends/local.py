@@ -124,9 +124,7 @@ def due(deployment: Deployment, at: dt.datetime) -> list[Due]:
         return [it for it in found if it is not None]
 
 
-def run_due(
-    found: Due, registry: Registry, start: Callable[[Start, Registry], int] = BACKEND.start
-) -> int | None:
+def run_due(found: Due, registry: Registry, start: Callable[[Start, Registry], int] = BACKEND.start) -> int | None:
     """Claim a moment and run it.
 
     Args:
@@ -171,9 +169,7 @@ def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
         yield from package.workflows.items()
 
 
-def _due(
-    deployment: Deployment, records: Records, workflow: str, schedule: Schedule, at: dt.datetime
-) -> Due | None:
+def _due(deployment: Deployment, records: Records, workflow: str, schedule: Schedule, at: dt.datetime) -> Due | None:
     moment = latest_moment(schedule, at)
     package = deployment.switch.packages[deployment.switch.workflows[workflow]]
     since = package.since or deployment.switch.at
@@ -210,7 +206,7 @@ def _claim(records: Records, found: Due) -> bool:
     mine = [moments.c[name] == value for name, value in key.items()]
     with records.begin() as connection:
         row = connection.execute(sa.select(moments).where(*mine)).mappings().one()
-        if row["status"] != "running" or _lives(row):
+        if row["status"] != "running" or _lives(dict(row)):
             return False
         same = [moments.c[name] == row[name] for name in ("host", "process", "status")]
         return connection.execute(moments.update().where(*mine, *same).values(**own)).rowcount == 1
