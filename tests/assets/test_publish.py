@@ -4,7 +4,7 @@ import pytest
 from processes import at_once
 from trees import WRITE, commit, git, package, write
 
-from dataflow.assets.build import build, workspace
+from dataflow.assets.builders import build, workspace
 from dataflow.assets.discover import discover
 from dataflow.assets.git import read_checkout
 from dataflow.assets.inputs import read_inputs
@@ -12,7 +12,7 @@ from dataflow.assets.publish import publish, published
 
 PUBLISH = """\
 from pathlib import Path
-from dataflow.assets.build import build, workspace
+from dataflow.assets.builders import build, workspace
 from dataflow.assets.discover import discover
 from dataflow.assets.git import read_checkout
 from dataflow.assets.inputs import read_inputs

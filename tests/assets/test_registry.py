@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -183,6 +184,16 @@ def test_a_folder_that_can_t_be_written_is_named(tmp_path):
     (tmp_path / "registry").write_text("a file")
     with pytest.raises(DataflowError, match=r"the registry at file://.*/registry can't be"):
         Registry(str(tmp_path / "registry")).put(b"data")
+
+
+def test_what_killed_writers_left_is_removed_after_a_day(tmp_path):
+    registry = Registry(str(tmp_path))
+    registry.put(b"a")
+    for name, age in (("old", 100_000), ("new", 10)):
+        (tmp_path / ".drafts" / name).write_text("torn")
+        os.utime(tmp_path / ".drafts" / name, (time.time() - age,) * 2)
+    registry.put(b"b")
+    assert [it.name for it in (tmp_path / ".drafts").iterdir()] == ["new"]
 
 
 def test_an_object_can_be_read_by_others_than_who_wrote_it(tmp_path):

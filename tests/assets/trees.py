@@ -45,11 +45,18 @@ build-backend = "hatchling.build"
 [project]
 name = "%s"
 version = "1.0"
+requires-python = ">=3.11"
 dependencies = ["iniconfig>=2"]
 
 [tool.hatch.build.targets.wheel]
 packages = ["src/%s"]
 """
+MAVEN_JAR = """\
+  <build><plugins><plugin>
+    <groupId>org.apache.maven.plugins</groupId>
+    <artifactId>maven-jar-plugin</artifactId>
+    <version>3.4.1</version>
+  </plugin></plugins></build>"""
 GRADLE = "apply plugin: 'java'\n"
 JAVA = "public class Top { public static int rank(int a) { return a + 1; } }\n"
 POM = """\

@@ -76,7 +76,7 @@ class Toolchain:
             return {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "pyspark": version("pyspark")}
         tools = {"java": self._java}
         if asset.builder in ("gradle", "maven"):
-            from dataflow.assets.build.jvm import tool_version
+            from dataflow.assets.builders.jvm import tool_version
 
             tools[asset.builder] = tool_version(asset)
         return tools

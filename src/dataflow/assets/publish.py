@@ -16,7 +16,7 @@ from dataflow.assets.ids import AssetId
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
-    from dataflow.assets.build import Artifact
+    from dataflow.assets.builders import Artifact
     from dataflow.assets.discover import Asset
     from dataflow.assets.git import Checkout
     from dataflow.assets.inputs import Inputs
@@ -70,12 +70,7 @@ def published(registry: Registry, asset: Asset, checkout: Checkout, inputs: Inpu
 
     What is clean takes a clean build only: production never runs what no commit holds.
     """
-    series = _id(asset, checkout, inputs, 0).series
-    for kind in ("clean",) if checkout.is_clean else ("clean", "dirty"):
-        if note := registry.note(_note(series, inputs, kind)):
-            return Pin.of(registry.entry(series, note["build"]))
-    newest = registry.latest(series)  # whoever wrote it may have been killed before its note
-    return _same(newest[1], checkout, inputs) if newest else None
+    return _published(registry, _id(asset, checkout, inputs, 0).series, checkout, inputs)[0]
 
 
 def publish(
@@ -93,16 +88,15 @@ def publish(
     Returns:
         The build, and whether it is a new one.
     """
-    pin = published(registry, asset, checkout, inputs)
+    series = _id(asset, checkout, inputs, 0).series
+    pin, seen = _published(registry, series, checkout, inputs)
     if pin is not None and _is_whole(registry, pin.sha256, pin.lock):
         return pin, False
     artifact = _known(registry, inputs) or _keep(registry, inputs, make())
     if pin is not None and (artifact["sha256"], artifact.get("lock")) == (pin.sha256, pin.lock):
         return pin, False  # somebody had removed the object: here it is again
     try:
-        _, entry = registry.append(
-            _id(asset, checkout, inputs, 0).series, _entries(registry, asset, checkout, inputs, artifact)
-        )
+        _, entry = registry.append(series, _entries(registry, asset, checkout, inputs, artifact, seen))
     except _PublishedMeanwhile as found:
         return found.pin, False
     pin = Pin.of(entry)
@@ -119,18 +113,34 @@ class _PublishedMeanwhile(Exception):
         self.pin = pin
 
 
+def _published(registry: Registry, series: str, checkout: Checkout, inputs: Inputs) -> tuple[Pin | None, int]:
+    """Return the build that these inputs have, and the number up to which builds were looked at."""
+    for kind in ("clean",) if checkout.is_clean else ("clean", "dirty"):
+        if note := registry.note(_note(series, inputs, kind)):
+            return Pin.of(registry.entry(series, note["build"])), note["build"]
+    newest = registry.latest(series)  # whoever wrote it may have been killed before its note, or is about to write it
+    return (_same(newest[1], checkout, inputs), newest[0]) if newest else (None, 0)
+
+
 def _entries(
-    registry: Registry, asset: Asset, checkout: Checkout, inputs: Inputs, artifact: Mapping[str, Any]
+    registry: Registry,
+    asset: Asset,
+    checkout: Checkout,
+    inputs: Inputs,
+    artifact: Mapping[str, Any],
+    seen: int,
 ) -> Callable[[int], dict[str, Any]]:
-    first: list[int] = []
+    """Return what makes an entry; `seen` is the number up to which no build has these inputs."""
+    looked_at = seen
 
     def entry(number: int) -> dict[str, Any]:
-        first.append(number)
+        nonlocal looked_at
         id_ = _id(asset, checkout, inputs, number)
-        if number > first[0]:  # the number before was given to another, just now
-            pin = _same(registry.entry(id_.series, number - 1), checkout, inputs)
+        for other in range(looked_at + 1, number):  # given to others since then
+            pin = _same(registry.entry(id_.series, other), checkout, inputs)
             if pin is not None and _is_whole(registry, pin.sha256, pin.lock):
                 raise _PublishedMeanwhile(pin)
+        looked_at = number - 1
         return {
             "id": str(id_),
             "inputs": inputs.sha256,

@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Project
 
 _CHUNK = 1 << 20
+_DAY = 24 * 3600
+_DRAFTS = ".drafts"
 _NUMBERED = re.compile(r"([1-9][0-9]*)\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -301,7 +304,7 @@ class Registry:
         try:
             with self._told():
                 if self._protocol == "file":
-                    _link(data, Path(path))
+                    _link(data, Path(path), Path(self._path(_DRAFTS)))
                 elif isinstance(data, Path):
                     self._fs.put_file(str(data), path, mode="create")
                 else:
@@ -323,12 +326,14 @@ def open_registry(project: Project | None = None) -> Registry:
     return Registry(address or str(home() / "registry"))
 
 
-def _link(data: bytes | Path, path: Path) -> None:
+def _link(data: bytes | Path, path: Path, drafts: Path) -> None:
     """Write a local file under another name first, and link it in: exclusive, and never seen half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (path.parent, drafts):
+        folder.mkdir(parents=True, exist_ok=True)
     if path.exists():
         raise FileExistsError(path)
-    with _draft(path.parent) as (draft, stream):
+    _tidy(drafts)
+    with _draft(drafts) as (draft, stream):
         with stream:
             if isinstance(data, Path):
                 with data.open("rb") as source:
@@ -339,6 +344,14 @@ def _link(data: bytes | Path, path: Path) -> None:
             stream.flush()
             os.fsync(stream.fileno())  # nothing is ever written here again: after a power cut it has to be whole
         path.hardlink_to(draft)
+
+
+def _tidy(drafts: Path) -> None:
+    """Remove what writers that were killed have left, long after any could still be at it."""
+    for left in drafts.iterdir():
+        with contextlib.suppress(OSError):  # another one tidies as well
+            if left.stat().st_mtime < time.time() - _DAY:
+                left.unlink()
 
 
 @contextlib.contextmanager

@@ -21,34 +21,68 @@ _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 def run_tests(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Run also what passed and has not changed since.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory when omitted.")
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
 
-    Unit tests are those of pytest, sbt and testthat. Rendered workflows are in `.workflows/` then.
+    Unit tests are those of pytest, sbt, Gradle, Maven and testthat. Rendered workflows are in `.workflows/` then.
 
     Example:  dataflow project test ./my-pipeline
     """
-    from rich.markup import escape
+    from dataflow.testing.suites import find_suites
 
-    from dataflow.testing.suites import find_suites, run_suite
-
-    outcomes = []
     tops = paths or [Path()]
-    for suite in find_suites(tops):
-        with err().status(escape(f"Testing {_name(suite)} …")):
-            outcomes.append(run_suite(suite, say))
-        if output is Output.TEXT:
-            _print(outcomes[-1])
+    suites = find_suites(tops, none_is_fine=True)
+    outcomes = _run(suites, everything, jobs, shown=output is Output.TEXT)
     checked = check_workflows(tops)
+    _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
+    ended: list[Outcome | Checked] = [*outcomes, *checked]
     if output is Output.JSON:
         facts = {"suites": list(map(_facts, outcomes)), "workflows": list(map(checked_facts, checked))}
-        print_json({**facts, **_counts([*outcomes, *checked])})
+        print_json({**facts, **_counts(ended)})
     else:
         print_checked(checked)
-        _print_summary([*outcomes, *checked])
-    if _counts([*outcomes, *checked])["failed"]:
+        _print_summary(ended)
+    if any(it.status == "failed" for it in ended):
         raise typer.Exit(1)
+
+
+def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: bool) -> list[Outcome]:
+    """Run suites side by side, each printed as a whole once those before it are."""
+    from rich.markup import escape
+
+    from dataflow.testing.together import run_all
+
+    ended = 0
+    with err().status("Testing …") as status:
+
+        def done(outcome: Outcome) -> None:
+            nonlocal ended
+            ended += 1
+            if shown:
+                status.stop()  # it would draw over what is printed
+                _print(outcome)
+                status.start()
+
+        def running(now: Sequence[Suite]) -> None:
+            count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""
+            status.update(escape(f"Testing {', '.join(map(_name, now))} …{count}"))
+
+        return run_all(suites, again=everything, jobs=jobs, report=say, done=done, running=running)
+
+
+def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
+    """Refuse a folder in which there is nothing to test: its name is probably wrong."""
+    from dataflow.testing.suites import no_tests
+
+    for top in tops:
+        real = top.resolve()
+        if not any(it.is_relative_to(real) or real.is_relative_to(it) for it in found):
+            raise no_tests(top)
 
 
 def _print(outcome: Outcome) -> None:
@@ -72,7 +106,7 @@ def _detail(outcome: Outcome) -> str:
     parts = [f"{outcome.tests} {'test' if outcome.tests == 1 else 'tests'}"] if outcome.tests else []
     if outcome.skipped:
         parts.append(f"{outcome.skipped} skipped")
-    return ", ".join([*parts, f"{outcome.seconds:.1f} s"])
+    return ", ".join([*parts, "unchanged" if outcome.unchanged else f"{outcome.seconds:.1f} s"])
 
 
 def _print_summary(outcomes: Sequence[Outcome | Checked]) -> None:
@@ -99,6 +133,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "tests": outcome.tests,
         "tests_skipped": outcome.skipped,
         "seconds": round(outcome.seconds, 3),
+        "unchanged": outcome.unchanged,
         "reason": outcome.reason,
         "output": list(outcome.output) if outcome.status == "failed" else [],
     }

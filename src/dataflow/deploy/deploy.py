@@ -100,7 +100,7 @@ class Deploy:
 
     def _publish(self, asset: Asset, pins: dict[Asset, tuple[Pin, bool]]) -> Pin:
         """Build and register an asset, unless that was done before."""
-        from dataflow.assets.build import build, workspace
+        from dataflow.assets.builders import build, workspace
         from dataflow.assets.publish import publish
 
         if asset not in pins:
