@@ -47,7 +47,7 @@ def run_tests(
     else:
         print_checked(checked)
         _print_summary(ended)
-    if _counts(ended)["failed"]:
+    if any(it.status == "failed" for it in ended):
         raise typer.Exit(1)
 
 
