@@ -156,6 +156,23 @@ def test_a_store_s_client_that_asks_twice_does_not_lose_its_number(registry, mon
     assert len(registry.entries("environments/production")) == 2
 
 
+@pytest.mark.parametrize(("code", "written"), [("ConditionalRequestConflict", True), ("PreconditionFailed", False)])
+def test_every_answer_of_an_s3_to_a_conditional_put_is_understood(s3_address, monkeypatch, code, written):
+    from botocore.exceptions import ClientError
+    from s3fs.errors import translate_boto_error
+
+    registry = Registry(s3_address)
+    put, answers = registry._fs.pipe_file, [translate_boto_error(ClientError({"Error": {"Code": code}}, "PutObject"))]
+
+    def answer(*arguments, **options):
+        if answers:
+            raise answers.pop()
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(registry._fs, "pipe_file", answer)
+    assert registry._create("environments/production/1.json", b"{}") is written
+
+
 @pytest.mark.parametrize("address", ["http://example.org/a", "memory://a", "ftp://a"])
 def test_an_address_where_two_writers_could_overwrite_each_other_is_refused(address):
     with pytest.raises(UsageError, match="a registry can't be at"):

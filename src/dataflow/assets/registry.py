@@ -305,15 +305,36 @@ class Registry:
             with self._told():
                 if self._protocol == "file":
                     _link(data, Path(path), Path(self._path(_DRAFTS)))
-                elif isinstance(data, Path):
-                    self._fs.put_file(str(data), path, mode="create")
                 else:
-                    self._fs.pipe_file(path, data, mode="create")
+                    self._send(data, path)
         except FileExistsError:
             return False
         except FileNotFoundError as error:
             raise DataflowError(f"the registry at {self.address} can't be written to: {error}") from error
         return True
+
+    def _send(self, data: bytes | Path, path: str) -> None:
+        """Put a file that must not be there yet; where S3 can't tell who was first (409), ask again."""
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        put = self._fs.put_file if isinstance(data, Path) else self._fs.pipe_file
+        arguments = (str(data), path) if isinstance(data, Path) else (path, data)
+        undecided = retry_if_exception(lambda error: _s3_code(error) == "ConditionalRequestConflict")
+        waits = wait_random_exponential(multiplier=0.05, max=2)
+        try:
+            for attempt in Retrying(retry=undecided, wait=waits, stop=stop_after_attempt(20), reraise=True):
+                with attempt:
+                    put(*arguments, mode="create")
+        except OSError as error:
+            if _s3_code(error) == "PreconditionFailed":  # s3fs knows it by a field that not every S3 has
+                raise FileExistsError(path) from error
+            raise
+
+
+def _s3_code(error: BaseException) -> str:
+    """Return what S3 calls an error; an empty text for any other."""
+    answer = getattr(error.__cause__ or error, "response", None)
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
 
 
 def open_registry(project: Project | None = None) -> Registry:
