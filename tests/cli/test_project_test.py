@@ -8,6 +8,20 @@ import time
 
 import pytest
 
+WORKFLOW = """\
+version: 1
+workflow:
+  id: ${dataflow.package_id}.main
+params:
+  EXECUTION_DATE: ${dataflow.yesterday}
+jobs:
+  - job:
+      id: hwm
+      type: HWM
+      hwm:
+        table: ${TARGET_DB}.titles
+        datetime: ${EXECUTION_DATE}
+"""
 PASSES = "def test_it(): pass\n"
 FAILS = "def test_sum():\n    assert 1 + 1 == 3\n"
 WAITS = """\
@@ -36,17 +50,19 @@ def write(folder, name, text=""):
 
 def test_each_suite_is_a_line_and_a_failure_shows_what_was_printed(dataflow_command, folder):
     for name, text in (("good", PASSES), ("bad", FAILS)):
-        write(folder, f"{name}/main.sch.yaml")
+        write(folder, f"{name}/main.sch.yaml", WORKFLOW)
         write(folder, f"{name}/src/test_{name}.py", text)
 
-    bad, *shown, good, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
+    bad, *shown, good, one, other, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
 
     assert bad.startswith("FAILED  ./bad (pytest)  1 test, ")
     assert all(line.startswith("    ") or not line for line in shown)
     assert any("assert (1 + 1) == 3" in line for line in shown)
     assert good.startswith("PASSED  ./good (pytest)  1 test, ")
     assert good.endswith(" s")
-    assert summary == "Summary: 1 successful, 1 failed."
+    assert one == "PASSED  ./bad/main.sch.yaml (workflow)"
+    assert other == "PASSED  ./good/main.sch.yaml (workflow)"
+    assert summary == "Summary: 3 successful, 1 failed."
 
 
 def test_of_passing_suites_nothing_else_is_shown(dataflow_command, folder):
@@ -58,14 +74,14 @@ def test_of_passing_suites_nothing_else_is_shown(dataflow_command, folder):
 
 
 def test_scripts_get_the_same_as_json(dataflow_command, folder):
-    write(folder, "etl/main.sch.yaml")
+    write(folder, "etl/main.sch.yaml", WORKFLOW)
     write(folder, "etl/src/test_a.py", FAILS)
     write(folder, "other/test_b.py", PASSES)
 
     answer = dataflow_command.json("project", "test", code=1)
 
     assert {key: answer[key] for key in ("successful", "failed", "skipped")} == {
-        "successful": 1,
+        "successful": 2,  # the workflow is one of them
         "failed": 1,
         "skipped": 0,
     }
@@ -78,6 +94,7 @@ def test_scripts_get_the_same_as_json(dataflow_command, folder):
         "tests": 1,
         "tests_skipped": 0,
         "seconds": 0,
+        "unchanged": False,
         "reason": None,
         "output": [],
     }
@@ -93,7 +110,7 @@ def test_a_path_without_tests_or_none_at_all_is_a_mistake_in_what_was_asked(data
 
 def test_the_sbt_of_the_path_is_used_and_its_reports_are_counted(dataflow_command, folder):
     fake_sbt(dataflow_command, f"mkdir -p target/test-reports; echo '{REPORT}' > target/test-reports/TEST-a.xml")
-    write(folder, "jar/main.sch.yaml")
+    write(folder, "jar/main.sch.yaml", WORKFLOW)
     write(folder, "jar/build.sbt")
     write(folder, "jar/target/test-reports/TEST-old.xml", REPORT)
     os.utime(folder / "jar/target/test-reports/TEST-old.xml", (0, 0))
@@ -121,6 +138,38 @@ def test_without_r_its_suite_is_skipped_with_the_reason_and_the_rest_runs(datafl
     assert skipped.startswith("SKIPPED ./r (testthat)  (")
     assert "install it: " in skipped
     assert summary == "Summary: 1 successful, 0 failed, 1 skipped."
+
+
+def test_what_passed_and_has_not_changed_is_not_run_again(dataflow_command, folder):
+    for name, text in (("good", PASSES), ("bad", FAILS)):
+        write(folder, f"{name}/test_{name}.py", text)
+    dataflow_command("project", "test", code=1)
+
+    bad, *_, good, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
+    assert good == "PASSED  ./good (pytest)  1 test, unchanged"
+    assert not bad.endswith("unchanged")
+    assert summary == "Summary: 1 successful, 1 failed."
+    again = dataflow_command("project", "test", "good", "--all").stdout
+    assert "unchanged" not in again
+
+    write(folder, "good/helper.py", "A = 1\n")
+    assert "unchanged" not in dataflow_command("project", "test", "good").stdout
+    assert dataflow_command.json("project", "test", "good")["suites"][0]["unchanged"]
+
+
+def test_suites_run_side_by_side_and_are_printed_one_after_the_other(dataflow_command, folder):
+    meet = "import pathlib, time\n\ndef test_it():\n    pathlib.Path('../{0}').touch()\n    print('of {0}')\n"
+    meet += "    for _ in range(200):\n        if pathlib.Path('../{1}').exists(): break\n        time.sleep(0.1)\n"
+    meet += "    assert pathlib.Path('../{1}').exists() and not 'to be seen'\n"
+    for mine, other in (("a", "b"), ("b", "a")):
+        write(folder, f"suite-{mine}/test_{mine}.py", meet.format(mine, other))
+    lines = dataflow_command("project", "test", "--jobs", "2", code=1).stdout.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("FAILED")]
+    assert [lines[it][:18] for it in starts] == ["FAILED  ./suite-a ", "FAILED  ./suite-b "]
+    first, second = lines[: starts[1]], lines[starts[1] :]
+    assert any("of a" in it for it in first)
+    assert not any("of b" in it for it in first)
+    assert any("of b" in it for it in second)
 
 
 def test_ctrl_c_ends_the_tests_too(dataflow_command, folder):

@@ -29,7 +29,7 @@ def records(request, tmp_path):
         address = request.getfixturevalue("postgresql")
     found = Records(address)
     yield found
-    for table in reversed(store._metadata.sorted_tables):
+    for table in reversed(store.metadata.sorted_tables):
         with found._engine.begin() as connection:
             connection.execute(table.delete())
     found.close()
@@ -135,3 +135,15 @@ def test_an_address_that_can_t_be_opened_is_told_without_its_password():
     assert "geheim" not in caught.value.message
     with pytest.raises(DataflowError, match="can't be opened"):
         Records("nonsense")
+
+
+def test_records_of_an_earlier_version_get_the_columns_that_they_lack(tmp_path):
+    address = f"sqlite:///{tmp_path / 'state.db'}"
+    Records(address).close()
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE dataflow_runs DROP COLUMN bundle"))
+    engine.dispose()
+    records = Records(address)
+    assert "bundle" in {column["name"] for column in sa.inspect(records._engine).get_columns("dataflow_runs")}
+    records.close()

@@ -16,6 +16,8 @@ def print_run(found: Mapping[str, Any]) -> None:
     out().print(f"[bold]{found['workflow_id']}[/] · run {found['run_id']} · {found['status']}")
     for label, value in _facts(found):
         out().print(f"  [dim]{label:<12}[/] {escape(value)}")
+    for asset in found.get("assets", ()):
+        out().print(f"    [dim]ran[/] {escape(asset['id'])}")
     if found["jobs"]:
         print_rows([_job(job) for job in found["jobs"]])
     for published in found["publications"]:
@@ -48,6 +50,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("versions", _pairs(found["versions"])),
         ("log", found["log"]),
     ]
+    if found["bundle"]:
+        facts.append(("bundle", found["bundle"]))
     if found["parent_run_id"]:
         facts.append(("part of", found["parent_run_id"]))
     return facts

@@ -16,7 +16,7 @@ from dataflow.errors import DataflowError
 _COMMANDS = {
     "sample": "Generate a workflow package, update it, make demo data.",
     "workflow": "Validate, plan and run workflows; look at past runs.",
-    "project": "Test all that a folder holds, whatever its language.",
+    "project": "Test and deploy all that a repository holds, branch by branch.",
     "mock": "Make mocks of real tables for tests, check them, look at them.",
     "query": "Look at your data: run a SQL query and print its rows.",
     "env": "Show where things are, and how other tools reach them.",

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import typer
 
+from dataflow.cli.project_deploy import deploy
+from dataflow.cli.project_destroy import destroy, sweep
+from dataflow.cli.project_diff import diff_data
+from dataflow.cli.project_history import history
+from dataflow.cli.project_init import init
+from dataflow.cli.project_list import list_assets
+from dataflow.cli.project_plan import plan
+from dataflow.cli.project_rollback import rollback
 from dataflow.cli.project_test import run_tests
 
-app = typer.Typer(no_args_is_help=True, help="Test all that a folder holds, whatever its language.")
+app = typer.Typer(no_args_is_help=True, help="Test and deploy all that a repository holds, branch by branch.")
 
 
 @app.callback()
 def _project() -> None:
-    """Test all that a folder holds, whatever its language."""
+    """Test and deploy all that a repository holds, branch by branch."""
 
 
+app.command("init")(init)
+app.command("list")(list_assets)
 app.command("test")(run_tests)
+app.command("plan")(plan)
+app.command("deploy")(deploy)
+app.command("history")(history)
+app.command("rollback")(rollback)
+app.command("diff-data")(diff_data)
+app.command("destroy")(destroy)
+app.command("sweep")(sweep)

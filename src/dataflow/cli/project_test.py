@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
+from dataflow.cli.project_render import check_workflows, checked_facts, print_checked
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
+    from dataflow.deploy.statics import Checked
     from dataflow.testing.suites import Outcome, Suite
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -19,12 +21,18 @@ _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 def run_tests(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Run also what passed and has not changed since.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory when omitted.")
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Stay, and on each save run again what the saved file affects.")
     ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Run the unit tests below folders: pytest, sbt and testthat; exit 1 when some fail.
+    """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
+
+    Unit tests are those of pytest, sbt, Gradle, Maven and testthat. Rendered workflows are in `.workflows/` then.
 
     Example:  dataflow project test ./my-pipeline --watch
     """
@@ -33,22 +41,56 @@ def run_tests(
 
         project_watch.watch(paths or [Path()], output)
         return
+    from dataflow.testing.suites import find_suites
+
+    tops = paths or [Path()]
+    suites = find_suites(tops, none_is_fine=True)
+    outcomes = _run(suites, everything, jobs, shown=output is Output.TEXT)
+    checked = check_workflows(tops)
+    _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
+    ended: list[Outcome | Checked] = [*outcomes, *checked]
+    if output is Output.JSON:
+        facts = {"suites": list(map(_facts, outcomes)), "workflows": list(map(checked_facts, checked))}
+        print_json({**facts, **_counts(ended)})
+    else:
+        print_checked(checked)
+        _print_summary(ended)
+    if any(it.status == "failed" for it in ended):
+        raise typer.Exit(1)
+
+
+def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: bool) -> list[Outcome]:
+    """Run suites side by side, each printed as a whole once those before it are."""
     from rich.markup import escape
 
-    from dataflow.testing.suites import find_suites, run_suite
+    from dataflow.testing.together import run_all
 
-    outcomes = []
-    for suite in find_suites(paths or [Path()]):
-        with err().status(escape(f"Testing {_name(suite)} …")):
-            outcomes.append(run_suite(suite, say))
-        if output is Output.TEXT:
-            _print(outcomes[-1])
-    if output is Output.JSON:
-        print_json({"suites": list(map(_facts, outcomes)), **_counts(outcomes)})
-    else:
-        _print_summary(outcomes)
-    if any(it.status == "failed" for it in outcomes):
-        raise typer.Exit(1)
+    ended = 0
+    with err().status("Testing …") as status:
+
+        def done(outcome: Outcome) -> None:
+            nonlocal ended
+            ended += 1
+            if shown:
+                status.stop()  # it would draw over what is printed
+                _print(outcome)
+                status.start()
+
+        def running(now: Sequence[Suite]) -> None:
+            count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""
+            status.update(escape(f"Testing {', '.join(map(_name, now))} …{count}"))
+
+        return run_all(suites, again=everything, jobs=jobs, report=say, done=done, running=running)
+
+
+def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
+    """Refuse a folder in which there is nothing to test: its name is probably wrong."""
+    from dataflow.testing.suites import no_tests
+
+    for top in tops:
+        real = top.resolve()
+        if not any(it.is_relative_to(real) or real.is_relative_to(it) for it in found):
+            raise no_tests(top)
 
 
 def _print(outcome: Outcome) -> None:
@@ -72,16 +114,16 @@ def _detail(outcome: Outcome) -> str:
     parts = [f"{outcome.tests} {'test' if outcome.tests == 1 else 'tests'}"] if outcome.tests else []
     if outcome.skipped:
         parts.append(f"{outcome.skipped} skipped")
-    return ", ".join([*parts, f"{outcome.seconds:.1f} s"])
+    return ", ".join([*parts, "unchanged" if outcome.unchanged else f"{outcome.seconds:.1f} s"])
 
 
-def _print_summary(outcomes: Sequence[Outcome]) -> None:
+def _print_summary(outcomes: Sequence[Outcome | Checked]) -> None:
     counts = _counts(outcomes)
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
     out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
 
 
-def _counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def _counts(outcomes: Sequence[Outcome | Checked]) -> dict[str, int]:
     statuses = [it.status for it in outcomes]
     return {
         "successful": statuses.count("passed"),
@@ -99,6 +141,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "tests": outcome.tests,
         "tests_skipped": outcome.skipped,
         "seconds": round(outcome.seconds, 3),
+        "unchanged": outcome.unchanged,
         "reason": outcome.reason,
         "output": list(outcome.output) if outcome.status == "failed" else [],
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.cli.due import due
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Workflow
 
 app = typer.Typer(no_args_is_help=True, help="Validate, plan and run workflows; look at past runs.")
+
+app.command("due")(due)
 
 _PREVIEW_ROWS = 5
 
@@ -93,7 +96,10 @@ def plan(
 
 @app.command()
 def run(
-    file: FileArgument,
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False),
+    ] = None,
     date: DateOption = None,
     param: ParamOption = None,
     job: Annotated[str | None, typer.Option("--job", help="Run this one job, without those before it.")] = None,
@@ -101,12 +107,27 @@ def run(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
     ] = False,
+    deployed: Annotated[
+        str | None,
+        typer.Option("--deployed", metavar="ID", help="Instead of a file: a deployed workflow, or a bundle."),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run a workflow: write on a branch, audit, publish. Reaches your own sandbox unless --env says otherwise.
 
+    With --deployed it runs what was deployed, from the registry alone.
+
     Example:  dataflow workflow run main.sch.yaml --date 2026-01-31
     """
+    if (file is None) == (deployed is None):
+        raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
+    if deployed is not None:
+        from dataflow.cli.deployed import run_deployed
+
+        run_deployed(deployed, _request(date, param, env), only=job, adopt=adopt, output=output)
+        return
+    if file is None:
+        raise AssertionError("one of both is given")
     run_definition(_definition(file), _request(date, param, env), only=job, adopt=adopt, output=output)
 
 
@@ -121,7 +142,13 @@ def run_definition(
     """
     from dataflow.workflow.load import load_workflow
 
-    workflow = load_workflow(file, request)
+    run_loaded(load_workflow(file, request), only=only, adopt=adopt, output=output)
+
+
+def run_loaded(
+    workflow: Workflow, *, only: str | None = None, adopt: bool = False, output: Output = Output.TEXT
+) -> None:
+    """Run a workflow and tell how it went; raises as `run_definition` does."""
     workflow.choose(only)  # a mistyped --job is told before a JVM starts
     result, preview = _execute(workflow, only=only, adopt=adopt, quiet=output is Output.JSON)
     if output is Output.JSON:
@@ -243,10 +270,26 @@ def show(
 
     with _records(env) as records:
         found = records.run(run_id)
+    if found["bundle"]:
+        found["assets"] = _assets(found["bundle"])
     if output is Output.JSON:
         print_json(found)
     else:
         print_run(found)
+
+
+def _assets(bundle: str) -> list[dict[str, Any]]:
+    """Return what a run's bundle ran, with the commit of each; nothing where the registry has it no more."""
+    from dataflow.assets.registry import open_registry
+    from dataflow.deploy.runs import assets_of
+    from dataflow.errors import DataflowError
+    from dataflow.workflow.project import find_project
+
+    try:
+        return assets_of(open_registry(find_project(Path.cwd())), bundle)
+    except DataflowError as error:
+        err().print(f"[yellow]note[/]: what its bundle holds can't be told: {error.message}")
+        return []
 
 
 def _records(env: str | None) -> Any:

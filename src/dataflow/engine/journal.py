@@ -50,10 +50,11 @@ class Journal:
                 "host": socket.gethostname(),
                 "process": os.getpid(),
                 "params": dict(workflow.params),
-                "versions": versions(workflow.folder),
+                "versions": versions(None if workflow.bundle else workflow.folder),
                 "status": "running",
                 "started": now(),
                 "log": str(log),
+                "bundle": workflow.bundle,
             },
         )
 
@@ -160,8 +161,12 @@ class Journal:
 
 
 @cache
-def versions(folder: Path) -> dict[str, str]:
-    """Return what a run ran with: the versions of the tools, and the commit of the package where git knows one."""
+def versions(folder: Path | None) -> dict[str, str]:
+    """Return what a run ran with: the versions of the tools, and the commit of the package where git knows one.
+
+    Args:
+        folder: The package's folder; None for a run from a bundle, which knows the commit of each of its assets.
+    """
     from importlib.metadata import version
 
     from dataflow.engine.jars import ICEBERG
@@ -172,8 +177,8 @@ def versions(folder: Path) -> dict[str, str]:
         "iceberg": ICEBERG.version,
         "python": platform.python_version(),
     }
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit:
+    commit = _git(folder, "rev-parse", "HEAD") if folder else ""
+    if folder and commit:
         dirty = _git(folder, "status", "--porcelain", "--", ".")
         found["commit"] = commit + ("+changes" if dirty else "")
     return found

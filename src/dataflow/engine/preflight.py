@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dataflow.jobs.guard import WriteGuard
 from dataflow.tables.iceberg import create_namespace, exists
 from dataflow.tables.ownership import claim, require_own
-from dataflow.workflow.project import SANDBOX
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def guard_of(spark: SparkSession, workflow: Workflow) -> WriteGuard:
-    """Return what a workflow's scripts may write: in the sandbox its database alone, which no --param widens."""
+    """Return what a workflow's scripts may write: where it is isolated its database alone, which no --param widens."""
     environment = workflow.environment
-    database = environment.params.get("TARGET_DB") if environment.name == SANDBOX else None
+    database = environment.params.get("TARGET_DB") if environment.isolated else None
     return WriteGuard(
         environment.catalog_name,
         database,

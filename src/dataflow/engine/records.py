@@ -18,13 +18,15 @@ import sqlalchemy as sa
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.home import home
+from dataflow.workflow.parameters import resolve_secrets
 
-_metadata = sa.MetaData()
+metadata = sa.MetaData()
 _moment = sa.DateTime(timezone=True)
+_CREATE_ATTEMPTS = 20
 
 runs = sa.Table(
     "dataflow_runs",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), primary_key=True),
     sa.Column("parent_run_id", sa.String(100), index=True),
     sa.Column("workflow_id", sa.String(300), index=True, nullable=False),
@@ -41,10 +43,11 @@ runs = sa.Table(
     sa.Column("ended", _moment),
     sa.Column("error", sa.Text),
     sa.Column("log", sa.Text),
+    sa.Column("bundle", sa.String(64)),
 )
 jobs = sa.Table(
     "dataflow_jobs",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
@@ -57,7 +60,7 @@ jobs = sa.Table(
 )
 publications = sa.Table(
     "dataflow_publications",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("table_name", sa.String(500), index=True, nullable=False),
@@ -67,7 +70,7 @@ publications = sa.Table(
 )
 audits = sa.Table(
     "dataflow_audits",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
@@ -82,7 +85,7 @@ audits = sa.Table(
 )
 reads = sa.Table(
     "dataflow_reads",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("written", sa.String(500), primary_key=True),
     sa.Column("source", sa.String(500), primary_key=True),
@@ -112,13 +115,14 @@ class Records:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        url = address or default_address()
+        url = resolve_secrets(address) if address else default_address()
         try:
             parsed = sa.make_url(url)
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
             self._engine = sa.create_engine(parsed, **_options(parsed))
-            _metadata.create_all(self._engine)
+            _create_tables(self._engine)
+            _add_columns(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
@@ -184,6 +188,15 @@ class Records:
         rows = self._rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
         return not rows or _with_truth(max(rows, key=lambda row: len(row["run_id"])))["status"] == "running"
 
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Open a transaction, for what has tables of its own at the same address: lineage, campaigns.
+
+        Whoever registers tables in `metadata` has to be imported before the records are opened.
+        """
+        with _plainly(), self._engine.begin() as connection:
+            yield connection
+
     def close(self) -> None:
         """Let go of the connections."""
         self._engine.dispose()
@@ -206,6 +219,36 @@ class Records:
             raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")
         listed = ", ".join(row["run_id"] for row in found)
         raise UsageError(f"'{run_id}' could be any of {listed}")
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    """Make the tables that are missing; another process may make the same ones at this moment."""
+    for left in reversed(range(_CREATE_ATTEMPTS)):
+        try:
+            metadata.create_all(engine)
+            return
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+            missing = {table.name for table in metadata.sorted_tables} - {*sa.inspect(engine).get_table_names()}
+            if missing and not left:
+                raise
+
+
+def _add_columns(engine: sa.Engine) -> None:
+    """Add the columns that a database of an earlier version lacks; all of them may be empty."""
+    looker = sa.inspect(engine)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in looker.get_columns(table.name)}
+        for column in table.columns:
+            if column.name in there:
+                continue
+            kind = column.type.compile(engine.dialect)
+            name = engine.dialect.identifier_preparer.quote(column.name)
+            try:
+                with engine.begin() as connection:
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}"))
+            except sa.exc.SQLAlchemyError:  # another process may just have done it
+                if column.name not in {it["name"] for it in sa.inspect(engine).get_columns(table.name)}:
+                    raise
 
 
 @contextlib.contextmanager
@@ -237,12 +280,12 @@ def _with_truth(row: Mapping[str, Any]) -> dict[str, Any]:
         if found[key] is not None and found[key].tzinfo is None:  # SQLite forgets the zone
             found[key] = found[key].replace(tzinfo=dt.UTC)
     ours = found["status"] == "running" and found["host"] == socket.gethostname()
-    if ours and not _alive(found["process"], found["started"]):
+    if ours and not is_alive(found["process"], found["started"]):
         found["status"] = "killed"
     return found
 
 
-def _alive(process: int, since: dt.datetime) -> bool:
+def is_alive(process: int, since: dt.datetime) -> bool:
     """Say whether the process of a run is there; one that began later only has its number."""
     try:
         os.kill(process, 0)

@@ -94,7 +94,8 @@ class WriteGuard:
             raise DataflowError(
                 f"{operation} would write {table}, which is outside {self.database}, "
                 f"the database of environment {self.environment}",
-                "a plain run reaches your own sandbox only: use ${TARGET_DB}, or name another environment with --env",
+                "use ${TARGET_DB}: a plain run reaches your own sandbox only unless --env names another environment, "
+                "a branch's deployment only its own database",
                 permanent=True,
             )
         return table

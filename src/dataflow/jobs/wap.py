@@ -158,7 +158,9 @@ def _summary(
     """What the published snapshot says of itself, so that the table tells its own history."""
     workflow = context.workflow
     figures = {result.name: result.figure for result in results}
+    deployed = {"dataflow.bundle": workflow.bundle} if workflow.bundle else {}
     return {
+        **deployed,
         "dataflow.run-id": workflow.run_id,
         "dataflow.workflow": workflow.id,
         "dataflow.step": template.id,

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from xml.etree import ElementTree
 
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.workflow.folders import package_of, walk
 
-Kind = Literal["pytest", "sbt", "testthat"]
+Kind = Literal["pytest", "sbt", "gradle", "maven", "testthat"]
 Status = Literal["passed", "failed", "skipped"]
 Listener = Callable[[str], None]
 
-_GENERATED = {"__pycache__", "build", "dist", "node_modules", "packrat", "renv", "spark-warehouse", "target", "venv"}
 _PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
 _R_TESTS = re.compile(r"test.*\.[rR]")
-_NO_TESTS_COLLECTED = 5
-
-_TESTTHAT = """\
-results <- testthat::test_dir("tests/testthat", reporter = "check", stop_on_failure = FALSE)
-found <- as.data.frame(results)
-failed <- found$failed > 0 | found$error
-files <- list.files("tests/testthat", "^test.*[.][rR]$")
-left_out <- length(setdiff(files, found$file))  # by a skip() outside its tests, a file is not even listed
-writeLines(as.character(left_out + c(nrow(found), sum(found$skipped))), commandArgs(TRUE)[1])
-quit(status = as.integer(any(failed)))
-"""
+_BUILDS: Mapping[str, Kind] = {
+    "build.sbt": "sbt",
+    "build.gradle": "gradle",
+    "build.gradle.kts": "gradle",
+    "settings.gradle": "gradle",
+    "settings.gradle.kts": "gradle",
+    "pom.xml": "maven",
+}
+_OWN_BUILD: Mapping[Kind, tuple[str, ...]] = {
+    "sbt": ("project/build.properties",),
+    "gradle": ("settings.gradle", "settings.gradle.kts"),
+}
+"""What makes a build file below another one of its kind more than a part of that build."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,7 @@ class Outcome:
         skipped: How many of them were skipped.
         reason: Why the suite was skipped, and what to do about it.
         output: What it printed, line by line.
+        unchanged: Whether this is how it ended before, and nothing of it has changed since.
     """
 
     suite: Suite
@@ -75,13 +74,15 @@ class Outcome:
     skipped: int = 0
     reason: str | None = None
     output: Sequence[str] = ()
+    unchanged: bool = False
 
 
-def find_suites(paths: Sequence[Path]) -> list[Suite]:
+def find_suites(paths: Sequence[Path], *, none_is_fine: bool = False) -> list[Suite]:
     """Find the suites below folders, in the order of their names.
 
     Args:
         paths: The folders; each has to hold some.
+        none_is_fine: Whether a folder may also hold none.
 
     Raises:
         UsageError: A folder does not exist or holds no tests.
@@ -93,28 +94,37 @@ def find_suites(paths: Sequence[Path]) -> list[Suite]:
             raise UsageError(f"{display_path(path)} {wrong}")
         top = path.resolve()
         found = set(_below(top))
-        if not found:
-            raise UsageError(
-                f"{display_path(path)} holds no unit tests",
-                "looked for test_*.py, *.test.yaml, build.sbt and tests/testthat; hidden and generated folders aside",
-            )
+        if not found and not none_is_fine:
+            raise no_tests(path)
         for key in found:
             asked.setdefault(key, set()).add(top)
     return [_suite(folder, kind, tops, asked) for (folder, kind), tops in sorted(asked.items())]
 
 
-def run_suite(suite: Suite, report: Listener) -> Outcome:
+def no_tests(path: Path) -> UsageError:
+    """Return what to say of a folder without unit tests."""
+    return UsageError(
+        f"{display_path(path)} holds no unit tests",
+        "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat; "
+        "hidden and generated folders aside",
+    )
+
+
+def run_suite(suite: Suite, report: Listener, stopped: Callable[[], bool] = lambda: False) -> Outcome:
     """Run a suite to its end.
 
     Args:
         suite: Which.
         report: Told of what takes a while before the tests can start, such as a one-time download.
+        stopped: Asked while it runs; once it says yes, its program is ended.
     """
+    from dataflow.testing.runners import RUNNERS, MissingError
+
     began = time.monotonic()
     lines: list[str] = []
     try:
-        code, tests, skipped = _RUNNERS[suite.kind](suite, lines.append, report)
-    except _MissingError as error:
+        code, tests, skipped = RUNNERS[suite.kind](suite, lines.append, report, stopped)
+    except MissingError as error:
         return Outcome(suite, "skipped", time.monotonic() - began, reason=error.message)
     except DataflowError as error:
         code, tests, skipped = 1, 0, 0
@@ -128,122 +138,43 @@ def run_suite(suite: Suite, report: Listener) -> Outcome:
     return Outcome(suite, "passed", seconds, tests, skipped, output=lines)
 
 
-class _MissingError(DataflowError):
-    """A suite can't run on this machine; no fault of its tests."""
-
-
 def _below(top: Path) -> Iterator[tuple[Path, Kind]]:
     loose: set[Path] = set()  # Python tests of no package: sub-folders go with the uppermost
-    builds: set[Path] = set()
-    for name, folders, files in os.walk(top):
-        folder = Path(name)
-        folders[:] = [it for it in folders if not _is_generated(folder / it)]
+    builds: dict[Kind, set[Path]] = {"sbt": set(), "gradle": set(), "maven": set()}
+    for folder, _, files in walk(top):
         if any(map(_PYTHON_TESTS.fullmatch, files)):
-            package = _package(folder)
+            package = package_of(folder)
             if package is None:
                 package = next((it for it in folder.parents if it in loose), folder)
                 loose.add(package)
             yield package, "pytest"
-        if "build.sbt" in files and (_is_build(folder) or builds.isdisjoint(folder.parents)):
-            builds.add(folder)
-            yield folder, "sbt"
+        yield from _of_jvm(folder, files, builds)
         if folder.parts[-2:] == ("tests", "testthat") and any(map(_R_TESTS.fullmatch, files)):
             yield folder.parents[1], "testthat"
 
 
-def _is_generated(folder: Path) -> bool:
-    return folder.name.startswith(".") or folder.name in _GENERATED or (folder / "pyvenv.cfg").exists()
+def _of_jvm(folder: Path, files: Sequence[str], builds: Mapping[Kind, set[Path]]) -> Iterator[tuple[Path, Kind]]:
+    """Note where builds begin; sbt's is a suite in any case, Gradle's and Maven's where there is a `src/test`."""
+    for kind in dict.fromkeys(_BUILDS[it] for it in files if it in _BUILDS):
+        if _is_build(folder, kind) or builds[kind].isdisjoint(folder.parents):
+            builds[kind].add(folder)
+            if kind == "sbt":
+                yield folder, kind
+    if folder.parts[-2:] == ("src", "test"):
+        for kind in ("gradle", "maven"):
+            if root := next((it for it in folder.parents if it in builds[kind]), None):
+                yield root, kind
 
 
-def _is_build(folder: Path) -> bool:
-    """Say whether a folder with a `build.sbt` is more than a part of the build above it."""
-    return (folder / "project" / "build.properties").exists()
-
-
-def _package(folder: Path) -> Path | None:
-    """Return the nearest folder, upwards within the repository, that holds definitions."""
-    for candidate in (folder, *folder.parents):
-        if any(candidate.glob("*.sch.yaml")):
-            return candidate
-        if (candidate / ".git").exists():
-            break
-    return None
+def _is_build(folder: Path, kind: Kind) -> bool:
+    """Say whether a folder with a build file is more than a part of the build above it."""
+    return any((folder / it).exists() for it in _OWN_BUILD.get(kind, ()))
 
 
 def _suite(folder: Path, kind: Kind, tops: set[Path], asked: dict[tuple[Path, Kind], set[Path]]) -> Suite:
-    package = _package(folder) or folder
+    package = package_of(folder) or folder
     if kind != "pytest":
         return Suite(kind, folder, package)
     only = () if any(folder.is_relative_to(top) for top in tops) else tuple(sorted(tops))
     ignored = sorted(it for it, other in asked if other == kind and folder in it.parents)
     return Suite(kind, folder, package, only, tuple(ignored))
-
-
-def _run_pytest(suite: Suite, output: Listener, report: Listener) -> tuple[int, int, int]:
-    from dataflow.jobs.process import run_process
-
-    del report
-    with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
-        counted = Path(folder) / "tests.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={counted}"]
-        command += [f"--ignore={it}" for it in suite.ignored]
-        code = run_process([*command, *map(str, suite.only)], cwd=suite.folder, env=os.environ, output=output)
-        counts = _counts([counted] if counted.exists() else [])
-    return (0 if code == _NO_TESTS_COLLECTED else code, *counts)
-
-
-def _run_sbt(suite: Suite, output: Listener, report: Listener) -> tuple[int, int, int]:
-    from dataflow.engine.sbt import run_sbt
-    from dataflow.workflow.project import environment, find_project
-
-    began = time.time()
-    settings = environment(find_project(suite.folder), None).spark
-    code = run_sbt(suite.folder, ["test"], output, spark=settings, report=report)
-    reports = suite.folder.rglob("target/test-reports/TEST-*.xml")
-    return (code, *_counts([it for it in reports if it.stat().st_mtime >= began]))
-
-
-def _run_testthat(suite: Suite, output: Listener, report: Listener) -> tuple[int, int, int]:
-    from dataflow.jobs.process import run_process
-    from dataflow.jobs.rscript import require_r
-
-    try:
-        rscript = require_r(["testthat"]).executable
-    except DataflowError as error:
-        raise _MissingError(error.message) from error
-    with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
-        counted = Path(folder) / "counts"
-        command = [str(rscript), "-e", _TESTTHAT, str(counted)]
-        code = run_process(command, cwd=suite.folder, env=_with_spark(report), output=output)
-        tests, skipped = map(int, counted.read_text("utf-8").split()) if counted.exists() else (0, 0)
-    return code, tests, skipped
-
-
-def _with_spark(report: Listener) -> dict[str, str]:
-    """Return the variables by which sparklyr, where it is installed, tests on the Spark that a run uses."""
-    from dataflow.engine.java import find_java
-    from dataflow.engine.spark_home import spark_home
-    from dataflow.jobs.standalone import environ
-
-    try:
-        java_home = find_java(report).home
-    except DataflowError:  # tests without Spark need none
-        java_home = None
-    return environ(None, spark_home(), "local", java_home)
-
-
-def _counts(reports: Sequence[Path]) -> tuple[int, int]:
-    """Add up how many tests JUnit reports tell of, and how many of them were skipped."""
-    tests = skipped = 0
-    for file in reports:
-        for suite in ElementTree.parse(file).iter("testsuite"):  # noqa: S314  # written by the user's own tests
-            tests += int(suite.get("tests", 0))
-            skipped += int(suite.get("skipped", 0))
-    return tests, skipped
-
-
-_RUNNERS: dict[Kind, Callable[[Suite, Listener, Listener], tuple[int, int, int]]] = {
-    "pytest": _run_pytest,
-    "sbt": _run_sbt,
-    "testthat": _run_testthat,
-}

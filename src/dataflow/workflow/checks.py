@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
 from dataflow.workflow.models import ITEM_KINDS
-from dataflow.workflow.parameters import script_problems, sql_placeholders
+from dataflow.workflow.parameters import POINTER, script_problems, sql_placeholders
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
 from dataflow.workflow.shape import PARAMETER_IN_KEY
 from dataflow.workflow.yamlfile import Route, YamlFile, is_file, is_folder, read_text, unreadable
@@ -187,7 +187,7 @@ def _partition(view: View, route: Route) -> Iterator[Problem]:
 def _program(view: View, route: Route, names: set[str]) -> Iterator[Problem]:
     """Check what a Spark job runs; a jar that its sbt project will make need not be there yet."""
     name = view.text(*route, "script")
-    if name is None:
+    if name is None or name.startswith(POINTER):
         return
     path = view.file.path.parent / name
     kind = program_kind(path)

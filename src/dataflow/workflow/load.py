@@ -38,12 +38,20 @@ class Request:
         date: `--date`: what `${dataflow.yesterday}` is, and EXECUTION_DATE where the definition declares it.
         env: `--env`: the environment; the sandbox when None.
         run_id: The run's id; a new one when None.
+        environment: The environment itself, where none of `dataflow.yaml` is meant: a deployment's.
+        user: Who `${dataflow.user}` is; the current user when None.
+        reference: Says what the name of an asset, such as `dataflow.jar.scala-workflow`, stands for.
+        bundle: The bundle that it is run from.
     """
 
     params: Mapping[str, str] = field(default_factory=dict)
     date: dt.date | None = None
     env: str | None = None
     run_id: str | None = None
+    environment: Environment | None = None
+    user: str | None = None
+    reference: Callable[[str], str] | None = None
+    bundle: str | None = None
 
 
 def new_run_id() -> str:
@@ -64,7 +72,7 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
     """
     request = request or Request()
     file = Path(os.path.normpath(file.absolute()))
-    loader = _Loader(request, environment(find_project(file.parent), request.env))
+    loader = _Loader(request, request.environment or environment(find_project(file.parent), request.env))
     loaded = loader.load(Call(file, request.run_id or new_run_id()))
     unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
     if loader.problems:
@@ -98,7 +106,7 @@ class _Loader:
         self.problems: set[Problem] = set()
         self._files: dict[Path, YamlFile | None] = {}
         self._identities: dict[Path, Identity] = {}
-        self._user: str | None = None
+        self._user: str | None = request.user
         self._yesterday: dt.date | None = None
 
     def load(self, call: Call) -> Loaded:
@@ -146,6 +154,7 @@ class _Loader:
             trigger=definition.trigger,
             notifications=definition.notifications,
             origins={name: source.origin for name, source in own.items()},
+            bundle=self.request.bundle,
         )
 
     def _definition(self, view: View) -> Definition | None:
@@ -185,7 +194,7 @@ class _Loader:
         yesterday = self._yesterday
         builtins["dataflow.yesterday"] = yesterday.isoformat
         builtins["dataflow.today"] = (yesterday + dt.timedelta(days=1)).isoformat
-        resolver = Resolver(sources, builtins)
+        resolver = Resolver(sources, builtins, reference=self.request.reference)
         date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in sources else None
         if date is not None and not is_date(date):
             resolver.fail(EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'")
@@ -218,7 +227,7 @@ class _Loader:
         """Return the environment with its parameters put into one another, whatever a caller gave instead."""
         params = self.environment.params
         own = {name: Source(text, "environment", _given(name, text)) for name, text in params.items()}
-        alone = Resolver(own, resolver.builtins)
+        alone = Resolver(own, resolver.builtins, reference=resolver.reference)
         return replace(self.environment, params={name: alone.value(name) or text for name, text in params.items()})
 
     # ------------------------------------------------------------------------------------------ files

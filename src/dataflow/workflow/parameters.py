@@ -5,6 +5,7 @@
 | `${NAME}`           | a parameter of the user's, in upper case                               |
 | `${dataflow.name}`  | a built-in, from a closed set                                          |
 | `${secret:NAME}`    | stays as it stands until it is used: never rendered, recorded or logged |
+| `${dataflow.jar.x}` | an asset of this repository or another: see `REFERENCE`                |
 | `$${NAME}`          | the text `${NAME}` itself                                              |
 """
 
@@ -38,6 +39,11 @@ BUILTINS = (
 
 PREFIX = "dataflow."
 PARAMETER_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+REFERENCE = re.compile(r"dataflow\.(wheel|egg|jar|sql|py|r)\.[^\s{}]+")
+"""The name of an asset: `dataflow.jar.scala-workflow`, with `@<branch>.<build>`, or a full id."""
+
+POINTER = "asset:"
+"""What the name of an asset is rendered to begins so, until the asset's file is at hand."""
 
 _PLACEHOLDER = re.compile(r"(\$?)\$\{([^}\n]*)(\}?)")
 _SECRET = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -193,12 +199,14 @@ class Resolver:
         builtins: The other built-ins, under their whole names; called when first asked for.
         problems: Mistakes met on the way: each is reported once, however many values depend on it.
         used: The names that were asked for, known or not.
+        reference: Says what the name of an asset stands for; raises DataflowError when there is none.
     """
 
     sources: Mapping[str, Source]
     builtins: Mapping[str, Callable[[], str]]
     problems: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    reference: Callable[[str], str] | None = None
     _values: dict[str, str | None] = field(default_factory=dict)
     _resolving: list[str] = field(default_factory=list)
 
@@ -243,7 +251,13 @@ class Resolver:
         known = self.known | extra.keys()
         for number, found in enumerate(placeholders(text)):
             self.used.add(found.name)
-            if message := found.mistake(known):
+            if self.reference is not None and not found.escaped and REFERENCE.fullmatch(found.name):
+                try:
+                    values[found.name] = self.reference(found.name)
+                except DataflowError as error:
+                    self.problems.append(_nth(place, number).problem(error.message))
+                    complete = False
+            elif message := found.mistake(known):
                 self.problems.append(_nth(place, number).problem(message))
                 complete = False
             elif found.name in known and not found.escaped:

@@ -68,10 +68,13 @@ class Environment:
         catalog: Properties of the Iceberg catalog, with its `name`; empty for the embedded one.
         spark: `spark.*` settings; they win over the tool's own.
         state: SQLAlchemy address of the run records; None for SQLite in the Dataflow home.
-        branch: The git branch that deploys here.
+        branch: The git branch that deploys here; `*` where the deployments of all others take their settings from.
         smtp: The mail server.
         owners: The project's owners, by name.
         places: Where each of `params` is written.
+        isolated: Whether runs may write the database TARGET_DB alone: so in the sandbox, and in a branch's
+            deployment.
+        backend: What runs deployed workflows on their schedules.
     """
 
     name: str
@@ -83,6 +86,8 @@ class Environment:
     smtp: Smtp | None = None
     owners: Mapping[str, Owner] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    isolated: bool = False
+    backend: str = "local"
 
     @property
     def catalog_name(self) -> str:
@@ -98,11 +103,13 @@ class Project:
         file: Its file; None when there is none.
         name: What it is called.
         environments: By name; the sandbox is always there.
+        registry: Where what is built and deployed is kept; None for a folder of the Dataflow home.
     """
 
     file: Path | None
     name: str
     environments: Mapping[str, Environment]
+    registry: str | None = None
 
 
 class OwnerSpec(Strict):
@@ -132,7 +139,10 @@ class ChannelsSpec(Strict):
 class EnvironmentSpec(Strict):
     """Where workflows run."""
 
-    branch: str | None = Field(None, description="The git branch that deploys here.")
+    branch: str | None = Field(
+        None, description="The git branch that deploys here; `*` for all that have no environment of their own."
+    )
+    backend: Literal["local"] = Field("local", description="What runs deployed workflows on their schedules.")
     state: str | None = Field(None, description="SQLAlchemy address of the run records, shared by a team.")
     params: dict[str, str] = Field({})
     catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
@@ -145,6 +155,7 @@ class ProjectSpec(Strict):
 
     version: Literal[1]
     project: str
+    registry: str | None = Field(None, description="Where builds and deployments are kept: a path, s3://…, gs://….")
     owners: dict[str, OwnerSpec] = Field({})
     environments: dict[str, EnvironmentSpec] = Field({})
 
@@ -168,7 +179,7 @@ def find_project(start: Path) -> Project:
         if (file := folder / FILE_NAME).is_file():
             return _read_project(file)
     name = (start if start.is_dir() else start.parent).name
-    return Project(None, name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS)})
+    return Project(None, name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS, isolated=True)})
 
 
 def environment(project: Project, name: str | None) -> Environment:
@@ -207,7 +218,8 @@ def _read_project(path: Path) -> Project:
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
-    return Project(path, spec.project, {name: _environment(name, found, owners, file) for name, found in specs.items()})
+    environments = {name: _environment(name, found, owners, file) for name, found in specs.items()}
+    return Project(path, spec.project, environments, spec.registry)
 
 
 def _validated(
@@ -239,6 +251,8 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         smtp=Smtp(**smtp.model_dump()) if smtp else None,
         owners=owners,
         places={param: file.values["environments", name, "params", param] for param in spec.params},
+        isolated=name == SANDBOX,
+        backend=spec.backend,
     )
 
 

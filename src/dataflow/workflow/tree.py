@@ -125,6 +125,7 @@ class Workflow:
         notifications: Who hears of a run's end.
         origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment` or
             `definition`.
+        bundle: The bundle that it is run from; None for a run from files.
     """
 
     id: str
@@ -142,6 +143,7 @@ class Workflow:
     trigger: Trigger | None = None
     notifications: Notifications = field(default_factory=Notifications)
     origins: Mapping[str, str] = field(default_factory=dict)
+    bundle: str | None = None
 
     @property
     def folder(self) -> Path:

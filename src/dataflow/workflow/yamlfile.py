@@ -236,7 +236,7 @@ class _Reader:
             self.problems.append(place.problem("a zero character can't stand in a text"))
         self.texts[route] = node.value
         quoted = isinstance(node, yaml.ScalarNode) and node.style
-        return node.value if quoted else _scalar(node.value)
+        return node.value if quoted else plain(node.value)
 
     def mapping(self, node: yaml.MappingNode, route: Route, around: tuple[int, ...]) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -259,7 +259,7 @@ class _Reader:
         return Place(self.path, start.line + 1, start.column + 1, self.text[start.index : end.index])
 
 
-def _scalar(text: str) -> str | int | float | bool | None:
+def plain(text: str) -> str | int | float | bool | None:
     """Convert what YAML's core schema says is no text; `1e3` in a field for text is told apart later."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dataflow.testing.suites import Suite
 from dataflow.testing.watch.names import Named, names_in
+from dataflow.workflow import folders
 
 _LONGEST_PATH = 255
 _TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
-_GENERATED = {"__pycache__", "build", "dist", "node_modules", "renv", "spark-warehouse", "target", "venv"}
 
 _LANGUAGES = {"sbt": {".java", ".sbt", ".scala"}, "testthat": {".r"}, "pytest": {".py"}}
 """Suffixes that concern one kind of suite alone, where a package has several."""
@@ -138,7 +138,7 @@ def is_test(file: Path) -> bool:
 def is_generated(path: Path, top: Path) -> bool:
     """Say whether a file below a folder is one that tools write, or an editor for itself."""
     parts = path.relative_to(top).parts
-    hidden = any(it.startswith((".", "pytest-cache-files-")) or it in _GENERATED for it in parts)
+    hidden = any(it.startswith("pytest-cache-files-") or folders.is_generated(it) for it in parts)
     return hidden or path.suffix in {".pyc", ".swp", ".tmp"} or path.name.endswith("~")
 
 

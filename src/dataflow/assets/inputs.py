@@ -1,0 +1,131 @@
+"""What an asset is made of: its sources, its build files and the tools that build it, as one checksum.
+
+Two builds of the same inputs are the same asset. So that this can't be wrong, a build sees a copy of just the files
+that were hashed (`copy_to`). Nothing is remembered by size and time: to hash a source again takes no longer than to
+ask the disk whether it changed, and is always right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.engine.java import find_java
+from dataflow.errors import DataflowError, display_path
+from dataflow.workflow.folders import walk
+
+if TYPE_CHECKING:
+    from dataflow.assets.discover import Asset, Builder
+
+_RULES = "1"
+"""Of how things are built here: raised when the same sources are to make something else."""
+
+_TESTS: Mapping[Builder, frozenset[str]] = {
+    "python": frozenset({"tests", "test"}),  # beside the build file; a wheel has them in its package's own folder
+    "gradle": frozenset({"src/test"}),
+    "maven": frozenset({"src/test"}),
+    "sbt": frozenset({"src/test"}),
+    "raw": frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an asset is made of.
+
+    Attributes:
+        sha256: The checksum of all of it.
+        toolchain: What builds it, by name: versions.
+        root: The folder that the names of `files` begin at.
+        files: Sources and build files, by their names below the root.
+    """
+
+    sha256: str
+    toolchain: Mapping[str, str]
+    root: Path
+    files: tuple[str, ...] = field(repr=False)
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the files into an empty folder."""
+        for name in self.files:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.root / name, target)
+
+
+class Toolchain:
+    """The versions of the tools that are here, each asked for once, and only when something is built by it."""
+
+    def of(self, asset: Asset) -> dict[str, str]:
+        """Return the versions that decide what becomes of an asset.
+
+        Raises:
+            DataflowError: A tool is missing.
+        """
+        if asset.builder == "raw":
+            return {}
+        if asset.builder == "python":
+            return {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "pyspark": version("pyspark")}
+        tools = {"java": self._java}
+        if asset.builder in ("gradle", "maven"):
+            from dataflow.assets.builders.jvm import tool_version
+
+            tools[asset.builder] = tool_version(asset)
+        return tools
+
+    @cached_property
+    def _java(self) -> str:
+        return str(find_java().major)
+
+
+def read_inputs(asset: Asset, tools: Toolchain | None = None) -> Inputs:
+    """Read what an asset is made of.
+
+    Args:
+        asset: Which.
+        tools: Shared between the assets of a command.
+
+    Raises:
+        DataflowError: A file can't be read, or a tool is missing.
+    """
+    toolchain = (tools or Toolchain()).of(asset)
+    root = asset.folder if asset.builder == "raw" else asset.root
+    files = (asset.path.name,) if asset.builder == "raw" else tuple(_files(asset))
+    digest = hashlib.sha256(json.dumps([_RULES, asset.type, asset.builder, toolchain], sort_keys=True).encode())
+    if asset.builder != "raw":  # which part of the build; what a raw file is called makes nothing else of it
+        digest.update(f"\0{asset.folder.relative_to(root).as_posix()}\0".encode())
+    for name in files:
+        checksum, executable = _read(root / name)
+        called = "" if asset.builder == "raw" else name
+        digest.update(f"{called}\0{'x' * executable}\0{checksum}\n".encode())
+    return Inputs(digest.hexdigest(), toolchain, root, files)
+
+
+def _files(asset: Asset) -> Iterator[str]:
+    left_out = _TESTS[asset.builder]
+    for folder, folders, files in walk(asset.root):
+        inside = folder.relative_to(asset.root).as_posix()
+        if asset.builder == "python":
+            if inside == ".":
+                folders[:] = [it for it in folders if it not in left_out]
+        elif folder.name == "src":
+            folders[:] = [it for it in folders if f"src/{it}" not in left_out]
+        for name in files:
+            if (folder / name).is_file():  # a link to nowhere is none
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def _read(path: Path) -> tuple[str, bool]:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest(), bool(path.stat().st_mode & 0o100)
+    except OSError as error:
+        raise DataflowError(f"can't read {display_path(path)}: {error.strerror}") from None

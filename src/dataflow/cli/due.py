@@ -1,0 +1,81 @@
+"""`dataflow workflow due`: runs what the schedules of deployed workflows have made due."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.console import Output, OutputOption, out, print_json, say
+
+if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.backends.local import Due
+
+
+def due(
+    env: Annotated[
+        str | None, typer.Option("--env", help="Only this environment; all that are not paused when omitted.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due, and run nothing.")] = False,
+    install_hint: Annotated[
+        bool, typer.Option("--install-hint", help="Print the line for cron, and the units for systemd, that call it.")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Run the deployed workflows that are due; made to be called each minute, by cron or a systemd timer.
+
+    Each moment of a schedule runs once, however many call. Of moments that were missed the last one runs, for the
+    day before it. A workflow that still runs is left to end first. Sandboxes and branches are paused.
+
+    In a crontab:  * * * * * dataflow workflow due --env production
+    """
+    from dataflow.assets.registry import open_registry
+    from dataflow.deploy.backends import local
+    from dataflow.workflow.project import find_project
+
+    if install_hint:
+        out().print(local.install_hint(env), markup=False)
+        return
+    registry = open_registry(find_project(Path.cwd()))
+    now = dt.datetime.now(dt.UTC)
+    rows = []
+    for found in _found(registry, env, now):
+        rows.append(_row(found, "due") if dry_run else _run(registry, found))
+        if output is Output.TEXT:
+            out().print("{moment}  {environment}  {workflow}  {status}".format(**rows[-1]), markup=False)
+    if output is Output.JSON:
+        print_json(rows)
+    elif not rows:
+        out().print("nothing is due")
+    if any(row["status"] == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def _found(registry: Registry, env: str | None, now: dt.datetime) -> list[Due]:
+    from dataflow.deploy import deployments
+    from dataflow.deploy.backends import local
+    from dataflow.deploy.diffdata import standing
+
+    places = [standing(registry, env)] if env else list(deployments.all_current(registry))
+    return [it for place in places if place.switch.backend == "local" for it in local.due(place, now)]
+
+
+def _run(registry: Registry, found: Due) -> dict[str, Any]:
+    from dataflow.deploy.backends import local
+
+    say(f"{found.workflow} is due since {found.moment:%Y-%m-%d %H:%M %Z}")
+    code = local.run_due(found, registry)
+    return _row(found, "taken by another" if code is None else "succeeded" if code == 0 else "failed")
+
+
+def _row(found: Due, status: str) -> dict[str, Any]:
+    return {
+        "environment": found.deployment.name,
+        "workflow": found.workflow,
+        "moment": found.moment.isoformat(),
+        "date": found.date.isoformat(),
+        "status": status,
+    }

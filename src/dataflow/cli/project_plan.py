@@ -1,0 +1,111 @@
+"""`dataflow project plan`: what a deployment would change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.cli.console import Output, OutputOption, err, out, print_json
+from dataflow.errors import display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dataflow.deploy.plan import PackageChange, Planned, WorkflowChange
+    from dataflow.deploy.source import Source
+
+SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")]
+
+_MARKS = {"added": "[green]+[/]", "changed": "[yellow]~[/]", "removed": "[red]-[/]"}
+_SHOWN = 40  # lines of one workflow's difference
+
+
+def plan(
+    sandbox: SandboxOption = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep it, for `deploy --plan FILE`.")
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show what a deployment would change in the environment of this branch, and what of it is breaking.
+
+    Example:  dataflow project plan --save plan.json
+    """
+    from dataflow.deploy.plan import make_plan, save_plan
+    from dataflow.deploy.source import open_source
+
+    source = open_source(Path.cwd(), sandbox=sandbox)
+    with progress("Looking at packages …") as tell:
+        planned = make_plan(source, tell)
+    if save is not None:
+        save_plan(planned, source, save)
+    if output is Output.JSON:
+        print_json(planned.plan.to_dict())
+        return
+    print_target(source, planned)
+    print_plan(planned)
+    if save is not None:
+        out().print(f"\nsaved: dataflow project deploy --plan {display_path(save)}", markup=False, style="dim")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done, on a terminal."""
+    with err().status(what) as status:
+        yield lambda done, of: status.update(f"{what} {done} of {of}")
+
+
+def print_target(source: Source, planned: Planned) -> None:
+    """Print where a deployment goes and from where."""
+    checkout, target = source.checkout, source.target
+    at = f"now at #{planned.before.number}" if planned.before else "nothing is there yet"
+    what = f"commit {checkout.commit[:8]}" if checkout.commit and checkout.is_clean else "uncommitted files"
+    note = f" ({target.note}: only a sandbox takes that)" if target.note else ""
+    where = f", database {target.database}, schedules paused" if target.isolated else ""
+    out().print(f"{source.name}, branch {checkout.branch}, {what}", markup=False)
+    out().print(f"to {target.name}{note}: {at}{where}", markup=False)
+
+
+def print_plan(planned: Planned) -> None:
+    """Print what changes."""
+    found = planned.plan
+    for change in found.changes:
+        _print_package(change)
+    if found.breaking:
+        out().print("\n[bold red]breaking[/]")
+        for text in found.breaking:
+            out().print(f"  {text}", markup=False)
+    counts = [sum(it.action == action for it in found.changes) for action in _MARKS]
+    added, changed, removed = counts
+    out().print(
+        f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages."
+    )
+
+
+def _print_package(change: PackageChange) -> None:
+    from rich.markup import escape
+
+    out().print(f"\n{_MARKS[change.action]} [bold]{escape(change.path)}[/] {change.action}")
+    for workflow in change.workflows:
+        out().print(f"    {_MARKS[workflow.action]} workflow {escape(workflow.id)}")
+        _print_diff(workflow)
+    for asset in change.assets:
+        if asset.action != "same":
+            out().print(f"      asset {asset.name}: {asset.action}", markup=False)
+    same = sum(it.action == "same" for it in change.assets)
+    if same:
+        out().print(f"      {same} asset{'s' if same > 1 else ''} as before", markup=False)
+    for table in change.tables:
+        out().print(f"      table {table}", markup=False)
+
+
+def _print_diff(workflow: WorkflowChange) -> None:
+    styles = {"+": "green", "-": "red"}
+    for line in workflow.diff[:_SHOWN]:
+        out().print(f"        {line}", markup=False, style=styles.get(line[:1]))
+    if len(workflow.diff) > _SHOWN:
+        out().print(f"        … {len(workflow.diff) - _SHOWN} more lines (--output json has all)", markup=False)

@@ -1,0 +1,247 @@
+"""The local backend: deployed workflows run on this machine, on demand or by `dataflow workflow due`.
+
+`due` is made to be called each minute, by cron or a systemd timer, and by as many callers as there are. A moment of a
+schedule is claimed in the environment's state database before it runs, so it runs once. Of moments that were missed,
+as by a machine that was off, the last one runs: definitions look back by themselves. What was killed while it ran is
+taken over by the next call; a run that failed is over until its next moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from dataflow.deploy.backends import Start, State
+from dataflow.engine.records import Records, is_alive, metadata, now
+from dataflow.errors import DataflowError
+
+if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.bundle import Bundle, Schedule
+    from dataflow.deploy.deployments import Deployment
+    from dataflow.deploy.prepare import Prepared
+
+_SERVICE = """\
+# ~/.config/systemd/user/dataflow-due.service
+[Service]
+Type=oneshot
+ExecStart={command}
+
+# ~/.config/systemd/user/dataflow-due.timer; then: systemctl --user enable --now dataflow-due.timer
+[Timer]
+OnCalendar=minutely
+[Install]
+WantedBy=timers.target
+"""
+
+moments = sa.Table(
+    "dataflow_schedule",
+    metadata,
+    sa.Column("environment", sa.String(200), primary_key=True),
+    sa.Column("workflow_id", sa.String(300), primary_key=True),
+    sa.Column("moment", sa.String(30), primary_key=True),
+    sa.Column("claimed", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("host", sa.String(200), nullable=False),
+    sa.Column("process", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Due:
+    """A moment of a schedule that has come and was not run yet.
+
+    Attributes:
+        deployment: Where.
+        workflow: The workflow's id.
+        moment: When it should have started, in the schedule's time zone.
+    """
+
+    deployment: Deployment
+    workflow: str
+    moment: dt.datetime
+
+    @property
+    def date(self) -> dt.date:
+        """The day that the run is for: the one before the moment, where the schedule's clock is."""
+        return self.moment.date() - dt.timedelta(days=1)
+
+
+class Local:
+    """Runs deployed workflows on this machine."""
+
+    def check(self, package: Prepared) -> Sequence[str]:  # noqa: ARG002 - it runs whatever the engine runs
+        """Say what of a package can't be run here: nothing."""
+        return ()
+
+    def render(self, bundle: Bundle) -> Mapping[str, bytes]:  # noqa: ARG002 - it reads bundles as they are
+        """Return the files that it needs beside a bundle's own: none."""
+        return {}
+
+    def deploy(self, deployment: Deployment, registry: Registry) -> None:
+        """Make a switch take effect: `due` reads the registry."""
+
+    def start(self, start: Start, registry: Registry) -> int:
+        """Run a workflow to its end, in a process of its own, and return its exit code."""
+        command = [sys.executable, "-m", "dataflow", "workflow", "run", "--deployed", start.workflow]
+        command += ["--env", start.deployment.name]
+        command += ["--date", start.date.isoformat()] if start.date else []
+        command += [f"--param={name}={value}" for name, value in start.params.items()]
+        environ = {**os.environ, "DATAFLOW_REGISTRY": registry.address}
+        return subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
+
+    def status(self, deployment: Deployment, registry: Registry) -> Sequence[State]:  # noqa: ARG002
+        """Tell how an environment's workflows stand."""
+        with contextlib.closing(Records(deployment.switch.state)) as records:
+            return [_state(deployment, records, id_, schedule) for id_, schedule in _schedules(deployment)]
+
+
+BACKEND = Local()
+
+
+def due(deployment: Deployment, at: dt.datetime) -> list[Due]:
+    """Return what of an environment has come due and nobody has run or is running; nothing where it is paused.
+
+    Args:
+        deployment: The environment.
+        at: The moment to look at, with its time zone.
+    """
+    if deployment.switch.isolated:
+        return []
+    with contextlib.closing(Records(deployment.switch.state)) as records:
+        found = (_due(deployment, records, id_, schedule, at) for id_, schedule in _schedules(deployment) if schedule)
+        return [it for it in found if it is not None]
+
+
+def run_due(found: Due, registry: Registry, start: Callable[[Start, Registry], int] = BACKEND.start) -> int | None:
+    """Claim a moment and run it.
+
+    Args:
+        found: What is due.
+        registry: Where it is deployed from.
+        start: Runs it.
+
+    Returns:
+        The exit code; None when somebody else has claimed it.
+    """
+    with contextlib.closing(Records(found.deployment.switch.state)) as records:
+        if not _claim(records, found):
+            return None
+        status = "failed"
+        try:
+            code = start(Start(found.deployment, found.workflow, found.date), registry)
+            status = "succeeded" if code == 0 else "failed"
+        finally:
+            _finish(records, found, status)
+    return code
+
+
+def install_hint(env: str | None) -> str:
+    """Return the line for cron, and the units for systemd, that call `due` each minute."""
+    words = [sys.executable, "-m", "dataflow", "workflow", "due", *(["--env", env] if env else [])]
+    command = shlex.join(words)
+    return f"# crontab -e\n* * * * * {command}\n\n{_SERVICE.format(command=command)}"
+
+
+def latest_moment(schedule: Schedule, at: dt.datetime) -> dt.datetime:
+    """Return the last moment of a schedule that is not after another, in the schedule's time zone."""
+    from croniter import croniter
+
+    zone = zoneinfo.ZoneInfo(schedule.timezone)
+    after = at.astimezone(zone) + dt.timedelta(seconds=1)
+    found: dt.datetime = croniter(schedule.cron, after).get_prev(dt.datetime)
+    return found
+
+
+def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
+    for package in deployment.switch.packages.values():
+        yield from package.workflows.items()
+
+
+def _due(deployment: Deployment, records: Records, workflow: str, schedule: Schedule, at: dt.datetime) -> Due | None:
+    moment = latest_moment(schedule, at)
+    package = deployment.switch.packages[deployment.switch.workflows[workflow]]
+    since = package.since or deployment.switch.at
+    if moment <= since:
+        return None
+    claimed = _claims(records, deployment, workflow)
+    if any(it["status"] == "running" and _lives(it) for it in claimed):
+        return None  # never two runs of a workflow at once: its next call looks again
+    done = [it for it in claimed if it["moment"] >= _text(moment)]
+    if any(it["status"] != "running" for it in done):
+        return None
+    return Due(deployment, workflow, moment)
+
+
+def _claims(records: Records, deployment: Deployment, workflow: str) -> list[dict[str, Any]]:
+    """Return the last moments of a workflow that were claimed, the last one first."""
+    mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow)
+    query = sa.select(moments).where(mine).order_by(moments.c.moment.desc()).limit(10)
+    with records.begin() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _claim(records: Records, found: Due) -> bool:
+    """Take a moment: nobody has it, or whoever had it is dead. Only one caller gets it."""
+    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
+    own = {"claimed": now(), "host": socket.gethostname(), "process": os.getpid(), "status": "running"}
+    try:
+        with records.begin() as connection:
+            connection.execute(moments.insert(), {**key, **own})
+            return True
+    except DataflowError as error:
+        if not isinstance(error.__cause__, sa.exc.IntegrityError):
+            raise
+    mine = [moments.c[name] == value for name, value in key.items()]
+    with records.begin() as connection:
+        row = connection.execute(sa.select(moments).where(*mine)).mappings().one()
+        if row["status"] != "running" or _lives(dict(row)):
+            return False
+        same = [moments.c[name] == row[name] for name in ("host", "process", "status")]
+        return connection.execute(moments.update().where(*mine, *same).values(**own)).rowcount == 1
+
+
+def _finish(records: Records, found: Due, status: str) -> None:
+    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
+    mine = [moments.c[name] == value for name, value in key.items()]
+    with records.begin() as connection:
+        connection.execute(moments.update().where(*mine).values(status=status))
+
+
+def _lives(row: Mapping[str, Any]) -> bool:
+    """Say whether a claim's holder may still work on it; of another machine's nobody here knows."""
+    claimed: dt.datetime = row["claimed"]
+    since = claimed if claimed.tzinfo else claimed.replace(tzinfo=dt.UTC)
+    return row["host"] != socket.gethostname() or is_alive(row["process"], since)
+
+
+def _text(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _state(deployment: Deployment, records: Records, workflow: str, schedule: Schedule | None) -> State:
+    from croniter import croniter
+
+    last = next((row for row in records.recent(workflow, 5) if row["workflow_id"] == workflow), None)
+    following = None
+    if schedule is not None and not deployment.switch.isolated:
+        here = now().astimezone(zoneinfo.ZoneInfo(schedule.timezone))
+        following = croniter(schedule.cron, here).get_next(dt.datetime)
+    return State(
+        workflow,
+        f"{schedule.cron} {schedule.timezone}" if schedule else None,
+        following,
+        last["run_id"] if last else None,
+        last["status"] if last else None,
+    )

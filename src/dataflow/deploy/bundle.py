@@ -1,0 +1,250 @@
+"""A bundle: rendered workflows and all that they run, in one manifest that nobody can change.
+
+Its id is the checksum of its bytes, and its bytes are the same whenever it is made of the same things: no times, no
+paths of a machine, nothing in an order that means nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dataflow.assets.ids import AssetId
+from dataflow.errors import DataflowError
+from dataflow.workflow.identity import Identity
+from dataflow.workflow.parameters import POINTER
+from dataflow.workflow.project import Environment, Owner, Smtp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataflow.assets.publish import Pin
+    from dataflow.assets.registry import Registry
+
+
+UNPINNED = "#to-be-pinned"
+"""Stands behind the name of an asset whose build is not known yet."""
+
+
+_UNPINNED = re.compile(rf"{POINTER}(\S+?){UNPINNED}")
+
+
+class Plain(BaseModel):
+    """Plain data that knows its shape."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pinned(Plain):
+    """An asset of a bundle.
+
+    Attributes:
+        id: The asset's id.
+        sha256: Checksum of what was built.
+        name: What its file is called.
+        path: The raw file, or the build file, that it is in the repository; None for one of elsewhere.
+        inputs: What it was built from, as a hash.
+        lock: For a wheel: checksum of the lock that its environment is made from.
+        python: The Python that the lock was made for.
+    """
+
+    id: str
+    sha256: str
+    name: str
+    inputs: str
+    path: str | None = None
+    lock: str | None = None
+    python: str | None = None
+
+    @property
+    def pointer(self) -> str:
+        """What stands for it in a rendered definition."""
+        return f"{POINTER}{self.id}#sha256:{self.sha256}"
+
+    @property
+    def commit(self) -> str:
+        """The commit that it was built at."""
+        return AssetId.parse(self.id).commit
+
+
+class Schedule(Plain):
+    """When a workflow runs by itself."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class Deployable(Plain):
+    """One workflow, rendered.
+
+    Attributes:
+        id: The workflow's id.
+        text: The definition, what is known put in.
+        schedule: When it runs by itself.
+        fixed: The parameters that nobody can give any more.
+        steps: Ids of its steps, with what each is.
+        reads: Tables that it reads, as far as its text says.
+        writes: Tables that it writes.
+    """
+
+    id: str
+    text: str
+    schedule: Schedule | None = None
+    fixed: dict[str, str] = {}
+    steps: dict[str, str] = {}
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+class TableSchema(Plain):
+    """What a table looks like by its DDL and its Metadata job.
+
+    Attributes:
+        columns: Types by name, in order, as Spark writes them; `NOT NULL` behind those that are.
+        partitioned_by: Its partitioning.
+        primary_key: What identifies a row.
+    """
+
+    columns: dict[str, str] = {}
+    partitioned_by: tuple[str, ...] = ()
+    primary_key: tuple[str, ...] = ()
+
+
+class Settings(Plain):
+    """An environment as a bundle keeps it; secrets stand as `${secret:NAME}`."""
+
+    name: str
+    params: dict[str, str] = {}
+    catalog: dict[str, str] = {}
+    spark: dict[str, str] = {}
+    state: str | None = None
+    smtp: dict[str, Any] | None = None
+    owners: dict[str, dict[str, str | None]] = {}
+    isolated: bool = False
+    backend: str = "local"
+
+    def environment(self) -> Environment:
+        """Return the environment that runs of the bundle happen in."""
+        return Environment(
+            name=self.name,
+            params=self.params,
+            catalog=self.catalog,
+            spark=self.spark,
+            state=self.state,
+            smtp=Smtp(**self.smtp) if self.smtp else None,
+            owners={name: Owner(**owner) for name, owner in self.owners.items()},
+            isolated=self.isolated,
+            backend=self.backend,
+        )
+
+
+class Package(Plain):
+    """Whose a package is."""
+
+    id: str
+    uuid: str
+    owner: str
+
+    def identity(self) -> Identity:
+        """Return it as definitions know it."""
+        return Identity(self.owner, self.id, self.uuid)
+
+
+class Bundle(Plain):
+    """A package as it is deployed: whole, or not at all.
+
+    Attributes:
+        path: The package's folder in its repository.
+        packages: Whose it is, by folder: its own, and those of definitions elsewhere that it calls.
+        user: Who `${dataflow.user}` is.
+        environment: Where it runs.
+        workflows: Its definitions, by file.
+        assets: What they run.
+        files: Further files beside what they run, by path, with checksums.
+        schemas: The tables that it makes.
+        backend_files: What the environment's backend made of it, by name, with checksums.
+    """
+
+    version: Literal[1] = 1
+    path: str
+    packages: dict[str, Package]
+    user: str
+    environment: Settings
+    workflows: dict[str, Deployable]
+    assets: tuple[Pinned, ...] = ()
+    files: dict[str, str] = {}
+    schemas: dict[str, TableSchema] = {}
+    backend_files: dict[str, str] = {}
+
+    @property
+    def package(self) -> Package:
+        """Whose it is."""
+        return self.packages[self.path]
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The tables that it writes."""
+        return tuple(sorted({table for workflow in self.workflows.values() for table in workflow.writes}))
+
+    def data(self) -> bytes:
+        """Return the manifest's bytes."""
+        return canonical(self.model_dump(mode="json", exclude_defaults=True))
+
+
+def pin_text(text: str, pins: Mapping[str, Pin]) -> str:
+    """Put builds in the place of the names of assets, as far as they are known."""
+
+    def pointer(found: re.Match[str]) -> str:
+        return f"{POINTER}{pins[found[1]].pointer}" if found[1] in pins else found[0]
+
+    return _UNPINNED.sub(pointer, text)
+
+
+def canonical(data: Any) -> bytes:
+    """Write plain data as JSON, the same bytes for the same data."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(data: Any) -> str:
+    """Return the checksum of plain data."""
+    return hashlib.sha256(canonical(data)).hexdigest()
+
+
+def settings_of(environment: Environment, params: Mapping[str, str]) -> Settings:
+    """Return an environment as a bundle keeps it.
+
+    Args:
+        environment: The environment.
+        params: Its parameters, what is known put in.
+    """
+    smtp = environment.smtp
+    return Settings(
+        name=environment.name,
+        params=dict(params),
+        catalog=dict(environment.catalog),
+        spark=dict(environment.spark),
+        state=environment.state,
+        smtp=vars(smtp) if smtp else None,
+        owners={name: vars(owner) for name, owner in environment.owners.items()},
+        isolated=environment.isolated,
+        backend=environment.backend,
+    )
+
+
+def load_bundle(registry: Registry, sha256: str) -> Bundle:
+    """Read a bundle from the registry.
+
+    Raises:
+        DataflowError: It is missing, corrupted, or made by a newer Dataflow.
+    """
+    data = registry.get(sha256)
+    try:
+        return Bundle.model_validate_json(data)
+    except ValidationError as error:
+        raise DataflowError(
+            f"bundle {sha256[:12]} can't be read: {error.errors()[0]['msg']}", "a newer Dataflow may have made it"
+        ) from None

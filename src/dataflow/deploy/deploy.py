@@ -1,0 +1,261 @@
+"""Deploying: build, register, render, bundle, switch; whatever ends it before the switch changes nothing that runs.
+
+Each step writes things that nobody uses yet, and finds what an earlier attempt left of them. The switch is the one
+moment at which an environment changes, for all its workflows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.deploy import deployments
+from dataflow.deploy.backends import backend
+from dataflow.deploy.bundle import Bundle, Deployable, Pinned, pin_text
+from dataflow.deploy.deployments import Deployed, Switch
+from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.workflow.identity import current_user
+
+if TYPE_CHECKING:
+    from dataflow.assets.discover import Asset
+    from dataflow.assets.publish import Pin
+    from dataflow.deploy.deployments import Deployment
+    from dataflow.deploy.plan import Planned
+    from dataflow.deploy.prepare import Prepared
+    from dataflow.deploy.source import Source
+    from dataflow.workflow.project import Environment
+
+_SECRET_KEYS = {"password", "secret", "token", "credential", "secret-access-key"}
+LIFE = dt.timedelta(days=7)
+"""How long a sandbox's or a branch's deployment is kept."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a deployment did.
+
+    Attributes:
+        deployment: The environment as it stands now.
+        assets: Every asset of the packages that were deployed, and whether it was built or published for this.
+        packages: The packages that changed, by key.
+        changed: Whether anything did.
+    """
+
+    deployment: Deployment
+    assets: tuple[tuple[Pinned, bool], ...]
+    packages: Mapping[str, Deployed]
+    changed: bool
+
+
+@dataclass
+class Deploy:
+    """One deployment of a repository.
+
+    Attributes:
+        source: The repository.
+        planned: What is to be done.
+        output: Told each line that a build tool prints.
+        report: Told of what takes a while.
+        progress: Told how many of how many packages are done.
+        life: How long it is kept, where it is isolated.
+    """
+
+    source: Source
+    planned: Planned
+    output: Callable[[str], None] = lambda _: None
+    report: Callable[[str], None] = lambda _: None
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+    life: dt.timedelta = LIFE
+
+    def run(self) -> Done:
+        """Deploy.
+
+        Raises:
+            DataflowError: It failed, and the environment runs what it ran before.
+        """
+        source, planned = self.source, self.planned
+        runner = backend(source.target.environment.backend)
+        _refuse_clear_secrets(source.target.environment)
+        due = {key: planned.prepared[key] for key in planned.due}
+        for prepared in due.values():
+            if problems := runner.check(prepared):
+                raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
+        pins: dict[Asset, tuple[Pin, bool]] = {}
+        bundles = {}
+        for number, (key, prepared) in enumerate(due.items()):
+            self.progress(number, len(due))
+            bundles[key] = self._bundle(prepared, pins)
+        packages = {key: self._deployed(key, due[key], bundle) for key, bundle in bundles.items()}
+        deployment, changed = self._switch(packages)
+        runner.deploy(deployment, source.registry)
+        new = {str(pin.id) for pin, is_new in pins.values() if is_new}
+        assets = {it.id: it for bundle in bundles.values() for it in bundle.assets}
+        return Done(deployment, tuple((it, it.id in new) for it in assets.values()), packages, changed)
+
+    # ---------------------------------------------------------------------------------------- assets
+
+    def _publish(self, asset: Asset, pins: dict[Asset, tuple[Pin, bool]]) -> Pin:
+        """Build and register an asset, unless that was done before."""
+        from dataflow.assets.builders import build, workspace
+        from dataflow.assets.publish import publish
+
+        if asset not in pins:
+            source, inputs = self.source, self.source.inputs_of(asset)
+            spark = source.target.environment.spark
+            with workspace(spark, self.output, self.report) as context:
+                pins[asset] = publish(
+                    source.registry, asset, source.checkout, inputs, lambda: build(asset, inputs, context)
+                )
+        return pins[asset][0]
+
+    def _assets(self, prepared: Prepared, pins: dict[Asset, tuple[Pin, bool]]) -> tuple[dict[str, Pin], list[Pinned]]:
+        """Return a package's assets by the names that its texts have for them, and as its bundle names them."""
+        from dataflow.assets.ids import escape
+
+        source = self.source
+        named: dict[str, Pin] = {}
+        found: list[Pinned] = []
+        for path, sha256 in prepared.raw.items():
+            asset = source.repository.asset(source.root / path)
+            if asset is None:
+                raise DataflowError(f"{display_path(source.root / path)} is gone: it was there a moment ago")
+            pin = self._publish(asset, pins)
+            if pin.sha256 != sha256:
+                raise DataflowError(f"{display_path(source.root / path)} was changed while it was deployed: try again")
+            named[f"dataflow.{asset.type}.{escape(asset.namespace)}"] = pin
+            found.append(_pinned(pin, path))
+        for it in prepared.builds:
+            asset = source.built(it.type, it.namespace)
+            pin = self._publish(asset, pins)
+            named[f"dataflow.{it.type}.{escape(it.namespace)}"] = pin
+            found.append(_pinned(pin, asset.path.relative_to(source.root).as_posix()))
+        for name in prepared.references:
+            named[name] = source.pin(name)
+            found.append(_pinned(source.pin(name), None))
+        return named, sorted({it.id: it for it in found}.values(), key=lambda it: (it.path or "", it.id))
+
+    # --------------------------------------------------------------------------------------- bundles
+
+    def _bundle(self, prepared: Prepared, pins: dict[Asset, tuple[Pin, bool]]) -> Bundle:
+        source = self.source
+        named, assets = self._assets(prepared, pins)
+        for path, sha256 in prepared.files.items():
+            if source.registry.put(source.root / path) != sha256:
+                raise DataflowError(f"{display_path(source.root / path)} was changed while it was deployed: try again")
+        bundle = Bundle(
+            path=prepared.path,
+            packages=prepared.packages,
+            user=prepared.user,
+            environment=prepared.environment,
+            workflows={name: _pinned_workflow(it, named) for name, it in prepared.workflows.items()},
+            assets=tuple(assets),
+            files=prepared.files,
+            schemas=prepared.schemas,
+        )
+        made = backend(prepared.environment.backend).render(bundle)
+        files = {name: source.registry.put(data) for name, data in sorted(made.items())}
+        return bundle.model_copy(update={"backend_files": files}) if files else bundle
+
+    def _deployed(self, key: str, prepared: Prepared, bundle: Bundle) -> Deployed:
+        checkout = self.source.checkout
+        folder = prepared.path
+        own = [it for name, it in bundle.workflows.items() if (Path(name).parent.as_posix()) == folder]
+        return Deployed(
+            bundle=self.source.registry.put(bundle.data()),
+            inputs=self.planned.plan.inputs[key],
+            package_id=bundle.package.id,
+            uuid=bundle.package.uuid,
+            repository=self.source.name,
+            branch=checkout.branch,
+            commit=checkout.commit if checkout.is_clean else None,
+            workflows={it.id: it.schedule for it in own},
+            writes=bundle.writes,
+        )
+
+    # ---------------------------------------------------------------------------------------- switch
+
+    def _switch(self, packages: Mapping[str, Deployed]) -> tuple[Deployment, bool]:
+        plan, before, target = self.planned.plan, self.planned.before, self.source.target
+        now = dt.datetime.now(dt.UTC)
+        if before is not None and not plan.changes and not _is_due(before, now, self.life):
+            return before, False
+        standing = {} if before is None else before.switch.packages
+        own = {**{key: standing[key] for key in plan.inputs if key in standing}, **packages}
+
+        def make(found: Deployment | None) -> Switch:
+            others = {} if found is None else found.switch.packages
+            kept = {key: it for key, it in others.items() if it.repository != self.source.name}
+            together = {**kept, **{key: _since(it, others.get(key), now) for key, it in own.items()}}
+            _refuse_twins(together)
+            return Switch(
+                action="deploy",
+                at=now,
+                by=current_user(),
+                packages=dict(sorted(together.items())),
+                database=target.database,
+                expires=now + self.life if target.isolated else None,
+                catalog=dict(target.environment.catalog),
+                state=target.environment.state,
+                backend=target.environment.backend,
+            )
+
+        return deployments.switch(self.source.registry, target.name, make), True
+
+
+def _since(package: Deployed, before: Deployed | None, now: dt.datetime) -> Deployed:
+    return package.model_copy(update={"since": before.since if before is not None else now})
+
+
+def _is_due(before: Deployment, now: dt.datetime, life: dt.timedelta) -> bool:
+    """Say whether a deployment that stays as it is should be kept longer than it would."""
+    expires = before.switch.expires
+    return expires is not None and (expires - now < life / 2 or expires > now + life)
+
+
+def _refuse_clear_secrets(environment: Environment) -> None:
+    """Refuse settings that hold a password as it is: a bundle is kept for good, where many can read it."""
+    found = [
+        f"catalog: {key}"
+        for key, value in environment.catalog.items()
+        if key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value
+    ]
+    if re.search(r"://[^/@:]*:[^/@]*@", re.sub(r"\$\{secret:\w+\}", "", environment.state or "").replace(":@", "@")):
+        found.append("state:")
+    if found:
+        raise UsageError(
+            f"environment {environment.name} holds a secret in the clear ({', '.join(found)}), and it would be bundled",
+            "write ${secret:NAME}: the environment variable NAME, or the file that NAME_FILE names",
+        )
+
+
+def _refuse_twins(packages: Mapping[str, Deployed]) -> None:
+    """Refuse two packages with one workflow id: another repository may have it already."""
+    seen: dict[str, str] = {}
+    for key, package in packages.items():
+        for id_ in package.workflows:
+            if seen.setdefault(id_, key) != key:
+                raise DataflowError(
+                    f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has one of the same id",
+                    permanent=True,
+                )
+
+
+def _pinned(pin: Pin, path: str | None) -> Pinned:
+    return Pinned(
+        id=str(pin.id),
+        sha256=pin.sha256,
+        name=pin.name,
+        inputs=pin.inputs,
+        path=path,
+        lock=pin.lock,
+        python=pin.python,
+    )
+
+
+def _pinned_workflow(workflow: Deployable, pins: Mapping[str, Pin]) -> Deployable:
+    texts = {name: pin_text(value, pins) for name, value in workflow.fixed.items()}
+    return workflow.model_copy(update={"text": pin_text(workflow.text, pins), "fixed": texts})

@@ -1,0 +1,196 @@
+"""What is deployed: one series of switches per environment, the last of which is what stands there now.
+
+A switch names the bundle of every package of an environment, so it changes all of them at once or none. Packages of
+other repositories are carried over; what another deploy switched meanwhile is looked at again before each try.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, ValidationError
+
+from dataflow.deploy.bundle import Plain, Schedule
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dataflow.assets.registry import Registry
+
+PREFIX = "environments"
+
+
+class Deployed(Plain):
+    """A package in an environment.
+
+    Attributes:
+        bundle: Checksum of its bundle.
+        inputs: Hash of all that the bundle was made of.
+        package_id: The package's id.
+        uuid: What its tables carry.
+        repository: `<owner>/<repo>` that it is from.
+        branch: The branch.
+        commit: The commit; None where no commit holds it.
+        workflows: Its workflows by id, with their schedules.
+        writes: The tables that it writes.
+        since: When it was first deployed there: its schedule counts from then on.
+    """
+
+    bundle: str
+    inputs: str
+    package_id: str
+    uuid: str
+    repository: str
+    branch: str
+    commit: str | None = None
+    workflows: dict[str, Schedule | None]
+    writes: tuple[str, ...] = ()
+    since: dt.datetime | None = None
+
+
+class Switch(Plain):
+    """One change of what an environment runs.
+
+    Attributes:
+        action: What was done.
+        at: When.
+        by: Who did it.
+        packages: All that the environment runs from now on, by `<owner>/<repo>:<folder>`.
+        database: The one database that its runs write, where it is isolated.
+        expires: When it may be swept away.
+        restores: The switch that a rollback returned to.
+        catalog: The catalog that its tables lie in, by the properties of the environment.
+        state: Where its runs are recorded; None for the Dataflow home.
+        backend: What runs its workflows.
+    """
+
+    version: Literal[1] = 1
+    action: Literal["deploy", "rollback", "destroy"]
+    at: dt.datetime
+    by: str
+    packages: dict[str, Deployed] = Field({})
+    database: str | None = None
+    expires: dt.datetime | None = None
+    restores: int | None = None
+    catalog: dict[str, str] = Field({})
+    state: str | None = None
+    backend: str = "local"
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it stands beside production, its schedules paused."""
+        return self.database is not None
+
+    @property
+    def workflows(self) -> dict[str, str]:
+        """The package of each workflow id."""
+        return {id_: key for key, package in self.packages.items() for id_ in package.workflows}
+
+
+class Deployment(Plain):
+    """An environment as it stands.
+
+    Attributes:
+        name: The environment.
+        number: The number of its last switch.
+        switch: That switch.
+    """
+
+    name: str
+    number: int
+    switch: Switch
+
+    def workflow(self, name: str) -> str:
+        """Return the id of a workflow; the last part of it, or its package's id, is enough.
+
+        Raises:
+            UsageError: There is none of that name, or several.
+        """
+        known = self.switch.workflows
+        ways = (
+            [id_ for id_ in known if id_ == name],
+            [id_ for id_ in known if id_ == f"{self.switch.database}.{name}"],
+            [id_ for id_ in known if id_.endswith(f".{name}")],
+        )
+        found: list[str] = next((way for way in ways if way), [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"'{name}' could be any of {', '.join(sorted(found))}")
+        raise UsageError(f"{self.name} runs no workflow '{name}'{did_you_mean(name, known)}")
+
+
+def current(registry: Registry, name: str) -> Deployment | None:
+    """Return an environment as it stands, None where nothing was ever deployed or all of it was destroyed."""
+    found = registry.latest(f"{PREFIX}/{name}")
+    return None if found is None else _standing(name, *found)
+
+
+def all_current(registry: Registry) -> Iterator[Deployment]:
+    """Yield every environment that stands."""
+    for name in registry.folders(PREFIX):
+        if (found := current(registry, name)) is not None:
+            yield found
+
+
+def history(registry: Registry, name: str) -> list[Deployment]:
+    """Return all switches of an environment, the first one first."""
+    entries = registry.entries(f"{PREFIX}/{name}")
+    return [Deployment(name=name, number=n, switch=_switch(name, n, entry)) for n, entry in entries]
+
+
+def switch(registry: Registry, name: str, make: Callable[[Deployment | None], Switch | None]) -> Deployment:
+    """Change what an environment runs, in one step.
+
+    Args:
+        registry: The registry.
+        name: The environment.
+        make: Given the environment as it stands, returns the change; None to leave it. Called again when somebody
+            else's change came first; what it raises ends the attempt.
+
+    Returns:
+        The environment as it stands now.
+
+    Raises:
+        DataflowError: `make` left an environment that does not stand.
+    """
+    series = f"{PREFIX}/{name}"
+    before: list[Deployment | None] = []
+
+    def entry(number: int) -> Mapping[str, object]:
+        # What stands just before this number: whoever writes the number has seen it, and nobody can come between.
+        found = _standing(name, number - 1, registry.entry(series, number - 1)) if number > 1 else None
+        before[:] = [found]
+        made = make(found)
+        if made is None:
+            raise _LeaveError
+        return made.model_dump(mode="json", exclude_defaults=True)
+
+    try:
+        number, written = registry.append(series, entry)
+    except _LeaveError:
+        if before[0] is None:
+            raise DataflowError(f"nothing is deployed to {name}") from None
+        return before[0]
+    return Deployment(name=name, number=number, switch=_switch(name, number, written))
+
+
+class _LeaveError(Exception):
+    """Nothing is to be changed."""
+
+
+def _standing(name: str, number: int, entry: Mapping[str, object]) -> Deployment | None:
+    deployment = Deployment(name=name, number=number, switch=_switch(name, number, entry))
+    return deployment if deployment.switch.action != "destroy" else None
+
+
+def _switch(name: str, number: int, entry: Mapping[str, object]) -> Switch:
+    try:
+        return Switch.model_validate(entry)
+    except ValidationError as error:
+        raise DataflowError(
+            f"{PREFIX}/{name}/{number}.json can't be read: {error.errors()[0]['msg']}",
+            "a newer Dataflow may have made it",
+        ) from None

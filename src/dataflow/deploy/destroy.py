@@ -1,0 +1,196 @@
+"""Taking down what stands beside production: listed first, and nothing but what is recorded as ours.
+
+A table goes when it lies in the deployment's own database and carries the mark of a package that was deployed there
+(in a sandbox: of any package, as plain runs write there too). What is left in the database is named and stays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.deploy import deployments
+from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.deployments import Switch
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.workflow.identity import current_user
+from dataflow.workflow.project import SANDBOX, Environment
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.deployments import Deployment
+
+
+@dataclass(frozen=True)
+class Demolition:
+    """What would go.
+
+    Attributes:
+        environment: The deployment's name.
+        deployment: It as it stands; None for a sandbox to which nothing was ever deployed.
+        settings: Its settings.
+        database: Its database.
+        tables: The tables that would be dropped.
+        left: Tables of the database that are not ours, and stay.
+        expired: Since when it may be swept away, where that is why it goes.
+    """
+
+    environment: str
+    deployment: Deployment | None
+    settings: Environment
+    database: str
+    tables: tuple[str, ...]
+    left: tuple[str, ...]
+    expired: dt.datetime | None = None
+
+    @property
+    def workflows(self) -> tuple[str, ...]:
+        """The workflows that would not be deployed any more."""
+        return tuple(sorted(self.deployment.switch.workflows)) if self.deployment else ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take down."""
+        return self.deployment is None and not self.tables
+
+
+def plan_destroy(registry: Registry, name: str, settings: Environment) -> Demolition:
+    """Say what would go with a deployment.
+
+    Args:
+        registry: The registry.
+        name: The deployment.
+        settings: The settings of its environment, for one that has no bundle any more.
+
+    Raises:
+        UsageError: It is one that a team shares.
+    """
+    deployment = deployments.current(registry, name)
+    if deployment is not None:
+        if not deployment.switch.isolated:
+            raise UsageError(f"{name} is no sandbox and no branch's deployment: it is not taken down by a command")
+        settings = _settings(registry, deployment) or settings
+    if not settings.isolated:
+        raise UsageError(f"{name} is no sandbox and no branch's deployment: it is not taken down by a command")
+    database = settings.params["TARGET_DB"]
+    tables, left = _tables(registry, name, settings, database, every=name.startswith(f"{SANDBOX}-"))
+    return Demolition(name, deployment, settings, database, tables, left)
+
+
+def plan_sweep(registry: Registry, at: dt.datetime) -> list[Demolition]:
+    """Say which sandboxes and branches have outlived their time, and what would go with them.
+
+    Of a sandbox only what was deployed to it goes: the rest of it is the user's own.
+    """
+    found = []
+    for deployment in deployments.all_current(registry):
+        expires = deployment.switch.expires
+        settings = _settings(registry, deployment)
+        if deployment.switch.isolated and expires is not None and expires <= at and settings is not None:
+            database = str(deployment.switch.database)
+            tables, left = _tables(registry, deployment.name, settings, database, every=False)
+            found.append(Demolition(deployment.name, deployment, settings, database, tables, left, expires))
+    return found
+
+
+def destroy(registry: Registry, planned: Demolition, report: Callable[[str], None] = lambda _: None) -> None:
+    """Take a deployment down. The record goes last, so that whatever ends this is finished by doing it again.
+
+    Raises:
+        DataflowError: A table can't be dropped, or somebody deployed there meanwhile.
+    """
+    from dataflow.engine.catalog import open_catalog
+
+    catalog = open_catalog(planned.settings)
+    for table in planned.tables:
+        _drop(catalog, table)
+        report(f"dropped {table}")
+    if planned.tables and not planned.left:
+        _drop_database(catalog, planned.database)
+    if planned.deployment is None:
+        return
+    number = planned.deployment.number
+
+    def make(found: deployments.Deployment | None) -> Switch | None:
+        if found is None:
+            return None  # somebody else has just done the same
+        if found.number != number:
+            raise DataflowError(f"somebody deployed to {planned.environment} just now: it stays", permanent=True)
+        return Switch(action="destroy", at=dt.datetime.now(dt.UTC), by=current_user(), database=planned.database)
+
+    deployments.switch(registry, planned.environment, make)
+
+
+def isolated_names(registry: Registry, user: str | None = None) -> list[str]:
+    """Return the sandboxes and branches that are deployed, of one user or all."""
+    names = [it.name for it in deployments.all_current(registry) if it.switch.isolated]
+    return [name for name in names if user is None or name.endswith(f"-{user}")]
+
+
+def no_such(registry: Registry, name: str, user: str) -> UsageError:
+    """Return the failure for a deployment that there is not."""
+    known = isolated_names(registry, user)
+    return UsageError(f"there is no deployment '{name}'{did_you_mean(name, known)}")
+
+
+def _settings(registry: Registry, deployment: Deployment) -> Environment | None:
+    for package in deployment.switch.packages.values():
+        return load_bundle(registry, package.bundle).environment.environment()
+    return None
+
+
+def _tables(
+    registry: Registry, name: str, settings: Environment, database: str, *, every: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the tables of a deployment's database that are ours, and those that are not."""
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    from dataflow.engine.catalog import open_catalog
+    from dataflow.tables.ownership import PACKAGE
+
+    catalog = open_catalog(settings)
+    past = deployments.history(registry, name)
+    uuids = {package.uuid for it in past for package in it.switch.packages.values()}
+    written = {table for it in past for package in it.switch.packages.values() for table in package.writes}
+    sandbox = name.startswith(f"{SANDBOX}-")
+    ours: list[str] = []
+    left: list[str] = []
+    try:
+        listed = catalog.list_tables(tuple(database.split(".")))
+    except NoSuchNamespaceError:
+        listed = []
+    for parts in sorted(listed):
+        table = ".".join(parts)
+        try:
+            mark = catalog.load_table(parts).properties.get(PACKAGE)
+        except NoSuchTableError:  # somebody has just dropped it
+            continue
+        is_ours = mark is not None and (every or (mark in uuids and (not sandbox or table in written)))
+        (ours if is_ours else left).append(table)
+    return tuple(ours), tuple(left)
+
+
+def _drop(catalog: Catalog, table: str) -> None:
+    from pyiceberg.exceptions import NoSuchTableError
+
+    try:
+        catalog.purge_table(tuple(table.split(".")))
+    except NoSuchTableError:
+        return
+    except NotImplementedError:
+        catalog.drop_table(tuple(table.split(".")))
+    except Exception as error:  # each kind of catalog raises its own
+        raise DataflowError(f"{table} can't be dropped: {error}") from error
+
+
+def _drop_database(catalog: Catalog, database: str) -> None:
+    from pyiceberg.exceptions import NamespaceNotEmptyError, NoSuchNamespaceError
+
+    try:
+        catalog.drop_namespace(tuple(database.split(".")))
+    except (NamespaceNotEmptyError, NoSuchNamespaceError):
+        return

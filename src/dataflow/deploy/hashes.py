@@ -1,0 +1,65 @@
+"""What costs time and depends on nothing but files, kept in the Dataflow home under a hash of those files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dataflow.errors import DataflowError, display_path
+from dataflow.home import subfolder
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Hashes:
+    """Checksums of files, each read once. To hash a source takes hardly longer than to ask whether it changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, path: Path | str) -> str:
+        """Return the checksum of a file.
+
+        Raises:
+            DataflowError: It can't be read.
+        """
+        text = os.fspath(path)
+        if text not in self._known:
+            try:
+                with open(text, "rb") as stream:  # noqa: PTH123 - thousands of them
+                    self._known[text] = hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError as error:
+                raise DataflowError(f"can't read {display_path(Path(path))}: {error.strerror}") from None
+        return self._known[text]
+
+
+def read_cached(kind: str, key: str, model: type[M]) -> M | None:
+    """Return what is kept under a key; None where there is nothing, or nothing that can be read."""
+    try:
+        return model.model_validate_json((subfolder("cache", kind) / f"{key}.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_cached(kind: str, key: str, value: BaseModel) -> None:
+    """Keep something under a key."""
+    _write(subfolder("cache", kind) / f"{key}.json", value.model_dump_json(exclude_defaults=True))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file whole or not at all; that it can't be written costs time alone."""
+    with contextlib.suppress(OSError):
+        handle, draft = tempfile.mkstemp(prefix=".part-", dir=file.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            os.replace(draft, file)  # noqa: PTH105
+        except BaseException:
+            os.unlink(draft)  # noqa: PTH108
+            raise

@@ -1,0 +1,143 @@
+"""A bundle from the registry alone, laid out as a folder that runs: checked to the last byte each time.
+
+<home>/deployed/<bundle>/work/     definitions, scripts and files, where they were in their repository
+<home>/deployed/<bundle>/assets/   what was built, under its checksum
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.home import subfolder
+from dataflow.workflow.identity import FILE_NAME
+from dataflow.workflow.parameters import POINTER
+
+if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.bundle import Bundle, Deployable, Pinned
+
+_POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
+
+
+@dataclass(frozen=True)
+class Materialized:
+    """A bundle as a folder.
+
+    Attributes:
+        bundle: The bundle.
+        sha256: Its id.
+        folder: Where it is.
+        registry: Where it is from.
+    """
+
+    bundle: Bundle
+    sha256: str
+    folder: Path
+    registry: Registry
+
+    def definition(self, file: str) -> Path:
+        """Return where one of its definitions is."""
+        return self.folder / "work" / file
+
+    def built(self, asset: Pinned) -> Path:
+        """Return where the file of one of its assets is."""
+        return self.folder / "assets" / asset.sha256[:16] / asset.name
+
+
+def materialize(registry: Registry, bundle: Bundle, sha256: str) -> Materialized:
+    """Lay a bundle out in the Dataflow home; what is there already and whole is kept.
+
+    Raises:
+        DataflowError: An object of it is missing or corrupted.
+    """
+    found = Materialized(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
+    built = {it.sha256: found.built(it) for it in bundle.assets}
+    pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
+    for asset in bundle.assets:
+        if asset.path is not None and _is_raw(asset):
+            _fetch(registry, asset.sha256, _inside(found, asset.path))
+        if asset.sha256 in pointed or asset.lock is not None:
+            _fetch(registry, asset.sha256, built[asset.sha256])
+    for path, checksum in bundle.files.items():
+        _fetch(registry, checksum, _inside(found, path))
+    for file, workflow in bundle.workflows.items():
+        _write(_inside(found, file), _placed(workflow, _inside(found, file).parent, built).encode())
+    for folder, package in bundle.packages.items():
+        text = f"owner: {package.owner}\npackage_id: {package.id}\nuuid: {package.uuid}\n"
+        _write(_inside(found, str(PurePosixPath(folder, FILE_NAME))), text.encode())
+    return found
+
+
+def python_of(found: Materialized, report: object = None) -> Path | None:
+    """Return the Python that has the bundle's wheels and what they are locked to; None when it has no wheel.
+
+    Raises:
+        DataflowError: The environment can't be made.
+    """
+    wheels = [it for it in found.bundle.assets if it.lock is not None]
+    if not wheels:
+        return None
+    from dataflow.assets.wheelenv import environment
+
+    pairs = [(found.built(it), found.registry.get(str(it.lock)).decode()) for it in wheels]
+    told = report if callable(report) else (lambda _: None)
+    return environment(pairs, str(wheels[0].python), told)
+
+
+def _is_raw(asset: Pinned) -> bool:
+    return asset.path is not None and PurePosixPath(asset.path).name == asset.name
+
+
+def _inside(found: Materialized, path: str) -> Path:
+    """Return a place in the folder; a manifest that points out of it is refused."""
+    base = found.folder / "work"
+    target = Path(os.path.normpath(base / path))
+    if not target.is_relative_to(base):
+        raise DataflowError(f"bundle {found.sha256[:12]} names a file outside its folder: {path}", permanent=True)
+    return target
+
+
+def _placed(workflow: Deployable, folder: Path, built: dict[str, Path]) -> str:
+    """Return a definition with the files of its assets in place of what points to them."""
+
+    def place(pointer: re.Match[str]) -> str:
+        if pointer[1] not in built:
+            raise DataflowError(f"{workflow.id} names an asset that its bundle does not hold: {pointer[0]}")
+        return os.path.relpath(built[pointer[1]], folder)
+
+    return _POINTER.sub(place, workflow.text)
+
+
+def _fetch(registry: Registry, sha256: str, to: Path) -> None:
+    with contextlib.suppress(OSError), to.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() == sha256:
+            return
+    registry.fetch(sha256, to)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == data:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _draft(path) as draft:
+        draft.write_bytes(data)
+
+
+@contextlib.contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    draft = path.with_name(f".part-{secrets.token_hex(6)}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,448 @@
+"""A package made ready to be deployed: its definitions rendered, and all that they run and touch, named.
+
+Nothing is built, and the registry is not asked. The answer is kept in the Dataflow home under a hash of the
+package's files, so that of three hundred packages only those that changed are read again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+import dataflow
+from dataflow.deploy.bundle import (
+    UNPINNED,
+    Deployable,
+    Package,
+    Plain,
+    Schedule,
+    Settings,
+    TableSchema,
+    digest,
+    settings_of,
+)
+from dataflow.deploy.hashes import Hashes, read_cached, write_cached
+from dataflow.deploy.scripts import script_doubts
+from dataflow.errors import DefinitionError, Problem, UsageError, display_path
+from dataflow.workflow.folders import DEFINITION, walk
+from dataflow.workflow.parameters import POINTER
+from dataflow.workflow.programs import Kind, program_kind
+
+if TYPE_CHECKING:
+    from dataflow.assets.discover import Asset, Repository
+    from dataflow.deploy.targets import Target
+    from dataflow.workflow.identity import Identity
+    from dataflow.workflow.rendered import Fixed, Rendering
+    from dataflow.workflow.tree import Workflow
+    from dataflow.workflow.yamlfile import YamlFile
+
+_NOT_RUN = {"mocks", "test", "tests", "testthat"}
+_R_PROJECT = (".Rprofile", "DESCRIPTION", "renv.lock", "renv/activate.R", "renv/settings.json")
+
+
+class Build(Plain):
+    """An asset of this repository that is built: a jar or a wheel."""
+
+    type: Literal["jar", "wheel"]
+    namespace: str
+
+
+class Prepared(Plain):
+    """A package, rendered.
+
+    Attributes:
+        path: Its folder in the repository.
+        packages: Whose it is, by folder.
+        environment: Where it will run.
+        workflows: Its definitions, by file; assets stand as `asset:<name>`, not pinned yet.
+        raw: Files that are assets themselves, with checksums.
+        files: Further files beside them, with checksums.
+        builds: Assets of this repository that are to be built.
+        references: Names of assets of other repositories, branches or builds.
+        schemas: The tables that it makes.
+        doubts: What a closer look at its scripts found, by definition: no part of what is deployed.
+    """
+
+    path: str
+    packages: dict[str, Package]
+    environment: Settings
+    user: str
+    workflows: dict[str, Deployable]
+    raw: dict[str, str] = Field({})
+    files: dict[str, str] = Field({})
+    builds: tuple[Build, ...] = ()
+    references: tuple[str, ...] = ()
+    schemas: dict[str, TableSchema] = Field({})
+    doubts: dict[str, tuple[str, ...]] = Field({})
+
+    @property
+    def package(self) -> Package:
+        """Whose it is."""
+        return self.packages[self.path]
+
+
+class _Kept(Plain):
+    """What is kept of a preparation: what came of it, and the files elsewhere that it was made of."""
+
+    prepared: Prepared
+    elsewhere: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A package's folder.
+
+    Attributes:
+        path: The folder in the repository, `.` for its top.
+        files: All files in it and below, packages below aside, relative to the repository.
+    """
+
+    path: str
+    files: tuple[str, ...]
+
+    @property
+    def definitions(self) -> tuple[str, ...]:
+        """Its definitions."""
+        own = [file for file in self.files if file.endswith(DEFINITION)]
+        return tuple(file for file in own if (os.path.dirname(file) or ".") == self.path)  # noqa: PTH120
+
+
+def find_packages(root: Path) -> list[Folder]:
+    """Find the packages of a repository, in the order of their folders: where definitions lie."""
+    found: dict[Path, list[str]] = {}
+    owner: dict[Path, Path | None] = {}
+    for folder, _, files in walk(root):
+        has = any(name.endswith(DEFINITION) for name in files)
+        owner[folder] = top = folder if has else owner.get(folder.parent)
+        if top is not None:
+            base = folder.relative_to(root).as_posix()
+            prefix = "" if base == "." else f"{base}/"
+            found.setdefault(top, []).extend(prefix + name for name in files)
+    return [Folder(top.relative_to(root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
+
+
+@dataclass
+class Preparation:
+    """Prepares the packages of one repository for one target.
+
+    Attributes:
+        repository: What it holds.
+        target: Where it is deployed to.
+        hashes: Checksums of its files.
+        problems: The mistakes found, in all packages.
+    """
+
+    repository: Repository
+    target: Target
+    hashes: Hashes
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        target = self.target
+        about = {
+            "dataflow": dataflow.__version__,
+            "settings": settings_of(target.environment, target.environment.params).model_dump(mode="json"),
+            "user": target.user,
+            "assets": sorted((it.type, it.namespace) for it in self.repository.assets if it.builder != "raw"),
+        }
+        self._about = digest(about)
+
+    def prepare(self, folder: Folder) -> Prepared | None:
+        """Return a package as it would be deployed; None when it has mistakes, which are noted."""
+        root = f"{self.repository.root}{os.sep}"
+        own = {name: self.hashes.of(root + name) for name in folder.files}
+        key = digest([self._about, folder.path, own])
+        kept = read_cached("prepared", key, _Kept)
+        if kept is not None and all(self._checksum(name) == was for name, was in kept.elsewhere.items()):
+            return kept.prepared
+        package = _Package(self.repository, self.target, self.hashes, folder)
+        try:
+            prepared = package.prepared()
+        except DefinitionError as error:
+            self.problems += error.problems
+            return None
+        elsewhere = {name: self._checksum(name) for name in sorted(package.touched - own.keys())}
+        write_cached("prepared", key, _Kept(prepared=prepared, elsewhere=elsewhere))
+        return prepared
+
+    def _checksum(self, name: str) -> str | None:
+        path = self.repository.root / name
+        return self.hashes.of(path) if path.is_file() else None
+
+
+class _Package:
+    """One package while it is prepared."""
+
+    def __init__(self, repository: Repository, target: Target, hashes: Hashes, folder: Folder) -> None:
+        self.repository = repository
+        self.root = repository.root
+        self.target = target
+        self.hashes = hashes
+        self.folder = folder
+        self.touched: set[str] = set()
+        self._problems: list[Problem] = []
+        self._packages: dict[str, Package] = {}
+        self._raw: dict[str, str] = {}
+        self._files: dict[str, str] = {}
+        self._builds: set[Build] = set()
+        self._references: set[str] = set()
+        self._schemas: dict[str, TableSchema] = {}
+        self._doubts: dict[str, tuple[str, ...]] = {}
+
+    def prepared(self) -> Prepared:
+        """Prepare it.
+
+        Raises:
+            DefinitionError: There are mistakes in it: all of them.
+        """
+        loaded = self._loaded()
+        if self._problems:
+            raise DefinitionError(self._problems)
+        files, given = self._closure()
+        workflows = {name: self._workflow(name, file, given[name], loaded) for name, file in files.items()}
+        if self._problems:
+            raise DefinitionError(self._problems)
+        identity = self._identity(self.folder.path)
+        from dataflow.workflow.rendered import known_params
+
+        params = known_params(self._known(identity))
+        return Prepared(
+            path=self.folder.path,
+            packages=dict(sorted(self._packages.items())),
+            environment=settings_of(self.target.environment, params),
+            user=self._user(identity),
+            workflows=workflows,
+            raw=dict(sorted(self._raw.items())),
+            files={name: sha for name, sha in sorted(self._files.items()) if name not in self._raw},
+            builds=tuple(sorted(self._builds, key=lambda it: (it.type, it.namespace))),
+            references=tuple(sorted(self._references)),
+            schemas=dict(sorted(self._schemas.items())),
+            doubts=self._doubts,
+        )
+
+    # ------------------------------------------------------------------------------------- definitions
+
+    def _loaded(self) -> dict[str, Workflow]:
+        """Load every definition as a run would, for all that is wrong with it to be told."""
+        from dataflow.workflow.load import Request, load_workflow
+
+        found: dict[str, Workflow] = {}
+        for name in self.folder.definitions:
+            user = self._user(self._identity(self.folder.path))
+            request = Request(environment=self.target.environment, user=user, reference=self._pointer)
+            try:
+                found[name] = load_workflow(self.root / name, request)
+            except DefinitionError as error:
+                self._problems += error.problems
+        return found
+
+    def _closure(self) -> tuple[dict[str, YamlFile], dict[str, set[str]]]:
+        """Return the package's definitions and all that they call, and what each is given by its callers."""
+        from dataflow.workflow.rendered import given_by
+        from dataflow.workflow.yamlfile import read_yaml
+
+        files: dict[str, YamlFile] = {}
+        given: dict[str, set[str]] = {}
+        left = list(self.folder.definitions)
+        while left:
+            name = left.pop(0)
+            if name in files:
+                continue
+            files[name] = read_yaml(self.root / name)
+            given.setdefault(name, set())
+            for called, names in given_by(files[name]).items():
+                inner = self._relative(self.root / name, called)
+                given.setdefault(inner, set()).update(names)
+                left.append(inner)
+        self.touched |= files.keys()
+        return dict(sorted(files.items())), given
+
+    def _workflow(self, name: str, file: YamlFile, given: set[str], loaded: Mapping[str, Workflow]) -> Deployable:
+        from dataflow.workflow.rendered import Rendering
+
+        identity = self._identity(os.path.dirname(name) or ".")  # noqa: PTH120
+        rendering = Rendering(file, self._known(identity, given))
+        self._gather(file, rendering, name)
+        workflow = loaded.get(name)
+        head = f"# {name}, as it is deployed to {self.target.name}. Rendered: edit the definition, not this.\n"
+        if workflow is None:  # another package's, called from here: it is deployed and checked as a part of that
+            return Deployable(id=rendering.id, text=head + rendering.text, fixed=rendering.fixed)
+        if doubts := tuple(map(str, script_doubts(workflow))):
+            self._doubts[name] = doubts
+        return self._described(workflow, rendering, head + rendering.text, file)
+
+    def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> Deployable:
+        from dataflow.deploy.schemas import schemas_of
+        from dataflow.workflow.plan import plan
+
+        planned = plan(workflow)
+        for table, schema in schemas_of(workflow).items():
+            self._schemas.setdefault(table, schema)
+        if self.target.isolated:
+            self._check_writes(planned.writes, file)
+        trigger = workflow.trigger
+        return Deployable(
+            id=rendering.id,
+            text=text,
+            schedule=Schedule(cron=trigger.cron, timezone=trigger.timezone) if trigger else None,
+            fixed=rendering.fixed,
+            steps={step.id: step.type for step in planned.steps},
+            reads=planned.reads,
+            writes=planned.writes,
+        )
+
+    def _check_writes(self, tables: tuple[str, ...], file: YamlFile) -> None:
+        """Refuse to deploy what would write past the deployment's own database."""
+        catalog = self.target.environment.catalog_name.lower()
+        for table in tables:
+            parts = table.lower().split(".")
+            parts = parts[1:] if parts[0] == catalog and len(parts) > 2 else parts
+            if parts[:-1] != [str(self.target.database).lower()]:
+                message = (
+                    f"'{self.target.name}' may write {self.target.database} alone, and this would write {table}: "
+                    "name it by ${TARGET_DB}"
+                )
+                self._problems.append(file.value_place(("workflow", "id")).problem(message))
+
+    def _identity(self, folder: str) -> Identity:
+        from dataflow.workflow.identity import FILE_NAME
+        from dataflow.workflow.project import read_identity
+
+        if folder not in self._packages:
+            identity = read_identity(self.root / folder)
+            if not identity.pinned and not self.target.isolated:
+                raise UsageError(
+                    f"{display_path(self.root / folder)} has no {FILE_NAME}, so its owner would be whoever deploys it",
+                    "`dataflow sample workflow` writes one; or write owner, package_id and uuid into it, and commit it",
+                )
+            self.touched.add(f"{folder}/{FILE_NAME}" if folder != "." else FILE_NAME)
+            self._packages[folder] = Package(id=identity.package_id, uuid=identity.uuid, owner=identity.owner)
+        return self._packages[folder].identity()
+
+    def _known(self, identity: Identity, given: Collection[str] = ()) -> Fixed:
+        from dataflow.workflow.rendered import Fixed
+
+        target = self.target
+        return Fixed(target.environment, identity, self._user(identity), target.id_prefix, given, self._pointer)
+
+    def _user(self, identity: Identity) -> str:
+        """Say who `${dataflow.user}` is: in an environment that is shared not whoever deploys, which may be CI."""
+        return self.target.user or identity.owner
+
+    # ------------------------------------------------------------------------------------ what is run
+
+    def _gather(self, file: YamlFile, rendering: Rendering, name: str) -> None:
+        """Find what a definition runs; the build that a script stands for is named in its place."""
+        for spec in _specs(rendering.data):
+            script = str(spec["script"])
+            if "${" in script:
+                place = next(it for route, it in file.values.items() if route[-1:] == ("script",))
+                self._problems.append(place.problem(f"'{script}' should be known when it is deployed"))
+            elif not script.startswith(POINTER):
+                spec["script"] = self._program(self.root / os.path.dirname(name) / script, script)  # noqa: PTH120
+
+    def _program(self, path: Path, script: str) -> str:
+        path = Path(os.path.normpath(path))
+        kind = program_kind(path)
+        if kind is Kind.JAR:
+            asset = self.repository.asset(path)
+            if asset is not None and asset.type == "jar":
+                return self._build("jar", asset.namespace)
+            self._add(path, self._files)
+            return script
+        self._add(path, self._raw)
+        if kind in {Kind.PYTHON, Kind.R}:
+            self._neighbours(path)
+        if kind is Kind.PYTHON:
+            self._wheel_around(path)
+        return script
+
+    def _neighbours(self, script: Path) -> None:
+        """Take along what a Python or R script may import, source or read: all beside it and below, tests aside."""
+        for folder, folders, names in walk(script.parent):
+            folders[:] = [it for it in folders if it not in _NOT_RUN]
+            for name in names:
+                if _is_run(name):
+                    self._add(folder / name, self._raw if Path(name).suffix in {".py", ".R", ".sql"} else self._files)
+        if script.suffix == ".R":
+            from dataflow.jobs.rscript import project_of
+
+            top = project_of(script)
+            for name in _R_PROJECT if top.is_relative_to(self.root) else ():
+                if (file := top / name).is_file():
+                    self._add(file, self._files)
+
+    def _wheel_around(self, script: Path) -> None:
+        wheels = {it.folder: it for it in self.repository.assets if it.type == "wheel"}
+        found = next((wheels[it] for it in script.parents if it in wheels), None)
+        if found is not None:
+            self._builds.add(Build(type="wheel", namespace=found.namespace))
+
+    def _build(self, kind: Literal["jar", "wheel"], namespace: str) -> str:
+        from dataflow.assets.ids import escape
+
+        self._builds.add(Build(type=kind, namespace=namespace))
+        return f"{POINTER}dataflow.{kind}.{escape(namespace)}{UNPINNED}"
+
+    def _pointer(self, reference: str) -> str:
+        """Return what the name of an asset is rendered to; of this repository's it is found out how to make it."""
+        from dataflow.assets.ids import escape
+
+        reference = re.sub(r"^dataflow\.egg\.", "dataflow.wheel.", reference)
+        own = own_asset(self.repository, reference)
+        if own is None:
+            self._references.add(reference)
+            return f"{POINTER}{reference}{UNPINNED}"
+        if own.type in ("jar", "wheel"):
+            return self._build(own.type, own.namespace)
+        self._add(own.path, self._raw)
+        return f"{POINTER}dataflow.{own.type}.{escape(own.namespace)}{UNPINNED}"
+
+    def _add(self, path: Path, to: dict[str, str]) -> None:
+        name = self._relative(path.parent / "_", path.name)
+        self.touched.add(name)
+        to[name] = self.hashes.of(path)
+
+    def _relative(self, of: Path, name: str) -> str:
+        path = Path(os.path.normpath(of.parent / name))
+        if not path.is_relative_to(self.root):
+            raise UsageError(
+                f"{display_path(path)} lies outside the repository, so it can't be deployed with {self.folder.path}",
+                "copy it into the repository, or refer to an asset: ${dataflow.…}",
+            )
+        return path.relative_to(self.root).as_posix()
+
+
+def own_asset(repository: Repository, reference: str) -> Asset | None:
+    """Return the asset of this repository that a plain name such as `dataflow.jar.scala-workflow` means, or None."""
+    from dataflow.assets.ids import escape
+
+    kind, _, name = reference.removeprefix("dataflow.").partition(".")
+    named = (it for it in repository.assets if it.type == kind and name in {it.namespace, escape(it.namespace)})
+    return next(named, None)
+
+
+def _specs(data: Any) -> Iterator[dict[str, Any]]:
+    """Yield the mappings of a definition that name a script."""
+    if isinstance(data, dict):
+        if isinstance(data.get("script"), str):
+            yield data
+        for key, value in data.items():
+            if key != "params":
+                yield from _specs(value)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _specs(item)
+
+
+def _is_run(name: str) -> bool:
+    from dataflow.assets.discover import PYTHON_TESTS
+
+    tests = PYTHON_TESTS.fullmatch(name) or name.endswith((".test.yaml", ".test.yml"))
+    return not (tests or name.startswith(".") or name.endswith((".md", DEFINITION)) or name == "identity.yaml")

@@ -1,0 +1,168 @@
+"""Back to an earlier bundle: at once, with nothing built; where asked, tables go back to what it had published."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.deploy import deployments
+from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.deployments import Deployed, Switch
+from dataflow.errors import DataflowError, UsageError
+from dataflow.workflow.identity import current_user
+
+if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.deployments import Deployment
+    from dataflow.tables.rollback import TableRollback
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What a rollback would do.
+
+    Attributes:
+        before: The environment as it stands.
+        to: The switch that it returns to.
+        packages: What the packages become, by key; None for one that was not there then.
+        tables: What their tables would return to; empty unless asked for.
+    """
+
+    before: Deployment
+    to: Deployment
+    packages: Mapping[str, Deployed | None]
+    tables: Sequence[TableRollback] = ()
+
+    def apply(self, registry: Registry) -> Deployment:
+        """Switch.
+
+        Raises:
+            DataflowError: The environment was switched by somebody else meanwhile.
+        """
+
+        def make(found: Deployment | None) -> Switch:
+            if found is None or found.number != self.before.number:
+                raise DataflowError(
+                    f"{self.before.name} was changed by somebody else just now: nothing was rolled back", permanent=True
+                )
+            packages = {**found.switch.packages, **self.packages}
+            kept = {key: it for key, it in sorted(packages.items()) if it is not None}
+            return found.switch.model_copy(
+                update={
+                    "action": "rollback",
+                    "at": dt.datetime.now(dt.UTC),
+                    "by": current_user(),
+                    "packages": kept,
+                    "restores": self.to.number,
+                }
+            )
+
+        return deployments.switch(registry, self.before.name, make)
+
+
+def plan_rollback(
+    registry: Registry,
+    env: str,
+    *,
+    workflow: str | None = None,
+    to: str | None = None,
+    repository: str | None = None,
+    with_data: bool = False,
+) -> Rollback:
+    """Say what a rollback would do.
+
+    Args:
+        registry: The registry.
+        env: The environment.
+        workflow: Only the package of this workflow; all of them when None.
+        to: The number of a switch, or the id of a bundle; the last one that was different when None.
+        repository: Only packages of this repository, where it has any there.
+        with_data: Whether tables return as well.
+
+    Raises:
+        UsageError: There is nothing to return to.
+        DataflowError: Tables were written by others since.
+    """
+    past = deployments.history(registry, env)
+    before = deployments.current(registry, env)
+    if before is None:
+        raise UsageError(f"nothing is deployed to '{env}'")
+    keys = _keys(before, past, workflow, repository)
+    target = _named(past, to, keys) if to else _previous(past, before, keys)
+    packages = {key: target.switch.packages.get(key) for key in keys}
+    packages = {key: it for key, it in packages.items() if before.switch.packages.get(key) != it}
+    if not packages:
+        raise UsageError(f"{env} runs what #{target.number} ran already")
+    tables = _tables(registry, before, packages) if with_data else ()
+    return Rollback(before, target, packages, tables)
+
+
+def _keys(before: Deployment, past: Sequence[Deployment], workflow: str | None, repository: str | None) -> list[str]:
+    if workflow is not None:
+        try:
+            return [before.switch.workflows[before.workflow(workflow)]]
+        except UsageError:
+            gone = [it for it in reversed(past) if workflow in it.switch.workflows]  # one that was removed since
+            if not gone:
+                raise
+            return [gone[0].switch.workflows[workflow]]
+    every = {key: package for it in past for key, package in it.switch.packages.items()}
+    own = [key for key, package in every.items() if package.repository == repository]
+    return sorted(own or every)
+
+
+def _same(one: Deployment, other: Deployment, keys: Sequence[str]) -> bool:
+    return all(_bundle(one, key) == _bundle(other, key) for key in keys)
+
+
+def _bundle(deployment: Deployment, key: str) -> str | None:
+    package = deployment.switch.packages.get(key)
+    return package.bundle if package else None
+
+
+def _previous(past: Sequence[Deployment], before: Deployment, keys: Sequence[str]) -> Deployment:
+    """Return the last switch that ran something else, before the one that stands; what was rolled back is passed by."""
+    start = before
+    while start.switch.restores is not None:
+        start = next(it for it in past if it.number == start.switch.restores)
+    for it in reversed(past):
+        if it.number < start.number and it.switch.action != "destroy" and not _same(it, before, keys):
+            return it
+    raise UsageError(
+        f"there is nothing before #{start.number} of {before.name} to return to",
+        f"`dataflow project history --env {before.name}` lists what ran",
+    )
+
+
+def _named(past: Sequence[Deployment], to: str, keys: Sequence[str]) -> Deployment:
+    number = to.removeprefix("#")
+    if number.isdecimal() and len(number) < 8:
+        found = [it for it in past if it.number == int(number)]
+    else:
+        found = [it for it in past if any((_bundle(it, key) or "").startswith(to) for key in keys)]
+    if not found or found[-1].switch.action == "destroy":
+        listed = ", ".join(f"#{it.number}" for it in past[-8:])
+        raise UsageError(f"there is no deployment '{to}' to return to", f"there is {listed}")
+    return found[-1]
+
+
+def _tables(
+    registry: Registry, before: Deployment, packages: Mapping[str, Deployed | None]
+) -> tuple[TableRollback, ...]:
+    from dataflow.engine.catalog import open_catalog
+    from dataflow.tables.rollback import plan_table
+
+    found = []
+    for key, package in packages.items():
+        if package is None:
+            raise UsageError(f"{key} was not there then, so its tables have nothing to return to")
+        bundle = load_bundle(registry, package.bundle)
+        now = before.switch.packages.get(key)
+        catalog = open_catalog(bundle.environment.environment())
+        for table in sorted({*bundle.writes} & {*(now.writes if now else bundle.writes)}):
+            planned = plan_table(catalog, table, package.bundle, package.uuid)
+            if planned is not None:
+                found.append(planned)
+    return tuple(found)

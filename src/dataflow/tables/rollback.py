@@ -1,0 +1,175 @@
+"""Returning a table to what a bundle had published, without a JVM: rows and high-water mark in one commit."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.tables import pycatalog
+from dataflow.tables.highwater import AHEAD, MARK, SOURCES
+from dataflow.tables.ownership import PACKAGE
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+BUNDLE = "dataflow.bundle"
+_PARTITION = "dataflow.partition"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True)
+class TableRollback:
+    """What a table would return to.
+
+    Attributes:
+        table: The table.
+        base: The snapshot that it shows now.
+        snapshot: The snapshot that it would show.
+        at: When that was published.
+        undone: Labels of the partitions that change, each once, the last published first.
+        properties: Properties that change with it; None for one that is removed.
+    """
+
+    table: str
+    base: int
+    snapshot: int
+    at: dt.datetime
+    undone: tuple[str, ...]
+    properties: Mapping[str, str | None]
+
+
+def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableRollback | None:
+    """Say how a table would return to what a bundle published last.
+
+    Args:
+        catalog: Its catalog.
+        name: The table.
+        bundle: The bundle.
+        package: Uuid of the package that it has to be of.
+
+    Returns:
+        None when it shows that already, or was never made.
+
+    Raises:
+        DataflowError: It is another package's, somebody else wrote to it since, or that bundle never published.
+    """
+    try:
+        table = pycatalog.load_table(catalog, name)
+    except DataflowError:
+        return None
+    if table.properties.get(PACKAGE) != package:
+        raise DataflowError(f"{name} is not this package's: nothing was rolled back", permanent=True)
+    undone: list[Snapshot] = []
+    for snapshot in _ancestors(table):
+        summary = _summary(snapshot)
+        if summary.get(BUNDLE) == bundle:
+            return _planned(table, name, snapshot, undone) if undone else None
+        if BUNDLE not in summary:
+            when = _moment(snapshot).strftime("%Y-%m-%d %H:%M")
+            raise DataflowError(
+                f"{name} was written by somebody else since: snapshot {snapshot.snapshot_id} of {when} is none that a "
+                "deployed run published, and a rollback would undo it",
+                "roll back without --with-data, and run the days again",
+                permanent=True,
+            )
+        undone.append(snapshot)
+    raise DataflowError(
+        f"bundle {bundle[:12]} has published nothing to {name} that is still there",
+        "roll back without --with-data, and run the days again",
+        permanent=True,
+    )
+
+
+def roll_back(catalog: Catalog, planned: TableRollback) -> None:
+    """Return a table, unless it changed since it was looked at.
+
+    Raises:
+        DataflowError: It did.
+    """
+    from pyiceberg.exceptions import CommitFailedException
+    from pyiceberg.table.update import (
+        AssertRefSnapshotId,
+        RemovePropertiesUpdate,
+        SetPropertiesUpdate,
+        SetSnapshotRefUpdate,
+    )
+
+    table = pycatalog.load_table(catalog, planned.table)
+    updates: list[object] = [
+        SetSnapshotRefUpdate.model_validate(
+            {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": planned.snapshot}
+        ),
+    ]
+    new = {key: value for key, value in planned.properties.items() if value is not None}
+    gone = [key for key, value in planned.properties.items() if value is None and key in table.properties]
+    updates += [SetPropertiesUpdate(updates=new)] if new else []
+    updates += [RemovePropertiesUpdate(removals=gone)] if gone else []
+    same = AssertRefSnapshotId(ref="main", snapshot_id=planned.base)
+    try:
+        catalog.commit_table(table, (same,), tuple(updates))  # type: ignore[arg-type]
+    except CommitFailedException as error:
+        raise DataflowError(f"{planned.table} was written by somebody else just now: it was left as it is") from error
+
+
+def _planned(table: Table, name: str, to: Snapshot, undone: list[Snapshot]) -> TableRollback:
+    current = table.current_snapshot()
+    labels = dict.fromkeys(label for it in undone if (label := _summary(it).get(_PARTITION)))
+    return TableRollback(
+        name,
+        current.snapshot_id if current else 0,
+        to.snapshot_id,
+        _moment(to),
+        tuple(labels),
+        _mark_before(table, to, undone),
+    )
+
+
+def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str, str | None]:
+    """Take the high-water mark back to before the first day that is missing again.
+
+    A day that was published before too shows its earlier rows, and stays complete. The mark's sources are those of
+    the snapshot that is returned to: what came later has to be looked at again.
+    """
+    mark = table.properties.get(MARK)
+    kept = {day for it in _ancestors(table, to.snapshot_id) for day in _days(it)}
+    missing = sorted({day for it in undone for day in _days(it)} - kept)
+    changes: dict[str, str | None] = {}
+    if mark and missing and missing[0] <= mark:
+        before = (dt.date.fromisoformat(missing[0]) - dt.timedelta(days=1)).isoformat()
+        changes[MARK] = before if kept else None
+    if AHEAD in table.properties:
+        ahead = {day: it for day, it in json.loads(table.properties[AHEAD]).items() if day not in missing}
+        changes[AHEAD] = json.dumps(ahead, sort_keys=True) if ahead else None
+    if mark and (sources := _summary(to).get("dataflow.sources")):
+        changes[SOURCES] = sources if changes.get(MARK, mark) else None
+    return changes
+
+
+def _days(snapshot: Snapshot) -> set[str]:
+    return set(_DAY.findall(_summary(snapshot).get(_PARTITION, "")))
+
+
+def _ancestors(table: Table, start: int | None = None) -> list[Snapshot]:
+    """Return main's snapshots, or those below one, the newest first."""
+    found: list[Snapshot] = []
+    snapshot = table.snapshot_by_id(start) if start is not None else table.current_snapshot()
+    while snapshot is not None:
+        found.append(snapshot)
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    return found
+
+
+def _summary(snapshot: Snapshot) -> Mapping[str, str]:
+    return snapshot.summary.additional_properties if snapshot.summary else {}
+
+
+def _moment(snapshot: Snapshot) -> dt.datetime:
+    return dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)

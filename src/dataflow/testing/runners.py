@@ -1,0 +1,136 @@
+"""Running a suite by the program that it is for, and counting its tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from dataflow.errors import DataflowError
+
+if TYPE_CHECKING:
+    from dataflow.testing.suites import Kind, Listener, Suite
+
+Stopped = Callable[[], bool]
+Counted = tuple[int, int, int]
+"""Exit code, number of tests, and how many of them were skipped."""
+
+_NO_TESTS_COLLECTED = 5
+_TICK = 0.1  # seconds that a file's time may lag behind the clock
+
+_TESTTHAT = """\
+results <- testthat::test_dir("tests/testthat", reporter = "check", stop_on_failure = FALSE)
+found <- as.data.frame(results)
+failed <- found$failed > 0 | found$error
+files <- list.files("tests/testthat", "^test.*[.][rR]$")
+left_out <- length(setdiff(files, found$file))  # by a skip() outside its tests, a file is not even listed
+writeLines(as.character(left_out + c(nrow(found), sum(found$skipped))), commandArgs(TRUE)[1])
+quit(status = as.integer(any(failed)))
+"""
+
+
+class MissingError(DataflowError):
+    """A suite can't run on this machine; no fault of its tests."""
+
+
+def _run_pytest(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+    from dataflow.jobs.process import run_process
+
+    del report
+    with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
+        counted = Path(folder) / "tests.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={counted}"]
+        command += [f"--ignore={it}" for it in suite.ignored]
+        code = run_process(
+            [*command, *map(str, suite.only)], cwd=suite.folder, env=os.environ, output=output, stopped=stopped
+        )
+        counts = _counts([counted] if counted.exists() else [])
+    return (0 if code == _NO_TESTS_COLLECTED else code, *counts)
+
+
+def _run_sbt(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+    from dataflow.engine.sbt import run_sbt
+    from dataflow.workflow.project import environment, find_project
+
+    began = time.time()
+    settings = environment(find_project(suite.folder), None).spark
+    code = run_sbt(suite.folder, ["test"], output, spark=settings, report=report, stopped=stopped)
+    return (code, *_counts(_reports(suite.folder, "target/test-reports", began)))
+
+
+def _run_jvm(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+    """Run `gradle test` or `mvn test` where the build begins."""
+    from dataflow.engine.buildtools import GRADLE, TOOLS, command_of, environ, find_tool
+    from dataflow.jobs.process import run_process
+
+    del report
+    tool = TOOLS[suite.kind]
+    try:
+        program = find_tool(tool, suite.folder, suite.folder)
+    except DataflowError as error:
+        raise MissingError(f"{error.message}: {error.hint}") from error
+    began = time.time()
+    # Without cleanTest, Gradle runs no test that it knows as passed, and there would be no report to count.
+    arguments = ["cleanTest", "test", "--continue"] if tool is GRADLE else ["test", "--fail-at-end"]
+    command = [*command_of(tool, program), *arguments]
+    code = run_process(command, cwd=suite.folder, env=environ(), output=output, stopped=stopped)
+    return (code, *_counts(_reports(suite.folder, tool.reports, began)))
+
+
+def _reports(folder: Path, below: str, began: float) -> list[Path]:
+    """Return the reports that were written since a moment: older ones are of tests that may be gone."""
+    found = [*folder.rglob(f"{below}/TEST-*.xml"), *folder.rglob(f"{below}/*/TEST-*.xml")]
+    return [it for it in found if it.stat().st_mtime >= began - _TICK]
+
+
+def _run_testthat(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+    from dataflow.jobs.process import run_process
+    from dataflow.jobs.rscript import require_r
+
+    try:
+        rscript = require_r(["testthat"]).executable
+    except DataflowError as error:
+        raise MissingError(error.message) from error
+    with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
+        counted = Path(folder) / "counts"
+        command = [str(rscript), "-e", _TESTTHAT, str(counted)]
+        code = run_process(command, cwd=suite.folder, env=_with_spark(report), output=output, stopped=stopped)
+        tests, skipped = map(int, counted.read_text("utf-8").split()) if counted.exists() else (0, 0)
+    return code, tests, skipped
+
+
+def _with_spark(report: Listener) -> dict[str, str]:
+    """Return the variables by which sparklyr, where it is installed, tests on the Spark that a run uses."""
+    from dataflow.engine.java import find_java
+    from dataflow.engine.spark_home import spark_home
+    from dataflow.jobs.standalone import environ
+
+    try:
+        java_home = find_java(report).home
+    except DataflowError:  # tests without Spark need none
+        java_home = None
+    return environ(None, spark_home(), "local", java_home)
+
+
+def _counts(reports: Sequence[Path]) -> tuple[int, int]:
+    """Add up how many tests JUnit reports tell of, and how many of them were skipped."""
+    tests = skipped = 0
+    for file in reports:
+        for suite in ElementTree.parse(file).iter("testsuite"):  # noqa: S314  # written by the user's own tests
+            tests += int(suite.get("tests", 0))
+            skipped += int(suite.get("skipped", 0))
+    return tests, skipped
+
+
+RUNNERS: dict[Kind, Callable[[Suite, Listener, Listener, Stopped], Counted]] = {
+    "pytest": _run_pytest,
+    "sbt": _run_sbt,
+    "gradle": _run_jvm,
+    "maven": _run_jvm,
+    "testthat": _run_testthat,
+}

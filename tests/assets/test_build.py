@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import zipfile
+
+import pytest
+from trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, package, write
+
+from dataflow.assets.builders import build, workspace
+from dataflow.assets.builders.jvm import errors
+from dataflow.assets.discover import discover
+from dataflow.assets.inputs import read_inputs
+from dataflow.assets.wheelenv import environment
+from dataflow.errors import DataflowError
+
+needs_gradle = pytest.mark.skipif(not shutil.which("gradle"), reason="needs gradle: sudo apt-get install gradle")
+needs_maven = pytest.mark.skipif(not shutil.which("mvn"), reason="needs Maven: sudo apt-get install maven")
+RANK = "src/main/java/Top.java"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "work"
+    made.mkdir()
+    return made
+
+
+def built(folder, namespace, keep):
+    """Build an asset, keep the artifact, and return its file and what else was made."""
+    asset = next(it for it in discover(folder).assets if it.namespace == namespace)
+    inputs = read_inputs(asset)
+    with workspace() as context:
+        artifact = build(asset, inputs, context)
+        keep.mkdir(parents=True, exist_ok=True)
+        return shutil.copy(artifact.path, keep / artifact.path.name), artifact
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def wheel(folder, name="etl", needs="iniconfig>=2"):
+    text = (WHEEL % (name, name)).replace("iniconfig>=2", needs)
+    write(folder / name, **{"pyproject.toml": text, f"src/{name}/__init__.py": "import iniconfig\nRANK = 100\n"})
+
+
+def test_a_script_is_its_own_artifact(folder, tmp_path):
+    package(folder / "titles")
+    path, artifact = built(folder, "titles/src/write", tmp_path / "made")
+    assert path.read_bytes() == (folder / "titles/src/write.sql").read_bytes()
+    assert artifact.lock is None
+
+
+def test_a_wheel_travels_with_a_lock_and_runs_in_an_environment_made_of_it(folder, tmp_path):
+    wheel(folder)
+    path, artifact = built(folder, "etl", tmp_path / "one")
+    assert path.name == "etl-1.0-py3-none-any.whl"
+    assert artifact.lock.startswith("iniconfig==")
+    assert "--hash=sha256:" in artifact.lock
+    assert sorted(it.name for it in (folder / "etl").iterdir()) == ["pyproject.toml", "src"]
+
+    said = []
+    python = environment([(path, artifact.lock)], artifact.python, said.append)
+    assert said == ["making the Python environment of this deployment …"]
+    done = subprocess.run([python, "-c", "import etl; print(etl.RANK)"], capture_output=True, text=True, check=True)
+    assert done.stdout == "100\n"
+    assert environment([(path, artifact.lock)], artifact.python, said.append) == python
+    assert len(said) == 1
+
+    (python.parents[1] / "dataflow-complete").unlink()  # as if it had been killed before its end
+    (python.parents[1] / "lib").rename(python.parents[1] / "torn")
+    assert environment([(path, artifact.lock)], artifact.python) == python
+    assert subprocess.run([python, "-c", "import etl"], check=True).returncode == 0
+
+    again, second = built(folder, "etl", tmp_path / "two")
+    assert (digest(again), second.lock) == (digest(path), artifact.lock)
+
+
+def test_what_is_not_as_it_was_locked_is_refused(folder, tmp_path):
+    wheel(folder)
+    path, artifact = built(folder, "etl", tmp_path / "made")
+    changed = artifact.lock.replace("--hash=sha256:", "--hash=sha256:00").replace("sha256:00", "sha256:" + "0" * 2, 1)
+    forged = "".join(
+        f"{line.split('sha256:')[0]}sha256:{'0' * 64}{' ' + chr(92) if line.endswith(chr(92)) else ''}\n"
+        if "sha256:" in line
+        else f"{line}\n"
+        for line in changed.splitlines()
+    )
+    with pytest.raises(DataflowError, match=r"could not be made:(.|\n)*iniconfig"):
+        environment([(path, forged)], artifact.python)
+    with pytest.raises(DataflowError, match=r"built for Python 2\.7, and Dataflow runs on"):
+        environment([(path, artifact.lock)], "2.7")
+
+
+def test_a_wheel_that_can_t_be_built_shows_why(folder, tmp_path):
+    wheel(folder)
+    broken = (WHEEL % ("etl", "etl")).replace("hatchling.build", "hatchling.nothing")
+    write(folder / "etl", **{"pyproject.toml": broken})
+    with pytest.raises(DataflowError, match=r"etl/pyproject\.toml could not be built:(.|\n)*hatchling\.nothing"):
+        built(folder, "etl", tmp_path / "made")
+    wheel(folder, needs="no-such-package-as-this-one>=2")
+    with pytest.raises(DataflowError, match=r"what it needs could not be resolved:(.|\n)*no-such-package-as-this-one"):
+        built(folder, "etl", tmp_path / "made")
+
+
+def test_a_setup_py_makes_a_wheel_too_and_nothing_of_an_older_build_is_in_it(folder, tmp_path):
+    setup = "from setuptools import setup\nsetup(name='old', version='1.0', packages=['old'])\n"
+    write(
+        folder / "old", **{"setup.py": setup, "old/__init__.py": "", "build/lib/old/removed.py": "", "a.egg-info/x": ""}
+    )
+    path, artifact = built(folder, "old", tmp_path / "made")
+    with zipfile.ZipFile(path) as archive:
+        assert [it for it in archive.namelist() if "dist-info" not in it] == ["old/__init__.py"]
+    assert artifact.lock == ""
+
+
+@needs_gradle
+def test_gradle_builds_the_same_jar_each_time_with_the_parts_that_it_needs(folder, tmp_path):
+    needs = GRADLE + "dependencies { compile project(':core') }\n"
+    write(
+        folder / "g",
+        **{
+            "settings.gradle": "include 'core', 'app'\n",
+            "core/build.gradle": GRADLE,
+            f"core/{RANK}": JAVA,
+            "core/src/test/java/Bad.java": "not Java",
+            "app/build.gradle": needs,
+            "app/src/main/java/App.java": "public class App { int rank() { return Top.rank(1); } }\n",
+        },
+    )
+    path, _ = built(folder, "app", tmp_path / "one")
+    assert path.name == "app.jar"
+    with zipfile.ZipFile(path) as archive:
+        assert "App.class" in archive.namelist()
+    assert sorted(it.name for it in (folder / "g/app").iterdir()) == ["build.gradle", "src"]
+    assert digest(built(folder, "app", tmp_path / "two")[0]) == digest(path)
+
+
+def test_of_a_failed_build_what_is_wrong_is_shown_rather_than_advice():
+    gradle = """\
+g/core/src/main/java/Top.java:1: error: cannot find symbol
+public class Top { public static int rank(int a) { return b; } }
+                                                          ^
+1 error
+
+FAILURE: Build failed with an exception.
+
+* What went wrong:
+Execution failed for task ':core:compileJava'.
+> Compilation failed; see the compiler error output for details.
+
+* Try:
+Run with --stacktrace option to get the stack trace."""
+    assert errors(gradle.splitlines()) == ["g/core/src/main/java/Top.java:1: error: cannot find symbol"]
+    assert errors(gradle.splitlines()[4:])[0] == "Execution failed for task ':core:compileJava'."
+    assert errors(["nothing that is known"]) == ["nothing that is known"]
+
+
+def test_a_wrapper_that_the_project_brings_is_used(folder, tmp_path):
+    script = "#!/bin/sh\nmkdir -p build/libs\necho made > build/libs/g.jar\necho sources > build/libs/g-sources.jar\n"
+    write(folder / "g", **{"build.gradle": GRADLE, "gradlew": script})
+    (folder / "g/gradlew").chmod(0o700)
+    assert built(folder, "g", tmp_path / "made")[0].read_text() == "made\n"
+    write(folder / "g", gradlew=script.replace("g-sources", "h"))
+    with pytest.raises(DataflowError, match=r"was built, but made g\.jar, h\.jar in build/libs"):
+        built(folder, "g", tmp_path / "made")
+
+
+def test_without_the_tool_it_is_said_how_to_get_it(folder, tmp_path, monkeypatch):
+    write(folder / "m", **{"pom.xml": POM % ("m", "")})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataflowError, match=r"m has no mvnw, and there is no mvn on the PATH") as error:
+        built(folder, "m", tmp_path / "made")
+    assert "apt-get install maven" in error.value.hint
+
+
+@needs_maven
+def test_maven_builds_a_jar_with_the_same_bytes_each_time(folder, tmp_path):
+    write(folder / "m", **{"pom.xml": POM % ("ranks", MAVEN_JAR), RANK: JAVA})
+    path, _ = built(folder, "m", tmp_path / "one")
+    assert path.name == "ranks-1.0.jar"
+    assert digest(built(folder, "m", tmp_path / "two")[0]) == digest(path)
+    write(folder / "m", **{RANK: JAVA.replace("a + 1", "b")})
+    with pytest.raises(DataflowError, match=r"m/pom\.xml could not be built:(.|\n)*m/src/.*Top\.java"):
+        built(folder, "m", tmp_path / "three")

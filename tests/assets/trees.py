@@ -1,0 +1,129 @@
+"""Repositories for tests and benchmarks, written to a folder."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+MAIN = """\
+version: 1
+workflow:
+  id: ${dataflow.package_id}.main
+params:
+  EXECUTION_DATE: ${dataflow.yesterday}
+  TARGET_TABLE: ${TARGET_DB}.${dataflow.package_slug}_results
+jobs:
+  - job:
+      id: ddl
+      type: Spark
+      spark:
+        script: ./ddl/results.sql
+  - template:
+      id: wap
+      type: wap
+      table: ${TARGET_TABLE}
+      partition:
+        date: ${EXECUTION_DATE}
+      write:
+        - job:
+            id: write
+            type: Spark
+            spark:
+              script: ./src/write.sql
+      audits:
+        - function: columns_should_not_have_nulls
+          columns: [title_id]
+"""
+DDL = "CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (title_id INT, date DATE) USING iceberg PARTITIONED BY (date)\n"
+WRITE = "INSERT OVERWRITE ${TARGET_TABLE} SELECT title_id, DATE '${EXECUTION_DATE}' FROM source.titles_%d\n"
+IDENTITY = "owner: alice\npackage_id: alice.%s\nuuid: 00000000-0000-4000-8000-%012d\n"
+WHEEL = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "%s"
+version = "1.0"
+requires-python = ">=3.11"
+dependencies = ["iniconfig>=2"]
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/%s"]
+"""
+MAVEN_JAR = """\
+  <build><plugins><plugin>
+    <groupId>org.apache.maven.plugins</groupId>
+    <artifactId>maven-jar-plugin</artifactId>
+    <version>3.4.1</version>
+  </plugin></plugins></build>"""
+GRADLE = "apply plugin: 'java'\n"
+JAVA = "public class Top { public static int rank(int a) { return a + 1; } }\n"
+POM = """\
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>org.example</groupId>
+  <artifactId>%s</artifactId>
+  <version>1.0</version>
+  <properties>
+    <maven.compiler.source>17</maven.compiler.source>
+    <maven.compiler.target>17</maven.compiler.target>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+  </properties>
+  %s
+</project>
+"""
+
+
+def write(folder: Path, **texts: str) -> None:
+    """Write files, each named by its path, which keyword arguments take from a dictionary."""
+    for name, text in texts.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def package(folder: Path, number: int = 0) -> None:
+    """Write a workflow package as a user of the spark-sql recipe has it, in small."""
+    write(
+        folder,
+        **{
+            "main.sch.yaml": MAIN,
+            "daily.sch.yaml": MAIN.replace("main\n", "daily\n", 1),
+            "identity.yaml": IDENTITY % (folder.name.replace("-", "_"), number),
+            "ddl/results.sql": DDL,
+            "src/write.sql": WRITE % number,
+            "src/test_write.py": "def test_write(): pass\n",
+            "src/mocks/titles.yaml": "rows: []\n",
+            "README.md": "# A package\n",
+        },
+    )
+
+
+def repository(folder: Path, packages: int) -> Path:
+    """Write a repository of many workflow packages, some with what tools leave behind, and commit it."""
+    for number in range(packages):
+        here = folder / f"team-{number % 12:02d}" / f"package-{number:03d}"
+        package(here, number)
+        write(
+            here, **{f"target/classes/C{i}.class": "" for i in range(5)}, **{".venv/pyvenv.cfg": "", ".venv/a.py": ""}
+        )
+    write(folder, **{".gitignore": "target/\n.venv/\n"})
+    commit(folder)
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as a user of the tests', and return what it printed."""
+    identity = ["-c", "user.name=Alice", "-c", "user.email=alice@example.org", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def commit(folder: Path, message: str = "A change") -> str:
+    """Commit all that a folder holds, in a repository that is made when there is none; return the hash."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", message)
+    return git(folder, "rev-parse", "HEAD")
