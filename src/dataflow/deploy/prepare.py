@@ -115,8 +115,8 @@ class Folder:
 
 def find_packages(root: Path) -> list[Folder]:
     """Find the packages of a repository, in the order of their folders: where definitions lie."""
-    found: dict[Path, list[str]] = Field({})
-    owner: dict[Path, Path | None] = Field({})
+    found: dict[Path, list[str]] = {}
+    owner: dict[Path, Path | None] = {}
     for folder, _, files in walk(root):
         has = any(name.endswith(DEFINITION) for name in files)
         owner[folder] = top = folder if has else owner.get(folder.parent)
@@ -232,7 +232,7 @@ class _Package:
         """Load every definition as a run would, for all that is wrong with it to be told."""
         from dataflow.workflow.load import Request, load_workflow
 
-        found: dict[str, Workflow] = Field({})
+        found: dict[str, Workflow] = {}
         for name in self.folder.definitions:
             user = self._user(self._identity(self.folder.path))
             request = Request(environment=self.target.environment, user=user, reference=self._pointer)
@@ -247,8 +247,8 @@ class _Package:
         from dataflow.workflow.rendered import given_by
         from dataflow.workflow.yamlfile import read_yaml
 
-        files: dict[str, YamlFile] = Field({})
-        given: dict[str, set[str]] = Field({})
+        files: dict[str, YamlFile] = {}
+        given: dict[str, set[str]] = {}
         left = list(self.folder.definitions)
         while left:
             name = left.pop(0)
