@@ -134,14 +134,12 @@ def watching(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     """From the save of a script to the verdict of the package's two tests, which write Iceberg tables five times."""
     bench.rivals.prepare()
     with bench.watcher() as watcher:
-        medians = in_turns(
-            {
-                "dataflow": watcher.break_it,
-                "dbt": partial(seconds, bench.rivals.dbt()),
-                "sqlmesh": partial(seconds, bench.rivals.sqlmesh()),
-            },
-            max(runs, 5), _called, report,
-        )  # fmt: skip
+        measured: dict[str, Callable[[], float]] = {
+            "dataflow": watcher.break_it,
+            "dbt": partial(seconds, bench.rivals.dbt()),
+            "sqlmesh": partial(seconds, bench.rivals.sqlmesh()),
+        }
+        medians = in_turns(measured, max(runs, 5), _called, report)
     ours = medians["dataflow"]
     yield Figure("project test --watch, save to verdict", ours, 1.5)
     yield Figure("project test --watch, save to verdict", ours, 1.0, "s", _DBT, medians["dbt"])

@@ -60,8 +60,8 @@ def write(figures: Sequence[Figure], runs: int) -> None:
         f"{runs} runs or more.",
         "The wall time is the user's: a JVM of Dataflow's ends behind the command, and the next run waits for that.",
         "The bare script is `benchmarks/bare_main.py`: the same work by hand, on Spark's default settings.",
-        "Other tools' unit tests are in `benchmarks/rivals`, on their defaults. A next test is a ninth of what ten take "
-        "beyond one.",
+        "Other tools' unit tests are in `benchmarks/rivals`, on their defaults. A next test is a ninth of what ten "
+        "take beyond one.",
         "",
         _markdown(_HEADER),
         _markdown(["---"] * len(_HEADER)),
@@ -84,9 +84,8 @@ def _circumstances() -> dict[str, str]:
         "Date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
         "Machine": f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()} {platform.machine()}; "
         f"load average at the end {os.getloadavg()[0]:.1f}",
-        "Versions": ", ".join(
-            [*versions, *elsewhere.versions(), f"Python {platform.python_version()}", java.replace('"', "")]
-        ),
+        "Versions": ", ".join([*ours, f"Python {platform.python_version()}", java.replace('"', "")]),
+        "Compared with": ", ".join(elsewhere.versions()),
     }
 
 
