@@ -66,6 +66,8 @@ class Watch:
             self._family.start()
             threading.Thread(target=self._listen, args=(stop,), daemon=True, name="watches files").start()
             self._screen.watching(self._suites)
+            if any(suite.kind == "sbt" for suite in self._suites):
+                self._screen.note("sbt starts anew for each rerun, which takes it some seconds")
             self._want([Selection(suite, (), "all tests") for suite in self._suites], [], time.time())
             self._prepare()
             while True:
