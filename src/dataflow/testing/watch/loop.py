@@ -94,6 +94,8 @@ class Watch:
     # What is to run
 
     def _saved(self, paths: set[Path], heard: float) -> None:
+        for folder in [path for path in paths if path.is_dir()]:  # new ones: what is in them already is not told
+            paths = (paths - {folder}) | set(_files_below(folder)) - self._known
         gone = {path for path in paths if not path.exists()}
         saved = sorted(paths - gone | (gone & self._known))  # what came and went was an editor's, or a test's
         self._known = (self._known | paths) - gone
@@ -224,7 +226,7 @@ class Watch:
             self._heard.put(partial(self._saved, {Path(path) for _, path in change}, time.time()))
 
     def _is_generated(self, path: Path) -> bool:
-        return any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops) or path.is_dir()
+        return any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops)
 
 
 def _problem(selection: Selection, event: Event, rerun: Rerun) -> str:
