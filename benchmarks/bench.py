@@ -8,7 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.elsewhere import Rivals
 from benchmarks.measure import Command, RunFailed, seconds
+from benchmarks.watching import Watcher
 
 SOURCE = "dataflow_demo.playback"
 FIRST = dt.date(2026, 1, 1)
@@ -40,15 +42,32 @@ class Bench:
         """The generated package."""
         return self.folder / "top-titles"
 
-    def dataflow(self, *steps: tuple[str, ...], archive: bool = True) -> Command:
-        """Return `dataflow` commands, with or without the class-data archive."""
-        env = {
+    @property
+    def rivals(self) -> Rivals:
+        """What it is compared with."""
+        return Rivals(self.folder / "rivals")
+
+    def environ(self, *, archive: bool = True) -> dict[str, str]:
+        """Return the variables of the measured commands."""
+        return {
             "DATAFLOW_HOME": str(self.home),
             "DATAFLOW_USER": "bench",
             "DATAFLOW_CLASS_DATA": "on" if archive else "off",
         }
+
+    def tests(self, *only: str) -> Command:
+        """Return the ten tests that the rivals have too, or those of some days."""
+        argv, folder = self.rivals.ours(*only)
+        return Command([argv], self.environ(), cwd=folder)
+
+    def watcher(self) -> Watcher:
+        """Return a watcher of the package."""
+        return Watcher(self.package, self.environ())
+
+    def dataflow(self, *steps: tuple[str, ...], archive: bool = True) -> Command:
+        """Return `dataflow` commands, with or without the class-data archive."""
         executable = str(Path(sys.executable).with_name("dataflow"))
-        return Command([(executable, *step) for step in steps], env)
+        return Command([(executable, *step) for step in steps], self.environ(archive=archive))
 
     def generate(self, folder: Path) -> Command:
         """Return the command that generates a package, its place cleared first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
@@ -18,7 +19,7 @@ class Figure:
     Attributes:
         what: What was measured.
         ours: Dataflow's median.
-        target: What it, or its ratio to the other one, must not exceed.
+        target: What it, or its ratio to the other one, must not exceed; None where the figure is there to be known.
         unit: `s` or `MB`.
         against: What it is compared with; nothing for an absolute target.
         theirs: The other one's median.
@@ -26,7 +27,7 @@ class Figure:
 
     what: str
     ours: float
-    target: float
+    target: float | None
     unit: str = "s"
     against: str = ""
     theirs: float | None = None
@@ -39,7 +40,7 @@ class Figure:
     @property
     def met(self) -> bool:
         """Whether the target is met."""
-        return (self.ours if self.ratio is None else self.ratio) <= self.target
+        return self.target is None or (self.ours if self.ratio is None else self.ratio) <= self.target
 
 
 def commands(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
@@ -102,4 +103,61 @@ def memory(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure("peak memory, with the archive", medians["archive"], 1.25, "MB", against, bare)
 
 
-CASES = {"commands": commands, "main": main_run, "backfill": backfill, "memory": memory}
+def tests(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Unit tests: the first one, the next ones, ten of them, and the same elsewhere."""
+    bench.rivals.prepare()
+    one = "2026-01-01"
+    medians = in_turns(
+        {
+            "dataflow, 1 test": bench.tests(one),
+            "dataflow, 10 tests": bench.tests(),
+            "chispa, 1 test": bench.rivals.chispa(one),
+            "chispa, 10 tests": bench.rivals.chispa(),
+            "dbt": bench.rivals.dbt(),
+            "sqlmesh": bench.rivals.sqlmesh(),
+        },
+        runs, seconds, report,
+    )  # fmt: skip
+    first, all_ten = medians["dataflow, 1 test"], medians["dataflow, 10 tests"]
+    plain = "PySpark + chispa, defaults"
+    yield Figure("first Spark test, with the archive", first, 5.0)
+    yield Figure("first Spark test, with the archive", first, None, "s", plain, medians["chispa, 1 test"])
+    yield Figure("first Spark test, with the archive", first, None, "s", _DBT, medians["dbt"])
+    yield Figure("first Spark test, with the archive", first, None, "s", _SQLMESH, medians["sqlmesh"])
+    next_of = {name: (medians[f"{name}, 10 tests"] - medians[f"{name}, 1 test"]) / 9 for name in ("dataflow", "chispa")}
+    yield Figure("each next simple test", next_of["dataflow"], 0.25)
+    yield Figure("each next simple test", next_of["dataflow"], None, "s", plain, next_of["chispa"])
+    yield Figure("10 tests, with the archive", all_ten, 0.6, "s", plain, medians["chispa, 10 tests"])
+
+
+def watching(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """From the save of a script to the verdict of the package's two tests, which write Iceberg tables five times."""
+    bench.rivals.prepare()
+    with bench.watcher() as watcher:
+        measured: dict[str, Callable[[], float]] = {
+            "dataflow": watcher.break_it,
+            "dbt": partial(seconds, bench.rivals.dbt()),
+            "sqlmesh": partial(seconds, bench.rivals.sqlmesh()),
+        }
+        medians = in_turns(measured, max(runs, 5), _called, report)
+    ours = medians["dataflow"]
+    yield Figure("project test --watch, save to verdict", ours, 1.5)
+    yield Figure("project test --watch, save to verdict", ours, 1.0, "s", _DBT, medians["dbt"])
+    yield Figure("project test --watch, save to verdict", ours, 1.0, "s", _SQLMESH, medians["sqlmesh"])
+
+
+def _called(measured: Callable[[], float]) -> float:
+    return measured()
+
+
+_DBT = "dbt unit test, DuckDB"
+_SQLMESH = "SQLMesh unit test, DuckDB"
+
+CASES = {
+    "commands": commands,
+    "main": main_run,
+    "backfill": backfill,
+    "memory": memory,
+    "tests": tests,
+    "watching": watching,
+}

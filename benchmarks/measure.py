@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _PROC = Path("/proc")
 _SETTLE_SECONDS = 180.0
@@ -28,11 +31,13 @@ class Command:
         steps: Their command lines.
         env: Variables on top of this process's own.
         before: Done before each run, outside the measured time.
+        cwd: Where they run; here when omitted.
     """
 
     steps: Sequence[Sequence[str]]
     env: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[], None] = lambda: None
+    cwd: Path | None = None
 
 
 def seconds(command: Command) -> float:
@@ -41,7 +46,7 @@ def seconds(command: Command) -> float:
     total = 0.0
     for step in command.steps:
         began = time.perf_counter()
-        with _running(step, command.env) as process:
+        with _running(step, command) as process:
             process.wait()
             total += time.perf_counter() - began
     return total
@@ -55,7 +60,7 @@ def peak_megabytes(command: Command) -> float:
     command.before()
     peak = 0
     for step in command.steps:
-        with _running(step, command.env) as process:
+        with _running(step, command) as process:
             while process.poll() is None:
                 peak = max(peak, sum(map(_pss, _members(process.pid))))
                 time.sleep(0.1)
@@ -63,7 +68,7 @@ def peak_megabytes(command: Command) -> float:
 
 
 def in_turns(
-    commands: Mapping[str, Command], runs: int, measure: Callable[[Command], float], report: Callable[[str], None]
+    commands: Mapping[str, T], runs: int, measure: Callable[[T], float], report: Callable[[str], None]
 ) -> dict[str, float]:
     """Measure commands by turns, so that what else the machine does hits all alike; return the medians."""
     found: dict[str, list[float]] = {name: [] for name in commands}
@@ -84,14 +89,15 @@ def settle(session: int) -> None:
 
 
 @contextmanager
-def _running(argv: Sequence[str], env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(argv: Sequence[str], command: Command) -> Iterator[subprocess.Popen[bytes]]:
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **env},
+            env={**os.environ, **command.env},
+            cwd=command.cwd,
             start_new_session=True,
         )
         try:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import elsewhere
 from benchmarks.cases import Figure
 
 FILE = Path(__file__).with_name("RESULTS.md")
@@ -26,11 +27,17 @@ def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
             figure.against or "-",
             "-" if figure.theirs is None else _amount(figure.theirs, figure.unit),
             "-" if figure.ratio is None else f"{figure.ratio:.2f}",
-            f"≤ {figure.target:g}" + (f" {figure.unit}" if figure.ratio is None else ""),
-            "yes" if figure.met else "no",
+            _target(figure),
+            "-" if figure.target is None else "yes" if figure.met else "no",
         )
         for figure in figures
     ]
+
+
+def _target(figure: Figure) -> str:
+    if figure.target is None:
+        return "-"
+    return f"≤ {figure.target:g}" + (f" {figure.unit}" if figure.ratio is None else "")
 
 
 def show(figures: Sequence[Figure]) -> None:
@@ -53,6 +60,8 @@ def write(figures: Sequence[Figure], runs: int) -> None:
         f"{runs} runs or more.",
         "The wall time is the user's: a JVM of Dataflow's ends behind the command, and the next run waits for that.",
         "The bare script is `benchmarks/bare_main.py`: the same work by hand, on Spark's default settings.",
+        "Other tools' unit tests are in `benchmarks/rivals`, on their defaults. A next test is a ninth of what ten "
+        "take beyond one.",
         "",
         _markdown(_HEADER),
         _markdown(["---"] * len(_HEADER)),
@@ -67,7 +76,7 @@ def write(figures: Sequence[Figure], runs: int) -> None:
 
 
 def _circumstances() -> dict[str, str]:
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("dataflow-recipes", "pyspark")]
+    ours = [f"{name} {importlib.metadata.version(name)}" for name in ("dataflow-recipes", "pyspark")]
     java = subprocess.run(
         [shutil.which("java") or "java", "-version"], capture_output=True, text=True, check=False
     ).stderr.partition("\n")[0]
@@ -75,7 +84,8 @@ def _circumstances() -> dict[str, str]:
         "Date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
         "Machine": f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()} {platform.machine()}; "
         f"load average at the end {os.getloadavg()[0]:.1f}",
-        "Versions": ", ".join([*versions, f"Python {platform.python_version()}", java.replace('"', "")]),
+        "Versions": ", ".join([*ours, f"Python {platform.python_version()}", java.replace('"', "")]),
+        "Compared with": ", ".join(elsewhere.versions()),
     }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from dataflow.testing.suites import Suite
-    from dataflow.testing.watch.loop import Rerun, Result
+    from dataflow.testing.watch.rerun import Rerun, Result
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 

@@ -101,6 +101,9 @@ _BUSY_JARS = (
 )
 
 
+_NICE = 10
+
+
 class Jvm:
     """A running JVM with Spark's gateway in it."""
 
@@ -114,6 +117,8 @@ class Jvm:
             train: Whether its work may become the class-data archive.
         """
         self._log = log
+        self.is_training = False
+        """Whether it makes the class-data archive when it ends."""
         self._private = Path(tempfile.mkdtemp(prefix="dataflow-"))  # for this user's eyes alone
         try:
             self._process = self._launch(java, conf, train=train)
@@ -129,6 +134,7 @@ class Jvm:
         properties.write_text(properties_file(conf), encoding="utf-8")
         class_path = class_path_of(conf)
         data = class_data(java, class_path, train=train)
+        self.is_training = data.lock is not None
         command = [str(java.executable), *_options(conf), *data.options]
         command += [_MAIN_CLASS, "--properties-file", str(properties), "pyspark-shell"]
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +209,9 @@ class Jvm:
                 self._process.kill()
                 self._process.wait()
             return
+        if self.is_training:
+            with contextlib.suppress(OSError):  # so many seconds of work are not to slow what comes next
+                os.setpriority(os.PRIO_PGRP, self._process.pid, _NICE)
         threading.Thread(target=self._process.wait, daemon=True, name="reaper of Spark's JVM").start()
 
     def _forget_private(self) -> None:

@@ -103,6 +103,11 @@ class Engine:
         return None if self._java is None else self._java.home
 
     @property
+    def is_training(self) -> bool:
+        """Whether a class-data archive is made of what it does, when its JVM ends the normal way."""
+        return self._jvm is not None and self._jvm.is_training
+
+    @property
     def death(self) -> DataflowError | None:
         """Why the JVM is gone, when it ended before it should, as for want of memory; else None."""
         if self._jvm is None or self._jvm.is_alive:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dataflow.testing.suites import Suite
 from dataflow.testing.watch.names import Named, names_in
-from dataflow.workflow import folders
+from dataflow.workflow.folders import is_generated as is_generated_folder
 
 _LONGEST_PATH = 255
 _TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
@@ -138,7 +138,7 @@ def is_test(file: Path) -> bool:
 def is_generated(path: Path, top: Path) -> bool:
     """Say whether a file below a folder is one that tools write, or an editor for itself."""
     parts = path.relative_to(top).parts
-    hidden = any(it.startswith("pytest-cache-files-") or folders.is_generated(it) for it in parts)
+    hidden = any(it.startswith("pytest-cache-files-") or is_generated_folder(it) for it in parts)
     return hidden or path.suffix in {".pyc", ".swp", ".tmp"} or path.name.endswith("~")
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from dataflow.testing.watch.wire import Event, heard, tell
 
 if TYPE_CHECKING:
-    import pytest
     from pyspark.sql import SparkSession
 
 LOST = 71
@@ -86,8 +86,6 @@ def _attached(port: int, secret: str) -> SparkSession:
 
 
 def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Event], None]) -> int:
-    import pytest
-
     from dataflow.testing.session import lend
 
     folder = wanted["folder"]
@@ -100,8 +98,7 @@ def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Eve
 
         move(spark, Path(folder))
         lend(spark)
-    alone = ["-n0"] if importlib.util.find_spec("xdist") else []
-    code = pytest.main([*_QUIET, *alone, *wanted["arguments"]], plugins=[_Reporter(report)])
+    code = pytest.main([*_QUIET, *wanted["arguments"]], plugins=[_Reporter(report), _Alone()])
     sys.stdout.flush()
     report({"event": "finished"})
     return int(code)
@@ -130,6 +127,16 @@ def _run_suite(wanted: Event, report: Callable[[Event], None]) -> int:
     )
     report({"event": "finished"})
     return 0
+
+
+class _Alone:
+    """A pytest plugin that keeps xdist, where a project asks for it, from starting processes without our session."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
+        if hasattr(config.option, "numprocesses"):  # before xdist looks
+            config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
+        return (yield)
 
 
 class _Reporter:

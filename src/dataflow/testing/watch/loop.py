@@ -3,83 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import math
 import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from dataflow.engine.session import Engine
 from dataflow.testing.session import warm_engine
 from dataflow.testing.suites import Suite
 from dataflow.testing.watch.affected import Affected, Selection, is_generated, tests_of
 from dataflow.testing.watch.family import Family
+from dataflow.testing.watch.rerun import Rerun, Result, Screen, covers, merged
 from dataflow.testing.watch.wire import Event
 
 _TICK = 0.5
 _END = 5.0
 _RECENT = 5.0
 _PYTEST_ENDS = {0, 1, 5}
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a test, or a suite that is not told test by test, ended.
-
-    Attributes:
-        suite: The suite.
-        id: The test's name within it; empty for the suite.
-        outcome: `passed`, `failed` or `skipped`.
-        seconds: How long it took.
-        text: What there is to say about a failure.
-    """
-
-    suite: Suite
-    id: str
-    outcome: str
-    seconds: float
-    text: str = ""
-
-
-@dataclass
-class Rerun:
-    """What runs because of one save, or of several in a row.
-
-    Attributes:
-        since: When the file was saved, in seconds since 1970.
-        saved: The files; none for the first run.
-        selections: What is to run, by suite.
-        results: How it ended so far.
-    """
-
-    since: float
-    saved: list[Path] = field(default_factory=list)
-    selections: list[Selection] = field(default_factory=list)
-    results: list[Result] = field(default_factory=list)
-
-
-class Screen(Protocol):
-    """Whom the watcher tells."""
-
-    def watching(self, suites: Sequence[Suite]) -> None:
-        """It begins."""
-
-    def rerun(self, rerun: Rerun, *, again: bool) -> None:
-        """Tests are about to run; `again` when a save came while others ran, which are now run anew."""
-
-    def result(self, result: Result) -> None:
-        """A test ended."""
-
-    def verdict(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
-        """All that a save affects has run; `still` are failures of before that it did not touch."""
-
-    def note(self, text: str) -> None:
-        """Something else happened."""
 
 
 class Watch:
@@ -105,6 +51,8 @@ class Watch:
         self._waiting: list[Selection] = []
         self._running: Selection | None = None
         self._failed: dict[tuple[Path, str], Result] = {}
+        self._contents: dict[Path, bytes] = {}
+        self._ran = (0.0, 0.0)  # when tests ran last
         self._deaths = 0
         self._born = False
 
@@ -118,6 +66,8 @@ class Watch:
             self._family.start()
             threading.Thread(target=self._listen, args=(stop,), daemon=True, name="watches files").start()
             self._screen.watching(self._suites)
+            if any(suite.kind == "sbt" for suite in self._suites):
+                self._screen.note("sbt starts anew for each rerun, which takes it some seconds")
             self._want([Selection(suite, (), "all tests") for suite in self._suites], [], time.time())
             self._prepare()
             while True:
@@ -138,19 +88,32 @@ class Watch:
         if self._waiting and self._running is None and self._family.ready:
             self._running = self._waiting.pop(0)
             self._forget(self._running)
+            self._ran = (time.time(), math.inf)
             self._family.run(self._running)
 
     # What is to run
 
     def _saved(self, paths: set[Path], heard: float) -> None:
+        for folder in [path for path in paths if path.is_dir()]:  # new ones: what is in them already is not told
+            paths = (paths - {folder}) | set(_files_below(folder)) - self._known
         gone = {path for path in paths if not path.exists()}
         saved = sorted(paths - gone | (gone & self._known))  # what came and went was an editor's, or a test's
         self._known = (self._known | paths) - gone
-        selections = [selection for path in saved for selection in self._affected.by(path)]
-        if self._running is not None and not any(it.sure for it in selections):
-            return  # most likely the tests themselves wrote it: to run them again would have no end
+        selections = {path: self._affected.by(path) for path in saved}
+        selections = {path: its for path, its in selections.items() if its and not self._is_tests_own(path, its, heard)}
         if selections:
-            self._want(selections, saved, min((_moment(path, heard) for path in saved), default=heard))
+            since = min(_moment(path, heard) for path in selections)
+            self._want([it for its in selections.values() for it in its], list(selections), since)
+
+    def _is_tests_own(self, path: Path, selections: Sequence[Selection], heard: float) -> bool:
+        """Say whether the tests themselves wrote a file: to run them again would have no end.
+
+        What was written while they ran, and named by none or written as it was before, is taken for theirs.
+        """
+        content, before = _digest(path), self._contents.get(path)
+        self._contents[path] = content
+        began, ended = self._ran
+        return began <= _moment(path, heard) <= ended and (content == before or not any(it.sure for it in selections))
 
     def _want(self, selections: Sequence[Selection], saved: list[Path], since: float) -> None:
         """Start a rerun; what runs already is ended, and its tests are run with the new ones."""
@@ -161,7 +124,7 @@ class Watch:
         if self._running is not None:
             self._running = None
             self._family.renew()
-        self._waiting = _merged([*unfinished, *selections])
+        self._waiting = merged([*unfinished, *selections])
         self._deaths = 0
         self._rerun = Rerun(since, saved, list(self._waiting))
         self._screen.rerun(self._rerun, again=again)
@@ -205,6 +168,7 @@ class Watch:
         elif problem:
             return  # the next step starts another JVM, and all of it again
         self._running = None
+        self._ran = (self._ran[0], time.time())
         if not self._waiting:
             ours = {(it.suite.folder, it.id) for it in self._rerun.results}
             still = [it for key, it in self._failed.items() if key not in ours]
@@ -213,7 +177,7 @@ class Watch:
     def _forget(self, selection: Selection) -> None:
         """Forget the failures that a run is going to tell of anew."""
         for folder, name in list(self._failed):
-            if folder == selection.suite.folder and _covers(selection, name):
+            if folder == selection.suite.folder and covers(selection, name):
                 del self._failed[folder, name]
 
     # The JVM
@@ -262,32 +226,7 @@ class Watch:
             self._heard.put(partial(self._saved, {Path(path) for _, path in change}, time.time()))
 
     def _is_generated(self, path: Path) -> bool:
-        return any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops) or path.is_dir()
-
-
-def _merged(selections: Iterable[Selection]) -> list[Selection]:
-    """Join what is to run in one suite."""
-    found: dict[Path, Selection] = {}
-    for it in selections:
-        key = it.suite.folder / it.suite.kind
-        if (known := found.get(key)) is None:
-            found[key] = it
-        elif not known.targets or not it.targets:
-            found[key] = known if not known.targets else it
-        else:
-            targets = dict.fromkeys([*known.targets, *it.targets])
-            files = {target for target in targets if "::" not in target}
-            kept = tuple(target for target in targets if target in files or target.partition("::")[0] not in files)
-            found[key] = Selection(it.suite, kept, known.why if known.why == it.why else f"{known.why}; {it.why}")
-    return list(found.values())
-
-
-def _covers(selection: Selection, name: str) -> bool:
-    """Say whether a run tells how a test ends."""
-    return not selection.targets or any(
-        name in {"", target, target.partition("::")[0]} or name.startswith((f"{target}::", f"{target}["))
-        for target in selection.targets
-    )
+        return any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops)
 
 
 def _problem(selection: Selection, event: Event, rerun: Rerun) -> str:
@@ -326,6 +265,14 @@ def _moment(path: Path, heard: float) -> float:
     except OSError:
         return heard
     return saved if heard - _RECENT < saved < heard else heard
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except OSError:
+        return b""
 
 
 def _exit(number: int, _: object) -> None:

@@ -1,0 +1,117 @@
+"""Other tools, installed as their users install them: each in an environment of its own, from pinned versions."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.measure import Command, RunFailed, seconds
+
+_FOLDER = Path(__file__).with_name("rivals")
+_ENVIRONMENTS = Path(__file__).resolve().parent.parent / ".nox" / "rivals"
+
+NAMES = ("chispa", "dbt", "sqlmesh")
+
+
+def versions() -> list[str]:
+    """Return what is installed of the rivals themselves."""
+    pins = {line for name in NAMES for line in _requirements(name).read_text("utf-8").split()}
+    return sorted(pin.replace("==", " ") for pin in pins)
+
+
+class Rivals:
+    """The rivals' projects, copied to where they may write."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the place; nothing is made yet.
+
+        Args:
+            folder: Where the projects are copied to.
+        """
+        self._folder = folder
+
+    def prepare(self) -> None:
+        """Install them, copy the projects, and do once what is not to be measured.
+
+        Raises:
+            RunFailed: Something could not be installed, or a project does not pass.
+        """
+        for name in NAMES:
+            _install(name)
+        shutil.copytree(_FOLDER, self._folder, dirs_exist_ok=True)
+        seconds(self._dbt("seed"))
+        for command in (self.dbt(), self.sqlmesh(), self.chispa("2026-01-01")):
+            seconds(command)
+
+    def chispa(self, *only: str) -> Command:
+        """Return the ten tests on plain PySpark, or those of some days."""
+        project = self._folder / "chispa"
+        return Command([(_python("chispa"), "-m", "pytest", "-q", str(project), *_chosen(only))], cwd=project)
+
+    def ours(self, *only: str) -> tuple[Sequence[str], Path]:
+        """Return the command line of the same ten tests with Dataflow's fixtures, and where it runs."""
+        project = self._folder / "ours"
+        return (sys.executable, "-m", "pytest", "-q", str(project), *_chosen(only)), project
+
+    def dbt(self) -> Command:
+        """Return dbt's unit test on DuckDB."""
+        return self._dbt("test", "--select", "test_type:unit")
+
+    def sqlmesh(self) -> Command:
+        """Return SQLMesh's unit test on DuckDB."""
+        program = str(_environment("sqlmesh") / "bin" / "sqlmesh")
+        return Command(
+            [(program, "test")], {"SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "1"}, cwd=self._folder / "sqlmesh"
+        )
+
+    def _dbt(self, *arguments: str) -> Command:
+        program = str(_environment("dbt") / "bin" / "dbt")
+        return Command([(program, *arguments)], {"DBT_SEND_ANONYMOUS_USAGE_STATS": "0"}, cwd=self._folder / "dbt")
+
+
+def _chosen(only: Sequence[str]) -> Sequence[str]:
+    return ("-k", " or ".join(only)) if only else ()
+
+
+def _requirements(name: str) -> Path:
+    return _FOLDER / name / "requirements.txt"
+
+
+def _environment(name: str) -> Path:
+    digest = hashlib.sha256(_requirements(name).read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return _ENVIRONMENTS / f"{name}-{digest}"
+
+
+def _python(name: str) -> str:
+    return str(_environment(name) / "bin" / "python")
+
+
+def _install(name: str) -> None:
+    """Make a rival's environment, unless it is there."""
+    folder, requirements = _environment(name), str(_requirements(name))
+    if folder.exists():
+        return
+    unfinished = folder.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    if uv := shutil.which("uv"):
+        steps = [
+            [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(unfinished)],
+            [uv, "pip", "install", "--quiet", "--python", str(unfinished / "bin" / "python"), "-r", requirements],
+        ]
+    else:  # pip writes the folder's name into the programs: it is made where it stays
+        unfinished = folder
+        steps = [
+            [sys.executable, "-m", "venv", str(unfinished)],
+            [str(unfinished / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", requirements],
+        ]
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise RunFailed(f"{' '.join(step)}:\n{done.stderr.strip()[-3000:]}")
+    if unfinished != folder:
+        unfinished.replace(folder)

@@ -1,0 +1,91 @@
+"""What runs because of a save, how it ends, and whom that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from dataflow.testing.suites import Suite
+from dataflow.testing.watch.affected import Selection
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a test, or a suite that is not told test by test, ended.
+
+    Attributes:
+        suite: The suite.
+        id: The test's name within it; empty for the suite.
+        outcome: `passed`, `failed` or `skipped`.
+        seconds: How long it took.
+        text: What there is to say about a failure.
+    """
+
+    suite: Suite
+    id: str
+    outcome: str
+    seconds: float
+    text: str = ""
+
+
+@dataclass
+class Rerun:
+    """What runs because of one save, or of several in a row.
+
+    Attributes:
+        since: When the file was saved, in seconds since 1970.
+        saved: The files; none for the first run.
+        selections: What is to run, by suite.
+        results: How it ended so far.
+    """
+
+    since: float
+    saved: list[Path] = field(default_factory=list)
+    selections: list[Selection] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+
+
+class Screen(Protocol):
+    """Whom the watcher tells."""
+
+    def watching(self, suites: Sequence[Suite]) -> None:
+        """It begins."""
+
+    def rerun(self, rerun: Rerun, *, again: bool) -> None:
+        """Tests are about to run; `again` when a save came while others ran, which are now run anew."""
+
+    def result(self, result: Result) -> None:
+        """A test ended."""
+
+    def verdict(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
+        """All that a save affects has run; `still` are failures of before that it did not touch."""
+
+    def note(self, text: str) -> None:
+        """Something else happened."""
+
+
+def merged(selections: Iterable[Selection]) -> list[Selection]:
+    """Join what is to run in one suite."""
+    found: dict[Path, Selection] = {}
+    for it in selections:
+        key = it.suite.folder / it.suite.kind
+        if (known := found.get(key)) is None:
+            found[key] = it
+        elif not known.targets or not it.targets:
+            found[key] = known if not known.targets else it
+        else:
+            targets = dict.fromkeys([*known.targets, *it.targets])
+            files = {target for target in targets if "::" not in target}
+            kept = tuple(target for target in targets if target in files or target.partition("::")[0] not in files)
+            found[key] = Selection(it.suite, kept, known.why if known.why == it.why else f"{known.why}; {it.why}")
+    return list(found.values())
+
+
+def covers(selection: Selection, name: str) -> bool:
+    """Say whether a run tells how a test ends."""
+    return not selection.targets or any(
+        name in {"", target, target.partition("::")[0]} or name.startswith((f"{target}::", f"{target}["))
+        for target in selection.targets
+    )
