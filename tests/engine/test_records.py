@@ -29,7 +29,7 @@ def records(request, tmp_path):
         address = request.getfixturevalue("postgresql")
     found = Records(address)
     yield found
-    for table in reversed(store._metadata.sorted_tables):
+    for table in reversed(store.metadata.sorted_tables):
         with found._engine.begin() as connection:
             connection.execute(table.delete())
     found.close()

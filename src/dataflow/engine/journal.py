@@ -16,7 +16,9 @@ from typing import Any
 
 import dataflow
 from dataflow.engine import records as store
+from dataflow.engine.flows import Origin, Producer, forget_others, remember, remember_run
 from dataflow.engine.lineage import Read
+from dataflow.engine.planlineage import Written
 from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
@@ -100,8 +102,10 @@ class Journal:
         self._records.insert(store.jobs, self._job(step, 0, "skipped", moment))
         return StepResult(step, "skipped", moment, attempts=0)
 
-    def end(self, status: Status, results: Sequence[StepResult], reads: Sequence[Read]) -> None:
-        """Record the run's end and what it read."""
+    def end(
+        self, status: Status, results: Sequence[StepResult], reads: Sequence[Read], writes: Sequence[Written] = ()
+    ) -> None:
+        """Record the run's end, what it read, and which columns went where."""
         errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
         run_id = self._workflow.run_id
         self._records.insert(
@@ -117,7 +121,36 @@ class Journal:
                 for read in reads
             ],
         )
+        finished = {result.id for result in results if result.status == "succeeded"}
+        self._lineage(writes, whole=finished >= set(self._position))
         self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
+
+    def _lineage(self, writes: Sequence[Written], *, whole: bool) -> None:
+        """Record which columns went where; after a whole run, what it wrote is all that it writes."""
+        if not writes:
+            return
+        workflow, moment = self._workflow, now()
+        found = [
+            (
+                Producer(
+                    origin=Origin.RECORDED,
+                    workflow=workflow.id,
+                    target=write.target,
+                    owner=workflow.owner,
+                    environment=workflow.environment.name,
+                    run_id=workflow.run_id,
+                    file=str(workflow.file),
+                    seen=moment,
+                ),
+                write.flows,
+            )
+            for write in writes
+        ]
+        with self._records.begin() as connection:
+            remember(connection, found)
+            remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
+            if whole:
+                forget_others(connection, Origin.RECORDED, workflow.id, {write.target for write in writes})
 
     def is_live_branch(self, name: str) -> bool:
         """Say of a branch's name, without its prefix, whether its run may still be working."""

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.home import home
 
-_metadata = sa.MetaData()
+metadata = sa.MetaData()
 _moment = sa.DateTime(timezone=True)
 
 runs = sa.Table(
     "dataflow_runs",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), primary_key=True),
     sa.Column("parent_run_id", sa.String(100), index=True),
     sa.Column("workflow_id", sa.String(300), index=True, nullable=False),
@@ -44,7 +44,7 @@ runs = sa.Table(
 )
 jobs = sa.Table(
     "dataflow_jobs",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
@@ -57,7 +57,7 @@ jobs = sa.Table(
 )
 publications = sa.Table(
     "dataflow_publications",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("table_name", sa.String(500), index=True, nullable=False),
@@ -67,7 +67,7 @@ publications = sa.Table(
 )
 audits = sa.Table(
     "dataflow_audits",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("attempt", sa.Integer, primary_key=True),
@@ -82,7 +82,7 @@ audits = sa.Table(
 )
 reads = sa.Table(
     "dataflow_reads",
-    _metadata,
+    metadata,
     sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
     sa.Column("written", sa.String(500), primary_key=True),
     sa.Column("source", sa.String(500), primary_key=True),
@@ -118,7 +118,7 @@ class Records:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
             self._engine = sa.create_engine(parsed, **_options(parsed))
-            _metadata.create_all(self._engine)
+            metadata.create_all(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
@@ -173,6 +173,15 @@ class Records:
         """Say whether the run with the longest of these ids may still be working; True when none is on record."""
         rows = self._rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
         return not rows or _with_truth(max(rows, key=lambda row: len(row["run_id"])))["status"] == "running"
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Open a transaction, for what has tables of its own at the same address: lineage, campaigns.
+
+        Whoever registers tables in `metadata` has to be imported before the records are opened.
+        """
+        with _plainly(), self._engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Let go of the connections."""
