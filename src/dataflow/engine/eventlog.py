@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataflow.engine.planlineage import Written, writes_of
+from dataflow.engine.planlineage import writes_of
+from dataflow.workflow.flow import Written
 
 _SQL_EVENTS = "org.apache.spark.sql.execution.ui.SparkListenerSQLExecution"
 _ANALYSED = "== Analyzed Logical Plan ==\n"

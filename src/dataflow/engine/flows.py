@@ -16,8 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataflow.engine.planlineage import Flow
 from dataflow.engine.records import metadata, runs
+from dataflow.workflow.flow import Flow
 
 _moment = sa.DateTime(timezone=True)
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)

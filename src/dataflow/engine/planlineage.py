@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dataflow.workflow.flow import Flow, Written
+
 _ID = re.compile(r"#(\d+)L?\b")
 _NAMED_ID = re.compile(r"(.*?)#(\d+)L?(?:, |$)")
 _PART = r"(?:`(?:``|[^`])+`|[^\s.,`\]]+)"
@@ -35,36 +37,6 @@ WRITES = frozenset(
 
 _ROW_LEVEL = frozenset({"ReplaceData", "WriteDelta"})
 """MERGE, UPDATE and DELETE, which read their own target's rows to write them again."""
-
-
-@dataclass(frozen=True, order=True)
-class Flow:
-    """What a write took from where.
-
-    Attributes:
-        source: The table read, without its catalog.
-        source_column: Its column; empty for the table as a whole, which stands once for each table read.
-        target_column: The column that it went into; empty where it only decided which rows there are.
-        indirect: Whether it decided (a filter, a join, the order of a window) rather than became the value.
-    """
-
-    source: str
-    source_column: str = ""
-    target_column: str = ""
-    indirect: bool = False
-
-
-@dataclass(frozen=True)
-class Written:
-    """One write and what it read.
-
-    Attributes:
-        target: The table written, without its catalog.
-        flows: Where its columns come from.
-    """
-
-    target: str
-    flows: frozenset[Flow]
 
 
 @dataclass
