@@ -17,6 +17,7 @@ _COMMANDS = {
     "sample": "Generate a workflow package, update it, make demo data.",
     "workflow": "Validate, plan and run workflows; look at past runs.",
     "project": "Test all that a folder holds, whatever its language.",
+    "migration": "See who depends on a table, and change it without surprising them.",
     "query": "Look at your data: run a SQL query and print its rows.",
     "env": "Show where things are, and how other tools reach them.",
     "doctor": "Check that all is there, and how to mend what is not.",

@@ -7,29 +7,16 @@ that is what lineage is asked for, however many runs there were.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from dataflow.engine.records import metadata, runs
-from dataflow.workflow.flow import Flow
+from dataflow.workflow.flow import Flow, Origin, Producer
 
 _moment = sa.DateTime(timezone=True)
-_NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
-
-
-class Origin(StrEnum):
-    """Who says that a workflow reads something."""
-
-    RECORDED = "recorded"
-    DEPLOYED = "deployed"
-    CHECKOUT = "checkout"
-    OPENLINEAGE = "openlineage"
 
 
 flows = sa.Table(
@@ -62,33 +49,6 @@ producers = sa.Table(
     sa.Column("file", sa.Text),
     sa.Column("seen", _moment, nullable=False),
 )
-
-
-@dataclass(frozen=True)
-class Producer:
-    """Who writes a table, and who says so.
-
-    Attributes:
-        origin: Who says so.
-        workflow: The workflow's id.
-        target: The table, without its catalog.
-        owner: Whose workflow it is.
-        environment: Where it ran.
-        bundle: The bundle that it came from, once workflows are deployed.
-        run_id: The run that was recorded last.
-        file: The definition, as its origin names it.
-        seen: When this was last seen to hold.
-    """
-
-    origin: Origin
-    workflow: str
-    target: str
-    owner: str | None = None
-    environment: str | None = None
-    bundle: str | None = None
-    run_id: str | None = None
-    file: str | None = None
-    seen: dt.datetime = _NEVER
 
 
 def shape_of(found: Iterable[Flow]) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 
 import dataflow
 from dataflow.engine import records as store
-from dataflow.engine.flows import Origin, Producer, forget_others, remember, remember_run
+from dataflow.engine.flows import forget_others, remember, remember_run
 from dataflow.engine.lineage import Read
 from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
-from dataflow.workflow.flow import Written
+from dataflow.workflow.flow import Origin, Producer, Written
 from dataflow.workflow.tree import Workflow
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
+from enum import StrEnum
+
+_NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 @dataclass(frozen=True, order=True)
@@ -33,3 +37,39 @@ class Written:
 
     target: str
     flows: frozenset[Flow]
+
+
+class Origin(StrEnum):
+    """Who says that a workflow reads something."""
+
+    RECORDED = "recorded"
+    DEPLOYED = "deployed"
+    CHECKOUT = "checkout"
+    OPENLINEAGE = "openlineage"
+
+
+@dataclass(frozen=True)
+class Producer:
+    """Who writes a table, and who says so.
+
+    Attributes:
+        origin: Who says so.
+        workflow: The workflow's id.
+        target: The table, without its catalog.
+        owner: Whose workflow it is.
+        environment: Where it ran.
+        bundle: The bundle that it came from, once workflows are deployed.
+        run_id: The run that was recorded last.
+        file: The definition, as its origin names it.
+        seen: When this was last seen to hold.
+    """
+
+    origin: Origin
+    workflow: str
+    target: str
+    owner: str | None = None
+    environment: str | None = None
+    bundle: str | None = None
+    run_id: str | None = None
+    file: str | None = None
+    seen: dt.datetime = _NEVER
