@@ -72,6 +72,29 @@ def lineage(
     _show(found, output)
 
 
+@app.command(name="import")
+def import_(
+    events: Annotated[Path, typer.Argument(help="A file of OpenLineage events, or a folder of such files.")],
+    env: EnvOption = None,
+) -> None:
+    """Take in lineage that other tools told in OpenLineage events; the same events again change nothing.
+
+    Example:  dataflow migration import ./openlineage-events
+    """
+    import contextlib
+
+    from dataflow.engine.records import Records
+    from dataflow.migration.openlineage import import_events
+    from dataflow.workflow.project import environment, find_project
+
+    chosen = environment(find_project(Path.cwd()), env)
+    with contextlib.closing(Records(chosen.state)) as records:
+        done = import_events(events, records, chosen.catalog_name)
+    for line in done.skipped[:10]:
+        say(f"left out: {line}")
+    out().print(f"{done.events:,} events tell of {done.edges:,} writes")
+
+
 def _show(found: Sequence[Reach], output: Drawn) -> None:
     from dataflow.migration import trees
     from dataflow.migration.graph import spell

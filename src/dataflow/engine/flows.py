@@ -17,6 +17,7 @@ from dataflow.engine.records import metadata, runs
 from dataflow.workflow.flow import Flow, Origin, Producer
 
 _moment = sa.DateTime(timezone=True)
+_AT_ONCE = 500
 
 
 flows = sa.Table(
@@ -62,14 +63,16 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, frozense
 
     An older word than the one on record changes nothing, so that events can be read again in any order.
     """
-    for producer, taken in found:
-        shape = shape_of(taken)
-        _store_shape(connection, shape, taken)
-        row = {
+    if not found:
+        return
+    shapes = {shape_of(taken): taken for _, taken in found}
+    _store_shapes(connection, shapes)
+    rows = [
+        {
             "origin": producer.origin.value,
             "workflow": producer.workflow,
             "target": producer.target,
-            "shape": shape,
+            "shape": shape_of(taken),
             "owner": producer.owner,
             "environment": producer.environment,
             "bundle": producer.bundle,
@@ -77,11 +80,13 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, frozense
             "file": producer.file,
             "seen": producer.seen,
         }
-        statement = _insert(connection, producers).values(row)
-        key = ["origin", "workflow", "target"]
-        changed = {name: statement.excluded[name] for name in row if name not in key}
-        newer = producers.c.seen <= statement.excluded.seen
-        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer))
+        for producer, taken in found
+    ]
+    statement = _insert(connection, producers)
+    key = ["origin", "workflow", "target"]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    newer = producers.c.seen <= statement.excluded.seen
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer), rows)
 
 
 def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, frozenset[Flow]]) -> None:
@@ -97,9 +102,12 @@ def forget_others(connection: sa.Connection, origin: Origin, workflow: str, targ
     connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
 
 
-def _store_shape(connection: sa.Connection, shape: str, taken: Iterable[Flow]) -> None:
-    if connection.execute(sa.select(flows.c.shape).where(flows.c.shape == shape).limit(1)).first():
-        return
+def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]]) -> None:
+    names = list(shapes)
+    known: set[str] = set()
+    for at in range(0, len(names), _AT_ONCE):
+        some = flows.c.shape.in_(names[at : at + _AT_ONCE])
+        known.update(connection.execute(sa.select(flows.c.shape).where(some).distinct()).scalars())
     rows = [
         {
             "shape": shape,
@@ -108,7 +116,9 @@ def _store_shape(connection: sa.Connection, shape: str, taken: Iterable[Flow]) -
             "target_column": flow.target_column,
             "indirect": flow.indirect,
         }
-        for flow in taken
+        for shape in names
+        if shape not in known
+        for flow in shapes[shape]
     ]
     if rows:
         connection.execute(_insert(connection, flows).on_conflict_do_nothing(), rows)

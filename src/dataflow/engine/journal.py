@@ -18,6 +18,7 @@ import dataflow
 from dataflow.engine import records as store
 from dataflow.engine.flows import forget_others, remember, remember_run
 from dataflow.engine.lineage import Read
+from dataflow.engine.openlineage import Ended, tell
 from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
@@ -38,6 +39,8 @@ class Journal:
     def __init__(self, records: Records, workflow: Workflow, log: Path, *, parent: str | None) -> None:
         self._records = records
         self._workflow = workflow
+        self._parent = parent
+        self._started = now()
         self._position = {step.id: number for number, step in enumerate(workflow.steps)}
         records.insert(
             store.runs,
@@ -104,8 +107,12 @@ class Journal:
 
     def end(
         self, status: Status, results: Sequence[StepResult], reads: Sequence[Read], writes: Sequence[Written] = ()
-    ) -> None:
-        """Record the run's end, what it read, and which columns went where."""
+    ) -> str | None:
+        """Record the run's end, what it read, and which columns went where.
+
+        Returns:
+            What went wrong where OpenLineage events are sent to; None when nothing did.
+        """
         errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
         run_id = self._workflow.run_id
         self._records.insert(
@@ -124,6 +131,7 @@ class Journal:
         finished = {result.id for result in results if result.status == "succeeded"}
         self._lineage(writes, whole=finished >= set(self._position))
         self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
+        return tell(Ended(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors)))
 
     def _lineage(self, writes: Sequence[Written], *, whole: bool) -> None:
         """Record which columns went where; after a whole run, what it wrote is all that it writes."""

@@ -203,7 +203,9 @@ class _Run:
         started = {result.id for result in results}
         results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
         status = _overall(results, cancelled=self.scope.is_set())
-        self.journal.end(status, results, self.lineage.reads(), self.lineage.flows())
+        trouble = self.journal.end(status, results, self.lineage.reads(), self.lineage.flows())
+        if trouble is not None:
+            self.note(trouble)
         seconds = time.monotonic() - began
         return RunResult(self.workflow, status, seconds, tuple(results), self.runner.log, tuple(self.notes))
 
