@@ -246,6 +246,15 @@ def test_a_jar_may_write_the_rows_of_the_template_s_table_and_nothing_else(scala
     assert scala.spark.table(f"{scala.user}_sandbox.other").count() == 0
 
 
+def recorded_flows(scala):
+    """Return which of the source's columns the last run recorded, each with the column that it went into."""
+    from dataflow.engine.flows import flows, run_writes
+
+    with scala.records.begin() as connection:
+        found = connection.execute(flows.join(run_writes, flows.c.shape == run_writes.c.shape).select()).mappings()
+        return {(row["source_column"], row["target_column"]) for row in found if row["source_column"]}
+
+
 def test_a_jar_that_has_only_a_main_runs_in_a_spark_of_its_own_on_the_run_s_branch(scala):
     hearing = Hearing()
     result = scala.run_program("OnlyMain", reporter=hearing)
@@ -254,6 +263,8 @@ def test_a_jar_that_has_only_a_main_runs_in_a_spark_of_its_own_on_the_run_s_bran
     assert ("2026-01-01", "wap", "this is main") in hearing.heard
     assert scala.rows() == [(1, 1), (2, 1)]
     assert scala.spark.sql("SELECT 1").count() == 1  # its spark.stop() was its own
+    # Told by its event log. Its rows go through a function, which could make any column of any other.
+    assert recorded_flows(scala) == {(a, b) for a in ("id", "hours") for b in ("id", "hours")} | {("date", "")}
 
 
 def test_a_main_may_not_be_given_a_secret_on_its_command_line(scala, monkeypatch):

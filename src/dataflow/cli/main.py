@@ -18,6 +18,7 @@ _COMMANDS = {
     "workflow": "Validate, plan and run workflows; look at past runs.",
     "project": "Test and deploy all that a repository holds, branch by branch.",
     "mock": "Make mocks of real tables for tests, check them, look at them.",
+    "migration": "See who depends on a table, and change it without surprising them.",
     "query": "Look at your data: run a SQL query and print its rows.",
     "env": "Show where things are, and how other tools reach them.",
     "doctor": "Check that all is there, and how to mend what is not.",

@@ -16,10 +16,13 @@ from typing import Any
 
 import dataflow
 from dataflow.engine import records as store
+from dataflow.engine.flows import forget_others, remember, remember_run
 from dataflow.engine.lineage import Read
+from dataflow.engine.openlineage import Ended, tell
 from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
+from dataflow.workflow.flow import Origin, Producer, Written
 from dataflow.workflow.tree import Workflow
 
 
@@ -36,6 +39,8 @@ class Journal:
     def __init__(self, records: Records, workflow: Workflow, log: Path, *, parent: str | None) -> None:
         self._records = records
         self._workflow = workflow
+        self._parent = parent
+        self._started = now()
         self._position = {step.id: number for number, step in enumerate(workflow.steps)}
         records.insert(
             store.runs,
@@ -101,8 +106,14 @@ class Journal:
         self._records.insert(store.jobs, self._job(step, 0, "skipped", moment))
         return StepResult(step, "skipped", moment, attempts=0)
 
-    def end(self, status: Status, results: Sequence[StepResult], reads: Sequence[Read]) -> None:
-        """Record the run's end and what it read."""
+    def end(
+        self, status: Status, results: Sequence[StepResult], reads: Sequence[Read], writes: Sequence[Written] = ()
+    ) -> str | None:
+        """Record the run's end, what it read, and which columns went where.
+
+        Returns:
+            What went wrong where OpenLineage events are sent to; None when nothing did.
+        """
         errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
         run_id = self._workflow.run_id
         self._records.insert(
@@ -118,7 +129,37 @@ class Journal:
                 for read in reads
             ],
         )
+        finished = {result.id for result in results if result.status == "succeeded"}
+        self._lineage(writes, whole=finished >= set(self._position))
         self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
+        return tell(Ended(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors)))
+
+    def _lineage(self, writes: Sequence[Written], *, whole: bool) -> None:
+        """Record which columns went where; after a whole run, what it wrote is all that it writes."""
+        if not writes:
+            return
+        workflow, moment = self._workflow, now()
+        found = [
+            (
+                Producer(
+                    origin=Origin.RECORDED,
+                    workflow=workflow.id,
+                    target=write.target,
+                    owner=workflow.owner,
+                    environment=workflow.environment.name,
+                    run_id=workflow.run_id,
+                    file=str(workflow.file),
+                    seen=moment,
+                ),
+                write.flows,
+            )
+            for write in writes
+        ]
+        with self._records.begin() as connection:
+            remember(connection, found)
+            remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
+            if whole:
+                forget_others(connection, Origin.RECORDED, workflow.id, {write.target for write in writes})
 
     def is_live_branch(self, name: str) -> bool:
         """Say of a branch's name, without its prefix, whether its run may still be working."""

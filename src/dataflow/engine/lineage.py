@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dataflow.engine.planlineage import WRITES, instructions_of, writes_of
+from dataflow.workflow.flow import Flow, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-_WRITES = frozenset(
-    {
-        "AppendData",
-        "OverwriteByExpression",
-        "OverwritePartitionsDynamic",
-        "ReplaceData",
-        "WriteDelta",
-        "CreateTableAsSelect",
-        "ReplaceTableAsSelect",
-    }
-)
+_EVERYTHING = 1_000_000
+"""No list of a plan's print is cut short."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,7 @@ class Lineage:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Read] = {}
+        self._flows: dict[str, frozenset[Flow]] = {}
         self._lock = threading.Lock()
         self._spark: SparkSession | None = None
 
@@ -89,22 +86,37 @@ class Lineage:
                 found[read.source] = min(found.get(read.source, snapshot), snapshot)
         return found
 
+    def flows(self) -> tuple[Written, ...]:
+        """Return for each table written which columns of which tables went into it; waits as `reads` does."""
+        self.reads()
+        with self._lock:
+            return tuple(Written(table, flows) for table, flows in sorted(self._flows.items()))
+
+    def add(self, writes: Iterable[Written]) -> None:
+        """Take writes that another Spark told of."""
+        with self._lock:
+            for write in writes:
+                self._flows[write.target] = self._flows.get(write.target, frozenset()) | write.flows
+
     def onSuccess(self, function: str, execution: JavaObject, nanoseconds: int) -> None:  # noqa: ARG002, N802
         """Take what a finished query read; Spark tells a write twice, as a command and as its result."""
         plan = execution.analyzed()
-        if plan.nodeName() not in _WRITES:
+        name = str(plan.nodeName())
+        if name in WRITES:
+            self._take_reads(plan)
+        elif not (name == "Union" and str(plan.children().apply(0).nodeName()) in WRITES):  # a multiple insert
             return
+        self.add(_writes(execution, plan))
+
+    def _take_reads(self, plan: JavaObject) -> None:
         written = _target(plan)
-        leaves = plan.query().collectLeaves().iterator()
-        while leaves.hasNext():
-            leaf = leaves.next()
-            if leaf.nodeName() == "DataSourceV2Relation":
-                sequence, snapshot = _snapshot(leaf)
-                read = Read(written, str(leaf.name()), sequence, snapshot)
-                with self._lock:
-                    key = (written, read.source)
-                    before = self._found.get(key, read)
-                    self._found[key] = min(before, read, key=lambda r: (r.sequence, r.snapshot))
+        for leaf in _leaves(plan):
+            sequence, snapshot = _snapshot(leaf)
+            read = Read(written, str(leaf.name()), sequence, snapshot)
+            with self._lock:
+                key = (written, read.source)
+                before = self._found.get(key, read)
+                self._found[key] = min(before, read, key=lambda r: (r.sequence, r.snapshot))
 
     def onFailure(self, function: str, execution: JavaObject, error: JavaObject) -> None:  # noqa: N802
         """A failed query wrote nothing."""
@@ -113,6 +125,52 @@ class Lineage:
         """Tells py4j which interface this is."""
 
         implements: ClassVar[list[str]] = ["org.apache.spark.sql.util.QueryExecutionListener"]
+
+
+def _writes(execution: JavaObject, plan: JavaObject) -> tuple[Written, ...]:
+    """Return a plan's writes with their columns: one print of the plan, as each look at one of its nodes is a call."""
+    session = execution.sparkSession()
+    with _active(session):  # long function calls are printed as its settings say
+        text = str(plan.treeString(True, False, _EVERYTHING, False, False))
+        instructions = [line for part in _merge_instructions(plan) for line in instructions_of(part)]
+    return writes_of(text, str(session.conf().get("spark.sql.defaultCatalog")), instructions)
+
+
+@contextlib.contextmanager
+def _active(session: JavaObject) -> Iterator[None]:
+    """Make a session the one of Spark's listener thread for a moment."""
+    from pyspark import SparkContext
+
+    sessions: Any = SparkContext._jvm
+    sessions = sessions.org.apache.spark.sql.classic.SparkSession
+    sessions.setActiveSession(session)
+    try:
+        yield
+    finally:
+        sessions.clearActiveSession()
+
+
+def _merge_instructions(plan: JavaObject) -> Iterator[str]:
+    if str(plan.nodeName()) not in {"ReplaceData", "WriteDelta"}:
+        return
+    node = plan.query()
+    while str(node.nodeName()) != "MergeRows":
+        if node.children().size() != 1:
+            return
+        node = node.children().apply(0)
+    for part in (node.matchedInstructions(), node.notMatchedInstructions(), node.notMatchedBySourceInstructions()):
+        yield str(part.toString())
+
+
+def _leaves(plan: JavaObject) -> Iterator[JavaObject]:
+    """Yield the tables that a write's query reads, those of subqueries as well."""
+    inside = plan.query().subqueriesAll()
+    for query in (plan.query(), *(inside.apply(i) for i in range(inside.size()))):
+        leaves = query.collectLeaves().iterator()
+        while leaves.hasNext():
+            leaf = leaves.next()
+            if leaf.nodeName() == "DataSourceV2Relation":
+                yield leaf
 
 
 def _target(plan: JavaObject) -> str:

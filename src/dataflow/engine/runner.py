@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
+from dataflow.engine.eventlog import writes_in
 from dataflow.engine.journal import Journal
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.preflight import guard_of, preflight
@@ -202,7 +203,9 @@ class _Run:
         started = {result.id for result in results}
         results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
         status = _overall(results, cancelled=self.scope.is_set())
-        self.journal.end(status, results, self.lineage.reads())
+        trouble = self.journal.end(status, results, self.lineage.reads(), self.lineage.flows())
+        if trouble is not None:
+            self.note(trouble)
         seconds = time.monotonic() - began
         return RunResult(self.workflow, status, seconds, tuple(results), self.runner.log, tuple(self.notes))
 
@@ -335,6 +338,7 @@ class _Run:
                 java_home=self.runner.java_home,
                 log=lambda line: self._logged(id_, line),
                 jar_of=self.runner.jar_of,
+                heard=lambda folder: self.lineage.add(writes_in(folder, self.workflow.environment.catalog_name)),
             ),
             is_live=self.journal.is_live_branch,
             first_date=self.first,

@@ -35,6 +35,7 @@ class Programs:
         java_home: The Java it runs on, or None for the PATH's.
         log: Takes what belongs into the run's log, and not before people.
         jar_of: Returns the jar of an sbt project's folder, or of a path to a jar, built anew where that is due.
+        heard: Takes the folder with the event logs of a Spark that a program started, which tell its lineage.
     """
 
     settings: Mapping[str, str]
@@ -42,6 +43,7 @@ class Programs:
     java_home: Path | None
     log: Callable[[str], None]
     jar_of: Callable[[Path], Path]
+    heard: Callable[[Path], None]
 
 
 @dataclass(frozen=True)

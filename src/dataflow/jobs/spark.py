@@ -59,7 +59,7 @@ def _submit(spec: SparkSpec, jar: Path, entry: str, params: Mapping[str, str], c
 
     command = [str(programs.spark_home / "bin" / "spark-submit"), "--class", entry, str(jar)]
     command += command_line(params, spec.args)
-    with conf_folder(context.spark, programs.settings) as conf:
+    with conf_folder(context.spark, programs.settings, programs.heard) as conf:
         master = programs.settings.get("spark.master", "local[*]")
         env = environ(conf, programs.spark_home, master, programs.java_home)
         code = run_process(command, cwd=context.workflow.folder, env=env, output=hear, stopped=context.stopped)
@@ -72,7 +72,7 @@ def _run_r(path: Path, params: Mapping[str, str], context: JobContext) -> None:
     from dataflow.jobs.standalone import conf_folder
 
     programs = context.programs
-    with conf_folder(context.spark, programs.settings) as conf:
+    with conf_folder(context.spark, programs.settings, programs.heard) as conf:
         run_r(
             path,
             params,

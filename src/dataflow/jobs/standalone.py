@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,21 +32,43 @@ appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
 
 
+def _deaf(_: Path) -> None:
+    """Hear nothing."""
+
+
 @contextlib.contextmanager
-def conf_folder(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[Path]:
+def conf_folder(
+    spark: SparkSession, settings: Mapping[str, str], heard: Callable[[Path], None] = _deaf
+) -> Iterator[Path]:
     """Lend a folder for `SPARK_CONF_DIR`; it is this user's alone, as settings may hold secrets, and gone afterwards.
 
     Args:
         spark: The job's session, whose branch the script is to write to.
         settings: What the run's own Spark was started with.
+        heard: Gets the folder with the event logs of the Spark that was started, before it is gone.
     """
     folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
+    events = folder / "events"
+    events.mkdir()
     try:
-        (folder / "spark-defaults.conf").write_text(properties_file({**settings, **_set_by_the_job(spark)}), "utf-8")
+        own = {**event_log_settings(events), **settings, **_set_by_the_job(spark)}
+        (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
         (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
         yield folder
+        heard(events)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def event_log_settings(folder: Path) -> dict[str, str]:
+    """Return the settings under which a Spark writes down the plans of what it executes; an environment's own win."""
+    return {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": folder.as_uri(),
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.rolling.enabled": "false",
+        "spark.sql.ui.explainMode": "extended",  # the analysed plan as well, where columns still have their names
+    }
 
 
 def environ(conf: Path | None, spark_home: Path, master: str, java_home: Path | None) -> dict[str, str]:

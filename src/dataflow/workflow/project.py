@@ -71,6 +71,7 @@ class Environment:
         branch: The git branch that deploys here; `*` where the deployments of all others take their settings from.
         smtp: The mail server.
         owners: The project's owners, by name.
+        openlineage: Where OpenLineage events of runs go: an http address, or a file; None for nowhere.
         places: Where each of `params` is written.
         isolated: Whether runs may write the database TARGET_DB alone: so in the sandbox, and in a branch's
             deployment.
@@ -85,6 +86,7 @@ class Environment:
     branch: str | None = None
     smtp: Smtp | None = None
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    openlineage: str | None = None
     places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
     isolated: bool = False
     backend: str = "local"
@@ -148,6 +150,7 @@ class EnvironmentSpec(Strict):
     catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
     spark: dict[str, str] = Field({}, description="Spark settings.")
     notifications: ChannelsSpec = ChannelsSpec()
+    openlineage: str | None = Field(None, description="Where OpenLineage events go: an http address, or a file.")
 
 
 class ProjectSpec(Strict):
@@ -250,6 +253,7 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         branch=spec.branch,
         smtp=Smtp(**smtp.model_dump()) if smtp else None,
         owners=owners,
+        openlineage=spec.openlineage,
         places={param: file.values["environments", name, "params", param] for param in spec.params},
         isolated=name == SANDBOX,
         backend=spec.backend,

@@ -1,0 +1,135 @@
+"""Lineage at the state address: what each write of each run took from where, and who writes what now.
+
+The columns that a write takes are the same day after day. So each distinct set of them is stored once, under its
+hash, and a run's own record is one short row that names it. Who writes a table now, by which set, is kept beside:
+that is what lineage is asked for, however many runs there were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataflow.engine.records import metadata, runs
+from dataflow.workflow.flow import Flow, Origin, Producer
+
+_moment = sa.DateTime(timezone=True)
+_AT_ONCE = 500
+
+
+flows = sa.Table(
+    "dataflow_flows",
+    metadata,
+    sa.Column("shape", sa.String(32), primary_key=True),
+    sa.Column("source", sa.String(500), primary_key=True, index=True),
+    sa.Column("source_column", sa.String(300), primary_key=True),
+    sa.Column("target_column", sa.String(300), primary_key=True),
+    sa.Column("indirect", sa.Boolean, primary_key=True),
+)
+run_writes = sa.Table(
+    "dataflow_run_writes",
+    metadata,
+    sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
+    sa.Column("target", sa.String(500), primary_key=True),
+    sa.Column("shape", sa.String(32), nullable=False),
+)
+producers = sa.Table(
+    "dataflow_producers",
+    metadata,
+    sa.Column("origin", sa.String(20), primary_key=True),
+    sa.Column("workflow", sa.String(300), primary_key=True),
+    sa.Column("target", sa.String(500), primary_key=True, index=True),
+    sa.Column("shape", sa.String(32), nullable=False, index=True),
+    sa.Column("owner", sa.String(200)),
+    sa.Column("environment", sa.String(100)),
+    sa.Column("bundle", sa.String(100)),
+    sa.Column("run_id", sa.String(200)),
+    sa.Column("file", sa.Text),
+    sa.Column("seen", _moment, nullable=False),
+)
+
+
+def shape_of(found: Iterable[Flow]) -> str:
+    """Return the name of a set of flows: a hash of all that is in it."""
+    lines = (f"{f.source}\0{f.source_column}\0{f.target_column}\0{int(f.indirect)}\n" for f in sorted(found))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
+
+
+def remember(connection: sa.Connection, found: Sequence[tuple[Producer, frozenset[Flow]]]) -> None:
+    """Store what producers write now; what they were known to write before gives way, per table.
+
+    An older word than the one on record changes nothing, so that events can be read again in any order.
+    """
+    if not found:
+        return
+    shapes = {shape_of(taken): taken for _, taken in found}
+    _store_shapes(connection, shapes)
+    rows = [
+        {
+            "origin": producer.origin.value,
+            "workflow": producer.workflow,
+            "target": producer.target,
+            "shape": shape_of(taken),
+            "owner": producer.owner,
+            "environment": producer.environment,
+            "bundle": producer.bundle,
+            "run_id": producer.run_id,
+            "file": producer.file,
+            "seen": producer.seen,
+        }
+        for producer, taken in found
+    ]
+    statement = _insert(connection, producers)
+    key = ["origin", "workflow", "target"]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    newer = producers.c.seen <= statement.excluded.seen
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer), rows)
+
+
+def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, frozenset[Flow]]) -> None:
+    """Store which set of flows each of a run's writes had."""
+    for target, taken in written.items():
+        row = {"run_id": run_id, "target": target, "shape": shape_of(taken)}
+        connection.execute(_insert(connection, run_writes).values(row).on_conflict_do_nothing())
+
+
+def forget_others(connection: sa.Connection, origin: Origin, workflow: str, targets: Iterable[str] = ()) -> None:
+    """Take back what an origin said that a workflow writes, but for these tables: it writes no others any more."""
+    mine = (producers.c.origin == origin.value) & (producers.c.workflow == workflow)
+    connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
+
+
+def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]]) -> None:
+    names = list(shapes)
+    known: set[str] = set()
+    for at in range(0, len(names), _AT_ONCE):
+        some = flows.c.shape.in_(names[at : at + _AT_ONCE])
+        known.update(connection.execute(sa.select(flows.c.shape).where(some).distinct()).scalars())
+    rows = [
+        {
+            "shape": shape,
+            "source": flow.source,
+            "source_column": flow.source_column,
+            "target_column": flow.target_column,
+            "indirect": flow.indirect,
+        }
+        for shape in names
+        if shape not in known
+        for flow in shapes[shape]
+    ]
+    if rows:
+        connection.execute(_insert(connection, flows).on_conflict_do_nothing(), rows)
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """Return an insert that can give way: both databases have it, each in a dialect of its own."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert(table)

@@ -1,0 +1,176 @@
+"""Asking for lineage: what a name means, and what is up and down from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.migration.checkout import Checkout
+from dataflow.migration.graph import Node, Reach, Source, reach
+from dataflow.migration.store import Store
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+    from dataflow.workflow.project import Environment
+
+
+class Columns:
+    """The columns of a catalog's tables, as far as it can be asked without Spark."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._catalog: Catalog | None = None
+        self._closed = False
+
+    def __call__(self, table: str) -> list[str] | None:
+        """Return a table's columns; None where there is no such table, or no such catalog."""
+        from dataflow.tables.pycatalog import load_table
+
+        catalog = self.catalog
+        if catalog is None:
+            return None
+        try:
+            return [str(field.name) for field in load_table(catalog, table).schema().fields]
+        except Exception:  # a table that can't be read tells nothing; what can be is told all the same
+            return None
+
+    def names(self) -> list[str]:
+        """Return the tables of the catalog."""
+        from dataflow.tables.pycatalog import table_names
+
+        try:
+            return [] if self.catalog is None else table_names(self.catalog)
+        except Exception:
+            return []
+
+    @property
+    def catalog(self) -> Catalog | None:
+        """The catalog, opened when it is first asked for."""
+        if self._catalog is None and not self._closed:
+            try:
+                self._catalog = open_environment(self._environment)
+            except DataflowError:
+                self._closed = True
+        return self._catalog
+
+
+def open_environment(environment: Environment) -> Catalog:
+    """Open an environment's catalog without Spark.
+
+    Raises:
+        DataflowError: It can't be opened, or nothing was ever made in it.
+    """
+    from dataflow.engine.config import catalog_file, is_embedded
+    from dataflow.tables.pycatalog import open_catalog
+    from dataflow.workflow.parameters import resolve_secrets
+
+    embedded = catalog_file() if is_embedded(environment) else None
+    if embedded is not None and not embedded.exists():
+        raise DataflowError("there is no catalog yet", "a first run makes it")
+    properties = {key: resolve_secrets(value) for key, value in environment.catalog.items()}
+    return open_catalog(environment.catalog_name, properties, embedded)
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known of lineage for an environment.
+
+    Attributes:
+        environment: The environment.
+        store: What was recorded, deployed and imported.
+        checkouts: The workflows on disk.
+        columns: The catalog's own word on columns.
+    """
+
+    environment: Environment
+    store: Store
+    checkouts: Sequence[Checkout]
+    columns: Columns
+
+    @property
+    def sources(self) -> list[Source]:
+        """Where lineage is known from, in the order of trust."""
+        return [self.store, *self.checkouts]
+
+    def plain(self, name: str) -> str:
+        """Leave the catalog's name and quotes out of a table's name."""
+        plain = name.replace("`", "").strip()
+        return plain.removeprefix(f"{self.environment.catalog_name}.") if plain.count(".") > 1 else plain
+
+    def node(self, text: str) -> Node:
+        """Return what `TABLE` or `TABLE.COLUMN` means.
+
+        Raises:
+            UsageError: There is no such table, or it has no such column; with the nearest names.
+        """
+        name = self.plain(text)
+        if self.knows(name):
+            return (name, "")
+        table, _, column = name.rpartition(".")
+        if table and self.knows(table):
+            return (table, self.column(table, column))
+        if self.columns(name) is not None:
+            return (name, "")
+        if table and self.columns(table) is not None:
+            return (table, self.column(table, column))
+        raise self.no_table(text, name)
+
+    def no_table(self, text: str, name: str) -> UsageError:
+        """Return the failure that names the nearest tables."""
+        tables = {*self.tables(), *self.columns.names()}
+        near = did_you_mean(name, tables) or did_you_mean(name.rpartition(".")[0], tables)
+        return UsageError(f"there is no table '{text}', and no workflow that is known reads or writes one{near}")
+
+    def knows(self, table: str) -> bool:
+        """Say whether any lineage is known of a table."""
+        return self.store.knows(table) or any(table in checkout.tables() for checkout in self.checkouts)
+
+    def tables(self) -> set[str]:
+        """Return the tables that any lineage is known of."""
+        return {*self.store.tables(), *(name for checkout in self.checkouts for name in checkout.tables())}
+
+    def column(self, table: str, column: str) -> str:
+        """Return a column as it is spelled.
+
+        Raises:
+            UsageError: The table has no such column.
+        """
+        known = {*self.store.columns(table), *(name for found in self.checkouts for name in found.columns(table))}
+        spelled = {name.lower(): name for name in known}
+        if column.lower() not in spelled:
+            own = self.columns(table) or []
+            spelled |= {name.lower(): name for name in own}
+        if column.lower() not in spelled:
+            raise UsageError(f"{table} has no column '{column}'{did_you_mean(column, spelled.values())}")
+        return spelled[column.lower()]
+
+    def reach(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Reach:
+        """Follow lineage from a node; see `graph.reach`."""
+        return reach(self.sources, start, downstream=downstream, depth=depth, through_rows=through_rows)
+
+
+def known(environment: Environment, env: str | None, folders: Sequence[Path]) -> Known:
+    """Gather all that is known.
+
+    Args:
+        environment: The environment.
+        env: Its name as it was asked for.
+        folders: Checkouts to read besides what was recorded.
+    """
+    columns = Columns(environment)
+    checkouts = [Checkout(folder, env, columns) for folder in dict.fromkeys(path.resolve() for path in folders)]
+    return Known(environment, Store(environment.state), checkouts, columns)
+
+
+def checkout_root(start: Path) -> Path:
+    """Return the folder whose workflows belong together: that of dataflow.yaml, else of git, else the folder itself."""
+    start = start.resolve()
+    for name in ("dataflow.yaml", ".git"):
+        found = next((folder for folder in (start, *start.parents) if (folder / name).exists()), None)
+        if found is not None:
+            return found
+    return start

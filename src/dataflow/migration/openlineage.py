@@ -1,0 +1,159 @@
+"""Lineage out of OpenLineage events, whoever wrote them: Airflow, dbt, Spark's own listener, Flink."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.workflow.flow import Flow, Origin, Producer
+
+if TYPE_CHECKING:
+    from dataflow.engine.records import Records
+
+_SUFFIXES = {".json", ".jsonl", ".ndjson", ".log"}
+_COUNTED = {"COMPLETE", "RUNNING", "OTHER", None}
+"""Events whose inputs and outputs are believed: one of a start may lack them, one of a failure wrote nothing."""
+
+
+@dataclass
+class Imported:
+    """What an import came to.
+
+    Attributes:
+        events: How many events were read.
+        edges: How many writes they told of.
+        skipped: Lines that are no events, each with its file and why.
+    """
+
+    events: int = 0
+    edges: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def import_events(path: Path, records: Records, catalog: str) -> Imported:
+    """Read events into the state; reading the same ones again changes nothing.
+
+    Args:
+        path: A file with one event, a list of events or one a line; or a folder of such files.
+        records: The records at the environment's state address.
+        catalog: The catalog whose name is left out of tables' names.
+
+    Raises:
+        UsageError: There is no such file, or no event in it.
+    """
+    from dataflow.engine.flows import remember
+
+    if not path.exists():
+        raise UsageError(f"there is no {display_path(path)}", "give a file or a folder of OpenLineage events")
+    done = Imported()
+    found: dict[tuple[str, str], tuple[Producer, frozenset[Flow]]] = {}
+    for event in _events(path, done):
+        done.events += 1
+        for producer, flows in _writes(event, catalog):
+            known = found.get((producer.workflow, producer.target))
+            if known is None or known[0].seen <= producer.seen:
+                found[producer.workflow, producer.target] = (producer, flows)
+    if not done.events:
+        why = f": {done.skipped[0]}" if done.skipped else ""
+        raise UsageError(f"{display_path(path)} holds no OpenLineage events{why}")
+    with records.begin() as connection:
+        remember(connection, list(found.values()))
+    done.edges = len(found)
+    return done
+
+
+def _events(path: Path, done: Imported) -> Iterator[Mapping[str, Any]]:
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+    for file in files:
+        for place, event in _parsed(file, done):
+            if isinstance(event, dict) and isinstance(event.get("job"), dict) and "eventTime" in event:
+                yield event
+            else:
+                done.skipped.append(f"{place}: it is no event of a run or a job")
+
+
+def _parsed(file: Path, done: Imported) -> Iterator[tuple[str, Any]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataflowError(f"{display_path(file)} can't be read: {error}") from error
+    shown = display_path(file)
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                try:
+                    yield f"{shown}:{number}", json.loads(line)
+                except ValueError as error:
+                    done.skipped.append(f"{shown}:{number}: no JSON: {error}")
+        return
+    for number, event in enumerate(whole if isinstance(whole, list) else [whole], 1):
+        yield f"{shown}, event {number}", event
+
+
+def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, frozenset[Flow]]]:
+    if event.get("eventType") not in _COUNTED:
+        return
+    try:
+        seen = dt.datetime.fromisoformat(event["eventTime"])
+    except (ValueError, TypeError):
+        return
+    job = event["job"]
+    inputs = {_name(dataset, catalog) for dataset in event.get("inputs") or ()}
+    names = {_key(dataset): _name(dataset, catalog) for dataset in event.get("inputs") or ()}
+    for output in event.get("outputs") or ():
+        target = _name(output, catalog)
+        facet = (output.get("facets") or {}).get("columnLineage") or {}
+        flows = {*_column_flows(facet, names, catalog)}
+        flows |= {Flow(source) for source in {*inputs, *(flow.source for flow in flows)} if source != target}
+        if flows:
+            producer = Producer(
+                Origin.OPENLINEAGE,
+                workflow=str(job.get("name")),
+                target=target,
+                owner=_owner(job),
+                environment=job.get("namespace"),
+                run_id=(event.get("run") or {}).get("runId"),
+                seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
+            )
+            yield producer, frozenset(flows)
+
+
+def _column_flows(facet: Mapping[str, Any], names: Mapping[tuple[str, str], str], catalog: str) -> Iterator[Flow]:
+    for column, made in (facet.get("fields") or {}).items():
+        for taken in made.get("inputFields") or ():
+            yield _flow(taken, column, names, catalog)
+    for taken in facet.get("dataset") or ():
+        yield _flow(taken, "", names, catalog)
+
+
+def _flow(taken: Mapping[str, Any], into: str, names: Mapping[tuple[str, str], str], catalog: str) -> Flow:
+    how = [each.get("type") for each in taken.get("transformations") or ()]
+    indirect = not into or (bool(how) and "DIRECT" not in how)
+    return Flow(names.get(_key(taken)) or _name(taken, catalog), str(taken.get("field", "")), into, indirect)
+
+
+def _key(dataset: Mapping[str, Any]) -> tuple[str, str]:
+    return (str(dataset.get("namespace")), str(dataset.get("name")))
+
+
+def _name(dataset: Mapping[str, Any], catalog: str) -> str:
+    """Return a dataset's name as a table of the catalog's: that of its symlinks facet where it has one.
+
+    Spark's listener names an Iceberg table by its files' place, and adds the table's own name as a symlink.
+    """
+    symlinks = ((dataset.get("facets") or {}).get("symlinks") or {}).get("identifiers") or ()
+    name = next((link["name"] for link in symlinks if link.get("type") == "TABLE" and link.get("name")), None)
+    plain = str(name or dataset.get("name"))
+    return plain.removeprefix(f"{catalog}.") if plain.count(".") > 1 else plain
+
+
+def _owner(job: Mapping[str, Any]) -> str | None:
+    owners = ((job.get("facets") or {}).get("ownership") or {}).get("owners") or ()
+    return next((str(owner["name"]) for owner in owners if owner.get("name")), None)

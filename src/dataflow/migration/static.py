@@ -1,0 +1,227 @@
+"""Lineage that stands in the text of workflows: what each of them would read and write, and on which lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.migration.graph import Taken
+from dataflow.workflow.flow import Flow
+from dataflow.workflow.models import SparkJob
+from dataflow.workflow.parameters import substitute
+from dataflow.workflow.programs import Kind, program_kind, sbt_project
+from dataflow.workflow.sqlcolumns import Script, columns_of
+from dataflow.workflow.sqltables import Tables
+from dataflow.workflow.tree import ForeachStep, JobStep, SubworkflowStep, WapStep
+
+if TYPE_CHECKING:
+    from dataflow.workflow.models import SparkSpec
+    from dataflow.workflow.sqlnames import Schema
+    from dataflow.workflow.tree import Step, Workflow
+
+_SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A line that names a table, or a column of it.
+
+    Attributes:
+        table: The table.
+        column: Its column; empty for the table itself.
+        file: The script.
+        line: Line, counted from 1.
+    """
+
+    table: str
+    column: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one workflow's files say.
+
+    Attributes:
+        workflow: Its id.
+        owner: Whose it is.
+        file: Its definition.
+        writes: What goes into each table that it writes.
+        mentions: Where SQL names tables and columns.
+        declares: The columns of tables that its DDL makes.
+        programs: Its scripts that are not SQL.
+        changed: When one of its files changed last, in seconds since 1970.
+    """
+
+    workflow: str
+    owner: str
+    file: str
+    writes: Mapping[str, Sequence[Taken]]
+    mentions: Sequence[Mention]
+    declares: Mapping[str, Sequence[str]]
+    programs: Sequence[str]
+    changed: float
+
+
+@dataclass
+class Texts:
+    """What a workflow's scripts say.
+
+    Attributes:
+        workflow: The workflow's id.
+        owner: Whose it is.
+        file: Its definition.
+        writes: What goes into each table that it writes, from where.
+        mentions: Where SQL names tables and columns.
+        declares: The columns of tables that its DDL makes.
+        programs: Its scripts that are not SQL.
+        files: All files that this was read from.
+    """
+
+    workflow: str
+    owner: str
+    file: Path
+    writes: dict[str, set[Flow]] = field(default_factory=dict)
+    mentions: set[Mention] = field(default_factory=set)
+    declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    programs: list[str] = field(default_factory=list)
+    files: set[Path] = field(default_factory=set)
+
+    def entry(self) -> Entry:
+        """Return it as it is kept."""
+        return Entry(
+            workflow=self.workflow,
+            owner=self.owner,
+            file=str(self.file),
+            writes={target: [_taken(flow) for flow in sorted(flows)] for target, flows in self.writes.items()},
+            mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
+            declares=self.declares,
+            programs=self.programs,
+            changed=max(file.stat().st_mtime for file in self.files),
+        )
+
+
+def read_texts(workflow: Workflow, schema: Schema, known: Collection[str] = ()) -> list[Texts]:
+    """Read the scripts of a workflow, and of those that it contains; dates of one foreach are the same text.
+
+    Args:
+        workflow: The workflow, parameters put in.
+        schema: The columns of tables, as far as they are known.
+        known: Names of tables that there are.
+    """
+    found: dict[tuple[str, Path], Texts] = {}
+    for each in _contained(workflow):
+        key = (each.id, each.file)
+        texts = found.setdefault(key, Texts(each.id, each.owner, each.file, files={each.file}))
+        _Reader(each, schema, known, texts).read()
+    return list(found.values())
+
+
+def _taken(flow: Flow) -> Taken:
+    return (flow.source, flow.source_column, flow.target_column, flow.indirect)
+
+
+def _contained(workflow: Workflow) -> Iterator[Workflow]:
+    yield workflow
+    for step in workflow.steps:
+        if isinstance(step, ForeachStep):
+            step = step.items[0].step  # noqa: PLW2901  # its first date stands for all
+        if isinstance(step, SubworkflowStep):
+            yield from _contained(step.workflow)
+
+
+@dataclass
+class _Reader:
+    workflow: Workflow
+    schema: Schema
+    known: Collection[str]
+    texts: Texts
+
+    def read(self) -> None:
+        for step in self.workflow.steps:
+            for spec, target in _specs(step):
+                self._script(spec, target)
+
+    def _script(self, spec: SparkSpec, target: str | None) -> None:
+        path = self.workflow.folder / spec.script
+        params = {**self.workflow.script_params, **spec.params}
+        if program_kind(path) is Kind.SQL:
+            self._sql(path, params)
+            return
+        tables = self._program(path, params, target)
+        for written in (target,) if target is not None else tables.writes:
+            self._add(written, {Flow(table) for table in tables.reads})
+
+    def _sql(self, path: Path, params: Mapping[str, str]) -> None:
+        self.texts.files.add(path)
+        script = self._parsed(path, params)
+        self.texts.declares.update(script.declares)
+        for write in script.writes:
+            self._add(write.target, write.flows)
+        self.texts.mentions |= {Mention(use.table, use.column, str(path), use.line) for use in script.uses}
+
+    def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
+        text = substitute(path.read_text(encoding="utf-8"), params, where=path)
+        return columns_of(text, {**self.schema, **self.texts.declares})
+
+    def _program(self, path: Path, params: Mapping[str, str], target: str | None) -> Tables:
+        from dataflow.workflow.programtables import tables_in_program
+
+        reads: dict[str, None] = {}
+        writes: dict[str, None] = {}
+        for file in _source_files(path):
+            self.texts.files.add(file)
+            self.texts.programs.append(str(file))
+            text = file.read_text(encoding="utf-8", errors="replace")
+            found = tables_in_program(text, file.suffix, params, self.known, [target] if target else [])
+            reads.update(dict.fromkeys(found.reads))
+            writes.update(dict.fromkeys(found.writes))
+        return Tables(tuple(table for table in reads if table not in writes), tuple(writes), complete=False)
+
+    def _add(self, target: str, flows: Collection[Flow]) -> None:
+        plain = {
+            Flow(self._plain(flow.source), flow.source_column, flow.target_column, flow.indirect) for flow in flows
+        }
+        self.texts.writes.setdefault(self._plain(target), set()).update(plain)
+
+    def _plain(self, name: str) -> str:
+        catalog = self.workflow.environment.catalog_name
+        return name.removeprefix(f"{catalog}.") if name.count(".") > 1 else name
+
+
+def _specs(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
+    """Yield what a step runs, and the table that it declares to write."""
+    match step:
+        case WapStep():
+            yield from ((item.job.spark, step.template.table) for item in step.template.write)
+        case JobStep(job=SparkJob() as job):
+            yield job.spark, None
+        case ForeachStep():
+            if isinstance(step.items[0].step, JobStep):
+                yield from _specs(step.items[0].step)
+        case _:
+            pass
+
+
+def _source_files(path: Path) -> list[Path]:
+    """Return the files that a program's source stands in: its own, and those beside it or in its sbt project."""
+    kind = program_kind(path)
+    if kind is Kind.JAR:
+        project = sbt_project(path)
+        return sorted((project / "src" / "main").rglob("*.scala")) if project else []
+    if kind is None or not path.is_file():
+        return []
+    beside = sorted(path.parent.glob(_SOURCES[kind]))
+    imported = _imported(path.read_text(encoding="utf-8", errors="replace"))
+    return [path, *(file for file in beside if file != path and file.stem in imported)]
+
+
+def _imported(text: str) -> set[str]:
+    """Return the names of files beside a script that it imports (Python) or sources (R)."""
+    python = re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", text)
+    r = re.findall(r"""source\(["'](?:.*/)?([^"'/]+)\.R["']""", text)
+    return {*python, *r}

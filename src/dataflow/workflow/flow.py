@@ -1,0 +1,75 @@
+"""What a write took from where: the one word that recorded, static and imported lineage share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+_NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
+
+
+@dataclass(frozen=True, order=True)
+class Flow:
+    """What a write took from where.
+
+    Attributes:
+        source: The table read, without its catalog.
+        source_column: Its column; empty for the table as a whole, which stands once for each table read.
+        target_column: The column that it went into; empty where it only decided which rows there are.
+        indirect: Whether it decided (a filter, a join, the order of a window) rather than became the value.
+    """
+
+    source: str
+    source_column: str = ""
+    target_column: str = ""
+    indirect: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """One table written, and what went into it.
+
+    Attributes:
+        target: The table written, without its catalog.
+        flows: Where its columns come from.
+    """
+
+    target: str
+    flows: frozenset[Flow]
+
+
+class Origin(StrEnum):
+    """Who says that a workflow reads something."""
+
+    RECORDED = "recorded"
+    DEPLOYED = "deployed"
+    CHECKOUT = "checkout"
+    OPENLINEAGE = "openlineage"
+
+
+@dataclass(frozen=True)
+class Producer:
+    """Who writes a table, and who says so.
+
+    Attributes:
+        origin: Who says so.
+        workflow: The workflow's id.
+        target: The table, without its catalog.
+        owner: Whose workflow it is.
+        environment: Where it ran.
+        bundle: The bundle that it came from, once workflows are deployed.
+        run_id: The run that was recorded last.
+        file: The definition, as its origin names it.
+        seen: When this was last seen to hold.
+    """
+
+    origin: Origin
+    workflow: str
+    target: str
+    owner: str | None = None
+    environment: str | None = None
+    bundle: str | None = None
+    run_id: str | None = None
+    file: str | None = None
+    seen: dt.datetime = _NEVER

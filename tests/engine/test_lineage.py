@@ -1,0 +1,198 @@
+"""Which columns a write took from where, by Spark's own plans: SQL, DataFrames, and a Spark of its own."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import subprocess
+import sys
+import time
+from typing import ClassVar
+
+import pytest
+
+from dataflow.engine.eventlog import writes_in
+from dataflow.engine.lineage import Lineage
+from dataflow.engine.planlineage import writes_of
+from dataflow.jobs.standalone import event_log_settings, properties_file
+from dataflow.workflow.flow import Flow
+from lineage_cases import CASES, TABLES, shown
+
+pytestmark = pytest.mark.spark
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def tables(spark):
+    """Make the tables that the tests read and write."""
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS li")
+    for name, columns in TABLES.items():
+        spark.sql(f"CREATE TABLE {name} ({columns}) USING iceberg")
+    spark.sql("INSERT INTO li.plays VALUES (1, 2.0, 'US', DATE'2026-01-01', array('a'))")
+    spark.sql("INSERT INTO li.titles VALUES (1, 'One', struct('me', DATE'2020-01-01'))")
+
+
+@pytest.fixture
+def heard(spark, tables):  # noqa: ARG001  # they have to be there
+    """Return a function that runs something in a session of its own and tells the flows into its target."""
+
+    def run(work, target="li.out", columns="id INT, name STRING, hours DOUBLE"):
+        own = spark.newSession()
+        own.sql(f"DROP TABLE IF EXISTS {target}")
+        if columns:
+            own.sql(f"CREATE TABLE {target} ({columns}) USING iceberg")
+        lineage = Lineage()
+        lineage.watch(own)
+        try:
+            own.sql(work.format(out=target)) if isinstance(work, str) else work(own, target)
+        finally:
+            lineage.unwatch(own)
+        return {write.target: shown(write.flows) for write in lineage.flows()}
+
+    return run
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sql_is_followed_column_by_column_through(case, heard):
+    sql, expected = CASES[case]
+    assert heard(sql)["li.out"] == expected
+
+
+def test_dataframe_writers_and_temporary_views_are_followed_like_sql(heard):
+    from pyspark.sql import functions as F  # noqa: N812
+
+    def write(spark, target):
+        spark.table("li.plays").createOrReplaceTempView("mine")
+        found = spark.sql("SELECT * FROM mine").groupBy("id").agg(F.sum("hours").alias("h"))
+        found.withColumn("name", F.lit("x")).select("id", "name", F.col("h").alias("hours")).writeTo(target).append()
+
+    assert heard(write)["li.out"] == {"li.plays.id -> id", "li.plays.hours -> hours", "li.plays.id ~> "}
+
+
+def test_what_python_does_with_rows_may_bring_any_column_into_any_other(heard):
+    def write(spark, target):
+        from pyspark.sql.functions import udf
+
+        joined = udf(lambda a, b: f"{a}{b}")
+        frame = spark.table("li.plays")
+        frame.select("id", joined("country", "day").alias("name"), "hours").writeTo(target).append()
+
+    assert heard(write)["li.out"] == {
+        "li.plays.id -> id", "li.plays.country -> name", "li.plays.day -> name", "li.plays.hours -> hours",
+    }  # fmt: skip
+
+
+def test_a_table_made_by_its_query_takes_the_query_s_names(heard):
+    flows = heard("CREATE TABLE {out} USING iceberg AS SELECT id AS key, hours FROM li.plays", "li.made", None)
+    assert flows["li.made"] == {"li.plays.id -> key", "li.plays.hours -> hours"}
+
+
+def test_a_multiple_insert_is_several_writes(heard):
+    found = heard(
+        "FROM li.plays INSERT INTO {out} SELECT id, country, 0 INSERT INTO li.other SELECT id, 'x' WHERE hours > 2"
+    )
+    assert found["li.out"] == {"li.plays.id -> id", "li.plays.country -> name"}
+    assert found["li.other"] == {"li.plays.id -> id", "li.plays.hours ~> "}
+
+
+def test_a_table_that_is_only_counted_is_read_all_the_same(spark, heard):
+    own, lineage = spark.newSession(), Lineage()
+    heard("INSERT INTO {out} SELECT id, name, 0 FROM li.titles")
+    lineage.watch(own)
+    own.sql("INSERT INTO li.out SELECT count(*), 'x', 0 FROM li.other")
+    lineage.unwatch(own)
+    (write,) = lineage.flows()
+    assert write.flows == {Flow("li.other")}
+
+
+@pytest.mark.usefixtures("tables")
+def test_tables_that_a_subquery_reads_count_as_read_with_their_snapshot(spark):
+    own, lineage = spark.newSession(), Lineage()
+    own.sql("CREATE TABLE IF NOT EXISTS li.asked (id INT) USING iceberg")
+    lineage.watch(own)
+    own.sql("INSERT INTO li.asked SELECT id FROM li.titles WHERE id IN (SELECT id FROM li.plays)")
+    lineage.unwatch(own)
+    sources = {read.source.rpartition("li.")[2]: read.snapshot for read in lineage.reads()}
+    assert sources.keys() == {"titles", "plays"}
+    assert all(sources.values())
+
+
+def test_a_print_whose_brackets_do_not_match_still_tells_what_is_read():
+    plan = (
+        "AppendData RelationV2[id#1, name#2] lake.li.out, false\n"
+        "+- Aggregate\n"
+        "   +- SubqueryAlias lake.li.plays\n"
+        "      +- RelationV2[id#3, hours#4] lake.li.plays"
+    )
+    (write,) = writes_of(plan, "lake")
+    assert {flow.source for flow in write.flows} == {"li.plays"}
+
+
+SCRIPT = """
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+spark.sql("CREATE NAMESPACE IF NOT EXISTS own")
+spark.sql("CREATE TABLE own.a (id INT, hours DOUBLE, country STRING) USING iceberg")
+spark.sql("CREATE TABLE own.b (id INT, total DOUBLE) USING iceberg")
+spark.sql("INSERT INTO own.b SELECT id, sum(hours) FROM own.a WHERE country = 'US' GROUP BY id")
+spark.table("own.a").selectExpr("id", "hours AS total").write.mode("append").saveAsTable("own.b")
+try:
+    spark.sql("INSERT INTO own.b SELECT id, raise_error('no') FROM range(3)")
+except Exception:
+    pass
+spark.stop()
+"""
+
+
+@pytest.mark.usefixtures("shared_jars")
+def test_a_spark_of_its_own_tells_its_writes_by_its_event_log(tmp_path):
+    from dataflow.engine.config import spark_conf
+    from dataflow.engine.spark_home import spark_home
+    from dataflow.jobs.standalone import environ
+    from dataflow.workflow.project import Environment
+
+    lake = Environment("test", catalog={"name": "lake", "type": "hadoop", "warehouse": str(tmp_path / "lake")})
+    events, conf = tmp_path / "events", tmp_path / "conf"
+    events.mkdir()
+    conf.mkdir()
+    settings = {**spark_conf(lake, small=True), **event_log_settings(events), "spark.master": "local[1]"}
+    (conf / "spark-defaults.conf").write_text(properties_file(settings))
+    (tmp_path / "own.py").write_text(SCRIPT)
+    program = [str(spark_home() / "bin" / "spark-submit"), str(tmp_path / "own.py")]
+    env = {**environ(conf, spark_home(), "local[1]", None), "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    writes = [write for write in writes_in(events, "lake") if write.flows]
+    assert [write.target for write in writes] == ["own.b", "own.b"]
+    assert shown(writes[0].flows) == {"own.a.id -> id", "own.a.hours -> total", "own.a.country ~> ", "own.a.id ~> "}
+    assert shown(writes[1].flows) == {"own.a.id -> id", "own.a.hours -> total"}
+
+
+class Timed(Lineage):
+    """Keeps how long it takes to look at each write."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def onSuccess(self, *arguments):  # noqa: N802
+        began = time.perf_counter()
+        super().onSuccess(*arguments)
+        self.seconds.append(time.perf_counter() - began)
+
+    class Java:
+        implements: ClassVar[list[str]] = ["org.apache.spark.sql.util.QueryExecutionListener"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_looking_at_a_write_costs_little(spark):
+    own, lineage = spark.newSession(), Timed()
+    own.sql("CREATE TABLE IF NOT EXISTS li.timed (id INT, name STRING, hours DOUBLE) USING iceberg")
+    lineage.watch(own)
+    for _ in range(10):
+        own.sql(CASES["a filter and a join decide"][0].format(out="li.timed"))
+    lineage.unwatch(own)
+    each = statistics.median(lineage.seconds)
+    print(f"looking at a write of two tables takes {each * 1000:.0f} ms")
+    assert each < 0.2

@@ -1,0 +1,42 @@
+"""Lineage put into a state database, in a spelling that tests can be read in."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from dataflow.engine.flows import remember
+from dataflow.engine.records import Records
+from dataflow.workflow.flow import Flow, Origin, Producer
+
+NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
+
+
+def taken(*flows):
+    """Spell flows: `s.a` a table, `s.a.x -> y` a value, `s.a.x ~> y` and `s.a.x ~>` what decides."""
+    found = set()
+    for text in flows:
+        for arrow in (" -> ", " ~>"):
+            if arrow in text:
+                source, _, into = text.partition(arrow)
+                table, _, column = source.rpartition(".")
+                found |= {Flow(table), Flow(table, column, into.strip(), arrow == " ~>")}
+                break
+        else:
+            found.add(Flow(text))
+    return frozenset(found)
+
+
+class State:
+    """A state database that lineage can be put into."""
+
+    def __init__(self, address):
+        self.address = address
+        self.records = Records(address)
+
+    def add(self, workflow, target, *flows, owner=None, origin=Origin.RECORDED, hours=3, **more):
+        producer = Producer(
+            origin, workflow, target, owner=owner or workflow.partition(".")[0],
+            seen=NOW - dt.timedelta(hours=hours), **more,
+        )  # fmt: skip
+        with self.records.begin() as connection:
+            remember(connection, [(producer, taken(*flows))])
