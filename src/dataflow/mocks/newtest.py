@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,10 +63,7 @@ def todays_rows(
     from dataflow.testing.session import small_session
 
     log = subfolder("logs") / "mock.log"
-    with (
-        tempfile.TemporaryDirectory(prefix="dataflow-") as folder,
-        small_session(Path(folder) / "warehouse", log, report) as spark,
-    ):
+    with small_session(log, report) as spark:
         return _run(spark, found, mocks)
 
 
