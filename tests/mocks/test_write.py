@@ -77,7 +77,7 @@ def test_every_reader_of_yaml_finds_texts_where_texts_are_written(mock: Mock) ->
                 assert type(cell) is (type(None) if value is None else str)
 
 
-def test_the_recipes_own_mocks_are_written_as_their_authors_did(tmp_path: Path) -> None:
+def test_the_recipes_own_mocks_are_written_as_their_authors_did() -> None:
     files = sorted(EXAMPLES.glob("*/src/mocks/*.yaml"))
     assert files
     for file in files:

@@ -119,9 +119,11 @@ def _refuse(options: dict[str, object], why: str) -> None:
 def _create_one(wanted: Wanted, output: str | None, env: str | None, *, force: bool, quiet: bool) -> dict[str, Any]:
     from dataflow.mocks.create import check_free, default_file
     from dataflow.mocks.write import save_text
+    from dataflow.tables.pycatalog import split_name
 
     environment = _environment(env)
-    file = None if output == "-" else Path(output) if output else default_file(wanted.table, Path.cwd())
+    name = ".".join(split_name(environment.catalog_name, wanted.table))
+    file = None if output == "-" else Path(output) if output else default_file(name, Path.cwd())
     if file is not None:
         check_free(file, force=force)
     made = make(environment, wanted)
@@ -217,9 +219,6 @@ def validate(
 
     lookup = _Tables(_environment(env)) if drift else None
     checked = [check_mock(file, lookup) for file in find_mocks(paths)]
-    for each in checked:
-        if not each.problems and not each.file.exists():
-            raise UsageError(f"there is no file '{display_path(each.file)}'")
     fixed = _fix(checked) if fix else []
     if fixed:
         checked = [check_mock(each.file, lookup) if each.file in fixed else each for each in checked]
@@ -318,9 +317,8 @@ def _print_table(mock: Mock) -> None:
 
     table = Table(title=mock.table, title_justify="left")
     for column in mock.columns:
-        number = column.type.name in {"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"}
         header = Text.assemble(column.name, "\n", (type_text(column.type), "dim"))
-        table.add_column(header, justify="right" if number else "left")
+        table.add_column(header, justify="right" if column.type.number else "left")
     for row in mock.rows:
         cells = zip(mock.columns, row, strict=True)
         table.add_row(

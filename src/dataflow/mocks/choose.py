@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflow.mocks.model import Column, Row, identity
-from dataflow.mocks.types import SqlType
+from dataflow.mocks.types import NUMBERS, SqlType
 
 Path = tuple[str, ...]
 Feature = tuple[str, Path, Any]
@@ -29,8 +29,7 @@ _WEIGHTS = {
 _RARE = 0.01  # the share of all rows up to which a value is called rare
 _RARE_AT_MOST = 3
 _SAID = {"nan": "not a number", "tie": "tied"}
-_NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
-_ORDERED = _NUMBERS | {"date", "timestamp", "timestamp_ntz"}  # the first of the alphabet means nothing
+_ORDERED = NUMBERS | {"date", "timestamp", "timestamp_ntz"}  # the first of the alphabet means nothing
 _REASONS_SHOWN = 3
 
 
@@ -171,7 +170,7 @@ class _Chooser:
             self._show_all(known, lengths, "longest", path, max(lengths.values()))
         if counts:
             self._note_rare(path, values, known, counts)
-        elif type_.name in _NUMBERS | {"timestamp", "timestamp_ntz"}:
+        elif type_.name in NUMBERS | {"timestamp", "timestamp_ntz"}:
             self._note_tie(path, values, known)
 
     def _show_all(self, rows: list[int], values: Any, kind: str, path: Path, wanted: Any) -> None:

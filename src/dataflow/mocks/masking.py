@@ -212,8 +212,7 @@ def _masked(value: Any, type_: SqlType, rule: Rule, key: bytes) -> Any:
         case "struct":
             return {name: _masked(value[name], inner, rule, key) for name, inner in type_.fields}
     if rule is Rule.REDACT:
-        redacted = _REDACTED[type(value)]
-        return redacted.replace(tzinfo=value.tzinfo) if isinstance(value, dt.datetime) else redacted
+        return _redacted(value)
     digits = _Digits(key, value)
     return _hashed(value, type_, digits) if rule is Rule.HASH else _faked(value, type_, digits)
 
@@ -223,11 +222,19 @@ _REDACTED: dict[type, Any] = {
     bool: False,
     int: 0,
     float: 0.0,
-    Decimal: Decimal(0),
     bytes: b"",
     dt.date: dt.date(1970, 1, 1),
     dt.datetime: dt.datetime(1970, 1, 1),
 }
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return value * 0  # keeps its scale
+        case dt.datetime():
+            return _REDACTED[dt.datetime].replace(tzinfo=value.tzinfo)
+    return _REDACTED[type(value)]
 
 
 class _Digits:

@@ -166,24 +166,26 @@ class _Finder:
         import pyarrow.compute as pc
 
         kind = values.type
-        if pa.types.is_floating(kind):
-            self._first(found, "nan", pc.is_nan(values))
+        if pa.types.is_floating(kind) and (missing := pc.index(pc.is_nan(values), True).as_py()) >= 0:
+            found.firsts["nan"] = self.spot(missing)
             values = pc.if_else(pc.is_nan(values), None, values)  # an extreme in Spark, and none here
         if values.null_count == len(values):
             return
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-        if number:
-            self._first(found, "zero", pc.equal(values, pa.scalar(0, kind)))
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             self._lengths(found, pc.utf8_length(values))
         counted = self._count(values)
         if counted is None:
             found.values = None
             self._extremes(found, pc.min_max(values), values)
+            if number and found.least and found.greatest and found.least[0] <= 0 <= found.greatest[0]:
+                self._first(found, "zero", pc.equal(values, pa.scalar(0, kind)))
             if number or pa.types.is_timestamp(kind):
                 self._tops(found, values)
             return
         found.values = counted
+        if number and 0 in counted:
+            found.firsts["zero"] = counted[0][1]
         order = sorted(counted)
         found.least, found.greatest = ((value, counted[value][1]) for value in (order[0], order[-1]))
 
@@ -197,10 +199,11 @@ class _Finder:
     def _lengths(self, found: Found, lengths: pa.Array) -> None:
         import pyarrow.compute as pc
 
-        self._first(found, "empty", pc.equal(lengths, 0))
-        longest = pc.max(lengths)
+        shortest, longest = pc.min_max(lengths).values()
         if longest.is_valid:
             found.longest = longest.as_py(), self.spot(pc.index(lengths, longest).as_py())
+        if shortest.as_py() == 0:
+            found.firsts["empty"] = self.spot(pc.index(lengths, shortest).as_py())
 
     def _extremes(self, found: Found, extremes: pa.StructScalar, values: pa.Array) -> None:
         import pyarrow.compute as pc
@@ -212,7 +215,14 @@ class _Finder:
     def _tops(self, found: Found, values: pa.Array) -> None:
         import pyarrow.compute as pc
 
-        rows = sorted(pc.select_k_unstable(values, _TOP, [("", "descending")]).to_pylist())
+        order = [("", "descending")]
+        head = values.slice(0, _PREFIX).drop_null()
+        if len(head) >= _TOP:  # what is less than so many of a part is not among as many of the whole
+            bound = head[pc.select_k_unstable(head, _TOP, order)[_TOP - 1].as_py()]
+            chosen_rows = pc.indices_nonzero(pc.greater_equal(values, bound))
+            rows = sorted(chosen_rows.take(pc.select_k_unstable(values.take(chosen_rows), _TOP, order)).to_pylist())
+        else:
+            rows = sorted(pc.select_k_unstable(values, _TOP, order).to_pylist())
         chosen = zip(plain_list(values.take(rows)), rows, strict=True)
         found.top = [(value, self.spot(row)) for value, row in chosen if value is not None]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
 
-VALUES_AT_MOST = 24_000_000
+VALUES_AT_MOST = 18_000_000
 """How many values (rows times columns) of a large table are looked at unless all are asked for."""
 
 _PIECE = 1_048_576  # rows looked at together: the kernels' own cost disappears, and a few fit into memory
@@ -116,6 +116,7 @@ class _Reader:
         also = {table.schema().find_column_name(id_) or "" for id_ in filtered}
         self._read = table.schema().select(*names, *also)
         self._arrow = schema_to_pyarrow(self._read, include_field_ids=False)
+        self._given = schema_to_pyarrow(self._wanted, include_field_ids=False)
         bound = bind(self._read, where, True)
         self._filter = expression_to_pyarrow(bound, self._read) if filtered else None
 
@@ -135,7 +136,9 @@ class _Reader:
                 piece = next(pieces, None)
             if piece is None:
                 return found
-            found.add(look(piece, spread))
+            part = look(piece, spread)
+            part.bags = [bag.cast(self._given, safe=False) for bag in part.bags]  # files differ in how, not in what
+            found.add(part)
 
     def open(self, task: FileScanTask) -> pq.ParquetFile | None:
         """Open a file whose rows can be taken as they are; None for one that takes all of Iceberg's rules to read."""
@@ -179,11 +182,12 @@ class _Reader:
         left = unit.rows
         for batch in file.iter_batches(size, row_groups=list(groups), columns=names, use_threads=False):
             piece = pa.Table.from_batches([batch]).select(names).rename_columns(self._arrow.names)
-            piece = piece.cast(self._arrow, safe=False)
             if left is not None:
                 piece = piece.slice(0, left)
                 left -= piece.num_rows
-            yield (piece if self._filter is None else piece.filter(self._filter)).select(self._names)
+            if self._filter is not None:
+                piece = piece.cast(self._arrow, safe=False).filter(self._filter)
+            yield piece.select(self._names)
             if left == 0:
                 return
 

@@ -9,7 +9,7 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks.arrow import SourceColumn, rows_of
 from dataflow.mocks.model import Column, Row
 from dataflow.mocks.notable import FEW, plain_list
-from dataflow.mocks.types import SqlType, parse_type
+from dataflow.mocks.types import NUMBERS, SqlType, parse_type
 from dataflow.tables.literals import column_name
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ Path = tuple[str, ...]
 
 _TOP, _RAREST = 32, 64
 _FLOATS = frozenset({"float", "double"})
-_NUMBERS = _FLOATS | {"tinyint", "smallint", "int", "bigint", "decimal"}
 _MOMENTS = frozenset({"timestamp", "timestamp_ntz"})
-_ORDERED = _NUMBERS | _MOMENTS | {"string", "date", "boolean", "binary"}
+_ORDERED = NUMBERS | _MOMENTS | {"string", "date", "boolean", "binary"}
 
 
 def spark_columns(spark: SparkSession, table: str) -> tuple[SourceColumn, ...]:
@@ -108,7 +107,7 @@ class _Scan:
         for path, type_ in self._leaves:
             if path in few:
                 counts[path] = self._rare(path, tables)
-            elif type_.name in _NUMBERS | _MOMENTS:
+            elif type_.name in NUMBERS | _MOMENTS:
                 top = self._frame.where(f"{_sql(path)} IS NOT NULL{_finite(path, type_)}")
                 tables.append(top.orderBy(f"r{_dots(path)}", "h", ascending=False).limit(_TOP).select("r").toArrow())
         rows: list[Row] = []
@@ -147,7 +146,7 @@ def _expressions(path: Path, type_: SqlType) -> Iterator[str]:
             yield f"{function}(r, struct({value}, h)) FILTER (WHERE {value} IS NOT NULL{_finite(path, type_)})"
     if type_.name in _FLOATS:
         yield f"min_by(r, h) FILTER (WHERE isnan({value}))"
-    if type_.name in _NUMBERS:
+    if type_.name in NUMBERS:
         yield f"min_by(r, h) FILTER (WHERE {value} = 0)"
     length = {"string": "length", "array": "size", "map": "size"}.get(type_.name)
     if length:

@@ -39,6 +39,8 @@ _ALIASES = {
 NAMES = frozenset(_ALIASES)
 """All words that a type may begin with."""
 
+NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
+
 _SIZED = frozenset({"char", "varchar"})  # texts to whoever reads them, with or without their length
 _NESTED = frozenset({"array", "map", "struct"})
 _TOKEN = re.compile(r"\s*(`(?:[^`]|``)+`|\w+|[<>(),:])\s*")
@@ -64,6 +66,11 @@ class SqlType:
     def nested(self) -> bool:
         """Whether values are made of other values."""
         return self.name in _NESTED
+
+    @property
+    def number(self) -> bool:
+        """Whether values are numbers."""
+        return self.name in NUMBERS
 
     def __str__(self) -> str:
         if self.name == "decimal":

@@ -12,7 +12,7 @@ from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.load import read_mock
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import rewritten_mock
-from dataflow.workflow.yamlfile import YamlFile, read_yaml
+from dataflow.workflow.yamlfile import YamlFile, read_yaml, unreadable
 
 Lookup = Callable[[str], tuple[SourceColumn, ...] | str]
 """Gives a table's columns, or says why they can't be had."""
@@ -45,10 +45,12 @@ def find_mocks(paths: Sequence[Path]) -> list[Path]:
     """Return mock files: those named, and in folders all that look like one.
 
     Raises:
-        UsageError: A folder has none.
+        UsageError: A file is not there, or a folder has none.
     """
     found: dict[Path, None] = {}
     for path in paths:
+        if not path.exists():
+            raise UsageError(unreadable(path))
         if not path.is_dir():
             found[path] = None
             continue

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _EXAMPLE = "for example --where \"country = 'NO'\""
 
+_UNDERSTOOD = frozenset({"this", "expression", "expressions", "low", "high", "negate"})
+
 
 class NotPushedDown(Exception):
     """A condition that Iceberg has no words for; its text says which."""
@@ -93,7 +95,9 @@ class _Translator:
                 return ice.And(*both) if isinstance(node, exp.And) is not negated else ice.Or(*both)
             case exp.Boolean():
                 return ice.AlwaysTrue() if node.this is not negated else ice.AlwaysFalse()
-        return self._leaf(node, negated)
+        if any(node.args[name] for name in node.args.keys() - _UNDERSTOOD):  # such as LIKE … ESCAPE
+            raise _beyond(node)
+        return self._leaf(node, bool(node.args.get("negate")) is not negated)
 
     def _leaf(self, node: exp.Expression, negated: bool) -> Any:
         from sqlglot import exp

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError, display_path
 from dataflow.tables.pycatalog import split_name
 from dataflow.workflow.models import MetadataJob, SparkJob
-from dataflow.workflow.parameters import PARAMETER_NAME, placeholders, substitute
+from dataflow.workflow.parameters import PARAMETER_NAME, sql_placeholders, substitute
 from dataflow.workflow.sqltables import tables_of
 from dataflow.workflow.tree import JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
@@ -98,11 +98,18 @@ def _transformation(workflow: Workflow, spec: SparkSpec, target: str, asked: Seq
     named = {table: _parameter(values, table) for table in sources}
     target_param = _parameter(values, target)
     tables = {*named.values(), target_param}
-    used = {p.name for p in placeholders(read_text(script))} if script.suffix == ".sql" else set(workflow.params)
+    used = _used(workflow, script)
     params = {name: values[name] for name in sorted(used) if name in values and name not in tables}
     return Transformation(
         workflow, script, params, target, target_param, named, origin, _ddl(workflow, target), _key(workflow, target)
     )
+
+
+def _used(workflow: Workflow, script: Path) -> set[str]:
+    """Return the parameters that a script may ask for: a program's own, not those of the user's environment."""
+    if script.suffix == ".sql":
+        return {placeholder.name for placeholder in sql_placeholders(read_text(script))}
+    return {name for name in workflow.params if workflow.origins.get(name) != "environment"}
 
 
 def _sources(

@@ -14,7 +14,6 @@ from dataflow.mocks.types import SqlType
 
 _WIDEST = 120  # beyond this a line of a table is harder to read than a mapping
 _YAMLLINT_WIDTH = 80
-_NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
 
 
 def render_mock(mock: Mock, *, head: Sequence[str] = (), remarks: Sequence[str] = ()) -> str:
@@ -66,7 +65,7 @@ def table_lines(types: Sequence[SqlType], rows: Sequence[Row]) -> list[str]:
             comma = "," if i < len(row) - 1 else ""
             gap = " " * (widths[i] - cell_len(cell))
             # A bracket has no space behind it, so the first column stands to the left whatever it is.
-            line += f"{gap}{cell}{comma} " if i and types[i].name in _NUMBERS else f"{cell}{comma}{gap} "
+            line += f"{gap}{cell}{comma} " if i and types[i].number else f"{cell}{comma}{gap} "
         lines.append(f"  - [{line.rstrip()}]")
     return lines
 
