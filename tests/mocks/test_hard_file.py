@@ -151,14 +151,10 @@ needs_r = pytest.mark.skipif(
 )
 
 
-def in_r(file: Path) -> subprocess.CompletedProcess[str]:
-    command = ["Rscript", str(SHOW_R), str(MOCKS_R), str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @needs_r
 def test_r_reads_the_same() -> None:
-    done = in_r(HARD)
+    command = ["Rscript", str(SHOW_R), str(MOCKS_R), str(HARD)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == shown_rows(load_mock(HARD))
@@ -166,9 +162,21 @@ def test_r_reads_the_same() -> None:
 
 @needs_r
 def test_what_python_refuses_r_refuses_and_what_r_can_not_hold_too(tmp_path: Path) -> None:
-    for type_, value in [*ASTRAY, ("bigint", "9007199254740993"), ("timestamp_ntz", '"2026-01-31 12:30:00Z"')]:
-        done = in_r(one_value(tmp_path, type_, value))
-        assert (done.returncode, "mock.yaml: x: " in done.stderr) == (1, True), (type_, value, done.stdout)
+    values = [*ASTRAY, ("bigint", "9007199254740993"), ("timestamp_ntz", '"2026-01-31 12:30:00Z"')]
+    for i, value in enumerate(values):
+        (tmp_path / str(i)).mkdir()
+        one_value(tmp_path / str(i), *value)
+    code = (
+        f"source('{MOCKS_R}'); for (i in seq_len({len(values)}) - 1) writeLines(tryCatch("
+        "{ read_mock(file.path(i, 'mock.yaml')); 'was read' }, error = conditionMessage))"
+    )
+
+    done = subprocess.run(["Rscript", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    said = done.stdout.splitlines()
+    assert len(said) == len(values)
+    for i, line in enumerate(said):
+        assert line.startswith(f"{i}/mock.yaml: x: "), (values[i], line)
 
 
 def shown_rows(mock: Mock) -> list[str]:
