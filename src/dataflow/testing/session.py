@@ -41,7 +41,7 @@ _CATALOG = {
 _TYPICAL = 20_000
 """Classes loaded by a test that writes an Iceberg table and reads it: 22,000. One that only selects: 15,000."""
 
-_lent: SparkSession | None = None
+_lent: tuple[SparkSession, Path] | None = None
 
 
 @contextlib.contextmanager
@@ -53,7 +53,9 @@ def small_session(log: Path, report: Callable[[str], None]) -> Iterator[SparkSes
         report: Told of what takes a while, such as a one-time download.
     """
     if _lent is not None:
-        yield _lent
+        spark, theirs = _lent
+        log.symlink_to(theirs)
+        yield spark
         return
     with Engine(_environment(_SETTINGS), log, small=True, train=True, report=report) as engine:
         yield engine.spark
@@ -71,10 +73,15 @@ def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:
     return Engine(_environment({**_SETTINGS, **WARM}), log, small=True, train=False, report=report)
 
 
-def lend(spark: SparkSession | None) -> None:
-    """Have this process's test run use a session that somebody else opened, and will close."""
+def lend(spark: SparkSession, log: Path) -> None:
+    """Have this process's test run use a session that somebody else opened, and will close.
+
+    Args:
+        spark: The session.
+        log: Where its Spark writes what it has to say.
+    """
     global _lent  # noqa: PLW0603  # fixtures take no arguments: this is how a watcher reaches the one for Spark
-    _lent = spark
+    _lent = (spark, log)
 
 
 def _is_typical(spark: SparkSession) -> bool:

@@ -97,7 +97,7 @@ def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Eve
         from dataflow.engine.warm import move
 
         move(spark, Path(folder))
-        lend(spark)
+        lend(spark, Path(wanted["log"]))
     code = pytest.main([*_QUIET, *wanted["arguments"]], plugins=[_Reporter(report), _Alone()])
     sys.stdout.flush()
     report({"event": "finished"})

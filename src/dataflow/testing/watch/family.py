@@ -20,13 +20,14 @@ _GRACE = 8.0
 class Family:
     """Starts the nursery and speaks with it."""
 
-    def __init__(self, told: Callable[[Event], None]) -> None:
+    def __init__(self, log: Path, told: Callable[[Event], None]) -> None:
         """Prepare; nothing is started yet.
 
         Args:
+            log: Where Spark writes what it has to say.
             told: Gets each event, in a thread of its own.
         """
-        self._told = told
+        self._log, self._told = log, told
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
         self._finished = False
@@ -69,6 +70,7 @@ class Family:
                 "kind": suite.kind,
                 "folder": str(suite.folder),
                 "package": str(suite.package),
+                "log": str(self._log),
                 "arguments": [*arguments, *(selection.targets or map(str, suite.only))],
             }
         )

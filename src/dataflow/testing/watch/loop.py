@@ -44,7 +44,7 @@ class Watch:
         self._affected = Affected(suites)
         self._known = {path for top in tops for path in _files_below(top)}
         self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._family = Family(lambda event: self._heard.put(partial(self._told, event)))
+        self._family = Family(log, lambda event: self._heard.put(partial(self._told, event)))
         self._engine: Engine | None = None
         self._spark = any(map(_needs_spark, suites))
         self._rerun = Rerun(time.time())
