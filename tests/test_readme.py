@@ -1,0 +1,64 @@
+"""The README's sample session, run block by block as it is written."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.spark
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks():
+    section = README.read_text(encoding="utf-8").partition("\n## From an empty folder to production\n")[2]
+    return re.findall(r"```bash\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+
+
+def test_the_sample_session_does_what_the_readme_says(spark_command):
+    command = spark_command
+    who = {f"GIT_{role}_{what}": "alice@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environ = {**command.environ, **who, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
+    folder, said = command.folder, []
+    for block in blocks():
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        said.append(done.stdout)
+        folder = command.folder / "films"
+    deployed, branch, merged = said
+
+    assert "PASSED  ./titles/main.sch.yaml (workflow)" in deployed
+    assert re.search(
+        r"DEPLOYED AS dataflow\.sql\.titles~~src~~sparksql_write\.alice\.films\.main\.[0-9a-f]{8}\.1\n", deployed
+    )
+    assert "published prod.alice_titles_results date=2026-01-31: 19,303 rows" in deployed
+
+    assert "published alice__top_50.alice_titles_results date=2026-01-31" in branch
+    assert re.search(r"rows: [\d,]+ here, 19,303 there", branch)
+    assert re.search(r"only there: [\d,]+ rows", branch)
+    assert "only here" not in branch
+
+    assert "+  WHERE title_rank <= 50" in merged
+    assert "production is at #3 now, which runs what #1 ran" in merged
+    assert "taken down: branch-top-50-alice" in merged
+    shown = command.json("workflow", "runs", folder=folder)
+    assert [(run["workflow_id"], run["environment"]) for run in shown] == [
+        ("alice__top_50.alice.titles.main", "branch-top-50-alice"),
+        ("alice.titles.main", "production"),
+    ]
+    run = command.json("workflow", "show", "last", folder=folder)
+    commit = subprocess.run(["git", "rev-parse", "top-50"], cwd=folder, check=True, capture_output=True, text=True)
+    assert {it["path"]: it["commit"] for it in run["assets"]}["titles/src/sparksql_write.sql"] == commit.stdout[:8]
+    assert json.dumps(run)
