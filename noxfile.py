@@ -77,6 +77,13 @@ def has_sparklyr() -> bool:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Kill deployments at 200 random moments; the default sessions do so at 20."""
+    install(session, "test")
+    session.run("pytest", "tests/deploy/test_kills.py", "--kills", "200", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the speed claims side by side in one run; writes benchmarks/RESULTS.md."""
     install(session, "test")

@@ -408,6 +408,16 @@ def test_scripts_take_what_they_import_along(repo):
     assert not (workflow.folder / "src" / "test_write.py").exists()
 
 
+def test_the_same_text_under_two_names_is_two_files(repo):
+    repo.package("bottom")
+    repo.git("mv", "bottom/ddl.sql", "bottom/table.sql")
+    repo.edit("bottom/main.sch.yaml", "script: ddl.sql", "script: table.sql")
+    repo.commit()
+    repo.deploy()
+    _, workflow = prepare_run(repo.registry, find(repo.registry, "alice.bottom.main"), Request())
+    assert (workflow.folder / "table.sql").read_text() == (repo.folder / "top" / "ddl.sql").read_text()
+
+
 def test_another_package_s_definition_is_deployed_with_its_caller(repo):
     repo.package("bottom")
     repo.edit("bottom/daily.sch.yaml", "./main.sch.yaml", "../top/main.sch.yaml")

@@ -132,12 +132,27 @@ def run_by_tox(package):
     )
 
 
+def run_without_checkout(package, table_line, *params):
+    """Deploy the package, delete it, and run what was deployed; whatever it is written in, nothing is built again."""
+    deployed = timed(table_line, "deploy", package.json, "project", "deploy")
+    assert deployed["environment"] == "sandbox-alice"
+    (workflows,) = [it["workflows"] for it in deployed["packages"].values()]
+    (main,) = [it for it in workflows if it.endswith(".main")]
+    shutil.rmtree(package.folder)
+    package.folder.mkdir()
+    arguments = ("workflow", "run", "--deployed", main, "--date", DAY, *(it for param in params for it in ("-p", param)))
+    done = timed(table_line, "deployed", package.json, *arguments)
+    assert done["status"] == "succeeded"
+    run = package.json("workflow", "show", "last")
+    assert {it["id"] for it in run["assets"]} == {it["id"] for it in deployed["assets"]}
+
+
 def test_a_recipe_is_green_from_its_unit_test_to_its_backfill_and_agrees_with_the_others(
     recipe, package, golden, reference, table_line, request
 ):
     table_line["generate s"] = f"{package.seconds_to_generate:.1f}"
     tested = timed(table_line, "unit test", package, "project", "test", ".")
-    assert "1 successful, 0 failed" in tested.stdout
+    assert "4 successful, 0 failed" in tested.stdout  # the unit tests, and three workflows
 
     if (package.folder / "tox.ini").exists():
         by_tox = timed(table_line, "tox", run_by_tox, package)
@@ -169,19 +184,19 @@ def test_a_recipe_is_green_from_its_unit_test_to_its_backfill_and_agrees_with_th
     (each_day,) = backfill["steps"]
     assert len(each_day["runs"]) == 4
 
-    arguments = ("workflow", "run", "main.sch.yaml", "--date", DAY, "-p", f"SOURCE_TABLE={golden}")
-    from_golden = f"alice_sandbox.golden_{recipe.replace('-', '')}"
-    package.json(*arguments, "-p", f"TARGET_TABLE={from_golden}")
+    from_golden, expected = f"alice_sandbox.golden_{recipe.replace('-', '')}", expected_rows(package.folder)
+    run_without_checkout(package, table_line, f"SOURCE_TABLE={golden}", f"TARGET_TABLE={from_golden}")
 
     tables = {"written": published["table"], "golden": from_golden, "reference": reference, "day": DAY}
     read = json.loads(python(package, READ.format(**tables)))
     assert read["days"] == ["2026-01-28", "2026-01-29", "2026-01-30", DAY]
     assert len(read["written"]) == published["rows"]
     table_line["equal"] = "NO"
-    assert_same(keyed(read["golden"]), expected_rows(package.folder))
+    assert_same(keyed(read["golden"]), expected)
     assert_same(keyed(read["written"]), keyed(read["reference"]))
     table_line["equal"] = "yes"
 
-    recorded = [run for run in package.json("workflow", "runs") if run["workflow_id"].startswith(main["workflow"].removesuffix("main"))]
+    own = main["workflow"].removesuffix("main")
+    recorded = [run for run in package.json("workflow", "runs") if run["workflow_id"].startswith(own)]
     assert [run["status"] for run in recorded] == ["succeeded"] * len(recorded)
     assert len(recorded) >= 4

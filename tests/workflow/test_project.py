@@ -51,7 +51,7 @@ def test_without_a_file_there_is_the_sandbox(package: Path) -> None:
     project = find_project(package)
     assert (project.file, project.name) == (None, "titles")
     found = environment(project, None)
-    assert found == Environment("sandbox", {"TARGET_DB": "${dataflow.user}_sandbox"})
+    assert found == Environment("sandbox", {"TARGET_DB": "${dataflow.user}_sandbox"}, isolated=True)
     assert found.catalog_name == "dataflow"
     with pytest.raises(UsageError, match=r"no environment 'production' here: there is no dataflow.yaml"):
         environment(project, "production")

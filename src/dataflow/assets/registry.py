@@ -40,14 +40,7 @@ class Registry:
     """
 
     def __init__(self, address: str) -> None:
-        """Take an address; nothing is read or made yet.
-
-        Args:
-            address: Such as `file:///srv/registry`, `s3://bucket/folder`, or a path.
-
-        Raises:
-            UsageError: Its protocol is none that can create a file exclusively.
-        """
+        """Take an address, as `Storage` does; nothing is read or made yet."""
         self._storage = Storage(address)
         self.address = self._storage.address
 

@@ -66,6 +66,11 @@ class Pinned(Plain):
         return f"{POINTER}{self.id}#sha256:{self.sha256}"
 
     @property
+    def is_raw(self) -> bool:
+        """Whether it is a file of the repository as it stands."""
+        return self.path is not None and AssetId.parse(self.id).type not in {"jar", "wheel"}
+
+    @property
     def commit(self) -> str:
         """The commit that it was built at."""
         return AssetId.parse(self.id).commit

@@ -63,7 +63,7 @@ def materialize(registry: Registry, bundle: Bundle, sha256: str) -> Materialized
     built = {it.sha256: found.built(it) for it in bundle.assets}
     pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
     for asset in bundle.assets:
-        if asset.path is not None and _is_raw(asset):
+        if asset.path is not None and asset.is_raw:
             _fetch(registry, asset.sha256, _inside(found, asset.path))
         if asset.sha256 in pointed or asset.lock is not None:
             _fetch(registry, asset.sha256, built[asset.sha256])
@@ -91,10 +91,6 @@ def python_of(found: Materialized, report: object = None) -> Path | None:
     pairs = [(found.built(it), found.registry.get(str(it.lock)).decode()) for it in wheels]
     told = report if callable(report) else (lambda _: None)
     return environment(pairs, str(wheels[0].python), told)
-
-
-def _is_raw(asset: Pinned) -> bool:
-    return asset.path is not None and PurePosixPath(asset.path).name == asset.name
 
 
 def _inside(found: Materialized, path: str) -> Path:
