@@ -45,7 +45,7 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
     )
     assert "published prod.alice_titles_results date=2026-01-31: 19,303 rows" in deployed
 
-    assert "published alice__top_50.alice_titles_results date=2026-01-31" in branch
+    assert re.search(r"published alice__top_50__\w{6}\.alice_titles_results date=2026-01-31", branch)
     assert re.search(r"rows: [\d,]+ here, 19,303 there", branch)
     assert re.search(r"only there: [\d,]+ rows", branch)
     assert "only here" not in branch
@@ -54,8 +54,9 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
     assert "production is at #3 now, which runs what #1 ran" in merged
     assert "taken down: branch-top-50-alice" in merged
     shown = command.json("workflow", "runs", folder=folder)
+    (database,) = set(re.findall(r"alice__top_50__\w{6}", branch))
     assert [(run["workflow_id"], run["environment"]) for run in shown] == [
-        ("alice__top_50.alice.titles.main", "branch-top-50-alice"),
+        (f"{database}.alice.titles.main", "branch-top-50-alice"),
         ("alice.titles.main", "production"),
     ]
     run = command.json("workflow", "show", "last", folder=folder)

@@ -410,7 +410,7 @@ def test_scripts_take_what_they_import_along(repo):
 
 def test_the_same_text_under_two_names_is_two_files(repo):
     repo.package("bottom")
-    repo.git("mv", "bottom/ddl.sql", "bottom/table.sql")
+    (repo.folder / "bottom" / "ddl.sql").rename(repo.folder / "bottom" / "table.sql")
     repo.edit("bottom/main.sch.yaml", "script: ddl.sql", "script: table.sql")
     repo.commit()
     repo.deploy()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
-from dataflow.errors import UsageError
+from dataflow.errors import DataflowError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def diff_data(
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.bundle import load_bundle
-    from dataflow.deploy.diffdata import compare, pairs, standing
+    from dataflow.deploy.diffdata import compare, missing, pairs, standing
     from dataflow.deploy.targets import branch_target
     from dataflow.engine.session import Engine
     from dataflow.home import subfolder
@@ -56,7 +56,12 @@ def diff_data(
         err().status("Comparing …"),
         Engine(bundle.environment.environment(), log, small=True, train=False, report=say) as engine,
     ):
-        differences = [compare(engine.spark, pair, day) for pair in found]
+        not_there = {pair.here: table for pair in found if (table := missing(engine.spark, pair))}
+        differences = [compare(engine.spark, pair, day) for pair in found if pair.here not in not_there]
+    for table in not_there.values():
+        say(f"{table} is not there: the first run of its workflow makes it")
+    if not differences:
+        raise DataflowError("there is nothing to compare yet", "run the workflows: dataflow workflow run --deployed …")
     if output is Output.JSON:
         print_json([{**dataclasses.asdict(it), "same": it.same} for it in differences])
     else:

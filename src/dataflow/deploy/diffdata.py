@@ -138,6 +138,11 @@ def _partition(bundle: Bundle, table: str) -> dict[str, str]:
     return {}
 
 
+def missing(spark: SparkSession, pair: Pair) -> str | None:
+    """Return the table of a pair that no run has made yet, or None."""
+    return next((table for table in (pair.here, pair.there) if not spark.catalog.tableExists(table)), None)
+
+
 def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference:
     """Compare two tables.
 
@@ -147,9 +152,9 @@ def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference
         date: The day; the last one that the branch's table has when None. All rows where tables have no days.
 
     Raises:
-        DataflowError: A table is missing, or has no key.
+        DataflowError: They have no key.
     """
-    here, there = _columns(spark, pair.here), _columns(spark, pair.there)
+    here, there = spark.table(pair.here).columns, spark.table(pair.there).columns
     key = [name for name in pair.key if name in here and name in there]
     if not key or len(key) < len(pair.key):
         raise DataflowError(
@@ -160,12 +165,6 @@ def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference
     values = [name for name in here if name in there and name not in key]
     found = spark.sql(_query(pair, key, values, where)).collect()
     return _difference(pair, where, found, here, there)
-
-
-def _columns(spark: SparkSession, table: str) -> list[str]:
-    if not spark.catalog.tableExists(table):
-        raise DataflowError(f"there is no table {table}", "it is made by the first run of its workflow")
-    return spark.table(table).columns
 
 
 def _last_day(spark: SparkSession, pair: Pair) -> dt.date | None:
