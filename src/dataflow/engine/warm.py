@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SETTINGS = {
-    # A kept worker would have the modules of the process before it.
+    # A kept worker would have what the code of the process before left in it.
     "spark.python.worker.reuse": "false",
 }
-
-JAVA_OPTIONS = "-XX:+ExitOnOutOfMemoryError"
 
 _PY4J_S_OWN = ("j", "t", "GATEWAY_SERVER")
 _PATIENCE = 3.0
@@ -60,12 +58,11 @@ def attach(port: int, secret: str) -> SparkSession:
 
 
 def move(spark: SparkSession, folder: Path) -> None:
-    """Have relative paths mean files of a folder, and Python workers import from it."""
+    """Have relative paths mean files of a folder."""
     context = spark.sparkContext
     jvm: Any = context._jvm
     hadoop = getattr(jvm, "org.apache.hadoop.fs.FileSystem").get(context._jsc.hadoopConfiguration())
     hadoop.setWorkingDirectory(getattr(jvm, "org.apache.hadoop.fs.Path")(str(folder)))
-    context.environment["PYTHONPATH"] = str(folder)
 
 
 def _stop_work(context: Any) -> None:
