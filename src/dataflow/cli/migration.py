@@ -1,163 +1,21 @@
-"""`dataflow migration`: who is downstream of a table, and changing it without surprising them."""
+"""`dataflow migration`: assembled here; each command lives in a module of its own."""
 
 from __future__ import annotations
 
-import datetime as dt
-import gc
-import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
 import typer
 
-from dataflow.cli.console import EnvOption, out, say
-from dataflow.errors import display_path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dataflow.migration.graph import Reach
-    from dataflow.migration.lineage import Known
+from dataflow.cli import campaign, lineage, plan
 
 app = typer.Typer(no_args_is_help=True, help="See who depends on a table, and change it without surprising them.")
 
-_WIDE = 1000
-"""How many lines of JSON are still worth being indented."""
-
-CheckoutOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--checkout", help="A folder with workflows to read as well; may be repeated. The one around you if omitted."
-    ),
-]
-
-
-class Drawn(StrEnum):
-    """How lineage is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-    MERMAID = "mermaid"
-    HTML = "html"
-
-
-@app.callback()
-def _root() -> None:
-    """See who depends on a table, and change it without surprising them."""
-
-
-@app.command()
-def lineage(
-    table: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="A table, or a column of it.")],
-    upstream: Annotated[bool, typer.Option("--upstream", help="Only where it comes from.")] = False,
-    downstream: Annotated[bool, typer.Option("--downstream", help="Only who reads it.")] = False,
-    depth: Annotated[int, typer.Option("--depth", min=1, help="How many steps to go.")] = 3,
-    checkout: CheckoutOption = None,
-    env: EnvOption = None,
-    output: Annotated[
-        Drawn, typer.Option("--output", help="`html` is a page with a picture.", case_sensitive=False)
-    ] = Drawn.TEXT,
-) -> None:
-    """Show where a table or a column comes from and who reads it, with who says so and how old that is.
-
-    Example:  dataflow migration lineage dataflow_demo.playback.view_hours --downstream
-    """
-    gc.disable()  # what is made here is made to be shown; nothing of it is garbage before the end
-    known = _known(env, checkout)
-    start = known.node(table)
-    both = upstream == downstream
-    found = [known.reach(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
-    _tell_broken(known)
-    _show(found, output)
-
-
-@app.command(name="import")
-def import_(
-    events: Annotated[Path, typer.Argument(help="A file of OpenLineage events, or a folder of such files.")],
-    env: EnvOption = None,
-) -> None:
-    """Take in lineage that other tools told in OpenLineage events; the same events again change nothing.
-
-    Example:  dataflow migration import ./openlineage-events
-    """
-    import contextlib
-
-    from dataflow.engine.records import Records
-    from dataflow.migration.openlineage import import_events
-    from dataflow.workflow.project import environment, find_project
-
-    chosen = environment(find_project(Path.cwd()), env)
-    with contextlib.closing(Records(chosen.state)) as records:
-        done = import_events(events, records, chosen.catalog_name)
-    for line in done.skipped[:10]:
-        say(f"left out: {line}")
-    out().print(f"{done.events:,} events tell of {done.edges:,} writes")
-
-
-def _show(found: Sequence[Reach], output: Drawn) -> None:
-    from dataflow.migration import trees
-    from dataflow.migration.graph import spell
-
-    now = dt.datetime.now(dt.UTC)
-    match output:
-        case Drawn.JSON:
-            _print_json(trees.as_data(found))
-        case Drawn.MERMAID:
-            sys.stdout.write(trees.mermaid(found) + "\n")
-        case Drawn.HTML:
-            from dataflow.migration.picture import picture
-
-            ways = " and ".join("downstream" if each.downstream else "upstream" for each in found)
-            sys.stdout.write(picture(found, f"{spell(found[0].start)}: {ways}", now))
-        case Drawn.TEXT:
-            _print_trees(found, now)
-
-
-def _print_trees(found: Sequence[Reach], now: dt.datetime) -> None:
-    from dataflow.migration import trees
-
-    is_terminal = sys.stdout.isatty()
-    for each in found:
-        heading = "downstream: who reads it" if each.downstream else "upstream: where it comes from"
-        tables = len({table for table, _ in each.levels}) - 1
-        counted = "nobody that is known" if not each.edges else f"{tables} table{'' if tables == 1 else 's'}"
-        lines = [f"{heading} ({counted})"]
-        for branches, name, told in trees.tree(each, now):
-            lines.append(f"{branches}{name}{f'  {told}' if told else ''}")
-        if is_terminal:
-            from rich.text import Text
-
-            for line in lines:
-                name, gap, told = line.partition("  ") if "── " in line else (line, "", "")
-                lead, mark, rest = line.rpartition("── ") if "── " in line else ("", "", line)
-                name, gap, told = rest.partition("  ")
-                out().print(Text.assemble((lead + mark, "dim"), name, (gap + told, "dim")))
-        else:
-            sys.stdout.write("\n".join(lines) + "\n")
-        if each is not found[-1]:
-            sys.stdout.write("\n")
-
-
-def _print_json(data: dict[str, object]) -> None:
-    """Print data; indented as long as somebody may read it."""
-    import json
-
-    text = json.dumps(data)
-    sys.stdout.write((json.dumps(data, indent=2) if len(text) < _WIDE * 100 else text) + "\n")
-
-
-def _known(env: str | None, checkouts: Sequence[Path] | None) -> Known:
-    from dataflow.migration.lineage import checkout_root, known
-    from dataflow.workflow.project import environment, find_project
-
-    here = Path.cwd()
-    chosen = environment(find_project(here), env)
-    return known(chosen, env, list(checkouts) if checkouts else [checkout_root(here)])
-
-
-def _tell_broken(known: Known) -> None:
-    broken = [path for checkout in known.checkouts for path in checkout.broken]
-    if broken:
-        shown = ", ".join(display_path(path) for path in broken[:3]) + (", …" if len(broken) > 3 else "")
-        say(f"left out, as it has mistakes: {shown} (see `dataflow workflow validate`)")
+app.command("lineage")(lineage.lineage)
+app.command("import")(lineage.import_)
+app.command("plan")(plan.plan)
+app.command("start")(campaign.start)
+app.command("notify")(campaign.notify)
+app.command("ack")(campaign.ack)
+app.command("status")(campaign.status)
+app.command("apply")(campaign.apply)
+app.command("verify")(campaign.verify)
+app.command("cancel")(campaign.cancel)
+app.command("list")(campaign.list_)

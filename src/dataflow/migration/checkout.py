@@ -162,6 +162,7 @@ def _joined(one: Entry, other: Entry) -> Entry:
         list(dict.fromkeys([*one.mentions, *other.mentions])),
         {**other.declares, **one.declares},
         list(dict.fromkeys([*one.programs, *other.programs])),
+        {**other.params, **one.params},
         max(one.changed, other.changed),
     )
 

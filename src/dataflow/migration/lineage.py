@@ -148,6 +148,12 @@ class Known:
             raise UsageError(f"{table} has no column '{column}'{did_you_mean(column, spelled.values())}")
         return spelled[column.lower()]
 
+    def schema(self, *tables: str) -> dict[str, Sequence[str]]:
+        """Return the columns of tables: those that DDL here declares, and of the given ones the catalog's own."""
+        entries = (entry for checkout in self.checkouts for entry in checkout.entries)
+        found = {table: columns for entry in entries for table, columns in entry.declares.items()}
+        return found | {table: columns for table in tables if (columns := self.columns(table)) is not None}
+
     def reach(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Reach:
         """Follow lineage from a node; see `graph.reach`."""
         return reach(self.sources, start, downstream=downstream, depth=depth, through_rows=through_rows)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataflow.engine.flows import remember
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.workflow.flow import Flow, Origin, Producer
 
@@ -46,8 +47,6 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
     Raises:
         UsageError: There is no such file, or no event in it.
     """
-    from dataflow.engine.flows import remember
-
     if not path.exists():
         raise UsageError(f"there is no {display_path(path)}", "give a file or a folder of OpenLineage events")
     done = Imported()

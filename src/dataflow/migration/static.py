@@ -54,6 +54,7 @@ class Entry:
         mentions: Where SQL names tables and columns.
         declares: The columns of tables that its DDL makes.
         programs: Its scripts that are not SQL.
+        params: What its scripts' parameters stand for.
         changed: When one of its files changed last, in seconds since 1970.
     """
 
@@ -64,6 +65,7 @@ class Entry:
     mentions: Sequence[Mention]
     declares: Mapping[str, Sequence[str]]
     programs: Sequence[str]
+    params: Mapping[str, str]
     changed: float
 
 
@@ -79,6 +81,7 @@ class Texts:
         mentions: Where SQL names tables and columns.
         declares: The columns of tables that its DDL makes.
         programs: Its scripts that are not SQL.
+        params: What its scripts' parameters stand for.
         files: All files that this was read from.
     """
 
@@ -89,6 +92,7 @@ class Texts:
     mentions: set[Mention] = field(default_factory=set)
     declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
     files: set[Path] = field(default_factory=set)
 
     def entry(self) -> Entry:
@@ -101,6 +105,7 @@ class Texts:
             mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
             declares=self.declares,
             programs=self.programs,
+            params=self.params,
             changed=max(file.stat().st_mtime for file in self.files),
         )
 
@@ -158,11 +163,12 @@ class _Reader:
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
         self.texts.files.add(path)
+        self.texts.params.update(params)
         script = self._parsed(path, params)
         self.texts.declares.update(script.declares)
         for write in script.writes:
             self._add(write.target, write.flows)
-        self.texts.mentions |= {Mention(use.table, use.column, str(path), use.line) for use in script.uses}
+        self.texts.mentions |= {Mention(self._plain(use.table), use.column, str(path), use.line) for use in script.uses}
 
     def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
         text = substitute(path.read_text(encoding="utf-8"), params, where=path)

@@ -56,6 +56,14 @@ class Store:
         where = f"p.target IN ({_places(targets)})"
         return [_producer(row)[1] for row in self._ask(_from_producers(where), targets)]
 
+    def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
+        """Return what these workflows write, by whoever says so."""
+        return [
+            _producer(row)[1]
+            for some in _chunks(workflows)
+            for row in self._ask(_from_producers(f"p.workflow IN ({_places(some)})"), some)
+        ]
+
     def tables(self) -> set[str]:
         """Return all tables that anything is known of."""
         return {

@@ -26,12 +26,14 @@ class Use:
         column: Its column; empty for the table itself.
         line: Line, counted from 1.
         offset: Offset of the name's first character in the script, parameters put in.
+        bare: Whether it stands in a SELECT by itself, so that the result is called as it is.
     """
 
     table: str
     column: str
     line: int
     offset: int
+    bare: bool = False
 
 
 Leaf = tuple[str, str, bool]
@@ -351,11 +353,14 @@ class Resolver:
         return set()
 
     def _used(self, column: Node, position: int, leaves: set[Leaf]) -> set[Leaf]:
+        from sqlglot import exp
+
         part = column.parts[position]
         line, start = part.meta.get("line"), part.meta.get("start")
         if line is not None and start is not None:
+            bare = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
             self.uses |= {
-                Use(table, name, line, start) for table, name, _ in leaves if name.lower() == part.name.lower()
+                Use(table, name, line, start, bare) for table, name, _ in leaves if name.lower() == part.name.lower()
             }
         return set(leaves)
 

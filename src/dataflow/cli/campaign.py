@@ -1,0 +1,372 @@
+"""`dataflow migration start`, `notify`, `apply`, …: a campaign from its beginning to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
+from dataflow.cli.lineage import CheckoutOption, known_here
+from dataflow.cli.plan import DropOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
+from dataflow.errors import DataflowError, UsageError, display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dataflow.migration.campaign import Campaign
+    from dataflow.migration.lineage import Known
+    from dataflow.migration.progress import Standing
+    from dataflow.migration.state import Campaigns, Event
+
+CampaignArgument = Annotated[
+    str | None, typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the only open one if omitted.")
+]
+
+
+class Shown(StrEnum):
+    """How a campaign's status is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+def start(
+    table: Annotated[str, typer.Argument(help="The table to change.")],
+    deadline: Annotated[str, typer.Option("--deadline", metavar="YYYY-MM-DD", help="Until when readers should move.")],
+    to: ToOption = None,
+    rename: RenameOption = None,
+    drop: DropOption = None,
+    types: TypeOption = None,
+    replace_by: ReplaceOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call it; made of table and day if omitted.")
+    ] = None,
+    checkout: CheckoutOption = None,
+    env: EnvOption = None,
+) -> None:
+    """Open a campaign: a file in the repository for review, and its state where the team's runs are recorded.
+
+    Example:  dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
+    """
+    from dataflow.migration.campaign import start as begin
+    from dataflow.migration.lineage import checkout_root
+    from dataflow.migration.plan import plan as plan_of
+    from dataflow.workflow.identity import current_user
+
+    known, now = known_here(env, checkout), _now()
+    found = plan_of(table, wish(to, rename, drop, types, replace_by), known, now)
+    with _campaigns(known) as campaigns:
+        opened, path = begin(
+            found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
+        )
+    out().print(
+        f"campaign {opened.id}: {len(opened.readers)} readers to move until {opened.row.deadline}", markup=False
+    )
+    out().print(f"  {display_path(path)}: commit it, so that others can review it", markup=False)
+    out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)
+    out().print(f"  dataflow migration apply {opened.id}{_env(env)}", markup=False)
+
+
+def notify(
+    name: CampaignArgument = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the messages that are due, and send none.")] = False,
+    files: Annotated[Path | None, typer.Option("--files", help="Write them into this folder instead.")] = None,
+    checkout: CheckoutOption = None,
+    env: EnvOption = None,
+) -> None:
+    """Tell each owner what of theirs is touched, once; nearer to the deadline, remind those who have not moved.
+
+    Example:  dataflow migration notify --dry-run
+    """
+    from dataflow.migration.notices import by_address, deliver, into_files, messages
+
+    known, now = known_here(env, checkout), _now()
+    with _campaigns(known) as campaigns:
+        campaign, _, found = _look(campaigns, known, name)
+        _require_open(campaign)
+        sent = [(row["owner"], row["level"]) for row in campaigns.notices(campaign.id)]
+        due = messages(campaign, found, known, sent, now)
+        if dry_run:
+            for message in due:
+                sys.stdout.write(
+                    f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n"
+                )
+            say(f"{len(due)} messages are due; none was sent")
+            return
+        told = deliver(due, campaign, campaigns, into_files(files) if files else by_address(known.environment))
+    for message, where in told.sent:
+        out().print(f"told {message.owner or 'nobody in particular'} ({message.level}): {where}", markup=False)
+    for owner in told.doubtful:
+        say(f"{owner} may or may not have been told: sending was interrupted; nobody is told twice by itself")
+    for message, failure in told.failed:
+        err().print(f"not told: {message.owner or 'no owner'}: {failure.message}", markup=False, style="red")
+        if failure.hint:
+            err().print(f"  → {failure.hint}", markup=False)
+    if not due:
+        out().print("nobody has to be told anything now")
+    if told.failed:
+        raise typer.Exit(1)
+
+
+def ack(
+    who: Annotated[str, typer.Argument(metavar="OWNER|WORKFLOW", help="Whose readers, or which one, count as moved.")],
+    note: Annotated[str, typer.Option("--note", help="Why that is so.")] = "",
+    campaign: Annotated[
+        str | None, typer.Option("--campaign", help="The campaign; the only open one if omitted.")
+    ] = None,
+    env: EnvOption = None,
+) -> None:
+    """Say that an owner's readers, or one workflow, are ready for the change, where that can't be seen.
+
+    Example:  dataflow migration ack bob --note "the report is retired"
+    """
+    from dataflow.errors import did_you_mean
+    from dataflow.migration.campaign import read
+    from dataflow.workflow.identity import current_user
+
+    known = known_here(env, [])
+    with _campaigns(known) as campaigns:
+        found = read(campaigns.get(campaign))
+        _require_open(found)
+        readers = [each.workflow for each in found.readers if who in {each.workflow, each.owner}]
+        if not readers:
+            valid = {name for each in found.readers for name in (each.workflow, each.owner or "") if name}
+            raise UsageError(f"'{who}' is no owner and no workflow of {found.id}{did_you_mean(who, valid)}")
+        campaigns.note(found.id, "acked", who, current_user(), note or None)
+    out().print(f"acknowledged: {', '.join(readers)}", markup=False)
+
+
+def status(
+    name: CampaignArgument = None,
+    env: EnvOption = None,
+    output: Annotated[
+        Shown, typer.Option("--output", help="`html` is a page to hand round.", case_sensitive=False)
+    ] = Shown.TEXT,
+) -> None:
+    """Show who has moved and who has not, how that went day by day, and the steps.
+
+    Example:  dataflow migration status
+    """
+    from dataflow.migration import progress
+
+    known, now = known_here(env, []), _now()
+    with _campaigns(known) as campaigns:
+        campaign, events, found = _look(campaigns, known, name)
+    match output:
+        case Shown.JSON:
+            print_json(progress.as_data(campaign, found, events, now.date()))
+        case Shown.HTML:
+            from dataflow.migration.report import page
+
+            sys.stdout.write(page(campaign, found, events, now))
+        case Shown.TEXT:
+            sys.stdout.write("\n".join(progress.render(campaign, found, events, now)) + "\n")
+
+
+def apply(
+    name: CampaignArgument = None,
+    force: Annotated[bool, typer.Option("--force", help="Take the old away though somebody has not moved.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the campaign.")] = None,
+    env: EnvOption = None,
+) -> None:
+    """Carry out the next step on the table. The contract, which nothing brings back, waits for all readers.
+
+    Example:  dataflow migration apply
+    """
+    from dataflow.migration import carry
+    from dataflow.workflow.identity import current_user
+
+    known = known_here(env, [])
+    with _campaigns(known) as campaigns:
+        campaign, events, found = _look(campaigns, known, name)
+        _require_open(campaign)
+        step = carry.next_step(campaign, events)
+        if step is None:
+            raise UsageError(f"all steps of {campaign.id} are done")
+        if step.irreversible:
+            carry.require_contract(step, found, force=force, reason=reason)
+        elif force:
+            raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
+        with _spark(known) as spark:
+            if step.irreversible:
+                out().print(f"gone for good: {carry.what_goes(spark, campaign, step)}", markup=False)
+            did = carry.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
+        out().print(f"{'done' if did else 'was done already'}: {step.says}", markup=False)
+        following = carry.next_step(campaign, campaigns.events(campaign.id))
+    if following is None:
+        out().print(f"campaign {campaign.id} is done", markup=False)
+    elif following.irreversible and not step.irreversible:
+        out().print("next: readers move; then `dataflow migration verify` and `apply` take the old away", markup=False)
+    else:
+        out().print(f"next: {following.says}", markup=False)
+
+
+def verify(name: CampaignArgument = None, env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Check that old and new agree where both are: now, or just before the old was taken away.
+
+    Example:  dataflow migration verify
+    """
+    from dataclasses import asdict
+
+    from dataflow.migration import carry
+    from dataflow.migration.campaign import read
+
+    known = known_here(env, [])
+    with _campaigns(known) as campaigns:
+        campaign = read(campaigns.get(name))
+        with _spark(known) as spark:
+            found = carry.verify(spark, campaign, campaigns.events(campaign.id))
+    if output is Output.JSON:
+        print_json([asdict(each) for each in found])
+    else:
+        for each in found:
+            mark = "✗" if each.different else "✓"
+            out().print(f"{mark} {each.says}: {each.different:,} of {each.rows:,} rows differ", markup=False)
+    if any(each.different for each in found):
+        raise typer.Exit(1)
+
+
+def cancel(
+    name: CampaignArgument = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the campaign.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take back what readers have moved to already.")] = False,
+    env: EnvOption = None,
+) -> None:
+    """End a campaign: take back what it added, and say what can't be taken back.
+
+    Example:  dataflow migration cancel --reason "we keep the old name"
+    """
+    from dataflow.migration import carry
+    from dataflow.migration.campaign import applied
+    from dataflow.workflow.identity import current_user
+
+    known = known_here(env, [])
+    with _campaigns(known) as campaigns:
+        campaign, events, _ = _look(campaigns, known, name)
+        _require_open(campaign)
+        done = applied(events)
+        added = [step for step in campaign.steps if step.name in done and step.undo]
+        _require_unread(known, campaign, [step.adds for step in added], force=force)
+        left = [
+            f"{step.says} can't be taken back" for step in campaign.steps if step.name in done and step.irreversible
+        ]
+        if added:
+            with _spark(known) as spark:
+                left = carry.undo(spark, campaign, events, campaigns, current_user(), say)
+        campaigns.close(campaign.id, "cancelled", current_user(), reason)
+    for line in left:
+        out().print(line, markup=False)
+    out().print(f"campaign {campaign.id} is cancelled", markup=False)
+
+
+def list_(env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
+    """List all campaigns of the environment, newest first.
+
+    Example:  dataflow migration list --env production
+    """
+    known = known_here(env, [])
+    with _campaigns(known) as campaigns:
+        rows = campaigns.all()
+        listed = [
+            {
+                "campaign": row.id,
+                "table": row.table,
+                "state": row.state,
+                "deadline": row.deadline.isoformat(),
+                "opened": f"{row.opened:%Y-%m-%d}",
+                "by": row.opened_by,
+                "readers": len(row.definition["readers"]),
+            }
+            for row in rows
+        ]
+    if output is Output.JSON:
+        print_json(listed)
+    elif listed:
+        from dataflow.cli.summary import print_rows
+
+        print_rows(listed)
+    else:
+        out().print("no campaigns yet: `dataflow migration plan TABLE …` shows what one would come to")
+
+
+@contextlib.contextmanager
+def _campaigns(known: Known) -> Iterator[Campaigns]:
+    from dataflow.engine.records import Records
+    from dataflow.migration.state import Campaigns
+
+    with contextlib.closing(Records(known.environment.state)) as records:
+        yield Campaigns(records)
+
+
+@contextlib.contextmanager
+def _spark(known: Known) -> Iterator[Any]:
+    from dataflow.engine.config import is_embedded
+    from dataflow.engine.session import Engine
+    from dataflow.home import subfolder
+
+    environment = known.environment
+    log = subfolder("logs") / "migration.log"
+    engine = Engine(environment, log, small=is_embedded(environment), train=False, report=say)
+    with engine, err().status("Starting Spark …") as shown:
+        spark = engine.spark
+        shown.update("Working on the table …")
+        yield spark
+
+
+def _look(campaigns: Campaigns, known: Known, name: str | None) -> tuple[Campaign, list[Event], list[Standing]]:
+    """Return a campaign, what happened, and where its readers stand, written down where that changed."""
+    from dataflow.migration.campaign import read
+    from dataflow.migration.progress import note_moves, standings
+
+    campaign = read(campaigns.get(name))
+    events = campaigns.events(campaign.id)
+    found = standings(campaign, events, known)
+    if campaign.row.state == "open":
+        note_moves(campaign, found, campaigns, events)
+        events = campaigns.events(campaign.id)
+    return campaign, events, found
+
+
+def _require_open(campaign: Campaign) -> None:
+    if campaign.row.state != "open":
+        raise UsageError(f"campaign {campaign.id} is {campaign.row.state}")
+
+
+def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *, force: bool) -> None:
+    """Refuse to take back a column that somebody reads by now."""
+    from dataflow.migration.impact import uses
+
+    readers = {
+        producer.workflow
+        for producer, taken in known.store.flows({campaign.table}, downstream=True, columns=True)
+        if producer.target != campaign.table and any(uses(campaign.table, column, list(taken)) for column in columns)
+    }
+    if readers and not force:
+        raise DataflowError(
+            f"{', '.join(sorted(readers))} read {', '.join(columns)} by now, which would be taken away",
+            "move them back first, or --force",
+            permanent=True,
+        )
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2027-01-31") from None
+
+
+def _env(env: str | None) -> str:
+    return f" --env {env}" if env else ""
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

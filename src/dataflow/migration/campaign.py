@@ -1,0 +1,182 @@
+"""A campaign: the file that is reviewed, and its beginning at the state address."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import UsageError, display_path
+from dataflow.migration.changes import Change
+from dataflow.migration.impact import Line, Touched
+from dataflow.migration.plan import Plan
+from dataflow.migration.state import Campaigns, Event, Row
+from dataflow.migration.steps import Step
+
+FOLDER = "migrations"
+
+_HEADER = """\
+# A campaign that changes a table: `dataflow migration status {id}` says how far it is.
+#
+# Written by `dataflow migration start`, for review. What was started is what holds; to change it, cancel it and start
+# another.
+"""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign as it was started.
+
+    Attributes:
+        row: What is kept of it.
+        changes: What changes.
+        steps: The way there.
+        readers: The workflows that have to move.
+    """
+
+    row: Row
+    changes: tuple[Change, ...]
+    steps: tuple[Step, ...]
+    readers: tuple[Touched, ...]
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return self.row.id
+
+    @property
+    def table(self) -> str:
+        """The table that changes."""
+        return self.row.table
+
+    @property
+    def old_columns(self) -> tuple[str, ...]:
+        """The columns that go; empty where it is the table that goes."""
+        return tuple(change.column for change in self.changes if not change.safe and change.column)
+
+    def steps_of(self, phase: str) -> tuple[Step, ...]:
+        """Return the steps of a phase."""
+        return tuple(step for step in self.steps if step.phase == phase)
+
+
+def start(
+    found: Plan, campaigns: Campaigns, folder: Path, *, deadline: dt.date, who: str, now: dt.datetime, name: str | None
+) -> tuple[Campaign, Path]:
+    """Open a campaign: write its file, then its state.
+
+    Args:
+        found: The plan.
+        campaigns: Where its state goes.
+        folder: The repository's root; the file goes into `migrations/` there.
+        deadline: Until when readers should have moved.
+        who: Who opens it.
+        now: This moment.
+        name: What to call it; made of the table and the day when None.
+
+    Returns:
+        The campaign and its file.
+
+    Raises:
+        UsageError: The deadline is over, or a campaign is open on that table.
+    """
+    if not found.breaking:
+        raise UsageError(
+            f"nothing of this can break a reader of {found.table}, so it needs no campaign",
+            "change the table's DDL: the next run applies it",
+        )
+    if deadline <= now.date():
+        raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
+    id_ = name or f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}"
+    definition = _definition(id_, found, deadline, who)
+    row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
+    path = folder / FOLDER / f"{id_}.yaml"
+    fresh = not path.exists()
+    _write(path, definition)
+    try:
+        campaigns.add(row)
+    except BaseException:
+        if fresh:
+            path.unlink(missing_ok=True)
+        raise
+    return read(row), path
+
+
+def read(row: Row) -> Campaign:
+    """Return a campaign out of its row."""
+    data = row.definition
+    return Campaign(
+        row,
+        tuple(Change(**each) for each in data["changes"]),
+        tuple(Step(**each) for each in data["steps"]),
+        tuple(_reader(each) for each in data["readers"]),
+    )
+
+
+def _reader(data: Mapping[str, Any]) -> Touched:
+    lines = tuple(Line(**line) for line in data.get("lines", ()))
+    return replace(
+        Touched(data["workflow"], data["owner"], data["role"], file=data.get("file"), known=data.get("known", "")),
+        columns=tuple(data.get("columns", ())),
+        writes=tuple(data.get("writes", ())),
+        lines=lines,
+    )
+
+
+def _definition(id_: str, found: Plan, deadline: dt.date, who: str) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "campaign": id_,
+        "table": found.table,
+        "environment": found.environment,
+        "deadline": deadline.isoformat(),
+        "opened_by": who,
+        "changes": [asdict(change) for change in found.changes],
+        "steps": [asdict(step) for step in found.steps],
+        "readers": [_plain(asdict(each)) for each in found.must_move],
+    }
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _plain(value) for key, value in data.items()}
+    return [_plain(each) for each in data] if isinstance(data, list | tuple) else data
+
+
+def _write(path: Path, definition: Mapping[str, Any]) -> None:
+    import yaml
+
+    shown = {**definition, "readers": [_for_review(reader) for reader in definition["readers"]]}
+    for part in ("changes", "steps"):
+        shown[part] = [{key: value for key, value in each.items() if value != ""} for each in definition[part]]
+    text = _HEADER.format(id=definition["campaign"]) + yaml.safe_dump(
+        shown, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:
+    lines = [f"{display_path(Path(line['file']))}:{line['number']}: {line['text']}" for line in reader["lines"]]
+    return {
+        "workflow": reader["workflow"],
+        "owner": reader["owner"],
+        "role": reader["role"],
+        "columns": list(reader["columns"]),
+        **({"lines": lines} if lines else {}),
+    }
+
+
+def applied(found: Sequence[Event]) -> list[str]:
+    """Return the names of the steps that were carried out and not taken back, in order."""
+    done: list[str] = []
+    for event in found:
+        if event.kind == "applied":
+            done.append(event.subject)
+        elif event.kind == "undone" and event.subject in done:
+            done.remove(event.subject)
+    return done

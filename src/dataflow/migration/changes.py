@@ -1,0 +1,304 @@
+"""What a table's owner wants to change, compared with the table as it is: what is safe, and what breaks readers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+
+_WIDER = {("INT", "BIGINT"), ("FLOAT", "DOUBLE")}  # Iceberg specification, "Schema evolution"
+_SPELLED = {
+    "boolean": "BOOLEAN", "int": "INT", "long": "BIGINT", "float": "FLOAT", "double": "DOUBLE", "date": "DATE",
+    "string": "STRING", "binary": "BINARY", "timestamptz": "TIMESTAMP", "timestamp": "TIMESTAMP_NTZ",
+    "uuid": "STRING", "time": "BIGINT",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: Its name.
+        type: Its type, as Spark SQL spells it.
+        nullable: Whether it may have nulls.
+        comment: What is said of it.
+    """
+
+    name: str
+    type: str
+    nullable: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a table promises its readers.
+
+    Attributes:
+        table: Its name, without the catalog.
+        columns: Its columns, in order.
+        partition: What it is partitioned by, such as `date` or `bucket(16, id)`.
+        key: Its primary key, where it says one.
+    """
+
+    table: str
+    columns: tuple[Column, ...]
+    partition: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column:
+        """Return a column by its name, whatever its case.
+
+        Raises:
+            UsageError: There is none; names the nearest.
+        """
+        for column in self.columns:
+            if column.name.lower() == name.lower():
+                return column
+        raise UsageError(
+            f"{self.table} has no column '{name}'{did_you_mean(name, [column.name for column in self.columns])}"
+        )
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a column of that name."""
+        return any(column.name.lower() == name.lower() for column in self.columns)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a table.
+
+    Attributes:
+        kind: `add`, `drop`, `rename`, `type`, `comment`, `nullable`, `partition`, `key`, `order` or `replace`.
+        column: The column as readers know it; empty where the change is the table's.
+        to: The new name, type, comment or table.
+        type: Of a new column its type.
+        safe: Whether no reader can break by it.
+        why: Why it is safe or not, a few words.
+    """
+
+    kind: str
+    column: str
+    to: str = ""
+    type: str = ""
+    safe: bool = False
+    why: str = ""
+
+    def __str__(self) -> str:
+        return {
+            "add": f"add column {self.column} {self.type}",
+            "drop": f"drop column {self.column}",
+            "rename": f"rename column {self.column} to {self.to}",
+            "type": f"change the type of {self.column} to {self.to}",
+            "comment": f"change the comment of {self.column or 'the table'}",
+            "nullable": f"let {self.column} have nulls" if self.safe else f"forbid nulls in {self.column}",
+            "partition": f"partition by {self.to or 'nothing'}",
+            "key": f"make ({self.to}) the primary key",
+            "order": "change the order of the columns",
+            "replace": f"replace the table by {self.to}",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for.
+
+    Attributes:
+        ddl: A `CREATE TABLE` that says how the table should be.
+        rename: New names by old ones.
+        drop: Columns to drop.
+        types: New types by column.
+        replace_by: The table to read instead.
+    """
+
+    ddl: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: Sequence[str] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+    replace_by: str | None = None
+
+
+def changes_of(shape: Shape, wish: Wish) -> list[Change]:
+    """Return what is to change, each classed.
+
+    Raises:
+        UsageError: Nothing is to change, a column or a type is not known, or a name is taken.
+    """
+    found = list(_by_flags(shape, wish))
+    if wish.ddl is not None:
+        found += _by_ddl(shape, declared(wish.ddl), wish)
+    if not found:
+        raise UsageError(
+            f"nothing would change on {shape.table}", "say --rename a=b, --drop c, --type c=bigint or --to"
+        )
+    return found
+
+
+def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:
+    for old, new in wish.rename.items():
+        column = shape.column(old)
+        if shape.has(new):
+            raise UsageError(f"{shape.table} has a column '{new}' already")
+        if not re.fullmatch(r"[A-Za-z_]\w*", new):
+            raise UsageError(f"'{new}' can't name a column: letters, digits and underscores")
+        yield Change("rename", column.name, new, column.type, why="who reads the old name fails")
+    for name in wish.drop:
+        column = shape.column(name)
+        yield Change("drop", column.name, type=column.type, why="who reads it fails")
+    for name, text in wish.types.items():
+        column = shape.column(name)
+        change = _type_change(column, sql_type(text))
+        if change is not None:
+            yield change
+    if wish.replace_by is not None:
+        yield Change("replace", "", wish.replace_by, why="who reads the old table would miss new rows")
+
+
+def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
+    renamed = {old.lower(): new.lower() for old, new in wish.rename.items()}
+    dropped = {name.lower() for name in wish.drop}
+    after = {column.name.lower(): column for column in wanted.columns}
+    for column in shape.columns:
+        found = after.get(renamed.get(column.name.lower(), column.name.lower()))
+        if found is not None:
+            yield from _column_changes(column, found)
+        elif column.name.lower() not in dropped:
+            yield Change("drop", column.name, type=column.type, why="who reads it fails")
+    order = [renamed.get(column.name.lower(), column.name.lower()) for column in shape.columns]
+    for column in wanted.columns:
+        if column.name.lower() not in order:
+            why = "readers don't ask for it" if column.nullable else "the rows that are there have no value for it"
+            yield Change("add", column.name, column.comment, column.type, safe=column.nullable, why=why)
+    if [name for name in after if name in order] != [name for name in order if name in after]:
+        yield Change("order", "", why="who inserts or reads by position gets other columns")
+    if [part.lower() for part in wanted.partition] != [part.lower() for part in shape.partition]:
+        to = ", ".join(wanted.partition)
+        yield Change("partition", "", to, why="writers that replace a partition would replace another")
+    if wanted.key and wanted.key != shape.key:
+        yield Change("key", "", ", ".join(wanted.key), why="who relies on the old key may see duplicates")
+
+
+def _column_changes(column: Column, after: Column) -> Iterator[Change]:
+    if (change := _type_change(column, after.type)) is not None:
+        yield change
+    if column.nullable != after.nullable:
+        safe = after.nullable
+        yield Change("nullable", column.name, safe=safe, why="no reader minds" if safe else "writers of nulls fail")
+    if column.comment != after.comment:
+        yield Change("comment", column.name, after.comment, safe=True, why="readers don't see it")
+
+
+def _type_change(column: Column, wanted: str) -> Change | None:
+    if column.type == wanted:
+        return None
+    if _widens(column.type, wanted):
+        return Change("type", column.name, wanted, column.type, safe=True, why="every old value fits")
+    return Change("type", column.name, wanted, column.type, why=f"{column.type} is not widened by {wanted}")
+
+
+def _widens(old: str, new: str) -> bool:
+    if (old, new) in _WIDER:
+        return True
+    decimals = [re.fullmatch(r"DECIMAL\((\d+), ?(\d+)\)", each) for each in (old, new)]
+    if decimals[0] is None or decimals[1] is None:
+        return False
+    (digits, scale), (more, same) = decimals[0].groups(), decimals[1].groups()
+    return scale == same and int(more) >= int(digits)
+
+
+def sql_type(text: str) -> str:
+    """Return a type in the one spelling that types are compared in.
+
+    Raises:
+        UsageError: It is no type.
+    """
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        found = exp.DataType.build(text, dialect="spark")
+    except SqlglotError:
+        found = None
+    if found is None or found.is_type("unknown", "userdefined", "null"):
+        raise UsageError(f"'{text}' is no type that can be read", "for example bigint, decimal(20, 2), array<string>")
+    return found.sql(dialect="spark")
+
+
+def declared(ddl: str) -> Shape:
+    """Read a `CREATE TABLE`.
+
+    Raises:
+        UsageError: It can't be read, or is something else.
+    """
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        found = sqlglot.parse(re.sub(r"\$\{[^}]*\}", "t", ddl), read="spark")
+    except SqlglotError as error:
+        raise UsageError(f"the new definition can't be read: {str(error).partition(chr(10))[0]}") from error
+    made = [each for each in found if isinstance(each, exp.Create) and isinstance(each.this, exp.Schema)]
+    if len(made) != 1:
+        raise UsageError("the new definition should be one CREATE TABLE with its columns")
+    (create,) = made
+    parts = create.find(exp.PartitionedByProperty)
+    partition = [part.sql(dialect="spark").lower() for part in parts.this.expressions] if parts is not None else []
+    columns = tuple(_declared_column(each) for each in create.this.expressions if isinstance(each, exp.ColumnDef))
+    return Shape(create.this.this.sql(dialect="spark"), columns, tuple(partition))
+
+
+def _declared_column(column: Any) -> Column:
+    from sqlglot import exp
+
+    constraints = [each.kind for each in column.constraints]
+    nullable = not any(
+        isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in constraints
+    )
+    comment = next((each.this.name for each in constraints if isinstance(each, exp.CommentColumnConstraint)), "")
+    return Column(column.name, column.kind.sql(dialect="spark"), nullable, comment)
+
+
+def shape_of(name: str, table: Table) -> Shape:
+    """Return a live table's shape."""
+    columns = tuple(
+        Column(field_.name, sql_type(_spark_type(field_.field_type)), not field_.required, field_.doc or "")
+        for field_ in table.schema().fields
+    )
+    names = {field_.field_id: field_.name for field_ in table.schema().fields}
+    partition = tuple(_transformed(str(part.transform), names.get(part.source_id, "?")) for part in table.spec().fields)
+    key = tuple(filter(None, table.properties.get("dataflow.primary-key", "").split(",")))
+    return Shape(name, columns, partition, key)
+
+
+def _transformed(transform: str, column: str) -> str:
+    if transform == "identity":
+        return column
+    name, _, size = transform.partition("[")
+    plural = {"year": "years", "month": "months", "day": "days", "hour": "hours"}.get(name, name)
+    return f"{plural}({size.removesuffix(']')}, {column})" if size else f"{plural}({column})"
+
+
+def _spark_type(kind: Any) -> str:
+    from pyiceberg.types import DecimalType, FixedType, ListType, MapType, StructType
+
+    match kind:
+        case DecimalType():
+            return f"DECIMAL({kind.precision}, {kind.scale})"
+        case FixedType():
+            return "BINARY"
+        case ListType():
+            return f"ARRAY<{_spark_type(kind.element_type)}>"
+        case MapType():
+            return f"MAP<{_spark_type(kind.key_type)}, {_spark_type(kind.value_type)}>"
+        case StructType():
+            return f"STRUCT<{', '.join(f'{each.name}: {_spark_type(each.field_type)}' for each in kind.fields)}>"
+        case _:
+            return _SPELLED[str(kind)]

@@ -1,0 +1,201 @@
+"""Who is touched by a change: by the columns that they use, directly and further down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.migration.graph import Node, Taken, spell
+from dataflow.migration.trees import said_by
+from dataflow.workflow.flow import Producer
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from dataflow.migration.changes import Change
+    from dataflow.migration.lineage import Known
+
+_FAR = 100
+"""Steps down after which nobody is told any more."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a script that names what changes.
+
+    Attributes:
+        file: The script.
+        number: Its line, counted from 1.
+        text: What stands there.
+    """
+
+    file: str
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A workflow that a change touches.
+
+    Attributes:
+        workflow: Its id.
+        owner: Whose it is; None where nobody said.
+        role: `reads` what changes, `may read` it (its columns are not known), `writes` the table, or `downstream`.
+        columns: Which of the changed columns, or for `downstream` which columns that are made of them, it uses.
+        writes: The tables that it writes.
+        known: Who says so, and how fresh that is.
+        file: Its definition.
+        lines: The lines of its scripts that name what changes.
+    """
+
+    workflow: str
+    owner: str | None
+    role: str
+    columns: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    known: str = ""
+    file: str | None = None
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass
+class _Found:
+    producers: list[Producer] = field(default_factory=list)
+    columns: dict[str, None] = field(default_factory=dict)
+
+
+def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.datetime) -> list[Touched]:
+    """Return who is touched by breaking changes: readers first, then writers, then who reads those further down.
+
+    A table's writers are touched as well: what they write has to change its name with the table.
+    """
+    columns = {change.column for change in changes if not change.safe and change.column}
+    whole = any(not change.safe and not change.column for change in changes)
+    readers, unsure = _readers(table, columns, known, whole=whole)
+    writers: dict[str, _Found] = {}
+    for source in known.sources:
+        for producer, _ in source.flows({table}, downstream=False, columns=False):
+            writers.setdefault(producer.workflow, _Found()).producers.append(producer)
+    for producer in known.store.producers([table]):
+        writers.setdefault(producer.workflow, _Found()).producers.append(producer)
+    further = _further(table, columns, known, whole=whole)
+    found = [
+        *_as_touched("reads", readers, now),
+        *_as_touched("may read", {name: each for name, each in unsure.items() if name not in readers}, now),
+        *_as_touched("writes", {name: each for name, each in writers.items() if name not in readers}, now),
+    ]
+    direct = {each.workflow for each in found}
+    found += _as_touched("downstream", {name: each for name, each in further.items() if name not in direct}, now)
+    return [replace(each, lines=_lines(each, table, columns, known)) for each in found]
+
+
+def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
+    """Say whether flows read a column of a table, or the table where none is given; None where that isn't known."""
+    mine = [flow for flow in taken if flow[0] == table]
+    if not mine:
+        return False
+    if not column:
+        return True
+    named = {flow[1].lower() for flow in mine if flow[1]}
+    return None if not named else column.lower() in named
+
+
+def _readers(
+    table: str, columns: set[str], known: Known, *, whole: bool
+) -> tuple[dict[str, _Found], dict[str, _Found]]:
+    readers: dict[str, _Found] = {}
+    unsure: dict[str, _Found] = {}
+    sure: set[str] = set()
+    for source in known.sources:
+        for producer, taken in source.flows({table}, downstream=True, columns=True):
+            if producer.target == table:
+                continue
+            flows = list(taken)
+            for column in columns or {""}:
+                answer = uses(table, column, flows)
+                if answer or whole:
+                    mine = readers.setdefault(producer.workflow, _Found())
+                    mine.producers.append(producer)
+                    mine.columns |= dict.fromkeys([column] if answer and column else [])
+                elif answer is None:
+                    unsure.setdefault(producer.workflow, _Found()).producers.append(producer)
+                else:
+                    sure.add(producer.workflow)
+    return readers, {name: found for name, found in unsure.items() if name not in sure}
+
+
+def _further(table: str, columns: set[str], known: Known, *, whole: bool) -> dict[str, _Found]:
+    """Return the workflows below the first readers, with the columns that they use of what is made there."""
+    found: dict[str, _Found] = {}
+    starts: list[Node] = [(table, column) for column in columns]
+    if whole:
+        starts = [(table, "")]
+    for start in starts:
+        reached = known.reach(start, downstream=True, depth=_FAR, through_rows=True)
+        for node, edges in reached.edges.items():
+            if node == start:
+                continue
+            for _, _, _, producer in edges:
+                mine = found.setdefault(producer.workflow, _Found())
+                mine.producers.append(producer)
+                mine.columns[spell(node)] = None
+    return found
+
+
+def _as_touched(role: str, found: dict[str, _Found], now: dt.datetime) -> list[Touched]:
+    listed = []
+    for workflow, each in sorted(found.items()):
+        producers = list(dict.fromkeys(each.producers))
+        newest = max(producers, key=lambda producer: producer.seen)
+        listed.append(
+            Touched(
+                workflow=workflow,
+                owner=next((p.owner for p in producers if p.owner), None),
+                role=role,
+                columns=tuple(each.columns),
+                writes=tuple(dict.fromkeys(producer.target for producer in producers)),
+                known=said_by(producers, now),
+                file=newest.file,
+            )
+        )
+    return listed
+
+
+def _lines(touched: Touched, table: str, columns: set[str], known: Known) -> tuple[Line, ...]:
+    """Return the lines of a workflow's scripts that name what changes; of programs those that have the word."""
+    if touched.role == "downstream":
+        return ()
+    wanted = {column.lower() for column in columns}
+    found: dict[Line, None] = {}
+    for checkout in known.checkouts:
+        for entry in checkout.entries:
+            if entry.workflow != touched.workflow:
+                continue
+            for mention in entry.mentions:
+                named = mention.column.lower() in wanted if wanted else not mention.column
+                if mention.table == table and named:
+                    found[Line(mention.file, mention.line, _text(mention.file, mention.line))] = None
+            for file in entry.programs:
+                words = columns or {table.rpartition(".")[2]}
+                found |= dict.fromkeys(_with_words(file, words))
+    return tuple(sorted(found, key=lambda line: (line.file, line.number)))
+
+
+def _text(file: str, number: int) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
+    except (OSError, IndexError):
+        return ""
+
+
+def _with_words(file: str, words: Iterable[str]) -> list[Line]:
+    word = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
+    try:
+        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [Line(file, number, line.strip()) for number, line in enumerate(lines, 1) if word.search(line)]

@@ -1,0 +1,92 @@
+"""A suggested patch for a reader's SQL: the places that name what goes, changed, as a diff; never applied by itself."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.errors import display_path
+from dataflow.workflow.sqlcolumns import columns_of
+from dataflow.workflow.sqlnames import Schema, Use
+
+
+@dataclass(frozen=True)
+class Move:
+    """What readers move to.
+
+    Attributes:
+        table: The table that changes.
+        renamed: New names of columns by old ones.
+        replaced_by: The table to read instead, where the whole table goes.
+    """
+
+    table: str
+    renamed: Mapping[str, str]
+    replaced_by: str | None = None
+
+
+def patch(file: Path, move: Move, values: Mapping[str, str], schema: Schema) -> str:
+    """Return a diff that moves a SQL script over; empty where nothing can be suggested.
+
+    Args:
+        file: The script.
+        move: What readers move to.
+        values: What the script's parameters stand for, as far as they are known.
+        schema: The columns of tables, as far as they are known.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    filled, origin = _filled(text, values)
+    uses = columns_of(filled, schema).uses
+    tables = Counter(use.offset for use in uses)
+    edits: dict[int, tuple[int, str]] = {}
+    for use in uses:
+        edit = _edit(use, move, filled)
+        if edit is not None and use.offset < len(origin) and tables[use.offset] == 1:  # else it may be another table's
+            start, (old, new) = origin[use.offset], edit
+            if text.startswith(old, start):
+                edits[start] = (len(old), new)
+    changed = text
+    for start, (length, new) in sorted(edits.items(), reverse=True):
+        changed = f"{changed[:start]}{new}{changed[start + length :]}"
+    name = display_path(file)
+    lines = difflib.unified_diff(
+        text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{name}", f"b/{name}", n=1
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _edit(use: Use, move: Move, text: str) -> tuple[str, str] | None:
+    """Return what a place says now and what it should say."""
+    if use.table != move.table and not use.table.endswith(f".{move.table}"):
+        return None
+    if use.column:
+        new = next((to for old, to in move.renamed.items() if old.lower() == use.column.lower()), None)
+        quote = "`" if text.startswith("`", use.offset) else ""
+        old = f"{quote}{use.column}{quote}"
+        # Alone in a SELECT it names the result as well, which the rest of the query goes on calling as before.
+        return None if new is None else (old, f"{quote}{new}{quote} AS {old}" if use.bare else f"{quote}{new}{quote}")
+    return None if move.replaced_by is None else (use.table, move.replaced_by)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
+    """Put parameters in; return the text, and for each of its letters where it stands in the script."""
+    pieces: list[str] = []
+    origin: list[int] = []
+    at = 0
+    for found in re.finditer(r"\$\{([^}]*)\}", text):
+        pieces.append(text[at : found.start()])
+        origin += range(at, found.start())
+        value = values.get(found[1], "_")
+        pieces.append(value)
+        origin += [found.start()] * len(value)
+        at = found.end()
+    pieces.append(text[at:])
+    origin += range(at, len(text))
+    return "".join(pieces), origin

@@ -1,0 +1,152 @@
+"""What a change would come to: each change classed, everybody who is touched, and the steps; nothing is done."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.migration.changes import Change, Shape, Wish, changes_of, shape_of
+from dataflow.migration.impact import Touched, touched_by
+from dataflow.migration.steps import Step, steps_for
+
+if TYPE_CHECKING:
+    from dataflow.migration.lineage import Known
+
+_DOWNSTREAM_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a change would come to.
+
+    Attributes:
+        table: The table.
+        environment: Where it is.
+        changes: What changes, each classed.
+        touched: Who is touched, readers first.
+        steps: The way there.
+    """
+
+    table: str
+    environment: str
+    changes: tuple[Change, ...]
+    touched: tuple[Touched, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def breaking(self) -> bool:
+        """Whether any reader can break."""
+        return not all(change.safe for change in self.changes)
+
+    @property
+    def must_move(self) -> tuple[Touched, ...]:
+        """The workflows that have to change: those that read what goes, or may."""
+        return tuple(each for each in self.touched if each.role in {"reads", "may read"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan for programs."""
+        return {
+            "table": self.table,
+            "environment": self.environment,
+            "breaking": self.breaking,
+            "changes": [{**asdict(change), "says": str(change)} for change in self.changes],
+            "touched": [asdict(each) for each in self.touched],
+            "owners": owners_of(self.touched),
+            "steps": [{**asdict(step), "irreversible": step.irreversible} for step in self.steps],
+        }
+
+
+def plan(table: str, wish: Wish, known: Known, now: dt.datetime) -> Plan:
+    """Compare a wish with the live table, and look up who is touched.
+
+    Raises:
+        UsageError: There is no such table or column, a type can't be read, or nothing would change.
+        DataflowError: The catalog can't be asked without Spark.
+    """
+    shape = live_shape(table, known)
+    if wish.replace_by is not None:
+        other = live_shape(wish.replace_by, known)
+        missing = [column.name for column in shape.columns if not other.has(column.name)]
+        wish = Wish(wish.ddl, wish.rename, wish.drop, wish.types, other.table)
+        if missing and len(missing) == len(shape.columns):
+            raise UsageError(f"{other.table} has none of the columns of {shape.table}")
+    changes = changes_of(shape, wish)
+    touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
+    steps = steps_for(shape.table, changes)
+    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps))
+
+
+def live_shape(table: str, known: Known) -> Shape:
+    """Return a table as the catalog has it now.
+
+    Raises:
+        UsageError: There is none; with the nearest.
+        DataflowError: The catalog can't be opened.
+    """
+    from dataflow.migration.lineage import open_environment
+    from dataflow.tables.pycatalog import load_table
+
+    name = known.plain(table)
+    catalog = open_environment(known.environment)
+    try:
+        return shape_of(name, load_table(catalog, name))
+    except DataflowError as error:
+        raise UsageError(error.message, error.hint) from error
+
+
+def owners_of(touched: Sequence[Touched]) -> dict[str, list[str]]:
+    """Return each owner's workflows; whose owner nobody knows stand under an empty name."""
+    found: dict[str, list[str]] = {}
+    for each in touched:
+        found.setdefault(each.owner or "", []).append(each.workflow)
+    return found
+
+
+def render(found: Plan) -> Iterator[str]:
+    """Yield a plan's lines for people."""
+    yield f"{found.table} in {found.environment}"
+    yield ""
+    for change in found.changes:
+        yield f"  {'safe    ' if change.safe else 'breaking'}  {change}{f': {change.why}' if change.why else ''}"
+    if found.breaking:
+        yield ""
+        yield from _touched(found.touched)
+    yield ""
+    yield "steps"
+    for step in found.steps:
+        yield f"  {step.name:<11} {step.says}"
+        if step.sql:
+            yield f"  {'':<11} {step.sql}"
+    if found.breaking:
+        yield ""
+        yield "nothing was changed; `dataflow migration start` with the same options opens a campaign"
+
+
+def _touched(touched: Sequence[Touched]) -> Iterator[str]:
+    if not touched:
+        yield "nobody is known to read or write what changes"
+        return
+    for role, says in (
+        ("reads", "reads what changes"),
+        ("may read", "may read what changes (its columns are not known)"),
+        ("writes", "writes the table"),
+        ("downstream", "further down, by what is made of it"),
+    ):
+        mine = [each for each in touched if each.role == role]
+        if not mine:
+            continue
+        yield f"{says}: {len(mine)} workflow{'' if len(mine) == 1 else 's'}"
+        shown = mine if role != "downstream" else mine[:_DOWNSTREAM_SHOWN]
+        for each in shown:
+            uses = (
+                f" uses {', '.join(each.columns[:4])}{', …' if len(each.columns) > 4 else ''}" if each.columns else ""
+            )
+            yield f"  {each.workflow} ({each.owner or 'no owner'}){uses} · {each.known}"
+            for line in each.lines:
+                yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+        if len(mine) > len(shown):
+            yield f"  … and {len(mine) - len(shown):,} more: --output json names all"

@@ -1,0 +1,225 @@
+"""How far a campaign is: who has moved, by what they last ran or deployed, or by their own word."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow.migration.campaign import Campaign, applied
+from dataflow.migration.impact import Touched, uses
+from dataflow.migration.state import Campaigns, Event
+from dataflow.migration.trees import age
+from dataflow.workflow.flow import Origin, Producer
+
+if TYPE_CHECKING:
+    from dataflow.migration.graph import Taken
+    from dataflow.migration.lineage import Known
+
+_EVIDENCE = {Origin.RECORDED: "run", Origin.DEPLOYED: "deployment", Origin.OPENLINEAGE: "OpenLineage event"}
+"""What counts: what ran or was deployed. A checkout is a plan."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a reader stands.
+
+    Attributes:
+        reader: The reader.
+        state: `moved`, `acked` or `open`.
+        why: What tells so.
+        since: When that was.
+    """
+
+    reader: Touched
+    state: str
+    why: str
+    since: dt.datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the change would still break it, as far as is known."""
+        return self.state == "open"
+
+
+def standings(campaign: Campaign, events: Sequence[Event], known: Known) -> list[Standing]:
+    """Return where each reader stands; workflows that began to read the old name since are among them."""
+    evidence = _evidence(campaign, known)
+    acks = _acks(campaign, events)
+    readers = {reader.workflow: reader for reader in campaign.readers}
+    for workflow, found in evidence.items():
+        if workflow not in readers and found.touches:
+            readers[workflow] = Touched(workflow, found.owner, "reads", known="since the campaign was opened")
+    return [_standing(reader, evidence.get(name), acks.get(name), campaign) for name, reader in readers.items()]
+
+
+@dataclass
+class _Newest:
+    origin: Origin
+    seen: dt.datetime
+    owner: str | None
+    touches: bool | None
+
+
+def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
+    """Return for each workflow the newest word on whether it reads what goes; None where columns are not known."""
+    said: dict[str, dict[Origin, list[tuple[Producer, list[Taken]]]]] = defaultdict(lambda: defaultdict(list))
+    for producer, taken in known.store.flows({campaign.table}, downstream=True, columns=True):
+        if producer.target != campaign.table and producer.origin in _EVIDENCE:
+            said[producer.workflow][producer.origin].append((producer, list(taken)))
+    for producer in known.store.of_workflows([reader.workflow for reader in campaign.readers]):
+        if producer.origin in _EVIDENCE:  # one that doesn't read the table at all any more is known by its writes
+            said[producer.workflow][producer.origin].append((producer, []))
+    return {name: _newest(campaign, by) for name, by in said.items()}
+
+
+def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken]]]]) -> _Newest:
+    origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
+    found = by[origin]
+    answers = [uses(campaign.table, column, taken) for _, taken in found for column in campaign.old_columns or ("",)]
+    touches = True if True in answers else None if None in answers else False
+    return _Newest(
+        origin,
+        max(producer.seen for producer, _ in found),
+        next((producer.owner for producer, _ in found if producer.owner), None),
+        touches,
+    )
+
+
+def _acks(campaign: Campaign, events: Sequence[Event]) -> dict[str, Event]:
+    """Return the last acknowledgement of each reader: its own, or its owner's for all of theirs."""
+    found: dict[str, Event] = {}
+    for event in events:
+        if event.kind == "acked":
+            for reader in campaign.readers:
+                if event.subject in {reader.workflow, reader.owner}:
+                    found[reader.workflow] = event
+    return found
+
+
+def _standing(reader: Touched, newest: _Newest | None, ack: Event | None, campaign: Campaign) -> Standing:
+    opened = campaign.row.opened
+    if newest is not None and newest.seen > opened and newest.touches is False:
+        return Standing(
+            reader, "moved", f"its latest {_EVIDENCE[newest.origin]} reads the old name no more", newest.seen
+        )
+    late = newest is not None and newest.seen > opened and newest.touches
+    if ack is not None and not (late and newest is not None and newest.seen > ack.moment):
+        return Standing(reader, "acked", f"{ack.who}: {ack.note or 'no note'}", ack.moment)
+    if newest is None:
+        return Standing(reader, "open", "it never ran where this can be seen")
+    if ack is not None:
+        return Standing(reader, "open", f"acknowledged, but a later {_EVIDENCE[newest.origin]} reads it", newest.seen)
+    what = "reads it" if newest.touches else "may read it: its columns are not known"
+    return Standing(reader, "open", f"its latest {_EVIDENCE[newest.origin]} {what}", newest.seen)
+
+
+def note_moves(campaign: Campaign, found: Sequence[Standing], campaigns: Campaigns, events: Sequence[Event]) -> None:
+    """Write down who moved, or went back, since it was looked at last: the burn-down is made of that."""
+    last: dict[str, str] = {}
+    for event in events:
+        if event.kind in {"moved", "acked", "returned"}:
+            for reader in campaign.readers:
+                if event.subject in {reader.workflow, reader.owner}:
+                    last[reader.workflow] = event.kind
+    for standing in found:
+        before, name = last.get(standing.reader.workflow), standing.reader.workflow
+        if standing.state == "moved" and before != "moved":
+            campaigns.note(campaign.id, "moved", name, "dataflow", standing.why)
+        elif standing.is_open and before in {"moved", "acked"}:
+            campaigns.note(campaign.id, "returned", name, "dataflow", standing.why)
+
+
+def burn_down(campaign: Campaign, events: Sequence[Event], today: dt.date) -> list[tuple[dt.date, int]]:
+    """Return for each day since the opening how many readers had not moved at its end."""
+    left = {reader.workflow for reader in campaign.readers}
+    by_day: dict[dt.date, list[Event]] = defaultdict(list)
+    for event in events:
+        by_day[event.moment.date()].append(event)
+    day, found = campaign.row.opened.date(), []
+    last = min(today, campaign.row.closed.date()) if campaign.row.closed else today
+    while day <= last:
+        for event in by_day.get(day, ()):
+            mine = {r.workflow for r in campaign.readers if event.subject in {r.workflow, r.owner}}
+            if event.kind in {"moved", "acked"}:
+                left -= mine
+            elif event.kind == "returned":
+                left |= mine
+        found.append((day, len(left)))
+        day += dt.timedelta(days=1)
+    return found
+
+
+def as_data(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], today: dt.date) -> dict[str, Any]:
+    """Return how far a campaign is, for programs."""
+    row = campaign.row
+    done = applied(events)
+    return {
+        "campaign": row.id,
+        "table": row.table,
+        "environment": row.environment,
+        "state": row.state,
+        "deadline": row.deadline.isoformat(),
+        "days_left": (row.deadline - today).days,
+        "opened": row.opened.isoformat(),
+        "opened_by": row.opened_by,
+        "changes": [str(change) for change in campaign.changes],
+        "readers": [
+            {
+                "workflow": each.reader.workflow,
+                "owner": each.reader.owner,
+                "state": each.state,
+                "why": each.why,
+                "since": each.since.isoformat() if each.since else None,
+            }
+            for each in found
+        ],
+        "open": sum(each.is_open for each in found),
+        "steps": [{"name": s.name, "says": s.says, "done": s.name in done} for s in campaign.steps],
+        "burn_down": [{"day": day.isoformat(), "open": left} for day, left in burn_down(campaign, events, today)],
+    }
+
+
+def render(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], now: dt.datetime) -> Iterator[str]:
+    """Yield the lines of a campaign's status for people."""
+    row = campaign.row
+    days = (row.deadline - now.date()).days
+    when = f"{days} days left" if days > 0 else "today" if days == 0 else f"{-days} days over"
+    yield f"{row.id}: {row.table} in {row.environment}, {row.state}"
+    yield f"  {'; '.join(str(change) for change in campaign.changes)}"
+    yield f"  deadline {row.deadline} ({when}), opened {age(row.opened, now)} by {row.opened_by}"
+    yield ""
+    wide = max((len(each.reader.workflow) for each in found), default=8)
+    owners = max((len(each.reader.owner or "no owner") for each in found), default=5)
+    for each in sorted(found, key=lambda each: (not each.is_open, each.reader.owner or "", each.reader.workflow)):
+        mark = {"moved": "✓", "acked": "✓", "open": "·"}[each.state]
+        since = f", {age(each.since, now)}" if each.since else ""
+        name, owner = each.reader.workflow.ljust(wide), (each.reader.owner or "no owner").ljust(owners)
+        yield f"  {mark} {name}  {owner}  {each.state:<5}  {each.why}{since}"
+    done = sum(not each.is_open for each in found)
+    yield ""
+    yield f"  {_bar(done, len(found))} {done} of {len(found)} moved"
+    days_left = burn_down(campaign, events, now.date())
+    yield f"  {_spark([left for _, left in days_left])} open per day since {days_left[0][0]}" if days_left else ""
+    yield ""
+    yield from _steps(campaign, applied(events))
+
+
+def _steps(campaign: Campaign, done: Sequence[str]) -> Iterator[str]:
+    for step in campaign.steps:
+        mark = "✓" if step.name in done else "·"
+        yield f"  {mark} {step.name:<11} {step.says}{' (irreversible)' if step.irreversible else ''}"
+
+
+def _bar(done: int, total: int, width: int = 30) -> str:
+    full = width if not total else round(width * done / total)
+    return "█" * full + "░" * (width - full)
+
+
+def _spark(values: Sequence[int], most: int = 60) -> str:
+    """Draw numbers as a row of bars; of a long row the last ones."""
+    shown = list(values)[-most:]
+    highest = max(shown, default=0)
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * value / highest) if highest else 0] for value in shown)

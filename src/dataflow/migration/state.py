@@ -1,0 +1,262 @@
+"""Campaigns at the state address: what was opened, what happened to it, who was told what."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataflow.engine.records import Records, metadata, now
+from dataflow.errors import UsageError, did_you_mean
+
+_moment = sa.DateTime(timezone=True)
+
+campaigns = sa.Table(
+    "dataflow_campaigns",
+    metadata,
+    sa.Column("id", sa.String(200), primary_key=True),
+    sa.Column("table_name", sa.String(500), index=True, nullable=False),
+    sa.Column("environment", sa.String(100), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("open_on", sa.String(600), unique=True),  # the table while it is open: two can't be
+    sa.Column("deadline", sa.Date, nullable=False),
+    sa.Column("opened", _moment, nullable=False),
+    sa.Column("opened_by", sa.String(200), nullable=False),
+    sa.Column("closed", _moment),
+    sa.Column("definition", sa.JSON, nullable=False),
+)
+events = sa.Table(
+    "dataflow_campaign_events",
+    metadata,
+    sa.Column("campaign", sa.String(200), sa.ForeignKey(campaigns.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("moment", _moment, nullable=False),
+    sa.Column("kind", sa.String(30), nullable=False),
+    sa.Column("subject", sa.String(500), nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("detail", sa.JSON),
+)
+notices = sa.Table(
+    "dataflow_campaign_notices",
+    metadata,
+    sa.Column("campaign", sa.String(200), sa.ForeignKey(campaigns.c.id), primary_key=True),
+    sa.Column("owner", sa.String(200), primary_key=True),
+    sa.Column("level", sa.String(30), primary_key=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("moment", _moment, nullable=False),
+    sa.Column("told", sa.Text),
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a campaign.
+
+    Attributes:
+        moment: When.
+        kind: `opened`, `acked`, `moved`, `returned`, `applying`, `applied`, `forced`, `undone`, `cancelled`, `done`.
+        subject: A workflow, an owner or a step.
+        who: Who did it.
+        note: What they said.
+        detail: What else is to be kept.
+    """
+
+    moment: dt.datetime
+    kind: str
+    subject: str
+    who: str
+    note: str | None
+    detail: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A campaign as it is kept.
+
+    Attributes:
+        id: Its name.
+        table: The table that changes.
+        environment: Where it is.
+        state: `open`, `done` or `cancelled`.
+        deadline: Until when readers should have moved.
+        opened: When it began.
+        opened_by: Who began it.
+        closed: When it ended.
+        definition: What the campaign's file says.
+    """
+
+    id: str
+    table: str
+    environment: str
+    state: str
+    deadline: dt.date
+    opened: dt.datetime
+    opened_by: str
+    closed: dt.datetime | None
+    definition: Mapping[str, Any]
+
+
+class Campaigns:
+    """The campaigns at one state address."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def add(self, row: Row) -> None:
+        """Open a campaign.
+
+        Raises:
+            UsageError: One is open on that table, or has that name.
+        """
+        for known in self.all():
+            if known.state == "open" and (known.environment, known.table) == (row.environment, row.table):
+                raise self._is_open(known)
+            if known.id == row.id:
+                raise UsageError(f"there was a campaign '{row.id}' already", "give this one another name: --name")
+        values = {
+            "id": row.id,
+            "table_name": row.table,
+            "environment": row.environment,
+            "state": row.state,
+            "open_on": f"{row.environment}/{row.table}",
+            "deadline": row.deadline,
+            "opened": row.opened,
+            "opened_by": row.opened_by,
+            "definition": dict(row.definition),
+        }
+        self._records.insert(campaigns, values)  # of two at once, the unique column lets one through
+        self.note(row.id, "opened", row.table, row.opened_by)
+
+    def all(self) -> list[Row]:
+        """Return all campaigns, newest first."""
+        with self._records.begin() as connection:
+            rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
+        return [_row(row) for row in rows]
+
+    def get(self, name: str | None) -> Row:
+        """Return a campaign by its name, by its table, or the only open one.
+
+        Raises:
+            UsageError: There is none, or several could be meant.
+        """
+        known = self.all()
+        live = [row for row in known if row.state == "open"]
+        if name is None:
+            if len(live) == 1:
+                return live[0]
+            listed = f": {', '.join(row.id for row in live)}" if live else ""
+            raise UsageError(f"{len(live) or 'no'} campaigns are open{listed}", "name one, or see migration list")
+        for row in known:
+            if row.id == name:
+                return row
+        by_table = [row for row in known if row.table == name]
+        if by_table:
+            return next((row for row in by_table if row.state == "open"), by_table[0])
+        raise UsageError(f"there is no campaign '{name}'{did_you_mean(name, [row.id for row in known])}")
+
+    def close(self, name: str, state: str, who: str, note: str | None = None) -> None:
+        """End a campaign as `done` or `cancelled`."""
+        with self._records.begin() as connection:
+            mine = campaigns.c.id == name
+            connection.execute(campaigns.update().where(mine).values(state=state, closed=now(), open_on=None))
+        self.note(name, state, name, who, note)
+
+    def note(
+        self,
+        name: str,
+        kind: str,
+        subject: str,
+        who: str,
+        note: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add to what happened; nothing is ever taken out of it."""
+        with self._records.begin() as connection:
+            highest = sa.select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.campaign == name)
+            connection.execute(
+                events.insert().values(
+                    campaign=name,
+                    number=connection.execute(highest).scalar_one() + 1,
+                    moment=now(),
+                    kind=kind,
+                    subject=subject,
+                    who=who,
+                    note=note,
+                    detail=None if detail is None else dict(detail),
+                )
+            )
+
+    def events(self, name: str) -> list[Event]:
+        """Return what happened, oldest first."""
+        query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
+        with self._records.begin() as connection:
+            rows = connection.execute(query).all()
+        return [Event(_zoned(r.moment), r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
+
+    # ------------------------------------------------------------------------------------------- notices
+
+    def claim(self, name: str, owner: str, level: str) -> bool:
+        """Take it on to send a message; False when somebody has, so that nobody gets it twice."""
+        values = {"campaign": name, "owner": owner, "level": level, "state": "sending", "moment": now()}
+        try:
+            with self._records.begin() as connection:
+                mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
+                if connection.execute(sa.select(notices.c.owner).where(mine)).first():
+                    return False
+                connection.execute(notices.insert().values(values))
+        except Exception:
+            if (owner, level) in {(n["owner"], n["level"]) for n in self.notices(name)}:
+                return False
+            raise
+        return True
+
+    def sent(self, name: str, owner: str, level: str, told: str) -> None:
+        """Note that a message went out."""
+        mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
+        with self._records.begin() as connection:
+            connection.execute(notices.update().where(mine).values(state="sent", told=told, moment=now()))
+
+    def unclaim(self, name: str, owner: str, level: str) -> None:
+        """Let go of a message that certainly did not go out."""
+        mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
+        with self._records.begin() as connection:
+            connection.execute(notices.delete().where(mine))
+
+    def notices(self, name: str) -> list[dict[str, Any]]:
+        """Return the messages that went out, or may have."""
+        query = sa.select(notices).where(notices.c.campaign == name).order_by(notices.c.moment)
+        with self._records.begin() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _is_open(self, row: Row) -> UsageError:
+        return UsageError(
+            f"a campaign is open on {row.table} already: {row.id}, by {row.opened_by}, deadline {row.deadline}",
+            f"dataflow migration status {row.id}",
+        )
+
+
+def _row(row: Any) -> Row:
+    return Row(
+        row.id,
+        row.table_name,
+        row.environment,
+        row.state,
+        row.deadline,
+        _zoned(row.opened),
+        row.opened_by,
+        None if row.closed is None else _zoned(row.closed),
+        row.definition,
+    )
+
+
+def _zoned(moment: dt.datetime) -> dt.datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)  # SQLite forgets the zone
+
+
+def subjects(found: Sequence[Event], kind: str) -> set[str]:
+    """Return the subjects of all events of a kind."""
+    return {event.subject for event in found if event.kind == kind}
