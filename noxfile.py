@@ -15,9 +15,8 @@ nox.needs_version = ">=2025.5"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 # Two workers fill two cores, which one JVM after the other does not; more would take more memory than a laptop has.
-# The tests of a file share what it makes, those of a recipe its package.
-SPARK_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")  # long files first, as collected
-RECIPE_WORKERS = ("--numprocesses=2", "--dist=loadgroup")
+SPARK_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")  # a file's tests share what it makes
+RECIPE_WORKERS = ("--numprocesses=2", "--dist=worksteal")  # half of the recipes each, and then what the other has left
 
 
 def install(session: nox.Session, group: str) -> None:

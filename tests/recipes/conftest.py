@@ -22,9 +22,8 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "recipe" in metafunc.fixturenames:
         only = metafunc.config.getoption("--recipe")
-        # With pytest-xdist, one worker has all that is asked of a recipe.
-        names = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ([only] if only else ALL)]
-        metafunc.parametrize("recipe", names, scope="session")
+        # For the session: all that is asked of a recipe comes one after the other, and shares its package.
+        metafunc.parametrize("recipe", [only] if only else ALL, scope="session")
 
 
 @pytest.fixture(scope="session")
