@@ -9,6 +9,7 @@ import pytest
 from trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, package, write
 
 from dataflow.assets.builders import build, workspace
+from dataflow.assets.builders.jvm import errors
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.wheelenv import environment
@@ -140,9 +141,26 @@ def test_gradle_builds_the_same_jar_each_time_with_the_parts_that_it_needs(folde
         assert "App.class" in archive.namelist()
     assert sorted(it.name for it in (folder / "g/app").iterdir()) == ["build.gradle", "src"]
     assert digest(built(folder, "app", tmp_path / "two")[0]) == digest(path)
-    write(folder / "g", **{f"core/{RANK}": JAVA.replace("a + 1", "b")})
-    with pytest.raises(DataflowError, match=r"build\.gradle could not be built:\n.*g/core/.*Top\.java:1: error"):
-        built(folder, "app", tmp_path / "three")
+
+
+def test_of_a_failed_build_what_is_wrong_is_shown_rather_than_advice():
+    gradle = """\
+g/core/src/main/java/Top.java:1: error: cannot find symbol
+public class Top { public static int rank(int a) { return b; } }
+                                                          ^
+1 error
+
+FAILURE: Build failed with an exception.
+
+* What went wrong:
+Execution failed for task ':core:compileJava'.
+> Compilation failed; see the compiler error output for details.
+
+* Try:
+Run with --stacktrace option to get the stack trace."""
+    assert errors(gradle.splitlines()) == ["g/core/src/main/java/Top.java:1: error: cannot find symbol"]
+    assert errors(gradle.splitlines()[4:])[0] == "Execution failed for task ':core:compileJava'."
+    assert errors(["nothing that is known"]) == ["nothing that is known"]
 
 
 def test_a_wrapper_that_the_project_brings_is_used(folder, tmp_path):

@@ -75,6 +75,13 @@ def test_sources_of_a_wheel_or_a_jar_are_no_scripts(tmp_path):
     assert raw == ["titles/ddl/results", "titles/lib/query", "titles/src/write"]
 
 
+def test_a_wheel_of_the_whole_repository_leaves_the_packages_their_scripts(tmp_path):
+    package(tmp_path / "titles")
+    write(tmp_path, **{"pyproject.toml": PROJECT, "tools/a.py": "", "titles/src/common.py": ""})
+    assert ("raw", "py", "titles/src/common") in names(tmp_path)
+    assert [it for it in names(tmp_path) if it[1] == "py"] == [("raw", "py", "titles/src/common")]
+
+
 @pytest.mark.parametrize("folder", [".git", ".venv", "target", "build", "node_modules", "a.egg-info"])
 def test_what_tools_wrote_is_not_looked_at(tmp_path, folder):
     write(tmp_path, **{f"{folder}/deep/pyproject.toml": PROJECT, f"{folder}/main.sch.yaml": ""})

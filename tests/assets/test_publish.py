@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 from processes import at_once
-from trees import WRITE, commit, git, package, write
+from trees import WHEEL, WRITE, commit, git, package, write
 
-from dataflow.assets.builders import build, workspace
+from dataflow.assets.builders import Artifact, build, workspace
 from dataflow.assets.discover import discover
 from dataflow.assets.git import read_checkout
 from dataflow.assets.inputs import read_inputs
@@ -12,7 +12,7 @@ from dataflow.assets.publish import publish, published
 
 PUBLISH = """\
 from pathlib import Path
-from dataflow.assets.builders import build, workspace
+from dataflow.assets.builders import Artifact, build, workspace
 from dataflow.assets.discover import discover
 from dataflow.assets.git import read_checkout
 from dataflow.assets.inputs import read_inputs
@@ -89,6 +89,17 @@ def test_the_same_inputs_keep_their_id_through_later_commits_and_a_return_to_the
     edit(repo, 0)
     commit(repo)
     assert deploy(registry, repo) == (first, False, 0)
+
+
+def test_a_wheel_s_lock_travels_with_it(registry, repo):
+    write(repo, **{"etl/pyproject.toml": WHEEL % ("etl", "etl"), "etl/etl-1.0.whl": "the wheel"})
+    commit(repo)
+    (asset,) = [it for it in discover(repo).assets if it.type == "wheel"]
+    made = Artifact(repo / "etl/etl-1.0.whl", "iniconfig==2.0\n", "3.11")
+    pin, _ = publish(registry, asset, read_checkout(repo), read_inputs(asset), lambda: made)
+    assert (pin.name, pin.python, pin.size) == ("etl-1.0.whl", "3.11", 9)
+    assert registry.get(pin.lock) == b"iniconfig==2.0\n"
+    assert registry.get(pin.sha256) == b"the wheel"
 
 
 def test_another_branch_has_numbers_of_its_own_and_takes_over_what_was_built(registry, repo):

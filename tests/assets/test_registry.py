@@ -11,6 +11,7 @@ import pytest
 from processes import at_once
 
 from dataflow.assets.registry import Registry, open_registry
+from dataflow.assets.storage import Storage
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.project import find_project
 
@@ -31,7 +32,7 @@ def work(ready, tell, address, count):
 
 def place(registry, name):
     """Return where a registry keeps something, as fsspec has it."""
-    return registry._fs, registry._path(name)
+    return registry._storage.fs, registry._storage.path(name)
 
 
 def overwrite(registry, name, data):
@@ -144,16 +145,33 @@ def test_writers_killed_at_any_moment_leave_no_hole_and_nothing_torn(tmp_path):
 
 
 def test_a_store_s_client_that_asks_twice_does_not_lose_its_number(registry, monkeypatch):
-    original = Registry._create
+    original = Storage.create
 
     def heard_too_late(self, name, data):
         original(self, name, data)
         return original(self, name, data)  # the first answer was lost: the client sent it again, and was refused
 
-    monkeypatch.setattr(Registry, "_create", heard_too_late)
+    monkeypatch.setattr(Storage, "create", heard_too_late)
     assert registry.append("environments/production", lambda number: {"number": number})[0] == 1
     assert registry.append("environments/production", lambda number: {"number": number})[0] == 2
     assert len(registry.entries("environments/production")) == 2
+
+
+@pytest.mark.parametrize(("code", "written"), [("ConditionalRequestConflict", True), ("PreconditionFailed", False)])
+def test_every_answer_of_an_s3_to_a_conditional_put_is_understood(s3_address, monkeypatch, code, written):
+    from botocore.exceptions import ClientError
+    from s3fs.errors import translate_boto_error
+
+    storage = Storage(s3_address)
+    put, answers = storage.fs.pipe_file, [translate_boto_error(ClientError({"Error": {"Code": code}}, "PutObject"))]
+
+    def answer(*arguments, **options):
+        if answers:
+            raise answers.pop()
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(storage.fs, "pipe_file", answer)
+    assert storage.create("environments/production/1.json", b"{}") is written
 
 
 @pytest.mark.parametrize("address", ["http://example.org/a", "memory://a", "ftp://a"])

@@ -172,15 +172,17 @@ def test_suites_run_side_by_side_and_are_printed_one_after_the_other(dataflow_co
     assert any("of b" in it for it in second)
 
 
-def test_ctrl_c_ends_the_tests_too(dataflow_command, folder):
-    write(folder, "test_a.py", WAITS)
+def test_ctrl_c_ends_all_tests_that_run(dataflow_command, folder):
+    notes = [folder / name / "pid" for name in ("a", "b")]
+    for note in notes:
+        write(note.parent, f"test_{note.parent.name}.py", WAITS)
     started = subprocess.Popen(
-        [sys.executable, "-m", "dataflow", "project", "test"], cwd=folder, env=dataflow_command.environ
+        [sys.executable, "-m", "dataflow", "project", "test", "--jobs", "2"], cwd=folder, env=dataflow_command.environ
     )
-    until(lambda: (folder / "pid").exists() and (folder / "pid").read_text())
+    until(lambda: all(it.exists() and it.read_text() for it in notes))
     started.send_signal(signal.SIGINT)
     assert started.wait(20) == 130
-    until(lambda: not alive(int((folder / "pid").read_text())))
+    until(lambda: not any(alive(int(it.read_text())) for it in notes))
 
 
 def fake_sbt(command, script):

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
@@ -102,6 +102,7 @@ def test_a_path_that_is_missing_or_a_file_is_named(tmp_path):
 FOLDERS = st.lists(st.sampled_from(["a", "b", "target", ".git"]), max_size=4).map("/".join)
 
 
+@settings(deadline=None)  # it writes files, which a busy disk takes its time for
 @given(tests=st.sets(FOLDERS, min_size=1), packages=st.sets(FOLDERS))
 def test_each_test_folder_is_run_by_exactly_one_suite(tmp_path_factory, tests, packages):
     base = tmp_path_factory.mktemp("tree")

@@ -40,6 +40,7 @@ PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 
 _PROJECT = re.compile(r"^\s*\[(?:project|build-system|tool\.poetry)\]", re.M)
 _AGGREGATOR = re.compile(r"<packaging>\s*pom\s*</packaging>")
+_JVM: tuple[Builder, ...] = ("gradle", "sbt", "maven")
 _ROOTS: Mapping[Builder, tuple[str, ...]] = {
     "gradle": ("settings.gradle", "settings.gradle.kts"),
     "sbt": ("project/build.properties",),
@@ -136,7 +137,7 @@ class _Walk:
         self.name = name
         self.workflows: list[Path] = []
         self._builds: dict[Builder, dict[Path, Path]] = {}  # folder -> build file
-        self._raw: list[tuple[Path | None, Path]] = []
+        self._raw: list[tuple[Path, Path]] = []
         self._packages: dict[Path, Path | None] = {}
 
     def visit(self, folder: Path, folders: list[str], files: list[str]) -> None:
@@ -150,7 +151,7 @@ class _Walk:
                 self._builds.setdefault(builder, {}).setdefault(folder, folder / name)
         if package is not None and not self._is_test(folder):
             self._raw += [(package, folder / it) for it in files if Path(it).suffix in RAW]
-        if folder.name == "src" and self._inside("gradle", "sbt", "maven", folder=folder):
+        if folder.name == "src" and self._is_jvm(folder):
             folders[:] = [it for it in folders if it != "test"]
 
     def assets(self) -> Iterator[Asset]:
@@ -164,10 +165,8 @@ class _Walk:
                 namespace = self.name if folder == self.root else folder.name
                 yield Asset("wheel" if builder == "python" else "jar", namespace, file, builder, root)
         for package, path in self._raw:
-            built = ("python",) if path.suffix == ".py" else ("gradle", "sbt", "maven")
-            if PYTHON_TESTS.fullmatch(path.name) or (path.suffix == ".py" and self._inside(*built, folder=path.parent)):
-                continue
-            yield _raw(self.root, self.name, package, path)
+            if not (PYTHON_TESTS.fullmatch(path.name) or self._is_packed(package, path)):
+                yield _raw(self.root, self.name, package, path)
 
     def _build_root(self, builder: Builder, folder: Path) -> Path:
         """Return the uppermost folder of the build that a folder is a part of."""
@@ -181,11 +180,17 @@ class _Walk:
             return next((it for it in settings if any((it / mark).exists() for mark in marks)), folder)
         return self._build_root(builder, above)
 
-    def _inside(self, *builders: str, folder: Path) -> bool:
-        return any(folder in found or not found.keys().isdisjoint(folder.parents) for found in map(self._of, builders))
+    def _is_packed(self, package: Path, path: Path) -> bool:
+        """Say whether a Python file is a source of a wheel: of one within its package, not of one around it."""
+        around = (it for it in (path.parent, *path.parent.parents) if it.is_relative_to(package))
+        return path.suffix == ".py" and any(it in self._of("python") for it in around)
 
-    def _of(self, builder: str) -> Mapping[Path, Path]:
-        return self._builds.get(builder, {})  # type: ignore[call-overload,no-any-return]
+    def _is_jvm(self, folder: Path) -> bool:
+        builds = [self._of(it) for it in _JVM]
+        return any(it in found for found in builds for it in (folder, *folder.parents))
+
+    def _of(self, builder: Builder) -> Mapping[Path, Path]:
+        return self._builds.get(builder, {})
 
     def _is_test(self, folder: Path) -> bool:
         return folder.parts[-2:] == ("tests", "testthat")

@@ -17,35 +17,19 @@ import json
 import os
 import re
 import secrets
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.assets.storage import CHUNK, Storage, draft
+from dataflow.errors import DataflowError, display_path
 from dataflow.home import home
 
 if TYPE_CHECKING:
     from dataflow.workflow.project import Project
 
-_CHUNK = 1 << 20
-_DAY = 24 * 3600
-_DRAFTS = ".drafts"
 _NUMBERED = re.compile(r"([1-9][0-9]*)\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-_DRIVERS = {  # those whose file systems create exclusively; any other one would only look first, and lose a race
-    "file": None,
-    "s3": "s3fs",
-    "s3a": "s3fs",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "abfs": "adlfs",
-    "abfss": "adlfs",
-    "az": "adlfs",
-}
 
 
 class Registry:
@@ -56,23 +40,9 @@ class Registry:
     """
 
     def __init__(self, address: str) -> None:
-        """Take an address; nothing is read or made yet.
-
-        Args:
-            address: Such as `file:///srv/registry`, `s3://bucket/folder`, or a path.
-
-        Raises:
-            UsageError: Its protocol is none that can create a file exclusively.
-        """
-        protocol, separator, rest = address.partition("://")
-        if not separator:
-            protocol, rest = "file", str(Path(address).expanduser().absolute())
-        if protocol not in _DRIVERS:
-            known = ", ".join(f"{it}://" for it in _DRIVERS)
-            raise UsageError(f"a registry can't be at '{address}'", f"it may be at a path, or at {known}")
-        self.address = f"{protocol}://{rest.rstrip('/')}"
-        self._protocol = protocol
-        self._base = rest.rstrip("/")
+        """Take an address, as `Storage` does; nothing is read or made yet."""
+        self._storage = Storage(address)
+        self.address = self._storage.address
 
     def __repr__(self) -> str:
         return f"Registry({self.address!r})"
@@ -87,16 +57,16 @@ class Registry:
         """
         sha256, size = _digest(data)
         name = f"objects/{sha256}"
-        found = self._size(name)
+        found = self._storage.size(name)
         if found is None:
-            self._create(name, data)
+            self._storage.create(name, data)
         elif found != size:
             raise self._corrupted(sha256, f"{found} bytes long instead of {size}")
         return sha256
 
     def has(self, sha256: str) -> bool:
         """Say whether there is an object with this checksum."""
-        return self._size(f"objects/{_checked(sha256)}") is not None
+        return self._storage.size(f"objects/{_checked(sha256)}") is not None
 
     def get(self, sha256: str) -> bytes:
         """Return an object's bytes.
@@ -117,13 +87,13 @@ class Registry:
         """
         to.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with _draft(to.parent) as (draft, target):
+        with draft(to.parent) as (written, target):
             with target, self._object(sha256) as stream:
-                while chunk := stream.read(_CHUNK):
+                while chunk := stream.read(CHUNK):
                     digest.update(chunk)
                     target.write(chunk)
             self._verify(sha256, digest.hexdigest())
-            draft.replace(to)
+            written.replace(to)
         return to
 
     # ----------------------------------------------------------------------------------------- series
@@ -168,20 +138,17 @@ class Registry:
 
     def numbers(self, series: str) -> list[int]:
         """Return the numbers of a series' entries, in order."""
-        names = (name for name, is_folder in self._listed(series) if not is_folder)
+        names = (name for name, is_folder in self._storage.listed(series) if not is_folder)
         return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
 
     def series(self, prefix: str) -> list[str]:
         """Return the series below a prefix, such as `builds/jar`, that hold an entry."""
-        with self._told():
-            files = self._fs.find(self._path(prefix))
-        base = len(self._path("")) + 1
-        found = {file[base:].rpartition("/") for file in map(str, files)}
+        found = {name.rpartition("/") for name in self._storage.below(prefix)}
         return sorted({folder for folder, _, name in found if _NUMBERED.fullmatch(name)})
 
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders just below a prefix, in the order of the alphabet."""
-        return sorted(name for name, is_folder in self._listed(prefix) if is_folder)
+        return sorted(name for name, is_folder in self._storage.listed(prefix) if is_folder)
 
     # ------------------------------------------------------------------------------------------ notes
 
@@ -196,8 +163,7 @@ class Registry:
             DataflowError: It is not what was written.
         """
         try:
-            with self._told():
-                data: bytes = self._fs.cat_file(self._path(f"{name}.json"))
+            data = self._storage.read(f"{name}.json")
         except FileNotFoundError:
             return None
         return self._read_note(name, data)["entry"]  # type: ignore[no-any-return]
@@ -207,11 +173,10 @@ class Registry:
         mark = secrets.token_hex(8)
         text = _canonical(entry)
         data = _canonical({"entry": entry, "sha256": hashlib.sha256(text).hexdigest(), "mark": mark})
-        if self._create(f"{name}.json", data):
+        if self._storage.create(f"{name}.json", data):
             return True
-        with self._told():
-            there: bytes = self._fs.cat_file(self._path(f"{name}.json"))
-        return bool(self._read_note(name, there)["mark"] == mark)
+        there = self._read_note(name, self._storage.read(f"{name}.json"))
+        return bool(there["mark"] == mark)
 
     def _read_note(self, name: str, data: bytes) -> dict[str, Any]:
         try:
@@ -227,44 +192,10 @@ class Registry:
             )
         return found  # type: ignore[no-any-return]
 
-    # ---------------------------------------------------------------------------------------- storage
-
-    @cached_property
-    def _fs(self) -> Any:
-        import fsspec
-
-        try:
-            # A cached listing would not show what another process has just written.
-            return fsspec.filesystem(self._protocol, use_listings_cache=False, skip_instance_cache=True)
-        except ImportError:
-            driver = _DRIVERS[self._protocol]
-            raise DataflowError(f"a registry at {self._protocol}:// needs {driver}", f"pip install {driver}") from None
-
-    def _path(self, name: str) -> str:
-        return f"{self._base}/{name}".rstrip("/")
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what the storage complains of into one message; not what is a plain answer."""
-        try:
-            yield
-        except (FileNotFoundError, FileExistsError, DataflowError):
-            raise
-        except Exception as error:  # each client has exceptions of its own
-            told = str(error) or type(error).__name__
-            raise DataflowError(f"the registry at {self.address} can't be used: {told}") from error
-
-    def _size(self, name: str) -> int | None:
-        try:
-            with self._told():
-                return int(self._fs.size(self._path(name)))
-        except FileNotFoundError:
-            return None
-
     @contextlib.contextmanager
     def _object(self, sha256: str) -> Iterator[IO[bytes]]:
         try:
-            with self._told(), self._fs.open(self._path(f"objects/{_checked(sha256)}"), "rb") as stream:
+            with self._storage.opened(f"objects/{_checked(sha256)}") as stream:
                 yield stream
         except FileNotFoundError:
             raise DataflowError(
@@ -283,38 +214,6 @@ class Registry:
             permanent=True,
         )
 
-    def _listed(self, folder: str) -> list[tuple[str, bool]]:
-        """Return the names in a folder, each with whether it is a folder itself."""
-        if self._protocol == "file":
-            try:
-                with os.scandir(self._path(folder)) as found:
-                    return [(it.name, it.is_dir()) for it in found]
-            except (FileNotFoundError, NotADirectoryError):
-                return []
-        try:
-            with self._told():
-                listed = self._fs.ls(self._path(folder), detail=True, refresh=True)
-        except FileNotFoundError:
-            return []
-        return [(str(it["name"]).rpartition("/")[2], it["type"] == "directory") for it in listed]
-
-    def _create(self, name: str, data: bytes | Path) -> bool:
-        """Write a file unless there is one, whole or not at all; return whether it was written."""
-        path = self._path(name)
-        try:
-            with self._told():
-                if self._protocol == "file":
-                    _link(data, Path(path), Path(self._path(_DRAFTS)))
-                elif isinstance(data, Path):
-                    self._fs.put_file(str(data), path, mode="create")
-                else:
-                    self._fs.pipe_file(path, data, mode="create")
-        except FileExistsError:
-            return False
-        except FileNotFoundError as error:
-            raise DataflowError(f"the registry at {self.address} can't be written to: {error}") from error
-        return True
-
 
 def open_registry(project: Project | None = None) -> Registry:
     """Return a project's registry: `DATAFLOW_REGISTRY`, what `dataflow.yaml` says, or a folder of the Dataflow home."""
@@ -324,46 +223,6 @@ def open_registry(project: Project | None = None) -> Registry:
         if "://" not in address and project.file is not None:
             address = str(project.file.parent / Path(address).expanduser())
     return Registry(address or str(home() / "registry"))
-
-
-def _link(data: bytes | Path, path: Path, drafts: Path) -> None:
-    """Write a local file under another name first, and link it in: exclusive, and never seen half."""
-    for folder in (path.parent, drafts):
-        folder.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        raise FileExistsError(path)
-    _tidy(drafts)
-    with _draft(drafts) as (draft, stream):
-        with stream:
-            if isinstance(data, Path):
-                with data.open("rb") as source:
-                    while chunk := source.read(_CHUNK):
-                        stream.write(chunk)
-            else:
-                stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())  # nothing is ever written here again: after a power cut it has to be whole
-        path.hardlink_to(draft)
-
-
-def _tidy(drafts: Path) -> None:
-    """Remove what writers that were killed have left, long after any could still be at it."""
-    for left in drafts.iterdir():
-        with contextlib.suppress(OSError):  # another one tidies as well
-            if left.stat().st_mtime < time.time() - _DAY:
-                left.unlink()
-
-
-@contextlib.contextmanager
-def _draft(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    handle, name = tempfile.mkstemp(prefix=".part-", dir=folder)
-    os.fchmod(handle, 0o644)
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield draft, stream
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _digest(data: bytes | Path) -> tuple[str, int]:

@@ -58,7 +58,7 @@ def build_jar(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
     cwd = root if tool is MAVEN else folder
     code = run_process(command, cwd=cwd, env=environ(), output=hear, stopped=context.stopped)
     if code != 0:
-        raise failed(asset, _errors(lines))
+        raise failed(asset, errors(lines))
     return Artifact(_jar(asset, folder / tool.made))
 
 
@@ -85,7 +85,7 @@ def _jar(asset: Asset, folder: Path) -> Path:
     )
 
 
-def _errors(lines: list[str]) -> list[str]:
+def errors(lines: list[str]) -> list[str]:
     """Return what a tool calls errors, without its advice; all that it said where it calls nothing one."""
     told = [line.removeprefix("[ERROR] ") for line in lines if _ERROR.search(line) and "[Help 1]" not in line]
     found = [

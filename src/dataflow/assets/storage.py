@@ -1,0 +1,220 @@
+"""Files at an fsspec address that are written once: only if they are not there yet, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from dataflow.errors import DataflowError, UsageError
+
+CHUNK = 1 << 20
+_DAY = 24 * 3600
+_DRAFTS = ".drafts"
+_DRIVERS = {  # those whose file systems create exclusively; any other one would only look first, and lose a race
+    "file": None,
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "az": "adlfs",
+}
+
+
+class Storage:
+    """A folder of files at an address; their names use `/`.
+
+    Attributes:
+        address: Where it is, with its protocol.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Take an address; nothing is read or made yet.
+
+        Args:
+            address: Such as `file:///srv/registry`, `s3://bucket/folder`, or a path.
+
+        Raises:
+            UsageError: Its protocol is none that can create a file exclusively.
+        """
+        protocol, separator, rest = address.partition("://")
+        if not separator:
+            protocol, rest = "file", str(Path(address).expanduser().absolute())
+        if protocol not in _DRIVERS:
+            known = ", ".join(f"{it}://" for it in _DRIVERS)
+            raise UsageError(f"a registry can't be at '{address}'", f"it may be at a path, or at {known}")
+        self.address = f"{protocol}://{rest.rstrip('/')}"
+        self._protocol = protocol
+        self._base = rest.rstrip("/")
+
+    @cached_property
+    def fs(self) -> Any:
+        """The file system.
+
+        Raises:
+            DataflowError: Its driver is not installed.
+        """
+        import fsspec
+
+        try:
+            # A cached listing would not show what another process has just written.
+            return fsspec.filesystem(self._protocol, use_listings_cache=False, skip_instance_cache=True)
+        except ImportError:
+            driver = _DRIVERS[self._protocol]
+            raise DataflowError(f"a registry at {self._protocol}:// needs {driver}", f"pip install {driver}") from None
+
+    def path(self, name: str) -> str:
+        """Return where a file is, as the file system has it."""
+        return f"{self._base}/{name}".rstrip("/")
+
+    def create(self, name: str, data: bytes | Path) -> bool:
+        """Write a file unless there is one; return whether it was written.
+
+        Args:
+            name: Its name.
+            data: What it is to hold, or a local file that holds it.
+        """
+        path = self.path(name)
+        try:
+            with self._told():
+                if self._protocol == "file":
+                    _link(data, Path(path), Path(self.path(_DRAFTS)))
+                else:
+                    self._send(data, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError as error:
+            raise DataflowError(f"the registry at {self.address} can't be written to: {error}") from error
+        return True
+
+    def read(self, name: str) -> bytes:
+        """Return what a file holds.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        with self._told():
+            data: bytes = self.fs.cat_file(self.path(name))
+        return data
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        with self._told(), self.fs.open(self.path(name), "rb") as stream:
+            yield stream
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes; None when there is none."""
+        try:
+            with self._told():
+                return int(self.fs.size(self.path(name)))
+        except FileNotFoundError:
+            return None
+
+    def listed(self, folder: str) -> list[tuple[str, bool]]:
+        """Return the names in a folder, each with whether it is a folder itself."""
+        if self._protocol == "file":
+            try:
+                with os.scandir(self.path(folder)) as found:
+                    return [(it.name, it.is_dir()) for it in found]
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        try:
+            with self._told():
+                listed = self.fs.ls(self.path(folder), detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        return [(str(it["name"]).rpartition("/")[2], it["type"] == "directory") for it in listed]
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """Yield the names of all files below a folder."""
+        with self._told():
+            files = self.fs.find(self.path(prefix))
+        start = len(self.path("")) + 1
+        yield from (str(file)[start:] for file in files)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the storage complains of into one message; not what is a plain answer."""
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError, DataflowError):
+            raise
+        except Exception as error:  # each client has exceptions of its own
+            told = str(error) or type(error).__name__
+            raise DataflowError(f"the registry at {self.address} can't be used: {told}") from error
+
+    def _send(self, data: bytes | Path, path: str) -> None:
+        """Put a file that must not be there yet; where S3 can't tell who was first (409), ask again."""
+        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+        put = self.fs.put_file if isinstance(data, Path) else self.fs.pipe_file
+        arguments = (str(data), path) if isinstance(data, Path) else (path, data)
+        undecided = retry_if_exception(lambda error: _s3_code(error) == "ConditionalRequestConflict")
+        waits = wait_random_exponential(multiplier=0.05, max=2)
+        try:
+            for attempt in Retrying(retry=undecided, wait=waits, stop=stop_after_attempt(20), reraise=True):
+                with attempt:
+                    put(*arguments, mode="create")
+        except OSError as error:
+            if _s3_code(error) == "PreconditionFailed":  # s3fs knows it by a field that not every S3 has
+                raise FileExistsError(path) from error
+            raise
+
+
+@contextlib.contextmanager
+def draft(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Give a new file in a folder, open for writing; it is removed at the end, unless it was renamed."""
+    handle, name = tempfile.mkstemp(prefix=".part-", dir=folder)
+    os.fchmod(handle, 0o644)
+    path = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield path, stream
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _s3_code(error: BaseException) -> str:
+    """Return what S3 calls an error; an empty text for any other."""
+    answer = getattr(error.__cause__ or error, "response", None)
+    return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
+
+
+def _link(data: bytes | Path, path: Path, drafts: Path) -> None:
+    """Write a local file under another name first, and link it in: exclusive, and never seen half."""
+    for folder in (path.parent, drafts):
+        folder.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        raise FileExistsError(path)
+    _tidy(drafts)
+    with draft(drafts) as (written, stream):
+        with stream:
+            if isinstance(data, Path):
+                with data.open("rb") as source:
+                    while chunk := source.read(CHUNK):
+                        stream.write(chunk)
+            else:
+                stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())  # nothing is ever written here again: after a power cut it has to be whole
+        path.hardlink_to(written)
+
+
+def _tidy(drafts: Path) -> None:
+    """Remove what writers that were killed have left, long after any could still be at it."""
+    for left in drafts.iterdir():
+        with contextlib.suppress(OSError):  # another one tidies as well
+            if left.stat().st_mtime < time.time() - _DAY:
+                left.unlink()
