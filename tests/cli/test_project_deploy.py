@@ -108,3 +108,18 @@ def test_deployed_runs_are_named_or_refused(project):
     assert "name either a *.sch.yaml file or --deployed ID" in project("workflow", "run", code=2).stderr
     done = project("workflow", "run", "--deployed", "titles.main", code=2)
     assert "no workflow 'titles.main' is deployed anywhere" in done.stderr
+
+
+def test_references_are_understood_by_runs_from_files_too(project):
+    main = project.folder / "titles" / "main.sch.yaml"
+    text = main.read_text()
+    main.write_text(
+        text.replace("script: ./src/sparksql_write.sql", "script: ${dataflow.sql.titles/src/sparksql_write}")
+    )
+    planned = project.json("workflow", "plan", "titles", "--date", "2026-01-31")
+    assert planned["reads"] == ["dataflow_demo.playback"]
+    main.write_text(
+        text.replace("script: ./src/sparksql_write.sql", "script: ${dataflow.sql.titles/src/sparksql_wirte}")
+    )
+    done = project("workflow", "validate", "titles", code=2)
+    assert "main.sch.yaml:53:23: there is no sql 'titles/src/sparksql_wirte', here or deployed" in done.stderr

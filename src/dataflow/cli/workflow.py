@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,7 @@ def validate(
     found, problems = _definitions(files), list[Problem]()
     for file in found:
         try:
-            load_workflow(file, Request(env=env))
+            load_workflow(file, Request(env=env, reference=_reference))
         except DefinitionError as error:
             problems += error.problems
     problems = sorted(set(problems))
@@ -326,7 +327,19 @@ def _request(date: str | None, param: Sequence[str] | None, env: str | None) -> 
         if not equals or not name:
             raise UsageError(f"'--param {text}' is not NAME=VALUE", "for example --param LOOKBACK_DAYS=7")
         params[name] = value
-    return Request(params=params, date=_date(date), env=env)
+    return Request(params=params, date=_date(date), env=env, reference=_reference)
+
+
+def _reference(name: str) -> str:
+    """Return where an asset is that a definition names; most definitions name none, and then nothing is looked for."""
+    return _references()(name)
+
+
+@cache
+def _references() -> Callable[[str], str]:
+    from dataflow.deploy.references import local_references
+
+    return local_references(Path.cwd())
 
 
 def _date(text: str | None) -> dt.date | None:

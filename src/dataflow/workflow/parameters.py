@@ -255,7 +255,8 @@ class Resolver:
                 try:
                     values[found.name] = self.reference(found.name)
                 except DataflowError as error:
-                    self.problems.append(_nth(place, number).problem(error.message))
+                    hint = f"; {error.hint}" if error.hint else ""
+                    self.problems.append(_nth(place, number).problem(error.message + hint))
                     complete = False
             elif message := found.mistake(known):
                 self.problems.append(_nth(place, number).problem(message))

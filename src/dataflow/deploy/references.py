@@ -1,0 +1,57 @@
+"""References to assets in a run from files: what stands in the checkout, else what the registry has."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.deploy.prepare import own_asset
+from dataflow.home import subfolder
+
+if TYPE_CHECKING:
+    from dataflow.assets.discover import Repository
+    from dataflow.assets.git import Checkout
+
+
+def local_references(folder: Path) -> Callable[[str], str]:
+    """Return what says where the file, or the sbt project, of an asset is; nothing is looked at before it is asked.
+
+    Args:
+        folder: Any folder of the repository.
+    """
+
+    @functools.cache
+    def repository() -> tuple[Repository, Checkout]:
+        from dataflow.assets.discover import discover
+        from dataflow.assets.git import read_checkout
+
+        checkout = read_checkout(folder)
+        return discover(checkout.root, checkout.repo), checkout
+
+    @functools.cache
+    def place(reference: str) -> str:
+        name = re.sub(r"^dataflow\.egg\.", "dataflow.wheel.", reference)
+        found, checkout = repository()
+        own = own_asset(found, name)
+        if own is not None and own.builder in {"raw", "sbt"}:  # others are built when they are deployed
+            return str(own.path if own.builder == "raw" else own.folder)
+        return str(_fetched(name, checkout, folder))
+
+    return place
+
+
+def _fetched(name: str, checkout: Checkout, folder: Path) -> Path:
+    """Return the file of a build that the registry has; it is fetched once, and checked."""
+    from dataflow.assets.references import References
+    from dataflow.assets.registry import open_registry
+    from dataflow.workflow.project import find_project
+
+    registry = open_registry(find_project(folder))
+    pin = References(registry, checkout, unclean=True).resolve(name)
+    file = subfolder("assets", pin.sha256[:32]) / pin.name
+    if not file.exists():
+        registry.fetch(pin.sha256, file)
+    return file
