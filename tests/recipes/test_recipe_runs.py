@@ -133,15 +133,15 @@ def run_by_tox(package):
 
 
 def run_without_checkout(package, table_line, *params):
-    """Deploy the package, delete it, and run what was deployed; whatever it is written in, nothing is built again."""
+    """Deploy the package, take it away, and run what was deployed; whatever it is written in, nothing is built again."""
     deployed = timed(table_line, "deploy", package.json, "project", "deploy")
     assert deployed["environment"] == "sandbox-alice"
     (workflows,) = [it["workflows"] for it in deployed["packages"].values()]
     (main,) = [it for it in workflows if it.endswith(".main")]
-    shutil.rmtree(package.folder)
-    package.folder.mkdir()
     arguments = ("workflow", "run", "--deployed", main, "--date", DAY, *(it for param in params for it in ("-p", param)))
-    done = timed(table_line, "deployed", package.json, *arguments)
+    away = package.folder.rename(package.folder.with_name("away"))
+    done = timed(table_line, "deployed", package.json, *arguments, folder=away.parent)
+    away.rename(package.folder)
     assert done["status"] == "succeeded"
     run = package.json("workflow", "show", "last")
     assert {it["id"] for it in run["assets"]} == {it["id"] for it in deployed["assets"]}
