@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
-from dataflow.errors import DataflowError, UsageError
+from dataflow.cli.dates import parse_day
+from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ def diff_data(
 
     project = find_project(Path.cwd())
     registry = open_registry(project)
-    day = _day(date)
+    day = parse_day(date)
     here, there = standing(registry, branch_target(branch, project).name), standing(registry, production)
     found = pairs(registry, here, there)
     if key is not None:
@@ -67,15 +68,6 @@ def diff_data(
     else:
         for it in differences:
             _print(it)
-
-
-def _day(text: str | None) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
 
 
 def _print(found: Difference) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.cli.dates import parse_day
 from dataflow.cli.due import due
 from dataflow.errors import UsageError, display_path
 
@@ -327,7 +327,7 @@ def _request(date: str | None, param: Sequence[str] | None, env: str | None) -> 
         if not equals or not name:
             raise UsageError(f"'--param {text}' is not NAME=VALUE", "for example --param LOOKBACK_DAYS=7")
         params[name] = value
-    return Request(params=params, date=_date(date), env=env, reference=_reference)
+    return Request(params=params, date=parse_day(date), env=env, reference=_reference)
 
 
 def _reference(name: str) -> str:
@@ -340,15 +340,6 @@ def _references() -> Callable[[str], str]:
     from dataflow.deploy.references import local_references
 
     return local_references(Path.cwd())
-
-
-def _date(text: str | None) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
 
 
 def _definition(path: Path) -> Path:
