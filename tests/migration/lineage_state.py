@@ -34,9 +34,8 @@ class State:
         self.records = Records(address)
 
     def add(self, workflow, target, *flows, owner=None, origin=Origin.RECORDED, hours=3, **more):
-        producer = Producer(
-            origin, workflow, target, owner=owner or workflow.partition(".")[0],
-            seen=NOW - dt.timedelta(hours=hours), **more,
-        )  # fmt: skip
+        seen = more.pop("seen", NOW - dt.timedelta(hours=hours))
+        owner = workflow.partition(".")[0] if owner is None else owner or None
+        producer = Producer(origin, workflow, target, owner=owner, seen=seen, **more)
         with self.records.begin() as connection:
             remember(connection, [(producer, taken(*flows))])

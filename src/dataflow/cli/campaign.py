@@ -255,14 +255,11 @@ def cancel(
         done = applied(events)
         added = [step for step in campaign.steps if step.name in done and step.undo]
         _require_unread(known, campaign, [step.adds for step in added], force=force)
-        left = [
-            f"{step.says} can't be taken back" for step in campaign.steps if step.name in done and step.irreversible
-        ]
         if added:
             with _spark(known) as spark:
-                left = carry.undo(spark, campaign, events, campaigns, current_user(), say)
+                carry.undo(spark, campaign, events, campaigns, current_user(), say)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
-    for line in left:
+    for line in carry.for_good(campaign, done):
         out().print(line, markup=False)
     out().print(f"campaign {campaign.id} is cancelled", markup=False)
 

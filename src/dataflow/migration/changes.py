@@ -11,6 +11,7 @@ from dataflow.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+    from pyspark.sql import SparkSession
 
 _WIDER = {("INT", "BIGINT"), ("FLOAT", "DOUBLE")}  # Iceberg specification, "Schema evolution"
 _SPELLED = {
@@ -275,6 +276,25 @@ def shape_of(name: str, table: Table) -> Shape:
     names = {field_.field_id: field_.name for field_ in table.schema().fields}
     partition = tuple(_transformed(str(part.transform), names.get(part.source_id, "?")) for part in table.spec().fields)
     key = tuple(filter(None, table.properties.get("dataflow.primary-key", "").split(",")))
+    return Shape(name, columns, partition, key)
+
+
+def shape_in_spark(spark: SparkSession, name: str) -> Shape:
+    """Return a live table's shape, where only Spark can open its catalog."""
+    from dataflow.tables.iceberg import load, properties
+
+    loaded = load(spark, name)
+    columns = tuple(
+        Column(
+            each.name, sql_type(each.dataType.simpleString()), each.nullable, (each.metadata or {}).get("comment", "")
+        )
+        for each in spark.table(name).schema.fields
+    )
+    names = {field_.fieldId(): str(field_.name()) for field_ in loaded.schema().columns()}
+    partition = tuple(
+        _transformed(str(part.transform()), names.get(part.sourceId(), "?")) for part in loaded.spec().fields()
+    )
+    key = tuple(filter(None, properties(loaded).get("dataflow.primary-key", "").split(",")))
     return Shape(name, columns, partition, key)
 
 

@@ -50,29 +50,14 @@ class Columns:
     @property
     def catalog(self) -> Catalog | None:
         """The catalog, opened when it is first asked for."""
+        from dataflow.engine.catalog import open_catalog
+
         if self._catalog is None and not self._closed:
             try:
-                self._catalog = open_environment(self._environment)
+                self._catalog = open_catalog(self._environment)
             except DataflowError:
                 self._closed = True
         return self._catalog
-
-
-def open_environment(environment: Environment) -> Catalog:
-    """Open an environment's catalog without Spark.
-
-    Raises:
-        DataflowError: It can't be opened, or nothing was ever made in it.
-    """
-    from dataflow.engine.config import catalog_file, is_embedded
-    from dataflow.tables.pycatalog import open_catalog
-    from dataflow.workflow.parameters import resolve_secrets
-
-    embedded = catalog_file() if is_embedded(environment) else None
-    if embedded is not None and not embedded.exists():
-        raise DataflowError("there is no catalog yet", "a first run makes it")
-    properties = {key: resolve_secrets(value) for key, value in environment.catalog.items()}
-    return open_catalog(environment.catalog_name, properties, embedded)
 
 
 @dataclass(frozen=True)

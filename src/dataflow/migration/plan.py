@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,20 +60,33 @@ class Plan:
         }
 
 
-def plan(table: str, wish: Wish, known: Known, now: dt.datetime) -> Plan:
+Look = Callable[[str, "Known"], Shape]
+"""Looks at a table as it is now."""
+
+
+def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | None = None) -> Plan:
     """Compare a wish with the live table, and look up who is touched.
+
+    Args:
+        table: The table.
+        wish: What is asked for.
+        known: What is known of lineage.
+        now: This moment.
+        look: How to look at tables; by PyIceberg, without Spark, when None.
 
     Raises:
         UsageError: There is no such table or column, a type can't be read, or nothing would change.
         DataflowError: The catalog can't be asked without Spark.
     """
-    shape = live_shape(table, known)
+    look = look or live_shape
+    shape = look(table, known)
     if wish.replace_by is not None:
-        other = live_shape(wish.replace_by, known)
-        missing = [column.name for column in shape.columns if not other.has(column.name)]
-        wish = Wish(wish.ddl, wish.rename, wish.drop, wish.types, other.table)
-        if missing and len(missing) == len(shape.columns):
+        other = look(wish.replace_by, known)
+        if other.table == shape.table:
+            raise UsageError(f"{shape.table} can't be replaced by itself")
+        if not any(other.has(column.name) for column in shape.columns):
             raise UsageError(f"{other.table} has none of the columns of {shape.table}")
+        wish = replace(wish, replace_by=other.table)
     changes = changes_of(shape, wish)
     touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
     steps = steps_for(shape.table, changes)
@@ -81,17 +94,17 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime) -> Plan:
 
 
 def live_shape(table: str, known: Known) -> Shape:
-    """Return a table as the catalog has it now.
+    """Return a table as the catalog has it now, without Spark.
 
     Raises:
         UsageError: There is none; with the nearest.
-        DataflowError: The catalog can't be opened.
+        DataflowError: Only Spark can open the catalog.
     """
-    from dataflow.migration.lineage import open_environment
+    from dataflow.engine.catalog import open_catalog
     from dataflow.tables.pycatalog import load_table
 
     name = known.plain(table)
-    catalog = open_environment(known.environment)
+    catalog = open_catalog(known.environment)
     try:
         return shape_of(name, load_table(catalog, name))
     except DataflowError as error:

@@ -159,7 +159,8 @@ class _Reader(Resolver):
         ctes = self.ctes_of(statement, {}, [])
         target, name = statement.this, name_of(statement.this)
         source = self.source(statement.args["using"], ctes, [], {})
-        mine = Relation([Column(c, {(name, c, False)}) for c in self.schema.get(name.lower(), ())], table=name)
+        columns = self.schema.get(name.lower(), ())
+        mine = Relation([Column(c, {(name, c, False)}, given=True) for c in columns], table=name)
         if not mine.columns:
             mine.open = {name}
         scopes = [{target.alias_or_name.lower(): mine, **source}]
@@ -192,7 +193,7 @@ class _Reader(Resolver):
         found = {flow for column, value in pairs for flow in self._flows(self.value(value, scopes, ctes), column)}
         if is_star:
             for column in self.schema.get(name.lower()) or [known.name for known in using.columns]:
-                found |= self._flows(using.get(column) or using.maybe(column), column)
+                found |= self._flows((using.get(column) or using.maybe(column)).leaves, column)
         return found
 
     def _update(self, statement: Node) -> None:
@@ -219,7 +220,7 @@ class _Reader(Resolver):
     def _write(self, target: str, found: Relation, columns: Sequence[str] | None) -> None:
         flows: set[Flow] = set()
         if found.open and not found.columns and columns:  # SELECT * of tables that nobody knows: by the names
-            found = Relation([Column(name, found.maybe(name)) for name in columns])
+            found = Relation([found.maybe(name) for name in columns])
         for position, column in enumerate(found.columns):
             into = columns[position] if columns and position < len(columns) else column.name
             flows |= self._flows(column.leaves, into)

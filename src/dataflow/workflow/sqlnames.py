@@ -42,10 +42,17 @@ Leaf = tuple[str, str, bool]
 
 @dataclass
 class Column:
-    """A column that a query brings out, and what it is made of."""
+    """A column that a query brings out.
+
+    Attributes:
+        name: Its name.
+        leaves: What it is made of.
+        given: Whether its name is the table's own, and would change with the table's.
+    """
 
     name: str
     leaves: set[Leaf] = field(default_factory=set)
+    given: bool = False
 
 
 @dataclass
@@ -62,16 +69,13 @@ class Relation:
     open: set[str] = field(default_factory=set)
     table: str | None = None
 
-    def get(self, name: str) -> set[Leaf] | None:
-        """Return what a known column is made of; None for others."""
-        for column in self.columns:
-            if column.name.lower() == name.lower():
-                return set(column.leaves)
-        return None
+    def get(self, name: str) -> Column | None:
+        """Return a known column; None for others."""
+        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
 
-    def maybe(self, name: str) -> set[Leaf]:
-        """Return what a name would be made of if it were one of the columns that nobody knows."""
-        return {(table, name, False) for table in self.open}
+    def maybe(self, name: str) -> Column:
+        """Return what a name would be if it were one of the columns that nobody knows."""
+        return Column(name, {(table, name, False) for table in self.open}, given=True)
 
 
 Sources = dict[str, Relation]
@@ -160,7 +164,7 @@ class Resolver:
             self.decide(join.args.get("on"), scopes, ctes)
             for column in join.args.get("using") or ():
                 for relation in sources.values():
-                    self.deciding |= relation.get(column.name) or set()
+                    self.deciding |= (relation.get(column.name) or Column("")).leaves
         windows = {window.name.lower(): window for window in select.args.get("windows") or ()}
         found = Relation()
         for projection in select.expressions:
@@ -197,7 +201,7 @@ class Resolver:
             for alias, relation in scopes[0].items():
                 if not wanted or alias == wanted:
                     kept = (column for column in relation.columns if column.name.lower() not in left_out)
-                    found.columns += [Column(column.name, set(column.leaves)) for column in kept]
+                    found.columns += [Column(column.name, set(column.leaves), column.given) for column in kept]
                     found.open |= relation.open
             return
         value = projection.this if isinstance(projection, exp.Alias) else projection
@@ -277,7 +281,7 @@ class Resolver:
         columns = self.schema.get(name.lower())
         if columns is None:
             return Relation(open={name}, table=name)
-        return Relation([Column(column, {(name, column, False)}) for column in columns], table=name)
+        return Relation([Column(column, {(name, column, False)}, given=True) for column in columns], table=name)
 
     def _values(self, values: Node) -> Relation:
         width = max((len(row.expressions) for row in values.expressions), default=0)
@@ -341,18 +345,15 @@ class Resolver:
                     continue
                 relation = _named(sources, parts[:length])
                 if relation is not None:
-                    found = relation.get(parts[length])
-                    return self._used(column, length, relation.maybe(parts[length]) if found is None else found)
+                    return self._used(column, length, [relation.get(parts[length]) or relation.maybe(parts[length])])
         for sources in scopes:
             known = [found for relation in sources.values() if (found := relation.get(parts[0])) is not None]
-            if known:
-                return self._used(column, 0, {leaf for found in known for leaf in found})
-            maybe = {leaf for relation in sources.values() for leaf in relation.maybe(parts[0])}
-            if maybe:
-                return self._used(column, 0, maybe)
+            maybe = [relation.maybe(parts[0]) for relation in sources.values() if relation.open]
+            if known or maybe:
+                return self._used(column, 0, known or maybe)
         return set()
 
-    def _used(self, column: Node, position: int, leaves: set[Leaf]) -> set[Leaf]:
+    def _used(self, column: Node, position: int, meant: Sequence[Column]) -> set[Leaf]:
         from sqlglot import exp
 
         part = column.parts[position]
@@ -360,9 +361,9 @@ class Resolver:
         if line is not None and start is not None:
             bare = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
             self.uses |= {
-                Use(table, name, line, start, bare) for table, name, _ in leaves if name.lower() == part.name.lower()
+                Use(table, name, line, start, bare) for each in meant if each.given for table, name, _ in each.leaves
             }
-        return set(leaves)
+        return {leaf for each in meant for leaf in each.leaves}
 
     def use_table(self, table: Node, name: str) -> None:
         """Note where a table is named."""

@@ -1,0 +1,293 @@
+"""Campaigns as a table's owner runs them, without Spark; mail and web are real."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lineage_state import State
+from servers import PROJECT, Hook, Mail
+
+from dataflow.engine.catalog import open_catalog
+from dataflow.workflow.project import Environment
+
+OLD = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
+DEADLINE = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=60)).isoformat()
+READER = """\
+INSERT OVERWRITE out.{name} PARTITION (date = DATE '2026-01-01')
+SELECT id, sum(p.hours) AS total
+FROM prod.plays AS p
+WHERE p.hours > 0
+GROUP BY id
+"""
+MAIN = """\
+version: 1
+workflow:
+  id: {id}
+  owner: {owner}
+jobs:
+  - job:
+      id: write
+      type: Spark
+      spark:
+        script: write.sql
+"""
+READERS = {"bob.one": "bob", "bob.two": "bob", "carol.one": "carol", "carol.two": "carol", "dave.one": "dave"}
+
+
+@pytest.fixture
+def mail():
+    with Mail() as found:
+        yield found
+
+
+@pytest.fixture
+def hook():
+    with Hook() as found:
+        yield found
+
+
+class Team:
+    """A repository with five readers of prod.plays, whose runs are on record."""
+
+    def __init__(self, command, state, mail, hook):
+        self.command, self.state = command, state
+        self.folder = command.folder
+        self.project = PROJECT.format(name="sandbox", state=state.address, port=mail.port, hook=hook.address)
+        (self.folder / "dataflow.yaml").write_text(self.project)
+        for name, owner in READERS.items():
+            folder = self.folder / name.replace(".", "_")
+            folder.mkdir()
+            (folder / "main.sch.yaml").write_text(MAIN.format(id=name, owner=owner))
+            (folder / "write.sql").write_text(READER.format(name=folder.name))
+            self.ran(name, "hours", OLD)
+        state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", seen=OLD)
+        state.add("erin.board", "out.board", "out.bob_one.total -> total", seen=OLD)
+
+    def ran(self, name, column, seen=None):
+        """Record a run of a reader that reads a column."""
+        target = f"out.{name.replace('.', '_')}"
+        flows = (f"prod.plays.{column} -> total", f"prod.plays.{column} ~>", "prod.plays.id -> id")
+        self.state.add(name, target, *flows, seen=seen or dt.datetime.now(dt.UTC))
+
+    def migration(self, *arguments, **options):
+        return self.command("migration", *arguments, **options)
+
+    def start(self, *more, **options):
+        return self.migration(
+            "start", "prod.plays", "--rename", "hours=view_hours", "--deadline", DEADLINE, *more, **options
+        )
+
+    def status(self):
+        return self.command.json("migration", "status")
+
+
+@pytest.fixture
+def team(here_command, mail, hook):
+    import pyarrow as pa
+
+    home = Path(here_command.environ["DATAFLOW_HOME"])
+    catalog = open_catalog(Environment("sandbox"))
+    catalog.create_namespace("prod")
+    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
+    catalog.create_table("prod.plays", schema, location=str(home / "plays"))
+    state = State(f"sqlite:///{home / 'team.db'}")
+    yield Team(here_command, state, mail, hook)
+    state.records.close()
+
+
+def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lines(team):
+    plan = team.command.json("migration", "plan", "prod.plays", "--rename", "hours=view_hours")
+    roles = {each["workflow"]: each["role"] for each in plan["touched"]}
+    assert roles == {**dict.fromkeys(READERS, "reads"), "alice.plays": "writes", "erin.board": "downstream"}
+    bob = next(each for each in plan["touched"] if each["workflow"] == "bob.one")
+    assert [(Path(line["file"]).parent.name, line["number"]) for line in bob["lines"]] == [
+        ("bob_one", 2),
+        ("bob_one", 4),
+    ]
+    assert plan["owners"]["carol"] == ["carol.one", "carol.two"]
+    assert [step["name"] for step in plan["steps"]] == ["expand 1", "expand 2", "move", "contract 1"]
+
+    text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
+    assert "breaking  rename column hours to view_hours" in text
+    assert "bob_one/write.sql:2: SELECT id, sum(p.hours) AS total" in text
+
+    other = team.command.json("migration", "plan", "prod.plays", "--drop", "date")
+    assert [each["workflow"] for each in other["touched"]] == ["alice.plays"]  # nobody reads it
+
+    safe = team.migration("plan", "prod.plays", "--type", "id=bigint").stdout
+    assert "safe      change the type of id to BIGINT" in safe
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("plan", "prod.play", "--drop", "hours"), "did you mean 'prod.plays'?"),
+        (("plan", "prod.plays", "--drop", "hour"), "did you mean 'hours'?"),
+        (("plan", "prod.plays", "--type", "hours=bigit"), "'bigit' is no type that can be read"),
+        (("plan", "prod.plays", "--rename", "hours"), "'--rename hours' is no pair"),
+        (("plan", "prod.plays", "--to", "none.sql"), "none.sql can't be read"),
+        (("plan", "prod.plays", "--replace-by", "prod.plays"), "can't be replaced by itself"),
+        (("start", "prod.plays", "--drop", "hours", "--deadline", "soon"), "'soon' is no date"),
+        (("start", "prod.plays", "--drop", "hours", "--deadline", "2020-01-01"), "the deadline 2020-01-01 is over"),
+        (("start", "prod.plays", "--type", "id=bigint", "--deadline", DEADLINE), "it needs no campaign"),
+        (("status",), "no campaigns are open"),
+        (("lineage", "prod.plays.hour"), "did you mean 'hours'?"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_2(team, arguments, said):
+    done = team.migration(*arguments, code=2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (team.folder / "migrations").exists()
+
+
+def test_a_campaign_is_a_file_to_review_and_a_second_on_the_table_is_refused(team):
+    done = team.start()
+    (file,) = (team.folder / "migrations").iterdir()
+    text = file.read_text()
+    assert "deadline: '" + DEADLINE in text
+    assert "bob_one/write.sql:2: SELECT id, sum(p.hours) AS total" in text
+    assert "5 readers to move" in done.stdout
+    assert "a campaign is open on prod.plays already" in team.start("--name", "again", code=2).stderr
+    assert [path.name for path in (team.folder / "migrations").iterdir()] == [file.name]
+    assert [row["state"] for row in team.command.json("migration", "list")] == ["open"]
+
+
+def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, mail, hook):
+    team.start()
+    dry = team.migration("notify", "--dry-run").stdout
+    assert mail.mails == []
+    done = team.migration("notify")
+    assert "told bob (announcement): bob@example.org" in done.stdout
+    ((subject, text),) = mail.to("bob@example.org")
+    assert subject.startswith("prod.plays: rename column hours to view_hours by " + DEADLINE)
+    assert text.strip() in dry
+    assert "bob.one" in text
+    assert "carol" not in text
+    assert "bob_one/write.sql:4: WHERE p.hours > 0" in text
+    assert "-SELECT id, sum(p.hours) AS total\n+SELECT id, sum(p.view_hours) AS total" in text
+    assert "dataflow migration ack bob --campaign" in text
+    (posted,) = hook.texts
+    assert "carol.one" in posted
+    assert len(mail.to("dave@example.org")) == 1
+
+    again = team.migration("notify")
+    assert "nobody has to be told anything now" in again.stdout
+    assert len(mail.mails) == 2
+    assert len(hook.texts) == 1
+
+
+def test_reminders_come_as_the_deadline_nears_and_grow_more_pressing(team, mail):
+    team.start()
+    team.migration("notify")
+    from dataflow.migration.state import campaigns
+
+    for days, said in ((30, "30 days left"), (6, "6 days left"), (1, "1 day left"), (-1, "OVERDUE")):
+        today = dt.datetime.now(dt.UTC)
+        moved = {"opened": today - dt.timedelta(days=90), "deadline": today.date() + dt.timedelta(days=days)}
+        with team.state.records.begin() as connection:
+            connection.execute(campaigns.update().values(moved))
+        team.migration("notify")
+        team.migration("notify")
+        assert mail.to("bob@example.org")[-1][0].startswith(said)
+    assert len(mail.to("bob@example.org")) == 5
+
+
+def test_an_owner_without_an_address_is_one_line_and_the_others_are_told(team, mail):
+    team.start()
+    (team.folder / "dataflow.yaml").write_text(team.project.replace("  dave:\n    email: dave@example.org\n", ""))
+    done = team.migration("notify", code=1)
+    assert "not told: dave: there is no address for 'dave'" in done.stderr
+    assert "add owners.dave.email" in done.stderr
+    assert len(mail.to("bob@example.org")) == 1
+    (team.folder / "dataflow.yaml").write_text(team.project)
+    assert "told dave" in team.migration("notify").stdout
+    assert len(mail.mails) == 2
+
+
+def test_messages_can_go_into_files(team, mail):
+    team.start()
+    team.migration("notify", "--files", "out-box")
+    assert sorted(path.name for path in (team.folder / "out-box").iterdir()) == [
+        "bob-announcement.txt", "carol-announcement.txt", "dave-announcement.txt",
+    ]  # fmt: skip
+    assert mail.mails == []
+
+
+def test_killed_while_sending_nobody_is_told_twice(team, mail):
+    team.start()
+    mail.waits_for = "dave@example.org"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dataflow", "migration", "notify"], cwd=team.folder, env=team.command.environ,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert mail.waiting.wait(60)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    mail.waits_for = None
+    done = team.migration("notify")
+    assert "dave (announcement) may or may not have been told" in done.stderr + done.stdout
+    assert len(mail.to("bob@example.org")) == 1
+    assert len(mail.to("dave@example.org")) == 1
+
+
+def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(team):
+    team.start()
+    assert {each["state"] for each in team.status()["readers"]} == {"open"}
+    team.ran("bob.one", "view_hours")
+    team.migration("ack", "carol", "--note", "both are retired")
+    found = {each["workflow"]: each for each in team.status()["readers"]}
+    assert {name: each["state"] for name, each in found.items()} == {
+        "bob.one": "moved", "bob.two": "open", "carol.one": "acked", "carol.two": "acked", "dave.one": "open",
+    }  # fmt: skip
+    assert found["carol.one"]["why"] == "alice: both are retired"
+
+    team.ran("carol.two", "hours")  # it said so, and runs with the old name all the same
+    team.ran("frank.new", "hours")  # somebody began to read the old name meanwhile
+    found = {each["workflow"]: each for each in team.status()["readers"]}
+    assert found["carol.two"]["why"].startswith("acknowledged, but a later run reads it")
+    assert found["frank.new"]["state"] == "open"
+    assert team.status()["burn_down"][-1]["open"] == 3
+
+    text = team.migration("status").stdout
+    assert "2 of 6 moved" in text
+    assert "contract 1" in text
+    page = team.migration("status", "--output", "html").stdout
+    assert page.startswith("<!doctype html>")
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_ack_of_nobody_names_the_nearest(team):
+    team.start()
+    assert "did you mean 'carol'?" in team.migration("ack", "carl", code=2).stderr
+
+
+def test_the_contract_is_refused_by_name_before_spark_is_started(team):
+    team.start()
+    from dataflow.engine.records import now
+    from dataflow.migration.state import Campaigns
+
+    campaigns = Campaigns(team.state.records)
+    name = campaigns.get(None).id
+    for step in ("expand 1", "expand 2"):
+        campaigns.note(name, "applied", step, "alice")
+    for reader in ("bob.one", "bob.two", "carol.one", "carol.two"):
+        team.ran(reader, "view_hours", now())
+    done = team.migration("apply", code=1)
+    assert "1 of 5 readers have not moved: dave.one (dave)" in done.stderr
+    assert "--force needs a --reason" in team.migration("apply", "--force", code=2).stderr
+
+
+def test_cancel_before_anything_was_applied_needs_no_spark(team):
+    team.start()
+    team.migration("cancel", "--reason", "never mind")
+    assert [row["state"] for row in team.command.json("migration", "list")] == ["cancelled"]
+    team.start("--name", "again")
+    assert json.loads(team.migration("status", "--output", "json").stdout)["campaign"] == "again"

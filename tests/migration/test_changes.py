@@ -1,0 +1,122 @@
+"""Changes and their class, by the table as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataflow.errors import UsageError
+from dataflow.migration.changes import Column, Shape, Wish, changes_of, sql_type
+from dataflow.migration.steps import steps_for
+
+SHAPE = Shape(
+    "prod.plays",
+    (
+        Column("id", "INT", nullable=False),
+        Column("hours", "FLOAT", comment="how long"),
+        Column("paid", "DECIMAL(10, 2)"),
+        Column("date", "DATE"),
+    ),
+    ("date",),
+)
+DDL = """
+CREATE TABLE IF NOT EXISTS ${{TARGET_TABLE}} ({}) USING iceberg PARTITIONED BY ({}) COMMENT 'x';
+"""
+
+
+def classed(wish):
+    return {str(change): change.safe for change in changes_of(SHAPE, wish)}
+
+
+def to(columns, partition="date"):
+    return classed(Wish(ddl=DDL.format(columns, partition)))
+
+
+SAME = "id INT NOT NULL, hours FLOAT COMMENT 'how long', paid DECIMAL(10,2), date DATE"
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (SAME + ", extra STRING", {"add column extra STRING": True}),
+        (SAME + ", extra STRING NOT NULL", {"add column extra STRING": False}),
+        (SAME.replace("FLOAT", "DOUBLE"), {"change the type of hours to DOUBLE": True}),
+        (SAME.replace("(10,2)", "(12,2)"), {"change the type of paid to DECIMAL(12, 2)": True}),
+        (SAME.replace("(10,2)", "(12,3)"), {"change the type of paid to DECIMAL(12, 3)": False}),
+        (SAME.replace("(10,2)", "(8,2)"), {"change the type of paid to DECIMAL(8, 2)": False}),
+        (SAME.replace("id INT", "id BIGINT"), {"change the type of id to BIGINT": True}),
+        (SAME.replace("id INT", "id STRING"), {"change the type of id to STRING": False}),
+        (SAME.replace("id INT NOT NULL", "id INT"), {"let id have nulls": True}),
+        (SAME.replace("date DATE", "date DATE NOT NULL"), {"forbid nulls in date": False}),
+        (SAME.replace("how long", "in hours"), {"change the comment of hours": True}),
+        (SAME.replace(", paid DECIMAL(10,2)", ""), {"drop column paid": False}),
+        ("hours FLOAT COMMENT 'how long', id INT NOT NULL, paid DECIMAL(10,2), date DATE",
+         {"change the order of the columns": False}),
+    ],
+)  # fmt: skip
+def test_a_new_definition_is_compared_column_by_column_and_each_change_classed(columns, expected):
+    assert to(columns) == expected
+
+
+def test_another_partition_breaks():
+    assert to(SAME, "months(date)") == {"partition by months(date)": False}
+
+
+def test_options_say_the_same_in_short():
+    wish = Wish(rename={"hours": "view_hours"}, drop=["PAID"], types={"id": "bigint"})
+    assert classed(wish) == {
+        "rename column hours to view_hours": False,
+        "drop column paid": False,
+        "change the type of id to BIGINT": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish(rename={"hour": "h"}), r"prod\.plays has no column 'hour'; did you mean 'hours'\?"),
+        (Wish(rename={"hours": "PAID"}), "has a column 'PAID' already"),
+        (Wish(rename={"hours": "a b"}), "'a b' can't name a column"),
+        (Wish(types={"id": "bigit"}), "'bigit' is no type that can be read"),
+        (Wish(types={"id": "int"}), "nothing would change on prod.plays"),
+        (Wish(ddl="SELECT 1"), "should be one CREATE TABLE"),
+        (Wish(ddl="CREATE TABLE ("), "can't be read"),
+    ],
+)
+def test_bad_input_is_one_clear_line(wish, said):
+    with pytest.raises(UsageError, match=said) as caught:
+        changes_of(SHAPE, wish)
+    assert "\n" not in caught.value.message
+
+
+def test_types_are_compared_in_one_spelling():
+    assert sql_type("long") == sql_type("BIGINT") == "BIGINT"
+    assert sql_type("array<struct<a: int>>") == sql_type("ARRAY<STRUCT<a: INT>>")
+
+
+def test_a_rename_goes_by_a_column_beside_the_old_one():
+    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(rename={"hours": "view_hours"})))
+    assert [(step.name, step.irreversible) for step in steps] == [
+        ("expand 1", False), ("expand 2", False), ("move", False), ("contract 1", True),
+    ]  # fmt: skip
+    assert steps[0].sql == (
+        "ALTER TABLE `prod`.`plays` ADD COLUMN `view_hours` FLOAT COMMENT 'Takes the place of hours.' AFTER `hours`"
+    )
+    assert steps[0].undo == "ALTER TABLE `prod`.`plays` DROP COLUMN `view_hours`"
+    assert steps[3].sql == "ALTER TABLE `prod`.`plays` DROP COLUMN `hours`"
+
+
+def test_a_narrower_type_gets_a_column_of_its_own():
+    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(types={"paid": "int"})))
+    assert steps[0].adds == "paid_int"
+    assert "CAST(`paid` AS INT)" in steps[1].sql
+
+
+def test_what_no_column_can_stand_beside_needs_another_table():
+    with pytest.raises(UsageError, match="nothing that readers can move through column by column") as caught:
+        steps_for("prod.plays", changes_of(SHAPE, Wish(ddl=DDL.format(SAME, "months(date)"))))
+    assert "--replace-by" in caught.value.hint
+
+
+def test_what_is_safe_has_steps_and_nobody_to_move():
+    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(types={"id": "bigint"})))
+    assert [step.sql for step in steps] == ["ALTER TABLE `prod`.`plays` ALTER COLUMN `id` TYPE BIGINT"]

@@ -1,0 +1,59 @@
+"""Suggested patches: only what names the column that goes, and the rest of the query as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataflow.migration.patches import Move, patch
+
+SCHEMA = {"s.a": ["id", "hours", "country"], "s.b": ["id", "hours"]}
+
+
+def moved(tmp_path, monkeypatch, sql, move=None, **values):
+    """Return the script as the patch would leave it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.sql").write_text(sql)
+    move = move or Move("s.a", {"hours": "view_hours"})
+    diff = patch(tmp_path / "x.sql", move, values, SCHEMA)
+    lines = sql.splitlines()
+    for line in [each[1:] for each in diff.splitlines() if each.startswith("-") and not each.startswith("---")]:
+        assert line in lines
+    return [each[1:] for each in diff.splitlines() if each.startswith("+") and not each.startswith("+++")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("INSERT INTO s.o\nSELECT sum(hours) FROM s.a", ["SELECT sum(view_hours) FROM s.a"]),
+        ("INSERT INTO s.o\nSELECT hours FROM s.a", ["SELECT view_hours AS hours FROM s.a"]),
+        ("INSERT INTO s.o\nSELECT a.`hours` AS h FROM s.a a", ["SELECT a.`view_hours` AS h FROM s.a a"]),
+        (
+            "WITH c AS (SELECT id, hours FROM s.a)\nINSERT INTO s.o SELECT max(hours) FROM c",
+            ["WITH c AS (SELECT id, view_hours AS hours FROM s.a)"],
+        ),
+        (
+            "WITH c AS (SELECT * FROM s.a)\nINSERT INTO s.o SELECT max(hours) FROM c",
+            ["INSERT INTO s.o SELECT max(view_hours) FROM c"],
+        ),
+        (
+            "INSERT INTO s.o\nSELECT a.hours, b.hours\nFROM s.a a JOIN s.b b ON a.id = b.id",
+            ["SELECT a.view_hours AS hours, b.hours"],
+        ),
+        ("INSERT INTO s.o SELECT id FROM s.a -- hours\nWHERE country = 'hours'", []),
+        ("INSERT INTO s.o SELECT hours FROM s.b", []),
+    ],
+)
+def test_a_column_s_new_name_is_put_where_the_old_one_is_meant(sql, expected, tmp_path, monkeypatch):
+    assert moved(tmp_path, monkeypatch, sql) == expected
+
+
+def test_parameters_stay_as_they_are(tmp_path, monkeypatch):
+    sql = "INSERT INTO ${OUT}\nSELECT ${F}(hours) FROM ${SOURCE} WHERE hours > ${N}"
+    found = moved(tmp_path, monkeypatch, sql, OUT="s.o", F="sum", SOURCE="s.a", N="1")
+    assert found == ["SELECT ${F}(view_hours) FROM ${SOURCE} WHERE view_hours > ${N}"]
+
+
+def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_it(tmp_path, monkeypatch):
+    move = Move("s.a", {}, "s.better")
+    assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
+    assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
