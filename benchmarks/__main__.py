@@ -1,4 +1,4 @@
-"""Measure the speed claims: `python -m benchmarks [CASE ...] [--runs N]`. All cases together write RESULTS.md."""
+"""Measure the speed claims: `python -m benchmarks [CASE ...] [--runs N]`. Each case has its section of RESULTS.md."""
 
 from __future__ import annotations
 
@@ -26,20 +26,19 @@ def main() -> None:
             figures = _measured(Bench(Path(folder)), given.cases or list(CASES), given.runs)
     except RunFailed as error:
         sys.exit(f"error: {error}")
-    results.show(figures)
-    if not given.cases:
-        results.write(figures, given.runs)
-    if missed := [figure.what for figure in figures if not figure.met]:
+    results.show([figure for found in figures.values() for figure in found])
+    results.write(figures, given.runs)
+    if missed := [figure.what for found in figures.values() for figure in found if not figure.met]:
         sys.exit(f"missed: {', '.join(missed)}")
 
 
-def _measured(bench: Bench, cases: list[str], runs: int) -> list[Figure]:
+def _measured(bench: Bench, cases: list[str], runs: int) -> dict[str, list[Figure]]:
     print("preparing: package, source, tables, class-data archive", flush=True)
     bench.prepare()
-    figures: list[Figure] = []
+    figures: dict[str, list[Figure]] = {}
     for case in cases:
         print(case, flush=True)
-        figures += CASES[case](bench, runs, lambda line: print(line, flush=True))
+        figures[case] = list(CASES[case](bench, runs, lambda line: print(line, flush=True)))
         if case in {"main", "backfill"}:
             bench.compare()
     return figures

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from benchmarks import mock_create
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
@@ -146,6 +147,14 @@ def watching(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure("project test --watch, save to verdict", ours, 1.0, "s", _SQLMESH, medians["sqlmesh"])
 
 
+def mocks(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """A mock of a table of 50 million rows, from a sample and from all of them."""
+    for found in mock_create.measured(bench.folder / "mocks", runs, report):
+        limit, most = found.at_most
+        yield Figure(found.what, found.seconds, limit)
+        yield Figure(f"{found.what}, peak memory", found.megabytes, most, "MB")
+
+
 def _called(measured: Callable[[], float]) -> float:
     return measured()
 
@@ -160,4 +169,5 @@ CASES = {
     "memory": memory,
     "tests": tests,
     "watching": watching,
+    "mocks": mocks,
 }

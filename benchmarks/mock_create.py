@@ -1,15 +1,12 @@
 """`dataflow mock create` from a table of 50 million rows: how long it takes, and how much memory.
 
-`python -m benchmarks.mock_create` makes the table, measures, and prints; `measured` is for those that keep the figures.
+`python -m benchmarks mocks` measures it. Run as a script, it makes the table in the current Dataflow home.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +56,7 @@ def measured(folder: Path, runs: int = 3, report: Callable[[str], None] = lambda
     """
     env = {"DATAFLOW_HOME": str(folder / "home"), "DATAFLOW_USER": "bench"}
     report(f"making {TABLE}: {ROWS:,} rows")
-    seconds(Command([(sys.executable, str(Path(__file__).resolve()), "--make")], env))
+    seconds(Command([(sys.executable, str(Path(__file__).resolve()))], env))
     executable = str(Path(sys.executable).with_name("dataflow"))
     found = []
     for what, more, at_most in (("sample", (), (5.0, None)), ("exact", ("--exact",), (10.0, 2_500.0))):
@@ -139,28 +136,5 @@ def _days(days: int, rows_per_day: int) -> Iterator[pa.Table]:
         )
 
 
-def main() -> None:
-    """Measure and print; exit with 1 when a claim does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--make", action="store_true", help="only make the table, in the current Dataflow home")
-    parser.add_argument("--runs", type=int, default=3)
-    given = parser.parse_args()
-    if given.make:
-        assert os.environ.get("DATAFLOW_HOME"), "set DATAFLOW_HOME: the table is not for your own"
-        make_table()
-        return
-    with tempfile.TemporaryDirectory(prefix="dataflow-mock-create-") as folder:
-        found = measured(Path(folder), given.runs, lambda line: print(line, flush=True))
-    missed = False
-    for figure in found:
-        limit, most = figure.at_most
-        met = figure.seconds <= limit and (most is None or figure.megabytes <= most)
-        missed = missed or not met
-        bounds = f"<= {limit:.0f} s" + (f", <= {most:,.0f} MB" if most else "")
-        verdict = f"{bounds}: {'met' if met else 'missed'}"
-        print(f"{figure.what}: {figure.seconds:.2f} s, {figure.megabytes:,.0f} MB ({verdict})")
-    sys.exit(1 if missed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    make_table()

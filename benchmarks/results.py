@@ -8,13 +8,24 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import elsewhere
-from benchmarks.cases import Figure
+from benchmarks.cases import CASES, Figure
 
 FILE = Path(__file__).with_name("RESULTS.md")
+_SECTION = "## "
+_HEAD = """\
+# Measured side by side
+
+Made by `nox -s benchmarks`, with the names of cases for some of them; do not edit. Whole processes, by turns in one
+session; the median of at least the runs that each command names.
+The wall time is the user's: a JVM of Dataflow's ends behind the command, and the next run waits for that.
+The bare script is `benchmarks/bare_main.py`: the same work by hand, on Spark's default settings.
+Other tools' unit tests are in `benchmarks/rivals`, on their defaults. A next test is a ninth of what ten take
+beyond one.
+"""
 _HEADER = ("measured", "dataflow", "compared with", "its figure", "ratio", "target", "met")
 
 
@@ -51,17 +62,26 @@ def show(figures: Sequence[Figure]) -> None:
     Console(width=140).print(table)
 
 
-def write(figures: Sequence[Figure], runs: int) -> None:
-    """Write RESULTS.md: the figures, and where, when and how they were measured."""
+def write(measured: Mapping[str, Sequence[Figure]], runs: int) -> None:
+    """Write what was measured into RESULTS.md: a section for each case, with where, when and how; others stay."""
+    sections = {**_sections(), **{case: _section(case, figures, runs) for case, figures in measured.items()}}
+    ordered = [case for case in CASES if case in sections]
+    unfinished = FILE.with_suffix(".tmp")
+    unfinished.write_text("\n".join([_HEAD, *(sections[case] for case in ordered)]), encoding="utf-8")
+    unfinished.replace(FILE)
+
+
+def _sections() -> dict[str, str]:
+    """Return the sections that RESULTS.md has, by case."""
+    parts = FILE.read_text(encoding="utf-8").split(_SECTION)[1:] if FILE.exists() else []
+    return {part.partition("\n")[0]: f"{_SECTION}{part}".rstrip("\n") + "\n" for part in parts}
+
+
+def _section(case: str, figures: Sequence[Figure], runs: int) -> str:
     lines = [
-        "# Measured side by side",
+        f"{_SECTION}{case}",
         "",
-        "Made by `nox -s benchmarks`; do not edit. Whole processes, by turns in one session, medians of "
-        f"{runs} runs or more.",
-        "The wall time is the user's: a JVM of Dataflow's ends behind the command, and the next run waits for that.",
-        "The bare script is `benchmarks/bare_main.py`: the same work by hand, on Spark's default settings.",
-        "Other tools' unit tests are in `benchmarks/rivals`, on their defaults. A next test is a ninth of what ten "
-        "take beyond one.",
+        f"`nox -s benchmarks -- {case} --runs {runs}`",
         "",
         _markdown(_HEADER),
         _markdown(["---"] * len(_HEADER)),
@@ -70,9 +90,7 @@ def write(figures: Sequence[Figure], runs: int) -> None:
         *(f"- {name}: {value}" for name, value in _circumstances().items()),
         "",
     ]
-    unfinished = FILE.with_suffix(".tmp")
-    unfinished.write_text("\n".join(lines), encoding="utf-8")
-    unfinished.replace(FILE)
+    return "\n".join(lines)
 
 
 def _circumstances() -> dict[str, str]:
