@@ -48,6 +48,16 @@ def clean_environ(**values: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """The plugin's session, with its tables on disk: each of a run's jobs opens a session and a catalog of its own."""
+    from dataflow.testing.session import small_session
+
+    folder = tmp_path_factory.mktemp("spark")
+    with small_session(folder / "spark.log", print, folder / "warehouse") as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
 def shared_jars():
     """Return the folder with the Iceberg jars, fetched once."""
     jars.ensure(find_java(), {})

@@ -238,17 +238,17 @@ def test_spark_tests_run_again_in_one_jvm_that_nothing_outlives(spark_command, w
     script, test = package / "src" / "sparksql_write.sql", package / "src" / "test_isolated.py"
     right = script.read_text()
     watcher = watch(package)
-    watcher.verdict(passed=2, failed=0)
+    watcher.verdict(passed=6, failed=0)
     (jvm,) = [pid for pid in watcher.family() if is_java(pid)]
 
     save(script, right.replace("ORDER BY view_hours DESC", "ORDER BY view_hours"))
-    assert '102       "US"          2 -> 100' in watcher.verdict(passed=0, failed=2)
+    assert '102       "US"          2 -> 100' in watcher.verdict(passed=3, failed=3)
     save(script, right.replace("GROUP BY title_id", "GROUP BY title_ix"))
-    said = watcher.verdict(failed=2)
+    said = watcher.verdict(failed=4)
     assert "GROUP BY title_ix, country_code" in said
     assert Path(said.splitlines()[-1]).exists()  # Spark's log
     save(script, right)
-    watcher.verdict(passed=2, failed=0)
+    watcher.verdict(passed=6, failed=0)
 
     save(package / "size.py", "SIZE = 1\n")
     watcher.verdict(failed=0)
@@ -269,7 +269,7 @@ def test_spark_tests_run_again_in_one_jvm_that_nothing_outlives(spark_command, w
     os.kill(jvm, signal.SIGKILL)
     assert any("Another one is started" in it["text"] for it in watcher.until("note"))
     save(script, right + "\n-- again\n")
-    watcher.verdict(passed=2, failed=0)
+    watcher.verdict(passed=6, failed=0)
 
     family = watcher.family()
     assert any(map(is_java, family))

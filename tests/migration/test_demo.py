@@ -62,7 +62,7 @@ def edges_of(sources, flows, columns):
     found = {flow.id: set() for flow in flows}
     for flow in flows:
         for source in sources:
-            for producer, taken in source.flows({flow.target}, downstream=False, columns=True):
+            for producer, taken in source.flows({flow.target}, downstream=False):
                 if producer.workflow != flow.id:
                     continue
                 for table, column, into, _ in taken:

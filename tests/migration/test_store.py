@@ -104,7 +104,7 @@ def test_what_a_workflow_writes_no_more_is_forgotten_for_that_origin_alone(anywh
     anywhere.add("a.one", "s.c", "s.a", origin=Origin.DEPLOYED)
     with anywhere.records.begin() as connection:
         forget_others(connection, Origin.RECORDED, "a.one", ["s.b"])
-    left = Store(anywhere.address).producers(["s.b", "s.c"])
+    left = Store(anywhere.address).of_workflows(["a.one"])
     assert sorted((p.target, p.origin.value) for p in left) == [("s.b", "recorded"), ("s.c", "deployed")]
 
 

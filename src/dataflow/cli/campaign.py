@@ -343,7 +343,7 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *,
 
     readers = {
         producer.workflow
-        for producer, taken in known.store.flows({campaign.table}, downstream=True, columns=True)
+        for producer, taken in known.store.flows({campaign.table}, downstream=True)
         if producer.target != campaign.table and any(uses(campaign.table, column, list(taken)) for column in columns)
     }
     if readers and not force:

@@ -51,28 +51,43 @@ class Checkout:
     @property
     def entries(self) -> list[Entry]:
         """What its workflows say, each once; definitions with mistakes are left out, and noted as `broken`."""
+        return self._require()
+
+    def _require(self) -> list[Entry]:
         if self._entries is None:
             self._entries = self._read()
             self._index(self._entries)
         return self._entries
 
-    def flows(
-        self, tables: Collection[str], *, downstream: bool, columns: bool
-    ) -> Iterable[tuple[Producer, Iterable[Taken]]]:
-        """Return what is taken from tables, or goes into them, by whom; see `graph.Source`."""
-        if not self.entries:
-            return
+    def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
+        """Return for each of these tables who reads it; see `graph.Source`."""
+        self._require()
+        return [
+            (table, [producer for producer, _ in self._by_source[table]])
+            for table in tables
+            if table in self._by_source
+        ]
+
+    def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
+        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
+        self._require()
+        found = (each for table in tables for each in self._by_target.get(table, ()))
+        return [(producer, [flow[0] for flow in taken if not flow[1]]) for producer, taken in found]
+
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
+        self._require()
         index = self._by_source if downstream else self._by_target
-        for table in tables:
-            for producer, taken in index.get(table, ()):
-                yield producer, (taken if columns else [flow for flow in taken if not flow[1]])
+        return [each for table in tables for each in index.get(table, ())]
 
     def tables(self) -> set[str]:
         """Return all tables that its workflows name."""
-        return {*(self.entries and self._by_source), *self._by_target}
+        self._require()
+        return {*self._by_source, *self._by_target}
 
     def columns(self, table: str) -> set[str]:
         """Return the columns of a table that its workflows name."""
+        self._require()
         read = {flow[1] for _, taken in self._by_source.get(table, ()) for flow in taken}
         written = {flow[2] for _, taken in self._by_target.get(table, ()) for flow in taken}
         declared = {column for entry in self.entries for column in entry.declares.get(table, ())}

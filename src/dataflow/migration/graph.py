@@ -30,16 +30,14 @@ def spell(node: Node) -> str:
 class Source(Protocol):
     """Somewhere that lineage is known from."""
 
-    def flows(
-        self, tables: Collection[str], *, downstream: bool, columns: bool
-    ) -> Iterable[tuple[Producer, Iterable[Taken]]]:
-        """Return what is taken from tables, or goes into them, by whom.
+    def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
+        """Return for each of these tables who reads it."""
 
-        Args:
-            tables: The tables.
-            downstream: Whether to look at who reads them; else at who writes them.
-            columns: Whether to tell columns too; else tables alone.
-        """
+    def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
+        """Return who writes these tables, each with the tables that it reads for one of them."""
+
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+        """Return what is taken from these tables, or goes into them, column by column, and by whom."""
 
 
 @dataclass
@@ -83,39 +81,47 @@ def reach(sources: Sequence[Source], start: Node, *, downstream: bool, depth: in
     frontier = {start}
     for level in range(1, depth + 1):
         following: set[Node] = set()
-        for at, edge in _edges(sources, frontier, downstream=downstream, columns=columns):
-            found.edges.setdefault(at, []).append(edge)
-            beyond = edge[1] if downstream else edge[0]
-            if beyond not in found.levels:
-                found.levels[beyond] = level
-                if through_rows or not columns or edge[1][1]:
-                    following.add(beyond)
+        edges = _of_columns if columns else _of_tables
+        for at, leading in edges(sources, frontier, downstream=downstream):
+            found.edges.setdefault(at, []).extend(leading)
+            for edge in leading:
+                beyond = edge[1] if downstream else edge[0]
+                if beyond not in found.levels:
+                    found.levels[beyond] = level
+                    if through_rows or not columns or edge[1][1]:
+                        following.add(beyond)
         frontier = following
         if not frontier:
             break
     return found
 
 
-def _edges(
-    sources: Sequence[Source], frontier: set[Node], *, downstream: bool, columns: bool
-) -> Iterator[tuple[Node, Edge]]:
+def _of_tables(
+    sources: Sequence[Source], frontier: set[Node], *, downstream: bool
+) -> Iterator[tuple[Node, list[Edge]]]:
     tables = {table for table, _ in frontier}
-    if not columns:
-        for source in sources:
-            for producer, taken in source.flows(tables, downstream=downstream, columns=False):
+    for source in sources:
+        if downstream:
+            for table, producers in source.readers(tables):
+                begin = (table, "")
+                yield begin, [(begin, (producer.target, ""), False, producer) for producer in producers]
+        else:
+            for producer, read in source.writers(tables):
                 into = (producer.target, "")
-                for table, *_ in taken:
-                    begin = (table, "")
-                    yield (begin if downstream else into), (begin, into, False, producer)
-        return
+                yield into, [((table, ""), into, False, producer) for table in read]
+
+
+def _of_columns(
+    sources: Sequence[Source], frontier: set[Node], *, downstream: bool
+) -> Iterator[tuple[Node, list[Edge]]]:
     wanted: dict[str, dict[str, Node]] = {}
     for node in frontier:
         wanted.setdefault(node[0], {})[node[1].lower()] = node
     for source in sources:
-        for producer, taken in source.flows(tables, downstream=downstream, columns=True):
+        for producer, taken in source.flows(wanted.keys(), downstream=downstream):
             for flow in taken:
                 for at in _met(flow, producer, wanted, downstream=downstream):
-                    yield at, ((flow[0], flow[1]), (producer.target, flow[2]), flow[3], producer)
+                    yield at, [((flow[0], flow[1]), (producer.target, flow[2]), flow[3], producer)]
 
 
 def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool) -> Iterable[Node]:

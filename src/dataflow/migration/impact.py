@@ -78,10 +78,8 @@ def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.date
     readers, unsure = _readers(table, columns, known, whole=whole)
     writers: dict[str, _Found] = {}
     for source in known.sources:
-        for producer, _ in source.flows({table}, downstream=False, columns=False):
+        for producer, _ in source.writers({table}):
             writers.setdefault(producer.workflow, _Found()).producers.append(producer)
-    for producer in known.store.producers([table]):
-        writers.setdefault(producer.workflow, _Found()).producers.append(producer)
     further = _further(table, columns, known, whole=whole)
     found = [
         *_as_touched("reads", readers, now),
@@ -111,7 +109,7 @@ def _readers(
     unsure: dict[str, _Found] = {}
     sure: set[str] = set()
     for source in known.sources:
-        for producer, taken in source.flows({table}, downstream=True, columns=True):
+        for producer, taken in source.flows({table}, downstream=True):
             if producer.target == table:
                 continue
             flows = list(taken)

@@ -66,7 +66,7 @@ class _Newest:
 def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
     """Return for each workflow the newest word on whether it reads what goes; None where columns are not known."""
     said: dict[str, dict[Origin, list[tuple[Producer, list[Taken]]]]] = defaultdict(lambda: defaultdict(list))
-    for producer, taken in known.store.flows({campaign.table}, downstream=True, columns=True):
+    for producer, taken in known.store.flows({campaign.table}, downstream=True):
         if producer.target != campaign.table and producer.origin in _EVIDENCE:
             said[producer.workflow][producer.origin].append((producer, list(taken)))
     for producer in known.store.of_workflows([reader.workflow for reader in campaign.readers]):

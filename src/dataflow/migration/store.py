@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -21,7 +21,7 @@ from dataflow.workflow.flow import Origin, Producer
 _AT_ONCE = 400
 """How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
 
-_FLOW = "f.shape, f.source, f.source_column, f.target_column, f.indirect"
+_BETWEEN = "\x1f"  # ASCII's unit separator: no name has it
 _PRODUCER = "p.shape, p.origin, p.workflow, p.target, p.owner, p.environment, p.bundle, p.run_id, p.file, p.seen"
 
 Found = list[tuple[Producer, Iterable[Taken]]]
@@ -39,22 +39,48 @@ class Store:
 
     def __init__(self, address: str | None) -> None:
         self._ask = _Database(address)
-        self._all: dict[tuple[bool, bool], dict[str, Found]] = {}
+        self._all: dict[str, Any] = {}
 
-    def flows(self, tables: Collection[str], *, downstream: bool, columns: bool) -> Found:
-        """Return what is taken from tables, or goes into them, by whom; see `graph.Source`."""
-        key = (downstream, columns)
-        if len(tables) > _AT_ONCE and key not in self._all:
-            self._all[key] = self._read_all(downstream=downstream, columns=columns)
-        if key in self._all:
-            known = self._all[key]
+    def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
+        """Return for each of these tables who reads it; see `graph.Source`."""
+        known = self._index(tables, self._links, 0)
+        if known is not None:
+            return [(table, known[table]) for table in tables if table in known]
+        asked = sorted(tables)
+        by_shape = self._tables_by_shape(f"f.source IN ({_places(asked)})", asked)
+        found: dict[str, list[Producer]] = defaultdict(list)
+        for shape, producer in self._producers_of(list(by_shape)):
+            for table in by_shape[shape]:
+                found[table].append(producer)
+        return found.items()
+
+    def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
+        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
+        known = self._index(tables, self._links, 1)
+        if known is not None:
             return [found for table in tables for found in known.get(table, ())]
-        return self._read_some(sorted(tables), downstream=downstream, columns=columns)
+        asked = sorted(tables)
+        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
+        shapes = sorted({shape for shape, _ in by})
+        by_shape: dict[str, list[str]] = {}
+        for some in _chunks(shapes):
+            by_shape |= self._tables_by_shape(f"f.shape IN ({_places(some)})", some)
+        return [(producer, by_shape.get(shape, ())) for shape, producer in by]
 
-    def producers(self, targets: Sequence[str]) -> list[Producer]:
-        """Return who writes these tables."""
-        where = f"p.target IN ({_places(targets)})"
-        return [_producer(row)[1] for row in self._ask(_from_producers(where), targets)]
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
+        known = self._index(tables, self._columns, 0 if downstream else 1)
+        if known is not None:
+            return [found for table in tables for found in known.get(table, ())]
+        asked = sorted(tables)
+        if downstream:
+            taken = self._by_shape(f"f.source IN ({_places(asked)})", asked)
+            return [(producer, taken[shape]) for shape, producer in self._producers_of(list(taken))]
+        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
+        taken = {}
+        for some in _chunks(sorted({shape for shape, _ in by})):
+            taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
+        return [(producer, taken.get(shape, ())) for shape, producer in by]
 
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
         """Return what these workflows write, by whoever says so."""
@@ -83,47 +109,57 @@ class Store:
         written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
         return {row[0] for row in [*read, *written]} - {""}
 
-    def _read_some(self, tables: Sequence[str], *, downstream: bool, columns: bool) -> Found:
-        if downstream:
-            taken = self._by_shape(f"f.source IN ({_places(tables)})", tables, columns=columns)
-            shapes = list(taken)
-            rows = [
-                row
-                for some in _chunks(shapes)
-                for row in self._ask(_from_producers(f"p.shape IN ({_places(some)})"), some)
-            ]
-        else:
-            rows = self._ask(_from_producers(f"p.target IN ({_places(tables)})"), tables)
-            taken = {}
-            for some in _chunks(sorted({row[0] for row in rows})):
-                taken |= self._by_shape(f"f.shape IN ({_places(some)})", some, columns=columns)
-        by = map(_producer, rows)
-        return [(producer, taken[shape]) for shape, producer in by if shape in taken]
+    def _index(self, tables: Collection[str], read: Callable[[], Any], part: int) -> Any:
+        """Return one of the indexes of all that is known, made once for questions of many tables; None for few."""
+        name = read.__name__
+        if len(tables) > _AT_ONCE and name not in self._all:
+            self._all[name] = read()
+        return self._all[name][part] if name in self._all else None
 
-    def _read_all(self, *, downstream: bool, columns: bool) -> dict[str, Found]:
-        found: dict[str, Found] = defaultdict(list)
-        taken = self._by_shape("1 = 1", [], columns=columns)
+    def _links(self) -> tuple[dict[str, list[Producer]], dict[str, list[tuple[Producer, Sequence[str]]]]]:
+        """Read all tables: who reads each, and who writes each from which."""
+        readers: dict[str, list[Producer]] = defaultdict(list)
+        writers: dict[str, list[tuple[Producer, Sequence[str]]]] = defaultdict(list)
+        by_shape = self._tables_by_shape("1 = 1", [])
         for shape, producer in map(_producer, self._ask(_from_producers("1 = 1"))):
-            mine = taken.get(shape, ())
-            if not downstream:
-                found[producer.target].append((producer, mine))
-            elif not columns:
-                for flow in mine:
-                    found[flow[0]].append((producer, (flow,)))
-            else:
-                by_source: dict[str, list[Taken]] = defaultdict(list)
-                for flow in mine:
-                    by_source[flow[0]].append(flow)
-                for source, some in by_source.items():
-                    found[source].append((producer, some))
-        return found
+            read = by_shape.get(shape, [])
+            writers[producer.target].append((producer, read))
+            for table in read:
+                readers[table].append(producer)
+        return readers, writers
 
-    def _by_shape(self, where: str, values: Sequence[str], *, columns: bool) -> dict[str, list[Taken]]:
-        only = "" if columns else " AND f.source_column = ''"
-        found: dict[str, list[Taken]] = defaultdict(list)
-        for shape, *flow in self._ask(f"SELECT {_FLOW} FROM dataflow_flows f WHERE {where}{only}", values):
-            found[shape].append(tuple(flow))
-        return found
+    def _columns(self) -> tuple[dict[str, Found], dict[str, Found]]:
+        """Read all columns: what is taken from each table, and what goes into each."""
+        down: dict[str, Found] = defaultdict(list)
+        up: dict[str, Found] = defaultdict(list)
+        taken = self._by_shape("1 = 1", [])
+        for shape, producer in map(_producer, self._ask(_from_producers("1 = 1"))):
+            mine = taken.get(shape, [])
+            up[producer.target].append((producer, mine))
+            by_source: dict[str, list[Taken]] = {}
+            for flow in mine:
+                by_source.setdefault(flow[0], []).append(flow)
+            for source, some in by_source.items():
+                down[source].append((producer, some))
+        return down, up
+
+    def _producers_of(self, shapes: Sequence[str]) -> Iterator[tuple[str, Producer]]:
+        for some in _chunks(shapes):
+            yield from map(_producer, self._ask(_from_producers(f"p.shape IN ({_places(some)})"), some))
+
+    def _tables_by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[str]]:
+        """Return the tables that are read, by shape; the database joins those of a shape to one text."""
+        joined = self._ask.joined("f.source")
+        only = f"{where} AND f.source_column = ''"
+        rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {only} GROUP BY f.shape", values)
+        return {shape: text.split("\n") for shape, text in rows}
+
+    def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[Taken]]:
+        """Return flows by shape, columns and all; the database joins those of a shape to one text."""
+        parts = f" || '{_BETWEEN}' || ".join(("f.source", "f.source_column", "f.target_column"))
+        joined = self._ask.joined(f"{parts} || CASE WHEN f.indirect THEN '{_BETWEEN}' ELSE '' END")
+        rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {where} GROUP BY f.shape", values)
+        return {shape: [_taken(line) for line in text.split("\n")] for shape, text in rows}
 
 
 class _Database:
@@ -153,6 +189,10 @@ class _Database:
             raise DataflowError(f"the state at {_shown(self._address)} can't be read: {cause}") from error
         return found
 
+    def joined(self, expression: str) -> str:
+        """Return the SQL that joins a text of several rows to one, a line each."""
+        return f"group_concat({expression}, char(10))" if self._is_sqlite else f"string_agg({expression}, chr(10))"
+
     def _open(self) -> Any:
         if self._is_sqlite:
             path = unquote(self._address.partition(":///")[2].partition("?")[0])
@@ -171,6 +211,11 @@ def _from_producers(where: str) -> str:
 
 def _places(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
+
+
+def _taken(line: str) -> Taken:
+    source, column, into, *indirect = line.split(_BETWEEN)
+    return source, column, into, bool(indirect)
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

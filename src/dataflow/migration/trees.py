@@ -31,7 +31,8 @@ def said_by(producers: Iterable[Producer], now: dt.datetime) -> str:
         if producer.bundle and name == "deployed":
             name = f"{name} {producer.bundle[:8]}"
         newest[name] = max(newest.get(name, producer.seen), producer.seen)
-    return ", ".join(f"{name} {age(moment, now)}" for name, moment in newest.items())
+    freshest = sorted(newest.items(), key=lambda item: item[1], reverse=True)
+    return ", ".join(f"{name} {age(moment, now)}" for name, moment in freshest)
 
 
 def grouped(found: Reach, node: Node) -> list[tuple[Node, list[Edge]]]:

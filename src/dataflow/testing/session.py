@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,19 +46,23 @@ _lent: tuple[SparkSession, Path] | None = None
 
 
 @contextlib.contextmanager
-def small_session(log: Path, report: Callable[[str], None]) -> Iterator[SparkSession]:
+def small_session(log: Path, report: Callable[[str], None], warehouse: Path | None = None) -> Iterator[SparkSession]:
     """Open the session that a test run's Spark tests share; its tables live in memory, and go with it.
 
     Args:
         log: Where Spark writes what it has to say.
         report: Told of what takes a while, such as a one-time download.
+        warehouse: A folder for the tables, where other sessions, each with a memory of its own, have to see them.
     """
     if _lent is not None:
         spark, theirs = _lent
         log.symlink_to(theirs)
         yield spark
         return
-    with Engine(_environment(_SETTINGS), log, small=True, train=True, report=report) as engine:
+    environment = _environment(_SETTINGS)
+    if warehouse is not None:
+        environment = dataclasses.replace(environment, catalog={"type": "hadoop", "warehouse": str(warehouse)})
+    with Engine(environment, log, small=True, train=True, report=report) as engine:
         yield engine.spark
         if engine.is_training and not _is_typical(engine.spark):
             engine.close(within=0)  # killed, it writes no archive; a later test run makes a better one
