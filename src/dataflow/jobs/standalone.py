@@ -31,6 +31,9 @@ appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
 
+_EXPLAINED = {"spark.sql.ui.explainMode": "extended"}
+"""The analysed plan as well, where columns still have their names."""
+
 
 def _deaf(_: Path) -> None:
     """Hear nothing."""
@@ -51,7 +54,7 @@ def conf_folder(
     events = folder / "events"
     events.mkdir()
     try:
-        own = {**event_log_settings(events), **settings, **_set_by_the_job(spark)}
+        own = {**event_log_settings(events), **settings, **_set_by_the_job(spark), **_EXPLAINED}
         (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
         (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
         yield folder
@@ -67,7 +70,6 @@ def event_log_settings(folder: Path) -> dict[str, str]:
         "spark.eventLog.dir": folder.as_uri(),
         "spark.eventLog.compress": "false",
         "spark.eventLog.rolling.enabled": "false",
-        "spark.sql.ui.explainMode": "extended",  # the analysed plan as well, where columns still have their names
     }
 
 
