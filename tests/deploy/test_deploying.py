@@ -459,3 +459,18 @@ def test_references_are_pinned_and_run_from_the_registry(repo, tmp_path):
     repo.commit()
     with pytest.raises(UsageError, match="there is no sql 'comon/src/write', here or deployed; did you mean"):
         repo.plan()
+
+
+def test_a_team_s_registry_is_in_a_store(repo, s3_address):
+    repo.edit("dataflow.yaml", "project: films\n", f"project: films\nregistry: {s3_address}\n")
+    repo.commit()
+    repo.deploy()
+    repo.edit("top/src/write.sql", "<= 10", "<= 20")
+    repo.commit()
+    assert repo.deploy().deployment.number == 2
+    registry = repo.registry
+    assert registry.address == s3_address
+    plan_rollback(registry, "production").apply(registry)
+    shutil.rmtree(repo.folder)
+    _, workflow = prepare_run(registry, find(registry, "alice.top.main"), Request())
+    assert "title_id <= 10" in (workflow.folder / "src" / "write.sql").read_text()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
     from dataflow.assets.publish import Pin
     from dataflow.deploy.deployments import Deployment
+    from dataflow.deploy.package import Prepared
     from dataflow.deploy.plan import Planned
-    from dataflow.deploy.prepare import Prepared
     from dataflow.deploy.source import Source
     from dataflow.workflow.project import Environment
 
@@ -198,7 +198,6 @@ class Deploy:
                 packages=dict(sorted(together.items())),
                 database=target.database,
                 expires=now + self.life if target.isolated else None,
-                catalog=dict(target.environment.catalog),
                 state=target.environment.state,
                 backend=target.environment.backend,
             )

@@ -61,7 +61,6 @@ class Switch(Plain):
         database: The one database that its runs write, where it is isolated.
         expires: When it may be swept away.
         restores: The switch that a rollback returned to.
-        catalog: The catalog that its tables lie in, by the properties of the environment.
         state: Where its runs are recorded; None for the Dataflow home.
         backend: What runs its workflows.
     """
@@ -74,7 +73,6 @@ class Switch(Plain):
     database: str | None = None
     expires: dt.datetime | None = None
     restores: int | None = None
-    catalog: dict[str, str] = Field({})
     state: str | None = None
     backend: str = "local"
 

@@ -16,7 +16,7 @@ from dataflow.errors import DataflowError, UsageError, display_path
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import Deployed, Deployment
-    from dataflow.deploy.prepare import Prepared
+    from dataflow.deploy.package import Prepared
     from dataflow.deploy.source import Source
 
 Action = Literal["added", "changed", "removed"]

@@ -6,6 +6,7 @@ package's files, so that of three hundred packages only those that changed are r
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -13,21 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
 import dataflow
-from dataflow.deploy.bundle import (
-    UNPINNED,
-    Deployable,
-    Package,
-    Plain,
-    Schedule,
-    Settings,
-    TableSchema,
-    digest,
-    settings_of,
-)
+from dataflow.deploy.bundle import UNPINNED, Deployable, Package, Plain, Schedule, TableSchema, digest, settings_of
 from dataflow.deploy.hashes import Hashes, read_cached, write_cached
+from dataflow.deploy.package import Build, Folder, Prepared, own_asset
 from dataflow.deploy.scripts import script_doubts
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow.folders import DEFINITION, walk
@@ -35,7 +25,7 @@ from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.programs import Kind, program_kind
 
 if TYPE_CHECKING:
-    from dataflow.assets.discover import Asset, Repository
+    from dataflow.assets.discover import Repository
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
     from dataflow.workflow.rendered import Fixed, Rendering
@@ -46,85 +36,11 @@ _NOT_RUN = {"mocks", "test", "tests", "testthat"}
 _R_PROJECT = (".Rprofile", "DESCRIPTION", "renv.lock", "renv/activate.R", "renv/settings.json")
 
 
-class Build(Plain):
-    """An asset of this repository that is built: a jar or a wheel."""
-
-    type: Literal["jar", "wheel"]
-    namespace: str
-
-
-class Prepared(Plain):
-    """A package, rendered.
-
-    Attributes:
-        path: Its folder in the repository.
-        packages: Whose it is, by folder.
-        environment: Where it will run.
-        workflows: Its definitions, by file; assets stand as `asset:<name>`, not pinned yet.
-        raw: Files that are assets themselves, with checksums.
-        files: Further files beside them, with checksums.
-        builds: Assets of this repository that are to be built.
-        references: Names of assets of other repositories, branches or builds.
-        schemas: The tables that it makes.
-        doubts: What a closer look at its scripts found, by definition: no part of what is deployed.
-    """
-
-    path: str
-    packages: dict[str, Package]
-    environment: Settings
-    user: str
-    workflows: dict[str, Deployable]
-    raw: dict[str, str] = Field({})
-    files: dict[str, str] = Field({})
-    builds: tuple[Build, ...] = ()
-    references: tuple[str, ...] = ()
-    schemas: dict[str, TableSchema] = Field({})
-    doubts: dict[str, tuple[str, ...]] = Field({})
-
-    @property
-    def package(self) -> Package:
-        """Whose it is."""
-        return self.packages[self.path]
-
-
 class _Kept(Plain):
     """What is kept of a preparation: what came of it, and the files elsewhere that it was made of."""
 
     prepared: Prepared
     elsewhere: dict[str, str | None]
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A package's folder.
-
-    Attributes:
-        path: The folder in the repository, `.` for its top.
-        files: All files in it and below, packages below aside, relative to the repository.
-    """
-
-    path: str
-    files: tuple[str, ...]
-
-    @property
-    def definitions(self) -> tuple[str, ...]:
-        """Its definitions."""
-        own = [file for file in self.files if file.endswith(DEFINITION)]
-        return tuple(file for file in own if (os.path.dirname(file) or ".") == self.path)  # noqa: PTH120
-
-
-def find_packages(root: Path) -> list[Folder]:
-    """Find the packages of a repository, in the order of their folders: where definitions lie."""
-    found: dict[Path, list[str]] = {}
-    owner: dict[Path, Path | None] = {}
-    for folder, _, files in walk(root):
-        has = any(name.endswith(DEFINITION) for name in files)
-        owner[folder] = top = folder if has else owner.get(folder.parent)
-        if top is not None:
-            base = folder.relative_to(root).as_posix()
-            prefix = "" if base == "." else f"{base}/"
-            found.setdefault(top, []).extend(prefix + name for name in files)
-    return [Folder(top.relative_to(root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
 
 
 @dataclass
@@ -146,7 +62,7 @@ class Preparation:
     def __post_init__(self) -> None:
         target = self.target
         about = {
-            "dataflow": dataflow.__version__,
+            "dataflow": _tool(),
             "settings": settings_of(target.environment, target.environment.params).model_dump(mode="json"),
             "user": target.user,
             "assets": sorted((it.type, it.namespace) for it in self.repository.assets if it.builder != "raw"),
@@ -174,6 +90,14 @@ class Preparation:
     def _checksum(self, name: str) -> str | None:
         path = self.repository.root / name
         return self.hashes.of(path) if path.is_file() else None
+
+
+@functools.cache
+def _tool() -> list[str]:
+    """Return what tells one Dataflow from another, also where somebody works on it: what it renders may differ."""
+    top = Path(dataflow.__file__).parent
+    files = (path for part in ("deploy", "tables", "workflow") for path in (top / part).rglob("*.py"))
+    return [dataflow.__version__, *sorted(f"{path.name} {path.stat().st_mtime_ns}" for path in files)]
 
 
 class _Package:
@@ -417,15 +341,6 @@ class _Package:
                 "copy it into the repository, or refer to an asset: ${dataflow.…}",
             )
         return path.relative_to(self.root).as_posix()
-
-
-def own_asset(repository: Repository, reference: str) -> Asset | None:
-    """Return the asset of this repository that a plain name such as `dataflow.jar.scala-workflow` means, or None."""
-    from dataflow.assets.ids import escape
-
-    kind, _, name = reference.removeprefix("dataflow.").partition(".")
-    named = (it for it in repository.assets if it.type == kind and name in {it.namespace, escape(it.namespace)})
-    return next(named, None)
 
 
 def _specs(data: Any) -> Iterator[dict[str, Any]]:

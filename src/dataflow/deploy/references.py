@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.prepare import own_asset
+from dataflow.deploy.package import own_asset
 from dataflow.home import subfolder
 
 if TYPE_CHECKING:

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 def script_doubts(workflow: Workflow) -> Iterator[Problem]:
     """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
     for script, params in dict.fromkeys(_scripts(workflow.steps)):
-        if script.startswith(POINTER):
-            continue
         path = workflow.folder / script
+        if script.startswith(POINTER) or path.suffix not in {".sql", ".py"}:
+            continue
         try:
             text = read_text(path)
             if path.suffix == ".sql":
                 values = {"AUDITED": "audited", **workflow.script_params, **dict(params)}
                 yield from _sql(path, substitute(text, values, where=path))
-            elif path.suffix == ".py":
+            else:
                 yield from _python(path, text)
         except DefinitionError as error:
             yield from error.problems

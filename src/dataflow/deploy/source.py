@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.bundle import digest
 from dataflow.deploy.hashes import Hashes
-from dataflow.deploy.prepare import Preparation, Prepared, find_packages
+from dataflow.deploy.package import Prepared, find_packages
+from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from dataflow.deploy.prepare import Preparation, find_packages
+from dataflow.deploy.package import find_packages
+from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.source import Source, open_source
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.folders import DEFINITION
 
 if TYPE_CHECKING:
-    from dataflow.deploy.prepare import Folder, Prepared
+    from dataflow.deploy.package import Folder, Prepared
 
 RENDERED = ".workflows"
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle, Schedule
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.prepare import Prepared
+    from dataflow.deploy.package import Prepared
 
 _SERVICE = """\
 # ~/.config/systemd/user/dataflow-due.service

@@ -1,0 +1,99 @@
+"""A package on its way to a bundle: its folder, and what it is once it is rendered; nothing is built or pinned yet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from dataflow.deploy.bundle import Deployable, Package, Plain, Settings, TableSchema
+from dataflow.workflow.folders import DEFINITION, walk
+
+if TYPE_CHECKING:
+    from dataflow.assets.discover import Asset, Repository
+
+
+class Build(Plain):
+    """An asset of this repository that is built: a jar or a wheel."""
+
+    type: Literal["jar", "wheel"]
+    namespace: str
+
+
+class Prepared(Plain):
+    """A package, rendered.
+
+    Attributes:
+        path: Its folder in the repository.
+        packages: Whose it is, by folder.
+        environment: Where it will run.
+        workflows: Its definitions, by file; assets stand as `asset:<name>`, not pinned yet.
+        raw: Files that are assets themselves, with checksums.
+        files: Further files beside them, with checksums.
+        builds: Assets of this repository that are to be built.
+        references: Names of assets of other repositories, branches or builds.
+        schemas: The tables that it makes.
+        doubts: What a closer look at its scripts found, by definition: no part of what is deployed.
+    """
+
+    path: str
+    packages: dict[str, Package]
+    environment: Settings
+    user: str
+    workflows: dict[str, Deployable]
+    raw: dict[str, str] = Field({})
+    files: dict[str, str] = Field({})
+    builds: tuple[Build, ...] = ()
+    references: tuple[str, ...] = ()
+    schemas: dict[str, TableSchema] = Field({})
+    doubts: dict[str, tuple[str, ...]] = Field({})
+
+    @property
+    def package(self) -> Package:
+        """Whose it is."""
+        return self.packages[self.path]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A package's folder.
+
+    Attributes:
+        path: The folder in the repository, `.` for its top.
+        files: All files in it and below, packages below aside, relative to the repository.
+    """
+
+    path: str
+    files: tuple[str, ...]
+
+    @property
+    def definitions(self) -> tuple[str, ...]:
+        """Its definitions."""
+        own = [file for file in self.files if file.endswith(DEFINITION)]
+        return tuple(file for file in own if (os.path.dirname(file) or ".") == self.path)  # noqa: PTH120
+
+
+def find_packages(root: Path) -> list[Folder]:
+    """Find the packages of a repository, in the order of their folders: where definitions lie."""
+    found: dict[Path, list[str]] = {}
+    owner: dict[Path, Path | None] = {}
+    for folder, _, files in walk(root):
+        has = any(name.endswith(DEFINITION) for name in files)
+        owner[folder] = top = folder if has else owner.get(folder.parent)
+        if top is not None:
+            base = folder.relative_to(root).as_posix()
+            prefix = "" if base == "." else f"{base}/"
+            found.setdefault(top, []).extend(prefix + name for name in files)
+    return [Folder(top.relative_to(root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
+
+
+def own_asset(repository: Repository, reference: str) -> Asset | None:
+    """Return the asset of this repository that a plain name such as `dataflow.jar.scala-workflow` means, or None."""
+    from dataflow.assets.ids import escape
+
+    kind, _, name = reference.removeprefix("dataflow.").partition(".")
+    named = (it for it in repository.assets if it.type == kind and name in {it.namespace, escape(it.namespace)})
+    return next(named, None)
