@@ -15,7 +15,6 @@ from lineage_state import State
 from dataflow.migration.layout import arrange
 from dataflow.workflow.flow import Origin
 
-NOW = dt.datetime.now(dt.UTC)
 DEFINITION = """\
 version: 1
 workflow:
@@ -41,11 +40,11 @@ SCRIPTS = {
 def lake(here_command):
     """A state with a little lineage: `prod.plays` is read by two, one of whom leads back to it."""
     state = State(f"sqlite:///{here_command.environ['DATAFLOW_HOME']}/state.db")
-    hour = dt.timedelta(hours=1)
-    state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", seen=NOW - 3 * hour)
-    state.add("bob.sums", "prod.sums", "prod.plays.hours -> total", "prod.plays.country ~>", seen=NOW - 50 * hour)
-    state.add("bob.sums", "prod.sums", "prod.plays.hours -> total", origin=Origin.OPENLINEAGE, seen=NOW - hour)
-    state.add("carol.back", "raw.events", "prod.sums.total -> seconds", seen=NOW)
+    now, hour = dt.datetime.now(dt.UTC), dt.timedelta(hours=1)
+    state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", seen=now - 3 * hour)
+    state.add("bob.sums", "prod.sums", "prod.plays.hours -> total", "prod.plays.country ~>", seen=now - 50 * hour)
+    state.add("bob.sums", "prod.sums", "prod.plays.hours -> total", origin=Origin.OPENLINEAGE, seen=now - hour)
+    state.add("carol.back", "raw.events", "prod.sums.total -> seconds", seen=now)
     here_command.state = state
     yield here_command
     state.records.close()
@@ -143,14 +142,14 @@ def fill(home):
 
     chance = random.Random(7)  # noqa: S311  # a catalog that is the same each time
     tables = [f"db{number // 100}.table_{number:05}" for number in range(10_000)]
-    found = []
+    found, now = [], dt.datetime.now(dt.UTC)
     for number in range(1000, 10_000):
         first = number // 1000 * 1000 - 1000
         sources = [tables[place] for place in chance.sample(range(first, first + 1000), 11)]
         flows = {Flow(source) for source in sources}
         flows |= {Flow(source, column, column) for source in sources[:3] for column in ("id", "v")}
         owner = f"team{number % 50}"
-        producer = Producer(Origin.RECORDED, f"{owner}.flow{number}.main", tables[number], owner=owner, seen=NOW)
+        producer = Producer(Origin.RECORDED, f"{owner}.flow{number}.main", tables[number], owner=owner, seen=now)
         found.append((producer, frozenset(flows)))
     records = Records(f"sqlite:///{home / 'state.db'}")
     with records.begin() as connection:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataflow.engine.planlineage import WRITES, instructions_of, writes_of
+from dataflow.engine.planlineage import WRITES, writes_of
+from dataflow.engine.planprint import instructions_of
 from dataflow.workflow.flow import Flow, Written
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from dataflow.workflow.flow import Flow, Written
+from dataflow.workflow.flow import Flow, Written, plain_name
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def event(run: Ended) -> dict[str, Any]:
     place = namespace(workflow.environment)
     sources = {flow.source for write in run.writes for flow in write.flows}
     targets = {write.target for write in run.writes}
-    versions = {_plain(workflow.environment, read.source): read.snapshot for read in run.reads if read.snapshot}
+    catalog = workflow.environment.catalog_name
+    versions = {plain_name(read.source, catalog): read.snapshot for read in run.reads if read.snapshot}
     return {
         "eventType": _TYPES.get(run.status, "FAIL"),
         "eventTime": run.ended.isoformat(),
@@ -214,7 +215,3 @@ def _inputs(taken: Mapping[tuple[str, str], list[dict[str, str]]], place: str) -
 
 def _transformation(flow: Flow) -> dict[str, str]:
     return {"type": "INDIRECT" if flow.indirect else "DIRECT"}
-
-
-def _plain(environment: Environment, name: str) -> str:
-    return name.removeprefix(f"{environment.catalog_name}.") if name.count(".") > 1 else name

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from dataflow.workflow.flow import Flow, Written
+from dataflow.engine.planprint import (
+    Node,
+    alias_of,
+    ids_in,
+    instruction,
+    items_in,
+    lists_in,
+    named_ids,
+    number_of,
+    tree,
+)
+from dataflow.workflow.flow import Flow, Written, plain_name
 
-_ID = re.compile(r"#(\d+)L?\b")
-_NAMED_ID = re.compile(r"(.*?)#(\d+)L?(?:, |$)")
 _PART = r"(?:`(?:``|[^`])+`|[^\s.,`\]]+)"
 _RELATION = re.compile(rf"RelationV2\[(?P<columns>.*)\] (?P<name>{_PART}(?:\.{_PART})*)")
 _IDENTIFIER = re.compile(r"ResolvedIdentifier \S+, (?P<name>.+)$")
@@ -39,23 +47,6 @@ _ROW_LEVEL = frozenset({"ReplaceData", "WriteDelta"})
 """MERGE, UPDATE and DELETE, which read their own target's rows to write them again."""
 
 
-@dataclass
-class _Node:
-    text: str
-    depth: int
-    children: list[_Node] = field(default_factory=list)
-    inner: list[_Node] = field(default_factory=list)
-
-    @property
-    def kind(self) -> str:
-        return re.split(r"[ \[(]", self.text, maxsplit=1)[0]
-
-    def walk(self) -> Iterator[_Node]:
-        yield self
-        for node in (*self.inner, *self.children):
-            yield from node.walk()
-
-
 def writes_of(plan: str, catalog: str, instructions: Sequence[str] = ()) -> tuple[Written, ...]:
     """Find the writes in a plan's print, several for a multiple insert.
 
@@ -64,45 +55,24 @@ def writes_of(plan: str, catalog: str, instructions: Sequence[str] = ()) -> tupl
         catalog: The catalog whose name is left out of tables' names.
         instructions: Of a MERGE, its instructions; its own print leaves them out.
     """
-    root = _tree(plan)
+    root = tree(plan)
     tops = [] if root is None else [root]
     if root is not None and root.kind in {"Union", "CommandResult"}:
         tops = [*root.inner, *root.children]
     return tuple(_written(top, catalog, instructions) for top in tops if top.kind in WRITES)
 
 
-def _written(top: _Node, catalog: str, instructions: Sequence[str]) -> Written:
+def _written(top: Node, catalog: str, instructions: Sequence[str]) -> Written:
     try:
         return _Write(top, catalog, instructions).written()
     except (IndexError, ValueError):  # a literal whose brackets don't match, in a print that has no quotes
         return _Write(top, catalog, ()).coarsely_written()
 
 
-def _tree(plan: str) -> _Node | None:
-    """Read the tree off the lines' indentation: children stand one step in, a node's subqueries two."""
-    path: list[_Node] = []
-    for line in plan.splitlines():
-        lead = re.match(r"[ :+-]*(?:(?<=^)|(?<=  )|(?<=- ))", line)
-        start = lead.end() if lead else 0
-        if start % 3 or not line.strip():
-            if path and line.strip():
-                path[-1].text += f" {line.strip()}"  # a literal with a line break in it
-            continue
-        node = _Node(line[start:], start // 3)
-        while path and path[-1].depth >= node.depth:
-            path.pop()
-        if path:
-            above = path[-1]
-            (above.children if above.depth == node.depth - 1 else above.inner).append(node)
-        path.append(node)
-        root = path[0]
-    return root if path else None
-
-
 class _Write:
     """Follows one write's columns."""
 
-    def __init__(self, top: _Node, catalog: str, instructions: Sequence[str]) -> None:
+    def __init__(self, top: Node, catalog: str, instructions: Sequence[str]) -> None:
         self._top = top
         self._catalog = catalog
         self._instructions = instructions
@@ -139,7 +109,7 @@ class _Write:
         for node in below:
             if node.kind == "RelationV2":
                 self._relation(node)
-        named = {id_ for node in below if node.kind != "RelationV2" for id_ in _ids(node.text)}
+        named = {id_ for node in below if node.kind != "RelationV2" for id_ in ids_in(node.text)}
         flows = {Flow(table) for table in self._tables}
         flows |= {Flow(*leaf, "", True) for id_ in named for leaf in self._leaves.get(id_, ())}
         return Written(target, frozenset(flow for flow in flows if not _METADATA.match(flow.source_column)))
@@ -151,7 +121,7 @@ class _Write:
         relation = _RELATION.search(self._top.text)
         if relation is None:
             return "?", None
-        return self._plain(relation["name"]), [name for name, _ in _NAMED_ID.findall(relation["columns"])]
+        return self._plain(relation["name"]), [name for name, _ in named_ids(relation["columns"])]
 
     def _flows_into(self, id_: str, column: str) -> set[Flow]:
         found: set[Flow] = set()
@@ -169,7 +139,7 @@ class _Write:
 
     # ------------------------------------------------------------------------------- what a node brings out
 
-    def _outputs(self, node: _Node) -> list[str]:
+    def _outputs(self, node: Node) -> list[str]:
         """Return the ids that a node brings out, in order, and note on the way what they are made of."""
         subqueries = [id_ for inner in node.inner for id_ in self._outputs(inner)]
         if subqueries:
@@ -179,30 +149,30 @@ class _Write:
         if handler is not None:
             return handler(self, node)
         children = [id_ for child in node.children for id_ in self._outputs(child)]
-        made = [id_ for id_ in _ID.findall(node.text) if id_ not in children and id_ not in self._made_of]
+        made = [id_ for id_ in ids_in(node.text) if id_ not in children and id_ not in self._made_of]
         if not made or not node.children:
             return children
-        lists = [ids for ids in map(_ids, _lists(node.text)) if ids]
+        lists = [ids for ids in map(ids_in, lists_in(node.text)) if ids]
         brought = lists[-1] if lists and set(lists[-1]) <= set(made) else list(dict.fromkeys(made))
         for id_ in brought:  # code that Spark can't look into: anything may come from anything
             self._note(id_, children)
         return brought
 
-    def _relation(self, node: _Node) -> list[str]:
+    def _relation(self, node: Node) -> list[str]:
         found = _RELATION.search(node.text)
         if found is None:
-            return _ids(node.text)
+            return ids_in(node.text)
         table = self._plain(found["name"])
         self._tables[table] = None
-        columns = _NAMED_ID.findall(found["columns"])
+        columns = named_ids(found["columns"])
         for name, id_ in columns:
             self._leaves.setdefault(id_, set()).add((table, name))
         return [id_ for _, id_ in columns]
 
-    def _rows(self, node: _Node) -> list[str]:
-        return _ids(node.text)
+    def _rows(self, node: Node) -> list[str]:
+        return ids_in(node.text)
 
-    def _alias(self, node: _Node) -> list[str]:
+    def _alias(self, node: Node) -> list[str]:
         """See through a name; one that is not its table's own is a view's, which is read as well."""
         outputs = self._through(node)
         name = self._plain(node.text.partition(" ")[2])
@@ -211,12 +181,12 @@ class _Write:
             self._view(name, outputs, _names(node.children[0]))
         return outputs
 
-    def _named_view(self, node: _Node) -> list[str]:
+    def _named_view(self, node: Node) -> list[str]:
         outputs = self._through(node)
         if found := re.match(r"View \((.+?), \[(.*)\]\)", node.text):
             name = self._plain(found[1])
             if "." in name:  # a temporary one has no database
-                self._view(name, outputs, [column for column, _ in _NAMED_ID.findall(found[2])])
+                self._view(name, outputs, [column for column, _ in named_ids(found[2])])
         return outputs
 
     def _view(self, name: str, outputs: Sequence[str], columns: Sequence[str]) -> None:
@@ -224,24 +194,24 @@ class _Write:
         for id_, column in zip(outputs, columns, strict=False):
             self._leaves.setdefault(id_, set()).add((name, column))
 
-    def _project(self, node: _Node) -> list[str]:
+    def _project(self, node: Node) -> list[str]:
         below = self._through(node)
-        return self._items(_lists(node.text)[0], below)
+        return self._items(lists_in(node.text)[0], below)
 
-    def _aggregate(self, node: _Node) -> list[str]:
+    def _aggregate(self, node: Node) -> list[str]:
         below = self._through(node)
-        *groups, made = _lists(node.text)[:2]  # without groups there is one list alone
-        self._deciding.update(id_ for listed in groups for id_ in _ids(listed))
+        *groups, made = lists_in(node.text)[:2]  # without groups there is one list alone
+        self._deciding.update(id_ for listed in groups for id_ in ids_in(listed))
         return self._items(made, below)
 
-    def _window(self, node: _Node) -> list[str]:
+    def _window(self, node: Node) -> list[str]:
         below = self._through(node)
-        return [*below, *self._items(_lists(node.text)[0], below)]
+        return [*below, *self._items(lists_in(node.text)[0], below)]
 
     def _items(self, listed: str, below: Sequence[str]) -> list[str]:
         outputs = []
-        for item in _split(listed):
-            ids = _ids(item)
+        for item in items_in(listed):
+            ids = ids_in(item)
             if not ids:
                 continue
             *used, made = ids
@@ -249,94 +219,93 @@ class _Write:
             if used and made not in below:
                 before, window, after = item.partition(_WINDOW)
                 decides = bool(window) and _RANKING.match(item) is not None
-                self._note(made, _ids(before) if window else used, indirect=decides)
+                self._note(made, ids_in(before) if window else used, indirect=decides)
                 if window:
-                    self._note(made, _ids(after)[:-1], indirect=True)
+                    self._note(made, ids_in(after)[:-1], indirect=True)
         return outputs
 
-    def _filter(self, node: _Node) -> list[str]:
+    def _filter(self, node: Node) -> list[str]:
         outputs = self._through(node)
-        self._deciding.update(_ids(node.text))
+        self._deciding.update(ids_in(node.text))
         return outputs
 
-    def _join(self, node: _Node) -> list[str]:
+    def _join(self, node: Node) -> list[str]:
         sides = [self._outputs(child) for child in node.children]
-        self._deciding.update(_ids(node.text))
+        self._deciding.update(ids_in(node.text))
         if node.text.startswith(("Join LeftSemi", "Join LeftAnti")):
             return sides[0]
         existence = re.match(r"Join ExistenceJoin\([^#]*#(\d+)", node.text)
         return [*sides[0], existence[1]] if existence else [id_ for side in sides for id_ in side]
 
-    def _union(self, node: _Node) -> list[str]:
+    def _union(self, node: Node) -> list[str]:
         first, *others = [self._outputs(child) for child in node.children]
         for other in others:
             for id_, also in zip(first, other, strict=False):
                 self._note(id_, [also])
         return first
 
-    def _set_operation(self, node: _Node) -> list[str]:
+    def _set_operation(self, node: Node) -> list[str]:
         first, *others = [self._outputs(child) for child in node.children]
         self._deciding.update(first, *others)
         return first
 
-    def _generate(self, node: _Node) -> list[str]:
+    def _generate(self, node: Node) -> list[str]:
         below = self._through(node)
-        made = _ids(_lists(node.text)[-1])
+        made = ids_in(lists_in(node.text)[-1])
         for id_ in made:
-            self._note(id_, [used for used in _ids(node.text) if used not in made])
+            self._note(id_, [used for used in ids_in(node.text) if used not in made])
         return [*below, *made]
 
-    def _expand(self, node: _Node) -> list[str]:
+    def _expand(self, node: Node) -> list[str]:
         self._through(node)
-        projections, made = _lists(node.text)[:2]
-        outputs = _ids(made)
-        for projection in _split(projections):
-            for id_, item in zip(outputs, _split(projection[1:-1]), strict=False):
-                self._note(id_, [used for used in _ids(item) if used != id_])
+        projections, made = lists_in(node.text)[:2]
+        outputs = ids_in(made)
+        for projection in items_in(projections):
+            for id_, item in zip(outputs, items_in(projection[1:-1]), strict=False):
+                self._note(id_, [used for used in ids_in(item) if used != id_])
         return outputs
 
-    def _merge_rows(self, node: _Node) -> list[str]:
+    def _merge_rows(self, node: Node) -> list[str]:
         below = self._through(node)
-        outputs = _ids(_lists(node.text)[0])
+        outputs = ids_in(lists_in(node.text)[0])
         rows: list[list[str]] = []
-        for condition, values in map(_instruction, self._instructions):
-            self._deciding.update(_ids(condition))
+        for condition, values in map(instruction, self._instructions):
+            self._deciding.update(ids_in(condition))
             rows += [values[at : at + len(outputs)] for at in range(0, len(values), len(outputs))]
         for position, id_ in enumerate(outputs):
-            self._note(id_, [used for row in rows for used in _ids(row[position])] if rows else below)
+            self._note(id_, [used for row in rows for used in ids_in(row[position])] if rows else below)
         return outputs
 
-    def _with_cte(self, node: _Node) -> list[str]:
+    def _with_cte(self, node: Node) -> list[str]:
         return [self._outputs(child) for child in node.children][-1]
 
-    def _definition(self, node: _Node) -> list[str]:
+    def _definition(self, node: Node) -> list[str]:
         outputs = self._through(node)
-        self._definitions[_number(node)] = outputs
+        self._definitions[number_of(node)] = outputs
         return outputs
 
-    def _reference(self, node: _Node) -> list[str]:
-        outputs = _ids(_lists(node.text)[0])
-        for id_, also in zip(outputs, self._definitions.get(_number(node), ()), strict=False):
+    def _reference(self, node: Node) -> list[str]:
+        outputs = ids_in(lists_in(node.text)[0])
+        for id_, also in zip(outputs, self._definitions.get(number_of(node), ()), strict=False):
             self._note(id_, [also])
         return outputs
 
-    def _through(self, node: _Node) -> list[str]:
+    def _through(self, node: Node) -> list[str]:
         return [id_ for child in node.children for id_ in self._outputs(child)]
 
-    def _sorted(self, node: _Node) -> list[str]:
+    def _sorted(self, node: Node) -> list[str]:
         outputs = self._through(node)
-        self._deciding.update(_ids(node.text))
+        self._deciding.update(ids_in(node.text))
         return outputs
 
     def _note(self, id_: str, made_of: Iterable[str], *, indirect: bool = False) -> None:
         self._made_of.setdefault(id_, set()).update((used, indirect) for used in made_of if used != id_)
 
     def _plain(self, name: str) -> str:
-        plain = name.replace("`", "").strip()
-        return plain.removeprefix(f"{self._catalog}.") if plain.count(".") > 1 else plain
+        return plain_name(name, self._catalog)
 
 
-_HANDLERS: Mapping[str, Callable[[_Write, _Node], list[str]]] = {
+_HANDLERS: Mapping[str, Callable[[_Write, Node], list[str]]] = {
     "RelationV2": _Write._relation,
     "SubqueryAlias": _Write._alias,
     "View": _Write._named_view,
@@ -371,88 +340,18 @@ def _matched(columns: Sequence[str], outputs: Sequence[str], names: Sequence[str
         yield from zip(columns, outputs, strict=False)
 
 
-def _names(node: _Node) -> list[str]:
+def _names(node: Node) -> list[str]:
     """Return the names of what a node brings out, where its own line tells them."""
     while node.kind in {"SubqueryAlias", "Filter", "Sort", "GlobalLimit", "LocalLimit", "Distinct", "Union", "WithCTE"}:
         if not node.children:
             return []
         node = node.children[-1] if node.kind == "WithCTE" else node.children[0]
-    lists = _lists(node.text)
+    lists = lists_in(node.text)
     if not lists:
         return []
     listed = lists[1] if node.kind == "Aggregate" and len(lists) > 1 else lists[0]
     found = []
-    for item in _split(listed):
+    for item in items_in(listed):
         head = item[: item.rfind("#")]
-        found.append(_alias_of(head).strip("`"))
+        found.append(alias_of(head).strip("`"))
     return found
-
-
-def _alias_of(item: str) -> str:
-    """Return what stands after the last ` AS ` that is outside of brackets."""
-    depth = 0
-    for at in range(len(item) - 1, -1, -1):
-        depth += (item[at] in ")]") - (item[at] in "([")
-        if depth == 0 and item.startswith(" AS ", at):
-            return item[at + 4 :]
-    return item
-
-
-def _number(node: _Node) -> str:
-    found = re.search(r"\d+", node.text)
-    return found[0] if found else ""
-
-
-def instructions_of(printed: str) -> list[str]:
-    """Split the print of a MERGE's list of instructions, `List(keep(…), discard(…))`."""
-    return _split(printed.removeprefix("List(").removesuffix(")"))
-
-
-def _ids(text: str) -> list[str]:
-    return _ID.findall(text)
-
-
-def _lists(text: str) -> list[str]:
-    """Return what stands in each bracketed list of a line, outermost ones only."""
-    found, depth, start = [], 0, 0
-    for at, letter in enumerate(text):
-        if letter == "[":
-            depth += 1
-            if depth == 1:
-                start = at + 1
-        elif letter == "]":
-            depth -= 1
-            if depth == 0:
-                found.append(text[start:at])
-    if depth > 0:  # a literal opened one that nothing closes: the line's last bracket is the list's
-        found.append(text[start : text.rfind("]")])
-    return found
-
-
-def _split(listed: str) -> list[str]:
-    """Split a list at its commas, not at those inside brackets; each item ends in an id or is a plain literal.
-
-    Raises:
-        ValueError: The brackets don't match: a literal has some, and stands without quotes.
-    """
-    items, depth, start = [], 0, 0
-    for at, letter in enumerate(listed):
-        depth += (letter in "([") - (letter in ")]")
-        if depth < 0:
-            break
-        if letter == "," and depth == 0 and listed.startswith(", ", at):
-            items.append(listed[start:at])
-            start = at + 2
-    if depth != 0:
-        raise ValueError(f"brackets don't match in {listed}")
-    return [*items, listed[start:]] if listed.strip() else []
-
-
-def _instruction(text: str) -> tuple[str, list[str]]:
-    """Take a MERGE's instruction apart: its condition, and what it writes into each column.
-
-    It is printed as `keep(Update, condition, values…)`, `split(condition, values…, values…)` or `discard(condition)`.
-    """
-    name, _, inside = text.partition("(")
-    condition, *values = _split(inside.removesuffix(")"))[1 if name == "keep" else 0 :]
-    return condition, values

@@ -11,6 +11,7 @@ from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.migration.checkout import Checkout
 from dataflow.migration.graph import Node, Reach, Source, reach
 from dataflow.migration.store import Store
+from dataflow.workflow.flow import plain_name
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -83,8 +84,7 @@ class Known:
 
     def plain(self, name: str) -> str:
         """Leave the catalog's name and quotes out of a table's name."""
-        plain = name.replace("`", "").strip()
-        return plain.removeprefix(f"{self.environment.catalog_name}.") if plain.count(".") > 1 else plain
+        return plain_name(name, self.environment.catalog_name)
 
     def node(self, text: str) -> Node:
         """Return what `TABLE` or `TABLE.COLUMN` means.

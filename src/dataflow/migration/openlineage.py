@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.engine.flows import remember
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.workflow.flow import Flow, Origin, Producer
+from dataflow.workflow.flow import Flow, Origin, Producer, plain_name
 
 if TYPE_CHECKING:
     from dataflow.engine.records import Records
@@ -149,8 +149,7 @@ def _name(dataset: Mapping[str, Any], catalog: str) -> str:
     """
     symlinks = ((dataset.get("facets") or {}).get("symlinks") or {}).get("identifiers") or ()
     name = next((link["name"] for link in symlinks if link.get("type") == "TABLE" and link.get("name")), None)
-    plain = str(name or dataset.get("name"))
-    return plain.removeprefix(f"{catalog}.") if plain.count(".") > 1 else plain
+    return plain_name(str(name or dataset.get("name")), catalog)
 
 
 def _owner(job: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.migration.graph import Taken
-from dataflow.workflow.flow import Flow
+from dataflow.workflow.flow import Flow, plain_name
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
@@ -195,8 +195,7 @@ class _Reader:
         self.texts.writes.setdefault(self._plain(target), set()).update(plain)
 
     def _plain(self, name: str) -> str:
-        catalog = self.workflow.environment.catalog_name
-        return name.removeprefix(f"{catalog}.") if name.count(".") > 1 else name
+        return plain_name(name, self.workflow.environment.catalog_name)
 
 
 def _specs(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:

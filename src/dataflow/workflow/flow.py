@@ -73,3 +73,9 @@ class Producer:
     run_id: str | None = None
     file: str | None = None
     seen: dt.datetime = _NEVER
+
+
+def plain_name(name: str, catalog: str) -> str:
+    """Return a table's name as lineage knows it: without quotes, and without its catalog's name in front."""
+    plain = name.replace("`", "").strip()
+    return plain.removeprefix(f"{catalog}.") if plain.count(".") > 1 else plain
