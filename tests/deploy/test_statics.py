@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.deploy.runs import find, prepare_run
 from dataflow.deploy.statics import check_workflows
+from dataflow.workflow.load import Request
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -69,3 +71,15 @@ def test_a_reference_to_nothing_is_told(repo):
     repo.edit("top/main.sch.yaml", "script: ddl.sql", "script: ${dataflow.sql.nothing}")
     (problem,) = checked(repo)["top/main.sch.yaml"].problems
     assert problem.startswith("there is no sql 'nothing', here or deployed")
+
+
+def test_an_r_script_takes_along_what_it_sources_and_its_project(repo):
+    shutil.rmtree(repo.folder / "top")
+    shutil.copytree(EXAMPLES / "sparklyr-workflow", repo.folder / "titles")
+    repo.write("titles/identity.yaml", "owner: alice\npackage_id: alice.titles\nuuid: uuid-of-titles\n")
+    repo.commit()
+    repo.deploy()
+    _, workflow = prepare_run(repo.registry, find(repo.registry, "titles.main"), Request())
+    there = {path.relative_to(workflow.folder).as_posix() for path in workflow.folder.rglob("*") if path.is_file()}
+    assert {"src/sparklyr_write.R", "src/tables.R", "src/viewing.R", "DESCRIPTION"} <= there
+    assert not [name for name in there if "testthat" in name or "mocks" in name]
