@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyiceberg.table import Table
 from pyiceberg.types import StringType
 
-from conftest import MakeTable
 from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks import scan
 from dataflow.mocks.create import Made, Wanted, make_mock
@@ -36,7 +37,7 @@ def days(first: int, count: int, **more: object) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.int64()), "hours": [float(i % 97) for i in ids], **more})
 
 
-def test_every_type_of_iceberg_arrives_as_spark_has_it(make_table: MakeTable) -> None:
+def test_every_type_of_iceberg_arrives_as_spark_has_it(make_table: Callable[..., Table]) -> None:
     noon = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
     values = {
         "flag": pa.array([True]),
@@ -69,13 +70,13 @@ def test_every_type_of_iceberg_arrives_as_spark_has_it(make_table: MakeTable) ->
     assert "ratio: 0.1\n" in found.text
 
 
-def test_a_table_without_rows_gives_a_mock_without_rows(make_table: MakeTable) -> None:
+def test_a_table_without_rows_gives_a_mock_without_rows(make_table: Callable[..., Table]) -> None:
     make_table("shop.none", schema=days(0, 1).schema)
 
     assert made("shop.none").mock.rows == ()
 
 
-def test_columns_and_conditions_choose_what_is_in_it(make_table: MakeTable) -> None:
+def test_columns_and_conditions_choose_what_is_in_it(make_table: Callable[..., Table]) -> None:
     make_table("shop.some", days(0, 3000))
 
     found = made("shop.some", columns=("HOURS",), where="id BETWEEN 100 AND 300 AND hours > 90", rows=4)
@@ -87,7 +88,7 @@ def test_columns_and_conditions_choose_what_is_in_it(make_table: MakeTable) -> N
 
 
 def test_a_large_table_is_sampled_by_its_statistics_and_says_so(
-    make_table: MakeTable, monkeypatch: pytest.MonkeyPatch
+    make_table: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "VALUES_AT_MOST", 8_000)
     parts = [days(1000 * i, 1000) for i in range(30)]
@@ -109,7 +110,7 @@ def test_a_large_table_is_sampled_by_its_statistics_and_says_so(
 
 
 def test_rows_that_were_deleted_and_columns_that_were_added_or_renamed_are_seen_as_they_are_now(
-    make_table: MakeTable,
+    make_table: Callable[..., Table],
 ) -> None:
     table = make_table("shop.evolved", days(0, 50))
     with table.update_schema() as change:
@@ -123,7 +124,7 @@ def test_rows_that_were_deleted_and_columns_that_were_added_or_renamed_are_seen_
     assert sorted(found.mock.rows) == [(48, 48.0, None), (49, 49.0, None), (50, 50.0, "NO"), (51, 51.0, None)]
 
 
-def test_the_tables_key_is_the_mocks_and_is_kept(make_table: MakeTable) -> None:
+def test_the_tables_key_is_the_mocks_and_is_kept(make_table: Callable[..., Table]) -> None:
     twice = pa.table({"id": pa.array([1, 1, 2], pa.int64()), "hours": [1.0, 2.0, 3.0]})
     make_table("shop.keyed", twice, properties={"dataflow.primary-key": "id"})
 
@@ -133,7 +134,7 @@ def test_the_tables_key_is_the_mocks_and_is_kept(make_table: MakeTable) -> None:
     assert sorted(column(found, "id")) == [1, 2]  # type: ignore[type-var]
 
 
-def test_what_a_mock_can_not_hold_is_left_out_and_counted(make_table: MakeTable) -> None:
+def test_what_a_mock_can_not_hold_is_left_out_and_counted(make_table: Callable[..., Table]) -> None:
     make_table("shop.zero", pa.table({"name": ["a\0b", "plain"]}))
 
     found = made("shop.zero")
@@ -142,7 +143,7 @@ def test_what_a_mock_can_not_hold_is_left_out_and_counted(make_table: MakeTable)
     assert found.left_out == 1
 
 
-def test_an_unreadable_file_is_named(make_table: MakeTable) -> None:
+def test_an_unreadable_file_is_named(make_table: Callable[..., Table]) -> None:
     table = make_table("shop.broken", days(0, 10))
     (task,) = table.scan().plan_files()
     Path(task.file.file_path.removeprefix("file://")).write_bytes(b"no parquet")
@@ -164,7 +165,9 @@ def test_an_unreadable_file_is_named(make_table: MakeTable) -> None:
         ({"table": "shop.same", "where": "id = 1 ORDER BY id"}, "--where is a condition alone"),
     ],
 )
-def test_a_wrong_name_is_told_with_the_nearest(make_table: MakeTable, wanted: dict[str, str], message: str) -> None:
+def test_a_wrong_name_is_told_with_the_nearest(
+    make_table: Callable[..., Table], wanted: dict[str, str], message: str
+) -> None:
     make_table("shop.same", days(0, 3))
 
     with pytest.raises(UsageError, match=message):

@@ -70,6 +70,7 @@ def event_log_settings(folder: Path) -> dict[str, str]:
         "spark.eventLog.dir": folder.as_uri(),
         "spark.eventLog.compress": "false",
         "spark.eventLog.rolling.enabled": "false",
+        **_EXPLAINED,
     }
 
 
