@@ -43,7 +43,7 @@ class Store:
 
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
         """Return for each of these tables who reads it; see `graph.Source`."""
-        known = self._index(tables, self._links, 0)
+        known = self._index(tables, self._readers)
         if known is not None:
             return [(table, known[table]) for table in tables if table in known]
         asked = sorted(tables)
@@ -56,7 +56,7 @@ class Store:
 
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
         """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
-        known = self._index(tables, self._links, 1)
+        known = self._index(tables, self._writers)
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
         asked = sorted(tables)
@@ -69,7 +69,7 @@ class Store:
 
     def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
         """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
-        known = self._index(tables, self._columns, 0 if downstream else 1)
+        known = self._index(tables, self._taken if downstream else self._given)
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
         asked = sorted(tables)
@@ -109,39 +109,53 @@ class Store:
         written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
         return {row[0] for row in [*read, *written]} - {""}
 
-    def _index(self, tables: Collection[str], read: Callable[[], Any], part: int) -> Any:
-        """Return one of the indexes of all that is known, made once for questions of many tables; None for few."""
+    def _index(self, tables: Collection[str], read: Callable[[], Any]) -> Any:
+        """Return an index of all that is known, made once for questions of many tables; None for few."""
         name = read.__name__
         if len(tables) > _AT_ONCE and name not in self._all:
             self._all[name] = read()
-        return self._all[name][part] if name in self._all else None
+        return self._all.get(name)
 
-    def _links(self) -> tuple[dict[str, list[Producer]], dict[str, list[tuple[Producer, Sequence[str]]]]]:
-        """Read all tables: who reads each, and who writes each from which."""
-        readers: dict[str, list[Producer]] = defaultdict(list)
-        writers: dict[str, list[tuple[Producer, Sequence[str]]]] = defaultdict(list)
+    def _readers(self) -> dict[str, list[Producer]]:
+        """Return who reads each table."""
+        found: dict[str, list[Producer]] = defaultdict(list)
         by_shape = self._tables_by_shape("1 = 1", [])
-        for shape, producer in map(_producer, self._ask(_from_producers("1 = 1"))):
-            read = by_shape.get(shape, [])
-            writers[producer.target].append((producer, read))
-            for table in read:
-                readers[table].append(producer)
-        return readers, writers
+        for shape, producer in self._every_producer():
+            for table in by_shape.get(shape, ()):
+                found[table].append(producer)
+        return found
 
-    def _columns(self) -> tuple[dict[str, Found], dict[str, Found]]:
-        """Read all columns: what is taken from each table, and what goes into each."""
-        down: dict[str, Found] = defaultdict(list)
-        up: dict[str, Found] = defaultdict(list)
-        taken = self._by_shape("1 = 1", [])
-        for shape, producer in map(_producer, self._ask(_from_producers("1 = 1"))):
-            mine = taken.get(shape, [])
-            up[producer.target].append((producer, mine))
-            by_source: dict[str, list[Taken]] = {}
-            for flow in mine:
+    def _writers(self) -> dict[str, list[tuple[Producer, Sequence[str]]]]:
+        """Return who writes each table, and from which."""
+        found: dict[str, list[tuple[Producer, Sequence[str]]]] = defaultdict(list)
+        by_shape = self._tables_by_shape("1 = 1", [])
+        for shape, producer in self._every_producer():
+            found[producer.target].append((producer, by_shape.get(shape, ())))
+        return found
+
+    def _taken(self) -> dict[str, Found]:
+        """Return what is taken from each table, by whom."""
+        found: dict[str, Found] = defaultdict(list)
+        shapes: dict[str, dict[str, list[Taken]]] = {}
+        for shape, flows in self._by_shape("1 = 1", []).items():
+            by_source = shapes.setdefault(shape, {})
+            for flow in flows:
                 by_source.setdefault(flow[0], []).append(flow)
-            for source, some in by_source.items():
-                down[source].append((producer, some))
-        return down, up
+        for shape, producer in self._every_producer():
+            for source, some in shapes.get(shape, {}).items():
+                found[source].append((producer, some))
+        return found
+
+    def _given(self) -> dict[str, Found]:
+        """Return what goes into each table, by whom."""
+        found: dict[str, Found] = defaultdict(list)
+        taken = self._by_shape("1 = 1", [])
+        for shape, producer in self._every_producer():
+            found[producer.target].append((producer, taken.get(shape, ())))
+        return found
+
+    def _every_producer(self) -> Iterator[tuple[str, Producer]]:
+        return map(_producer, self._ask(_from_producers("1 = 1")))
 
     def _producers_of(self, shapes: Sequence[str]) -> Iterator[tuple[str, Producer]]:
         for some in _chunks(shapes):
@@ -156,10 +170,14 @@ class Store:
 
     def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[Taken]]:
         """Return flows by shape, columns and all; the database joins those of a shape to one text."""
-        parts = f" || '{_BETWEEN}' || ".join(("f.source", "f.source_column", "f.target_column"))
-        joined = self._ask.joined(f"{parts} || CASE WHEN f.indirect THEN '{_BETWEEN}' ELSE '' END")
+        how = "CASE WHEN f.indirect THEN '1' ELSE '' END"
+        joined = self._ask.joined(f" || '{_BETWEEN}' || ".join(("f.source", "f.source_column", "f.target_column", how)))
         rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {where} GROUP BY f.shape", values)
-        return {shape: [_taken(line) for line in text.split("\n")] for shape, text in rows}
+        found = {}
+        for shape, text in rows:
+            split = [line.split(_BETWEEN) for line in text.split("\n")]
+            found[shape] = [(source, column, into, decides == "1") for source, column, into, decides in split]
+        return found
 
 
 class _Database:
@@ -211,11 +229,6 @@ def _from_producers(where: str) -> str:
 
 def _places(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _taken(line: str) -> Taken:
-    source, column, into, *indirect = line.split(_BETWEEN)
-    return source, column, into, bool(indirect)
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
