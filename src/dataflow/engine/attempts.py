@@ -120,8 +120,12 @@ def within(seconds: float | None, scope: Scope, call: Callable[[], T]) -> T:
     worker.start()
     worker.join(seconds)
     if worker.is_alive():
-        scope.stop()
-        worker.join(_GRACE)
+
+        def over(wait: float) -> bool:
+            worker.join(wait)
+            return not worker.is_alive()
+
+        scope.stop_until(over, _GRACE)
         if not ended:  # else it got through all the same, and what it published is there
             raise TimedOut(seconds, left_behind=worker.is_alive())
     if failure:

@@ -97,8 +97,7 @@ class Runner:
         try:
             result = _wait(ended)
         except KeyboardInterrupt:
-            scope.stop()
-            self.stuck = _wait(ended, _CANCEL_GRACE) is None
+            self.stuck = not scope.stop_until(lambda wait: _wait(ended, wait) is not None, _CANCEL_GRACE)
             raise
         if result is None or isinstance(result, BaseException):
             raise result or AssertionError("it waits until there is a result")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _POLL = 0.2
+_AGAIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,23 @@ class Scope:
         """Stop: nothing new starts, and Spark's jobs in it are cancelled."""
         self._stopped.set()
         self.context.cancelJobsWithTag(self.name)
+
+    def stop_until(self, ended: Callable[[float], bool], grace: float) -> bool:
+        """Stop, and once more while it has not ended: Spark may start a job just after the others were cancelled.
+
+        Args:
+            ended: Waits so many seconds at most, and says whether all in this scope has ended.
+            grace: How many seconds to wait in all.
+
+        Returns:
+            Whether it has ended.
+        """
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline:
+            self.stop()
+            if ended(_AGAIN):
+                return True
+        return False
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not longer than the scope lasts."""
