@@ -41,8 +41,9 @@ def test_titles_are_ranked(dataflow):
 
 
 @pytest.fixture
-def package(pytester: pytest.Pytester, spark: SparkSession) -> pytest.Pytester:
-    """A package, whose tests get the session that runs already."""
+def package(pytester: pytest.Pytester, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A package, whose tests get the session that runs already, with an engineer at work on it: CI runs us, not it."""
+    monkeypatch.setenv("CI", "")
     assert SparkSession.getActiveSession() is spark
     files = {
         "ddl/titles.sql": DDL,
