@@ -14,7 +14,7 @@ import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
 from dataflow.cli.lineage import CheckoutOption, known_here
-from dataflow.cli.plan import DropOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
+from dataflow.cli.plan import DropOption, DropTableOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
 from dataflow.errors import DataflowError, UsageError, display_path
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def start(
     drop: DropOption = None,
     types: TypeOption = None,
     replace_by: ReplaceOption = None,
+    drop_table: DropTableOption = False,
     name: Annotated[
         str | None, typer.Option("--name", help="What to call it; made of table and day if omitted.")
     ] = None,
@@ -62,7 +63,7 @@ def start(
     from dataflow.workflow.identity import current_user
 
     known, now = known_here(env, checkout), _now()
-    found = plan_of(table, wish(to, rename, drop, types, replace_by), known, now)
+    found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, now)
     with _campaigns(known) as campaigns:
         opened, path = begin(
             found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
@@ -191,15 +192,12 @@ def apply(
         step = carry.next_step(campaign, events)
         if step is None:
             raise UsageError(f"all steps of {campaign.id} are done")
-        if step.irreversible:
-            carry.require_contract(step, found, force=force, reason=reason)
-        elif force:
-            raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
+        carry.require_moved(step, found, force=force, reason=reason)
         with _spark(known) as spark:
             if step.irreversible:
                 out().print(f"gone for good: {carry.what_goes(spark, campaign, step)}", markup=False)
-            did = carry.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
-        out().print(f"{'done' if did else 'was done already'}: {step.says}", markup=False)
+            went = carry.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
+        out().print(f"{went}: {step.says}", markup=False)
         following = carry.next_step(campaign, campaigns.events(campaign.id))
     if following is None:
         out().print(f"campaign {campaign.id} is done", markup=False)
@@ -245,16 +243,16 @@ def cancel(
     Example:  dataflow migration cancel --reason "we keep the old name"
     """
     from dataflow.migration import carry
-    from dataflow.migration.campaign import applied
+    from dataflow.migration.campaign import begun
     from dataflow.workflow.identity import current_user
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
         campaign, events, _ = _look(campaigns, known, name)
         _require_open(campaign)
-        done = applied(events)
+        done = begun(events)
         added = [step for step in campaign.steps if step.name in done and step.undo]
-        _require_unread(known, campaign, [step.adds for step in added], force=force)
+        _require_unread(known, campaign, [step.adds for step in added if step.adds], force=force)
         if added:
             with _spark(known) as spark:
                 carry.undo(spark, campaign, events, campaigns, current_user(), say)

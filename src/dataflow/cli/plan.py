@@ -33,6 +33,7 @@ ToOption = Annotated[
 ReplaceOption = Annotated[
     str | None, typer.Option("--replace-by", metavar="TABLE", help="Another table that readers should move to.")
 ]
+DropTableOption = Annotated[bool, typer.Option("--drop-table", help="Take the whole table away, for nothing else.")]
 
 
 def plan(
@@ -42,6 +43,7 @@ def plan(
     drop: DropOption = None,
     types: TypeOption = None,
     replace_by: ReplaceOption = None,
+    drop_table: DropTableOption = False,
     checkout: CheckoutOption = None,
     env: EnvOption = None,
     output: OutputOption = Output.TEXT,
@@ -54,7 +56,7 @@ def plan(
     from dataflow.migration.plan import render
 
     known = known_here(env, checkout)
-    found = plan_of(table, wish(to, rename, drop, types, replace_by), known, dt.datetime.now(dt.UTC))
+    found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, dt.datetime.now(dt.UTC))
     tell_broken(known)
     if output is Output.JSON:
         print_json(found.to_dict())
@@ -68,6 +70,7 @@ def wish(
     drop: Sequence[str] | None,
     types: Sequence[str] | None,
     replace_by: str | None,
+    drop_table: bool,
 ) -> Wish:
     """Take what was asked for off the command line.
 
@@ -82,7 +85,7 @@ def wish(
             ddl = to.read_text(encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{display_path(to)} can't be read: {error.strerror}") from error
-    return Wish(ddl, _pairs("--rename", rename), drop or (), _pairs("--type", types), replace_by)
+    return Wish(ddl, _pairs("--rename", rename), drop or (), _pairs("--type", types), replace_by, drop_table)
 
 
 def _pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:

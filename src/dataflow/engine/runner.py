@@ -327,6 +327,7 @@ class _Run:
             workflow=self.workflow,
             guard=guard_of(spark, self.workflow),
             reads=self.lineage.sources,
+            writes=self.lineage.flows,
             note=self.note,
             phase=lambda name: self._phase(f"{id_}.{name}", scope),
             output=lambda line: self._printed(id_, line),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from dataflow.jobs.audit import AuditResult
     from dataflow.jobs.guard import WriteGuard
+    from dataflow.workflow.flow import Written
     from dataflow.workflow.tree import Workflow
+
+
+class Writes(Protocol):
+    """What the run has written so far, as the lineage listener saw it."""
+
+    def __call__(self) -> Sequence[Written]:
+        """Return for each table written which columns went into it."""
 
 
 class Reads(Protocol):
@@ -55,6 +63,7 @@ class JobContext:
         workflow: The workflow that it belongs to.
         guard: What it may write.
         reads: What the run has read so far.
+        writes: What it has written so far.
         note: Takes a line for people, such as a column that was added.
         phase: Marks a part of the job by name while it runs, for progress and times; yields a function that
             takes a detail to show beside the part.
@@ -69,6 +78,7 @@ class JobContext:
     workflow: Workflow
     guard: WriteGuard
     reads: Reads
+    writes: Writes
     note: Callable[[str], None]
     phase: Callable[[str], AbstractContextManager[Callable[[str], None]]]
     output: Callable[[str], None]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
+from dataflow.jobs.positions import inserting
 from dataflow.jobs.statements import ROW_WRITES, changes, parsed, session_setting, strings
 
 if TYPE_CHECKING:
@@ -206,9 +207,11 @@ def _wrap(owner: type, name: str, around: Callable[[_Method], _Method]) -> None:
 
 def _checking_sql(original: _Method) -> _Method:
     def sql(self: Any, sqlQuery: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's own name
-        if _active.get() is not None:
-            check_statement(self, parsed(self, sqlQuery))
-        return original(self, sqlQuery, *args, **kwargs)
+        if _active.get() is None:
+            return original(self, sqlQuery, *args, **kwargs)
+        plan = parsed(self, sqlQuery)
+        check_statement(self, plan)
+        return inserting(self, plan, lambda: original(self, sqlQuery, *args, **kwargs))
 
     return sql
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.cause import in_python, is_mistake, message_of, place_of
 from dataflow.jobs.guard import check_statement
+from dataflow.jobs.positions import inserting
 from dataflow.jobs.statements import parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
 from dataflow.tables.iceberg import jvm
@@ -108,8 +109,8 @@ def _run_statement(spark: SparkSession, statement: str, report: Report) -> None:
     check_statement(spark, plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
         _create_or_reconcile(spark, statement, plan, report)
-    else:
-        spark.sql(statement)  # commands and writes run at once; a query is only analysed
+    else:  # commands and writes run at once; a query is only analysed
+        inserting(spark, plan, lambda: spark.sql(statement))
 
 
 def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, report: Report) -> None:

@@ -11,9 +11,12 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.audit import Rows, run_audits
 from dataflow.jobs.context import JobContext, Outcome, Published
 from dataflow.jobs.guard import guarding
+from dataflow.jobs.positions import is_arity
 from dataflow.jobs.spark import run_spark
-from dataflow.tables import wap
+from dataflow.tables import moving, wap
+from dataflow.tables.iceberg import head, load, properties
 from dataflow.tables.ownership import claim
+from dataflow.workflow.flow import plain_name
 from dataflow.workflow.models import NearHistory
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
         claim(spark, table, context.workflow.identity)
         with context.phase("write") as detail:
             _write(template, branch, context)
+            _even_out(branch, context)
             rows = wap.written_rows(spark, branch)
             detail(f"{rows:,} rows")
         if rows == 0 and template.empty != "publish":
@@ -92,8 +96,29 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
         with guarding(guard, spark):
             for item in template.write:
                 run_spark(item.job.spark, context)
+    except DataflowError as error:
+        if is_arity(error) and (moves := moving.moving(properties(load(spark, template.table)))):
+            columns = ", ".join(f"{old}{f' to {new}' if new else ''}" for old, new in moves.items())
+            error.hint = (
+                f"a migration moves columns of {template.table} ({columns}): name the columns that are written "
+                "(writeTo, saveAsTable or INSERT with a list), or give a value to each of the table's"
+            )
+        raise
     finally:
         spark.conf.unset("spark.wap.branch")
+
+
+def _even_out(branch: wap.Branch, context: JobContext) -> None:
+    """Fill the columns of a migration that the write left out: readers of the old and of the new see the same."""
+    spark = context.spark
+    pairs = moving.pairs(spark, branch.table)
+    if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
+        return
+    catalog = context.workflow.environment.catalog_name
+    mine = (w.flows for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
+    written = {flow.target_column.lower() for flows in mine for flow in flows}
+    # A session of its own: it is not the job that writes this, and its lineage should not say so.
+    moving.even_out(spark.newSession(), branch.reference, branch.partition.where, pairs, written)
 
 
 def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:

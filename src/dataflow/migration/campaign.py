@@ -34,7 +34,7 @@ class Campaign:
         row: What is kept of it.
         changes: What changes.
         steps: The way there.
-        readers: The workflows that have to move.
+        readers: The workflows that have to move, those that write the table among them.
     """
 
     row: Row
@@ -109,7 +109,7 @@ def read(row: Row) -> Campaign:
     data = row.definition
     return Campaign(
         row,
-        tuple(Change(**each) for each in data["changes"]),
+        tuple(Change(**{**each, "shared": tuple(each["shared"])}) for each in data["changes"]),
         tuple(Step(**each) for each in data["steps"]),
         tuple(_reader(each) for each in data["readers"]),
     )
@@ -133,7 +133,7 @@ def _definition(id_: str, found: Plan, deadline: dt.date, who: str) -> dict[str,
         "environment": found.environment,
         "deadline": deadline.isoformat(),
         "opened_by": who,
-        "changes": [asdict(change) for change in found.changes],
+        "changes": [_plain(asdict(change)) for change in found.changes],
         "steps": [asdict(step) for step in found.steps],
         "readers": [_plain(asdict(each)) for each in found.must_move],
     }
@@ -150,7 +150,9 @@ def _write(path: Path, definition: Mapping[str, Any]) -> None:
 
     shown = {**definition, "readers": [_for_review(reader) for reader in definition["readers"]]}
     for part in ("changes", "steps"):
-        shown[part] = [{key: value for key, value in each.items() if value != ""} for each in definition[part]]
+        shown[part] = [
+            {key: value for key, value in each.items() if value or value is False} for each in definition[part]
+        ]
     text = _HEADER.format(id=definition["campaign"]) + yaml.safe_dump(
         shown, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
     )
@@ -169,6 +171,17 @@ def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:
         "columns": list(reader["columns"]),
         **({"lines": lines} if lines else {}),
     }
+
+
+def begun(found: Sequence[Event]) -> list[str]:
+    """Return the names of the steps that were carried out, or may have been when a process died, in order."""
+    done: dict[str, None] = {}
+    for event in found:
+        if event.kind in {"applying", "applied"}:
+            done[event.subject] = None
+        elif event.kind == "undone":
+            done.pop(event.subject, None)
+    return list(done)
 
 
 def applied(found: Sequence[Event]) -> list[str]:

@@ -1,8 +1,7 @@
 """Carrying a campaign out on the table: the next step, the check that old and new agree, and the way back.
 
-Each step is one statement, and Iceberg commits it whole or not at all. What a step does is looked up on the table
-before it is done, so that a process that died before it could write its success down is followed by one that finds it
-done.
+Iceberg commits each statement of a step whole or not at all. What a statement does is looked up on the table before it
+is done, so that a process that died before it could write its success down is followed by one that goes on there.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.jobs.cause import message_of
-from dataflow.migration.campaign import Campaign, applied
+from dataflow.migration.campaign import Campaign, applied, begun
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns, Event
-from dataflow.migration.steps import Step, new_name
+from dataflow.migration.steps import STATEMENTS, Step, kept_name, new_name
 from dataflow.tables.iceberg import head, load, quoted
 from dataflow.tables.literals import column_name
+from dataflow.tables.moving import even_out, pairs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,20 +35,24 @@ def next_step(campaign: Campaign, events: Sequence[Event]) -> Step | None:
     return next((step for step in campaign.steps if step.sql and step.name not in done), None)
 
 
-def require_contract(step: Step, found: Sequence[Standing], *, force: bool, reason: str | None) -> None:
-    """Refuse to take the old away while anybody reads it.
+def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason: str | None) -> None:
+    """Refuse to take the old away while anybody uses it, and to put a view where somebody still writes.
 
     Raises:
-        UsageError: Force was asked for without a reason.
+        UsageError: Force was asked for without a reason, or for a step that breaks nobody.
         DataflowError: Somebody has not moved; names them.
     """
-    left = [standing for standing in found if standing.is_open]
+    breaks = step.irreversible or bool(step.keeps)
+    if force and not breaks:
+        raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
+    concerned = [each for each in found if step.irreversible or (breaks and each.reader.role == "writes")]
+    left = [standing for standing in concerned if standing.is_open]
     if force and not (reason or "").strip():
         raise UsageError("--force needs a --reason, which is kept in the campaign")
     if left and not force:
         named = ", ".join(f"{s.reader.workflow} ({s.reader.owner or 'no owner'})" for s in left)
         raise DataflowError(
-            f"{len(left)} of {len(found)} readers have not moved: {named}; '{step.says}' would break them",
+            f"{len(left)} of {len(concerned)} workflows have not moved: {named}; '{step.says}' would break them",
             "wait for them, or --force --reason WHY, which is kept",
             permanent=True,
         )
@@ -56,34 +60,51 @@ def require_contract(step: Step, found: Sequence[Standing], *, force: bool, reas
 
 def carry_out(
     spark: SparkSession, campaign: Campaign, step: Step, campaigns: Campaigns, who: str, reason: str | None = None
-) -> bool:
-    """Carry a step out, and note it; say whether anything was left to do.
+) -> str:
+    """Carry a step out, and note it.
+
+    Args:
+        spark: The session.
+        campaign: The campaign.
+        step: Its step.
+        campaigns: Where it is noted.
+        who: Who does it.
+        reason: Why it is done although somebody has not moved, or old and new differ.
+
+    Returns:
+        How it went: `done`, `was done already`, or why it was left out.
 
     Raises:
-        DataflowError: The table refuses.
+        DataflowError: The table refuses, or old and new differ, and the step would let go of the old.
     """
     detail = {"sql": step.sql, "snapshot": _snapshot(spark, campaign.table)}
     campaigns.note(campaign.id, "applying", step.name, who, reason, detail)
-    todo = not _is_done(spark, campaign.table, step)
-    if todo:
-        with _plainly(step):
-            spark.sql(step.sql)
+    went = "was done already" if _is_done(spark, campaign.table, step) else "done"
+    if went == "done":
+        _require_agreement(spark, campaign, step, forced=reason is not None)
+    try:
+        _run(spark, campaign, step, step.sql)
+    except DataflowError as error:
+        if not (step.keeps and "view is not supported" in error.message):
+            raise
+        went = "left out, as this catalog has no views"
     if reason is not None:
         campaigns.note(campaign.id, "forced", step.name, who, reason)
     campaigns.note(campaign.id, "applied", step.name, who, None, detail)
     if next_step(campaign, campaigns.events(campaign.id)) is None:
         campaigns.close(campaign.id, "done", who)
-    return todo
+    return went
 
 
 def what_goes(spark: SparkSession, campaign: Campaign, step: Step) -> str:
     """Say what a contract step takes away for good, in figures."""
     table = quoted(campaign.table)
-    if not spark.catalog.tableExists(campaign.table):
-        return f"{campaign.table}, which is gone already"
-    if not step.drops:
-        (row,) = spark.sql(f"SELECT count(*) AS n FROM {table}").collect()
-        return f"the table {campaign.table} with its {row.n:,} rows and its history"
+    if step.drops in {campaign.table, step.keeps}:
+        gone = next((name for name in (step.drops, campaign.table) if spark.catalog.tableExists(name)), None)
+        if gone is None:
+            return f"{step.drops}, which is gone already"
+        (row,) = spark.sql(f"SELECT count(*) AS n FROM {quoted(gone)}").collect()
+        return f"the table {gone} with its {row.n:,} rows and its history"
     if step.drops.lower() not in _columns(spark, campaign.table):
         return f"column {step.drops}, which is gone already"
     column = column_name(step.drops)
@@ -159,9 +180,10 @@ def _both_in(spark: SparkSession, campaign: Campaign, old: str, new: str, events
     return None
 
 
-def _tables_agree(spark: SparkSession, old: str, new: str) -> Agreement:
-    if not spark.catalog.tableExists(old):
-        raise DataflowError(f"{old} is gone, with its history: there is nothing left to compare {new} with")
+def _tables_agree(spark: SparkSession, table: str, new: str) -> Agreement:
+    old = next((name for name in (kept_name(table), table) if spark.catalog.tableExists(name)), None)
+    if old is None:
+        raise DataflowError(f"{table} is gone, with its history: there is nothing left to compare {new} with")
     shared = [name for name in spark.table(old).columns if name.lower() in _columns(spark, new)]
     listed = ", ".join(map(column_name, shared))
     (row,) = spark.sql(
@@ -174,14 +196,12 @@ def _tables_agree(spark: SparkSession, old: str, new: str) -> Agreement:
 def undo(
     spark: SparkSession, campaign: Campaign, events: Sequence[Event], campaigns: Campaigns, who: str, say: Say
 ) -> None:
-    """Take back the columns that a campaign added, newest first."""
+    """Take back what a campaign did beside the old, newest first."""
     by_name = {step.name: step for step in campaign.steps}
-    for name in reversed(applied(events)):
+    for name in reversed(begun(events)):
         step = by_name[name]
         if step.undo:
-            if step.adds.lower() in _columns(spark, campaign.table):
-                with _plainly(step):
-                    spark.sql(step.undo)
+            _run(spark, campaign, step, step.undo)
             campaigns.note(campaign.id, "undone", name, who)
             say(f"took back {name}: {step.says}")
 
@@ -195,13 +215,61 @@ def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
     ]
 
 
+def _require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:
+    """Refuse to let go of the old where the new does not hold the same; what is merely empty is filled."""
+    try:
+        if step.drops and step.drops not in {campaign.table, step.keeps}:
+            mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
+            even_out(spark, quoted(campaign.table), "true", mine, [pair.new.lower() for pair in mine])
+        elif step.keeps and not step.drops:
+            for each in verify(spark, campaign, ()):
+                if each.different:
+                    raise DataflowError(f"{each.different:,} of {each.says} are missing")
+    except DataflowError as error:
+        if not forced:
+            raise DataflowError(
+                f"old and new differ: {error.message}",
+                "let the new hold what the old does and try again, or --force --reason WHY, which is kept",
+                permanent=True,
+            ) from error
+
+
+def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
+    for statement in statements.split(STATEMENTS):
+        if not _was_done(spark, campaign.table, step, statement):
+            try:
+                spark.sql(statement)
+            except Exception as error:
+                raise DataflowError(f"'{step.says}' failed: {message_of(error)}") from error
+
+
 def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
-    if not spark.catalog.tableExists(table):
-        return step.irreversible
-    columns = _columns(spark, table)
+    """Say whether the table shows a step done; whether a filling is, only the filling finds out."""
+    if step.keeps and not step.drops:
+        return _is_view(spark, table)
+    if step.drops and step.drops in {table, step.keeps}:
+        return not any(map(spark.catalog.tableExists, (step.drops, table)))
     if step.adds:
-        return step.adds.lower() in columns
-    return bool(step.drops) and step.drops.lower() not in columns
+        return step.adds.lower() in _columns(spark, table)
+    return bool(step.drops) and step.drops.lower() not in _columns(spark, table)
+
+
+def _was_done(spark: SparkSession, table: str, step: Step, statement: str) -> bool:
+    """Say whether a statement was carried out already, for those that Spark would fail on then."""
+    if " ADD COLUMN " in statement:
+        return step.adds.lower() in _columns(spark, table)
+    if statement.startswith(("CREATE VIEW", "ALTER VIEW")):
+        return _is_view(spark, table)
+    if " RENAME TO " in statement:
+        source, _, target = statement.removeprefix("ALTER TABLE ").partition(" RENAME TO ")
+        return not spark.catalog.tableExists(source) and spark.catalog.tableExists(target)
+    return False
+
+
+def _is_view(spark: SparkSession, name: str) -> bool:
+    namespace, _, last = name.rpartition(".")
+    views = spark.sql(f"SHOW VIEWS IN {quoted(namespace)}").collect()
+    return any(view.viewName.lower() == last.lower() for view in views)
 
 
 def _columns(spark: SparkSession, table: str) -> set[str]:
@@ -210,11 +278,3 @@ def _columns(spark: SparkSession, table: str) -> set[str]:
 
 def _snapshot(spark: SparkSession, table: str) -> int | None:
     return head(load(spark, table)) if spark.catalog.tableExists(table) else None
-
-
-@contextlib.contextmanager
-def _plainly(step: Step) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise DataflowError(f"'{step.says}' failed: {message_of(error)}") from error

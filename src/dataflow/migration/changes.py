@@ -77,12 +77,14 @@ class Change:
     """One change of a table.
 
     Attributes:
-        kind: `add`, `drop`, `rename`, `type`, `comment`, `nullable`, `partition`, `key`, `order` or `replace`.
+        kind: `add`, `drop`, `rename`, `type`, `comment`, `nullable`, `partition`, `key`, `order`, `replace` or
+            `retire`.
         column: The column as readers know it; empty where the change is the table's.
         to: The new name, type, comment or table.
         type: Of a new column its type.
         safe: Whether no reader can break by it.
         why: Why it is safe or not, a few words.
+        shared: Of a replaced table its columns, where the new one has them all, with types that hold their values.
     """
 
     kind: str
@@ -91,6 +93,7 @@ class Change:
     type: str = ""
     safe: bool = False
     why: str = ""
+    shared: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return {
@@ -104,6 +107,7 @@ class Change:
             "key": f"make ({self.to}) the primary key",
             "order": "change the order of the columns",
             "replace": f"replace the table by {self.to}",
+            "retire": "drop the table",
         }[self.kind]
 
 
@@ -117,6 +121,7 @@ class Wish:
         drop: Columns to drop.
         types: New types by column.
         replace_by: The table to read instead.
+        drop_table: Whether the table goes, and none takes its place.
     """
 
     ddl: str | None = None
@@ -124,13 +129,15 @@ class Wish:
     drop: Sequence[str] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     replace_by: str | None = None
+    drop_table: bool = False
 
 
 def changes_of(shape: Shape, wish: Wish) -> list[Change]:
     """Return what is to change, each classed.
 
     Raises:
-        UsageError: Nothing is to change, a column or a type is not known, or a name is taken.
+        UsageError: Nothing is to change, a column or a type is not known, a name is taken, or the table goes and is
+            to change as well.
     """
     found = list(_by_flags(shape, wish))
     if wish.ddl is not None:
@@ -138,6 +145,10 @@ def changes_of(shape: Shape, wish: Wish) -> list[Change]:
     if not found:
         raise UsageError(
             f"nothing would change on {shape.table}", "say --rename a=b, --drop c, --type c=bigint or --to"
+        )
+    if len(found) > 1 and any(change.kind in {"replace", "retire"} for change in found):
+        raise UsageError(
+            f"{shape.table} can't go and change as well", "say --replace-by or --drop-table, and nothing else"
         )
     return found
 
@@ -160,6 +171,8 @@ def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:
             yield change
     if wish.replace_by is not None:
         yield Change("replace", "", wish.replace_by, why="who reads the old table would miss new rows")
+    if wish.drop_table:
+        yield Change("retire", "", why="who reads it fails")
 
 
 def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
@@ -212,6 +225,16 @@ def _widens(old: str, new: str) -> bool:
         return False
     (digits, scale), (more, same) = decimals[0].groups(), decimals[1].groups()
     return scale == same and int(more) >= int(digits)
+
+
+def shared_columns(old: Shape, new: Shape) -> tuple[str, ...]:
+    """Return a table's columns, where another one has them all and can stand in for it; else none."""
+    stand_in = all(
+        new.has(column.name)
+        and (new.column(column.name).type == column.type or _widens(column.type, new.column(column.name).type))
+        for column in old.columns
+    )
+    return tuple(column.name for column in old.columns) if stand_in else ()
 
 
 def sql_type(text: str) -> str:

@@ -102,6 +102,17 @@ def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
     return None if not named else column.lower() in named
 
 
+def writes(column: str, taken: Iterable[Taken]) -> bool | None:
+    """Say whether flows into a table write a column of it; None where that isn't known.
+
+    A table as a whole, by an empty name, is written by whoever writes to it at all.
+    """
+    if not column:
+        return True
+    named = {flow[2].lower() for flow in taken if flow[2]}
+    return None if not named else column.lower() in named
+
+
 def _readers(
     table: str, columns: set[str], known: Known, *, whole: bool
 ) -> tuple[dict[str, _Found], dict[str, _Found]]:

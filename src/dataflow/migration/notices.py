@@ -162,7 +162,7 @@ def _message(
     breaking = [str(change) for change in campaign.changes if not change.safe]
     left = (row.deadline - now.date()).days
     count = f"{len(mine)} of your workflows" if len(mine) > 1 else "one of your workflows"
-    subject = f"{row.table}: {breaking[0]} by {row.deadline}, {count} {'read' if len(mine) > 1 else 'reads'} it"
+    subject = f"{row.table}: {breaking[0]} by {row.deadline}, {count} {'use' if len(mine) > 1 else 'uses'} it"
     if level == "overdue":
         subject = f"OVERDUE: {subject}"
     elif level != ANNOUNCED:
@@ -186,19 +186,19 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int)
     yield f"{row.opened_by} changes {row.table} in {row.environment}:"
     yield from (f"  - {each}" for each in breaking)
     moves = [step.says for step in campaign.steps_of("move")]
-    yield f"What to do until {row.deadline}: {'; '.join(moves).removeprefix('readers move: they ')}."
+    yield f"What to do until {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
     if campaign.steps_of("expand"):
-        yield "Old and new stand side by side until then. After that the old one is gone, and whatever reads it fails."
+        yield "Old and new stand side by side until then. After that the old one is gone, and whatever uses it fails."
     else:
-        yield "After that the old one is gone, and whatever reads it fails."
+        yield "After that the old one is gone, and whatever uses it fails."
 
 
 def _workflows(mine: Sequence[Standing]) -> Iterator[str]:
     yield "It concerns:"
     for standing in mine:
         reader = standing.reader
-        doubt = " (it may: which columns it reads is not known)" if reader.role == "may read" else ""
-        yield f"  {reader.workflow}{doubt}: {standing.why}"
+        role = {"may read": " (it may: which columns it reads is not known)", "writes": " (it writes the table)"}
+        yield f"  {reader.workflow}{role.get(reader.role, '')}: {standing.why}"
         for line in reader.lines[:_LINES]:
             yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
         if len(reader.lines) > _LINES:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.migration.changes import Change, Shape, Wish, changes_of, shape_of
+from dataflow.migration.changes import Change, Shape, Wish, changes_of, shape_of, shared_columns
 from dataflow.migration.impact import Touched, touched_by
 from dataflow.migration.steps import Step, steps_for
 
@@ -44,8 +44,8 @@ class Plan:
 
     @property
     def must_move(self) -> tuple[Touched, ...]:
-        """The workflows that have to change: those that read what goes, or may."""
-        return tuple(each for each in self.touched if each.role in {"reads", "may read"})
+        """The workflows that have to change: those that use what goes, or may."""
+        return tuple(each for each in self.touched if each.role != "downstream")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan for programs."""
@@ -80,14 +80,15 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
     """
     look = look or live_shape
     shape = look(table, known)
+    shared: tuple[str, ...] = ()
     if wish.replace_by is not None:
         other = look(wish.replace_by, known)
         if other.table == shape.table:
             raise UsageError(f"{shape.table} can't be replaced by itself")
         if not any(other.has(column.name) for column in shape.columns):
             raise UsageError(f"{other.table} has none of the columns of {shape.table}")
-        wish = replace(wish, replace_by=other.table)
-    changes = changes_of(shape, wish)
+        wish, shared = replace(wish, replace_by=other.table), shared_columns(shape, other)
+    changes = [replace(change, shared=shared) for change in changes_of(shape, wish)]
     touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
     steps = steps_for(shape.table, changes)
     return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps))
@@ -132,8 +133,7 @@ def render(found: Plan) -> Iterator[str]:
     yield "steps"
     for step in found.steps:
         yield f"  {step.name:<11} {step.says}"
-        if step.sql:
-            yield f"  {'':<11} {step.sql}"
+        yield from (f"  {'':<11} {line}" for line in step.sql.splitlines())
     if found.breaking:
         yield ""
         yield "nothing was changed; `dataflow migration start` with the same options opens a campaign"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.migration.campaign import Campaign, applied
-from dataflow.migration.impact import Touched, uses
+from dataflow.migration.impact import Touched, uses, writes
 from dataflow.migration.state import Campaigns, Event
 from dataflow.migration.trees import age
 from dataflow.workflow.flow import Origin, Producer
@@ -51,7 +51,7 @@ def standings(campaign: Campaign, events: Sequence[Event], known: Known) -> list
     readers = {reader.workflow: reader for reader in campaign.readers}
     for workflow, found in evidence.items():
         if workflow not in readers and found.touches:
-            readers[workflow] = Touched(workflow, found.owner, "reads", known="since the campaign was opened")
+            readers[workflow] = Touched(workflow, found.owner, found.role, known="since the campaign was opened")
     return [_standing(reader, evidence.get(name), acks.get(name), campaign) for name, reader in readers.items()]
 
 
@@ -60,17 +60,21 @@ class _Newest:
     origin: Origin
     seen: dt.datetime
     owner: str | None
+    role: str
     touches: bool | None
 
 
 def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
-    """Return for each workflow the newest word on whether it reads what goes; None where columns are not known."""
+    """Return for each workflow the newest word on whether it uses what goes; None where columns are not known."""
     said: dict[str, dict[Origin, list[tuple[Producer, list[Taken]]]]] = defaultdict(lambda: defaultdict(list))
-    for producer, taken in known.store.flows({campaign.table}, downstream=True):
-        if producer.target != campaign.table and producer.origin in _EVIDENCE:
-            said[producer.workflow][producer.origin].append((producer, list(taken)))
+    for downstream in (True, False):
+        for producer, taken in known.store.flows({campaign.table}, downstream=downstream):
+            if (producer.target != campaign.table) == downstream and producer.origin in _EVIDENCE:
+                said[producer.workflow][producer.origin].append((producer, list(taken)))
     for producer in known.store.of_workflows([reader.workflow for reader in campaign.readers]):
-        if producer.origin in _EVIDENCE:  # one that doesn't read the table at all any more is known by its writes
+        if (
+            producer.target != campaign.table and producer.origin in _EVIDENCE
+        ):  # one that doesn't read the table at all any more is known by its writes
             said[producer.workflow][producer.origin].append((producer, []))
     return {name: _newest(campaign, by) for name, by in said.items()}
 
@@ -78,12 +82,17 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
 def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken]]]]) -> _Newest:
     origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
     found = by[origin]
-    answers = [uses(campaign.table, column, taken) for _, taken in found for column in campaign.old_columns or ("",)]
+    answers = [
+        writes(column, taken) if producer.target == campaign.table else uses(campaign.table, column, taken)
+        for producer, taken in found
+        for column in campaign.old_columns or ("",)
+    ]
     touches = True if True in answers else None if None in answers else False
     return _Newest(
         origin,
         max(producer.seen for producer, _ in found),
         next((producer.owner for producer, _ in found if producer.owner), None),
+        "writes" if all(producer.target == campaign.table for producer, _ in found) else "reads",
         touches,
     )
 
@@ -103,7 +112,7 @@ def _standing(reader: Touched, newest: _Newest | None, ack: Event | None, campai
     opened = campaign.row.opened
     if newest is not None and newest.seen > opened and newest.touches is False:
         return Standing(
-            reader, "moved", f"its latest {_EVIDENCE[newest.origin]} reads the old name no more", newest.seen
+            reader, "moved", f"its latest {_EVIDENCE[newest.origin]} uses the old name no more", newest.seen
         )
     late = newest is not None and newest.seen > opened and newest.touches
     if ack is not None and not (late and newest is not None and newest.seen > ack.moment):
@@ -112,7 +121,8 @@ def _standing(reader: Touched, newest: _Newest | None, ack: Event | None, campai
         return Standing(reader, "open", "it never ran where this can be seen")
     if ack is not None:
         return Standing(reader, "open", f"acknowledged, but a later {_EVIDENCE[newest.origin]} reads it", newest.seen)
-    what = "reads it" if newest.touches else "may read it: its columns are not known"
+    verb = "write" if reader.role == "writes" else "read"
+    what = f"{verb}s it" if newest.touches else f"may {verb} it: its columns are not known"
     return Standing(reader, "open", f"its latest {_EVIDENCE[newest.origin]} {what}", newest.seen)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from dataflow.errors import UsageError
+from dataflow.tables.iceberg import quoted
 from dataflow.tables.literals import column_name, text
+from dataflow.tables.moving import MOVING, RETIRED
 
 if TYPE_CHECKING:
     from dataflow.migration.changes import Change
 
 Phase = Literal["expand", "move", "contract"]
+
+STATEMENTS = ";\n"
+"""Between the statements of a step; each is one commit of Iceberg's, and is looked up before it is done again."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,11 @@ class Step:
         name: What it is called: `expand 1`, `move`, `contract 1`.
         phase: Which part of the way it belongs to.
         says: What it does, a sentence.
-        sql: The statement that does it; empty for what people do.
+        sql: The statements that do it; empty for what people do.
         adds: The column that it adds.
-        drops: The column that it drops.
-        undo: The statement that takes it back; empty where there is nothing to take back.
+        drops: The column that it drops, or the table.
+        keeps: The name under which it keeps the table whose name it gives to a view.
+        undo: The statements that take it back; empty where there is nothing to take back.
     """
 
     name: str
@@ -35,6 +42,7 @@ class Step:
     sql: str = ""
     adds: str = ""
     drops: str = ""
+    keeps: str = ""
     undo: str = ""
 
     @property
@@ -52,6 +60,11 @@ def new_name(change: Change) -> str:
     return ""
 
 
+def kept_name(table: str) -> str:
+    """Return the name under which a table is kept after another took its place."""
+    return f"{table}_retired"
+
+
 def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
     """Return the steps of a campaign, in order.
 
@@ -64,14 +77,41 @@ def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
                 f"to {change} is nothing that readers can move through column by column",
                 f"make a new table with its own workflow, then: dataflow migration plan {table} --replace-by NEW",
             )
-    expand = [step for change in changes for step in _expand(table, change)]
+    columns = [change for change in changes if not change.safe and change.column]
+    expand = [*_let_move(table, columns), *(step for change in changes for step in _expand(table, change))]
     contract = [step for change in changes for step in _contract(table, change)]
+    if columns:
+        contract[-1] = _end_of_move(table, contract[-1], columns)
     moves = [] if all(change.safe for change in changes) else [Step("move", "move", _moves(table, changes))]
     return [*_numbered(expand), *moves, *_numbered(contract)]
 
 
+def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
+    """Yield the step that lets writers and DDL name the old or the new; each publication fills what they leave out."""
+    if not columns:
+        return
+    pairs = {change.column: new_name(change) or None for change in columns}
+    both = [f"{old} and {new}" for old, new in pairs.items() if new]
+    alone = [old for old, new in pairs.items() if not new]
+    says = [f"each publication writes {', '.join(both)}, whichever its workflow gives"] if both else []
+    says += [f"workflows that write the table may leave {', '.join(alone)} out"] if alone else []
+    yield Step(
+        "expand",
+        "expand",
+        "; ".join(says),
+        _set(table, MOVING, json.dumps(pairs)),
+        undo=_unset(table, MOVING),
+    )
+
+
+def _end_of_move(table: str, last: Step, columns: Sequence[Change]) -> Step:
+    """Let the last step say on the table which columns are gone for good."""
+    gone = json.dumps([change.column for change in columns])
+    return replace(last, sql=STATEMENTS.join((last.sql, _set(table, RETIRED, gone), _unset(table, MOVING))))
+
+
 def _expand(table: str, change: Change) -> list[Step]:
-    alter = f"ALTER TABLE {_quoted(table)}"
+    alter = f"ALTER TABLE {quoted(table)}"
     column = column_name(change.column) if change.column else ""
     if change.safe:
         sql = {
@@ -81,8 +121,10 @@ def _expand(table: str, change: Change) -> list[Step]:
             "nullable": f"{alter} ALTER COLUMN {column} DROP NOT NULL",
         }[change.kind]
         adds = change.column if change.kind == "add" else ""
-        undo = f"{alter} DROP COLUMN {column}" if adds else ""
+        undo = f"{alter} DROP COLUMN IF EXISTS {column}" if adds else ""
         return [Step("expand", "expand", f"{change}: safe, {change.why}", sql, adds=adds, undo=undo)]
+    if change.kind == "replace":
+        return _view(table, change)
     name = new_name(change)
     if not name:
         return []
@@ -94,23 +136,57 @@ def _expand(table: str, change: Change) -> list[Step]:
         f"add {name} beside {change.column}",
         f"{alter} ADD COLUMN {new} {kind} COMMENT {text(f'Takes the place of {change.column}.')} AFTER {column}",
         adds=name,
-        undo=f"{alter} DROP COLUMN {new}",
+        undo=f"{alter} DROP COLUMN IF EXISTS {new}",
     )
     copied = Step(
         "expand",
         "expand",
-        f"fill {name} from {change.column} where it is empty; the workflows that write the table fill both from now on",
-        f"UPDATE {_quoted(table)} SET {new} = {value} WHERE {new} IS NULL AND {column} IS NOT NULL",
+        f"fill {name} from {change.column} where it is empty",
+        f"UPDATE {quoted(table)} SET {new} = {value} WHERE {new} IS NULL AND {column} IS NOT NULL",
     )
     return [added, copied]
+
+
+def _view(table: str, change: Change) -> list[Step]:
+    """Return the step that lets the old name show the new table.
+
+    The view is made under another name first: a catalog without views is found out before anything was touched, and
+    readers miss the name for no longer than two renames take.
+    """
+    if not change.shared:
+        return []
+    kept, made, names = kept_name(table), f"{table}_view", ", ".join(map(column_name, change.shared))
+    drops = [f"DROP VIEW IF EXISTS {quoted(name)}" for name in (made, table)]
+    view = (
+        f"CREATE VIEW IF NOT EXISTS {quoted(made)} COMMENT {text(f'Use {change.to}.')} "
+        f"AS SELECT {names} FROM {quoted(change.to)}"
+    )
+    return [
+        Step(
+            "expand",
+            "expand",
+            f"let the name {table} be a view of {change.to}, and keep its rows as {kept}",
+            STATEMENTS.join((view, _rename(table, kept), _rename(made, table, "VIEW"))),
+            keeps=kept,
+            undo=STATEMENTS.join((*drops, _rename(kept, table))),
+        )
+    ]
 
 
 def _contract(table: str, change: Change) -> list[Step]:
     if change.safe:
         return []
+    if change.kind == "retire":
+        return [Step("contract", "contract", f"drop {table}", f"DROP TABLE IF EXISTS {quoted(table)}", drops=table)]
     if change.kind == "replace":
-        return [Step("contract", "contract", f"drop {table}", f"DROP TABLE {_quoted(table)}")]
-    sql = f"ALTER TABLE {_quoted(table)} DROP COLUMN {column_name(change.column)}"
+        if not change.shared:
+            return [Step("contract", "contract", f"drop {table}", f"DROP TABLE IF EXISTS {quoted(table)}", drops=table)]
+        kept = kept_name(table)
+        drops = [f"DROP VIEW IF EXISTS {quoted(table)}"]
+        drops += [f"DROP TABLE IF EXISTS {quoted(name)}" for name in (kept, table)]  # the last where there is no view
+        sql = STATEMENTS.join(drops)
+        return [Step("contract", "contract", f"drop the view {table}, and {kept}", sql, drops=kept, keeps=kept)]
+    sql = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
     return [Step("contract", "contract", f"drop {change.column}", sql, drops=change.column)]
 
 
@@ -121,19 +197,26 @@ def _moves(table: str, changes: Sequence[Change]) -> str:
             continue
         if change.kind == "replace":
             told.append(f"{change.to} instead of {table}")
+        elif change.kind == "retire":
+            told.append(f"no {table} any more")
         elif name := new_name(change):
             told.append(f"{name} instead of {change.column}")
         else:
             told.append(f"no {change.column} any more")
-    return f"readers move: they read {', '.join(told)}"
+    return f"workflows move: they use {', '.join(told)}"
 
 
-def _numbered(steps: Sequence[Step]) -> list[Step]:
-    return [
-        Step(f"{step.name} {number}", step.phase, step.says, step.sql, step.adds, step.drops, step.undo)
-        for number, step in enumerate(steps, 1)
-    ]
+def _numbered(steps: Iterable[Step]) -> list[Step]:
+    return [replace(step, name=f"{step.name} {number}") for number, step in enumerate(steps, 1)]
 
 
-def _quoted(name: str) -> str:
-    return ".".join(column_name(part) for part in name.split("."))
+def _set(table: str, key: str, value: str) -> str:
+    return f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ({text(key)} = {text(value)})"
+
+
+def _unset(table: str, key: str) -> str:
+    return f"ALTER TABLE {quoted(table)} UNSET TBLPROPERTIES IF EXISTS ({text(key)})"
+
+
+def _rename(table: str, to: str, kind: str = "TABLE") -> str:
+    return f"ALTER {kind} {quoted(table)} RENAME TO {quoted(to)}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import jvm, load, properties, quoted
 from dataflow.tables.literals import column_name, text
+from dataflow.tables.moving import optional, retired
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -65,7 +66,12 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     declared = StructType.fromJson(json.loads(plan.tableSchema().json()))
     changes: list[Change] = []
     breaking: list[str] = list(_partitioning(spark, plan, name))
-    _compare(spark.table(name).schema, declared, (), changes, breaking)
+    told = properties(load(spark, name))
+    known = {field.name.lower() for field in spark.table(name).schema.fields}
+    wanted = {field.name.lower(): field for field in declared.fields}
+    for gone in sorted(retired(told) & wanted.keys() - known):
+        breaking.append(f"column {wanted[gone].name} was taken away by a migration and would come back empty")
+    _compare(spark.table(name).schema, declared, (), changes, breaking, optional(told))
     if breaking:
         listed = "; ".join(breaking)
         raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
@@ -82,12 +88,20 @@ def table_name(plan: JavaObject) -> str:
 
 
 def _compare(
-    actual: StructType, declared: StructType, path: tuple[str, ...], changes: list[Change], breaking: list[str]
+    actual: StructType,
+    declared: StructType,
+    path: tuple[str, ...],
+    changes: list[Change],
+    breaking: list[str],
+    optional: frozenset[str] = frozenset(),
 ) -> None:
-    """Collect how a struct's columns differ; names are compared as Spark does, without regard to case."""
+    """Collect how a struct's columns differ; names are compared as Spark does, without regard to case.
+
+    Columns that are `optional` may be missing in the DDL.
+    """
     existing = {field.name.lower(): field for field in actual.fields}
     wanted = {field.name.lower() for field in declared.fields}
-    for name in existing.keys() - wanted:
+    for name in existing.keys() - wanted - optional:
         breaking.append(f"column {_dotted(path, existing[name].name)} is missing in the DDL")
     previous: str | None = None
     for field in declared.fields:

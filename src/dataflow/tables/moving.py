@@ -1,0 +1,122 @@
+"""Columns on the move: while a migration's readers go from an old column to a new one, the table says so itself.
+
+A property pairs each old column with the new one, or with nothing where it just goes away. From then on a DDL may name
+either, a writer may fill either, and each publication fills the other: nobody has to change on the same day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.tables.iceberg import load, properties
+from dataflow.tables.literals import column_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MOVING = "dataflow.moving-columns"
+"""Table property: the new columns by the old ones, as JSON; null where a column goes and none takes its place."""
+
+RETIRED = "dataflow.retired-columns"
+"""Table property: the columns that migrations took away, as JSON; a DDL with one of them would bring it back empty."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two columns with the same values.
+
+    Attributes:
+        old: The one that will go.
+        old_type: Its type, as Spark SQL spells it.
+        new: The one that takes its place.
+        new_type: Its type.
+    """
+
+    old: str
+    old_type: str
+    new: str
+    new_type: str
+
+
+def moving(found: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the new columns by the old ones, out of a table's properties."""
+    told = json.loads(found.get(MOVING, "{}"))
+    return {str(old): None if new is None else str(new) for old, new in told.items()}
+
+
+def retired(found: Mapping[str, str]) -> frozenset[str]:
+    """Return the columns that migrations took away, in lower case, out of a table's properties."""
+    return frozenset(str(name).lower() for name in json.loads(found.get(RETIRED, "[]")))
+
+
+def optional(found: Mapping[str, str]) -> frozenset[str]:
+    """Return the columns that a DDL and a writer may leave out for now, in lower case."""
+    return frozenset(name.lower() for pair in moving(found).items() for name in pair if name is not None)
+
+
+def pairs(spark: SparkSession, table: str) -> list[Pair]:
+    """Return the columns of a table that stand side by side."""
+    told = moving(properties(load(spark, table)))
+    if not told:
+        return []
+    types = {field.name.lower(): field.dataType.simpleString() for field in spark.table(table).schema.fields}
+    return [
+        Pair(old, types[old.lower()], new, types[new.lower()])
+        for old, new in told.items()
+        if new is not None and {old.lower(), new.lower()} <= types.keys()
+    ]
+
+
+def insert_columns(columns: Iterable[str], moves: Mapping[str, str | None]) -> list[list[str]]:
+    """Return which columns an INSERT by position may mean that gives too few, the likeliest first.
+
+    Args:
+        columns: The table's, in order.
+        moves: The new ones by the old ones.
+    """
+    listed = list(columns)
+    new = {name.lower() for name in moves.values() if name is not None}
+    gone = {old.lower() for old, name in moves.items() if name is None}
+    found = [[name for name in listed if name.lower() not in left_out] for left_out in (new, gone, new | gone)]
+    return [each for number, each in enumerate(found) if each != listed and each not in found[:number]]
+
+
+def even_out(spark: SparkSession, reference: str, where: str, found: Iterable[Pair], written: Collection[str]) -> None:
+    """Fill of each pair the column that a writer left out.
+
+    What a writer knows nothing of follows what it wrote. Where it wrote both, they have to agree.
+
+    Args:
+        spark: A session in which no branch is set.
+        reference: The table or branch, as SQL names it.
+        where: The rows that were written.
+        found: The pairs.
+        written: The columns that the writer gave values to, in lower case.
+
+    Raises:
+        DataflowError: The writer wrote both, and they differ.
+    """
+    for pair in found:
+        old, new = column_name(pair.old), column_name(pair.new)
+        as_new, as_old = f"try_cast({old} AS {pair.new_type})", f"try_cast({new} AS {pair.old_type})"
+        if pair.new.lower() not in written:
+            spark.sql(f"UPDATE {reference} SET {new} = {as_new} WHERE {where} AND NOT ({new} <=> {as_new})")
+            continue
+        spark.sql(
+            f"UPDATE {reference} SET {old} = coalesce({old}, {as_old}), {new} = coalesce({new}, {as_new}) "
+            f"WHERE {where} AND ({old} IS NULL) <> ({new} IS NULL)"
+        )
+        (row,) = spark.sql(
+            f"SELECT count(*) AS n FROM {reference} WHERE {where} AND NOT ({new} <=> {as_new})"
+        ).collect()
+        if row.n:
+            raise DataflowError(
+                f"{pair.old} and {pair.new} differ in {row.n:,} rows: a migration lets {pair.new} take the place of "
+                f"{pair.old}, and until then both are read",
+                f"write {pair.new} alone, which fills {pair.old} as well, or both alike",
+                permanent=True,
+            )
