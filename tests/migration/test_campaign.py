@@ -112,7 +112,9 @@ def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lin
         ("bob_one", 4),
     ]
     assert plan["owners"]["carol"] == ["carol.one", "carol.two"]
-    assert [step["name"] for step in plan["steps"]] == ["expand 1", "expand 2", "move", "contract 1"]
+    assert [step["name"] for step in plan["steps"]] == [
+        "expand 1", "expand 2", "expand 3", "move", "contract 1",
+    ]  # fmt: skip
 
     text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
     assert "breaking  rename column hours to view_hours" in text
@@ -134,6 +136,7 @@ def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lin
         (("plan", "prod.plays", "--rename", "hours"), "'--rename hours' is no pair"),
         (("plan", "prod.plays", "--to", "none.sql"), "none.sql can't be read"),
         (("plan", "prod.plays", "--replace-by", "prod.plays"), "can't be replaced by itself"),
+        (("plan", "prod.plays", "--drop-table", "--drop", "hours"), "prod.plays can't go and change as well"),
         (("start", "prod.plays", "--drop", "hours", "--deadline", "soon"), "'soon' is no date"),
         (("start", "prod.plays", "--drop", "hours", "--deadline", "2020-01-01"), "the deadline 2020-01-01 is over"),
         (("start", "prod.plays", "--type", "id=bigint", "--deadline", DEADLINE), "it needs no campaign"),
@@ -154,7 +157,7 @@ def test_a_campaign_is_a_file_to_review_and_a_second_on_the_table_is_refused(tea
     text = file.read_text()
     assert "deadline: '" + DEADLINE in text
     assert "bob_one/write.sql:2: SELECT id, sum(p.hours) AS total" in text
-    assert "5 readers to move" in done.stdout
+    assert "6 workflows to move" in done.stdout
     assert "a campaign is open on prod.plays already" in team.start("--name", "again", code=2).stderr
     assert [path.name for path in (team.folder / "migrations").iterdir()] == [file.name]
     assert [row["state"] for row in team.command.json("migration", "list")] == ["open"]
@@ -245,6 +248,7 @@ def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(tea
     team.migration("ack", "carol", "--note", "both are retired")
     found = {each["workflow"]: each for each in team.status()["readers"]}
     assert {name: each["state"] for name, each in found.items()} == {
+        "alice.plays": "open",
         "bob.one": "moved", "bob.two": "open", "carol.one": "acked", "carol.two": "acked", "dave.one": "open",
     }  # fmt: skip
     assert found["carol.one"]["why"] == "alice: both are retired"
@@ -254,10 +258,10 @@ def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(tea
     found = {each["workflow"]: each for each in team.status()["readers"]}
     assert found["carol.two"]["why"].startswith("acknowledged, but a later run reads it")
     assert found["frank.new"]["state"] == "open"
-    assert team.status()["burn_down"][-1]["open"] == 3
+    assert team.status()["burn_down"][-1]["open"] == 4
 
     text = team.migration("status").stdout
-    assert "2 of 6 moved" in text
+    assert "2 of 7 moved" in text
     assert "contract 1" in text
     page = team.migration("status", "--output", "html").stdout
     assert page.startswith("<!doctype html>")
@@ -276,12 +280,15 @@ def test_the_contract_is_refused_by_name_before_spark_is_started(team):
 
     campaigns = Campaigns(team.state.records)
     name = campaigns.get(None).id
-    for step in ("expand 1", "expand 2"):
+    for step in ("expand 1", "expand 2", "expand 3"):
         campaigns.note(name, "applied", step, "alice")
     for reader in ("bob.one", "bob.two", "carol.one", "carol.two"):
         team.ran(reader, "view_hours", now())
     done = team.migration("apply", code=1)
-    assert "1 of 5 readers have not moved: dave.one (dave)" in done.stderr
+    assert "2 of 6 workflows have not moved: dave.one (dave), alice.plays (alice)" in done.stderr
+    team.state.add("alice.plays", "prod.plays", "raw.events.seconds -> view_hours", seen=now())
+    done = team.migration("apply", code=1)
+    assert "1 of 6 workflows have not moved: dave.one (dave)" in done.stderr
     assert "--force needs a --reason" in team.migration("apply", "--force", code=2).stderr
 
 

@@ -205,7 +205,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
 
     told = world.notify()
     assert sorted(message.owner for message, _ in told.sent) == ["bob", "carol", "dave"]
-    assert [message.owner for message, _ in told.failed] == ["alice"]  # who has no address, and knows
+    assert told.failed == []
     ((_, to_bob),) = world.mail.to("bob@example.org")
     (to_carol,) = world.hook.texts
     to_carol = to_carol.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -322,7 +322,7 @@ def test_another_table_takes_a_table_s_place(world):
     world.run("plays")
     before = world.spark.table(f"{world.db}.plays").collect()
     world.spark.sql(f"INSERT INTO {world.db}.plays VALUES (9, 'IT', 1.0)")
-    with pytest.raises(DataflowError, match=r"1 of the rows of .*plays in .*better, .* are missing"):
+    with pytest.raises(DataflowError, match=r"old and new differ: 1 of 6 rows, comparing the rows of .*plays in"):
         world.apply()
     world.spark.sql(f"DELETE FROM {world.db}.plays WHERE id = 9")
     assert world.apply() == "expand 1"

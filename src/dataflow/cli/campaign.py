@@ -69,7 +69,7 @@ def start(
             found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
         )
     out().print(
-        f"campaign {opened.id}: {len(opened.readers)} readers to move until {opened.row.deadline}", markup=False
+        f"campaign {opened.id}: {len(opened.readers)} workflows to move until {opened.row.deadline}", markup=False
     )
     out().print(f"  {display_path(path)}: commit it, so that others can review it", markup=False)
     out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)

@@ -159,10 +159,9 @@ def _agreements(
     if where is None:
         return
     old, new = column_name(change.column), column_name(name)
-    kept = f"CAST({old} AS {change.to})" if change.kind == "type" else old
-    (row,) = spark.sql(
-        f"SELECT count(*) AS n, count_if(NOT ({kept} <=> {new})) AS d FROM {quoted(campaign.table)}{where}"
-    ).collect()
+    kept = f"try_cast({old} AS {change.to})" if change.kind == "type" else old
+    differ = f"NOT ({kept} <=> {new}) OR ({old} IS NOT NULL AND {new} IS NULL)"  # the new type may not hold a value
+    (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
     yield Agreement(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
 
 
@@ -221,10 +220,12 @@ def _require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, f
         if step.drops and step.drops not in {campaign.table, step.keeps}:
             mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
             even_out(spark, quoted(campaign.table), "true", mine, [pair.new.lower() for pair in mine])
-        elif step.keeps and not step.drops:
-            for each in verify(spark, campaign, ()):
-                if each.different:
-                    raise DataflowError(f"{each.different:,} of {each.says} are missing")
+            changes = [change for change in campaign.changes if change.column == step.drops]
+        else:
+            changes = [change for change in campaign.changes if step.keeps and not step.drops]
+        for each in (found for change in changes for found in _agreements(spark, campaign, change, ())):
+            if each.different:
+                raise DataflowError(f"{each.different:,} of {each.rows:,} rows, comparing {each.says}")
     except DataflowError as error:
         if not forced:
             raise DataflowError(

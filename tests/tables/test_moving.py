@@ -1,0 +1,81 @@
+"""What a table says of its columns on the move, and what is filled."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataflow.errors import DataflowError
+from dataflow.tables.contract import ContractError, reconcile
+from dataflow.tables.moving import MOVING, RETIRED, even_out, insert_columns, moving, optional, pairs, retired
+
+
+def test_an_insert_by_position_may_mean_the_table_before_or_after_the_move():
+    columns = ["id", "hours", "view_hours", "note"]
+    assert insert_columns(columns, {"Hours": "view_hours"}) == [["id", "hours", "note"]]
+    assert insert_columns(columns, {"hours": "view_hours", "note": None}) == [
+        ["id", "hours", "note"], ["id", "hours", "view_hours"], ["id", "hours"],
+    ]  # fmt: skip
+    assert insert_columns(columns, {}) == []
+
+
+def test_a_table_without_a_migration_says_nothing():
+    assert (moving({}), optional({}), retired({})) == ({}, frozenset(), frozenset())
+    assert optional({MOVING: '{"A": "b", "c": null}'}) == {"a", "b", "c"}
+
+
+@pytest.fixture
+def table(spark, namespace):
+    name = f"{namespace}.moving"
+    spark.sql(
+        f"CREATE TABLE {name} (id INT, hours DOUBLE, hours_int INT, note STRING) USING iceberg TBLPROPERTIES "
+        f"('{MOVING}' = '{{\"hours\": \"hours_int\", \"note\": null}}', '{RETIRED}' = '[\"old\"]')"
+    )
+    return name
+
+
+def rows(spark, table):
+    return sorted(tuple(row) for row in spark.sql(f"SELECT id, hours, hours_int FROM {table}").collect())
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("written", "filled"),
+    [
+        (set(), [(1, 2.0, 2), (2, 3.0, 3), (3, None, None), (4, 1e12, None)]),
+        ({"hours_int"}, [(1, 2.0, 2), (2, 3.0, 3), (3, 9.0, 9), (4, 1e12, None)]),
+    ],
+    ids=["the old leads", "each fills the other"],
+)
+def test_what_a_writer_leaves_out_is_filled(spark, table, written, filled):
+    spark.sql(f"INSERT INTO {table} VALUES (1, 2.0, 2, ''), (2, 3.0, NULL, ''), (3, NULL, 9, ''), (4, 1e12, NULL, '')")
+    even_out(spark, table, "true", pairs(spark, table), written)
+    assert rows(spark, table) == filled
+
+
+@pytest.mark.spark
+def test_a_writer_that_writes_both_has_to_write_the_same(spark, table):
+    spark.sql(f"INSERT INTO {table} VALUES (1, 2.0, 7, ''), (2, 3.0, 4, '')")
+    with pytest.raises(DataflowError, match="hours and hours_int differ in 1 rows"):
+        even_out(spark, table, "id = 2", pairs(spark, table), {"hours_int"})
+    even_out(spark, table, "id = 2", pairs(spark, table), set())  # one that knows the old alone is right about it
+    assert rows(spark, table) == [(1, 2.0, 7), (2, 3.0, 3)]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "id INT, hours DOUBLE, note STRING", "id INT, hours_int INT, note STRING", "id INT, hours_int INT",
+        "id INT, hours DOUBLE, hours_int INT, note STRING",
+    ],
+)  # fmt: skip
+def test_a_ddl_may_name_the_old_the_new_or_both(spark, table, declared):
+    ddl = f"CREATE TABLE IF NOT EXISTS {table} ({declared}) USING iceberg"
+    assert reconcile(spark, spark._jsparkSession.sessionState().sqlParser().parsePlan(ddl)) == []
+
+
+@pytest.mark.spark
+def test_a_ddl_does_not_bring_back_what_a_migration_took_away(spark, table):
+    ddl = f"CREATE TABLE IF NOT EXISTS {table} (id INT, hours DOUBLE, Old STRING) USING iceberg"
+    with pytest.raises(ContractError, match="column Old was taken away by a migration and would come back empty"):
+        reconcile(spark, spark._jsparkSession.sessionState().sqlParser().parsePlan(ddl))
