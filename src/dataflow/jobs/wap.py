@@ -97,12 +97,9 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
             for item in template.write:
                 run_spark(item.job.spark, context)
     except DataflowError as error:
-        if is_arity(error) and (moves := moving.moving(properties(load(spark, template.table)))):
-            columns = ", ".join(f"{old}{f' to {new}' if new else ''}" for old, new in moves.items())
-            error.hint = (
-                f"a migration moves columns of {template.table} ({columns}): name the columns that are written "
-                "(writeTo, saveAsTable or INSERT with a list), or give a value to each of the table's"
-            )
+        moves = moving.moving(properties(load(spark, template.table)))
+        if is_arity(error) or any(new and new in error.message for new in moves.values()):
+            error.hint = moving.advice(template.table, moves) or error.hint
         raise
     finally:
         spark.conf.unset("spark.wap.branch")

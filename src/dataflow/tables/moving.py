@@ -85,6 +85,17 @@ def insert_columns(columns: Iterable[str], moves: Mapping[str, str | None]) -> l
     return [each for number, each in enumerate(found) if each != listed and each not in found[:number]]
 
 
+def advice(table: str, moves: Mapping[str, str | None]) -> str | None:
+    """Say what a write can do that has to give a value to each column, such as `insertInto` or `MERGE … INSERT *`."""
+    if not moves:
+        return None
+    told = ", ".join(f"{old} to {new}" if new else f"{old} away" for old, new in moves.items())
+    return (
+        f"a migration moves columns of {table} ({told}): name those that are written "
+        "(writeTo, saveAsTable, an INSERT or MERGE with a list), or give a value to each"
+    )
+
+
 def even_out(spark: SparkSession, reference: str, where: str, found: Iterable[Pair], written: Collection[str]) -> None:
     """Fill of each pair the column that a writer left out.
 

@@ -1,0 +1,141 @@
+"""Another table takes a table's place, and its name becomes a view for who has not moved."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+
+import pytest
+from campaign_world import MAIN, READERS, World
+
+from dataflow.errors import DataflowError
+from dataflow.migration import carry
+from dataflow.migration.changes import Wish
+from dataflow.migration.notices import messages
+
+pytestmark = pytest.mark.spark
+
+
+def replace(world):
+    world.run("plays", "sums")
+    world.spark.sql(f"CREATE TABLE {world.db}.better USING iceberg AS SELECT *, 1 AS more FROM {world.db}.plays")
+    return world.begin(Wish(replace_by=f"{world.db}.better"), "better")
+
+
+def move_the_writer(world):
+    """Let alice's workflow write the new table."""
+    main = MAIN.format(owner="alice", name="better", db=world.db).replace("alice.better.main", "alice.plays.main")
+    (world.root / "plays" / "main.sch.yaml").write_text(main)
+    (world.root / "plays" / "ddl.sql").write_text("SELECT 1;\n")
+    (world.root / "plays" / "write.sql").write_text(
+        "INSERT OVERWRITE ${TARGET_TABLE} SELECT id, country, hours, 2 FROM ${PLAYS}_raw;\n"
+    )
+    world.run("plays")
+
+
+def tables(world):
+    return {row.tableName for row in world.spark.sql(f"SHOW TABLES IN {world.db}").collect()}
+
+
+@pytest.fixture
+def viewed(spark, tmp_path, servers, monkeypatch):
+    """The same on a catalog that has views, as the embedded one has; the tests' own is a folder."""
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    catalog = {
+        "type": "jdbc",
+        "uri": f"jdbc:sqlite:{tmp_path / 'views.db'}",
+        "jdbc.schema-version": "V1",
+        "warehouse": str(tmp_path / "views"),
+        "cache-enabled": "false",
+    }
+    conf = spark.sparkContext._jsc.sc().conf()  # what a session begins with
+    prefix, before = "spark.sql.catalog.viewed", conf.get("spark.sql.defaultCatalog")
+    conf.set("spark.sql.defaultCatalog", "viewed").set(prefix, "org.apache.iceberg.spark.SparkCatalog")
+    for key, value in catalog.items():
+        conf.set(f"{prefix}.{key}", value)
+    with contextlib.ExitStack() as stack:
+        stack.callback(conf.set, "spark.sql.defaultCatalog", before)
+        found = World(spark.newSession(), tmp_path, *servers, catalog=json.dumps({"name": "viewed", **catalog}))
+        stack.callback(found.records.close)
+        yield found
+
+
+def test_the_old_name_shows_the_new_table_until_all_have_moved(viewed):
+    found = replace(viewed)
+    # A checkout is evidence of what is read, so those that never ran are found as well.
+    assert {each.workflow.split(".")[1] for each in found.must_move} == {*READERS, "plays"}
+    campaign, standing = viewed.look()
+    due = messages(campaign, standing, viewed.known(), [], dt.datetime.now(dt.UTC))
+    assert "${PLAYS}" in due[0].text
+    with pytest.raises(DataflowError, match=r"1 of 1 workflows have not moved: alice\.plays\.main"):
+        viewed.apply()  # a view can't be written to
+    move_the_writer(viewed)
+    before = viewed.spark.table(f"{viewed.db}.plays").collect()
+    viewed.spark.sql(f"INSERT INTO {viewed.db}.plays VALUES (9, 'IT', 1.0)")
+    with pytest.raises(DataflowError, match=r"old and new differ: 1 of 6 rows, comparing the rows of .*plays in"):
+        viewed.apply()
+    viewed.spark.sql(f"DELETE FROM {viewed.db}.plays WHERE id = 9")
+
+    assert viewed.apply() == "expand 1"
+    assert tables(viewed) >= {"plays_retired", "better"}
+    assert "plays" not in tables(viewed)
+    assert sorted(viewed.spark.table(f"{viewed.db}.plays").collect()) == sorted(before)
+    viewed.spark.sql(f"INSERT INTO {viewed.db}.plays_raw VALUES (7, 'FR', 3.0)")
+    viewed.run("plays", "few")  # a reader that has not moved sees the new table's rows, and is seen
+    assert viewed.spark.table(f"{viewed.db}.few").collect()[0].n == 4
+    assert "few" in viewed.open()
+    (agreement,) = carry.verify(viewed.spark, campaign, viewed.campaigns.events("better"))
+    assert (agreement.rows, agreement.different) == (5, 0)
+
+    with pytest.raises(DataflowError, match="5 of 6 workflows have not moved"):
+        viewed.apply()
+    assert "plays_retired with its 5 rows" in carry.what_goes(viewed.spark, campaign, campaign.steps[-1])
+    viewed.apply(force=True, reason="a test")
+    assert {name for name in tables(viewed) if name.startswith("plays")} == {"plays_raw"}
+    assert not viewed.spark.sql(f"SHOW VIEWS IN {viewed.db}").collect()
+    assert viewed.campaigns.all()[0].state == "done"
+
+
+def test_cancel_gives_the_name_back_to_the_table_with_its_history(viewed):
+    replace(viewed)
+    move_the_writer(viewed)
+    history = viewed.spark.sql(f"SELECT snapshot_id FROM {viewed.db}.plays.snapshots").collect()
+    viewed.apply()
+    campaign, _ = viewed.look()
+    carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", print)
+    assert viewed.spark.sql(f"SELECT snapshot_id FROM {viewed.db}.plays.snapshots").collect() == history
+    assert not viewed.spark.sql(f"SHOW VIEWS IN {viewed.db}").collect()
+    assert "plays_retired" not in tables(viewed)
+
+
+def test_a_view_that_was_half_made_is_made_whole(viewed, monkeypatch):
+    replace(viewed)
+    move_the_writer(viewed)
+    sql = type(viewed.spark).sql
+
+    def dies(self, statement, *more, **named):
+        if statement.startswith("ALTER VIEW"):
+            raise KeyboardInterrupt
+        return sql(self, statement, *more, **named)
+
+    monkeypatch.setattr(type(viewed.spark), "sql", dies)
+    with pytest.raises(KeyboardInterrupt):
+        viewed.apply()
+    monkeypatch.setattr(type(viewed.spark), "sql", sql)
+    assert viewed.apply() == "expand 1"
+    assert viewed.spark.table(f"{viewed.db}.plays").count() == 5
+
+
+def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
+    replace(world)
+    move_the_writer(world)
+    campaign, _ = world.look()
+    went = carry.carry_out(world.spark, campaign, campaign.steps[0], world.campaigns, "alice")
+    assert went == "left out, as this catalog has no views"
+    assert world.spark.table(f"{world.db}.plays").count() == 5
+    assert "plays_retired" not in tables(world)
+    assert f"{world.db}.plays with its 5 rows" in carry.what_goes(world.spark, campaign, campaign.steps[-1])
+    world.apply(force=True, reason="a test")
+    assert {name for name in tables(world) if name.startswith("plays")} == {"plays_raw"}
