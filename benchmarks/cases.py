@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import mock_create
+from benchmarks import lineage_graph, mock_create
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
@@ -155,6 +155,13 @@ def mocks(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
         yield Figure(f"{found.what}, peak memory", found.megabytes, most, "MB")
 
 
+def lineage(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Questions to the lineage of 10,000 tables, 100,000 edges between their columns, in SQLite."""
+    medians = in_turns(lineage_graph.prepare(bench.folder / "lineage"), max(runs, 5), seconds, report)
+    for what, (_, target) in lineage_graph.ASKED.items():
+        yield Figure(what, medians[what], target)
+
+
 def _called(measured: Callable[[], float]) -> float:
     return measured()
 
@@ -170,4 +177,5 @@ CASES = {
     "tests": tests,
     "watching": watching,
     "mocks": mocks,
+    "lineage": lineage,
 }

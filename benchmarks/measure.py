@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _PROC = Path("/proc")
 _SETTLE_SECONDS = 180.0
+_ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""What measured commands find: modules are compiled once, as on any machine where they are used twice."""
 
 
 class RunFailed(Exception):
@@ -96,7 +98,7 @@ def _running(argv: Sequence[str], command: Command) -> Iterator[subprocess.Popen
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **command.env},
+            env={**_ENVIRON, **command.env},
             cwd=command.cwd,
             start_new_session=True,
         )

@@ -293,7 +293,7 @@ def _declared_column(column: Any) -> Column:
 def shape_of(name: str, table: Table) -> Shape:
     """Return a live table's shape."""
     columns = tuple(
-        Column(field_.name, sql_type(_spark_type(field_.field_type)), not field_.required, field_.doc or "")
+        Column(field_.name, _in_one_spelling(_spark_type(field_.field_type)), not field_.required, field_.doc or "")
         for field_ in table.schema().fields
     )
     names = {field_.field_id: field_.name for field_ in table.schema().fields}
@@ -319,6 +319,11 @@ def shape_in_spark(spark: SparkSession, name: str) -> Shape:
     )
     key = tuple(filter(None, properties(loaded).get("dataflow.primary-key", "").split(",")))
     return Shape(name, columns, partition, key)
+
+
+def _in_one_spelling(text: str) -> str:
+    """Spell a live column's type as `sql_type` does; a plain one is spelled so, and sqlglot takes a while to arrive."""
+    return text if text in _SPELLED.values() else sql_type(text)
 
 
 def _transformed(transform: str, column: str) -> str:
