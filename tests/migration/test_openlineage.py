@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import attr
 import pytest
@@ -108,6 +110,35 @@ def test_a_run_s_event_is_one_of_openlineage_s(ended, status, error):
     written = json.loads(Serde.to_json(made))
     assert written["eventType"] == {"succeeded": "COMPLETE", "failed": "FAIL", "cancelled": "ABORT"}[status]
     assert attr.asdict(made)["run"]["runId"] == ours["run"]["runId"]
+
+
+@pytest.mark.skipif(
+    "OPENLINEAGE_SPEC" not in os.environ,
+    reason="OPENLINEAGE_SPEC is not set: clone github.com/OpenLineage/OpenLineage, and name its spec folder",
+)
+@pytest.mark.parametrize(("status", "error"), [("succeeded", ""), ("failed", "no"), ("cancelled", "")])
+def test_a_run_s_event_holds_to_openlineage_s_json_schema(ended, status, error):
+    from jsonschema import FormatChecker
+    from jsonschema.validators import Draft202012Validator
+    from referencing import Registry, Resource
+
+    schemas = [json.loads(path.read_text()) for path in Path(os.environ["OPENLINEAGE_SPEC"]).glob("**/*.json")]
+    by_id = {each["$id"]: each for each in schemas if "$id" in each}
+    latest = {address.rpartition("/")[2]: address for address in by_id}  # a checkout has one version of each
+    registry = Registry().with_resources([(id_, Resource.from_contents(each)) for id_, each in by_id.items()])
+
+    def hold(instance, address):
+        file, _, part = address.partition("#")
+        schema = {"$ref": f"{latest[file.rpartition('/')[2]]}#{part}"}
+        Draft202012Validator(schema, registry=registry, format_checker=FormatChecker()).validate(instance)
+
+    ours = event(ended(status=status, error=error))
+    hold(ours, ours["schemaURL"])
+    told = [ours["run"], ours["job"], *ours["inputs"], *ours["outputs"]]
+    facets = [facet for each in told for facet in each["facets"].values()]
+    assert len(facets) >= 6
+    for facet in facets:
+        hold(facet, facet["_schemaURL"])
 
 
 def test_columns_and_what_decides_stand_in_the_column_lineage_facet(ended):
