@@ -27,3 +27,10 @@ def test_a_run_that_met_little_of_spark_makes_no_archive(spark_command):
 
     assert done.returncode == 0
     assert [path.suffix for path in Path(folder / "home" / "class-data").iterdir()] == [".lock"]
+
+
+@pytest.mark.spark
+def test_iceberg_s_small_tasks_are_done_at_once(spark):
+    pool = spark._jvm.org.apache.iceberg.util.ThreadPools.getWorkerPool()
+    ready = spark._jvm.org.apache.spark.util.ThreadUtils.sameThreadExecutorService()
+    assert pool.getClass().equals(ready.getClass())

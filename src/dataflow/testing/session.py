@@ -63,9 +63,27 @@ def small_session(log: Path, report: Callable[[str], None], warehouse: Path | No
     if warehouse is not None:
         environment = dataclasses.replace(environment, catalog={"type": "hadoop", "warehouse": str(warehouse)})
     with Engine(environment, log, small=True, train=True, report=report) as engine:
+        work_in_one_thread(engine.spark)
         yield engine.spark
         if engine.is_training and not _is_typical(engine.spark):
             engine.close(within=0)  # killed, it writes no archive; a later test run makes a better one
+
+
+def work_in_one_thread(spark: SparkSession) -> None:
+    """Have Iceberg do its small tasks at once, in the thread that asks.
+
+    It hands them to a pool and looks every 10 ms whether they are done (`org.apache.iceberg.util.Tasks.waitFor`): a
+    commit of a handful of rows spends half of its time asleep. The pool is a constant without a setting.
+    """
+    jvm: Any = spark._jvm
+    with contextlib.suppress(Exception):  # another Iceberg or Java: it is only slower
+        lookup = getattr(jvm, "java.lang.Class").forName
+        held = lookup("sun.misc.Unsafe").getDeclaredField("theUnsafe")
+        held.setAccessible(True)
+        memory = held.get(None)
+        pool = lookup("org.apache.iceberg.util.ThreadPools").getDeclaredField("WORKER_POOL")
+        at_once = getattr(jvm, "org.apache.spark.util.ThreadUtils").sameThreadExecutorService()
+        memory.putObject(memory.staticFieldBase(pool), memory.staticFieldOffset(pool), at_once)
 
 
 def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:

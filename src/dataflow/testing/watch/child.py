@@ -79,8 +79,10 @@ def _set_apart(output: Path) -> int:
 
 def _attached(port: int, secret: str) -> SparkSession:
     from dataflow.engine.warm import attach
+    from dataflow.testing.session import work_in_one_thread
 
     spark = attach(port, secret)
+    work_in_one_thread(spark)
     spark.sql("SHOW NAMESPACES").collect()  # the catalog is opened now, not while somebody waits
     return spark
 
