@@ -36,13 +36,13 @@ def create_all(
     quiet: bool,
 ) -> dict[str, Any]:
     """Mock what a workflow reads, run its scripts on the mocks, and write both down as new tests."""
-    from dataflow.cli.workflow import _definition, _request
+    from dataflow.cli.given import definition, request
     from dataflow.mocks.create import check_free
     from dataflow.mocks.newtest import places
     from dataflow.mocks.workflow import transformations
     from dataflow.workflow.load import load_workflow
 
-    workflow = load_workflow(_definition(file), _request(date, param, env))
+    workflow = load_workflow(definition(file), request(date, param, env))
     found = transformations(workflow, sources)
     for each in found:
         where = places(each)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
-from dataflow.cli.dates import parse_day
 from dataflow.cli.due import due
+from dataflow.cli.given import definition, definitions, request
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -51,12 +50,12 @@ def validate(
     Example:  dataflow workflow validate .
     """
     from dataflow.errors import DefinitionError, Problem
-    from dataflow.workflow.load import Request, load_workflow
+    from dataflow.workflow.load import load_workflow
 
-    found, problems = _definitions(files), list[Problem]()
+    found, problems = definitions(files), list[Problem]()
     for file in found:
         try:
-            load_workflow(file, Request(env=env, reference=_reference))
+            load_workflow(file, request(None, None, env))
         except DefinitionError as error:
             problems += error.problems
     problems = sorted(set(problems))
@@ -88,7 +87,7 @@ def plan(
     from dataflow.workflow.load import load_workflow
     from dataflow.workflow.plan import plan as plan_of
 
-    found = plan_of(load_workflow(_definition(file), _request(date, param, env)))
+    found = plan_of(load_workflow(definition(file), request(date, param, env)))
     if output is Output.JSON:
         print_json(found.to_dict())
     else:
@@ -125,11 +124,11 @@ def run(
     if deployed is not None:
         from dataflow.cli.deployed import run_deployed
 
-        run_deployed(deployed, _request(date, param, env), only=job, adopt=adopt, output=output)
+        run_deployed(deployed, request(date, param, env), only=job, adopt=adopt, output=output)
         return
     if file is None:
         raise AssertionError("one of both is given")
-    run_definition(_definition(file), _request(date, param, env), only=job, adopt=adopt, output=output)
+    run_definition(definition(file), request(date, param, env), only=job, adopt=adopt, output=output)
 
 
 def run_definition(
@@ -316,42 +315,3 @@ def _run_row(row: Mapping[str, Any]) -> dict[str, object]:
 
 def _run_json(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in row if key != "process"}
-
-
-def _request(date: str | None, param: Sequence[str] | None, env: str | None) -> Request:
-    from dataflow.workflow.load import Request
-
-    params = {}
-    for text in param or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"'--param {text}' is not NAME=VALUE", "for example --param LOOKBACK_DAYS=7")
-        params[name] = value
-    return Request(params=params, date=parse_day(date), env=env, reference=_reference)
-
-
-def _reference(name: str) -> str:
-    """Return where an asset is that a definition names; most definitions name none, and then nothing is looked for."""
-    return _references()(name)
-
-
-@cache
-def _references() -> Callable[[str], str]:
-    from dataflow.deploy.references import local_references
-
-    return local_references(Path.cwd())
-
-
-def _definition(path: Path) -> Path:
-    """Return the definition that a path means: a folder stands for its main.sch.yaml."""
-    return path / "main.sch.yaml" if path.is_dir() else path
-
-
-def _definitions(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.glob("*.sch.yaml")) if path.is_dir() else [path]
-        if not inside:
-            raise UsageError(f"{display_path(path)} holds no *.sch.yaml file")
-        found += inside
-    return found
