@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime as dt
 import math
 import queue
 import threading
@@ -14,31 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
-from dataflow.engine.eventlog import writes_in
 from dataflow.engine.journal import Journal
-from dataflow.engine.lineage import Lineage
-from dataflow.engine.preflight import guard_of, preflight
+from dataflow.engine.preflight import preflight
 from dataflow.engine.programs import programs
-from dataflow.engine.results import Reporter, RunResult, Status, StepResult
-from dataflow.engine.schedule import run_steps
+from dataflow.engine.results import Reporter, RunResult
+from dataflow.engine.run import Run
 from dataflow.engine.scope import Scope
-from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.jobs import planguard
 from dataflow.jobs.cause import message_of
-from dataflow.jobs.context import JobContext, Outcome, Programs
-from dataflow.jobs.leaf import run_step
-from dataflow.tables.iceberg import jvm
 from dataflow.workflow.programs import Kind
-from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.tree import Step, Workflow
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.engine.records import Records
 
-_PARALLEL_STEPS = 8
 _CANCEL_GRACE = 20.0
 
 Prepare = Callable[["SparkSession", Workflow, Callable[[str], None]], None]
@@ -128,7 +118,7 @@ class Runner:
         except DataflowError as error:
             self._tell(workflow, "failed", time.monotonic() - began, None, error.message)
             raise
-        result = _Run(self, workflow, journal, scope).whole(steps)
+        result = Run(self, workflow, journal, scope).whole(steps)
         step = result.failed_steps[0][1] if result.failed_steps else None
         cause = step.error.message if step and step.error else None
         self._tell(workflow, result.status, result.seconds, step.id if step else None, cause)
@@ -165,213 +155,6 @@ class Runner:
             self.reporter.note(workflow, line)
 
 
-@dataclass
-class _Run:
-    """One workflow while it runs.
-
-    Attributes:
-        runner: Runs it.
-        workflow: The workflow.
-        journal: Its entries in the records.
-        scope: Stops it.
-        first: The first day of the range that it is a part of, or None.
-        lineage: What its jobs read.
-        notes: What was said on the way.
-    """
-
-    runner: Runner
-    workflow: Workflow
-    journal: Journal
-    scope: Scope
-    first: dt.date | None = None
-    lineage: Lineage = field(default_factory=Lineage)
-    notes: list[str] = field(default_factory=list)
-
-    def whole(self, steps: Sequence[Step]) -> RunResult:
-        """Run steps of the workflow, all or some, and record its end."""
-        began = time.monotonic()
-        chosen = {step.id: step for step in steps}
-        results = run_steps(
-            list(chosen),
-            {id_: self.workflow.needs.get(id_, frozenset()) & chosen.keys() for id_ in chosen},
-            lambda id_: self.step(chosen[id_]),
-            on_failure={id_: step.on_failure for id_, step in chosen.items()},
-            parallel=_PARALLEL_STEPS,
-            cancel=self.scope,
-        )
-        started = {result.id for result in results}
-        results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
-        status = _overall(results, cancelled=self.scope.is_set())
-        trouble = self.journal.end(status, results, self.lineage.reads(), self.lineage.flows())
-        if trouble is not None:
-            self.note(trouble)
-        seconds = time.monotonic() - began
-        return RunResult(self.workflow, status, seconds, tuple(results), self.runner.log, tuple(self.notes))
-
-    def step(self, step: Step) -> StepResult:
-        """Run a step to its end, retries and contained workflows included."""
-        match step:
-            case ForeachStep():
-                return self._foreach(step)
-            case SubworkflowStep():
-                return self._subworkflow(step, step.id, self.first)
-            case JobStep() | WapStep():
-                return self._leaf(step, step.id)
-
-    def _foreach(self, step: ForeachStep) -> StepResult:
-        began, started = time.monotonic(), _now()
-        first = min(dt.date.fromisoformat(item.value) for item in step.items)
-        items = {f"{step.id}/{item.value}": item for item in step.items}
-
-        def turn(id_: str) -> StepResult:
-            inner = items[id_].step
-            if isinstance(inner, SubworkflowStep):
-                return self._subworkflow(inner, id_, first)
-            return self._leaf(inner, id_)
-
-        results = run_steps(
-            list(items),
-            {},
-            turn,
-            on_failure=dict.fromkeys(items, step.on_failure),
-            parallel=step.parallel,
-            cancel=self.scope,
-        )
-        started_ids = {result.id for result in results}
-        left = [self.journal.skipped(id_) for id_ in items if id_ not in started_ids]
-        failed = [result for result in results if result.status == "failed"]
-        status: Status = "failed" if failed else "cancelled" if left else "succeeded"
-        detail = f"{len(results) - len(failed)} of {len(items)} dates" + (f", {len(left)} not started" if left else "")
-        whole = StepResult(
-            step.id,
-            status,
-            started,
-            time.monotonic() - began,
-            detail=detail,
-            error=failed[0].error if failed else None,
-            children=tuple(child for result in results for child in result.children),
-        )
-        self.journal.ended(whole)
-        return whole
-
-    def _subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
-        last: list[RunResult] = []
-
-        def attempt(number: int, scope: Scope) -> Outcome:
-            child = step.workflow if number == 1 else step.workflow.again(number)
-            journal = Journal(self.runner.records, child, self.runner.log, parent=self.workflow.run_id)
-            result = _Run(self.runner, child, journal, scope, first).whole(child.steps)
-            last[:] = [result]
-            if result.status == "cancelled":
-                raise Cancelled("stopped before its end")
-            if result.status == "failed":
-                raise _first_error(result)
-            return Outcome(detail=_told(result))
-
-        job = step.job
-        result = self._tried(id_, step, Patience(job.retries, job.retry_delay, job.timeout), attempt)
-        return dataclasses.replace(result, children=tuple(last))
-
-    def _leaf(self, step: JobStep | WapStep, id_: str) -> StepResult:
-        def attempt(_: int, scope: Scope) -> Outcome:
-            with self.runner.plainly():
-                scope.tag_jobs()
-                spark = self.runner.spark.newSession()
-                # Spark and Iceberg read settings from the thread's active session; a new thread has none.
-                jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
-                self.lineage.watch(spark)
-                try:
-                    return run_step(step, self._context(spark, id_, scope))
-                finally:
-                    self.lineage.unwatch(spark)
-
-        own = step.template if isinstance(step, WapStep) else step.job
-        return self._tried(id_, step, Patience(own.retries, own.retry_delay, own.timeout), attempt)
-
-    def _tried(self, id_: str, step: Step, patience: Patience, attempt: Callable[[int, Scope], Outcome]) -> StepResult:
-        began, attempts = time.monotonic(), [_now()]
-        self.runner.reporter.started(self.workflow, id_)
-
-        def again(number: int, error: DataflowError, wait: float) -> None:
-            self.journal.failed_attempt(id_, number, attempts[-1], error)
-            attempts.append(_now() + dt.timedelta(seconds=wait))
-            cause = error.message.partition("\n")[0]
-            self.note(f"{id_}: attempt {number} failed: {cause}; trying again in {wait:.0f} s")
-
-        try:
-            outcome = retrying(patience, self.scope.child(id_), attempt, again)
-        except DataflowError as error:
-            status, audits = self._failed_status(error, step), tuple(getattr(error, "results", ()))
-            seconds = time.monotonic() - began
-            result = StepResult(id_, status, attempts[-1], seconds, len(attempts), error=error, audits=audits)
-        else:
-            seconds = time.monotonic() - began
-            result = StepResult(
-                id_, "succeeded", attempts[-1], seconds, len(attempts), outcome.detail,
-                audits=outcome.audits, published=outcome.published,
-            )  # fmt: skip
-        self.journal.ended(result)
-        self.runner.reporter.finished(self.workflow, id_, result.status, result.seconds, result.detail)
-        return result
-
-    def _failed_status(self, error: DataflowError, step: Step) -> Status:
-        if isinstance(error, TimedOut) and error.left_behind:
-            self.runner.stuck = True
-        if self.scope.is_set() or isinstance(error, Cancelled):
-            return "cancelled"
-        return "warned" if step.on_failure == "ignore" else "failed"
-
-    def _context(self, spark: SparkSession, id_: str, scope: Scope) -> JobContext:
-        return JobContext(
-            spark=spark,
-            workflow=self.workflow,
-            guard=guard_of(spark, self.workflow),
-            reads=self.lineage.sources,
-            writes=self.lineage.flows,
-            note=self.note,
-            phase=lambda name: self._phase(f"{id_}.{name}", scope),
-            output=lambda line: self._printed(id_, line),
-            stopped=scope.is_set,
-            programs=Programs(
-                settings=self.runner.settings,
-                spark_home=spark_home(),
-                java_home=self.runner.java_home,
-                log=lambda line: self._logged(id_, line),
-                jar_of=self.runner.jar_of,
-                heard=lambda folder: self.lineage.add(writes_in(folder, self.workflow.environment.catalog_name)),
-            ),
-            is_live=self.journal.is_live_branch,
-            first_date=self.first,
-        )
-
-    def note(self, text: str) -> None:
-        """Take a line for people."""
-        self.notes.append(text)
-        self.runner.reporter.note(self.workflow, text)
-
-    def _printed(self, id_: str, line: str) -> None:
-        self._logged(id_, line)
-        self.runner.reporter.printed(self.workflow, id_, line)
-
-    def _logged(self, id_: str, line: str) -> None:
-        self.runner.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.runner.log.open("a", encoding="utf-8") as log:  # one write a line: others write here as well
-            log.write(f"{self.workflow.run_id}/{id_} | {line}\n")
-
-    @contextlib.contextmanager
-    def _phase(self, name: str, scope: Scope) -> Iterator[Callable[[str], None]]:
-        if scope.is_set():  # above all: what was given up on must not publish any more
-            raise Cancelled("stopped before its end")
-        began, said = time.monotonic(), [""]
-        self.runner.reporter.started(self.workflow, name)
-        status: Status = "failed"
-        try:
-            yield lambda text: said.__setitem__(0, text)
-            status = "succeeded"
-        finally:
-            self.runner.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
-
-
 def _wait(
     ended: queue.SimpleQueue[RunResult | BaseException], seconds: float = math.inf
 ) -> RunResult | BaseException | None:
@@ -384,23 +167,3 @@ def _wait(
         with contextlib.suppress(queue.Empty):
             return ended.get(timeout=0.2)
     return None
-
-
-def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:
-    statuses = {result.status for result in results}
-    if cancelled or "cancelled" in statuses:
-        return "cancelled"
-    return "failed" if "failed" in statuses else "succeeded"
-
-
-def _first_error(result: RunResult) -> DataflowError:
-    return next(step.error for step in result.steps if step.status == "failed" and step.error is not None)
-
-
-def _told(result: RunResult) -> str:
-    rows = sum(published.rows for published in result.published)
-    return f"{rows:,} rows published" if result.published else ""
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
