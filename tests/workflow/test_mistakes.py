@@ -106,7 +106,7 @@ def test_a_mistake_in_main(edit: Edit, mistakes: Mistakes, load: object, old: st
          "5:9: a schedule has five fields (minute, hour, day, month, day of week), not 4: '0 3 * *'"),
         ("0 3 * * *", "0 25 * * *", "5:9: '25' is no hour of a schedule: 0 to 23, *, a-b, or */n"),
         ("0 3 * * *", "0 3 * * frisday", "5:9: 'frisday' is no day of week of a schedule: 0 to 7, *, a-b, or */n"),
-        ("timezone: UTC", "timezone: UCTT", "6:13: unknown time zone 'UCTT'; did you mean 'UCT'?"),
+        ("timezone: UTC", "timezone: UTCC", "6:13: unknown time zone 'UTCC'; did you mean 'UTC'?"),
         ("[owner]", "[owner, bob]",
          "8:23: 'bob' is neither an e-mail address nor an owner in dataflow.yaml; valid here: owner"),
         ("LOOKBACK_DAYS: 3", "LOOKBACK_DAYS: 0", "15:15: 'last' should be at least 1, not '0' (${LOOKBACK_DAYS})"),

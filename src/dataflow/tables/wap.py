@@ -114,7 +114,7 @@ def written_rows(spark: SparkSession, branch: Branch) -> int:
     _restore_main(table, branch)
     if head(table, branch.name) == branch.base:
         return 0
-    strays = sorted(_strays(spark, table, branch))
+    strays = sorted(set(_strays(spark, table, branch)))
     if strays:
         listed = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
         raise DataflowError(
