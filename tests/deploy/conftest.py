@@ -1,14 +1,169 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import textwrap
+from pathlib import Path
+
 import pytest
 
-from film_repo import Repo
+from dataflow.deploy import deployments
+from dataflow.deploy.deploy import Deploy
+from dataflow.deploy.plan import make_plan
+from dataflow.deploy.source import open_source
 
 KILLS = 20
 
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=KILLS, help="at how many random moments a deployment is killed")
+
+
+PROJECT = """
+version: 1
+project: films
+environments:
+  production:
+    branch: main
+    params:
+      TARGET_DB: prod
+  staging:
+    params:
+      TARGET_DB: stage
+"""
+MAIN = """
+version: 1
+workflow:
+  id: ${dataflow.package_id}.main
+  owner: ${dataflow.owner}
+params:
+  EXECUTION_DATE: ${dataflow.yesterday}
+  SOURCE_TABLE: dataflow_demo.playback
+  TARGET_TABLE: ${TARGET_DB}.${dataflow.package_slug}_results
+jobs:
+  - job:
+      id: ddl
+      type: Spark
+      spark:
+        script: ddl.sql
+  - job:
+      id: metadata
+      type: Metadata
+      metadata:
+        table: ${TARGET_TABLE}
+        owner: ${dataflow.owner}
+        primary_key: [date, id]
+  - template:
+      id: wap
+      type: wap
+      table: ${TARGET_TABLE}
+      partition:
+        date: ${EXECUTION_DATE}
+      write:
+        - job:
+            id: write
+            type: Spark
+            spark:
+              script: src/write.sql
+  - job:
+      id: hwm
+      type: HWM
+      hwm:
+        table: ${TARGET_TABLE}
+        datetime: ${EXECUTION_DATE}
+"""
+DAILY = """
+version: 1
+workflow:
+  id: ${dataflow.package_id}.daily
+trigger:
+  cron: "0 3 * * *"
+  timezone: Europe/Berlin
+params:
+  LOOKBACK_DAYS: 3
+jobs:
+  - foreach:
+      id: each_day
+      dates:
+        last: ${LOOKBACK_DAYS}
+      job:
+        id: main
+        type: Subworkflow
+        subworkflow:
+          file: ./main.sch.yaml
+          params:
+            EXECUTION_DATE: ${dataflow.each}
+"""
+DDL = """
+CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (id INT, hours DOUBLE, date DATE)
+USING iceberg PARTITIONED BY (date);
+"""
+WRITE = """
+INSERT OVERWRITE ${TARGET_TABLE} PARTITION (date = DATE '${EXECUTION_DATE}')
+SELECT title_id AS id, SUM(view_hours) AS hours FROM ${SOURCE_TABLE}
+WHERE date = DATE '${EXECUTION_DATE}' AND title_id <= 10 GROUP BY title_id;
+"""
+
+
+class Repo:
+    """A git repository with workflow packages in it, and what deploys it in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.write("dataflow.yaml", PROJECT)
+
+    def git(self, *arguments: str) -> str:
+        who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        command = ["git", "-C", str(self.folder), *arguments]
+        return subprocess.run(
+            command, env={**os.environ, **who}, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip())
+        return path
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text, text
+        path.write_text(text.replace(old, new))
+
+    def package(self, name: str, *, owner: str = "alice") -> None:
+        self.write(f"{name}/main.sch.yaml", MAIN)
+        self.write(f"{name}/daily.sch.yaml", DAILY)
+        self.write(f"{name}/ddl.sql", DDL)
+        self.write(f"{name}/src/write.sql", WRITE)
+        self.write(f"{name}/identity.yaml", f"owner: {owner}\npackage_id: {owner}.{name}\nuuid: uuid-of-{name}\n")
+
+    def commit(self, message: str = "a change") -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def branch(self, name: str) -> None:
+        self.git("checkout", "-q", "-B", name)
+
+    def source(self, **options):
+        return open_source(self.folder, **options)
+
+    def plan(self, **options):
+        return make_plan(self.source(**options)).plan
+
+    def deploy(self, **options):
+        source = self.source(**options)
+        return Deploy(source, make_plan(source, details=False)).run()
+
+    @property
+    def registry(self):
+        return self.source(sandbox=True).registry
+
+    def current(self, name: str = "production"):
+        return deployments.current(self.registry, name)
 
 
 @pytest.fixture

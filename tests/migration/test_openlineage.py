@@ -57,7 +57,7 @@ def ended(tmp_path, monkeypatch):
         if address is not None:
             (tmp_path / "dataflow.yaml").write_text(PROJECT.format(address=address))
         moment = dt.datetime(2026, 1, 31, 3, tzinfo=dt.UTC)
-        workflow = load_workflow(tmp_path / "main.sch.yaml", Request(date=dt.date(2026, 1, 30), bundle="b" * 64))
+        workflow = load_workflow(tmp_path / "main.sch.yaml", Request(date=dt.date(2026, 1, 30)))
         reads = [Read("dataflow.s.out", "dataflow.s.a", 4, 77)]
         writes = [Written("s.out", taken("s.a.x -> y", "s.a.k ~>", "s.b.n ~> y"))]
         return Ended(workflow, "parent", status, moment, moment, reads, writes, error)
@@ -69,7 +69,6 @@ FACETS = {
     "parent": "parent_run.ParentRunFacet",
     "nominalTime": "nominal_time_run.NominalTimeRunFacet",
     "errorMessage": "error_message_run.ErrorMessageRunFacet",
-    "tags": "tags_run.TagsRunFacet",
     "jobType": "job_type_job.JobTypeJobFacet",
     "ownership": "ownership_job.OwnershipJobFacet",
     "documentation": "documentation_job.DocumentationJobFacet",
@@ -111,9 +110,6 @@ def test_a_run_s_event_is_one_of_openlineage_s(ended, status, error):
     written = json.loads(Serde.to_json(made))
     assert written["eventType"] == {"succeeded": "COMPLETE", "failed": "FAIL", "cancelled": "ABORT"}[status]
     assert attr.asdict(made)["run"]["runId"] == ours["run"]["runId"]
-    assert [(tag["key"], tag["value"]) for tag in ours["run"]["facets"]["tags"]["tags"]] == [
-        ("dataflow.bundle", "b" * 64)
-    ]
 
 
 @pytest.mark.skipif(

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from lineage_state import State
 
-from dataflow.engine.flows import flows, forget, producers
+from dataflow.engine.flows import flows, forget_others, producers
 from dataflow.errors import DataflowError
 from dataflow.migration import store as store_module
 from dataflow.migration.graph import reach
@@ -94,7 +94,7 @@ def test_what_a_workflow_writes_no_more_is_forgotten_for_that_origin_alone(anywh
     anywhere.add("a.one", "s.c", "s.a")
     anywhere.add("a.one", "s.c", "s.a", origin=Origin.DEPLOYED)
     with anywhere.records.begin() as connection:
-        forget(connection, Origin.RECORDED, "a.one", ["s.b"])
+        forget_others(connection, Origin.RECORDED, "a.one", ["s.b"])
     left = Store(anywhere.address).of_workflows(["a.one"])
     assert sorted((p.target, p.origin.value) for p in left) == [("s.b", "recorded"), ("s.c", "deployed")]
 

@@ -318,14 +318,10 @@ def _spark(known: Known) -> Iterator[Any]:
 
 def _look(campaigns: Campaigns, known: Known, name: str | None) -> tuple[Campaign, list[Event], list[Standing]]:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
-    from dataflow.assets.registry import open_registry
-    from dataflow.cli.deployed_lineage import keep_lineage
     from dataflow.migration.campaign import read
     from dataflow.migration.progress import note_moves, standings
-    from dataflow.workflow.project import find_project
 
     campaign = read(campaigns.get(name))
-    keep_lineage(open_registry(find_project(Path.cwd())), known.environment.name, known.environment.state)
     events = campaigns.events(campaign.id)
     found = standings(campaign, events, known)
     if campaign.row.state == "open":

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import Output, OutputOption, out, print_json, say
-from dataflow.cli.deployed_lineage import keep_lineage
 from dataflow.cli.project_plan import SandboxOption, print_target, progress
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ def deploy(
         print_target(source, planned)
     with progress("Deploying …") as tell:
         done = Deploy(source, planned, say, say, tell, dt.timedelta(days=keep)).run()
-    keep_lineage(source.registry, done.deployment.name, done.deployment.switch.state)
     if output is Output.JSON:
         print_json(_facts(done))
     else:

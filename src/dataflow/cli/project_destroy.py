@@ -10,7 +10,6 @@ import typer
 
 from dataflow.cli.confirm import YesOption, confirm
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
-from dataflow.cli.deployed_lineage import keep_lineage
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ def _take_down(registry: Registry, planned: Sequence[Demolition], *, yes: bool, 
         confirm("Take this down? Tables that are dropped are gone.", yes=yes)
         for it in found:
             take_down(registry, it, say)
-            keep_lineage(registry, it.environment, it.settings.state)
     if output is Output.JSON:
         print_json([_facts(it) for it in found])
     elif not found:

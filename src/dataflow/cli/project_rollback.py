@@ -8,7 +8,6 @@ import typer
 
 from dataflow.cli.confirm import YesOption, confirm
 from dataflow.cli.console import Output, OutputOption, err, out, print_json
-from dataflow.cli.deployed_lineage import keep_lineage
 from dataflow.cli.project_history import DeploymentOption, here
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ def rollback(
         for table in planned.tables:  # before the switch: what ends it in between is finished by doing it again
             roll_back(catalog, table)
     after = planned.apply(registry)
-    keep_lineage(registry, name, after.switch.state)
     if output is Output.JSON:
         print_json(_facts(planned, after.number))
     else:

@@ -53,30 +53,24 @@ class Materialized:
         return self.folder / "assets" / asset.sha256[:16] / asset.name
 
 
-def materialize(registry: Registry, bundle: Bundle, sha256: str, *, built: bool = True) -> Materialized:
+def materialize(registry: Registry, bundle: Bundle, sha256: str) -> Materialized:
     """Lay a bundle out in the Dataflow home; what is there already and whole is kept.
-
-    Args:
-        registry: Where it is from.
-        bundle: The bundle.
-        sha256: Its id.
-        built: Whether to bring what was built as well, which only a run needs.
 
     Raises:
         DataflowError: An object of it is missing or corrupted.
     """
     found = Materialized(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
-    builds = {it.sha256: found.built(it) for it in bundle.assets}
+    built = {it.sha256: found.built(it) for it in bundle.assets}
     pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
     for asset in bundle.assets:
         if asset.path is not None and asset.is_raw:
             _fetch(registry, asset.sha256, _inside(found, asset.path))
-        if built and (asset.sha256 in pointed or asset.lock is not None):
-            _fetch(registry, asset.sha256, builds[asset.sha256])
+        if asset.sha256 in pointed or asset.lock is not None:
+            _fetch(registry, asset.sha256, built[asset.sha256])
     for path, checksum in bundle.files.items():
         _fetch(registry, checksum, _inside(found, path))
     for file, workflow in bundle.workflows.items():
-        _write(_inside(found, file), _placed(workflow, _inside(found, file).parent, builds).encode())
+        _write(_inside(found, file), _placed(workflow, _inside(found, file).parent, built).encode())
     for folder, package in bundle.packages.items():
         text = f"owner: {package.owner}\npackage_id: {package.id}\nuuid: {package.uuid}\n"
         _write(_inside(found, str(PurePosixPath(folder, FILE_NAME))), text.encode())

@@ -96,19 +96,10 @@ def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, f
         connection.execute(_insert(connection, run_writes).values(row).on_conflict_do_nothing())
 
 
-def forget(connection: sa.Connection, origin: Origin, workflow: str, but: Iterable[str] = ()) -> None:
+def forget_others(connection: sa.Connection, origin: Origin, workflow: str, targets: Iterable[str] = ()) -> None:
     """Take back what an origin said that a workflow writes, but for these tables: it writes no others any more."""
     mine = (producers.c.origin == origin.value) & (producers.c.workflow == workflow)
-    connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(but))))
-
-
-def deployed_bundles(connection: sa.Connection, environment: str) -> dict[str, set[str]]:
-    """Return for each workflow that was ever deployed to an environment the bundles that its lineage is of."""
-    mine = (producers.c.origin == Origin.DEPLOYED.value) & (producers.c.environment == environment)
-    found: dict[str, set[str]] = {}
-    for workflow, bundle in connection.execute(sa.select(producers.c.workflow, producers.c.bundle).where(mine)):
-        found.setdefault(workflow, set()).add(bundle)
-    return found
+    connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
 
 
 def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]]) -> None:

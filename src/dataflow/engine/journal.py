@@ -16,7 +16,7 @@ from typing import Any
 
 import dataflow
 from dataflow.engine import records as store
-from dataflow.engine.flows import forget, remember, remember_run
+from dataflow.engine.flows import forget_others, remember, remember_run
 from dataflow.engine.lineage import Read
 from dataflow.engine.openlineage import Ended, tell
 from dataflow.engine.records import Records, now
@@ -147,7 +147,6 @@ class Journal:
                     target=write.target,
                     owner=workflow.owner,
                     environment=workflow.environment.name,
-                    bundle=workflow.bundle,
                     run_id=workflow.run_id,
                     file=str(workflow.file),
                     seen=moment,
@@ -160,7 +159,7 @@ class Journal:
             remember(connection, found)
             remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
             if whole:
-                forget(connection, Origin.RECORDED, workflow.id, {write.target for write in writes})
+                forget_others(connection, Origin.RECORDED, workflow.id, {write.target for write in writes})
 
     def is_live_branch(self, name: str) -> bool:
         """Say of a branch's name, without its prefix, whether its run may still be working."""

@@ -168,9 +168,6 @@ def _run_facets(run: Ended) -> dict[str, Any]:
         facets["errorMessage"] = _facet(
             "ErrorMessageRunFacet", "1-0-1", message=run.error, programmingLanguage="unknown"
         )
-    if run.workflow.bundle:
-        tag = {"key": "dataflow.bundle", "value": run.workflow.bundle, "source": "DATAFLOW"}
-        facets["tags"] = _facet("TagsRunFacet", "1-0-0", tags=[tag])
     return facets
 
 

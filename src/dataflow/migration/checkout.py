@@ -126,7 +126,7 @@ class Checkout:
         schema: dict[str, Sequence[str]] = cache.declared()
         for texts in (each for found in first.values() for each in found):
             schema.update(texts.declares)
-        touched = {name for found in first.values() for texts in found for name in texts.tables()}
+        touched = {name for found in first.values() for texts in found for name in _names(texts)}
         for table in sorted(touched - schema.keys()):
             columns = self._columns_of(table) if self._columns_of is not None else None
             if columns is not None:
@@ -158,6 +158,10 @@ def definitions(root: Path) -> Iterator[Path]:
         if not bounded and deep >= _UNBOUNDED:
             below.clear()
         yield from (Path(folder) / name for name in files if name.endswith(".sch.yaml"))
+
+
+def _names(texts: Texts) -> set[str]:
+    return {*texts.writes, *(flow.source for flows in texts.writes.values() for flow in flows)}
 
 
 def _joined(one: Entry, other: Entry) -> Entry:

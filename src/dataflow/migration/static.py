@@ -95,10 +95,6 @@ class Texts:
     params: dict[str, str] = field(default_factory=dict)
     files: set[Path] = field(default_factory=set)
 
-    def tables(self) -> set[str]:
-        """Return the tables that are read and written."""
-        return {*self.writes, *(flow.source for flows in self.writes.values() for flow in flows)}
-
     def entry(self) -> Entry:
         """Return it as it is kept."""
         return Entry(

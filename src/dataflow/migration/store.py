@@ -94,7 +94,7 @@ class Store:
         """Return all tables that anything is known of."""
         return {
             *(row[0] for row in self._ask("SELECT DISTINCT source FROM dataflow_flows")),
-            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_producers WHERE target <> ''")),
+            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_producers")),
         }
 
     def knows(self, table: str) -> bool:
