@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
 from dataflow.cli.lineage import CheckoutOption, known_here
+from dataflow.cli.onspark import looking
+from dataflow.cli.onspark import spark_for as _spark
 from dataflow.cli.plan import DropOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
 from dataflow.errors import DataflowError, UsageError, display_path
 
@@ -62,7 +64,8 @@ def start(
     from dataflow.workflow.identity import current_user
 
     known, now = known_here(env, checkout), _now()
-    found = plan_of(table, wish(to, rename, drop, types, replace_by), known, now)
+    with looking() as look:
+        found = plan_of(table, wish(to, rename, drop, types, replace_by), known, now, look)
     with _campaigns(known) as campaigns:
         opened, path = begin(
             found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
@@ -301,21 +304,6 @@ def _campaigns(known: Known) -> Iterator[Campaigns]:
 
     with contextlib.closing(Records(known.environment.state)) as records:
         yield Campaigns(records)
-
-
-@contextlib.contextmanager
-def _spark(known: Known) -> Iterator[Any]:
-    from dataflow.engine.config import is_embedded
-    from dataflow.engine.session import Engine
-    from dataflow.home import subfolder
-
-    environment = known.environment
-    log = subfolder("logs") / "migration.log"
-    engine = Engine(environment, log, small=is_embedded(environment), train=False, report=say)
-    with engine, err().status("Starting Spark …") as shown:
-        spark = engine.spark
-        shown.update("Working on the table …")
-        yield spark
 
 
 def _look(campaigns: Campaigns, known: Known, name: str | None) -> tuple[Campaign, list[Event], list[Standing]]:

@@ -11,6 +11,7 @@ import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, print_json
 from dataflow.cli.lineage import CheckoutOption, known_here, tell_broken
+from dataflow.cli.onspark import looking
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def plan(
     from dataflow.migration.plan import render
 
     known = known_here(env, checkout)
-    found = plan_of(table, wish(to, rename, drop, types, replace_by), known, dt.datetime.now(dt.UTC))
+    with looking() as look:
+        found = plan_of(table, wish(to, rename, drop, types, replace_by), known, dt.datetime.now(dt.UTC), look)
     tell_broken(known)
     if output is Output.JSON:
         print_json(found.to_dict())

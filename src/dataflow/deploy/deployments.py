@@ -133,6 +133,11 @@ def all_current(registry: Registry) -> Iterator[Deployment]:
             yield found
 
 
+def newest(registry: Registry) -> dict[str, int]:
+    """Return the number of the last switch of each environment that ever was."""
+    return registry.newest(PREFIX)
+
+
 def history(registry: Registry, name: str) -> list[Deployment]:
     """Return all switches of an environment, the first one first."""
     entries = registry.entries(f"{PREFIX}/{name}")

@@ -17,6 +17,7 @@ from dataflow.errors import DataflowError
 from dataflow.home import home
 from dataflow.migration.graph import Taken
 from dataflow.workflow.flow import Origin, Producer
+from dataflow.workflow.parameters import resolve_secrets
 
 _AT_ONCE = 400
 """How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
@@ -89,6 +90,11 @@ class Store:
             for some in _chunks(workflows)
             for row in self._ask(_from_producers(f"p.workflow IN ({_places(some)})"), some)
         ]
+
+    def settled(self, registry: str) -> dict[str, int]:
+        """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
+        mine = "SELECT environment, number FROM dataflow_deployed_lineage WHERE registry = ? AND whole"
+        return dict(self._ask(mine, [registry]))
 
     def tables(self) -> set[str]:
         """Return all tables that anything is known of."""
@@ -212,15 +218,16 @@ class _Database:
         return f"group_concat({expression}, char(10))" if self._is_sqlite else f"string_agg({expression}, chr(10))"
 
     def _open(self) -> Any:
+        address = resolve_secrets(self._address)
         if self._is_sqlite:
-            path = unquote(self._address.partition(":///")[2].partition("?")[0])
+            path = unquote(address.partition(":///")[2].partition("?")[0])
             with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
                 return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30, check_same_thread=False)
             return None
         import psycopg
 
-        parts = urlsplit(self._address)
-        return psycopg.connect(urlunsplit(parts._replace(scheme="postgresql")))
+        # What one question leaves open would stand in the way of whoever changes a table.
+        return psycopg.connect(urlunsplit(urlsplit(address)._replace(scheme="postgresql")), autocommit=True)
 
 
 def _from_producers(where: str) -> str:
