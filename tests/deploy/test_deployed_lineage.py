@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dataflow.deploy import deployments
-from dataflow.deploy.deployments import newest
 from dataflow.engine.catalog import open_catalog
 from dataflow.engine.flows import remember
 from dataflow.engine.records import Records
@@ -208,7 +207,7 @@ def test_many_that_look_at_once_leave_what_one_would(command, repo):
 
     def look(_):
         barrier.wait()
-        return settle(repo.registry, None, newest(repo.registry))
+        return settle(repo.registry, None, repo.registry.newest(deployments.PREFIX))
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(look, range(4))) == [[]] * 4

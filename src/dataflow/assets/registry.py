@@ -28,6 +28,9 @@ from dataflow.home import home
 if TYPE_CHECKING:
     from dataflow.workflow.project import Project
 
+ENVIRONMENTS = "environments"
+"""Below this stand the switches of environments."""
+
 _NUMBERED = re.compile(r"([1-9][0-9]*)\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

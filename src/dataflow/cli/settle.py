@@ -27,11 +27,12 @@ def settle(registry: Registry, *states: str | None) -> None:
 
 
 def _settle(registry: Registry, state: str | None) -> None:
-    from dataflow.deploy.deployments import newest
+    from dataflow.assets.registry import ENVIRONMENTS
     from dataflow.migration.store import Store
 
-    known = Store(state).settled(registry.address)
-    behind = {name: number for name, number in newest(registry).items() if known.get(name) != number}
+    newest = registry.newest(ENVIRONMENTS)
+    known = Store(state).settled(registry.address) if newest else {}
+    behind = {name: number for name, number in newest.items() if known.get(name) != number}
     if not behind:
         return
     from dataflow.cli.project_plan import progress

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from dataflow.assets.registry import ENVIRONMENTS
 from dataflow.deploy.bundle import Plain, Schedule
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from dataflow.assets.registry import Registry
 
-PREFIX = "environments"
+PREFIX = ENVIRONMENTS
 
 
 class Deployed(Plain):
@@ -131,11 +132,6 @@ def all_current(registry: Registry) -> Iterator[Deployment]:
     for name in registry.folders(PREFIX):
         if (found := current(registry, name)) is not None:
             yield found
-
-
-def newest(registry: Registry) -> dict[str, int]:
-    """Return the number of the last switch of each environment that ever was."""
-    return registry.newest(PREFIX)
 
 
 def history(registry: Registry, name: str) -> list[Deployment]:
