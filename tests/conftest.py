@@ -153,6 +153,16 @@ def spark_command(spark_commands, tmp_path):
     return spark_commands(tmp_path / "work", tmp_path / "home")
 
 
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """Return the address of a PostgreSQL server, begun once for all tests; each leaves its tables empty."""
+    import pgserver
+    import sqlalchemy as sa
+
+    with pgserver.get_server(tmp_path_factory.mktemp("pg")) as server:
+        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
+
+
 class OneAtATime:
     """A server's application that answers one request at a time.
 

@@ -6,13 +6,14 @@ import datetime as dt
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from dataflow.deploy import deployments
 from dataflow.engine.catalog import open_catalog
 from dataflow.engine.flows import remember
-from dataflow.engine.records import Records
+from dataflow.engine.records import Records, metadata
 from dataflow.migration.deployed import settle
 from dataflow.migration.store import Store
 from dataflow.workflow.flow import Flow, Origin, Producer
@@ -223,6 +224,24 @@ def test_lineage_moves_with_the_state_address(command, repo):
     command("project", "deploy")
     assert set(told(command)) == {"alice.top.main"}
     assert not told(command, env=None)
+
+
+def test_a_team_s_state_is_a_secret_address_of_postgresql(command, repo, postgresql, monkeypatch):
+    monkeypatch.setenv("TEAM_STATE", postgresql)
+    repo.edit("dataflow.yaml", "    branch: main\n", "    branch: main\n    state: ${secret:TEAM_STATE}\n")
+    repo.package("more")
+    repo.commit()
+    command("project", "deploy")
+    assert set(told(command)) == {"alice.top.main", "alice.more.main"}
+    repo.edit("top/src/write.sql", "SUM(view_hours)", "MAX(rating)")
+    repo.git("rm", "-r", "-q", "more")
+    repo.commit()
+    repo.deploy()
+    assert told(command, f"{SOURCE}.rating")["alice.top.main"]["bundle"] == bundle(repo)
+    assert set(told(command)) == {"alice.top.main"}
+    with closing(Records(postgresql)) as records, records.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
 
 
 @pytest.fixture

@@ -13,15 +13,6 @@ from dataflow.engine.records import Records
 from dataflow.errors import DataflowError, UsageError
 
 
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory):
-    """The address of a real PostgreSQL server of the test run's own."""
-    import pgserver
-
-    with pgserver.get_server(tmp_path_factory.mktemp("pg")) as server:
-        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def records(request, tmp_path):
     address = f"sqlite:///{tmp_path / 'state' / 'state.db'}"

@@ -14,15 +14,6 @@ from dataflow.migration.store import Store
 from dataflow.workflow.flow import Origin
 
 
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory):
-    """Return the address of a PostgreSQL server, begun once for all tests here."""
-    import pgserver
-
-    with pgserver.get_server(tmp_path_factory.mktemp("pg")) as server:
-        yield sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def anywhere(request, tmp_path):
     address = f"sqlite:///{tmp_path / 'state.db'}"

@@ -152,10 +152,11 @@ class _Settling:
         """Write down what is kept from now on, unless somebody else did since it was looked at."""
         if before is None:
             key = {"registry": self.registry.address, "environment": self.name}
-            statement = insert_into(connection, deployed).values({**key, **row}).on_conflict_do_nothing()
-        else:
-            statement = deployed.update().where(*self._mine, deployed.c.number == before.number).values(row)
-        return bool(connection.execute(statement).rowcount == 1)
+            inserted = insert_into(connection, deployed).values({**key, **row}).on_conflict_do_nothing()
+            # How many rows such an insert wrote, PostgreSQL's driver does not say.
+            return connection.execute(inserted.returning(deployed.c.number)).first() is not None
+        changed = deployed.update().where(*self._mine, deployed.c.number == before.number).values(row)
+        return bool(connection.execute(changed).rowcount == 1)
 
     @property
     def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:

@@ -192,7 +192,8 @@ class _Database:
     def __init__(self, address: str | None) -> None:
         self._address = address or f"sqlite:///{home() / 'state.db'}"
         self._connection: Any = None
-        self._is_sqlite = self._address.startswith("sqlite")
+        self._resolved = resolve_secrets(self._address)
+        self._is_sqlite = self._resolved.startswith("sqlite")
 
     def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query; none where nothing was ever recorded."""
@@ -218,16 +219,15 @@ class _Database:
         return f"group_concat({expression}, char(10))" if self._is_sqlite else f"string_agg({expression}, chr(10))"
 
     def _open(self) -> Any:
-        address = resolve_secrets(self._address)
         if self._is_sqlite:
-            path = unquote(address.partition(":///")[2].partition("?")[0])
+            path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
             with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
                 return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30, check_same_thread=False)
             return None
         import psycopg
 
         # What one question leaves open would stand in the way of whoever changes a table.
-        return psycopg.connect(urlunsplit(urlsplit(address)._replace(scheme="postgresql")), autocommit=True)
+        return psycopg.connect(urlunsplit(urlsplit(self._resolved)._replace(scheme="postgresql")), autocommit=True)
 
 
 def _from_producers(where: str) -> str:
