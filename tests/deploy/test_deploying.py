@@ -357,6 +357,7 @@ def test_secrets_are_nowhere_in_the_registry(repo, home, monkeypatch):
         "dataflow.yaml",
         "      TARGET_DB: prod\n",
         "      TARGET_DB: prod\n      KEY: ${secret:CATALOG_TOKEN}\n"
+        "    openlineage: https://us:${secret:CATALOG_TOKEN}@lineage.example.org\n"
         "    catalog:\n      name: lake\n      token: ${secret:CATALOG_TOKEN}\n",
     )
     repo.edit("top/main.sch.yaml", "  SOURCE_TABLE:", "  OTHER: ${KEY}\n  SOURCE_TABLE:")
@@ -366,6 +367,7 @@ def test_secrets_are_nowhere_in_the_registry(repo, home, monkeypatch):
     _, workflow = prepare_run(repo.registry, found, Request())
     assert workflow.environment.catalog["token"] == "${secret:CATALOG_TOKEN}"
     assert workflow.params["OTHER"] == "${secret:CATALOG_TOKEN}"
+    assert workflow.environment.openlineage == "https://us:${secret:CATALOG_TOKEN}@lineage.example.org"
     files = [path for path in home.rglob("*") if path.is_file()]
     assert any(b"${secret:CATALOG_TOKEN}" in path.read_bytes() for path in files)
     assert not [path for path in files if b"s3cr3t-value" in path.read_bytes()]
@@ -376,6 +378,7 @@ def test_secrets_are_nowhere_in_the_registry(repo, home, monkeypatch):
     [
         "    state: postgresql+psycopg://us:hunter2@db.example.org/dataflow\n",
         "    catalog:\n      name: lake\n      jdbc.password: hunter2\n",
+        "    openlineage: https://us:hunter2@lineage.example.org/api/v1/lineage\n",
     ],
 )
 def test_a_secret_in_the_clear_is_not_bundled(repo, setting):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 
 from dataflow.deploy.diffdata import Pair, compare
 from dataflow.errors import DataflowError
+from dataflow.migration.graph import reach
+from dataflow.migration.store import Store
+from dataflow.migration.trees import as_data, tree
 from dataflow.tables.iceberg import load
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import Environment
@@ -30,6 +34,30 @@ def test_a_run_says_which_bundle_it_ran_in_the_records_and_in_the_table(package)
     assert package.records.run("last")["bundle"] == "b" * 64
     table = load(package.spark, f"{package.user}__x.results")
     assert table.currentSnapshot().summary().get("dataflow.bundle") == "b" * 64
+
+
+def test_recorded_lineage_says_workflow_owner_bundle_and_snapshot(package, tmp_path, monkeypatch):
+    package.add_source((1, 1.5, 1))
+    monkeypatch.setenv("OPENLINEAGE_URL", str(tmp_path / "events.jsonl"))
+    workflow = deployed(package, f"{package.user}__x")
+    assert package.runner().run(workflow).status == "succeeded"
+    run = package.records.run("last")
+    assert (run["workflow_id"], run["owner"], run["bundle"]) == (workflow.id, workflow.owner, "b" * 64)
+    (read,) = run["reads"]
+    assert read["snapshot"] == load(package.spark, package.source).currentSnapshot().snapshotId()
+
+    store = Store(f"sqlite:///{package.folder.parent / 'state.db'}")
+    found = reach([store], (package.source, "hours"), downstream=True, depth=1)
+    ((_, target, _, producer),) = found.all_edges()
+    assert target == (f"{package.user}__x.results", "hours")
+    assert (producer.workflow, producer.owner, producer.bundle) == (workflow.id, workflow.owner, "b" * 64)
+    assert producer.run_id == run["run_id"]
+    assert "recorded bbbbbbbb just now" in "\n".join(told for _, _, told in tree(found, dt.datetime.now(dt.UTC)))
+    assert [each["bundle"] for each in as_data([found])["workflows"]] == ["b" * 64]
+
+    (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
+    (tag,) = json.loads(line)["run"]["facets"]["tags"]["tags"]
+    assert (tag["key"], tag["value"]) == ("bundle", "b" * 64)
 
 
 def test_a_branch_s_run_writes_nothing_but_its_own_database(package):

@@ -57,7 +57,7 @@ def ended(tmp_path, monkeypatch):
         if address is not None:
             (tmp_path / "dataflow.yaml").write_text(PROJECT.format(address=address))
         moment = dt.datetime(2026, 1, 31, 3, tzinfo=dt.UTC)
-        workflow = load_workflow(tmp_path / "main.sch.yaml", Request(date=dt.date(2026, 1, 30)))
+        workflow = load_workflow(tmp_path / "main.sch.yaml", Request(date=dt.date(2026, 1, 30), bundle="b1"))
         reads = [Read("dataflow.s.out", "dataflow.s.a", 4, 77)]
         writes = [Written("s.out", taken("s.a.x -> y", "s.a.k ~>", "s.b.n ~> y"))]
         return Ended(workflow, "parent", status, moment, moment, reads, writes, error)
@@ -67,6 +67,7 @@ def ended(tmp_path, monkeypatch):
 
 FACETS = {
     "parent": "parent_run.ParentRunFacet",
+    "tags": "tags_run.TagsRunFacet",
     "nominalTime": "nominal_time_run.NominalTimeRunFacet",
     "errorMessage": "error_message_run.ErrorMessageRunFacet",
     "jobType": "job_type_job.JobTypeJobFacet",
@@ -160,6 +161,7 @@ def test_events_go_to_a_file_and_come_back_as_lineage(ended, tmp_path, state):
     ((_, target, indirect, producer),) = found.all_edges()
     assert (target, indirect) == (("s.out", "y"), False)
     assert (producer.origin, producer.owner, producer.workflow[-5:]) == (Origin.OPENLINEAGE, "alice", ".main")
+    assert producer.bundle == "b1"
 
 
 class _Server(ThreadingHTTPServer):

@@ -28,6 +28,9 @@ from dataflow.home import home
 if TYPE_CHECKING:
     from dataflow.workflow.project import Project
 
+ENVIRONMENTS = "environments"
+"""Below this stand the switches of environments."""
+
 _NUMBERED = re.compile(r"([1-9][0-9]*)\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -46,6 +49,11 @@ class Registry:
 
     def __repr__(self) -> str:
         return f"Registry({self.address!r})"
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is on this machine's disk, so that a look costs nothing."""
+        return self.address.startswith("file://")
 
     # ---------------------------------------------------------------------------------------- objects
 
@@ -140,6 +148,15 @@ class Registry:
         """Return the numbers of a series' entries, in order."""
         names = (name for name, is_folder in self._storage.listed(series) if not is_folder)
         return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
+
+    def newest(self, prefix: str) -> dict[str, int]:
+        """Return the highest number of each series just below a prefix, such as `environments`, at one look."""
+        found: dict[str, int] = {}
+        for name in self._storage.below(prefix):
+            series, _, file = name.removeprefix(f"{prefix}/").rpartition("/")
+            if "/" not in series and (number := _NUMBERED.fullmatch(file)):
+                found[series] = max(found.get(series, 0), int(number[1]))
+        return found
 
     def series(self, prefix: str) -> list[str]:
         """Return the series below a prefix, such as `builds/jar`, that hold an entry."""

@@ -139,8 +139,11 @@ class Storage:
 
     def below(self, prefix: str) -> Iterator[str]:
         """Yield the names of all files below a folder."""
-        with self._told():
-            files = self.fs.find(self.path(prefix))
+        if self._protocol == "file":  # without fsspec, whose import takes longer than looking
+            files = [os.path.join(folder, name) for folder, _, names in os.walk(self.path(prefix)) for name in names]  # noqa: PTH118
+        else:
+            with self._told():
+                files = self.fs.find(self.path(prefix))
         start = len(self.path("")) + 1
         yield from (str(file)[start:] for file in files)
 

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
 from dataflow.cli.lineage import CheckoutOption, known_here
+from dataflow.cli.onspark import looking, spark_for
 from dataflow.cli.plan import DropOption, DropTableOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
 from dataflow.errors import DataflowError, UsageError, display_path
 
@@ -63,7 +64,8 @@ def start(
     from dataflow.workflow.identity import current_user
 
     known, now = known_here(env, checkout), _now()
-    found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, now)
+    with looking() as look:
+        found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, now, look)
     with _campaigns(known) as campaigns:
         opened, path = begin(
             found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
@@ -193,7 +195,7 @@ def apply(
         if step is None:
             raise UsageError(f"all steps of {campaign.id} are done")
         carry.require_moved(step, found, force=force, reason=reason)
-        with _spark(known) as spark:
+        with spark_for(known) as spark:
             if step.irreversible:
                 out().print(f"gone for good: {carry.what_goes(spark, campaign, step)}", markup=False)
             went = carry.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
@@ -220,7 +222,7 @@ def verify(name: CampaignArgument = None, env: EnvOption = None, output: OutputO
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
         campaign = read(campaigns.get(name))
-        with _spark(known) as spark:
+        with spark_for(known) as spark:
             found = carry.verify(spark, campaign, campaigns.events(campaign.id))
     if output is Output.JSON:
         print_json([asdict(each) for each in found])
@@ -254,7 +256,7 @@ def cancel(
         added = [step for step in campaign.steps if step.name in done and step.undo]
         _require_unread(known, campaign, [step.adds for step in added if step.adds], force=force)
         if added:
-            with _spark(known) as spark:
+            with spark_for(known) as spark:
                 carry.undo(spark, campaign, events, campaigns, current_user(), say)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
     for line in carry.for_good(campaign, done):
@@ -299,21 +301,6 @@ def _campaigns(known: Known) -> Iterator[Campaigns]:
 
     with contextlib.closing(Records(known.environment.state)) as records:
         yield Campaigns(records)
-
-
-@contextlib.contextmanager
-def _spark(known: Known) -> Iterator[Any]:
-    from dataflow.engine.config import is_embedded
-    from dataflow.engine.session import Engine
-    from dataflow.home import subfolder
-
-    environment = known.environment
-    log = subfolder("logs") / "migration.log"
-    engine = Engine(environment, log, small=is_embedded(environment), train=False, report=say)
-    with engine, err().status("Starting Spark …") as shown:
-        spark = engine.spark
-        shown.update("Working on the table …")
-        yield spark
 
 
 def _look(campaigns: Campaigns, known: Known, name: str | None) -> tuple[Campaign, list[Event], list[Standing]]:

@@ -56,7 +56,7 @@ def lineage(
     Example:  dataflow migration lineage dataflow_demo.playback.view_hours --downstream
     """
     gc.disable()  # what is made here is made to be shown; nothing of it is garbage before the end
-    known = known_here(env, checkout)
+    known = known_here(env, checkout, hurry=True)
     start = known.node(table)
     both = upstream == downstream
     found = [known.reach(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
@@ -138,13 +138,22 @@ def _print_json(data: dict[str, object]) -> None:
     sys.stdout.write((json.dumps(data, indent=2) if len(text) < _WIDE * 100 else text) + "\n")
 
 
-def known_here(env: str | None, checkouts: Sequence[Path] | None) -> Known:
-    """Gather what is known of lineage in an environment; without checkouts given, from the one around here."""
+def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool = False) -> Known:
+    """Gather what is known of lineage in an environment; without checkouts given, from the one around here.
+
+    A registry that is far away is not asked for what was deployed when there is a hurry: who deployed noted that.
+    """
+    from dataflow.assets.registry import open_registry
+    from dataflow.cli.settle import settle
     from dataflow.migration.lineage import checkout_root, known
     from dataflow.workflow.project import environment, find_project
 
     here = Path.cwd()
-    chosen = environment(find_project(here), env)
+    project = find_project(here)
+    chosen = environment(project, env)
+    registry = open_registry(project)
+    if registry.is_near or not hurry:
+        settle(registry, chosen.state)
     return known(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, print_json
 from dataflow.cli.lineage import CheckoutOption, known_here, tell_broken
+from dataflow.cli.onspark import looking
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def plan(
     from dataflow.migration.plan import render
 
     known = known_here(env, checkout)
-    found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, dt.datetime.now(dt.UTC))
+    asked = wish(to, rename, drop, types, replace_by, drop_table)
+    with looking() as look:
+        found = plan_of(table, asked, known, dt.datetime.now(dt.UTC), look)
     tell_broken(known)
     if output is Output.JSON:
         print_json(found.to_dict())

@@ -31,6 +31,7 @@ def deploy(
 
     Example:  dataflow project deploy
     """
+    from dataflow.cli.settle import settle
     from dataflow.deploy.deploy import Deploy
     from dataflow.deploy.plan import check_saved, make_plan
     from dataflow.deploy.source import open_source
@@ -48,6 +49,8 @@ def deploy(
         print_json(_facts(done))
     else:
         _print(done)
+    before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
+    settle(source.registry, done.deployment.switch.state, before.switch.state)
 
 
 def _print(done: Done) -> None:

@@ -35,6 +35,7 @@ def rollback(
 
     Example:  dataflow project rollback
     """
+    from dataflow.cli.settle import settle
     from dataflow.deploy.bundle import load_bundle
     from dataflow.deploy.rollback import plan_rollback
 
@@ -58,6 +59,7 @@ def rollback(
         print_json(_facts(planned, after.number))
     else:
         out().print(f"{name} is at #{after.number} now, which runs what #{planned.to.number} ran", markup=False)
+    settle(registry, after.switch.state)
 
 
 def _print(planned: Rollback) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -128,6 +129,7 @@ class Settings(Plain):
     spark: dict[str, str] = {}
     state: str | None = None
     smtp: dict[str, Any] | None = None
+    openlineage: str | None = None
     owners: dict[str, dict[str, str | None]] = {}
     isolated: bool = False
     backend: str = "local"
@@ -141,6 +143,7 @@ class Settings(Plain):
             spark=self.spark,
             state=self.state,
             smtp=Smtp(**self.smtp) if self.smtp else None,
+            openlineage=self.openlineage,
             owners={name: Owner(**owner) for name, owner in self.owners.items()},
             isolated=self.isolated,
             backend=self.backend,
@@ -191,6 +194,11 @@ class Bundle(Plain):
         return self.packages[self.path]
 
     @property
+    def own_workflows(self) -> dict[str, Deployable]:
+        """The definitions of its own package, by file: not those of others that they call."""
+        return {file: it for file, it in self.workflows.items() if PurePosixPath(file).parent.as_posix() == self.path}
+
+    @property
     def writes(self) -> tuple[str, ...]:
         """The tables that it writes."""
         return tuple(sorted({table for workflow in self.workflows.values() for table in workflow.writes}))
@@ -234,6 +242,7 @@ def settings_of(environment: Environment, params: Mapping[str, str]) -> Settings
         spark=dict(environment.spark),
         state=environment.state,
         smtp=vars(smtp) if smtp else None,
+        openlineage=environment.openlineage,
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,

@@ -10,7 +10,6 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
@@ -89,7 +88,7 @@ class Deploy:
         for number, (key, prepared) in enumerate(due.items()):
             self.progress(number, len(due))
             bundles[key] = self._bundle(prepared, pins)
-        packages = {key: self._deployed(key, due[key], bundle) for key, bundle in bundles.items()}
+        packages = {key: self._deployed(key, bundle) for key, bundle in bundles.items()}
         deployment, changed = self._switch(packages)
         runner.deploy(deployment, source.registry)
         new = {str(pin.id) for pin, is_new in pins.values() if is_new}
@@ -160,10 +159,8 @@ class Deploy:
         files = {name: source.registry.put(data) for name, data in sorted(made.items())}
         return bundle.model_copy(update={"backend_files": files}) if files else bundle
 
-    def _deployed(self, key: str, prepared: Prepared, bundle: Bundle) -> Deployed:
+    def _deployed(self, key: str, bundle: Bundle) -> Deployed:
         checkout = self.source.checkout
-        folder = prepared.path
-        own = [it for name, it in bundle.workflows.items() if (Path(name).parent.as_posix()) == folder]
         return Deployed(
             bundle=self.source.registry.put(bundle.data()),
             inputs=self.planned.plan.inputs[key],
@@ -172,7 +169,7 @@ class Deploy:
             repository=self.source.name,
             branch=checkout.branch,
             commit=checkout.commit if checkout.is_clean else None,
-            workflows={it.id: it.schedule for it in own},
+            workflows={it.id: it.schedule for it in bundle.own_workflows.values()},
             writes=bundle.writes,
         )
 
@@ -222,8 +219,9 @@ def _refuse_clear_secrets(environment: Environment) -> None:
         for key, value in environment.catalog.items()
         if key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value
     ]
-    if re.search(r"://[^/@:]*:[^/@]*@", re.sub(r"\$\{secret:\w+\}", "", environment.state or "").replace(":@", "@")):
-        found.append("state:")
+    for key, address in (("state", environment.state), ("openlineage", environment.openlineage)):
+        if re.search(r"://[^/@:]*:[^/@]*@", re.sub(r"\$\{secret:\w+\}", "", address or "").replace(":@", "@")):
+            found.append(f"{key}:")
     if found:
         raise UsageError(
             f"environment {environment.name} holds a secret in the clear ({', '.join(found)}), and it would be bundled",

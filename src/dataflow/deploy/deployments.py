@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from dataflow.assets.registry import ENVIRONMENTS
 from dataflow.deploy.bundle import Plain, Schedule
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from dataflow.assets.registry import Registry
 
-PREFIX = "environments"
+PREFIX = ENVIRONMENTS
 
 
 class Deployed(Plain):

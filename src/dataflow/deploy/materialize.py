@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from dataflow.errors import DataflowError
 from dataflow.home import subfolder
 from dataflow.workflow.identity import FILE_NAME
 from dataflow.workflow.parameters import POINTER
+from dataflow.workflow.programs import Kind, program_kind
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
@@ -60,21 +61,44 @@ def materialize(registry: Registry, bundle: Bundle, sha256: str) -> Materialized
         DataflowError: An object of it is missing or corrupted.
     """
     found = Materialized(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
+    _lay_out(found, _fetch)
+    return found
+
+
+def materialize_texts(registry: Registry, bundle: Bundle, sha256: str, folder: Path) -> Materialized:
+    """Lay a bundle out in a new folder to be read, not run: what was built is an empty file, and so are data.
+
+    Raises:
+        DataflowError: An object of it is missing or corrupted.
+    """
+
+    def fetch(registry: Registry, sha256: str, to: Path) -> None:
+        if program_kind(to) in {Kind.SQL, Kind.PYTHON, Kind.R}:
+            registry.fetch(sha256, to)
+        else:
+            _write(to, b"")
+
+    found = Materialized(bundle, sha256, folder, registry)
+    _lay_out(found, fetch)
+    return found
+
+
+def _lay_out(found: Materialized, fetch: Callable[[Registry, str, Path], None]) -> None:
+    bundle, registry = found.bundle, found.registry
     built = {it.sha256: found.built(it) for it in bundle.assets}
     pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
     for asset in bundle.assets:
         if asset.path is not None and asset.is_raw:
-            _fetch(registry, asset.sha256, _inside(found, asset.path))
+            fetch(registry, asset.sha256, _inside(found, asset.path))
         if asset.sha256 in pointed or asset.lock is not None:
-            _fetch(registry, asset.sha256, built[asset.sha256])
+            fetch(registry, asset.sha256, built[asset.sha256])
     for path, checksum in bundle.files.items():
-        _fetch(registry, checksum, _inside(found, path))
+        fetch(registry, checksum, _inside(found, path))
     for file, workflow in bundle.workflows.items():
         _write(_inside(found, file), _placed(workflow, _inside(found, file).parent, built).encode())
     for folder, package in bundle.packages.items():
         text = f"owner: {package.owner}\npackage_id: {package.id}\nuuid: {package.uuid}\n"
         _write(_inside(found, str(PurePosixPath(folder, FILE_NAME))), text.encode())
-    return found
 
 
 def python_of(found: Materialized, report: object = None) -> Path | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import Bundle, load_bundle
-from dataflow.deploy.materialize import Materialized, materialize
+from dataflow.deploy.materialize import Materialized, materialize, materialize_texts
 from dataflow.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -103,6 +105,23 @@ def prepare_run(registry: Registry, found: Found, request: Request) -> tuple[Mat
     return laid_out, load_workflow(laid_out.definition(found.file), full)
 
 
+@contextlib.contextmanager
+def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[dict[str, Workflow]]:
+    """Give the workflows of a bundle's own package as they would be run, by file, with their scripts beside them.
+
+    They are to be read: what was built is not fetched.
+
+    Raises:
+        DataflowError: An object is missing or corrupted.
+    """
+    from dataflow.workflow.load import Request, load_workflow
+
+    with tempfile.TemporaryDirectory(prefix="dataflow-bundle-") as folder:
+        laid_out = materialize_texts(registry, bundle, sha256, Path(folder).resolve())
+        request = Request(environment=bundle.environment.environment(), user=bundle.user, bundle=sha256)
+        yield {file: load_workflow(laid_out.definition(file), request) for file in bundle.own_workflows}
+
+
 def assets_of(registry: Registry, sha256: str) -> list[dict[str, Any]]:
     """Return what a bundle runs: each asset with the commit that it is of."""
     bundle = load_bundle(registry, sha256)
@@ -141,7 +160,7 @@ def _in_bundle(registry: Registry, start: str, workflow: str) -> Found:
         raise UsageError(f"'{start}' is the beginning of {len(matches) or 'no'} deployed bundle{'s' * bool(matches)}")
     bundle = load_bundle(registry, matches[0])
     wanted = workflow or "main"
-    own = {file: it for file, it in bundle.workflows.items() if PurePosixPath(file).parent.as_posix() == bundle.path}
+    own = bundle.own_workflows
     for file, it in own.items():
         if it.id == wanted or it.id.endswith(f".{wanted}"):
             return Found(bundle, matches[0], file, it.id)

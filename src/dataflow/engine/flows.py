@@ -82,7 +82,7 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, frozense
         }
         for producer, taken in found
     ]
-    statement = _insert(connection, producers)
+    statement = insert_into(connection, producers)
     key = ["origin", "workflow", "target"]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
     newer = producers.c.seen <= statement.excluded.seen
@@ -93,13 +93,21 @@ def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, f
     """Store which set of flows each of a run's writes had."""
     for target, taken in written.items():
         row = {"run_id": run_id, "target": target, "shape": shape_of(taken)}
-        connection.execute(_insert(connection, run_writes).values(row).on_conflict_do_nothing())
+        connection.execute(insert_into(connection, run_writes).values(row).on_conflict_do_nothing())
 
 
 def forget_others(connection: sa.Connection, origin: Origin, workflow: str, targets: Iterable[str] = ()) -> None:
     """Take back what an origin said that a workflow writes, but for these tables: it writes no others any more."""
     mine = (producers.c.origin == origin.value) & (producers.c.workflow == workflow)
     connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
+
+
+def forget_workflows(connection: sa.Connection, origin: Origin, environment: str, workflows: Sequence[str]) -> None:
+    """Take back all that an origin said of what workflows of an environment write."""
+    mine = (producers.c.origin == origin.value) & (producers.c.environment == environment)
+    for at in range(0, len(workflows), _AT_ONCE):
+        some = producers.c.workflow.in_(workflows[at : at + _AT_ONCE])
+        connection.execute(producers.delete().where(mine & some))
 
 
 def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]]) -> None:
@@ -121,10 +129,10 @@ def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]
         for flow in shapes[shape]
     ]
     if rows:
-        connection.execute(_insert(connection, flows).on_conflict_do_nothing(), rows)
+        connection.execute(insert_into(connection, flows).on_conflict_do_nothing(), rows)
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
     """Return an insert that can give way: both databases have it, each in a dialect of its own."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgresql_insert

@@ -33,6 +33,8 @@ _SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _FACETS = "https://openlineage.io/spec/facets"
 _PRODUCER = "urn:dataflow"
 _TIMEOUT = 5.0
+BUNDLE_TAG = ("bundle", "DATAFLOW")
+"""Key and source of the tag that names the bundle of a deployed run."""
 _TYPES = {"succeeded": "COMPLETE", "cancelled": "ABORT"}
 
 
@@ -162,6 +164,9 @@ def _run_facets(run: Ended) -> dict[str, Any]:
             run={"runId": run_uuid(run.parent)},
             job={"namespace": _job_namespace(run.workflow), "name": run.workflow.identity.package_id},
         )
+    if bundle := run.workflow.bundle:
+        key, source = BUNDLE_TAG
+        facets["tags"] = _facet("TagsRunFacet", "1-0-0", tags=[{"key": key, "value": bundle, "source": source}])
     if day := run.workflow.params.get("EXECUTION_DATE"):
         facets["nominalTime"] = _facet("NominalTimeRunFacet", "1-0-1", nominalStartTime=f"{day}T00:00:00Z")
     if run.error:

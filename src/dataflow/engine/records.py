@@ -44,6 +44,7 @@ runs = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("log", sa.Text),
     sa.Column("bundle", sa.String(64)),
+    sa.Column("owner", sa.String(200)),
 )
 jobs = sa.Table(
     "dataflow_jobs",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.engine.flows import remember
+from dataflow.engine.openlineage import BUNDLE_TAG
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.workflow.flow import Flow, Origin, Producer, plain_name
 
@@ -118,6 +119,7 @@ def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, 
                 target=target,
                 owner=_owner(job),
                 environment=job.get("namespace"),
+                bundle=_bundle(event),
                 run_id=(event.get("run") or {}).get("runId"),
                 seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
             )
@@ -150,6 +152,12 @@ def _name(dataset: Mapping[str, Any], catalog: str) -> str:
     symlinks = ((dataset.get("facets") or {}).get("symlinks") or {}).get("identifiers") or ()
     name = next((link["name"] for link in symlinks if link.get("type") == "TABLE" and link.get("name")), None)
     return plain_name(str(name or dataset.get("name")), catalog)
+
+
+def _bundle(event: Mapping[str, Any]) -> str | None:
+    """Return the bundle that a run of ours says it ran."""
+    tags = (((event.get("run") or {}).get("facets") or {}).get("tags") or {}).get("tags") or ()
+    return next((str(tag["value"]) for tag in tags if (tag.get("key"), tag.get("source")) == BUNDLE_TAG), None)
 
 
 def _owner(job: Mapping[str, Any]) -> str | None:

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.migration.changes import Change, Shape, Wish, changes_of, shape_of, shared_columns
+from dataflow.errors import DataflowError, UsageError, did_you_mean, display_path
+from dataflow.migration.changes import Change, Shape, Wish, changes_of, shape_in_spark, shape_of, shared_columns
 from dataflow.migration.impact import Touched, touched_by
 from dataflow.migration.steps import Step, steps_for
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from dataflow.migration.lineage import Known
 
 _DOWNSTREAM_SHOWN = 20
@@ -76,7 +78,7 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
 
     Raises:
         UsageError: There is no such table or column, a type can't be read, or nothing would change.
-        DataflowError: The catalog can't be asked without Spark.
+        DataflowError: The catalog can't be asked.
     """
     look = look or live_shape
     shape = look(table, known)
@@ -99,7 +101,8 @@ def live_shape(table: str, known: Known) -> Shape:
 
     Raises:
         UsageError: There is none; with the nearest.
-        DataflowError: Only Spark can open the catalog.
+        SparkOnlyError: PyIceberg can't open the catalog.
+        DataflowError: It can't be reached.
     """
     from dataflow.engine.catalog import open_catalog
     from dataflow.tables.pycatalog import load_table
@@ -110,6 +113,20 @@ def live_shape(table: str, known: Known) -> Shape:
         return shape_of(name, load_table(catalog, name))
     except DataflowError as error:
         raise UsageError(error.message, error.hint) from error
+
+
+def live_shape_in_spark(spark: SparkSession, table: str, known: Known) -> Shape:
+    """Return a table as the catalog has it now, where Spark alone can open that.
+
+    Raises:
+        UsageError: There is none; with the nearest.
+    """
+    from dataflow.tables.iceberg import exists, table_names
+
+    name = known.plain(table)
+    if not exists(spark, name):
+        raise UsageError(f"there is no table '{table}'{did_you_mean(name, table_names(spark))}")
+    return shape_in_spark(spark, name)
 
 
 def owners_of(touched: Sequence[Touched]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.migration.campaign import Campaign, applied
+from dataflow.migration.deployed import GONE
 from dataflow.migration.impact import Touched, uses, writes
 from dataflow.migration.state import Campaigns, Event
 from dataflow.migration.trees import age
@@ -62,6 +63,7 @@ class _Newest:
     owner: str | None
     role: str
     touches: bool | None
+    is_gone: bool
 
 
 def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
@@ -94,6 +96,7 @@ def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken
         next((producer.owner for producer, _ in found if producer.owner), None),
         "writes" if all(producer.target == campaign.table for producer, _ in found) else "reads",
         touches,
+        all(producer.target == GONE for producer, _ in found),
     )
 
 
@@ -111,9 +114,8 @@ def _acks(campaign: Campaign, events: Sequence[Event]) -> dict[str, Event]:
 def _standing(reader: Touched, newest: _Newest | None, ack: Event | None, campaign: Campaign) -> Standing:
     opened = campaign.row.opened
     if newest is not None and newest.seen > opened and newest.touches is False:
-        return Standing(
-            reader, "moved", f"its latest {_EVIDENCE[newest.origin]} uses the old name no more", newest.seen
-        )
+        why = f"its latest {_EVIDENCE[newest.origin]} uses the old name no more"
+        return Standing(reader, "moved", "it is deployed no more" if newest.is_gone else why, newest.seen)
     late = newest is not None and newest.seen > opened and newest.touches
     if ack is not None and not (late and newest is not None and newest.seen > ack.moment):
         return Standing(reader, "acked", f"{ack.who}: {ack.note or 'no note'}", ack.moment)

@@ -83,6 +83,7 @@ class Texts:
         programs: Its scripts that are not SQL.
         params: What its scripts' parameters stand for.
         files: All files that this was read from.
+        blind: Whether it runs what can't be read: a jar without its source, a program that names no table it reads.
     """
 
     workflow: str
@@ -94,6 +95,7 @@ class Texts:
     programs: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     files: set[Path] = field(default_factory=set)
+    blind: bool = False
 
     def entry(self) -> Entry:
         """Return it as it is kept."""
@@ -158,6 +160,7 @@ class _Reader:
             self._sql(path, params)
             return
         tables = self._program(path, params, target)
+        self.texts.blind = self.texts.blind or not tables.reads
         for written in (target,) if target is not None else tables.writes:
             self._add(written, {Flow(table) for table in tables.reads})
 
@@ -166,6 +169,7 @@ class _Reader:
         self.texts.params.update(params)
         script = self._parsed(path, params)
         self.texts.declares.update(script.declares)
+        self.texts.blind = self.texts.blind or script.unreadable
         for write in script.writes:
             self._add(write.target, write.flows)
         self.texts.mentions |= {Mention(self._plain(use.table), use.column, str(path), use.line) for use in script.uses}

@@ -17,6 +17,7 @@ from dataflow.errors import DataflowError
 from dataflow.home import home
 from dataflow.migration.graph import Taken
 from dataflow.workflow.flow import Origin, Producer
+from dataflow.workflow.parameters import resolve_secrets
 
 _AT_ONCE = 400
 """How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
@@ -90,11 +91,16 @@ class Store:
             for row in self._ask(_from_producers(f"p.workflow IN ({_places(some)})"), some)
         ]
 
+    def settled(self, registry: str) -> dict[str, int]:
+        """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
+        mine = "SELECT environment, number FROM dataflow_deployed_lineage WHERE registry = ? AND whole"
+        return dict(self._ask(mine, [registry]))
+
     def tables(self) -> set[str]:
         """Return all tables that anything is known of."""
         return {
             *(row[0] for row in self._ask("SELECT DISTINCT source FROM dataflow_flows")),
-            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_producers")),
+            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_producers WHERE target <> ''")),
         }
 
     def knows(self, table: str) -> bool:
@@ -186,7 +192,8 @@ class _Database:
     def __init__(self, address: str | None) -> None:
         self._address = address or f"sqlite:///{home() / 'state.db'}"
         self._connection: Any = None
-        self._is_sqlite = self._address.startswith("sqlite")
+        self._resolved = resolve_secrets(self._address)
+        self._is_sqlite = self._resolved.startswith("sqlite")
 
     def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query; none where nothing was ever recorded."""
@@ -213,14 +220,14 @@ class _Database:
 
     def _open(self) -> Any:
         if self._is_sqlite:
-            path = unquote(self._address.partition(":///")[2].partition("?")[0])
+            path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
             with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
                 return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30, check_same_thread=False)
             return None
         import psycopg
 
-        parts = urlsplit(self._address)
-        return psycopg.connect(urlunsplit(parts._replace(scheme="postgresql")))
+        # What one question leaves open would stand in the way of whoever changes a table.
+        return psycopg.connect(urlunsplit(urlsplit(self._resolved)._replace(scheme="postgresql")), autocommit=True)
 
 
 def _from_producers(where: str) -> str:

@@ -28,7 +28,7 @@ def said_by(producers: Iterable[Producer], now: dt.datetime) -> str:
     newest: dict[str, dt.datetime] = {}
     for producer in producers:
         name = producer.origin.value
-        if producer.bundle and name == "deployed":
+        if producer.bundle:
             name = f"{name} {producer.bundle[:8]}"
         newest[name] = max(newest.get(name, producer.seen), producer.seen)
     freshest = sorted(newest.items(), key=lambda item: item[1], reverse=True)

@@ -39,6 +39,22 @@ def exists(spark: SparkSession, name: str) -> bool:
     return bool(spark.catalog.tableExists(name))
 
 
+def table_names(spark: SparkSession) -> list[str]:
+    """Return all tables of the session's catalog as `database.table`, sorted."""
+    spaces, left = list[str](), [""]
+    while left:
+        above = left.pop()
+        rows = spark.sql(f"SHOW NAMESPACES IN {quoted(above)}" if above else "SHOW NAMESPACES").collect()
+        found = [str(row["namespace"]).replace("`", "") for row in rows]
+        spaces += found
+        left += found
+    return sorted(f"{space}.{row['tableName']}" for space in spaces for row in _tables_in(spark, space))
+
+
+def _tables_in(spark: SparkSession, space: str) -> list[Any]:
+    return spark.sql(f"SHOW TABLES IN {quoted(space)}").collect()
+
+
 def create_namespace(spark: SparkSession, name: str) -> None:
     """Make a database unless there is one; whoever else makes it at this moment is no failure."""
     if spark.catalog.databaseExists(name):

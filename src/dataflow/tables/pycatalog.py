@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
+
+class SparkOnlyError(DataflowError):
+    """PyIceberg has no way into a catalog, or its driver is not installed here; Spark may have one."""
+
+
 _TYPES = {"rest", "hive", "glue", "dynamodb", "sql", "bigquery"}
 """Catalogs that PyIceberg speaks to; a JDBC one is its `sql`, a Hadoop one has no counterpart."""
 
@@ -30,13 +35,17 @@ def open_catalog(name: str, properties: Mapping[str, str], embedded: Path | None
         embedded: The embedded catalog's SQLite file, where that is the one.
 
     Raises:
-        DataflowError: PyIceberg can't speak to such a catalog; only Spark can.
+        SparkOnlyError: PyIceberg can't speak to such a catalog.
+        DataflowError: It can't be reached.
     """
     from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NotInstalledError
 
     wanted = _embedded(embedded) if embedded else _translated(name, properties)
     try:
         return load_catalog(name, **wanted)
+    except (NotInstalledError, ImportError) as error:
+        raise SparkOnlyError(f"the catalog '{name}' can't be opened: {error}", permanent=True) from error
     except Exception as error:  # each kind of catalog raises its own
         raise DataflowError(f"the catalog '{name}' can't be opened: {error}") from error
 
@@ -84,7 +93,7 @@ def _translated(name: str, properties: Mapping[str, str]) -> dict[str, str]:
     if kind == "jdbc":
         found |= {"type": "sql", "uri": _sqlalchemy_address(found)}
     elif kind not in _TYPES:
-        raise DataflowError(
+        raise SparkOnlyError(
             f"the catalog '{name}' ({kind or found.get('catalog-impl', 'no type')}) can be read by Spark alone",
             permanent=True,
         )

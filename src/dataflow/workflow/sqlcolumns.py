@@ -21,6 +21,7 @@ class Script:
         reads: Tables that queries read that write nothing.
         declares: The columns of tables that it creates, in order.
         complete: False when a statement could not be understood and may touch more.
+        unreadable: Whether nothing of it could be understood.
     """
 
     writes: tuple[Written, ...] = ()
@@ -28,6 +29,7 @@ class Script:
     reads: tuple[str, ...] = ()
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete: bool = True
+    unreadable: bool = False
 
 
 def columns_of(script: str, schema: Schema | None = None) -> Script:
@@ -45,7 +47,7 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     try:
         statements: list[Any] = [found for found in sqlglot.parse(script, read="spark") if found is not None]
     except SqlglotError:
-        return Script(complete=False)
+        return Script(complete=False, unreadable=True)
     declared = dict(_declared(statements))
     reader = _Reader({**(schema or {}), **declared})
     complete = True
