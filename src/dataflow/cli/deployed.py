@@ -21,7 +21,7 @@ _START = "import os, sys; sys.path += sys.argv.pop(1).split(os.pathsep); from da
 def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, output: Output) -> None:
     """Run a deployed workflow and tell how it went."""
     from dataflow.assets.registry import open_registry
-    from dataflow.cli.workflow import run_loaded
+    from dataflow.cli.running import run_loaded
     from dataflow.deploy.materialize import python_of
     from dataflow.deploy.runs import find, prepare_run
     from dataflow.workflow.project import find_project

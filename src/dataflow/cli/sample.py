@@ -190,7 +190,7 @@ def _answer_json(package: Package, *, run: bool) -> None:
 
 
 def _run_main(package: Package, output: Output) -> None:
-    from dataflow.cli.workflow import run_definition
+    from dataflow.cli.running import run_definition
     from dataflow.workflow.load import Request
 
     run_definition(package.folder / "main.sch.yaml", Request(), output=output)

@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
@@ -15,11 +16,12 @@ from dataflow.engine.eventlog import writes_in
 from dataflow.engine.journal import Journal
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.preflight import guard_of
-from dataflow.engine.results import RunResult, Status, StepResult
+from dataflow.engine.results import Reporter, RunResult, Status, StepResult
 from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
+from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.leaf import run_step
 from dataflow.tables.iceberg import jvm
@@ -28,9 +30,46 @@ from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.engine.runner import Runner
+    from dataflow.engine.records import Records
 
 _PARALLEL_STEPS = 8
+
+
+@dataclass
+class Means:
+    """What runs of workflows have in common.
+
+    Attributes:
+        spark: The session; each job gets one of its own from it, in the same JVM.
+        records: Where the runs are recorded.
+        reporter: Who watches.
+        log: Where Spark's output goes.
+        death: Says why the JVM is gone, when it is.
+        settings: What the session was started with, for programs that start a Spark of their own.
+        java_home: The Java that runs it, or None for the PATH's.
+        jar_of: Returns the jar of an sbt project's folder, or of a path to a jar.
+        stuck: Whether user code goes on although it was stopped; the process should end without waiting for it.
+    """
+
+    spark: SparkSession
+    records: Records
+    reporter: Reporter
+    log: Path
+    death: Callable[[], DataflowError | None] = lambda: None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    java_home: Path | None = None
+    jar_of: Callable[[Path], Path] = lambda path: path
+    stuck: bool = False
+
+    @contextlib.contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Turn whatever Spark and py4j raise into one line; a JVM that died is told as that."""
+        try:
+            yield
+        except DataflowError as error:
+            raise self.death() or error from error.__cause__
+        except Exception as error:
+            raise self.death() or DataflowError(message_of(error)) from error
 
 
 @dataclass
@@ -38,7 +77,7 @@ class Run:
     """One workflow while it runs.
 
     Attributes:
-        runner: Runs it.
+        means: What it runs with.
         workflow: The workflow.
         journal: Its entries in the records.
         scope: Stops it.
@@ -47,7 +86,7 @@ class Run:
         notes: What was said on the way.
     """
 
-    runner: Runner
+    means: Means
     workflow: Workflow
     journal: Journal
     scope: Scope
@@ -74,7 +113,7 @@ class Run:
         if trouble is not None:
             self.note(trouble)
         seconds = time.monotonic() - began
-        return RunResult(self.workflow, status, seconds, tuple(results), self.runner.log, tuple(self.notes))
+        return RunResult(self.workflow, status, seconds, tuple(results), self.means.log, tuple(self.notes))
 
     def step(self, step: Step) -> StepResult:
         """Run a step to its end, retries and contained workflows included."""
@@ -127,8 +166,8 @@ class Run:
 
         def attempt(number: int, scope: Scope) -> Outcome:
             child = step.workflow if number == 1 else step.workflow.again(number)
-            journal = Journal(self.runner.records, child, self.runner.log, parent=self.workflow.run_id)
-            result = Run(self.runner, child, journal, scope, first).whole(child.steps)
+            journal = Journal(self.means.records, child, self.means.log, parent=self.workflow.run_id)
+            result = Run(self.means, child, journal, scope, first).whole(child.steps)
             last[:] = [result]
             if result.status == "cancelled":
                 raise Cancelled("stopped before its end")
@@ -142,9 +181,9 @@ class Run:
 
     def _leaf(self, step: JobStep | WapStep, id_: str) -> StepResult:
         def attempt(_: int, scope: Scope) -> Outcome:
-            with self.runner.plainly():
+            with self.means.plainly():
                 scope.tag_jobs()
-                spark = self.runner.spark.newSession()
+                spark = self.means.spark.newSession()
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
                 jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
                 self.lineage.watch(spark)
@@ -158,7 +197,7 @@ class Run:
 
     def _tried(self, id_: str, step: Step, patience: Patience, attempt: Callable[[int, Scope], Outcome]) -> StepResult:
         began, attempts = time.monotonic(), [_now()]
-        self.runner.reporter.started(self.workflow, id_)
+        self.means.reporter.started(self.workflow, id_)
 
         def again(number: int, error: DataflowError, wait: float) -> None:
             self.journal.failed_attempt(id_, number, attempts[-1], error)
@@ -179,12 +218,12 @@ class Run:
                 audits=outcome.audits, published=outcome.published,
             )  # fmt: skip
         self.journal.ended(result)
-        self.runner.reporter.finished(self.workflow, id_, result.status, result.seconds, result.detail)
+        self.means.reporter.finished(self.workflow, id_, result.status, result.seconds, result.detail)
         return result
 
     def _failed_status(self, error: DataflowError, step: Step) -> Status:
         if isinstance(error, TimedOut) and error.left_behind:
-            self.runner.stuck = True
+            self.means.stuck = True
         if self.scope.is_set() or isinstance(error, Cancelled):
             return "cancelled"
         return "warned" if step.on_failure == "ignore" else "failed"
@@ -201,11 +240,11 @@ class Run:
             output=lambda line: self._printed(id_, line),
             stopped=scope.is_set,
             programs=Programs(
-                settings=self.runner.settings,
+                settings=self.means.settings,
                 spark_home=spark_home(),
-                java_home=self.runner.java_home,
+                java_home=self.means.java_home,
                 log=lambda line: self._logged(id_, line),
-                jar_of=self.runner.jar_of,
+                jar_of=self.means.jar_of,
                 heard=lambda folder: self.lineage.add(writes_in(folder, self.workflow.environment.catalog_name)),
             ),
             is_live=self.journal.is_live_branch,
@@ -215,15 +254,15 @@ class Run:
     def note(self, text: str) -> None:
         """Take a line for people."""
         self.notes.append(text)
-        self.runner.reporter.note(self.workflow, text)
+        self.means.reporter.note(self.workflow, text)
 
     def _printed(self, id_: str, line: str) -> None:
         self._logged(id_, line)
-        self.runner.reporter.printed(self.workflow, id_, line)
+        self.means.reporter.printed(self.workflow, id_, line)
 
     def _logged(self, id_: str, line: str) -> None:
-        self.runner.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.runner.log.open("a", encoding="utf-8") as log:  # one write a line: others write here as well
+        self.means.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.means.log.open("a", encoding="utf-8") as log:  # one write a line: others write here as well
             log.write(f"{self.workflow.run_id}/{id_} | {line}\n")
 
     @contextlib.contextmanager
@@ -231,13 +270,13 @@ class Run:
         if scope.is_set():  # above all: what was given up on must not publish any more
             raise Cancelled("stopped before its end")
         began, said = time.monotonic(), [""]
-        self.runner.reporter.started(self.workflow, name)
+        self.means.reporter.started(self.workflow, name)
         status: Status = "failed"
         try:
             yield lambda text: said.__setitem__(0, text)
             status = "succeeded"
         finally:
-            self.runner.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
+            self.means.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:

@@ -7,27 +7,24 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.engine.journal import Journal
 from dataflow.engine.preflight import preflight
 from dataflow.engine.programs import programs
-from dataflow.engine.results import Reporter, RunResult
-from dataflow.engine.run import Run
+from dataflow.engine.results import RunResult
+from dataflow.engine.run import Means, Run
 from dataflow.engine.scope import Scope
 from dataflow.errors import DataflowError
 from dataflow.jobs import planguard
-from dataflow.jobs.cause import message_of
 from dataflow.workflow.programs import Kind
 from dataflow.workflow.tree import Step, Workflow
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.engine.records import Records
 
 _CANCEL_GRACE = 20.0
 
@@ -36,34 +33,16 @@ Prepare = Callable[["SparkSession", Workflow, Callable[[str], None]], None]
 
 
 @dataclass
-class Runner:
+class Runner(Means):
     """Runs workflows in one Spark session.
 
     Attributes:
-        spark: The session; each job gets one of its own from it, in the same JVM.
-        records: Where the runs are recorded.
-        reporter: Who watches.
-        log: Where Spark's output goes.
         adopt: Take over tables of other packages.
         prepare: Called once before the first step.
-        death: Says why the JVM is gone, when it is.
-        settings: What the session was started with, for programs that start a Spark of their own.
-        java_home: The Java that runs it, or None for the PATH's.
-        jar_of: Returns the jar of an sbt project's folder, or of a path to a jar.
-        stuck: Whether user code goes on although it was stopped; the process should end without waiting for it.
     """
 
-    spark: SparkSession
-    records: Records
-    reporter: Reporter
-    log: Path
     adopt: bool = False
     prepare: Prepare | None = None
-    death: Callable[[], DataflowError | None] = lambda: None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    java_home: Path | None = None
-    jar_of: Callable[[Path], Path] = lambda path: path
-    stuck: bool = False
 
     def run(self, workflow: Workflow, *, only: str | None = None) -> RunResult:
         """Run a workflow, or one of its steps.
@@ -123,16 +102,6 @@ class Runner:
         cause = step.error.message if step and step.error else None
         self._tell(workflow, result.status, result.seconds, step.id if step else None, cause)
         return result
-
-    @contextlib.contextmanager
-    def plainly(self) -> Iterator[None]:
-        """Turn whatever Spark and py4j raise into one line; a JVM that died is told as that."""
-        try:
-            yield
-        except DataflowError as error:
-            raise self.death() or error from error.__cause__
-        except Exception as error:
-            raise self.death() or DataflowError(message_of(error)) from error
 
     def _tell(self, workflow: Workflow, status: str, seconds: float, step: str | None, cause: str | None) -> None:
         """Tell those whom the workflow's `notifications:` names; only the outermost run does."""

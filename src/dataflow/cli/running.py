@@ -1,0 +1,130 @@
+"""Running a workflow before somebody's eyes: what happens while it runs, and how it went."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dataflow.cli.console import Output, err, print_json
+
+if TYPE_CHECKING:
+    from dataflow.engine.results import RunResult
+    from dataflow.jobs.context import Published
+    from dataflow.workflow.load import Request
+    from dataflow.workflow.tree import Workflow
+
+_PREVIEW_ROWS = 5
+
+
+def run_definition(
+    file: Path, request: Request, *, only: str | None = None, adopt: bool = False, output: Output = Output.TEXT
+) -> None:
+    """Run a definition and tell how it went; `sample workflow --run` comes here as well.
+
+    Raises:
+        typer.Exit: With 1 when the run failed, 130 when the user stopped it.
+        dataflow.errors.DataflowError: It could not start.
+    """
+    from dataflow.workflow.load import load_workflow
+
+    run_loaded(load_workflow(file, request), only=only, adopt=adopt, output=output)
+
+
+def run_loaded(
+    workflow: Workflow, *, only: str | None = None, adopt: bool = False, output: Output = Output.TEXT
+) -> None:
+    """Run a workflow and tell how it went; raises as `run_definition` does."""
+    workflow.choose(only)  # a mistyped --job is told before a JVM starts
+    result, preview = _execute(workflow, only=only, adopt=adopt, quiet=output is Output.JSON)
+    if output is Output.JSON:
+        from dataflow.cli.summary import as_json
+
+        print_json({**as_json(result), "preview": preview})
+    else:
+        from dataflow.cli.summary import print_summary
+
+        print_summary(result, preview)
+    if result.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def _execute(
+    workflow: Workflow, *, only: str | None, adopt: bool, quiet: bool
+) -> tuple[RunResult, Sequence[Mapping[str, object]]]:
+    from dataflow.cli.live import Live
+    from dataflow.engine.config import is_embedded
+    from dataflow.engine.programs import Jars, isolated, programs
+    from dataflow.engine.programs import prepare as prepare_programs
+    from dataflow.engine.session import Engine
+    from dataflow.engine.size import is_small
+    from dataflow.home import subfolder
+    from dataflow.workflow.programs import Kind
+
+    live = Live(workflow)
+    log = subfolder("logs") / f"{workflow.run_id}.log"
+    has_jars = any(program.kind is Kind.JAR for program in programs(workflow))
+    environment = isolated(workflow.environment) if has_jars else workflow.environment
+    engine = Engine(environment, log, small=is_small(workflow), report=live.say)
+    jars = Jars(environment, live.say, live.say)
+    err().print(f"[dim]run {workflow.run_id} of {workflow.id} in {workflow.environment.name}[/]")
+    with engine, live.showing():
+        engine.begin()  # the JVM comes up while Python imports the rest, and while jars are built
+        prepare_programs(workflow, jars)
+        from dataflow.engine.records import Records
+        from dataflow.engine.runner import Runner
+        from dataflow.sample.source import prepare
+
+        records = Records(workflow.environment.state)
+        with live.waiting("starting Spark"):
+            spark = engine.spark
+        # In a team's catalog nothing is made up.
+        demo = live.during("looking at the demo source", prepare) if is_embedded(workflow.environment) else None
+        runner = Runner(
+            spark,
+            records,
+            live,
+            log,
+            death=lambda: engine.death,
+            settings=engine.settings,
+            java_home=engine.java_home,
+            jar_of=jars.of,
+            adopt=adopt,
+            prepare=demo,
+        )
+        try:
+            with _prints_apart(quiet):
+                result = runner.run(workflow, only=only)
+            preview = [] if runner.stuck else _preview(spark, result)
+        except KeyboardInterrupt:
+            err().print("[yellow]stopped[/]: nothing half-written is visible")
+            raise
+        finally:
+            records.close()
+    return result, preview
+
+
+def _prints_apart(quiet: bool) -> Any:
+    """Send what user code prints to stderr where stdout is for JSON."""
+    return contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext()
+
+
+def _preview(spark: Any, result: RunResult) -> list[dict[str, object]]:
+    """Return a few rows of what was published last."""
+    if not result.published:
+        return []
+    last = result.published[-1]
+    with contextlib.suppress(Exception):  # the run is done and recorded; a look at its rows must not fail it
+        return _first_rows(spark, last)
+    return []
+
+
+def _first_rows(spark: Any, last: Published) -> list[dict[str, object]]:
+    from dataflow.tables.iceberg import quoted
+
+    rows = spark.sql(f"SELECT * FROM {quoted(last.table)} WHERE {last.where} LIMIT {_PREVIEW_ROWS}").collect()
+    return [row.asDict() for row in rows]
