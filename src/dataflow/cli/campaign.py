@@ -70,9 +70,8 @@ def start(
         opened, path = begin(
             found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
         )
-    out().print(
-        f"campaign {opened.id}: {len(opened.readers)} workflows to move until {opened.row.deadline}", markup=False
-    )
+    count = f"{len(opened.readers)} workflow{'' if len(opened.readers) == 1 else 's'}"
+    out().print(f"campaign {opened.id}: {count} to move until {opened.row.deadline}", markup=False)
     out().print(f"  {display_path(path)}: commit it, so that others can review it", markup=False)
     out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)
     out().print(f"  dataflow migration apply {opened.id}{_env(env)}", markup=False)
@@ -204,7 +203,9 @@ def apply(
     if following is None:
         out().print(f"campaign {campaign.id} is done", markup=False)
     elif following.irreversible and not step.irreversible:
-        out().print("next: readers move; then `dataflow migration verify` and `apply` take the old away", markup=False)
+        out().print(
+            "next: workflows move; then `dataflow migration verify` and `apply` take the old away", markup=False
+        )
     else:
         out().print(f"next: {following.says}", markup=False)
 
