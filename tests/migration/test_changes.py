@@ -110,7 +110,7 @@ def test_a_rename_goes_by_a_column_beside_the_old_one():
     assert filled.sql.startswith("UPDATE `prod`.`plays` SET `view_hours` = `hours`")
     assert contract.sql.split(STATEMENTS) == [
         "ALTER TABLE `prod`.`plays` DROP COLUMN IF EXISTS `hours`",
-        """ALTER TABLE `prod`.`plays` SET TBLPROPERTIES ('dataflow.retired-columns' = '["hours"]')""",
+        "ALTER TABLE `prod`.`plays` SET TBLPROPERTIES ('dataflow.retired-column.hours' = 'true')",
         "ALTER TABLE `prod`.`plays` UNSET TBLPROPERTIES IF EXISTS ('dataflow.moving-columns')",
     ]
 
@@ -120,6 +120,20 @@ def test_a_column_that_only_goes_may_be_left_out_by_its_writers_first():
     assert [step.name for step in steps] == ["expand 1", "move", "contract 1"]
     assert steps[0].says == "workflows that write the table may leave paid out"
     assert """'{"paid": null}'""" in steps[0].sql
+
+
+def test_a_column_that_must_have_a_value_may_be_left_out_once_it_goes():
+    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(rename={"id": "play_id"})))
+    assert steps[1].sql == "ALTER TABLE `prod`.`plays` ALTER COLUMN `id` DROP NOT NULL"
+    assert steps[2].adds == "play_id"
+
+
+@pytest.mark.parametrize("partition", ["date", "days(date)", "bucket(16, date)"])
+@pytest.mark.parametrize("wish", [Wish(rename={"date": "day"}), Wish(drop=["date"]), Wish(types={"date": "string"})])
+def test_what_a_table_is_partitioned_by_can_t_go_from_under_its_rows(partition, wish):
+    with pytest.raises(UsageError, match="partitioned by date, which can't go") as caught:
+        changes_of(replace(SHAPE, partition=(partition,)), wish)
+    assert "--replace-by NEW" in caught.value.hint
 
 
 def test_another_table_is_shown_under_the_old_name_where_it_holds_as_much():

@@ -28,7 +28,7 @@ def table(spark, namespace):
     name = f"{namespace}.moving"
     spark.sql(
         f"CREATE TABLE {name} (id INT, hours DOUBLE, hours_int INT, note STRING) USING iceberg TBLPROPERTIES "
-        f"('{MOVING}' = '{{\"hours\": \"hours_int\", \"note\": null}}', '{RETIRED}' = '[\"old\"]')"
+        f"('{MOVING}' = '{{\"hours\": \"hours_int\", \"note\": null}}', '{RETIRED}old' = 'true')"
     )
     return name
 
@@ -59,6 +59,30 @@ def test_a_writer_that_writes_both_has_to_write_the_same(spark, table):
         even_out(spark, table, "id = 2", pairs(spark, table), {"hours_int"})
     even_out(spark, table, "id = 2", pairs(spark, table), set())  # one that knows the old alone is right about it
     assert rows(spark, table) == [(1, 2.0, 7), (2, 3.0, 3)]
+
+
+@pytest.mark.spark
+def test_maps_and_structs_are_filled_as_well(spark, namespace):
+    table = f"{namespace}.nested"
+    spark.sql(
+        f"CREATE TABLE {table} (a MAP<STRING, INT>, b MAP<STRING, INT>, c STRUCT<x: INT>, d STRUCT<x: INT>) "
+        f'USING iceberg TBLPROPERTIES (\'{MOVING}\' = \'{{"a": "b", "c": "d"}}\')'
+    )
+    spark.sql(f"INSERT INTO {table} (a, c) VALUES (map('k', 1), named_struct('x', 1)), (NULL, NULL)")
+    even_out(spark, table, "true", pairs(spark, table), set())
+    spark.sql(f"INSERT INTO {table} (b, d) VALUES (map('k', 2), named_struct('x', 2))")
+    even_out(spark, table, "true", pairs(spark, table), {"b", "d"})
+    found = sorted(((r.a, r.b, r.c, r.d) for r in spark.table(table).collect() if r.a), key=str)
+    assert [(a, b, c.x, d.x) for a, b, c, d in found] == [({"k": 1}, {"k": 1}, 1, 1), ({"k": 2}, {"k": 2}, 2, 2)]
+
+
+@pytest.mark.spark
+def test_a_ddl_may_still_forbid_nulls_in_a_column_that_goes(spark, table):
+    parse = spark._jsparkSession.sessionState().sqlParser().parsePlan
+    ddl = f"CREATE TABLE IF NOT EXISTS {table} (id INT, hours DOUBLE) USING iceberg"
+    assert reconcile(spark, parse(ddl.replace("DOUBLE", "DOUBLE NOT NULL"))) == []
+    with pytest.raises(ContractError, match="id is NOT NULL in the DDL"):
+        reconcile(spark, parse(ddl.replace("INT", "INT NOT NULL")))
 
 
 @pytest.mark.spark

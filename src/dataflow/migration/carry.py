@@ -19,7 +19,7 @@ from dataflow.migration.state import Campaigns, Event
 from dataflow.migration.steps import STATEMENTS, Step, kept_name, new_name
 from dataflow.tables.iceberg import head, load, quoted
 from dataflow.tables.literals import column_name
-from dataflow.tables.moving import even_out, pairs
+from dataflow.tables.moving import even_out, pairs, same
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -159,8 +159,9 @@ def _agreements(
     if where is None:
         return
     old, new = column_name(change.column), column_name(name)
-    kept = f"try_cast({old} AS {change.to})" if change.kind == "type" else old
-    differ = f"NOT ({kept} <=> {new}) OR ({old} IS NOT NULL AND {new} IS NULL)"  # the new type may not hold a value
+    kept, type_ = (f"try_cast({old} AS {change.to})", change.to) if change.kind == "type" else (old, change.type)
+    agree = same(kept, new, type_)
+    differ = f"NOT {agree} OR ({old} IS NOT NULL AND {new} IS NULL)"  # the new type may not hold a value
     (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
     yield Agreement(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
 
@@ -210,7 +211,7 @@ def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
     return [
         f"can't be taken back: {step.says}"
         for step in campaign.steps
-        if step.name in done and (step.irreversible or " TYPE " in step.sql)
+        if step.name in done and (step.irreversible or " TYPE " in step.sql or "DROP NOT NULL" in step.sql)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import UsageError, did_you_mean
@@ -84,6 +84,7 @@ class Change:
         type: Of a new column its type.
         safe: Whether no reader can break by it.
         why: Why it is safe or not, a few words.
+        required: Of a column that goes, whether it must have a value.
         shared: Of a replaced table its columns, where the new one has them all, with types that hold their values.
     """
 
@@ -93,6 +94,7 @@ class Change:
     type: str = ""
     safe: bool = False
     why: str = ""
+    required: bool = False
     shared: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -160,15 +162,15 @@ def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:
             raise UsageError(f"{shape.table} has a column '{new}' already")
         if not re.fullmatch(r"[A-Za-z_]\w*", new):
             raise UsageError(f"'{new}' can't name a column: letters, digits and underscores")
-        yield Change("rename", column.name, new, column.type, why="who reads the old name fails")
+        yield _going(shape, column, Change("rename", column.name, new, column.type, why="who reads the old name fails"))
     for name in wish.drop:
         column = shape.column(name)
-        yield Change("drop", column.name, type=column.type, why="who reads it fails")
+        yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
     for name, text in wish.types.items():
         column = shape.column(name)
         change = _type_change(column, sql_type(text))
         if change is not None:
-            yield change
+            yield _going(shape, column, change)
     if wish.replace_by is not None:
         yield Change("replace", "", wish.replace_by, why="who reads the old table would miss new rows")
     if wish.drop_table:
@@ -182,9 +184,9 @@ def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
     for column in shape.columns:
         found = after.get(renamed.get(column.name.lower(), column.name.lower()))
         if found is not None:
-            yield from _column_changes(column, found)
+            yield from (_going(shape, column, change) for change in _column_changes(column, found))
         elif column.name.lower() not in dropped:
-            yield Change("drop", column.name, type=column.type, why="who reads it fails")
+            yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
     order = [renamed.get(column.name.lower(), column.name.lower()) for column in shape.columns]
     for column in wanted.columns:
         if column.name.lower() not in order:
@@ -197,6 +199,23 @@ def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
         yield Change("partition", "", to, why="writers that replace a partition would replace another")
     if wanted.key and wanted.key != shape.key:
         yield Change("key", "", ", ".join(wanted.key), why="who relies on the old key may see duplicates")
+
+
+def _going(shape: Shape, column: Column, change: Change) -> Change:
+    """Complete a change that takes a column away, by what the table says of it.
+
+    Raises:
+        UsageError: The table is partitioned by it, so it can't go.
+    """
+    if change.safe or change.kind == "nullable":
+        return change
+    name = column.name.lower()
+    if any(re.search(rf"(?:^|[ (]){re.escape(name)}\)?$", part.lower()) for part in shape.partition):
+        raise UsageError(
+            f"{shape.table} is partitioned by {column.name}, which can't go from under its rows",
+            f"make a new table with its own workflow, then: dataflow migration plan {shape.table} --replace-by NEW",
+        )
+    return replace(change, required=not column.nullable)
 
 
 def _column_changes(column: Column, after: Column) -> Iterator[Change]:

@@ -102,12 +102,16 @@ def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
         _set(table, MOVING, json.dumps(pairs)),
         undo=_unset(table, MOVING),
     )
+    for change in columns:
+        if change.required:
+            sql = f"ALTER TABLE {quoted(table)} ALTER COLUMN {column_name(change.column)} DROP NOT NULL"
+            yield Step("expand", "expand", f"let {change.column} have nulls, so that it may be left out", sql)
 
 
 def _end_of_move(table: str, last: Step, columns: Sequence[Change]) -> Step:
     """Let the last step say on the table which columns are gone for good."""
-    gone = json.dumps([change.column for change in columns])
-    return replace(last, sql=STATEMENTS.join((last.sql, _set(table, RETIRED, gone), _unset(table, MOVING))))
+    gone = [_set(table, f"{RETIRED}{change.column}", "true") for change in columns]
+    return replace(last, sql=STATEMENTS.join((last.sql, *gone, _unset(table, MOVING))))
 
 
 def _expand(table: str, change: Change) -> list[Step]:

@@ -107,7 +107,7 @@ def _compare(
     for field in declared.fields:
         found = existing.get(field.name.lower())
         if found is not None:
-            _compare_column(found, field, path, changes, breaking)
+            _compare_column(found, field, path, changes, breaking, may_miss=not path and field.name.lower() in optional)
         elif not field.nullable:
             breaking.append(f"new column {_dotted(path, field.name)} is NOT NULL, but there are rows already")
         else:
@@ -119,7 +119,13 @@ def _compare(
 
 
 def _compare_column(
-    found: StructField, field: StructField, path: tuple[str, ...], changes: list[Change], breaking: list[str]
+    found: StructField,
+    field: StructField,
+    path: tuple[str, ...],
+    changes: list[Change],
+    breaking: list[str],
+    *,
+    may_miss: bool,
 ) -> None:
     from pyspark.sql.types import StructType
 
@@ -133,7 +139,7 @@ def _compare_column(
             changes.append(Change(f"widened {dotted} from {old} to {new}", f"ALTER COLUMN {column} TYPE {new}"))
         else:
             breaking.append(f"column {dotted} is {old} in the table and {new} in the DDL")
-    if found.nullable and not field.nullable:
+    if found.nullable and not field.nullable and not may_miss:
         breaking.append(f"column {dotted} is NOT NULL in the DDL, but the table allows nulls")
     elif field.nullable and not found.nullable:
         changes.append(Change(f"{dotted} may be null now", f"ALTER COLUMN {column} DROP NOT NULL"))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MOVING = "dataflow.moving-columns"
 """Table property: the new columns by the old ones, as JSON; null where a column goes and none takes its place."""
 
-RETIRED = "dataflow.retired-columns"
-"""Table property: the columns that migrations took away, as JSON; a DDL with one of them would bring it back empty."""
+RETIRED = "dataflow.retired-column."
+"""Table properties, each with a column's name behind it that a migration took away: a DDL would bring it back empty."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Pair:
     new: str
     new_type: str
 
+    def cast(self, column: str, type_: str) -> str:
+        """Return a column as a type; what that can't hold becomes null."""
+        return column if self.old_type == self.new_type else f"try_cast({column} AS {type_})"
+
 
 def moving(found: Mapping[str, str]) -> dict[str, str | None]:
     """Return the new columns by the old ones, out of a table's properties."""
@@ -50,7 +54,7 @@ def moving(found: Mapping[str, str]) -> dict[str, str | None]:
 
 def retired(found: Mapping[str, str]) -> frozenset[str]:
     """Return the columns that migrations took away, in lower case, out of a table's properties."""
-    return frozenset(str(name).lower() for name in json.loads(found.get(RETIRED, "[]")))
+    return frozenset(key.removeprefix(RETIRED).lower() for key in found if key.startswith(RETIRED))
 
 
 def optional(found: Mapping[str, str]) -> frozenset[str]:
@@ -69,6 +73,13 @@ def pairs(spark: SparkSession, table: str) -> list[Pair]:
         for old, new in told.items()
         if new is not None and {old.lower(), new.lower()} <= types.keys()
     ]
+
+
+def same(one: str, other: str, type_: str) -> str:
+    """Return the SQL that says whether two values are the same; maps, which Spark does not compare, by their text."""
+    if "map<" not in type_.lower():
+        return f"({one} <=> {other})"
+    return f"(to_json(struct({one} AS x)) <=> to_json(struct({other} AS x)))"
 
 
 def insert_columns(columns: Iterable[str], moves: Mapping[str, str | None]) -> list[list[str]]:
@@ -113,17 +124,16 @@ def even_out(spark: SparkSession, reference: str, where: str, found: Iterable[Pa
     """
     for pair in found:
         old, new = column_name(pair.old), column_name(pair.new)
-        as_new, as_old = f"try_cast({old} AS {pair.new_type})", f"try_cast({new} AS {pair.old_type})"
+        as_new, as_old = pair.cast(old, pair.new_type), pair.cast(new, pair.old_type)
+        agree = same(new, as_new, pair.new_type)
         if pair.new.lower() not in written:
-            spark.sql(f"UPDATE {reference} SET {new} = {as_new} WHERE {where} AND NOT ({new} <=> {as_new})")
+            spark.sql(f"UPDATE {reference} SET {new} = {as_new} WHERE {where} AND NOT {agree}")
             continue
         spark.sql(
             f"UPDATE {reference} SET {old} = coalesce({old}, {as_old}), {new} = coalesce({new}, {as_new}) "
             f"WHERE {where} AND ({old} IS NULL) <> ({new} IS NULL)"
         )
-        (row,) = spark.sql(
-            f"SELECT count(*) AS n FROM {reference} WHERE {where} AND NOT ({new} <=> {as_new})"
-        ).collect()
+        (row,) = spark.sql(f"SELECT count(*) AS n FROM {reference} WHERE {where} AND NOT {agree}").collect()
         if row.n:
             raise DataflowError(
                 f"{pair.old} and {pair.new} differ in {row.n:,} rows: a migration lets {pair.new} take the place of "
