@@ -6,6 +6,7 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.tables.contract import ContractError, reconcile
+from dataflow.tables.iceberg import head, load
 from dataflow.tables.moving import MOVING, RETIRED, even_out, insert_columns, moving, optional, pairs, retired
 
 
@@ -41,10 +42,12 @@ def rows(spark, table):
 @pytest.mark.parametrize(
     ("written", "filled"),
     [
-        (set(), [(1, 2.0, 2), (2, 3.0, 3), (3, None, None), (4, 1e12, None)]),
-        ({"hours_int"}, [(1, 2.0, 2), (2, 3.0, 3), (3, 9.0, 9), (4, 1e12, None)]),
+        ({"hours"}, [(1, 2.0, 2), (2, 3.0, 3), (3, None, None), (4, 1e12, None)]),
+        ({"hours_int"}, [(1, 2.0, 2), (2, None, None), (3, 9.0, 9), (4, 1e12, None)]),
+        ({"hours", "hours_int"}, [(1, 2.0, 2), (2, 3.0, 3), (3, 9.0, 9), (4, 1e12, None)]),
+        (set(), [(1, 2.0, 2), (2, 3.0, 3), (3, 9.0, 9), (4, 1e12, None)]),
     ],
-    ids=["the old leads", "each fills the other"],
+    ids=["the old leads", "the new leads", "each fills the other", "nobody knows"],
 )
 def test_what_a_writer_leaves_out_is_filled(spark, table, written, filled):
     spark.sql(f"INSERT INTO {table} VALUES (1, 2.0, 2, ''), (2, 3.0, NULL, ''), (3, NULL, 9, ''), (4, 1e12, NULL, '')")
@@ -56,9 +59,31 @@ def test_what_a_writer_leaves_out_is_filled(spark, table, written, filled):
 def test_a_writer_that_writes_both_has_to_write_the_same(spark, table):
     spark.sql(f"INSERT INTO {table} VALUES (1, 2.0, 7, ''), (2, 3.0, 4, '')")
     with pytest.raises(DataflowError, match="hours and hours_int differ in 1 rows"):
-        even_out(spark, table, "id = 2", pairs(spark, table), {"hours_int"})
-    even_out(spark, table, "id = 2", pairs(spark, table), set())  # one that knows the old alone is right about it
+        even_out(spark, table, "id = 2", pairs(spark, table), {"hours", "hours_int"})
+    even_out(spark, table, "id = 2", pairs(spark, table), {"hours"})  # one that knows the old alone is right about it
     assert rows(spark, table) == [(1, 2.0, 7), (2, 3.0, 3)]
+
+
+@pytest.mark.spark
+def test_a_new_type_may_hold_more_than_the_old_one_can_tell(spark, namespace):
+    table = f"{namespace}.richer"
+    spark.sql(
+        f"CREATE TABLE {table} (hours INT, hours_double DOUBLE) USING iceberg "
+        f"TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"hours_double\"}}')"
+    )
+    spark.sql(f"INSERT INTO {table} VALUES (NULL, 1.5), (2, NULL)")
+    even_out(spark, table, "true", pairs(spark, table), set())
+    even_out(spark, table, "true", pairs(spark, table), {"hours"})  # another day's run appends, and leaves these alone
+    assert sorted(map(tuple, spark.table(table).collect())) == [(1, 1.5), (2, 2.0)]
+
+
+@pytest.mark.spark
+def test_what_nobody_has_filled_yet_is_not_emptied(spark, table):
+    spark.sql(f"INSERT INTO {table} VALUES (1, 2.0, NULL, '')")
+    before = f"{table} VERSION AS OF {head(load(spark, table))}"
+    spark.sql(f"INSERT INTO {table} VALUES (2, NULL, 3, '')")
+    even_out(spark, table, "true", pairs(spark, table), {"hours_int"}, before)
+    assert rows(spark, table) == [(1, 2.0, 2), (2, 3.0, 3)]
 
 
 @pytest.mark.spark

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataflow.engine.planlineage import WRITES, writes_of
 from dataflow.engine.planprint import instructions_of
-from dataflow.workflow.flow import Flow, Written
+from dataflow.workflow.flow import Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Lineage:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Read] = {}
-        self._flows: dict[str, frozenset[Flow]] = {}
+        self._written: dict[str, Written] = {}
         self._lock = threading.Lock()
         self._spark: SparkSession | None = None
 
@@ -91,13 +91,16 @@ class Lineage:
         """Return for each table written which columns of which tables went into it; waits as `reads` does."""
         self.reads()
         with self._lock:
-            return tuple(Written(table, flows) for table, flows in sorted(self._flows.items()))
+            return tuple(written for _, written in sorted(self._written.items()))
 
     def add(self, writes: Iterable[Written]) -> None:
         """Take writes that another Spark told of."""
         with self._lock:
             for write in writes:
-                self._flows[write.target] = self._flows.get(write.target, frozenset()) | write.flows
+                before = self._written.get(write.target, Written(write.target, frozenset()))
+                self._written[write.target] = Written(
+                    write.target, before.flows | write.flows, before.given | write.given
+                )
 
     def onSuccess(self, function: str, execution: JavaObject, nanoseconds: int) -> None:  # noqa: ARG002, N802
         """Take what a finished query read; Spark tells a write twice, as a command and as its result."""

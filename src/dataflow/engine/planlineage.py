@@ -27,6 +27,9 @@ _PART = r"(?:`(?:``|[^`])+`|[^\s.,`\]]+)"
 _RELATION = re.compile(rf"RelationV2\[(?P<columns>.*)\] (?P<name>{_PART}(?:\.{_PART})*)")
 _IDENTIFIER = re.compile(r"ResolvedIdentifier \S+, (?P<name>.+)$")
 _WINDOW = "windowspecdefinition("
+_ATTRIBUTE = re.compile(r"[^\s()'\"]+#(\d+)L?$")
+_UNCHANGED = re.compile(r"if \(.*\) (?P<value>\S+) else (?P=value)$")  # what an UPDATE makes of columns that it leaves
+_NOTHING = re.compile(r"(?:cast\()*null(?: as [^()]+(?:\([\d, ]+\))?\))*$", re.IGNORECASE)
 _RANKING = re.compile(r"(?:rank|dense_rank|percent_rank)\(")  # printed with what they order by as their arguments
 _METADATA = re.compile(r"_(?:file|pos|spec_id|partition|deleted|row_id|last_updated_sequence_number|_row_\w+|_id)$")
 
@@ -81,6 +84,7 @@ class _Write:
         self._deciding: set[str] = set()
         self._tables: dict[str, None] = {}
         self._definitions: dict[str, list[str]] = {}
+        self._texts: dict[str, list[str]] = {}
 
     def written(self) -> Written:
         target, columns = self._target()
@@ -94,17 +98,21 @@ class _Write:
         if columns is None:
             columns = _names(query) or [""] * len(outputs)
         flows = {Flow(table) for table in self._tables}
+        given = set()
         for column, id_ in _matched(columns, outputs, _names(query) if row_level else None):
             flows |= self._flows_into(id_, column)
+            if self._is_given(id_, (target, column) if row_level else None):
+                given.add(column)
         for id_ in self._deciding:
             flows |= {Flow(flow.source, flow.source_column, "", True) for flow in self._flows_into(id_, "")}
         if row_level:
             flows = {flow for flow in flows if flow.source != target}
-        return Written(target, frozenset(flow for flow in flows if not _METADATA.match(flow.source_column)))
+        told = frozenset(flow for flow in flows if not _METADATA.match(flow.source_column))
+        return Written(target, told, frozenset(given))
 
     def coarsely_written(self) -> Written:
         """Tell the tables read, and their columns that the plan names anywhere above them, without where they went."""
-        target, _ = self._target()
+        target, columns = self._target()
         below = [node for child in (*self._top.inner, *self._top.children) for node in child.walk()]
         for node in below:
             if node.kind == "RelationV2":
@@ -112,7 +120,8 @@ class _Write:
         named = {id_ for node in below if node.kind != "RelationV2" for id_ in ids_in(node.text)}
         flows = {Flow(table) for table in self._tables}
         flows |= {Flow(*leaf, "", True) for id_ in named for leaf in self._leaves.get(id_, ())}
-        return Written(target, frozenset(flow for flow in flows if not _METADATA.match(flow.source_column)))
+        told = frozenset(flow for flow in flows if not _METADATA.match(flow.source_column))
+        return Written(target, told, frozenset(columns or ()))
 
     def _target(self) -> tuple[str, list[str] | None]:
         if self._top.kind.endswith("AsSelect"):
@@ -136,6 +145,31 @@ class _Write:
             found |= {Flow(table, name, column, indirect) for table, name in self._leaves.get(here, ())}
             left += [(below, indirect or further) for below, further in self._made_of.get(here, ())]
         return found
+
+    def _is_given(self, id_: str, own: tuple[str, str] | None) -> bool:
+        """Say whether a write gave a column its values: a null that stands in for one that it left out is none.
+
+        Args:
+            id_: What goes into the column.
+            own: For a write that reads its own rows again, the column as it was: that leaves it as it is.
+        """
+        seen, left = set[str](), [id_]
+        while left:
+            at = left.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            if (at not in self._leaves and at not in self._texts) or self._leaves.get(at, set()) - {own}:
+                return True
+            for text in self._texts.get(at, ()):
+                unchanged = _UNCHANGED.match(text)
+                value = unchanged["value"] if unchanged else text
+                attribute = _ATTRIBUTE.match(value)
+                if attribute:
+                    left.append(attribute[1])
+                elif own is not None or not _NOTHING.match(value):
+                    return True
+        return False
 
     # ------------------------------------------------------------------------------- what a node brings out
 
@@ -216,6 +250,8 @@ class _Write:
                 continue
             *used, made = ids
             outputs.append(made)
+            if made not in below:
+                self._texts.setdefault(made, []).append(_without_alias(item))
             if used and made not in below:
                 before, window, after = item.partition(_WINDOW)
                 decides = bool(window) and _RANKING.match(item) is not None
@@ -242,6 +278,7 @@ class _Write:
         for other in others:
             for id_, also in zip(first, other, strict=False):
                 self._note(id_, [also])
+                self._texts.setdefault(id_, []).append(f"also#{also}")
         return first
 
     def _set_operation(self, node: Node) -> list[str]:
@@ -269,9 +306,13 @@ class _Write:
         below = self._through(node)
         outputs = ids_in(lists_in(node.text)[0])
         rows: list[list[str]] = []
-        for condition, values in map(instruction, self._instructions):
+        for text in self._instructions:
+            condition, values = instruction(text)
             self._deciding.update(ids_in(condition))
             rows += [values[at : at + len(outputs)] for at in range(0, len(values), len(outputs))]
+            for id_, value in zip(outputs, values, strict=False):
+                listed = not (text.startswith("keep(Insert") and _NOTHING.match(value))
+                self._texts.setdefault(id_, []).extend([value] if listed else [])
         for position, id_ in enumerate(outputs):
             self._note(id_, [used for row in rows for used in ids_in(row[position])] if rows else below)
         return outputs
@@ -338,6 +379,13 @@ def _matched(columns: Sequence[str], outputs: Sequence[str], names: Sequence[str
         yield from ((column, by_name[column]) for column in columns if column in by_name)
     else:
         yield from zip(columns, outputs, strict=False)
+
+
+def _without_alias(item: str) -> str:
+    """Return what an item of a list is made of, without the name and the id that it gives to that."""
+    head = item[: item.rfind("#")]
+    alias = alias_of(head)
+    return item if alias == head else head[: -len(f" AS {alias}")]
 
 
 def _names(node: Node) -> list[str]:

@@ -14,7 +14,7 @@ from dataflow.jobs.guard import guarding
 from dataflow.jobs.positions import is_arity
 from dataflow.jobs.spark import run_spark
 from dataflow.tables import moving, wap
-from dataflow.tables.iceberg import head, load, properties
+from dataflow.tables.iceberg import head, load, properties, quoted
 from dataflow.tables.ownership import claim
 from dataflow.workflow.flow import plain_name
 from dataflow.workflow.models import NearHistory
@@ -112,10 +112,11 @@ def _even_out(branch: wap.Branch, context: JobContext) -> None:
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
         return
     catalog = context.workflow.environment.catalog_name
-    mine = (w.flows for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
-    written = {flow.target_column.lower() for flows in mine for flow in flows}
+    mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
+    written = {column.lower() for given in mine for column in given}
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
-    moving.even_out(spark.newSession(), branch.reference, branch.partition.where, pairs, written)
+    before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
+    moving.even_out(spark.newSession(), branch.reference, branch.partition.where, pairs, written, before)
 
 
 def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:

@@ -19,7 +19,7 @@ from dataflow.migration.state import Campaigns, Event
 from dataflow.migration.steps import STATEMENTS, Step, kept_name, new_name
 from dataflow.tables.iceberg import head, load, quoted
 from dataflow.tables.literals import column_name
-from dataflow.tables.moving import even_out, pairs, same
+from dataflow.tables.moving import Pair, even_out, pairs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -159,9 +159,8 @@ def _agreements(
     if where is None:
         return
     old, new = column_name(change.column), column_name(name)
-    kept, type_ = (f"try_cast({old} AS {change.to})", change.to) if change.kind == "type" else (old, change.type)
-    agree = same(kept, new, type_)
-    differ = f"NOT {agree} OR ({old} IS NOT NULL AND {new} IS NULL)"  # the new type may not hold a value
+    pair = Pair(change.column, change.type, name, change.to if change.kind == "type" else change.type)
+    differ = f"NOT {pair.agree} OR ({old} IS NOT NULL AND {new} IS NULL)"  # the new type may not hold a value
     (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
     yield Agreement(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
 
@@ -220,7 +219,7 @@ def _require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, f
     try:
         if step.drops and step.drops not in {campaign.table, step.keeps}:
             mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
-            even_out(spark, quoted(campaign.table), "true", mine, [pair.new.lower() for pair in mine])
+            even_out(spark, quoted(campaign.table), "true", mine, ())
             changes = [change for change in campaign.changes if change.column == step.drops]
         else:
             changes = [change for change in campaign.changes if step.keeps and not step.drops]

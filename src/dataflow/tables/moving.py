@@ -41,9 +41,27 @@ class Pair:
     new: str
     new_type: str
 
-    def cast(self, column: str, type_: str) -> str:
-        """Return a column as a type; what that can't hold becomes null."""
-        return column if self.old_type == self.new_type else f"try_cast({column} AS {type_})"
+    @property
+    def as_new(self) -> str:
+        """The old column as SQL of the new one's type; what that can't hold becomes null."""
+        return self._cast(self.old, self.new_type)
+
+    @property
+    def as_old(self) -> str:
+        """The new column as SQL of the old one's type."""
+        return self._cast(self.new, self.old_type)
+
+    @property
+    def agree(self) -> str:
+        """The SQL that says whether both hold the same, as far as the poorer type of the two can tell."""
+        agree = same(column_name(self.new), self.as_new, self.new_type)
+        if self.old_type == self.new_type:
+            return agree
+        return f"({agree} OR {same(column_name(self.old), self.as_old, self.old_type)})"
+
+    def _cast(self, column: str, type_: str) -> str:
+        name = column_name(column)
+        return name if self.old_type == self.new_type else f"try_cast({name} AS {type_})"
 
 
 def moving(found: Mapping[str, str]) -> dict[str, str | None]:
@@ -107,10 +125,18 @@ def advice(table: str, moves: Mapping[str, str | None]) -> str | None:
     )
 
 
-def even_out(spark: SparkSession, reference: str, where: str, found: Iterable[Pair], written: Collection[str]) -> None:
+def even_out(
+    spark: SparkSession,
+    reference: str,
+    where: str,
+    found: Iterable[Pair],
+    written: Collection[str],
+    before: str | None = None,
+) -> None:
     """Fill of each pair the column that a writer left out.
 
-    What a writer knows nothing of follows what it wrote. Where it wrote both, they have to agree.
+    What a writer knows nothing of follows what it wrote. Where it wrote both, or nobody knows which, each fills the
+    other, and they have to agree.
 
     Args:
         spark: A session in which no branch is set.
@@ -118,22 +144,27 @@ def even_out(spark: SparkSession, reference: str, where: str, found: Iterable[Pa
         where: The rows that were written.
         found: The pairs.
         written: The columns that the writer gave values to, in lower case.
+        before: The rows before they were written. Where old and new were not even there, what is empty may be a row
+            that nobody has filled yet, and empties nothing.
 
     Raises:
         DataflowError: The writer wrote both, and they differ.
     """
     for pair in found:
         old, new = column_name(pair.old), column_name(pair.new)
-        as_new, as_old = pair.cast(old, pair.new_type), pair.cast(new, pair.old_type)
-        agree = same(new, as_new, pair.new_type)
-        if pair.new.lower() not in written:
-            spark.sql(f"UPDATE {reference} SET {new} = {as_new} WHERE {where} AND NOT {agree}")
-            continue
+        by_old, by_new = pair.old.lower() in written, pair.new.lower() in written
+        if by_old != by_new:
+            leads, follows = (old, f"{new} = {pair.as_new}") if by_old else (new, f"{old} = {pair.as_old}")
+            was_even = before is None or _is_even(spark, before, where, pair)
+            filled = "" if was_even else f" AND {leads} IS NOT NULL"
+            spark.sql(f"UPDATE {reference} SET {follows} WHERE {where} AND NOT {pair.agree}{filled}")
+            if was_even:
+                continue
         spark.sql(
-            f"UPDATE {reference} SET {old} = coalesce({old}, {as_old}), {new} = coalesce({new}, {as_new}) "
+            f"UPDATE {reference} SET {old} = coalesce({old}, {pair.as_old}), {new} = coalesce({new}, {pair.as_new}) "
             f"WHERE {where} AND ({old} IS NULL) <> ({new} IS NULL)"
         )
-        (row,) = spark.sql(f"SELECT count(*) AS n FROM {reference} WHERE {where} AND NOT {agree}").collect()
+        (row,) = spark.sql(f"SELECT count(*) AS n FROM {reference} WHERE {where} AND NOT {pair.agree}").collect()
         if row.n:
             raise DataflowError(
                 f"{pair.old} and {pair.new} differ in {row.n:,} rows: a migration lets {pair.new} take the place of "
@@ -141,3 +172,11 @@ def even_out(spark: SparkSession, reference: str, where: str, found: Iterable[Pa
                 f"write {pair.new} alone, which fills {pair.old} as well, or both alike",
                 permanent=True,
             )
+
+
+def _is_even(spark: SparkSession, reference: str, where: str, pair: Pair) -> bool:
+    """Say whether two columns hold the same in rows; a snapshot has the schema of its time."""
+    columns = {name.lower() for name in spark.sql(f"SELECT * FROM {reference}").columns}
+    if not {pair.old.lower(), pair.new.lower()} <= columns:
+        return not spark.sql(f"SELECT 1 FROM {reference} WHERE {where} LIMIT 1").collect()
+    return not spark.sql(f"SELECT 1 FROM {reference} WHERE {where} AND NOT {pair.agree} LIMIT 1").collect()

@@ -33,10 +33,12 @@ class Written:
     Attributes:
         target: The table written, without its catalog.
         flows: Where its columns come from.
+        given: The columns that the write gave values to, constants among them, where that is known.
     """
 
     target: str
     flows: frozenset[Flow]
+    given: frozenset[str] = frozenset()
 
 
 class Origin(StrEnum):

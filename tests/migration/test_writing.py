@@ -1,0 +1,42 @@
+"""Writers of a table whose column moves, in whatever statements they write: old and new hold the same after each."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataflow.migration.changes import Wish
+
+pytestmark = pytest.mark.spark
+
+_SOURCE = "(SELECT 2 AS id, 8.5D AS h UNION ALL SELECT 8, 8.0D)"
+WRITES = {  # each on rows (1, 2.0), (2, 7.5): what the column holds then
+    "INSERT OVERWRITE {} (id, country, view_hours) SELECT id, country, 4.0D FROM ${{PLAYS}}_raw WHERE id = 2": {2: 4.0},
+    "INSERT OVERWRITE {} (id, country, view_hours) SELECT id, 'X', count(*) FROM ${{PLAYS}}_raw GROUP BY id": {
+        1: 2.0, 2: 1.0, 3: 1.0, 4: 1.0,
+    },
+    "INSERT INTO {} (id, country, view_hours) VALUES (9, 'A', 3.5D)": {1: 2.0, 2: 7.5, 9: 3.5},
+    "UPDATE {} SET view_hours = 77 WHERE id = 1": {1: 77.0, 2: 7.5},
+    "UPDATE {} SET view_hours = NULL WHERE id = 1": {1: None, 2: 7.5},
+    "UPDATE {} SET hours = NULL WHERE id = 1": {1: None, 2: 7.5},
+    "UPDATE {} SET hours = 77": {1: 77.0, 2: 77.0},
+    f"MERGE INTO {{}} t USING {_SOURCE} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET view_hours = s.h "
+    "WHEN NOT MATCHED THEN INSERT (id, country, view_hours) VALUES (s.id, 'M', s.h)": {1: 2.0, 2: 8.5, 8: 8.0},
+    f"MERGE INTO {{}} t USING {_SOURCE} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET hours = s.h "
+    "WHEN NOT MATCHED THEN INSERT (id, country, hours) VALUES (s.id, 'M', s.h)": {1: 2.0, 2: 8.5, 8: 8.0},
+}  # fmt: skip
+
+
+def test_old_and_new_hold_the_same_whatever_statement_wrote_which_of_them(world):
+    world.run("plays")
+    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    for _ in range(3):
+        world.apply()
+    table, script = f"{world.db}.plays", world.root / "plays" / "write.sql"
+    for statement, expected in WRITES.items():
+        world.spark.sql(f"INSERT OVERWRITE {table} VALUES (1, 'US', 2.0, 2.0), (2, 'US', 7.5, 7.5)")
+        script.write_text(statement.format("${TARGET_TABLE}") + ";\n")
+        world.run("plays")
+        rows = world.spark.sql(f"SELECT id, hours, view_hours FROM {table}").collect()
+        assert {row.id: (row.hours, row.view_hours) for row in rows} == {
+            id_: (value, value) for id_, value in expected.items()
+        }, statement
