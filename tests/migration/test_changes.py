@@ -63,6 +63,18 @@ def test_another_partition_breaks():
     assert to(SAME, "months(date)") == {"partition by months(date)": False}
 
 
+def test_a_new_type_does_not_take_over_a_column_that_has_its_name_already():
+    taken = replace(SHAPE, columns=(*SHAPE.columns, Column("Hours_int", "INT")))
+    with pytest.raises(UsageError, match="needs a column 'hours_int', and there is one of that name already"):
+        changes_of(taken, Wish(types={"hours": "int"}))
+
+
+def test_an_option_and_a_definition_may_ask_for_the_same():
+    wish = Wish(types={"id": "bigint"}, ddl=DDL.format(SAME.replace("id INT", "id BIGINT"), "date"))
+    assert classed(wish) == {"change the type of id to BIGINT": True}
+    assert len(changes_of(SHAPE, wish)) == 1
+
+
 def test_options_say_the_same_in_short():
     wish = Wish(rename={"hours": "view_hours"}, drop=["PAID"], types={"id": "bigint"})
     assert classed(wish) == {
@@ -80,6 +92,11 @@ def test_options_say_the_same_in_short():
         (Wish(rename={"hours": "a b"}), "'a b' can't name a column"),
         (Wish(types={"id": "bigit"}), "'bigit' is no type that can be read"),
         (Wish(types={"id": "int"}), "nothing would change on prod.plays"),
+        (Wish(rename={"hours": "h", "paid": "H"}), "to rename column paid to H needs a column 'H', and there is one"),
+        (Wish(rename={"hours": "h"}, drop=["HOURS"]), "can't rename column hours to h and drop column hours in one"),
+        (Wish(rename={"hours": "h"}, types={"hours": "int"}), "can't rename column hours to h and change the type of"),
+        (Wish(rename={"hours": "h"}, ddl=DDL.format(SAME.replace("hours FLOAT", "h INT"), "date")), "can't rename"),
+        (Wish(types={"hours": "string"}, rename={"paid": "hours_string"}), "needs a column 'hours_string'"),
         (Wish(ddl="SELECT 1"), "should be one CREATE TABLE"),
         (Wish(ddl="CREATE TABLE ("), "can't be read"),
     ],
@@ -109,8 +126,8 @@ def test_a_rename_goes_by_a_column_beside_the_old_one():
     assert added.undo == "ALTER TABLE `prod`.`plays` DROP COLUMN IF EXISTS `view_hours`"
     assert filled.sql.startswith("UPDATE `prod`.`plays` SET `view_hours` = `hours`")
     assert contract.sql.split(STATEMENTS) == [
-        "ALTER TABLE `prod`.`plays` DROP COLUMN IF EXISTS `hours`",
         "ALTER TABLE `prod`.`plays` SET TBLPROPERTIES ('dataflow.retired-column.hours' = 'true')",
+        "ALTER TABLE `prod`.`plays` DROP COLUMN IF EXISTS `hours`",
         "ALTER TABLE `prod`.`plays` UNSET TBLPROPERTIES IF EXISTS ('dataflow.moving-columns')",
     ]
 

@@ -128,6 +128,18 @@ def test_a_view_that_was_half_made_is_made_whole(viewed, monkeypatch):
     assert viewed.spark.table(f"{viewed.db}.plays").count() == 5
 
 
+def test_a_table_that_has_the_name_to_keep_the_old_one_under_is_left_alone(viewed):
+    replace(viewed)
+    move_the_writer(viewed)
+    kept = f"{viewed.db}.plays_retired"
+    viewed.spark.sql(f"CREATE TABLE {kept} AS SELECT * FROM {viewed.db}.plays LIMIT 1")
+    with pytest.raises(DataflowError, match="there is a table .*plays_retired, the name under which"):
+        viewed.apply()
+    campaign, _ = viewed.look()
+    carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", print)
+    assert (viewed.spark.table(kept).count(), viewed.spark.table(f"{viewed.db}.plays").count()) == (1, 5)
+
+
 def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
     replace(world)
     move_the_writer(world)

@@ -324,17 +324,22 @@ def _require_open(campaign: Campaign) -> None:
 
 
 def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *, force: bool) -> None:
-    """Refuse to take back a column that somebody reads by now."""
-    from dataflow.migration.impact import uses
+    """Refuse to take back a column that somebody reads or writes by now."""
+    from dataflow.migration.impact import uses, writes
 
-    readers = {
+    users = {
         producer.workflow
         for producer, taken in known.store.flows({campaign.table}, downstream=True)
         if producer.target != campaign.table and any(uses(campaign.table, column, list(taken)) for column in columns)
     }
-    if readers and not force:
+    users |= {
+        producer.workflow
+        for producer, taken in known.store.flows({campaign.table}, downstream=False)
+        if producer.target == campaign.table and any(writes(column, list(taken)) for column in columns)
+    }
+    if users and not force:
         raise DataflowError(
-            f"{', '.join(sorted(readers))} read {', '.join(columns)} by now, which would be taken away",
+            f"{', '.join(sorted(users))} use {', '.join(columns)} by now, which would be taken away",
             "move them back first, or --force",
             permanent=True,
         )

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, UsageError
 from dataflow.jobs.cause import message_of
 from dataflow.migration.campaign import Campaign, applied, begun
+from dataflow.migration.changes import new_name
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns, Event
-from dataflow.migration.steps import STATEMENTS, Step, kept_name, new_name
+from dataflow.migration.steps import STATEMENTS, Step, kept_name
 from dataflow.tables.iceberg import head, load, quoted
 from dataflow.tables.literals import column_name
 from dataflow.tables.moving import Pair, even_out, pairs
@@ -77,6 +78,7 @@ def carry_out(
     Raises:
         DataflowError: The table refuses, or old and new differ, and the step would let go of the old.
     """
+    _require_possible(spark, campaign, step)
     detail = {"sql": step.sql, "snapshot": _snapshot(spark, campaign.table)}
     campaigns.note(campaign.id, "applying", step.name, who, reason, detail)
     went = "was done already" if _is_done(spark, campaign.table, step) else "done"
@@ -199,10 +201,18 @@ def undo(
     by_name = {step.name: step for step in campaign.steps}
     for name in reversed(begun(events)):
         step = by_name[name]
-        if step.undo:
+        if (old := _gone(spark, campaign, step)) is not None:
+            say(f"{step.adds} stays: {old} is gone already, and what it held is nowhere else")
+        elif step.undo:
             _run(spark, campaign, step, step.undo)
             campaigns.note(campaign.id, "undone", name, who)
             say(f"took back {name}: {step.says}")
+
+
+def _gone(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
+    """Return the column whose place a step's own one took, where that one alone is left."""
+    olds = (change.column for change in campaign.changes if step.adds and new_name(change) == step.adds)
+    return next((old for old in olds if old.lower() not in _columns(spark, campaign.table)), None)
 
 
 def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
@@ -212,6 +222,48 @@ def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
         for step in campaign.steps
         if step.name in done and (step.irreversible or " TYPE " in step.sql or "DROP NOT NULL" in step.sql)
     ]
+
+
+def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> None:
+    """Refuse what could not be gone through with, before anything is begun."""
+    if step.keeps and not step.drops and all(map(spark.catalog.tableExists, (campaign.table, step.keeps))):
+        raise DataflowError(
+            f"there is a table {step.keeps}, the name under which the rows of {campaign.table} are to be kept",
+            "give that one another name first",
+            permanent=True,
+        )
+    if step.phase == "expand" and campaign.old_columns:
+        _require_loose(spark, campaign)
+    for change in campaign.changes:
+        if change.kind == "type" and not change.safe and step.phase == "expand":
+            there, back = (change.type, change.to), (change.to, change.type)
+            try:
+                spark.sql("SELECT " + ", ".join(f"try_cast(CAST(NULL AS {a}) AS {b})" for a, b in (there, back)))
+            except Exception as error:
+                raise DataflowError(
+                    f"{change.column} can't be carried from {change.type} to {change.to} and back: Spark has no cast",
+                    f"cancel this campaign, and plan another table: dataflow migration plan {campaign.table} "
+                    "--replace-by NEW",
+                    permanent=True,
+                ) from error
+
+
+def _require_loose(spark: SparkSession, campaign: Campaign) -> None:
+    """Refuse to let a column go that Iceberg would not drop in the end."""
+    loaded = load(spark, campaign.table)
+    schema, sorts = loaded.schema(), loaded.sortOrder().fields()
+    ordered = {str(schema.findColumnName(sorts.get(i).sourceId())) for i in range(sorts.size())}
+    for held, says, fix in (
+        (ordered, "is written in the order of", "WRITE ORDERED BY others, or WRITE UNORDERED"),
+        ({str(name) for name in schema.identifierFieldNames()}, "is identified by", "DROP IDENTIFIER FIELDS"),
+    ):
+        for column in campaign.old_columns:
+            if any(name == column or name.startswith(f"{column}.") for name in held):
+                raise DataflowError(
+                    f"{campaign.table} {says} {column}, which can't be dropped in the end",
+                    f"first: ALTER TABLE {campaign.table} {fix}",
+                    permanent=True,
+                )
 
 
 def _require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:

@@ -144,15 +144,50 @@ def changes_of(shape: Shape, wish: Wish) -> list[Change]:
     found = list(_by_flags(shape, wish))
     if wish.ddl is not None:
         found += _by_ddl(shape, declared(wish.ddl), wish)
+    found = list(dict.fromkeys(found))  # an option and a DDL may ask for the same
     if not found:
         raise UsageError(
             f"nothing would change on {shape.table}", "say --rename a=b, --drop c, --type c=bigint or --to"
         )
+    _require_apart(shape, found)
     if len(found) > 1 and any(change.kind in {"replace", "retire"} for change in found):
         raise UsageError(
             f"{shape.table} can't go and change as well", "say --replace-by or --drop-table, and nothing else"
         )
     return found
+
+
+def _require_apart(shape: Shape, changes: Sequence[Change]) -> None:
+    """Refuse changes that meet in one column: what one adds would be filled, or taken back, by the other.
+
+    Raises:
+        UsageError: They do; names the column.
+    """
+    going = {change.column.lower() for change in changes if change.column and not change.safe}
+    for name in sorted(going):
+        both = [str(each) for each in changes if each.column.lower() == name and each.kind != "comment"]
+        if len(both) > 1:
+            raise UsageError(f"can't {' and '.join(both)} in one campaign", "make one change of a column at a time")
+    new: set[str] = set()
+    for change in changes:
+        name = new_name(change) if not change.safe else change.column if change.kind == "add" else ""
+        if not name:
+            continue
+        if shape.has(name) or name.lower() in new:
+            raise UsageError(
+                f"to {change} needs a column '{name}', and there is one of that name already",
+                "give that one another name first",
+            )
+        new.add(name.lower())
+
+
+def new_name(change: Change) -> str:
+    """Return the column that readers move to; empty where they have to do without."""
+    if change.kind == "rename":
+        return change.to
+    if change.kind == "type":
+        return f"{change.column}_{''.join(c if c.isalnum() else '_' for c in change.to.lower()).strip('_')}"
+    return ""
 
 
 def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.migration.campaign import Campaign
+from dataflow.migration.changes import new_name
 from dataflow.migration.patches import Move, patch
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns
-from dataflow.migration.steps import new_name
 
 if TYPE_CHECKING:
     from dataflow.migration.lineage import Known

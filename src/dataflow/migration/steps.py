@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from dataflow.errors import UsageError
+from dataflow.migration.changes import new_name
 from dataflow.tables.iceberg import quoted
 from dataflow.tables.literals import column_name, text
 from dataflow.tables.moving import MOVING, RETIRED
@@ -51,15 +52,6 @@ class Step:
         return self.phase == "contract"
 
 
-def new_name(change: Change) -> str:
-    """Return the column that readers move to; empty where they have to do without."""
-    if change.kind == "rename":
-        return change.to
-    if change.kind == "type":
-        return f"{change.column}_{''.join(c if c.isalnum() else '_' for c in change.to.lower()).strip('_')}"
-    return ""
-
-
 def kept_name(table: str) -> str:
     """Return the name under which a table is kept after another took its place."""
     return f"{table}_retired"
@@ -81,7 +73,7 @@ def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
     expand = [*_let_move(table, columns), *(step for change in changes for step in _expand(table, change))]
     contract = [step for change in changes for step in _contract(table, change)]
     if columns:
-        contract[-1] = _end_of_move(table, contract[-1], columns)
+        contract[-1] = _end_of_move(table, contract[-1])
     moves = [] if all(change.safe for change in changes) else [Step("move", "move", _moves(table, changes))]
     return [*_numbered(expand), *moves, *_numbered(contract)]
 
@@ -108,10 +100,9 @@ def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
             yield Step("expand", "expand", f"let {change.column} have nulls, so that it may be left out", sql)
 
 
-def _end_of_move(table: str, last: Step, columns: Sequence[Change]) -> Step:
-    """Let the last step say on the table which columns are gone for good."""
-    gone = [_set(table, f"{RETIRED}{change.column}", "true") for change in columns]
-    return replace(last, sql=STATEMENTS.join((last.sql, *gone, _unset(table, MOVING))))
+def _end_of_move(table: str, last: Step) -> Step:
+    """Let the last step say on the table that no column moves any more."""
+    return replace(last, sql=STATEMENTS.join((last.sql, _unset(table, MOVING))))
 
 
 def _expand(table: str, change: Change) -> list[Step]:
@@ -190,8 +181,12 @@ def _contract(table: str, change: Change) -> list[Step]:
         drops += [f"DROP TABLE IF EXISTS {quoted(name)}" for name in (kept, table)]  # the last where there is no view
         sql = STATEMENTS.join(drops)
         return [Step("contract", "contract", f"drop the view {table}, and {kept}", sql, drops=kept, keeps=kept)]
-    sql = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
-    return [Step("contract", "contract", f"drop {change.column}", sql, drops=change.column)]
+    # Said first: a run's DDL that still has the column would bring it back empty as soon as it is gone.
+    gone = _set(table, f"{RETIRED}{change.column}", "true")
+    drop = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
+    return [
+        Step("contract", "contract", f"drop {change.column}", STATEMENTS.join((gone, drop)), drops=change.column)
+    ]
 
 
 def _moves(table: str, changes: Sequence[Change]) -> str:

@@ -1,0 +1,81 @@
+"""Campaigns that are cancelled half-way: nothing is taken back that is nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataflow.errors import DataflowError
+from dataflow.migration import carry
+from dataflow.migration.changes import Wish
+
+pytestmark = pytest.mark.spark
+
+
+def cancel(world, name):
+    campaign, _ = world.look()
+    said = []
+    carry.undo(world.spark, campaign, world.campaigns.events(name), world.campaigns, "alice", said.append)
+    return said
+
+
+def test_of_two_columns_the_one_whose_old_name_is_gone_stays(world):
+    world.run("plays")
+    world.begin(Wish(rename={"country": "land", "hours": "view_hours"}), "two")
+    for _ in range(5):
+        world.apply()
+    assert world.apply(force=True, reason="a test") == "contract 1"
+    with pytest.raises(DataflowError, match="country was taken away by a migration and would come back empty"):
+        world.spark_ddl("plays", "id INT, country STRING, hours DOUBLE")
+    assert "land stays: country is gone already, and what it held is nowhere else" in cancel(world, "two")
+    assert world.spark.table(f"{world.db}.plays").columns == ["id", "land", "hours"]
+    assert world.column("land") == ["DE", "DE", "DE", "US", "US"]
+
+
+def test_killed_within_the_contract_and_then_cancelled_the_new_column_stays(world, monkeypatch):
+    world.run("plays")
+    world.begin(Wish(rename={"hours": "view_hours"}), "one")
+    for _ in range(3):
+        world.apply()
+    sql = type(world.spark).sql
+
+    def dies(self, statement, *more, **named):
+        if "UNSET" in statement:
+            raise KeyboardInterrupt
+        return sql(self, statement, *more, **named)
+
+    monkeypatch.setattr(type(world.spark), "sql", dies)
+    with pytest.raises(KeyboardInterrupt):
+        world.apply(force=True, reason="a test")
+    monkeypatch.setattr(type(world.spark), "sql", sql)
+    cancel(world, "one")
+    assert world.column("view_hours") == [0.5, 1.0, 2.0, 7.5, None]
+
+
+def test_a_type_that_nothing_can_be_cast_to_is_refused_before_anything_is_begun(world):
+    world.run("plays")
+    world.begin(Wish(types={"hours": "date"}), "date")
+    with pytest.raises(DataflowError, match="hours can't be carried from DOUBLE to DATE and back") as caught:
+        world.apply()
+    assert "--replace-by NEW" in caught.value.hint
+    world.run("plays")
+    assert cancel(world, "date") == []
+
+
+@pytest.mark.parametrize(
+    ("alter", "said"),
+    [
+        ("WRITE ORDERED BY hours", "is written in the order of hours"),
+        ("SET IDENTIFIER FIELDS country", "is identified by country"),
+    ],
+)
+def test_what_iceberg_would_not_drop_in_the_end_is_found_out_first(world, alter, said):
+    world.run("plays")
+    column = alter.rpartition(" ")[2]
+    if column == "country":
+        world.spark.sql(f"DROP TABLE {world.db}.plays")
+        world.spark.sql(f"CREATE TABLE {world.db}.plays (id INT, country STRING NOT NULL, hours DOUBLE) USING iceberg")
+    world.spark.sql(f"ALTER TABLE {world.db}.plays {alter}")
+    world.begin(Wish(drop=[column]), "ordered")
+    with pytest.raises(DataflowError, match=said):
+        world.apply()
+    assert cancel(world, "ordered") == []
