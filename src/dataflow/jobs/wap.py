@@ -69,7 +69,7 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
         claim(spark, table, context.workflow.identity)
         with context.phase("write") as detail:
             _write(template, branch, context)
-            _even_out(branch, context)
+            moves = _even_out(branch, context)
             rows = wap.written_rows(spark, branch)
             detail(f"{rows:,} rows")
         if rows == 0 and template.empty != "publish":
@@ -78,6 +78,8 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
             results = _audit(template, branch, context)
             detail(_counted(results))
         with context.phase("publish") as detail:
+            if moving.pairs(spark, table) != moves:  # a migration went on since, and its columns were not filled
+                raise wap.PublishConflict(f"a migration moved columns of {table} during this run")
             snapshot = wap.publish(spark, branch, _summary(template, branch, context, rows, results))
             detail(f"snapshot {snapshot}")
     except BaseException:
@@ -105,18 +107,23 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
         spark.conf.unset("spark.wap.branch")
 
 
-def _even_out(branch: wap.Branch, context: JobContext) -> None:
-    """Fill the columns of a migration that the write left out: readers of the old and of the new see the same."""
+def _even_out(branch: wap.Branch, context: JobContext) -> list[moving.Pair]:
+    """Fill the columns of a migration that the write left out: readers of the old and of the new see the same.
+
+    Returns:
+        The columns that were looked at.
+    """
     spark = context.spark
     pairs = moving.pairs(spark, branch.table)
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
-        return
+        return pairs
     catalog = context.workflow.environment.catalog_name
     mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
     written = {column.lower() for given in mine for column in given}
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
     before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
     moving.even_out(spark.newSession(), branch.reference, branch.partition.where, pairs, written, before)
+    return pairs
 
 
 def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:
