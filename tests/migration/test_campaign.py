@@ -268,6 +268,27 @@ def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(tea
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
+def test_a_writer_that_still_reads_the_old_column_of_its_own_table_has_not_moved(team):
+    team.start()
+    for source, state in (("prod.plays.hours", "open"), ("prod.plays.view_hours", "moved")):
+        now = dt.datetime.now(dt.UTC)
+        team.state.add("alice.plays", "prod.plays", f"{source} -> view_hours", seen=now)
+        found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
+        assert found["alice.plays"] == state
+
+
+def test_a_view_waits_for_a_writer_that_reads_the_table_as_well(team):
+    import pyarrow as pa
+
+    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
+    place = Path(team.command.environ["DATAFLOW_HOME"]) / "better"
+    open_catalog(Environment("sandbox")).create_table("prod.better", schema, location=str(place))
+    team.state.add("alice.plays", "out.daily", "prod.plays.hours -> hours", seen=OLD)
+    team.migration("start", "prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE)
+    done = team.migration("apply", code=1)
+    assert "1 of 1 workflows have not moved: alice.plays (alice)" in done.stderr
+
+
 def test_ack_of_nobody_names_the_nearest(team):
     team.start()
     assert "did you mean 'carol'?" in team.migration("ack", "carl", code=2).stderr

@@ -46,7 +46,7 @@ def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason:
     breaks = step.irreversible or bool(step.keeps)
     if force and not breaks:
         raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
-    concerned = [each for each in found if step.irreversible or (breaks and each.reader.role == "writes")]
+    concerned = [each for each in found if step.irreversible or (breaks and _writes(each, step))]
     left = [standing for standing in concerned if standing.is_open]
     if force and not (reason or "").strip():
         raise UsageError("--force needs a --reason, which is kept in the campaign")
@@ -57,6 +57,11 @@ def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason:
             "wait for them, or --force --reason WHY, which is kept",
             permanent=True,
         )
+
+
+def _writes(standing: Standing, step: Step) -> bool:
+    """Say whether a workflow writes the table that is to be kept; one that reads it too is a reader first."""
+    return standing.reader.role == "writes" or step.keeps in map(kept_name, standing.reader.writes)
 
 
 def carry_out(

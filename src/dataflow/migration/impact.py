@@ -80,6 +80,9 @@ def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.date
     for source in known.sources:
         for producer, _ in source.writers({table}):
             writers.setdefault(producer.workflow, _Found()).producers.append(producer)
+    for found_here in (readers, unsure):
+        for name in found_here.keys() & writers.keys():
+            found_here[name].producers += writers[name].producers
     further = _further(table, columns, known, whole=whole)
     found = [
         *_as_touched("reads", readers, now),

@@ -84,11 +84,9 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
 def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken]]]]) -> _Newest:
     origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
     found = by[origin]
-    answers = [
-        writes(column, taken) if producer.target == campaign.table else uses(campaign.table, column, taken)
-        for producer, taken in found
-        for column in campaign.old_columns or ("",)
-    ]
+    asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
+    answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
+    answers += [writes(column, taken) for (producer, taken), column in asked if producer.target == campaign.table]
     touches = True if True in answers else None if None in answers else False
     return _Newest(
         origin,

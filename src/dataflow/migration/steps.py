@@ -184,9 +184,7 @@ def _contract(table: str, change: Change) -> list[Step]:
     # Said first: a run's DDL that still has the column would bring it back empty as soon as it is gone.
     gone = _set(table, f"{RETIRED}{change.column}", "true")
     drop = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
-    return [
-        Step("contract", "contract", f"drop {change.column}", STATEMENTS.join((gone, drop)), drops=change.column)
-    ]
+    return [Step("contract", "contract", f"drop {change.column}", STATEMENTS.join((gone, drop)), drops=change.column)]
 
 
 def _moves(table: str, changes: Sequence[Change]) -> str:
