@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyspark.errors import AnalysisException
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.guard import WriteGuard, guarding
@@ -50,6 +51,15 @@ def test_an_insert_from_python_goes_on_as_well(spark, table):
     with guarding(WriteGuard("spark_catalog", None, "sandbox"), spark):
         spark.sql(f"INSERT INTO {table} SELECT 1, 2.0D, DATE '2026-01-01'")
     assert rows(spark, table) == [(1, 2.0, None)]
+
+
+def test_an_insert_with_arguments_fails_for_its_columns_and_not_for_its_arguments(spark, table):
+    with (
+        guarding(WriteGuard("spark_catalog", None, "sandbox"), spark),
+        pytest.raises(AnalysisException, match="not enough data columns"),
+    ):
+        spark.sql(f"INSERT INTO {table} SELECT :id, 2.0D, DATE '2026-01-01'", args={"id": 1})
+    assert rows(spark, table) == []
 
 
 def test_too_few_columns_are_still_a_mistake_with_its_line(spark, table, tmp_path):

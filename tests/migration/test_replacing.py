@@ -133,7 +133,7 @@ def test_a_table_that_has_the_name_to_keep_the_old_one_under_is_left_alone(viewe
     move_the_writer(viewed)
     kept = f"{viewed.db}.plays_retired"
     viewed.spark.sql(f"CREATE TABLE {kept} AS SELECT * FROM {viewed.db}.plays LIMIT 1")
-    with pytest.raises(DataflowError, match="there is a table .*plays_retired, the name under which"):
+    with pytest.raises(DataflowError, match=r"there is a table .*plays_retired, the name under which"):
         viewed.apply()
     campaign, _ = viewed.look()
     carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", print)

@@ -20,6 +20,7 @@ from dataflow.engine.planprint import (
     named_ids,
     number_of,
     tree,
+    without_alias,
 )
 from dataflow.workflow.flow import Flow, Written, plain_name
 
@@ -251,7 +252,7 @@ class _Write:
             *used, made = ids
             outputs.append(made)
             if made not in below:
-                self._texts.setdefault(made, []).append(_without_alias(item))
+                self._texts.setdefault(made, []).append(without_alias(item))
             if used and made not in below:
                 before, window, after = item.partition(_WINDOW)
                 decides = bool(window) and _RANKING.match(item) is not None
@@ -379,13 +380,6 @@ def _matched(columns: Sequence[str], outputs: Sequence[str], names: Sequence[str
         yield from ((column, by_name[column]) for column in columns if column in by_name)
     else:
         yield from zip(columns, outputs, strict=False)
-
-
-def _without_alias(item: str) -> str:
-    """Return what an item of a list is made of, without the name and the id that it gives to that."""
-    head = item[: item.rfind("#")]
-    alias = alias_of(head)
-    return item if alias == head else head[: -len(f" AS {alias}")]
 
 
 def _names(node: Node) -> list[str]:

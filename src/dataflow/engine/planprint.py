@@ -69,6 +69,13 @@ def alias_of(item: str) -> str:
     return item
 
 
+def without_alias(item: str) -> str:
+    """Return what an item of a list is made of, without the name and the id that it gives to that."""
+    head = item[: item.rfind("#")]
+    alias = alias_of(head)
+    return item if alias == head else head[: -len(f" AS {alias}")]
+
+
 def number_of(node: Node) -> str:
     """Return the number of a common table expression."""
     found = re.search(r"\d+", node.text)

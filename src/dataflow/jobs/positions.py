@@ -45,7 +45,7 @@ def inserting(spark: SparkSession, plan: JavaObject, run: Callable[[], DataFrame
             try:
                 return _run(spark, named)
             except Exception as again:
-                if not is_arity(again):
+                if not is_arity(again) and "UNBOUND_SQL_PARAMETER" not in str(again):  # `args` are not at hand here
                     raise
         raise
 

@@ -163,21 +163,15 @@ def _require_apart(shape: Shape, changes: Sequence[Change]) -> None:
     Raises:
         UsageError: They do; names the column.
     """
-    going = {change.column.lower() for change in changes if change.column and not change.safe}
-    for name in sorted(going):
+    for name in dict.fromkeys(each.column.lower() for each in changes if each.column and not each.safe):
         both = [str(each) for each in changes if each.column.lower() == name and each.kind != "comment"]
         if len(both) > 1:
             raise UsageError(f"can't {' and '.join(both)} in one campaign", "make one change of a column at a time")
     new: set[str] = set()
     for change in changes:
         name = new_name(change) if not change.safe else change.column if change.kind == "add" else ""
-        if not name:
-            continue
-        if shape.has(name) or name.lower() in new:
-            raise UsageError(
-                f"to {change} needs a column '{name}', and there is one of that name already",
-                "give that one another name first",
-            )
+        if name and (shape.has(name) or name.lower() in new):
+            raise UsageError(f"to {change} needs a column '{name}', and there is one of that name already")
         new.add(name.lower())
 
 
