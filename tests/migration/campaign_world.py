@@ -13,11 +13,11 @@ from dataflow.engine.runner import Runner
 from dataflow.jobs.script import run_script
 from dataflow.migration import carry
 from dataflow.migration.campaign import read, start
-from dataflow.migration.changes import shape_in_spark
 from dataflow.migration.lineage import known
 from dataflow.migration.notices import by_address, deliver, messages
 from dataflow.migration.plan import plan
 from dataflow.migration.progress import note_moves, standings
+from dataflow.migration.shape import shape_in_spark
 from dataflow.migration.state import Campaigns
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import environment, find_project

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.migration.changes import Column, Shape, Wish, changes_of, shared_columns, sql_type
+from dataflow.migration.changes import Wish, changes_of, shared_columns
+from dataflow.migration.shape import Column, Shape, sql_type
 from dataflow.migration.steps import STATEMENTS, steps_for
 
 SHAPE = Shape(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.migration.changes import Column, Shape
 from dataflow.migration.lineage import known
 from dataflow.migration.plan import live_shape_in_spark
+from dataflow.migration.shape import Column, Shape
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark

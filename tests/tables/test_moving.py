@@ -21,7 +21,7 @@ def test_an_insert_by_position_may_mean_the_table_before_or_after_the_move():
 
 def test_a_table_without_a_migration_says_nothing():
     assert (moving({}), optional({}), retired({})) == ({}, frozenset(), frozenset())
-    assert optional({MOVING: '{"A": "b", "c": null}'}) == {"a", "b", "c"}
+    assert optional(moving({MOVING: '{"A": "b", "c": null}'})) == {"a", "b", "c"}
 
 
 @pytest.fixture
@@ -108,6 +108,10 @@ def test_a_ddl_may_still_forbid_nulls_in_a_column_that_goes(spark, table):
     assert reconcile(spark, parse(ddl.replace("DOUBLE", "DOUBLE NOT NULL"))) == []
     with pytest.raises(ContractError, match="id is NOT NULL in the DDL"):
         reconcile(spark, parse(ddl.replace("INT", "INT NOT NULL")))
+    with pytest.raises(ContractError, match="hours_int is NOT NULL in the DDL, but the table allows nulls"):
+        reconcile(spark, parse(ddl.replace("hours DOUBLE", "hours_int INT NOT NULL")))
+    with pytest.raises(ContractError, match="hours and hours_int are both missing in the DDL"):
+        reconcile(spark, parse(ddl.replace(", hours DOUBLE", "")))
 
 
 @pytest.mark.spark

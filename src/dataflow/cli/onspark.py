@@ -11,9 +11,9 @@ from dataflow.cli.console import err, say
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.migration.changes import Shape
     from dataflow.migration.lineage import Known
     from dataflow.migration.plan import Look
+    from dataflow.migration.shape import Shape
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.deploy.bundle import TableSchema
 from dataflow.errors import DefinitionError
+from dataflow.tables.widening import widens
 from dataflow.workflow.models import MetadataJob, SparkJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.tree import JobStep, Workflow
@@ -15,8 +16,6 @@ from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from sqlglot import exp
-
-_WIDER = {("INT", "BIGINT"), ("FLOAT", "DOUBLE")}
 
 
 def schemas_of(workflow: Workflow) -> dict[str, TableSchema]:
@@ -101,4 +100,4 @@ def _table(before: TableSchema, after: TableSchema) -> Iterator[tuple[str, bool]
 
 
 def _is_safe(was: str, now: str) -> bool:
-    return now == was.removesuffix(" NOT NULL") or (was, now) in _WIDER
+    return now == was.removesuffix(" NOT NULL") or widens(was, now)

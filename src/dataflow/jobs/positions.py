@@ -8,7 +8,7 @@ publishes the rows fills them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from dataflow.jobs.statements import changes
 from dataflow.tables.iceberg import jvm, load, properties
@@ -17,8 +17,6 @@ from dataflow.tables.moving import insert_columns, moving
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import DataFrame, SparkSession
-
-T = TypeVar("T")
 
 _ARITY = "INSERT_COLUMN_ARITY_MISMATCH"
 

@@ -100,7 +100,7 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
                 run_spark(item.job.spark, context)
     except DataflowError as error:
         moves = moving.moving(properties(load(spark, template.table)))
-        if is_arity(error) or any(new and new in error.message for new in moves.values()):
+        if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = moving.advice(template.table, moves) or error.hint
         raise
     finally:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean, display_path
-from dataflow.migration.changes import Change, Shape, Wish, changes_of, shape_in_spark, shape_of, shared_columns
+from dataflow.migration.changes import Change, Wish, changes_of, shared_columns
 from dataflow.migration.impact import Touched, touched_by
+from dataflow.migration.shape import Shape, shape_in_spark, shape_of
 from dataflow.migration.steps import Step, steps_for
 
 if TYPE_CHECKING:

@@ -74,9 +74,8 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
             if (producer.target != campaign.table) == downstream and producer.origin in _EVIDENCE:
                 said[producer.workflow][producer.origin].append((producer, list(taken)))
     for producer in known.store.of_workflows([reader.workflow for reader in campaign.readers]):
-        if (
-            producer.target != campaign.table and producer.origin in _EVIDENCE
-        ):  # one that doesn't read the table at all any more is known by its writes
+        # One that doesn't use the table at all any more is known by what else it writes.
+        if producer.target != campaign.table and producer.origin in _EVIDENCE:
             said[producer.workflow][producer.origin].append((producer, []))
     return {name: _newest(campaign, by) for name, by in said.items()}
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import jvm, load, properties, quoted
 from dataflow.tables.literals import column_name, text
-from dataflow.tables.moving import optional, retired
+from dataflow.tables.moving import moving, optional, retired
+from dataflow.tables.widening import widens
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
-    from pyspark.sql.types import DataType, StructField, StructType
-
-_WIDER = {("integer", "long"), ("float", "double")}  # Iceberg specification, "Schema evolution"
+    from pyspark.sql.types import StructField, StructType
 
 
 class ContractError(Exception):
@@ -71,7 +71,11 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     wanted = {field.name.lower(): field for field in declared.fields}
     for gone in sorted(retired(told) & wanted.keys() - known):
         breaking.append(f"column {wanted[gone].name} was taken away by a migration and would come back empty")
-    _compare(spark.table(name).schema, declared, (), changes, breaking, optional(told))
+    moves = moving(told)
+    for old, new in moves.items():
+        if new is not None and not {old.lower(), new.lower()} & wanted.keys():
+            breaking.append(f"columns {old} and {new} are both missing in the DDL")
+    _compare(spark.table(name).schema, declared, (), changes, breaking, moves)
     if breaking:
         listed = "; ".join(breaking)
         raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
@@ -93,21 +97,22 @@ def _compare(
     path: tuple[str, ...],
     changes: list[Change],
     breaking: list[str],
-    optional: frozenset[str] = frozenset(),
+    moves: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
     """Collect how a struct's columns differ; names are compared as Spark does, without regard to case.
 
-    Columns that are `optional` may be missing in the DDL.
+    Of columns on the move the DDL may leave either out, and may still forbid nulls in the old one.
     """
+    going = {old.lower() for old in moves}
     existing = {field.name.lower(): field for field in actual.fields}
     wanted = {field.name.lower() for field in declared.fields}
-    for name in existing.keys() - wanted - optional:
+    for name in existing.keys() - wanted - optional(moves):
         breaking.append(f"column {_dotted(path, existing[name].name)} is missing in the DDL")
     previous: str | None = None
     for field in declared.fields:
         found = existing.get(field.name.lower())
         if found is not None:
-            _compare_column(found, field, path, changes, breaking, may_miss=not path and field.name.lower() in optional)
+            _compare_column(found, field, path, changes, breaking, is_going=field.name.lower() in going)
         elif not field.nullable:
             breaking.append(f"new column {_dotted(path, field.name)} is NOT NULL, but there are rows already")
         else:
@@ -125,7 +130,7 @@ def _compare_column(
     changes: list[Change],
     breaking: list[str],
     *,
-    may_miss: bool,
+    is_going: bool,
 ) -> None:
     from pyspark.sql.types import StructType
 
@@ -135,11 +140,11 @@ def _compare_column(
         _compare(found.dataType, field.dataType, (*path, found.name), changes, breaking)
     elif found.dataType != field.dataType:
         old, new = found.dataType.simpleString(), field.dataType.simpleString()
-        if _widens(found.dataType, field.dataType):
+        if widens(old, new):
             changes.append(Change(f"widened {dotted} from {old} to {new}", f"ALTER COLUMN {column} TYPE {new}"))
         else:
             breaking.append(f"column {dotted} is {old} in the table and {new} in the DDL")
-    if found.nullable and not field.nullable and not may_miss:
+    if found.nullable and not field.nullable and not is_going:
         breaking.append(f"column {dotted} is NOT NULL in the DDL, but the table allows nulls")
     elif field.nullable and not found.nullable:
         changes.append(Change(f"{dotted} may be null now", f"ALTER COLUMN {column} DROP NOT NULL"))
@@ -156,14 +161,6 @@ def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> C
         f"added column {_dotted(path, field.name)} {type_}",
         f"ADD COLUMN {_quoted_path(path, field.name)} {type_}{comment}{place}",
     )
-
-
-def _widens(old: DataType, new: DataType) -> bool:
-    from pyspark.sql.types import DecimalType
-
-    if isinstance(old, DecimalType) and isinstance(new, DecimalType):
-        return old.scale == new.scale and old.precision < new.precision
-    return (old.typeName(), new.typeName()) in _WIDER
 
 
 def _partitioning(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[str]:

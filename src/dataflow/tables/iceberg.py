@@ -121,6 +121,12 @@ def set_properties(
     return commit(spark, name, change)
 
 
+def column_types(spark: SparkSession, name: str) -> dict[str, str]:
+    """Return the types of a table's columns as Spark SQL spells them, names inside them quoted."""
+    fields = spark.table(name)._jdf.schema().fields()
+    return {str(field.name()): str(field.dataType().sql()) for field in fields}
+
+
 def head(table: JavaObject, ref: str = "main") -> int | None:
     """Return the snapshot that a branch points to, or None where it has none."""
     found = table.refs().get(ref)

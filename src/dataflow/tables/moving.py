@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import load, properties
+from dataflow.tables.iceberg import column_types, load, properties
 from dataflow.tables.literals import column_name
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def retired(found: Mapping[str, str]) -> frozenset[str]:
     return frozenset(key.removeprefix(RETIRED).lower() for key in found if key.startswith(RETIRED))
 
 
-def optional(found: Mapping[str, str]) -> frozenset[str]:
+def optional(moves: Mapping[str, str | None]) -> frozenset[str]:
     """Return the columns that a DDL and a writer may leave out for now, in lower case."""
-    return frozenset(name.lower() for pair in moving(found).items() for name in pair if name is not None)
+    return frozenset(name.lower() for pair in moves.items() for name in pair if name is not None)
 
 
 def pairs(spark: SparkSession, table: str) -> list[Pair]:
@@ -85,7 +85,7 @@ def pairs(spark: SparkSession, table: str) -> list[Pair]:
     told = moving(properties(load(spark, table)))
     if not told:
         return []
-    types = {field.name.lower(): field.dataType.simpleString() for field in spark.table(table).schema.fields}
+    types = {name.lower(): type_ for name, type_ in column_types(spark, table).items()}
     return [
         Pair(old, types[old.lower()], new, types[new.lower()])
         for old, new in told.items()
