@@ -160,9 +160,9 @@ def test_another_table_is_shown_under_the_old_name_where_it_holds_as_much():
     assert shared_columns(SHAPE, wider) == tuple(column.name for column in SHAPE.columns)
     view, move, contract = steps_for("prod.plays", [replace(change, shared=shared_columns(SHAPE, wider))])
     made, kept, named = view.sql.split(STATEMENTS)
-    assert made.startswith("CREATE VIEW IF NOT EXISTS `prod`.`plays_view`")
+    assert made.startswith("CREATE VIEW IF NOT EXISTS `prod`.`plays_becomes_view`")
     assert kept == "ALTER TABLE `prod`.`plays` RENAME TO `prod`.`plays_retired`"
-    assert named == "ALTER VIEW `prod`.`plays_view` RENAME TO `prod`.`plays`"
+    assert named == "ALTER VIEW `prod`.`plays_becomes_view` RENAME TO `prod`.`plays`"
     assert move.says == "workflows move: they use prod.better instead of prod.plays"
     assert contract.irreversible
 

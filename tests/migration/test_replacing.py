@@ -13,6 +13,7 @@ from dataflow.errors import DataflowError
 from dataflow.migration import carry
 from dataflow.migration.changes import Wish
 from dataflow.migration.notices import messages
+from dataflow.migration.state import Campaigns
 
 pytestmark = pytest.mark.spark
 
@@ -138,6 +139,29 @@ def test_a_table_that_has_the_name_to_keep_the_old_one_under_is_left_alone(viewe
     campaign, _ = viewed.look()
     carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", print)
     assert (viewed.spark.table(kept).count(), viewed.spark.table(f"{viewed.db}.plays").count()) == (1, 5)
+
+
+def test_killed_within_the_contract_and_then_cancelled_the_view_stays(viewed, monkeypatch):
+    replace(viewed)
+    move_the_writer(viewed)
+    viewed.apply()
+    monkeypatch.setattr(Campaigns, "note", dying(Campaigns.note))
+    with pytest.raises(KeyboardInterrupt):
+        viewed.apply(force=True, reason="a test")
+    monkeypatch.undo()
+    campaign, _ = viewed.look()
+    said = []
+    carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", said.append)
+    assert said == [f"{viewed.db}.plays stays as it is: {viewed.db}.plays_retired is gone already"]
+
+
+def dying(note):
+    def dies(self, name, kind, *more):
+        if kind in {"applied", "forced"}:
+            raise KeyboardInterrupt
+        note(self, name, kind, *more)
+
+    return dies
 
 
 def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):

@@ -7,6 +7,7 @@ import pytest
 from dataflow.errors import DataflowError
 from dataflow.migration import carry
 from dataflow.migration.changes import Wish
+from dataflow.tables.iceberg import load, properties
 
 pytestmark = pytest.mark.spark
 
@@ -47,8 +48,40 @@ def test_killed_within_the_contract_and_then_cancelled_the_new_column_stays(worl
     with pytest.raises(KeyboardInterrupt):
         world.apply(force=True, reason="a test")
     monkeypatch.setattr(type(world.spark), "sql", sql)
-    cancel(world, "one")
+    assert "hours stays away: it is gone already" in cancel(world, "one")
     assert world.column("view_hours") == [0.5, 1.0, 2.0, 7.5, None]
+
+
+def test_killed_before_the_drop_and_then_cancelled_the_old_name_is_as_good_as_ever(world, monkeypatch):
+    world.run("plays")
+    world.begin(Wish(drop=["hours"]), "one")
+    world.apply()
+    sql = type(world.spark).sql
+
+    def dies(self, statement, *more, **named):
+        if "DROP COLUMN" in statement:
+            raise KeyboardInterrupt
+        return sql(self, statement, *more, **named)
+
+    monkeypatch.setattr(type(world.spark), "sql", dies)
+    with pytest.raises(KeyboardInterrupt):
+        world.apply(force=True, reason="a test")
+    monkeypatch.setattr(type(world.spark), "sql", sql)
+    assert "took back contract 1: drop hours" in cancel(world, "one")
+    table = load(world.spark, f"{world.db}.plays")
+    assert not [key for key in properties(table) if key.startswith(("dataflow.moving", "dataflow.retired"))]
+
+
+def test_what_a_comment_says_is_no_statement(world):
+    world.run("plays")
+    comment = "a;\nb RENAME TO c ADD COLUMN it's"
+    quoted = comment.replace("'", "\\'")
+    ddl = f"CREATE TABLE t (id INT COMMENT '{quoted}', country STRING, view_hours DOUBLE)"
+    world.begin(Wish(ddl=ddl, rename={"hours": "view_hours"}), "said")
+    for _ in range(4):
+        world.apply()
+    (field,) = (it for it in world.spark.table(f"{world.db}.plays").schema.fields if it.name == "id")
+    assert field.metadata["comment"] == comment
 
 
 def test_a_type_that_nothing_can_be_cast_to_is_refused_before_anything_is_begun(world):

@@ -7,17 +7,19 @@ is done, so that a process that died before it could write its success down is f
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.jobs.cause import message_of
+from dataflow.jobs.script import statements as split
 from dataflow.migration.campaign import Campaign, applied, begun
 from dataflow.migration.changes import new_name
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns, Event
-from dataflow.migration.steps import STATEMENTS, Step, kept_name
+from dataflow.migration.steps import Step, kept_name
 from dataflow.tables.iceberg import head, load, quoted
 from dataflow.tables.literals import column_name
 from dataflow.tables.moving import Pair, even_out, pairs
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from dataflow.migration.changes import Change
 
 Say = Callable[[str], None]
+
+_RENAMED = re.compile(r"ALTER TABLE (`.+`) RENAME TO (`.+`)")
 
 
 def next_step(campaign: Campaign, events: Sequence[Event]) -> Step | None:
@@ -206,18 +210,28 @@ def undo(
     by_name = {step.name: step for step in campaign.steps}
     for name in reversed(begun(events)):
         step = by_name[name]
-        if (old := _gone(spark, campaign, step)) is not None:
-            say(f"{step.adds} stays: {old} is gone already, and what it held is nowhere else")
-        elif step.undo:
+        if not step.undo:
+            continue
+        if (gone := _gone(spark, campaign, step)) is not None:
+            say(gone)
+        else:
             _run(spark, campaign, step, step.undo)
             campaigns.note(campaign.id, "undone", name, who)
             say(f"took back {name}: {step.says}")
 
 
 def _gone(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
-    """Return the column whose place a step's own one took, where that one alone is left."""
+    """Say why a step is not taken back: what it stood beside is gone, and what it made alone is left."""
+    if step.keeps:
+        if any(map(spark.catalog.tableExists, (step.keeps, campaign.table))):
+            return None
+        return f"{campaign.table} stays as it is: {step.keeps} is gone already"
+    columns = _columns(spark, campaign.table)
+    if step.drops and step.drops.lower() not in columns:
+        return f"{step.drops} stays away: it is gone already"
     olds = (change.column for change in campaign.changes if step.adds and new_name(change) == step.adds)
-    return next((old for old in olds if old.lower() not in _columns(spark, campaign.table)), None)
+    old = next((old for old in olds if old.lower() not in columns), None)
+    return None if old is None else f"{step.adds} stays: {old} is gone already, and what it held is nowhere else"
 
 
 def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
@@ -293,7 +307,7 @@ def _require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, f
 
 
 def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
-    for statement in statements.split(STATEMENTS):
+    for statement in (text.strip() for _, text in split(spark, statements)):
         if not _was_done(spark, campaign.table, step, statement):
             try:
                 spark.sql(statement)
@@ -314,13 +328,12 @@ def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
 
 def _was_done(spark: SparkSession, table: str, step: Step, statement: str) -> bool:
     """Say whether a statement was carried out already, for those that Spark would fail on then."""
-    if " ADD COLUMN " in statement:
+    if step.adds and not statement.startswith(f"ALTER TABLE {quoted(table)} DROP COLUMN"):
         return step.adds.lower() in _columns(spark, table)
     if statement.startswith(("CREATE VIEW", "ALTER VIEW")):
         return _is_view(spark, table)
-    if " RENAME TO " in statement:
-        source, _, target = statement.removeprefix("ALTER TABLE ").partition(" RENAME TO ")
-        return not spark.catalog.tableExists(source) and spark.catalog.tableExists(target)
+    if renamed := _RENAMED.fullmatch(statement):
+        return not spark.catalog.tableExists(renamed[1]) and spark.catalog.tableExists(renamed[2])
     return False
 
 

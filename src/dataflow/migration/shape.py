@@ -86,7 +86,16 @@ def sql_type(text: str) -> str:
         found = None
     if found is None or found.is_type("unknown", "userdefined", "null"):
         raise UsageError(f"'{text}' is no type that can be read", "for example bigint, decimal(20, 2), array<string>")
-    return found.sql(dialect="spark")
+    return _one_spelling(found)
+
+
+def _one_spelling(kind: Any) -> str:
+    """Spell a parsed type, names inside it quoted where they have to be and nowhere else."""
+    from sqlglot import exp
+
+    for name in kind.find_all(exp.Identifier):
+        name.set("quoted", re.fullmatch(r"[A-Za-z_]\w*", name.name) is None)
+    return str(kind.sql(dialect="spark"))
 
 
 def declared(ddl: str) -> Shape:
@@ -121,7 +130,7 @@ def _declared_column(column: Any) -> Column:
         isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in constraints
     )
     comment = next((each.this.name for each in constraints if isinstance(each, exp.CommentColumnConstraint)), "")
-    return Column(column.name, column.kind.sql(dialect="spark"), nullable, comment)
+    return Column(column.name, _one_spelling(column.kind), nullable, comment)
 
 
 def shape_of(name: str, table: Table) -> Shape:

@@ -150,7 +150,7 @@ def _view(table: str, change: Change) -> list[Step]:
     """
     if not change.shared:
         return []
-    kept, made, names = kept_name(table), f"{table}_view", ", ".join(map(column_name, change.shared))
+    kept, made, names = kept_name(table), f"{table}_becomes_view", ", ".join(map(column_name, change.shared))
     drops = [f"DROP VIEW IF EXISTS {quoted(name)}" for name in (made, table)]
     view = (
         f"CREATE VIEW IF NOT EXISTS {quoted(made)} COMMENT {text(f'Use {change.to}.')} "
@@ -184,7 +184,16 @@ def _contract(table: str, change: Change) -> list[Step]:
     # Said first: a run's DDL that still has the column would bring it back empty as soon as it is gone.
     gone = _set(table, f"{RETIRED}{change.column}", "true")
     drop = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
-    return [Step("contract", "contract", f"drop {change.column}", STATEMENTS.join((gone, drop)), drops=change.column)]
+    return [
+        Step(
+            "contract",
+            "contract",
+            f"drop {change.column}",
+            STATEMENTS.join((gone, drop)),
+            drops=change.column,
+            undo=_unset(table, f"{RETIRED}{change.column}"),
+        )
+    ]
 
 
 def _moves(table: str, changes: Sequence[Change]) -> str:
