@@ -313,6 +313,19 @@ def test_the_contract_is_refused_by_name_before_spark_is_started(team):
     assert "--force needs a --reason" in team.migration("apply", "--force", code=2).stderr
 
 
+def test_cancel_is_refused_while_somebody_reads_or_writes_what_it_would_take_back(team):
+    team.start()
+    from dataflow.migration.state import Campaigns
+
+    campaigns = Campaigns(team.state.records)
+    campaigns.note(campaigns.get(None).id, "applied", "expand 2", "alice")
+    team.ran("bob.one", "view_hours")
+    team.state.add("alice.plays", "prod.plays", "raw.events.seconds -> view_hours", seen=dt.datetime.now(dt.UTC))
+    done = team.migration("cancel", code=1)
+    assert "alice.plays, bob.one use view_hours by now, which would be taken away" in done.stderr
+    assert [row["state"] for row in team.command.json("migration", "list")] == ["open"]
+
+
 def test_cancel_before_anything_was_applied_needs_no_spark(team):
     team.start()
     team.migration("cancel", "--reason", "never mind")

@@ -43,6 +43,22 @@ def test_old_and_new_hold_the_same_whatever_statement_wrote_which_of_them(world)
         }, statement
 
 
+@pytest.mark.parametrize("value", ["4.0D", "count(*)"])
+def test_a_writer_that_gives_a_value_of_no_table_has_moved_once_it_gives_it_to_the_new_column(world, value):
+    world.run("plays")
+    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    for _ in range(3):
+        world.apply()
+    script = world.root / "plays" / "write.sql"
+    for column, is_open in (("hours", True), ("view_hours", False), ("hours", True)):
+        script.write_text(
+            f"INSERT OVERWRITE ${{TARGET_TABLE}} (id, country, {column}) "
+            f"SELECT id, max(country), {value} FROM ${{PLAYS}}_raw GROUP BY id;\n"
+        )
+        world.run("plays")
+        assert ("plays" in world.open()) == is_open, column
+
+
 def test_a_run_whose_columns_began_to_move_before_it_published_starts_again(world, monkeypatch):
     world.run("plays")
     world.begin(Wish(rename={"hours": "view_hours"}), "hours")

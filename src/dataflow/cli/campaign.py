@@ -332,11 +332,11 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *,
         for producer, taken in known.store.flows({campaign.table}, downstream=True)
         if producer.target != campaign.table and any(uses(campaign.table, column, list(taken)) for column in columns)
     }
-    users |= {
-        producer.workflow
-        for producer, taken in known.store.flows({campaign.table}, downstream=False)
-        if producer.target == campaign.table and any(writes(column, list(taken)) for column in columns)
-    }
+    constants = known.store.constants(campaign.table)
+    for producer, taken in known.store.flows({campaign.table}, downstream=False):
+        flows, given = list(taken), constants.get(producer.workflow, ())
+        if any(writes(column, flows, given) for column in columns):
+            users.add(producer.workflow)
     if users and not force:
         raise DataflowError(
             f"{', '.join(sorted(users))} use {', '.join(columns)} by now, which would be taken away",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,7 @@ producers = sa.Table(
     sa.Column("run_id", sa.String(200)),
     sa.Column("file", sa.Text),
     sa.Column("seen", _moment, nullable=False),
+    sa.Column("constants", sa.Text),  # a column a line
 )
 
 
@@ -58,10 +60,19 @@ def shape_of(found: Iterable[Flow]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
-def remember(connection: sa.Connection, found: Sequence[tuple[Producer, frozenset[Flow]]]) -> None:
+def remember(
+    connection: sa.Connection,
+    found: Sequence[tuple[Producer, frozenset[Flow]]],
+    constants: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> None:
     """Store what producers write now; what they were known to write before gives way, per table.
 
     An older word than the one on record changes nothing, so that events can be read again in any order.
+
+    Args:
+        connection: Where to.
+        found: Who writes a table, and from where.
+        constants: By table the columns that were given values of no table, such as a literal or a count.
     """
     if not found:
         return
@@ -79,6 +90,7 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, frozense
             "run_id": producer.run_id,
             "file": producer.file,
             "seen": producer.seen,
+            "constants": "\n".join(sorted(constants.get(producer.target, ()))) or None,
         }
         for producer, taken in found
     ]

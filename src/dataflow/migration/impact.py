@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,14 +105,14 @@ def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
     return None if not named else column.lower() in named
 
 
-def writes(column: str, taken: Iterable[Taken]) -> bool | None:
-    """Say whether flows into a table write a column of it; None where that isn't known.
+def writes(column: str, taken: Iterable[Taken], constants: Collection[str] = ()) -> bool | None:
+    """Say whether a column of a table is written by flows into it, or by constants; None where that isn't known.
 
     A table as a whole, by an empty name, is written by whoever writes to it at all.
     """
     if not column:
         return True
-    named = {flow[2].lower() for flow in taken if flow[2]}
+    named = {flow[2].lower() for flow in taken if flow[2]}.union(constants)
     return None if not named else column.lower() in named
 
 

@@ -77,15 +77,20 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
         # One that doesn't use the table at all any more is known by what else it writes.
         if producer.target != campaign.table and producer.origin in _EVIDENCE:
             said[producer.workflow][producer.origin].append((producer, []))
-    return {name: _newest(campaign, by) for name, by in said.items()}
+    constants = known.store.constants(campaign.table)
+    return {name: _newest(campaign, by, constants.get(name, set())) for name, by in said.items()}
 
 
-def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken]]]]) -> _Newest:
+def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken]]]], constants: set[str]) -> _Newest:
     origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
     found = by[origin]
     asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
     answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
-    answers += [writes(column, taken) for (producer, taken), column in asked if producer.target == campaign.table]
+    answers += [
+        writes(column, taken, constants if origin is Origin.RECORDED else ())
+        for (producer, taken), column in asked
+        if producer.target == campaign.table
+    ]
     touches = True if True in answers else None if None in answers else False
     return _Newest(
         origin,

@@ -83,6 +83,13 @@ class Store:
             taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
+    def constants(self, table: str) -> dict[str, set[str]]:
+        """Return by workflow the columns of a table that its last run gave values of no table, in lower case."""
+        rows = self._ask(
+            "SELECT workflow, constants FROM dataflow_producers WHERE target = ? AND constants IS NOT NULL", [table]
+        )
+        return {workflow: set(columns.lower().split("\n")) for workflow, columns in rows}
+
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
         """Return what these workflows write, by whoever says so."""
         return [

@@ -40,6 +40,11 @@ class Written:
     flows: frozenset[Flow]
     given: frozenset[str] = frozenset()
 
+    @property
+    def constants(self) -> frozenset[str]:
+        """The columns that were given values of no table, such as a literal or a count."""
+        return self.given - {flow.target_column for flow in self.flows}
+
 
 class Origin(StrEnum):
     """Who says that a workflow reads something."""
