@@ -6,20 +6,13 @@ import json
 import shutil
 
 import pytest
+from standing import KEY, bundle_of
 
-from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
 from dataflow.deploy.plan import check_saved, make_plan, save_plan
 from dataflow.deploy.rollback import plan_rollback
-from dataflow.deploy.runs import assets_of, find, prepare_run
+from dataflow.deploy.runs import find, prepare_run
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.workflow.load import Request
-
-KEY = "alice/films:top"
-
-
-def bundle_of(repo, name="production", key=KEY):
-    return load_bundle(repo.registry, repo.current(name).switch.packages[key].bundle)
 
 
 def text_of(repo, file="top/main.sch.yaml", name="production"):
@@ -214,133 +207,6 @@ def test_a_branch_that_would_write_production_s_tables_is_refused(repo, file, ol
     repo.commit()
     with pytest.raises(DefinitionError, match=f"may write alice__feature alone, and this would write {table}"):
         repo.deploy()
-
-
-def test_what_was_deployed_runs_without_its_checkout(repo):
-    repo.deploy()
-    registry = repo.registry
-    shutil.rmtree(repo.folder)
-    found = find(registry, "alice.top.daily")
-    laid_out, workflow = prepare_run(registry, found, Request())
-    assert workflow.bundle == found.sha256
-    assert [step.id for step in workflow.steps] == ["each_day"]
-    inner = next(it for it in workflow.walk() if it.id == "alice.top.main")
-    assert inner.target_tables == ("prod.alice_top_results",)
-    assert inner.identity.uuid == "uuid-of-top"
-    assert (inner.folder / "src" / "write.sql").read_text().startswith("INSERT OVERWRITE")
-    assert laid_out.definition("top/main.sch.yaml").is_file()
-    assert {it["path"] for it in assets_of(registry, found.sha256)} == {"top/ddl.sql", "top/src/write.sql"}
-
-
-def test_a_deployed_run_can_t_be_pointed_elsewhere(repo):
-    repo.deploy()
-    found = find(repo.registry, "alice.top.main")
-    with pytest.raises(UsageError, match=r"TARGET_TABLE was fixed .*: prod\.alice_top_results"):
-        prepare_run(repo.registry, found, Request(params={"TARGET_TABLE": "x.y"}))
-    _, workflow = prepare_run(repo.registry, found, Request(params={"SOURCE_TABLE": "x.y"}))
-    assert workflow.params["SOURCE_TABLE"] == "x.y"
-
-
-def test_deployed_workflows_are_found_by_what_people_call_them(repo):
-    repo.deploy()
-    repo.branch("feature")
-    repo.deploy()
-    registry = repo.registry
-    assert find(registry, "alice.top.main").bundle.environment.name == "production"
-    assert find(registry, "alice__feature.alice.top.main").bundle.environment.name == "branch-feature-alice"
-    assert find(registry, "top.main", "production").id == "alice.top.main"
-    sha256 = repo.current().switch.packages[KEY].bundle
-    assert find(registry, sha256[:10]).file == "top/main.sch.yaml"
-    assert find(registry, f"{sha256[:10]}:daily").file == "top/daily.sch.yaml"
-    with pytest.raises(UsageError, match="is deployed to branch-feature-alice, production"):
-        find(registry, "top.main")
-    with pytest.raises(UsageError, match=r"did you mean 'alice\.top\.main'"):
-        find(registry, "alice.top.mian")
-
-
-def test_a_laid_out_file_that_was_changed_is_put_back(repo):
-    repo.deploy()
-    found = find(repo.registry, "alice.top.main")
-    _, workflow = prepare_run(repo.registry, found, Request())
-    script = workflow.folder / "src" / "write.sql"
-    written = script.read_text()
-    script.write_text("DROP TABLE prod.alice_top_results")
-    prepare_run(repo.registry, found, Request())
-    assert script.read_text() == written
-
-
-def test_a_corrupted_object_is_named_and_refused(repo):
-    repo.deploy()
-    (asset,) = [it for it in bundle_of(repo).assets if it.path == "top/src/write.sql"]
-    (repo.folder.parent / "home" / "registry" / "objects" / asset.sha256).write_text("DROP TABLE x")
-    found = find(repo.registry, "alice.top.main")
-    with pytest.raises(DataflowError, match=f"object {asset.sha256} in the registry is corrupted"):
-        prepare_run(repo.registry, found, Request())
-
-
-def test_an_older_bundle_comes_back_at_once(repo):
-    bundles = []
-    for number in (10, 20, 30):
-        repo.edit("top/src/write.sql", f"<= {number - 10 or 10}", f"<= {number}")
-        if number > 10:
-            repo.commit()
-        bundles.append(repo.deploy().deployment.switch.packages[KEY].bundle)
-
-    def back(**options):
-        plan_rollback(repo.registry, "production", **options).apply(repo.registry)
-        return repo.current().switch.packages[KEY].bundle
-
-    assert back() == bundles[1]
-    assert back() == bundles[0]
-    with pytest.raises(UsageError, match="nothing before #1"):
-        back()
-    assert back(to="3") == bundles[2]
-    assert back(to=bundles[1][:12]) == bundles[1]
-    with pytest.raises(UsageError, match="runs what #2 ran already"):
-        back(to="#2")
-    with pytest.raises(UsageError, match="there is no deployment '77'"):
-        back(to="77")
-    assert repo.plan().changes  # the checkout is not what runs there now
-    assert repo.deploy().deployment.switch.packages[KEY].bundle == bundles[2]
-
-
-def test_one_workflow_goes_back_and_the_others_stay(repo):
-    repo.package("bottom")
-    repo.commit()
-    first = repo.deploy().deployment.switch.packages
-    for name in ("top", "bottom"):
-        repo.edit(f"{name}/src/write.sql", "<= 10", "<= 20")
-    repo.commit()
-    second = repo.deploy().deployment.switch.packages
-    plan_rollback(repo.registry, "production", workflow="alice.top.main").apply(repo.registry)
-    now = repo.current().switch.packages
-    assert now[KEY].bundle == first[KEY].bundle
-    assert now["alice/films:bottom"].bundle == second["alice/films:bottom"].bundle
-
-
-def test_a_rollback_of_what_somebody_just_changed_is_refused(repo):
-    repo.deploy()
-    repo.edit("top/src/write.sql", "<= 10", "<= 20")
-    repo.commit()
-    repo.deploy()
-    planned = plan_rollback(repo.registry, "production")
-    planned.apply(repo.registry)
-    with pytest.raises(DataflowError, match="changed by somebody else just now"):
-        planned.apply(repo.registry)
-
-
-def test_every_switch_is_remembered(repo):
-    repo.deploy()
-    repo.edit("top/src/write.sql", "<= 10", "<= 20")
-    repo.commit()
-    repo.deploy()
-    plan_rollback(repo.registry, "production").apply(repo.registry)
-    past = deployments.history(repo.registry, "production")
-    assert [(it.number, it.switch.action, it.switch.restores) for it in past] == [
-        (1, "deploy", None),
-        (2, "deploy", None),
-        (3, "rollback", 1),
-    ]
 
 
 def test_a_schedule_counts_from_the_first_deployment(repo):
