@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 
+import pytest
 from servers import PROJECT
 
 from dataflow.engine.records import Records
@@ -150,6 +152,34 @@ class World:
         carry.require_moved(step, found, force=force, reason=reason)
         carry.carry_out(self.spark, campaign, step, self.campaigns, "alice", reason)
         return step.name
+
+    def cancel(self):
+        """Take back what the open campaign did, and return what is said of it."""
+        campaign, _ = self.look()
+        said = []
+        carry.undo(self.spark, campaign, self.campaigns.events(campaign.id), self.campaigns, "alice", said.append)
+        return said
+
+    @contextlib.contextmanager
+    def dying(self, *, at=None, noting=()):
+        """Have the block end as if it were killed: at a statement that holds a text, or when it notes something."""
+        sql, note = type(self.spark).sql, Campaigns.note
+
+        def run(session, statement, *more, **named):
+            if at is not None and at in statement:
+                raise KeyboardInterrupt
+            return sql(session, statement, *more, **named)
+
+        def write(campaigns, name, kind, *more):
+            if kind in noting:
+                raise KeyboardInterrupt
+            note(campaigns, name, kind, *more)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(self.spark), "sql", run)
+            patch.setattr(Campaigns, "note", write)
+            with pytest.raises(KeyboardInterrupt):
+                yield
 
     def begin(self, wish, name):
         """Plan a change of the table, and open the campaign for it."""

@@ -12,7 +12,6 @@ from dataflow.errors import DataflowError
 from dataflow.migration import carry
 from dataflow.migration.campaign import applied, read
 from dataflow.migration.changes import Wish
-from dataflow.migration.state import Campaigns
 
 pytestmark = pytest.mark.spark
 
@@ -104,27 +103,16 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     assert (agreement.says, agreement.different) == ("hours and view_hours before the contract", 0)
 
 
-def test_killed_after_the_table_changed_and_before_that_was_written_down_it_goes_on(world, monkeypatch):
+def test_killed_after_the_table_changed_and_before_that_was_written_down_it_goes_on(world):
     world.run("plays", "sums")
     begin(world)
-    note = Campaigns.note
-
-    def dies(self, name, kind, *more):
-        if kind == "applied":
-            raise KeyboardInterrupt
-        return note(self, name, kind, *more)
-
     for step in ("expand 1", "expand 2", "expand 3"):
-        monkeypatch.setattr(Campaigns, "note", dies)
-        with pytest.raises(KeyboardInterrupt):
+        with world.dying(noting={"applied"}):
             world.apply()
-        monkeypatch.setattr(Campaigns, "note", note)
         assert world.apply() == step
     assert applied(world.campaigns.events("hours")) == ["expand 1", "expand 2", "expand 3"]
-    monkeypatch.setattr(Campaigns, "note", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with world.dying(noting={"applied"}):
         world.apply(force=True, reason="nobody minds")
-    monkeypatch.setattr(Campaigns, "note", note)
     world.apply(force=True, reason="nobody minds")
     assert [e.note for e in world.campaigns.events("hours") if e.kind == "forced"][-1] == "nobody minds"
     assert world.campaigns.all()[0].state == "done"
@@ -143,9 +131,7 @@ def test_cancel_takes_back_what_was_added_and_nothing_else(world):
     assert "a migration moves columns of" in failed.hint
     assert world.column("view_hours") == world.column("hours") == [0.5, 1.0, 2.0, 7.5, None]
 
-    campaign = read(world.campaigns.get(None))
-    said = []
-    carry.undo(world.spark, campaign, world.campaigns.events("hours"), world.campaigns, "alice", said.append)
+    said = world.cancel()
     assert world.spark.table(f"{world.db}.plays").columns == ["id", "country", "hours"]
     assert said == [
         "took back expand 2: add view_hours beside hours",

@@ -13,7 +13,6 @@ from dataflow.errors import DataflowError
 from dataflow.migration import carry
 from dataflow.migration.changes import Wish
 from dataflow.migration.notices import messages
-from dataflow.migration.state import Campaigns
 
 pytestmark = pytest.mark.spark
 
@@ -104,27 +103,17 @@ def test_cancel_gives_the_name_back_to_the_table_with_its_history(viewed):
     move_the_writer(viewed)
     history = viewed.spark.sql(f"SELECT snapshot_id FROM {viewed.db}.plays.snapshots").collect()
     viewed.apply()
-    campaign, _ = viewed.look()
-    carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", print)
+    viewed.cancel()
     assert viewed.spark.sql(f"SELECT snapshot_id FROM {viewed.db}.plays.snapshots").collect() == history
     assert not viewed.spark.sql(f"SHOW VIEWS IN {viewed.db}").collect()
     assert "plays_retired" not in tables(viewed)
 
 
-def test_a_view_that_was_half_made_is_made_whole(viewed, monkeypatch):
+def test_a_view_that_was_half_made_is_made_whole(viewed):
     replace(viewed)
     move_the_writer(viewed)
-    sql = type(viewed.spark).sql
-
-    def dies(self, statement, *more, **named):
-        if statement.startswith("ALTER VIEW"):
-            raise KeyboardInterrupt
-        return sql(self, statement, *more, **named)
-
-    monkeypatch.setattr(type(viewed.spark), "sql", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with viewed.dying(at="ALTER VIEW"):
         viewed.apply()
-    monkeypatch.setattr(type(viewed.spark), "sql", sql)
     assert viewed.apply() == "expand 1"
     assert viewed.spark.table(f"{viewed.db}.plays").count() == 5
 
@@ -136,32 +125,17 @@ def test_a_table_that_has_the_name_to_keep_the_old_one_under_is_left_alone(viewe
     viewed.spark.sql(f"CREATE TABLE {kept} AS SELECT * FROM {viewed.db}.plays LIMIT 1")
     with pytest.raises(DataflowError, match=r"there is a table .*plays_retired, the name under which"):
         viewed.apply()
-    campaign, _ = viewed.look()
-    carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", print)
+    viewed.cancel()
     assert (viewed.spark.table(kept).count(), viewed.spark.table(f"{viewed.db}.plays").count()) == (1, 5)
 
 
-def test_killed_within_the_contract_and_then_cancelled_the_view_stays(viewed, monkeypatch):
+def test_killed_within_the_contract_and_then_cancelled_the_view_stays(viewed):
     replace(viewed)
     move_the_writer(viewed)
     viewed.apply()
-    monkeypatch.setattr(Campaigns, "note", dying(Campaigns.note))
-    with pytest.raises(KeyboardInterrupt):
+    with viewed.dying(noting={"applied", "forced"}):
         viewed.apply(force=True, reason="a test")
-    monkeypatch.undo()
-    campaign, _ = viewed.look()
-    said = []
-    carry.undo(viewed.spark, campaign, viewed.campaigns.events("better"), viewed.campaigns, "alice", said.append)
-    assert said == [f"{viewed.db}.plays stays as it is: {viewed.db}.plays_retired is gone already"]
-
-
-def dying(note):
-    def dies(self, name, kind, *more):
-        if kind in {"applied", "forced"}:
-            raise KeyboardInterrupt
-        note(self, name, kind, *more)
-
-    return dies
+    assert viewed.cancel() == [f"{viewed.db}.plays stays as it is: {viewed.db}.plays_retired is gone already"]
 
 
 def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):

@@ -5,18 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dataflow.errors import DataflowError
-from dataflow.migration import carry
 from dataflow.migration.changes import Wish
 from dataflow.tables.iceberg import load, properties
 
 pytestmark = pytest.mark.spark
-
-
-def cancel(world, name):
-    campaign, _ = world.look()
-    said = []
-    carry.undo(world.spark, campaign, world.campaigns.events(name), world.campaigns, "alice", said.append)
-    return said
 
 
 def test_of_two_columns_the_one_whose_old_name_is_gone_stays(world):
@@ -27,47 +19,29 @@ def test_of_two_columns_the_one_whose_old_name_is_gone_stays(world):
     assert world.apply(force=True, reason="a test") == "contract 1"
     with pytest.raises(DataflowError, match="country was taken away by a migration and would come back empty"):
         world.spark_ddl("plays", "id INT, country STRING, hours DOUBLE")
-    assert "land stays: country is gone already, and what it held is nowhere else" in cancel(world, "two")
+    assert "land stays: country is gone already, and what it held is nowhere else" in world.cancel()
     assert world.spark.table(f"{world.db}.plays").columns == ["id", "land", "hours"]
     assert world.column("land") == ["DE", "DE", "DE", "US", "US"]
 
 
-def test_killed_within_the_contract_and_then_cancelled_the_new_column_stays(world, monkeypatch):
+def test_killed_within_the_contract_and_then_cancelled_the_new_column_stays(world):
     world.run("plays")
     world.begin(Wish(rename={"hours": "view_hours"}), "one")
     for _ in range(3):
         world.apply()
-    sql = type(world.spark).sql
-
-    def dies(self, statement, *more, **named):
-        if "UNSET" in statement:
-            raise KeyboardInterrupt
-        return sql(self, statement, *more, **named)
-
-    monkeypatch.setattr(type(world.spark), "sql", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with world.dying(at="UNSET"):
         world.apply(force=True, reason="a test")
-    monkeypatch.setattr(type(world.spark), "sql", sql)
-    assert "hours stays away: it is gone already" in cancel(world, "one")
+    assert "hours stays away: it is gone already" in world.cancel()
     assert world.column("view_hours") == [0.5, 1.0, 2.0, 7.5, None]
 
 
-def test_killed_before_the_drop_and_then_cancelled_the_old_name_is_as_good_as_ever(world, monkeypatch):
+def test_killed_before_the_drop_and_then_cancelled_the_old_name_is_as_good_as_ever(world):
     world.run("plays")
     world.begin(Wish(drop=["hours"]), "one")
     world.apply()
-    sql = type(world.spark).sql
-
-    def dies(self, statement, *more, **named):
-        if "DROP COLUMN" in statement:
-            raise KeyboardInterrupt
-        return sql(self, statement, *more, **named)
-
-    monkeypatch.setattr(type(world.spark), "sql", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with world.dying(at="DROP COLUMN"):
         world.apply(force=True, reason="a test")
-    monkeypatch.setattr(type(world.spark), "sql", sql)
-    assert "took back contract 1: drop hours" in cancel(world, "one")
+    assert "took back contract 1: drop hours" in world.cancel()
     table = load(world.spark, f"{world.db}.plays")
     assert not [key for key in properties(table) if key.startswith(("dataflow.moving", "dataflow.retired"))]
 
@@ -91,7 +65,7 @@ def test_a_type_that_nothing_can_be_cast_to_is_refused_before_anything_is_begun(
         world.apply()
     assert "--replace-by NEW" in caught.value.hint
     world.run("plays")
-    assert cancel(world, "date") == []
+    assert world.cancel() == []
 
 
 @pytest.mark.parametrize(
@@ -111,4 +85,4 @@ def test_what_iceberg_would_not_drop_in_the_end_is_found_out_first(world, alter,
     world.begin(Wish(drop=[column]), "ordered")
     with pytest.raises(DataflowError, match=said):
         world.apply()
-    assert cancel(world, "ordered") == []
+    assert world.cancel() == []

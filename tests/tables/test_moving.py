@@ -24,6 +24,12 @@ def test_a_table_without_a_migration_says_nothing():
     assert optional(moving({MOVING: '{"A": "b", "c": null}'})) == {"a", "b", "c"}
 
 
+def against(spark, table, columns):
+    """Reconcile a table with a DDL of these columns."""
+    ddl = f"CREATE TABLE IF NOT EXISTS {table} ({columns}) USING iceberg"
+    return reconcile(spark, spark._jsparkSession.sessionState().sqlParser().parsePlan(ddl))
+
+
 @pytest.fixture
 def table(spark, namespace):
     name = f"{namespace}.moving"
@@ -103,15 +109,14 @@ def test_maps_and_structs_are_filled_as_well(spark, namespace):
 
 @pytest.mark.spark
 def test_a_ddl_may_still_forbid_nulls_in_a_column_that_goes(spark, table):
-    parse = spark._jsparkSession.sessionState().sqlParser().parsePlan
-    ddl = f"CREATE TABLE IF NOT EXISTS {table} (id INT, hours DOUBLE) USING iceberg"
-    assert reconcile(spark, parse(ddl.replace("DOUBLE", "DOUBLE NOT NULL"))) == []
-    with pytest.raises(ContractError, match="id is NOT NULL in the DDL"):
-        reconcile(spark, parse(ddl.replace("INT", "INT NOT NULL")))
-    with pytest.raises(ContractError, match="hours_int is NOT NULL in the DDL, but the table allows nulls"):
-        reconcile(spark, parse(ddl.replace("hours DOUBLE", "hours_int INT NOT NULL")))
-    with pytest.raises(ContractError, match="hours and hours_int are both missing in the DDL"):
-        reconcile(spark, parse(ddl.replace(", hours DOUBLE", "")))
+    assert against(spark, table, "id INT, hours DOUBLE NOT NULL") == []
+    for columns, said in {
+        "id INT NOT NULL, hours DOUBLE": "id is NOT NULL in the DDL",
+        "id INT, hours_int INT NOT NULL": "hours_int is NOT NULL in the DDL, but the table allows nulls",
+        "id INT": "hours and hours_int are both missing in the DDL",
+    }.items():
+        with pytest.raises(ContractError, match=said):
+            against(spark, table, columns)
 
 
 @pytest.mark.spark
@@ -123,12 +128,10 @@ def test_a_ddl_may_still_forbid_nulls_in_a_column_that_goes(spark, table):
     ],
 )  # fmt: skip
 def test_a_ddl_may_name_the_old_the_new_or_both(spark, table, declared):
-    ddl = f"CREATE TABLE IF NOT EXISTS {table} ({declared}) USING iceberg"
-    assert reconcile(spark, spark._jsparkSession.sessionState().sqlParser().parsePlan(ddl)) == []
+    assert against(spark, table, declared) == []
 
 
 @pytest.mark.spark
 def test_a_ddl_does_not_bring_back_what_a_migration_took_away(spark, table):
-    ddl = f"CREATE TABLE IF NOT EXISTS {table} (id INT, hours DOUBLE, Old STRING) USING iceberg"
     with pytest.raises(ContractError, match="column Old was taken away by a migration and would come back empty"):
-        reconcile(spark, spark._jsparkSession.sessionState().sqlParser().parsePlan(ddl))
+        against(spark, table, "id INT, hours DOUBLE, Old STRING")
