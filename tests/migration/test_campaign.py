@@ -163,6 +163,21 @@ def test_a_campaign_is_a_file_to_review_and_a_second_on_the_table_is_refused(tea
     assert [row["state"] for row in team.command.json("migration", "list")] == ["open"]
 
 
+def test_readers_are_not_sent_in_a_circle(team):
+    import pyarrow as pa
+
+    home = Path(team.command.environ["DATAFLOW_HOME"])
+    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
+    open_catalog(Environment("sandbox")).create_table("prod.better", schema, location=str(home / "better"))
+    team.migration("start", "prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE, "--name", "there")
+    back = ("start", "prod.better", "--replace-by", "prod.plays", "--deadline", DEADLINE)
+    done = team.migration(*back, code=2)
+    assert "prod.plays can't take the place of prod.better: campaign there is to replace the table" in done.stderr
+    assert [path.name for path in (team.folder / "migrations").iterdir()] == ["there.yaml"]
+    team.migration("cancel", "there")
+    team.migration(*back)
+
+
 def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, mail, hook):
     team.start()
     dry = team.migration("notify", "--dry-run").stdout

@@ -80,7 +80,7 @@ def start(
         The campaign and its file.
 
     Raises:
-        UsageError: The deadline is over, or a campaign is open on that table.
+        UsageError: The deadline is over, a campaign is open on that table, or one takes away what is to replace it.
     """
     if not found.breaking:
         raise UsageError(
@@ -89,6 +89,7 @@ def start(
         )
     if deadline <= now.date():
         raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
+    _require_lasting(found, campaigns)
     id_ = name or f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}"
     definition = _definition(id_, found, deadline, who)
     row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
@@ -102,6 +103,23 @@ def start(
             path.unlink(missing_ok=True)
         raise
     return read(row), path
+
+
+def _require_lasting(found: Plan, campaigns: Campaigns) -> None:
+    """Refuse to send readers to a table that is on its way out itself: in a circle they would never arrive.
+
+    Raises:
+        UsageError: It is; names the campaign.
+    """
+    following = {change.to for change in found.changes if change.kind == "replace"}
+    for row in campaigns.all():
+        if row.state == "open" and row.environment == found.environment and row.table in following:
+            for change in read(row).changes:
+                if change.kind in {"replace", "retire"}:
+                    raise UsageError(
+                        f"{row.table} can't take the place of {found.table}: campaign {row.id} is to {change}",
+                        f"dataflow migration status {row.id}",
+                    )
 
 
 def read(row: Row) -> Campaign:
