@@ -50,7 +50,7 @@ def fill() -> None:
     from dataflow.engine.config import warehouse
     from dataflow.engine.flows import remember
     from dataflow.engine.records import Records
-    from dataflow.workflow.flow import Flow, Origin, Producer
+    from dataflow.workflow.flow import Flow, Origin, Producer, Written
     from dataflow.workflow.project import Environment
 
     now = dt.datetime.now(dt.UTC)
@@ -58,7 +58,7 @@ def fill() -> None:
     found = [
         (
             Producer(Origin.RECORDED, f"{team}.{target}", target, owner=team, run_id=target, seen=now),
-            frozenset([*(Flow(source) for source, _, _ in edges), *(Flow(*edge) for edge in edges)]),
+            Written(target, frozenset([*(Flow(source) for source, _, _ in edges), *(Flow(*edge) for edge in edges)])),
         )
         for target, team, edges in _writes(random.Random(1))  # noqa: S311 - the same graph each time
     ]

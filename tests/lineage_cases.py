@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 TABLES = {
     "li.plays": "id INT, hours DOUBLE, country STRING, day DATE, tags ARRAY<STRING>",
     "li.titles": "id INT, name STRING, maker STRUCT<who: STRING, at: DATE>",
     "li.other": "id INT, name STRING",
 }
 OUT = "id INT, name STRING, hours DOUBLE"
+SCHEMA = {
+    name: [part.split()[0] for part in re.split(r", (?=\w+ [A-Z])", columns)]
+    for name, columns in {**TABLES, "li.out": OUT}.items()
+} | {"li.titles": ["id", "name", "maker"]}
+PRINTED_ONLY = "Spark's print can't be told apart"
 
 
 def shown(flows):
@@ -102,6 +109,14 @@ CASES = {
             "li.plays.id -> id", "li.plays.country -> name", "li.plays.hours -> hours",
             "li.plays.id ~> ", "li.plays.hours ~> ",
         },
+    ),
+    "constants and counts, of some columns": (
+        "INSERT INTO {out} (id, hours) SELECT count(*), 1 FROM li.plays WHERE country = 'US'",
+        {"li.plays.country ~> "},
+    ),
+    "columns by their names": (
+        "INSERT INTO {out} BY NAME SELECT hours, 1 AS id FROM li.plays",
+        {"li.plays.hours -> hours"},
     ),
     "an UPDATE that asks another table": (
         "UPDATE {out} SET name = 'seen' WHERE id IN (SELECT id FROM li.plays WHERE hours > 3)",

@@ -16,7 +16,7 @@ from dataflow.engine.flows import remember
 from dataflow.engine.records import Records, metadata
 from dataflow.migration.deployed import settle
 from dataflow.migration.store import Store
-from dataflow.workflow.flow import Flow, Origin, Producer
+from dataflow.workflow.flow import Flow, Origin, Producer, Written
 from dataflow.workflow.project import Environment
 
 SOURCE = "dataflow_demo.playback"
@@ -79,6 +79,13 @@ def test_after_each_switch_lineage_is_that_of_the_bundle_that_stands(command, re
     command("project", "rollback")
     assert told(command, f"{SOURCE}.view_hours")["alice.top.main"]["bundle"] == first
     assert not told(command, f"{SOURCE}.rating")
+
+
+def test_the_columns_that_a_bundle_gives_constants_are_known_as_well(command, repo):
+    repo.edit("top/src/write.sql", "SUM(view_hours)", "COUNT(*)")
+    repo.commit()
+    command("project", "deploy")
+    assert Store(None).constants("prod.alice_top_results") == {(Origin.DEPLOYED, "alice.top.main"): {"hours", "date"}}
 
 
 def test_a_branch_s_lineage_goes_with_its_deployment(command, repo):
@@ -294,7 +301,7 @@ def test_a_program_that_names_no_table_is_not_taken_for_moved(command, repo, cam
     flow = frozenset({Flow("raw.plays"), Flow("raw.plays", "view_hours", "hours")})
     run = Producer(Origin.RECORDED, "alice.top.main", "prod.alice_top_results", seen=dt.datetime.now(dt.UTC))
     with records.begin() as connection:
-        remember(connection, [(run, flow)])
+        remember(connection, [(run, Written(run.target, flow))])
     records.close()
     repo.write("top/src/write.py", PYTHON)
     repo.edit("top/main.sch.yaml", "src/write.sql", "src/write.py")

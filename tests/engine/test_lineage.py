@@ -16,7 +16,8 @@ from dataflow.engine.lineage import Lineage
 from dataflow.engine.planlineage import writes_of
 from dataflow.jobs.standalone import event_log_settings, properties_file
 from dataflow.workflow.flow import Flow
-from lineage_cases import CASES, TABLES, shown
+from dataflow.workflow.sqlcolumns import columns_of
+from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, TABLES, shown
 
 pytestmark = pytest.mark.spark
 _numbers = itertools.count(1)
@@ -33,8 +34,8 @@ def tables(spark):
 
 
 @pytest.fixture
-def heard(spark, tables):  # noqa: ARG001  # they have to be there
-    """Return a function that runs something in a session of its own and tells the flows into its target."""
+def written(spark, tables):  # noqa: ARG001  # they have to be there
+    """Return a function that runs something in a session of its own and tells what it wrote."""
 
     def run(work, target="li.out", columns="id INT, name STRING, hours DOUBLE"):
         own = spark.newSession()
@@ -47,15 +48,25 @@ def heard(spark, tables):  # noqa: ARG001  # they have to be there
             own.sql(work.format(out=target)) if isinstance(work, str) else work(own, target)
         finally:
             lineage.unwatch(own)
-        return {write.target: shown(write.flows) for write in lineage.flows()}
+        return {write.target: write for write in lineage.flows()}
 
     return run
 
 
+@pytest.fixture
+def heard(written):
+    """Return a function that runs something in a session of its own and tells the flows into its target."""
+    return lambda *work: {target: shown(write.flows) for target, write in written(*work).items()}
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_sql_is_followed_column_by_column_through(case, heard):
+def test_sql_is_followed_column_by_column_through(case, written):
     sql, expected = CASES[case]
-    assert heard(sql)["li.out"] == expected
+    write = written(sql)["li.out"]
+    assert shown(write.flows) == expected
+    if PRINTED_ONLY not in case:
+        (static,) = columns_of(sql.format(out="li.out"), SCHEMA).writes
+        assert write.constants == static.constants
 
 
 def test_dataframe_writers_and_temporary_views_are_followed_like_sql(heard):

@@ -6,7 +6,7 @@ import datetime as dt
 
 from dataflow.engine.flows import remember
 from dataflow.engine.records import Records
-from dataflow.workflow.flow import Flow, Origin, Producer
+from dataflow.workflow.flow import Flow, Origin, Producer, Written
 
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 
@@ -34,8 +34,9 @@ class State:
         self.records = Records(address)
 
     def add(self, workflow, target, *flows, owner=None, origin=Origin.RECORDED, hours=3, **more):
+        given = more.pop("given", ())
         seen = more.pop("seen", NOW - dt.timedelta(hours=hours))
         owner = workflow.partition(".")[0] if owner is None else owner or None
         producer = Producer(origin, workflow, target, owner=owner, seen=seen, **more)
         with self.records.begin() as connection:
-            remember(connection, [(producer, taken(*flows))])
+            remember(connection, [(producer, Written(target, taken(*flows), frozenset(given)))])

@@ -15,6 +15,7 @@ from lineage_state import State
 from servers import PROJECT, Hook, Mail
 
 from dataflow.engine.catalog import open_catalog
+from dataflow.workflow.flow import Origin
 from dataflow.workflow.project import Environment
 
 OLD = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
@@ -288,6 +289,16 @@ def test_a_writer_that_still_reads_the_old_column_of_its_own_table_has_not_moved
     for source, state in (("prod.plays.hours", "open"), ("prod.plays.view_hours", "moved")):
         now = dt.datetime.now(dt.UTC)
         team.state.add("alice.plays", "prod.plays", f"{source} -> view_hours", seen=now)
+        found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
+        assert found["alice.plays"] == state
+
+
+@pytest.mark.parametrize("origin", [Origin.RECORDED, Origin.DEPLOYED])
+def test_a_writer_that_gives_the_old_column_a_constant_has_not_moved(team, origin):
+    team.start()
+    for given, state in (("hours", "open"), ("view_hours", "moved")):
+        now = dt.datetime.now(dt.UTC)
+        team.state.add("alice.plays", "prod.plays", "raw.events.k -> id", given=[given], origin=origin, seen=now)
         found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
         assert found["alice.plays"] == state
 

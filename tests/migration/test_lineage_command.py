@@ -138,7 +138,7 @@ def fill(home):
 
     from dataflow.engine.flows import remember
     from dataflow.engine.records import Records
-    from dataflow.workflow.flow import Flow, Producer
+    from dataflow.workflow.flow import Flow, Producer, Written
 
     chance = random.Random(7)  # noqa: S311  # a catalog that is the same each time
     tables = [f"db{number // 100}.table_{number:05}" for number in range(10_000)]
@@ -150,12 +150,12 @@ def fill(home):
         flows |= {Flow(source, column, column) for source in sources[:3] for column in ("id", "v")}
         owner = f"team{number % 50}"
         producer = Producer(Origin.RECORDED, f"{owner}.flow{number}.main", tables[number], owner=owner, seen=now)
-        found.append((producer, frozenset(flows)))
+        found.append((producer, Written(producer.target, frozenset(flows))))
     records = Records(f"sqlite:///{home / 'state.db'}")
     with records.begin() as connection:
         remember(connection, found)
     records.close()
-    return sum(len(flows) for _, flows in found)
+    return sum(len(write.flows) for _, write in found)
 
 
 def test_ten_thousand_tables_are_answered_at_once(dataflow_command, capsys, monkeypatch):

@@ -334,7 +334,7 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *,
     }
     constants = known.store.constants(campaign.table)
     for producer, taken in known.store.flows({campaign.table}, downstream=False):
-        flows, given = list(taken), constants.get(producer.workflow, ())
+        flows, given = list(taken), constants.get((producer.origin, producer.workflow), ())
         if any(writes(column, flows, given) for column in columns):
             users.add(producer.workflow)
     if users and not force:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from dataflow.engine.records import metadata, runs
-from dataflow.workflow.flow import Flow, Origin, Producer
+from dataflow.workflow.flow import Flow, Origin, Producer, Written
 
 _moment = sa.DateTime(timezone=True)
 _AT_ONCE = 500
@@ -60,11 +59,7 @@ def shape_of(found: Iterable[Flow]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
-def remember(
-    connection: sa.Connection,
-    found: Sequence[tuple[Producer, frozenset[Flow]]],
-    constants: Mapping[str, Iterable[str]] = MappingProxyType({}),
-) -> None:
+def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]]) -> None:
     """Store what producers write now; what they were known to write before gives way, per table.
 
     An older word than the one on record changes nothing, so that events can be read again in any order.
@@ -72,27 +67,26 @@ def remember(
     Args:
         connection: Where to.
         found: Who writes a table, and from where.
-        constants: By table the columns that were given values of no table, such as a literal or a count.
     """
     if not found:
         return
-    shapes = {shape_of(taken): taken for _, taken in found}
+    shapes = {shape_of(write.flows): write.flows for _, write in found}
     _store_shapes(connection, shapes)
     rows = [
         {
             "origin": producer.origin.value,
             "workflow": producer.workflow,
             "target": producer.target,
-            "shape": shape_of(taken),
+            "shape": shape_of(write.flows),
             "owner": producer.owner,
             "environment": producer.environment,
             "bundle": producer.bundle,
             "run_id": producer.run_id,
             "file": producer.file,
             "seen": producer.seen,
-            "constants": "\n".join(sorted(constants.get(producer.target, ()))) or None,
+            "constants": "\n".join(sorted(write.constants)) or None,
         }
-        for producer, taken in found
+        for producer, write in found
     ]
     statement = insert_into(connection, producers)
     key = ["origin", "workflow", "target"]

@@ -153,12 +153,12 @@ class Journal:
                     file=str(workflow.file),
                     seen=moment,
                 ),
-                write.flows,
+                write,
             )
             for write in writes
         ]
         with self._records.begin() as connection:
-            remember(connection, found, {write.target: write.constants for write in writes})
+            remember(connection, found)
             remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
             if whole:
                 forget_others(connection, Origin.RECORDED, workflow.id, {write.target for write in writes})

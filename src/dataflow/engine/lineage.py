@@ -97,10 +97,8 @@ class Lineage:
         """Take writes that another Spark told of."""
         with self._lock:
             for write in writes:
-                before = self._written.get(write.target, Written(write.target, frozenset()))
-                self._written[write.target] = Written(
-                    write.target, before.flows | write.flows, before.given | write.given
-                )
+                before = self._written.get(write.target)
+                self._written[write.target] = write if before is None else before | write
 
     def onSuccess(self, function: str, execution: JavaObject, nanoseconds: int) -> None:  # noqa: ARG002, N802
         """Take what a finished query read; Spark tells a write twice, as a command and as its result."""

@@ -161,7 +161,7 @@ def definitions(root: Path) -> Iterator[Path]:
 
 
 def _names(texts: Texts) -> set[str]:
-    return {*texts.writes, *(flow.source for flows in texts.writes.values() for flow in flows)}
+    return {*texts.writes, *(flow.source for write in texts.writes.values() for flow in write.flows)}
 
 
 def _joined(one: Entry, other: Entry) -> Entry:

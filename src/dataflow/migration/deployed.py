@@ -19,7 +19,7 @@ from dataflow.deploy.bundle import load_bundle
 from dataflow.engine.flows import forget_workflows, insert_into, remember
 from dataflow.engine.records import Records, metadata
 from dataflow.migration.static import read_texts
-from dataflow.workflow.flow import Flow, Origin, Producer, plain_name
+from dataflow.workflow.flow import Origin, Producer, Written, plain_name
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ deployed = sa.Table(
     sa.Column("packages", sa.JSON, nullable=False),
 )
 
-Written = dict[tuple[str, str], tuple[Producer, frozenset[Flow]]]
-"""What is written, by workflow and table."""
+Told = dict[tuple[str, str], tuple[Producer, Written]]
+"""What bundles tell of what is written, by workflow and table."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class _Settling:
         kept = before or _Kept()
         same = {key for key, it in standing.items() if kept.packages.get(key, {}).get("bundle") == it.bundle}
         stale = {name for key in kept.packages if key not in same for name in kept.workflows(key)}
-        found: dict[str, Written] = {}
+        found: dict[str, Told] = {}
         self._read(here, sorted(standing.keys() - same), found, told)
         stale |= {workflow for written in found.values() for workflow, _ in written}
         # A workflow that several packages call is told of by each: those that stay say their word on it again.
@@ -144,13 +144,16 @@ class _Settling:
             running = {id_ for it in standing.values() for id_ in it.workflows} | {workflow for workflow, _ in merged}
             if left:
                 at = here.switch.at if here else dt.datetime.now(dt.UTC)
-                remember(connection, [(self._gone(workflow, at), frozenset()) for workflow in sorted(stale - running)])
+                remember(
+                    connection,
+                    [self._gone(workflow, at) for workflow in sorted(stale - running)],
+                )
         return True
 
-    def _gone(self, workflow: str, at: dt.datetime) -> Producer:
-        return Producer(Origin.DEPLOYED, workflow, GONE, environment=self.name, seen=at)
+    def _gone(self, workflow: str, at: dt.datetime) -> tuple[Producer, Written]:
+        return Producer(Origin.DEPLOYED, workflow, GONE, environment=self.name, seen=at), Written(GONE, frozenset())
 
-    def _read(self, here: Deployment | None, keys: Sequence[str], found: dict[str, Written], told: list[str]) -> None:
+    def _read(self, here: Deployment | None, keys: Sequence[str], found: dict[str, Told], told: list[str]) -> None:
         if here is None:
             return
         for number, key in enumerate(keys):
@@ -180,7 +183,7 @@ class _Settling:
         return (deployed.c.registry == self.registry.address, deployed.c.environment == self.name)
 
 
-def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Written:
+def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Told:
     """Read what the workflows of a deployed package write, and from where, out of its bundle alone.
 
     Args:
@@ -196,14 +199,14 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Wri
     sha256 = deployment.switch.packages[package].bundle
     bundle = load_bundle(registry, sha256)
     schema = _schema(registry, deployment, bundle)
-    found: Written = {}
+    found: Told = {}
     with read_workflows(registry, bundle, sha256) as workflows:
         for file, workflow in workflows.items():
             top = workflow.file.parents[file.count("/")]
             for texts in read_texts(workflow, schema, schema.keys()):
                 if texts.blind:  # to say what it reads would be to say what it does not
                     continue
-                for target, flows in texts.writes.items():
+                for target, write in texts.writes.items():
                     producer = Producer(
                         Origin.DEPLOYED,
                         texts.workflow,
@@ -214,8 +217,8 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Wri
                         file=texts.file.relative_to(top).as_posix(),
                         seen=deployment.switch.at,
                     )
-                    known, others = found.get((texts.workflow, target), (producer, frozenset()))
-                    found[texts.workflow, target] = (known, frozenset(flows) | others)
+                    first, before = found.get((texts.workflow, target), (producer, write))
+                    found[texts.workflow, target] = (first, before | write)
     return found
 
 
@@ -238,9 +241,9 @@ def _columns(bundle: Bundle, catalog: str) -> dict[str, list[str]]:
     return {plain_name(table, catalog): list(it.columns) for table, it in bundle.schemas.items() if it.columns}
 
 
-def _merged(found: Mapping[str, Written], standing: Mapping[str, Deployed]) -> Written:
+def _merged(found: Mapping[str, Told], standing: Mapping[str, Deployed]) -> Told:
     """Join what packages tell; of a workflow that several call, its own package has the last word."""
-    merged: Written = {}
+    merged: Told = {}
     for package, written in found.items():
         for key, told in written.items():
             if key not in merged or key[0] in standing[package].workflows:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.engine.flows import remember
 from dataflow.engine.openlineage import BUNDLE_TAG
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.workflow.flow import Flow, Origin, Producer, plain_name
+from dataflow.workflow.flow import Flow, Origin, Producer, Written, plain_name
 
 if TYPE_CHECKING:
     from dataflow.engine.records import Records
@@ -51,13 +51,13 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
     if not path.exists():
         raise UsageError(f"there is no {display_path(path)}", "give a file or a folder of OpenLineage events")
     done = Imported()
-    found: dict[tuple[str, str], tuple[Producer, frozenset[Flow]]] = {}
+    found: dict[tuple[str, str], tuple[Producer, Written]] = {}
     for event in _events(path, done):
         done.events += 1
-        for producer, flows in _writes(event, catalog):
+        for producer, write in _writes(event, catalog):
             known = found.get((producer.workflow, producer.target))
             if known is None or known[0].seen <= producer.seen:
-                found[producer.workflow, producer.target] = (producer, flows)
+                found[producer.workflow, producer.target] = (producer, write)
     if not done.events:
         why = f": {done.skipped[0]}" if done.skipped else ""
         raise UsageError(f"{display_path(path)} holds no OpenLineage events{why}")
@@ -97,7 +97,7 @@ def _parsed(file: Path, done: Imported) -> Iterator[tuple[str, Any]]:
         yield f"{shown}, event {number}", event
 
 
-def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, frozenset[Flow]]]:
+def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, Written]]:
     if event.get("eventType") not in _COUNTED:
         return
     try:
@@ -123,7 +123,7 @@ def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, 
                 run_id=(event.get("run") or {}).get("runId"),
                 seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
             )
-            yield producer, frozenset(flows)
+            yield producer, Written(target, frozenset(flows))
 
 
 def _column_flows(facet: Mapping[str, Any], names: Mapping[tuple[str, str], str], catalog: str) -> Iterator[Flow]:

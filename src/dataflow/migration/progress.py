@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,16 +78,20 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
         if producer.target != campaign.table and producer.origin in _EVIDENCE:
             said[producer.workflow][producer.origin].append((producer, []))
     constants = known.store.constants(campaign.table)
-    return {name: _newest(campaign, by, constants.get(name, set())) for name, by in said.items()}
+    return {name: _newest(campaign, by, constants) for name, by in said.items()}
 
 
-def _newest(campaign: Campaign, by: dict[Origin, list[tuple[Producer, list[Taken]]]], constants: set[str]) -> _Newest:
+def _newest(
+    campaign: Campaign,
+    by: dict[Origin, list[tuple[Producer, list[Taken]]]],
+    constants: Mapping[tuple[Origin, str], set[str]],
+) -> _Newest:
     origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
     found = by[origin]
     asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
     answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
     answers += [
-        writes(column, taken, constants if origin is Origin.RECORDED else ())
+        writes(column, taken, constants.get((origin, producer.workflow), ()))
         for (producer, taken), column in asked
         if producer.target == campaign.table
     ]

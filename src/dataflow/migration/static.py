@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.migration.graph import Taken
-from dataflow.workflow.flow import Flow, plain_name
+from dataflow.workflow.flow import Flow, Written, plain_name
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
@@ -89,7 +89,7 @@ class Texts:
     workflow: str
     owner: str
     file: Path
-    writes: dict[str, set[Flow]] = field(default_factory=dict)
+    writes: dict[str, Written] = field(default_factory=dict)
     mentions: set[Mention] = field(default_factory=set)
     declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Texts:
             workflow=self.workflow,
             owner=self.owner,
             file=str(self.file),
-            writes={target: [_taken(flow) for flow in sorted(flows)] for target, flows in self.writes.items()},
+            writes={target: [_taken(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()},
             mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
             declares=self.declares,
             programs=self.programs,
@@ -162,7 +162,7 @@ class _Reader:
         tables = self._program(path, params, target)
         self.texts.blind = self.texts.blind or not tables.reads
         for written in (target,) if target is not None else tables.writes:
-            self._add(written, {Flow(table) for table in tables.reads})
+            self._add(Written(written, frozenset(Flow(table) for table in tables.reads)))
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
         self.texts.files.add(path)
@@ -171,7 +171,7 @@ class _Reader:
         self.texts.declares.update(script.declares)
         self.texts.blind = self.texts.blind or script.unreadable
         for write in script.writes:
-            self._add(write.target, write.flows)
+            self._add(write)
         self.texts.mentions |= {Mention(self._plain(use.table), use.column, str(path), use.line) for use in script.uses}
 
     def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
@@ -192,11 +192,11 @@ class _Reader:
             writes.update(dict.fromkeys(found.writes))
         return Tables(tuple(table for table in reads if table not in writes), tuple(writes), complete=False)
 
-    def _add(self, target: str, flows: Collection[Flow]) -> None:
-        plain = {
-            Flow(self._plain(flow.source), flow.source_column, flow.target_column, flow.indirect) for flow in flows
-        }
-        self.texts.writes.setdefault(self._plain(target), set()).update(plain)
+    def _add(self, write: Written) -> None:
+        target = self._plain(write.target)
+        plain = Written(target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.given)
+        before = self.texts.writes.get(target)
+        self.texts.writes[target] = plain if before is None else before | plain
 
     def _plain(self, name: str) -> str:
         return plain_name(name, self.workflow.environment.catalog_name)

@@ -83,12 +83,11 @@ class Store:
             taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
-    def constants(self, table: str) -> dict[str, set[str]]:
-        """Return by workflow the columns of a table that its last run gave values of no table, in lower case."""
-        rows = self._ask(
-            "SELECT workflow, constants FROM dataflow_producers WHERE target = ? AND constants IS NOT NULL", [table]
-        )
-        return {workflow: set(columns.lower().split("\n")) for workflow, columns in rows}
+    def constants(self, table: str) -> dict[tuple[Origin, str], set[str]]:
+        """Return by origin and workflow the columns of a table that get values of no table, in lower case."""
+        asked = "SELECT origin, workflow, constants FROM dataflow_producers WHERE target = ? AND constants IS NOT NULL"
+        rows = self._ask(asked, [table])
+        return {(_ORIGINS[origin], workflow): set(columns.lower().split("\n")) for origin, workflow, columns in rows}
 
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
         """Return what these workflows write, by whoever says so."""

@@ -45,6 +45,10 @@ class Written:
         """The columns that were given values of no table, such as a literal or a count."""
         return self.given - {flow.target_column for flow in self.flows}
 
+    def __or__(self, other: Written) -> Written:
+        """Join two writes of one table."""
+        return Written(self.target, self.flows | other.flows, self.given | other.given)
+
 
 class Origin(StrEnum):
     """Who says that a workflow reads something."""

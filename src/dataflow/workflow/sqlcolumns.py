@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dataflow.workflow.flow import Flow, Written
@@ -54,8 +54,7 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     for statement in statements:
         reader.read(statement)
         complete = complete and not isinstance(statement, exp.Command)
-    writes = tuple(Written(target, frozenset(flows)) for target, flows in reader.flows.items())
-    return Script(writes, frozenset(reader.uses), tuple(reader.looked_at), declared, complete)
+    return Script(tuple(reader.writes.values()), frozenset(reader.uses), tuple(reader.looked_at), declared, complete)
 
 
 def _declared(statements: Iterable[Node]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -73,7 +72,7 @@ class _Reader(Resolver):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
-        self.flows: dict[str, set[Flow]] = {}
+        self.writes: dict[str, Written] = {}
         self.looked_at: dict[str, None] = {}
 
     def read(self, statement: Node) -> None:
@@ -108,10 +107,10 @@ class _Reader(Resolver):
         from sqlglot import exp
 
         ctes = {**ctes, **self.ctes_of(statement, {}, [])}
-        target, columns = statement.this, None
+        target, columns, named = statement.this, None, []
         if isinstance(target, exp.Schema):
             columns = [part.name for part in target.expressions]
-            target = target.this
+            named, target = target.expressions, target.this
         query = statement.args.get("expression") or statement.args.get("source")
         if not isinstance(target, exp.Table) or query is None:
             return
@@ -120,18 +119,17 @@ class _Reader(Resolver):
         self.use_table(target, name)
         if statement.args.get("by_name"):
             columns = [column.name for column in found.columns]
-        self._write(name, found, columns or self._columns_to_fill(name, target.args.get("partition")))
+            named = [part.args["alias"] for part in query.selects if isinstance(part, exp.Alias)]
+        self._use_columns(name, named)
+        partition = target.args.get("partition")
+        valued = [part.this.name for part in getattr(partition, "expressions", ()) if isinstance(part, exp.EQ)]
+        self._write(name, found, columns or self._columns_to_fill(name, valued), valued)
 
-    def _columns_to_fill(self, table: str, partition: Node) -> list[str] | None:
+    def _columns_to_fill(self, table: str, valued: Sequence[str]) -> list[str] | None:
         """Return the columns that a query fills by position: all but those of a partition that has a value."""
-        from sqlglot import exp
-
+        given = {column.lower() for column in valued}
         known = self.schema.get(table.lower())
-        if known is None:
-            return None
-        parts = partition.expressions if partition is not None else []
-        given = {part.this.name.lower() for part in parts if isinstance(part, exp.EQ)}
-        return [column for column in known if column.lower() not in given]
+        return None if known is None else [column for column in known if column.lower() not in given]
 
     def _multiple_insert(self, statement: Node) -> None:
         from sqlglot import exp
@@ -147,6 +145,7 @@ class _Reader(Resolver):
     def _create(self, statement: Node) -> None:
         query = statement.expression
         if query is None:
+            self._declare(statement)
             return
         found = self.query(query, self.ctes_of(statement, {}, []), [])
         target, names = _unwrapped(statement.this)
@@ -156,6 +155,13 @@ class _Reader(Resolver):
             self.keep_view(target.name, found)
             return
         self._write(name_of(target), found, names)
+
+    def _declare(self, statement: Node) -> None:
+        from sqlglot import exp
+
+        if statement.kind == "TABLE" and isinstance(statement.this, exp.Schema):
+            parts = [part.this for part in statement.this.expressions if isinstance(part, exp.ColumnDef)]
+            self._use_columns(name_of(statement.this.this), parts, declares=True)
 
     def _merge(self, statement: Node) -> None:
         ctes = self.ctes_of(statement, {}, [])
@@ -169,34 +175,38 @@ class _Reader(Resolver):
         self.decide(statement.args.get("on"), scopes, ctes)
         for column in statement.args.get("using_cond") or ():
             self.decide(column, scopes, ctes)
-        flows: set[Flow] = set()
+        written = Written(name, frozenset())
         (using,) = source.values()
         for when in statement.args["whens"].expressions:
             self.decide(when.args.get("condition"), scopes, ctes)
-            flows |= self._merged(when.args["then"], name, using, scopes, ctes)
+            written |= self._merged(when.args["then"], name, using, scopes, ctes)
         self.use_table(target, name)
         self.tables.pop(name, None)
-        self._finish(name, {flow for flow in flows if flow.source != name}, drop=name)
+        self._finish(written, drop=name)
 
-    def _merged(self, then: Node, name: str, using: Relation, scopes: list[Sources], ctes: Sources) -> set[Flow]:
+    def _merged(self, then: Node, name: str, using: Relation, scopes: list[Sources], ctes: Sources) -> Written:
         from sqlglot import exp
 
         if isinstance(then, exp.Update):
-            pairs = [(p.this.name, p.expression) for p in then.expressions if isinstance(p, exp.EQ)]
+            sets = [part for part in then.expressions if isinstance(part, exp.EQ)]
+            pairs, named = [(part.this.name, part.expression) for part in sets], [part.this for part in sets]
             is_star = any(isinstance(part, exp.Star) for part in then.expressions)
         elif isinstance(then, exp.Insert):
             is_star = isinstance(then.this, exp.Star)
-            targets = [] if is_star or then.this is None else [part.name for part in then.this.expressions]
-            targets = targets or ([] if is_star else list(self.schema.get(name.lower(), ())))
+            named = [] if is_star or then.this is None else then.this.expressions
+            targets = [part.name for part in named] or ([] if is_star else self.schema.get(name.lower(), []))
             values = then.expression.expressions if then.expression is not None else []
             pairs = list(zip(targets, values, strict=False))
         else:
-            return set()
+            return Written(name, frozenset())
+        self._use_columns(name, [part.this for part in named])
+        given = {column for column, _ in pairs}
         found = {flow for column, value in pairs for flow in self._flows(self.value(value, scopes, ctes), column)}
         if is_star:
             for column in self.schema.get(name.lower()) or [known.name for known in using.columns]:
                 found |= self._flows((using.get(column) or using.maybe(column)).leaves, column)
-        return found
+                given.add(column)
+        return Written(name, frozenset(found), frozenset(given))
 
     def _update(self, statement: Node) -> None:
         name = name_of(statement.this)
@@ -209,7 +219,9 @@ class _Reader(Resolver):
         }
         self.decide(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
-        self._finish(name, {flow for flow in flows if flow.source != name}, drop=name)
+        self._use_columns(name, [part.this.this for part in statement.expressions])
+        given = frozenset(part.this.name for part in statement.expressions)
+        self._finish(Written(name, frozenset(flows), given), drop=name)
 
     def _delete(self, statement: Node) -> None:
         name = name_of(statement.this)
@@ -217,21 +229,36 @@ class _Reader(Resolver):
         self.decide(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         if self.tables:
-            self._finish(name, set(), drop=name)
+            self._finish(Written(name, frozenset()), drop=name)
 
-    def _write(self, target: str, found: Relation, columns: Sequence[str] | None) -> None:
+    def _write(self, target: str, found: Relation, columns: Sequence[str] | None, valued: Sequence[str] = ()) -> None:
+        """Note what a query brings into a table's columns; `valued` ones have a value beside it."""
         flows: set[Flow] = set()
-        if found.open and not found.columns and columns:  # SELECT * of tables that nobody knows: by the names
-            found = Relation([found.maybe(name) for name in columns])
+        given = set(valued)
+        by_name = {name.lower(): name for name in columns or ()} if found.open else {}
         for position, column in enumerate(found.columns):
             into = columns[position] if columns and position < len(columns) else column.name
+            into = by_name.pop(column.name.lower(), into)  # beside a star that nobody knows, places tell nothing
             flows |= self._flows(column.leaves, into)
-        self._finish(target, flows)
+            given |= {into} - {""}
+        for name in by_name.values():  # what the star may bring
+            flows |= self._flows(found.maybe(name).leaves, name)
+        self._finish(Written(target, frozenset(flows), frozenset(given)))
 
-    def _finish(self, target: str, flows: set[Flow], drop: str | None = None) -> None:
+    def _finish(self, write: Written, drop: str | None = None) -> None:
+        """Keep what a statement writes, and what decided it; nothing flows from the table `drop` into itself."""
+        flows = {flow for flow in write.flows if flow.source != drop}
         flows |= {Flow(table, column, "", True) for table, column, _ in self.deciding if table != drop}
         flows |= {Flow(table) for table in self.tables}
-        self.flows.setdefault(target, set()).update(flows)
+        whole = replace(write, flows=frozenset(flows))
+        before = self.writes.get(write.target)
+        self.writes[write.target] = whole if before is None else before | whole
+
+    def _use_columns(self, table: str, names: Iterable[Node], *, declares: bool = False) -> None:
+        """Note where the columns of a table that is written are named."""
+        for name in names:
+            if {"line", "start"} <= name.meta.keys():
+                self.uses.add(Use(table, name.name, name.meta["line"], name.meta["start"], declares=declares))
 
     def _flows(self, leaves: Iterable[Leaf], column: str) -> set[Flow]:
         return {Flow(table, name, column, indirect) for table, name, indirect in leaves}

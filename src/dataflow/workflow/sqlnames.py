@@ -27,6 +27,7 @@ class Use:
         line: Line, counted from 1.
         offset: Offset of the name's first character in the script, parameters put in.
         bare: Whether it stands in a SELECT by itself, so that the result is called as it is.
+        declares: Whether it stands in the table's own DDL, with its type behind it.
     """
 
     table: str
@@ -34,6 +35,7 @@ class Use:
     line: int
     offset: int
     bare: bool = False
+    declares: bool = False
 
 
 Leaf = tuple[str, str, bool]
