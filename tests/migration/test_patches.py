@@ -41,6 +41,26 @@ def moved(tmp_path, monkeypatch, sql, move=None, **values):
         ),
         ("INSERT INTO s.o SELECT id FROM s.a -- hours\nWHERE country = 'hours'", []),
         ("INSERT INTO s.o SELECT hours FROM s.b", []),
+        (
+            "INSERT INTO s.a (id, hours) SELECT id, hours FROM s.b",
+            ["INSERT INTO s.a (id, view_hours) SELECT id, hours FROM s.b"],
+        ),
+        ("INSERT INTO s.a BY NAME\nSELECT id, 0 AS hours FROM s.b", ["SELECT id, 0 AS view_hours FROM s.b"]),
+        ("INSERT INTO s.a\nSELECT id, 0 AS hours, 'x' AS country FROM s.b", []),
+        ("UPDATE s.a SET hours = 0 WHERE id = 1", ["UPDATE s.a SET view_hours = 0 WHERE id = 1"]),
+        ("UPDATE s.a SET hours = hours + 1", ["UPDATE s.a SET view_hours = view_hours + 1"]),
+        (
+            "MERGE INTO s.a t USING s.b b ON t.id = b.id\nWHEN MATCHED THEN UPDATE SET t.hours = b.hours\n"
+            "WHEN NOT MATCHED THEN INSERT (id, hours) VALUES (b.id, b.hours)",
+            [
+                "WHEN MATCHED THEN UPDATE SET t.view_hours = b.hours",
+                "WHEN NOT MATCHED THEN INSERT (id, view_hours) VALUES (b.id, b.hours)",
+            ],
+        ),
+        (
+            "CREATE TABLE IF NOT EXISTS s.a (\n  id INT,\n  `hours` DOUBLE COMMENT 'hours'\n) USING iceberg",
+            ["  `view_hours` DOUBLE COMMENT 'hours'"],
+        ),
     ],
 )
 def test_a_column_s_new_name_is_put_where_the_old_one_is_meant(sql, expected, tmp_path, monkeypatch):
@@ -57,3 +77,9 @@ def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_i
     move = Move("s.a", {}, "s.better")
     assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
     assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
+
+
+def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name(tmp_path, monkeypatch):
+    move = Move("s.a", {"hours": "hours_float"}, retyped={"hours"})
+    assert moved(tmp_path, monkeypatch, "CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
+    assert moved(tmp_path, monkeypatch, "UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]

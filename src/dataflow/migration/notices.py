@@ -209,12 +209,14 @@ def _workflows(mine: Sequence[Standing]) -> Iterator[str]:
 def _patches(campaign: Campaign, standing: Standing, known: Known) -> Iterator[str]:
     renamed = {change.column: new_name(change) for change in campaign.changes if not change.safe and new_name(change)}
     replaced_by = next((change.to for change in campaign.changes if change.kind == "replace"), None)
+    retyped = {change.column for change in campaign.changes if change.kind == "type"}
+    move = Move(campaign.table, renamed, replaced_by, retyped)
     schema = known.schema(campaign.table)
     files = dict.fromkeys(line.file for line in standing.reader.lines if line.file.endswith(".sql"))
     for file in files:
         entries = (entry for checkout in known.checkouts for entry in checkout.entries)
         values = next((entry.params for entry in entries if entry.workflow == standing.reader.workflow), {})
-        if text := patch(Path(file), Move(campaign.table, renamed, replaced_by), values, schema):
+        if text := patch(Path(file), move, values, schema):
             yield text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +22,13 @@ class Move:
         table: The table that changes.
         renamed: New names of columns by old ones.
         replaced_by: The table to read instead, where the whole table goes.
+        retyped: Those of the old columns whose new one has another type.
     """
 
     table: str
     renamed: Mapping[str, str]
     replaced_by: str | None = None
+    retyped: Collection[str] = ()
 
 
 def patch(file: Path, move: Move, values: Mapping[str, str], schema: Schema) -> str:
@@ -67,12 +69,18 @@ def _edit(use: Use, move: Move, text: str) -> tuple[str, str] | None:
     if use.table != move.table and not use.table.endswith(f".{move.table}"):
         return None
     if use.column:
-        new = next((to for old, to in move.renamed.items() if old.lower() == use.column.lower()), None)
+        moves = move.renamed.items()
+        new = next((to for old, to in moves if old.lower() == use.column.lower() and _fits(use, old, move)), None)
         quote = "`" if text.startswith("`", use.offset) else ""
         old = f"{quote}{use.column}{quote}"
         # Alone in a SELECT it names the result as well, which the rest of the query goes on calling as before.
         return None if new is None else (old, f"{quote}{new}{quote} AS {old}" if use.bare else f"{quote}{new}{quote}")
     return None if move.replaced_by is None else (use.table, move.replaced_by)
+
+
+def _fits(use: Use, old: str, move: Move) -> bool:
+    """Say whether another name is all that a place needs: in a DDL, a type stands behind it."""
+    return not (use.declares and old in move.retyped)
 
 
 def _filled(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
