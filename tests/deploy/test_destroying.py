@@ -13,6 +13,7 @@ from dataflow.deploy.targets import branch_target, sandbox_target
 from dataflow.engine.catalog import open_catalog
 from dataflow.engine.config import warehouse
 from dataflow.errors import DataflowError, UsageError
+from dataflow.tables.moving import MOVING
 from dataflow.tables.pycatalog import table_names
 from dataflow.tables.rollback import roll_back
 from dataflow.workflow.project import Environment
@@ -189,6 +190,10 @@ def test_what_others_wrote_is_not_undone(repo, catalog, two):
     publish(table, two[1], "2026-01-02")
     publish(table, None)
     with pytest.raises(DataflowError, match="was written by somebody else since: snapshot"):
+        plan(repo)
+    with table.transaction() as change:
+        change.set_properties({MOVING: '{"hours": "view_hours"}'})
+    with pytest.raises(DataflowError, match="by somebody else, or by the migration that moves its columns, since"):
         plan(repo)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.tables import pycatalog
 from dataflow.tables.highwater import AHEAD, MARK, SOURCES
+from dataflow.tables.moving import moving
 from dataflow.tables.ownership import PACKAGE
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
             return _planned(table, name, snapshot, undone) if undone else None
         if BUNDLE not in summary:
             when = _moment(snapshot).strftime("%Y-%m-%d %H:%M")
+            others = ", or by the migration that moves its columns," if moving(table.properties) else ""
             raise DataflowError(
-                f"{name} was written by somebody else since: snapshot {snapshot.snapshot_id} of {when} is none that a "
-                "deployed run published, and a rollback would undo it",
+                f"{name} was written by somebody else{others} since: snapshot {snapshot.snapshot_id} of {when} is none "
+                "that a deployed run published, and a rollback would undo it",
                 "roll back without --with-data, and run the days again",
                 permanent=True,
             )
