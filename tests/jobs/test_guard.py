@@ -127,6 +127,18 @@ def test_dataframe_writers_are_held_to_the_sandbox_too(tables):
         assert "outside guard_sandbox" in refused(SANDBOX, tables, write)
 
 
+def test_what_a_statement_is_given_by_name_is_put_in_before_it_is_judged(tables):
+    rows = tables.range(1).selectExpr("CAST(id AS INT) AS id")
+    into = "INSERT INTO {} SELECT * FROM {{rows}} WHERE id < :most"
+    given = {"args": {"most": 5}, "rows": rows}
+    other = refused(SANDBOX, tables, lambda: tables.sql(into.format("guard_prod.target"), **given))
+    assert "outside guard_sandbox" in other
+    before = tables.table("guard_sandbox.other").count()
+    with guarding(SANDBOX, tables):
+        tables.sql(into.format("guard_sandbox.other"), **given)
+    assert tables.table("guard_sandbox.other").count() == before + 1
+
+
 def test_in_the_sandbox_everything_goes(tables):
     with guarding(SANDBOX, tables):
         tables.sql("INSERT INTO guard_sandbox.other VALUES (1)")

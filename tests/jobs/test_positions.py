@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from pyspark.errors import AnalysisException
 
@@ -11,6 +13,7 @@ from dataflow.jobs.script import run_script
 from dataflow.tables.moving import MOVING
 
 pytestmark = pytest.mark.spark
+DAY = dt.date(2026, 1, 1)
 
 
 @pytest.fixture
@@ -22,6 +25,12 @@ def table(spark):
         f"PARTITIONED BY (date) TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"view_hours\"}}')"
     )
     return "positions.plays"
+
+
+@pytest.fixture
+def guarded(spark):
+    with guarding(WriteGuard("spark_catalog", None, "sandbox"), spark):
+        yield
 
 
 def rows(spark, table):
@@ -47,18 +56,72 @@ def test_an_insert_that_knows_nothing_of_the_new_column_goes_on(spark, table, tm
     assert rows(spark, table) == [(1, 2.0, None)]
 
 
+@pytest.mark.usefixtures("guarded")
 def test_an_insert_from_python_goes_on_as_well(spark, table):
-    with guarding(WriteGuard("spark_catalog", None, "sandbox"), spark):
-        spark.sql(f"INSERT INTO {table} SELECT 1, 2.0D, DATE '2026-01-01'")
+    spark.sql(f"INSERT INTO {table} SELECT 1, 2.0D, DATE '2026-01-01'")
     assert rows(spark, table) == [(1, 2.0, None)]
 
 
-def test_an_insert_with_arguments_fails_for_its_columns_and_not_for_its_arguments(spark, table):
-    with (
-        guarding(WriteGuard("spark_catalog", None, "sandbox"), spark),
-        pytest.raises(AnalysisException, match="not enough data columns"),
-    ):
-        spark.sql(f"INSERT INTO {table} SELECT :id, 2.0D, DATE '2026-01-01'", args={"id": 1})
+@pytest.mark.parametrize(
+    ("select", "args"), [(":id, hours, :day", {"id": 1, "day": DAY}), ("?, hours, ?", [1, DAY])], ids=["named", "by ?"]
+)
+@pytest.mark.usefixtures("guarded")
+def test_an_insert_from_python_goes_on_with_its_arguments_and_frames(spark, table, select, args):
+    frame = spark.sql("SELECT 2.0D AS hours")
+    spark.sql(f"INSERT INTO {table} SELECT {select} FROM {{frame}}", args=args, frame=frame)
+    assert rows(spark, table) == [(1, 2.0, None)]
+    assert not spark.sql("SHOW VIEWS IN positions LIKE '_pyspark_*'").collect()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.usefixtures("guarded")
+def test_a_frame_that_is_inserted_by_position_goes_on(spark, table, overwrite):
+    spark.sql(f"INSERT INTO {table} VALUES (7, 7.0, 7.0, DATE '2026-01-01'), (8, 8.0, 8.0, DATE '2026-01-02')")
+    frame = spark.sql("SELECT 1 AS a, 2.0D AS b, DATE '2026-01-01' AS c")
+    frame.write.option("overwrite-mode", "dynamic").insertInto(table, overwrite)
+    there = [] if overwrite else [(7, 7.0, 7.0)]
+    assert rows(spark, table) == [(1, 2.0, None), *there, (8, 8.0, 8.0)]
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_frame_of_too_few_columns_is_still_a_mistake(spark, table):
+    with pytest.raises(AnalysisException, match="not enough data columns"):
+        spark.range(1).write.insertInto(table)
+    assert rows(spark, table) == []
+
+
+MERGE = """
+MERGE INTO {} AS t USING {} ON t.id = {}.id
+WHEN MATCHED AND {} IS NULL THEN DELETE
+WHEN MATCHED AND t.hours > 0 THEN UPDATE SET *
+WHEN NOT MATCHED THEN INSERT *
+"""
+
+
+@pytest.mark.parametrize("column", ["hours", "view_hours"])
+@pytest.mark.parametrize(
+    ("source", "alias"), [("({}) AS s", "s"), ("new", "new"), ("new AS n", "n"), ("positions.new", "new")]
+)
+@pytest.mark.usefixtures("guarded")
+def test_a_merge_of_all_columns_goes_on_with_those_of_its_source(spark, table, source, alias, column):
+    spark.sql(f"INSERT INTO {table} VALUES (1, 1.0, 1.0, DATE '2026-01-01'), (3, 3.0, 3.0, DATE '2026-01-01')")
+    new = (
+        f"SELECT * FROM VALUES (1, 5.0D, DATE '2026-01-01'), (2, 6.0D, DATE '2026-01-01'), "
+        f"(3, NULL, DATE '2026-01-01') AS v (id, {column}, date)"
+    )
+    spark.sql("DROP TABLE IF EXISTS positions.new")
+    spark.sql(f"CREATE TABLE positions.new USING iceberg AS {new}")
+    spark.sql(new).createOrReplaceTempView("new")
+    spark.sql(MERGE.format(table, source.format(new), alias, f"{alias}.{column}"))
+    spark.catalog.dropTempView("new")
+    updated, inserted = ((5.0, 1.0), (6.0, None)) if column == "hours" else ((1.0, 5.0), (None, 6.0))
+    assert rows(spark, table) == [(1, *updated), (2, *inserted)]
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_merge_whose_source_lacks_another_column_is_still_a_mistake(spark, table):
+    with pytest.raises(AnalysisException, match=r"`s`\.`date` cannot be resolved"):
+        spark.sql(MERGE.format(table, "(SELECT 1 AS id, 2.0D AS hours) AS s", "s", "s.hours"))
     assert rows(spark, table) == []
 
 
@@ -68,3 +131,16 @@ def test_too_few_columns_are_still_a_mistake_with_its_line(spark, table, tmp_pat
     with pytest.raises(DataflowError, match=r"write\.sql:1.*not enough data columns"):
         run_script(spark, script, {})
     assert rows(spark, table) == []
+
+
+@pytest.mark.usefixtures("guarded")
+def test_where_nothing_moves_spark_s_own_failure_is_told(spark, table):
+    spark.range(1).createOrReplaceTempView("one")
+    for statement in (
+        "INSERT INTO one SELECT nix",
+        f"INSERT INTO {table} SELECT nix",
+        "INSERT INTO nowhere SELECT nix",
+    ):
+        with pytest.raises(AnalysisException, match=r"UNRESOLVED_COLUMN|TABLE_OR_VIEW_NOT_FOUND"):
+            spark.sql(statement)
+    spark.catalog.dropTempView("one")

@@ -123,9 +123,13 @@ def test_cancel_takes_back_what_was_added_and_nothing_else(world):
     begin(world)
     for _ in range(3):
         world.apply()
-    in_python(world, 'df.writeTo(args["TARGET_TABLE"]).overwritePartitions()')
-    world.run("plays")
-    in_python(world, 'df.write.insertInto(args["TARGET_TABLE"], overwrite=True)')
+    for write in (
+        'writeTo(args["TARGET_TABLE"]).overwritePartitions()',
+        'write.insertInto(args["TARGET_TABLE"], True)',
+    ):
+        in_python(world, f"df.{write}")
+        world.run("plays")
+    in_python(world, 'df._jdf.write().mode("overwrite").insertInto(args["TARGET_TABLE"])')  # as Scala and R call it
     failed = world.fail("plays")
     assert "not enough data columns" in failed.message
     assert "a migration moves columns of" in failed.hint

@@ -24,6 +24,10 @@ WRITES = {  # each on rows (1, 2.0), (2, 7.5): what the column holds then
     "WHEN NOT MATCHED THEN INSERT (id, country, view_hours) VALUES (s.id, 'M', s.h)": {1: 2.0, 2: 8.5, 8: 8.0},
     f"MERGE INTO {{}} t USING {_SOURCE} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET hours = s.h "
     "WHEN NOT MATCHED THEN INSERT (id, country, hours) VALUES (s.id, 'M', s.h)": {1: 2.0, 2: 8.5, 8: 8.0},
+    f"WITH s AS (SELECT id, 'M' AS country, h AS hours FROM {_SOURCE}) MERGE INTO {{}} USING s ON {{}}.id = s.id "
+    "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *": {1: 2.0, 2: 8.5, 8: 8.0},
+    f"MERGE INTO {{}} t USING (SELECT id, 'M' AS country, h AS view_hours FROM {_SOURCE}) s ON t.id = s.id "
+    "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *": {1: 2.0, 2: 8.5, 8: 8.0},
 }  # fmt: skip
 
 
@@ -35,7 +39,7 @@ def test_old_and_new_hold_the_same_whatever_statement_wrote_which_of_them(world)
     table, script = f"{world.db}.plays", world.root / "plays" / "write.sql"
     for statement, expected in WRITES.items():
         world.spark.sql(f"INSERT OVERWRITE {table} VALUES (1, 'US', 2.0, 2.0), (2, 'US', 7.5, 7.5)")
-        script.write_text(statement.format("${TARGET_TABLE}") + ";\n")
+        script.write_text(statement.format(*["${TARGET_TABLE}"] * 2) + ";\n")
         world.run("plays")
         rows = world.spark.sql(f"SELECT id, hours, view_hours FROM {table}").collect()
         assert {row.id: (row.hours, row.view_hours) for row in rows} == {

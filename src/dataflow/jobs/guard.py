@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.positions import inserting
+from dataflow.jobs.positions import inserting, inserting_frame
 from dataflow.jobs.statements import ROW_WRITES, changes, parsed, session_setting, strings
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _wrap_writers() -> None:
     _wrap(threading.Thread, "start", _taking_the_guard_along)
     _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
     _wrap(DataFrameWriterV2, "__init__", _naming_its_table)
-    _wrap(DataFrameWriter, "insertInto", _checking_name("InsertIntoStatement"))
+    _wrap(DataFrameWriter, "insertInto", _checking_insert)
     _wrap(DataFrameWriter, "saveAsTable", _checking_name("saveAsTable"))
     for method in ("append", "overwrite", "overwritePartitions"):
         _wrap(DataFrameWriterV2, method, _checking_writer("InsertIntoStatement"))
@@ -206,12 +206,19 @@ def _wrap(owner: type, name: str, around: Callable[[_Method], _Method]) -> None:
 
 
 def _checking_sql(original: _Method) -> _Method:
-    def sql(self: Any, sqlQuery: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's own name
+    def sql(self: Any, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's own name
         if _active.get() is None:
-            return original(self, sqlQuery, *args, **kwargs)
-        plan = parsed(self, sqlQuery)
-        check_statement(self, plan)
-        return inserting(self, plan, lambda: original(self, sqlQuery, *args, **kwargs))
+            return original(self, sqlQuery, args, **kwargs)
+        from pyspark.sql.sql_formatter import SQLStringFormatter
+
+        formatter = SQLStringFormatter(self)
+        try:  # what is given for `{name}` is put in first, as PySpark does
+            statement = formatter.format(sqlQuery, **kwargs) if kwargs else sqlQuery
+            plan = parsed(self, statement)
+            check_statement(self, plan)
+            return inserting(self, plan, lambda: original(self, statement, args), statement, args)
+        finally:
+            formatter.clear()
 
     return sql
 
@@ -248,6 +255,17 @@ def _checking_name(operation: str) -> Callable[[_Method], _Method]:
         return write
 
     return around
+
+
+def _checking_insert(original: _Method) -> _Method:
+    def insert(self: Any, tableName: str, overwrite: bool | None = None) -> None:  # noqa: N803 - PySpark's own name
+        _check(self._spark, "InsertIntoStatement", tableName)
+        if _active.get() is None:
+            original(self, tableName, overwrite)
+        else:
+            inserting_frame(self, tableName, lambda: original(self, tableName, overwrite))
+
+    return insert
 
 
 def _checking_writer(operation: str) -> Callable[[_Method], _Method]:

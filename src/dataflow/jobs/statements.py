@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from dataflow.tables.iceberg import jvm
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -60,6 +62,22 @@ class Change:
 def parsed(spark: SparkSession, statement: str) -> JavaObject:
     """Return Spark's parse of a statement."""
     return spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
+
+
+def bound(spark: SparkSession, statement: str, args: Mapping[str, Any] | Sequence[Any]) -> JavaObject:
+    """Return Spark's parse of a statement with values put in for its `:name` or `?`, as `spark.sql` has them."""
+    from pyspark.sql import functions as F  # noqa: N812 - PySpark's own name
+
+    by_name = args if isinstance(args, Mapping) else {f"_{number}": value for number, value in enumerate(args)}
+    session, utils = spark._jsparkSession, jvm(spark).org.apache.spark.api.python.PythonUtils
+    values = utils.toScalaMap({name: session.expression(F.lit(value)._jc) for name, value in by_name.items()})
+    literals = session.resolveAndValidateParameters(values)
+    parser = jvm(spark).org.apache.spark.sql.catalyst.parser
+    if isinstance(args, Mapping):
+        given = parser.NamedParameterContext(literals)
+    else:
+        given = parser.PositionalParameterContext(utils.toSeq([literals.apply(name) for name in by_name]))
+    return session.sessionState().sqlParser().parsePlanWithParameters(statement, given)
 
 
 def changes(spark: SparkSession, plan: JavaObject) -> Iterator[Change]:
