@@ -346,9 +346,11 @@ def test_cancel_is_refused_while_somebody_reads_or_writes_what_it_would_take_bac
     campaigns = Campaigns(team.state.records)
     campaigns.note(campaigns.get(None).id, "applied", "expand 2", "alice")
     team.ran("bob.one", "view_hours")
-    team.state.add("alice.plays", "prod.plays", "raw.events.seconds -> view_hours", seen=dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    team.state.add("alice.plays", "prod.plays", "raw.events.seconds -> view_hours", seen=now)
+    team.state.add("dave.zero", "prod.plays", "raw.events.id -> id", given=["id", "view_hours"], seen=now)
     done = team.migration("cancel", code=1)
-    assert "alice.plays, bob.one use view_hours by now, which would be taken away" in done.stderr
+    assert "alice.plays, bob.one, dave.zero use view_hours by now, which would be taken away" in done.stderr
     assert [row["state"] for row in team.command.json("migration", "list")] == ["open"]
 
 
