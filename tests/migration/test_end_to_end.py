@@ -36,14 +36,13 @@ def use_patch(text, name):
     assert done.returncode == 0, done.stdout + patch_of(text, name)
 
 
-def move_the_writer(world):
+def move_the_writer(world, *readers):
     (world.root / "plays" / "write.sql").write_text(
         "INSERT OVERWRITE ${TARGET_TABLE} (id, country, view_hours) SELECT id, country, hours FROM ${PLAYS}_raw;\n"
     )
     ddl = world.root / "plays" / "ddl.sql"
     ddl.write_text(ddl.read_text().replace("hours DOUBLE", "view_hours DOUBLE"))
-    world.run("plays", *READERS)
-    assert world.column("view_hours") == world.column("hours") == [0.5, 1.0, 2.0, 9.0, None]
+    world.run("plays", *readers)
 
 
 def test_a_column_is_renamed_and_no_reader_s_results_change(world):
@@ -78,7 +77,8 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     world.run("sums", "cte")
     assert world.open() == {"plays", "long", "ranks", "few"}
 
-    move_the_writer(world)  # before all readers have moved: what it leaves out is filled for them
+    move_the_writer(world, *READERS)  # before all readers have moved: what it leaves out is filled for them
+    assert world.column("view_hours") == world.column("hours") == [0.5, 1.0, 2.0, 9.0, None]
     assert world.results() == before
     assert world.open() == {"long", "ranks", "few"}
     world.campaigns.note("hours", "acked", "dave", "dave", "retired next week")
@@ -101,6 +101,25 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
         world.spark_ddl("plays", "id INT, country STRING, view_hours DOUBLE, hours DOUBLE")
     (agreement,) = carry.verify(world.spark, campaign, world.campaigns.events("hours"))
     assert (agreement.says, agreement.different) == ("hours and view_hours before the contract", 0)
+
+
+def test_the_old_is_not_let_go_before_the_new_holds_the_same(world):
+    world.run("plays")
+    begin(world)
+    for _ in range(3):
+        world.apply()
+    move_the_writer(world)
+    for owner in ("bob", "carol", "dave"):
+        world.campaigns.note("hours", "acked", owner, owner, "theirs never ran")
+    table = f"{world.db}.plays"
+    world.spark.sql(f"INSERT INTO {table} (id, hours) VALUES (6, 6.0)")  # past any run: only empty, and filled
+    world.spark.sql(f"UPDATE {table} SET view_hours = 8.0 WHERE id = 2")
+    with pytest.raises(DataflowError, match="old and new differ: hours and view_hours differ in 1 rows"):
+        world.apply()
+    assert world.column("hours") == [0.5, 1.0, 2.0, 6.0, 7.5, None]
+    world.spark.sql(f"UPDATE {table} SET view_hours = 7.5 WHERE id = 2")
+    assert world.apply() == "contract 1"
+    assert world.column("view_hours") == [0.5, 1.0, 2.0, 6.0, 7.5, None]
 
 
 def test_killed_after_the_table_changed_and_before_that_was_written_down_it_goes_on(world):
