@@ -81,11 +81,12 @@ def test_after_each_switch_lineage_is_that_of_the_bundle_that_stands(command, re
     assert not told(command, f"{SOURCE}.rating")
 
 
-def test_the_columns_that_a_bundle_gives_constants_are_known_as_well(command, repo):
+def test_what_a_bundle_gives_constants_and_audits_is_known_as_well(command, repo):
     repo.edit("top/src/write.sql", "SUM(view_hours)", "COUNT(*)")
     repo.commit()
     command("project", "deploy")
-    assert Store(None).constants("prod.alice_top_results") == {(Origin.DEPLOYED, "alice.top.main"): {"hours", "date"}}
+    (named,) = Store(None).named("prod.alice_top_results").values()
+    assert (named.constants, named.needed) == ({"hours", "date"}, {"id", "date"})
 
 
 def test_a_branch_s_lineage_goes_with_its_deployment(command, repo):

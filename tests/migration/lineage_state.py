@@ -34,9 +34,9 @@ class State:
         self.records = Records(address)
 
     def add(self, workflow, target, *flows, owner=None, origin=Origin.RECORDED, hours=3, **more):
-        given = more.pop("given", ())
+        named = [frozenset(more.pop(name, ())) for name in ("given", "needed")]
         seen = more.pop("seen", NOW - dt.timedelta(hours=hours))
         owner = workflow.partition(".")[0] if owner is None else owner or None
         producer = Producer(origin, workflow, target, owner=owner, seen=seen, **more)
         with self.records.begin() as connection:
-            remember(connection, [(producer, Written(target, taken(*flows), frozenset(given)))])
+            remember(connection, [(producer, Written(target, taken(*flows), *named))])

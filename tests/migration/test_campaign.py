@@ -303,6 +303,17 @@ def test_a_writer_that_gives_the_old_column_a_constant_has_not_moved(team, origi
         assert found["alice.plays"] == state
 
 
+def test_a_writer_whose_audits_still_look_at_the_old_column_has_not_moved(team):
+    team.start()
+    for needed, state in ((["id", "Hours"], "open"), (["id"], "moved")):
+        now = dt.datetime.now(dt.UTC)
+        team.state.add("alice.plays", "prod.plays", "raw.events.s -> view_hours", needed=needed, seen=now)
+        (found,) = [each for each in team.status()["readers"] if each["workflow"] == "alice.plays"]
+        assert found["state"] == state
+    team.state.add("alice.plays", "prod.plays", "raw.events", needed=["id"], seen=now)
+    assert "may write it: its columns are not known" in team.migration("status").stdout
+
+
 def test_a_view_waits_for_a_writer_that_reads_the_table_as_well(team):
     import pyarrow as pa
 

@@ -108,7 +108,14 @@ def test_the_old_is_not_let_go_before_the_new_holds_the_same(world):
     begin(world)
     for _ in range(3):
         world.apply()
+    main = world.root / "plays" / "main.sch.yaml"
+    audit = "{function: columns_should_not_have_nulls, columns: [hours], blocking: false}"
+    main.write_text(f"{main.read_text()}      audits:\n        - {audit}\n")
     move_the_writer(world)
+    assert "plays" in world.open()  # its audit looks at the old column
+    main.write_text(main.read_text().replace("[hours]", "[view_hours]"))
+    world.run("plays")
+    assert "plays" not in world.open()
     for owner in ("bob", "carol", "dave"):
         world.campaigns.note("hours", "acked", owner, owner, "theirs never ran")
     table = f"{world.db}.plays"

@@ -326,16 +326,17 @@ def _require_open(campaign: Campaign) -> None:
 def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *, force: bool) -> None:
     """Refuse to take back a column that somebody reads or writes by now."""
     from dataflow.migration.impact import uses, writes
+    from dataflow.migration.store import NOTHING
 
     users = {
         producer.workflow
         for producer, taken in known.store.flows({campaign.table}, downstream=True)
         if producer.target != campaign.table and any(uses(campaign.table, column, list(taken)) for column in columns)
     }
-    constants = known.store.constants(campaign.table)
+    named = known.store.named(campaign.table)
     for producer, taken in known.store.flows({campaign.table}, downstream=False):
-        flows, given = list(taken), constants.get((producer.origin, producer.workflow), ())
-        if any(writes(column, flows, given) for column in columns):
+        flows, mine = list(taken), named.get((producer.origin, producer.workflow), NOTHING)
+        if any(writes(column, flows, mine) for column in columns):
             users.add(producer.workflow)
     if users and not force:
         raise DataflowError(

@@ -50,6 +50,7 @@ producers = sa.Table(
     sa.Column("file", sa.Text),
     sa.Column("seen", _moment, nullable=False),
     sa.Column("constants", sa.Text),  # a column a line
+    sa.Column("needed", sa.Text),
 )
 
 
@@ -85,6 +86,7 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]
             "file": producer.file,
             "seen": producer.seen,
             "constants": "\n".join(sorted(write.constants)) or None,
+            "needed": "\n".join(sorted(write.needed)) or None,
         }
         for producer, write in found
     ]

@@ -10,6 +10,7 @@ import platform
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
 from dataflow.workflow.flow import Origin, Producer, Written
+from dataflow.workflow.named import named_columns
 from dataflow.workflow.tree import Workflow
 
 
@@ -140,6 +142,7 @@ class Journal:
         if not writes:
             return
         workflow, moment = self._workflow, now()
+        needed = named_columns(workflow)
         found = [
             (
                 Producer(
@@ -153,7 +156,7 @@ class Journal:
                     file=str(workflow.file),
                     seen=moment,
                 ),
-                write,
+                replace(write, needed=needed.get(write.target, frozenset())),
             )
             for write in writes
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dataflow.migration.changes import Change
     from dataflow.migration.lineage import Known
+    from dataflow.migration.store import Named
 
 _FAR = 100
 """Steps down after which nobody is told any more."""
@@ -105,15 +106,15 @@ def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
     return None if not named else column.lower() in named
 
 
-def writes(column: str, taken: Iterable[Taken], constants: Collection[str] = ()) -> bool | None:
-    """Say whether a column of a table is written by flows into it, or by constants; None where that isn't known.
+def writes(column: str, taken: Iterable[Taken], named: Named) -> bool | None:
+    """Say whether a column of a table is written by flows into it, or named besides; None where that isn't known.
 
     A table as a whole, by an empty name, is written by whoever writes to it at all.
     """
     if not column:
         return True
-    named = {flow[2].lower() for flow in taken if flow[2]}.union(constants)
-    return None if not named else column.lower() in named
+    known = named.constants.union(flow[2].lower() for flow in taken if flow[2])
+    return True if column.lower() in known | named.needed else False if known else None
 
 
 def _readers(
@@ -191,7 +192,9 @@ def _lines(touched: Touched, table: str, columns: set[str], known: Known) -> tup
                 named = mention.column.lower() in wanted if wanted else not mention.column
                 if mention.table == table and named:
                     found[Line(mention.file, mention.line, _text(mention.file, mention.line))] = None
-            for file in entry.programs:
+            # Audits and the key stand in the definition itself, of whoever writes the table.
+            definition = [entry.file] if table in touched.writes and columns else []
+            for file in (*entry.programs, *definition):
                 words = columns or {table.rpartition(".")[2]}
                 found |= dict.fromkeys(_with_words(file, words))
     return tuple(sorted(found, key=lambda line: (line.file, line.number)))

@@ -12,6 +12,7 @@ from dataflow.migration.campaign import Campaign, applied
 from dataflow.migration.deployed import GONE
 from dataflow.migration.impact import Touched, uses, writes
 from dataflow.migration.state import Campaigns, Event
+from dataflow.migration.store import NOTHING, Named
 from dataflow.migration.trees import age
 from dataflow.workflow.flow import Origin, Producer
 
@@ -77,21 +78,21 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
         # One that doesn't use the table at all any more is known by what else it writes.
         if producer.target != campaign.table and producer.origin in _EVIDENCE:
             said[producer.workflow][producer.origin].append((producer, []))
-    constants = known.store.constants(campaign.table)
-    return {name: _newest(campaign, by, constants) for name, by in said.items()}
+    named = known.store.named(campaign.table)
+    return {name: _newest(campaign, by, named) for name, by in said.items()}
 
 
 def _newest(
     campaign: Campaign,
     by: dict[Origin, list[tuple[Producer, list[Taken]]]],
-    constants: Mapping[tuple[Origin, str], set[str]],
+    named: Mapping[tuple[Origin, str], Named],
 ) -> _Newest:
     origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
     found = by[origin]
     asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
     answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
     answers += [
-        writes(column, taken, constants.get((origin, producer.workflow), ()))
+        writes(column, taken, named.get((origin, producer.workflow), NOTHING))
         for (producer, taken), column in asked
         if producer.target == campaign.table
     ]
@@ -129,8 +130,9 @@ def _standing(reader: Touched, newest: _Newest | None, ack: Event | None, campai
         return Standing(reader, "open", "it never ran where this can be seen")
     if ack is not None:
         return Standing(reader, "open", f"acknowledged, but a later {_EVIDENCE[newest.origin]} reads it", newest.seen)
-    verb = "write" if reader.role == "writes" else "read"
-    what = f"{verb}s it" if newest.touches else f"may {verb} it: its columns are not known"
+    writer = reader.role == "writes"
+    does, may = ("writes or audits it", "may write it") if writer else ("reads it", "may read it")
+    what = does if newest.touches else f"{may}: its columns are not known"
     return Standing(reader, "open", f"its latest {_EVIDENCE[newest.origin]} {what}", newest.seen)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.migration.graph import Taken
 from dataflow.workflow.flow import Flow, Written, plain_name
 from dataflow.workflow.models import SparkJob
+from dataflow.workflow.named import named_columns
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
 from dataflow.workflow.sqlcolumns import Script, columns_of
@@ -152,6 +153,9 @@ class _Reader:
         for step in self.workflow.steps:
             for spec, target in _specs(step):
                 self._script(spec, target)
+        for table, columns in named_columns(self.workflow).items():
+            if table in self.texts.writes:
+                self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)
 
     def _script(self, spec: SparkSpec, target: str | None) -> None:
         path = self.workflow.folder / spec.script

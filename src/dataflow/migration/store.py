@@ -10,6 +10,7 @@ import datetime as dt
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -24,6 +25,22 @@ _AT_ONCE = 400
 
 _BETWEEN = "\x1f"  # ASCII's unit separator: no name has it
 _PRODUCER = "p.shape, p.origin, p.workflow, p.target, p.owner, p.environment, p.bundle, p.run_id, p.file, p.seen"
+
+
+@dataclass(frozen=True)
+class Named:
+    """The columns of its target, in lower case, that a write names though no table's values go into them.
+
+    Attributes:
+        constants: Those that get literals or counts.
+        needed: Those that audits look at, or the key.
+    """
+
+    constants: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+
+
+NOTHING = Named()
 
 Found = list[tuple[Producer, Iterable[Taken]]]
 
@@ -83,11 +100,10 @@ class Store:
             taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
-    def constants(self, table: str) -> dict[tuple[Origin, str], set[str]]:
-        """Return by origin and workflow the columns of a table that get values of no table, in lower case."""
-        asked = "SELECT origin, workflow, constants FROM dataflow_producers WHERE target = ? AND constants IS NOT NULL"
-        rows = self._ask(asked, [table])
-        return {(_ORIGINS[origin], workflow): set(columns.lower().split("\n")) for origin, workflow, columns in rows}
+    def named(self, table: str) -> dict[tuple[Origin, str], Named]:
+        """Return by origin and workflow what those who write a table name of it, besides where values come from."""
+        rows = self._ask("SELECT origin, workflow, constants, needed FROM dataflow_producers WHERE target = ?", [table])
+        return {(_ORIGINS[origin], workflow): Named(*map(_lines, texts)) for origin, workflow, *texts in rows}
 
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
         """Return what these workflows write, by whoever says so."""
@@ -238,6 +254,10 @@ class _Database:
 
 def _from_producers(where: str) -> str:
     return f"SELECT {_PRODUCER} FROM dataflow_producers p WHERE {where}"
+
+
+def _lines(text: str | None) -> frozenset[str]:
+    return frozenset(text.lower().split("\n")) if text else frozenset()
 
 
 def _places(values: Sequence[object]) -> str:

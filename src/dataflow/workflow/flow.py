@@ -34,11 +34,13 @@ class Written:
         target: The table written, without its catalog.
         flows: Where its columns come from.
         given: The columns that the write gave values to, constants among them, where that is known.
+        needed: The columns that audits of the table and its key name.
     """
 
     target: str
     flows: frozenset[Flow]
     given: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
 
     @property
     def constants(self) -> frozenset[str]:
@@ -47,7 +49,8 @@ class Written:
 
     def __or__(self, other: Written) -> Written:
         """Join two writes of one table."""
-        return Written(self.target, self.flows | other.flows, self.given | other.given)
+        parts = (self.flows | other.flows, self.given | other.given, self.needed | other.needed)
+        return Written(self.target, *parts)
 
 
 class Origin(StrEnum):
