@@ -125,7 +125,7 @@ def test_who_died_between_the_switch_and_its_lineage_is_followed_by_one_that_see
         case "status":
             command("migration", "status", "--env", "production", code=2)  # there is no campaign
     with state.begin() as connection:
-        rows = connection.exec_driver_sql("SELECT workflow, bundle FROM dataflow_producers").all()
+        rows = connection.exec_driver_sql("SELECT workflow, bundle FROM dataflow_lineage").all()
     state.close()
     assert set(rows) == {("alice.top.main", bundle(repo))}
 

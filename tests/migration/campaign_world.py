@@ -84,7 +84,7 @@ class World:
         (root / "dataflow.yaml").write_text(f"{project}    catalog: {catalog}\n")
         self.environment = environment(find_project(root), "shared")
         self.records = Records(state)
-        self.campaigns = Campaigns(self.records)
+        self.campaigns = Campaigns(self.records, "shared")
         spark.sql(f"CREATE NAMESPACE {self.db}")
         spark.sql(f"CREATE TABLE {self.db}.plays_raw (id INT, country STRING, hours DOUBLE) USING iceberg")
         rows = "(1, 'US', 2.0), (2, 'US', 7.5), (3, 'DE', 0.5), (1, 'DE', 1.0), (4, 'DE', NULL)"

@@ -71,11 +71,11 @@ class Team:
         state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", seen=OLD)
         state.add("erin.board", "out.board", "out.bob_one.total -> total", seen=OLD)
 
-    def ran(self, name, column, seen=None):
+    def ran(self, name, column, seen=None, environment="sandbox"):
         """Record a run of a reader that reads a column."""
         target = f"out.{name.replace('.', '_')}"
         flows = (f"prod.plays.{column} -> total", f"prod.plays.{column} ~>", "prod.plays.id -> id")
-        self.state.add(name, target, *flows, seen=seen or dt.datetime.now(dt.UTC))
+        self.state.add(name, target, *flows, seen=seen or dt.datetime.now(dt.UTC), environment=environment)
 
     def migration(self, *arguments, **options):
         return self.command("migration", *arguments, **options)
@@ -284,6 +284,25 @@ def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(tea
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
+def test_a_patch_that_is_tried_out_elsewhere_moves_nobody_here(team):
+    team.start()
+    team.ran("bob.one", "view_hours", environment="staging")
+    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["bob.one"] == "open"
+    team.ran("bob.one", "view_hours")
+    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["bob.one"] == "moved"
+
+
+def test_a_campaign_is_carried_out_where_it_was_started(team):
+    (team.folder / "dataflow.yaml").write_text(f"{team.project}  staging:\n    state: {team.state.address}\n")
+    team.start("--name", "hours")
+    for command in (["apply"], ["cancel"], ["verify"], ["status"], ["ack", "bob"], ["notify"]):
+        assert "no campaigns are open in staging" in team.migration(*command, "--env", "staging", code=2).stderr
+    named = team.migration("apply", "hours", "--env", "staging", code=2).stderr
+    assert "campaign hours is in sandbox, not in staging" in named
+    listed = team.command.json("migration", "list", "--env", "staging")
+    assert [(row["campaign"], row["environment"], row["state"]) for row in listed] == [("hours", "sandbox", "open")]
+
+
 def test_a_writer_that_still_reads_the_old_column_of_its_own_table_has_not_moved(team):
     team.start()
     for source, state in (("prod.plays.hours", "open"), ("prod.plays.view_hours", "moved")):
@@ -336,7 +355,7 @@ def test_the_contract_is_refused_by_name_before_spark_is_started(team):
     from dataflow.engine.records import now
     from dataflow.migration.state import Campaigns
 
-    campaigns = Campaigns(team.state.records)
+    campaigns = Campaigns(team.state.records, "sandbox")
     name = campaigns.get(None).id
     for step in ("expand 1", "expand 2", "expand 3"):
         campaigns.note(name, "applied", step, "alice")
@@ -354,7 +373,7 @@ def test_cancel_is_refused_while_somebody_reads_or_writes_what_it_would_take_bac
     team.start()
     from dataflow.migration.state import Campaigns
 
-    campaigns = Campaigns(team.state.records)
+    campaigns = Campaigns(team.state.records, "sandbox")
     campaigns.note(campaigns.get(None).id, "applied", "expand 2", "alice")
     team.ran("bob.one", "view_hours")
     now = dt.datetime.now(dt.UTC)

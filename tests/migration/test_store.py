@@ -89,14 +89,17 @@ def test_an_older_word_does_not_replace_a_newer_one(anywhere):
     assert not found.edges
 
 
-def test_what_a_workflow_writes_no_more_is_forgotten_for_that_origin_alone(anywhere):
-    anywhere.add("a.one", "s.b", "s.a")
-    anywhere.add("a.one", "s.c", "s.a")
-    anywhere.add("a.one", "s.c", "s.a", origin=Origin.DEPLOYED)
+def test_what_a_workflow_writes_no_more_is_forgotten_for_that_origin_and_environment_alone(anywhere):
+    for origin in (Origin.RECORDED, Origin.DEPLOYED):
+        anywhere.add("a.one", "s.c", "s.a", origin=origin, environment="production")
+    anywhere.add("a.one", "s.b", "s.a", environment="production")
+    anywhere.add("a.one", "s.c", "s.a", environment="staging")
     with anywhere.records.begin() as connection:
-        forget_others(connection, Origin.RECORDED, "a.one", ["s.b"])
-    left = Store(anywhere.address).of_workflows(["a.one"])
-    assert sorted((p.target, p.origin.value) for p in left) == [("s.b", "recorded"), ("s.c", "deployed")]
+        forget_others(connection, Origin.RECORDED, "a.one", "production", ["s.b"])
+    left = sorted((p.target, p.origin.value, p.environment) for p in Store(anywhere.address).of_workflows(["a.one"]))
+    assert left == [
+        ("s.b", "recorded", "production"), ("s.c", "deployed", "production"), ("s.c", "recorded", "staging"),
+    ]  # fmt: skip
 
 
 def test_where_nothing_was_ever_recorded_nothing_is_known(tmp_path):

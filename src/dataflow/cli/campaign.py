@@ -266,7 +266,7 @@ def cancel(
 
 
 def list_(env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
-    """List all campaigns of the environment, newest first.
+    """List all campaigns at the environment's state address, newest first.
 
     Example:  dataflow migration list --env production
     """
@@ -277,6 +277,7 @@ def list_(env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
             {
                 "campaign": row.id,
                 "table": row.table,
+                "environment": row.environment,
                 "state": row.state,
                 "deadline": row.deadline.isoformat(),
                 "opened": f"{row.opened:%Y-%m-%d}",
@@ -301,7 +302,7 @@ def _campaigns(known: Known) -> Iterator[Campaigns]:
     from dataflow.migration.state import Campaigns
 
     with contextlib.closing(Records(known.environment.state)) as records:
-        yield Campaigns(records)
+        yield Campaigns(records, known.environment.name)
 
 
 def _look(campaigns: Campaigns, known: Known, name: str | None) -> tuple[Campaign, list[Event], list[Standing]]:

@@ -37,14 +37,14 @@ run_writes = sa.Table(
     sa.Column("shape", sa.String(32), nullable=False),
 )
 producers = sa.Table(
-    "dataflow_producers",
+    "dataflow_lineage",
     metadata,
     sa.Column("origin", sa.String(20), primary_key=True),
     sa.Column("workflow", sa.String(300), primary_key=True),
     sa.Column("target", sa.String(500), primary_key=True, index=True),
+    sa.Column("environment", sa.String(100), primary_key=True),  # to try something out elsewhere is not to do it here
     sa.Column("shape", sa.String(32), nullable=False, index=True),
     sa.Column("owner", sa.String(200)),
-    sa.Column("environment", sa.String(100)),
     sa.Column("bundle", sa.String(100)),
     sa.Column("run_id", sa.String(200)),
     sa.Column("file", sa.Text),
@@ -80,7 +80,7 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]
             "target": producer.target,
             "shape": shape_of(write.flows),
             "owner": producer.owner,
-            "environment": producer.environment,
+            "environment": producer.environment or "",
             "bundle": producer.bundle,
             "run_id": producer.run_id,
             "file": producer.file,
@@ -91,7 +91,7 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]
         for producer, write in found
     ]
     statement = insert_into(connection, producers)
-    key = ["origin", "workflow", "target"]
+    key = ["origin", "workflow", "target", "environment"]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
     newer = producers.c.seen <= statement.excluded.seen
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer), rows)
@@ -104,9 +104,12 @@ def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, f
         connection.execute(insert_into(connection, run_writes).values(row).on_conflict_do_nothing())
 
 
-def forget_others(connection: sa.Connection, origin: Origin, workflow: str, targets: Iterable[str] = ()) -> None:
-    """Take back what an origin said that a workflow writes, but for these tables: it writes no others any more."""
+def forget_others(
+    connection: sa.Connection, origin: Origin, workflow: str, environment: str, targets: Iterable[str] = ()
+) -> None:
+    """Take back what an origin said that a workflow writes in an environment, but for these tables."""
     mine = (producers.c.origin == origin.value) & (producers.c.workflow == workflow)
+    mine &= producers.c.environment == environment
     connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
 
 

@@ -164,7 +164,8 @@ class Journal:
             remember(connection, found)
             remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
             if whole:
-                forget_others(connection, Origin.RECORDED, workflow.id, {write.target for write in writes})
+                targets = {write.target for write in writes}
+                forget_others(connection, Origin.RECORDED, workflow.id, workflow.environment.name, targets)
 
     def is_live_branch(self, name: str) -> bool:
         """Say of a branch's name, without its prefix, whether its run may still be working."""

@@ -84,11 +84,12 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
 
 def _newest(
     campaign: Campaign,
-    by: dict[Origin, list[tuple[Producer, list[Taken]]]],
+    by: Mapping[Origin, list[tuple[Producer, list[Taken]]]],
     named: Mapping[tuple[Origin, str], Named],
 ) -> _Newest:
-    origin = max(by, key=lambda each: max(producer.seen for producer, _ in by[each]))
-    found = by[origin]
+    here = {each: _of_environment(found, campaign.row.environment) for each, found in by.items()}
+    origin = max(here, key=lambda each: max(producer.seen for producer, _ in here[each]))
+    found = here[origin]
     asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
     answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
     answers += [
@@ -105,6 +106,14 @@ def _newest(
         touches,
         all(producer.target == GONE for producer, _ in found),
     )
+
+
+def _of_environment(found: list[tuple[Producer, list[Taken]]], environment: str) -> list[tuple[Producer, list[Taken]]]:
+    """Return what is known of a workflow where the campaign is; of one that never ran there, all that is known.
+
+    A deployment is of its own workflows: what they are called tells them from those of others.
+    """
+    return [each for each in found if each[0].environment == environment] or found
 
 
 def _acks(campaign: Campaign, events: Sequence[Event]) -> dict[str, Event]:

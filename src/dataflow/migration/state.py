@@ -101,10 +101,16 @@ class Row:
 
 
 class Campaigns:
-    """The campaigns at one state address."""
+    """The campaigns at one state address, seen from one of the environments that keep their state there.
 
-    def __init__(self, records: Records) -> None:
+    Args:
+        records: The records.
+        environment: The environment: a campaign is carried out where it was started, and nowhere else.
+    """
+
+    def __init__(self, records: Records, environment: str) -> None:
         self._records = records
+        self._environment = environment
 
     def add(self, row: Row) -> None:
         """Open a campaign.
@@ -112,11 +118,7 @@ class Campaigns:
         Raises:
             UsageError: One is open on that table, or has that name.
         """
-        for known in self.all():
-            if known.state == "open" and (known.environment, known.table) == (row.environment, row.table):
-                raise self._is_open(known)
-            if known.id == row.id:
-                raise UsageError(f"there was a campaign '{row.id}' already", "give this one another name: --name")
+        self.require_free(row.id, row.table)
         values = {
             "id": row.id,
             "table_name": row.table,
@@ -131,32 +133,55 @@ class Campaigns:
         self._records.insert(campaigns, values)  # of two at once, the unique column lets one through
         self.note(row.id, "opened", row.table, row.opened_by)
 
+    def require_free(self, name: str, table: str) -> None:
+        """Refuse a second campaign on a table, or of a name.
+
+        Raises:
+            UsageError: One is open on that table, or has that name.
+        """
+        for known in self.all():
+            if known.state == "open" and (known.environment, known.table) == (self._environment, table):
+                raise self._is_open(known)
+            if known.id == name:
+                raise UsageError(f"there was a campaign '{name}' already", "give this one another name: --name")
+
     def all(self) -> list[Row]:
-        """Return all campaigns, newest first."""
+        """Return all campaigns at the state address, newest first."""
         with self._records.begin() as connection:
             rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
         return [_row(row) for row in rows]
 
     def get(self, name: str | None) -> Row:
-        """Return a campaign by its name, by its table, or the only open one.
+        """Return a campaign of the environment by its name, by its table, or the only open one.
 
         Raises:
-            UsageError: There is none, or several could be meant.
+            UsageError: There is none, several could be meant, or it is another environment's.
         """
-        known = self.all()
+        everywhere = self.all()
+        known = [row for row in everywhere if row.environment == self._environment]
         live = [row for row in known if row.state == "open"]
         if name is None:
             if len(live) == 1:
                 return live[0]
             listed = f": {', '.join(row.id for row in live)}" if live else ""
-            raise UsageError(f"{len(live) or 'no'} campaigns are open{listed}", "name one, or see migration list")
+            count = len(live) or "no"
+            raise UsageError(
+                f"{count} campaigns are open in {self._environment}{listed}", "name one, or see migration list"
+            )
         for row in known:
             if row.id == name:
                 return row
         by_table = [row for row in known if row.table == name]
         if by_table:
             return next((row for row in by_table if row.state == "open"), by_table[0])
-        raise UsageError(f"there is no campaign '{name}'{did_you_mean(name, [row.id for row in known])}")
+        elsewhere = next((row for row in everywhere if name in {row.id, row.table}), None)
+        if elsewhere is not None:
+            raise UsageError(
+                f"campaign {elsewhere.id} is in {elsewhere.environment}, not in {self._environment}",
+                f"--env {elsewhere.environment}",
+            )
+        near = did_you_mean(name, [row.id for row in known])
+        raise UsageError(f"there is no campaign '{name}' in {self._environment}{near}")
 
     def close(self, name: str, state: str, who: str, note: str | None = None) -> None:
         """End a campaign as `done` or `cancelled`."""

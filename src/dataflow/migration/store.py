@@ -102,7 +102,7 @@ class Store:
 
     def named(self, table: str) -> dict[tuple[Origin, str], Named]:
         """Return by origin and workflow what those who write a table name of it, besides where values come from."""
-        rows = self._ask("SELECT origin, workflow, constants, needed FROM dataflow_producers WHERE target = ?", [table])
+        rows = self._ask("SELECT origin, workflow, constants, needed FROM dataflow_lineage WHERE target = ?", [table])
         return {(_ORIGINS[origin], workflow): Named(*map(_lines, texts)) for origin, workflow, *texts in rows}
 
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
@@ -122,18 +122,18 @@ class Store:
         """Return all tables that anything is known of."""
         return {
             *(row[0] for row in self._ask("SELECT DISTINCT source FROM dataflow_flows")),
-            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_producers WHERE target <> ''")),
+            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_lineage WHERE target <> ''")),
         }
 
     def knows(self, table: str) -> bool:
         """Say whether anything is known of a table."""
         read = self._ask("SELECT 1 FROM dataflow_flows WHERE source = ? LIMIT 1", [table])
-        return bool(read or self._ask("SELECT 1 FROM dataflow_producers WHERE target = ? LIMIT 1", [table]))
+        return bool(read or self._ask("SELECT 1 FROM dataflow_lineage WHERE target = ? LIMIT 1", [table]))
 
     def columns(self, table: str) -> set[str]:
         """Return the columns of a table that anything is known of."""
         read = self._ask("SELECT DISTINCT source_column FROM dataflow_flows WHERE source = ?", [table])
-        join = "dataflow_flows f JOIN dataflow_producers p ON p.shape = f.shape"
+        join = "dataflow_flows f JOIN dataflow_lineage p ON p.shape = f.shape"
         written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
         return {row[0] for row in [*read, *written]} - {""}
 
@@ -253,7 +253,7 @@ class _Database:
 
 
 def _from_producers(where: str) -> str:
-    return f"SELECT {_PRODUCER} FROM dataflow_producers p WHERE {where}"
+    return f"SELECT {_PRODUCER} FROM dataflow_lineage p WHERE {where}"
 
 
 def _lines(text: str | None) -> frozenset[str]:
@@ -274,7 +274,7 @@ def _producer(row: Any) -> tuple[str, Producer]:
     moment = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
     if moment.tzinfo is None:  # SQLite forgets the zone
         moment = moment.replace(tzinfo=dt.UTC)
-    return shape, Producer(_ORIGINS[origin], workflow, target, owner, environment, bundle, run_id, file, moment)
+    return shape, Producer(_ORIGINS[origin], workflow, target, owner, environment or None, bundle, run_id, file, moment)
 
 
 _ORIGINS = {origin.value: origin for origin in Origin}
