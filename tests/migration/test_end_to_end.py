@@ -10,6 +10,7 @@ from campaign_world import NUMBERS, READERS
 
 from dataflow.errors import DataflowError
 from dataflow.migration import carry
+from dataflow.migration.agreement import verify
 from dataflow.migration.campaign import applied, read
 from dataflow.migration.changes import Wish
 
@@ -69,7 +70,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     assert world.results() != before
     before = world.results()
     campaign = read(world.campaigns.get(None))
-    (agreement,) = carry.verify(world.spark, campaign, world.campaigns.events("hours"))
+    (agreement,) = verify(world.spark, campaign, world.campaigns.events("hours"))
     assert (agreement.rows, agreement.different) == (5, 0)
 
     use_patch(to_bob, "sums")  # two move, by the patches that they were sent
@@ -99,7 +100,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     assert world.results() == before
     with pytest.raises(DataflowError, match="hours was taken away by a migration and would come back empty"):
         world.spark_ddl("plays", "id INT, country STRING, view_hours DOUBLE, hours DOUBLE")
-    (agreement,) = carry.verify(world.spark, campaign, world.campaigns.events("hours"))
+    (agreement,) = verify(world.spark, campaign, world.campaigns.events("hours"))
     assert (agreement.says, agreement.different) == ("hours and view_hours before the contract", 0)
 
 

@@ -11,6 +11,7 @@ from campaign_world import MAIN, READERS, World
 
 from dataflow.errors import DataflowError
 from dataflow.migration import carry
+from dataflow.migration.agreement import verify
 from dataflow.migration.changes import Wish
 from dataflow.migration.notices import messages
 
@@ -50,6 +51,7 @@ def viewed(spark, tmp_path, servers, monkeypatch):
         "warehouse": str(tmp_path / "views"),
         "cache-enabled": "false",
     }
+    spark.catalog.currentCatalog()  # the shared session settles on its own when it is first asked
     conf = spark.sparkContext._jsc.sc().conf()  # what a session begins with
     prefix, before = "spark.sql.catalog.viewed", conf.get("spark.sql.defaultCatalog")
     conf.set("spark.sql.defaultCatalog", "viewed").set(prefix, "org.apache.iceberg.spark.SparkCatalog")
@@ -86,7 +88,7 @@ def test_the_old_name_shows_the_new_table_until_all_have_moved(viewed):
     viewed.run("plays", "few")  # a reader that has not moved sees the new table's rows, and is seen
     assert viewed.spark.table(f"{viewed.db}.few").collect()[0].n == 4
     assert "few" in viewed.open()
-    (agreement,) = carry.verify(viewed.spark, campaign, viewed.campaigns.events("better"))
+    (agreement,) = verify(viewed.spark, campaign, viewed.campaigns.events("better"))
     assert (agreement.rows, agreement.different) == (5, 0)
 
     with pytest.raises(DataflowError, match="5 of 6 workflows have not moved"):

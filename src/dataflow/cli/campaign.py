@@ -131,16 +131,16 @@ def ack(
     Example:  dataflow migration ack bob --note "the report is retired"
     """
     from dataflow.errors import did_you_mean
-    from dataflow.migration.campaign import read
     from dataflow.workflow.identity import current_user
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
-        found = read(campaigns.get(campaign))
+        found, _, standing = _look(campaigns, known, campaign)
         _require_open(found)
-        readers = [each.workflow for each in found.readers if who in {each.workflow, each.owner}]
+        known_readers = [each.reader for each in standing]
+        readers = [each.workflow for each in known_readers if who in {each.workflow, each.owner}]
         if not readers:
-            valid = {name for each in found.readers for name in (each.workflow, each.owner or "") if name}
+            valid = {name for each in known_readers for name in (each.workflow, each.owner or "") if name}
             raise UsageError(f"'{who}' is no owner and no workflow of {found.id}{did_you_mean(who, valid)}")
         campaigns.note(found.id, "acked", who, current_user(), note or None)
     out().print(f"acknowledged: {', '.join(readers)}", markup=False)
@@ -190,9 +190,12 @@ def apply(
     with _campaigns(known) as campaigns:
         campaign, events, found = _look(campaigns, known, name)
         _require_open(campaign)
+        carry.require_going(campaign, events)
         step = carry.next_step(campaign, events)
-        if step is None:
-            raise UsageError(f"all steps of {campaign.id} are done")
+        if step is None:  # whoever did the last one died before they said so
+            campaigns.close(campaign.id, "done", current_user())
+            out().print(f"campaign {campaign.id} is done", markup=False)
+            return
         carry.require_moved(step, found, force=force, reason=reason)
         with spark_for(known) as spark:
             if step.irreversible:
@@ -217,14 +220,14 @@ def verify(name: CampaignArgument = None, env: EnvOption = None, output: OutputO
     """
     from dataclasses import asdict
 
-    from dataflow.migration import carry
+    from dataflow.migration import agreement
     from dataflow.migration.campaign import read
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
         campaign = read(campaigns.get(name))
         with spark_for(known) as spark:
-            found = carry.verify(spark, campaign, campaigns.events(campaign.id))
+            found = agreement.verify(spark, campaign, campaigns.events(campaign.id))
     if output is Output.JSON:
         print_json([asdict(each) for each in found])
     else:
@@ -238,7 +241,9 @@ def verify(name: CampaignArgument = None, env: EnvOption = None, output: OutputO
 def cancel(
     name: CampaignArgument = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the campaign.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Take back what readers have moved to already.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take back what others use by now, and what only the new holds.")
+    ] = False,
     env: EnvOption = None,
 ) -> None:
     """End a campaign: take back what it added, and say what can't be taken back.
@@ -258,7 +263,7 @@ def cancel(
         _require_unread(known, campaign, [step.adds for step in added if step.adds], force=force)
         if added:
             with spark_for(known) as spark:
-                carry.undo(spark, campaign, events, campaigns, current_user(), say)
+                carry.undo(spark, campaign, events, campaigns, current_user(), say, force=force)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
     for line in carry.for_good(campaign, done):
         out().print(line, markup=False)

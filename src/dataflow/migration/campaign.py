@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dataflow.errors import UsageError, display_path
+from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.migration.changes import Change
 from dataflow.migration.impact import Line, Touched
 from dataflow.migration.plan import Plan
@@ -89,19 +90,16 @@ def start(
         )
     if deadline <= now.date():
         raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise UsageError(f"'{name}' can't name a campaign", "letters, digits, '_', '-' and '.', for example hours-2027")
     _require_lasting(found, campaigns)
     id_ = name or f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}"
     definition = _definition(id_, found, deadline, who)
     row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
+    campaigns.require_free(id_, found.table)
     path = folder / FOLDER / f"{id_}.yaml"
-    fresh = not path.exists()
-    _write(path, definition)
-    try:
+    with _writing(path, definition):
         campaigns.add(row)
-    except BaseException:
-        if fresh:
-            path.unlink(missing_ok=True)
-        raise
     return read(row), path
 
 
@@ -109,17 +107,20 @@ def _require_lasting(found: Plan, campaigns: Campaigns) -> None:
     """Refuse to send readers to a table that is on its way out itself: in a circle they would never arrive.
 
     Raises:
-        UsageError: It is; names the campaign.
+        UsageError: It is, or others are being sent to this one; names the campaign.
     """
+    goes = any(change.kind in {"replace", "retire"} for change in found.changes)
     following = {change.to for change in found.changes if change.kind == "replace"}
     for row in campaigns.all():
-        if row.state == "open" and row.environment == found.environment and row.table in following:
+        if row.state == "open" and row.environment == found.environment:
             for change in read(row).changes:
-                if change.kind in {"replace", "retire"}:
-                    raise UsageError(
-                        f"{row.table} can't take the place of {found.table}: campaign {row.id} is to {change}",
-                        f"dataflow migration status {row.id}",
-                    )
+                if row.table in following and change.kind in {"replace", "retire"}:
+                    says = f"{row.table} can't take the place of {found.table}: campaign {row.id} is to {change}"
+                elif goes and change.kind == "replace" and change.to == found.table:
+                    says = f"{found.table} can't go: campaign {row.id} sends readers of {row.table} there"
+                else:
+                    continue
+                raise UsageError(says, f"dataflow migration status {row.id}")
 
 
 def read(row: Row) -> Campaign:
@@ -163,7 +164,9 @@ def _plain(data: Any) -> Any:
     return [_plain(each) for each in data] if isinstance(data, list | tuple) else data
 
 
-def _write(path: Path, definition: Mapping[str, Any]) -> None:
+@contextlib.contextmanager
+def _writing(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
+    """Write a campaign's file once what stands inside has succeeded; else leave what was there."""
     import yaml
 
     shown = {**definition, "readers": [_for_review(reader) for reader in definition["readers"]]}
@@ -174,10 +177,16 @@ def _write(path: Path, definition: Mapping[str, Any]) -> None:
     text = _HEADER.format(id=definition["campaign"]) + yaml.safe_dump(
         shown, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        yield
+        temporary.replace(path)
+    except OSError as error:
+        raise DataflowError(f"{display_path(path)} can't be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Carrying a campaign out on the table: the next step, the check that old and new agree, and the way back.
+"""Carrying a campaign out on the table: the next step, and the way back.
 
 Iceberg commits each statement of a step whole or not at all. What a statement does is looked up on the table before it
 is done, so that a process that died before it could write its success down is followed by one that goes on there.
@@ -6,28 +6,26 @@ is done, so that a process that died before it could write its success down is f
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.script import statements as split
+from dataflow.migration.agreement import missing_rows, require_agreement
 from dataflow.migration.campaign import Campaign, applied, begun
 from dataflow.migration.changes import new_name
 from dataflow.migration.progress import Standing
-from dataflow.migration.state import Campaigns, Event
+from dataflow.migration.state import Campaigns, Event, subjects
 from dataflow.migration.steps import Step, kept_name
-from dataflow.tables.iceberg import head, load, quoted
+from dataflow.tables.iceberg import column_names, head, load, properties, quoted
 from dataflow.tables.literals import column_name
-from dataflow.tables.moving import Pair, even_out, pairs
+from dataflow.tables.moving import moving, pairs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.migration.changes import Change
 
 Say = Callable[[str], None]
 
@@ -40,11 +38,21 @@ def next_step(campaign: Campaign, events: Sequence[Event]) -> Step | None:
     return next((step for step in campaign.steps if step.sql and step.name not in done), None)
 
 
+def require_going(campaign: Campaign, events: Sequence[Event]) -> None:
+    """Refuse to go on with a campaign that somebody began to take back: what is undone already would be missing.
+
+    Raises:
+        UsageError: Somebody did.
+    """
+    if subjects(events, "cancelling"):
+        raise UsageError(f"campaign {campaign.id} is being cancelled", f"dataflow migration cancel {campaign.id}")
+
+
 def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason: str | None) -> None:
     """Refuse to take the old away while anybody uses it, and to put a view where somebody still writes.
 
     Raises:
-        UsageError: Force was asked for without a reason, or for a step that breaks nobody.
+        UsageError: Force was asked for without a reason or the other way round, or for a step that breaks nobody.
         DataflowError: Somebody has not moved; names them.
     """
     breaks = step.irreversible or bool(step.keeps)
@@ -52,6 +60,8 @@ def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason:
         raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
     concerned = [each for each in found if step.irreversible or (breaks and _writes(each, step))]
     left = [standing for standing in concerned if standing.is_open]
+    if reason is not None and not force:
+        raise UsageError("--reason is what is kept of a --force", "leave it out, or add --force")
     if force and not (reason or "").strip():
         raise UsageError("--force needs a --reason, which is kept in the campaign")
     if left and not force:
@@ -87,12 +97,13 @@ def carry_out(
     Raises:
         DataflowError: The table refuses, or old and new differ, and the step would let go of the old.
     """
+    require_going(campaign, campaigns.events(campaign.id))
     _require_possible(spark, campaign, step)
     detail = {"sql": step.sql, "snapshot": _snapshot(spark, campaign.table)}
     campaigns.note(campaign.id, "applying", step.name, who, reason, detail)
     went = "was done already" if _is_done(spark, campaign.table, step) else "done"
     if went == "done":
-        _require_agreement(spark, campaign, step, forced=reason is not None)
+        require_agreement(spark, campaign, step, forced=reason is not None)
     try:
         _run(spark, campaign, step, step.sql)
     except DataflowError as error:
@@ -116,98 +127,51 @@ def what_goes(spark: SparkSession, campaign: Campaign, step: Step) -> str:
             return f"{step.drops}, which is gone already"
         (row,) = spark.sql(f"SELECT count(*) AS n FROM {quoted(gone)}").collect()
         return f"the table {gone} with its {row.n:,} rows and its history"
-    if step.drops.lower() not in _columns(spark, campaign.table):
+    if step.drops.lower() not in column_names(spark, campaign.table):
         return f"column {step.drops}, which is gone already"
     column = column_name(step.drops)
-    (row,) = spark.sql(f"SELECT count({column}) AS filled, count(*) AS n FROM {table}").collect()
+    pair = next((pair for pair in pairs(spark, campaign.table) if pair.old == step.drops), None)
+    alone = f"{column} IS NULL AND {column_name(pair.new)} IS NOT NULL" if pair else "false"
+    (row,) = spark.sql(
+        f"SELECT count({column}) AS filled, count(*) AS n, count_if({alone}) AS alone FROM {table}"
+    ).collect()
+    only = f"; {row.alone:,} rows have a value in {pair.new} alone, and keep it" if pair and row.alone else ""
     return (
-        f"column {step.drops} with {row.filled:,} values in {row.n:,} rows; rolling the table back would bring rows "
-        "back, not the column, and one of that name that is added again is empty"
+        f"column {step.drops} with {row.filled:,} values in {row.n:,} rows{only}; rolling the table back would bring "
+        "rows back, not the column, and one of that name that is added again is empty"
     )
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Whether old and new agree.
+def undo(
+    spark: SparkSession,
+    campaign: Campaign,
+    events: Sequence[Event],
+    campaigns: Campaigns,
+    who: str,
+    say: Say,
+    *,
+    force: bool = False,
+) -> None:
+    """Take back what a campaign did beside the old, newest first.
 
-    Attributes:
-        says: What was compared.
-        rows: How many rows were.
-        different: How many of them differ.
-    """
-
-    says: str
-    rows: int
-    different: int
-
-
-def verify(spark: SparkSession, campaign: Campaign, events: Sequence[Event]) -> list[Agreement]:
-    """Compare old and new where both are: now, or in the last snapshot before the old was taken away.
+    Args:
+        spark: The session.
+        campaign: The campaign.
+        events: What happened to it.
+        campaigns: Where it is noted.
+        who: Who does it.
+        say: Told what was taken back, and what was not.
+        force: Whether what only the new holds may be lost.
 
     Raises:
-        DataflowError: There is nothing to compare yet, or no more.
+        DataflowError: The new holds what the old does not.
     """
-    breaking = [change for change in campaign.changes if not change.safe]
-    found = [each for change in breaking for each in _agreements(spark, campaign, change, events)]
-    if not found:
-        raise DataflowError(
-            "there is nothing to compare: old and new never stood side by side",
-            "`dataflow migration apply` puts the new beside the old first",
-        )
-    return found
-
-
-def _agreements(
-    spark: SparkSession, campaign: Campaign, change: Change, events: Sequence[Event]
-) -> Iterator[Agreement]:
-    if change.kind == "replace":
-        yield _tables_agree(spark, campaign.table, change.to)
-        return
-    name = new_name(change)
-    if not name:
-        return
-    where = _both_in(spark, campaign, change.column, name, events)
-    if where is None:
-        return
-    old, new = column_name(change.column), column_name(name)
-    pair = Pair(change.column, change.type, name, change.to if change.kind == "type" else change.type)
-    differ = f"NOT {pair.agree} OR ({old} IS NOT NULL AND {new} IS NULL)"  # the new type may not hold a value
-    (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
-    yield Agreement(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
-
-
-def _both_in(spark: SparkSession, campaign: Campaign, old: str, new: str, events: Sequence[Event]) -> str | None:
-    """Return where both columns are: an empty text for now, a time travel for before the contract, or None."""
-    if {old.lower(), new.lower()} <= _columns(spark, campaign.table):
-        return ""
-    drops = {step.name for step in campaign.steps if step.drops == old}
-    for event in reversed(events):
-        if event.kind == "applied" and event.subject in drops and event.detail and event.detail.get("snapshot"):
-            where = f" VERSION AS OF {event.detail['snapshot']}"
-            with contextlib.suppress(Exception):  # that snapshot may have expired, or be older than the new column
-                then = spark.sql(f"SELECT * FROM {quoted(campaign.table)}{where} LIMIT 0").columns
-                return where if {old.lower(), new.lower()} <= {column.lower() for column in then} else None
-    return None
-
-
-def _tables_agree(spark: SparkSession, table: str, new: str) -> Agreement:
-    old = next((name for name in (kept_name(table), table) if spark.catalog.tableExists(name)), None)
-    if old is None:
-        raise DataflowError(f"{table} is gone, with its history: there is nothing left to compare {new} with")
-    shared = [name for name in spark.table(old).columns if name.lower() in _columns(spark, new)]
-    listed = ", ".join(map(column_name, shared))
-    (row,) = spark.sql(
-        f"SELECT (SELECT count(*) FROM {quoted(old)}) AS n, count(*) AS d FROM "
-        f"(SELECT {listed} FROM {quoted(old)} EXCEPT ALL SELECT {listed} FROM {quoted(new)})"
-    ).collect()
-    return Agreement(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
-
-
-def undo(
-    spark: SparkSession, campaign: Campaign, events: Sequence[Event], campaigns: Campaigns, who: str, say: Say
-) -> None:
-    """Take back what a campaign did beside the old, newest first."""
     by_name = {step.name: step for step in campaign.steps}
+    if not force:
+        for name in begun(events):
+            _require_nothing_lost(spark, campaign, by_name[name])
+    if not subjects(events, "cancelling"):
+        campaigns.note(campaign.id, "cancelling", campaign.id, who)
     for name in reversed(begun(events)):
         step = by_name[name]
         if not step.undo:
@@ -220,13 +184,37 @@ def undo(
             say(f"took back {name}: {step.says}")
 
 
+def _require_nothing_lost(spark: SparkSession, campaign: Campaign, step: Step) -> None:
+    """Give the old what only the new holds, as what was written past any run does; refuse where they differ.
+
+    Raises:
+        DataflowError: They do.
+    """
+    told = []
+    if step.keeps and all(map(spark.catalog.tableExists, (step.keeps, campaign.table))):
+        new = next(change.to for change in campaign.changes if change.kind == "replace")
+        rows = spark.sql(missing_rows(spark, new, step.keeps, spark.table(step.keeps).columns)).count()
+        if rows:
+            told.append(f"{rows:,} rows of {new} are not in {step.keeps}: who reads {campaign.table} would miss them")
+    beside = pairs(spark, campaign.table) if step.adds else []
+    for pair in (pair for pair in beside if pair.new == step.adds):
+        table, old, new = quoted(campaign.table), column_name(pair.old), column_name(pair.new)
+        spark.sql(f"UPDATE {table} SET {old} = {pair.as_old} WHERE {old} IS NULL AND {new} IS NOT NULL")
+        lost = f"{new} IS NOT NULL AND ({old} IS NULL OR NOT {pair.agree})"
+        rows = spark.sql(f"SELECT 1 FROM {table} WHERE {lost}").count()
+        if rows:
+            told.append(f"{rows:,} rows have another value in {pair.new} than in {pair.old}, which would be lost")
+    if told:
+        raise DataflowError("; ".join(told), "bring them over first, or --force", permanent=True)
+
+
 def _gone(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
     """Say why a step is not taken back: what it stood beside is gone, and what it made alone is left."""
     if step.keeps:
         if any(map(spark.catalog.tableExists, (step.keeps, campaign.table))):
             return None
         return f"{campaign.table} stays as it is: {step.keeps} is gone already"
-    columns = _columns(spark, campaign.table)
+    columns = column_names(spark, campaign.table)
     if step.drops and step.drops.lower() not in columns:
         return f"{step.drops} stays away: it is gone already"
     olds = (change.column for change in campaign.changes if step.adds and new_name(change) == step.adds)
@@ -253,6 +241,13 @@ def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> No
         )
     if step.phase == "expand" and campaign.old_columns:
         _require_loose(spark, campaign)
+        others = moving(properties(load(spark, campaign.table)))
+        if others and others != {c.column: new_name(c) or None for c in campaign.changes if not c.safe and c.column}:
+            raise DataflowError(
+                f"columns of {campaign.table} are on the move already: {', '.join(others)}",
+                "it may be another environment's campaign on the same catalog: end that one first",
+                permanent=True,
+            )
     for change in campaign.changes:
         if change.kind == "type" and not change.safe and step.phase == "expand":
             there, back = (change.type, change.to), (change.to, change.type)
@@ -285,27 +280,6 @@ def _require_loose(spark: SparkSession, campaign: Campaign) -> None:
                 )
 
 
-def _require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:
-    """Refuse to let go of the old where the new does not hold the same; what is merely empty is filled."""
-    try:
-        if step.drops and step.drops not in {campaign.table, step.keeps}:
-            mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
-            even_out(spark, quoted(campaign.table), "true", mine, ())
-            changes = [change for change in campaign.changes if change.column == step.drops]
-        else:
-            changes = [change for change in campaign.changes if step.keeps and not step.drops]
-        for each in (found for change in changes for found in _agreements(spark, campaign, change, ())):
-            if each.different:
-                raise DataflowError(f"{each.different:,} of {each.rows:,} rows, comparing {each.says}")
-    except DataflowError as error:
-        if not forced:
-            raise DataflowError(
-                f"old and new differ: {error.message}",
-                "let the new hold what the old does and try again, or --force --reason WHY, which is kept",
-                permanent=True,
-            ) from error
-
-
 def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
     for statement in (text.strip() for _, text in split(spark, statements)):
         if not _was_done(spark, campaign.table, step, statement):
@@ -322,14 +296,14 @@ def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
     if step.drops and step.drops in {table, step.keeps}:
         return not any(map(spark.catalog.tableExists, (step.drops, table)))
     if step.adds:
-        return step.adds.lower() in _columns(spark, table)
-    return bool(step.drops) and step.drops.lower() not in _columns(spark, table)
+        return step.adds.lower() in column_names(spark, table)
+    return bool(step.drops) and step.drops.lower() not in column_names(spark, table)
 
 
 def _was_done(spark: SparkSession, table: str, step: Step, statement: str) -> bool:
     """Say whether a statement was carried out already, for those that Spark would fail on then."""
     if step.adds and not statement.startswith(f"ALTER TABLE {quoted(table)} DROP COLUMN"):
-        return step.adds.lower() in _columns(spark, table)
+        return step.adds.lower() in column_names(spark, table)
     if statement.startswith(("CREATE VIEW", "ALTER VIEW")):
         return _is_view(spark, table)
     if renamed := _RENAMED.fullmatch(statement):
@@ -341,10 +315,6 @@ def _is_view(spark: SparkSession, name: str) -> bool:
     namespace, _, last = name.rpartition(".")
     views = spark.sql(f"SHOW VIEWS IN {quoted(namespace)}").collect()
     return any(view.viewName.lower() == last.lower() for view in views)
-
-
-def _columns(spark: SparkSession, table: str) -> set[str]:
-    return {name.lower() for name in spark.table(table).columns}
 
 
 def _snapshot(spark: SparkSession, table: str) -> int | None:

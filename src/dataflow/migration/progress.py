@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.migration.campaign import Campaign, applied
 from dataflow.migration.deployed import GONE
 from dataflow.migration.impact import Touched, uses, writes
-from dataflow.migration.state import Campaigns, Event
+from dataflow.migration.state import Campaigns, Event, subjects
 from dataflow.migration.store import NOTHING, Named
 from dataflow.migration.trees import age
 from dataflow.workflow.flow import Origin, Producer
@@ -49,11 +49,12 @@ class Standing:
 def standings(campaign: Campaign, events: Sequence[Event], known: Known) -> list[Standing]:
     """Return where each reader stands; workflows that began to read the old name since are among them."""
     evidence = _evidence(campaign, known)
-    acks = _acks(campaign, events)
     readers = {reader.workflow: reader for reader in campaign.readers}
+    late = set(subjects(events, "joined"))
     for workflow, found in evidence.items():
-        if workflow not in readers and found.touches:
+        if workflow not in readers and (found.touches or workflow in late):
             readers[workflow] = Touched(workflow, found.owner, found.role, known="since the campaign was opened")
+    acks = _acks(list(readers.values()), events)
     return [_standing(reader, evidence.get(name), acks.get(name), campaign) for name, reader in readers.items()]
 
 
@@ -116,12 +117,12 @@ def _of_environment(found: list[tuple[Producer, list[Taken]]], environment: str)
     return [each for each in found if each[0].environment == environment] or found
 
 
-def _acks(campaign: Campaign, events: Sequence[Event]) -> dict[str, Event]:
+def _acks(readers: Sequence[Touched], events: Sequence[Event]) -> dict[str, Event]:
     """Return the last acknowledgement of each reader: its own, or its owner's for all of theirs."""
     found: dict[str, Event] = {}
     for event in events:
         if event.kind == "acked":
-            for reader in campaign.readers:
+            for reader in readers:
                 if event.subject in {reader.workflow, reader.owner}:
                     found[reader.workflow] = event
     return found
@@ -150,41 +151,47 @@ def note_moves(campaign: Campaign, found: Sequence[Standing], campaigns: Campaig
     last: dict[str, str] = {}
     for event in events:
         if event.kind in {"moved", "acked", "returned"}:
-            for reader in campaign.readers:
+            for reader in (each.reader for each in found):
                 if event.subject in {reader.workflow, reader.owner}:
                     last[reader.workflow] = event.kind
+    known = {reader.workflow for reader in campaign.readers} | subjects(events, "joined")
     for standing in found:
         before, name = last.get(standing.reader.workflow), standing.reader.workflow
+        if name not in known:
+            campaigns.note(campaign.id, "joined", name, "dataflow", standing.why)
         if standing.state == "moved" and before != "moved":
             campaigns.note(campaign.id, "moved", name, "dataflow", standing.why)
         elif standing.is_open and before in {"moved", "acked"}:
             campaigns.note(campaign.id, "returned", name, "dataflow", standing.why)
 
 
-def burn_down(campaign: Campaign, events: Sequence[Event], today: dt.date) -> list[tuple[dt.date, int]]:
-    """Return for each day since the opening how many readers had not moved at its end."""
+def burn_down(
+    campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], today: dt.date
+) -> list[tuple[dt.date, int]]:
+    """Return for each day since the opening how many readers had not moved at its end; late ones since they joined."""
+    readers = [each.reader for each in found]
     left = {reader.workflow for reader in campaign.readers}
     by_day: dict[dt.date, list[Event]] = defaultdict(list)
     for event in events:
         by_day[event.moment.date()].append(event)
-    day, found = campaign.row.opened.date(), []
+    day, counts = campaign.row.opened.date(), []
     last = min(today, campaign.row.closed.date()) if campaign.row.closed else today
     while day <= last:
         for event in by_day.get(day, ()):
-            mine = {r.workflow for r in campaign.readers if event.subject in {r.workflow, r.owner}}
+            mine = {reader.workflow for reader in readers if event.subject in {reader.workflow, reader.owner}}
             if event.kind in {"moved", "acked"}:
                 left -= mine
-            elif event.kind == "returned":
+            elif event.kind in {"returned", "joined"}:
                 left |= mine
-        found.append((day, len(left)))
+        counts.append((day, len(left)))
         day += dt.timedelta(days=1)
-    return found
+    return counts
 
 
 def as_data(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], today: dt.date) -> dict[str, Any]:
     """Return how far a campaign is, for programs."""
     row = campaign.row
-    done = applied(events)
+    done, days = applied(events), burn_down(campaign, found, events, today)
     return {
         "campaign": row.id,
         "table": row.table,
@@ -207,7 +214,7 @@ def as_data(campaign: Campaign, found: Sequence[Standing], events: Sequence[Even
         ],
         "open": sum(each.is_open for each in found),
         "steps": [{"name": s.name, "says": s.says, "done": s.name in done} for s in campaign.steps],
-        "burn_down": [{"day": day.isoformat(), "open": left} for day, left in burn_down(campaign, events, today)],
+        "burn_down": [{"day": day.isoformat(), "open": left} for day, left in days],
     }
 
 
@@ -230,7 +237,7 @@ def render(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event
     done = sum(not each.is_open for each in found)
     yield ""
     yield f"  {_bar(done, len(found))} {done} of {len(found)} moved"
-    days_left = burn_down(campaign, events, now.date())
+    days_left = burn_down(campaign, found, events, now.date())
     yield f"  {_spark([left for _, left in days_left])} open per day since {days_left[0][0]}" if days_left else ""
     yield ""
     yield from _steps(campaign, applied(events))

@@ -45,7 +45,7 @@ def page(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event],
         f"{escape(row.opened_by)} · deadline {row.deadline} · as of {now:%Y-%m-%d %H:%M} UTC</p>\n"
         f'<div class="bar"><div style="width:{share:.0f}%"></div></div>\n'
         f"<p>{done} of {len(found)} readers have moved</p>\n"
-        f"<h2>Not moved yet, day by day</h2>\n{_chart(campaign, burn_down(campaign, events, now.date()))}\n"
+        f"<h2>Not moved yet, day by day</h2>\n{_chart(campaign, burn_down(campaign, found, events, now.date()))}\n"
         f"<h2>Readers</h2>\n{_readers(found, now)}\n<h2>Steps</h2>\n{_steps(campaign, applied(events))}\n"
         "</body>\n</html>\n"
     )

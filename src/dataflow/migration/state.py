@@ -58,7 +58,8 @@ class Event:
 
     Attributes:
         moment: When.
-        kind: `opened`, `acked`, `moved`, `returned`, `applying`, `applied`, `forced`, `undone`, `cancelled`, `done`.
+        kind: `opened`, `acked`, `moved`, `returned`, `joined`, `applying`, `applied`, `forced`, `cancelling`, `undone`,
+            `cancelled`, `done`.
         subject: A workflow, an owner or a step.
         who: Who did it.
         note: What they said.

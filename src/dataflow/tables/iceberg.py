@@ -127,6 +127,11 @@ def column_types(spark: SparkSession, name: str) -> dict[str, str]:
     return {str(field.name()): str(field.dataType().sql()) for field in fields}
 
 
+def column_names(spark: SparkSession, name: str) -> set[str]:
+    """Return a table's columns in lower case."""
+    return {column.lower() for column in spark.table(name).columns}
+
+
 def head(table: JavaObject, ref: str = "main") -> int | None:
     """Return the snapshot that a branch points to, or None where it has none."""
     found = table.refs().get(ref)
