@@ -15,6 +15,7 @@ from lineage_state import State
 from servers import PROJECT, Hook, Mail
 
 from dataflow.engine.catalog import open_catalog
+from dataflow.migration.state import Campaigns
 from dataflow.workflow.flow import Origin
 from dataflow.workflow.project import Environment
 
@@ -54,6 +55,17 @@ def hook():
         yield found
 
 
+def create(*tables):
+    """Make tables in the catalog."""
+    import pyarrow as pa
+
+    catalog = open_catalog(Environment("sandbox"))
+    catalog.create_namespace_if_not_exists("prod")
+    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
+    for table in tables:
+        catalog.create_table(table, schema, location=str(Path(os.environ["DATAFLOW_HOME"]) / table))
+
+
 class Team:
     """A repository with five readers of prod.plays, whose runs are on record."""
 
@@ -91,13 +103,8 @@ class Team:
 
 @pytest.fixture
 def team(here_command, mail, hook):
-    import pyarrow as pa
-
     home = Path(here_command.environ["DATAFLOW_HOME"])
-    catalog = open_catalog(Environment("sandbox"))
-    catalog.create_namespace("prod")
-    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
-    catalog.create_table("prod.plays", schema, location=str(home / "plays"))
+    create("prod.plays")
     state = State(f"sqlite:///{home / 'team.db'}")
     yield Team(here_command, state, mail, hook)
     state.records.close()
@@ -165,11 +172,7 @@ def test_a_campaign_is_a_file_to_review_and_a_second_on_the_table_is_refused(tea
 
 
 def test_readers_are_not_sent_in_a_circle(team):
-    import pyarrow as pa
-
-    home = Path(team.command.environ["DATAFLOW_HOME"])
-    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
-    open_catalog(Environment("sandbox")).create_table("prod.better", schema, location=str(home / "better"))
+    create("prod.better")
     team.migration("start", "prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE, "--name", "there")
     back = ("start", "prod.better", "--replace-by", "prod.plays", "--deadline", DEADLINE)
     done = team.migration(*back, code=2)
@@ -177,6 +180,35 @@ def test_readers_are_not_sent_in_a_circle(team):
     assert [path.name for path in (team.folder / "migrations").iterdir()] == ["there.yaml"]
     team.migration("cancel", "there")
     team.migration(*back)
+
+
+def test_a_campaign_that_is_refused_leaves_the_open_one_s_file_as_it_was(team):
+    team.start("--name", "hours")
+    file = team.folder / "migrations" / "hours.yaml"
+    before = file.read_text()
+    for wish in (["--drop", "id"], ["--rename", "hours=h"]):
+        team.migration("start", "prod.plays", *wish, "--deadline", DEADLINE, "--name", "hours", code=2)
+    assert file.read_text() == before
+    assert [path.name for path in file.parent.iterdir()] == ["hours.yaml"]
+    assert "can't name a campaign" in team.start("--name", "../../evil", code=2).stderr
+
+
+def test_nobody_is_sent_to_a_table_that_is_let_go_meanwhile(team):
+    create("prod.better", "prod.best")
+    team.migration("start", "prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE)
+    for wish in (["--drop-table"], ["--replace-by", "prod.best"]):
+        done = team.migration("start", "prod.better", *wish, "--deadline", DEADLINE, code=2)
+        assert "prod.better can't go: campaign" in done.stderr
+        assert "sends readers of prod.plays there" in done.stderr
+
+
+def test_killed_between_the_last_step_and_its_end_the_campaign_is_ended_by_apply(team):
+    team.start("--name", "hours")
+    campaigns = Campaigns(team.state.records, "sandbox")
+    for step in ("expand 1", "expand 2", "expand 3", "contract 1"):
+        campaigns.note("hours", "applied", step, "alice")
+    assert "campaign hours is done" in team.migration("apply").stdout
+    assert campaigns.get("hours").state == "done"
 
 
 def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, mail, hook):
@@ -274,7 +306,7 @@ def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(tea
     found = {each["workflow"]: each for each in team.status()["readers"]}
     assert found["carol.two"]["why"].startswith("acknowledged, but a later run reads it")
     assert found["frank.new"]["state"] == "open"
-    assert team.status()["burn_down"][-1]["open"] == 4
+    assert team.status()["burn_down"][-1]["open"] == 5
 
     text = team.migration("status").stdout
     assert "2 of 7 moved" in text
@@ -334,15 +366,22 @@ def test_a_writer_whose_audits_still_look_at_the_old_column_has_not_moved(team):
 
 
 def test_a_view_waits_for_a_writer_that_reads_the_table_as_well(team):
-    import pyarrow as pa
-
-    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
-    place = Path(team.command.environ["DATAFLOW_HOME"]) / "better"
-    open_catalog(Environment("sandbox")).create_table("prod.better", schema, location=str(place))
+    create("prod.better")
     team.state.add("alice.plays", "out.daily", "prod.plays.hours -> hours", seen=OLD)
     team.migration("start", "prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE)
     done = team.migration("apply", code=1)
     assert "1 of 1 workflows have not moved: alice.plays (alice)" in done.stderr
+
+
+def test_a_reader_that_came_late_can_be_acknowledged_and_is_counted(team):
+    team.start()
+    team.ran("erin.late", "hours")
+    assert (len(team.status()["readers"]), team.status()["burn_down"][-1]["open"]) == (7, 7)
+    team.migration("ack", "erin.late", "--note", "ran once")
+    found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
+    assert (found["erin.late"], team.status()["burn_down"][-1]["open"]) == ("acked", 6)
+    team.ran("erin.late", "view_hours")
+    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["erin.late"] == "moved"
 
 
 def test_ack_of_nobody_names_the_nearest(team):
@@ -353,7 +392,6 @@ def test_ack_of_nobody_names_the_nearest(team):
 def test_the_contract_is_refused_by_name_before_spark_is_started(team):
     team.start()
     from dataflow.engine.records import now
-    from dataflow.migration.state import Campaigns
 
     campaigns = Campaigns(team.state.records, "sandbox")
     name = campaigns.get(None).id
@@ -371,8 +409,6 @@ def test_the_contract_is_refused_by_name_before_spark_is_started(team):
 
 def test_cancel_is_refused_while_somebody_reads_or_writes_what_it_would_take_back(team):
     team.start()
-    from dataflow.migration.state import Campaigns
-
     campaigns = Campaigns(team.state.records, "sandbox")
     campaigns.note(campaigns.get(None).id, "applied", "expand 2", "alice")
     team.ran("bob.one", "view_hours")

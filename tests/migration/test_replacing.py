@@ -149,5 +149,35 @@ def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
     assert world.spark.table(f"{world.db}.plays").count() == 5
     assert "plays_retired" not in tables(world)
     assert f"{world.db}.plays with its 5 rows" in carry.what_goes(world.spark, campaign, campaign.steps[-1])
+    world.spark.sql(f"INSERT INTO {world.db}.plays VALUES (9, 'IT', 1.0)")  # nothing keeps anybody from that here
+    for owner in ("alice", "bob", "carol", "dave"):
+        world.campaigns.note("better", "acked", owner, owner, "a test")
+    with pytest.raises(DataflowError, match="old and new differ: 1 of 6 rows"):
+        world.apply()
+    assert world.spark.table(f"{world.db}.plays").count() == 6
     world.apply(force=True, reason="a test")
     assert {name for name in tables(world) if name.startswith("plays")} == {"plays_raw"}
+
+
+def test_rows_that_only_the_new_table_has_are_not_lost_by_a_cancel(viewed):
+    replace(viewed)
+    move_the_writer(viewed)
+    viewed.apply()
+    viewed.spark.sql(f"INSERT INTO {viewed.db}.better VALUES (9, 'IT', 1.0, 1)")
+    with pytest.raises(DataflowError, match=r"1 rows of .*better are not in .*plays_retired: who reads .*plays would"):
+        viewed.cancel()
+    assert viewed.spark.table(f"{viewed.db}.plays").count() == 6
+
+
+def test_tables_with_maps_and_with_types_that_clash_are_compared(world):
+    spark, table, better = world.spark, f"{world.db}.plays", f"{world.db}.better"
+    spark.sql(f"CREATE TABLE {table} USING iceberg AS SELECT 1 AS id, map('a', 1) AS m, 'x' AS t, '5' AS n")
+    spark.sql(f"CREATE TABLE {better} USING iceberg AS SELECT 1 AS id, map('a', 1) AS m, 7 AS t, 5 AS n")
+    world.begin(Wish(replace_by=better), "better")
+    campaign, _ = world.look()
+    (agreement,) = verify(spark, campaign, ())
+    assert (agreement.rows, agreement.different) == (1, 1)
+    spark.sql(f"DROP TABLE {table}")
+    spark.sql(f"CREATE TABLE {table} USING iceberg AS SELECT 1 AS id, map('a', 1) AS m, '5' AS n")
+    (agreement,) = verify(spark, campaign, ())
+    assert (agreement.says, agreement.different) == (f"the rows of {table} in {better}, by id, m, n", 0)

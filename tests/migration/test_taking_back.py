@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from dataflow.errors import DataflowError
-from dataflow.migration.changes import Wish
+from dataflow.errors import DataflowError, UsageError
+from dataflow.migration import carry
+from dataflow.migration.changes import Change, Wish
+from dataflow.migration.state import Campaigns, subjects
+from dataflow.migration.steps import steps_for
 from dataflow.tables.iceberg import load, properties
 
 pytestmark = pytest.mark.spark
@@ -86,3 +91,64 @@ def test_what_iceberg_would_not_drop_in_the_end_is_found_out_first(world, alter,
     with pytest.raises(DataflowError, match=said):
         world.apply()
     assert world.cancel() == []
+
+
+def renamed(world):
+    """A rename, everything but the contract done, and nobody left who has to move."""
+    world.run("plays")
+    world.begin(Wish(rename={"hours": "view_hours"}), "one")
+    for _ in range(3):
+        world.apply()
+    for owner in ("alice", "bob", "carol", "dave"):
+        world.campaigns.note("one", "acked", owner, owner, "a test")
+
+
+@pytest.mark.parametrize("at", ["DROP COLUMN", "UNSET"])
+def test_a_cancel_that_was_cut_off_is_gone_on_with_and_not_turned_round(world, at):
+    renamed(world)
+    with world.dying(at=at):
+        world.cancel()
+    with pytest.raises(UsageError, match="campaign one is being cancelled"):
+        world.apply()
+    world.cancel()
+    assert world.spark.table(f"{world.db}.plays").columns == ["id", "country", "hours"]
+    assert world.column("hours") == [0.5, 1.0, 2.0, 7.5, None]
+
+
+def test_the_old_column_stays_where_somebody_took_the_new_one_away(world):
+    renamed(world)
+    world.spark.sql(f"ALTER TABLE {world.db}.plays DROP COLUMN view_hours")
+    with pytest.raises(DataflowError, match="view_hours is not there, and would have been left of hours"):
+        world.apply()
+    assert world.column("hours") == [0.5, 1.0, 2.0, 7.5, None]
+
+
+def test_what_only_the_new_column_holds_is_brought_over_before_it_is_taken_back(world):
+    renamed(world)
+    world.spark.sql(f"INSERT INTO {world.db}.plays (id, view_hours) VALUES (50, 5.0)")  # past any run
+    world.spark.sql(f"UPDATE {world.db}.plays SET view_hours = 9.0 WHERE hours = 0.5")
+    with pytest.raises(DataflowError, match="1 rows have another value in view_hours than in hours, which would be"):
+        world.cancel()
+    assert not subjects(world.campaigns.events("one"), "cancelling")  # it was refused, not begun
+    world.spark.sql(f"UPDATE {world.db}.plays SET view_hours = 0.5 WHERE hours = 0.5")
+    world.cancel()
+    assert world.column("hours") == [0.5, 1.0, 2.0, 5.0, 7.5, None]
+
+
+def test_the_contract_says_which_values_only_the_new_column_has(world):
+    renamed(world)
+    world.spark.sql(f"UPDATE {world.db}.plays SET hours = NULL WHERE id = 2")
+    campaign, _ = world.look()
+    says = carry.what_goes(world.spark, campaign, campaign.steps[-1])
+    assert "with 3 values in 5 rows; 1 rows have a value in view_hours alone, and keep it" in says
+
+
+def test_two_campaigns_on_one_table_of_a_catalog_do_not_mix(world):
+    renamed(world)
+    other = Campaigns(world.records, "elsewhere")
+    campaign = replace(world.look()[0], changes=(Change("drop", "country", type="STRING"),))
+    campaign = replace(campaign, row=replace(campaign.row, id="two", environment="elsewhere"))
+    campaign = replace(campaign, steps=tuple(steps_for(f"{world.db}.plays", campaign.changes)))
+    other.add(campaign.row)
+    with pytest.raises(DataflowError, match="are on the move already: hours"):
+        carry.carry_out(world.spark, campaign, campaign.steps[0], other, "alice")
