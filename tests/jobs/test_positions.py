@@ -45,6 +45,8 @@ def rows(spark, table):
         "INSERT OVERWRITE {} PARTITION (date = DATE '2026-01-01') SELECT 1, 2.0D",
         "INSERT OVERWRITE {} PARTITION (date = DATE '2026-01-01') WITH a AS (SELECT 1, 2.0D) SELECT * FROM a",
         "WITH a AS (SELECT 1, 2.0D, DATE '2026-01-01') INSERT INTO {} SELECT * FROM a",
+        "INSERT OVERWRITE {} PARTITION (date) SELECT 1, 2.0D, DATE '2026-01-01'",
+        "INSERT INTO {} REPLACE WHERE date = DATE '2026-01-01' SELECT 1, 2.0D, DATE '2026-01-01'",
         "INSERT INTO {} (id, hours, date) SELECT 1, 2.0D, DATE '2026-01-01'",
         "INSERT INTO {} BY NAME SELECT 1 AS id, 2.0D AS hours, DATE '2026-01-01' AS date",
     ],
@@ -123,6 +125,27 @@ def test_a_merge_whose_source_lacks_another_column_is_still_a_mistake(spark, tab
     with pytest.raises(AnalysisException, match=r"`s`\.`date` cannot be resolved"):
         spark.sql(MERGE.format(table, "(SELECT 1 AS id, 2.0D AS hours) AS s", "s", "s.hours"))
     assert rows(spark, table) == []
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("1 AS id, 2.0D AS hours, DATE '2026-01-01' AS date", (1, 2.0, None)),
+        ("1 AS id, 3.0D AS view_hours, DATE '2026-01-01' AS date", (1, None, 3.0)),
+        ("1, 2.0D, DATE '2026-01-01'", None),
+    ],
+)
+def test_names_decide_which_columns_are_meant_and_nothing_is_guessed(spark, table, tmp_path, select, expected):
+    moves = '{"hours": null, "id": "view_hours"}'  # as many go as come
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{MOVING}' = '{moves}')")
+    script = tmp_path / "write.sql"
+    script.write_text(f"INSERT INTO {table} SELECT {select};\n")
+    if expected is None:
+        with pytest.raises(DataflowError, match="not enough data columns"):
+            run_script(spark, script, {})
+    else:
+        run_script(spark, script, {})
+    assert rows(spark, table) == ([] if expected is None else [expected])
 
 
 def test_too_few_columns_are_still_a_mistake_with_its_line(spark, table, tmp_path):

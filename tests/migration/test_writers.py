@@ -63,6 +63,19 @@ def test_a_writer_that_gives_a_value_of_no_table_has_moved_once_it_gives_it_to_t
         assert ("plays" in world.open()) == is_open, column
 
 
+@pytest.mark.parametrize(("old", "new"), [("hours", "view_hours"), ("view_hours", "hours")])
+def test_a_writer_past_wap_fills_what_it_leaves_out_as_well(world, old, new):
+    world.run("plays")
+    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    for _ in range(3):
+        world.apply()
+    world.package("more", "bob", "id INT", f"INSERT INTO ${{PLAYS}} (id, {old}) VALUES (50, 5.0), (51, NULL);\n")
+    world.run("more")
+    rows = world.spark.sql(f"SELECT {old}, {new} FROM {world.db}.plays WHERE id >= 50 ORDER BY id").collect()
+    assert [tuple(row) for row in rows] == [(5.0, 5.0), (None, None)]
+    assert world.column("hours") == world.column("view_hours")
+
+
 def test_a_run_whose_columns_began_to_move_before_it_published_starts_again(world, monkeypatch):
     world.run("plays")
     world.begin(Wish(rename={"hours": "view_hours"}), "hours")

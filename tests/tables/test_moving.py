@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.tables.contract import ContractError, reconcile
 from dataflow.tables.iceberg import head, load
-from dataflow.tables.moving import MOVING, RETIRED, even_out, insert_columns, moving, optional, pairs, retired
+from dataflow.tables.moving import MOVING, RETIRED, even_out, insert_columns, is_even, moving, optional, pairs, retired
 
 
 def test_an_insert_by_position_may_mean_the_table_before_or_after_the_move():
@@ -84,11 +86,24 @@ def test_a_new_type_may_hold_more_than_the_old_one_can_tell(spark, namespace):
 
 
 @pytest.mark.spark
+def test_what_the_old_type_can_t_hold_is_not_kept_from_its_readers(spark, namespace):
+    table = f"{namespace}.poorer"
+    spark.sql(
+        f"CREATE TABLE {table} (hours DOUBLE, hours_string STRING) USING iceberg "
+        f"TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"hours_string\"}}')"
+    )
+    spark.sql(f"INSERT INTO {table} VALUES (NULL, '1.5'), (NULL, 'h2')")
+    with pytest.raises(DataflowError, match="1 values of hours_string are none that hours DOUBLE can hold"):
+        even_out(spark, table, "true", pairs(spark, table), {"hours_string"})
+
+
+@pytest.mark.spark
 def test_what_nobody_has_filled_yet_is_not_emptied(spark, table):
     spark.sql(f"INSERT INTO {table} VALUES (1, 2.0, NULL, '')")
     before = f"{table} VERSION AS OF {head(load(spark, table))}"
     spark.sql(f"INSERT INTO {table} VALUES (2, NULL, 3, '')")
-    even_out(spark, table, "true", pairs(spark, table), {"hours_int"}, before)
+    was_even = partial(is_even, spark, before, "true")
+    even_out(spark, table, "true", pairs(spark, table), {"hours_int"}, was_even)
     assert rows(spark, table) == [(1, 2.0, 2), (2, 3.0, 3)]
 
 

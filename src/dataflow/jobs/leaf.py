@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.workflow.models import AuditJob, AuditSpec, HwmJob, MetadataJob, SparkJob
 from dataflow.workflow.tree import JobStep, LeafJob, WapStep
@@ -28,6 +30,7 @@ def _run_job(job: LeafJob, context: JobContext) -> Outcome:
 
             with guarding(context.guard, context.spark):
                 run_spark(job.spark, context)
+            _even_out(context)
             return Outcome()
         case MetadataJob():
             from dataflow.jobs.metadata import run_metadata
@@ -45,6 +48,23 @@ def _run_job(job: LeafJob, context: JobContext) -> Outcome:
             workflow = context.workflow
             told = send(job.notification, environment=workflow.environment, owner=workflow.owner)
             return Outcome(detail=", ".join(told))
+
+
+def _even_out(context: JobContext) -> None:
+    """Fill the columns of a migration that a job outside of `wap` left out, as the publication does within it."""
+    from dataflow.tables import moving
+    from dataflow.tables.iceberg import exists, quoted
+
+    published = {step.template.table for step in context.workflow.steps if isinstance(step, WapStep)}
+    for write in context.writes():
+        pairs = []
+        if write.target not in published and exists(context.spark, write.target):
+            with contextlib.suppress(Exception):  # a table that is none of Iceberg's has no columns on the move
+                pairs = moving.pairs(context.spark, write.target)
+        if pairs:
+            own, written = context.spark.newSession(), {column.lower() for column in write.given}
+            # How its rows were before is not known any more, so nothing is emptied.
+            moving.even_out(own, quoted(write.target), "true", pairs, written, lambda _: False)
 
 
 def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:

@@ -7,7 +7,7 @@ left out of them, and what publishes the rows fills them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.jobs.statements import ROW_WRITES, bound, changes, strings
@@ -43,12 +43,11 @@ def inserting(
         statement: The statement, where it has arguments.
         args: Values for its `:name` or `?`.
     """
-    from pyspark.sql.classic.dataframe import DataFrame
-
-    def named() -> Iterator[JavaObject]:
-        return _named(spark, bound(spark, statement, args) if args else plan)
-
-    return _trying(run, named, lambda found: DataFrame(_run(spark, found), spark))
+    return _trying(
+        run,
+        lambda: _named(spark, bound(spark, statement, args) if args else plan),
+        lambda found: _rows(spark, found),
+    )
 
 
 def inserting_frame(writer: DataFrameWriter, table: str, run: Callable[[], None]) -> None:
@@ -60,34 +59,23 @@ def inserting_frame(writer: DataFrameWriter, table: str, run: Callable[[], None]
         run: Runs it as it is.
     """
     spark = writer._spark
-
-    def named() -> Iterator[JavaObject]:
-        plan = writer._jwrite.insertIntoCommand(table)
-        if str(plan.nodeName()) in ROW_WRITES and not plan.isByName():
-            query = _rows(spark, plan.query())
-            for listed in _listed(spark, table):
-                if len(listed) == len(query.columns):
-                    renamed = query.toDF(*listed)._jdf.queryExecution().logical()
-                    yield _copy(plan, query=renamed, isByName=True)
-
-    _trying(run, named, lambda found: _run(spark, found) and None)
+    _trying(
+        run, lambda: _named(spark, writer._jwrite.insertIntoCommand(table)), lambda found: _run(spark, found) and None
+    )
 
 
 def _trying(
-    run: Callable[[], _Result], named: Callable[[], Iterator[JavaObject]], again: Callable[[JavaObject], _Result]
+    run: Callable[[], _Result], named: Callable[[], JavaObject | None], again: Callable[[JavaObject], _Result]
 ) -> _Result:
     try:
         return run()
     except Exception as error:
         if not (is_arity(error) or "UNRESOLVED_COLUMN" in str(error)):
             raise
-        for plan in named():
-            try:
-                return again(plan)
-            except Exception as other:
-                if not is_arity(other):
-                    raise
-        raise
+        plan = named()
+        if plan is None:
+            raise
+        return again(plan)
 
 
 def _run(spark: SparkSession, plan: JavaObject) -> JavaObject:
@@ -102,35 +90,62 @@ def _rows(spark: SparkSession, plan: JavaObject) -> DataFrame:
 
 def _named(
     spark: SparkSession, plan: JavaObject, around: Callable[[JavaObject], JavaObject] = lambda inner: inner
-) -> Iterator[JavaObject]:
-    """Yield a write with its columns named, in each way that it may be meant; nothing for other statements.
+) -> JavaObject | None:
+    """Return a write with its columns named; None where that is not what it lacks, or several could be meant.
 
     Args:
         spark: The session.
         plan: The write.
         around: Puts what stands around the write, its common table expressions, around a part of it.
     """
-    if plan.nodeName() == "UnresolvedWith":
-        yield from _named(spark, plan.child(), lambda inner: around(_copy(plan, child=inner)))
-        return
-    names = [change.name for change in changes(spark, plan) if change.name is not None]
-    if not names:
-        return
-    table = ".".join(names[0])
-    if plan.nodeName() == "InsertIntoStatement" and not plan.byName() and not plan.userSpecifiedCols().size():
-        given = plan.partitionSpec()
-        for listed in _listed(spark, table, lambda column: not given.contains(column)):
-            yield around(_copy(plan, userSpecifiedCols=_seq(spark, listed)))
-    elif plan.nodeName() == "MergeIntoTable":
-        merged = _merge(spark, plan, table, around)
-        if merged is not None:
-            yield around(merged)
+    kind = str(plan.nodeName())
+    if kind == "UnresolvedWith":
+        return _named(spark, plan.child(), lambda inner: around(_copy(plan, child=inner)))
+    table = next((".".join(change.name) for change in changes(spark, plan) if change.name is not None), "")
+    named = None
+    if kind == "InsertIntoStatement" and not plan.byName() and not plan.userSpecifiedCols().size():
+        spec = plan.partitionSpec()
+        query = _rows(spark, around(plan.query()))
+        listed = _meant(spark, table, query.columns, lambda column: not _has_value(spec, column))
+        named = listed and _copy(plan, userSpecifiedCols=_seq(spark, listed))
+    elif kind in ROW_WRITES and not plan.isByName():
+        query = _rows(spark, around(plan.query()))
+        listed = _meant(spark, table, query.columns)
+        named = listed and _copy(plan, query=query.toDF(*listed)._jdf.queryExecution().logical(), isByName=True)
+    elif kind == "MergeIntoTable":
+        named = _merge(spark, plan, table, around)
+    return around(named) if named else None
 
 
-def _listed(spark: SparkSession, table: str, only: Callable[[str], bool] = lambda _: True) -> list[list[str]]:
-    """Return which of a table's columns a write by position may mean, the likeliest first."""
+def _has_value(spec: JavaObject, column: str) -> bool:
+    found = spec.get(column)
+    return bool(found.isDefined() and found.get().isDefined())
+
+
+def _meant(
+    spark: SparkSession, table: str, given: Sequence[str], only: Callable[[str], bool] = lambda _: True
+) -> list[str] | None:
+    """Return which of a table's columns a write by position means: as many, and of several those it names most of.
+
+    Args:
+        spark: The session.
+        table: The table.
+        given: What the query calls its columns.
+        only: Says which of the table's columns the query gives.
+
+    Returns:
+        None where none are as many, or several could be meant.
+    """
     moves = _moves(spark, table)
-    return insert_columns(filter(only, _columns(spark, table)), moves) if moves else []
+    found = insert_columns(filter(only, _columns(spark, table)), moves) if moves else []
+    alike = [
+        (sum(one.lower() == other.lower() for one, other in zip(listed, given, strict=True)), listed)
+        for listed in found
+        if len(listed) == len(given)
+    ]
+    best = max((count for count, _ in alike), default=0)
+    meant = [listed for count, listed in alike if count == best]
+    return meant[0] if len(meant) == 1 else None
 
 
 def _merge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -121,8 +122,10 @@ def _even_out(branch: wap.Branch, context: JobContext) -> list[moving.Pair]:
     mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
     written = {column.lower() for given in mine for column in given}
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
+    own, where = spark.newSession(), branch.partition.where
     before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
-    moving.even_out(spark.newSession(), branch.reference, branch.partition.where, pairs, written, before)
+    was_even = functools.partial(moving.is_even, own, before, where)
+    moving.even_out(own, branch.reference, where, pairs, written, was_even)
     return pairs
 
 

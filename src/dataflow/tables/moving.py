@@ -7,7 +7,7 @@ either, a writer may fill either, and each publication fills the other: nobody h
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,7 +121,7 @@ def advice(table: str, moves: Mapping[str, str | None]) -> str | None:
     told = ", ".join(f"{old} to {new}" if new else f"{old} away" for old, new in moves.items())
     return (
         f"a migration moves columns of {table} ({told}): name those that are written "
-        "(writeTo, saveAsTable, an INSERT or MERGE with a list), or give a value to each"
+        "(writeTo, an INSERT or MERGE with a list), or give a value to each"
     )
 
 
@@ -131,7 +131,7 @@ def even_out(
     where: str,
     found: Iterable[Pair],
     written: Collection[str],
-    before: str | None = None,
+    was_even: Callable[[Pair], bool] = lambda _: True,
 ) -> None:
     """Fill of each pair the column that a writer left out.
 
@@ -144,21 +144,23 @@ def even_out(
         where: The rows that were written.
         found: The pairs.
         written: The columns that the writer gave values to, in lower case.
-        before: The rows before they were written. Where old and new were not even there, what is empty may be a row
-            that nobody has filled yet, and empties nothing.
+        was_even: Says of a pair whether old and new held the same before this write. Where they did not, what is
+            empty may be a row that nobody has filled yet, and empties nothing.
 
     Raises:
-        DataflowError: The writer wrote both, and they differ.
+        DataflowError: The writer wrote both, and they differ; or it wrote the new, and the old can't hold it.
     """
     for pair in found:
         old, new = column_name(pair.old), column_name(pair.new)
         by_old, by_new = pair.old.lower() in written, pair.new.lower() in written
         if by_old != by_new:
             leads, follows = (old, f"{new} = {pair.as_new}") if by_old else (new, f"{old} = {pair.as_old}")
-            was_even = before is None or _is_even(spark, before, where, pair)
-            filled = "" if was_even else f" AND {leads} IS NOT NULL"
+            even = was_even(pair)
+            filled = "" if even else f" AND {leads} IS NOT NULL"
             spark.sql(f"UPDATE {reference} SET {follows} WHERE {where} AND NOT {pair.agree}{filled}")
-            if was_even:
+            if by_new:
+                _require_held(spark, reference, where, pair)
+            if even:
                 continue
         spark.sql(
             f"UPDATE {reference} SET {old} = coalesce({old}, {pair.as_old}), {new} = coalesce({new}, {pair.as_new}) "
@@ -174,7 +176,22 @@ def even_out(
             )
 
 
-def _is_even(spark: SparkSession, reference: str, where: str, pair: Pair) -> bool:
+def _require_held(spark: SparkSession, reference: str, where: str, pair: Pair) -> None:
+    """Refuse values of the new type that the old one has none for: its readers would see nulls."""
+    if pair.old_type == pair.new_type:
+        return
+    lost = f"{column_name(pair.new)} IS NOT NULL AND {column_name(pair.old)} IS NULL"
+    (row,) = spark.sql(f"SELECT count(*) AS n FROM {reference} WHERE {where} AND {lost}").collect()
+    if row.n:
+        raise DataflowError(
+            f"{row.n:,} values of {pair.new} are none that {pair.old} {pair.old_type} can hold: who reads it would see "
+            "nulls",
+            f"until nobody reads {pair.old} any more, give {pair.new} what both can hold",
+            permanent=True,
+        )
+
+
+def is_even(spark: SparkSession, reference: str, where: str, pair: Pair) -> bool:
     """Say whether two columns hold the same in rows; a snapshot has the schema of its time."""
     columns = {name.lower() for name in spark.sql(f"SELECT * FROM {reference}").columns}
     if not {pair.old.lower(), pair.new.lower()} <= columns:
