@@ -182,6 +182,20 @@ def test_readers_are_not_sent_in_a_circle(team):
     team.migration(*back)
 
 
+def test_a_message_says_whether_the_new_is_there_already(team):
+    team.start("--name", "hours")
+    assert "The new is not there yet" in team.migration("notify", "--dry-run").stdout
+    campaigns = Campaigns(team.state.records, "sandbox")
+    for step in ("expand 1", "expand 2", "expand 3"):
+        campaigns.note("hours", "applied", step, "alice")
+    assert "Old and new stand side by side until then" in team.migration("notify", "--dry-run").stdout
+
+
+def test_a_reason_without_a_force_is_not_dropped_in_silence(team):
+    team.start()
+    assert "--reason is what is kept of a --force" in team.migration("apply", "--reason", "why", code=2).stderr
+
+
 def test_a_campaign_that_is_refused_leaves_the_open_one_s_file_as_it_was(team):
     team.start("--name", "hours")
     file = team.folder / "migrations" / "hours.yaml"

@@ -73,8 +73,8 @@ def start(
     count = f"{len(opened.readers)} workflow{'' if len(opened.readers) == 1 else 's'}"
     out().print(f"campaign {opened.id}: {count} to move until {opened.row.deadline}", markup=False)
     out().print(f"  {display_path(path)}: commit it, so that others can review it", markup=False)
-    out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)
     out().print(f"  dataflow migration apply {opened.id}{_env(env)}", markup=False)
+    out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)
 
 
 def notify(
@@ -88,14 +88,16 @@ def notify(
 
     Example:  dataflow migration notify --dry-run
     """
+    from dataflow.migration.campaign import applied
     from dataflow.migration.notices import by_address, deliver, into_files, messages
 
     known, now = known_here(env, checkout), _now()
     with _campaigns(known) as campaigns:
-        campaign, _, found = _look(campaigns, known, name)
+        campaign, events, found = _look(campaigns, known, name)
         _require_open(campaign)
         sent = [(row["owner"], row["level"]) for row in campaigns.notices(campaign.id)]
-        due = messages(campaign, found, known, sent, now)
+        ready = {step.name for step in campaign.steps_of("expand")} <= set(applied(events))
+        due = messages(campaign, found, known, sent, now, ready=ready)
         if dry_run:
             for message in due:
                 sys.stdout.write(

@@ -63,7 +63,13 @@ class Told:
 
 
 def messages(
-    campaign: Campaign, found: Sequence[Standing], known: Known, sent: Sequence[tuple[str, str]], now: dt.datetime
+    campaign: Campaign,
+    found: Sequence[Standing],
+    known: Known,
+    sent: Sequence[tuple[str, str]],
+    now: dt.datetime,
+    *,
+    ready: bool = True,
 ) -> list[Message]:
     """Return the messages that are due: one for each owner who has not moved and not heard this yet.
 
@@ -73,6 +79,7 @@ def messages(
         known: Where scripts and their parameters are found.
         sent: Owner and level of the messages that went out.
         now: This moment.
+        ready: Whether the new stands beside the old already.
     """
     owners: dict[str, list[Standing]] = {}
     for standing in found:
@@ -83,7 +90,7 @@ def messages(
     for owner, mine in sorted(owners.items()):
         level = _level(campaign, {level for who, level in sent if who == owner}, now)
         if level is not None:
-            due.append(_message(campaign, owner, mine, level, known, now))
+            due.append(_message(campaign, owner, mine, level, known, now, ready=ready))
     return due
 
 
@@ -157,7 +164,14 @@ def into_files(folder: Path) -> Callable[[Message], str]:
 
 
 def _message(
-    campaign: Campaign, owner: str, mine: Sequence[Standing], level: str, known: Known, now: dt.datetime
+    campaign: Campaign,
+    owner: str,
+    mine: Sequence[Standing],
+    level: str,
+    known: Known,
+    now: dt.datetime,
+    *,
+    ready: bool,
 ) -> Message:
     row = campaign.row
     breaking = [str(change) for change in campaign.changes if not change.safe]
@@ -168,7 +182,7 @@ def _message(
         subject = f"OVERDUE: {subject}"
     elif level != ANNOUNCED:
         subject = f"{left} day{'' if left == 1 else 's'} left: {subject}"
-    lines = [*_opening(campaign, breaking, level, left), "", *_workflows(mine)]
+    lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine)]
     patches = [text for standing in mine for text in _patches(campaign, standing, known)]
     if patches:
         lines += ["", "A patch that would do it, to be looked at before it is used:", "", *patches]
@@ -176,7 +190,7 @@ def _message(
     return Message(owner, level, subject, "\n".join(lines))
 
 
-def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int) -> Iterator[str]:
+def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int, *, ready: bool) -> Iterator[str]:
     row = campaign.row
     if level == "overdue":
         yield f"The deadline of {row.deadline} is over, and {row.opened_by} can't finish the change because of this:"
@@ -188,8 +202,11 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int)
     yield from (f"  - {each}" for each in breaking)
     moves = [step.says for step in campaign.steps_of("move")]
     yield f"What to do until {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
-    if campaign.steps_of("expand"):
+    if campaign.steps_of("expand") and ready:
         yield "Old and new stand side by side until then. After that the old one is gone, and whatever uses it fails."
+    elif campaign.steps_of("expand"):
+        yield "The new is not there yet: `dataflow migration status` shows when it is, and from then on both are, until"
+        yield "the deadline. After that the old one is gone, and whatever uses it fails."
     else:
         yield "After that the old one is gone, and whatever uses it fails."
 

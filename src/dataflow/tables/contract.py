@@ -33,7 +33,7 @@ class ContractError(Exception):
 
     hint = (
         "readers may depend on it, so a run does not change it: bring the DDL back in line with the table, "
-        "or write to a new table and move the readers over"
+        "or change both so that nobody is surprised: dataflow migration plan --help"
     )
 
 
