@@ -9,16 +9,26 @@ import pytest
 from dataflow.errors import DataflowError
 from dataflow.tables.contract import ContractError, reconcile
 from dataflow.tables.iceberg import head, load
-from dataflow.tables.moving import MOVING, RETIRED, even_out, insert_columns, is_even, moving, optional, pairs, retired
+from dataflow.tables.moving import MOVING, RETIRED, even_out, is_even, meant_columns, moving, optional, pairs, retired
 
 
-def test_an_insert_by_position_may_mean_the_table_before_or_after_the_move():
-    columns = ["id", "hours", "view_hours", "note"]
-    assert insert_columns(columns, {"Hours": "view_hours"}) == [["id", "hours", "note"]]
-    assert insert_columns(columns, {"hours": "view_hours", "note": None}) == [
-        ["id", "hours", "note"], ["id", "hours", "view_hours"], ["id", "hours"],
-    ]  # fmt: skip
-    assert insert_columns(columns, {}) == []
+@pytest.mark.parametrize(
+    ("moves", "given", "meant"),
+    [
+        ({"Hours": "view_hours"}, ["id", "hours", "note"], ["id", "hours", "note"]),
+        ({"Hours": "view_hours"}, ["id", "view_hours", "note"], ["id", "view_hours", "note"]),
+        ({"Hours": "view_hours"}, ["col1", "col2", "col3"], ["id", "hours", "note"]),
+        ({"Hours": "view_hours"}, ["id", "hours"], None),
+        ({"hours": "view_hours", "note": None}, ["id", "hours"], ["id", "hours"]),
+        ({"hours": "view_hours", "note": None}, ["id", "view_hours"], ["id", "view_hours"]),
+        ({"hours": "view_hours", "note": None}, ["id", "hours", "note"], ["id", "hours", "note"]),
+        ({"hours": "view_hours", "note": None}, ["id", "hours", "view_hours"], ["id", "hours", "view_hours"]),
+        ({"hours": "view_hours", "note": None}, ["col1", "col2", "col3"], None),
+        ({}, ["id", "hours", "note"], None),
+    ],
+)
+def test_a_write_by_position_means_what_it_calls_its_columns_or_else_the_old(moves, given, meant):
+    assert meant_columns(["id", "hours", "view_hours", "note"], moves, given) == meant
 
 
 def test_a_table_without_a_migration_says_nothing():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.jobs.statements import ROW_WRITES, bound, changes, strings
 from dataflow.tables.iceberg import jvm, load, properties
-from dataflow.tables.moving import insert_columns, moving, optional
+from dataflow.tables.moving import meant_columns, moving, optional
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -125,27 +125,9 @@ def _has_value(spec: JavaObject, column: str) -> bool:
 def _meant(
     spark: SparkSession, table: str, given: Sequence[str], only: Callable[[str], bool] = lambda _: True
 ) -> list[str] | None:
-    """Return which of a table's columns a write by position means: as many, and of several those it names most of.
-
-    Args:
-        spark: The session.
-        table: The table.
-        given: What the query calls its columns.
-        only: Says which of the table's columns the query gives.
-
-    Returns:
-        None where none are as many, or several could be meant.
-    """
+    """Return which of a table's columns a write by position means; `only` says which of them it may."""
     moves = _moves(spark, table)
-    found = insert_columns(filter(only, _columns(spark, table)), moves) if moves else []
-    alike = [
-        (sum(one.lower() == other.lower() for one, other in zip(listed, given, strict=True)), listed)
-        for listed in found
-        if len(listed) == len(given)
-    ]
-    best = max((count for count, _ in alike), default=0)
-    meant = [listed for count, listed in alike if count == best]
-    return meant[0] if len(meant) == 1 else None
+    return meant_columns(filter(only, _columns(spark, table)), moves, given) if moves else None
 
 
 def _merge(

@@ -7,7 +7,7 @@ either, a writer may fill either, and each publication fills the other: nobody h
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,18 +100,27 @@ def same(one: str, other: str, type_: str) -> str:
     return f"(to_json(struct({one} AS x)) <=> to_json(struct({other} AS x)))"
 
 
-def insert_columns(columns: Iterable[str], moves: Mapping[str, str | None]) -> list[list[str]]:
-    """Return which columns an INSERT by position may mean that gives too few, the likeliest first.
+def meant_columns(columns: Iterable[str], moves: Mapping[str, str | None], given: Sequence[str]) -> list[str] | None:
+    """Return which columns a write by position means that gives fewer than there are; None where nobody can say.
+
+    Of two that hold the same it gives one, as it calls it or else the old; what goes away it may leave out.
 
     Args:
-        columns: The table's, in order.
+        columns: The table's that it may give, in order.
         moves: The new ones by the old ones.
+        given: What the query calls those that it gives.
     """
-    listed = list(columns)
-    new = {name.lower() for name in moves.values() if name is not None}
-    gone = {old.lower() for old, name in moves.items() if name is None}
-    found = [[name for name in listed if name.lower() not in left_out] for left_out in (new, gone, new | gone)]
-    return [each for number, each in enumerate(found) if each != listed and each not in found[:number]]
+    listed, called = list(columns), {name.lower() for name in given}
+    both = [(old.lower(), new.lower()) for old, new in moves.items() if new]
+    left = {old if new in called and old not in called else new for old, new in both}
+    gone = {old.lower() for old, new in moves.items() if new is None}
+    alike: dict[tuple[str, ...], int] = {}
+    for out in (left, gone, left | gone):
+        kept = tuple(name for name in listed if name.lower() not in out)
+        if len(kept) == len(given) < len(listed):
+            alike[kept] = sum(one.lower() == other.lower() for one, other in zip(kept, given, strict=True))
+    best = [kept for kept, count in alike.items() if count == max(alike.values())]
+    return list(best[0]) if len(best) == 1 else None
 
 
 def advice(table: str, moves: Mapping[str, str | None]) -> str | None:
