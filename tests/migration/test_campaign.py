@@ -223,6 +223,8 @@ def test_killed_between_the_last_step_and_its_end_the_campaign_is_ended_by_apply
         campaigns.note("hours", "applied", step, "alice")
     assert "campaign hours is done" in team.migration("apply").stdout
     assert campaigns.get("hours").state == "done"
+    assert team.status()["state"] == "done"  # of what ended, the last is shown
+    assert "no campaigns are open" in team.migration("apply", code=2).stderr
 
 
 def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, mail, hook):

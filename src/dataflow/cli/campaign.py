@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 CampaignArgument = Annotated[
     str | None, typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the only open one if omitted.")
 ]
+LookedAtArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the open one, or the last, if omitted."),
+]
 
 
 class Shown(StrEnum):
@@ -149,7 +153,7 @@ def ack(
 
 
 def status(
-    name: CampaignArgument = None,
+    name: LookedAtArgument = None,
     env: EnvOption = None,
     output: Annotated[
         Shown, typer.Option("--output", help="`html` is a page to hand round.", case_sensitive=False)
@@ -163,7 +167,7 @@ def status(
 
     known, now = known_here(env, []), _now()
     with _campaigns(known) as campaigns:
-        campaign, events, found = _look(campaigns, known, name)
+        campaign, events, found = _look(campaigns, known, name, ended=True)
     match output:
         case Shown.JSON:
             print_json(progress.as_data(campaign, found, events, now.date()))
@@ -215,7 +219,7 @@ def apply(
         out().print(f"next: {following.says}", markup=False)
 
 
-def verify(name: CampaignArgument = None, env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
+def verify(name: LookedAtArgument = None, env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
     """Check that old and new agree where both are: now, or just before the old was taken away.
 
     Example:  dataflow migration verify
@@ -227,7 +231,7 @@ def verify(name: CampaignArgument = None, env: EnvOption = None, output: OutputO
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
-        campaign = read(campaigns.get(name))
+        campaign = read(campaigns.get(name, ended=True))
         with spark_for(known) as spark:
             found = agreement.verify(spark, campaign, campaigns.events(campaign.id))
     if output is Output.JSON:
@@ -312,12 +316,14 @@ def _campaigns(known: Known) -> Iterator[Campaigns]:
         yield Campaigns(records, known.environment.name)
 
 
-def _look(campaigns: Campaigns, known: Known, name: str | None) -> tuple[Campaign, list[Event], list[Standing]]:
+def _look(
+    campaigns: Campaigns, known: Known, name: str | None, *, ended: bool = False
+) -> tuple[Campaign, list[Event], list[Standing]]:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
     from dataflow.migration.campaign import read
     from dataflow.migration.progress import note_moves, standings
 
-    campaign = read(campaigns.get(name))
+    campaign = read(campaigns.get(name, ended=ended))
     events = campaigns.events(campaign.id)
     found = standings(campaign, events, known)
     if campaign.row.state == "open":

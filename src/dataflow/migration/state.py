@@ -152,8 +152,12 @@ class Campaigns:
             rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
         return [_row(row) for row in rows]
 
-    def get(self, name: str | None) -> Row:
+    def get(self, name: str | None, *, ended: bool = False) -> Row:
         """Return a campaign of the environment by its name, by its table, or the only open one.
+
+        Args:
+            name: Its name or table.
+            ended: Whether the one that ended last will do, where none is open.
 
         Raises:
             UsageError: There is none, several could be meant, or it is another environment's.
@@ -164,6 +168,8 @@ class Campaigns:
         if name is None:
             if len(live) == 1:
                 return live[0]
+            if ended and not live and known:
+                return max(known, key=lambda row: row.closed or row.opened)
             listed = f": {', '.join(row.id for row in live)}" if live else ""
             count = len(live) or "no"
             raise UsageError(
