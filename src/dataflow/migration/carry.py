@@ -314,7 +314,7 @@ def _was_done(spark: SparkSession, table: str, step: Step, statement: str) -> bo
 def _is_view(spark: SparkSession, name: str) -> bool:
     namespace, _, last = name.rpartition(".")
     views = spark.sql(f"SHOW VIEWS IN {quoted(namespace)}").collect()
-    return any(view.viewName.lower() == last.lower() for view in views)
+    return any(view.viewName.lower() == last.lower() and not view.isTemporary for view in views)
 
 
 def _snapshot(spark: SparkSession, table: str) -> int | None:
