@@ -10,7 +10,6 @@ import platform
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
 from dataflow.workflow.flow import Origin, Producer, Written
-from dataflow.workflow.named import named_columns
 from dataflow.workflow.tree import Workflow
 
 
@@ -142,7 +140,6 @@ class Journal:
         if not writes:
             return
         workflow, moment = self._workflow, now()
-        needed = named_columns(workflow)
         found = [
             (
                 Producer(
@@ -156,7 +153,7 @@ class Journal:
                     file=str(workflow.file),
                     seen=moment,
                 ),
-                replace(write, needed=needed.get(write.target, frozenset())),
+                write,
             )
             for write in writes
         ]

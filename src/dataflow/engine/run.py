@@ -25,6 +25,8 @@ from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.leaf import run_step
 from dataflow.tables.iceberg import jvm
+from dataflow.workflow.flow import Written, plain_name
+from dataflow.workflow.named import named_columns
 from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class Run:
         scope: Stops it.
         first: The first day of the range that it is a part of, or None.
         lineage: What its jobs read.
+        declared: The columns that its DDL says tables have.
         notes: What was said on the way.
     """
 
@@ -92,6 +95,7 @@ class Run:
     scope: Scope
     first: dt.date | None = None
     lineage: Lineage = field(default_factory=Lineage)
+    declared: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def whole(self, steps: Sequence[Step]) -> RunResult:
@@ -109,7 +113,7 @@ class Run:
         started = {result.id for result in results}
         results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
         status = _overall(results, cancelled=self.scope.is_set())
-        trouble = self.journal.end(status, results, self.lineage.reads(), self.lineage.flows())
+        trouble = self.journal.end(status, results, self.lineage.reads(), self._writes())
         if trouble is not None:
             self.note(trouble)
         seconds = time.monotonic() - began
@@ -235,6 +239,7 @@ class Run:
             guard=guard_of(spark, self.workflow),
             reads=self.lineage.sources,
             writes=self.lineage.flows,
+            declares=lambda table, columns: self.declared.__setitem__(table, frozenset(columns)),
             note=self.note,
             phase=lambda name: self._phase(f"{id_}.{name}", scope),
             output=lambda line: self._printed(id_, line),
@@ -250,6 +255,14 @@ class Run:
             is_live=self.journal.is_live_branch,
             first_date=self.first,
         )
+
+    def _writes(self) -> list[Written]:
+        """Return what was written; columns that audits, the key or a DDL name have to be there as well."""
+        needed = named_columns(self.workflow)
+        for table, columns in self.declared.items():
+            name = plain_name(table, self.workflow.environment.catalog_name)
+            needed[name] = needed.get(name, frozenset()) | columns
+        return [dataclasses.replace(it, needed=needed.get(it.target, frozenset())) for it in self.lineage.flows()]
 
     def note(self, text: str) -> None:
         """Take a line for people."""

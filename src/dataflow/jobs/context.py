@@ -64,6 +64,7 @@ class JobContext:
         guard: What it may write.
         reads: What the run has read so far.
         writes: What it has written so far.
+        declares: Takes a table's name and the columns that a DDL says it has.
         note: Takes a line for people, such as a column that was added.
         phase: Marks a part of the job by name while it runs, for progress and times; yields a function that
             takes a detail to show beside the part.
@@ -79,6 +80,7 @@ class JobContext:
     guard: WriteGuard
     reads: Reads
     writes: Writes
+    declares: Callable[[str, Sequence[str]], None]
     note: Callable[[str], None]
     phase: Callable[[str], AbstractContextManager[Callable[[str], None]]]
     output: Callable[[str], None]

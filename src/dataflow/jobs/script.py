@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -25,10 +25,17 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Report = Callable[[str], None]
+Declares = Callable[[str, Sequence[str]], None]
 _importing = threading.Lock()
 
 
-def run_script(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report = lambda _: None) -> None:
+def run_script(
+    spark: SparkSession,
+    path: Path,
+    params: Mapping[str, str],
+    report: Report = lambda _: None,
+    declares: Declares = lambda _table, _columns: None,
+) -> None:
     """Run a script in a session, by the rules that hold in production and in unit tests alike.
 
     Args:
@@ -36,12 +43,13 @@ def run_script(spark: SparkSession, path: Path, params: Mapping[str, str], repor
         path: A .sql or .py file.
         params: Values for `${NAME}` in SQL, and what `main` gets as `args`, by name.
         report: Told what was done to a table on the way, a line each.
+        declares: Told which columns a DDL says that a table has.
 
     Raises:
         DataflowError: The script failed; the message names its file and line and the cause.
     """
     if path.suffix == ".sql":
-        _run_sql(spark, path, params, report)
+        _run_sql(spark, path, params, report, declares)
     else:
         _run_python(spark, path, params)
 
@@ -62,11 +70,11 @@ def statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
         offset += len(statement)
 
 
-def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report) -> None:
+def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report, declares: Declares) -> None:
     source = path.read_text(encoding="utf-8")
     for first_line, statement in statements(spark, substitute(source, params, where=path)):
         with errors_placed(path, source, first_line, statement):
-            _run_statement(spark, resolve_secrets(statement), report)
+            _run_statement(spark, resolve_secrets(statement), report, declares)
 
 
 @contextlib.contextmanager
@@ -104,10 +112,11 @@ def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> 
     return DataflowError(f"{display_path(path)}{where}: {message_of(error)}{quoted}", permanent=is_mistake(error))
 
 
-def _run_statement(spark: SparkSession, statement: str, report: Report) -> None:
+def _run_statement(spark: SparkSession, statement: str, report: Report, declares: Declares) -> None:
     plan = parsed(spark, statement)
     check_statement(spark, plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
+        declares(table_name(plan), list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, report)
     else:  # commands and writes run at once; a query is only analysed
         inserting(spark, plan, lambda: spark.sql(statement))

@@ -27,7 +27,7 @@ def run_spark(spec: SparkSpec, context: JobContext) -> None:
         case _:
             from dataflow.jobs.script import run_script
 
-            run_script(context.spark, path, params, context.note)
+            run_script(context.spark, path, params, context.note, context.declares)
 
 
 def _run_jar(spec: SparkSpec, path: Path, params: Mapping[str, str], context: JobContext) -> None:
