@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dataflow.errors import UsageError
+from dataflow.migration.columns import Column
 from dataflow.migration.lineage import known
 from dataflow.migration.plan import live_shape_in_spark
-from dataflow.migration.shape import Column, Shape
+from dataflow.migration.shape import Shape
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark

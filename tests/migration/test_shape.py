@@ -7,7 +7,8 @@ from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.types import IntegerType, ListType, MapType, NestedField, StringType, StructType, TimestampNanoType
 
-from dataflow.migration.shape import shape_in_spark, shape_of, sql_type
+from dataflow.migration.columns import sql_type
+from dataflow.migration.shape import shape_in_spark, shape_of
 
 NESTED = "STRUCT<order: INT, `A b`: ARRAY<STRUCT<`x-y`: MAP<STRING, INT>>>>"
 
@@ -43,4 +44,4 @@ def test_spark_tells_the_same_of_it(spark):
     spark.sql("CREATE NAMESPACE IF NOT EXISTS shapes")
     spark.sql(f"CREATE TABLE shapes.nested (place {NESTED}) USING iceberg")
     (column,) = shape_in_spark(spark, "shapes.nested").columns
-    assert column.type == NESTED == sql_type(NESTED.replace("order", "`order`"))
+    assert column.type == NESTED == sql_type(NESTED.replace("order", "`order`")).type
