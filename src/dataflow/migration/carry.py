@@ -17,6 +17,7 @@ from dataflow.jobs.cause import message_of
 from dataflow.jobs.script import statements as split
 from dataflow.migration.campaign import Campaign, applied, begun
 from dataflow.migration.changes import new_name
+from dataflow.migration.columns import field_paths
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns, Event
 from dataflow.migration.steps import Step, kept_name
@@ -344,7 +345,7 @@ def _is_view(spark: SparkSession, name: str) -> bool:
 
 
 def _columns(spark: SparkSession, table: str) -> set[str]:
-    return {name.lower() for name in spark.table(table).columns}
+    return set(field_paths(spark.table(table).schema))
 
 
 def _snapshot(spark: SparkSession, table: str) -> int | None:
