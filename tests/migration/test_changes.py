@@ -415,3 +415,13 @@ def test_what_no_column_can_stand_beside_needs_another_table():
 def test_what_is_safe_has_steps_and_nobody_to_move():
     steps = steps_for("prod.plays", changes_of(SHAPE, Wish(types={"id": "bigint"})))
     assert [step.sql for step in steps] == ["ALTER TABLE `prod`.`plays` ALTER COLUMN `id` TYPE BIGINT"]
+
+
+def test_a_definition_may_leave_out_what_a_migration_moves_and_has_to_leave_out_what_one_took_away():
+    moving = replace(STORED, columns=(*STORED.columns, Column("mark", "STRING")), optional=frozenset({"flag", "mark"}))
+    with pytest.raises(UsageError, match="nothing would change"):
+        changes_of(moving, Wish(ddl=WRITTEN))
+    gone = replace(STORED, retired=frozenset({"old"}))
+    with pytest.raises(UsageError, match=r"a migration took Old away from prod\.plays, and it would come back empty"):
+        changes_of(gone, Wish(ddl=WRITTEN.replace("day DATE", "day DATE, Old INT")))
+    assert [str(change) for change in changes_of(gone, Wish(rename={"flag": "old"}))] == ["rename column flag to old"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.migration.columns import Column
+from dataflow.migration.changes import Wish, changes_of
+from dataflow.migration.columns import Column, field_paths
 from dataflow.migration.lineage import known
 from dataflow.migration.plan import live_shape_in_spark
-from dataflow.migration.shape import Shape
+from dataflow.migration.shape import Shape, shape_in_spark
+from dataflow.migration.steps import steps_for
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark
@@ -44,9 +46,58 @@ def test_a_table_is_looked_at_through_spark_and_an_unknown_one_is_answered_with_
     columns = (Column("id", "INT", nullable=False), Column("hours", "FLOAT"), Column("day", "DATE"))
     expected = Shape("lake_of_plans.deep.plays", columns, ("months(day)",))
     assert live_shape_in_spark(spark, f"{lake['name']}.lake_of_plans.deep.plays", here) == expected
-    for name in ("lake_of_plans.deep.play", "lake_of_plan.dep.plays"):
+    for name in (
+        "lake_of_plans.deep.play",
+        "lake_of_plan.dep.plays",
+        "lake_of_plans..deep.plays",
+        "lake_of_plans.a b.c",
+    ):
         with pytest.raises(UsageError, match=f"there is no table '{name}'; did you mean 'lake_of_plans.deep.plays'"):
             live_shape_in_spark(spark, name, here)
+    for name in ("", "nothing"):
+        with pytest.raises(UsageError, match=f"there is no table '{name}'"):
+            live_shape_in_spark(spark, name, here)
+
+
+def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_is_left(spark):
+    table = "inside_of_plans.plays"
+    ddl = (
+        f"CREATE TABLE {table} (id SMALLINT, code VARCHAR(10), paid DECIMAL, at TIMESTAMP_LTZ, "
+        "place STRUCT<town: STRING COMMENT 'it is', at: STRUCT<lat: FLOAT NOT NULL>>, tags ARRAY<STRUCT<n: INT>>, "
+        "by MAP<STRING, INT>) USING iceberg PARTITIONED BY (DAY(`at`), truncate(code, 3)) COMMENT 'old'"
+    )
+    new = ddl
+    for was, will in (
+        ("(id SMALLINT", "(first INT, id BIGINT COMMENT 'who'"),
+        ("'it is'", "'it\\'s'"), ("lat: FLOAT NOT NULL", "lat: DOUBLE"),
+        ("<town", "<zip: INT, town"), ("n: INT", "n: BIGINT, m: STRUCT<o: INT COMMENT 'x'> COMMENT 'y'"),
+        ("<STRING, INT>", "<STRING, BIGINT>"), ("'old'", "'new'"),
+    ):  # fmt: skip
+        assert was in new
+        new = new.replace(was, will)
+    spark.sql("CREATE NAMESPACE inside_of_plans")
+    try:
+        spark.sql(ddl)
+        with pytest.raises(UsageError, match="nothing would change"):
+            changes_of(shape_in_spark(spark, table), Wish(ddl=ddl))
+        changes = changes_of(shape_in_spark(spark, table), Wish(ddl=new))
+        assert all(change.safe for change in changes)
+        steps = steps_for(table, changes)
+        for step in steps:
+            spark.sql(step.sql)
+        columns = set(field_paths(spark.table(table).schema))
+        assert {step.adds for step in steps if step.adds} == {"first", "place.zip", "tags.element.m"}
+        assert {"first", "place.zip", "tags.element.m", "place.at.lat"} <= columns
+        with pytest.raises(UsageError, match="nothing would change"):
+            changes_of(shape_in_spark(spark, table), Wish(ddl=new))
+        assert spark.table(table).schema["place"].dataType.fieldNames() == ["zip", "town", "at"]
+        for step in steps:
+            if step.undo:
+                spark.sql(step.undo)
+        assert not {"first", "place.zip", "tags.element.m"} & set(field_paths(spark.table(table).schema))
+    finally:
+        spark.sql(f"DROP TABLE IF EXISTS {table}")
+        spark.sql("DROP NAMESPACE inside_of_plans")
 
 
 def test_a_plan_starts_spark_where_nothing_else_can_open_the_catalog(lake, spark_command):

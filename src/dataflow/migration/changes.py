@@ -209,10 +209,10 @@ def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
         if found is not None:
             changes = _column_changes(column, found, _chosen(wish, column.name))
             yield from (_going(shape, column, change) for change in changes)
-        elif column.name.lower() not in dropped:
+        elif column.name.lower() not in dropped | shape.optional:
             yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
     order = [moved.get(column.name.lower(), column.name.lower()) for column in shape.columns]
-    yield from _added(wanted.columns, order)
+    yield from _added(shape, wanted.columns, order)
     if [name for name in after if name in order] != [name for name in order if name in after]:
         yield Change("order", "", why="who inserts or reads by position gets other columns")
     if [part.lower() for part in wanted.partition] != [part.lower() for part in shape.partition]:
@@ -224,10 +224,15 @@ def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
         yield Change("comment", "", wanted.comment, safe=True, why="readers don't see it")
 
 
-def _added(columns: Sequence[Column], there: Sequence[str]) -> Iterator[Change]:
+def _added(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Iterator[Change]:
     place = "FIRST"
     for column in columns:
         if column.name.lower() not in there:
+            if column.name.lower() in shape.retired:
+                raise UsageError(
+                    f"a migration took {column.name} away from {shape.table}, and it would come back empty",
+                    "let the new definition name the column that took its place, or do without",
+                )
             require_storable(column)
             why = "readers don't ask for it" if column.nullable else "the rows that are there have no value for it"
             yield Change(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import UsageError, did_you_mean
 from dataflow.jobs.metadata import KEY
 from dataflow.migration.columns import Column, of_definition, of_iceberg, of_spark
+from dataflow.tables.moving import moving, optional, retired
 from dataflow.tables.transforms import plain_transform, transform_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.table import Table
     from pyspark.sql import SparkSession
 
@@ -29,6 +32,8 @@ class Shape:
         partition: What it is partitioned by, such as `date` or `bucket(16, id)`.
         key: Its primary key; None where a DDL does not say.
         comment: What is said of the table; None where a DDL does not say.
+        optional: The columns that a DDL may leave out while a migration moves them, in lower case.
+        retired: The columns that migrations took away, in lower case.
     """
 
     table: str
@@ -36,6 +41,8 @@ class Shape:
     partition: tuple[str, ...] = ()
     key: tuple[str, ...] | None = ()
     comment: str | None = ""
+    optional: frozenset[str] = frozenset()
+    retired: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Column:
         """Return a column by its name, whatever its case.
@@ -164,9 +171,7 @@ def shape_of(name: str, table: Table) -> Shape:
         transform_of(str(part.transform), schema.find_column_name(part.source_id) or "?")
         for part in table.spec().fields
     )
-    told = table.properties
-    key, columns = _key(told.get(KEY, "")), tuple(map(of_iceberg, schema.fields))
-    return Shape(name, columns, partition, key, told.get("comment", ""))
+    return _told(Shape(name, tuple(map(of_iceberg, schema.fields)), partition), table.properties)
 
 
 def shape_in_spark(spark: SparkSession, name: str) -> Shape:
@@ -183,5 +188,15 @@ def shape_in_spark(spark: SparkSession, name: str) -> Shape:
         transform_of(str(part.transform()), str(schema.findColumnName(part.sourceId())))
         for part in loaded.spec().fields()
     )
-    told = properties(loaded)
-    return Shape(name, columns, partition, _key(told.get(KEY, "")), told.get("comment", ""))
+    return _told(Shape(name, columns, partition), properties(loaded))
+
+
+def _told(shape: Shape, properties: Mapping[str, str]) -> Shape:
+    """Add what a table's properties say."""
+    return replace(
+        shape,
+        key=_key(properties.get(KEY, "")),
+        comment=properties.get("comment", ""),
+        optional=optional(moving(properties)),
+        retired=retired(properties),
+    )
