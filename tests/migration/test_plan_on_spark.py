@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dataflow.errors import UsageError
@@ -10,7 +12,7 @@ from dataflow.migration.columns import Column, field_paths
 from dataflow.migration.lineage import known
 from dataflow.migration.plan import live_shape_in_spark
 from dataflow.migration.shape import Shape, shape_in_spark
-from dataflow.migration.steps import steps_for
+from dataflow.migration.steps import STATEMENTS, steps_for
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark
@@ -98,6 +100,32 @@ def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_
     finally:
         spark.sql(f"DROP TABLE IF EXISTS {table}")
         spark.sql("DROP NAMESPACE inside_of_plans")
+
+
+def test_a_definition_that_names_a_column_of_another_type_as_it_ends_is_what_the_table_is_then(spark):
+    table = "ends_of_plans.plays"
+    old = f"CREATE TABLE {table} (id INT, hours STRUCT<h: DOUBLE NOT NULL COMMENT 'how long'>, day DATE) USING iceberg"
+    new = old.replace("hours STRUCT<h: DOUBLE NOT NULL COMMENT 'how long'>", "{} STRUCT<h: STRING>").format
+    asked = Wish(types={"hours": "struct<h: string>"}, names={"hours": "spans"}, rename={"day": "date"})
+    spark.sql("CREATE NAMESPACE ends_of_plans")
+    try:
+        spark.sql(old)
+        spark.sql(f"INSERT INTO {table} VALUES (1, named_struct('h', 2.5D), DATE '2026-01-31')")
+        ddl = new("spans").replace("day", "date")
+        for step in steps_for(table, changes_of(shape_in_spark(spark, table), replace(asked, ddl=ddl))):
+            for statement in filter(None, step.sql.split(STATEMENTS)):
+                spark.sql(statement)
+        assert [(row.id, row.spans.h, str(row.date)) for row in spark.table(table).collect()] == [
+            (1, "2.5", "2026-01-31")
+        ]
+        found = shape_in_spark(spark, table)
+        with pytest.raises(UsageError, match="nothing would change"):
+            changes_of(found, Wish(ddl=ddl))
+        with pytest.raises(UsageError, match="a migration took hours away from"):
+            changes_of(found, Wish(ddl=new("hours")))
+    finally:
+        spark.sql(f"DROP TABLE IF EXISTS {table}")
+        spark.sql("DROP NAMESPACE ends_of_plans")
 
 
 def test_a_plan_starts_spark_where_nothing_else_can_open_the_catalog(lake, spark_command):
