@@ -17,11 +17,10 @@ from dataflow.jobs.cause import message_of
 from dataflow.jobs.script import statements as split
 from dataflow.migration.campaign import Campaign, applied, begun
 from dataflow.migration.changes import new_name
-from dataflow.migration.columns import field_paths
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns, Event
 from dataflow.migration.steps import Step, kept_name
-from dataflow.tables.iceberg import head, load, quoted
+from dataflow.tables.iceberg import field_paths, head, load, quoted
 from dataflow.tables.literals import column_name
 from dataflow.tables.moving import Pair, even_out, pairs
 

@@ -11,7 +11,7 @@ from dataflow.tables.literals import column_name
 from dataflow.tables.literals import text as literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pyiceberg.types import NestedField
     from sqlglot.expressions import DataType
@@ -220,19 +220,3 @@ def _of_iceberg(kind: Any) -> tuple[str, tuple[Column, ...]]:
 def _part(name: str, kind: Any) -> Column:
     type_, parts = _of_iceberg(kind)
     return Column(name, type_, parts=parts)
-
-
-def field_paths(kind: Any, way: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the columns of a Spark schema and the fields inside them, as `column.field`, in lower case."""
-    from pyspark.sql.types import ArrayType, MapType, StructType
-
-    match kind:
-        case StructType():
-            for field in kind.fields:
-                inner = (*way, field.name.lower())
-                yield ".".join(inner)
-                yield from field_paths(field.dataType, inner)
-        case ArrayType():
-            yield from field_paths(kind.elementType, (*way, "element"))
-        case MapType():
-            yield from field_paths(kind.valueType, (*way, "value"))
