@@ -142,7 +142,7 @@ def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lin
         (("plan", "prod.plays", "--drop", "hour"), "did you mean 'hours'?"),
         (("plan", "prod.plays", "--type", "hours=bigit"), "'bigit' is no type that can be read"),
         (("plan", "prod.plays", "--rename", "hours"), "'--rename hours' is no pair"),
-        (("plan", "prod.plays", "--to", "none.sql"), "none.sql can't be read"),
+        (("plan", "prod.plays", "--to", "none.sql"), "there is no file 'none.sql'"),
         (("plan", "prod.plays", "--replace-by", "prod.plays"), "can't be replaced by itself"),
         (("plan", "prod.plays", "--drop-table", "--drop", "hours"), "prod.plays can't go and change as well"),
         (("start", "prod.plays", "--drop", "hours", "--deadline", "soon"), "'soon' is no date"),

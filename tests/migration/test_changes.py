@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.migration.changes import Wish, changes_of, shared_columns
-from dataflow.migration.shape import Column, Shape, sql_type
+from dataflow.migration.changes import Change, Wish, changes_of, new_name, shared_columns
+from dataflow.migration.columns import Column, of_spark, sql_type
+from dataflow.migration.shape import Shape
 from dataflow.migration.steps import STATEMENTS, steps_for
 
 SHAPE = Shape(
@@ -20,6 +22,7 @@ SHAPE = Shape(
         Column("date", "DATE"),
     ),
     ("date",),
+    comment="x",
 )
 DDL = """
 CREATE TABLE IF NOT EXISTS ${{TARGET_TABLE}} ({}) USING iceberg PARTITIONED BY ({}) COMMENT 'x';
@@ -100,6 +103,12 @@ def test_options_say_the_same_in_short():
         (Wish(types={"hours": "string"}, rename={"paid": "hours_string"}), "needs a column 'hours_string'"),
         (Wish(ddl="SELECT 1"), "should be one CREATE TABLE"),
         (Wish(ddl="CREATE TABLE ("), "can't be read"),
+        (Wish(ddl="CREATE VIEW v (id) AS SELECT 1"), "should be one CREATE TABLE"),
+        (Wish(ddl="CREATE TABLE t (id)"), "column id has no type"),
+        (Wish(ddl="CREATE TABLE t (id INT, ID INT)"), "column id stands twice"),
+        (Wish(types={"hours": "int"}, names={"hours": "paid"}), "needs a column 'paid', and there is one"),
+        (Wish(types={"hours": "int"}, names={"hours": "a-b"}), "'a-b' can't name a column"),
+        (Wish(types={"id": "bigint"}, names={"id": "key"}), "id needs no new column to be BIGINT, so none is called"),
     ],
 )
 def test_bad_input_is_one_clear_line(wish, said):
@@ -109,8 +118,220 @@ def test_bad_input_is_one_clear_line(wish, said):
 
 
 def test_types_are_compared_in_one_spelling():
-    assert sql_type("long") == sql_type("BIGINT") == "BIGINT"
-    assert sql_type("array<struct<a: int>>") == sql_type("ARRAY<STRUCT<a: INT>>")
+    assert sql_type("long") == sql_type("BIGINT")
+    assert sql_type("array<struct<a: int>>").type == sql_type("ARRAY<STRUCT<a INT>>").type == "ARRAY<STRUCT<a: INT>>"
+    assert [sql_type(text).type for text in ("byte", "smallint", "varchar(10)", "decimal", "timestamp_ltz")] == [
+        "INT", "INT", "STRING", "DECIMAL(10, 0)", "TIMESTAMP",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("int; drop table x", "is no type that can be read"),
+        ("string comment 'x'", "is no type that can be read"),
+        ("int not null", "is no type that can be read"),
+        ("", "is no type that can be read"),
+        ("struct<a int", "is no type that can be read"),
+        ("timestamp_ns", "is no type that can be read"),
+        ("decimal(50,2)", "'decimal(50, 2)' is no type that an Iceberg table can have"),
+        ("decimal(10,20)", "is no type that an Iceberg table can have"),
+        ("decimal(0)", "is no type that an Iceberg table can have"),
+        ("array<decimal(50,2)>", "'decimal(50, 2)' is no type that an Iceberg table can have"),
+        ("struct<a: int, A: int>", "is no type that an Iceberg table can have"),
+        ("map<string, array>", "'array' is no type that an Iceberg table can have"),
+        ("map<int>", "'map<int>' is no type that an Iceberg table can have"),
+        ("int(11)", "'int(11)' is no type that an Iceberg table can have"),
+        *(
+            (kind, f"'{kind}' is no type that an Iceberg table can have")
+            for kind in (
+                "interval", "interval day", "json", "variant", "array", "struct", "varchar", "uuid", "time", "datetime",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_type_that_no_column_can_have_is_refused_and_so_is_what_stands_behind_one(text, said):
+    for wish in (Wish(types={"hours": text}), Wish(ddl=DDL.format(f"{SAME}, extra {text}", "date"))):
+        if wish.ddl is None or said.endswith("can have"):
+            with pytest.raises(UsageError) as caught:
+                changes_of(SHAPE, wish)
+            assert said in caught.value.message
+            assert "\n" not in caught.value.message
+
+
+def test_a_column_of_a_type_that_is_newer_than_we_are_may_stay_as_it_is():
+    newer = replace(SHAPE, columns=(*SHAPE.columns, Column("doc", "VARIANT")))
+    (change,) = changes_of(newer, Wish(ddl=DDL.format(SAME.replace("FLOAT", "DOUBLE") + ", doc VARIANT", "date")))
+    assert str(change) == "change the type of hours to DOUBLE"
+
+
+STORED = Shape(
+    "prod.plays",
+    (
+        Column("id", "INT"),
+        Column("tiny", "INT"),
+        Column("code", "STRING"),
+        Column("flag", "STRING"),
+        Column("paid", "DECIMAL(10, 0)"),
+        Column("at", "TIMESTAMP"),
+        Column("day", "DATE", comment="set by hand"),
+    ),
+    ("day", "hours(at)", "bucket(16, id)", "truncate(3, code)"),
+    ("id",),
+    "by hand as well",
+)
+WRITTEN = (
+    "CREATE TABLE prod.plays (id SMALLINT, tiny TINYINT, code VARCHAR(10), flag CHAR(1), paid DECIMAL, "
+    "at TIMESTAMP_LTZ, day DATE) USING iceberg "
+    "PARTITIONED BY (`day`, HOUR(`at`), bucket(16, `id`), truncate(code, 3))"
+)
+
+
+def test_a_table_s_own_definition_changes_nothing_however_it_is_written():
+    with pytest.raises(UsageError, match="nothing would change"):
+        changes_of(STORED, Wish(ddl=WRITTEN))
+    (change,) = changes_of(STORED, Wish(ddl=WRITTEN.replace("HOUR", "DAY")))
+    assert str(change) == "partition by day, days(at), bucket(16, id), truncate(3, code)"
+
+
+PLACE = of_spark("place", "STRUCT<town: STRING COMMENT 'where', at: STRUCT<lat: FLOAT NOT NULL>>")
+NESTED = Shape("prod.plays", (PLACE, of_spark("tags", "ARRAY<STRUCT<n: INT>>"), of_spark("by", "MAP<INT, INT>")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sql"),
+    [
+        ("town: STRING", "town: STRING COMMENT 'city'", "ALTER COLUMN `place`.`town` COMMENT 'city'"),
+        ("lat: FLOAT", "lat: DOUBLE", "ALTER COLUMN `place`.`at`.`lat` TYPE DOUBLE"),
+        ("lat: FLOAT NOT NULL", "lat: FLOAT", "ALTER COLUMN `place`.`at`.`lat` DROP NOT NULL"),
+        ("lat: FLOAT NOT NULL", "lat: FLOAT NOT NULL, lon: STRUCT<a: INT COMMENT 'its'> COMMENT 'x'",
+         "ADD COLUMN `place`.`at`.`lon` STRUCT<a: INT COMMENT 'its'> COMMENT 'x' AFTER `lat`"),
+        ("town: STRING", "zip: INT, town: STRING", "ADD COLUMN `place`.`zip` INT FIRST"),
+        ("n: INT", "n: BIGINT", "ALTER COLUMN `tags`.`element`.`n` TYPE BIGINT"),
+        ("n: INT", "n: INT, m: INT", "ADD COLUMN `tags`.`element`.`m` INT AFTER `n`"),
+        ("MAP<INT, INT>", "MAP<INT, BIGINT>", "ALTER COLUMN `by`.`value` TYPE BIGINT"),
+        ("MAP<INT, INT>", "MAP<BIGINT, INT>", ""),
+        ("lat: FLOAT", "lat: STRING", ""),
+        ("town: STRING", "town: STRING NOT NULL", ""),
+        ("town: STRING, ", "", ""),
+        ("town: STRING, ", "zip: INT NOT NULL, town: STRING, ", ""),
+        ("n: INT", "m: INT", ""),
+    ],
+)  # fmt: skip
+def test_what_changes_inside_a_column_is_safe_where_iceberg_changes_it_in_place(old, new, sql):
+    written = (
+        "CREATE TABLE ${T} (place STRUCT<town: STRING, at: STRUCT<lat: FLOAT NOT NULL>>, "
+        "tags ARRAY<STRUCT<n: INT>>, by MAP<INT, INT>)"
+    )
+    assert old in written
+    (change,) = changes_of(NESTED, Wish(ddl=written.replace(old, new)))
+    assert change.safe == bool(sql)
+    if sql:
+        (step,) = steps_for("prod.plays", [change])
+        assert step.sql == f"ALTER TABLE `prod`.`plays` {sql}"
+        assert step.adds == (change.path if change.kind == "add" else "")
+        assert Change(**json.loads(json.dumps(asdict(replace(change, shared=()))))).within == change.within
+    else:
+        assert (change.kind, change.within) == ("type", ())
+
+
+def test_a_new_column_stands_where_the_definition_has_it():
+    sql = [
+        step.sql.partition("ADD COLUMN ")[2]
+        for step in steps_for(
+            "t",
+            changes_of(SHAPE, Wish(ddl=DDL.format("a INT, b INT, " + SAME.replace(", date", ", c INT, date"), "date"))),
+        )
+    ]
+    assert sql == ["`a` INT FIRST", "`b` INT AFTER `a`", "`c` INT AFTER `paid`"]
+
+
+KEYED = replace(STORED, key=("id", "code"))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (WRITTEN.replace("day DATE)", "day DATE, PRIMARY KEY (id))"), "make (id) the primary key"),
+        (WRITTEN.replace("id SMALLINT", "id SMALLINT PRIMARY KEY"), "make (id) the primary key"),
+        (WRITTEN + " TBLPROPERTIES ('dataflow.primary-key' = 'id, at')", "make (id, at) the primary key"),
+        (WRITTEN + " TBLPROPERTIES ('dataflow.primary-key' = '')", "make nothing the primary key"),
+        (WRITTEN + " TBLPROPERTIES ('dataflow.primary-key' = 'CODE,id')", None),
+        (WRITTEN + " TBLPROPERTIES ('dataflow.primary-key' = '${KEY}')", None),
+        (WRITTEN, None),
+    ],
+)
+def test_another_key_breaks(written, said):
+    if said is None:
+        with pytest.raises(UsageError, match="nothing would change"):
+            changes_of(KEYED, Wish(ddl=written))
+        return
+    (change,) = changes_of(KEYED, Wish(ddl=written))
+    assert (str(change), change.safe) == (said, False)
+    with pytest.raises(UsageError, match="nothing that readers can move through"):
+        steps_for("prod.plays", [change])
+
+
+def test_a_key_that_follows_a_rename_is_the_same():
+    written = WRITTEN.replace("flag CHAR(1)", "mark CHAR(1)")
+    keyed = replace(STORED, key=("flag",))
+    for name in ("mark", "flag"):
+        wish = Wish(rename={"flag": "mark"}, ddl=f"{written} TBLPROPERTIES ('dataflow.primary-key' = '{name}')")
+        assert [str(change) for change in changes_of(keyed, wish)] == ["rename column flag to mark"]
+
+
+def test_a_definition_that_says_two_keys_is_refused():
+    both = WRITTEN.replace("day DATE)", "day DATE, PRIMARY KEY (id))") + " TBLPROPERTIES ('dataflow.primary-key'='at')"
+    with pytest.raises(UsageError, match=r"says two primary keys: \(id\) and \(at\)"):
+        changes_of(KEYED, Wish(ddl=both))
+
+
+@pytest.mark.parametrize("said", ["COMMENT 'new'", "TBLPROPERTIES ('comment' = 'new')"])
+def test_another_comment_of_the_table_is_safe(said):
+    (change,) = changes_of(STORED, Wish(ddl=f"{WRITTEN} {said}"))
+    assert (str(change), change.safe) == ("change the comment of the table", True)
+    (step,) = steps_for("prod.plays", [change])
+    assert step.sql == "ALTER TABLE `prod`.`plays` SET TBLPROPERTIES ('comment' = 'new')"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_other"),
+    [
+        ("prod.other", True), ("test.plays", True), ("dataflow.prod.other", True), ("${DB}.other", True),
+        ("prod.plays", False), ("`prod`.`plays`", False), ("dataflow.prod.plays", False), ("${TARGET_TABLE}", False),
+        ("${DB}.plays", False), ("prod.${NAME}", False), ("prod.play${SUFFIX}", False), ("plays", False),
+        ("anything", False),
+    ],
+)  # fmt: skip
+def test_a_definition_of_another_table_is_refused(name, is_other):
+    wish = Wish(ddl=WRITTEN.replace("prod.plays", name).replace("day DATE", "day DATE, extra INT"))
+    if is_other:
+        with pytest.raises(UsageError, match=r"the new definition is of .*, not of prod\.plays"):
+            changes_of(STORED, wish)
+    else:
+        assert [str(change) for change in changes_of(STORED, wish)] == ["add column extra INT"]
+
+
+def test_the_name_of_the_column_for_a_new_type_is_plain_or_chosen():
+    (change,) = changes_of(SHAPE, Wish(types={"hours": "decimal(10,2)"}))
+    assert new_name(change) == "hours_decimal_10_2"
+    (change,) = changes_of(NESTED, Wish(types={"place": "struct<town: string, street: string, at: string>"}))
+    assert new_name(change) == "place_struct"
+    (change,) = changes_of(SHAPE, Wish(types={"hours": "decimal(10,2)"}, names={"HOURS": "view_hours"}))
+    assert new_name(change) == "view_hours"
+    assert steps_for("prod.plays", [change])[1].adds == "view_hours"
+    (change,) = changes_of(SHAPE, Wish(types={"id": "bigint"}))
+    assert new_name(change) == ""
+
+
+def test_a_definition_may_name_a_column_of_another_type_as_it_is_called_in_the_end():
+    wish = Wish(types={"hours": "decimal(10,2)"}, names={"hours": "view_hours"})
+    for name in ("hours", "view_hours"):
+        written = DDL.format(SAME.replace("hours FLOAT", f"{name} DECIMAL(10,2)"), "date")
+        found = changes_of(SHAPE, replace(wish, ddl=written))
+        assert [(str(change), new_name(change)) for change in found if not change.safe] == [
+            ("change the type of hours to DECIMAL(10, 2)", "view_hours")
+        ]
 
 
 def test_a_rename_goes_by_a_column_beside_the_old_one():
@@ -194,3 +415,13 @@ def test_what_no_column_can_stand_beside_needs_another_table():
 def test_what_is_safe_has_steps_and_nobody_to_move():
     steps = steps_for("prod.plays", changes_of(SHAPE, Wish(types={"id": "bigint"})))
     assert [step.sql for step in steps] == ["ALTER TABLE `prod`.`plays` ALTER COLUMN `id` TYPE BIGINT"]
+
+
+def test_a_definition_may_leave_out_what_a_migration_moves_and_has_to_leave_out_what_one_took_away():
+    moving = replace(STORED, columns=(*STORED.columns, Column("mark", "STRING")), optional=frozenset({"flag", "mark"}))
+    with pytest.raises(UsageError, match="nothing would change"):
+        changes_of(moving, Wish(ddl=WRITTEN))
+    gone = replace(STORED, retired=frozenset({"old"}))
+    with pytest.raises(UsageError, match=r"a migration took Old away from prod\.plays, and it would come back empty"):
+        changes_of(gone, Wish(ddl=WRITTEN.replace("day DATE", "day DATE, Old INT")))
+    assert [str(change) for change in changes_of(gone, Wish(rename={"flag": "old"}))] == ["rename column flag to old"]

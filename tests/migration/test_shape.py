@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.types import IntegerType, ListType, MapType, NestedField, StringType, StructType, TimestampNanoType
+from pyiceberg.transforms import BucketTransform, DayTransform
+from pyiceberg.types import (
+    IntegerType,
+    ListType,
+    MapType,
+    NestedField,
+    StringType,
+    StructType,
+    TimestampNanoType,
+    TimestamptzType,
+)
 
-from dataflow.migration.shape import shape_in_spark, shape_of, sql_type
+from dataflow.migration.columns import sql_type
+from dataflow.migration.shape import shape_in_spark, shape_of
 
 NESTED = "STRUCT<order: INT, `A b`: ARRAY<STRUCT<`x-y`: MAP<STRING, INT>>>>"
 
@@ -15,15 +26,16 @@ NESTED = "STRUCT<order: INT, `A b`: ARRAY<STRUCT<`x-y`: MAP<STRING, INT>>>>"
 class Live:
     """What PyIceberg tells of a table."""
 
-    def __init__(self, *fields):
+    def __init__(self, *fields, spec=None, properties=None):
         self._schema = Schema(*fields)
-        self.properties = {}
+        self._spec = spec or PartitionSpec()
+        self.properties = properties or {}
 
     def schema(self):
         return self._schema
 
     def spec(self):
-        return PartitionSpec()
+        return self._spec
 
 
 def test_names_inside_a_type_are_kept_whatever_they_hold():
@@ -38,9 +50,30 @@ def test_a_type_that_is_newer_than_we_are_is_named_and_stops_nothing():
     assert [column.type for column in shape.columns] == ["TIMESTAMP_NS", "INT"]
 
 
+def test_what_a_table_is_made_of_goes_below_its_columns_and_what_it_says_of_itself_is_read():
+    deep = StructType(NestedField(3, "at", TimestamptzType(), required=True, doc="when"))
+    live = Live(
+        NestedField(1, "place", StructType(NestedField(2, "in", deep, required=False))),
+        spec=PartitionSpec(
+            PartitionField(3, 1000, DayTransform(), "d"), PartitionField(3, 1001, BucketTransform(4), "b")
+        ),
+        properties={
+            "comment": "what was played",
+            "dataflow.primary-key": "id, day",
+            "dataflow.moving-columns": '{"a": "B", "c": null}',
+            "dataflow.retired-column.Z": "true",
+        },
+    )
+    shape = shape_of("s.t", live)
+    assert shape.partition == ("days(place.in.at)", "bucket(4, place.in.at)")
+    assert shape.columns[0].full_type == "STRUCT<in: STRUCT<at: TIMESTAMP NOT NULL COMMENT 'when'>>"
+    assert (shape.comment, shape.key) == ("what was played", ("id", "day"))
+    assert (shape.optional, shape.retired) == ({"a", "b", "c"}, {"z"})
+
+
 @pytest.mark.spark
 def test_spark_tells_the_same_of_it(spark):
     spark.sql("CREATE NAMESPACE IF NOT EXISTS shapes")
     spark.sql(f"CREATE TABLE shapes.nested (place {NESTED}) USING iceberg")
     (column,) = shape_in_spark(spark, "shapes.nested").columns
-    assert column.type == NESTED == sql_type(NESTED.replace("order", "`order`"))
+    assert column.type == NESTED == sql_type(NESTED.replace("order", "`order`")).type

@@ -99,3 +99,35 @@ def test_days_and_bucket_partitions_are_compared(spark, namespace):
     assert reconcile(spark, parse(text)) == []
     with pytest.raises(ContractError, match="partitioned by"):
         reconcile(spark, parse(text.replace("bucket(4", "bucket(8")))
+
+
+def test_a_ddl_may_spell_types_and_partitions_that_iceberg_stores_otherwise(spark, namespace):
+    ddl = (
+        f"CREATE TABLE IF NOT EXISTS {namespace}.spelled (a SMALLINT, b TINYINT, c VARCHAR(10), d CHAR(2), e DECIMAL, "
+        "f TIMESTAMP_LTZ COMMENT 'then', g STRUCT<h: SMALLINT>) USING iceberg "
+        "PARTITIONED BY (day(f), truncate(`c`, 3), bucket(4, a))"
+    )
+    spark.sql(ddl)
+    parse = spark._jsparkSession.sessionState().sqlParser().parsePlan
+    assert reconcile(spark, parse(ddl)) == []
+    assert reconcile(spark, parse(ddl.replace("'then'", "'later'"))) == [f"{namespace}.spelled: new comment on f"]
+    with pytest.raises(
+        ContractError, match=r"by \(days\(f\), truncate\(3, c\), bucket\(4, a\)\), the DDL says \(hours"
+    ):
+        reconcile(spark, parse(ddl.replace("day(f)", "hour(f)")))
+
+
+def test_what_changes_in_arrays_and_maps_is_carried_out_as_in_structs(spark, namespace):
+    name = f"{namespace}.inside"
+    ddl = f"CREATE TABLE IF NOT EXISTS {name} (a ARRAY<INT>, b MAP<INT, STRUCT<c: FLOAT>>) USING iceberg"
+    spark.sql(ddl)
+    parse = spark._jsparkSession.sessionState().sqlParser().parsePlan
+    wider = ddl.replace("ARRAY<INT>", "ARRAY<BIGINT>").replace("c: FLOAT", "c: DOUBLE, d: INT")
+    assert reconcile(spark, parse(wider)) == [
+        f"{name}: widened a.element from int to bigint",
+        f"{name}: widened b.value.c from float to double",
+        f"{name}: added column b.value.d int",
+    ]
+    assert reconcile(spark, parse(wider)) == []
+    with pytest.raises(ContractError, match="column b is map<int,struct"):
+        reconcile(spark, parse(wider.replace("MAP<INT", "MAP<BIGINT")))

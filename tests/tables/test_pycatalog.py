@@ -45,3 +45,25 @@ def test_a_catalog_that_only_spark_can_read_is_told_as_that():
 
 def test_a_name_in_backticks_is_split_like_any_other():
     assert split_name("dataflow", "`dataflow`.`demo`.plays") == ("demo", "plays")
+
+
+def test_what_can_be_no_tables_name_is_told_as_one_that_is_not_there(catalog, tmp_path):
+    import pyarrow as pa
+
+    for name in ("demo", "production"):
+        catalog.create_namespace(name)
+        for table in ("plays", f"only_{name}"):
+            place = str(tmp_path / name / table)
+            catalog.create_table(f"{name}.{table}", pa.schema([("title_id", pa.int32())]), location=place)
+
+    for name, said in (
+        ("", "no table ''; valid here: demo.only_demo, demo.plays, production"),
+        ("foo", "no table 'foo'; valid here: demo.only_demo"),
+        ("plays", "no table 'plays'; did you mean 'demo.plays'"),
+        ("only_production", "no table 'only_production'; did you mean 'production.only_production'"),
+        ("demo.", "no table 'demo.'; did you mean 'demo.plays'"),
+        (".plays", "no table '.plays'; did you mean 'demo.plays'"),
+    ):
+        with pytest.raises(DataflowError) as caught:
+            load_table(catalog, name)
+        assert said in caught.value.message

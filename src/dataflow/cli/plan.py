@@ -12,7 +12,7 @@ import typer
 from dataflow.cli.console import EnvOption, Output, OutputOption, print_json
 from dataflow.cli.lineage import CheckoutOption, known_here, tell_broken
 from dataflow.cli.onspark import looking
-from dataflow.errors import UsageError, display_path
+from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,12 @@ DropOption = Annotated[
     list[str] | None, typer.Option("--drop", metavar="COLUMN", help="Take a column away; may be repeated.")
 ]
 TypeOption = Annotated[
-    list[str] | None, typer.Option("--type", metavar="COLUMN=TYPE", help="Give a column another type; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--type",
+        metavar="COLUMN=TYPE[:NAME]",
+        help="Give a column another type; may be repeated. One that does not widen is a new column, called NAME.",
+    ),
 ]
 ToOption = Annotated[
     Path | None, typer.Option("--to", help="A .sql file whose CREATE TABLE says how the table should be.")
@@ -52,6 +57,7 @@ def plan(
     """Show what a change would break, for whom and on which lines, and the steps that break nobody. Changes nothing.
 
     Example:  dataflow migration plan prod.playback --rename view_hours=hours
+    Example:  dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
     """
     from dataflow.migration.plan import plan as plan_of
     from dataflow.migration.plan import render
@@ -81,21 +87,38 @@ def wish(
         UsageError: An option is no pair, or the file can't be read.
     """
     from dataflow.migration.changes import Wish
+    from dataflow.workflow.yamlfile import read_text
 
-    ddl = None
-    if to is not None:
-        try:
-            ddl = to.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{display_path(to)} can't be read: {error.strerror}") from error
-    return Wish(ddl, _pairs("--rename", rename), drop or (), _pairs("--type", types), replace_by, drop_table)
+    ddl = None if to is None else read_text(to)
+    asked = {column: _type_and_name(text) for column, text in _pairs("--type", types).items()}
+    return Wish(
+        ddl=ddl,
+        rename=_pairs("--rename", rename),
+        drop=drop or (),
+        types={column: type_ for column, (type_, _) in asked.items()},
+        names={column: name for column, (_, name) in asked.items() if name is not None},
+        replace_by=replace_by,
+        drop_table=drop_table,
+    )
+
+
+def _type_and_name(text: str) -> tuple[str, str | None]:
+    """Take the name of the new column off a type: what stands behind a colon that is no field's."""
+    type_, colon, name = text.rpartition(":")
+    if not (colon and name.strip()) or type_.count("<") != type_.count(">"):
+        return text, None
+    return type_.strip(), name.strip()
 
 
 def _pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for text in given or ():
         name, equals, value = text.partition("=")
         if not (name.strip() and equals and value.strip()):
             raise UsageError(f"'{option} {text}' is no pair", f"for example {option} a=b")
+        if name.strip().lower() in {each.lower() for each in found}:
+            raise UsageError(
+                f"{option} says twice what becomes of {name.strip()}", "make one change of a column at a time"
+            )
         found[name.strip()] = value.strip()
     return found

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dataflow.errors import UsageError
-from dataflow.migration.shape import Column, Shape, declared, sql_type
+from dataflow.migration.columns import Column, require_storable, sql_type
+from dataflow.migration.shape import Shape, declared, require_of
+from dataflow.tables.literals import column_name
+from dataflow.tables.transforms import source_of
 from dataflow.tables.widening import widens
+
+_LONG = 30
+"""How long the name of a type may be to stand in a column's."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,14 @@ class Change:
             `retire`.
         column: The column as readers know it; empty where the change is the table's.
         to: The new name, type, comment or table.
-        type: Of a new column its type.
+        type: The column's type; of a new column the one it gets.
         safe: Whether no reader can break by it.
         why: Why it is safe or not, a few words.
         required: Of a column that goes, whether it must have a value.
         shared: Of a replaced table its columns, where the new one has them all, with types that hold their values.
+        within: The way from the column to the field inside it that changes, such as `element` and its name.
+        becomes: Of a type that does not widen the column that has the new type, beside the old one and after it.
+        place: Of a new column where it stands among the others, as SQL.
     """
 
     kind: str
@@ -35,17 +44,33 @@ class Change:
     why: str = ""
     required: bool = False
     shared: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+    becomes: str = ""
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "within", tuple(self.within))  # JSON, where campaigns are kept, has lists alone
+
+    @property
+    def path(self) -> str:
+        """The column, or the field inside it, as people write it."""
+        return ".".join((self.column, *self.within))
+
+    @property
+    def sql_path(self) -> str:
+        """The column, or the field inside it, as SQL names it."""
+        return ".".join(map(column_name, (self.column, *self.within)))
 
     def __str__(self) -> str:
         return {
-            "add": f"add column {self.column} {self.type}",
+            "add": f"add column {self.path} {self.type}",
             "drop": f"drop column {self.column}",
             "rename": f"rename column {self.column} to {self.to}",
-            "type": f"change the type of {self.column} to {self.to}",
-            "comment": f"change the comment of {self.column or 'the table'}",
-            "nullable": f"let {self.column} have nulls" if self.safe else f"forbid nulls in {self.column}",
+            "type": f"change the type of {self.path} to {self.to}",
+            "comment": f"change the comment of {self.path or 'the table'}",
+            "nullable": f"let {self.path} have nulls" if self.safe else f"forbid nulls in {self.path}",
             "partition": f"partition by {self.to or 'nothing'}",
-            "key": f"make ({self.to}) the primary key",
+            "key": f"make {f'({self.to})' if self.to else 'nothing'} the primary key",
             "order": "change the order of the columns",
             "replace": f"replace the table by {self.to}",
             "retire": "drop the table",
@@ -61,6 +86,7 @@ class Wish:
         rename: New names by old ones.
         drop: Columns to drop.
         types: New types by column.
+        names: What the columns that new types need are to be called, by column; made of column and type otherwise.
         replace_by: The table to read instead.
         drop_table: Whether the table goes, and none takes its place.
     """
@@ -69,6 +95,7 @@ class Wish:
     rename: Mapping[str, str] = field(default_factory=dict)
     drop: Sequence[str] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     replace_by: str | None = None
     drop_table: bool = False
 
@@ -82,7 +109,9 @@ def changes_of(shape: Shape, wish: Wish) -> list[Change]:
     """
     found = list(_by_flags(shape, wish))
     if wish.ddl is not None:
-        found += _by_ddl(shape, declared(wish.ddl), wish)
+        wanted = declared(wish.ddl)
+        require_of(wanted, shape.table)
+        found += _by_ddl(shape, wanted, wish)
     found = list(dict.fromkeys(found))  # an option and a DDL may ask for the same
     if not found:
         raise UsageError(
@@ -108,19 +137,28 @@ def _require_apart(shape: Shape, changes: Sequence[Change]) -> None:
             raise UsageError(f"can't {' and '.join(both)} in one campaign", "make one change of a column at a time")
     new: set[str] = set()
     for change in changes:
-        name = new_name(change) if not change.safe else change.column if change.kind == "add" else ""
+        name = change.column if change.kind == "add" and not change.within else new_name(change)
         if name and (shape.has(name) or name.lower() in new):
             raise UsageError(f"to {change} needs a column '{name}', and there is one of that name already")
         new.add(name.lower())
 
 
 def new_name(change: Change) -> str:
-    """Return the column that readers move to; empty where they have to do without."""
-    if change.kind == "rename":
-        return change.to
-    if change.kind == "type":
-        return f"{change.column}_{''.join(c if c.isalnum() else '_' for c in change.to.lower()).strip('_')}"
-    return ""
+    """Return the column that readers move to; empty where they have to do without, or nothing of theirs goes."""
+    if change.safe or change.kind not in {"rename", "type"}:
+        return ""
+    return change.to if change.kind == "rename" else change.becomes or _name_for(change.column, change.to)
+
+
+def _name_for(column: str, type_: str) -> str:
+    """Name the column beside one whose type does not widen: by the type, of one with parts by its kind alone."""
+    words = re.sub(r"[^a-z0-9]+", "_", type_.lower()).strip("_")
+    return f"{column}_{words if len(words) <= _LONG else words.partition('_')[0]}"
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise UsageError(f"'{name}' can't name a column: letters, digits and underscores")
 
 
 def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:
@@ -128,45 +166,85 @@ def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:
         column = shape.column(old)
         if shape.has(new):
             raise UsageError(f"{shape.table} has a column '{new}' already")
-        if not re.fullmatch(r"[A-Za-z_]\w*", new):
-            raise UsageError(f"'{new}' can't name a column: letters, digits and underscores")
-        yield _going(shape, column, Change("rename", column.name, new, column.type, why="who reads the old name fails"))
+        _require_name(new)
+        yield _going(
+            shape, column, Change("rename", column.name, new, column.full_type, why="who reads the old name fails")
+        )
     for name in wish.drop:
         column = shape.column(name)
         yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
     for name, text in wish.types.items():
-        column = shape.column(name)
-        change = _type_change(column, sql_type(text))
-        if change is not None:
-            yield _going(shape, column, change)
+        yield from _by_type(shape, shape.column(name), sql_type(text), _chosen(wish, name))
     if wish.replace_by is not None:
         yield Change("replace", "", wish.replace_by, why="who reads the old table would miss new rows")
     if wish.drop_table:
         yield Change("retire", "", why="who reads it fails")
 
 
+def _chosen(wish: Wish, column: str) -> str:
+    """Return what the column that a new type needs is to be called; empty where that was left to us."""
+    return next((new for old, new in wish.names.items() if old.lower() == column.lower()), "")
+
+
+def _by_type(shape: Shape, column: Column, wanted: Column, chosen: str) -> Iterator[Change]:
+    changes = list(_type_changes(column, wanted, chosen))
+    if chosen:
+        _require_name(chosen)
+        if all(change.safe for change in changes):
+            raise UsageError(
+                f"{column.name} needs no new column to be {wanted.type}, so none is called '{chosen}'",
+                f"leave the name out: --type '{column.name}={wanted.type.lower()}'",
+            )
+    yield from (_going(shape, column, change) for change in changes)
+
+
 def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
-    renamed = {old.lower(): new.lower() for old, new in wish.rename.items()}
+    moved = {old.lower(): new.lower() for old, new in wish.rename.items()}
+    # A column that is to have another type may stand in the definition by its name now, or by that in the end.
+    moved |= {old.lower(): new.lower() for old, new in wish.names.items() if not wanted.has(old)}
     dropped = {name.lower() for name in wish.drop}
     after = {column.name.lower(): column for column in wanted.columns}
     for column in shape.columns:
-        found = after.get(renamed.get(column.name.lower(), column.name.lower()))
+        found = after.get(moved.get(column.name.lower(), column.name.lower()))
         if found is not None:
-            yield from (_going(shape, column, change) for change in _column_changes(column, found))
-        elif column.name.lower() not in dropped:
+            changes = _column_changes(column, found, _chosen(wish, column.name))
+            yield from (_going(shape, column, change) for change in changes)
+        elif column.name.lower() not in dropped | shape.optional:
             yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
-    order = [renamed.get(column.name.lower(), column.name.lower()) for column in shape.columns]
-    for column in wanted.columns:
-        if column.name.lower() not in order:
-            why = "readers don't ask for it" if column.nullable else "the rows that are there have no value for it"
-            yield Change("add", column.name, column.comment, column.type, safe=column.nullable, why=why)
+    order = [moved.get(column.name.lower(), column.name.lower()) for column in shape.columns]
+    yield from _added(shape, wanted.columns, order)
     if [name for name in after if name in order] != [name for name in order if name in after]:
         yield Change("order", "", why="who inserts or reads by position gets other columns")
     if [part.lower() for part in wanted.partition] != [part.lower() for part in shape.partition]:
         to = ", ".join(wanted.partition)
         yield Change("partition", "", to, why="writers that replace a partition would replace another")
-    if wanted.key and wanted.key != shape.key:
+    if wanted.key is not None and not _same_key(shape.key or (), wanted.key, moved):
         yield Change("key", "", ", ".join(wanted.key), why="who relies on the old key may see duplicates")
+    if wanted.comment is not None and wanted.comment != shape.comment:
+        yield Change("comment", "", wanted.comment, safe=True, why="readers don't see it")
+
+
+def _added(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Iterator[Change]:
+    place = "FIRST"
+    for column in columns:
+        if column.name.lower() not in there:
+            if column.name.lower() in shape.retired:
+                raise UsageError(
+                    f"a migration took {column.name} away from {shape.table}, and it would come back empty",
+                    "let the new definition name the column that took its place, or do without",
+                )
+            require_storable(column)
+            why = "readers don't ask for it" if column.nullable else "the rows that are there have no value for it"
+            yield Change(
+                "add", column.name, column.comment, column.full_type, safe=column.nullable, why=why, place=place
+            )
+        place = f"AFTER {column_name(column.name)}"
+
+
+def _same_key(key: Sequence[str], wanted: Sequence[str], moved: Mapping[str, str]) -> bool:
+    """Say whether two keys are the same columns; one on the move may be called by either of its names."""
+    now = {name.lower() for name in key}
+    return {name.lower() for name in wanted} in (now, {moved.get(name, name) for name in now})
 
 
 def _going(shape: Shape, column: Column, change: Change) -> Change:
@@ -178,7 +256,7 @@ def _going(shape: Shape, column: Column, change: Change) -> Change:
     if change.safe or change.kind == "nullable":
         return change
     name = column.name.lower()
-    if any(re.search(rf"(?:^|[ (]){re.escape(name)}\)?$", part.lower()) for part in shape.partition):
+    if any(f"{source_of(part)}.".lower().startswith(f"{name}.") for part in shape.partition):
         raise UsageError(
             f"{shape.table} is partitioned by {column.name}, which can't go from under its rows",
             f"make a new table with its own workflow, then: dataflow migration plan {shape.table} --replace-by NEW",
@@ -186,22 +264,85 @@ def _going(shape: Shape, column: Column, change: Change) -> Change:
     return replace(change, required=not column.nullable)
 
 
-def _column_changes(column: Column, after: Column) -> Iterator[Change]:
-    if (change := _type_change(column, after.type)) is not None:
-        yield change
+def _column_changes(column: Column, after: Column, chosen: str) -> Iterator[Change]:
+    yield from _type_changes(column, after, chosen)
     if column.nullable != after.nullable:
-        safe = after.nullable
-        yield Change("nullable", column.name, safe=safe, why="no reader minds" if safe else "writers of nulls fail")
-    if column.comment != after.comment:
+        yield _nullable(column.name, safe=after.nullable)
+    if after.comment and column.comment != after.comment:  # a DDL that says nothing takes nothing away
         yield Change("comment", column.name, after.comment, safe=True, why="readers don't see it")
 
 
-def _type_change(column: Column, wanted: str) -> Change | None:
-    if column.type == wanted:
+def _nullable(column: str, within: tuple[str, ...] = (), *, safe: bool) -> Change:
+    why = "no reader minds" if safe else "writers of nulls fail"
+    return Change("nullable", column, safe=safe, why=why, within=within)
+
+
+def _type_changes(column: Column, wanted: Column, chosen: str) -> Iterator[Change]:
+    """Yield what a new type changes in place, or the one change to a column of that type.
+
+    Raises:
+        UsageError: It is none that a column can have.
+    """
+    inside = _in_place(column.name, column, wanted, ())
+    if inside is not None:
+        yield from inside
+        return
+    require_storable(wanted)
+    becomes = chosen or _name_for(column.name, wanted.type)
+    why = f"{column.type} is not widened by {wanted.type}"
+    yield Change("type", column.name, wanted.type, column.type, why=why, becomes=becomes)
+
+
+def _in_place(name: str, before: Column, after: Column, within: tuple[str, ...]) -> list[Change] | None:
+    """Return the safe changes that make one type of another, in a column and inside it; None where none do.
+
+    Iceberg changes fields of structs, also inside arrays and maps, as it changes columns; only a map's key stays.
+    """
+    if not (before.parts and before.kind == after.kind):
+        if before.type == after.type:
+            return []
+        if widens(before.type, after.type):
+            return [_widened(name, before, after, within)]
         return None
-    if widens(column.type, wanted):
-        return Change("type", column.name, wanted, column.type, safe=True, why="every old value fits")
-    return Change("type", column.name, wanted, column.type, why=f"{column.type} is not widened by {wanted}")
+    if before.kind == "STRUCT":
+        return _fields_in_place(name, before, after, within)
+    if before.kind == "MAP" and before.parts[0] != after.parts[0]:
+        return None
+    part = before.parts[-1]
+    return _in_place(name, part, after.parts[-1], (*within, part.name))
+
+
+def _widened(name: str, before: Column, after: Column, within: tuple[str, ...]) -> Change:
+    return Change("type", name, after.type, before.type, safe=True, why="every old value fits", within=within)
+
+
+def _fields_in_place(name: str, before: Column, after: Column, within: tuple[str, ...]) -> list[Change] | None:
+    there = {part.name.lower(): part for part in before.parts}
+    kept = [part.name.lower() for part in after.parts if part.name.lower() in there]
+    if kept != list(there):  # one is missing, or they stand in another order
+        return None
+    found: list[Change] = []
+    place = "FIRST"
+    for part in after.parts:
+        was, way = there.get(part.name.lower()), (*within, part.name)
+        if (was is None or was.nullable) and not part.nullable:
+            return None
+        if was is None:
+            require_storable(part)
+            why = "readers don't ask for it"
+            found.append(Change("add", name, part.comment, part.full_type, safe=True, why=why, within=way, place=place))
+        else:
+            way = (*within, was.name)
+            inside = _in_place(name, was, part, way)
+            if inside is None:
+                return None
+            found += inside
+            if part.nullable and not was.nullable:
+                found.append(_nullable(name, way, safe=True))
+            if part.comment and part.comment != was.comment:
+                found.append(Change("comment", name, part.comment, safe=True, why="readers don't see it", within=way))
+        place = f"AFTER {column_name(part.name)}"
+    return found
 
 
 def shared_columns(old: Shape, new: Shape) -> tuple[str, ...]:

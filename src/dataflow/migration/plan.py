@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DataflowError, UsageError, did_you_mean, display_path
-from dataflow.migration.changes import Change, Wish, changes_of, shared_columns
+from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.jobs.metadata import KEY
+from dataflow.migration.changes import Change, Wish, changes_of, new_name, shared_columns
 from dataflow.migration.impact import Touched, touched_by
-from dataflow.migration.shape import Shape, shape_in_spark, shape_of
+from dataflow.migration.shape import Shape, declared, is_name, shape_in_spark, shape_of
 from dataflow.migration.steps import Step, steps_for
+from dataflow.tables.iceberg import quoted
+from dataflow.tables.literals import text
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,6 +35,7 @@ class Plan:
         changes: What changes, each classed.
         touched: Who is touched, readers first.
         steps: The way there.
+        notes: What its owner has to know besides, and to do.
     """
 
     table: str
@@ -39,6 +43,7 @@ class Plan:
     changes: tuple[Change, ...]
     touched: tuple[Touched, ...]
     steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def breaking(self) -> bool:
@@ -56,10 +61,13 @@ class Plan:
             "table": self.table,
             "environment": self.environment,
             "breaking": self.breaking,
-            "changes": [{**asdict(change), "says": str(change)} for change in self.changes],
+            "changes": [
+                {**asdict(change), "says": str(change), "becomes": new_name(change)} for change in self.changes
+            ],
             "touched": [asdict(each) for each in self.touched],
             "owners": owners_of(self.touched),
             "steps": [{**asdict(step), "irreversible": step.irreversible} for step in self.steps],
+            "notes": list(self.notes),
         }
 
 
@@ -94,7 +102,8 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
     changes = [replace(change, shared=shared) for change in changes_of(shape, wish)]
     touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
     steps = steps_for(shape.table, changes)
-    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps))
+    notes = tuple(notes_of(shape, wish, changes))
+    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps), notes)
 
 
 def live_shape(table: str, known: Known) -> Shape:
@@ -122,12 +131,52 @@ def live_shape_in_spark(spark: SparkSession, table: str, known: Known) -> Shape:
     Raises:
         UsageError: There is none; with the nearest.
     """
-    from dataflow.tables.iceberg import exists, table_names
+    from dataflow.tables.iceberg import exists, quoted, table_names
+    from dataflow.tables.pycatalog import is_full, no_table
 
     name = known.plain(table)
-    if not exists(spark, name):
-        raise UsageError(f"there is no table '{table}'{did_you_mean(name, table_names(spark))}")
+    parts = name.split(".")
+    if not (is_full(parts) and exists(spark, quoted(name))):
+        raise UsageError(no_table(table, parts, table_names(spark)).message)
     return shape_in_spark(spark, name)
+
+
+def notes_of(shape: Shape, wish: Wish, changes: Sequence[Change]) -> Iterator[str]:
+    """Yield what the owner of a table has to know besides its steps.
+
+    Args:
+        shape: The table as it is.
+        wish: What was asked for.
+        changes: What that comes to.
+    """
+    if wish.ddl is not None:
+        said = declared(wish.ddl).table
+        if "." not in said and is_name(said) and said.lower() != shape.table.rpartition(".")[2].lower():
+            yield f"the new definition is of '{said}'; it was taken for {shape.table}'s"
+    moved = {change.column.lower(): new_name(change) for change in changes if change.column and not change.safe}
+    for change in changes:
+        if change.kind == "type" and not change.safe:
+            name, other = new_name(change), f"--type '{change.column}={change.to.lower()}:NAME'"
+            yield (
+                f"{change.column} will be called {name} in the end, as a type that does not widen needs a column "
+                f"of its own: from the contract on, the DDL has to name it {name}; for another name: {other}"
+            )
+    key = shape.key or ()
+    if any(name.lower() in moved for name in key):
+        left = [name for name in (moved.get(name.lower(), name) for name in key) if name]
+        gone = [name for name in key if moved.get(name.lower()) == ""]
+        yield _of_key(shape.table, key, left, gone)
+
+
+def _of_key(table: str, key: Sequence[str], left: Sequence[str], gone: Sequence[str]) -> str:
+    then = f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ({text(KEY)} = {text(','.join(left))})"
+    if not left:
+        then = f"ALTER TABLE {quoted(table)} UNSET TBLPROPERTIES ({text(KEY)})"
+    why = f", which does without {', '.join(gone)} only if the others tell rows apart" if gone and left else ""
+    return (
+        f"the table says that its primary key is ({', '.join(key)}), and no step changes that: once workflows have "
+        f"moved, let primary_key in its Metadata job be [{', '.join(left)}]{why}; where no job says it: {then}"
+    )
 
 
 def owners_of(touched: Sequence[Touched]) -> dict[str, list[str]]:
@@ -152,6 +201,9 @@ def render(found: Plan) -> Iterator[str]:
     for step in found.steps:
         yield f"  {step.name:<11} {step.says}"
         yield from (f"  {'':<11} {line}" for line in step.sql.splitlines())
+    for note in found.notes:
+        yield ""
+        yield f"note: {note}"
     if found.breaking:
         yield ""
         yield "nothing was changed; `dataflow migration start` with the same options opens a campaign"

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import UsageError, did_you_mean
-from dataflow.tables.literals import column_name
+from dataflow.jobs.metadata import KEY
+from dataflow.migration.columns import Column, of_definition, of_iceberg, of_spark
+from dataflow.tables.moving import moving, optional, retired
+from dataflow.tables.transforms import plain_transform, transform_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.table import Table
     from pyspark.sql import SparkSession
 
-_SPELLED = {
-    "boolean": "BOOLEAN", "int": "INT", "long": "BIGINT", "float": "FLOAT", "double": "DOUBLE", "date": "DATE",
-    "string": "STRING", "binary": "BINARY", "timestamptz": "TIMESTAMP", "timestamp": "TIMESTAMP_NTZ",
-    "uuid": "STRING", "time": "BIGINT",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        name: Its name.
-        type: Its type, as Spark SQL spells it.
-        nullable: Whether it may have nulls.
-        comment: What is said of it.
-    """
-
-    name: str
-    type: str
-    nullable: bool = True
-    comment: str = ""
+_PARAMETER = "__parameter__"
+"""What stands for `${…}` while a DDL is read; what it says where one stands can't be compared."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +30,19 @@ class Shape:
         table: Its name, without the catalog.
         columns: Its columns, in order.
         partition: What it is partitioned by, such as `date` or `bucket(16, id)`.
-        key: Its primary key, where it says one.
+        key: Its primary key; None where a DDL does not say.
+        comment: What is said of the table; None where a DDL does not say.
+        optional: The columns that a DDL may leave out while a migration moves them, in lower case.
+        retired: The columns that migrations took away, in lower case.
     """
 
     table: str
     columns: tuple[Column, ...]
     partition: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()
+    key: tuple[str, ...] | None = ()
+    comment: str | None = ""
+    optional: frozenset[str] = frozenset()
+    retired: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Column:
         """Return a column by its name, whatever its case.
@@ -71,78 +62,116 @@ class Shape:
         return any(column.name.lower() == name.lower() for column in self.columns)
 
 
-def sql_type(text: str) -> str:
-    """Return a type in the one spelling that types are compared in.
-
-    Raises:
-        UsageError: It is no type.
-    """
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
-    try:
-        found = exp.DataType.build(text, dialect="spark")
-    except SqlglotError:
-        found = None
-    if found is None or found.is_type("unknown", "userdefined", "null"):
-        raise UsageError(f"'{text}' is no type that can be read", "for example bigint, decimal(20, 2), array<string>")
-    return _one_spelling(found)
-
-
-def _one_spelling(kind: Any) -> str:
-    """Spell a parsed type, names inside it quoted where they have to be and nowhere else."""
-    from sqlglot import exp
-
-    for name in kind.find_all(exp.Identifier):
-        name.set("quoted", re.fullmatch(r"[A-Za-z_]\w*", name.name) is None)
-    return str(kind.sql(dialect="spark"))
-
-
 def declared(ddl: str) -> Shape:
     """Read a `CREATE TABLE`.
 
     Raises:
-        UsageError: It can't be read, or is something else.
+        UsageError: It can't be read, is something else, or says two things at once.
     """
+    from sqlglot import exp
+
+    create = _create(ddl)
+    columns = [
+        of_definition(each) for each in create.this.expressions if isinstance(each, exp.ColumnDef | exp.Identifier)
+    ]
+    parts = create.find(exp.PartitionedByProperty)
+    partition = []
+    for part in parts.this.expressions if parts is not None else ():
+        if isinstance(part, exp.ColumnDef):  # Hive's way: the column is declared where the table is partitioned by it
+            columns.append(of_definition(part))
+        partition.append(_partitioned(part))
+    names = [column.name.lower() for column in columns]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"column {twice} stands twice in the new definition")
+    told = {each.this.name: each.args["value"].name for each in create.find_all(exp.Property) if each.args.get("value")}
+    comment = next((each.this.name for each in create.find_all(exp.SchemaCommentProperty)), told.get("comment"))
+    table = ".".join(part.name for part in create.this.this.parts)
+    said = None if comment is None or _PARAMETER in comment else comment
+    return Shape(table, tuple(columns), tuple(partition), _declared_key(create, told.get(KEY)), said)
+
+
+def require_of(wanted: Shape, table: str) -> None:
+    """Refuse a definition of another table; a parameter may be any name, and one without a database any table.
+
+    Raises:
+        UsageError: It is of another one.
+    """
+    said, live = wanted.table.lower().split("."), table.lower().split(".")
+    pairs = zip(reversed(said), reversed(live), strict=False)
+    if len(said) > 1 and any(a != b and _PARAMETER not in a for a, b in pairs):
+        raise UsageError(
+            f"the new definition is of {wanted.table.replace(_PARAMETER, '${…}')}, not of {table}",
+            "plan the table that it names, or name this one in it",
+        )
+
+
+def is_name(said: str) -> bool:
+    """Say whether a definition's table is named, and not left to a parameter."""
+    return _PARAMETER not in said
+
+
+def _create(ddl: str) -> Any:
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     try:
-        found = sqlglot.parse(re.sub(r"\$\{[^}]*\}", "t", ddl), read="spark")
+        found = sqlglot.parse(re.sub(r"\$\{[^}]*\}", _PARAMETER, ddl), read="spark")
     except SqlglotError as error:
         raise UsageError(f"the new definition can't be read: {str(error).partition(chr(10))[0]}") from error
     made = [each for each in found if isinstance(each, exp.Create) and isinstance(each.this, exp.Schema)]
-    if len(made) != 1:
+    if len(made) != 1 or made[0].kind != "TABLE":
         raise UsageError("the new definition should be one CREATE TABLE with its columns")
-    (create,) = made
-    parts = create.find(exp.PartitionedByProperty)
-    partition = [part.sql(dialect="spark").lower() for part in parts.this.expressions] if parts is not None else []
-    columns = tuple(_declared_column(each) for each in create.this.expressions if isinstance(each, exp.ColumnDef))
-    return Shape(create.this.this.sql(dialect="spark"), columns, tuple(partition))
+    return made[0]
 
 
-def _declared_column(column: Any) -> Column:
+def _declared_key(create: Any, told: str | None) -> tuple[str, ...] | None:
+    """Return the key that a DDL says, by a constraint or by our property.
+
+    Raises:
+        UsageError: It says two.
+    """
     from sqlglot import exp
 
-    constraints = [each.kind for each in column.constraints]
-    nullable = not any(
-        isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in constraints
-    )
-    comment = next((each.this.name for each in constraints if isinstance(each, exp.CommentColumnConstraint)), "")
-    return Column(column.name, _one_spelling(column.kind), nullable, comment)
+    found = [tuple(column.name for column in each.expressions) for each in create.find_all(exp.PrimaryKey)]
+    found += [
+        (column.name,)
+        for column in create.this.expressions
+        if isinstance(column, exp.ColumnDef)
+        and any(isinstance(each.kind, exp.PrimaryKeyColumnConstraint) for each in column.constraints)
+    ]
+    if told is not None and _PARAMETER not in told:
+        found.append(_key(told))
+    if len({frozenset(map(str.lower, key)) for key in found}) > 1:
+        raise UsageError(
+            "the new definition says two primary keys: " + " and ".join(f"({', '.join(k)})" for k in found)
+        )
+    return found[0] if found else None
+
+
+def _key(told: str) -> tuple[str, ...]:
+    """Return the columns of a key, out of the property that the Metadata job writes."""
+    return tuple(filter(None, (name.strip() for name in told.split(","))))
+
+
+def _partitioned(part: Any) -> str:
+    from sqlglot import exp
+
+    if isinstance(part, exp.ColumnDef):
+        return str(part.name).lower()
+    if isinstance(part, exp.Cast):  # what sqlglot makes of date(ts)
+        part = f"date({part.this.sql(dialect='spark')})"
+    return plain_transform(part if isinstance(part, str) else part.sql(dialect="spark"))
 
 
 def shape_of(name: str, table: Table) -> Shape:
     """Return a live table's shape."""
-    columns = tuple(
-        Column(field_.name, _in_one_spelling(_spark_type(field_.field_type)), not field_.required, field_.doc or "")
-        for field_ in table.schema().fields
+    schema = table.schema()
+    partition = tuple(
+        transform_of(str(part.transform), schema.find_column_name(part.source_id) or "?")
+        for part in table.spec().fields
     )
-    names = {field_.field_id: field_.name for field_ in table.schema().fields}
-    partition = tuple(_transformed(str(part.transform), names.get(part.source_id, "?")) for part in table.spec().fields)
-    key = tuple(filter(None, table.properties.get("dataflow.primary-key", "").split(",")))
-    return Shape(name, columns, partition, key)
+    return _told(Shape(name, tuple(map(of_iceberg, schema.fields)), partition), table.properties)
 
 
 def shape_in_spark(spark: SparkSession, name: str) -> Shape:
@@ -151,49 +180,23 @@ def shape_in_spark(spark: SparkSession, name: str) -> Shape:
 
     loaded, types = load(spark, name), column_types(spark, name)
     columns = tuple(
-        Column(each.name, _in_one_spelling(types[each.name]), each.nullable, (each.metadata or {}).get("comment", ""))
+        of_spark(each.name, types[each.name], each.nullable, (each.metadata or {}).get("comment", ""))
         for each in spark.table(name).schema.fields
     )
-    names = {field_.fieldId(): str(field_.name()) for field_ in loaded.schema().columns()}
+    schema = loaded.schema()
     partition = tuple(
-        _transformed(str(part.transform()), names.get(part.sourceId(), "?")) for part in loaded.spec().fields()
+        transform_of(str(part.transform()), str(schema.findColumnName(part.sourceId())))
+        for part in loaded.spec().fields()
     )
-    key = tuple(filter(None, properties(loaded).get("dataflow.primary-key", "").split(",")))
-    return Shape(name, columns, partition, key)
+    return _told(Shape(name, columns, partition), properties(loaded))
 
 
-def _in_one_spelling(text: str) -> str:
-    """Spell a live column's type as `sql_type` does; a plain one is spelled so, and sqlglot takes a while to arrive."""
-    if text in _SPELLED.values():
-        return text
-    try:
-        return sql_type(text)
-    except UsageError:  # one that is newer than we are; nothing is asked of it, but by name
-        return text
-
-
-def _transformed(transform: str, column: str) -> str:
-    if transform == "identity":
-        return column
-    name, _, size = transform.partition("[")
-    plural = {"year": "years", "month": "months", "day": "days", "hour": "hours"}.get(name, name)
-    return f"{plural}({size.removesuffix(']')}, {column})" if size else f"{plural}({column})"
-
-
-def _spark_type(kind: Any) -> str:
-    from pyiceberg.types import DecimalType, FixedType, ListType, MapType, StructType
-
-    match kind:
-        case DecimalType():
-            return f"DECIMAL({kind.precision}, {kind.scale})"
-        case FixedType():
-            return "BINARY"
-        case ListType():
-            return f"ARRAY<{_spark_type(kind.element_type)}>"
-        case MapType():
-            return f"MAP<{_spark_type(kind.key_type)}, {_spark_type(kind.value_type)}>"
-        case StructType():
-            fields = (f"{column_name(each.name)}: {_spark_type(each.field_type)}" for each in kind.fields)
-            return f"STRUCT<{', '.join(fields)}>"
-        case _:
-            return _SPELLED.get(str(kind), str(kind).upper())
+def _told(shape: Shape, properties: Mapping[str, str]) -> Shape:
+    """Add what a table's properties say."""
+    return replace(
+        shape,
+        key=_key(properties.get(KEY, "")),
+        comment=properties.get("comment", ""),
+        optional=optional(moving(properties)),
+        retired=retired(properties),
+    )

@@ -107,15 +107,18 @@ def _end_of_move(table: str, last: Step) -> Step:
 
 def _expand(table: str, change: Change) -> list[Step]:
     alter = f"ALTER TABLE {quoted(table)}"
-    column = column_name(change.column) if change.column else ""
+    column = change.sql_path
     if change.safe:
+        said = (f" COMMENT {text(change.to)}" if change.to else "") + (f" {change.place}" if change.place else "")
         sql = {
-            "add": f"{alter} ADD COLUMN {column} {change.type}" + (f" COMMENT {text(change.to)}" if change.to else ""),
+            "add": f"{alter} ADD COLUMN {column} {change.type}{said}",
             "type": f"{alter} ALTER COLUMN {column} TYPE {change.to}",
-            "comment": f"{alter} ALTER COLUMN {column} COMMENT {text(change.to)}",
+            "comment": f"{alter} ALTER COLUMN {column} COMMENT {text(change.to)}"
+            if change.column
+            else _set(table, "comment", change.to),
             "nullable": f"{alter} ALTER COLUMN {column} DROP NOT NULL",
         }[change.kind]
-        adds = change.column if change.kind == "add" else ""
+        adds = change.path if change.kind == "add" else ""
         undo = f"{alter} DROP COLUMN IF EXISTS {column}" if adds else ""
         return [Step("expand", "expand", f"{change}: safe, {change.why}", sql, adds=adds, undo=undo)]
     if change.kind == "replace":

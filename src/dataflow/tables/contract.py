@@ -7,7 +7,6 @@ could change what readers see, or break them, is not.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,12 +15,13 @@ from typing import TYPE_CHECKING
 from dataflow.tables.iceberg import jvm, load, properties, quoted
 from dataflow.tables.literals import column_name, text
 from dataflow.tables.moving import moving, optional, retired
+from dataflow.tables.transforms import plain_transform
 from dataflow.tables.widening import widens
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
-    from pyspark.sql.types import StructField, StructType
+    from pyspark.sql.types import DataType, StructField, StructType
 
 
 class ContractError(Exception):
@@ -63,7 +63,7 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     name = table_name(plan)
     if not spark.catalog.tableExists(name):
         return []
-    declared = StructType.fromJson(json.loads(plan.tableSchema().json()))
+    declared = StructType.fromJson(json.loads(_as_stored(spark, plan.tableSchema()).json()))
     changes: list[Change] = []
     breaking: list[str] = list(_partitioning(spark, plan, name))
     told = properties(load(spark, name))
@@ -83,6 +83,12 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     for change in changes:
         spark.sql(f"ALTER TABLE {quoted(name)} {change.sql}")
     return [f"{name}: {change.text}" for change in changes]
+
+
+def _as_stored(spark: SparkSession, schema: JavaObject) -> JavaObject:
+    """Return a DDL's columns as Iceberg stores them, which knows no SMALLINT and no VARCHAR."""
+    of_spark = jvm(spark).org.apache.iceberg.spark.SparkSchemaUtil
+    return of_spark.convert(of_spark.convert(schema))
 
 
 def table_name(plan: JavaObject) -> str:
@@ -138,6 +144,8 @@ def _compare_column(
     column = _quoted_path(path, found.name)
     if isinstance(found.dataType, StructType) and isinstance(field.dataType, StructType):
         _compare(found.dataType, field.dataType, (*path, found.name), changes, breaking)
+    elif (inner := _inner(found.dataType, field.dataType)) is not None:
+        _compare_column(*inner, (*path, found.name), changes, breaking, is_going=is_going)
     elif found.dataType != field.dataType:
         old, new = found.dataType.simpleString(), field.dataType.simpleString()
         if widens(old, new):
@@ -152,6 +160,17 @@ def _compare_column(
         changes.append(Change(f"new comment on {dotted}", f"ALTER COLUMN {column} COMMENT {text(comment)}"))
 
 
+def _inner(found: DataType, declared: DataType) -> tuple[StructField, StructField] | None:
+    """Return what is inside two arrays, or two maps with the same key, as the fields that Iceberg makes of it."""
+    from pyspark.sql.types import ArrayType, MapType, StructField
+
+    if isinstance(found, ArrayType) and isinstance(declared, ArrayType):
+        return StructField("element", found.elementType), StructField("element", declared.elementType)
+    if isinstance(found, MapType) and isinstance(declared, MapType) and found.keyType == declared.keyType:
+        return StructField("value", found.valueType), StructField("value", declared.valueType)
+    return None
+
+
 def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> Change:
     """Add a column where the DDL has it: an INSERT goes by position."""
     place = f" AFTER {column_name(previous)}" if previous else " FIRST"
@@ -164,16 +183,11 @@ def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> C
 
 
 def _partitioning(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[str]:
-    declared = [_plain(plan.partitioning().apply(i)) for i in range(plan.partitioning().size())]
+    declared = [plain_transform(str(plan.partitioning().apply(i))) for i in range(plan.partitioning().size())]
     to_transforms = jvm(spark).org.apache.iceberg.spark.Spark3Util.toTransforms
-    actual = [_plain(transform) for transform in to_transforms(load(spark, name).spec())]
+    actual = [plain_transform(str(transform)) for transform in to_transforms(load(spark, name).spec())]
     if declared != actual:
         yield f"it is partitioned by ({', '.join(actual)}), the DDL says ({', '.join(declared)})"
-
-
-def _plain(transform: JavaObject) -> str:
-    """Spell a transform as a DDL has it, whichever side it comes from."""
-    return re.sub(r"^identity\((.*)\)$", r"\1", re.sub(r"[`\s]", "", str(transform.toString()).lower()))
 
 
 def _properties(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[Change]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.tables.literals import column_name
@@ -128,8 +128,24 @@ def column_types(spark: SparkSession, name: str) -> dict[str, str]:
 
 
 def column_names(spark: SparkSession, name: str) -> set[str]:
-    """Return a table's columns in lower case."""
-    return {column.lower() for column in spark.table(name).columns}
+    """Return a table's columns and the fields inside them, as `column.field`, in lower case."""
+    return set(field_paths(spark.table(name).schema))
+
+
+def field_paths(kind: Any, way: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the columns of a Spark schema and the fields inside them, as `column.field`, in lower case."""
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    match kind:
+        case StructType():
+            for field in kind.fields:
+                inner = (*way, field.name.lower())
+                yield ".".join(inner)
+                yield from field_paths(field.dataType, inner)
+        case ArrayType():
+            yield from field_paths(kind.elementType, (*way, "element"))
+        case MapType():
+            yield from field_paths(kind.valueType, (*way, "value"))
 
 
 def head(table: JavaObject, ref: str = "main") -> int | None:

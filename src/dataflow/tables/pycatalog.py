@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pyiceberg.catalog import Catalog
@@ -59,11 +59,25 @@ def load_table(catalog: Catalog, name: str) -> Table:
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     parts = split_name(catalog.name, name)
-    try:
-        return catalog.load_table(parts)
-    except (NoSuchTableError, NoSuchNamespaceError):
-        nearest = did_you_mean(".".join(parts), table_names(catalog))
-        raise DataflowError(f"there is no table '{name}'{nearest}", permanent=True) from None
+    if is_full(parts):
+        try:
+            return catalog.load_table(parts)
+        except (NoSuchTableError, NoSuchNamespaceError):
+            pass
+    raise no_table(name, parts, table_names(catalog))
+
+
+def is_full(parts: Sequence[str]) -> bool:
+    """Say whether a name can be a table's: a database and a table, neither empty; catalogs fail on others."""
+    return len(parts) > 1 and all(parts)
+
+
+def no_table(name: str, parts: Sequence[str], valid: Sequence[str]) -> DataflowError:
+    """Return the failure that names the nearest tables: of a name without a database those called so in any."""
+    alike = [each for each in valid if each.rpartition(".")[2] == parts[-1]] if len(parts) == 1 else []
+    one = f"; did you mean '{alike[0]}'?" if len(alike) == 1 else None
+    nearest = one or did_you_mean(".".join(parts), alike or valid)
+    return DataflowError(f"there is no table '{name}'{nearest}", permanent=True)
 
 
 def table_names(catalog: Catalog) -> list[str]:
