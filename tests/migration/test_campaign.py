@@ -135,6 +135,21 @@ def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lin
     assert "safe      change the type of id to BIGINT" in safe
 
 
+def test_what_needs_another_table_is_planned_with_who_is_touched_and_not_started(team):
+    ddl = "CREATE TABLE prod.plays (id INT, hours DOUBLE, date DATE) USING iceberg PARTITIONED BY (date)"
+    (team.folder / "new.sql").write_text(ddl)
+    found = team.command.json("migration", "plan", "prod.plays", "--to", "new.sql")
+    assert [(change["kind"], change["safe"]) for change in found["changes"]] == [("partition", False)]
+    assert {each["workflow"] for each in found["touched"]} >= {*READERS, "alice.plays"}
+    assert found["steps"] == []
+    said = "to partition by date is nothing that readers can move through column by column"
+    assert said in found["notes"][0]
+    assert "steps: none, see the note" in team.migration("plan", "prod.plays", "--to", "new.sql").stdout
+    done = team.migration("start", "prod.plays", "--to", "new.sql", "--deadline", DEADLINE, code=2)
+    assert said in done.stderr
+    assert "--replace-by NEW" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -76,6 +76,8 @@ def start(
         )
     count = f"{len(opened.readers)} workflow{'' if len(opened.readers) == 1 else 's'}"
     out().print(f"campaign {opened.id}: {count} to move until {opened.row.deadline}", markup=False)
+    for note in found.notes:
+        out().print(f"  note: {note}", markup=False)
     out().print(f"  {display_path(path)}: commit it, so that others can review it", markup=False)
     out().print(f"  dataflow migration apply {opened.id}{_env(env)}", markup=False)
     out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)

@@ -15,7 +15,7 @@ from dataflow.migration.changes import Change
 from dataflow.migration.impact import Line, Touched
 from dataflow.migration.plan import Plan
 from dataflow.migration.state import Campaigns, Event, Row
-from dataflow.migration.steps import Step
+from dataflow.migration.steps import Step, require_steps
 
 FOLDER = "migrations"
 
@@ -88,6 +88,7 @@ def start(
             f"nothing of this can break a reader of {found.table}, so it needs no campaign",
             "change the table's DDL: the next run applies it",
         )
+    require_steps(found.table, found.changes)
     if deadline <= now.date():
         raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):

@@ -34,7 +34,7 @@ class Plan:
         environment: Where it is.
         changes: What changes, each classed.
         touched: Who is touched, readers first.
-        steps: The way there.
+        steps: The way there; none where it takes another table.
         notes: What its owner has to know besides, and to do.
     """
 
@@ -101,9 +101,13 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
         wish, shared = replace(wish, replace_by=other.table), shared_columns(shape, other)
     changes = [replace(change, shared=shared) for change in changes_of(shape, wish)]
     touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
-    steps = steps_for(shape.table, changes)
-    notes = tuple(notes_of(shape, wish, changes))
-    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps), notes)
+    notes = list(notes_of(shape, wish, changes))
+    steps: list[Step] = []
+    try:
+        steps = steps_for(shape.table, changes)
+    except UsageError as error:  # who is touched is worth knowing all the same
+        notes.insert(0, f"{error.message}; {error.hint}")
+    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps), tuple(notes))
 
 
 def live_shape(table: str, known: Known) -> Shape:
@@ -197,14 +201,14 @@ def render(found: Plan) -> Iterator[str]:
         yield ""
         yield from _touched(found.touched)
     yield ""
-    yield "steps"
+    yield "steps" if found.steps else "steps: none, see the note"
     for step in found.steps:
         yield f"  {step.name:<11} {step.says}"
         yield from (f"  {'':<11} {line}" for line in step.sql.splitlines())
     for note in found.notes:
         yield ""
         yield f"note: {note}"
-    if found.breaking:
+    if found.breaking and found.steps:
         yield ""
         yield "nothing was changed; `dataflow migration start` with the same options opens a campaign"
 

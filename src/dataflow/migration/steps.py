@@ -57,11 +57,11 @@ def kept_name(table: str) -> str:
     return f"{table}_retired"
 
 
-def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
-    """Return the steps of a campaign, in order.
+def require_steps(table: str, changes: Sequence[Change]) -> None:
+    """Refuse changes that can't be made beside the old table.
 
     Raises:
-        UsageError: A change can't be made beside the old table: it needs a table of its own.
+        UsageError: One of them needs a table of its own; says how to go about it.
     """
     for change in changes:
         if not change.safe and change.kind in {"partition", "key", "order", "nullable", "add"}:
@@ -69,6 +69,15 @@ def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
                 f"to {change} is nothing that readers can move through column by column",
                 f"make a new table with its own workflow, then: dataflow migration plan {table} --replace-by NEW",
             )
+
+
+def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
+    """Return the steps of a campaign, in order.
+
+    Raises:
+        UsageError: A change can't be made beside the old table: it needs a table of its own.
+    """
+    require_steps(table, changes)
     columns = [change for change in changes if not change.safe and change.column]
     expand = [*_let_move(table, columns), *(step for change in changes for step in _expand(table, change))]
     contract = [step for change in changes for step in _contract(table, change)]
