@@ -206,6 +206,14 @@ def test_a_message_says_whether_the_new_is_there_already(team):
     assert "Old and new stand side by side until then" in team.migration("notify", "--dry-run").stdout
 
 
+def test_a_campaign_that_somebody_began_to_cancel_is_not_gone_on_with(team):
+    team.start("--name", "hours")
+    Campaigns(team.state.records, "sandbox").note("hours", "cancelling", "hours", "alice")
+    done = team.migration("apply", code=2)
+    assert "campaign hours is being cancelled" in done.stderr
+    assert "dataflow migration cancel hours" in done.stderr
+
+
 def test_a_reason_without_a_force_is_not_dropped_in_silence(team):
     team.start()
     assert "--reason is what is kept of a --force" in team.migration("apply", "--reason", "why", code=2).stderr
@@ -352,6 +360,7 @@ def test_a_patch_that_is_tried_out_elsewhere_moves_nobody_here(team):
     team.ran("bob.one", "view_hours", environment="staging")
     assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["bob.one"] == "open"
     team.ran("bob.one", "view_hours")
+    team.ran("bob.one", "hours", environment="staging")
     assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["bob.one"] == "moved"
 
 

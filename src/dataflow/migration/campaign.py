@@ -97,7 +97,6 @@ def start(
     id_ = name or f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}"
     definition = _definition(id_, found, deadline, who)
     row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
-    campaigns.require_free(id_, found.table)
     path = folder / FOLDER / f"{id_}.yaml"
     with _writing(path, definition):
         campaigns.add(row)
