@@ -17,7 +17,7 @@ from typing import Any
 import dataflow
 from dataflow.errors import DataflowError
 from dataflow.home import subfolder
-from dataflow.migration.graph import Taken
+from dataflow.migration.graph import Taken, is_naming
 from dataflow.migration.static import Entry, Mention, Texts, read_texts
 from dataflow.workflow.flow import Origin, Producer
 
@@ -62,11 +62,12 @@ class Checkout:
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
         """Return for each of these tables who reads it; see `graph.Source`."""
         self._require()
-        return [
-            (table, [producer for producer, _ in self._by_source[table]])
+        readers = (
+            (table, [producer for producer, taken in self._by_source[table] if not all(map(is_naming, taken))])
             for table in tables
             if table in self._by_source
-        ]
+        )
+        return [(table, found) for table, found in readers if found]
 
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
         """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""

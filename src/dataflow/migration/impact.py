@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.migration.graph import Node, Taken, spell
+from dataflow.migration.graph import Node, Taken, is_naming, spell
 from dataflow.migration.trees import said_by
 from dataflow.workflow.flow import Producer
 
@@ -96,14 +96,17 @@ def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.date
 
 
 def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
-    """Say whether flows read a column of a table, or the table where none is given; None where that isn't known."""
+    """Say whether flows read a column of a table, or the table where none is given; None where that isn't known.
+
+    Whoever only names a column reads it: it fails without it. But such namings don't tell what else is read.
+    """
     mine = [flow for flow in taken if flow[0] == table]
     if not mine:
         return False
-    if not column:
+    if not column or column.lower() in {flow[1].lower() for flow in mine}:
         return True
-    named = {flow[1].lower() for flow in mine if flow[1]}
-    return None if not named else column.lower() in named
+    is_read = any(not flow[1] for flow in mine)
+    return None if is_read and not any(flow[1] and not is_naming(flow) for flow in mine) else False
 
 
 def writes(column: str, taken: Iterable[Taken], named: Named) -> bool | None:
@@ -136,7 +139,7 @@ def _readers(
                     mine.columns |= dict.fromkeys([column] if answer and column else [])
                 elif answer is None:
                     unsure.setdefault(producer.workflow, _Found()).producers.append(producer)
-                else:
+                elif not all(map(is_naming, flows)):
                     sure.add(producer.workflow)
     return readers, {name: found for name, found in unsure.items() if name not in sure}
 
