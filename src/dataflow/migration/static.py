@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.migration.graph import Taken
-from dataflow.workflow.flow import Flow, Written, plain_name
+from dataflow.workflow.flow import Flow, Written, plain_name, with_names
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.named import named_columns
 from dataflow.workflow.parameters import substitute
@@ -153,6 +153,8 @@ class _Reader:
         for step in self.workflow.steps:
             for spec, target in _specs(step):
                 self._script(spec, target)
+        names = {(mention.table, mention.column) for mention in self.texts.mentions if mention.column}
+        self.texts.writes = {write.target: write for write in with_names(self.texts.writes.values(), names)}
         for table, columns in named_columns(self.workflow).items():
             if table in self.texts.writes:
                 self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)

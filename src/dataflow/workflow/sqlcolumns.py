@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dataflow.workflow.flow import Flow, Written
+from dataflow.workflow.flow import Flow, Name, Written
 from dataflow.workflow.sqlnames import Column, Leaf, Node, Relation, Resolver, Schema, Sources, Use, name_of
 
 
@@ -30,6 +30,11 @@ class Script:
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete: bool = True
     unreadable: bool = False
+
+    @property
+    def names(self) -> frozenset[Name]:
+        """The columns that it names, whatever becomes of them."""
+        return frozenset((use.table, use.column) for use in self.uses if use.column)
 
 
 def columns_of(script: str, schema: Schema | None = None) -> Script:
@@ -95,11 +100,19 @@ class _Reader(Resolver):
                 self._update(statement)
             case exp.Delete():
                 self._delete(statement)
-            case exp.Query():
-                self.query(statement, {}, [])
-                self.looked_at.update(self.tables)
             case _:
-                pass
+                self._ask(statement)
+
+    def _ask(self, statement: Node) -> None:
+        """Take in the queries inside of a statement that writes nothing, such as SET VARIABLE."""
+        from sqlglot import exp
+
+        if isinstance(statement, exp.Query):
+            self.query(statement, {}, [])
+            self.looked_at.update(self.tables)
+        else:
+            for part in statement.iter_expressions():
+                self._ask(part)
 
     # ------------------------------------------------------------------------------------- statements
 

@@ -38,6 +38,9 @@ class Use:
     declares: bool = False
 
 
+_PARTITIONING = frozenset({"REPARTITION", "REPARTITION_BY_RANGE", "REBALANCE"})
+"""Hints that name columns; others name tables."""
+
 Leaf = tuple[str, str, bool]
 """A table, its column, and whether it only decides."""
 
@@ -75,6 +78,13 @@ class Relation:
         """Return a known column; None for others."""
         return next((column for column in self.columns if column.name.lower() == name.lower()), None)
 
+    def called(self, names: Sequence[str]) -> Relation:
+        """Return it with other names for its columns; as it is where there are none."""
+        if not names:
+            return self
+        pairs = zip(names, self.columns, strict=False)
+        return Relation([Column(name, column.leaves) for name, column in pairs], self.open)
+
     def maybe(self, name: str) -> Column:
         """Return what a name would be if it were one of the columns that nobody knows."""
         return Column(name, {(table, name, False) for table in self.open}, given=True)
@@ -111,14 +121,15 @@ class Resolver:
 
     def ctes_of(self, statement: Node, ctes: Sources, outer: list[Sources]) -> Sources:
         """Return the common table expressions that a statement may use: those around it, and its own."""
+        from sqlglot import exp
+
         found = dict(ctes)
-        for cte in getattr(statement.args.get("with_"), "expressions", ()):
-            relation = self.query(cte.this, found, outer)
+        with_ = statement.args.get("with_")
+        for cte in getattr(with_, "expressions", ()):
             names = [part.name for part in cte.args["alias"].args.get("columns") or ()]
-            if names:
-                pairs = zip(names, relation.columns, strict=False)
-                relation = Relation([Column(name, column.leaves) for name, column in pairs], relation.open)
-            found[cte.alias.lower()] = relation
+            if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):  # it knows what it begins with
+                found[cte.alias.lower()] = self.query(cte.this.left, found, outer).called(names)
+            found[cte.alias.lower()] = self.query(cte.this, found, outer).called(names)
         return found
 
     def query(self, query: Node, ctes: Sources, outer: list[Sources]) -> Relation:
@@ -142,7 +153,7 @@ class Resolver:
                 for column, other in zip(columns, right.columns, strict=False):
                     if isinstance(query, exp.Union):
                         column.leaves |= other.leaves
-                if not isinstance(query, exp.Union):
+                if not isinstance(query, exp.Union) or query.args.get("distinct"):
                     self.deciding |= {leaf for side in (left, right) for c in side.columns for leaf in c.leaves}
                 return Relation(columns, left.open | right.open)
             case exp.Subquery() | exp.Paren():
@@ -181,6 +192,11 @@ class Resolver:
         aliases: Sources = {"": Relation(found.columns)}
         for name in ("where", "group", "having", "qualify", "order", "sort", "distribute", "cluster"):
             self.decide(select.args.get(name), [*scopes, aliases], ctes)
+        for hint in getattr(select.args.get("hint"), "expressions", ()):
+            if hint.name.upper() in _PARTITIONING:
+                self.decide(hint, [*scopes, aliases], ctes)
+        if select.args.get("distinct"):
+            self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
         group = select.args.get("group")
         for key in group.expressions if group is not None else ():
             if isinstance(key, exp.Literal) and key.this.isdigit() and int(key.this) <= len(found.columns):
@@ -226,10 +242,7 @@ class Resolver:
             relation = self._pivoted(source, self.from_table(source, ctes), outer, ctes)
         else:
             relation = self.query(source, ctes, outer)
-        names = source.alias_column_names
-        if names:
-            pairs = zip(names, relation.columns, strict=False)
-            relation = Relation([Column(name, column.leaves) for name, column in pairs], relation.open)
+        relation = relation.called(source.alias_column_names)
         found = {(source.alias_or_name or f"_{len(before)}").lower(): relation}
         for join in source.args.get("joins") or ():  # a join inside brackets
             found |= self.source(join.this, ctes, outer, {**before, **found})
