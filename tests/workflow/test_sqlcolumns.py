@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.workflow.flow import Flow
+from dataflow.workflow.flow import Flow, with_names
 from dataflow.workflow.sqlcolumns import columns_of
 from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, shown
 
@@ -12,7 +12,8 @@ from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, shown
 @pytest.mark.parametrize("case", [case for case in CASES if PRINTED_ONLY not in case])
 def test_text_alone_tells_the_same_as_spark_s_plans(case):
     sql, expected = CASES[case]
-    (write,) = columns_of(sql.format(out="li.out"), SCHEMA).writes
+    script = columns_of(sql.format(out="li.out"), SCHEMA)
+    (write,) = with_names(script.writes, script.names)
     assert shown(write.flows) == expected
 
 
