@@ -120,6 +120,12 @@ QUERIES = {
         {"id", "hours"},
     ),
     "a table that is kept": (lambda spark: spark.sql("CACHE TABLE ct AS SELECT country FROM li.plays"), {"country"}),
+    "a write whose result is looked at": (
+        lambda spark: (
+            spark.sql("INSERT INTO li.titles SELECT 9, 'x', NULL FROM li.plays WHERE hours > 99").limit(1).collect()
+        ),
+        set(),
+    ),
     "a count of all": (lambda spark: spark.table("li.plays").count(), set()),
     "all rows": (lambda spark: spark.sql("SELECT * FROM li.plays").collect(), set()),
     "how many times it changed": (
@@ -139,7 +145,7 @@ def test_what_a_query_names_that_writes_nothing_is_named_by_what_its_run_writes(
         spark.sql(f"INSERT INTO {target} SELECT id, name, 0 FROM li.titles")
         spark.sql(f"SELECT max(hours) FROM {target}").collect()  # as an audit would
 
-    (write,) = written(work).values()
+    write = written(work)["li.out"]
     assert shown(write.flows) == {
         "li.titles.id -> id", "li.titles.name -> name", *(f"li.plays.{column} .. " for column in expected),
     }  # fmt: skip

@@ -62,6 +62,8 @@ class Flowing:
 
     def _outputs(self, node: Node) -> list[str]:
         """Return the ids that a node brings out, in order, and note on the way what they are made of."""
+        if node.kind == "CommandResult":  # it ran already, and was told of by itself
+            return []
         subqueries = [id_ for inner in node.inner for id_ in self._outputs(inner)]
         if subqueries:
             for id_ in re.findall(r"(?:subquery|list|exists)#(\d+)", node.text):

@@ -13,7 +13,17 @@ _CAST = re.compile(r"cast\((?P<name>.+)#(?P<id>\d+)L? as [^#]+\) AS (?P=name)#(?
 """What Spark puts between a view and its query, and below a union, where types differ."""
 
 _LISTING = frozenset(
-    {"RelationV2", "View", "SubqueryAlias", "CTERelationRef", "UnionLoopRef", "Project", "Expand", "LogicalRDD"}
+    {
+        "RelationV2",
+        "CommandResult",
+        "View",
+        "SubqueryAlias",
+        "CTERelationRef",
+        "UnionLoopRef",
+        "Project",
+        "Expand",
+        "LogicalRDD",
+    }
 )
 """Nodes whose line lists all that they bring out, whoever wants it."""
 
