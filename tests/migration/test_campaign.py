@@ -15,6 +15,7 @@ from lineage_state import State
 from servers import PROJECT, Hook, Mail
 
 from dataflow.engine.catalog import open_catalog
+from dataflow.migration.store import Store
 from dataflow.workflow.flow import Origin
 from dataflow.workflow.project import Environment
 
@@ -85,6 +86,9 @@ class Team:
             "start", "prod.plays", "--rename", "hours=view_hours", "--deadline", DEADLINE, *more, **options
         )
 
+    def plan(self):
+        return self.command.json("migration", "plan", "prod.plays", "--rename", "hours=view_hours")
+
     def status(self):
         return self.command.json("migration", "status")
 
@@ -126,6 +130,26 @@ def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lin
 
     safe = team.migration("plan", "prod.plays", "--type", "id=bigint").stdout
     assert "safe      change the type of id to BIGINT" in safe
+
+
+def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):
+    name, target = "dave.one", "out.dave_one"
+    script = team.folder / "dave_one" / "write.sql"
+    script.write_text(f"INSERT OVERWRITE {target} SELECT id, 1 AS total\nFROM (SELECT id, hours FROM prod.plays)\n")
+    (said,) = (each for each in team.plan()["touched"] if each["workflow"] == name)
+    assert (said["role"], said["columns"]) == ("reads", ["hours"])
+    assert [line["number"] for line in said["lines"]] == [2]
+    team.start()
+    for more, state in (("prod.plays.hours ..", "open"), ("prod.plays.view_hours ..", "moved")):
+        team.state.add(name, target, "prod.plays.id -> id", more, seen=dt.datetime.now(dt.UTC))
+        assert {each["workflow"]: each["state"] for each in team.status()["readers"]}[name] == state
+    team.state.add(name, target, "raw.other.id -> id", "prod.plays.hours ..", seen=dt.datetime.now(dt.UTC))
+    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}[name] == "open"
+    edges = team.command.json("migration", "lineage", "prod.plays.hours")
+    assert target not in str(edges)
+    assert name not in {
+        each.workflow for _, found in Store(team.state.address).readers({"prod.plays"}) for each in found
+    }
 
 
 @pytest.mark.parametrize(
