@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from dataflow.engine.eventlog import writes_in
+from dataflow.engine.eventlog import heard_in
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.planlineage import writes_of
 from dataflow.jobs.standalone import event_log_settings, properties_file
@@ -207,6 +207,7 @@ spark.sql("CREATE TABLE own.a (id INT, hours DOUBLE, country STRING) USING icebe
 spark.sql("CREATE TABLE own.b (id INT, total DOUBLE) USING iceberg")
 spark.sql("INSERT INTO own.b SELECT id, sum(hours) FROM own.a WHERE country = 'US' GROUP BY id")
 spark.table("own.a").selectExpr("id", "hours AS total").write.mode("append").saveAsTable("own.b")
+spark.table("own.a").agg({"country": "max"}).collect()
 try:
     spark.sql("INSERT INTO own.b SELECT id, raise_error('no') FROM range(3)")
 except Exception:
@@ -233,10 +234,12 @@ def test_a_spark_of_its_own_tells_its_writes_by_its_event_log(tmp_path):
     env = {**environ(conf, spark_home(), "local[1]", None), "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    writes = [write for write in writes_in(events, "lake") if write.flows]
+    told, names = heard_in(events, "lake")
+    writes = [write for write in told if write.flows]
     assert [write.target for write in writes] == ["own.b", "own.b"]
     assert shown(writes[0].flows) == {"own.a.id -> id", "own.a.hours -> total", "own.a.country ~> ", "own.a.id ~> "}
     assert shown(writes[1].flows) == {"own.a.id -> id", "own.a.hours -> total"}
+    assert names == {("own.a", "country")}
 
 
 class Timed(Lineage):

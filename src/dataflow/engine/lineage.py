@@ -99,9 +99,10 @@ class Lineage:
             names = {name for name in self._named if name[0] not in self._written}
             return tuple(with_names((written for _, written in sorted(self._written.items())), names))
 
-    def add(self, writes: Iterable[Written]) -> None:
-        """Take writes that another Spark told of."""
+    def add(self, writes: Iterable[Written], names: Iterable[Name] = ()) -> None:
+        """Take what another Spark told of: its writes, and the columns that its other queries name."""
         with self._lock:
+            self._named.update(names)
             for write in writes:
                 before = self._written.get(write.target)
                 self._written[write.target] = write if before is None else before | write
@@ -123,8 +124,7 @@ class Lineage:
         text = _printed(session, plan)
         if "RelationV2[" in text:
             named = named_in(text, str(session.conf().get("spark.sql.defaultCatalog")), _statement(plan))
-            with self._lock:
-                self._named |= named
+            self.add((), named)
 
     def _take_reads(self, plan: JavaObject) -> None:
         written = _target(plan)
