@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 
 from dataflow.engine.planprint import Node, alias_of, ids_in
 
@@ -15,7 +16,6 @@ _CAST = re.compile(r"cast\((?P<name>.+)#(?P<id>\d+)L? as [^#]+\) AS (?P=name)#(?
 _LISTING = frozenset(
     {
         "RelationV2",
-        "CommandResult",
         "View",
         "SubqueryAlias",
         "CTERelationRef",
@@ -80,12 +80,13 @@ class Names:
         passed: dict[str, None] = {}
         others: list[str] = []
         used: set[str] = set()
+        known = set(below)
         for item in items:
             bare, cast = _BARE.match(item), _CAST.match(item)
             if cast:
                 passed[cast["id"]] = None
                 self._same(cast["id"], cast["made"], cast["name"])
-            elif bare and bare["id"] in below:
+            elif bare and bare["id"] in known:
                 passed[bare["id"]] = None
             else:
                 others.append(item)
@@ -96,18 +97,24 @@ class Names:
         joined = set(ids_in(child.text)) if child is not None and child.kind == "Join" else set[str]()
         used |= joined
         is_list = not self._may_star and not joined
-        for number in {self._tables[id_] for id_ in passed if id_ in self._tables}:
-            here = [id_ for id_ in dict.fromkeys(below) if self._tables.get(id_) == number]
-            mine = [id_ for id_ in passed if self._tables.get(id_) == number]
-            if is_list or not self._is_whole(here, mine, spared, used):
+        brought = self._by_table(below)
+        for table, mine in self._by_table(passed).items():
+            if is_list or not self._is_whole(brought[table], mine, spared, used):
                 self.ids.update(mine)
+
+    def _by_table(self, ids: Iterable[str]) -> dict[int, dict[str, None]]:
+        found: dict[int, dict[str, None]] = defaultdict(dict)
+        for id_ in ids:
+            if id_ in self._tables:
+                found[self._tables[id_]][id_] = None
+        return found
 
     def _same(self, id_: str, made: str, name: str) -> None:
         if id_ in self._tables:
             self._tables[made], self._called[made] = self._tables[id_], name
 
     def _is_whole(
-        self, here: Sequence[str], mine: Sequence[str], spared: Collection[str], used: Collection[str]
+        self, here: Collection[str], mine: Collection[str], spared: Collection[str], used: Collection[str]
     ) -> bool:
         """Say whether a list is all of a table, in order, apart from what another item is made of, or is called like.
 
