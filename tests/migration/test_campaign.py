@@ -152,6 +152,26 @@ def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):
     }
 
 
+def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
+    assert team.plan()["by_position"] == []
+    script = team.folder / "dave_one" / "write.sql"
+    script.write_text("INSERT OVERWRITE out.dave_one\nSELECT * FROM prod.plays\n")
+    (said,) = team.plan()["by_position"]
+    (line,) = said["lines"]
+    assert (said["workflow"], said["owner"], said["role"], said["writes"]) == (
+        "dave.one", "dave", "takes all", ["out.dave_one"],
+    )  # fmt: skip
+    assert (line["file"], line["number"], line["text"]) == (str(script), 2, "SELECT * FROM prod.plays")
+    text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
+    place = "  dave.one (dave) · checkout just now\n      dave_one/write.sql:2: SELECT * FROM prod.plays\n"
+    assert f"takes all columns by position: fails once a column is added\n{place}" in text
+    assert team.command.json("migration", "plan", "prod.plays", "--drop", "hours")["by_position"] == []
+    wanted = team.folder / "wanted.sql"
+    wanted.write_text("CREATE TABLE prod.plays (id INT, hours DOUBLE, date DATE, more INT) USING iceberg")
+    plan = team.command.json("migration", "plan", "prod.plays", "--to", wanted)
+    assert (plan["breaking"], plan["by_position"]) == (False, [said])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

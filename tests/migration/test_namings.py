@@ -8,6 +8,7 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.migration.changes import Wish
+from dataflow.migration.impact import by_position
 from dataflow.migration.plan import plan
 from dataflow.migration.shape import shape_in_spark
 
@@ -106,3 +107,27 @@ def test_the_contract_waits_for_who_only_names_the_column(few):
     world.run("few")
     with pytest.raises(DataflowError, match=r"dave\.few\.main"):
         world.apply()
+
+
+ALL = {  # of a table with a column more, whether each goes on
+    f"{TAKE} (SELECT id, country, hours FROM ${{PLAYS}} UNION ALL SELECT * FROM ${{PLAYS}})": False,
+    f"{TAKE} (SELECT * FROM ${{PLAYS}}) t (id, country, hours)": False,
+    "INSERT OVERWRITE ${TARGET_TABLE} SELECT * EXCEPT (country, hours) FROM ${PLAYS}": False,
+    f"{TAKE} (SELECT * FROM ${{PLAYS}} UNION ALL SELECT * FROM ${{PLAYS}})": True,
+    f"{TAKE} (SELECT * FROM ${{PLAYS}})": True,
+}
+
+
+@pytest.mark.spark
+def test_who_takes_all_columns_by_position_is_named_before_the_column_is_added_and_fails_after(few):
+    write, world = few
+    plays = f"{world.db}.plays"
+    for statement, goes_on in ALL.items():
+        write(f"{statement};\n")
+        world.run("few")
+        named = {each.workflow for each in by_position(plays, world.known(), dt.datetime.now(dt.UTC))}
+        assert named == (set() if goes_on else {"dave.few.main"}), statement
+    world.spark.sql(f"ALTER TABLE {plays} ADD COLUMN more INT")
+    for statement, goes_on in ALL.items():
+        write(f"{statement};\n")
+        assert (world.ended("few").status == "succeeded") == goes_on, statement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,9 @@ from typing import TYPE_CHECKING
 
 from dataflow.migration.graph import Node, Taken, is_naming, spell
 from dataflow.migration.trees import said_by
-from dataflow.workflow.flow import Producer
+from dataflow.workflow.flow import Origin, Producer
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from dataflow.migration.changes import Change
     from dataflow.migration.lineage import Known
     from dataflow.migration.store import Named
@@ -45,7 +44,8 @@ class Touched:
     Attributes:
         workflow: Its id.
         owner: Whose it is; None where nobody said.
-        role: `reads` what changes, `may read` it (its columns are not known), `writes` the table, or `downstream`.
+        role: `reads` what changes, `may read` it (its columns are not known), `writes` the table, or `downstream`;
+            `takes all` of who takes each of its columns to a place of its own, see `by_position`.
         columns: Which of the changed columns, or for `downstream` which columns that are made of them, it uses.
         writes: The tables that it writes.
         known: Who says so, and how fresh that is.
@@ -93,6 +93,35 @@ def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.date
     direct = {each.workflow for each in found}
     found += _as_touched("downstream", {name: each for name, each in further.items() if name not in direct}, now)
     return [replace(each, lines=_lines(each, table, columns, known)) for each in found]
+
+
+def by_position(table: str, known: Known, now: dt.datetime) -> list[Touched]:
+    """Return who fails once a table has a column more, by the text of their workflows.
+
+    They take all its columns and put them in their places (`INSERT INTO t SELECT * FROM plays`, a UNION of stars with
+    what is none), where there is no place for another.
+
+    Args:
+        table: The table.
+        known: What is known; only the workflows on disk tell of stars.
+        now: This moment.
+    """
+    found = []
+    for entry in (entry for checkout in known.checkouts for entry in checkout.entries):
+        lines = sorted({(it.file, it.line) for it in entry.by_position if it.table == table})
+        seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
+        if lines:
+            touched = Touched(
+                workflow=entry.workflow,
+                owner=entry.owner or None,
+                role="takes all",
+                writes=tuple(entry.writes),
+                known=said_by([Producer(Origin.CHECKOUT, entry.workflow, "", seen=seen)], now),
+                file=entry.file,
+                lines=tuple(Line(file, number, _text(file, number)) for file, number in lines),
+            )
+            found.append(touched)
+    return sorted(found, key=lambda touched: touched.workflow)
 
 
 def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:

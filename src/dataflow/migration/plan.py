@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean, display_path
 from dataflow.migration.changes import Change, Wish, changes_of, shared_columns
-from dataflow.migration.impact import Touched, touched_by
+from dataflow.migration.impact import Touched, by_position, touched_by
 from dataflow.migration.shape import Shape, shape_in_spark, shape_of
 from dataflow.migration.steps import Step, steps_for
 
@@ -32,6 +32,7 @@ class Plan:
         changes: What changes, each classed.
         touched: Who is touched, readers first.
         steps: The way there.
+        by_position: Who fails once the table has a column more.
     """
 
     table: str
@@ -39,6 +40,7 @@ class Plan:
     changes: tuple[Change, ...]
     touched: tuple[Touched, ...]
     steps: tuple[Step, ...]
+    by_position: tuple[Touched, ...] = ()
 
     @property
     def breaking(self) -> bool:
@@ -58,7 +60,8 @@ class Plan:
             "breaking": self.breaking,
             "changes": [{**asdict(change), "says": str(change)} for change in self.changes],
             "touched": [asdict(each) for each in self.touched],
-            "owners": owners_of(self.touched),
+            "by_position": [asdict(each) for each in self.by_position],
+            "owners": owners_of([*self.touched, *self.by_position]),
             "steps": [{**asdict(step), "irreversible": step.irreversible} for step in self.steps],
         }
 
@@ -94,7 +97,13 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
     changes = [replace(change, shared=shared) for change in changes_of(shape, wish)]
     touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
     steps = steps_for(shape.table, changes)
-    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps))
+    by_place = by_position(shape.table, known, now) if any(map(_adds, changes)) else []
+    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps), tuple(by_place))
+
+
+def _adds(change: Change) -> bool:
+    """Say whether a change gives the table a column more, for good or for as long as readers move."""
+    return change.kind == "add" or (change.kind in {"rename", "type"} and not change.safe)
 
 
 def live_shape(table: str, known: Known) -> Shape:
@@ -147,6 +156,10 @@ def render(found: Plan) -> Iterator[str]:
     if found.breaking:
         yield ""
         yield from _touched(found.touched)
+    if found.by_position:
+        yield ""
+        yield "takes all columns by position: fails once a column is added"
+        yield from (line for each in found.by_position for line in _with_lines(each))
     yield ""
     yield "steps"
     for step in found.steps:
@@ -172,12 +185,14 @@ def _touched(touched: Sequence[Touched]) -> Iterator[str]:
             continue
         yield f"{says}: {len(mine)} workflow{'' if len(mine) == 1 else 's'}"
         shown = mine if role != "downstream" else mine[:_DOWNSTREAM_SHOWN]
-        for each in shown:
-            uses = (
-                f" uses {', '.join(each.columns[:4])}{', …' if len(each.columns) > 4 else ''}" if each.columns else ""
-            )
-            yield f"  {each.workflow} ({each.owner or 'no owner'}){uses} · {each.known}"
-            for line in each.lines:
-                yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+        yield from (line for each in shown for line in _with_lines(each))
         if len(mine) > len(shown):
             yield f"  … and {len(mine) - len(shown):,} more: --output json names all"
+
+
+def _with_lines(touched: Touched) -> Iterator[str]:
+    columns = touched.columns
+    uses = f" uses {', '.join(columns[:4])}{', …' if len(columns) > 4 else ''}" if columns else ""
+    yield f"  {touched.workflow} ({touched.owner or 'no owner'}){uses} · {touched.known}"
+    for line in touched.lines:
+        yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
