@@ -18,9 +18,9 @@ PRINTED_ONLY = "Spark's print can't be told apart"
 
 
 def shown(flows):
-    """Spell flows as `table.column -> column`, `~>` where they only decide."""
+    """Spell flows as `table.column -> column`, `~>` where they only decide, `..` where a column is only named."""
     return {
-        f"{f.source}.{f.source_column} {'~>' if f.indirect else '->'} {f.target_column}"
+        f"{f.source}.{f.source_column} {'~>' if f.indirect else '..' if f.is_naming else '->'} {f.target_column}"
         for f in flows
         if f.source_column
     }
@@ -101,6 +101,85 @@ CASES = {
             "li.plays.id ~> ", "li.plays.country ~> ",
         },
     ),
+    "a pivot that nobody looks at": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM (SELECT id, country, hours FROM li.plays) "
+        "PIVOT (sum(hours) FOR country IN ('US' AS US, 'DE' AS DE))",
+        {"li.plays.id -> id", "li.plays.id ~> ", "li.plays.country ~> ", "li.plays.hours .. "},
+    ),
+    "a subquery's column that nobody looks at": (
+        "INSERT INTO {out} SELECT a.id, 'x', 0 FROM (SELECT id, country, hours * 2 AS more FROM li.plays) a",
+        {"li.plays.id -> id", "li.plays.country .. ", "li.plays.hours .. "},
+    ),
+    "a common table expression's column that nobody looks at": (
+        "WITH a AS (SELECT id, hours AS h FROM li.plays), b AS (SELECT * FROM a) "
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM b",
+        {"li.plays.id -> id", "li.plays.hours .. "},
+    ),
+    "an aggregate that nobody looks at": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM (SELECT id, sum(hours) AS h FROM li.plays GROUP BY id)",
+        {"li.plays.id -> id", "li.plays.id ~> ", "li.plays.hours .. "},
+    ),
+    "a window that nobody looks at": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM "
+        "(SELECT id, rank() OVER (PARTITION BY country ORDER BY hours) AS r FROM li.plays)",
+        {"li.plays.id -> id", "li.plays.country .. ", "li.plays.hours .. "},
+    ),
+    "a star names nothing, nor does what it is joined with": (
+        "INSERT INTO {out} SELECT 0, name, 0 FROM (SELECT *, upper(country) AS more FROM li.plays) "
+        "JOIN (SELECT * FROM li.titles) USING (id)",
+        {"li.titles.name -> name", "li.plays.country .. ", "li.plays.id ~> ", "li.titles.id ~> "},
+    ),
+    "a star that leaves some out": (
+        "INSERT INTO {out} SELECT 0, 'x', 0 FROM (SELECT * EXCEPT (tags) FROM li.plays) JOIN li.other",
+        set(),
+    ),
+    "a list of all columns": (
+        "INSERT INTO {out} SELECT 0, 'x', 0 FROM (SELECT id, name FROM li.other)",
+        {"li.other.id .. ", "li.other.name .. "},
+    ),
+    "a star's column that is named further up": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM (SELECT day, id FROM (SELECT * FROM li.plays))",
+        {"li.plays.id -> id", "li.plays.day .. "},
+    ),
+    "distinct rows are decided by all of their columns": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM (SELECT DISTINCT id, hours FROM li.plays)",
+        {"li.plays.id -> id", "li.plays.id ~> ", "li.plays.hours ~> "},
+    ),
+    "a distinct union is decided by both sides": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM "
+        "(SELECT id, country FROM li.plays UNION SELECT id, name FROM li.other)",
+        {
+            "li.plays.id -> id", "li.other.id -> id",
+            "li.plays.id ~> ", "li.other.id ~> ", "li.plays.country ~> ", "li.other.name ~> ",
+        },
+    ),
+    "a union's column that nobody looks at": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM "
+        "(SELECT id, country FROM li.plays UNION ALL SELECT id, name FROM li.other)",
+        {"li.plays.id -> id", "li.other.id -> id", "li.plays.country .. ", "li.other.name .. "},
+    ),
+    "a hint that spreads rows": (
+        "INSERT INTO {out} SELECT /*+ REPARTITION(2, hours) */ id, 'x', 0 FROM li.plays",
+        {"li.plays.id -> id", "li.plays.hours ~> "},
+    ),
+    "a clause that spreads rows": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM li.plays DISTRIBUTE BY hours SORT BY day",
+        {"li.plays.id -> id", "li.plays.hours ~> ", "li.plays.day ~> "},
+    ),
+    "an exploded array that nobody looks at": (
+        "INSERT INTO {out} SELECT id, 'x', 0 FROM li.plays LATERAL VIEW explode(array(hours)) t AS e",
+        {"li.plays.id -> id", "li.plays.hours .. "},
+    ),
+    "a recursive query": (
+        "INSERT INTO {out} WITH RECURSIVE r(n, h) AS (SELECT 1, max(hours) FROM li.plays "
+        "UNION ALL SELECT n + 1, h FROM r WHERE n < 3) SELECT p.id, p.name, 0 FROM li.other p "
+        "JOIN r ON p.id = r.n AND r.h > 0",
+        {"li.other.id -> id", "li.other.name -> name", "li.other.id ~> ", "li.plays.hours ~> "},
+    ),
+    "a DELETE by its own columns": (
+        "DELETE FROM {out} WHERE hours > 1 AND id IN (SELECT id FROM li.plays)",
+        {"li.plays.id ~> ", "li.out.hours .. ", "li.out.id .. "},
+    ),
     "a MERGE, each column by itself": (
         "MERGE INTO {out} t USING (SELECT id, country, hours FROM li.plays) p ON t.id = p.id "
         "WHEN MATCHED AND p.hours > 1 THEN UPDATE SET name = p.country "
@@ -120,7 +199,7 @@ CASES = {
     ),
     "an UPDATE that asks another table": (
         "UPDATE {out} SET name = 'seen' WHERE id IN (SELECT id FROM li.plays WHERE hours > 3)",
-        {"li.plays.id ~> ", "li.plays.hours ~> "},
+        {"li.plays.id ~> ", "li.plays.hours ~> ", "li.out.id .. "},
     ),
     "a literal with brackets and commas": (
         "INSERT INTO {out} SELECT id, concat_ws(', ', '[x]', country, '(,)'), hours FROM li.plays "

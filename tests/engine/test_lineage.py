@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from dataflow.engine.eventlog import writes_in
+from dataflow.engine.eventlog import heard_in
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.planlineage import writes_of
 from dataflow.jobs.standalone import event_log_settings, properties_file
@@ -93,6 +93,65 @@ def test_what_python_does_with_rows_may_bring_any_column_into_any_other(heard):
     }  # fmt: skip
 
 
+def test_what_a_frame_passes_on_whole_is_not_named_what_it_selects_is(heard):
+    def write(spark, target):
+        from pyspark.sql import functions as F  # noqa: N812
+
+        plays = spark.table("li.plays").withColumn("more", F.lit(1)).withColumn("hours", F.lit(0.0))
+        titles = spark.table("li.titles")
+        joined = plays.join(titles, plays.id == titles.id).drop(titles.id).select(plays.id, "name", "hours", "day")
+        joined.select("id", "name", "hours").writeTo(target).append()
+
+    assert heard(write)["li.out"] == {
+        "li.plays.id -> id", "li.titles.name -> name", "li.plays.id ~> ", "li.titles.id ~> ",
+        "li.plays.day .. ",
+    }  # fmt: skip
+
+
+QUERIES = {
+    "a value that is collected": (lambda spark: spark.table("li.plays").agg({"hours": "max"}).first(), {"hours"}),
+    "a SELECT of a script": (
+        lambda spark: spark.sql("SELECT max(hours) FROM li.plays WHERE day > '2026'").collect(),
+        {"hours", "day"},
+    ),
+    "a variable": (lambda spark: spark.sql("SET VARIABLE most = (SELECT max(hours) FROM li.plays)"), {"hours"}),
+    "a view that nobody asks": (
+        lambda spark: spark.sql("CREATE TEMP VIEW tv AS SELECT id, hours FROM li.plays"),
+        {"id", "hours"},
+    ),
+    "a table that is kept": (lambda spark: spark.sql("CACHE TABLE ct AS SELECT country FROM li.plays"), {"country"}),
+    "a write whose result is looked at": (
+        lambda spark: (
+            spark.sql("INSERT INTO li.titles SELECT 9, 'x', NULL FROM li.plays WHERE hours > 99").limit(1).collect()
+        ),
+        set(),
+    ),
+    "a count of all": (lambda spark: spark.table("li.plays").count(), set()),
+    "all rows": (lambda spark: spark.sql("SELECT * FROM li.plays").collect(), set()),
+    "how many times it changed": (
+        lambda spark: spark.sql("SELECT snapshot_id FROM li.plays.snapshots").collect(),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_what_a_query_names_that_writes_nothing_is_named_by_what_its_run_writes(query, written):
+    ask, expected = QUERIES[query]
+
+    def work(spark, target):
+        spark.sql("DECLARE OR REPLACE VARIABLE most DOUBLE")
+        ask(spark)
+        spark.sql(f"INSERT INTO {target} SELECT id, name, 0 FROM li.titles")
+        spark.sql(f"SELECT max(hours) FROM {target}").collect()  # as an audit would
+
+    write = written(work)["li.out"]
+    assert shown(write.flows) == {
+        "li.titles.id -> id", "li.titles.name -> name", *(f"li.plays.{column} .. " for column in expected),
+    }  # fmt: skip
+    assert {flow.source for flow in write.flows if not flow.source_column} == {"li.titles"}
+
+
 def test_a_table_made_by_its_query_takes_the_query_s_names(heard):
     flows = heard("CREATE TABLE {out} USING iceberg AS SELECT id AS key, hours FROM li.plays", "li.made", None)
     assert flows["li.made"] == {"li.plays.id -> key", "li.plays.hours -> hours"}
@@ -148,6 +207,7 @@ spark.sql("CREATE TABLE own.a (id INT, hours DOUBLE, country STRING) USING icebe
 spark.sql("CREATE TABLE own.b (id INT, total DOUBLE) USING iceberg")
 spark.sql("INSERT INTO own.b SELECT id, sum(hours) FROM own.a WHERE country = 'US' GROUP BY id")
 spark.table("own.a").selectExpr("id", "hours AS total").write.mode("append").saveAsTable("own.b")
+spark.table("own.a").agg({"country": "max"}).collect()
 try:
     spark.sql("INSERT INTO own.b SELECT id, raise_error('no') FROM range(3)")
 except Exception:
@@ -174,10 +234,12 @@ def test_a_spark_of_its_own_tells_its_writes_by_its_event_log(tmp_path):
     env = {**environ(conf, spark_home(), "local[1]", None), "PYSPARK_PYTHON": sys.executable}
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    writes = [write for write in writes_in(events, "lake") if write.flows]
+    told, names = heard_in(events, "lake")
+    writes = [write for write in told if write.flows]
     assert [write.target for write in writes] == ["own.b", "own.b"]
     assert shown(writes[0].flows) == {"own.a.id -> id", "own.a.hours -> total", "own.a.country ~> ", "own.a.id ~> "}
     assert shown(writes[1].flows) == {"own.a.id -> id", "own.a.hours -> total"}
+    assert names == {("own.a", "country")}
 
 
 class Timed(Lineage):

@@ -12,9 +12,13 @@ NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 
 
 def taken(*flows):
-    """Spell flows: `s.a` a table, `s.a.x -> y` a value, `s.a.x ~> y` and `s.a.x ~>` what decides."""
+    """Spell flows: `s.a` a table, `s.a.x -> y` a value, `s.a.x ~> y` and `s.a.x ~>` what decides, `s.a.x ..` a name."""
     found = set()
     for text in flows:
+        if text.endswith(" .."):
+            table, _, column = text.removesuffix(" ..").rpartition(".")
+            found.add(Flow(table, column))
+            continue
         for arrow in (" -> ", " ~>"):
             if arrow in text:
                 source, _, into = text.partition(arrow)

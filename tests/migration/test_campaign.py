@@ -16,6 +16,7 @@ from servers import PROJECT, Hook, Mail
 
 from dataflow.engine.catalog import open_catalog
 from dataflow.migration.state import Campaigns
+from dataflow.migration.store import Store
 from dataflow.workflow.flow import Origin
 from dataflow.workflow.project import Environment
 
@@ -97,6 +98,9 @@ class Team:
             "start", "prod.plays", "--rename", "hours=view_hours", "--deadline", DEADLINE, *more, **options
         )
 
+    def plan(self):
+        return self.command.json("migration", "plan", "prod.plays", "--rename", "hours=view_hours")
+
     def status(self):
         return self.command.json("migration", "status")
 
@@ -148,6 +152,48 @@ def test_what_needs_another_table_is_planned_with_who_is_touched_and_not_started
     done = team.migration("start", "prod.plays", "--to", "new.sql", "--deadline", DEADLINE, code=2)
     assert said in done.stderr
     assert "--replace-by NEW" in done.stderr
+
+
+def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):
+    name, target = "dave.one", "out.dave_one"
+    script = team.folder / "dave_one" / "write.sql"
+    script.write_text(f"INSERT OVERWRITE {target} SELECT id, 1 AS total\nFROM (SELECT id, hours FROM prod.plays)\n")
+    (said,) = (each for each in team.plan()["touched"] if each["workflow"] == name)
+    assert (said["role"], said["columns"]) == ("reads", ["hours"])
+    assert [line["number"] for line in said["lines"]] == [2]
+    team.start()
+    for more, state in (("prod.plays.hours ..", "open"), ("prod.plays.view_hours ..", "moved")):
+        now = dt.datetime.now(dt.UTC)
+        team.state.add(name, target, "prod.plays.id -> id", more, seen=now, environment="sandbox")
+        assert {each["workflow"]: each["state"] for each in team.status()["readers"]}[name] == state
+    now = dt.datetime.now(dt.UTC)
+    team.state.add(name, target, "raw.other.id -> id", "prod.plays.hours ..", seen=now, environment="sandbox")
+    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}[name] == "open"
+    edges = team.command.json("migration", "lineage", "prod.plays.hours")
+    assert target not in str(edges)
+    assert name not in {
+        each.workflow for _, found in Store(team.state.address).readers({"prod.plays"}) for each in found
+    }
+
+
+def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
+    assert team.plan()["by_position"] == []
+    script = team.folder / "dave_one" / "write.sql"
+    script.write_text("INSERT OVERWRITE out.dave_one\nSELECT * FROM prod.plays\n")
+    (said,) = team.plan()["by_position"]
+    (line,) = said["lines"]
+    assert (said["workflow"], said["owner"], said["role"], said["writes"]) == (
+        "dave.one", "dave", "takes all", ["out.dave_one"],
+    )  # fmt: skip
+    assert (line["file"], line["number"], line["text"]) == (str(script), 2, "SELECT * FROM prod.plays")
+    text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
+    place = "  dave.one (dave) · checkout just now\n      dave_one/write.sql:2: SELECT * FROM prod.plays\n"
+    assert f"takes all columns by position: fails once a column is added\n{place}" in text
+    assert team.command.json("migration", "plan", "prod.plays", "--drop", "hours")["by_position"] == []
+    wanted = team.folder / "wanted.sql"
+    wanted.write_text("CREATE TABLE prod.plays (id INT, hours DOUBLE, date DATE, more INT) USING iceberg")
+    plan = team.command.json("migration", "plan", "prod.plays", "--to", wanted)
+    assert (plan["breaking"], plan["by_position"]) == (False, [said])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataflow.engine.runner import Runner
 from dataflow.engine.spark_home import spark_home
 from dataflow.jobs.rscript import find_r
 from dataflow.migration.checkout import Checkout
-from dataflow.migration.graph import reach
+from dataflow.migration.graph import is_naming, reach
 from dataflow.migration.store import Store
 from dataflow.workflow.load import Request, load_workflow
 
@@ -65,7 +65,7 @@ def edges_of(sources, flows, columns):
             for producer, taken in source.flows({flow.target}, downstream=False):
                 if producer.workflow != flow.id:
                     continue
-                for table, column, into, _ in taken:
+                for table, column, into, _ in (each for each in taken if not is_naming(each)):
                     if columns and column:
                         found[flow.id].add((f"{table}.{column}", f"{flow.target}.{into}" if into else flow.target))
                     elif not columns and not column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.workflow.flow import Flow
+from dataflow.workflow.flow import Flow, with_names
 from dataflow.workflow.sqlcolumns import columns_of
 from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, shown
 
@@ -12,7 +12,8 @@ from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, shown
 @pytest.mark.parametrize("case", [case for case in CASES if PRINTED_ONLY not in case])
 def test_text_alone_tells_the_same_as_spark_s_plans(case):
     sql, expected = CASES[case]
-    (write,) = columns_of(sql.format(out="li.out"), SCHEMA).writes
+    script = columns_of(sql.format(out="li.out"), SCHEMA)
+    (write,) = with_names(script.writes, script.names)
     assert shown(write.flows) == expected
 
 
@@ -97,3 +98,31 @@ def test_a_script_that_sqlglot_can_t_read_says_so():
 def test_no_table_read_is_lost_where_it_only_gives_rows():
     (write,) = columns_of("INSERT INTO s.out SELECT count(*) FROM s.a").writes
     assert write.flows == {Flow("s.a")}
+
+
+@pytest.mark.parametrize(
+    ("sql", "lines"),
+    [
+        ("INSERT INTO s.out\nSELECT * FROM s.a", [("s.a", 2)]),
+        ("INSERT INTO s.out SELECT a.*,\n b.* FROM s.a JOIN s.b USING (id)", [("s.a", 1), ("s.b", 2)]),
+        ("INSERT INTO s.out SELECT *, 1 AS x FROM (SELECT * FROM s.a)", [("s.a", 1)]),
+        ("INSERT INTO s.out (id, x) SELECT * EXCEPT (y) FROM s.a", [("s.a", 1)]),
+        ("INSERT INTO s.out TABLE s.a", [("s.a", 1)]),
+        ("INSERT INTO s.out WITH c AS (SELECT * FROM s.a) SELECT * FROM c", [("s.a", 1)]),
+        ("CREATE TEMP VIEW v AS SELECT *\nFROM s.a; INSERT OVERWRITE s.out SELECT * FROM v", [("s.a", 1)]),
+        ("INSERT INTO s.out SELECT * FROM s.a PIVOT (sum(x) FOR id IN (1, 2))", [("s.a", 1)]),
+        ("INSERT INTO s.out SELECT id FROM (SELECT * FROM s.a UNION ALL SELECT 1, 2)", [("s.a", 1)]),
+        ("INSERT INTO s.out SELECT id FROM (SELECT * FROM s.a) t (id, x)", [("s.a", 1)]),
+        ("INSERT INTO s.out SELECT * FROM s.a UNION SELECT * FROM s.b", [("s.a", 1), ("s.b", 1)]),
+        ("INSERT INTO s.out SELECT id FROM (SELECT * FROM s.a UNION ALL SELECT * FROM s.a)", []),
+        ("INSERT INTO s.out SELECT id, x FROM (SELECT * FROM s.a)", []),
+        ("INSERT INTO s.out SELECT id, count(*) FROM s.a GROUP BY id", []),
+        ("INSERT INTO s.out BY NAME SELECT * FROM s.a", []),
+        ("INSERT INTO s.out SELECT * FROM s.out WHERE id > 1", []),
+        ("CREATE TABLE s.out AS SELECT * FROM s.a", []),
+        ("MERGE INTO s.out USING s.a ON out.id = a.id WHEN NOT MATCHED THEN INSERT *", []),
+    ],
+)
+def test_it_is_known_where_a_table_s_columns_go_by_their_position(sql, lines):
+    for schema in (None, {"s.a": ["id", "x"], "s.b": ["id", "x"], "s.out": ["id", "x"]}):
+        assert sorted(columns_of(sql, schema).by_position) == lines

@@ -11,19 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataflow.engine.planlineage import writes_of
-from dataflow.workflow.flow import Written
+from dataflow.engine.planlineage import named_in, writes_of
+from dataflow.workflow.flow import Name, Written
 
 _SQL_EVENTS = "org.apache.spark.sql.execution.ui.SparkListenerSQLExecution"
 _ANALYSED = "== Analyzed Logical Plan ==\n"
 _NEXT = "\n== Optimized Logical Plan =="
 
 
-def writes_in(folder: Path, catalog: str) -> Iterator[Written]:
-    """Yield the writes that the event logs in a folder tell of, those that failed left out.
+def heard_in(folder: Path, catalog: str) -> tuple[list[Written], set[Name]]:
+    """Return the writes that the event logs in a folder tell of, and the columns that other queries name.
 
-    A log of a Spark that was killed ends in the middle; what stands before is told.
+    What failed is left out. A log of a Spark that was killed ends in the middle; what stands before is told.
     """
+    writes: list[Written] = []
+    names: set[Name] = set()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         plans: dict[int, str] = {}
         ended: list[int] = []
@@ -32,8 +34,11 @@ def writes_in(folder: Path, catalog: str) -> Iterator[Written]:
                 plans[event["executionId"]] = event.get("physicalPlanDescription", "")
             elif not event.get("errorMessage"):
                 ended.append(event["executionId"])
-        for number in ended:
-            yield from writes_of(_analysed(plans.get(number, "")), catalog)
+        for plan in (_analysed(plans.get(number, "")) for number in ended):
+            found = writes_of(plan, catalog)
+            writes += found
+            names |= frozenset() if found else named_in(plan, catalog)
+    return writes, names
 
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:

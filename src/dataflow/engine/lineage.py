@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataflow.engine.planlineage import WRITES, writes_of
+from dataflow.engine.planlineage import WRITES, named_in, writes_of
 from dataflow.engine.planprint import instructions_of
-from dataflow.workflow.flow import Written
+from dataflow.workflow.flow import Name, Written, with_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ class Lineage:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Read] = {}
         self._written: dict[str, Written] = {}
+        self._named: set[Name] = set()
         self._lock = threading.Lock()
         self._spark: SparkSession | None = None
 
@@ -88,14 +89,20 @@ class Lineage:
         return found
 
     def flows(self) -> tuple[Written, ...]:
-        """Return for each table written which columns of which tables went into it; waits as `reads` does."""
+        """Return for each table written which columns of which tables went into it; waits as `reads` does.
+
+        What other queries of the run named goes to each. Of the tables that it writes they tell nothing: our own
+        audits are among them, and an owner's move is seen by what is written.
+        """
         self.reads()
         with self._lock:
-            return tuple(written for _, written in sorted(self._written.items()))
+            names = {name for name in self._named if name[0] not in self._written}
+            return tuple(with_names((written for _, written in sorted(self._written.items())), names))
 
-    def add(self, writes: Iterable[Written]) -> None:
-        """Take writes that another Spark told of."""
+    def add(self, writes: Iterable[Written], names: Iterable[Name] = ()) -> None:
+        """Take what another Spark told of: its writes, and the columns that its other queries name."""
         with self._lock:
+            self._named.update(names)
             for write in writes:
                 before = self._written.get(write.target)
                 self._written[write.target] = write if before is None else before | write
@@ -107,8 +114,17 @@ class Lineage:
         if name in WRITES:
             self._take_reads(plan)
         elif not (name == "Union" and str(plan.children().apply(0).nodeName()) in WRITES):  # a multiple insert
+            self._take_names(execution, plan)
             return
         self.add(_writes(execution, plan))
+
+    def _take_names(self, execution: JavaObject, plan: JavaObject) -> None:
+        """Keep what a query that writes nothing names: the job fails without it all the same."""
+        session = execution.sparkSession()
+        text = _printed(session, plan)
+        if "RelationV2[" in text:
+            named = named_in(text, str(session.conf().get("spark.sql.defaultCatalog")), _statement(plan))
+            self.add((), named)
 
     def _take_reads(self, plan: JavaObject) -> None:
         written = _target(plan)
@@ -132,10 +148,21 @@ class Lineage:
 def _writes(execution: JavaObject, plan: JavaObject) -> tuple[Written, ...]:
     """Return a plan's writes with their columns: one print of the plan, as each look at one of its nodes is a call."""
     session = execution.sparkSession()
-    with _active(session):  # long function calls are printed as its settings say
-        text = str(plan.treeString(True, False, _EVERYTHING, False, False))
+    text = _printed(session, plan)
+    with _active(session):
         instructions = [line for part in _merge_instructions(plan) for line in instructions_of(part)]
-    return writes_of(text, str(session.conf().get("spark.sql.defaultCatalog")), instructions)
+    return writes_of(text, str(session.conf().get("spark.sql.defaultCatalog")), instructions, _statement(plan))
+
+
+def _printed(session: JavaObject, plan: JavaObject) -> str:
+    with _active(session):  # long function calls are printed as its settings say
+        return str(plan.treeString(True, False, _EVERYTHING, False, False))
+
+
+def _statement(plan: JavaObject) -> str:
+    """Return the SQL that a plan was parsed from; empty for what came from a DataFrame."""
+    found = plan.origin().sqlText()
+    return str(found.get()) if found.isDefined() else ""
 
 
 @contextlib.contextmanager

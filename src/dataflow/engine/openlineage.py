@@ -113,7 +113,7 @@ def event(run: Ended) -> dict[str, Any]:
     """Return a run's event."""
     workflow = run.workflow
     place = namespace(workflow.environment)
-    sources = {flow.source for write in run.writes for flow in write.flows}
+    sources = {flow.source for write in run.writes for flow in write.flows if not flow.is_naming}
     targets = {write.target for write in run.writes}
     catalog = workflow.environment.catalog_name
     versions = {plain_name(read.source, catalog): read.snapshot for read in run.reads if read.snapshot}
@@ -200,7 +200,7 @@ def _column_lineage(write: Written, place: str) -> dict[str, Any]:
     fields: dict[str, dict[tuple[str, str], list[dict[str, str]]]] = {}
     rows: dict[tuple[str, str], list[dict[str, str]]] = {}
     for flow in sorted(write.flows):
-        if flow.source_column:
+        if flow.source_column and not flow.is_naming:  # OpenLineage has no word for what flows nowhere
             into = fields.setdefault(flow.target_column, {}) if flow.target_column else rows
             into.setdefault((flow.source, flow.source_column), []).append(_transformation(flow))
     return _facet(

@@ -141,3 +141,20 @@ def instruction(text: str) -> tuple[str, list[str]]:
 def named_ids(listed: str) -> list[tuple[str, str]]:
     """Return the names and ids of a list of plain attributes."""
     return _NAMED_ID.findall(listed)
+
+
+def names_of(node: Node) -> list[str]:
+    """Return the names of what a node brings out, where its own line tells them."""
+    while node.kind in {"SubqueryAlias", "Filter", "Sort", "GlobalLimit", "LocalLimit", "Distinct", "Union", "WithCTE"}:
+        if not node.children:
+            return []
+        node = node.children[-1] if node.kind == "WithCTE" else node.children[0]
+    lists = lists_in(node.text)
+    if not lists:
+        return []
+    listed = lists[1] if node.kind == "Aggregate" and len(lists) > 1 else lists[0]
+    found = []
+    for item in items_in(listed):
+        head = item[: item.rfind("#")]
+        found.append(alias_of(head).strip("`"))
+    return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
-from dataflow.engine.eventlog import writes_in
+from dataflow.engine.eventlog import heard_in
 from dataflow.engine.journal import Journal
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.preflight import guard_of
@@ -250,7 +250,7 @@ class Run:
                 java_home=self.means.java_home,
                 log=lambda line: self._logged(id_, line),
                 jar_of=self.means.jar_of,
-                heard=lambda folder: self.lineage.add(writes_in(folder, self.workflow.environment.catalog_name)),
+                heard=lambda folder: self.lineage.add(*heard_in(folder, self.workflow.environment.catalog_name)),
             ),
             is_live=self.journal.is_live_branch,
             first_date=self.first,

@@ -22,7 +22,7 @@ from dataflow.workflow.parameters import resolve_secrets, substitute
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 Report = Callable[[str], None]
 Declares = Callable[[str, Sequence[str]], None]
@@ -119,7 +119,14 @@ def _run_statement(spark: SparkSession, statement: str, report: Report, declares
         declares(table_name(plan), list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, report)
     else:  # commands and writes run at once; a query is only analysed
-        inserting(spark, plan, lambda: spark.sql(statement))
+        _be_heard(inserting(spark, plan, lambda: spark.sql(statement)))
+
+
+def _be_heard(found: DataFrame) -> None:
+    """Run a query that nobody looks at for no rows: lineage hears only of what runs."""
+    if found._jdf.queryExecution().commandExecuted().nodeName() != "CommandResult":
+        with contextlib.suppress(Exception):  # it was right, as far as anybody asked
+            found.limit(0).collect()
 
 
 def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, report: Report) -> None:

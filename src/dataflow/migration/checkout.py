@@ -11,19 +11,25 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import dataflow
 from dataflow.errors import DataflowError
 from dataflow.home import subfolder
-from dataflow.migration.graph import Taken
+from dataflow.migration.graph import Taken, is_naming
 from dataflow.migration.static import Entry, Mention, Texts, read_texts
 from dataflow.workflow.flow import Origin, Producer
 
 _PRUNED = {"node_modules", "target", "build", "dist", "__pycache__", "site-packages", "spark-warehouse"}
 _UNBOUNDED = 3
 """How many folders deep definitions are looked for outside of a project and of git."""
+
+_FORMAT = 2
+"""Of what is kept, within a version: what was kept in another is read again."""
+
+_MENTIONING = ("mentions", "by_position")
 
 Stamp = dict[str, tuple[int, int]]
 ColumnsOf = Callable[[str], Sequence[str] | None]
@@ -62,11 +68,12 @@ class Checkout:
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
         """Return for each of these tables who reads it; see `graph.Source`."""
         self._require()
-        return [
-            (table, [producer for producer, _ in self._by_source[table]])
+        readers = (
+            (table, [producer for producer, taken in self._by_source[table] if not all(map(is_naming, taken))])
             for table in tables
             if table in self._by_source
-        ]
+        )
+        return [(table, found) for table, found in readers if found]
 
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
         """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
@@ -175,6 +182,7 @@ def _joined(one: Entry, other: Entry) -> Entry:
         one.file,
         writes,
         list(dict.fromkeys([*one.mentions, *other.mentions])),
+        list(dict.fromkeys([*one.by_position, *other.by_position])),
         {**other.declares, **one.declares},
         list(dict.fromkeys([*one.programs, *other.programs])),
         {**other.params, **one.params},
@@ -188,7 +196,7 @@ class _Cache:
     def __init__(self, root: Path, env: str | None) -> None:
         from dataflow.workflow.identity import current_user
 
-        key = f"{dataflow.__version__}\0{root}\0{env}\0{current_user()}"
+        key = f"{dataflow.__version__}.{_FORMAT}\0{root}\0{env}\0{current_user()}"
         self._file = subfolder("lineage") / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
         try:
             self._data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
@@ -206,7 +214,7 @@ class _Cache:
                 **{
                     **entry,
                     "writes": {target: [tuple(flow) for flow in taken] for target, taken in entry["writes"].items()},
-                    "mentions": [Mention(*mention) for mention in entry["mentions"]],
+                    **{name: [Mention(*mention) for mention in entry[name]] for name in _MENTIONING},
                 }
             )
             for entry in found
@@ -221,7 +229,7 @@ class _Cache:
         beside = {file.parent / "identity.yaml", *_projects(file)}
         stamp = {str(path): _stamp(path) for path in sorted(used | beside)}
         plain = [
-            {**vars(entry), "mentions": [[m.table, m.column, m.file, m.line] for m in entry.mentions]}
+            {**vars(entry), **{name: [astuple(each) for each in getattr(entry, name)] for name in _MENTIONING}}
             for entry in entries
         ]
         self._data[str(file)] = {"stamp": stamp, "entries": plain}

@@ -22,6 +22,11 @@ Taken = tuple[str, str, str, bool]
 """A source, its column, the column that it goes into, and whether it only decides; as in `workflow.flow.Flow`."""
 
 
+def is_naming(taken: Taken) -> bool:
+    """Say whether a column is only named: nothing flows, but what names it fails without it."""
+    return bool(taken[1]) and not taken[2] and not taken[3]
+
+
 def spell(node: Node) -> str:
     """Return a node as people write it: `database.table.column`."""
     return f"{node[0]}.{node[1]}" if node[1] else node[0]
@@ -125,8 +130,10 @@ def _of_columns(
 
 
 def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool) -> Iterable[Node]:
-    """Return the wanted nodes that a flow leads away from."""
+    """Return the wanted nodes that a flow leads away from; of a naming there are none."""
     source, source_column, target_column, _ = flow
+    if is_naming(flow):
+        return ()
     if downstream:
         at = wanted.get(source, {}).get(source_column.lower())
         return () if at is None else (at,)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.migration.graph import Node, Taken, spell
+from dataflow.migration.graph import Node, Taken, is_naming, spell
 from dataflow.migration.trees import said_by
-from dataflow.workflow.flow import Producer
+from dataflow.workflow.flow import Origin, Producer
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from dataflow.migration.changes import Change
     from dataflow.migration.lineage import Known
     from dataflow.migration.store import Named
@@ -45,7 +44,8 @@ class Touched:
     Attributes:
         workflow: Its id.
         owner: Whose it is; None where nobody said.
-        role: `reads` what changes, `may read` it (its columns are not known), `writes` the table, or `downstream`.
+        role: `reads` what changes, `may read` it (its columns are not known), `writes` the table, or `downstream`;
+            `takes all` of who takes each of its columns to a place of its own, see `by_position`.
         columns: Which of the changed columns, or for `downstream` which columns that are made of them, it uses.
         writes: The tables that it writes.
         known: Who says so, and how fresh that is.
@@ -95,15 +95,47 @@ def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.date
     return [replace(each, lines=_lines(each, table, columns, known)) for each in found]
 
 
+def by_position(table: str, known: Known, now: dt.datetime) -> list[Touched]:
+    """Return who fails once a table has a column more, by the text of their workflows.
+
+    They take all its columns and put them in their places (`INSERT INTO t SELECT * FROM plays`, a UNION of stars with
+    what is none), where there is no place for another.
+
+    Args:
+        table: The table.
+        known: What is known; only the workflows on disk tell of stars.
+        now: This moment.
+    """
+    found = []
+    for entry in (entry for checkout in known.checkouts for entry in checkout.entries):
+        lines = sorted({(it.file, it.line) for it in entry.by_position if it.table == table})
+        seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
+        if lines:
+            touched = Touched(
+                workflow=entry.workflow,
+                owner=entry.owner or None,
+                role="takes all",
+                writes=tuple(entry.writes),
+                known=said_by([Producer(Origin.CHECKOUT, entry.workflow, "", seen=seen)], now),
+                file=entry.file,
+                lines=tuple(Line(file, number, _text(file, number)) for file, number in lines),
+            )
+            found.append(touched)
+    return sorted(found, key=lambda touched: touched.workflow)
+
+
 def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
-    """Say whether flows read a column of a table, or the table where none is given; None where that isn't known."""
+    """Say whether flows read a column of a table, or the table where none is given; None where that isn't known.
+
+    Whoever only names a column reads it: it fails without it. But such namings don't tell what else is read.
+    """
     mine = [flow for flow in taken if flow[0] == table]
     if not mine:
         return False
-    if not column:
+    if not column or column.lower() in {flow[1].lower() for flow in mine}:
         return True
-    named = {flow[1].lower() for flow in mine if flow[1]}
-    return None if not named else column.lower() in named
+    is_read = any(not flow[1] for flow in mine)
+    return None if is_read and not any(flow[1] and not is_naming(flow) for flow in mine) else False
 
 
 def writes(column: str, taken: Iterable[Taken], named: Named) -> bool | None:
@@ -136,7 +168,7 @@ def _readers(
                     mine.columns |= dict.fromkeys([column] if answer and column else [])
                 elif answer is None:
                     unsure.setdefault(producer.workflow, _Found()).producers.append(producer)
-                else:
+                elif not all(map(is_naming, flows)):
                     sure.add(producer.workflow)
     return readers, {name: found for name, found in unsure.items() if name not in sure}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataflow.errors import display_path
 from dataflow.workflow.sqlcolumns import columns_of
-from dataflow.workflow.sqlnames import Schema, Use
+from dataflow.workflow.sqlrelations import Schema, Use
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.jobs.metadata import KEY
 from dataflow.migration.changes import Change, Wish, changes_of, new_name, shared_columns
-from dataflow.migration.impact import Touched, touched_by
+from dataflow.migration.impact import Touched, by_position, touched_by
 from dataflow.migration.shape import Shape, declared, is_name, shape_in_spark, shape_of
 from dataflow.migration.steps import Step, steps_for
 from dataflow.tables.iceberg import quoted
@@ -35,6 +35,7 @@ class Plan:
         changes: What changes, each classed.
         touched: Who is touched, readers first.
         steps: The way there; none where it takes another table.
+        by_position: Who fails once the table has a column more.
         notes: What its owner has to know besides, and to do.
     """
 
@@ -43,6 +44,7 @@ class Plan:
     changes: tuple[Change, ...]
     touched: tuple[Touched, ...]
     steps: tuple[Step, ...]
+    by_position: tuple[Touched, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -65,7 +67,8 @@ class Plan:
                 {**asdict(change), "says": str(change), "becomes": new_name(change)} for change in self.changes
             ],
             "touched": [asdict(each) for each in self.touched],
-            "owners": owners_of(self.touched),
+            "by_position": [asdict(each) for each in self.by_position],
+            "owners": owners_of([*self.touched, *self.by_position]),
             "steps": [{**asdict(step), "irreversible": step.irreversible} for step in self.steps],
             "notes": list(self.notes),
         }
@@ -101,13 +104,27 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
         wish, shared = replace(wish, replace_by=other.table), shared_columns(shape, other)
     changes = [replace(change, shared=shared) for change in changes_of(shape, wish)]
     touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
+    by_place = by_position(shape.table, known, now) if any(map(_adds, changes)) else []
     notes = list(notes_of(shape, wish, changes))
     steps: list[Step] = []
     try:
         steps = steps_for(shape.table, changes)
     except UsageError as error:  # who is touched is worth knowing all the same
         notes.insert(0, f"{error.message}; {error.hint}")
-    return Plan(shape.table, known.environment.name, tuple(changes), tuple(touched), tuple(steps), tuple(notes))
+    return Plan(
+        shape.table,
+        known.environment.name,
+        tuple(changes),
+        tuple(touched),
+        tuple(steps),
+        tuple(by_place),
+        tuple(notes),
+    )
+
+
+def _adds(change: Change) -> bool:
+    """Say whether a change gives the table a column more, for good or for as long as readers move."""
+    return change.kind == "add" or (change.kind in {"rename", "type"} and not change.safe)
 
 
 def live_shape(table: str, known: Known) -> Shape:
@@ -200,6 +217,10 @@ def render(found: Plan) -> Iterator[str]:
     if found.breaking:
         yield ""
         yield from _touched(found.touched)
+    if found.by_position:
+        yield ""
+        yield "takes all columns by position: fails once a column is added"
+        yield from (line for each in found.by_position for line in _with_lines(each))
     yield ""
     yield "steps" if found.steps else "steps: none, see the note"
     for step in found.steps:
@@ -228,12 +249,14 @@ def _touched(touched: Sequence[Touched]) -> Iterator[str]:
             continue
         yield f"{says}: {len(mine)} workflow{'' if len(mine) == 1 else 's'}"
         shown = mine if role != "downstream" else mine[:_DOWNSTREAM_SHOWN]
-        for each in shown:
-            uses = (
-                f" uses {', '.join(each.columns[:4])}{', …' if len(each.columns) > 4 else ''}" if each.columns else ""
-            )
-            yield f"  {each.workflow} ({each.owner or 'no owner'}){uses} · {each.known}"
-            for line in each.lines:
-                yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+        yield from (line for each in shown for line in _with_lines(each))
         if len(mine) > len(shown):
             yield f"  … and {len(mine) - len(shown):,} more: --output json names all"
+
+
+def _with_lines(touched: Touched) -> Iterator[str]:
+    columns = touched.columns
+    uses = f" uses {', '.join(columns[:4])}{', …' if len(columns) > 4 else ''}" if columns else ""
+    yield f"  {touched.workflow} ({touched.owner or 'no owner'}){uses} · {touched.known}"
+    for line in touched.lines:
+        yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.migration.graph import Taken
-from dataflow.workflow.flow import Flow, Written, plain_name
+from dataflow.workflow.flow import Flow, Written, plain_name, with_names
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.named import named_columns
 from dataflow.workflow.parameters import substitute
@@ -20,7 +20,7 @@ from dataflow.workflow.tree import ForeachStep, JobStep, SubworkflowStep, WapSte
 
 if TYPE_CHECKING:
     from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.sqlnames import Schema
+    from dataflow.workflow.sqlrelations import Schema
     from dataflow.workflow.tree import Step, Workflow
 
 _SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
@@ -53,6 +53,7 @@ class Entry:
         file: Its definition.
         writes: What goes into each table that it writes.
         mentions: Where SQL names tables and columns.
+        by_position: Where it takes all columns of a table, which go on by their position.
         declares: The columns of tables that its DDL makes.
         programs: Its scripts that are not SQL.
         params: What its scripts' parameters stand for.
@@ -64,6 +65,7 @@ class Entry:
     file: str
     writes: Mapping[str, Sequence[Taken]]
     mentions: Sequence[Mention]
+    by_position: Sequence[Mention]
     declares: Mapping[str, Sequence[str]]
     programs: Sequence[str]
     params: Mapping[str, str]
@@ -80,6 +82,7 @@ class Texts:
         file: Its definition.
         writes: What goes into each table that it writes, from where.
         mentions: Where SQL names tables and columns.
+        by_position: Where it takes all columns of a table, which go on by their position.
         declares: The columns of tables that its DDL makes.
         programs: Its scripts that are not SQL.
         params: What its scripts' parameters stand for.
@@ -92,6 +95,7 @@ class Texts:
     file: Path
     writes: dict[str, Written] = field(default_factory=dict)
     mentions: set[Mention] = field(default_factory=set)
+    by_position: set[Mention] = field(default_factory=set)
     declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
@@ -106,6 +110,7 @@ class Texts:
             file=str(self.file),
             writes={target: [_taken(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()},
             mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
+            by_position=sorted(self.by_position, key=lambda mention: (mention.file, mention.line)),
             declares=self.declares,
             programs=self.programs,
             params=self.params,
@@ -153,6 +158,8 @@ class _Reader:
         for step in self.workflow.steps:
             for spec, target in _specs(step):
                 self._script(spec, target)
+        names = {(mention.table, mention.column) for mention in self.texts.mentions if mention.column}
+        self.texts.writes = {write.target: write for write in with_names(self.texts.writes.values(), names)}
         for table, columns in named_columns(self.workflow).items():
             if table in self.texts.writes:
                 self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)
@@ -177,6 +184,9 @@ class _Reader:
         for write in script.writes:
             self._add(write)
         self.texts.mentions |= {Mention(self._plain(use.table), use.column, str(path), use.line) for use in script.uses}
+        self.texts.by_position |= {
+            Mention(self._plain(table), "", str(path), line) for table, line in script.by_position
+        }
 
     def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
         text = substitute(path.read_text(encoding="utf-8"), params, where=path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
@@ -12,6 +13,10 @@ _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 @dataclass(frozen=True, order=True)
 class Flow:
     """What a write took from where.
+
+    A flow that has a source's column, yet none that it went into, and that did not decide, is a naming: the column
+    stands in what is run, and no row or value depends on it (`SELECT id FROM (SELECT id, hours FROM plays)`). Nothing
+    flows there, but what names a column fails once the column is gone.
 
     Attributes:
         source: The table read, without its catalog.
@@ -24,6 +29,11 @@ class Flow:
     source_column: str = ""
     target_column: str = ""
     indirect: bool = False
+
+    @property
+    def is_naming(self) -> bool:
+        """Whether the column is only named."""
+        return bool(self.source_column) and not self.target_column and not self.indirect
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,35 @@ class Written:
         """Join two writes of one table."""
         parts = (self.flows | other.flows, self.given | other.given, self.needed | other.needed)
         return Written(self.target, *parts)
+
+
+Name = tuple[str, str]
+"""A table, and a column of it that something names."""
+
+
+def with_names(writes: Iterable[Written], names: Iterable[Name]) -> list[Written]:
+    """Add the columns that are named around some writes to those writes, where they are not known to do more.
+
+    What is named of a table that is written, such as in its DDL or its audits, says nothing of the other tables.
+
+    Args:
+        writes: What a workflow writes, each table once.
+        names: What it names anywhere.
+    """
+    found, named = list(writes), set(names)
+    targets = {write.target for write in found}
+    return [
+        _naming(write, {name for name in named if name[0] not in targets or name[0] == write.target}) for write in found
+    ]
+
+
+def _naming(write: Written, names: Iterable[Name]) -> Written:
+    known = {(flow.source, flow.source_column.lower()) for flow in write.flows if not flow.is_naming}
+    known |= {(write.target, column.lower()) for column in write.given}
+    flows = {flow for flow in write.flows if not flow.is_naming}
+    only = {Flow(*name) for name in names} | (write.flows - flows)
+    once = {(flow.source, flow.source_column.lower()): flow for flow in sorted(only)}
+    return replace(write, flows=frozenset(flows | {flow for name, flow in once.items() if name not in known}))
 
 
 class Origin(StrEnum):

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dataflow.workflow.flow import Flow, Written
-from dataflow.workflow.sqlnames import Column, Leaf, Node, Relation, Resolver, Schema, Sources, Use, name_of
+from dataflow.workflow.flow import Flow, Name, Written
+from dataflow.workflow.sqlnames import Resolver, name_of
+from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Schema, Sources, Star, Use
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Script:
     Attributes:
         writes: Each table written, and where its columns come from.
         uses: Where tables and columns are named.
+        by_position: Where all columns of a table are taken and go on by their position.
         reads: Tables that queries read that write nothing.
         declares: The columns of tables that it creates, in order.
         complete: False when a statement could not be understood and may touch more.
@@ -26,10 +28,16 @@ class Script:
 
     writes: tuple[Written, ...] = ()
     uses: frozenset[Use] = frozenset()
+    by_position: frozenset[Star] = frozenset()
     reads: tuple[str, ...] = ()
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complete: bool = True
     unreadable: bool = False
+
+    @property
+    def names(self) -> frozenset[Name]:
+        """The columns that it names, whatever becomes of them."""
+        return frozenset((use.table, use.column) for use in self.uses if use.column)
 
 
 def columns_of(script: str, schema: Schema | None = None) -> Script:
@@ -54,7 +62,14 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     for statement in statements:
         reader.read(statement)
         complete = complete and not isinstance(statement, exp.Command)
-    return Script(tuple(reader.writes.values()), frozenset(reader.uses), tuple(reader.looked_at), declared, complete)
+    return Script(
+        tuple(reader.writes.values()),
+        frozenset(reader.uses),
+        frozenset(reader.by_position),
+        tuple(reader.looked_at),
+        declared,
+        complete,
+    )
 
 
 def _declared(statements: Iterable[Node]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -95,11 +110,19 @@ class _Reader(Resolver):
                 self._update(statement)
             case exp.Delete():
                 self._delete(statement)
-            case exp.Query():
-                self.query(statement, {}, [])
-                self.looked_at.update(self.tables)
             case _:
-                pass
+                self._ask(statement)
+
+    def _ask(self, statement: Node) -> None:
+        """Take in the queries inside of a statement that writes nothing, such as SET VARIABLE."""
+        from sqlglot import exp
+
+        if isinstance(statement, exp.Query):
+            self.query(statement, {}, [])
+            self.looked_at.update(self.tables)
+        else:
+            for part in statement.iter_expressions():
+                self._ask(part)
 
     # ------------------------------------------------------------------------------------- statements
 
@@ -120,6 +143,9 @@ class _Reader(Resolver):
         if statement.args.get("by_name"):
             columns = [column.name for column in found.columns]
             named = [part.args["alias"] for part in query.selects if isinstance(part, exp.Alias)]
+        else:
+            whole = {(found.table, query.parts[0].meta.get("line", 0))} if found.table else found.stars
+            self.by_position |= {star for star in whole if star[0] != name}
         self._use_columns(name, named)
         partition = target.args.get("partition")
         valued = [part.this.name for part in getattr(partition, "expressions", ()) if isinstance(part, exp.EQ)]
@@ -150,10 +176,10 @@ class _Reader(Resolver):
         found = self.query(query, self.ctes_of(statement, {}, []), [])
         target, names = _unwrapped(statement.this)
         if statement.kind == "VIEW" and not target.db:
-            if names:
-                found = Relation([Column(n, c.leaves) for n, c in zip(names, found.columns, strict=False)])
-            self.keep_view(target.name, found)
+            self.keep_view(target.name, self._called(found, names or []))
             return
+        if names:
+            self.by_position |= found.stars
         self._write(name_of(target), found, names)
 
     def _declare(self, statement: Node) -> None:

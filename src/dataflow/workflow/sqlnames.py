@@ -6,81 +6,12 @@ which for a script that was never run is the rule; this one then takes a name fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-Schema = Mapping[str, Sequence[str]]
-"""The columns of tables by name, in order; tables that are missing have columns that nobody knows."""
+from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Schema, Sources, Star, Use
 
-Node = Any
-"""A node of sqlglot's tree."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """A place in a script that names a table, or a column of it.
-
-    Attributes:
-        table: The table.
-        column: Its column; empty for the table itself.
-        line: Line, counted from 1.
-        offset: Offset of the name's first character in the script, parameters put in.
-        bare: Whether it stands in a SELECT by itself, so that the result is called as it is.
-        declares: Whether it stands in the table's own DDL, with its type behind it.
-    """
-
-    table: str
-    column: str
-    line: int
-    offset: int
-    bare: bool = False
-    declares: bool = False
-
-
-Leaf = tuple[str, str, bool]
-"""A table, its column, and whether it only decides."""
-
-
-@dataclass
-class Column:
-    """A column that a query brings out.
-
-    Attributes:
-        name: Its name.
-        leaves: What it is made of.
-        given: Whether its name is the table's own, and would change with the table's.
-    """
-
-    name: str
-    leaves: set[Leaf] = field(default_factory=set)
-    given: bool = False
-
-
-@dataclass
-class Relation:
-    """What stands in a FROM, or comes out of a query.
-
-    Attributes:
-        columns: Those that are known, in order.
-        open: Tables whose columns nobody knows: any name may be one of theirs.
-        table: The table that it is, where it is one.
-    """
-
-    columns: list[Column] = field(default_factory=list)
-    open: set[str] = field(default_factory=set)
-    table: str | None = None
-
-    def get(self, name: str) -> Column | None:
-        """Return a known column; None for others."""
-        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
-
-    def maybe(self, name: str) -> Column:
-        """Return what a name would be if it were one of the columns that nobody knows."""
-        return Column(name, {(table, name, False) for table in self.open}, given=True)
-
-
-Sources = dict[str, Relation]
+_PARTITIONING = frozenset({"REPARTITION", "REPARTITION_BY_RANGE", "REBALANCE"})
+"""Hints that name columns; others name tables."""
 
 
 class Resolver:
@@ -92,12 +23,14 @@ class Resolver:
         uses: Where tables and columns are named.
         deciding: What decides which rows the statement at hand gets.
         tables: The tables that it reads.
+        by_position: Stars that go somewhere by position: a column more of their table, and the script fails.
     """
 
     def __init__(self, schema: Schema) -> None:
         self.schema = {name.lower(): list(columns) for name, columns in schema.items()}
         self.views: Sources = {}
         self.uses: set[Use] = set()
+        self.by_position: set[Star] = set()
         self.deciding: set[Leaf] = set()
         self.tables: dict[str, None] = {}
         self._of_views: dict[str, tuple[set[Leaf], dict[str, None]]] = {}
@@ -111,15 +44,22 @@ class Resolver:
 
     def ctes_of(self, statement: Node, ctes: Sources, outer: list[Sources]) -> Sources:
         """Return the common table expressions that a statement may use: those around it, and its own."""
+        from sqlglot import exp
+
         found = dict(ctes)
-        for cte in getattr(statement.args.get("with_"), "expressions", ()):
-            relation = self.query(cte.this, found, outer)
+        with_ = statement.args.get("with_")
+        for cte in getattr(with_, "expressions", ()):
             names = [part.name for part in cte.args["alias"].args.get("columns") or ()]
-            if names:
-                pairs = zip(names, relation.columns, strict=False)
-                relation = Relation([Column(name, column.leaves) for name, column in pairs], relation.open)
-            found[cte.alias.lower()] = relation
+            if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):  # it knows what it begins with
+                found[cte.alias.lower()] = self.query(cte.this.left, found, outer).called(names)
+            found[cte.alias.lower()] = self._called(self.query(cte.this, found, outer), names)
         return found
+
+    def _called(self, relation: Relation, names: Sequence[str]) -> Relation:
+        """Give a relation's columns names, each by its position."""
+        if names:
+            self.by_position |= relation.stars
+        return relation.called(names)
 
     def query(self, query: Node, ctes: Sources, outer: list[Sources]) -> Relation:
         """Return what a query brings out.
@@ -142,9 +82,11 @@ class Resolver:
                 for column, other in zip(columns, right.columns, strict=False):
                     if isinstance(query, exp.Union):
                         column.leaves |= other.leaves
-                if not isinstance(query, exp.Union):
+                if not isinstance(query, exp.Union) or query.args.get("distinct"):
                     self.deciding |= {leaf for side in (left, right) for c in side.columns for leaf in c.leaves}
-                return Relation(columns, left.open | right.open)
+                if _tables(left.stars) != _tables(right.stars):  # one side gets more columns than the other
+                    self.by_position |= left.stars | right.stars
+                return Relation(columns, left.open | right.open, stars=left.stars | right.stars)
             case exp.Subquery() | exp.Paren():
                 return self._pivoted(query, self.query(query.this, ctes, outer), outer, ctes)
             case exp.Table():
@@ -181,6 +123,11 @@ class Resolver:
         aliases: Sources = {"": Relation(found.columns)}
         for name in ("where", "group", "having", "qualify", "order", "sort", "distribute", "cluster"):
             self.decide(select.args.get(name), [*scopes, aliases], ctes)
+        for hint in getattr(select.args.get("hint"), "expressions", ()):
+            if hint.name.upper() in _PARTITIONING:
+                self.decide(hint, [*scopes, aliases], ctes)
+        if select.args.get("distinct"):
+            self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
         group = select.args.get("group")
         for key in group.expressions if group is not None else ():
             if isinstance(key, exp.Literal) and key.this.isdigit() and int(key.this) <= len(found.columns):
@@ -202,6 +149,8 @@ class Resolver:
             left_out = {column.name.lower() for column in star.args.get("except_") or ()}
             for alias, relation in scopes[0].items():
                 if not wanted or alias == wanted:
+                    line = star.meta.get("line", 0)
+                    found.stars |= {(relation.table, line)} if relation.table else relation.stars
                     kept = (column for column in relation.columns if column.name.lower() not in left_out)
                     found.columns += [Column(column.name, set(column.leaves), column.given) for column in kept]
                     found.open |= relation.open
@@ -226,10 +175,7 @@ class Resolver:
             relation = self._pivoted(source, self.from_table(source, ctes), outer, ctes)
         else:
             relation = self.query(source, ctes, outer)
-        names = source.alias_column_names
-        if names:
-            pairs = zip(names, relation.columns, strict=False)
-            relation = Relation([Column(name, column.leaves) for name, column in pairs], relation.open)
+        relation = self._called(relation, source.alias_column_names)
         found = {(source.alias_or_name or f"_{len(before)}").lower(): relation}
         for join in source.args.get("joins") or ():  # a join inside brackets
             found |= self.source(join.this, ctes, outer, {**before, **found})
@@ -260,7 +206,8 @@ class Resolver:
                 leaf for field_ in pivot.args.get("fields", ()) for leaf in self.value(field_, scopes, ctes)
             }
             made = [Column(column.name, set(leaves)) for column in pivot.args.get("columns") or ()]
-            relation = Relation([*kept, *made], set(relation.open))
+            whole = {(relation.table, source.parts[0].meta.get("line", 0))} if relation.table else relation.stars
+            relation = Relation([*kept, *made], set(relation.open), stars=frozenset(whole))
         return relation
 
     def from_table(self, table: Node, ctes: Sources) -> Relation:
@@ -333,6 +280,8 @@ class Resolver:
         if query is None:
             return {leaf for child in value.iter_expressions() for leaf in self.value(child, scopes, ctes)}
         inner = self.query(query.this if isinstance(query, exp.Subquery) else query, ctes, scopes)
+        if isinstance(value, exp.In):
+            self.by_position |= inner.stars
         found = self.value(value.this, scopes, ctes) if isinstance(value, exp.In) else set()
         if isinstance(value, exp.In):
             found |= {leaf for column in inner.columns for leaf in column.leaves}
@@ -372,6 +321,10 @@ class Resolver:
         first = table.parts[0] if getattr(table, "parts", None) else None
         if first is not None and "line" in first.meta:
             self.uses.add(Use(name, "", first.meta["line"], first.meta["start"]))
+
+
+def _tables(stars: Iterable[Star]) -> list[str]:
+    return sorted(table for table, _ in stars)
 
 
 def name_of(table: Node) -> str:
