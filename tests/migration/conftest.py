@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from campaign_world import World
 from lineage_state import State
 from servers import Hook, Mail
+from team import Team, create
 
 
 @pytest.fixture
@@ -27,3 +30,24 @@ def world(spark, tmp_path, servers, monkeypatch):
     found = World(spark, tmp_path, *servers)
     yield found
     found.records.close()
+
+
+@pytest.fixture
+def mail():
+    with Mail() as found:
+        yield found
+
+
+@pytest.fixture
+def hook():
+    with Hook() as found:
+        yield found
+
+
+@pytest.fixture
+def team(here_command, mail, hook):
+    home = Path(here_command.environ["DATAFLOW_HOME"])
+    create("prod.plays")
+    state = State(f"sqlite:///{home / 'team.db'}")
+    yield Team(here_command, state, mail, hook)
+    state.records.close()

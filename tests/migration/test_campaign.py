@@ -1,117 +1,15 @@
-"""Campaigns as a table's owner runs them, without Spark; mail and web are real."""
+"""Campaigns as a table's owner runs them, without Spark."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from lineage_state import State
-from servers import PROJECT, Hook, Mail
+from team import DEADLINE, READERS, create
 
-from dataflow.engine.catalog import open_catalog
 from dataflow.migration.state import Campaigns
-from dataflow.migration.store import Store
-from dataflow.workflow.flow import Origin
-from dataflow.workflow.project import Environment
-
-OLD = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
-DEADLINE = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=60)).isoformat()
-READER = """\
-INSERT OVERWRITE out.{name} PARTITION (date = DATE '2026-01-01')
-SELECT id, sum(p.hours) AS total
-FROM prod.plays AS p
-WHERE p.hours > 0
-GROUP BY id
-"""
-MAIN = """\
-version: 1
-workflow:
-  id: {id}
-  owner: {owner}
-jobs:
-  - job:
-      id: write
-      type: Spark
-      spark:
-        script: write.sql
-"""
-READERS = {"bob.one": "bob", "bob.two": "bob", "carol.one": "carol", "carol.two": "carol", "dave.one": "dave"}
-
-
-@pytest.fixture
-def mail():
-    with Mail() as found:
-        yield found
-
-
-@pytest.fixture
-def hook():
-    with Hook() as found:
-        yield found
-
-
-def create(*tables):
-    """Make tables in the catalog."""
-    import pyarrow as pa
-
-    catalog = open_catalog(Environment("sandbox"))
-    catalog.create_namespace_if_not_exists("prod")
-    schema = pa.schema([("id", pa.int32()), ("hours", pa.float64()), ("date", pa.date32())])
-    for table in tables:
-        catalog.create_table(table, schema, location=str(Path(os.environ["DATAFLOW_HOME"]) / table))
-
-
-class Team:
-    """A repository with five readers of prod.plays, whose runs are on record."""
-
-    def __init__(self, command, state, mail, hook):
-        self.command, self.state = command, state
-        self.folder = command.folder
-        self.project = PROJECT.format(name="sandbox", state=state.address, port=mail.port, hook=hook.address)
-        (self.folder / "dataflow.yaml").write_text(self.project)
-        for name, owner in READERS.items():
-            folder = self.folder / name.replace(".", "_")
-            folder.mkdir()
-            (folder / "main.sch.yaml").write_text(MAIN.format(id=name, owner=owner))
-            (folder / "write.sql").write_text(READER.format(name=folder.name))
-            self.ran(name, "hours", OLD)
-        state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", seen=OLD)
-        state.add("erin.board", "out.board", "out.bob_one.total -> total", seen=OLD)
-
-    def ran(self, name, column, seen=None, environment="sandbox"):
-        """Record a run of a reader that reads a column."""
-        target = f"out.{name.replace('.', '_')}"
-        flows = (f"prod.plays.{column} -> total", f"prod.plays.{column} ~>", "prod.plays.id -> id")
-        self.state.add(name, target, *flows, seen=seen or dt.datetime.now(dt.UTC), environment=environment)
-
-    def migration(self, *arguments, **options):
-        return self.command("migration", *arguments, **options)
-
-    def start(self, *more, **options):
-        return self.migration(
-            "start", "prod.plays", "--rename", "hours=view_hours", "--deadline", DEADLINE, *more, **options
-        )
-
-    def plan(self):
-        return self.command.json("migration", "plan", "prod.plays", "--rename", "hours=view_hours")
-
-    def status(self):
-        return self.command.json("migration", "status")
-
-
-@pytest.fixture
-def team(here_command, mail, hook):
-    home = Path(here_command.environ["DATAFLOW_HOME"])
-    create("prod.plays")
-    state = State(f"sqlite:///{home / 'team.db'}")
-    yield Team(here_command, state, mail, hook)
-    state.records.close()
 
 
 def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lines(team):
@@ -152,28 +50,6 @@ def test_what_needs_another_table_is_planned_with_who_is_touched_and_not_started
     done = team.migration("start", "prod.plays", "--to", "new.sql", "--deadline", DEADLINE, code=2)
     assert said in done.stderr
     assert "--replace-by NEW" in done.stderr
-
-
-def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):
-    name, target = "dave.one", "out.dave_one"
-    script = team.folder / "dave_one" / "write.sql"
-    script.write_text(f"INSERT OVERWRITE {target} SELECT id, 1 AS total\nFROM (SELECT id, hours FROM prod.plays)\n")
-    (said,) = (each for each in team.plan()["touched"] if each["workflow"] == name)
-    assert (said["role"], said["columns"]) == ("reads", ["hours"])
-    assert [line["number"] for line in said["lines"]] == [2]
-    team.start()
-    for more, state in (("prod.plays.hours ..", "open"), ("prod.plays.view_hours ..", "moved")):
-        now = dt.datetime.now(dt.UTC)
-        team.state.add(name, target, "prod.plays.id -> id", more, seen=now, environment="sandbox")
-        assert {each["workflow"]: each["state"] for each in team.status()["readers"]}[name] == state
-    now = dt.datetime.now(dt.UTC)
-    team.state.add(name, target, "raw.other.id -> id", "prod.plays.hours ..", seen=now, environment="sandbox")
-    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}[name] == "open"
-    edges = team.command.json("migration", "lineage", "prod.plays.hours")
-    assert target not in str(edges)
-    assert name not in {
-        each.workflow for _, found in Store(team.state.address).readers({"prod.plays"}) for each in found
-    }
 
 
 def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
@@ -243,15 +119,6 @@ def test_readers_are_not_sent_in_a_circle(team):
     team.migration(*back)
 
 
-def test_a_message_says_whether_the_new_is_there_already(team):
-    team.start("--name", "hours")
-    assert "The new is not there yet" in team.migration("notify", "--dry-run").stdout
-    campaigns = Campaigns(team.state.records, "sandbox")
-    for step in ("expand 1", "expand 2", "expand 3"):
-        campaigns.note("hours", "applied", step, "alice")
-    assert "Old and new stand side by side until then" in team.migration("notify", "--dry-run").stdout
-
-
 def test_a_campaign_that_somebody_began_to_cancel_is_not_gone_on_with(team):
     team.start("--name", "hours")
     Campaigns(team.state.records, "sandbox").note("hours", "cancelling", "hours", "alice")
@@ -296,120 +163,6 @@ def test_killed_between_the_last_step_and_its_end_the_campaign_is_ended_by_apply
     assert "no campaigns are open" in team.migration("apply", code=2).stderr
 
 
-def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, mail, hook):
-    team.start()
-    dry = team.migration("notify", "--dry-run").stdout
-    assert mail.mails == []
-    done = team.migration("notify")
-    assert "told bob (announcement): bob@example.org" in done.stdout
-    ((subject, text),) = mail.to("bob@example.org")
-    assert subject.startswith("prod.plays: rename column hours to view_hours by " + DEADLINE)
-    assert text.strip() in dry
-    assert "bob.one" in text
-    assert "carol" not in text
-    assert "bob_one/write.sql:4: WHERE p.hours > 0" in text
-    assert "-SELECT id, sum(p.hours) AS total\n+SELECT id, sum(p.view_hours) AS total" in text
-    assert "dataflow migration ack bob --campaign" in text
-    (posted,) = hook.texts
-    assert "carol.one" in posted
-    assert len(mail.to("dave@example.org")) == 1
-
-    again = team.migration("notify")
-    assert "nobody has to be told anything now" in again.stdout
-    assert len(mail.mails) == 2
-    assert len(hook.texts) == 1
-
-
-def test_reminders_come_as_the_deadline_nears_and_grow_more_pressing(team, mail):
-    team.start()
-    team.migration("notify")
-    from dataflow.migration.state import campaigns
-
-    for days, said in ((30, "30 days left"), (6, "6 days left"), (1, "1 day left"), (-1, "OVERDUE")):
-        today = dt.datetime.now(dt.UTC)
-        moved = {"opened": today - dt.timedelta(days=90), "deadline": today.date() + dt.timedelta(days=days)}
-        with team.state.records.begin() as connection:
-            connection.execute(campaigns.update().values(moved))
-        team.migration("notify")
-        team.migration("notify")
-        assert mail.to("bob@example.org")[-1][0].startswith(said)
-    assert len(mail.to("bob@example.org")) == 5
-
-
-def test_an_owner_without_an_address_is_one_line_and_the_others_are_told(team, mail):
-    team.start()
-    (team.folder / "dataflow.yaml").write_text(team.project.replace("  dave:\n    email: dave@example.org\n", ""))
-    done = team.migration("notify", code=1)
-    assert "not told: dave: there is no address for 'dave'" in done.stderr
-    assert "add owners.dave.email" in done.stderr
-    assert len(mail.to("bob@example.org")) == 1
-    (team.folder / "dataflow.yaml").write_text(team.project)
-    assert "told dave" in team.migration("notify").stdout
-    assert len(mail.mails) == 2
-
-
-def test_messages_can_go_into_files(team, mail):
-    team.start()
-    team.migration("notify", "--files", "out-box")
-    assert sorted(path.name for path in (team.folder / "out-box").iterdir()) == [
-        "bob-announcement.txt", "carol-announcement.txt", "dave-announcement.txt",
-    ]  # fmt: skip
-    assert mail.mails == []
-
-
-def test_killed_while_sending_nobody_is_told_twice(team, mail):
-    team.start()
-    mail.waits_for = "dave@example.org"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dataflow", "migration", "notify"], cwd=team.folder, env=team.command.environ,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert mail.waiting.wait(60)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    mail.waits_for = None
-    done = team.migration("notify")
-    assert "dave (announcement) may or may not have been told" in done.stderr + done.stdout
-    assert len(mail.to("bob@example.org")) == 1
-    assert len(mail.to("dave@example.org")) == 1
-
-
-def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(team):
-    team.start()
-    assert {each["state"] for each in team.status()["readers"]} == {"open"}
-    team.ran("bob.one", "view_hours")
-    team.migration("ack", "carol", "--note", "both are retired")
-    found = {each["workflow"]: each for each in team.status()["readers"]}
-    assert {name: each["state"] for name, each in found.items()} == {
-        "alice.plays": "open",
-        "bob.one": "moved", "bob.two": "open", "carol.one": "acked", "carol.two": "acked", "dave.one": "open",
-    }  # fmt: skip
-    assert found["carol.one"]["why"] == "alice: both are retired"
-
-    team.ran("carol.two", "hours")  # it said so, and runs with the old name all the same
-    team.ran("frank.new", "hours")  # somebody began to read the old name meanwhile
-    found = {each["workflow"]: each for each in team.status()["readers"]}
-    assert found["carol.two"]["why"].startswith("acknowledged, but a later run reads it")
-    assert found["frank.new"]["state"] == "open"
-    assert team.status()["burn_down"][-1]["open"] == 5
-
-    text = team.migration("status").stdout
-    assert "2 of 7 moved" in text
-    assert "contract 1" in text
-    page = team.migration("status", "--output", "html").stdout
-    assert page.startswith("<!doctype html>")
-    assert "http" not in page.replace("http://www.w3.org", "")
-
-
-def test_a_patch_that_is_tried_out_elsewhere_moves_nobody_here(team):
-    team.start()
-    team.ran("bob.one", "view_hours", environment="staging")
-    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["bob.one"] == "open"
-    team.ran("bob.one", "view_hours")
-    team.ran("bob.one", "hours", environment="staging")
-    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["bob.one"] == "moved"
-
-
 def test_a_campaign_is_carried_out_where_it_was_started(team):
     (team.folder / "dataflow.yaml").write_text(f"{team.project}  staging:\n    state: {team.state.address}\n")
     team.start("--name", "hours")
@@ -419,60 +172,6 @@ def test_a_campaign_is_carried_out_where_it_was_started(team):
     assert "campaign hours is in sandbox, not in staging" in named
     listed = team.command.json("migration", "list", "--env", "staging")
     assert [(row["campaign"], row["environment"], row["state"]) for row in listed] == [("hours", "sandbox", "open")]
-
-
-def test_a_writer_that_still_reads_the_old_column_of_its_own_table_has_not_moved(team):
-    team.start()
-    for source, state in (("prod.plays.hours", "open"), ("prod.plays.view_hours", "moved")):
-        now = dt.datetime.now(dt.UTC)
-        team.state.add("alice.plays", "prod.plays", f"{source} -> view_hours", seen=now)
-        found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
-        assert found["alice.plays"] == state
-
-
-@pytest.mark.parametrize("origin", [Origin.RECORDED, Origin.DEPLOYED])
-def test_a_writer_that_gives_the_old_column_a_constant_has_not_moved(team, origin):
-    team.start()
-    for given, state in (("hours", "open"), ("view_hours", "moved")):
-        now = dt.datetime.now(dt.UTC)
-        team.state.add("alice.plays", "prod.plays", "raw.events.k -> id", given=[given], origin=origin, seen=now)
-        found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
-        assert found["alice.plays"] == state
-
-
-def test_a_writer_whose_audits_still_look_at_the_old_column_has_not_moved(team):
-    team.start()
-    for needed, state in ((["id", "Hours"], "open"), (["id"], "moved")):
-        now = dt.datetime.now(dt.UTC)
-        team.state.add("alice.plays", "prod.plays", "raw.events.s -> view_hours", needed=needed, seen=now)
-        (found,) = [each for each in team.status()["readers"] if each["workflow"] == "alice.plays"]
-        assert found["state"] == state
-    team.state.add("alice.plays", "prod.plays", "raw.events", needed=["id"], seen=now)
-    assert "may write it: its columns are not known" in team.migration("status").stdout
-
-
-def test_a_view_waits_for_a_writer_that_reads_the_table_as_well(team):
-    create("prod.better")
-    team.state.add("alice.plays", "out.daily", "prod.plays.hours -> hours", seen=OLD)
-    team.migration("start", "prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE)
-    done = team.migration("apply", code=1)
-    assert "1 of 1 workflows have not moved: alice.plays (alice)" in done.stderr
-
-
-def test_a_reader_that_came_late_can_be_acknowledged_and_is_counted(team):
-    team.start()
-    team.ran("erin.late", "hours")
-    assert (len(team.status()["readers"]), team.status()["burn_down"][-1]["open"]) == (7, 7)
-    team.migration("ack", "erin.late", "--note", "ran once")
-    found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
-    assert (found["erin.late"], team.status()["burn_down"][-1]["open"]) == ("acked", 6)
-    team.ran("erin.late", "view_hours")
-    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["erin.late"] == "moved"
-
-
-def test_ack_of_nobody_names_the_nearest(team):
-    team.start()
-    assert "did you mean 'carol'?" in team.migration("ack", "carl", code=2).stderr
 
 
 def test_the_contract_is_refused_by_name_before_spark_is_started(team):

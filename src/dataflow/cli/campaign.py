@@ -185,6 +185,7 @@ def apply(
     name: CampaignArgument = None,
     force: Annotated[bool, typer.Option("--force", help="Take the old away though somebody has not moved.")] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept in the campaign.")] = None,
+    checkout: CheckoutOption = None,
     env: EnvOption = None,
 ) -> None:
     """Carry out the next step on the table. The contract, which nothing brings back, waits for all readers.
@@ -192,9 +193,10 @@ def apply(
     Example:  dataflow migration apply
     """
     from dataflow.migration import carry
+    from dataflow.migration.impact import by_position
     from dataflow.workflow.identity import current_user
 
-    known = known_here(env, [])
+    known = known_here(env, checkout)
     with _campaigns(known) as campaigns:
         campaign, events, found = _look(campaigns, known, name)
         _require_open(campaign)
@@ -204,7 +206,8 @@ def apply(
             campaigns.close(campaign.id, "done", current_user())
             out().print(f"campaign {campaign.id} is done", markup=False)
             return
-        carry.require_moved(step, found, force=force, reason=reason)
+        places = by_position(campaign.table, known, _now()) if step.adds else []
+        carry.require_moved(step, found, places, force=force, reason=reason)
         with spark_for(known) as spark:
             if step.irreversible:
                 out().print(f"gone for good: {carry.what_goes(spark, campaign, step)}", markup=False)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError, UsageError
+from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.script import statements as split
 from dataflow.migration.agreement import missing_rows, require_agreement
@@ -25,6 +26,8 @@ from dataflow.tables.moving import moving, pairs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from dataflow.migration.impact import Line, Touched
 
 
 Say = Callable[[str], None]
@@ -48,14 +51,24 @@ def require_going(campaign: Campaign, events: Sequence[Event]) -> None:
         raise UsageError(f"campaign {campaign.id} is being cancelled", f"dataflow migration cancel {campaign.id}")
 
 
-def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason: str | None) -> None:
+def require_moved(
+    step: Step, found: Sequence[Standing], by_place: Sequence[Touched] = (), *, force: bool, reason: str | None
+) -> None:
     """Refuse to take the old away while anybody uses it, and to put a view where somebody still writes.
+
+    Args:
+        step: The step that comes next.
+        found: Where readers and writers stand.
+        by_place: Who fails once the table has a column more.
+        force: Whether they are to break.
+        reason: Why.
 
     Raises:
         UsageError: Force was asked for without a reason or the other way round, or for a step that breaks nobody.
         DataflowError: Somebody has not moved; names them.
     """
-    breaks = step.irreversible or bool(step.keeps)
+    places = by_place if step.adds else ()
+    breaks = step.irreversible or bool(step.keeps) or bool(places)
     if force and not breaks:
         raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
     concerned = [each for each in found if step.irreversible or (breaks and _writes(each, step))]
@@ -64,6 +77,13 @@ def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason:
         raise UsageError("--reason is what is kept of a --force", "leave it out, or add --force")
     if force and not (reason or "").strip():
         raise UsageError("--force needs a --reason, which is kept in the campaign")
+    if places and not force:
+        named = "; ".join(f"{it.workflow} ({it.owner or 'no owner'}), {_at(it.lines[0])}" for it in places)
+        raise DataflowError(
+            f"{len(places)} workflows take all columns by position, and fail once {step.adds} is added: {named}",
+            "let them name the columns that they take, or --force --reason WHY, which is kept",
+            permanent=True,
+        )
     if left and not force:
         named = ", ".join(f"{s.reader.workflow} ({s.reader.owner or 'no owner'})" for s in left)
         raise DataflowError(
@@ -71,6 +91,10 @@ def require_moved(step: Step, found: Sequence[Standing], *, force: bool, reason:
             "wait for them, or --force --reason WHY, which is kept",
             permanent=True,
         )
+
+
+def _at(line: Line) -> str:
+    return f"{display_path(Path(line.file))}:{line.number}"
 
 
 def _writes(standing: Standing, step: Step) -> bool:

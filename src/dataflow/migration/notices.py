@@ -7,7 +7,7 @@ nobody knows whether it went out; it is not sent again by itself, and said to be
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, display_path
 from dataflow.migration.campaign import Campaign
 from dataflow.migration.changes import new_name
+from dataflow.migration.impact import Line, by_position
 from dataflow.migration.patches import Move, patch
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns
@@ -182,7 +183,8 @@ def _message(
         subject = f"OVERDUE: {subject}"
     elif level != ANNOUNCED:
         subject = f"{left} day{'' if left == 1 else 's'} left: {subject}"
-    lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine)]
+    places = {each.workflow: each.lines for each in by_position(row.table, known, now)} if not ready else {}
+    lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
     patches = [text for standing in mine for text in _patches(campaign, standing, known)]
     if patches:
         lines += ["", "A patch that would do it, to be looked at before it is used:", "", *patches]
@@ -211,7 +213,7 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
         yield "After that the old one is gone, and whatever uses it fails."
 
 
-def _workflows(mine: Sequence[Standing]) -> Iterator[str]:
+def _workflows(mine: Sequence[Standing], places: Mapping[str, Sequence[Line]]) -> Iterator[str]:
     yield "It concerns:"
     for standing in mine:
         reader = standing.reader
@@ -221,6 +223,9 @@ def _workflows(mine: Sequence[Standing]) -> Iterator[str]:
             yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
         if len(reader.lines) > _LINES:
             yield f"      … and {len(reader.lines) - _LINES} more lines"
+        for line in places.get(reader.workflow, ()):
+            yield "      this one fails as soon as the new column is there, for it takes all by position; name them:"
+            yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
 
 
 def _patches(campaign: Campaign, standing: Standing, known: Known) -> Iterator[str]:
