@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 
 import pytest
@@ -209,5 +208,9 @@ def test_cancel_before_anything_was_applied_needs_no_spark(team):
     team.start()
     team.migration("cancel", "--reason", "never mind")
     assert [row["state"] for row in team.command.json("migration", "list")] == ["cancelled"]
+    first = team.status()["campaign"]
+    team.start()  # on the same day
+    assert team.status()["campaign"] == f"{first}-2"
+    team.migration("cancel")
     team.start("--name", "again")
-    assert json.loads(team.migration("status", "--output", "json").stdout)["campaign"] == "again"
+    assert team.status()["campaign"] == "again"

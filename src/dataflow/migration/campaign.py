@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -94,13 +95,20 @@ def start(
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise UsageError(f"'{name}' can't name a campaign", "letters, digits, '_', '-' and '.', for example hours-2027")
     _require_lasting(found, campaigns)
-    id_ = name or f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}"
+    id_ = name or _free_name(f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns)
     definition = _definition(id_, found, deadline, who)
     row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
     path = folder / FOLDER / f"{id_}.yaml"
     with _writing(path, definition):
         campaigns.add(row)
     return read(row), path
+
+
+def _free_name(name: str, campaigns: Campaigns) -> str:
+    """Return a name that no campaign had yet: a second one on a table may begin on the day that the first ended."""
+    taken = {row.id for row in campaigns.all()}
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _require_lasting(found: Plan, campaigns: Campaigns) -> None:
