@@ -128,6 +128,7 @@ QUERIES = {
     ),
     "a count of all": (lambda spark: spark.table("li.plays").count(), set()),
     "all rows": (lambda spark: spark.sql("SELECT * FROM li.plays").collect(), set()),
+    "a branch of it": (lambda spark: spark.sql("SELECT max(hours) FROM li.plays.branch_main").collect(), {"hours"}),
     "how many times it changed": (
         lambda spark: spark.sql("SELECT snapshot_id FROM li.plays.snapshots").collect(),
         set(),
@@ -143,7 +144,8 @@ def test_what_a_query_names_that_writes_nothing_is_named_by_what_its_run_writes(
         spark.sql("DECLARE OR REPLACE VARIABLE most DOUBLE")
         ask(spark)
         spark.sql(f"INSERT INTO {target} SELECT id, name, 0 FROM li.titles")
-        spark.sql(f"SELECT max(hours) FROM {target}").collect()  # as an audit would
+        for name in (target, f"{target}.branch_main"):  # as an audit would
+            spark.sql(f"SELECT max(hours) FROM {name}").collect()
 
     write = written(work)["li.out"]
     assert shown(write.flows) == {

@@ -120,6 +120,8 @@ class Lineage:
 
     def _take_names(self, execution: JavaObject, plan: JavaObject) -> None:
         """Keep what a query that writes nothing names: the job fails without it all the same."""
+        if plan.children().isEmpty() and plan.innerChildren().isEmpty():  # SET and its like
+            return
         session = execution.sparkSession()
         text = _printed(session, plan)
         if "RelationV2[" in text:

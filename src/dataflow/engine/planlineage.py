@@ -20,9 +20,12 @@ _UNCHANGED = re.compile(r"if \(.*\) (?P<value>\S+) else (?P=value)$")  # what an
 _METADATA = re.compile(r"_(?:file|pos|spec_id|partition|deleted|row_id|last_updated_sequence_number|_row_\w+|_id)$")
 _ABOUT = re.compile(
     r"\..+\.(?:(?:all_)?(?:entries|manifests|(?:data_|delete_)?files)|snapshots|history|partitions|refs"
-    r"|metadata_log_entries|position_deletes)$"
+    r"|metadata_log_entries|position_deletes|changes|snapshot_id_\d+|at_timestamp_\d+)$"
 )
-"""Iceberg's tables about a table, which nobody makes columns in."""
+"""Iceberg's tables about a table, which nobody makes columns in, and a table as it was, which keeps those it had."""
+
+_REF = re.compile(r"(?<=[^.]\.)([^.]+)\.(?:branch|tag)_[^.]+$")
+"""A branch of a table, such as the one that a run's audits look at: its name is another each time."""
 
 WRITES = frozenset(
     {
@@ -77,9 +80,7 @@ def named_in(plan: str, catalog: str, sql: str = "") -> frozenset[Name]:
         flows = _Write(above, catalog, (), sql).coarsely_written().flows
         names = frozenset((flow.source, flow.source_column) for flow in flows if flow.indirect)
     # A recursive query is planned in parts, whose relations may bring aggregates: `RelationV2[max(hours)#3]`.
-    return frozenset(
-        name for name in names if "(" not in name[1] and not (_ABOUT.search(name[0]) or _METADATA.match(name[1]))
-    )
+    return frozenset(name for name in names if "(" not in name[1])
 
 
 def _whole(sql: str, plan: str) -> str:
@@ -124,10 +125,10 @@ class _Write(Flowing):
         if row_level:
             own = {f for f in flows if f.source == target and f.source_column != f.target_column}
             names = frozenset(name for name in names if name[0] != target)
-            names |= {(target, f.source_column) for f in own if self._names.may_say(f.source_column)}
+            said = {f.source_column for f in own if self._names.may_say(f.source_column)}
+            names |= {(target, column) for column in said if not _METADATA.match(column)}
             flows = {flow for flow in flows if flow.source != target}
         told = frozenset(flow for flow in flows if not _METADATA.match(flow.source_column))
-        names = frozenset(name for name in names if not _METADATA.match(name[1]))
         (write,) = with_names([Written(target, told, frozenset(given))], names)
         return write
 
@@ -139,8 +140,8 @@ class _Write(Flowing):
 
     def _named(self) -> frozenset[Name]:
         flows = {flow for id_ in self._names.ids | self._deciding for flow in self._flows_into(id_, "")}
-        names = {(flow.source, flow.source_column) for flow in flows}
-        return frozenset(name for name in names if self._names.may_say(name[1]))
+        names = {(_REF.sub(r"\1", f.source), f.source_column) for f in flows if not _ABOUT.search(f.source)}
+        return frozenset(name for name in names if self._names.may_say(name[1]) and not _METADATA.match(name[1]))
 
     def coarsely_written(self) -> Written:
         """Tell the tables read, and their columns that the plan names anywhere above them, without where they went."""
