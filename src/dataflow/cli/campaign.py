@@ -206,7 +206,7 @@ def apply(
             campaigns.close(campaign.id, "done", current_user())
             out().print(f"campaign {campaign.id} is done", markup=False)
             return
-        places = by_position(campaign.table, known, _now()) if step.adds else []
+        places = by_position(campaign.table, known, _now()) if step.adds and "." not in step.adds else []
         carry.require_moved(step, found, places, force=force, reason=reason)
         with spark_for(known) as spark:
             if step.irreversible:

@@ -124,7 +124,7 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
 
 def _adds(change: Change) -> bool:
     """Say whether a change gives the table a column more, for good or for as long as readers move."""
-    return change.kind == "add" or (change.kind in {"rename", "type"} and not change.safe)
+    return (change.kind == "add" and not change.within) or (change.kind in {"rename", "type"} and not change.safe)
 
 
 def live_shape(table: str, known: Known) -> Shape:
