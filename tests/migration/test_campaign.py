@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,27 @@ def test_a_campaign_that_is_refused_leaves_the_open_one_s_file_as_it_was(team):
     assert file.read_text() == before
     assert [path.name for path in file.parent.iterdir()] == ["hours.yaml"]
     assert "can't name a campaign" in team.start("--name", "../../evil", code=2).stderr
+
+
+def test_a_file_that_another_environment_s_campaign_has_is_left_alone(team):
+    file = team.folder / "migrations" / "hours.yaml"
+    file.parent.mkdir()
+    file.write_text("another's\n")
+    assert "migrations/hours.yaml is there already" in team.start("--name", "hours", code=2).stderr
+    plain = f"prod-plays-{dt.datetime.now(dt.UTC):%Y%m%d}"
+    file.rename(file.with_name(f"{plain}.yaml"))
+    team.start()
+    assert {path.name for path in file.parent.iterdir()} == {f"{plain}.yaml", f"{plain}-2.yaml"}
+    assert file.with_name(f"{plain}.yaml").read_text() == "another's\n"
+
+
+def test_what_several_note_at_once_is_all_kept(team):
+    team.start("--name", "hours")
+    campaigns = Campaigns(team.state.records, "sandbox")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: campaigns.note("hours", "acked", f"w{number}", "alice"), range(80)))
+    found = {event.subject for event in campaigns.events("hours") if event.kind == "acked"}
+    assert found == {f"w{number}" for number in range(80)}
 
 
 def test_nobody_is_sent_to_a_table_that_is_let_go_meanwhile(team):

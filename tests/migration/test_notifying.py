@@ -22,7 +22,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
     Campaigns(team.state.records, "sandbox").note("hours", "applied", "expand 1", "alice")
     done = team.migration("apply", code=1)
     assert (
-        "1 workflows take all columns by position, and fail once view_hours is added: dave.one (dave), dave_one/"
+        "1 workflow takes all columns by position, and would fail once view_hours is there: dave.one (dave), dave_one/"
         in (done.stderr)
     )
     assert "--force needs a --reason" in team.migration("apply", "--force", code=2).stderr

@@ -121,3 +121,15 @@ def test_a_reader_that_came_late_can_be_acknowledged_and_is_counted(team):
 def test_ack_of_nobody_names_the_nearest(team):
     team.start()
     assert "did you mean 'carol'?" in team.migration("ack", "carl", code=2).stderr
+
+
+def test_a_trial_of_a_writer_and_of_who_is_only_deployed_here_moves_nobody_either(team):
+    team.start()
+    now = dt.datetime.now(dt.UTC)
+    for given, where in (("hours", "sandbox"), ("view_hours", "staging")):
+        team.state.add("alice.plays", "prod.plays", "raw.events.k -> id", given=[given], seen=now, environment=where)
+    read = {"seen": OLD, "environment": "sandbox", "origin": Origin.DEPLOYED}
+    team.state.add("frank.monthly", "out.monthly", "prod.plays.hours -> total", **read)
+    team.state.add("frank.monthly", "out.trial", "prod.plays.view_hours -> total", seen=now, environment="staging")
+    found = {each["workflow"]: each["state"] for each in team.status()["readers"]}
+    assert (found["alice.plays"], found["frank.monthly"]) == ("open", "open")

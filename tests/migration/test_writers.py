@@ -80,6 +80,20 @@ def test_a_writer_past_wap_fills_what_it_leaves_out_as_well(world, old, new):
     assert [tuple(row) for row in rows] == [(5.0, 5.0), (None, None)]
     assert world.column("hours") == world.column("view_hours")
 
+    world.spark.sql(f"UPDATE {world.db}.plays SET {new} = 6.0 WHERE id = 50")  # another one's, and not ours to change
+    world.run("more")
+    rows = world.spark.sql(f"SELECT {old}, {new} FROM {world.db}.plays WHERE id = 50 ORDER BY {new}").collect()
+    assert [tuple(row) for row in rows] == [(5.0, 5.0), (5.0, 6.0)]
+
+
+def test_what_is_written_to_no_table_at_all_fails_nothing(world):
+    world.package("nowhere", "bob", "id INT", "SELECT 1;\n")
+    main = world.root / "nowhere" / "main.sch.yaml"
+    main.write_text(main.read_text().replace("write.sql", "write.py"))
+    write = 'spark.table(args["PLAYS"] + "_raw").write.format("noop").mode("overwrite").save()'
+    (world.root / "nowhere" / "write.py").write_text(f"def main(args, spark):\n    {write}\n")
+    world.run("nowhere")
+
 
 def test_a_run_whose_columns_began_to_move_before_it_published_starts_again(world, monkeypatch):
     world.run("plays")

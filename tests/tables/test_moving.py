@@ -25,6 +25,7 @@ from dataflow.tables.moving import MOVING, RETIRED, even_out, is_even, meant_col
         ({"hours": "view_hours", "note": None}, ["id", "hours", "view_hours"], ["id", "hours", "view_hours"]),
         ({"hours": "view_hours", "note": None}, ["col1", "col2", "col3"], None),
         ({}, ["id", "hours", "note"], None),
+        ({"note": None}, ["id", "hours", "note"], None),
     ],
 )
 def test_a_write_by_position_means_what_it_calls_its_columns_or_else_the_old(moves, given, meant):

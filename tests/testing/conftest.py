@@ -44,6 +44,7 @@ def test_titles_are_ranked(dataflow):
 def package(pytester: pytest.Pytester, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A package, whose tests get the session that runs already, with an engineer at work on it: CI runs us, not it."""
     monkeypatch.setenv("CI", "")
+    spark.createDataFrame([], "id INT")  # makes it the active one again, whichever a job of another test made that
     assert SparkSession.getActiveSession() is spark
     files = {
         "ddl/titles.sql": DDL,

@@ -90,6 +90,12 @@ def test_the_lines_where_a_column_is_named_are_known():
     assert all(sql.startswith("hours", use.offset) for use in uses if use.column == "hours")
 
 
+def test_what_is_too_long_to_follow_is_not_followed_and_what_has_no_query_writes_all_the_same():
+    ors = " OR ".join(f"code = '{number}'" for number in range(3000))
+    assert columns_of(f"INSERT INTO s.out SELECT id FROM s.a WHERE {ors}").unreadable
+    assert columns_of("INSERT INTO s.out DEFAULT VALUES").complete
+
+
 def test_a_script_that_sqlglot_can_t_read_says_so():
     assert not columns_of("INSERT INTO s.out SELECT FROM WHERE (").complete
     assert not columns_of("CALL system.rollback_to_snapshot('a', 1)").complete

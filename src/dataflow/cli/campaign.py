@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataflow.migration.lineage import Known
     from dataflow.migration.progress import Standing
     from dataflow.migration.state import Campaigns, Event
+    from dataflow.workflow.flow import Producer
 
 CampaignArgument = Annotated[
     str | None, typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the only open one if omitted.")
@@ -345,17 +346,23 @@ def _require_open(campaign: Campaign) -> None:
 def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *, force: bool) -> None:
     """Refuse to take back a column that somebody reads or writes by now."""
     from dataflow.migration.impact import uses, writes
-    from dataflow.migration.store import NOTHING
+    from dataflow.migration.store import NOTHING, who
+    from dataflow.workflow.flow import Origin
+
+    def is_trial(producer: Producer) -> bool:
+        return producer.origin is Origin.RECORDED and producer.environment not in {None, campaign.row.environment}
 
     users = {
         producer.workflow
         for producer, taken in known.store.flows({campaign.table}, downstream=True)
-        if producer.target != campaign.table and any(uses(campaign.table, column, list(taken)) for column in columns)
+        if producer.target != campaign.table
+        and not is_trial(producer)
+        and any(uses(campaign.table, column, list(taken)) for column in columns)
     }
     named = known.store.named(campaign.table)
     for producer, taken in known.store.flows({campaign.table}, downstream=False):
-        flows, mine = list(taken), named.get((producer.origin, producer.workflow), NOTHING)
-        if any(writes(column, flows, mine) for column in columns):
+        flows, mine = list(taken), named.get(who(producer), NOTHING)
+        if not is_trial(producer) and any(writes(column, flows, mine) for column in columns):
             users.add(producer.workflow)
     if users and not force:
         raise DataflowError(

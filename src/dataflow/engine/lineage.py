@@ -163,6 +163,8 @@ def _printed(session: JavaObject, plan: JavaObject) -> str:
 
 def _statement(plan: JavaObject) -> str:
     """Return the SQL that a plan was parsed from; empty for what came from a DataFrame."""
+    while str(plan.nodeName()) in {"GlobalLimit", "LocalLimit"}:  # around what a script only asks, to have it heard
+        plan = plan.children().apply(0)
     found = plan.origin().sqlText()
     return str(found.get()) if found.isDefined() else ""
 

@@ -145,12 +145,12 @@ def check_statement(spark: SparkSession, plan: JavaObject) -> None:
         return
     for change in changes(spark, plan):
         name = change.name
-        guard.check(change.operation, _completed(spark, name) if name is not None else None)
+        guard.check(change.operation, completed(spark, name) if name is not None else None)
     if (setting := session_setting(plan)) is not None:
         check_setting(guard, setting)
 
 
-def _completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
+def completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
     """Put the current database before a table that is named without one."""
     if len(name) > 1:
         return name
@@ -301,4 +301,4 @@ def _check(spark: Any, operation: str, name: str) -> None:
     guard = _active.get()
     if guard is not None and not guard.is_open:
         found = spark._jsparkSession.sessionState().sqlParser().parseMultipartIdentifier(name)
-        guard.check(operation, _completed(spark, strings(found)))
+        guard.check(operation, completed(spark, strings(found)))

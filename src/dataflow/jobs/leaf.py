@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.workflow.models import AuditJob, AuditSpec, HwmJob, MetadataJob, SparkJob
 from dataflow.workflow.tree import JobStep, LeafJob, WapStep
@@ -30,7 +31,7 @@ def _run_job(job: LeafJob, context: JobContext) -> Outcome:
 
             with guarding(context.guard, context.spark):
                 run_spark(job.spark, context)
-            _even_out(context)
+            _fill(context)
             return Outcome()
         case MetadataJob():
             from dataflow.jobs.metadata import run_metadata
@@ -50,21 +51,29 @@ def _run_job(job: LeafJob, context: JobContext) -> Outcome:
             return Outcome(detail=", ".join(told))
 
 
-def _even_out(context: JobContext) -> None:
-    """Fill the columns of a migration that a job outside of `wap` left out, as the publication does within it."""
-    from dataflow.tables import moving
-    from dataflow.tables.iceberg import exists, quoted
+def _fill(context: JobContext) -> None:
+    """Fill the columns of a migration that a job outside of `wap` left out, as the publication does within it.
 
-    published = {step.template.table for step in context.workflow.steps if isinstance(step, WapStep)}
+    Whose rows are which is not known here, so nothing is changed that is there; what differs, the contract finds.
+    """
+    from dataflow.tables import moving
+    from dataflow.tables.iceberg import quoted
+    from dataflow.workflow.flow import plain_name
+
+    workflow = context.workflow
+    catalog = workflow.environment.catalog_name
+    wap = {plain_name(it.template.table, catalog).lower() for it in workflow.steps if isinstance(it, WapStep)}
     for write in context.writes():
-        pairs = []
-        if write.target not in published and exists(context.spark, write.target):
-            with contextlib.suppress(Exception):  # a table that is none of Iceberg's has no columns on the move
-                pairs = moving.pairs(context.spark, write.target)
-        if pairs:
-            own, written = context.spark.newSession(), {column.lower() for column in write.given}
-            # How its rows were before is not known any more, so nothing is emptied.
-            moving.even_out(own, quoted(write.target), "true", pairs, written, lambda _: False)
+        if write.target.lower() in wap:
+            continue
+        table, pairs = quoted(write.target), []
+        with contextlib.suppress(Exception):  # what is no table of Iceberg's has no columns on the move
+            pairs = moving.pairs(context.spark, table)
+        try:
+            if pairs:
+                moving.fill(context.spark.newSession(), table, pairs, {column.lower() for column in write.given})
+        except Exception as error:  # its rows are there, and the contract fills them as well
+            context.note(f"columns of {write.target} that a migration moves are not filled yet: {message_of(error)}")
 
 
 def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:

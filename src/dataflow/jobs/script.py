@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.cause import in_python, is_mistake, message_of, place_of
-from dataflow.jobs.guard import check_statement
+from dataflow.jobs.guard import check_statement, completed
 from dataflow.jobs.positions import inserting
 from dataflow.jobs.statements import parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
@@ -116,7 +116,8 @@ def _run_statement(spark: SparkSession, statement: str, report: Report, declares
     plan = parsed(spark, statement)
     check_statement(spark, plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
-        declares(table_name(plan), list(plan.tableSchema().fieldNames()))
+        name = ".".join(completed(spark, tuple(table_name(plan).split("."))))
+        declares(name, list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, report)
     else:  # commands and writes run at once; a query is only analysed
         _be_heard(inserting(spark, plan, lambda: spark.sql(statement)))

@@ -95,18 +95,23 @@ def start(
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise UsageError(f"'{name}' can't name a campaign", "letters, digits, '_', '-' and '.', for example hours-2027")
     _require_lasting(found, campaigns)
-    id_ = name or _free_name(f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns)
+    id_ = name or _free_name(
+        folder, f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns
+    )
     definition = _definition(id_, found, deadline, who)
     row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
     path = folder / FOLDER / f"{id_}.yaml"
+    if path.exists() and id_ not in {row.id for row in campaigns.all()}:
+        raise UsageError(f"{display_path(path)} is there already", "give this campaign another name: --name")
     with _writing(path, definition):
         campaigns.add(row)
     return read(row), path
 
 
-def _free_name(name: str, campaigns: Campaigns) -> str:
+def _free_name(folder: Path, name: str, campaigns: Campaigns) -> str:
     """Return a name that no campaign had yet: a second one on a table may begin on the day that the first ended."""
-    taken = {row.id for row in campaigns.all()}
+    files = (folder / FOLDER).glob("*.yaml")  # that of another environment, whose state is elsewhere, among them
+    taken = {row.id for row in campaigns.all()} | {path.stem for path in files}
     numbered = (f"{name}-{number}" for number in itertools.count(2))
     return name if name not in taken else next(each for each in numbered if each not in taken)
 

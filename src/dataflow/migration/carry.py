@@ -79,8 +79,9 @@ def require_moved(
         raise UsageError("--force needs a --reason, which is kept in the campaign")
     if places and not force:
         named = "; ".join(f"{it.workflow} ({it.owner or 'no owner'}), {_at(it.lines[0])}" for it in places)
+        count = _counted(len(places), "take")
         raise DataflowError(
-            f"{len(places)} workflows take all columns by position, and fail once {step.adds} is added: {named}",
+            f"{count} all columns by position, and would fail once {step.adds} is there: {named}",
             "let them name the columns that they take, or --force --reason WHY, which is kept",
             permanent=True,
         )
@@ -91,6 +92,10 @@ def require_moved(
             "wait for them, or --force --reason WHY, which is kept",
             permanent=True,
         )
+
+
+def _counted(number: int, verb: str) -> str:
+    return f"1 workflow {verb}s" if number == 1 else f"{number} workflows {verb}"
 
 
 def _at(line: Line) -> str:

@@ -33,7 +33,7 @@ GONE = ""
 """The table that a workflow writes which is deployed no more: nobody has to wait for what its last run read."""
 
 deployed = sa.Table(
-    "dataflow_deployed_lineage",
+    "dataflow_settled",
     metadata,
     sa.Column("registry", sa.String(500), primary_key=True),
     sa.Column("environment", sa.String(200), primary_key=True),

@@ -12,7 +12,7 @@ from dataflow.migration.campaign import Campaign, applied
 from dataflow.migration.deployed import GONE
 from dataflow.migration.impact import Touched, uses, writes
 from dataflow.migration.state import Campaigns, Event, subjects
-from dataflow.migration.store import NOTHING, Named
+from dataflow.migration.store import NOTHING, Named, Who, who
 from dataflow.migration.trees import age
 from dataflow.workflow.flow import Origin, Producer
 
@@ -86,15 +86,15 @@ def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
 def _newest(
     campaign: Campaign,
     by: Mapping[Origin, list[tuple[Producer, list[Taken]]]],
-    named: Mapping[tuple[Origin, str], Named],
+    named: Mapping[Who, Named],
 ) -> _Newest:
-    here = {each: _of_environment(found, campaign.row.environment) for each, found in by.items()}
+    here = _of_environment(by, campaign.row.environment)
     origin = max(here, key=lambda each: max(producer.seen for producer, _ in here[each]))
     found = here[origin]
     asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
     answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
     answers += [
-        writes(column, taken, named.get((origin, producer.workflow), NOTHING))
+        writes(column, taken, named.get(who(producer), NOTHING))
         for (producer, taken), column in asked
         if producer.target == campaign.table
     ]
@@ -109,12 +109,18 @@ def _newest(
     )
 
 
-def _of_environment(found: list[tuple[Producer, list[Taken]]], environment: str) -> list[tuple[Producer, list[Taken]]]:
-    """Return what is known of a workflow where the campaign is; of one that never ran there, all that is known.
+def _of_environment(
+    by: Mapping[Origin, list[tuple[Producer, list[Taken]]]], environment: str
+) -> Mapping[Origin, list[tuple[Producer, list[Taken]]]]:
+    """Return what is known of a workflow where the campaign is; of one that is not known there, all.
 
-    A deployment is of its own workflows: what they are called tells them from those of others.
+    OpenLineage events name their places as others do, and a branch's deployment has workflows of its own names.
     """
-    return [each for each in found if each[0].environment == environment] or found
+    here = {
+        origin: [each for each in found if origin is Origin.OPENLINEAGE or each[0].environment == environment]
+        for origin, found in by.items()
+    }
+    return {origin: found for origin, found in here.items() if found} or by
 
 
 def _acks(readers: Sequence[Touched], events: Sequence[Event]) -> dict[str, Event]:

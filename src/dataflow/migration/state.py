@@ -10,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.engine.records import Records, metadata, now
-from dataflow.errors import UsageError, did_you_mean
+from dataflow.errors import DataflowError, UsageError, did_you_mean
 
 _moment = sa.DateTime(timezone=True)
+_ATTEMPTS = 50
 
 campaigns = sa.Table(
     "dataflow_campaigns",
@@ -207,6 +208,18 @@ class Campaigns:
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         """Add to what happened; nothing is ever taken out of it."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._note(name, kind, subject, who, note, detail)
+            except DataflowError as error:  # somebody else took that number in the same moment
+                if attempt == _ATTEMPTS - 1 or not isinstance(error.__cause__, sa.exc.IntegrityError):
+                    raise
+            else:
+                return
+
+    def _note(
+        self, name: str, kind: str, subject: str, who: str, note: str | None, detail: Mapping[str, Any] | None
+    ) -> None:
         with self._records.begin() as connection:
             highest = sa.select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.campaign == name)
             connection.execute(

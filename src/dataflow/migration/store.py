@@ -42,7 +42,15 @@ class Named:
 
 NOTHING = Named()
 
+Who = tuple[Origin, str, str]
+"""Who says it, of which workflow, in which environment."""
+
 Found = list[tuple[Producer, Iterable[Taken]]]
+
+
+def who(producer: Producer) -> Who:
+    """Return what a producer is told from others by, of one table."""
+    return (producer.origin, producer.workflow, producer.environment or "")
 
 
 class Store:
@@ -100,10 +108,13 @@ class Store:
             taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
-    def named(self, table: str) -> dict[tuple[Origin, str], Named]:
-        """Return by origin and workflow what those who write a table name of it, besides where values come from."""
-        rows = self._ask("SELECT origin, workflow, constants, needed FROM dataflow_lineage WHERE target = ?", [table])
-        return {(_ORIGINS[origin], workflow): Named(*map(_lines, texts)) for origin, workflow, *texts in rows}
+    def named(self, table: str) -> dict[Who, Named]:
+        """Return what those who write a table name of it, besides where values come from; ask by `who`."""
+        asked = "SELECT origin, workflow, environment, constants, needed FROM dataflow_lineage WHERE target = ?"
+        return {
+            (_ORIGINS[origin], workflow, environment): Named(*map(_lines, texts))
+            for origin, workflow, environment, *texts in self._ask(asked, [table])
+        }
 
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
         """Return what these workflows write, by whoever says so."""
@@ -115,7 +126,7 @@ class Store:
 
     def settled(self, registry: str) -> dict[str, int]:
         """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
-        mine = "SELECT environment, number FROM dataflow_deployed_lineage WHERE registry = ? AND whole"
+        mine = "SELECT environment, number FROM dataflow_settled WHERE registry = ? AND whole"
         return dict(self._ask(mine, [registry]))
 
     def tables(self) -> set[str]:

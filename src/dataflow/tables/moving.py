@@ -103,7 +103,8 @@ def same(one: str, other: str, type_: str) -> str:
 def meant_columns(columns: Iterable[str], moves: Mapping[str, str | None], given: Sequence[str]) -> list[str] | None:
     """Return which columns a write by position means that gives fewer than there are; None where nobody can say.
 
-    Of two that hold the same it gives one, as it calls it or else the old; what goes away it may leave out.
+    Of two that hold the same it gives one, as it calls it or else the old; what goes away it may leave out, where it
+    calls nothing so.
 
     Args:
         columns: The table's that it may give, in order.
@@ -113,7 +114,7 @@ def meant_columns(columns: Iterable[str], moves: Mapping[str, str | None], given
     listed, called = list(columns), {name.lower() for name in given}
     both = [(old.lower(), new.lower()) for old, new in moves.items() if new]
     left = {old if new in called and old not in called else new for old, new in both}
-    gone = {old.lower() for old, new in moves.items() if new is None}
+    gone = {old.lower() for old, new in moves.items() if new is None} - called
     alike: dict[tuple[str, ...], int] = {}
     for out in (left, gone, left | gone):
         kept = tuple(name for name in listed if name.lower() not in out)
@@ -183,6 +184,24 @@ def even_out(
                 f"write {pair.new} alone, which fills {pair.old} as well, or both alike",
                 permanent=True,
             )
+
+
+def fill(spark: SparkSession, table: str, found: Iterable[Pair], written: Collection[str]) -> None:
+    """Fill of each pair the column that a writer left out, wherever that is empty; nothing that is there is changed.
+
+    Args:
+        spark: A session in which no branch is set.
+        table: The table, as SQL names it.
+        found: The pairs.
+        written: The columns that the writer gave values to, in lower case.
+    """
+    for pair in found:
+        by_old, by_new = pair.old.lower() in written, pair.new.lower() in written
+        if by_old != by_new:
+            names = (column_name(pair.old), column_name(pair.new))
+            leads, follows = names if by_old else names[::-1]
+            value = pair.as_new if by_old else pair.as_old
+            spark.sql(f"UPDATE {table} SET {follows} = {value} WHERE {follows} IS NULL AND {leads} IS NOT NULL")
 
 
 def _require_held(spark: SparkSession, reference: str, where: str, pair: Pair) -> None:

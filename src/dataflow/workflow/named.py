@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError
 from dataflow.workflow.flow import plain_name
 from dataflow.workflow.models import (
     Audit,
@@ -79,7 +78,7 @@ def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
     from dataflow.workflow.sqlcolumns import columns_of
 
     where = workflow.file if audit.script is None else workflow.folder / audit.script
-    with contextlib.suppress(DataflowError, OSError):  # what can't be read, the run tells by itself
+    with contextlib.suppress(Exception):  # what can't be read, the run tells by itself
         text = str(audit.sql) if audit.script is None else read_text(where)
         script = columns_of(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
         return [use.column for use in script.uses if use.table == _AUDITED and use.column]
@@ -87,7 +86,7 @@ def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
 
 
 def _in_python(script: Path) -> list[str]:
-    with contextlib.suppress(DataflowError, OSError, SyntaxError):
+    with contextlib.suppress(Exception):
         nodes = list(ast.walk(ast.parse(read_text(script))))
         texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         return [*filter(str.isidentifier, texts), *(node.attr for node in nodes if isinstance(node, ast.Attribute))]

@@ -54,14 +54,17 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would tell of every statement that it can't judge
     try:
         statements: list[Any] = [found for found in sqlglot.parse(script, read="spark") if found is not None]
-    except SqlglotError:
+    except (SqlglotError, RecursionError):  # the latter by a thousand ORs
         return Script(complete=False, unreadable=True)
     declared = dict(_declared(statements))
     reader = _Reader({**(schema or {}), **declared})
     complete = True
-    for statement in statements:
-        reader.read(statement)
-        complete = complete and not isinstance(statement, exp.Command)
+    try:
+        for statement in statements:
+            reader.read(statement)
+            complete = complete and not isinstance(statement, exp.Command)
+    except RecursionError:
+        return Script(complete=False, unreadable=True)
     return Script(
         tuple(reader.writes.values()),
         frozenset(reader.uses),
@@ -134,8 +137,8 @@ class _Reader(Resolver):
         if isinstance(target, exp.Schema):
             columns = [part.name for part in target.expressions]
             named, target = target.expressions, target.this
-        query = statement.args.get("expression") or statement.args.get("source")
-        if not isinstance(target, exp.Table) or query is None:
+        query: Node = statement.args.get("expression") or statement.args.get("source")
+        if not isinstance(target, exp.Table) or query is None or isinstance(query, bool):  # DEFAULT VALUES
             return
         found = self.from_table(query, ctes) if isinstance(query, exp.Table) else self.query(query, ctes, [])
         name = name_of(target)
