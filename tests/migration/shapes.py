@@ -1,0 +1,22 @@
+"""A table as it is, and definitions that say how it should be."""
+
+from __future__ import annotations
+
+from dataflow.migration.columns import Column
+from dataflow.migration.shape import Shape
+
+SHAPE = Shape(
+    "prod.plays",
+    (
+        Column("id", "INT", nullable=False),
+        Column("hours", "FLOAT", comment="how long"),
+        Column("paid", "DECIMAL(10, 2)"),
+        Column("date", "DATE"),
+    ),
+    ("date",),
+    comment="x",
+)
+DDL = """
+CREATE TABLE IF NOT EXISTS ${{TARGET_TABLE}} ({}) USING iceberg PARTITIONED BY ({}) COMMENT 'x';
+"""
+SAME = "id INT NOT NULL, hours FLOAT COMMENT 'how long', paid DECIMAL(10,2), date DATE"
