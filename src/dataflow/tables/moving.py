@@ -59,6 +59,21 @@ class Pair:
             return agree
         return f"({agree} OR {same(column_name(self.old), self.as_old, self.old_type)})"
 
+    def sides(self, written: Collection[str]) -> tuple[str, str, str] | None:
+        """Return which column leads and which follows it, as SQL, and the leading one as SQL of the other's type.
+
+        Args:
+            written: The columns that a writer gave values to, in lower case.
+
+        Returns:
+            None where it wrote both, or neither.
+        """
+        old, new = column_name(self.old), column_name(self.new)
+        by_old, by_new = self.old.lower() in written, self.new.lower() in written
+        if by_old == by_new:
+            return None
+        return (old, new, self.as_new) if by_old else (new, old, self.as_old)
+
     def _cast(self, column: str, type_: str) -> str:
         name = column_name(column)
         return name if self.old_type == self.new_type else f"try_cast({name} AS {type_})"
@@ -162,13 +177,12 @@ def even_out(
     """
     for pair in found:
         old, new = column_name(pair.old), column_name(pair.new)
-        by_old, by_new = pair.old.lower() in written, pair.new.lower() in written
-        if by_old != by_new:
-            leads, follows = (old, f"{new} = {pair.as_new}") if by_old else (new, f"{old} = {pair.as_old}")
+        if (sides := pair.sides(written)) is not None:
+            leads, follows, value = sides
             even = was_even(pair)
             filled = "" if even else f" AND {leads} IS NOT NULL"
-            spark.sql(f"UPDATE {reference} SET {follows} WHERE {where} AND NOT {pair.agree}{filled}")
-            if by_new:
+            spark.sql(f"UPDATE {reference} SET {follows} = {value} WHERE {where} AND NOT {pair.agree}{filled}")
+            if leads == new:
                 _require_held(spark, reference, where, pair)
             if even:
                 continue
@@ -196,11 +210,8 @@ def fill(spark: SparkSession, table: str, found: Iterable[Pair], written: Collec
         written: The columns that the writer gave values to, in lower case.
     """
     for pair in found:
-        by_old, by_new = pair.old.lower() in written, pair.new.lower() in written
-        if by_old != by_new:
-            names = (column_name(pair.old), column_name(pair.new))
-            leads, follows = names if by_old else names[::-1]
-            value = pair.as_new if by_old else pair.as_old
+        if (sides := pair.sides(written)) is not None:
+            leads, follows, value = sides
             spark.sql(f"UPDATE {table} SET {follows} = {value} WHERE {follows} IS NULL AND {leads} IS NOT NULL")
 
 
