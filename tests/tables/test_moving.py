@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
@@ -43,14 +44,17 @@ def against(spark, table, columns):
     return reconcile(spark, spark._jsparkSession.sessionState().sqlParser().parsePlan(ddl))
 
 
+def create(spark, table, columns, moves):
+    """Make a table whose columns are on the move."""
+    properties = f"('{MOVING}' = '{json.dumps(moves)}', '{RETIRED}old' = 'true')"
+    spark.sql(f"CREATE TABLE {table} ({columns}) USING iceberg TBLPROPERTIES {properties}")
+    return table
+
+
 @pytest.fixture
 def table(spark, namespace):
-    name = f"{namespace}.moving"
-    spark.sql(
-        f"CREATE TABLE {name} (id INT, hours DOUBLE, hours_int INT, note STRING) USING iceberg TBLPROPERTIES "
-        f"('{MOVING}' = '{{\"hours\": \"hours_int\", \"note\": null}}', '{RETIRED}old' = 'true')"
-    )
-    return name
+    columns = "id INT, hours DOUBLE, hours_int INT, note STRING"
+    return create(spark, f"{namespace}.moving", columns, {"hours": "hours_int", "note": None})
 
 
 def rows(spark, table):
@@ -85,11 +89,7 @@ def test_a_writer_that_writes_both_has_to_write_the_same(spark, table):
 
 @pytest.mark.spark
 def test_a_new_type_may_hold_more_than_the_old_one_can_tell(spark, namespace):
-    table = f"{namespace}.richer"
-    spark.sql(
-        f"CREATE TABLE {table} (hours INT, hours_double DOUBLE) USING iceberg "
-        f"TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"hours_double\"}}')"
-    )
+    table = create(spark, f"{namespace}.richer", "hours INT, hours_double DOUBLE", {"hours": "hours_double"})
     spark.sql(f"INSERT INTO {table} VALUES (NULL, 1.5), (2, NULL)")
     even_out(spark, table, "true", pairs(spark, table), set())
     even_out(spark, table, "true", pairs(spark, table), {"hours"})  # another day's run appends, and leaves these alone
@@ -98,11 +98,7 @@ def test_a_new_type_may_hold_more_than_the_old_one_can_tell(spark, namespace):
 
 @pytest.mark.spark
 def test_what_the_old_type_can_t_hold_is_not_kept_from_its_readers(spark, namespace):
-    table = f"{namespace}.poorer"
-    spark.sql(
-        f"CREATE TABLE {table} (hours DOUBLE, hours_string STRING) USING iceberg "
-        f"TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"hours_string\"}}')"
-    )
+    table = create(spark, f"{namespace}.poorer", "hours DOUBLE, hours_string STRING", {"hours": "hours_string"})
     spark.sql(f"INSERT INTO {table} VALUES (NULL, '1.5'), (NULL, 'h2')")
     with pytest.raises(DataflowError, match="1 values of hours_string are none that hours DOUBLE can hold"):
         even_out(spark, table, "true", pairs(spark, table), {"hours_string"})
@@ -120,11 +116,8 @@ def test_what_nobody_has_filled_yet_is_not_emptied(spark, table):
 
 @pytest.mark.spark
 def test_maps_and_structs_are_filled_as_well(spark, namespace):
-    table = f"{namespace}.nested"
-    spark.sql(
-        f"CREATE TABLE {table} (a MAP<STRING, INT>, b MAP<STRING, INT>, c STRUCT<x: INT>, d STRUCT<x: INT>) "
-        f'USING iceberg TBLPROPERTIES (\'{MOVING}\' = \'{{"a": "b", "c": "d"}}\')'
-    )
+    columns = "a MAP<STRING, INT>, b MAP<STRING, INT>, c STRUCT<x: INT>, d STRUCT<x: INT>"
+    table = create(spark, f"{namespace}.nested", columns, {"a": "b", "c": "d"})
     spark.sql(f"INSERT INTO {table} (a, c) VALUES (map('k', 1), named_struct('x', 1)), (NULL, NULL)")
     even_out(spark, table, "true", pairs(spark, table), set())
     spark.sql(f"INSERT INTO {table} (b, d) VALUES (map('k', 2), named_struct('x', 2))")
