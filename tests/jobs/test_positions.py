@@ -8,7 +8,6 @@ import pytest
 from pyspark.errors import AnalysisException
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.guard import WriteGuard, guarding
 from dataflow.jobs.script import run_script
 from dataflow.tables.moving import MOVING
 
@@ -25,12 +24,6 @@ def table(spark):
         f"PARTITIONED BY (date) TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"view_hours\"}}')"
     )
     return "positions.plays"
-
-
-@pytest.fixture
-def guarded(spark):
-    with guarding(WriteGuard("spark_catalog", None, "sandbox"), spark):
-        yield
 
 
 def rows(spark, table):
@@ -58,7 +51,6 @@ def test_an_insert_that_knows_nothing_of_the_new_column_goes_on(spark, table, tm
     assert rows(spark, table) == [(1, 2.0, None)]
 
 
-@pytest.mark.usefixtures("guarded")
 def test_an_insert_from_python_goes_on_as_well(spark, table):
     spark.sql(f"INSERT INTO {table} SELECT 1, 2.0D, DATE '2026-01-01'")
     assert rows(spark, table) == [(1, 2.0, None)]
@@ -67,7 +59,6 @@ def test_an_insert_from_python_goes_on_as_well(spark, table):
 @pytest.mark.parametrize(
     ("select", "args"), [(":id, hours, :day", {"id": 1, "day": DAY}), ("?, hours, ?", [1, DAY])], ids=["named", "by ?"]
 )
-@pytest.mark.usefixtures("guarded")
 def test_an_insert_from_python_goes_on_with_its_arguments_and_frames(spark, table, select, args):
     frame = spark.sql("SELECT 2.0D AS hours")
     spark.sql(f"INSERT INTO {table} SELECT {select} FROM {{frame}}", args=args, frame=frame)
@@ -76,7 +67,6 @@ def test_an_insert_from_python_goes_on_with_its_arguments_and_frames(spark, tabl
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.usefixtures("guarded")
 def test_a_frame_that_is_inserted_by_position_goes_on(spark, table, overwrite):
     spark.sql(f"INSERT INTO {table} VALUES (7, 7.0, 7.0, DATE '2026-01-01'), (8, 8.0, 8.0, DATE '2026-01-02')")
     frame = spark.sql("SELECT 1 AS a, 2.0D AS b, DATE '2026-01-01' AS c")
@@ -85,7 +75,6 @@ def test_a_frame_that_is_inserted_by_position_goes_on(spark, table, overwrite):
     assert rows(spark, table) == [(1, 2.0, None), *there, (8, 8.0, 8.0)]
 
 
-@pytest.mark.usefixtures("guarded")
 def test_a_frame_of_too_few_columns_is_still_a_mistake(spark, table):
     with pytest.raises(AnalysisException, match="not enough data columns"):
         spark.range(1).write.insertInto(table)
@@ -104,7 +93,6 @@ WHEN NOT MATCHED THEN INSERT *
 @pytest.mark.parametrize(
     ("source", "alias"), [("({}) AS s", "s"), ("new", "new"), ("new AS n", "n"), ("positions.new", "new")]
 )
-@pytest.mark.usefixtures("guarded")
 def test_a_merge_of_all_columns_goes_on_with_those_of_its_source(spark, table, source, alias, column):
     spark.sql(f"INSERT INTO {table} VALUES (1, 1.0, 1.0, DATE '2026-01-01'), (3, 3.0, 3.0, DATE '2026-01-01')")
     new = (
@@ -120,7 +108,6 @@ def test_a_merge_of_all_columns_goes_on_with_those_of_its_source(spark, table, s
     assert rows(spark, table) == [(1, *updated), (2, *inserted)]
 
 
-@pytest.mark.usefixtures("guarded")
 def test_a_merge_whose_source_lacks_another_column_is_still_a_mistake(spark, table):
     with pytest.raises(AnalysisException, match=r"`s`\.`date` cannot be resolved"):
         spark.sql(MERGE.format(table, "(SELECT 1 AS id, 2.0D AS hours) AS s", "s", "s.hours"))
@@ -156,7 +143,6 @@ def test_too_few_columns_are_still_a_mistake_with_its_line(spark, table, tmp_pat
     assert rows(spark, table) == []
 
 
-@pytest.mark.usefixtures("guarded")
 def test_where_nothing_moves_spark_s_own_failure_is_told(spark, table):
     spark.range(1).createOrReplaceTempView("one")
     for statement in (

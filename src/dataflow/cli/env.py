@@ -28,6 +28,10 @@ def env(
     spark_conf: Annotated[
         bool, typer.Option("--spark-conf", help="Print the settings with which other tools reach the same catalog.")
     ] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="With --spark-conf: let them write all that the catalog's login may write."),
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show where things are, and how other tools reach the same catalog.
@@ -39,13 +43,15 @@ def env(
       dataflow env --spark-conf > spark.conf
 
       spark-sql --properties-file spark.conf -e "SHOW NAMESPACES"
+
+    What reaches the catalog by these settings reads all of it, and writes your sandbox's database.
     """
     from dataflow.workflow.project import environment, find_project
 
     project = find_project(Path.cwd())
     chosen = environment(project, env)
     if spark_conf:
-        _print_settings(_settings(chosen), output)
+        _print_settings(_settings(chosen, write=write), output)
         return
     facts = _facts(chosen, project.file)
     if output is Output.JSON:
@@ -82,14 +88,16 @@ def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
     }
 
 
-def _settings(chosen: Environment) -> dict[str, str]:
+def _settings(chosen: Environment, *, write: bool) -> dict[str, str]:
     """Return what another tool needs; the jars are fetched first, as it will not know how."""
     from dataflow.engine import jars
     from dataflow.engine.config import settings
     from dataflow.engine.java import find_java
+    from dataflow.jobs.guard import SETTING, scope_for_people
 
     jars.ensure(find_java(say), chosen.spark, say)
-    return {key: value for key, value in settings(chosen).items() if key not in _NOT_FOR_OTHERS}
+    found = {**settings(chosen), SETTING: scope_for_people(chosen, write=write).as_json()}
+    return {key: value for key, value in found.items() if key not in _NOT_FOR_OTHERS}
 
 
 def _print_settings(conf: dict[str, str], output: Output) -> None:

@@ -64,7 +64,7 @@ def query(
     log = subfolder("logs") / "query.log"
     engine = Engine(chosen, log, small=is_embedded(chosen), train=False, report=say)
     with engine, err().status("Starting Spark …") as status:
-        spark = engine.spark
+        spark = engine.reader
         status.update("Running …")
         columns, rows, more = read_rows(spark, sql, limit)
     _print(columns, rows, output)

@@ -133,6 +133,7 @@ class Settings(Plain):
     owners: dict[str, dict[str, str | None]] = {}
     isolated: bool = False
     backend: str = "local"
+    exports: tuple[str, ...] = ()
 
     def environment(self) -> Environment:
         """Return the environment that runs of the bundle happen in."""
@@ -147,6 +148,7 @@ class Settings(Plain):
             owners={name: Owner(**owner) for name, owner in self.owners.items()},
             isolated=self.isolated,
             backend=self.backend,
+            exports=self.exports,
         )
 
 
@@ -243,6 +245,7 @@ def settings_of(environment: Environment, params: Mapping[str, str]) -> Settings
         state=environment.state,
         smtp=vars(smtp) if smtp else None,
         openlineage=environment.openlineage,
+        exports=environment.exports,
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,

@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine import jars
+from dataflow.errors import UsageError
 from dataflow.home import home, subfolder
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
-_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions,dataflow.guard.GuardExtensions"
+_ICEBERG_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
+_SESSION_CATALOG = "org.apache.iceberg.spark.SparkSessionCatalog"
+_GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
+_CATALOG_CLASS = re.compile(r"spark\.sql\.catalog\.[^.]+")
+
+GUARD_JAR = Path(__file__).parent / "dataflow-guard.jar"
+"""The part of ours that runs in Spark's JVM (`jvm/`); it goes wherever Iceberg's jar goes."""
+
 _GIB = 1024**3
 
 _ALWAYS = {
@@ -63,7 +72,24 @@ def settings(environment: Environment, *, small: bool = False) -> dict[str, str]
     for key, value in own.items():
         ours = found.get(key) if key in _JOINED else None
         found[key] = f"{value}{_JOINED[key]}{ours}" if ours else value
-    return found
+    return dict(_guarded(key, value) for key, value in found.items())
+
+
+def _guarded(key: str, value: str) -> tuple[str, str]:
+    """Put our catalog in the place of Iceberg's, whichever catalog it is of: each write is judged there.
+
+    Raises:
+        UsageError: It is Iceberg's for Spark's own session catalog, whose other tables nobody could judge.
+    """
+    if _CATALOG_CLASS.fullmatch(key) and value == _SESSION_CATALOG:
+        raise UsageError(
+            f"{key} is {_SESSION_CATALOG}, whose tables that are not Iceberg's could be written unseen",
+            f"name an Iceberg catalog of its own: {_ICEBERG_CATALOG}",
+        )
+    if _CATALOG_CLASS.fullmatch(key) and value == _ICEBERG_CATALOG:
+        return key, _GUARDED_CATALOG
+    # Iceberg looks whether the catalog is REST's own before it takes this one.
+    return key.replace(".rest-catalog-purge", ".purge-by-server"), value
 
 
 def catalog_file() -> Path:
@@ -108,8 +134,12 @@ def _catalog(environment: Environment) -> dict[str, str]:
     prefix = f"spark.sql.catalog.{name}"
     return {
         "spark.sql.defaultCatalog": name,
-        prefix: "org.apache.iceberg.spark.SparkCatalog",
+        prefix: _ICEBERG_CATALOG,
         **{f"{prefix}.{key}": value for key, value in properties.items()},
+        # Where Iceberg looks for a table that is named by its folder; it would make an unguarded one itself.
+        "spark.sql.catalog.default_iceberg": _ICEBERG_CATALOG,
+        "spark.sql.catalog.default_iceberg.type": "hadoop",
+        "spark.sql.catalog.default_iceberg.warehouse": str(home() / "spark-warehouse"),
     }
 
 
@@ -137,4 +167,4 @@ def _driver_gib() -> int:
 
 
 def _joined_paths(separator: str) -> str:
-    return separator.join(map(str, jars.paths()))
+    return separator.join(map(str, [*jars.paths(), GUARD_JAR]))

@@ -70,6 +70,7 @@ _FOREIGN_VARIABLES = (
     "SPARK_LOCAL_REMOTE",
     "SPARK_CONNECT_MODE_ENABLED",
     "CLASSPATH",
+    "DATAFLOW_SCOPE",  # of a program that our JVM is started from
 )
 
 _BUSY_JARS = (

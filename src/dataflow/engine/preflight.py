@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataflow.jobs.guard import WriteGuard
+from dataflow.errors import DataflowError
 from dataflow.tables.iceberg import create_namespace, exists
 from dataflow.tables.ownership import claim, require_own
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dataflow.workflow.project import Environment
     from dataflow.workflow.tree import Workflow
-
-
-def guard_of(spark: SparkSession, workflow: Workflow) -> WriteGuard:
-    """Return what a workflow's scripts may write: where it is isolated its database alone, which no --param widens."""
-    environment = workflow.environment
-    database = environment.params.get("TARGET_DB") if environment.isolated else None
-    return WriteGuard(
-        environment.catalog_name,
-        database,
-        environment.name,
-        require_own=lambda table: require_own(spark, table, workflow.identity),
-    )
 
 
 def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
     """Check the tables of a workflow and of all that it contains; make their databases.
 
     Args:
-        spark: The session.
+        spark: The engine's session.
         workflow: What is about to run.
         adopt: Take over tables that carry another package's mark.
 
@@ -39,7 +28,7 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
     """
     targets = {table: inner for inner in workflow.walk() for table in inner.target_tables}
     for table, inner in targets.items():
-        guard_of(spark, inner).check_place("this run", tuple(table.split(".")))
+        _require_inside(inner.environment, table)
         if not adopt:
             require_own(spark, table, inner.identity)
     for table, inner in targets.items():
@@ -48,3 +37,20 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
             create_namespace(spark, database)
         if adopt and exists(spark, table):
             claim(spark, table, inner.identity, adopt=True)
+
+
+def _require_inside(environment: Environment, table: str) -> None:
+    """Refuse a declared table outside the database of an isolated environment.
+
+    Raises:
+        DataflowError: It is.
+    """
+    database = environment.params.get("TARGET_DB") if environment.isolated else None
+    name = table.removeprefix(f"{environment.catalog_name}.")
+    if database is not None and name.rpartition(".")[0] != database:
+        raise DataflowError(
+            f"this run would write {name}, which is outside {database}, the database of environment {environment.name}",
+            "use ${TARGET_DB}: a plain run reaches your own sandbox only unless --env names another environment, "
+            "a branch's deployment only its own database",
+            permanent=True,
+        )

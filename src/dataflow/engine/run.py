@@ -15,7 +15,6 @@ from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
 from dataflow.engine.eventlog import heard_in
 from dataflow.engine.journal import Journal
 from dataflow.engine.lineage import Lineage
-from dataflow.engine.preflight import guard_of
 from dataflow.engine.results import Reporter, RunResult, Status, StepResult
 from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
@@ -23,6 +22,8 @@ from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome, Programs
+from dataflow.jobs.guard import EVERYTHING, open_session, scope_of, scoped
+from dataflow.jobs.guard import Scope as WriteScope
 from dataflow.jobs.leaf import run_step
 from dataflow.tables.iceberg import jvm
 from dataflow.workflow.flow import Written, plain_name
@@ -187,7 +188,7 @@ class Run:
         def attempt(_: int, scope: Scope) -> Outcome:
             with self.means.plainly():
                 scope.tag_jobs()
-                spark = self.means.spark.newSession()
+                spark = open_session(self.means.spark, EVERYTHING)
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
                 jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
                 self.lineage.watch(spark)
@@ -236,7 +237,8 @@ class Run:
         return JobContext(
             spark=spark,
             workflow=self.workflow,
-            guard=guard_of(spark, self.workflow),
+            scope=scope_of(self.workflow.environment, self.workflow.identity),
+            session=lambda write: self._lent(spark, write),
             reads=self.lineage.sources,
             writes=self.lineage.flows,
             declares=lambda table, columns: self.declared.__setitem__(table, frozenset(columns)),
@@ -255,6 +257,16 @@ class Run:
             is_live=self.journal.is_live_branch,
             first_date=self.first,
         )
+
+    @contextlib.contextmanager
+    def _lent(self, spark: SparkSession, write: WriteScope) -> Iterator[SparkSession]:
+        """Lend people's code a session, and hear what it reads and writes."""
+        with scoped(spark, write) as session:
+            self.lineage.watch(session)
+            try:
+                yield session
+            finally:
+                self.lineage.unwatch(session)
 
     def _writes(self) -> list[Written]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""

@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING
 
 from dataflow.engine.journal import Journal
 from dataflow.engine.preflight import preflight
-from dataflow.engine.programs import programs
 from dataflow.engine.results import RunResult
 from dataflow.engine.run import Means, Run
 from dataflow.engine.scope import Scope
 from dataflow.errors import DataflowError
-from dataflow.jobs import planguard
-from dataflow.workflow.programs import Kind
 from dataflow.workflow.tree import Step, Workflow
 
 if TYPE_CHECKING:
@@ -90,8 +87,6 @@ class Runner(Means):
         try:
             with journal.failing(), self.plainly():
                 preflight(self.spark, workflow, adopt=self.adopt)
-                if any(program.kind is Kind.JAR for program in programs(workflow)):
-                    planguard.install(self.spark)  # before the jobs' sessions are opened
                 if self.prepare is not None:
                     self.prepare(self.spark, workflow, lambda text: self.reporter.note(workflow, text))
         except DataflowError as error:

@@ -19,6 +19,8 @@ from dataflow.engine.jvm import Jvm
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import subfolder
 from dataflow.jobs.cause import message_of
+from dataflow.jobs.guard import EVERYTHING, Scope, open_session, scope_for_people
+from dataflow.jobs.guard import SETTING as SCOPE_SETTING
 from dataflow.workflow.project import environment, find_project
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Engine:
         *,
         small: bool = False,
         train: bool = True,
+        scope: Scope | None = None,
         report: Report = silent,
     ) -> None:
         """Prepare a session; nothing is started yet.
@@ -48,12 +51,14 @@ class Engine:
             log: Where Spark's and the JVM's output goes.
             small: The data is small: start fast rather than run long.
             train: Whether the work is typical enough for the class-data archive to be made from.
+            scope: What all sessions of this JVM may write that are given nothing else; nothing when omitted.
             report: Told of what takes a while, such as a one-time download.
         """
         self.environment = environment
         self._log = log
         self._small = small
         self._train = train
+        self._scope = scope
         self._report = report
         self._conf: dict[str, str] = {}
         self._java: Java | None = None
@@ -61,6 +66,7 @@ class Engine:
         self._address: tuple[int, str] | None = None
         self._gateway: Any = None
         self._spark: SparkSession | None = None
+        self._reader: SparkSession | None = None
 
     def begin(self) -> None:
         """Start the JVM and return at once, so that imports go on meanwhile. Once is enough.
@@ -73,16 +79,27 @@ class Engine:
 
     @property
     def spark(self) -> SparkSession:
-        """The session; waits until it is there.
+        """The engine's own session, which may write everything; waits until it is there.
 
         Raises:
             DataflowError: There is no Java, or the JVM died.
         """
         if self._spark is None:
+            self._spark = self.reader if self._scope is not None else open_session(self.reader, EVERYTHING)
+        return self._spark
+
+    @property
+    def reader(self) -> SparkSession:
+        """The JVM's first session, which people's code can reach: it writes what the engine's `scope` allows.
+
+        Raises:
+            DataflowError: There is no Java, or the JVM died.
+        """
+        if self._reader is None:
             jvm = self._jvm or self._start()
             try:
                 self._gateway = connect(*self.connection())
-                self._spark = _session(self._gateway, local=is_local(self._conf))
+                self._reader = _session(self._gateway, local=is_local(self._conf))
             except DataflowError:
                 self.close()
                 raise
@@ -90,7 +107,7 @@ class Engine:
                 failure = self._failure_of_start(jvm, error)
                 self.close()
                 raise failure from error
-        return self._spark
+        return self._reader
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -132,13 +149,13 @@ class Engine:
         """
         if self._jvm is None:
             return
-        if self._spark is not None and self._jvm.is_alive:
+        if self._reader is not None and self._jvm.is_alive:
             with contextlib.suppress(Exception):  # it is going away either way
-                self._spark.stop()
+                self._reader.stop()
         if self._gateway is not None:
             _forget(self._gateway)
         self._jvm.end(within)
-        self._jvm = self._address = self._gateway = self._spark = None
+        self._jvm = self._address = self._gateway = self._spark = self._reader = None
 
     def __enter__(self) -> Engine:
         return self
@@ -153,6 +170,8 @@ class Engine:
             raise _one_is_enough()
         self._java = java = find_java(self._report)
         self._conf = spark_conf(self.environment, small=self._small)
+        if self._scope is not None:
+            self._conf[SCOPE_SETTING] = self._scope.as_json()
         if is_embedded(self.environment):
             ensure_catalog()
         jars.ensure(java, self.environment.spark, self._report)
@@ -168,7 +187,7 @@ class Engine:
 _interactive: Engine | None = None
 
 
-def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSession:
+def interactive_session(env: str | None, conf: Mapping[str, str], *, write: bool = False) -> SparkSession:
     """Return a session that lives until Python ends, or until its own `stop()`.
 
     Called again it returns the same one, with session settings applied; another environment needs another
@@ -177,6 +196,7 @@ def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSessio
     Args:
         env: Name of an environment of the nearest `dataflow.yaml`.
         conf: Spark settings that win over the environment's.
+        write: Whether it may write all that the catalog's login may write, beyond the sandbox's database.
 
     Raises:
         DataflowError: Spark can't be started, or this process has another session already.
@@ -188,7 +208,7 @@ def interactive_session(env: str | None, conf: Mapping[str, str]) -> SparkSessio
             _interactive.close()
         wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
         log = subfolder("logs") / f"session-{os.getpid()}.log"
-        _interactive = Engine(wanted, log, train=False, report=_tell)
+        _interactive = Engine(wanted, log, train=False, scope=scope_for_people(wanted, write=write), report=_tell)
         return _interactive.spark
     if _interactive is None or _interactive.environment.name != wanted.name:
         raise _one_is_enough()

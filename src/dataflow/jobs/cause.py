@@ -23,11 +23,15 @@ _LAST_WORDS = re.compile(
     r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
 )
 _MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException"})
+_ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns")
+_REFUSAL = "dataflow.guard.WriteRefused"
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
 
 
 def message_of(error: BaseException) -> str:
     """Say what an exception means in one or two lines, without plans, stacks and SQL states."""
+    if (refusal := refusal_in(error)) is not None:
+        return refusal[0]
     text = str(error)
     if _is_spark(error):
         text = _spark_text(error, text)
@@ -35,8 +39,33 @@ def message_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def refusal_in(error: BaseException) -> tuple[str, str] | None:
+    """Return what the guard in the JVM refused, and the way out, where an error comes of that; else None."""
+    each: BaseException | None = error
+    while each is not None:
+        thrown = getattr(each, "java_exception", None) or getattr(each, "_origin", None)
+        for cause in _causes(thrown):
+            if str(cause.getClass().getName()) == _REFUSAL:
+                return str(cause.reason()), str(cause.hint())
+        each = each.__cause__
+    return None
+
+
+def hint_of(error: BaseException) -> str | None:
+    """Return the way out of a failure, where the guard in the JVM said one."""
+    refusal = refusal_in(error)
+    return refusal[1] if refusal else None
+
+
+def is_arity(error: BaseException) -> bool:
+    """Say whether a failure is that of an INSERT with too few or too many columns."""
+    return any(sign in str(error) for sign in _ARITY)
+
+
 def is_mistake(error: BaseException) -> bool:
     """Say whether an error is a mistake in the text, which fails again however often it is tried."""
+    if refusal_in(error) is not None:
+        return True
     if (thrown := getattr(error, "java_exception", None)) is not None:
         return any(str(each.getClass().getSimpleName()) in _MISTAKES for each in _causes(thrown))
     return _is_spark(error) and type(error).__name__ in _MISTAKES
@@ -127,7 +156,7 @@ def last_words(lines: Sequence[str]) -> str:
     return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", told[cause])
 
 
-def _causes(thrown: JavaObject) -> Iterator[JavaObject]:
+def _causes(thrown: JavaObject | None) -> Iterator[JavaObject]:
     """Yield a Java exception and its causes, outermost first, without reflection's wrapper."""
     each = thrown
     while each is not None:
@@ -139,6 +168,8 @@ def _causes(thrown: JavaObject) -> Iterator[JavaObject]:
 def _thrown_text(thrown: JavaObject) -> str:
     """Say what a Java exception means in a line or two."""
     name = str(thrown.getClass().getName())
+    if name == _REFUSAL:
+        return str(thrown.reason())
     if name.startswith("org.apache.spark."):
         from pyspark.errors.exceptions.captured import convert_exception
 

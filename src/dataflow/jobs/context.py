@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.jobs.audit import AuditResult
-    from dataflow.jobs.guard import WriteGuard
+    from dataflow.jobs.guard import Scope
     from dataflow.workflow.flow import Written
     from dataflow.workflow.tree import Workflow
 
@@ -59,9 +59,10 @@ class JobContext:
     """One job's surroundings.
 
     Attributes:
-        spark: A session of the job's own, its lineage watched.
+        spark: A session of the engine's for this job, its lineage watched; people's code never gets it.
         workflow: The workflow that it belongs to.
-        guard: What it may write.
+        scope: What the job's code may write outside of `wap`.
+        session: Lends people's code a session with a scope, its lineage watched, for as long as a block lasts.
         reads: What the run has read so far.
         writes: What it has written so far.
         declares: Takes a table's name and the columns that a DDL says it has.
@@ -77,7 +78,8 @@ class JobContext:
 
     spark: SparkSession
     workflow: Workflow
-    guard: WriteGuard
+    scope: Scope
+    session: Callable[[Scope], AbstractContextManager[SparkSession]]
     reads: Reads
     writes: Writes
     declares: Callable[[str, Sequence[str]], None]

@@ -1,200 +1,193 @@
-"""What a script may write: the environment's own database, and inside `wap` the template's table alone.
+"""What people's code may write: a scope, given to each session that it gets.
 
-SQL statements are judged by Spark's own parse of them, DataFrame writers by a thin wrapper around PySpark's
-methods. It keeps mistakes from reaching others' tables; credentials keep out malice.
+The scope is held to in Spark's JVM, by the catalog and the rules of `jvm/src`, whatever way a write takes; here stands
+what a scope says, and how a job gets a session with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import dataclasses
 import functools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.positions import inserting, inserting_frame
-from dataflow.jobs.statements import ROW_WRITES, changes, parsed, session_setting, strings
+from dataflow.home import home
+from dataflow.jobs.cause import refusal_in
+from dataflow.tables.iceberg import jvm
+from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
-    from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-_ROWS = frozenset(
-    {
-        "InsertIntoStatement",
-        "DeleteFromTable",
-        "UpdateTable",
-        "MergeIntoTable",
-        *ROW_WRITES,
-    }
-)
-_active: contextvars.ContextVar[WriteGuard | None] = contextvars.ContextVar("write_guard", default=None)
+    from dataflow.workflow.identity import Identity
+    from dataflow.workflow.project import Environment
+
+SETTING = "spark.dataflow.scope"
+"""Where a Spark context says what its sessions may write that were given nothing else."""
+
+VARIABLE = "DATAFLOW_SCOPE"
+"""The same for a program that starts a Spark of its own; no setting of the program's wins over it."""
+
 _session: contextvars.ContextVar[SparkSession | None] = contextvars.ContextVar("job_session", default=None)
 
 
 @dataclass(frozen=True)
-class WriteGuard:
-    """The tables that the running job may write.
+class Scope:
+    """What a session may write; reading is free.
 
     Attributes:
-        catalog: The environment's catalog.
-        database: The only database that may be written, or None for any that the catalog holds.
+        reach: How far: everything, a database (or any, where none is named), one table on one branch, or nothing.
+        catalog: The only catalog that may be written.
         environment: What to call the environment in a refusal.
-        only_table: Inside `wap`: the template's table, `database.table`.
-        require_own: Refuses a table, `database.table`, that another package made.
+        database: The only database, with `database`.
+        package: The uuid of the package that writes; tables that carry another's are refused.
+        table: The only table, `database.table`, with `table`.
+        branch: The branch of it that is written.
+        keep: Whether the code works on rows that are there, so that MERGE, UPDATE and DELETE of some rows pass.
+        exports: Folders and formats that may be written beside tables.
+        reason: With `nothing`: why, to stand behind "and".
+        hint: The way out.
     """
 
-    catalog: str
-    database: str | None
-    environment: str
-    only_table: str | None = None
-    require_own: Callable[[str], None] = lambda _: None
+    reach: Literal["all", "database", "table", "nothing"]
+    catalog: str = ""
+    environment: str = ""
+    database: str | None = None
+    package: str | None = None
+    table: str | None = None
+    branch: str | None = None
+    keep: bool = False
+    exports: tuple[str, ...] = ()
+    reason: str | None = None
+    hint: str | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether everything may be written that the catalog's credentials allow."""
-        return self.database is None and self.only_table is None
+    def on_branch(self, table: str, branch: str, *, keep: bool) -> Scope:
+        """Return this scope narrowed to one table's branch."""
+        return dataclasses.replace(self, reach="table", table=table, branch=branch, keep=keep)
 
-    def check(self, operation: str, name: tuple[str, ...] | None) -> None:
-        """Refuse a write to a table that is not this job's to write, for where it lies or whose it is.
+    def as_json(self) -> str:
+        """Write the scope as the JVM reads it."""
+        told = {
+            **{name: value for name, value in dataclasses.asdict(self).items() if value not in (None, ())},
+            "database": self.database.split(".") if self.database else None,
+            "table": self.table.split(".") if self.table else None,
+            "closed": [str(home())],
+        }
+        return json.dumps(told, sort_keys=True)
 
-        Args:
-            operation: What is being done, a Spark plan's name or a writer's method.
-            name: The table's name in parts, with its database, and with or without the catalog; None where
-                it can't be told.
 
-        Raises:
-            DataflowError: The write is not allowed.
-        """
-        table = self.check_place(operation, name)
-        if self.only_table is None and not table.endswith("*"):
-            self.require_own(table)
+EVERYTHING = Scope("all")
+"""The engine's own sessions: audits, publishing, migrations, mocks, the demo source."""
 
-    def check_place(self, operation: str, name: tuple[str, ...] | None) -> str:
-        """Refuse a write outside the environment, or inside `wap` past the template's table; return the table.
 
-        Raises:
-            DataflowError: The table does not lie where this job may write, or can't be told.
-        """
-        if name is None:
-            raise DataflowError(
-                f"what {operation} would change can't be told before it runs",
-                "write it as plain INSERT, DELETE, UPDATE, MERGE or DDL statements that name their tables",
-                permanent=True,
-            )
-        parts = tuple(part.lower() for part in name)
-        if parts[0] == self.catalog.lower() and len(parts) > 1:
-            parts = parts[1:]
-        table = ".".join(parts)
-        if self.only_table is not None:
-            self._check_in_wap(operation, table)
-        elif self.database is not None and parts[:-1] != (self.database.lower(),):
-            raise DataflowError(
-                f"{operation} would write {table}, which is outside {self.database}, "
-                f"the database of environment {self.environment}",
-                "use ${TARGET_DB}: a plain run reaches your own sandbox only unless --env names another environment, "
-                "a branch's deployment only its own database",
-                permanent=True,
-            )
-        return table
+def scope_of(environment: Environment, identity: Identity | None = None) -> Scope:
+    """Return what code may write in an environment: where it is isolated its database alone, which no --param widens.
 
-    def _check_in_wap(self, operation: str, table: str) -> None:
-        if table != str(self.only_table).lower():
-            raise DataflowError(
-                f"{operation} inside wap would write {table}, without audits and straight to its readers",
-                f"this template writes {self.only_table} alone: give {table} a wap template of its own",
-                permanent=True,
-            )
-        if operation not in _ROWS:
-            raise DataflowError(
-                f"{operation} inside wap would reach readers of {table} before its audits",
-                "inside wap only rows may be written (INSERT, DELETE, UPDATE, MERGE, or writeTo().overwrite…); "
-                "move changes of the table itself to a job before it",
-                permanent=True,
-            )
+    Args:
+        environment: The environment, its parameters resolved.
+        identity: The package whose code it is; None for no package's.
+    """
+    return Scope(
+        "database",
+        environment.catalog_name,
+        environment.name,
+        database=environment.params.get("TARGET_DB") if environment.isolated else None,
+        package=identity.uuid if identity else None,
+        exports=environment.exports,
+    )
+
+
+def scope_for_people(environment: Environment, *, write: bool) -> Scope:
+    """Return what a notebook, or another tool, may write: the sandbox's database, and elsewhere nothing.
+
+    Args:
+        environment: The environment, its parameters as they are written.
+        write: Whether it may write all that the catalog's login may write, because somebody asked for it.
+    """
+    if write:
+        return EVERYTHING
+    if not environment.isolated:
+        return Scope(
+            "nothing",
+            reason=f"a session on {environment.name} reads only",
+            hint="write through a workflow; or ask for it: dataflow.session(…, write=True), env --spark-conf --write",
+        )
+    database = environment.params.get("TARGET_DB", "").replace("${dataflow.user}", current_user())
+    return scope_of(dataclasses.replace(environment, params={**environment.params, "TARGET_DB": database}))
+
+
+def open_session(spark: SparkSession, scope: Scope) -> SparkSession:
+    """Open a session in the JVM of another one, with a scope of its own."""
+    return _opened(spark, scope)[0]
+
+
+def _opened(spark: SparkSession, scope: Scope) -> tuple[SparkSession, str]:
+    session = spark.newSession()
+    return session, str(jvm(spark).dataflow.guard.Scopes.open(session._jsparkSession, scope.as_json()))
 
 
 @contextlib.contextmanager
-def guarding(guard: WriteGuard, spark: SparkSession) -> Iterator[None]:
-    """Hold the scripts that run in this thread to what the guard allows, and to the job's own session.
+def scoped(spark: SparkSession, scope: Scope) -> Iterator[SparkSession]:
+    """Lend people's code a session of its own, held to a scope; when the block ends, so does what it may write.
 
-    Inside, `SparkSession.builder.getOrCreate()` gives the job's session (else rows would miss the run's branch),
-    and `spark.stop()` does nothing (the session serves the jobs that follow).
-    """
-    _wrap_writers()
-    tokens = _active.set(guard), _session.set(spark)
-    try:
-        yield
-    finally:
-        _active.reset(tokens[0])
-        _session.reset(tokens[1])
-
-
-def active_guard() -> WriteGuard | None:
-    """Return what the code that runs in this thread is held to."""
-    return _active.get()
-
-
-def check_statement(spark: SparkSession, plan: JavaObject) -> None:
-    """Refuse a parsed SQL statement that changes what the active guard does not allow, or nobody knows what."""
-    guard = _active.get()
-    if guard is None or guard.is_open:
-        return
-    for change in changes(spark, plan):
-        name = change.name
-        guard.check(change.operation, completed(spark, name) if name is not None else None)
-    if (setting := session_setting(plan)) is not None:
-        check_setting(guard, setting)
-
-
-def completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
-    """Put the current database before a table that is named without one."""
-    if len(name) > 1:
-        return name
-    current = spark._jsparkSession.sessionState().catalogManager().currentNamespace()
-    return (*(str(part) for part in current), *name)
-
-
-def check_setting(guard: WriteGuard, setting: str) -> None:
-    """Refuse to change a setting, `*` for all of them, that keeps the rows on the run's branch.
+    Inside, `SparkSession.builder.getOrCreate()` gives that session, and `stop()` does nothing: it is not the code's
+    to stop.
 
     Raises:
-        DataflowError: It does.
+        DataflowError: Something was refused, whatever the code that was stopped by it made of that.
     """
-    if guard.only_table is not None and (setting == "*" or setting.startswith("spark.wap")):
-        raise DataflowError(
-            f"inside wap the setting {setting} can't be changed: the rows would go straight to readers",
-            "leave the branch to the template",
-            permanent=True,
-        )
+    _wrap_sessions()
+    session, token = _opened(spark, scope)
+    scopes = jvm(spark).dataflow.guard.Scopes
+    held = _session.set(session)
+    before = jvm(spark).SparkSession.getActiveSession()
+    jvm(spark).SparkSession.setActiveSession(session._jsparkSession)
+    try:
+        yield session
+    except Exception as error:
+        if refusal_in(error) is None and (refused := _refused(scopes, token)) is not None:
+            raise refused from error
+        raise
+    else:
+        if (refused := _refused(scopes, token)) is not None:
+            raise refused
+    finally:
+        _session.reset(held)
+        with contextlib.suppress(Exception):  # a JVM that died has nothing left to hold
+            scopes.end(token)
+            if before.isDefined():
+                jvm(spark).SparkSession.setActiveSession(before.get())
 
 
-# --------------------------------------------------------------------------------- PySpark's own methods
+def _refused(scopes: Any, token: str) -> DataflowError | None:
+    """Return the first refusal of a scope as a failure."""
+    with contextlib.suppress(Exception):
+        for reason, hint in scopes.of(token).refusals():
+            return DataflowError(str(reason), str(hint), permanent=True)
+    return None
 
 
-def _wrap_writers() -> None:
-    """Put the check before PySpark's writers, once; without an active guard they behave as ever."""
-    from pyspark.sql import DataFrameWriter, DataFrameWriterV2, SparkSession
-    from pyspark.sql.conf import RuntimeConfig
+# ------------------------------------------------------------------------------ which session a script gets
 
-    if hasattr(SparkSession.sql, "__wrapped__"):
+
+def _wrap_sessions() -> None:
+    """Have PySpark hand a job's code the job's session, once; outside of jobs nothing changes."""
+    from pyspark.sql import SparkSession
+
+    if hasattr(SparkSession.stop, "__wrapped__"):
         return
-    _wrap(SparkSession, "sql", _checking_sql)
     _wrap(SparkSession, "stop", _staying)
-    _wrap(RuntimeConfig, "set", _checking_setting)
-    _wrap(RuntimeConfig, "unset", _checking_setting)
-    _wrap(threading.Thread, "start", _taking_the_guard_along)
     _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
-    _wrap(DataFrameWriterV2, "__init__", _naming_its_table)
-    _wrap(DataFrameWriter, "insertInto", _checking_insert)
-    _wrap(DataFrameWriter, "saveAsTable", _checking_name("saveAsTable"))
-    for method in ("append", "overwrite", "overwritePartitions"):
-        _wrap(DataFrameWriterV2, method, _checking_writer("InsertIntoStatement"))
-    for method in ("create", "replace", "createOrReplace"):
-        _wrap(DataFrameWriterV2, method, _checking_writer(method))
+    original = SparkSession.getActiveSession.__func__
+    # PySpark keeps one in Python for all threads, that of whichever job came last.
+    SparkSession.getActiveSession = classmethod(lambda cls: _session.get() or original(cls))  # type: ignore[method-assign]
+    _wrap(threading.Thread, "start", _taking_the_session_along)
 
 
 _Method = Callable[..., Any]
@@ -203,24 +196,6 @@ _Method = Callable[..., Any]
 def _wrap(owner: type, name: str, around: Callable[[_Method], _Method]) -> None:
     original = getattr(owner, name)
     setattr(owner, name, functools.wraps(original)(around(original)))
-
-
-def _checking_sql(original: _Method) -> _Method:
-    def sql(self: Any, sqlQuery: str, args: Any = None, **kwargs: Any) -> Any:  # noqa: N803 - PySpark's own name
-        if _active.get() is None:
-            return original(self, sqlQuery, args, **kwargs)
-        from pyspark.sql.sql_formatter import SQLStringFormatter
-
-        formatter = SQLStringFormatter(self)
-        try:  # what is given for `{name}` is put in first, as PySpark does
-            statement = formatter.format(sqlQuery, **kwargs) if kwargs else sqlQuery
-            plan = parsed(self, statement)
-            check_statement(self, plan)
-            return inserting(self, plan, lambda: original(self, statement, args), statement, args)
-        finally:
-            formatter.clear()
-
-    return sql
 
 
 def _staying(original: _Method) -> _Method:
@@ -238,67 +213,10 @@ def _giving_the_job_s(original: _Method) -> _Method:
     return get_or_create
 
 
-def _naming_its_table(original: _Method) -> _Method:
-    def init(self: Any, df: Any, table: str) -> None:
-        original(self, df, table)
-        self._dataflow_table = table  # the writer keeps the name in the JVM alone
-
-    return init
-
-
-def _checking_name(operation: str) -> Callable[[_Method], _Method]:
-    def around(original: _Method) -> _Method:
-        def write(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-            _check(self._spark, operation, name)
-            return original(self, name, *args, **kwargs)
-
-        return write
-
-    return around
-
-
-def _checking_insert(original: _Method) -> _Method:
-    def insert(self: Any, tableName: str, overwrite: bool | None = None) -> None:  # noqa: N803 - PySpark's own name
-        _check(self._spark, "InsertIntoStatement", tableName)
-        if _active.get() is None:
-            original(self, tableName, overwrite)
-        else:
-            inserting_frame(self, tableName, lambda: original(self, tableName, overwrite))
-
-    return insert
-
-
-def _checking_writer(operation: str) -> Callable[[_Method], _Method]:
-    def around(original: _Method) -> _Method:
-        def write(self: Any, *args: Any, **kwargs: Any) -> Any:
-            _check(self._spark, operation, self._dataflow_table)
-            return original(self, *args, **kwargs)
-
-        return write
-
-    return around
-
-
-def _checking_setting(original: _Method) -> _Method:
-    def change(self: Any, key: str, *args: Any, **kwargs: Any) -> Any:
-        if (guard := _active.get()) is not None:
-            check_setting(guard, key)
-        return original(self, key, *args, **kwargs)
-
-    return change
-
-
-def _taking_the_guard_along(original: _Method) -> _Method:
+def _taking_the_session_along(original: _Method) -> _Method:
     def start(self: Any) -> None:
-        if _active.get() is not None:  # a thread of the script's own is held to the same
+        if _session.get() is not None:
             self.run = functools.partial(contextvars.copy_context().run, self.run)
         original(self)
 
     return start
-
-
-def _check(spark: Any, operation: str, name: str) -> None:
-    guard = _active.get()
-    if guard is not None and not guard.is_open:
-        found = spark._jsparkSession.sessionState().sqlParser().parseMultipartIdentifier(name)
-        guard.check(operation, completed(spark, strings(found)))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
-from dataflow.jobs.cause import in_jvm, is_mistake
+from dataflow.jobs.cause import hint_of, in_jvm, is_mistake
 from dataflow.tables.iceberg import jvm
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -181,7 +181,8 @@ def _invoke(spark: SparkSession, method: _Method, params: Mapping[str, str], jar
     except Exception as error:
         for line in str((getattr(error, "java_exception", None) and _stack(spark, error)) or error).splitlines():
             log(line)
-        raise DataflowError(in_jvm(error, jar.classes, jar.sources), permanent=is_mistake(error)) from error
+        told = in_jvm(error, jar.classes, jar.sources)
+        raise DataflowError(told, hint_of(error), permanent=is_mistake(error)) from error
 
 
 def _stack(spark: SparkSession, error: Any) -> str:

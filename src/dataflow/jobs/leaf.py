@@ -26,11 +26,9 @@ def run_step(step: JobStep | WapStep, context: JobContext) -> Outcome:
 def _run_job(job: LeafJob, context: JobContext) -> Outcome:
     match job:
         case SparkJob():
-            from dataflow.jobs.guard import guarding
             from dataflow.jobs.spark import run_spark
 
-            with guarding(context.guard, context.spark):
-                run_spark(job.spark, context)
+            run_spark(job.spark, context, context.scope)
             _fill(context)
             return Outcome()
         case MetadataJob():
@@ -56,6 +54,7 @@ def _fill(context: JobContext) -> None:
 
     Whose rows are which is not known here, so nothing is changed that is there; what differs, the contract finds.
     """
+    from dataflow.jobs.guard import EVERYTHING, open_session
     from dataflow.tables import moving
     from dataflow.tables.iceberg import quoted
     from dataflow.workflow.flow import plain_name
@@ -71,7 +70,9 @@ def _fill(context: JobContext) -> None:
             pairs = moving.pairs(context.spark, table)
         try:
             if pairs:
-                moving.fill(context.spark.newSession(), table, pairs, {column.lower() for column in write.given})
+                moving.fill(
+                    open_session(context.spark, EVERYTHING), table, pairs, {column.lower() for column in write.given}
+                )
         except Exception as error:  # its rows are there, and the contract fills them as well
             context.note(f"columns of {write.target} that a migration moves are not filled yet: {message_of(error)}")
 

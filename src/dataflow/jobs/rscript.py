@@ -153,6 +153,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     output: Callable[[str], None],
     log: Callable[[str], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    variables: Mapping[str, str] | None = None,
 ) -> None:
     """Run an R script's `main(args, spark)` to its end.
 
@@ -169,6 +170,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
         output: Told each line that the script prints.
         log: Told what R, sparklyr and Spark's JVM say about themselves, such as stacks; None for `output`.
         stopped: Asked several times a second; once it says yes, R and Spark are ended.
+        variables: Further environment variables, such as what its Spark may write.
 
     Raises:
         DataflowError: The script failed; the message names its file and line and the cause.
@@ -176,7 +178,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     program = shutil.which("Rscript")
     if program is None:
         raise DataflowError(f"R is not installed; install it:  {install_command()}", permanent=True)
-    env = environ(conf_folder, spark_home, master, java_home)
+    env = environ(conf_folder, spark_home, master, java_home) | dict(variables or {})
     env |= {"LANGUAGE": "en", **_encoding(env)}
     with tempfile.TemporaryDirectory(prefix="dataflow-") as name:
         folder = Path(name)

@@ -12,10 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.cause import in_python, is_mistake, message_of, place_of
-from dataflow.jobs.guard import check_statement, completed
-from dataflow.jobs.positions import inserting
-from dataflow.jobs.statements import parsed
+from dataflow.jobs.cause import hint_of, in_python, is_mistake, message_of, place_of
+from dataflow.jobs.statements import completed, parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
 from dataflow.tables.iceberg import jvm
 from dataflow.workflow.parameters import resolve_secrets, substitute
@@ -109,18 +107,18 @@ def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> 
         where = f":{line}:{place[1]}"
         shown = lines[line - 1].strip() if line <= len(lines) else ""  # an unfinished statement ends after the text
     quoted = f"\n    {shown}" if shown else ""
-    return DataflowError(f"{display_path(path)}{where}: {message_of(error)}{quoted}", permanent=is_mistake(error))
+    told = f"{display_path(path)}{where}: {message_of(error)}{quoted}"
+    return DataflowError(told, hint_of(error), permanent=is_mistake(error))
 
 
 def _run_statement(spark: SparkSession, statement: str, report: Report, declares: Declares) -> None:
     plan = parsed(spark, statement)
-    check_statement(spark, plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
         name = ".".join(completed(spark, tuple(table_name(plan).split("."))))
         declares(name, list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, report)
     else:  # commands and writes run at once; a query is only analysed
-        _be_heard(inserting(spark, plan, lambda: spark.sql(statement)))
+        _be_heard(spark.sql(statement))
 
 
 def _be_heard(found: DataFrame) -> None:
@@ -158,7 +156,7 @@ def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> N
     except DataflowError:
         raise
     except (Exception, SystemExit) as error:
-        raise DataflowError(in_python(error, path), permanent=is_mistake(error)) from error
+        raise DataflowError(in_python(error, path), hint_of(error), permanent=is_mistake(error)) from error
 
 
 def load_module(path: Path) -> ModuleType:

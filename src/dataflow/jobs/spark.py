@@ -7,12 +7,13 @@ from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.context import JobContext
+from dataflow.jobs.guard import VARIABLE, Scope
 from dataflow.workflow.models import SparkSpec
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
 
 
-def run_spark(spec: SparkSpec, context: JobContext) -> None:
-    """Run a Spark job's script or program, held to the active guard.
+def run_spark(spec: SparkSpec, context: JobContext, scope: Scope) -> None:
+    """Run a Spark job's script or program, held to a scope.
 
     Raises:
         DataflowError: It failed.
@@ -21,30 +22,31 @@ def run_spark(spec: SparkSpec, context: JobContext) -> None:
     params = {**context.workflow.script_params, **spec.params}
     match program_kind(path):
         case Kind.JAR:
-            _run_jar(spec, path, params, context)
+            _run_jar(spec, path, params, context, scope)
         case Kind.R:
-            _run_r(path, params, context)
+            _run_r(path, params, context, scope)
         case _:
             from dataflow.jobs.script import run_script
 
-            run_script(context.spark, path, params, context.note, context.declares)
+            with context.session(scope) as spark:
+                run_script(spark, path, params, context.note, context.declares)
 
 
-def _run_jar(spec: SparkSpec, path: Path, params: Mapping[str, str], context: JobContext) -> None:
-    from dataflow.jobs.guard import active_guard
+def _run_jar(spec: SparkSpec, path: Path, params: Mapping[str, str], context: JobContext, scope: Scope) -> None:
     from dataflow.jobs.jar import Jar, run_jar
-    from dataflow.jobs.planguard import holding
 
     project = sbt_project(path)
     jar = Jar(context.programs.jar_of(path), project / "src" if project else None)
     entry = jar.entry(spec.class_)
-    with holding(active_guard(), context.spark):
-        called = run_jar(context.spark, jar, entry, params, output=context.output, log=context.programs.log)
+    with context.session(scope) as spark:
+        called = run_jar(spark, jar, entry, params, output=context.output, log=context.programs.log)
     if not called:
-        _submit(spec, jar.path, entry, params, context)
+        _submit(spec, jar.path, entry, params, context, scope)
 
 
-def _submit(spec: SparkSpec, jar: Path, entry: str, params: Mapping[str, str], context: JobContext) -> None:
+def _submit(
+    spec: SparkSpec, jar: Path, entry: str, params: Mapping[str, str], context: JobContext, scope: Scope
+) -> None:
     """Run a jar's `main` by spark-submit, in a Spark of its own."""
     from dataflow.jobs.cause import last_words
     from dataflow.jobs.jar import command_line
@@ -59,20 +61,20 @@ def _submit(spec: SparkSpec, jar: Path, entry: str, params: Mapping[str, str], c
 
     command = [str(programs.spark_home / "bin" / "spark-submit"), "--class", entry, str(jar)]
     command += command_line(params, spec.args)
-    with conf_folder(context.spark, programs.settings, programs.heard) as conf:
+    with conf_folder(programs.settings, programs.heard) as conf:
         master = programs.settings.get("spark.master", "local[*]")
-        env = environ(conf, programs.spark_home, master, programs.java_home)
+        env = environ(conf, programs.spark_home, master, programs.java_home) | {VARIABLE: scope.as_json()}
         code = run_process(command, cwd=context.workflow.folder, env=env, output=hear, stopped=context.stopped)
     if code != 0:
         raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_words(lines)}")
 
 
-def _run_r(path: Path, params: Mapping[str, str], context: JobContext) -> None:
+def _run_r(path: Path, params: Mapping[str, str], context: JobContext, scope: Scope) -> None:
     from dataflow.jobs.rscript import run_r
     from dataflow.jobs.standalone import conf_folder
 
     programs = context.programs
-    with conf_folder(context.spark, programs.settings, programs.heard) as conf:
+    with conf_folder(programs.settings, programs.heard) as conf:
         run_r(
             path,
             params,
@@ -80,6 +82,7 @@ def _run_r(path: Path, params: Mapping[str, str], context: JobContext) -> None:
             spark_home=programs.spark_home,
             master=programs.settings.get("spark.master", "local[*]"),
             java_home=programs.java_home,
+            variables={VARIABLE: scope.as_json()},
             output=context.output,
             stopped=context.stopped,
             log=programs.log,

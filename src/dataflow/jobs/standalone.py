@@ -1,7 +1,7 @@
 """What a script needs that starts a Spark of its own: the run's settings as a folder of configuration.
 
-sparklyr and a jar that has only a `main` run beside the run's session, not in it. They find catalog, branch and
-everything else where Spark looks by itself: in `SPARK_CONF_DIR`.
+sparklyr and a jar that has only a `main` run beside the run's session, not in it. They find catalog and everything
+else where Spark looks by itself: in `SPARK_CONF_DIR`. What they may write, and on which branch, is a variable.
 """
 
 from __future__ import annotations
@@ -13,13 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-_OF_THE_SESSION = ("spark.wap.", "spark.sql.sources.partitionOverwriteMode")
-"""Settings that a job changes in its session, and that its script must find."""
 
 _QUIET_LOG = """\
 rootLogger.level = warn
@@ -40,13 +33,10 @@ def _deaf(_: Path) -> None:
 
 
 @contextlib.contextmanager
-def conf_folder(
-    spark: SparkSession, settings: Mapping[str, str], heard: Callable[[Path], None] = _deaf
-) -> Iterator[Path]:
+def conf_folder(settings: Mapping[str, str], heard: Callable[[Path], None] = _deaf) -> Iterator[Path]:
     """Lend a folder for `SPARK_CONF_DIR`; it is this user's alone, as settings may hold secrets, and gone afterwards.
 
     Args:
-        spark: The job's session, whose branch the script is to write to.
         settings: What the run's own Spark was started with.
         heard: Gets the folder with the event logs of the Spark that was started, before it is gone.
     """
@@ -54,7 +44,7 @@ def conf_folder(
     events = folder / "events"
     events.mkdir()
     try:
-        own = {**event_log_settings(events), **settings, **_set_by_the_job(spark), **_EXPLAINED}
+        own = {**event_log_settings(events), **settings, **_EXPLAINED}
         (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
         (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
         yield folder
@@ -104,7 +94,3 @@ def _escaped(value: str) -> str:
     """Escape what a properties file would read otherwise."""
     escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     return f"\\{escaped}" if escaped.startswith(" ") else escaped
-
-
-def _set_by_the_job(spark: SparkSession) -> dict[str, str]:
-    return {key: value for key, value in spark.conf.getAll.items() if key.startswith(_OF_THE_SESSION)}

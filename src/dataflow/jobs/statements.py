@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from dataflow.tables.iceberg import jvm
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -16,14 +14,6 @@ _PLANS = "org.apache.spark.sql.catalyst.plans.logical"
 _COMMANDS = (f"{_PLANS}.Command", f"{_PLANS}.ParsedStatement")
 _CHANGING = ("Call", "ExecuteImmediate", "CompoundBody", "UnresolvedExecuteImmediate")
 """Plans that change something, or may, though Spark does not class them as commands."""
-
-ROW_WRITES = frozenset(
-    {"AppendData", "OverwriteByExpression", "OverwritePartitionsDynamic", "ReplaceData", "WriteDelta"}
-)
-"""Analysed plans that write rows into a table."""
-
-_FILES = frozenset({"InsertIntoHadoopFsRelationCommand", "SaveIntoDataSourceCommand"})
-"""Analysed plans that write to an address, not to a table."""
 
 _READING = ("Show", "Describe", "Explain")
 _OF_THE_SESSION = (
@@ -64,20 +54,12 @@ def parsed(spark: SparkSession, statement: str) -> JavaObject:
     return spark._jsparkSession.sessionState().sqlParser().parsePlan(statement)
 
 
-def bound(spark: SparkSession, statement: str, args: Mapping[str, Any] | Sequence[Any]) -> JavaObject:
-    """Return Spark's parse of a statement with values put in for its `:name` or `?`, as `spark.sql` has them."""
-    from pyspark.sql import functions as F  # noqa: N812 - PySpark's own name
-
-    by_name = args if isinstance(args, Mapping) else {f"_{number}": value for number, value in enumerate(args)}
-    session, utils = spark._jsparkSession, jvm(spark).org.apache.spark.api.python.PythonUtils
-    values = utils.toScalaMap({name: session.expression(F.lit(value)._jc) for name, value in by_name.items()})
-    literals = session.resolveAndValidateParameters(values)
-    parser = jvm(spark).org.apache.spark.sql.catalyst.parser
-    if isinstance(args, Mapping):
-        given = parser.NamedParameterContext(literals)
-    else:
-        given = parser.PositionalParameterContext(utils.toSeq([literals.apply(name) for name in by_name]))
-    return session.sessionState().sqlParser().parsePlanWithParameters(statement, given)
+def completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
+    """Put the current database before a table that is named without one."""
+    if len(name) > 1:
+        return name
+    current = spark._jsparkSession.sessionState().catalogManager().currentNamespace()
+    return (*(str(part) for part in current), *name)
 
 
 def changes(spark: SparkSession, plan: JavaObject) -> Iterator[Change]:
@@ -93,15 +75,6 @@ def changes(spark: SparkSession, plan: JavaObject) -> Iterator[Change]:
             yield from (Change(kind, name) for name in found or [None])
 
 
-def resolved_changes(plan: JavaObject) -> Iterator[Change]:
-    """Yield what an analysed command changes; nothing for what ends with the session, and for files."""
-    kind = str(plan.nodeName())
-    if kind.startswith(_OF_THE_SESSION) or kind in _FILES or _is_temporary_view(plan):
-        return
-    found = [_parts(plan.table())] if kind in ROW_WRITES else [*_targets(plan)]
-    yield from (Change(kind, name) for name in found or [None])
-
-
 def is_reading(plan: JavaObject) -> bool:
     """Say whether a command only shows something."""
     return str(plan.nodeName()).startswith(_READING)
@@ -113,16 +86,6 @@ def changes_something(spark: SparkSession, node: JavaObject) -> bool:
 
     gateway = spark.sparkContext._gateway
     return str(node.nodeName()).startswith(_CHANGING) or any(is_instance_of(gateway, node, kind) for kind in _COMMANDS)
-
-
-def session_setting(plan: JavaObject) -> str | None:
-    """Return the setting that a SET or RESET names, `*` for a RESET of all of them, or None for other statements."""
-    kind = str(plan.nodeName())
-    if kind == "SetCommand":
-        return str(plan.kv().get()._1()) if plan.kv().isDefined() else None
-    if kind == "ResetCommand":
-        return str(plan.config().get()) if plan.config().isDefined() else "*"
-    return None
 
 
 def strings(sequence: JavaObject) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.audit import Rows, run_audits
+from dataflow.jobs.cause import is_arity
 from dataflow.jobs.context import JobContext, Outcome, Published
-from dataflow.jobs.guard import guarding
-from dataflow.jobs.positions import is_arity
+from dataflow.jobs.guard import EVERYTHING, open_session
 from dataflow.jobs.spark import run_spark
 from dataflow.tables import moving, wap
 from dataflow.tables.iceberg import head, load, properties, quoted
@@ -92,20 +91,16 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
 
 def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> None:
     spark = context.spark
-    guard = dataclasses.replace(context.guard, only_table=template.table)
-    for key, value in wap.write_conf(branch).items():
-        spark.conf.set(key, value)
+    table = plain_name(template.table, context.workflow.environment.catalog_name)
+    scope = context.scope.on_branch(table, branch.name, keep=True)
     try:
-        with guarding(guard, spark):
-            for item in template.write:
-                run_spark(item.job.spark, context)
+        for item in template.write:
+            run_spark(item.job.spark, context, scope)
     except DataflowError as error:
         moves = moving.moving(properties(load(spark, template.table)))
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = moving.advice(template.table, moves) or error.hint
         raise
-    finally:
-        spark.conf.unset("spark.wap.branch")
 
 
 def _even_out(branch: wap.Branch, context: JobContext) -> list[moving.Pair]:
@@ -122,7 +117,7 @@ def _even_out(branch: wap.Branch, context: JobContext) -> list[moving.Pair]:
     mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
     written = {column.lower() for given in mine for column in given}
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
-    own, where = spark.newSession(), branch.partition.where
+    own, where = open_session(spark, EVERYTHING), branch.partition.where
     before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
     was_even = functools.partial(moving.is_even, own, before, where)
     moving.even_out(own, branch.reference, where, pairs, written, was_even)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.engine.session import Engine
 from dataflow.engine.warm import SETTINGS as WARM
+from dataflow.jobs.guard import EVERYTHING
 from dataflow.workflow.project import Environment
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def small_session(log: Path, report: Callable[[str], None], warehouse: Path | No
     environment = _environment(_SETTINGS)
     if warehouse is not None:
         environment = dataclasses.replace(environment, catalog={"type": "hadoop", "warehouse": str(warehouse)})
-    with Engine(environment, log, small=True, train=True, report=report) as engine:
+    with Engine(environment, log, small=True, train=True, scope=EVERYTHING, report=report) as engine:
         work_in_one_thread(engine.spark)
         yield engine.spark
         if engine.is_training and not _is_typical(engine.spark):
@@ -93,7 +94,7 @@ def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:
         log: Where Spark writes what it has to say.
         report: Told of what takes a while, such as a one-time download.
     """
-    return Engine(_environment({**_SETTINGS, **WARM}), log, small=True, train=False, report=report)
+    return Engine(_environment({**_SETTINGS, **WARM}), log, small=True, train=False, scope=EVERYTHING, report=report)
 
 
 def lend(spark: SparkSession, log: Path) -> None:

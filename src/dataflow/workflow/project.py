@@ -76,6 +76,7 @@ class Environment:
         isolated: Whether runs may write the database TARGET_DB alone: so in the sandbox, and in a branch's
             deployment.
         backend: What runs deployed workflows on their schedules.
+        exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Environment:
     places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
     isolated: bool = False
     backend: str = "local"
+    exports: tuple[str, ...] = ()
 
     @property
     def catalog_name(self) -> str:
@@ -151,6 +153,9 @@ class EnvironmentSpec(Strict):
     spark: dict[str, str] = Field({}, description="Spark settings.")
     notifications: ChannelsSpec = ChannelsSpec()
     openlineage: str | None = Field(None, description="Where OpenLineage events go: an http address, or a file.")
+    exports: list[str] = Field(
+        [], description="Folders (with a slash), and formats such as `kafka`, that scripts may write beside tables."
+    )
 
 
 class ProjectSpec(Strict):
@@ -257,6 +262,7 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         places={param: file.values["environments", name, "params", param] for param in spec.params},
         isolated=name == SANDBOX,
         backend=spec.backend,
+        exports=tuple(spec.exports),
     )
 
 
