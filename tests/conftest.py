@@ -19,6 +19,8 @@ from dataflow.cli.main import main
 from dataflow.engine import archive, jars
 from dataflow.engine.java import find_java
 
+pytest_plugins = ("optional_tools",)
+
 
 class CommandLine:
     """The `dataflow` command as a user types it: a process of its own, a home and a user that are the test's."""
