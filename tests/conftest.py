@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,8 +108,8 @@ def spark(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_jars():
-    """Return the folder with the Iceberg jars, fetched once."""
-    jars.ensure(find_java(), {})
+    """Return the folder with the Iceberg jars, and with sbt's launcher where there is no sbt, fetched once."""
+    jars.ensure(find_java(), {}, wanted=jars.JARS if shutil.which("sbt") else (*jars.JARS, jars.SBT))
     return jars.folder()
 
 

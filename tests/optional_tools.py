@@ -55,7 +55,7 @@ TOOLS: Mapping[str, Tool] = {
     "R's sparklyr": Tool(get="Rscript -e 'install.packages(\"sparklyr\")'"),
     "R's testthat": Tool(packages=("r-cran-testthat",)),
     "R's yaml": Tool(packages=("r-cran-yaml",)),
-    "JDK": Tool(packages=("openjdk-17-jdk-headless",)),
+    "JDK": Tool(packages=("default-jdk-headless",)),
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),

@@ -121,7 +121,7 @@ def test_a_setup_py_makes_a_wheel_too_and_nothing_of_an_older_build_is_in_it(fol
 
 @pytest.mark.tools("Gradle", "JDK")
 def test_gradle_builds_the_same_jar_each_time_with_the_parts_that_it_needs(folder, tmp_path):
-    needs = GRADLE + "dependencies { compile project(':core') }\n"
+    needs = GRADLE + "dependencies { implementation project(':core') }\n"
     write(
         folder / "g",
         **{

@@ -26,13 +26,14 @@ def pytest_generate_tests(metafunc):
     if "recipe" in metafunc.fixturenames:
         only = metafunc.config.getoption("--recipe")
         # For the session: all that is asked of a recipe comes one after the other, and shares its package.
-        metafunc.parametrize("recipe", [looking(it) for it in ([only] if only else ALL)], scope="session")
+        metafunc.parametrize("recipe", [looking(it, metafunc.config) for it in ([only] if only else ALL)], scope="session")
 
 
-def looking(recipe):
+def looking(recipe, config):
     """Mark a recipe with the tools that it looks for."""
     tools = LOOKS_FOR.get(recipe)
-    return pytest.param(recipe, marks=pytest.mark.tools(*tools, needed=False) if tools else ())
+    needed = recipe == "sparklyr" and config.getoption("--sparklyr")
+    return pytest.param(recipe, marks=pytest.mark.tools(*tools, needed=needed) if tools else ())
 
 
 @pytest.fixture(scope="session")

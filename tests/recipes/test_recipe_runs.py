@@ -117,7 +117,7 @@ def hold_r_suite_to_what_is_there(test, printed):
     if missing("R's testthat"):
         assert "3 successful, 0 failed, 1 skipped" in printed
         assert re.search(r"SKIPPED .*(R is not installed|no package testthat).*install it: ", printed)
-    require(test, *SPARKLYR_RECIPE, *(["R's sparklyr"] if test.config.getoption("--sparklyr") else []))
+    require(test, *SPARKLYR_RECIPE)
     assert "4 successful, 0 failed" in printed
 
 

@@ -13,7 +13,7 @@ PASSES = "def test_it(): pass\n"
 GRADLE = """\
 apply plugin: 'java'
 repositories { mavenCentral() }
-dependencies { testCompile 'junit:junit:4.13.2' }
+dependencies { testImplementation 'junit:junit:4.13.2' }
 """
 POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
