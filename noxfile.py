@@ -71,7 +71,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the fast tests: no Spark."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "not spark and not recipe")
+    pytest(session, "-n", "auto", "--dist=worksteal", "-m", "not spark and not recipe")
 
 
 @nox.session

@@ -32,7 +32,7 @@ class Installation:
 
     def install(self, source: str | Path) -> None:
         """Install Dataflow, whatever was there before, and nothing else."""
-        options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall")
+        options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--no-compile", "--force-reinstall")
         self.run("pip", "install", *options, str(source))
 
     def dataflow(self, *arguments: object, fails: bool = False) -> str:
