@@ -31,7 +31,8 @@ TOOLS = "tests/optional_tools.py"  # which tools tests look for, and what a miss
 def install(session: nox.Session, group: str) -> None:
     """Install the project as it stands, with a group of development dependencies."""
     if shutil.which("git") is None or not Path(".git").exists():
-        session.error("the tests need git, and a clone of the repository: they generate packages from it")
+        # Not only this session: each that follows would say the same.
+        sys.exit("the tests need git, and a clone of the repository: they generate packages from it")
     session.install("-e", ".", *nox.project.dependency_groups(PROJECT, group))
 
 
