@@ -1,14 +1,20 @@
-"""Everything that is checked on each change: `nox` runs it all, `nox -s NAME` one part, `nox -l` lists them."""
+"""Everything that is checked on each change: `nox` runs it all, `nox -s NAME` one part, `nox -l` lists them.
+
+`nox` begins with what it will run and for about how long, and ends with how many tests were skipped for want of a tool.
+"""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
+import sys
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "tests", "spark", "recipes", "sparklyr"]
+MINUTES = {"lint": 1, "tests": 3, "spark": 10, "recipes": 9, "sparklyr": 1}
+"""The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
+
+nox.options.sessions = ["plan", *MINUTES, "skips"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.needs_version = ">=2025.5"
 
@@ -19,9 +25,36 @@ SPARK_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"
 RECIPE_WORKERS = ("--numprocesses=2", "--dist=worksteal")  # half of the recipes each, and then what the other has left
 
 
+TOOLS = "tests/optional_tools.py"  # which tools tests look for, and what a missing one skips
+
+
 def install(session: nox.Session, group: str) -> None:
     """Install the project as it stands, with a group of development dependencies."""
+    if shutil.which("git") is None or not Path(".git").exists():
+        # Not only this session: each that follows would say the same.
+        sys.exit("the tests need git, and a clone of the repository: they generate packages from it")
     session.install("-e", ".", *nox.project.dependency_groups(PROJECT, group))
+
+
+def kept_skips(session: nox.Session) -> Path:
+    """Return the file where the sessions keep what they skipped for want of a tool."""
+    return session.cache_dir / "skips.jsonl"
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest, and keep what it skipped for want of a tool."""
+    session.run("pytest", f"--skips={kept_skips(session)}", *arguments, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def plan(session: nox.Session) -> None:
+    """Say what `nox` runs, and for about how long."""
+    kept_skips(session).unlink(missing_ok=True)
+    for name, minutes in MINUTES.items():
+        what = str(globals()[name].func.__doc__).partition("\n")[0]
+        session.log(f"{name:<8} about {minutes:>2} min: {what}")
+    session.log(f"all      about {sum(MINUTES.values())} min, on two cores; `nox -s tests` is the short proof")
+    session.log("tests that look for a tool that is not here (R, Gradle, Maven, …) are skipped, and counted at the end")
 
 
 @nox.session
@@ -37,16 +70,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the fast tests: no JVM, under a minute."""
+    """Run the fast tests: no Spark."""
     install(session, "test")
-    session.run("pytest", "-n", "auto", "-m", "not spark and not recipe", *session.posargs)
+    pytest(session, "-n", "auto", "--dist=worksteal", "-m", "not spark and not recipe")
 
 
 @nox.session
 def spark(session: nox.Session) -> None:
     """Run the tests that share a Spark session, and those that run the command line on Spark."""
     install(session, "test")
-    session.run("pytest", *SPARK_WORKERS, "-m", "spark and not recipe", "--durations=10", *session.posargs)
+    pytest(session, *SPARK_WORKERS, "-m", "spark and not recipe", "--durations=10")
 
 
 @nox.session
@@ -57,29 +90,34 @@ def recipes(session: nox.Session) -> None:
     """
     install(session, "test")
     session.run("python", "-m", "tests.generated", "--check")
-    session.run("pytest", *RECIPE_WORKERS, "-m", "recipe", "tests/recipes", "--durations=0", *session.posargs)
+    pytest(session, *RECIPE_WORKERS, "-m", "recipe", "tests/recipes", "--durations=0")
 
 
 @nox.session
 def sparklyr(session: nox.Session) -> None:
     """Run the sparklyr recipe with sparklyr itself; `recipes` runs its dplyr steps as Spark SQL instead."""
-    if not has_sparklyr():
-        session.skip("R or sparklyr is not installed: Rscript -e 'install.packages(\"sparklyr\")'")
     install(session, "test")
-    session.run("pytest", "-m", "recipe", "tests/recipes", "--sparklyr", "--recipe", "sparklyr", *session.posargs)
+    pytest(session, "-m", "recipe", "tests/recipes", "--sparklyr", "--recipe", "sparklyr")
 
 
-def has_sparklyr() -> bool:
-    """Say whether R has sparklyr."""
-    look = ["Rscript", "-e", 'quit(status = !requireNamespace("sparklyr", quietly = TRUE))']
-    return shutil.which("Rscript") is not None and subprocess.run(look, check=False).returncode == 0
+@nox.session(venv_backend="none")
+def skips(session: nox.Session) -> None:
+    """Say how many tests were skipped for want of a tool, and how to get it."""
+    session.run(sys.executable, TOOLS, "skips", str(kept_skips(session)), external=True)
+
+
+@nox.session
+def tools(session: nox.Session) -> None:
+    """Run again what looks for R, Gradle, Maven or sbt; `-- --all-tools` fails where one is missing."""
+    install(session, "test")
+    pytest(session, *RECIPE_WORKERS, "-m", "tools")
 
 
 @nox.session
 def kills(session: nox.Session) -> None:
     """Kill deployments at 200 random moments; the default sessions do so at 20."""
     install(session, "test")
-    session.run("pytest", "tests/deploy/test_kills.py", "--kills", "200", *session.posargs)
+    pytest(session, "tests/deploy/test_kills.py", "--kills", "200")
 
 
 @nox.session

@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from dataflow.cli.main import main
 from dataflow.engine import archive, jars
 from dataflow.engine.java import find_java
+
+pytest_plugins = ("optional_tools",)
 
 
 class CommandLine:
@@ -30,15 +34,7 @@ class CommandLine:
     def __call__(self, *arguments: object, user: str | None = None, folder: Path | None = None, code: int | None = 0):
         """Run a command, expect an exit code (None for any), and return the finished process."""
         environ = {**self.environ, **({"DATAFLOW_USER": user} if user else {})}
-        done = subprocess.run(
-            [sys.executable, "-m", "dataflow", *map(str, arguments)],
-            cwd=folder or self.folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        done = self.run(list(map(str, arguments)), cwd=folder or self.folder, env=environ, timeout=600)
         if code is not None:
             assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -46,6 +42,19 @@ class CommandLine:
     def json(self, *arguments: object, **options):
         """Run a command with `--output json` and return what it answers."""
         return json.loads(self(*arguments, "--output", "json", **options).stdout)
+
+    def run(self, arguments, **options):
+        """Run a command in a process of its own."""
+        command = [sys.executable, "-m", "dataflow", *arguments]
+        return subprocess.run(command, **options, capture_output=True, text=True, check=False)
+
+
+class ForkedCommand(CommandLine):
+    """The same in a process that begins with Dataflow's modules loaded; what starts a JVM had better not."""
+
+    def run(self, arguments, **options):
+        """Run a command in a process of its own."""
+        return forked.run(arguments, **options)
 
 
 @dataclass
@@ -105,20 +114,26 @@ def spark(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_jars():
-    """Return the folder with the Iceberg jars, fetched once."""
-    jars.ensure(find_java(), {})
+    """Return the folder with the Iceberg jars, and with sbt's launcher where there is no sbt, fetched once."""
+    jars.ensure(find_java(), {}, wanted=jars.JARS if shutil.which("sbt") else (*jars.JARS, jars.SBT))
     return jars.folder()
 
 
-def command_line(folder: Path, home: Path, user: str = "alice") -> CommandLine:
+def command_line(folder: Path, home: Path, user: str = "alice", kind: type[CommandLine] = CommandLine) -> CommandLine:
     """Return the command line in an empty folder, with a home and a user."""
     folder.mkdir(exist_ok=True)
-    return CommandLine(folder, clean_environ(DATAFLOW_HOME=str(home), DATAFLOW_USER=user, COLUMNS="200"))
+    return kind(folder, clean_environ(DATAFLOW_HOME=str(home), DATAFLOW_USER=user, COLUMNS="200"))
 
 
 @pytest.fixture
 def dataflow_command(tmp_path):
     """Return the command line, in an empty folder, with a home that holds nothing and the user `alice`."""
+    return command_line(tmp_path / "work", tmp_path / "home", kind=ForkedCommand)
+
+
+@pytest.fixture
+def dataflow_process(tmp_path):
+    """Return the same as a shell starts it, for who measures that."""
     return command_line(tmp_path / "work", tmp_path / "home")
 
 

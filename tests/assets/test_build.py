@@ -15,8 +15,6 @@ from dataflow.assets.inputs import read_inputs
 from dataflow.assets.wheelenv import environment
 from dataflow.errors import DataflowError
 
-needs_gradle = pytest.mark.skipif(not shutil.which("gradle"), reason="needs gradle: sudo apt-get install gradle")
-needs_maven = pytest.mark.skipif(not shutil.which("mvn"), reason="needs Maven: sudo apt-get install maven")
 RANK = "src/main/java/Top.java"
 
 
@@ -121,9 +119,9 @@ def test_a_setup_py_makes_a_wheel_too_and_nothing_of_an_older_build_is_in_it(fol
     assert artifact.lock == ""
 
 
-@needs_gradle
+@pytest.mark.tools("Gradle", "JDK")
 def test_gradle_builds_the_same_jar_each_time_with_the_parts_that_it_needs(folder, tmp_path):
-    needs = GRADLE + "dependencies { compile project(':core') }\n"
+    needs = GRADLE + "dependencies { implementation project(':core') }\n"
     write(
         folder / "g",
         **{
@@ -181,7 +179,7 @@ def test_without_the_tool_it_is_said_how_to_get_it(folder, tmp_path, monkeypatch
     assert "apt-get install maven" in error.value.hint
 
 
-@needs_maven
+@pytest.mark.tools("Maven", "JDK")
 def test_maven_builds_a_jar_with_the_same_bytes_each_time(folder, tmp_path):
     write(folder / "m", **{"pom.xml": POM % ("ranks", MAVEN_JAR), RANK: JAVA})
     path, _ = built(folder, "m", tmp_path / "one")

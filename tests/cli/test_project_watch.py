@@ -204,9 +204,8 @@ def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
     assert "  1 failed, " in lines[-1]
 
 
+@pytest.mark.tools("R's testthat")
 def test_a_testthat_suite_runs_again_as_a_whole(dataflow_command, watch):
-    if not shutil.which("Rscript"):
-        pytest.skip("needs R with testthat: sudo apt-get install r-cran-testthat")
     folder = dataflow_command.folder
     save(folder / "tests" / "testthat" / "test-a.R", 'test_that("a", expect_equal(1, 1))\n')
     watcher = watch(folder)

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from dataflow.engine import archive
-from dataflow.engine.archive import archive_file, class_data, is_being_made
+from dataflow.engine.archive import ClassData, archive_file, class_data, is_being_made
 from dataflow.engine.java import Java
 
 COMPLETE = struct.pack("=I", 0xF00BABA8) + b"classes"
@@ -20,6 +20,9 @@ def home(monkeypatch, tmp_path):
 
 @pytest.fixture
 def java(tmp_path):
+    own = tmp_path / "jdk" / "lib" / "server" / "classes.jsa"
+    own.parent.mkdir(parents=True)
+    own.touch()
     return Java(tmp_path / "jdk", "17.0.15", "Acme")
 
 
@@ -84,6 +87,11 @@ def test_another_java_another_jar_or_another_order_has_an_archive_of_its_own(jav
 def test_it_can_be_switched_off(monkeypatch, java, class_path):
     monkeypatch.setenv("DATAFLOW_CLASS_DATA", "off")
     assert class_data(java, class_path, train=True).options == ()
+
+
+def test_a_java_without_an_archive_of_its_own_classes_has_none_to_build_on(java, class_path):
+    (java.home / "lib" / "server" / "classes.jsa").unlink()
+    assert class_data(java, class_path, train=True) == ClassData()
 
 
 def test_a_folder_on_the_class_path_rules_it_out(java, class_path, tmp_path):

@@ -12,7 +12,7 @@ from dataflow.engine.results import Silent
 from dataflow.engine.sbt import build
 from dataflow.errors import DataflowError
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.tools("sbt", needed=False)]  # the launcher is fetched where there is none
 
 BUILD = """
 scalaVersion := "2.13.17"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import ssl
 import subprocess
@@ -189,7 +188,7 @@ def test_a_login_is_made_with_a_secret_from_the_environment(inbox: Inbox, monkey
     assert len(inbox.mails) == 1
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate")
+@pytest.mark.tools("OpenSSL")
 def test_the_connection_is_encrypted_and_the_server_must_be_known(
     inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

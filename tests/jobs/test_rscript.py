@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 import threading
 import time
@@ -13,9 +12,7 @@ from dataflow.jobs import rscript
 from dataflow.jobs.cause import message_of_java
 from dataflow.jobs.rscript import find_r, require_r, run_r
 
-needs_r = pytest.mark.skipif(
-    shutil.which("Rscript") is None, reason=f"R is not installed; install it:  {rscript.install_command()}"
-)
+needs_r = pytest.mark.tools("R")
 
 # Stands for sparklyr: the connection is a list of what it was asked for, and what happens to it is printed.
 SPARKLYR = """\

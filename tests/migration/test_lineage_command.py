@@ -158,7 +158,7 @@ def fill(home):
     return sum(len(write.flows) for _, write in found)
 
 
-def test_ten_thousand_tables_are_answered_at_once(dataflow_command, capsys, monkeypatch):
+def test_ten_thousand_tables_are_answered_at_once(dataflow_process, capsys, monkeypatch):
     """`lineage --depth 10` within 0.5 s and `plan` within 2 s, the command's start included, where nothing else runs.
 
     What is held to is the processor's time: other tests may run beside this one.
@@ -168,7 +168,7 @@ def test_ten_thousand_tables_are_answered_at_once(dataflow_command, capsys, monk
     from dataflow.engine.catalog import open_catalog
     from dataflow.workflow.project import Environment
 
-    home = Path(dataflow_command.environ["DATAFLOW_HOME"])
+    home = Path(dataflow_process.environ["DATAFLOW_HOME"])
     edges = fill(home)
     assert edges > 100_000
     monkeypatch.setenv("DATAFLOW_HOME", str(home))
@@ -177,20 +177,22 @@ def test_ten_thousand_tables_are_answered_at_once(dataflow_command, capsys, monk
     schema = pa.schema([("id", pa.int32()), ("v", pa.float64())])
     catalog.create_table("db0.table_00000", schema, location=str(home / "t"))
 
-    def timed(*arguments):
+    def timed(limit, *arguments):
         took, used = [], []
-        for _ in range(3):
+        for _ in range(3):  # as often as it takes: other tests may be in the way
             before, began = os.times(), time.perf_counter()
-            done = dataflow_command("migration", *arguments)
+            done = dataflow_process("migration", *arguments)
             after = os.times()
             took.append(time.perf_counter() - began)
             used.append(after.children_user + after.children_system - before.children_user - before.children_system)
+            if used[-1] < limit:
+                break
         return min(took), min(used), done.stdout
 
-    lineage = timed("lineage", "db0.table_00000", "--depth", "10")
-    as_json = timed("lineage", "db0.table_00000", "--depth", "10", "--output", "json")
-    column = timed("lineage", "db0.table_00000.v", "--depth", "10", "--downstream")
-    plan = timed("plan", "db0.table_00000", "--rename", "v=w")
+    lineage = timed(1.0, "lineage", "db0.table_00000", "--depth", "10")
+    as_json = timed(float("inf"), "lineage", "db0.table_00000", "--depth", "10", "--output", "json")
+    column = timed(float("inf"), "lineage", "db0.table_00000.v", "--depth", "10", "--downstream")
+    plan = timed(4.0, "plan", "db0.table_00000", "--rename", "v=w")
     with capsys.disabled():
         for name, (took, used, _) in {"lineage": lineage, "json": as_json, "column": column, "plan": plan}.items():
             print(f"\n{name}: {took:.2f} s, {used:.2f} s of the processor, at {edges:,} edges", end="")

@@ -113,10 +113,7 @@ def test_a_run_s_event_is_one_of_openlineage_s(ended, status, error):
     assert attr.asdict(made)["run"]["runId"] == ours["run"]["runId"]
 
 
-@pytest.mark.skipif(
-    "OPENLINEAGE_SPEC" not in os.environ,
-    reason="OPENLINEAGE_SPEC is not set: clone github.com/OpenLineage/OpenLineage, and name its spec folder",
-)
+@pytest.mark.tools("OpenLineage's schema")
 @pytest.mark.parametrize(("status", "error"), [("succeeded", ""), ("failed", "no"), ("cancelled", "")])
 def test_a_run_s_event_holds_to_openlineage_s_json_schema(ended, status, error):
     from jsonschema import FormatChecker

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
@@ -140,15 +139,7 @@ def test_what_python_refuses_scala_refuses(read_in_scala: Callable[[Path], DataF
 # ----------------------------------------------------------------------------------------------------- R
 
 
-needs_r = pytest.mark.skipif(
-    shutil.which("Rscript") is None
-    or subprocess.run(
-        ["Rscript", "-e", "quit(status = !all(sapply(c('yaml', 'tibble'), requireNamespace, quietly = TRUE)))"],
-        check=False,
-    ).returncode
-    != 0,
-    reason="R with yaml and tibble is not installed: sudo apt-get install r-base-core r-cran-dplyr r-cran-yaml",
-)
+needs_r = pytest.mark.tools("R's yaml", "R's dplyr")  # which brings tibble
 
 
 @needs_r

@@ -7,11 +7,14 @@ import warnings
 from pathlib import Path
 
 import pytest
+from optional_tools import SPARKLYR_RECIPE
 
 from dataflow.sample.recipes import RECIPES
 
 ROOT = Path(__file__).parents[2]
 ALL = [recipe.name for recipe in RECIPES]
+LOOKS_FOR = {"scala": ("sbt",), "sparklyr": (*SPARKLYR_RECIPE, "R's sparklyr")}
+"""The tools that a recipe's tests do more with, or otherwise, where they are there."""
 
 
 def pytest_addoption(parser):
@@ -23,7 +26,14 @@ def pytest_generate_tests(metafunc):
     if "recipe" in metafunc.fixturenames:
         only = metafunc.config.getoption("--recipe")
         # For the session: all that is asked of a recipe comes one after the other, and shares its package.
-        metafunc.parametrize("recipe", [only] if only else ALL, scope="session")
+        metafunc.parametrize("recipe", [looking(it, metafunc.config) for it in ([only] if only else ALL)], scope="session")
+
+
+def looking(recipe, config):
+    """Mark a recipe with the tools that it looks for."""
+    tools = LOOKS_FOR.get(recipe)
+    needed = recipe == "sparklyr" and config.getoption("--sparklyr")
+    return pytest.param(recipe, marks=pytest.mark.tools(*tools, needed=needed) if tools else ())
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from template_repo import ROOT, commit, contents, git, replace
 from dataflow.sample.origin import find_origin
 
 # What a build needs beside the recipes.
+OF_ONE_PACKAGE = (".copier-answers.yml", "identity.yaml")
 BUILD_PARTS = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src")
 
 
@@ -31,7 +32,7 @@ class Installation:
 
     def install(self, source: str | Path) -> None:
         """Install Dataflow, whatever was there before, and nothing else."""
-        options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall")
+        options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--no-compile", "--force-reinstall")
         self.run("pip", "install", *options, str(source))
 
     def dataflow(self, *arguments: object, fails: bool = False) -> str:
@@ -149,17 +150,39 @@ def test_installed_from_a_git_address_it_names_that_and_needs_no_network(
     assert git(checkout, "rev-parse", "HEAD").startswith(answers(tmp_path / "flow")["_commit"])
 
 
-def test_built_from_what_is_not_in_git_it_asks_for_a_source(
+def test_an_unpacked_archive_of_the_source_generates_what_cannot_be_updated_and_says_so(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
-    shutil.move(checkout / ".git", tmp_path / "history")
-    installation.install(build(checkout, tmp_path / "dist"))
-    said = installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "flow", fails=True)
-    assert "--source-path" in said
-    assert not (tmp_path / "flow").exists()
+    archive = tmp_path / "an archive"
+    shutil.move(checkout, archive)
+    shutil.move(archive / ".git", tmp_path / "history")
+    installation.install(archive)
+    said = installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "my flow")
+    note = "note: Dataflow was not installed from a whole git repository: this package can't be updated later\n"
+    assert said.startswith(note)
+    assert "_commit" not in answers(tmp_path / "my flow")
 
-    shutil.move(tmp_path / "history", checkout / ".git")
-    installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "flow", "--source-path", checkout)
+    shutil.move(tmp_path / "history", archive / ".git")
+    installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "flow", "--source-path", archive)
+    same = contents(tmp_path / "flow", without=OF_ONE_PACKAGE)
+    assert contents(tmp_path / "my flow", without=OF_ONE_PACKAGE).keys() == same.keys()
+
+
+def test_without_git_a_package_is_generated_all_the_same_and_an_update_says_what_is_missing(
+    checkout: Path, installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.install(build(checkout, tmp_path / "dist"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "flow")
+    assert said.startswith("note: git is not installed: this package can't be updated later\n")
+    assert (tmp_path / "flow" / "identity.yaml").is_file()
+
+    address = "git+https://example.org/recipes.git"
+    said = installation.dataflow("sample", "workflow", "pyspark", tmp_path / "b", "--source-path", address, fails=True)
+    assert said.startswith(f"error: git is not installed, and only it can read {address}\n")
+    (tmp_path / "flow" / ".copier-answers.yml").write_text("_src_path: x\n_commit: y\n")
+    said = installation.dataflow("sample", "update", tmp_path / "flow", fails=True)
+    assert said.startswith("error: git is not installed, and an update tells your edits apart by it\n")
 
 
 def test_the_same_commit_makes_the_same_wheel(checkout: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -152,11 +151,9 @@ def test_yaml_is_linted(package: Path) -> None:
         assert [str(problem) for problem in linter.run(file.read_text(), YAML_STYLE, str(file))] == [], file
 
 
-def test_r_is_linted(package: Path, recipe: str) -> None:
-    if recipe != "sparklyr":
-        return
-    if shutil.which("Rscript") is None:
-        pytest.skip("R is not installed: sudo apt-get install r-base-core r-cran-lintr")
+@pytest.mark.tools("R's lintr")
+@pytest.mark.parametrize("recipe", ["sparklyr"], indirect=True)
+def test_r_is_linted(package: Path) -> None:
     lint = "found <- lintr::lint_dir('.'); print(found); quit(status = length(found) > 0)"
     done = subprocess.run(["Rscript", "-e", lint], cwd=package, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -163,10 +162,6 @@ def test_a_suite_in_which_every_test_is_skipped_is_not_called_passed(tmp_path):
 @pytest.fixture
 def r_tests(tmp_path):
     """Return how to run a testthat suite with a given text."""
-    try:
-        subprocess.run(["Rscript", "-e", "library(testthat)"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs R with testthat: sudo apt-get install r-cran-testthat")
 
     def run(text):
         write(tmp_path, "tests/testthat/test-a.R", text=text)
@@ -175,16 +170,19 @@ def r_tests(tmp_path):
     return run
 
 
+@pytest.mark.tools("R's testthat")
 def test_testthat_s_tests_are_counted(r_tests):
     outcome = r_tests('test_that("a", expect_equal(1, 1))\ntest_that("b", skip("later"))\n')
     assert (outcome.status, outcome.tests, outcome.skipped) == ("passed", 2, 1), outcome.output
 
 
+@pytest.mark.tools("R's testthat")
 def test_a_testthat_file_that_skips_itself_is_counted_as_skipped(r_tests):
     outcome = r_tests('skip_if_not_installed("nothing.of.that.name")\ntest_that("a", expect_equal(1, 1))\n')
     assert (outcome.status, outcome.tests, outcome.skipped) == ("skipped", 1, 1), outcome.output
 
 
+@pytest.mark.tools("R's testthat")
 def test_sparklyr_in_testthat_finds_the_spark_that_a_run_uses(r_tests, monkeypatch):
     monkeypatch.setenv("SPARK_HOME", "/nowhere")
     outcome = r_tests(
@@ -196,12 +194,14 @@ def test_sparklyr_in_testthat_finds_the_spark_that_a_run_uses(r_tests, monkeypat
     assert (outcome.status, outcome.tests) == ("passed", 1), outcome.output
 
 
+@pytest.mark.tools("R's testthat")
 def test_a_testthat_failure_shows_what_differs(r_tests):
     outcome = r_tests('test_that("a", expect_equal(1, 1))\ntest_that("sums agree", expect_equal(1 + 1, 3))\n')
     assert (outcome.status, outcome.tests) == ("failed", 2)
     assert any("sums agree" in line for line in outcome.output)
 
 
+@pytest.mark.tools("R's testthat")
 @pytest.mark.parametrize("text", ['test_that("a", stop("no"))', 'stop("no")', "test_that("])
 def test_an_error_in_r_is_a_failure(r_tests, text):
     assert r_tests(text).status == "failed"

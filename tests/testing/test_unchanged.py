@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import pytest
 
@@ -14,7 +13,7 @@ PASSES = "def test_it(): pass\n"
 GRADLE = """\
 apply plugin: 'java'
 repositories { mavenCentral() }
-dependencies { testCompile 'junit:junit:4.13.2' }
+dependencies { testImplementation 'junit:junit:4.13.2' }
 """
 POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -183,14 +182,14 @@ def test_builds_of_gradle_and_maven_are_suites_where_they_begin(tmp_path):
     assert found == [("g", "gradle"), ("m", "maven")]
 
 
-@pytest.mark.skipif(not shutil.which("gradle"), reason="needs gradle: sudo apt-get install gradle")
+@pytest.mark.tools("Gradle", "JDK")
 def test_gradle_s_tests_are_run_and_counted(tmp_path):
     write(tmp_path, **{"build.gradle": GRADLE, TEST: JUNIT % "2"})
     outcome = run_suite(*find_suites([tmp_path]), print)
     assert (outcome.status, outcome.tests, outcome.skipped) == ("passed", 2, 1), outcome.output
 
 
-@pytest.mark.skipif(not shutil.which("mvn"), reason="needs Maven: sudo apt-get install maven")
+@pytest.mark.tools("Maven", "JDK")
 def test_maven_s_tests_are_run_and_a_failure_shows_what_was_printed(tmp_path):
     write(tmp_path, **{"pom.xml": POM, TEST: JUNIT % "3"})
     outcome = run_suite(*find_suites([tmp_path]), print)

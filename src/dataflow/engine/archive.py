@@ -71,7 +71,8 @@ def class_data(java: Java, class_path: Sequence[Path], *, train: bool) -> ClassD
         class_path: Its class path, jars only, in order.
         train: Whether this JVM's work is typical enough to make the archive from.
     """
-    if is_off() or not all(path.is_file() for path in class_path):  # the JVM makes no archive over a folder of classes
+    # The JVM makes no archive over a folder of classes, and does not start when told to without its own.
+    if is_off() or not java.has_class_data or not all(path.is_file() for path in class_path):
         return ClassData()
     archive = archive_file(java, class_path)
     with contextlib.suppress(OSError):  # a full or read-only home costs the speed, nothing else

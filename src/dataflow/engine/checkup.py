@@ -174,6 +174,8 @@ def _class_data(java: Java, environment: Environment) -> Check:
     file = archive.archive_file(java, class_path_of(conf)) if is_local(conf) else Path("-")
     if archive.is_off():
         detail = "off (DATAFLOW_CLASS_DATA)"
+    elif not java.has_class_data:
+        detail = f"none: the Java in {java.home} has no archive of its own classes to build on"
     elif file.exists():
         detail = f"{file.stat().st_size / 1e6:.0f} MB: Spark starts fast"
     else:

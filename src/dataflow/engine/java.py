@@ -67,6 +67,11 @@ class Java:
         return self.major in FIT
 
     @property
+    def has_class_data(self) -> bool:
+        """Whether it brings the archive of its own classes that any other builds on; small runtimes leave it out."""
+        return any((self.home / folder / "server" / "classes.jsa").is_file() for folder in ("lib", "bin"))
+
+    @property
     def executable(self) -> Path:
         """The program to start."""
         return self.home / "bin" / ("java.exe" if os.name == "nt" else "java")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import getpass
 import os
 import platform
 import socket
@@ -23,6 +22,7 @@ from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError
 from dataflow.workflow.flow import Origin, Producer, Written
+from dataflow.workflow.identity import login
 from dataflow.workflow.tree import Workflow
 
 
@@ -52,7 +52,7 @@ class Journal:
                 "package": workflow.identity.uuid,
                 "file": str(workflow.file),
                 "environment": workflow.environment.name,
-                "user": workflow.builtins.get("user", getpass.getuser()),
+                "user": workflow.builtins.get("user") or login(),
                 "host": socket.gethostname(),
                 "process": os.getpid(),
                 "params": dict(workflow.params),

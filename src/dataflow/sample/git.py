@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+HOW_TO_GET = "`dataflow doctor` says how to get it"
 
 
 def ask(folder: Path, *arguments: str) -> str | None:
@@ -16,6 +19,11 @@ def ask(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.rstrip("\n")
+
+
+def is_installed() -> bool:
+    """Say whether there is a git at all."""
+    return shutil.which("git") is not None
 
 
 def is_root(folder: Path) -> bool:

@@ -6,6 +6,8 @@ A package keeps both in its answers file, so that it can be updated by whoever h
 2. the checkout that the tool runs from, or was installed from;
 3. the repository that the tool was installed from, or that its metadata names;
 4. the bundle of the repository inside the wheel, unpacked into the Dataflow home.
+5. the recipes as files, a checkout's that is not in git or those inside the wheel: where there is no git, or was none
+   when the wheel was built. Such a package runs like any other, and can't be updated: nothing records its version.
 
 Where there are both 3 and a bundle, the package records the address, and git reads the bundle: it needs no
 network.
@@ -26,6 +28,7 @@ from dataflow.sample import git
 
 _PACKAGE = Path(__file__).parents[1]
 _BUNDLE = _PACKAGE / "template.bundle"
+_FILES = _PACKAGE / "template"
 _TEMPLATE_PARTS = ("copier.yml", "recipes", "hooks", "src/dataflow/workflow/identity.py")
 _HOW_TO_NAME_ONE = "name a clone of the repository, or its address: --source-path PATH_OR_URL"
 
@@ -65,39 +68,36 @@ def find_origin(source_path: str | None = None) -> Origin:
         source_path: A folder or an address that the user named.
 
     Raises:
-        UsageError: There is nothing to generate from that could be reached later.
+        UsageError: There is nothing to generate from.
     """
     if source_path is not None:
         return _named(source_path)
     root = _PACKAGE.parents[1]
     if (root / "copier.yml").is_file():
         return _of_checkout(root)
+    if not git.is_installed():
+        return _of_files(_FILES)
     return _of_installation(_distribution(), _BUNDLE if _BUNDLE.is_file() else None)
 
 
 def _named(source: str) -> Origin:
     folder = Path(source).expanduser()
-    if not folder.exists():
-        if "://" in source or ":" in source:
-            return Origin(source, ref=None)
+    if not folder.exists() and ":" not in source:
         raise UsageError(f"there is no template at {source}", _HOW_TO_NAME_ONE)
-    if folder.is_file() or folder.suffix == ".git":  # a bundle or a bare repository
-        return Origin(str(folder.resolve()), ref=None)
+    if not folder.is_dir() or folder.suffix == ".git":  # an address, a bundle or a bare repository
+        if not git.is_installed():
+            raise UsageError(f"git is not installed, and only it can read {source}", git.HOW_TO_GET)
+        return Origin(str(folder.resolve()) if folder.exists() else source, ref=None)
     if not (folder / "copier.yml").is_file():
         raise UsageError(f"{source} is not a template: it has no copier.yml", _HOW_TO_NAME_ONE)
-    if git.is_root(folder):
-        return _of_checkout(folder)
-    return Origin(str(folder.resolve()), ref=None, note=f"{source} is not in git: this package can't be updated later")
+    return _of_checkout(folder)
 
 
 def _of_checkout(root: Path) -> Origin:
     """Render what stands in a checkout, changes that are not committed included."""
     commit = git.ask(root, "rev-parse", "HEAD") if git.is_root(root) else None
     if commit is None:
-        raise UsageError(
-            f"the recipes in {root} are not in git, so a package made from them could not be updated",
-            f"{_HOW_TO_NAME_ONE} (--source-path {root} makes one all the same)",
-        )
+        return _of_files(root)
     if not git.ask(root, "status", "--porcelain", "--", *_TEMPLATE_PARTS):
         return Origin(str(root.resolve()), commit)
     return Origin(
@@ -106,6 +106,21 @@ def _of_checkout(root: Path) -> Origin:
         based_on=git.ask(root, "describe", "--tags", "--always"),
         note=f"changes in {root} that are not committed are part of this package",
     )
+
+
+def _of_files(root: Path) -> Origin:
+    """Render a folder as it is, which has no version that could be recorded.
+
+    Raises:
+        UsageError: It holds no recipes.
+    """
+    if not (root / "copier.yml").is_file():
+        raise UsageError("this installation of Dataflow came without its recipes", _HOW_TO_NAME_ONE)
+    if not git.is_installed():
+        why = "git is not installed"
+    else:
+        why = "Dataflow was not installed from a whole git repository" if root == _FILES else f"{root} is not in git"
+    return Origin(str(root.resolve()), ref=None, note=f"{why}: this package can't be updated later")
 
 
 def _distribution() -> Distribution | None:
@@ -128,9 +143,7 @@ def _of_installation(installed: Distribution | None, bundle: Path | None) -> Ori
     else:
         address, ref = _repository(installed), f"v{installed.version if installed else ''}"
     if bundle is None or commit is None:
-        if address is None:
-            raise UsageError("this installation of Dataflow came without its recipes", _HOW_TO_NAME_ONE)
-        return Origin(address, ref)
+        return Origin(address, ref) if address else _of_files(_FILES)
     if address is None:
         return Origin(str(_unpacked(bundle, commit)), commit)
     return Origin(address, commit, git_config={f"url.{bundle}.insteadOf": address.removeprefix("git+")})
@@ -169,5 +182,5 @@ def _unpacked(bundle: Path, commit: str) -> Path:
     refs = ("HEAD:refs/heads/main", f"HEAD:{branch}", "refs/tags/*:refs/tags/*")
     made = git.ask(repository.parent, "init", "--quiet", "--bare", "--initial-branch=main", repository.name)
     if made is None or git.ask(repository, "fetch", "--quiet", "--force", str(bundle), *refs) is None:
-        raise UsageError(f"can't unpack the recipes into {repository}", "is git installed? see `dataflow doctor`")
+        raise UsageError(f"can't unpack the recipes into {repository}", "is there room, and may you write there?")
     return repository

@@ -38,7 +38,7 @@ def update(package: Path) -> Update:
     The version is the tool's own where the package came from the same place, else the latest tag.
 
     Raises:
-        UsageError: It is not a package, or not one that can be updated: not in git, or with open changes.
+        UsageError: It is not a package, or not one that can be updated: without git, or with open changes.
         DataflowError: The template could not be reached.
     """
     folder = package.expanduser().resolve()
@@ -67,6 +67,8 @@ def _answers(folder: Path) -> dict[str, object]:
 
 
 def _require_clean(folder: Path) -> None:
+    if not git.is_installed():
+        raise UsageError("git is not installed, and an update tells your edits apart by it", git.HOW_TO_GET)
     if git.ask(folder, "rev-parse", "--verify", "HEAD") is None:
         raise UsageError(
             f"{display_path(folder)} is not in git, so an update could not tell your edits apart",

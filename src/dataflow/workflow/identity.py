@@ -56,7 +56,15 @@ def slug(text: str) -> str:
 
 def current_user() -> str:
     """Say who is at the keyboard, as a slug: `DATAFLOW_USER`, else git's user.email, else the login."""
-    return slug(os.environ.get("DATAFLOW_USER") or _git_user() or getpass.getuser())
+    return slug(os.environ.get("DATAFLOW_USER") or _git_user() or login())
+
+
+def login() -> str:
+    """Return the login's name; of one that has only a number, as in many containers, that."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return f"user_{os.getuid()}" if hasattr(os, "getuid") else "user"
 
 
 def derived(folder: Path) -> Identity:
