@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataflow.errors import DataflowError
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.tables.highwater import Sources, move
-from dataflow.tables.wap import newest_publication
+from dataflow.tables.publications import newest_publication
 from dataflow.workflow.models import HwmSpec
 
 

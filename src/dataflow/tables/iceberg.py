@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.tables.literals import column_name
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 T = TypeVar("T")
+
+TOO_LATE = ("CommitFailedException",)
+"""What stands in a failure that says that somebody else's commit came first."""
 
 COMMIT_RETRIES = 40
 """How often a commit is tried: parallel dates meet at one catalog pointer."""
@@ -36,7 +39,7 @@ def load(spark: SparkSession, name: str) -> JavaObject:
 
 def exists(spark: SparkSession, name: str) -> bool:
     """Say whether the catalog has a table of that name."""
-    return bool(spark.catalog.tableExists(name))
+    return bool(spark.catalog.tableExists(quoted(name)))
 
 
 def table_names(spark: SparkSession) -> list[str]:
@@ -71,7 +74,7 @@ def properties(table: JavaObject) -> dict[str, str]:
     return {str(key): str(value) for key, value in dict(table.properties()).items()}
 
 
-def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T]) -> T:
+def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T], again: Sequence[str] = TOO_LATE) -> T:
     """Change a table, starting again from its newest state when somebody else's commit came first.
 
     Iceberg repeats some commits by itself, but not those whose base has to be looked at again.
@@ -80,11 +83,12 @@ def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T]) ->
         spark: The session.
         name: The table.
         change: Commits something to the table that it is given; may be called several times.
+        again: What stands in the failures after which it is called again.
     """
     import tenacity
 
     loop = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: "CommitFailedException" in str(error)),
+        retry=tenacity.retry_if_exception(lambda error: any(sign in str(error) for sign in again)),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
         stop=tenacity.stop_after_attempt(COMMIT_RETRIES),
         reraise=True,

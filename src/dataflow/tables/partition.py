@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-    from dataflow.workflow.models import Scalar
+    from dataflow.workflow.auditmodels import Scalar
 
 _SPANS = re.compile(r"^(year|month|day|hour)$")
 
@@ -29,11 +29,15 @@ class Partition:
         label: For people and snapshot summaries: `date=2026-01-31`; `all rows` when nothing is named.
         where: The rows as a SQL condition.
         filter: The rows as an Iceberg expression.
+        rest: All other rows.
+        edge: No row, but the files that hold rows of both.
     """
 
     label: str
     where: str
     filter: JavaObject
+    rest: JavaObject
+    edge: JavaObject
 
 
 def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Scalar]) -> Partition:
@@ -62,7 +66,9 @@ def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Sc
         found = getattr(expressions, "and")(found, expression)
         labels.append(f"{column}={value}")
         conditions.append(condition)
-    return Partition("/".join(labels) or "all rows", " AND ".join(conditions) or "true", found)
+    rest = getattr(expressions, "not")(found)
+    edge = getattr(expressions, "and")(found, rest)
+    return Partition("/".join(labels) or "all rows", " AND ".join(conditions) or "true", found, rest, edge)
 
 
 def _transforms(table: JavaObject) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataflow.tables.literals import text
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
-    from dataflow.workflow.models import Scalar
+    from dataflow.workflow.auditmodels import Scalar
 
 _WHOLE = frozenset({"byte", "short", "integer", "long"})
 

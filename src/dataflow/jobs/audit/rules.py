@@ -11,7 +11,7 @@ from dataflow.errors import DataflowError, did_you_mean
 from dataflow.jobs.audit.literals import literal
 from dataflow.jobs.audit.results import Rows, name_of
 from dataflow.tables.literals import column_name
-from dataflow.workflow.models import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
+from dataflow.workflow.auditmodels import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType

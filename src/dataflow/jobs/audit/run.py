@@ -12,7 +12,7 @@ from dataflow.jobs.audit.custom import Bench, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
 from dataflow.jobs.audit.rules import Check, Rule, Scope
 from dataflow.jobs.cause import message_of
-from dataflow.workflow.models import Audit, PythonAudit, SqlAudit
+from dataflow.workflow.auditmodels import Audit, PythonAudit, SqlAudit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
