@@ -111,3 +111,49 @@ def test_a_day_without_rows_that_keeps_the_old_ones_leaves_a_word_in_the_table(p
     assert summary.get("dataflow.partition") == "date=2026-01-01"
     assert summary.get("dataflow.rows") is None
     assert package.rows() == [(1, 1)]
+
+
+@pytest.mark.parametrize("name", ["my-results", "результаты"])
+def test_a_table_s_name_may_have_any_characters(package, name):
+    package.edit("main.sch.yaml", "${TARGET_DB}.results", f"${{TARGET_DB}}.`{name}`")
+    for script in ("ddl.sql", "write.sql"):
+        package.edit(script, "${TARGET_TABLE}", f"{package.target.rpartition('.')[0]}.`{name}`")
+    package.target = package.target.replace("results", f"`{name}`")
+    package.add_source((1, 1.5, 1))
+    for _ in range(2):
+        result = package.run()
+        assert result.status == "succeeded", failed(result)
+    assert package.rows() == [(1, 1)]
+    assert result.published[0].table == f"{package.user}_sandbox.{name}"
+
+
+def test_an_audit_of_an_hour_with_an_offset_looks_at_that_hour(package):
+    package.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {package.user}_sandbox")
+    table = f"{package.user}_sandbox.hourly"
+    package.spark.sql(f"CREATE TABLE {table} (id INT, At TIMESTAMP) USING iceberg PARTITIONED BY (hours(At))")
+    package.spark.sql(f"INSERT INTO {table} VALUES (-1, TIMESTAMP '2026-01-31T23:30:00-05:00')")
+    package.write(
+        "check.sch.yaml",
+        f"""
+        version: 1
+        workflow:
+          id: ${{dataflow.package_id}}.check
+        jobs:
+          - job:
+              id: check
+              type: Audit
+              audit:
+                table: {table}
+                partition:
+                  at: '2026-01-31T23:30:00-05:00'
+                audits:
+                  - function: column_should_be_between
+                    column: ID
+                    min: 0
+        """,
+    )
+    step, message = failed(package.run("check.sch.yaml"))
+    assert (step, message) == (
+        "check",
+        "an audit failed: column_should_be_between: 1 row with id not at least 0 (expected 0)",
+    )

@@ -17,7 +17,8 @@ from dataflow.jobs.guard import check_statement, completed
 from dataflow.jobs.positions import inserting
 from dataflow.jobs.statements import parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
-from dataflow.tables.iceberg import jvm
+from dataflow.tables.iceberg import exists, jvm
+from dataflow.workflow import tablenames
 from dataflow.workflow.parameters import resolve_secrets, substitute
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _run_statement(spark: SparkSession, statement: str, report: Report, declares
     plan = parsed(spark, statement)
     check_statement(spark, plan)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
-        name = ".".join(completed(spark, tuple(table_name(plan).split("."))))
+        name = tablenames.joined(completed(spark, tablenames.split(table_name(plan))))
         declares(name, list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, report)
     else:  # commands and writes run at once; a query is only analysed
@@ -133,11 +134,11 @@ def _be_heard(found: DataFrame) -> None:
 def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, report: Report) -> None:
     name = table_name(plan)
     try:
-        if not spark.catalog.tableExists(name):
+        if not exists(spark, name):
             spark.sql(statement)
             return
     except Exception:  # Iceberg's JDBC catalog looks first and inserts later: another day may have come between
-        if not spark.catalog.tableExists(name):
+        if not exists(spark, name):
             raise
     for change in reconcile(spark, plan):
         report(change)

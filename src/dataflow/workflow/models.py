@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from dataflow.workflow.auditmodels import Audit, Scalar, Strict
-from dataflow.workflow.fields import day, seconds
+from dataflow.workflow.fields import day, seconds, table_name
 
 MAX_DATES = 10_000
 """How many dates one foreach may have."""
@@ -26,6 +26,9 @@ Day = Annotated[dt.date, BeforeValidator(day, json_schema_input_type=dt.date)]
 
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
+
+TableName = Annotated[str, AfterValidator(table_name)]
+"""A table's name, quoted or not; within the tool it has no quotes."""
 
 OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: nothing new starts; independent steps still run; or the run goes on with a warning."""
@@ -77,7 +80,7 @@ class SparkJob(JobBase):
 class MetadataSpec(Strict):
     """What a table says of itself."""
 
-    table: str
+    table: TableName
     owner: str
     tags: list[str] = Field([])
     lifetime_days: int | None = Field(None, ge=1, description="How long a partition is to be kept.")
@@ -94,7 +97,7 @@ class MetadataJob(JobBase):
 class AuditSpec(Strict):
     """What to check."""
 
-    table: str
+    table: TableName
     partition: dict[str, Scalar] = Field({}, description="The partition to look at; all rows when empty.")
     audits: list[Audit] = Field(min_length=1)
 
@@ -109,7 +112,7 @@ class AuditJob(JobBase):
 class HwmSpec(Strict):
     """Up to where a table is complete."""
 
-    table: str
+    table: TableName
     datetime: str = Field(description="The day, or the moment, that this run completed.")
     timezone: str = "UTC"
 
@@ -186,7 +189,7 @@ class WapTemplate(Tried):
     """Write, audit, publish: readers see a day once its audits have passed, and all of it at once."""
 
     type: Literal["wap"]
-    table: str
+    table: TableName
     partition: dict[str, Scalar] = Field({}, description="The partition written; the whole table when empty.")
     empty: Literal["fail", "keep", "publish"] = Field(
         "fail",

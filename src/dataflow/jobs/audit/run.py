@@ -61,8 +61,8 @@ def run_audits(
 def _run_declared(spark: SparkSession, rows: Rows, audits: Sequence[Rule], history: Sequence[int]) -> list[AuditResult]:
     """Count for all audits in one statement; look for rows to blame where an audit fails."""
     try:
-        types = {field.name: field.dataType for field in spark.table(rows.table).schema}
-        checks = [Scope(rows, types, history).check(audit) for audit in audits]
+        scope = Scope(rows, spark.table(rows.table).schema, history)
+        checks = [scope.check(audit) for audit in audits]
         expressions = ", ".join(count for check in checks for count in check.counts)
         counted = spark.sql(f"SELECT {expressions} FROM {rows.source}").collect()[0]
         counts = iter([int(count) for count in counted])
