@@ -173,7 +173,7 @@ def _last_day(spark: SparkSession, pair: Pair) -> dt.date | None:
     """Return up to where the branch's table is complete: the day that its last run was for, mostly."""
     from dataflow.tables import highwater
 
-    return highwater.read(spark, pair.here).mark
+    return highwater.read(spark, pair.here).day
 
 
 def _where(pair: Pair, date: dt.date | None) -> str:

@@ -21,6 +21,8 @@ from dataflow.tables.publications import row_history
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
 from dataflow.workflow.auditmodels import NearHistory
 from dataflow.workflow.flow import plain_name
+from dataflow.workflow.models import HwmJob
+from dataflow.workflow.tree import JobStep
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
@@ -201,6 +203,13 @@ def _counted(results: Sequence[AuditResult]) -> str:
     return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
 
 
+def _day(template: WapTemplate, context: JobContext) -> str | None:
+    """Return the day that this workflow's HWM job means by what is published: its partition need not spell it."""
+    jobs = (step.job for step in context.workflow.steps if isinstance(step, JobStep))
+    days = {job.hwm.datetime[:10] for job in jobs if isinstance(job, HwmJob) and job.hwm.table == template.table}
+    return days.pop() if len(days) == 1 else None
+
+
 def _told(made: Made) -> str:
     """Say how many rows there are, and which of them this run wrote where that is not the same."""
     written = "" if made.rows == made.total else f", {made.rows:,} of them in files that were written"
@@ -221,12 +230,14 @@ def _summary(
     workflow = context.workflow
     figures = {result.name: result.figure for result in results}
     deployed = {"dataflow.bundle": workflow.bundle} if workflow.bundle else {}
+    day = _day(template, context)
     return {
         **deployed,
         "dataflow.run-id": workflow.run_id,
         "dataflow.workflow": workflow.id,
         "dataflow.step": template.id,
         "dataflow.partition": branch.partition.label,
+        **({"dataflow.day": day} if day else {}),
         **({"dataflow.outcome": "kept"} if made is None else {"dataflow.outcome": "published"}),
         **({} if made is None else {"dataflow.rows": str(made.total)}),
         "dataflow.audits": json.dumps(figures, sort_keys=True),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import load
@@ -14,35 +13,33 @@ if TYPE_CHECKING:
 
     from dataflow.tables.partition import Partition
 
+PARTITION = "dataflow.partition"
+SOURCES = "dataflow.sources"
+_ROWS = "dataflow.rows"
 
-def newest_publication(spark: SparkSession, table: str, value: str) -> dict[str, str] | None:
-    """Return the summary of the snapshot that published a partition last.
+Told = Mapping[str, str]
+"""What a snapshot says of its publication: its sources, and what it holds."""
+
+
+def newest_publications(spark: SparkSession, table: str, labels: Collection[str] | None = None) -> dict[str, Told]:
+    """Return what the snapshots say that published partitions last, or said that they stay as they are.
 
     Args:
         spark: The session.
         table: The table.
-        value: A value of the partition, such as `2026-01-31`.
+        labels: The partitions; all that the history tells of when None.
 
     Returns:
-        The summary; empty when that partition was never published, or its snapshot has expired; None when the
-        table has no published partitions at all, because it is written in other ways.
+        By partition. One that was never published, or whose snapshot has expired, is not among them.
     """
-    publishes = False
-    for summary in _summaries(load(spark, table)):
-        label = summary.get("dataflow.partition")
-        publishes = publishes or label is not None
-        if label is not None and value in re.split(r"[=/]", label):
-            return summary
-    return {} if publishes else None
-
-
-def _summaries(table: JavaObject) -> Iterator[dict[str, str]]:
-    """Yield the summaries of main's snapshots, newest first."""
-    snapshot = table.currentSnapshot()
-    while snapshot is not None:
-        yield {str(key): str(value) for key, value in dict(snapshot.summary()).items()}
-        parent = snapshot.parentId()
-        snapshot = None if parent is None else table.snapshot(parent)
+    found: dict[str, Told] = {}
+    for snapshot in _history(load(spark, table)):
+        if labels is not None and len(found) == len(set(labels)):
+            break
+        label = _told(snapshot, PARTITION)
+        if label is not None and (labels is None or label in labels):
+            found.setdefault(label, {SOURCES: _told(snapshot, SOURCES) or "{}"})
+    return found
 
 
 def row_history(spark: SparkSession, table: str, partition: Partition, limit: int) -> list[int]:
@@ -51,10 +48,24 @@ def row_history(spark: SparkSession, table: str, partition: Partition, limit: in
     They stand in the snapshots' summaries, so the table itself tells them to every environment.
     """
     counts: dict[str, int] = {}
-    for summary in _summaries(load(spark, table)):
-        label, rows = summary.get("dataflow.partition", ""), summary.get("dataflow.rows")
+    for snapshot in _history(load(spark, table)):
+        label, rows = _told(snapshot, PARTITION) or "", _told(snapshot, _ROWS)
         if rows is not None and label != partition.label:
             counts.setdefault(label, int(rows))
         if len(counts) == limit:
             break
     return list(counts.values())
+
+
+def _history(table: JavaObject) -> Iterator[JavaObject]:
+    """Yield main's snapshots, newest first."""
+    snapshot = table.currentSnapshot()
+    while snapshot is not None:
+        yield snapshot
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else table.snapshot(parent)
+
+
+def _told(snapshot: JavaObject, key: str) -> str | None:
+    value = snapshot.summary().get(key)
+    return None if value is None else str(value)

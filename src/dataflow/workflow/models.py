@@ -110,11 +110,18 @@ class AuditJob(JobBase):
 
 
 class HwmSpec(Strict):
-    """Up to where a table is complete."""
+    """Up to where a table is complete: a day counts once what this workflow's `wap` templates publish of it is there.
+
+    A partition of one column, or a whole table, is all of its day (of an hour, where `datetime` names the hour). One
+    of further columns is a part, unless each comes from a `foreach`, whose items are all, or `complete` says so.
+    """
 
     table: TableName
     datetime: str = Field(description="The day, or the moment, that this run completed.")
     timezone: str = "UTC"
+    complete: bool = Field(
+        False, description="What this workflow publishes is all of the day, though its partition has further columns."
+    )
 
 
 class HwmJob(JobBase):
