@@ -117,3 +117,23 @@ def test_days_finished_side_by_side_are_all_recorded(spark, namespace):
     for thread in threads:
         thread.join()
     assert read(spark, table).mark == day(5)
+
+
+def hour(number):
+    return dt.datetime(2026, 1, 1) + dt.timedelta(hours=number)
+
+
+def test_hours_and_days_of_one_table_are_told_in_hours():
+    water = HighWater().finished(day(0), {}).finished(hour(24), {})
+    assert (water.mark, water.shown, water.day) == (hour(24), "2026-01-02T00:00", day(0))
+    assert water.finished(day(1), {}).mark == hour(47)
+    assert water.finished(day(1), {}).day == day(1)
+    assert HighWater().finished(hour(5), {}, first=day(0)).mark is None
+
+
+@given(st.permutations(range(30)))
+def test_any_order_of_hours_ends_at_the_last(order):
+    water = HighWater()
+    for number in order:
+        water = water.finished(hour(number), {}, first=day(0))
+    assert (water.mark, water.ahead) == (hour(29), {})

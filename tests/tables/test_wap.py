@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from branching import published, rows, write
 
 from dataflow.errors import DataflowError
 from dataflow.tables import wap
 from dataflow.tables.iceberg import head, load
+from dataflow.tables.publications import row_history
+from dataflow.tables.publish import PublishConflict, outcome
 
 pytestmark = pytest.mark.spark
 
@@ -18,25 +21,13 @@ def by_date(spark, namespace):
     return table
 
 
-def rows(spark, table):
-    return sorted(tuple(row) for row in spark.sql(f"SELECT id, CAST(date AS STRING) FROM {table}").collect())
-
-
-def write(spark, branch, statement):
-    """Write as a script does: plainly, in a session of its own that is set to the branch."""
-    session = spark.newSession()
-    for key, value in wap.write_conf(branch).items():
-        session.conf.set(key, value)
-    session.sql(statement)
-
-
 def test_readers_see_a_day_only_once_it_is_published(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-02"}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '2026-01-02') SELECT 20")
     assert rows(spark, by_date) == [(1, "2026-01-01"), (2, "2026-01-02")]
 
-    assert wap.written_rows(spark, branch) == 1
-    snapshot = wap.publish(spark, branch, {"dataflow.run-id": "r1"})
+    assert outcome(spark, branch).rows == 1
+    snapshot = published(spark, branch, {"dataflow.run-id": "r1"})
 
     assert rows(spark, by_date) == [(1, "2026-01-01"), (20, "2026-01-02")]
     table = load(spark, by_date)
@@ -49,7 +40,7 @@ def test_two_days_are_published_though_main_moved_between_them(spark, by_date):
     branches = [wap.begin(spark, by_date, {"date": f"2026-01-0{day}"}, f"dataflow_r{day}_wap") for day in (1, 2)]
     for day, branch in enumerate(branches, 1):
         write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '2026-01-0{day}') SELECT {day}0")
-    snapshots = [wap.publish(spark, branch, {"dataflow.run-id": branch.name}) for branch in branches]
+    snapshots = [published(spark, branch, {"dataflow.run-id": branch.name}) for branch in branches]
     assert rows(spark, by_date) == [(10, "2026-01-01"), (20, "2026-01-02")]
     assert len(set(snapshots)) == 2
 
@@ -58,8 +49,8 @@ def test_a_late_row_on_main_refuses_the_publishing(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '2026-01-01') SELECT 10")
     spark.sql(f"INSERT INTO {by_date} VALUES (7, DATE '2026-01-01')")
-    with pytest.raises(wap.PublishConflict, match="changed by somebody else"):
-        wap.publish(spark, branch, {})
+    with pytest.raises(PublishConflict, match="changed by somebody else"):
+        published(spark, branch)
     assert rows(spark, by_date) == [(1, "2026-01-01"), (2, "2026-01-02"), (7, "2026-01-01")]
 
 
@@ -68,34 +59,34 @@ def test_a_write_that_touches_an_undeclared_partition_is_refused(spark, by_date)
     for _ in ("once", "and in another file"):
         write(spark, branch, f"INSERT INTO {by_date} VALUES (5, DATE '2026-01-01'), (6, DATE '2026-01-06')")
     with pytest.raises(DataflowError, match=r"did not declare: date=2026-01-06 \(declared: date=2026-01-01\)"):
-        wap.written_rows(spark, branch)
+        outcome(spark, branch)
 
 
 def test_a_deletion_in_an_undeclared_partition_is_refused_too(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
     write(spark, branch, f"DELETE FROM {by_date} WHERE id = 2")
     with pytest.raises(DataflowError, match="did not declare: date=2026-01-02"):
-        wap.written_rows(spark, branch)
+        outcome(spark, branch)
 
 
 def test_all_commits_of_a_branch_are_published(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '2026-01-01') SELECT 10")
     write(spark, branch, f"INSERT INTO {by_date} VALUES (11, DATE '2026-01-01')")
-    assert wap.written_rows(spark, branch) == 2
-    wap.publish(spark, branch, {})
+    assert outcome(spark, branch).rows == 2
+    published(spark, branch)
     assert rows(spark, by_date) == [(2, "2026-01-02"), (10, "2026-01-01"), (11, "2026-01-01")]
 
 
 def test_a_write_of_no_rows_counts_as_none_whatever_main_holds(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {by_date} SELECT * FROM {by_date} WHERE false")
-    assert wap.written_rows(spark, branch) == 0
+    assert outcome(spark, branch).rows == 0
 
 
 def test_an_empty_day_can_be_published_as_empty(spark, by_date):
     branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
-    wap.publish(spark, branch, {})
+    published(spark, branch)
     assert rows(spark, by_date) == [(2, "2026-01-02")]
 
 
@@ -104,8 +95,8 @@ def test_the_first_day_of_a_new_table_is_published(spark, namespace):
     spark.sql(f"CREATE TABLE {table} (id INT, date DATE) USING iceberg PARTITIONED BY (date)")
     branch = wap.begin(spark, table, {"date": "2026-01-01"}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {table} PARTITION (date = DATE '2026-01-01') SELECT 1")
-    assert wap.written_rows(spark, branch) == 1
-    wap.publish(spark, branch, {})
+    assert outcome(spark, branch).rows == 1
+    published(spark, branch)
     assert rows(spark, table) == [(1, "2026-01-01")]
 
 
@@ -120,8 +111,8 @@ def test_a_table_partitioned_by_days_of_a_timestamp_is_published_by_day(spark, n
         f"INSERT OVERWRITE {table} SELECT id + 10, at + INTERVAL 1 HOUR FROM {table} WHERE at >= '2026-01-02'",
     )
     write(spark, branch, f"DELETE FROM {table} WHERE id = 2")
-    assert wap.written_rows(spark, branch) == 1
-    wap.publish(spark, branch, {})
+    assert outcome(spark, branch).rows == 1
+    published(spark, branch)
     found = spark.sql(f"SELECT id, CAST(at AS STRING) FROM {table} ORDER BY id").collect()
     assert [tuple(row) for row in found] == [(1, "2026-01-01 23:59:59"), (12, "2026-01-02 01:00:00")]
 
@@ -132,8 +123,8 @@ def test_an_unpartitioned_table_is_published_whole(spark, namespace):
     spark.sql(f"INSERT INTO {table} VALUES (1), (2)")
     branch = wap.begin(spark, table, {}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {table} VALUES (3)")
-    assert wap.written_rows(spark, branch) == 1
-    wap.publish(spark, branch, {})
+    assert outcome(spark, branch).rows == 1
+    published(spark, branch)
     assert [row.id for row in spark.table(table).collect()] == [3]
 
 
@@ -143,7 +134,7 @@ def test_replacing_the_table_on_a_branch_is_refused_and_main_comes_back(spark, b
         spark, branch, f"CREATE OR REPLACE TABLE {by_date} USING iceberg AS SELECT 9 AS id, DATE '2026-01-01' AS date"
     )
     with pytest.raises(DataflowError, match="main was restored"):
-        wap.written_rows(spark, branch)
+        outcome(spark, branch)
     assert head(load(spark, by_date)) == branch.base
 
 
@@ -170,5 +161,5 @@ def test_row_counts_of_other_days_are_told_by_the_table_itself(spark, by_date):
     for day in ("2026-01-03", "2026-01-04"):
         branch = wap.begin(spark, by_date, {"date": day}, f"dataflow_{day[-1]}_wap")
         write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '{day}') SELECT 1")
-        wap.publish(spark, branch, {"dataflow.partition": f"date={day}", "dataflow.rows": day[-1]})
-    assert wap.row_history(spark, by_date, branch.partition, limit=10) == [3]
+        published(spark, branch, {"dataflow.partition": f"date={day}", "dataflow.rows": day[-1]})
+    assert row_history(spark, by_date, branch.partition, limit=10) == [3]

@@ -54,6 +54,13 @@ def test_a_plan_is_told_to_people(load: Load) -> None:
     assert plan(load(request=DAY)).render_text() == PLAN
 
 
+def test_a_plan_says_that_a_step_keeps_what_exists(load: Load, edit: Callable[..., None]) -> None:
+    edit("main.sch.yaml", "      write:", "      existing: keep\n      write:")
+    found = plan(load(request=DAY))
+    assert found.steps[1].existing == "keep"
+    assert "              old rows: stay as far as they are not changed\n" in found.render_text()
+
+
 def test_a_plan_is_told_to_programs(load: Load) -> None:
     found = json.loads(json.dumps(plan(load("daily.sch.yaml", DAY)).to_dict()))
     assert (found["reads"], found["writes"]) == (["demo.playback"], [TARGET])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataflow.cli.console import err, out
+from dataflow.workflow.tablenames import typed
 
 if TYPE_CHECKING:
     from dataflow.engine.results import RunResult, StepResult
@@ -147,4 +148,6 @@ def _print_next(result: RunResult) -> None:
     out().print(f"[dim]  dataflow workflow show {result.workflow.run_id}[/]")
     tables = list(dict.fromkeys(published.table for published in result.published))
     if tables:
-        out().print(f'[dim]  dataflow query "SELECT * FROM {tables[0]} LIMIT 20"[/]')
+        name = typed(tables[0])
+        mark = "'" if "`" in name else '"'  # which a shell would take for a command
+        out().print(f"[dim]  dataflow query {mark}SELECT * FROM {name} LIMIT 20{mark}[/]")

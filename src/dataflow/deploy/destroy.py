@@ -15,6 +15,7 @@ from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
 from dataflow.deploy.deployments import Switch
 from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.workflow import tablenames
 from dataflow.workflow.identity import current_user
 from dataflow.workflow.project import SANDBOX, Environment
 
@@ -160,11 +161,11 @@ def _tables(
     ours: list[str] = []
     left: list[str] = []
     try:
-        listed = catalog.list_tables(tuple(database.split(".")))
+        listed = catalog.list_tables(tablenames.split(database))
     except NoSuchNamespaceError:
         listed = []
     for parts in sorted(listed):
-        table = ".".join(parts)
+        table = tablenames.joined(parts)
         try:
             mark = catalog.load_table(parts).properties.get(PACKAGE)
         except NoSuchTableError:  # somebody has just dropped it
@@ -178,11 +179,11 @@ def _drop(catalog: Catalog, table: str) -> None:
     from pyiceberg.exceptions import NoSuchTableError
 
     try:
-        catalog.purge_table(tuple(table.split(".")))
+        catalog.purge_table(tablenames.split(table))
     except NoSuchTableError:
         return
     except NotImplementedError:
-        catalog.drop_table(tuple(table.split(".")))
+        catalog.drop_table(tablenames.split(table))
     except Exception as error:  # each kind of catalog raises its own
         raise DataflowError(f"{table} can't be dropped: {error}") from error
 
@@ -191,6 +192,6 @@ def _drop_database(catalog: Catalog, database: str) -> None:
     from pyiceberg.exceptions import NamespaceNotEmptyError, NoSuchNamespaceError
 
     try:
-        catalog.drop_namespace(tuple(database.split(".")))
+        catalog.drop_namespace(tablenames.split(database))
     except (NamespaceNotEmptyError, NoSuchNamespaceError):
         return

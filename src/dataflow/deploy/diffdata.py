@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import Bundle, load_bundle
 from dataflow.errors import DataflowError, UsageError
+from dataflow.tables.iceberg import exists, quoted
 from dataflow.tables.literals import column_name, text
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -115,10 +117,10 @@ def pairs(registry: Registry, branch: Deployment, production: Deployment) -> lis
 
 def _pairs(here: Bundle, there: Bundle) -> list[Pair]:
     """Pair tables by their names without their databases."""
-    others = {table.rpartition(".")[2]: table for table in there.writes}
+    others = {tablenames.split(table)[-1]: table for table in there.writes}
     found = []
     for table in here.writes:
-        other = others.get(table.rpartition(".")[2])
+        other = others.get(tablenames.split(table)[-1])
         if other is not None:
             schema = here.schemas.get(table)
             found.append(Pair(table, other, schema.primary_key if schema else (), _partition(here, table)))
@@ -140,7 +142,7 @@ def _partition(bundle: Bundle, table: str) -> dict[str, str]:
 
 def missing(spark: SparkSession, pair: Pair) -> str | None:
     """Return the table of a pair that no run has made yet, or None."""
-    return next((table for table in (pair.here, pair.there) if not spark.catalog.tableExists(table)), None)
+    return next((table for table in (pair.here, pair.there) if not exists(spark, table)), None)
 
 
 def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference:
@@ -154,7 +156,7 @@ def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference
     Raises:
         DataflowError: They have no key.
     """
-    here, there = spark.table(pair.here).columns, spark.table(pair.there).columns
+    here, there = spark.table(quoted(pair.here)).columns, spark.table(quoted(pair.there)).columns
     key = [name for name in pair.key if name in here and name in there]
     if not key or len(key) < len(pair.key):
         raise DataflowError(
@@ -171,7 +173,7 @@ def _last_day(spark: SparkSession, pair: Pair) -> dt.date | None:
     """Return up to where the branch's table is complete: the day that its last run was for, mostly."""
     from dataflow.tables import highwater
 
-    return highwater.read(spark, pair.here).mark
+    return highwater.read(spark, pair.here).day
 
 
 def _where(pair: Pair, date: dt.date | None) -> str:
@@ -189,10 +191,9 @@ def _query(pair: Pair, key: Sequence[str], values: Sequence[str], where: str) ->
     columns = ", ".join(column_name(name) for name in [*key, *values])
 
     def side(table: str) -> str:
-        quoted = ".".join(column_name(part) for part in table.split("."))
         return (
             f"SELECT {columns}, ROW_NUMBER() OVER (PARTITION BY {listed} ORDER BY {order}) AS _copy, true AS _there "
-            f"FROM {quoted} WHERE {where}"
+            f"FROM {quoted(table)} WHERE {where}"
         )
 
     on = " AND ".join(f"h.{name} <=> t.{name}" for name in [*names, "_copy"])
@@ -207,10 +208,10 @@ def _query(pair: Pair, key: Sequence[str], values: Sequence[str], where: str) ->
         f"IF(h._there IS NULL, struct('{_ONLY} there' AS kind, {nothing} AS here, {nothing} AS there), NULL)",
     ]
     for name in values:
-        quoted = column_name(name)
+        column = column_name(name)
         kinds.append(
-            f"IF({both} AND NOT (h.{quoted} <=> t.{quoted}), struct({text('=' + name)} AS kind, "
-            f"CAST(h.{quoted} AS STRING) AS here, CAST(t.{quoted} AS STRING) AS there), NULL)"
+            f"IF({both} AND NOT (h.{column} <=> t.{column}), struct({text('=' + name)} AS kind, "
+            f"CAST(h.{column} AS STRING) AS here, CAST(t.{column} AS STRING) AS there), NULL)"
         )
     return f"""
 WITH joined AS (

@@ -20,6 +20,7 @@ from dataflow.deploy.hashes import Hashes, read_cached, write_cached
 from dataflow.deploy.package import Build, Folder, Prepared, own_asset
 from dataflow.deploy.scripts import script_doubts
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
+from dataflow.workflow import tablenames
 from dataflow.workflow.folders import DEFINITION, walk
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.programs import Kind, program_kind
@@ -225,9 +226,9 @@ class _Package:
         """Refuse to deploy what would write past the deployment's own database."""
         catalog = self.target.environment.catalog_name.lower()
         for table in tables:
-            parts = table.lower().split(".")
+            parts = tablenames.split(table.lower())
             parts = parts[1:] if parts[0] == catalog and len(parts) > 2 else parts
-            if parts[:-1] != [str(self.target.database).lower()]:
+            if parts[:-1] != (str(self.target.database).lower(),):
                 message = (
                     f"'{self.target.name}' may write {self.target.database} alone, and this would write {table}: "
                     "name it by ${TARGET_DB}"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem
-from dataflow.workflow.models import AuditJob, PythonAudit, SparkJob, SqlAudit
+from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
+from dataflow.workflow.models import AuditJob, SparkJob
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
@@ -17,7 +18,7 @@ from dataflow.workflow.yamlfile import read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dataflow.workflow.models import Audit
+    from dataflow.workflow.auditmodels import Audit
     from dataflow.workflow.tree import Step, Workflow
 
 

@@ -15,7 +15,8 @@ from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.cause import hint_of, in_python, is_mistake, message_of, place_of
 from dataflow.jobs.statements import completed, parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
-from dataflow.tables.iceberg import jvm
+from dataflow.tables.iceberg import exists, jvm
+from dataflow.workflow import tablenames
 from dataflow.workflow.parameters import resolve_secrets, substitute
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> 
 def _run_statement(spark: SparkSession, statement: str, report: Report, declares: Declares) -> None:
     plan = parsed(spark, statement)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
-        name = ".".join(completed(spark, tuple(table_name(plan).split("."))))
+        name = tablenames.joined(completed(spark, tablenames.split(table_name(plan))))
         declares(name, list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, report)
     else:  # commands and writes run at once; a query is only analysed
@@ -131,11 +132,11 @@ def _be_heard(found: DataFrame) -> None:
 def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, report: Report) -> None:
     name = table_name(plan)
     try:
-        if not spark.catalog.tableExists(name):
+        if not exists(spark, name):
             spark.sql(statement)
             return
     except Exception:  # Iceberg's JDBC catalog looks first and inserts later: another day may have come between
-        if not spark.catalog.tableExists(name):
+        if not exists(spark, name):
             raise
     for change in reconcile(spark, plan):
         report(change)

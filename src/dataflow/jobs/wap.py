@@ -14,15 +14,20 @@ from dataflow.jobs.context import JobContext, Outcome, Published
 from dataflow.jobs.guard import EVERYTHING, open_session
 from dataflow.jobs.spark import run_spark
 from dataflow.tables import moving, wap
-from dataflow.tables.iceberg import head, load, properties, quoted
+from dataflow.tables.iceberg import exists, head, load, properties, quoted
 from dataflow.tables.ownership import claim
+from dataflow.tables.publications import row_history
+from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
+from dataflow.workflow.auditmodels import NearHistory
 from dataflow.workflow.flow import plain_name
-from dataflow.workflow.models import NearHistory
+from dataflow.workflow.models import HwmJob
+from dataflow.workflow.tree import JobStep
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
     from dataflow.tables.partition import Partition
-    from dataflow.workflow.models import Audit, WapTemplate
+    from dataflow.workflow.auditmodels import Audit
+    from dataflow.workflow.models import WapTemplate
 
 _CONFLICT_RERUNS = 3
 
@@ -51,7 +56,7 @@ def run_wap(template: WapTemplate, context: JobContext) -> Outcome:
     for left in reversed(range(_CONFLICT_RERUNS)):
         try:
             return _once(template, context)
-        except wap.PublishConflict as conflict:
+        except PublishConflict as conflict:
             if not left:
                 raise
             context.note(f"{conflict.message}: starting again from the new main")
@@ -60,33 +65,50 @@ def run_wap(template: WapTemplate, context: JobContext) -> Outcome:
 
 def _once(template: WapTemplate, context: JobContext) -> Outcome:
     spark, table = context.spark, template.table
-    if spark.catalog.tableExists(table):
+    if exists(spark, table):
         for name in wap.sweep(spark, table, context.is_live):
             context.note(f"dropped branch {name} of {table}, left by a run that was killed")
     name = wap.branch_name(context.workflow.run_id, template.id)
-    branch = wap.begin(spark, table, template.partition, name)
+    branch = wap.begin(spark, table, template.partition, name, keeps=template.existing == "keep")
     try:
         claim(spark, table, context.workflow.identity)
         with context.phase("write") as detail:
             _write(template, branch, context)
-            moves = _even_out(branch, context)
-            rows = wap.written_rows(spark, branch)
-            detail(f"{rows:,} rows")
-        if rows == 0 and template.empty != "publish":
+            made, moves = _settled(template, branch, context)
+            detail(_told(made))
+        if made.is_empty and template.empty != "publish":
             return _nothing_written(template, branch, context)
         with context.phase("audit") as detail:
             results = _audit(template, branch, context)
             detail(_counted(results))
         with context.phase("publish") as detail:
             if moving.pairs(spark, table) != moves:  # a migration went on since, and its columns were not filled
-                raise wap.PublishConflict(f"a migration moved columns of {table} during this run")
-            snapshot = wap.publish(spark, branch, _summary(template, branch, context, rows, results))
+                raise PublishConflict(f"a migration moved columns of {table} during this run")
+            snapshot = publish(spark, branch, made, _summary(template, branch, context, made, results))
             detail(f"snapshot {snapshot}")
     except BaseException:
         wap.abandon(spark, branch)
         raise
-    published = Published(table, branch.partition.label, branch.partition.where, rows, snapshot)
-    return Outcome(f"{rows:,} rows", tuple(results), published)
+    published = Published(table, branch.partition.label, branch.partition.where, made.total, snapshot)
+    return Outcome(_told(made), tuple(results), published)
+
+
+def _settled(template: WapTemplate, branch: wap.Branch, context: JobContext) -> tuple[Made, list[moving.Pair]]:
+    """Make the branch hold what will be published, and say what that is.
+
+    Returns:
+        What the run made, and the columns of a migration that were filled.
+    """
+    spark = context.spark
+    made = outcome(spark, branch)
+    replaces = not branch.keeps and (not made.is_empty or template.empty == "publish")
+    if replaces and (shared := clear(spark, branch, made)):
+        context.note(
+            f"{shared} file{'' if shared == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
+            "as it was partitioned before: rewritten for those"
+        )
+    moves = _even_out(branch, context)
+    return (made if head(load(spark, branch.table), branch.name) == made.tip else outcome(spark, branch)), moves
 
 
 def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> None:
@@ -126,13 +148,13 @@ def _even_out(branch: wap.Branch, context: JobContext) -> list[moving.Pair]:
 
 def _nothing_written(template: WapTemplate, branch: wap.Branch, context: JobContext) -> Outcome:
     label = f"{template.table} {branch.partition.label}"
+    found = f"the write {'changed no row of' if branch.keeps else 'brought no rows for'} {label}"
     if template.empty == "fail":
         raise DataflowError(
-            f"the write brought no rows for {label}",
-            "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine",
+            found, "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine"
         )
-    wap.abandon(context.spark, branch)
-    context.note(f"the write brought no rows for {label}: the old rows stay (empty: keep)")
+    keep(context.spark, branch, _summary(template, branch, context))
+    context.note(f"{found}: the old rows stay (empty: keep)")
     return Outcome("0 rows, the old ones stay")
 
 
@@ -156,7 +178,7 @@ def _audit(template: WapTemplate, branch: wap.Branch, context: JobContext) -> li
 def history_for(audits: Sequence[Audit], context: JobContext, table: str, partition: Partition) -> list[int]:
     """Return the row counts of the last published runs, as many as the audits want to see."""
     longest = max((audit.runs for audit in audits if isinstance(audit, NearHistory)), default=0)
-    return wap.row_history(context.spark, table, partition, longest) if longest else []
+    return row_history(context.spark, table, partition, longest) if longest else []
 
 
 def require_passed(results: Sequence[AuditResult]) -> None:
@@ -176,24 +198,43 @@ def _counted(results: Sequence[AuditResult]) -> str:
     return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
 
 
+def _day(template: WapTemplate, context: JobContext) -> str | None:
+    """Return the day that this workflow's HWM job means by what is published: its partition need not spell it."""
+    jobs = (step.job for step in context.workflow.steps if isinstance(step, JobStep))
+    days = {job.hwm.datetime[:10] for job in jobs if isinstance(job, HwmJob) and job.hwm.table == template.table}
+    return days.pop() if len(days) == 1 else None
+
+
+def _told(made: Made) -> str:
+    """Say how many rows there are, and which of them this run wrote where that is not the same."""
+    written = "" if made.rows == made.total else f", {made.rows:,} of them in files that were written"
+    return f"{made.total:,} rows{written}"
+
+
 def _summary(
     template: WapTemplate,
     branch: wap.Branch,
     context: JobContext,
-    rows: int,
-    results: Sequence[AuditResult],
+    made: Made | None = None,
+    results: Sequence[AuditResult] = (),
 ) -> Mapping[str, str]:
-    """What the published snapshot says of itself, so that the table tells its own history."""
+    """What the snapshot says of itself, so that the table tells its own history.
+
+    A run that made nothing leaves a snapshot too, which says so (`dataflow.outcome` is `kept`) and counts no rows.
+    """
     workflow = context.workflow
     figures = {result.name: result.figure for result in results}
     deployed = {"dataflow.bundle": workflow.bundle} if workflow.bundle else {}
+    day = _day(template, context)
     return {
         **deployed,
         "dataflow.run-id": workflow.run_id,
         "dataflow.workflow": workflow.id,
         "dataflow.step": template.id,
         "dataflow.partition": branch.partition.label,
-        "dataflow.rows": str(rows),
+        **({"dataflow.day": day} if day else {}),
+        **({"dataflow.outcome": "kept"} if made is None else {"dataflow.outcome": "published"}),
+        **({} if made is None else {"dataflow.rows": str(made.total)}),
         "dataflow.audits": json.dumps(figures, sort_keys=True),
         "dataflow.sources": json.dumps(dict(context.reads()), sort_keys=True),
     }

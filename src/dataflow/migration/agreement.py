@@ -13,7 +13,7 @@ from dataflow.migration.campaign import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.state import Event
 from dataflow.migration.steps import Step, kept_name
-from dataflow.tables.iceberg import column_names, column_types, quoted
+from dataflow.tables.iceberg import column_names, column_types, exists, quoted
 from dataflow.tables.literals import column_name
 from dataflow.tables.moving import Pair, even_out, pairs
 
@@ -89,10 +89,10 @@ def _both_in(spark: SparkSession, campaign: Campaign, old: str, new: str, events
 
 
 def _tables_agree(spark: SparkSession, table: str, new: str) -> Agreement:
-    old = next((name for name in (kept_name(table), table) if spark.catalog.tableExists(name)), None)
+    old = next((name for name in (kept_name(table), table) if exists(spark, name)), None)
     if old is None:
         raise DataflowError(f"{table} is gone, with its history: there is nothing left to compare {new} with")
-    shared = [name for name in spark.table(old).columns if name.lower() in column_names(spark, new)]
+    shared = [name for name in spark.table(quoted(old)).columns if name.lower() in column_names(spark, new)]
     if not shared:
         raise DataflowError(f"{old} and {new} have no column in common: there is nothing to compare")
     try:
@@ -128,7 +128,7 @@ def require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, fo
                     raise DataflowError(f"{name} is not there, and would have been left of {step.drops}")
             mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
             even_out(spark, quoted(campaign.table), "true", mine, ())
-        elif step.drops and spark.catalog.tableExists(kept_name(campaign.table)):
+        elif step.drops and exists(spark, kept_name(campaign.table)):
             return  # it was held to the new when it was put aside, and nobody wrote to it since
         else:
             changes = [change for change in campaign.changes if change.kind == "replace"]

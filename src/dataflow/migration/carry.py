@@ -20,9 +20,10 @@ from dataflow.migration.changes import new_name
 from dataflow.migration.progress import Standing
 from dataflow.migration.state import Campaigns, Event, subjects
 from dataflow.migration.steps import Step, kept_name
-from dataflow.tables.iceberg import column_names, head, load, properties, quoted
+from dataflow.tables.iceberg import column_names, exists, head, load, properties, quoted
 from dataflow.tables.literals import column_name
 from dataflow.tables.moving import moving, pairs
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -151,7 +152,7 @@ def what_goes(spark: SparkSession, campaign: Campaign, step: Step) -> str:
     """Say what a contract step takes away for good, in figures."""
     table = quoted(campaign.table)
     if step.drops in {campaign.table, step.keeps}:
-        gone = next((name for name in (step.drops, campaign.table) if spark.catalog.tableExists(name)), None)
+        gone = next((name for name in (step.drops, campaign.table) if exists(spark, name)), None)
         if gone is None:
             return f"{step.drops}, which is gone already"
         (row,) = spark.sql(f"SELECT count(*) AS n FROM {quoted(gone)}").collect()
@@ -220,9 +221,9 @@ def _require_nothing_lost(spark: SparkSession, campaign: Campaign, step: Step) -
         DataflowError: They do.
     """
     told = []
-    if step.keeps and spark.catalog.tableExists(step.keeps) and _is_view(spark, campaign.table):
+    if step.keeps and exists(spark, step.keeps) and _is_view(spark, campaign.table):
         new = next(change.to for change in campaign.changes if change.kind == "replace")
-        rows = spark.sql(missing_rows(spark, new, step.keeps, spark.table(step.keeps).columns)).count()
+        rows = spark.sql(missing_rows(spark, new, step.keeps, spark.table(quoted(step.keeps)).columns)).count()
         if rows:
             told.append(f"{rows:,} rows of {new} are not in {step.keeps}: who reads {campaign.table} would miss them")
     beside = pairs(spark, campaign.table) if step.adds else []
@@ -240,7 +241,7 @@ def _require_nothing_lost(spark: SparkSession, campaign: Campaign, step: Step) -
 def _gone(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
     """Say why a step is not taken back: what it stood beside is gone, and what it made alone is left."""
     if step.keeps:
-        if any(map(spark.catalog.tableExists, (step.keeps, campaign.table))):
+        if any(exists(spark, name) for name in (step.keeps, campaign.table)):
             return None
         return f"{campaign.table} stays as it is: {step.keeps} is gone already"
     columns = column_names(spark, campaign.table)
@@ -262,7 +263,7 @@ def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
 
 def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> None:
     """Refuse what could not be gone through with, before anything is begun."""
-    if step.keeps and not step.drops and all(map(spark.catalog.tableExists, (campaign.table, step.keeps))):
+    if step.keeps and not step.drops and all(exists(spark, name) for name in (campaign.table, step.keeps)):
         raise DataflowError(
             f"there is a table {step.keeps}, the name under which the rows of {campaign.table} are to be kept",
             "give that one another name first",
@@ -304,7 +305,7 @@ def _require_loose(spark: SparkSession, campaign: Campaign) -> None:
             if any(name == column or name.startswith(f"{column}.") for name in held):
                 raise DataflowError(
                     f"{campaign.table} {says} {column}, which can't be dropped in the end",
-                    f"first: ALTER TABLE {campaign.table} {fix}",
+                    f"first: ALTER TABLE {tablenames.typed(campaign.table)} {fix}",
                     permanent=True,
                 )
 
@@ -323,7 +324,7 @@ def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
     if step.keeps and not step.drops:
         return _is_view(spark, table)
     if step.drops and step.drops in {table, step.keeps}:
-        return not any(map(spark.catalog.tableExists, (step.drops, table)))
+        return not any(exists(spark, name) for name in (step.drops, table))
     if step.adds:
         return step.adds.lower() in column_names(spark, table)
     return bool(step.drops) and step.drops.lower() not in column_names(spark, table)
@@ -336,15 +337,15 @@ def _was_done(spark: SparkSession, table: str, step: Step, statement: str) -> bo
     if statement.startswith(("CREATE VIEW", "ALTER VIEW")):
         return _is_view(spark, table)
     if renamed := _RENAMED.fullmatch(statement):
-        return not spark.catalog.tableExists(renamed[1]) and spark.catalog.tableExists(renamed[2])
+        return not exists(spark, renamed[1]) and exists(spark, renamed[2])
     return False
 
 
 def _is_view(spark: SparkSession, name: str) -> bool:
-    namespace, _, last = name.rpartition(".")
-    views = spark.sql(f"SHOW VIEWS IN {quoted(namespace)}").collect()
+    *namespace, last = tablenames.split(name)
+    views = spark.sql(f"SHOW VIEWS IN {tablenames.quoted_parts(namespace)}").collect()
     return any(view.viewName.lower() == last.lower() and not view.isTemporary for view in views)
 
 
 def _snapshot(spark: SparkSession, table: str) -> int | None:
-    return head(load(spark, table)) if spark.catalog.tableExists(table) else None
+    return head(load(spark, table)) if exists(spark, table) else None

@@ -16,6 +16,7 @@ from dataflow.migration.shape import Shape, declared, is_name, shape_in_spark, s
 from dataflow.migration.steps import Step, steps_for
 from dataflow.tables.iceberg import quoted
 from dataflow.tables.literals import text
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -156,7 +157,7 @@ def live_shape_in_spark(spark: SparkSession, table: str, known: Known) -> Shape:
     from dataflow.tables.pycatalog import is_full, no_table
 
     name = known.plain(table)
-    parts = name.split(".")
+    parts = tablenames.split(name)
     if not (is_full(parts) and exists(spark, quoted(name))):
         raise UsageError(no_table(table, parts, table_names(spark)).message)
     return shape_in_spark(spark, name)
@@ -172,7 +173,7 @@ def notes_of(shape: Shape, wish: Wish, changes: Sequence[Change]) -> Iterator[st
     """
     if wish.ddl is not None:
         said = declared(wish.ddl).table
-        if "." not in said and is_name(said) and said.lower() != shape.table.rpartition(".")[2].lower():
+        if "." not in said and is_name(said) and said.lower() != tablenames.split(shape.table)[-1].lower():
             yield f"the new definition is of '{said}'; it was taken for {shape.table}'s"
     moved = {change.column.lower(): new_name(change) for change in changes if change.column and not change.safe}
     for change in changes:

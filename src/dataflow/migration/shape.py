@@ -11,6 +11,7 @@ from dataflow.jobs.metadata import KEY
 from dataflow.migration.columns import Column, of_definition, of_iceberg, of_spark
 from dataflow.tables.moving import moving, optional, retired
 from dataflow.tables.transforms import plain_transform, transform_of
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +97,7 @@ def require_of(wanted: Shape, table: str) -> None:
     Raises:
         UsageError: It is of another one.
     """
-    said, live = wanted.table.lower().split("."), table.lower().split(".")
+    said, live = tablenames.split(wanted.table.lower()), tablenames.split(table.lower())
     pairs = zip(reversed(said), reversed(live), strict=False)
     if len(said) > 1 and any(a != b and _PARAMETER not in a for a, b in pairs):
         raise UsageError(
@@ -176,12 +177,12 @@ def shape_of(name: str, table: Table) -> Shape:
 
 def shape_in_spark(spark: SparkSession, name: str) -> Shape:
     """Return a live table's shape, where only Spark can open its catalog."""
-    from dataflow.tables.iceberg import column_types, load, properties
+    from dataflow.tables.iceberg import column_types, load, properties, quoted
 
     loaded, types = load(spark, name), column_types(spark, name)
     columns = tuple(
         of_spark(each.name, types[each.name], each.nullable, (each.metadata or {}).get("comment", ""))
-        for each in spark.table(name).schema.fields
+        for each in spark.table(quoted(name)).schema.fields
     )
     schema = loaded.schema()
     partition = tuple(

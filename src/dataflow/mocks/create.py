@@ -17,6 +17,7 @@ from dataflow.mocks.masking import Mask, apply_masks, mask_key, plan_masks
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import holds
 from dataflow.mocks.write import render_mock
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -232,7 +233,7 @@ def _by_spark(spark: SparkSession, wanted: Wanted) -> _Source:
     masks = plan_masks(columns, wanted.masks, properties)
     plain = [column.column for column in columns]
     rows, left_out, counts = spark_rows(spark, wanted.table, plain, wanted.where, wanted.rows)
-    name = ".".join(part.strip("`") for part in wanted.table.split(".")[-2:])
+    name = tablenames.joined(tablenames.split(wanted.table)[-2:])
     key = _key(properties, "", [column.name for column in columns])
     return _Source(name, columns, partial, key, tuple(masks), rows, left_out, "spark", counts)
 

@@ -18,6 +18,7 @@ from dataflow.mocks.sql import to_values_sql
 from dataflow.mocks.text import name_text, quoted
 from dataflow.mocks.workflow import Transformation
 from dataflow.mocks.write import render_mock
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -70,13 +71,14 @@ def todays_rows(
 def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, Made]) -> Mock:
     from dataflow.jobs.script import run_script
     from dataflow.mocks.sparkscan import spark_columns
+    from dataflow.tables.iceberg import create_namespace
 
     target = "expected.target"
     given: dict[str, str] = {**found.params, str(found.target_param): target}
     for i, (table, parameter) in enumerate(found.sources.items()):
         name = table if parameter is None else f"given.source_{i}"
-        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {name.rpartition('.')[0]}")
-        spark.sql(f"CREATE TABLE {name} USING iceberg AS {to_values_sql(mocks[table].mock)}")
+        create_namespace(spark, tablenames.joined(tablenames.split(name)[:-1]))
+        spark.sql(f"CREATE TABLE {tablenames.quoted(name)} USING iceberg AS {to_values_sql(mocks[table].mock)}")
         if parameter is not None:
             given[parameter] = name
     spark.sql("CREATE NAMESPACE IF NOT EXISTS expected")
@@ -87,7 +89,7 @@ def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, Made]) 
     except DataflowError as error:
         raise DataflowError(f"it fails on the mocks: {error.message}", error.hint) from error
     columns = tuple(column.column for column in spark_columns(spark, target))
-    rows, _ = rows_of(spark.table(target).toArrow(), columns)
+    rows, _ = rows_of(spark.table(tablenames.quoted(target)).toArrow(), columns)
     names = [column.name for column in columns]
     first = [names.index(name) for name in found.key if name in names]
     order = [*first, *(i for i in range(len(names)) if i not in first)]

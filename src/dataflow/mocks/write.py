@@ -11,6 +11,7 @@ from dataflow.errors import DataflowError, display_path
 from dataflow.mocks.model import Column, Mock, Row
 from dataflow.mocks.text import cell_text, comment_text, name_text, quoted, type_text
 from dataflow.mocks.types import SqlType
+from dataflow.workflow import tablenames
 
 _WIDEST = 120  # beyond this a line of a table is harder to read than a mapping
 _YAMLLINT_WIDTH = 80
@@ -122,7 +123,7 @@ def _rows(mock: Mock, remarks: Sequence[str]) -> Iterator[str]:
 
 
 def _is_plain_table(name: str) -> bool:
-    return all(name_text(part) == part for part in name.split("."))
+    return all(name_text(part) == part for part in tablenames.split(name))
 
 
 def _usual_mode() -> int:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dataflow.tables.iceberg import jvm, load, properties, quoted
+from dataflow.tables.iceberg import exists, jvm, load, properties, quoted
 from dataflow.tables.literals import column_name, text
 from dataflow.tables.moving import moving, optional, retired
 from dataflow.tables.transforms import plain_transform
 from dataflow.tables.widening import widens
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -61,13 +62,13 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     from pyspark.sql.types import StructType
 
     name = table_name(plan)
-    if not spark.catalog.tableExists(name):
+    if not exists(spark, name):
         return []
     declared = StructType.fromJson(json.loads(_as_stored(spark, plan.tableSchema()).json()))
     changes: list[Change] = []
     breaking: list[str] = list(_partitioning(spark, plan, name))
     told = properties(load(spark, name))
-    known = {field.name.lower() for field in spark.table(name).schema.fields}
+    known = {field.name.lower() for field in spark.table(quoted(name)).schema.fields}
     wanted = {field.name.lower(): field for field in declared.fields}
     for gone in sorted(retired(told) & wanted.keys() - known):
         breaking.append(f"column {wanted[gone].name} was taken away by a migration and would come back empty")
@@ -75,7 +76,7 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     for old, new in moves.items():
         if new is not None and not {old.lower(), new.lower()} & wanted.keys():
             breaking.append(f"columns {old} and {new} are both missing in the DDL")
-    _compare(spark.table(name).schema, declared, (), changes, breaking, moves)
+    _compare(spark.table(quoted(name)).schema, declared, (), changes, breaking, moves)
     if breaking:
         listed = "; ".join(breaking)
         raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
@@ -92,9 +93,9 @@ def _as_stored(spark: SparkSession, schema: JavaObject) -> JavaObject:
 
 
 def table_name(plan: JavaObject) -> str:
-    """Return the dotted name of the table that a parsed `CREATE TABLE` makes."""
+    """Return the name of the table that a parsed `CREATE TABLE` makes."""
     parts = plan.child().nameParts()
-    return ".".join(str(parts.apply(i)) for i in range(parts.size()))
+    return tablenames.joined(str(parts.apply(i)) for i in range(parts.size()))
 
 
 def _compare(

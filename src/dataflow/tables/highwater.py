@@ -27,48 +27,86 @@ FIRST = "dataflow.hwm.first"
 Sources = Mapping[str, tuple[int, int]]
 """For each source table the snapshot that was read: its sequence number, which tells older from newer, and its id."""
 
+Moment = dt.date
+"""A day; or, as a `datetime`, an hour by its first moment, in UTC."""
+
 
 @dataclass(frozen=True)
 class HighWater:
-    """A mark and what waits beyond it.
+    """A mark and what waits beyond it: days, or hours once an hour was finished.
 
     Attributes:
-        mark: The last complete day, or None before the first.
+        mark: The last complete day or hour, or None before the first.
         sources: The source snapshots that the mark's day was computed from.
         ahead: Finished days beyond a gap, each with its source snapshots.
         first: Before any mark: the day that has to come first, where a range began later than with it.
     """
 
-    mark: dt.date | None = None
+    mark: Moment | None = None
     sources: Sources = field(default_factory=dict)
-    ahead: Mapping[dt.date, Sources] = field(default_factory=dict)
-    first: dt.date | None = None
+    ahead: Mapping[Moment, Sources] = field(default_factory=dict)
+    first: Moment | None = None
 
-    def finished(self, day: dt.date, sources: Sources, *, first: dt.date | None = None) -> HighWater:
-        """Return what holds once a day is finished.
+    @property
+    def shown(self) -> str:
+        """The mark, for people."""
+        return _text(self.mark) if self.mark else "no mark"
+
+    @property
+    def day(self) -> dt.date | None:
+        """The last complete day."""
+        if not isinstance(self.mark, dt.datetime):
+            return self.mark
+        return (self.mark - dt.timedelta(hours=23)).date()
+
+    def finished(self, moment: Moment, sources: Sources, *, first: dt.date | None = None) -> HighWater:
+        """Return what holds once a day or an hour is finished.
 
         Args:
-            day: The day.
+            moment: The day, or the hour.
             sources: The source snapshots as they stood before the reads.
             first: The first day of the range that this run belongs to: before any mark is set, a later day
                 of the range does not declare the earlier ones complete.
         """
-        if self.mark is not None and day <= self.mark:
+        if any(isinstance(known, dt.datetime) for known in (moment, self.mark, self.first, *self.ahead)):
+            return self._in_hours()._with(_hours(moment), sources, _hours(first)[0] if first else None, _HOUR)
+        return self._with([moment], sources, first, _DAY)
+
+    def _with(self, done: Sequence[Moment], sources: Sources, first: Moment | None, step: dt.timedelta) -> HighWater:
+        new = [moment for moment in done if self.mark is None or moment > self.mark]
+        if not new:
             return self
-        ahead = {**self.ahead, day: sources}
-        start = min((known for known in (self.first, first) if known is not None), default=day)
-        following = self.mark + dt.timedelta(days=1) if self.mark else start
+        ahead = {**self.ahead, **dict.fromkeys(new, sources)}
+        start = min((known for known in (self.first, first) if known is not None), default=new[0])
+        following = self.mark + step if self.mark else start
         mark, absorbed = self.mark, []
         while following in ahead:
             mark = following
             absorbed.append(ahead.pop(following))
-            following += dt.timedelta(days=1)
-        sources = _oldest(absorbed) if absorbed else self.sources
+            following += step
+        sources = oldest(absorbed) if absorbed else self.sources
         beyond = {late: read for late, read in ahead.items() if mark is None or late > mark}
         return HighWater(mark, sources, beyond, None if mark else start)
 
+    def _in_hours(self) -> HighWater:
+        """Return the same, told in hours."""
+        ahead = {hour: sources for moment, sources in self.ahead.items() for hour in _hours(moment)}
+        mark = _hours(self.mark)[-1] if self.mark else None
+        return HighWater(mark, self.sources, ahead, _hours(self.first)[0] if self.first else None)
 
-def _oldest(several: Iterable[Sources]) -> Sources:
+
+_DAY, _HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
+
+
+def _hours(moment: Moment) -> list[Moment]:
+    """Return the hours of a day; an hour is one."""
+    if isinstance(moment, dt.datetime):
+        return [moment]
+    start = dt.datetime.combine(moment, dt.time())
+    return [start + hour * _HOUR for hour in range(24)]
+
+
+def oldest(several: Iterable[Sources]) -> Sources:
     """Keep for each source the oldest snapshot of several days: a newer one would hide late rows from the others."""
     found: dict[str, tuple[int, int]] = {}
     for sources in several:
@@ -85,18 +123,18 @@ def read(spark: SparkSession, table: str) -> HighWater:
 def move(
     spark: SparkSession,
     table: str,
-    day: dt.date,
+    moment: Moment,
     *,
     timezone: str,
     sources: Sources,
     first: dt.date | None = None,
 ) -> HighWater:
-    """Record that a day of a table is finished, and move its mark as far as no day is missing.
+    """Record that a day or an hour of a table is finished, and move its mark as far as no day is missing.
 
     Args:
         spark: The session.
         table: The table.
-        day: The finished day.
+        moment: The finished day or hour.
         timezone: The zone that the day is meant in.
         sources: The source snapshots as they stood before the reads.
         first: The first day of the range that this run belongs to.
@@ -107,7 +145,7 @@ def move(
 
     def change(loaded: JavaObject) -> HighWater:
         before = _parsed(properties(loaded))
-        after = before.finished(day, sources, first=first)
+        after = before.finished(moment, sources, first=first)
         if after != before:
             # `updateProperties` would be replayed on top of another day's commit and lose that day.
             _swap(loaded, _written(after, timezone))
@@ -134,11 +172,19 @@ def _parsed(found: Mapping[str, str]) -> HighWater:
     ahead = json.loads(found.get(AHEAD, "{}"))
     first = found.get(FIRST)
     return HighWater(
-        dt.date.fromisoformat(mark) if mark else None,
+        _moment(mark) if mark else None,
         _sources(json.loads(found.get(SOURCES, "{}"))),
-        {dt.date.fromisoformat(day): _sources(sources) for day, sources in ahead.items()},
-        dt.date.fromisoformat(first) if first else None,
+        {_moment(day): _sources(sources) for day, sources in ahead.items()},
+        _moment(first) if first else None,
     )
+
+
+def _moment(text: str) -> Moment:
+    return dt.datetime.fromisoformat(text) if "T" in text else dt.date.fromisoformat(text)
+
+
+def _text(moment: Moment) -> str:
+    return moment.isoformat(timespec="minutes") if isinstance(moment, dt.datetime) else moment.isoformat()
 
 
 def _sources(found: Mapping[str, Sequence[int]]) -> Sources:
@@ -146,11 +192,11 @@ def _sources(found: Mapping[str, Sequence[int]]) -> Sources:
 
 
 def _written(water: HighWater, timezone: str) -> dict[str, str | None]:
-    ahead = {str(day): dict(water.ahead[day]) for day in sorted(water.ahead)}
+    ahead = {_text(moment): dict(water.ahead[moment]) for moment in sorted(water.ahead)}
     return {
-        MARK: str(water.mark) if water.mark else None,
+        MARK: _text(water.mark) if water.mark else None,
         ZONE: timezone,
         SOURCES: json.dumps(dict(water.sources), sort_keys=True) if water.mark else None,
         AHEAD: json.dumps(ahead, sort_keys=True) if ahead else None,
-        FIRST: str(water.first) if water.first else None,
+        FIRST: _text(water.first) if water.first else None,
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataflow.tables.literals import column_name
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 T = TypeVar("T")
+
+TOO_LATE = ("CommitFailedException",)
+"""What stands in a failure that says that somebody else's commit came first."""
 
 COMMIT_RETRIES = 40
 """How often a commit is tried: parallel dates meet at one catalog pointer."""
@@ -29,14 +32,16 @@ def load(spark: SparkSession, name: str) -> JavaObject:
 
     The name is completed first: Iceberg would try its database as a catalog and fill the log with the failure.
     """
-    if name.count(".") < 2:
-        name = f"{spark.conf.get('spark.sql.defaultCatalog')}.{name}"
-    return jvm(spark).org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
+    parts = tablenames.split(name)
+    if len(parts) < 3:
+        parts = (str(spark.conf.get("spark.sql.defaultCatalog")), *parts)
+    whole = tablenames.quoted_parts(parts)
+    return jvm(spark).org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, whole)
 
 
 def exists(spark: SparkSession, name: str) -> bool:
     """Say whether the catalog has a table of that name."""
-    return bool(spark.catalog.tableExists(name))
+    return bool(spark.catalog.tableExists(quoted(name)))
 
 
 def table_names(spark: SparkSession) -> list[str]:
@@ -45,10 +50,11 @@ def table_names(spark: SparkSession) -> list[str]:
     while left:
         above = left.pop()
         rows = spark.sql(f"SHOW NAMESPACES IN {quoted(above)}" if above else "SHOW NAMESPACES").collect()
-        found = [str(row["namespace"]).replace("`", "") for row in rows]
+        found = [tablenames.plain(str(row["namespace"])) for row in rows]
         spaces += found
         left += found
-    return sorted(f"{space}.{row['tableName']}" for space in spaces for row in _tables_in(spark, space))
+    tables = ((space, str(row["tableName"])) for space in spaces for row in _tables_in(spark, space))
+    return sorted(tablenames.joined((*tablenames.split(space), table)) for space, table in tables)
 
 
 def _tables_in(spark: SparkSession, space: str) -> list[Any]:
@@ -57,10 +63,11 @@ def _tables_in(spark: SparkSession, space: str) -> list[Any]:
 
 def create_namespace(spark: SparkSession, name: str) -> None:
     """Make a database unless there is one; whoever else makes it at this moment is no failure."""
+    name = quoted(name)
     if spark.catalog.databaseExists(name):
         return
     try:
-        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {quoted(name)}")
+        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {name}")
     except Exception:  # Iceberg's JDBC catalog looks first and inserts later, and says so in its database's words
         if not spark.catalog.databaseExists(name):
             raise
@@ -71,7 +78,7 @@ def properties(table: JavaObject) -> dict[str, str]:
     return {str(key): str(value) for key, value in dict(table.properties()).items()}
 
 
-def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T]) -> T:
+def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T], again: Sequence[str] = TOO_LATE) -> T:
     """Change a table, starting again from its newest state when somebody else's commit came first.
 
     Iceberg repeats some commits by itself, but not those whose base has to be looked at again.
@@ -80,11 +87,12 @@ def commit(spark: SparkSession, name: str, change: Callable[[JavaObject], T]) ->
         spark: The session.
         name: The table.
         change: Commits something to the table that it is given; may be called several times.
+        again: What stands in the failures after which it is called again.
     """
     import tenacity
 
     loop = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: "CommitFailedException" in str(error)),
+        retry=tenacity.retry_if_exception(lambda error: any(sign in str(error) for sign in again)),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
         stop=tenacity.stop_after_attempt(COMMIT_RETRIES),
         reraise=True,
@@ -123,13 +131,13 @@ def set_properties(
 
 def column_types(spark: SparkSession, name: str) -> dict[str, str]:
     """Return the types of a table's columns as Spark SQL spells them, names inside them quoted."""
-    fields = spark.table(name)._jdf.schema().fields()
+    fields = spark.table(quoted(name))._jdf.schema().fields()
     return {str(field.name()): str(field.dataType().sql()) for field in fields}
 
 
 def column_names(spark: SparkSession, name: str) -> set[str]:
     """Return a table's columns and the fields inside them, as `column.field`, in lower case."""
-    return set(field_paths(spark.table(name).schema))
+    return set(field_paths(spark.table(quoted(name)).schema))
 
 
 def field_paths(kind: Any, way: tuple[str, ...] = ()) -> Iterator[str]:
@@ -155,5 +163,5 @@ def head(table: JavaObject, ref: str = "main") -> int | None:
 
 
 def quoted(name: str) -> str:
-    """Quote a dotted table name for SQL."""
-    return ".".join(column_name(part) for part in name.split("."))
+    """Quote a table's name for SQL, whatever is quoted in it already."""
+    return tablenames.quoted(name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataflow.workflow.tablenames import quote
+
 
 def column_name(name: str) -> str:
     """Quote the name of one column, which may hold anything, a dot or a backtick included."""
-    return f"`{name.replace('`', '``')}`"
+    return quote(name)
 
 
 def text(value: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import load, properties, set_properties
+from dataflow.tables.iceberg import exists, load, properties, set_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def require_own(spark: SparkSession, table: str, identity: Identity) -> None:
     Raises:
         DataflowError: The table carries another package's uuid; names its owner and the ways out.
     """
-    if not spark.catalog.tableExists(table):
+    if not exists(spark, table):
         return
     _require(table, properties(load(spark, table)), identity)
 

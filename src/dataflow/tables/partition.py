@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean
 from dataflow.tables.iceberg import jvm
-from dataflow.tables.literals import column_name, text
+from dataflow.tables.literals import text
+from dataflow.tables.values import date_of, flag_of, is_day, moment_of, number_of, whole_of
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-    from dataflow.workflow.models import Scalar
+    from dataflow.workflow.auditmodels import Scalar
 
-_SPANS = re.compile(r"^(year|month|day|hour)$")
+_SPANS = ("hour", "day", "month", "year")
+_DECIMAL = re.compile(r"decimal\((\d+), ?(\d+)\)")
+_COARSE = re.compile(r"(\d{4})(?:-(\d{2}))?")
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,40 @@ class Partition:
         label: For people and snapshot summaries: `date=2026-01-31`; `all rows` when nothing is named.
         where: The rows as a SQL condition.
         filter: The rows as an Iceberg expression.
+        rest: All other rows.
+        edge: No row, but the files that hold rows of both.
+        values: What each column stands for, as the label has it.
     """
 
     label: str
     where: str
     filter: JavaObject
+    rest: JavaObject
+    edge: JavaObject
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column that a table is partitioned by.
+
+    Attributes:
+        name: As the schema has it; of a struct's field `column.field`.
+        kind: Iceberg's type.
+        transform: Iceberg's transform.
+    """
+
+    name: str
+    kind: str
+    transform: str
+
+    @property
+    def sql(self) -> str:
+        return tablenames.quoted(self.name)
+
+    @property
+    def zoned(self) -> bool:
+        return self.kind.startswith("timestamptz")
 
 
 def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Scalar]) -> Partition:
@@ -42,90 +75,136 @@ def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Sc
     Args:
         spark: The session.
         table: The Iceberg table.
-        values: Column and value; for a column partitioned by day, month, year or hour a moment within the span.
-            Bucket and truncate fields need no value: all of them are meant.
+        values: Column and value, names without regard to case; for a column partitioned by day, month, year or hour
+            a moment within the span. A date alone is, of hours, the whole day. Bucket and truncate fields need no
+            value: all of them are meant.
 
     Raises:
         DataflowError: A column is not partitioned by, or a value does not fit its type.
     """
     expressions = jvm(spark).org.apache.iceberg.expressions.Expressions
-    transforms = _transforms(table)
-    found, labels, conditions = expressions.alwaysTrue(), [], []
-    for column, value in values.items():
-        if column not in transforms:
+    columns = _columns(table)
+    found, shown, conditions = expressions.alwaysTrue(), dict[str, str](), []
+    for name, value in values.items():
+        column = columns.get(name.lower())
+        if column is None:
+            valid = [each.name for each in columns.values()]
             raise DataflowError(
-                f"{table.name()} is not partitioned by '{column}'{did_you_mean(column, transforms)}",
+                f"{table.name()} is not partitioned by '{name}'{did_you_mean(name, valid)}",
                 "a partition names columns that the table is partitioned by (identity, day, month, year, hour)",
             )
-        kind = str(table.schema().findType(column).toString())
-        expression, condition = _condition(spark, column, kind, transforms[column], value)
+        if column.name in shown:
+            raise DataflowError(f"the partition names {column.name} twice, as Spark knows no upper and lower case")
+        try:
+            expression, condition, shown[column.name] = _condition(spark, column, value)
+        except ValueError as error:
+            raise DataflowError(f"partition column {column.name}: {error}") from None
         found = getattr(expressions, "and")(found, expression)
-        labels.append(f"{column}={value}")
         conditions.append(condition)
-    return Partition("/".join(labels) or "all rows", " AND ".join(conditions) or "true", found)
+    rest = getattr(expressions, "not")(found)
+    label = "/".join(f"{name}={value}" for name, value in shown.items()) or "all rows"
+    edge = getattr(expressions, "and")(found, rest)
+    return Partition(label, " AND ".join(conditions) or "true", found, rest, edge, shown)
 
 
-def _transforms(table: JavaObject) -> dict[str, str]:
-    """Return the columns whose value tells the partition, with their transform."""
-    found, fields = {}, table.spec().fields()
+def _columns(table: JavaObject) -> dict[str, _Column]:
+    """Return the columns whose value tells the partition, by their names in lower case."""
+    found, fields, schema = {}, table.spec().fields(), table.schema()
     for i in range(fields.size()):
         transform = str(fields.get(i).transform().toString())
-        if transform == "identity" or _SPANS.match(transform):
-            found[str(table.schema().findColumnName(fields.get(i).sourceId()))] = transform
+        if transform == "identity" or transform in _SPANS:
+            name = str(schema.findColumnName(fields.get(i).sourceId()))
+            found[name.lower()] = _Column(name, str(schema.findType(name).toString()), transform)
     return found
 
 
-def _condition(spark: SparkSession, column: str, kind: str, transform: str, value: Scalar) -> tuple[JavaObject, str]:
+def _condition(spark: SparkSession, column: _Column, value: Scalar) -> tuple[JavaObject, str, str]:
+    """Return the rows as an expression and as SQL, and how to show the value."""
     expressions = jvm(spark).org.apache.iceberg.expressions.Expressions
-    name = column_name(column)
-    if transform == "identity":
-        literal, written = _literal(column, kind, value)
-        return expressions.equal(column, literal), f"{name} = {written}"
-    low, high = _span(column, transform, value)
-    if kind == "date":
-        bounds = [str(low.date()), str(high.date())]
-        texts = [f"DATE '{bound}'" for bound in bounds]
-    else:
-        zone = "+00:00" if kind == "timestamptz" else ""
-        bounds = [f"{moment.isoformat(timespec='microseconds')}{zone}" for moment in (low, high)]
-        texts = [f"{'TIMESTAMP' if zone else 'TIMESTAMP_NTZ'} '{bound.replace('T', ' ')}'" for bound in bounds]
+    if column.transform == "identity":
+        literal, written, shown = _literal(column, value)
+        return expressions.equal(column.name, literal), f"{column.sql} = {written}", shown
+    low, high, shown = _span(column, value)
+    (first, since), (last, until) = (_bound(column, moment) for moment in (low, high))
     within = getattr(expressions, "and")(
-        expressions.greaterThanOrEqual(column, bounds[0]), expressions.lessThan(column, bounds[1])
+        expressions.greaterThanOrEqual(column.name, first), expressions.lessThan(column.name, last)
     )
-    return within, f"{name} >= {texts[0]} AND {name} < {texts[1]}"
+    return within, f"{column.sql} >= {since} AND {column.sql} < {until}", shown
 
 
-def _literal(column: str, kind: str, value: Scalar) -> tuple[object, str]:
-    """Return a value as py4j hands it to Iceberg, and as SQL."""
-    given = str(value)
-    try:
-        if kind in {"int", "long"}:
-            return int(given), str(int(given))
-        if kind == "boolean":
-            flag = {"true": True, "false": False}[given.lower()]
-            return flag, str(flag).lower()
-        if kind == "date":
-            day = dt.date.fromisoformat(given)
-            return str(day), f"DATE '{day}'"
-    except (ValueError, KeyError):
-        raise DataflowError(f"'{given}' is no value of the partition column {column} ({kind})") from None
-    return given, text(given)
+def _bound(column: _Column, moment: dt.datetime) -> tuple[str, str]:
+    """Return a moment as Iceberg and as SQL have it, for a column of its type."""
+    if column.kind == "date":
+        return str(moment.date()), f"DATE '{moment.date()}'"
+    zone = "+00:00" if column.zoned else ""
+    bound = f"{moment.isoformat(timespec='microseconds')}{zone}"
+    return bound, f"{'TIMESTAMP' if zone else 'TIMESTAMP_NTZ'} '{bound.replace('T', ' ')}'"
 
 
-def _span(column: str, transform: str, value: Scalar) -> tuple[dt.datetime, dt.datetime]:
-    """Return the first moment of the span that holds a moment, and the first after it."""
-    try:
-        moment = dt.datetime.fromisoformat(str(value)).replace(tzinfo=None)
-    except ValueError:
-        raise DataflowError(f"'{value}' is no moment for the partition column {column}") from None
+def _literal(column: _Column, value: Scalar) -> tuple[object, str, str]:
+    """Return a value as py4j hands it to Iceberg, as SQL, and as people see it.
+
+    Raises:
+        ValueError: The column can't have it.
+    """
+    kind = column.kind
+    if kind == "boolean":
+        flag = flag_of(value)
+        return flag, str(flag).lower(), str(flag).lower()
+    if kind == "date":
+        day = date_of(value)
+        return str(day), f"DATE '{day}'", str(day)
+    if kind.startswith("timestamp"):
+        moment = _utc(moment_of(value, zoned=column.zoned))
+        return (*_bound(column, moment), moment.isoformat())
+    if kind in {"string", "uuid"} and not isinstance(value, bool):
+        return str(value), text(str(value)), str(value)
+    return _number(kind, value)
+
+
+def _number(kind: str, value: Scalar) -> tuple[object, str, str]:
+    if kind in {"int", "long"}:
+        number = whole_of(value, 32 if kind == "int" else 64)
+        return number, f"{number}" if kind == "int" else f"{number}L", str(number)
+    if kind in {"float", "double"}:
+        return float(number_of(value)), f"CAST({text(str(value))} AS {kind})", str(value)
+    if scale := _DECIMAL.fullmatch(kind):
+        places = f"{number_of(value):.{scale[2]}f}"
+        if number_of(places) != number_of(value):
+            raise ValueError(f"{value!r} has more decimals than the column, which is {kind}")
+        return places, f"{places}BD", places
+    raise ValueError(f"{value!r} can't be compared with the column, which is {kind}")
+
+
+def _span(column: _Column, value: Scalar) -> tuple[dt.datetime, dt.datetime, str]:
+    """Return the first moment of the span that holds a moment, the first after it, and how to show the span.
+
+    Raises:
+        ValueError: The value is no moment of the column.
+    """
+    moment, transform = _moment(column, value), column.transform
     hour = moment.replace(minute=0, second=0, microsecond=0)
     day = hour.replace(hour=0)
-    if transform == "hour":
-        return hour, hour + dt.timedelta(hours=1)
-    if transform == "day":
-        return day, day + dt.timedelta(days=1)
+    if transform == "hour" and not is_day(value):
+        return hour, hour + dt.timedelta(hours=1), hour.isoformat(timespec="minutes")
+    if transform in {"hour", "day"}:
+        return day, day + dt.timedelta(days=1), str(day.date())
     if transform == "month":
         first = day.replace(day=1)
-        return first, (first + dt.timedelta(days=32)).replace(day=1)
+        return first, (first + dt.timedelta(days=32)).replace(day=1), f"{first:%Y-%m}"
     first = day.replace(month=1, day=1)
-    return first, first.replace(year=first.year + 1)
+    return first, first.replace(year=first.year + 1), f"{first:%Y}"
+
+
+def _moment(column: _Column, value: Scalar) -> dt.datetime:
+    coarse = _COARSE.fullmatch(str(value))
+    if coarse and (column.transform == "year" or (column.transform == "month" and coarse[2])):
+        return dt.datetime.fromisoformat(f"{coarse[1]}-{coarse[2] or '01'}-01")
+    if column.kind == "date":
+        return dt.datetime.combine(date_of(value), dt.time())
+    return _utc(moment_of(str(value), zoned=column.zoned))
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    """Return a moment without its zone: what has none is UTC, as Iceberg's partitions are."""
+    return moment.replace(tzinfo=None)

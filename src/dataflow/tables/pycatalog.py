@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,20 +75,21 @@ def is_full(parts: Sequence[str]) -> bool:
 
 def no_table(name: str, parts: Sequence[str], valid: Sequence[str]) -> DataflowError:
     """Return the failure that names the nearest tables: of a name without a database those called so in any."""
-    alike = [each for each in valid if each.rpartition(".")[2] == parts[-1]] if len(parts) == 1 else []
+    alike = [each for each in valid if tablenames.split(each)[-1] == parts[-1]] if len(parts) == 1 else []
     one = f"; did you mean '{alike[0]}'?" if len(alike) == 1 else None
-    nearest = one or did_you_mean(".".join(parts), alike or valid)
+    nearest = one or did_you_mean(tablenames.joined(parts), alike or valid)
     return DataflowError(f"there is no table '{name}'{nearest}", permanent=True)
 
 
 def table_names(catalog: Catalog) -> list[str]:
     """Return all tables of a catalog as `database.table`, sorted."""
-    return sorted(".".join(table) for space in _namespaces(catalog, ()) for table in catalog.list_tables(space))
+    spaces = _namespaces(catalog, ())
+    return sorted(tablenames.joined(table) for space in spaces for table in catalog.list_tables(space))
 
 
 def split_name(catalog: str, name: str) -> tuple[str, ...]:
     """Split a table's name into database and table; the catalog's own name in front is dropped."""
-    parts = tuple(part.strip("`") for part in name.split("."))
+    parts = tablenames.split(name)
     return parts[1:] if len(parts) > 2 and parts[0] == catalog else parts
 
 

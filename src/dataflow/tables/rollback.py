@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 BUNDLE = "dataflow.bundle"
-_PARTITION = "dataflow.partition"
+_PARTITION, _CALLED = "dataflow.partition", "dataflow.day"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -147,7 +147,7 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
         before = (dt.date.fromisoformat(missing[0]) - dt.timedelta(days=1)).isoformat()
         changes[MARK] = before if kept else None
     if AHEAD in table.properties:
-        ahead = {day: it for day, it in json.loads(table.properties[AHEAD]).items() if day not in missing}
+        ahead = {day: it for day, it in json.loads(table.properties[AHEAD]).items() if day[:10] not in missing}
         changes[AHEAD] = json.dumps(ahead, sort_keys=True) if ahead else None
     if mark and (sources := _summary(to).get("dataflow.sources")):
         changes[SOURCES] = sources if changes.get(MARK, mark) else None
@@ -155,7 +155,9 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
 
 
 def _days(snapshot: Snapshot) -> set[str]:
-    return set(_DAY.findall(_summary(snapshot).get(_PARTITION, "")))
+    """Return the days that a snapshot published: as the run called them, or as its partition spells them."""
+    summary = _summary(snapshot)
+    return {summary[_CALLED]} if _CALLED in summary else set(_DAY.findall(summary.get(_PARTITION, "")))
 
 
 def _ancestors(table: Table, start: int | None = None) -> list[Snapshot]:

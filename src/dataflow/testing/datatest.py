@@ -31,7 +31,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks import Mock, load_mock, read_mock
-from dataflow.workflow.models import Strict
+from dataflow.workflow.auditmodels import Strict
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX
 from dataflow.workflow.shape import Mistakes, validated
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_yaml, unreadable

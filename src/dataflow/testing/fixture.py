@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
+from dataflow.tables.iceberg import create_namespace, exists, quoted
+from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -79,15 +81,15 @@ class Dataflow:
         from dataflow.mocks import to_values_sql
 
         __tracebackhide__ = True
-        if self.spark.catalog.tableExists(table):
+        if exists(self.spark, table):
             raise DataflowError(f"there is a table {table} already, which is not this test's")
-        if namespace := table.rpartition(".")[0]:
-            self.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {namespace}")
+        if namespace := tablenames.split(table)[:-1]:
+            create_namespace(self.spark, tablenames.joined(namespace))
         self._named.append(table)
         if ddl is not None:
             self.run_script(ddl, TARGET_TABLE=table)
         elif mock is not None:
-            self.spark.sql(f"CREATE TABLE {table} USING iceberg AS {to_values_sql(mock)}")
+            self.spark.sql(f"CREATE TABLE {quoted(table)} USING iceberg AS {to_values_sql(mock)}")
         if ddl is not None and mock is not None:
             self.insert(table, mock)
         return table
@@ -112,7 +114,7 @@ class Dataflow:
         from dataflow.mocks import to_values_sql
 
         __tracebackhide__ = True
-        self.spark.sql(f"INSERT INTO {table} BY NAME {to_values_sql(mock)}")
+        self.spark.sql(f"INSERT INTO {quoted(table)} BY NAME {to_values_sql(mock)}")
 
     def run_script(self, path: str | Path, **params: object) -> None:
         """Run a .sql or .py script as production does.
@@ -203,7 +205,7 @@ class Dataflow:
         for view in self._views:
             self.spark.catalog.dropTempView(view)
         for table in self._named:
-            self.spark.sql(f"DROP TABLE IF EXISTS {table}")
+            self.spark.sql(f"DROP TABLE IF EXISTS {quoted(table)}")
 
     def _view(self, name: str, frame: DataFrame) -> str:
         view = f"{_word(name)}_{self._namespace}_{len(self._views)}"

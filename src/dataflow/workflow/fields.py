@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+from dataflow.workflow import tablenames
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -25,3 +27,10 @@ def day(value: object) -> object:
     if isinstance(value, dt.date):
         return value
     raise ValueError("should be a date such as 2026-01-31")
+
+
+def table_name(value: str) -> str:
+    """Read a table's name, in backticks or not, and return it as people would say it."""
+    if not tablenames.is_name(value):
+        raise ValueError(f"'{value}' is not a table's name: write database.table, in backticks what holds a dot")
+    return tablenames.plain(value)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dataflow.workflow import tablenames
+
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
@@ -130,5 +132,5 @@ class Producer:
 
 def plain_name(name: str, catalog: str) -> str:
     """Return a table's name as lineage knows it: without quotes, and without its catalog's name in front."""
-    plain = name.replace("`", "").strip()
-    return plain.removeprefix(f"{catalog}.") if plain.count(".") > 1 else plain
+    parts = tablenames.split(name)
+    return tablenames.joined(parts[1:] if len(parts) > 2 and parts[0] == catalog else parts)

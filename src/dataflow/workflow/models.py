@@ -9,19 +9,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from dataflow.workflow.fields import day, seconds
+from dataflow.workflow.auditmodels import Audit, Scalar, Strict
+from dataflow.workflow.fields import day, seconds, table_name
 
 MAX_DATES = 10_000
 """How many dates one foreach may have."""
-
-
-class Strict(BaseModel):
-    """A mapping in which an unknown key is a mistake."""
-
-    # Built when first used: a command that reads no definition doesn't wait for thirty models.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])]
@@ -33,111 +27,11 @@ Day = Annotated[dt.date, BeforeValidator(day, json_schema_input_type=dt.date)]
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
 
+TableName = Annotated[str, AfterValidator(table_name)]
+"""A table's name, quoted or not; within the tool it has no quotes."""
+
 OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: nothing new starts; independent steps still run; or the run goes on with a warning."""
-
-Scalar = str | int | float | bool
-"""A value that a partition or an audit is compared with; a date is text, as YAML has it."""
-
-
-class AuditBase(Strict):
-    """A check of the rows that a run wrote, before anybody else can read them."""
-
-    name: str | None = Field(None, description="What reports call it; the function's name when omitted.")
-    blocking: bool = Field(True, description="Whether a failure stops the publishing; otherwise it warns.")
-
-
-class NotNull(AuditBase):
-    """No row has a null in these columns."""
-
-    function: Literal["columns_should_not_have_nulls"]
-    columns: list[str] = Field(min_length=1)
-
-
-class UniqueKey(AuditBase):
-    """No two rows have the same values in these columns."""
-
-    function: Literal["columns_should_be_unique"]
-    columns: list[str] = Field(min_length=1)
-
-
-class RowCount(AuditBase):
-    """The number of rows lies between two bounds, both included."""
-
-    function: Literal["row_count_should_be_between"]
-    min: int | None = Field(None, ge=0)
-    max: int | None = Field(None, ge=0)
-
-    @model_validator(mode="after")
-    def _has_a_bound(self) -> RowCount:
-        _require_a_bound(self.min, self.max)
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"'min' ({self.min}) lies above 'max' ({self.max})")
-        return self
-
-
-class ValuesIn(AuditBase):
-    """Every value of a column that is not null is one of these."""
-
-    function: Literal["values_should_be_in"]
-    column: str
-    values: list[Scalar] = Field(min_length=1)
-
-
-class Between(AuditBase):
-    """Every value of a column that is not null lies between two bounds, both included."""
-
-    function: Literal["column_should_be_between"]
-    column: str
-    min: Scalar | None = None
-    max: Scalar | None = None
-
-    @model_validator(mode="after")
-    def _has_a_bound(self) -> Between:
-        _require_a_bound(self.min, self.max)
-        return self
-
-
-class NearHistory(AuditBase):
-    """The number of rows is near the median of the last published runs."""
-
-    function: Literal["row_count_should_be_near_history"]
-    tolerance: float = Field(0.5, gt=0, description="Allowed deviation: 0.5 is 50 % below or above.")
-    runs: int = Field(14, ge=1, description="How many of the last published runs to compare with.")
-    min_runs: int = Field(3, ge=1, description="With fewer runs than this in the history it passes.")
-
-
-class SqlAudit(AuditBase):
-    """A query of your own returns no rows; `${AUDITED}` stands for the rows under audit."""
-
-    function: Literal["sql_should_return_no_rows"]
-    sql: str | None = None
-    script: str | None = Field(None, description="A .sql file instead of the text.")
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> SqlAudit:
-        if (self.sql is None) == (self.script is None):
-            raise ValueError("needs either 'sql' or 'script'")
-        return self
-
-
-class PythonAudit(AuditBase):
-    """A Python function of your own, `audit(rows, args) -> float`, returns 0 failing rows."""
-
-    function: Literal["python_should_pass"]
-    script: str = Field(description="A .py file.")
-    callable: str = Field("audit", description="The function's name in it.")
-
-
-Audit = Annotated[
-    NotNull | UniqueKey | RowCount | ValuesIn | Between | NearHistory | SqlAudit | PythonAudit,
-    Field(discriminator="function"),
-]
-
-
-def _require_a_bound(low: object, high: object) -> None:
-    if low is None and high is None:
-        raise ValueError("needs 'min', 'max' or both")
 
 
 class Tried(Strict):
@@ -186,11 +80,11 @@ class SparkJob(JobBase):
 class MetadataSpec(Strict):
     """What a table says of itself."""
 
-    table: str
+    table: TableName
     owner: str
-    tags: list[str] = []
+    tags: list[str] = Field([])
     lifetime_days: int | None = Field(None, ge=1, description="How long a partition is to be kept.")
-    primary_key: list[str] = []
+    primary_key: list[str] = Field([])
 
 
 class MetadataJob(JobBase):
@@ -203,7 +97,7 @@ class MetadataJob(JobBase):
 class AuditSpec(Strict):
     """What to check."""
 
-    table: str
+    table: TableName
     partition: dict[str, Scalar] = Field({}, description="The partition to look at; all rows when empty.")
     audits: list[Audit] = Field(min_length=1)
 
@@ -216,11 +110,18 @@ class AuditJob(JobBase):
 
 
 class HwmSpec(Strict):
-    """Up to where a table is complete."""
+    """Up to where a table is complete: a day counts once what this workflow's `wap` templates publish of it is there.
 
-    table: str
+    A partition of one column, or a whole table, is all of its day (of an hour, where `datetime` names the hour). One
+    of further columns is a part, unless each comes from a `foreach`, whose items are all, or `complete` says so.
+    """
+
+    table: TableName
     datetime: str = Field(description="The day, or the moment, that this run completed.")
     timezone: str = "UTC"
+    complete: bool = Field(
+        False, description="What this workflow publishes is all of the day, though its partition has further columns."
+    )
 
 
 class HwmJob(JobBase):
@@ -234,7 +135,7 @@ class SubworkflowSpec(Strict):
     """Another definition, run as one job."""
 
     file: str
-    params: dict[str, str] = {}
+    params: dict[str, str] = Field({})
 
 
 class SubworkflowJob(JobBase):
@@ -295,13 +196,20 @@ class WapTemplate(Tried):
     """Write, audit, publish: readers see a day once its audits have passed, and all of it at once."""
 
     type: Literal["wap"]
-    table: str
+    table: TableName
     partition: dict[str, Scalar] = Field({}, description="The partition written; the whole table when empty.")
     empty: Literal["fail", "keep", "publish"] = Field(
-        "fail", description="A write of no rows fails, keeps the old rows, or publishes an empty partition."
+        "fail",
+        description="A write of no rows fails, keeps the old rows, or publishes the partition as it is then. "
+        "With `existing: keep` a write that changes no row, or leaves none, counts as one of no rows.",
+    )
+    existing: Literal["replace", "keep"] = Field(
+        "replace",
+        description="Rows that the partition had before: replaced by what this run writes, or kept as far as it does "
+        "not change them, which MERGE, UPDATE and DELETE of some rows need.",
     )
     write: list[WriteItem] = Field(min_length=1)
-    audits: list[Audit] = []
+    audits: list[Audit] = Field([])
 
 
 class TemplateItem(Strict):
@@ -373,7 +281,7 @@ class WorkflowHead(Strict):
     id: str
     description: str = ""
     owner: str = ""
-    tags: list[str] = []
+    tags: list[str] = Field([])
 
 
 class Trigger(Strict):
@@ -386,8 +294,8 @@ class Trigger(Strict):
 class Notifications(Strict):
     """Who hears of a run's end."""
 
-    on_failure: list[str] = []
-    on_success: list[str] = []
+    on_failure: list[str] = Field([])
+    on_success: list[str] = Field([])
 
 
 class Definition(Strict):

@@ -8,18 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dataflow.workflow.auditmodels import Audit, Between, NotNull, PythonAudit, SqlAudit, UniqueKey, ValuesIn
 from dataflow.workflow.flow import plain_name
-from dataflow.workflow.models import (
-    Audit,
-    AuditJob,
-    Between,
-    MetadataJob,
-    NotNull,
-    PythonAudit,
-    SqlAudit,
-    UniqueKey,
-    ValuesIn,
-)
+from dataflow.workflow.models import AuditJob, MetadataJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text

@@ -18,7 +18,8 @@ from dataflow.workflow.yamlfile import read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dataflow.workflow.models import Audit, JobBase
+    from dataflow.workflow.auditmodels import Audit
+    from dataflow.workflow.models import JobBase
     from dataflow.workflow.tree import LeafJob, Step, Workflow
 
 _SOURCE_NAME = re.compile(r"(^|_)SOURCES?(_|$)")
@@ -47,6 +48,7 @@ class StepPlan:
         writes: The tables that it changes.
         partition: The partition that it writes; empty for whole tables.
         empty: What a `wap` write of no rows does.
+        existing: What becomes of the rows that a `wap` partition had before.
         audits: The checks, with a `!` before those that stop a publishing.
         retries: How many more times it is tried.
         timeout: Seconds that an attempt may take.
@@ -64,6 +66,7 @@ class StepPlan:
     writes: tuple[str, ...] = ()
     partition: Mapping[str, str] = dataclasses.field(default_factory=dict)
     empty: str | None = None
+    existing: str | None = None
     audits: tuple[str, ...] = ()
     retries: int = 0
     timeout: float | None = None
@@ -181,6 +184,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
         writes=(template.table,),
         partition={column: str(value) for column, value in template.partition.items()},
         empty=template.empty,
+        existing=template.existing,
         audits=tuple(map(_audit, template.audits)),
     )
 

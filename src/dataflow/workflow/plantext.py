@@ -63,6 +63,8 @@ def _facts(step: StepPlan) -> Iterator[str]:
     for number, name in enumerate(step.audits):
         lead = "       " if number else "audits "
         yield lead + (name[1:] if name.startswith("!") else f"{name} (warns)")
+    if step.existing == "keep":
+        yield "old rows: stay as far as they are not changed"
     if step.empty:
         yield _EMPTY[step.empty]
     if step.retries or step.timeout is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from dataflow.workflow import tablenames
 from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Schema, Sources, Star, Use
 
 _PARTITIONING = frozenset({"REPARTITION", "REPARTITION_BY_RANGE", "REBALANCE"})
@@ -329,7 +330,7 @@ def _tables(stars: Iterable[Star]) -> list[str]:
 
 def name_of(table: Node) -> str:
     """Return a table's dotted name."""
-    return ".".join(part.name for part in getattr(table, "parts", ()))
+    return tablenames.joined(part.name for part in getattr(table, "parts", ()))
 
 
 def _named(sources: Sources, parts: Sequence[str]) -> Relation | None:

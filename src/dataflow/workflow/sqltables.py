@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataflow.workflow import tablenames
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -82,7 +84,7 @@ def _temporary_views(statement: exp.Expression) -> Iterator[str]:
 
 
 def _name(table: exp.Table) -> str:
-    return ".".join(part.name for part in table.parts)
+    return tablenames.joined(part.name for part in table.parts)
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

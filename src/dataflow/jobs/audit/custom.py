@@ -18,7 +18,7 @@ from dataflow.workflow.yamlfile import read_text
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dataflow.workflow.models import PythonAudit, SqlAudit
+    from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
 
 
 @dataclass(frozen=True)

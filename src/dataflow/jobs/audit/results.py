@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dataflow.workflow.models import Audit
+    from dataflow.workflow.auditmodels import Audit
 
 SAMPLE_ROWS = 5
 """How many offending rows a failing audit shows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,11 @@ from dataflow.errors import DataflowError, did_you_mean
 from dataflow.jobs.audit.literals import literal
 from dataflow.jobs.audit.results import Rows, name_of
 from dataflow.tables.literals import column_name
-from dataflow.workflow.models import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
+from dataflow.workflow import tablenames
+from dataflow.workflow.auditmodels import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
 
 if TYPE_CHECKING:
-    from pyspark.sql.types import DataType
+    from pyspark.sql.types import DataType, StructType
 
 Rule = NotNull | UniqueKey | RowCount | ValuesIn | Between | NearHistory
 
@@ -27,6 +28,21 @@ class Verdict:
     figure: float
     expected: str
     finding: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column under audit.
+
+    Attributes:
+        name: As the table has it; of a struct's field `column.field`.
+        sql: As SQL names it.
+        type: Its type.
+    """
+
+    name: str
+    sql: str
+    type: DataType
 
 
 @dataclass(frozen=True)
@@ -52,12 +68,12 @@ class Scope:
 
     Attributes:
         rows: The rows under audit.
-        types: Their columns' types by name.
+        schema: Their columns.
         history: Row counts of the last published runs, newest first.
     """
 
     rows: Rows
-    types: Mapping[str, DataType]
+    schema: StructType
     history: Sequence[int]
 
     def check(self, audit: Rule) -> Check:
@@ -83,12 +99,12 @@ class Scope:
 
     def _not_null(self, audit: NotNull) -> Check:
         columns = [self._column(audit, name) for name in audit.columns]
-        nulls = [f"{column_name(column)} IS NULL" for column in columns]
+        nulls = [f"{column.sql} IS NULL" for column in columns]
         condition = " OR ".join(nulls)
 
         def judge(counts: Sequence[int]) -> Verdict:
-            failing = {column: n for column, n in zip(columns, counts[1:], strict=True) if n}
-            finding = f"{_rows(counts[0])} with nulls in {', '.join(failing or columns)}"
+            failing = {column.name: n for column, n in zip(columns, counts[1:], strict=True) if n}
+            finding = f"{_rows(counts[0])} with nulls in {', '.join(failing or _names(columns))}"
             if len(failing) > 1:
                 finding += f" ({', '.join(f'{column} {n}' for column, n in failing.items())})"
             return _none_should_fail(counts[0], finding)
@@ -98,14 +114,15 @@ class Scope:
 
     def _unique(self, audit: UniqueKey) -> Check:
         columns = [self._column(audit, name) for name in audit.columns]
-        keys = ", ".join(map(column_name, columns))
+        keys = ", ".join(column.sql for column in columns)
+        shown = ", ".join(f"{column.sql} AS {column_name(column.name)}" for column in columns)
         rows = f"FROM {self.rows.source} GROUP BY {keys}"
-        finding = f"too many with the same {', '.join(columns)}"
+        finding = f"too many with the same {', '.join(_names(columns))}"
         return Check(
             audit,
             (f"count(*) - (SELECT count(*) FROM (SELECT 1 {rows}))",),
             lambda n: _none_should_fail(n[0], f"{_rows(n[0])} {finding}"),
-            f"SELECT {keys}, count(*) AS `rows` {rows} HAVING count(*) > 1 ORDER BY count(*) DESC, {keys}",
+            f"SELECT {shown}, count(*) AS `rows` {rows} HAVING count(*) > 1 ORDER BY count(*) DESC, {keys}",
         )
 
     def _values_in(self, audit: ValuesIn) -> Check:
@@ -113,24 +130,23 @@ class Scope:
         allowed = ", ".join(self._literal(audit, column, value) for value in audit.values)
         return self._counting(
             audit,
-            f"{column_name(column)} IS NOT NULL AND {column_name(column)} NOT IN ({allowed})",
-            f"with another value in {column}",
+            f"{column.sql} IS NOT NULL AND {column.sql} NOT IN ({allowed})",
+            f"with another value in {column.name}",
         )
 
     def _between(self, audit: Between) -> Check:
         column = self._column(audit, audit.column)
-        quoted = column_name(column)
         outside = [
-            f"{quoted} {operator} {self._literal(audit, column, bound)}"
+            f"{column.sql} {operator} {self._literal(audit, column, bound)}"
             for operator, bound in (("<", audit.min), (">", audit.max))
             if bound is not None
         ]
-        if self.types[column].typeName() in {"float", "double"}:
-            outside.append(f"isnan({quoted})")  # which Spark takes for larger than any number
+        if column.type.typeName() in {"float", "double"}:
+            outside.append(f"isnan({column.sql})")  # which Spark takes for larger than any number
         return self._counting(
             audit,
-            f"{quoted} IS NOT NULL AND ({' OR '.join(outside)})",
-            f"with {column} not {_bounds(audit.min, audit.max)}",
+            f"{column.sql} IS NOT NULL AND ({' OR '.join(outside)})",
+            f"with {column.name} not {_bounds(audit.min, audit.max)}",
         )
 
     def _counting(self, audit: Rule, failing: str, what: str) -> Check:
@@ -154,19 +170,53 @@ class Scope:
     def _where(self, condition: str) -> str:
         return f"SELECT * FROM {self.rows.source} AND ({condition})"
 
-    def _column(self, audit: Rule, name: str) -> str:
-        """Find a column as Spark does, without regard to case."""
-        for column in self.types:
-            if column.lower() == name.lower():
-                return column
-        near = did_you_mean(name, self.types)
-        raise DataflowError(f"audit {name_of(audit)}: {self.rows.table} has no column '{name}'{near}")
+    def _column(self, audit: Rule, name: str) -> Column:
+        """Find a column, or a struct's field as `column.field`, as Spark does: without regard to case.
 
-    def _literal(self, audit: Rule, column: str, value: Scalar) -> str:
+        A column whose own name has a dot in it comes first.
+        """
+        found = _within(self.schema, (name,)) or _within(self.schema, tablenames.split(name))
+        if found is None:
+            valid = {path for path, _ in _fields(self.schema)}
+            near = did_you_mean(name, sorted(valid))
+            raise DataflowError(f"audit {name_of(audit)}: {self.rows.table} has no column '{name}'{near}")
+        path, type_ = found
+        return Column(".".join(path), tablenames.quoted_parts(path), type_)
+
+    def _literal(self, audit: Rule, column: Column, value: Scalar) -> str:
         try:
-            return literal(value, self.types[column])
+            return literal(value, column.type)
         except ValueError as error:
-            raise DataflowError(f"audit {name_of(audit)}, column {column}: {error}") from None
+            raise DataflowError(f"audit {name_of(audit)}, column {column.name}: {error}") from None
+
+
+def _within(schema: StructType, path: Sequence[str]) -> tuple[tuple[str, ...], DataType] | None:
+    """Return a field of a schema as the schema writes it, with its type."""
+    from pyspark.sql.types import StructType
+
+    first, *rest = path
+    for field in schema.fields:
+        if field.name.lower() != first.lower():
+            continue
+        if not rest:
+            return (field.name,), field.dataType
+        inner = _within(field.dataType, rest) if isinstance(field.dataType, StructType) else None
+        return None if inner is None else ((field.name, *inner[0]), inner[1])
+    return None
+
+
+def _fields(schema: StructType, above: tuple[str, ...] = ()) -> Iterator[tuple[str, DataType]]:
+    """Yield the columns of a schema and the fields of its structs."""
+    from pyspark.sql.types import StructType
+
+    for field in schema.fields:
+        yield ".".join((*above, field.name)), field.dataType
+        if isinstance(field.dataType, StructType):
+            yield from _fields(field.dataType, (*above, field.name))
+
+
+def _names(columns: Sequence[Column]) -> list[str]:
+    return [column.name for column in columns]
 
 
 def _none_should_fail(count: int, finding: str) -> Verdict:

@@ -12,7 +12,7 @@ from dataflow.jobs.audit.custom import Bench, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
 from dataflow.jobs.audit.rules import Check, Rule, Scope
 from dataflow.jobs.cause import message_of
-from dataflow.workflow.models import Audit, PythonAudit, SqlAudit
+from dataflow.workflow.auditmodels import Audit, PythonAudit, SqlAudit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -61,8 +61,8 @@ def run_audits(
 def _run_declared(spark: SparkSession, rows: Rows, audits: Sequence[Rule], history: Sequence[int]) -> list[AuditResult]:
     """Count for all audits in one statement; look for rows to blame where an audit fails."""
     try:
-        types = {field.name: field.dataType for field in spark.table(rows.table).schema}
-        checks = [Scope(rows, types, history).check(audit) for audit in audits]
+        scope = Scope(rows, spark.table(rows.table).schema, history)
+        checks = [scope.check(audit) for audit in audits]
         expressions = ", ".join(count for check in checks for count in check.counts)
         counted = spark.sql(f"SELECT {expressions} FROM {rows.source}").collect()[0]
         counts = iter([int(count) for count in counted])

@@ -1,0 +1,71 @@
+"""What a table's own snapshots tell of what was published to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dataflow.tables.iceberg import load
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+
+    from dataflow.tables.partition import Partition
+
+PARTITION = "dataflow.partition"
+SOURCES = "dataflow.sources"
+_ROWS = "dataflow.rows"
+
+Told = Mapping[str, str]
+"""What a snapshot says of its publication: its sources, and what it holds."""
+
+
+def newest_publications(spark: SparkSession, table: str, labels: Collection[str] | None = None) -> dict[str, Told]:
+    """Return what the snapshots say that published partitions last, or said that they stay as they are.
+
+    Args:
+        spark: The session.
+        table: The table.
+        labels: The partitions; all that the history tells of when None.
+
+    Returns:
+        By partition. One that was never published, or whose snapshot has expired, is not among them.
+    """
+    found: dict[str, Told] = {}
+    for snapshot in _history(load(spark, table)):
+        if labels is not None and len(found) == len(set(labels)):
+            break
+        label = _told(snapshot, PARTITION)
+        if label is not None and (labels is None or label in labels):
+            found.setdefault(label, {SOURCES: _told(snapshot, SOURCES) or "{}"})
+    return found
+
+
+def row_history(spark: SparkSession, table: str, partition: Partition, limit: int) -> list[int]:
+    """Return the row counts of other partitions as last published, newest first.
+
+    They stand in the snapshots' summaries, so the table itself tells them to every environment.
+    """
+    counts: dict[str, int] = {}
+    for snapshot in _history(load(spark, table)):
+        label, rows = _told(snapshot, PARTITION) or "", _told(snapshot, _ROWS)
+        if rows is not None and label != partition.label:
+            counts.setdefault(label, int(rows))
+        if len(counts) == limit:
+            break
+    return list(counts.values())
+
+
+def _history(table: JavaObject) -> Iterator[JavaObject]:
+    """Yield main's snapshots, newest first."""
+    snapshot = table.currentSnapshot()
+    while snapshot is not None:
+        yield snapshot
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else table.snapshot(parent)
+
+
+def _told(snapshot: JavaObject, key: str) -> str | None:
+    value = snapshot.summary().get(key)
+    return None if value is None else str(value)

@@ -1,0 +1,321 @@
+"""From a run's branch to main: what the run made of its partition, and that difference in one transaction.
+
+Only the files that the run added and removed move. `fast_forward` works only while main stands still, and
+`cherrypick_snapshot` replays one snapshot and silently loses the others. Main's partition is compared with what the
+branch began with: whatever changed a row of it refuses the publishing, a compaction does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from dataflow.errors import DataflowError
+from dataflow.tables.files import Changes, Files, each, rows
+from dataflow.tables.iceberg import TOO_LATE, commit, head, jvm, load, quoted
+from dataflow.tables.literals import text
+from dataflow.tables.wap import Branch, restore_main
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+
+_MOVED = "main moved while it was published to"
+_AGAIN = (*TOO_LATE, _MOVED)
+
+
+class PublishConflict(DataflowError):
+    """Main's partition changed while the run worked: nothing was published, and a rerun starts from the new main."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run made of its partition, on its branch.
+
+    Attributes:
+        tip: The branch's snapshot that this holds for.
+        changes: The files that the branch has and main has not, and the other way round.
+        rows: The rows that the run wrote; those of a file that it rewrote are all of them.
+        total: The rows that the partition has on the branch.
+        keeps: Whether the rows that were there already stay, as far as the run did not change them.
+    """
+
+    tip: int
+    changes: Changes
+    rows: int
+    total: int
+    keeps: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the run made no rows: where old ones stay, none that is there is changed, or none is left."""
+        return (not self.changes or self.total == 0) if self.keeps else self.rows == 0
+
+
+def outcome(spark: SparkSession, branch: Branch) -> Made:
+    """Check what a branch holds and count it, from metadata alone.
+
+    Raises:
+        DataflowError: The write touched other partitions, left delete files, or took main away.
+    """
+    table = load(spark, branch.table)
+    restore_main(table, branch)
+    tip = head(table, branch.name)
+    if tip is None:
+        raise DataflowError(f"the write removed its own branch {branch.name} of {branch.table}")
+    files, base, new = Files(spark, table), table.snapshot(branch.base), table.snapshot(tip)
+    if files.has_deletes(new, branch.partition.filter):
+        raise DataflowError(f"{branch.table} has delete files, and publishing needs copy-on-write")
+    changes = files.changes(base, new)
+    beyond = files.changes(base, new, branch.partition.rest)
+    if beyond:
+        _require_same_rest(spark, table, branch, beyond)
+    made = rows(files.without(changes.added, beyond.added))
+    total = _total(spark, table, branch, tip) if branch.keeps else made
+    return Made(tip, changes, made, total, branch.keeps)
+
+
+def clear(spark: SparkSession, branch: Branch, made: Made) -> int:
+    """Take off a branch what its partition held before the run, so that it holds what the run made and no more.
+
+    Files are dropped as a whole, and nothing is written anew, except for those which also hold other partitions, as
+    the table was once partitioned in a coarser way: the rows of those stay.
+
+    Returns:
+        The number of files that were rewritten for others.
+    """
+    table = load(spark, branch.table)
+    files, base = Files(spark, table), table.snapshot(branch.base)
+    left = files.without(files.live(base, branch.partition.filter), made.changes.removed)
+    shared = files.among(left, _shared(files, table, branch))
+    if not shared.isEmpty():
+        # A session of its own: it is not the job that writes this, and no branch is set in it.
+        spark.newSession().sql(
+            f"INSERT INTO {branch.reference} SELECT * FROM {branch.reference} WHERE {_beyond(branch, shared)}"
+        )
+    if not left.isEmpty():
+        commit(spark, branch.table, lambda fresh: _drop(spark, fresh, branch, left))
+    return int(shared.size())
+
+
+def publish(spark: SparkSession, branch: Branch, made: Made, summary: Mapping[str, str]) -> int:
+    """Make the declared partition of main what it is on the branch, in one transaction, and drop the branch.
+
+    Args:
+        spark: The session.
+        branch: What `begin` returned, after the write and its audits.
+        made: What `outcome` said of it before the audits.
+        summary: Goes into the published snapshot's summary.
+
+    Returns:
+        The published snapshot's id.
+
+    Raises:
+        PublishConflict: Main's partition changed since the branch was made.
+        DataflowError: The branch was written to after its audits began.
+    """
+    return commit(spark, branch.table, lambda table: _publish_once(spark, table, branch, made, summary), _AGAIN)
+
+
+def keep(spark: SparkSession, branch: Branch, summary: Mapping[str, str]) -> int:
+    """Say in main's history that a run left the partition as it was, and drop the branch; no row changes.
+
+    Returns:
+        The id of the snapshot that says so.
+    """
+
+    def once(table: JavaObject) -> int:
+        transaction = table.newTransaction()
+        return _finish(table, branch, transaction, transaction.newOverwrite(), summary)
+
+    return commit(spark, branch.table, once)
+
+
+def _publish_once(
+    spark: SparkSession, table: JavaObject, branch: Branch, made: Made, summary: Mapping[str, str]
+) -> int:
+    if head(table, branch.name) != made.tip:
+        raise DataflowError(
+            f"{branch.table} was written to by this run while its audits were running: nothing was published",
+            "let the script wait for whatever it starts",
+        )
+    main = head(table)
+    removed = _still_there(spark, table, branch, made.changes)
+    transaction = table.newTransaction()
+    overwrite = transaction.newOverwrite()
+    if not removed.isEmpty():
+        overwrite.deleteFiles(removed, jvm(spark).org.apache.iceberg.util.DeleteFileSet.create())
+    for file in each(made.changes.added):
+        overwrite.addFile(file)
+    overwrite.validateFromSnapshot(main).conflictDetectionFilter(branch.partition.filter)
+    overwrite.validateNoConflictingData().validateNoConflictingDeletes()
+    overwrite.validateWith(_unmoved(spark, main))
+    return _finish(table, branch, transaction, overwrite, summary)
+
+
+def _finish(
+    table: JavaObject, branch: Branch, transaction: JavaObject, overwrite: JavaObject, summary: Mapping[str, str]
+) -> int:
+    for key, value in summary.items():
+        overwrite.set(key, value)
+    overwrite.commit()
+    transaction.manageSnapshots().removeBranch(branch.name).commit()
+    transaction.commitTransaction()
+    table.refresh()
+    return _own_snapshot(table, branch, summary)
+
+
+def _own_snapshot(table: JavaObject, branch: Branch, summary: Mapping[str, str]) -> int:
+    """Find the snapshot just published: another run may have moved main on already."""
+    snapshot = table.currentSnapshot()
+    while snapshot is not None and int(snapshot.snapshotId()) != branch.base:
+        if all(snapshot.summary().get(key) == value for key, value in summary.items()):
+            return int(snapshot.snapshotId())
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else table.snapshot(parent)
+    return int(table.currentSnapshot().snapshotId())
+
+
+class _Unmoved:
+    """Refuses a commit to main that somebody else's came before: what was found to be in order may not be any more."""
+
+    class Java:
+        """Tells py4j which interface this is."""
+
+        implements: ClassVar[list[str]] = ["org.apache.iceberg.SnapshotAncestryValidator"]
+
+    def __init__(self, head: int | None) -> None:
+        self._head = head
+
+    def validate(self, ancestors: JavaObject) -> bool:
+        """Look at main as it is when the commit is made."""
+        found = ancestors.iterator()
+        return found.hasNext() and int(found.next().snapshotId()) == self._head
+
+    def errorMessage(self) -> str:  # noqa: N802 - Iceberg's own name
+        """Say what is wrong."""
+        return _MOVED
+
+
+def _unmoved(spark: SparkSession, main: int | None) -> _Unmoved:
+    from pyspark.java_gateway import ensure_callback_server_started
+
+    ensure_callback_server_started(spark.sparkContext._gateway)  # type: ignore[no-untyped-call]
+    return _Unmoved(main)
+
+
+# ---------------------------------------------------------------------------------- what others did meanwhile
+
+
+def _still_there(spark: SparkSession, table: JavaObject, branch: Branch, changes: Changes) -> JavaObject:
+    """Return the files that main has to lose, after somebody else may have been at work.
+
+    Raises:
+        PublishConflict: Main's partition has other rows than the branch began with, or its files were compacted in
+            such a way that nobody can tell any more which of them hold the rows that the run replaced.
+    """
+    main, base = table.currentSnapshot(), table.snapshot(branch.base)
+    if int(main.snapshotId()) == branch.base:
+        return changes.removed
+    files, where = Files(spark, table), branch.partition.filter
+    if base is None or not _is_compacted_only(spark, table, branch, files):
+        raise _conflict(branch)
+    theirs = files.changes(base, main, where)
+    gone = files.among(changes.removed, theirs.removed)
+    if gone.isEmpty():
+        return changes.removed
+    mixed = files.changes(base, main, branch.partition.edge)
+    kept = files.without(files.live(base, where), changes.removed)
+    if mixed or not kept.isEmpty():
+        raise _conflict(branch)
+    return files.both(files.without(changes.removed, gone), theirs.added)
+
+
+def _is_compacted_only(spark: SparkSession, table: JavaObject, branch: Branch, files: Files) -> bool:
+    """Say whether main's partition still has the rows that the branch began with."""
+    util = jvm(spark).org.apache.iceberg.util.SnapshotUtil
+    main, base, where = table.currentSnapshot(), table.snapshot(branch.base), branch.partition.filter
+    if not util.isAncestorOf(table, main.snapshotId(), branch.base) or files.has_deletes(main, where):
+        return False
+    if not files.changes(base, main, where):
+        return True
+    for snapshot in each(util.ancestorsBetween(table, main.snapshotId(), branch.base)):
+        before = table.snapshot(snapshot.parentId())
+        if snapshot.operation() != "replace" and (before is None or files.changes(before, snapshot, where)):
+            return False
+    return True
+
+
+def _conflict(branch: Branch) -> PublishConflict:
+    return PublishConflict(
+        f"{branch.table} {branch.partition.label} was changed by somebody else during this run",
+        "nothing was published; run it again to start from what stands there now",
+    )
+
+
+# ------------------------------------------------------------------------------- what lies beyond the partition
+
+
+def _require_same_rest(spark: SparkSession, table: JavaObject, branch: Branch, beyond: Changes) -> None:
+    """Let files pass that hold other partitions as well, if their other rows are the same as before.
+
+    Raises:
+        DataflowError: Other partitions were touched.
+    """
+    files = Files(spark, table)
+    if files.without(beyond.removed, _shared(files, table, branch)).isEmpty() and _same_rest(spark, branch, beyond):
+        return
+    strays = sorted(set(files.labels(files.both(beyond.added, beyond.removed))))
+    listed = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
+    raise DataflowError(
+        f"the write touched partitions of {branch.table} that it did not declare: {listed} "
+        f"(declared: {branch.partition.label})",
+        "filter the write to its own partition, or declare what it writes under 'partition:'",
+    )
+
+
+def _same_rest(spark: SparkSession, branch: Branch, beyond: Changes) -> bool:
+    """Compare the rows beyond the partition in the files that were removed with those in the files added."""
+    if beyond.removed.isEmpty():
+        return False
+    told = [
+        spark.sql(
+            "SELECT count(*), sum(CAST(xxhash64(to_json(struct(*))) AS DECIMAL(38, 0))) "
+            f"FROM {source} WHERE {_beyond(branch, files)}"
+        ).collect()
+        for source, files in (
+            (f"{quoted(branch.table)} VERSION AS OF {branch.base}", beyond.removed),
+            (branch.reference, beyond.added),
+        )
+    ]
+    return bool(told[0] == told[1])
+
+
+def _shared(files: Files, table: JavaObject, branch: Branch) -> JavaObject:
+    """Return the base's files that hold rows of the partition and of others: only an older spec makes such."""
+    base = table.snapshot(branch.base)
+    several = table.specs().size() > 1
+    return files.live(base, branch.partition.edge) if several else files.none()
+
+
+def _total(spark: SparkSession, table: JavaObject, branch: Branch, tip: int) -> int:
+    """Count the partition's rows on the branch."""
+    files = Files(spark, table)
+    if table.specs().size() == 1:
+        return rows(files.live(table.snapshot(tip), branch.partition.filter))
+    counted = spark.sql(f"SELECT count(*) FROM {branch.reference} WHERE {branch.partition.where}").collect()
+    return int(counted[0][0])
+
+
+def _drop(spark: SparkSession, table: JavaObject, branch: Branch, files: JavaObject) -> None:
+    overwrite = table.newOverwrite()
+    overwrite.deleteFiles(files, jvm(spark).org.apache.iceberg.util.DeleteFileSet.create())
+    overwrite.toBranch(branch.name)
+    overwrite.commit()
+
+
+def _beyond(branch: Branch, files: JavaObject) -> str:
+    """Return the SQL condition for the rows of other partitions in files."""
+    named = ", ".join(text(str(file.path())) for file in each(files)) or "NULL"
+    return f"NOT coalesce({branch.partition.where}, false) AND _file IN ({named})"

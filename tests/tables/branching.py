@@ -1,0 +1,42 @@
+"""Writing to a run's branch and publishing it, as a job does."""
+
+from __future__ import annotations
+
+from dataflow.tables import wap
+from dataflow.tables.publish import clear, outcome, publish
+
+
+def rows(spark, table):
+    return sorted(tuple(row) for row in spark.sql(f"SELECT id, CAST(date AS STRING) FROM {table}").collect())
+
+
+def write(spark, branch, statement):
+    """Write as a script does: plainly, in a session of its own that is set to the branch."""
+    session = spark.newSession()
+    for key, value in wap.write_conf(branch).items():
+        session.conf.set(key, value)
+    session.sql(statement)
+
+
+def settled(spark, branch):
+    """Return what the branch made of its partition, once what was there before is off it."""
+    made = outcome(spark, branch)
+    if not branch.keeps:
+        clear(spark, branch, made)
+    return outcome(spark, branch)
+
+
+def published(spark, branch, summary=None):
+    """Publish a branch as a job does; return the snapshot."""
+    return publish(spark, branch, settled(spark, branch), summary or {})
+
+
+def run(spark, table, values, statement, name="dataflow_r_wap", keeps=False):
+    """Do all of it for one statement."""
+    branch = wap.begin(spark, table, values, name, keeps=keeps)
+    try:
+        write(spark, branch, statement)
+        return published(spark, branch, {"dataflow.run-id": name})
+    except BaseException:
+        wap.abandon(spark, branch)
+        raise
