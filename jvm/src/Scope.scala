@@ -114,17 +114,21 @@ object Scopes {
     session.conf.set(Setting, token)
     for ((key, value) <- session.sparkContext.getConf.getAll if value == classOf[GuardedCatalog].getName)
       session.conf.set(s"$key.scope", token)
-    if (!granting.isOpen) settle(session, granting)
+    settle(session, granting)
     token
   }
 
-  /** Have the session look its scope up now: what becomes of its settings later does not matter then. */
+  /**
+   * Have the session look its scope up now: what becomes of its settings later does not matter then, nor in which
+   * session its catalog is first asked for. Spark makes a catalog from the settings of whichever session is active.
+   */
   private def settle(session: SparkSession, scope: Scope): Unit = {
     val before = SparkSession.getActiveSession
     SparkSession.setActiveSession(session)
     try {
       session.sessionState.analyzer
-      if (scope.catalog.nonEmpty) session.sessionState.catalogManager.catalog(scope.catalog)
+      val catalogs = session.sessionState.catalogManager
+      if (scope.catalog.isEmpty) catalogs.currentCatalog else catalogs.catalog(scope.catalog)
     } finally before.fold(SparkSession.clearActiveSession())(SparkSession.setActiveSession)
   }
 

@@ -285,16 +285,19 @@ def test_a_late_row_that_arrives_while_a_day_is_published_makes_it_start_again(p
         """
         import pathlib
 
+        from dataflow.jobs.guard import EVERYTHING, open_session
+
         SEEN = pathlib.Path(__file__).with_name("seen")
 
 
         def main(args, spark):
             table = args["TARGET_TABLE"]
             spark.sql(f"INSERT OVERWRITE {table} PARTITION (date = DATE '2026-01-01') SELECT 1, 1.0D")
-            if not SEEN.exists():
+            if not SEEN.exists():  # somebody else is another Spark, and never this job's session
                 SEEN.write_text("")
+                theirs = open_session(spark, EVERYTHING)
                 jvm = spark._jvm.org.apache.iceberg.spark.Spark3Util
-                jvm.loadIcebergTable(spark._jsparkSession, f"dataflow.{table}").newDelete().deleteFromRowFilter(
+                jvm.loadIcebergTable(theirs._jsparkSession, f"dataflow.{table}").newDelete().deleteFromRowFilter(
                     spark._jvm.org.apache.iceberg.expressions.Expressions.alwaysTrue()
                 ).commit()
         """,
@@ -306,6 +309,26 @@ def test_a_late_row_that_arrives_while_a_day_is_published_makes_it_start_again(p
     assert result.status == "succeeded", failed(result)
     assert any("starting again from the new main" in note for note in result.notes)
     assert package.rows() == [(1, 1)]
+
+
+def test_a_run_that_wrote_to_main_itself_fails_and_says_that_readers_see_it(package):
+    """By a session that no job gets, as a program does that puts another catalog in the place of ours."""
+    package.write(
+        "write.py",
+        """
+        from dataflow.jobs.guard import EVERYTHING, open_session
+
+
+        def main(args, spark):
+            into = f"INSERT INTO {args['TARGET_TABLE']}"
+            open_session(spark, EVERYTHING).sql(f"{into} VALUES (9, 9.0, DATE '2026-01-01')")
+            spark.sql(f"{into} VALUES (1, 1.0, DATE '2026-01-01')")
+        """,
+    )
+    package.edit("main.sch.yaml", "write.sql", "write.py")
+    message = failed(package.run())[1]
+    assert message.startswith(f"this run wrote to main of {package.target} itself: readers see snapshot ")
+    assert package.rows() == [(9, 1)]
 
 
 def test_a_day_that_was_never_published_is_not_called_complete(package):

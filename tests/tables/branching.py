@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataflow.jobs.guard import Scope, scoped
 from dataflow.tables import wap
 from dataflow.tables.publish import clear, outcome, publish
 
@@ -11,18 +12,18 @@ def rows(spark, table):
 
 
 def write(spark, branch, statement):
-    """Write as a script does: plainly, in a session of its own that is set to the branch."""
-    session = spark.newSession()
-    for key, value in wap.write_conf(branch).items():
-        session.conf.set(key, value)
-    session.sql(statement)
+    """Write as a script does: plainly, in a session that is given the branch."""
+    with scoped(
+        spark, Scope("table", "dataflow", table=branch.table, branch=branch.name, keep=branch.keeps)
+    ) as session:
+        session.sql(statement)
 
 
 def settled(spark, branch):
     """Return what the branch made of its partition, once what was there before is off it."""
     made = outcome(spark, branch)
     if not branch.keeps:
-        clear(spark, branch, made)
+        clear(spark, branch, made, spark.newSession)
     return outcome(spark, branch)
 
 

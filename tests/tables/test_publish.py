@@ -81,11 +81,20 @@ def test_what_was_there_before_is_dropped_by_file_and_nothing_is_written_anew(sp
     branch = wap.begin(spark, by_country, DAY, "dataflow_r1_wap")
     write(spark, branch, f"INSERT INTO {by_country} VALUES (10, DATE '2026-01-01', 'US')")
     made = outcome(spark, branch)
-    assert clear(spark, branch, made) == 0
+    assert clear(spark, branch, made, spark.newSession) == 0
     table = load(spark, by_country)
     dropped = dict(table.snapshot(head(table, branch.name)).summary())
     assert (dropped["deleted-data-files"], dropped.get("added-data-files")) == ("2", None)
     assert outcome(spark, branch).rows == 1
+
+
+def test_a_delete_of_whole_files_that_leaves_others_says_that_they_would_go(spark, by_date):
+    spark.sql(insert(by_date, (5, 1)))
+    with pytest.raises(DataflowError, match="DELETE of some rows inside wap leaves others") as caught:
+        run(spark, by_date, DAY, f"DELETE FROM {by_date} WHERE id = 5")
+    assert "existing: keep" in caught.value.hint
+    run(spark, by_date, DAY, f"DELETE FROM {by_date} WHERE id = 5", keeps=True)
+    assert rows(spark, by_date) == [(1, "2026-01-01"), (2, "2026-01-02")]
 
 
 def test_a_script_reads_what_main_holds_while_it_writes(spark, by_date):
@@ -136,7 +145,7 @@ def test_a_file_that_holds_other_days_as_well_is_rewritten_for_them(spark, names
     spark.sql(f"ALTER TABLE {table} ADD PARTITION FIELD date")
     branch = wap.begin(spark, table, DAY, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {table} VALUES (10, DATE '2026-01-01', map('c', 3))")
-    assert clear(spark, branch, outcome(spark, branch)) == 1
+    assert clear(spark, branch, outcome(spark, branch), spark.newSession) == 1
     made = outcome(spark, branch)
     assert made.rows == 1
     publish(spark, branch, made, {})

@@ -128,16 +128,6 @@ def test_an_unpartitioned_table_is_published_whole(spark, namespace):
     assert [row.id for row in spark.table(table).collect()] == [3]
 
 
-def test_replacing_the_table_on_a_branch_is_refused_and_main_comes_back(spark, by_date):
-    branch = wap.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
-    write(
-        spark, branch, f"CREATE OR REPLACE TABLE {by_date} USING iceberg AS SELECT 9 AS id, DATE '2026-01-01' AS date"
-    )
-    with pytest.raises(DataflowError, match="main was restored"):
-        outcome(spark, branch)
-    assert head(load(spark, by_date)) == branch.base
-
-
 def test_a_merge_on_read_table_is_refused_before_the_write(spark, by_date):
     spark.sql(f"ALTER TABLE {by_date} SET TBLPROPERTIES ('write.delete.mode' = 'merge-on-read')")
     with pytest.raises(DataflowError, match="needs copy-on-write"):

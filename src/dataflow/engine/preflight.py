@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.tables.iceberg import create_namespace, exists
 from dataflow.tables.ownership import claim, require_own
+from dataflow.workflow import tablenames
+from dataflow.workflow.flow import plain_name
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,8 +34,7 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
         if not adopt:
             require_own(spark, table, inner.identity)
     for table, inner in targets.items():
-        database = table.rpartition(".")[0]
-        if database:
+        if database := tablenames.joined(tablenames.split(table)[:-1]):
             create_namespace(spark, database)
         if adopt and exists(spark, table):
             claim(spark, table, inner.identity, adopt=True)
@@ -46,8 +47,8 @@ def _require_inside(environment: Environment, table: str) -> None:
         DataflowError: It is.
     """
     database = environment.params.get("TARGET_DB") if environment.isolated else None
-    name = table.removeprefix(f"{environment.catalog_name}.")
-    if database is not None and name.rpartition(".")[0] != database:
+    name = plain_name(table, environment.catalog_name)
+    if database is not None and tablenames.split(name)[:-1] != tablenames.split(database):
         raise DataflowError(
             f"this run would write {name}, which is outside {database}, the database of environment {environment.name}",
             "use ${TARGET_DB}: a plain run reaches your own sandbox only unless --env names another environment, "

@@ -88,6 +88,7 @@ class Run:
         lineage: What its jobs read.
         declared: The columns that its DDL says tables have.
         notes: What was said on the way.
+        sparks: The ids of the Sparks that its programs started.
     """
 
     means: Means
@@ -98,6 +99,7 @@ class Run:
     lineage: Lineage = field(default_factory=Lineage)
     declared: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    sparks: set[str] = field(default_factory=set)
 
     def whole(self, steps: Sequence[Step]) -> RunResult:
         """Run steps of the workflow, all or some, and record its end."""
@@ -252,8 +254,9 @@ class Run:
                 java_home=self.means.java_home,
                 log=lambda line: self._logged(id_, line),
                 jar_of=self.means.jar_of,
-                heard=lambda folder: self.lineage.add(*heard_in(folder, self.workflow.environment.catalog_name)),
+                heard=self._heard,
             ),
+            applications=lambda: frozenset({str(spark.sparkContext.applicationId), *self.sparks}),
             is_live=self.journal.is_live_branch,
             first_date=self.first,
         )
@@ -267,6 +270,11 @@ class Run:
                 yield session
             finally:
                 self.lineage.unwatch(session)
+
+    def _heard(self, folder: Path) -> None:
+        """Take the event logs that the Spark of a program wrote; each is named by its application."""
+        self.sparks |= {file.name.partition(".")[0] for file in folder.iterdir()}
+        self.lineage.add(*heard_in(folder, self.workflow.environment.catalog_name))
 
     def _writes(self) -> list[Written]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""

@@ -72,6 +72,7 @@ class JobContext:
         output: Takes a line that the user's program printed.
         stopped: Says whether the job was given up, so that what it started must end.
         programs: What it needs to run programs that are more than a script.
+        applications: Returns the ids of the Sparks that this run has written with.
         is_live: Says of a branch name without its prefix whether its run may still be working.
         first_date: The first day of the range that this run is a part of, or None.
     """
@@ -88,6 +89,7 @@ class JobContext:
     output: Callable[[str], None]
     stopped: Callable[[], bool]
     programs: Programs
+    applications: Callable[[], frozenset[str]]
     is_live: Callable[[str], bool]
     first_date: dt.date | None = None
 

@@ -20,6 +20,7 @@ from dataflow.errors import DataflowError
 from dataflow.home import home
 from dataflow.jobs.cause import refusal_in
 from dataflow.tables.iceberg import jvm
+from dataflow.workflow import tablenames
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class Scope:
         """Write the scope as the JVM reads it."""
         told = {
             **{name: value for name, value in dataclasses.asdict(self).items() if value not in (None, ())},
-            "database": self.database.split(".") if self.database else None,
-            "table": self.table.split(".") if self.table else None,
+            "database": tablenames.split(self.database) if self.database else None,
+            "table": tablenames.split(self.table) if self.table else None,
             "closed": [str(home())],
         }
         return json.dumps(told, sort_keys=True)
@@ -184,9 +185,9 @@ def _wrap_sessions() -> None:
         return
     _wrap(SparkSession, "stop", _staying)
     _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
-    original = SparkSession.getActiveSession.__func__
     # PySpark keeps one in Python for all threads, that of whichever job came last.
-    SparkSession.getActiveSession = classmethod(lambda cls: _session.get() or original(cls))  # type: ignore[method-assign]
+    original = SparkSession.getActiveSession
+    setattr(SparkSession, "getActiveSession", staticmethod(lambda: _session.get() or original()))  # noqa: B010
     _wrap(threading.Thread, "start", _taking_the_session_along)
 
 

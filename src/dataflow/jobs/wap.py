@@ -16,7 +16,7 @@ from dataflow.jobs.spark import run_spark
 from dataflow.tables import moving, wap
 from dataflow.tables.iceberg import exists, head, load, properties, quoted
 from dataflow.tables.ownership import claim
-from dataflow.tables.publications import row_history
+from dataflow.tables.publications import RUN, row_history, written_past
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
 from dataflow.workflow.auditmodels import NearHistory
 from dataflow.workflow.flow import plain_name
@@ -74,6 +74,7 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
         claim(spark, table, context.workflow.identity)
         with context.phase("write") as detail:
             _write(template, branch, context)
+            _require_unmoved(branch, context)
             made, moves = _settled(template, branch, context)
             detail(_told(made))
         if made.is_empty and template.empty != "publish":
@@ -84,6 +85,7 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
         with context.phase("publish") as detail:
             if moving.pairs(spark, table) != moves:  # a migration went on since, and its columns were not filled
                 raise PublishConflict(f"a migration moved columns of {table} during this run")
+            _require_unmoved(branch, context)
             snapshot = publish(spark, branch, made, _summary(template, branch, context, made, results))
             detail(f"snapshot {snapshot}")
     except BaseException:
@@ -102,7 +104,7 @@ def _settled(template: WapTemplate, branch: wap.Branch, context: JobContext) -> 
     spark = context.spark
     made = outcome(spark, branch)
     replaces = not branch.keeps and (not made.is_empty or template.empty == "publish")
-    if replaces and (shared := clear(spark, branch, made)):
+    if replaces and (shared := clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))):
         context.note(
             f"{shared} file{'' if shared == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
@@ -114,7 +116,7 @@ def _settled(template: WapTemplate, branch: wap.Branch, context: JobContext) -> 
 def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> None:
     spark = context.spark
     table = plain_name(template.table, context.workflow.environment.catalog_name)
-    scope = context.scope.on_branch(table, branch.name, keep=True)
+    scope = context.scope.on_branch(table, branch.name, keep=branch.keeps)
     try:
         for item in template.write:
             run_spark(item.job.spark, context, scope)
@@ -123,6 +125,22 @@ def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> No
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = moving.advice(template.table, moves) or error.hint
         raise
+
+
+def _require_unmoved(branch: wap.Branch, context: JobContext) -> None:
+    """Refuse to go on after this run wrote to main itself, as a program can that replaces the catalog it is given.
+
+    Raises:
+        DataflowError: It did: its rows are there for readers to see, past the audits.
+    """
+    snapshot = written_past(context.spark, branch.table, branch.base, context.applications())
+    if snapshot is not None:
+        raise DataflowError(
+            f"this run wrote to main of {branch.table} itself: readers see snapshot {snapshot}, which no audit passed",
+            f"take it back: CALL system.rollback_to_snapshot('{branch.table}', {branch.base}), "
+            "and write by the catalog that the program is given",
+            permanent=True,
+        )
 
 
 def _even_out(branch: wap.Branch, context: JobContext) -> list[moving.Pair]:
@@ -228,7 +246,7 @@ def _summary(
     day = _day(template, context)
     return {
         **deployed,
-        "dataflow.run-id": workflow.run_id,
+        RUN: workflow.run_id,
         "dataflow.workflow": workflow.id,
         "dataflow.step": template.id,
         "dataflow.partition": branch.partition.label,

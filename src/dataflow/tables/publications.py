@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataflow.tables.partition import Partition
 
 PARTITION = "dataflow.partition"
+RUN = "dataflow.run-id"
 SOURCES = "dataflow.sources"
 _ROWS = "dataflow.rows"
 
@@ -40,6 +41,28 @@ def newest_publications(spark: SparkSession, table: str, labels: Collection[str]
         if label is not None and (labels is None or label in labels):
             found.setdefault(label, {SOURCES: _told(snapshot, SOURCES) or "{}"})
     return found
+
+
+def written_past(spark: SparkSession, table: str, base: int, applications: Collection[str]) -> int | None:
+    """Return a snapshot of main that certain Sparks wrote since a base, and that no run published.
+
+    Spark's writes carry its application's id; publishing says whose run it was instead.
+
+    Args:
+        spark: The session.
+        table: The table.
+        base: The snapshot of main to look back to.
+        applications: The ids of those Sparks.
+
+    Returns:
+        The newest such snapshot; None where there is none.
+    """
+    for snapshot in _history(load(spark, table)):
+        if int(snapshot.snapshotId()) == base:
+            break
+        if _told(snapshot, "spark.app.id") in applications and _told(snapshot, RUN) is None:
+            return int(snapshot.snapshotId())
+    return None
 
 
 def row_history(spark: SparkSession, table: str, partition: Partition, limit: int) -> list[int]:

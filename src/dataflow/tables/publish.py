@@ -7,15 +7,15 @@ branch began with: whatever changed a row of it refuses the publishing, a compac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.tables.files import Changes, Files, each, rows
 from dataflow.tables.iceberg import TOO_LATE, commit, head, jvm, load, quoted
 from dataflow.tables.literals import text
-from dataflow.tables.wap import Branch, restore_main
+from dataflow.tables.wap import Branch
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -57,10 +57,9 @@ def outcome(spark: SparkSession, branch: Branch) -> Made:
     """Check what a branch holds and count it, from metadata alone.
 
     Raises:
-        DataflowError: The write touched other partitions, left delete files, or took main away.
+        DataflowError: The write touched other partitions, or left delete files.
     """
     table = load(spark, branch.table)
-    restore_main(table, branch)
     tip = head(table, branch.name)
     if tip is None:
         raise DataflowError(f"the write removed its own branch {branch.name} of {branch.table}")
@@ -76,27 +75,48 @@ def outcome(spark: SparkSession, branch: Branch) -> Made:
     return Made(tip, changes, made, total, branch.keeps)
 
 
-def clear(spark: SparkSession, branch: Branch, made: Made) -> int:
+def clear(spark: SparkSession, branch: Branch, made: Made, session: Callable[[], SparkSession]) -> int:
     """Take off a branch what its partition held before the run, so that it holds what the run made and no more.
 
     Files are dropped as a whole, and nothing is written anew, except for those which also hold other partitions, as
     the table was once partitioned in a coarser way: the rows of those stay.
 
+    Args:
+        spark: The session.
+        branch: The branch.
+        made: What the run made on it.
+        session: Opens one of the engine's: it is not the job that rewrites, and its lineage should not say so.
+
     Returns:
         The number of files that were rewritten for others.
+
+    Raises:
+        DataflowError: The run deleted files, and left others: the rows in those were meant to stay.
     """
     table = load(spark, branch.table)
     files, base = Files(spark, table), table.snapshot(branch.base)
     left = files.without(files.live(base, branch.partition.filter), made.changes.removed)
+    if not left.isEmpty() and _has_deleted(spark, table, branch, made):
+        raise DataflowError(
+            f"DELETE of some rows inside wap leaves others of {branch.table} {branch.partition.label}, and the run "
+            "replaces them all",
+            "say in the wap template that the others stay, by the line 'existing: keep'",
+            permanent=True,
+        )
     shared = files.among(left, _shared(files, table, branch))
     if not shared.isEmpty():
-        # A session of its own: it is not the job that writes this, and no branch is set in it.
-        spark.newSession().sql(
+        session().sql(
             f"INSERT INTO {branch.reference} SELECT * FROM {branch.reference} WHERE {_beyond(branch, shared)}"
         )
     if not left.isEmpty():
         commit(spark, branch.table, lambda fresh: _drop(spark, fresh, branch, left))
     return int(shared.size())
+
+
+def _has_deleted(spark: SparkSession, table: JavaObject, branch: Branch, made: Made) -> bool:
+    """Say whether a run deleted rows by dropping whole files, which no rule for rows can see."""
+    util = jvm(spark).org.apache.iceberg.util.SnapshotUtil
+    return any(it.operation() == "delete" for it in each(util.ancestorsBetween(table, made.tip, branch.base)))
 
 
 def publish(spark: SparkSession, branch: Branch, made: Made, summary: Mapping[str, str]) -> int:
@@ -150,7 +170,7 @@ def _publish_once(
         overwrite.addFile(file)
     overwrite.validateFromSnapshot(main).conflictDetectionFilter(branch.partition.filter)
     overwrite.validateNoConflictingData().validateNoConflictingDeletes()
-    overwrite.validateWith(_unmoved(spark, main))
+    overwrite.validateWith(jvm(spark).dataflow.guard.Unmoved(main))
     return _finish(table, branch, transaction, overwrite, summary)
 
 
@@ -175,34 +195,6 @@ def _own_snapshot(table: JavaObject, branch: Branch, summary: Mapping[str, str])
         parent = snapshot.parentId()
         snapshot = None if parent is None else table.snapshot(parent)
     return int(table.currentSnapshot().snapshotId())
-
-
-class _Unmoved:
-    """Refuses a commit to main that somebody else's came before: what was found to be in order may not be any more."""
-
-    class Java:
-        """Tells py4j which interface this is."""
-
-        implements: ClassVar[list[str]] = ["org.apache.iceberg.SnapshotAncestryValidator"]
-
-    def __init__(self, head: int | None) -> None:
-        self._head = head
-
-    def validate(self, ancestors: JavaObject) -> bool:
-        """Look at main as it is when the commit is made."""
-        found = ancestors.iterator()
-        return found.hasNext() and int(found.next().snapshotId()) == self._head
-
-    def errorMessage(self) -> str:  # noqa: N802 - Iceberg's own name
-        """Say what is wrong."""
-        return _MOVED
-
-
-def _unmoved(spark: SparkSession, main: int | None) -> _Unmoved:
-    from pyspark.java_gateway import ensure_callback_server_started
-
-    ensure_callback_server_started(spark.sparkContext._gateway)  # type: ignore[no-untyped-call]
-    return _Unmoved(main)
 
 
 # ---------------------------------------------------------------------------------- what others did meanwhile

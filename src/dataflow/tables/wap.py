@@ -1,7 +1,7 @@
 """A run's branch of a table: made at main's head, written to, and published (`publish`) or dropped.
 
 Readers see main. The facts behind the calls (Iceberg 1.12): a null base breaks py4j, hence the empty first snapshot;
-replacing the table as a whole takes the main branch away; files move by reference, so publishing copies no data and
+files move by reference, so publishing copies no data and
 needs copy-on-write tables.
 """
 
@@ -71,7 +71,7 @@ def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: s
     if not exists(spark, table):
         raise DataflowError(f"table {table} does not exist", "create it by a DDL job that runs before this one")
     _require_copy_on_write(table, properties(load(spark, table)))
-    set_properties(spark, table, {"write.wap.enabled": "true", "commit.retry.num-retries": str(COMMIT_RETRIES)})
+    set_properties(spark, table, {"commit.retry.num-retries": str(COMMIT_RETRIES)})
     base = commit(spark, table, lambda loaded: _branch_off(loaded, name))
     return Branch(table, name, base, partition_of(spark, load(spark, table), values), keeps)
 
@@ -100,30 +100,10 @@ def _require_copy_on_write(table: str, current: Mapping[str, str]) -> None:
             )
 
 
-def write_conf(branch: Branch) -> dict[str, str]:
-    """Return the session settings under which a script's plain writes go to the branch."""
-    return {"spark.wap.branch": branch.name, "spark.sql.sources.partitionOverwriteMode": "dynamic"}
-
-
-def restore_main(table: JavaObject, branch: Branch) -> None:
-    """Give readers main back after a write that replaced the table; the guard stops all of those it can see.
-
-    Raises:
-        DataflowError: It was gone.
-    """
-    if head(table) is None:
-        table.manageSnapshots().createBranch("main", branch.base).commit()
-        raise DataflowError(
-            f"the write replaced {branch.table} as a whole, which takes its rows from readers; main was restored",
-            "write rows (INSERT, writeTo().overwrite…) instead of replacing the table",
-        )
-
-
 def abandon(spark: SparkSession, branch: Branch) -> None:
     """Drop a branch whose rows will not be published."""
 
     def drop(table: JavaObject) -> None:
-        restore_main(table, branch)
         _drop_if_there(table, branch.name)
 
     commit(spark, branch.table, drop)
