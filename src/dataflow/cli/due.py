@@ -37,7 +37,7 @@ def due(
     from dataflow.workflow.project import find_project
 
     if install_hint:
-        out().print(local.install_hint(env), markup=False)
+        out().print(local.install_hint(env))
         return
     registry = open_registry(find_project(Path.cwd()))
     now = dt.datetime.now(dt.UTC)
@@ -45,7 +45,7 @@ def due(
     for found in _found(registry, env, now):
         rows.append(_row(found, "due") if dry_run else _run(registry, found))
         if output is Output.TEXT:
-            out().print("{moment}  {environment}  {workflow}  {status}".format(**rows[-1]), markup=False)
+            out().print("{moment}  {environment}  {workflow}  {status}".format(**rows[-1]))
     if output is Output.JSON:
         print_json(rows)
     elif not rows:

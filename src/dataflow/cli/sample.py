@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, out, print_json
+from dataflow.cli.console import Output, OutputOption, cell, out, print_json
 from dataflow.cli.sample_source import source
 from dataflow.errors import DataflowError, display_path
 
@@ -37,7 +37,7 @@ def list_recipes(output: OutputOption = Output.TEXT) -> None:
         print_json([{"recipe": it.name, "summary": it.summary} for it in RECIPES])
         return
     for recipe in RECIPES:
-        out().print(f"{recipe.name:<10} {recipe.summary}", markup=False)
+        out().print(f"{recipe.name:<10} {recipe.summary}")
 
 
 @app.command()
@@ -77,7 +77,7 @@ def workflow(
         _answer_json(package, run=run)
         return
     if package.origin.note:
-        out().print(f"note: {package.origin.note}", markup=False, style="yellow")
+        out().print(f"note: {package.origin.note}", style="yellow")
     if not skip_info:
         _print_info(package, source_path)
     if run:
@@ -113,12 +113,12 @@ def update(
             "decide between the marked versions and commit; `git reset --hard` undoes the whole update",
         )
     if not done.changed:
-        out().print(f"{display_path(done.folder)} is up to date ({done.after})", markup=False)
+        out().print(f"{display_path(done.folder)} is up to date ({done.after})")
         return
-    out().print(f"{display_path(done.folder)}: {done.before} → {done.after}", markup=False)
+    out().print(f"{display_path(done.folder)}: {done.before} → {done.after}")
     for name in done.changed:
-        out().print(f"  {name}", markup=False)
-    out().print("Look at it with `git diff`, test it with `dataflow project test`, then commit.", markup=False)
+        out().print(f"  {name}")
+    out().print("Look at it with `git diff`, test it with `dataflow project test`, then commit.")
 
 
 app.command()(source)
@@ -127,7 +127,7 @@ app.command()(source)
 def _print_info(package: Package, source_path: str | None) -> None:
     where = display_path(package.folder)
     answers = package.answers
-    out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:", markup=False)
+    out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:")
     out().print(_tree(where, package.files))
     cd = f"  cd {shlex.quote(where)}\n" if where != "." else ""
     out().print(
@@ -143,12 +143,12 @@ def _print_info(package: Package, source_path: str | None) -> None:
 def _tree(root: str, files: Iterable[str]) -> Tree:
     from rich.tree import Tree
 
-    tree = Tree(root)
+    tree = Tree(cell(root))
     branches = {Path(): tree}
     for file in map(Path, files):
         for folder in [*reversed(file.parents), file]:
             if folder not in branches:
-                branches[folder] = branches[folder.parent].add(folder.name)
+                branches[folder] = branches[folder.parent].add(cell(folder.name))
     return tree
 
 

@@ -58,7 +58,7 @@ def source(
         print_json({"table": TABLE, "first": days[0], "last": days[-1], "rows_per_day": rows_per_day})
         return
     each = "" if len(days) == 1 else f" ({rows_per_day:,} a day)"
-    out().print(f"{TABLE}: {rows_per_day * len(days):,} rows, {_span(days)}{each}", markup=False)
+    out().print(f"{TABLE}: {rows_per_day * len(days):,} rows, {_span(days)}{each}")
 
 
 def _make(where: Environment, days: list[dt.date], rows_per_day: int) -> None:
@@ -101,7 +101,7 @@ class _Lines:
         tenth = 10 * rows // self._total
         if tenth > self._told:
             self._told = tenth
-            err().print(f"{rows:,} of {self._total:,} rows", markup=False)
+            err().print(f"{rows:,} of {self._total:,} rows")
 
 
 def _days(first: str | None, last: str | None) -> list[dt.date]:

@@ -86,7 +86,7 @@ def plan(
     if output is Output.JSON:
         print_json(found.to_dict())
     else:
-        out().print(found.render_text(), markup=False)
+        out().print(found.render_text())
 
 
 @app.command()
@@ -183,7 +183,7 @@ def _assets(bundle: str) -> list[dict[str, Any]]:
     try:
         return assets_of(open_registry(find_project(Path.cwd())), bundle)
     except DataflowError as error:
-        err().print(f"[yellow]note[/]: what its bundle holds can't be told: {error.message}")
+        err().print(f"note: what its bundle holds can't be told: {error.message}", style="yellow")
         return []
 
 

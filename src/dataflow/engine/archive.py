@@ -123,7 +123,7 @@ def _claimed(archive: Path) -> Iterator[int | None]:
     if not archive.parent.is_dir():
         yield -1
         return
-    descriptor = os.open(archive.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(archive.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -24,7 +24,7 @@ from dataflow.engine.java import Java, Report, silent
 from dataflow.engine.locks import alone
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
-from dataflow.home import home, subfolder
+from dataflow.home import UMASK, home, subfolder
 
 _MB = 1_000_000
 _STEP = 10 * _MB
@@ -223,7 +223,12 @@ def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report)
     # By the environment: a proxy's password has no place on a command line.
     options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]
     environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options)}
-    with output.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as ivy:
+    with (
+        output.open("wb") as log,
+        subprocess.Popen(
+            command, stdout=log, stderr=log, env=environ, umask=UMASK if folder().is_relative_to(home()) else -1
+        ) as ivy,
+    ):
         try:
             while ivy.poll() is None:
                 time.sleep(0.2)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +19,25 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.home import home
+from dataflow.home import home, private_file, subfolder
+from dataflow.secret import learn_address, masked_data, without_credentials
 from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _moment = sa.DateTime(timezone=True)
 _CREATE_ATTEMPTS = 20
+_FILE = "state.db"
+_PATIENCE = 30  # seconds that a lock is waited for, as the catalog's `busy_timeout` says
+_STATE = (
+    "check 'state:' of the environment in dataflow.yaml; "
+    "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…"
+)
+_WAYS_OUT = {
+    "is locked": f"another process has held the database for {_PATIENCE} s: let it end, then do the same again",
+    "disk is full|no space|quota": "free some space, then do the same again: it finishes the work",
+    "readonly|read-only|permission denied": "make its folder writable, or set DATAFLOW_HOME to one that is",
+    "disk i/o error": "the disk may be full or broken; once it is well, do the same again",
+}
 
 runs = sa.Table(
     "dataflow_runs",
@@ -102,7 +117,7 @@ def now() -> dt.datetime:
 
 def default_address() -> str:
     """Return the state address that everyone has without a `dataflow.yaml`."""
-    return f"sqlite:///{home() / 'state.db'}"
+    return f"sqlite:///{home() / _FILE}"
 
 
 class Records:
@@ -116,21 +131,24 @@ class Records:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        url = resolve_secrets(address) if address else default_address()
+        url = learn_address(resolve_secrets(address)) if address else default_address()
         try:
             parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:  # it may hold a password, and nobody can tell where
+            raise UsageError("'state:' of the environment is not the address of a database", _STATE) from None
+        try:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
-            self._engine = sa.create_engine(parsed, **_options(parsed))
+            if not address:
+                private_file(subfolder() / _FILE)  # SQLite's other files follow it
+            self._engine = sa.create_engine(parsed, json_serializer=_json, **_options(parsed))
+            sa.event.listen(self._engine, "before_cursor_execute", _masking, retval=True)
             _create_tables(self._engine)
             _add_columns(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
-            shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             raise DataflowError(
-                f"the run records at {shown} can't be opened: {cause}",
-                "check 'state:' of the environment in dataflow.yaml; "
-                "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…",
+                f"the run records at {without_credentials(url)} can't be opened: {cause}", _way_out(cause) or _STATE
             ) from error
 
     def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
@@ -259,12 +277,27 @@ def _plainly() -> Iterator[None]:
         yield
     except sa.exc.SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise DataflowError(f"the run records can't be reached any more: {cause}") from error
+        raise DataflowError(f"the run records can't be reached any more: {cause}", _way_out(cause)) from error
+
+
+def _way_out(cause: str) -> str | None:
+    """Say what to do about what a database complains of, where that is known."""
+    return next((hint for words, hint in _WAYS_OUT.items() if re.search(words, cause, re.IGNORECASE)), None)
+
+
+def _json(data: object) -> str:
+    """Write data as JSON, its secrets masked: not every driver hands it on as text."""
+    return json.dumps(masked_data(data))
+
+
+def _masking(_: sa.Connection, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
+    """Mask the secrets in what is about to be written."""
+    return statement, masked_data(parameters)
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 30}}
+        return {"connect_args": {"timeout": _PATIENCE}}
     return {"pool_pre_ping": True}
 
 

@@ -21,9 +21,11 @@ from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
+from dataflow.home import private
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.leaf import run_step
+from dataflow.secret import masked
 from dataflow.tables.iceberg import jvm
 from dataflow.workflow.flow import Written, plain_name
 from dataflow.workflow.named import named_columns
@@ -266,17 +268,19 @@ class Run:
 
     def note(self, text: str) -> None:
         """Take a line for people."""
-        self.notes.append(text)
-        self.means.reporter.note(self.workflow, text)
+        self.notes.append(masked(text))
+        self.means.reporter.note(self.workflow, masked(text))
 
     def _printed(self, id_: str, line: str) -> None:
+        line = masked(line)
         self._logged(id_, line)
         self.means.reporter.printed(self.workflow, id_, line)
 
     def _logged(self, id_: str, line: str) -> None:
         self.means.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.means.log.open("a", encoding="utf-8") as log:  # one write a line: others write here as well
-            log.write(f"{self.workflow.run_id}/{id_} | {line}\n")
+        # One write a line: others write here as well.
+        with open(self.means.log, "a", encoding="utf-8", opener=private) as log:
+            log.write(f"{self.workflow.run_id}/{id_} | {masked(line)}\n")
 
     @contextlib.contextmanager
     def _phase(self, name: str, scope: Scope) -> Iterator[Callable[[str], None]]:

@@ -17,7 +17,7 @@ from dataflow.engine.config import is_embedded, is_local, spark_conf
 from dataflow.engine.java import Java, Report, find_java, silent
 from dataflow.engine.jvm import Jvm
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.home import subfolder
+from dataflow.home import UMASK, subfolder
 from dataflow.jobs.cause import message_of
 from dataflow.workflow.project import environment, find_project
 
@@ -156,7 +156,8 @@ class Engine:
         if is_embedded(self.environment):
             ensure_catalog()
         jars.ensure(java, self.environment.spark, self._report)
-        self._jvm = Jvm(java, self._conf, self._log, train=self._train)
+        umask = UMASK if is_embedded(self.environment) else -1  # a warehouse elsewhere is as its team wants it
+        self._jvm = Jvm(java, self._conf, self._log, train=self._train, umask=umask)
         return self._jvm
 
     def _failure_of_start(self, jvm: Jvm, error: Exception) -> DataflowError:

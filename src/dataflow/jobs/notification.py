@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dataflow.errors import DataflowError, did_you_mean
+from dataflow.secret import masked
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def _deliver(
 ) -> tuple[list[str], list[DataflowError]]:
     """Tell everybody once, those that can be reached; return who was told, and what went wrong."""
     unique = list(dict.fromkeys(destinations))
+    subject, message = masked(subject), masked(message)
     emails = [place for place in unique if isinstance(place, _Email)]
     subject = " ".join(subject.split())  # a line break would end the header
     told: list[str] = []

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from dataflow.secret import masked
+
 _POLL = 0.2
 _GRACE = 5.0
 
@@ -29,7 +31,8 @@ def run_process(
         command: The program and its arguments.
         cwd: Where it runs.
         env: All of its environment variables.
-        output: Told each line that it prints, stdout and stderr in the order written, without the line's end.
+        output: Told each line that it prints, stdout and stderr in the order written, without the line's end and
+            with its secrets masked.
         stopped: Asked several times a second; once it says yes, the program and its children are ended.
 
     Returns:
@@ -61,7 +64,7 @@ def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]
     stream = process.stdout
     if stream is not None:
         for line in stream:
-            lines.put(line.decode("utf-8", errors="replace").rstrip("\r\n"))
+            lines.put(masked(line.decode("utf-8", errors="replace").rstrip("\r\n")))
     lines.put(None)
 
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from dataflow.errors import DataflowError
 from dataflow.home import home
 from dataflow.migration.graph import Taken
+from dataflow.secret import learn_address, without_credentials
 from dataflow.workflow.flow import Origin, Producer
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -225,7 +226,7 @@ class _Database:
     def __init__(self, address: str | None) -> None:
         self._address = address or f"sqlite:///{home() / 'state.db'}"
         self._connection: Any = None
-        self._resolved = resolve_secrets(self._address)
+        self._resolved = learn_address(resolve_secrets(self._address))
         self._is_sqlite = self._resolved.startswith("sqlite")
 
     def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
@@ -244,7 +245,8 @@ class _Database:
             if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
                 return []
             cause = str(error).strip().partition("\n")[0]
-            raise DataflowError(f"the state at {_shown(self._address)} can't be read: {cause}") from error
+            shown = without_credentials(self._address)
+            raise DataflowError(f"the state at {shown} can't be read: {cause}") from error
         return found
 
     def joined(self, expression: str) -> str:
@@ -289,9 +291,3 @@ def _producer(row: Any) -> tuple[str, Producer]:
 
 
 _ORIGINS = {origin.value: origin for origin in Origin}
-
-
-def _shown(address: str) -> str:
-    from dataflow.engine.config import without_password
-
-    return without_password(address)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem, did_you_mean, display_path
+from dataflow.secret import learn
 from dataflow.workflow.yamlfile import Place
 
 if TYPE_CHECKING:
@@ -147,14 +148,14 @@ def script_problems(text: str, known: Collection[str], where: Path) -> list[Prob
 
 
 def resolve_secrets(text: str) -> str:
-    """Put secrets in, at the last moment before use: never keep, show or log the result.
+    """Put secrets in, at the last moment before use; from then on they are masked wherever text leaves.
 
     `${secret:NAME}` is the environment variable NAME, or what the file named by NAME_FILE holds.
 
     Raises:
         DataflowError: There is neither.
     """
-    return _SECRET.sub(lambda found: _secret(found[1]), text)
+    return _SECRET.sub(lambda found: learn(_secret(found[1]), found[1]), text)
 
 
 def _secret(name: str) -> str:
