@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, cell, out, print_json
+from dataflow.cli.console import Output, OutputOption, cell, out, print_json, say
 from dataflow.cli.sample_source import source
 from dataflow.errors import DataflowError, display_path
+from dataflow.secret import without_credentials
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -70,6 +71,7 @@ def workflow(
         source_path=source_path,
         workflow_shortname=workflow_shortname,
         workflow_id=workflow_id,
+        report=say,
     )
     gc.freeze()  # nor is there any at the end
     gc.enable()
@@ -87,6 +89,9 @@ def workflow(
 @app.command()
 def update(
     path: Annotated[Path, typer.Argument(help="The package's folder.")] = Path(),
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the commands of a template that is not the tool's own.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring a package up to date with its recipe, your edits kept; exit 1 and name the files in conflict.
@@ -95,7 +100,7 @@ def update(
     """
     from dataflow.sample.update import update as update_package
 
-    done = update_package(path)
+    done = update_package(path, trust=trust)
     if output is Output.JSON:
         print_json(
             {
@@ -158,7 +163,7 @@ def _command(package: Package, source_path: str | None) -> list[str]:
     command += ["--workflow-shortname", answers["workflow_shortname"]]
     if "workflow_id" in answers:
         command += ["--workflow-id", answers["workflow_id"]]
-    return [*command, "--source-path", source_path] if source_path else command
+    return [*command, "--source-path", without_credentials(source_path)] if source_path else command
 
 
 def _copier_command(package: Package) -> list[str]:
