@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import os
 import signal
@@ -153,7 +152,7 @@ def test_a_schedule_that_never_comes_keeps_no_other_from_running(production):
     ((key, package),) = production.switch.packages.items()
     impossible = {"alice.bad": Schedule(cron="0 3 31 2 *", timezone="UTC")}  # as an earlier version deployed it
     packages = {key: package.model_copy(update={"workflows": {**impossible, **package.workflows}})}
-    deployment = dataclasses.replace(production, switch=production.switch.model_copy(update={"packages": packages}))
+    deployment = production.model_copy(update={"switch": production.switch.model_copy(update={"packages": packages})})
     told = []
     found = due(deployment, at(deployment), lambda *it: told.append(it))
     assert [it.workflow for it in found] == ["alice.top.daily"]
