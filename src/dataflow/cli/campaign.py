@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say, write
+from dataflow.cli.dates import require_day
 from dataflow.cli.lineage import CheckoutOption, known_here
 from dataflow.cli.onspark import looking, spark_for
 from dataflow.cli.plan import DropOption, DropTableOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
@@ -72,7 +73,13 @@ def start(
         found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, now, look)
     with _campaigns(known) as campaigns:
         opened, path = begin(
-            found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
+            found,
+            campaigns,
+            checkout_root(Path.cwd()),
+            deadline=require_day(deadline),
+            who=current_user(),
+            now=now,
+            name=name,
         )
     count = f"{len(opened.readers)} workflow{'' if len(opened.readers) == 1 else 's'}"
     out().print(f"campaign {opened.id}: {count} to move until {opened.row.deadline}")
@@ -365,13 +372,6 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *,
             "move them back first, or --force",
             permanent=True,
         )
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2027-01-31") from None
 
 
 def _env(env: str | None) -> str:

@@ -11,9 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 import dataflow
-from dataflow.cli.baddays import STOPPED, flushed, guarded, trouble
+from dataflow.cli.streams import STOPPED, flushed, guarded
 from dataflow.errors import DataflowError
 from dataflow.foreign import plain
+from dataflow.trouble import trouble
 
 _COMMANDS = {
     "sample": "Generate a workflow package, update it, make demo data.",

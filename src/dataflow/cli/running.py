@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dataflow.cli.baddays import silence_stdout, trouble
 from dataflow.cli.console import Output, print_json, say
+from dataflow.cli.streams import silence_stdout
 from dataflow.errors import DataflowError
+from dataflow.trouble import trouble
 
 if TYPE_CHECKING:
     from dataflow.engine.results import RunResult

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.cli.dates import parse_day
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,12 +122,10 @@ def _days(first: str | None, last: str | None) -> list[dt.date]:
 
 
 def _day(option: str, given: str | None, default: dt.date) -> dt.date:
-    if given is None:
-        return default
     try:
-        return dt.date.fromisoformat(given)
-    except ValueError:
-        raise UsageError(f"{option} {given} is no date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
+        return parse_day(given) or default
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", error.hint) from None
 
 
 def _rows_per_day(rows: int, days: list[dt.date]) -> int:

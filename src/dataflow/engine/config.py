@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.engine import jars
 from dataflow.home import UMASK, home, subfolder
+from dataflow.trouble import LOCK_PATIENCE
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _catalog(environment: Environment) -> dict[str, str]:
         private = {"spark.hadoop.fs.permissions.umask-mode": f"{UMASK:03o}"}  # Hadoop asks no process for its umask
         properties = {
             "type": "jdbc",
-            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout=30000",
+            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_PATIENCE * 1000}",
             "jdbc.schema-version": "V1",
             "warehouse": str(warehouse()),
         }

@@ -25,6 +25,7 @@ from dataflow.engine.locks import alone
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.home import UMASK, home, subfolder
+from dataflow.jobs.process import encoding
 
 _MB = 1_000_000
 _STEP = 10 * _MB
@@ -222,7 +223,7 @@ def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report)
     output = work / "ivy.log"
     # By the environment: a proxy's password has no place on a command line.
     options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]
-    environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options)}
+    environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options), **encoding(os.environ)}
     with (
         output.open("wb") as log,
         subprocess.Popen(

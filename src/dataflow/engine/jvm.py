@@ -27,6 +27,7 @@ from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError, display_path
 from dataflow.home import private
 from dataflow.jobs.cause import last_words
+from dataflow.jobs.process import encoding
 from dataflow.jobs.standalone import properties_file
 
 MODULE_OPTIONS = (
@@ -285,4 +286,4 @@ def _environ(conf: Mapping[str, str], class_path: Sequence[Path], connection: Pa
     }
     if is_local(conf):
         environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    return environ
+    return environ | encoding(environ)

@@ -10,7 +10,6 @@ import contextlib
 import datetime as dt
 import json
 import os
-import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,23 +20,17 @@ import sqlalchemy as sa
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.home import home, private_file, subfolder
 from dataflow.secret import learn_address, masked_data, without_credentials
+from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _moment = sa.DateTime(timezone=True)
 _CREATE_ATTEMPTS = 20
 _FILE = "state.db"
-_PATIENCE = 30  # seconds that a lock is waited for, as the catalog's `busy_timeout` says
 _STATE = (
     "check 'state:' of the environment in dataflow.yaml; "
     "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…"
 )
-_WAYS_OUT = {
-    "is locked": f"another process has held the database for {_PATIENCE} s: let it end, then do the same again",
-    "disk is full|no space|quota": "free some space, then do the same again: it finishes the work",
-    "readonly|read-only|permission denied": "make its folder writable, or set DATAFLOW_HOME to one that is",
-    "disk i/o error": "the disk may be full or broken; once it is well, do the same again",
-}
 
 runs = sa.Table(
     "dataflow_runs",
@@ -147,8 +140,9 @@ class Records:
             _add_columns(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            hint = way_out(cause) or (_STATE if address else "set DATAFLOW_HOME to a folder that you may write to")
             raise DataflowError(
-                f"the run records at {without_credentials(url)} can't be opened: {cause}", _way_out(cause) or _STATE
+                f"the run records at {without_credentials(url)} can't be opened: {cause}", hint
             ) from error
 
     def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
@@ -246,7 +240,9 @@ def _create_tables(engine: sa.Engine) -> None:
         try:
             metadata.create_all(engine)
             return
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
+            if "is locked" in str(error):  # it was waited for
+                raise
             missing = {table.name for table in metadata.sorted_tables} - {*sa.inspect(engine).get_table_names()}
             if missing and not left:
                 raise
@@ -277,12 +273,7 @@ def _plainly() -> Iterator[None]:
         yield
     except sa.exc.SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise DataflowError(f"the run records can't be reached any more: {cause}", _way_out(cause)) from error
-
-
-def _way_out(cause: str) -> str | None:
-    """Say what to do about what a database complains of, where that is known."""
-    return next((hint for words, hint in _WAYS_OUT.items() if re.search(words, cause, re.IGNORECASE)), None)
+        raise DataflowError(f"the run records can't be reached any more: {cause}", way_out(cause)) from error
 
 
 def _json(data: object) -> str:
@@ -297,7 +288,7 @@ def _masking(_: sa.Connection, __: object, statement: str, parameters: Any, *___
 
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": _PATIENCE}}
+        return {"connect_args": {"timeout": LOCK_PATIENCE}}
     return {"pool_pre_ping": True}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
 from dataflow.engine.eventlog import heard_in
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal import Journal, recorded
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.preflight import guard_of
 from dataflow.engine.results import Reporter, RunResult, Status, StepResult
@@ -27,6 +27,7 @@ from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.leaf import run_step
 from dataflow.secret import masked
 from dataflow.tables.iceberg import jvm
+from dataflow.trouble import trouble, way_out
 from dataflow.workflow.flow import Written, plain_name
 from dataflow.workflow.named import named_columns
 from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
@@ -73,7 +74,8 @@ class Means:
         except DataflowError as error:
             raise self.death() or error from error.__cause__
         except Exception as error:
-            raise self.death() or DataflowError(message_of(error)) from error
+            said = message_of(error)
+            raise self.death() or trouble(error) or DataflowError(said, way_out(said)) from error
 
 
 @dataclass
@@ -115,9 +117,11 @@ class Run:
         started = {result.id for result in results}
         results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
         status = _overall(results, cancelled=self.scope.is_set())
-        trouble = self.journal.end(status, results, self.lineage.reads(), self._writes())
-        if trouble is not None:
-            self.note(trouble)
+        errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
+        with recorded("; ".join(errors) or f"the run {status}"):
+            lost = self.journal.end(status, results, self.lineage.reads(), self._writes())
+        if lost is not None:
+            self.note(lost)
         seconds = time.monotonic() - began
         return RunResult(self.workflow, status, seconds, tuple(results), self.means.log, tuple(self.notes))
 
@@ -223,7 +227,8 @@ class Run:
                 id_, "succeeded", attempts[-1], seconds, len(attempts), outcome.detail,
                 audits=outcome.audits, published=outcome.published,
             )  # fmt: skip
-        self.journal.ended(result)
+        with recorded(f"{id_} failed: {result.error}" if result.error else f"{id_} {result.status}"):
+            self.journal.ended(result)
         self.means.reporter.finished(self.workflow, id_, result.status, result.seconds, result.detail)
         return result
 
@@ -277,9 +282,8 @@ class Run:
         self.means.reporter.printed(self.workflow, id_, line)
 
     def _logged(self, id_: str, line: str) -> None:
-        self.means.log.parent.mkdir(parents=True, exist_ok=True)
-        # One write a line: others write here as well.
-        with open(self.means.log, "a", encoding="utf-8", opener=private) as log:
+        # One write a line: others write here as well. A line that can't be written fails no job.
+        with contextlib.suppress(OSError), open(self.means.log, "a", encoding="utf-8", opener=private) as log:
             log.write(f"{self.workflow.run_id}/{id_} | {masked(line)}\n")
 
     @contextlib.contextmanager

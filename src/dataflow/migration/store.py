@@ -18,6 +18,7 @@ from dataflow.errors import DataflowError
 from dataflow.home import home
 from dataflow.migration.graph import Taken
 from dataflow.secret import learn_address, without_credentials
+from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.flow import Origin, Producer
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -246,7 +247,7 @@ class _Database:
                 return []
             cause = str(error).strip().partition("\n")[0]
             shown = without_credentials(self._address)
-            raise DataflowError(f"the state at {shown} can't be read: {cause}") from error
+            raise DataflowError(f"the state at {shown} can't be read: {cause}", way_out(cause)) from error
         return found
 
     def joined(self, expression: str) -> str:
@@ -257,7 +258,7 @@ class _Database:
         if self._is_sqlite:
             path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
             with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
-                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30, check_same_thread=False)
+                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_PATIENCE, check_same_thread=False)
             return None
         import psycopg
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
+from dataflow.workflow.fields import FIRST_DAY, LAST_DAY
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import POINTER, script_problems, sql_placeholders
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
@@ -247,9 +248,9 @@ def is_timezone(name: str) -> bool:
 
 
 def is_moment(text: str) -> bool:
-    """Say whether a text is an ISO date, or an ISO date and time."""
+    """Say whether a text is an ISO date, or an ISO date and time, within the days that a run may be for."""
     try:
-        return bool(_MOMENT.fullmatch(text) and dt.datetime.fromisoformat(text))
+        return bool(_MOMENT.fullmatch(text)) and FIRST_DAY <= dt.datetime.fromisoformat(text).date() <= LAST_DAY
     except ValueError:
         return False
 
