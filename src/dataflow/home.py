@@ -55,8 +55,11 @@ def usual_mode() -> int:
 
 def _private(folder: Path) -> Path:
     """Make the home; one that others can look into, as an earlier version made it, is closed with all that is in it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(mode=_FOLDER, exist_ok=True)
+    try:
+        folder.mkdir(mode=_FOLDER, exist_ok=True)
+    except FileNotFoundError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=_FOLDER, exist_ok=True)
     with contextlib.suppress(OSError):  # another user's home, or a disk that can't be written to
         if folder.stat().st_mode & _OTHERS:
             _close(str(folder))

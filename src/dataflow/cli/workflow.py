@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +83,7 @@ def plan(
     from dataflow.workflow.load import load_workflow
     from dataflow.workflow.plan import plan as plan_of
 
-    found = plan_of(load_workflow(definition(file), request(date, param, env)))
+    found = plan_of(load_workflow(definition(file), replace(request(date, param, env), ends_only=True)))
     if output is Output.JSON:
         print_json(found.to_dict())
     else:

@@ -39,6 +39,12 @@ BUILTINS = (
 """What may follow `dataflow.` in a placeholder; `each` inside a foreach alone."""
 
 PREFIX = "dataflow."
+MAX_VALUE = 100_000
+"""How long a text may become by what is put into it: a few parameters of parameters can stand for billions."""
+
+MAX_SCRIPT = 10_000_000
+"""How long a script may become."""
+
 PARAMETER_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 REFERENCE = re.compile(r"dataflow\.(wheel|egg|jar|sql|py|r)\.[^\s{}]+")
 """The name of an asset: `dataflow.jar.scala-workflow`, with `@<branch>.<build>`, or a full id."""
@@ -134,7 +140,10 @@ def substitute(text: str, values: Mapping[str, str], *, where: Path) -> str:
     problems = script_problems(text, values, where)
     if problems:
         raise DefinitionError(problems)
-    return _replace(text, sql_placeholders(text), values)
+    found = [*sql_placeholders(text)]
+    if len(text) + sum(len(values.get(it.name, "")) for it in found) > MAX_SCRIPT:
+        raise DefinitionError([Problem(where, 1, 1, f"this becomes longer than {MAX_SCRIPT:,} characters")])
+    return _replace(text, found, values)
 
 
 def script_problems(text: str, known: Collection[str], where: Path) -> list[Problem]:
@@ -266,6 +275,9 @@ class Resolver:
                 value = extra[found.name] if found.name in extra else self.value(found.name)
                 complete = complete and value is not None
                 values[found.name] = value or ""
+        if complete and len(text) + sum(len(values.get(it.name, "")) for it in placeholders(text)) > MAX_VALUE:
+            self.problems.append(place.problem(f"this becomes longer than {MAX_VALUE:,} characters"))
+            complete = False
         return _replace(text, placeholders(text), values) if complete else None
 
     def _resolve(self, name: str) -> str | None:

@@ -162,8 +162,7 @@ def _step(workflow: Workflow, step: Step) -> StepPlan:
 def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
     first = step.items[0].step
     one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
-    dates = tuple(item.value for item in step.items)
-    return dataclasses.replace(one, id=step.id, needs=needs, dates=dates, parallel=step.parallel)
+    return dataclasses.replace(one, id=step.id, needs=needs, dates=step.dates, parallel=step.parallel)
 
 
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
