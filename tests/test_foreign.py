@@ -37,7 +37,8 @@ def test_a_page_takes_no_tags_and_no_attributes():
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "\uff1dx"])
 def test_no_text_in_a_cell_is_a_formula(text):
-    assert spreadsheet(text) == f"'{text}"
+    assert spreadsheet(text) == plain(f"'{text}")
+    assert spreadsheet("a\x1b[31m") == "a\\x1b[31m"
 
 
 @pytest.mark.parametrize("value", [-1, -1.5, None, "a=b", "", "2026-01-01"])

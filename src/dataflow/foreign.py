@@ -32,7 +32,7 @@ def line(text: str) -> str:
 
 def page(text: str) -> str:
     """Return a text for HTML and SVG, inside elements and quoted attributes alike."""
-    return html.escape(line(text))
+    return html.escape(plain(text))
 
 
 def label(text: str) -> str:
@@ -41,8 +41,10 @@ def label(text: str) -> str:
 
 
 def spreadsheet(value: object) -> object:
-    """Return a value for a cell of a CSV file: no text in it is taken for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """Return a value for a cell of a CSV file: no text in it is taken for a formula, or obeyed by a terminal."""
+    if not isinstance(value, str):
+        return value
+    return plain(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 def _escaped(found: re.Match[str]) -> str:

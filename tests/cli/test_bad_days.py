@@ -186,3 +186,13 @@ def test_a_run_that_is_done_succeeds_however_it_is_shown(spark_command):
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
     assert os.environ.get("DATAFLOW_HOME") != spark_command.environ["DATAFLOW_HOME"]
+
+
+def test_a_traceback_that_was_asked_for_holds_no_secret(package):
+    (package.folder / "dataflow.yaml").write_text(
+        'version: 1\nproject: x\nenvironments:\n  sandbox: {state: "postgresql+psycopg://u:${secret:PW}@127.0.0.1:1/d"}\n'
+    )
+    package.environ["PW"] = "S3cr3t-word"
+    done = package("workflow", "runs", "--verbose", code=1)
+    assert "Traceback" in done.stderr
+    assert "S3cr3t" not in done.stderr

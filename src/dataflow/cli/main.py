@@ -87,16 +87,20 @@ def _run(arguments: list[str], *, verbose: bool) -> int:
     except KeyboardInterrupt:
         code = STOPPED
     except Exception as error:
-        if verbose:
-            raise
-        return _tell(error)
+        return _tell(error, verbose=verbose)
     if code == STOPPED:
         sys.stderr.write("stopped: nothing half-written is visible\n")
     return code
 
 
-def _tell(error: Exception) -> int:
+def _tell(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong, with its traceback if asked: here, where the streams still mask secrets."""
     told = error if isinstance(error, DataflowError) else trouble(error)
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+        return told.exit_code if told is not None else 1
     if told is None:
         sys.stderr.write(plain(f"error: {_named(error)}\n  → this is a defect; --verbose shows where\n"))
         return 1

@@ -26,6 +26,7 @@ from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.jobs.process import encoding
+from dataflow.secret import learn_address
 
 _MB = 1_000_000
 _STEP = 10 * _MB
@@ -143,6 +144,7 @@ def proxy_options(environ: Mapping[str, str]) -> list[str]:
         address = environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY")
         if not address:
             continue
+        learn_address(address)
         proxy = urlsplit(address if "://" in address else f"http://{address}")
         options += [f"-D{scheme}.proxyHost={proxy.hostname}", f"-D{scheme}.proxyPort={proxy.port or 80}"]
         if proxy.username:
