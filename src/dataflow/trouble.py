@@ -32,8 +32,10 @@ def trouble(error: BaseException) -> DataflowError | None:
     """Say what is wrong with the machine when that is why something failed; None when it is not."""
     if isinstance(error, MemoryError):
         return DataflowError("there is not enough memory", "end other programs, or work on less at once")
+    if isinstance(error, RecursionError):
+        return DataflowError("what was given is nested too deep to be read", permanent=True)
     if not isinstance(error, OSError):
-        return None
+        return _told(error)
     if not _stands_somewhere():
         return UsageError("the folder that this command runs in is gone", 'go to another one: cd "$HOME"')
     file = str(error.filename) if error.filename else ""
@@ -44,6 +46,16 @@ def trouble(error: BaseException) -> DataflowError | None:
     if file.startswith(str(home())) and "space" not in said:
         hint = _OWN_HOME
     return DataflowError(f"{file}: {said}" if file else said, hint)
+
+
+def _told(error: BaseException) -> DataflowError | None:
+    """Take a database's or the JVM's word for it."""
+    try:
+        said = str(error).strip().partition("\n")[0]
+    except Exception:  # py4j asks the JVM what to say, and that may be gone
+        return None
+    hint = way_out(said)
+    return DataflowError(said, hint) if hint else None
 
 
 def _stands_somewhere() -> bool:

@@ -100,6 +100,13 @@ def test_a_plan_of_27_years_looks_at_its_ends_and_says_the_same(folder):
     assert dataclasses.asdict(whole) == dataclasses.asdict(ends)
 
 
+def test_a_statement_is_nested_to_a_bound(folder):
+    (folder / "deep.sql").write_text(f"INSERT INTO a.b SELECT {'(' * 3000}1{')' * 3000}")
+    (folder / "x.sch.yaml").write_text(f"{HEAD}jobs:\n  - job: {{id: d, type: Spark, spark: {{script: ./deep.sql}}}}\n")
+    with pytest.raises(DefinitionError, match=r"deep\.sql:1:1: a statement is nested too deep to be read"):
+        plan(load_workflow(folder / "x.sch.yaml"))
+
+
 def test_a_type_is_nested_to_a_bound():
     assert str(parse_type("array<" * 49 + "int" + ">" * 49)).startswith("array<array<")
     for text in ("array<" * 1000 + "int" + ">" * 1000, "struct<a:" * 1000, "map<int," * 3000):

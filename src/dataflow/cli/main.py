@@ -95,12 +95,12 @@ def _run(arguments: list[str], *, verbose: bool) -> int:
 
 def _tell(error: Exception, *, verbose: bool) -> int:
     """Say what went wrong, with its traceback if asked: here, where the streams still mask secrets."""
-    told = error if isinstance(error, DataflowError) else trouble(error)
     if verbose:
         import traceback
 
         traceback.print_exception(error)
-        return told.exit_code if told is not None else 1
+        return 1
+    told = error if isinstance(error, DataflowError) else trouble(error)
     if told is None:
         sys.stderr.write(plain(f"error: {_named(error)}\n  → this is a defect; --verbose shows where\n"))
         return 1
