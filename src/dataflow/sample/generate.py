@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shlex
 import shutil
@@ -146,7 +148,8 @@ def _commands(origin: Origin) -> list[str]:
     """Return the commands that a template runs after it was rendered, as it has them."""
     from copier._template import Template  # nothing public says them
 
-    commands = [task.cmd for task in Template(url=origin.address, ref=origin.ref).tasks]
+    with contextlib.redirect_stderr(io.StringIO()):  # what it says of versions it says again when it renders
+        commands = [task.cmd for task in Template(url=origin.address, ref=origin.ref).tasks]
     return [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
 
 
