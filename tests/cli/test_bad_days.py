@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -168,6 +170,20 @@ def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):
     assert process.returncode == 130, told
     assert told.endswith("stopped: nothing half-written is visible\n")
     assert "Traceback" not in told
+    deadline = time.monotonic() + 60
+    while (left := processes_in(spark_command.folder)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+def processes_in(folder):
+    """Return the processes that stand in a folder."""
+    found = []
+    for it in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (it / "cwd").readlink() == folder and ") Z " not in (it / "stat").read_text():
+                found.append((it / "cmdline").read_text()[:60])
+    return found
 
 
 @pytest.mark.spark

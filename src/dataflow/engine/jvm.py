@@ -120,6 +120,7 @@ class Jvm:
             umask: Who may not look at the files that it makes; the process's own when omitted.
         """
         self._log, self._umask = log, umask
+        self._listens = False
         self.is_training = False
         """Whether it makes the class-data archive when it ends."""
         self._private = Path(tempfile.mkdtemp(prefix="dataflow-"))  # for this user's eyes alone
@@ -179,6 +180,7 @@ class Jvm:
             data = file.read_bytes()
         finally:
             self._forget_private()
+        self._listens = True
         port, length = struct.unpack_from(">ii", data)
         return port, data[8 : 8 + length].decode()
 
@@ -205,6 +207,9 @@ class Jvm:
             within: Seconds after which it is killed, and until which it is waited for.
         """
         self._forget_private()
+        if not self._listens:  # what it tells its port by is gone: it would fail to, and stay for ever
+            self._process.kill()
+            self._process.wait()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
