@@ -76,6 +76,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read files of any content for ten minutes; `tests` does so for one. FUZZ_SEED=… brings a run back."""
+    install(session, "test")
+    env = {"FUZZ_SECONDS": "600"}
+    session.run("pytest", "-n", "2", "tests/test_fuzz.py", "-rA", "--verbose", *session.posargs, env=env)
+
+
+@nox.session
 def spark(session: nox.Session) -> None:
     """Run the tests that share a Spark session, and those that run the command line on Spark."""
     install(session, "test")

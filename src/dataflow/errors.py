@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.secret import masked
+
 
 class DataflowError(Exception):
     """A failure that the user should read: printed as one message, never as a traceback.
@@ -22,9 +24,9 @@ class DataflowError(Exception):
     permanent = False
 
     def __init__(self, message: str, hint: str | None = None, *, permanent: bool | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = masked(message)
+        self.hint = hint and masked(hint)
+        super().__init__(self.message)
         if permanent is not None:
             self.permanent = permanent
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
+
+UMASK = 0o077
+"""Under which what belongs into the home is made."""
+
+_FOLDER, _FILE, _OTHERS = 0o700, 0o600, 0o077
 
 
 def home() -> Path:
@@ -21,7 +27,51 @@ def home() -> Path:
 
 
 def subfolder(*names: str) -> Path:
-    """Return a folder below the Dataflow home, created when missing."""
-    folder = home().joinpath(*names)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Return a folder below the Dataflow home, created when missing; the home is its owner's alone."""
+    folder = _private(home())
+    for name in names:
+        folder = folder / name
+        folder.mkdir(mode=_FOLDER, exist_ok=True)
     return folder
+
+
+def private_file(path: Path) -> Path:
+    """Return the path of a file that is its owner's alone, made empty when missing."""
+    with open(path, "ab", opener=private):
+        return path
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file for `open(…, opener=private)`: a new one is its owner's alone."""
+    return os.open(path, flags, _FILE)
+
+
+def usual_mode() -> int:
+    """Return what a new file may be to whom; a temporary file is its owner's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _private(folder: Path) -> Path:
+    """Make the home; one that others can look into, as an earlier version made it, is closed with all that is in it."""
+    try:
+        folder.mkdir(mode=_FOLDER, exist_ok=True)
+    except FileNotFoundError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=_FOLDER, exist_ok=True)
+    with contextlib.suppress(OSError):  # another user's home, or a disk that can't be written to
+        if folder.stat().st_mode & _OTHERS:
+            _close(str(folder))
+            folder.chmod(_FOLDER)
+    return folder
+
+
+def _close(folder: str) -> None:
+    for entry in os.scandir(folder):
+        with contextlib.suppress(OSError):
+            if entry.is_symlink():
+                continue
+            os.chmod(entry.path, entry.stat().st_mode & ~_OTHERS)  # noqa: PTH101 - there may be many
+            if entry.is_dir():
+                _close(entry.path)

@@ -116,3 +116,19 @@ def test_where_ci_checked_out_a_commit_it_says_the_branch(repository, monkeypatc
     assert read_checkout(repository).branch == "feature/a.b"
     monkeypatch.setenv("DATAFLOW_BRANCH", "staging")
     assert read_checkout(repository).branch == "staging"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "HTTPS://bob:S3cr3t@git.example.org/data/plays.git",
+        "https://S3cr3t@git.example.org/data/plays",
+        "https://git.example.org/data/plays.git?token=S3cr3t",
+        "ssh://git:S3cr3t@git.example.org/data/plays",
+    ],
+)
+def test_no_credentials_of_a_remote_are_in_an_id(tmp_path, address):
+    for command in (["init", "--quiet"], ["remote", "add", "origin", address]):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    found = read_checkout(tmp_path)
+    assert (found.owner, found.repo) == ("data", "plays")

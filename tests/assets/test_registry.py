@@ -218,3 +218,24 @@ def test_an_object_can_be_read_by_others_than_who_wrote_it(tmp_path):
     registry = Registry(str(tmp_path))
     sha256 = registry.put(b"data")
     assert (tmp_path / "objects" / sha256).stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_a_file_of_a_registry_is_as_the_umask_of_its_team_wants(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        Storage(str(tmp_path / "registry")).create("a/b", b"x")
+    finally:
+        os.umask(before)
+    file = tmp_path / "registry" / "a" / "b"
+    assert file.stat().st_mode & 0o777 == mode
+    assert file.parent.stat().st_mode & 0o777 == mode | (mode & 0o444) >> 2
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://KEY:S3cr3t@bucket/team", "S3://KEY:S3cr3t@bucket", "s3://bucket?token=S3cr3t"]
+)
+def test_an_address_of_a_registry_holds_no_credentials(address):
+    with pytest.raises(UsageError) as caught:
+        Storage(address)
+    assert "S3cr3t" not in f"{caught.value.message}{caught.value.hint}"

@@ -92,7 +92,7 @@ def test_from_init_to_destroy(project):
         (["destroy", "--branch", "main"], "branch main deploys to production"),
         (["rollback"], "nothing is deployed to 'production'"),
         (["diff-data", "--branch", "x"], "nothing is deployed to branch-x-alice"),
-        (["diff-data", "--branch", "x", "--date", "soon"], "'soon' is no date"),
+        (["diff-data", "--branch", "x", "--date", "soon"], "'soon' is not a date"),
         (["deploy", "--plan", "nowhere.json"], "nowhere.json can't be read as a plan"),
     ],
 )

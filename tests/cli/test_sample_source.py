@@ -14,7 +14,7 @@ TABLE = "dataflow_demo.playback"
     ("arguments", "message"),
     [
         (["--from", "2026-01-31", "--to", "2026-01-01"], "--to 2026-01-01 lies before --from 2026-01-31"),
-        (["--from", "2026-02-30"], "--from 2026-02-30 is no date"),
+        (["--from", "2026-02-30"], "--from: '2026-02-30' is not a date"),
         (
             ["--from", "1900-01-01", "--to", "2026-01-01"],
             "1900-01-01 to 2026-01-01 are 46,022 days; 10,000 are the most",

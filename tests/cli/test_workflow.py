@@ -66,7 +66,7 @@ def test_a_plan_says_what_would_be_written_without_spark(package):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--date", "2026-13-01"], "'2026-13-01' is no date"),
+        (["--date", "2026-13-01"], "'2026-13-01' is not a date"),
         (["--param", "LOOKBACK"], "'--param LOOKBACK' is not NAME=VALUE"),
         (["--param", "SOURCE_TABEL=x.y"], "did you mean 'SOURCE_TABLE'"),
         (["--job", "wpa"], "has no job 'wpa'; did you mean 'wap'"),

@@ -146,3 +146,16 @@ def test_the_command_line_says_what_is_due(dataflow_command, repo, production): 
     assert "crontab" in dataflow_command("workflow", "due", "--install-hint").stdout
     assert "nothing is deployed to nowhere" in dataflow_command("workflow", "due", "--env", "nowhere", code=2).stderr
     assert deployments.current(repo.registry, "production") is not None
+
+
+def test_a_schedule_that_never_comes_keeps_no_other_from_running(production):
+    ((key, package),) = production.switch.packages.items()
+    impossible = {"alice.bad": Schedule(cron="0 3 31 2 *", timezone="UTC")}  # as an earlier version deployed it
+    packages = {key: package.model_copy(update={"workflows": {**impossible, **package.workflows}})}
+    deployment = production.model_copy(update={"switch": production.switch.model_copy(update={"packages": packages})})
+    told = []
+    found = due(deployment, at(deployment), lambda *it: told.append(it))
+    assert [it.workflow for it in found] == ["alice.top.daily"]
+    ((workflow, error),) = told
+    assert workflow == "alice.bad"
+    assert "never comes" in error.message

@@ -5,7 +5,6 @@ import pytest
 from dataflow.engine.config import (
     settings,
     spark_conf,
-    without_password,
 )
 from dataflow.errors import DataflowError
 from dataflow.jobs.standalone import properties_file
@@ -85,8 +84,3 @@ def test_secrets_are_put_in_for_spark_and_not_for_eyes(monkeypatch):
 
 def test_a_properties_file_keeps_backslashes_line_ends_and_blanks():
     assert properties_file({"b": "x=1:2", "a": " c:\\d\ne"}) == "a=\\ c:\\\\d\\ne\nb=x=1:2\n"
-
-
-def test_an_address_is_shown_without_its_password():
-    assert without_password("postgresql://bob:hush@db.example/x") == "postgresql://bob:***@db.example/x"
-    assert without_password("sqlite:////home/a@b:c") == "sqlite:////home/a@b:c"

@@ -8,6 +8,7 @@ import socket
 import pytest
 import sqlalchemy as sa
 
+from dataflow import secret
 from dataflow.engine import records as store
 from dataflow.engine.records import Records
 from dataflow.errors import DataflowError, UsageError
@@ -124,8 +125,23 @@ def test_an_address_that_can_t_be_opened_is_told_without_its_password():
         Records("postgresql+psycopg://me:geheim@127.0.0.1:1/none")
     assert "can't be opened" in caught.value.message
     assert "geheim" not in caught.value.message
-    with pytest.raises(DataflowError, match="can't be opened"):
-        Records("nonsense")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "postgresql+psycopg:/me:geheim@127.0.0.1/none", "://me:geheim@x"])
+def test_an_address_that_is_none_is_not_shown_at_all(address):
+    with pytest.raises(UsageError, match="is not the address of a database") as caught:
+        Records(address)
+    assert "geheim" not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_what_is_recorded_holds_no_secret(records):
+    secret.learn('S3cr3t"é/word')
+    add_run(records, "r1")
+    records.update_run("r1", error='no such user: S3cr3t"é/word', params={"PASSWORD": 'S3cr3t"é/word'})
+    found = records.run("r1")
+    assert found["error"] == "no such user: ***"
+    assert found["params"] == {"PASSWORD": "***"}
+    secret.forget()
 
 
 def test_records_of_an_earlier_version_get_the_columns_that_they_lack(tmp_path):

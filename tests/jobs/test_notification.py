@@ -19,6 +19,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from dataflow import secret
 from dataflow.errors import DataflowError
 from dataflow.jobs.notification import RunEnd, notify_run_end, send
 from dataflow.workflow.models import Notifications, NotificationSpec
@@ -347,3 +348,16 @@ def test_a_message_that_gets_lost_is_told_in_a_line_and_the_others_still_arrive(
     assert "there is no address for 'stranger'" in lines[1]
     assert "no mail server is set for environment 'staging'" in lines[2]
     assert len(posts.texts) == 1
+
+
+def test_what_is_sent_holds_no_secret_and_no_control_character(inbox: Inbox, plain: Smtp) -> None:
+    secret.learn("S3cr3t-word")
+    send(
+        note("a@example.org", subject="run of S3cr3t-word", message='bad "S3cr3t-word" \x1b[31m\x00'),
+        environment=environment(plain),
+        owner="",
+    )
+    secret.forget()
+    (mail,) = inbox.mails
+    assert mail["Subject"] == "run of ***"
+    assert mail.get_content().strip() == 'bad "***" \\x1b[31m\\x00'

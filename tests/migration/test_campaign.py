@@ -82,7 +82,7 @@ def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
         (("plan", "prod.plays", "--to", "none.sql"), "there is no file 'none.sql'"),
         (("plan", "prod.plays", "--replace-by", "prod.plays"), "can't be replaced by itself"),
         (("plan", "prod.plays", "--drop-table", "--drop", "hours"), "prod.plays can't go and change as well"),
-        (("start", "prod.plays", "--drop", "hours", "--deadline", "soon"), "'soon' is no date"),
+        (("start", "prod.plays", "--drop", "hours", "--deadline", "soon"), "'soon' is not a date"),
         (("start", "prod.plays", "--drop", "hours", "--deadline", "2020-01-01"), "the deadline 2020-01-01 is over"),
         (("start", "prod.plays", "--type", "id=bigint", "--deadline", DEADLINE), "it needs no campaign"),
         (("status",), "no campaigns are open"),

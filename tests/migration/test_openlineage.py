@@ -203,7 +203,8 @@ def test_events_go_to_a_server_by_the_variables_that_openlineage_s_clients_know(
 def test_a_lost_event_is_told_and_fails_nothing(ended, server):
     server.status = 500
     address = f"http://127.0.0.1:{server.server_port}/api/v1/lineage"
-    assert tell(ended(address)) == "the OpenLineage event was lost: http://127.0.0.1: 500 Internal Server Error"
+    lost = tell(ended(f"{address}?api_key=S3cr3t"))
+    assert lost == f"the OpenLineage event was lost: http://127.0.0.1:{server.server_port}: 500 Internal Server Error"
     assert tell(ended("/proc/none/x")).startswith("the OpenLineage event was lost: /proc/none/x: ")
 
 

@@ -263,7 +263,7 @@ def test_the_recipes_of_copier_and_of_the_command_line_are_the_same() -> None:
 def test_a_commit_of_digits_alone_stays_a_word(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = generate_module.find_origin(str(template))
     drafted = dataclasses.replace(found, based_on="1234567")
-    monkeypatch.setattr(generate_module, "find_origin", lambda _: drafted)
+    monkeypatch.setattr(generate_module, "find_origin", lambda _=None: drafted)
     package = generate("spark-sql", tmp_path / "flow")
     assert package.version == "1234567"
     answers = yaml.safe_load((package.folder / ".copier-answers.yml").read_text())

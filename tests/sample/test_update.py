@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import threading
 from pathlib import Path
 
 import copier
 import pytest
 import yaml
-from template_repo import commit, contents, replace
+from template_repo import commit, contents, git, replace
 from typer.testing import CliRunner
 
 from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample.generate import generate
-from dataflow.sample.update import update
+from dataflow.sample.update import update as update_package
+
+
+def update(folder: Path):
+    """Update a package of a template that is not the tool's own."""
+    return update_package(folder, trust=True)
 
 
 @pytest.fixture
@@ -87,7 +95,7 @@ def test_a_conflict_fails_and_names_the_file(package: Path, template: Path) -> N
     second_version(template)
 
     with pytest.raises(DataflowError, match=r"the same lines of main\.sch\.yaml") as failure:
-        CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+        CliRunner().invoke(app, ["update", "--trust", str(package)], catch_exceptions=False)
 
     assert failure.value.exit_code == 1
     assert "<<<<<<<" in (package / "main.sch.yaml").read_text()
@@ -97,7 +105,7 @@ def test_scripts_learn_of_a_conflict_by_json_and_exit_code(package: Path, templa
     replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
     commit(package.parent)
     second_version(template)
-    done = CliRunner().invoke(app, ["update", str(package), "--output", "json"])
+    done = CliRunner().invoke(app, ["update", "--trust", str(package), "--output", "json"])
     assert done.exit_code == 1
     assert yaml.safe_load(done.stdout)["conflicts"] == ["main.sch.yaml"]
 
@@ -127,7 +135,7 @@ def test_a_package_made_from_open_changes_can_be_updated(template: Path, tmp_pat
 
 
 def test_up_to_date_is_no_failure(package: Path) -> None:
-    done = CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+    done = CliRunner().invoke(app, ["update", "--trust", str(package)], catch_exceptions=False)
     assert done.exit_code == 0
     assert "is up to date" in done.stdout
 
@@ -162,3 +170,88 @@ def test_a_template_that_moved_away_is_one_message(package: Path, template: Path
     template.rename(template.with_name("moved"))
     with pytest.raises(DataflowError):
         update(package)
+
+
+@pytest.mark.parametrize(
+    "text", ["x\n", "", "- a\n", "_src_path: [\n", "\x00", "[" * 3000, "_src_path: {a: b}\n_commit: 1\n", "\xff"]
+)
+def test_answers_of_any_content_end_in_a_message(text: str, package: Path) -> None:
+    (package / ".copier-answers.yml").write_bytes(text.encode("latin-1"))
+    commit(package.parent, "Broken")
+    with pytest.raises(UsageError):
+        update(package)
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Path:
+    """A package of somebody's template that has a command in its second version."""
+    evil, folder = tmp_path / "evil", tmp_path / "theirs"
+    evil.mkdir()
+    (evil / "copier.yml").write_text("recipe: {type: str, default: spark-sql}\n")
+    (evil / "{{ _copier_conf.answers_file }}.jinja").write_text("{{ _copier_answers|to_nice_yaml }}")
+    commit(evil, "One", "v1")
+    (evil / "copier.yml").write_text('_tasks: ["id > PWNED"]\nrecipe: {type: str, default: spark-sql}\n')
+    commit(evil, "Two", "v2")
+    folder.mkdir()
+    (folder / ".copier-answers.yml").write_text(f"_commit: v1\n_src_path: {evil}\nrecipe: spark-sql\n")
+    commit(folder, "Theirs")
+    return folder
+
+
+def test_commands_of_another_s_template_run_only_where_it_is_trusted(stranger: Path) -> None:
+    with pytest.raises(UsageError, match="not the tool's own, and wants to run commands") as caught:
+        update_package(stranger)
+    assert "--trust" in str(caught.value.hint)
+    assert not (stranger / "PWNED").exists()
+    assert CliRunner().invoke(app, ["update", str(stranger), "--trust"], catch_exceptions=False).exit_code == 0
+    assert (stranger / "PWNED").exists()
+
+
+def test_the_tool_s_own_template_needs_no_trust(package: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    second_version(template)
+    monkeypatch.setattr("dataflow.sample.origin._PACKAGE", template / "src" / "dataflow")
+    assert update_package(package).changed
+
+
+def test_a_template_of_somebody_else_says_what_it_runs(tmp_path: Path, template: Path) -> None:
+    said: list[str] = []
+    generate("spark-sql", tmp_path / "new", source_path=str(template), report=said.append)
+    assert len(said) == 1
+    assert "pin_identity.py" in said[0]
+
+
+def test_an_address_s_credentials_are_neither_kept_nor_shown(template: Path, tmp_path: Path) -> None:
+    heard: list[str | None] = []
+    bare = tmp_path / "served" / "t.git"
+    bare.parent.mkdir()
+    git(tmp_path, "clone", "--quiet", "--bare", str(template), str(bare))
+    git(bare, "update-server-info")
+
+    class Files(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, directory=str(bare.parent), **kwargs)
+
+        def do_GET(self) -> None:
+            heard.append(self.headers["Authorization"])
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    where = f"127.0.0.1:{server.server_port}/t.git"
+    try:
+        done = CliRunner().invoke(
+            app,
+            ["workflow", "spark-sql", str(tmp_path / "p"), "--source-path", f"HTTP://bot:S3CRET-word@{where}"],
+            catch_exceptions=False,
+        )
+    finally:
+        server.shutdown()
+    assert done.exit_code == 0
+    assert "S3CRET" not in done.output
+    answers = (tmp_path / "p" / ".copier-answers.yml").read_text()
+    assert "S3CRET" not in answers
+    assert where in answers
+    assert set(heard) == {f"Basic {base64.b64encode(b'bot:S3CRET-word').decode()}"}

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dataflow.sample.git import ask
+from dataflow.secret import learn_address, without_credentials
 from dataflow.workflow.folders import is_generated
 from dataflow.workflow.identity import current_user
 
 DETACHED = "HEAD"
 NO_GIT = "nogit"
 _DIRTY = "dirty"
-_REMOTE = re.compile(r"(?:[a-z+]+://(?:[^/]*@)?[^/]*/|[^/:]+:)?(?P<path>.+?)(?:\.git)?/*")
+_REMOTE = re.compile(r"(?:[a-z+]+://(?:[^/]*@)?[^/]*/|[^/:]+:)?(?P<path>.+?)(?:\.git)?/*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _remote(root: Path, upstream: str) -> tuple[str, str] | None:
     addresses = {key[7:-4]: address for key, _, address in (line.partition(" ") for line in listed.splitlines())}
     of_branch = next((name for name in addresses if upstream.startswith(f"{name}/")), "")
     address = addresses.get(of_branch) or addresses.get("origin") or next(iter(addresses.values()), "")
+    address = without_credentials(learn_address(address))
     found = _REMOTE.fullmatch(address)
     parts = [part for part in found["path"].split("/") if part] if found else []
     if not parts:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataflow.errors import DataflowError, UsageError
+from dataflow.home import usual_mode
+from dataflow.secret import learn_address, without_credentials
 
 CHUNK = 1 << 20
 _DAY = 24 * 3600
@@ -47,9 +49,15 @@ class Storage:
         protocol, separator, rest = address.partition("://")
         if not separator:
             protocol, rest = "file", str(Path(address).expanduser().absolute())
+        shown = without_credentials(learn_address(address))
         if protocol not in _DRIVERS:
             known = ", ".join(f"{it}://" for it in _DRIVERS)
-            raise UsageError(f"a registry can't be at '{address}'", f"it may be at a path, or at {known}")
+            raise UsageError(f"a registry can't be at '{shown}'", f"it may be at a path, or at {known}")
+        if shown != address:  # it is recorded with each deployment
+            raise UsageError(
+                f"the address of the registry at {shown} holds credentials",
+                "put them where its driver looks, such as AWS_ACCESS_KEY_ID",
+            )
         self.address = f"{protocol}://{rest.rstrip('/')}"
         self._protocol = protocol
         self._base = rest.rstrip("/")
@@ -180,7 +188,7 @@ class Storage:
 def draft(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Give a new file in a folder, open for writing; it is removed at the end, unless it was renamed."""
     handle, name = tempfile.mkstemp(prefix=".part-", dir=folder)
-    os.fchmod(handle, 0o644)
+    os.fchmod(handle, usual_mode())  # a team's umask says who else writes here
     path = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
+from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say, write
+from dataflow.cli.dates import require_day
 from dataflow.cli.lineage import CheckoutOption, known_here
 from dataflow.cli.onspark import looking, spark_for
 from dataflow.cli.plan import DropOption, DropTableOption, RenameOption, ReplaceOption, ToOption, TypeOption, wish
@@ -73,15 +73,21 @@ def start(
         found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, now, look)
     with _campaigns(known) as campaigns:
         opened, path = begin(
-            found, campaigns, checkout_root(Path.cwd()), deadline=_day(deadline), who=current_user(), now=now, name=name
+            found,
+            campaigns,
+            checkout_root(Path.cwd()),
+            deadline=require_day(deadline),
+            who=current_user(),
+            now=now,
+            name=name,
         )
     count = f"{len(opened.readers)} workflow{'' if len(opened.readers) == 1 else 's'}"
-    out().print(f"campaign {opened.id}: {count} to move until {opened.row.deadline}", markup=False)
+    out().print(f"campaign {opened.id}: {count} to move until {opened.row.deadline}")
     for note in found.notes:
-        out().print(f"  note: {note}", markup=False)
-    out().print(f"  {display_path(path)}: commit it, so that others can review it", markup=False)
-    out().print(f"  dataflow migration apply {opened.id}{_env(env)}", markup=False)
-    out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run", markup=False)
+        out().print(f"  note: {note}")
+    out().print(f"  {display_path(path)}: commit it, so that others can review it")
+    out().print(f"  dataflow migration apply {opened.id}{_env(env)}")
+    out().print(f"  dataflow migration notify {opened.id}{_env(env)} --dry-run")
 
 
 def notify(
@@ -107,20 +113,18 @@ def notify(
         due = messages(campaign, found, known, sent, now, ready=ready)
         if dry_run:
             for message in due:
-                sys.stdout.write(
-                    f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n"
-                )
+                write(f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n")
             say(f"{len(due)} messages are due; none was sent")
             return
         told = deliver(due, campaign, campaigns, into_files(files) if files else by_address(known.environment))
     for message, where in told.sent:
-        out().print(f"told {message.owner or 'nobody in particular'} ({message.level}): {where}", markup=False)
+        out().print(f"told {message.owner or 'nobody in particular'} ({message.level}): {where}")
     for owner in told.doubtful:
         say(f"{owner} may or may not have been told: sending was interrupted; nobody is told twice by itself")
     for message, failure in told.failed:
-        err().print(f"not told: {message.owner or 'no owner'}: {failure.message}", markup=False, style="red")
+        err().print(f"not told: {message.owner or 'no owner'}: {failure.message}", style="red")
         if failure.hint:
-            err().print(f"  → {failure.hint}", markup=False)
+            err().print(f"  → {failure.hint}")
     if not due:
         out().print("nobody has to be told anything now")
     if told.failed:
@@ -152,7 +156,7 @@ def ack(
             valid = {name for each in known_readers for name in (each.workflow, each.owner or "") if name}
             raise UsageError(f"'{who}' is no owner and no workflow of {found.id}{did_you_mean(who, valid)}")
         campaigns.note(found.id, "acked", who, current_user(), note or None)
-    out().print(f"acknowledged: {', '.join(readers)}", markup=False)
+    out().print(f"acknowledged: {', '.join(readers)}")
 
 
 def status(
@@ -177,9 +181,9 @@ def status(
         case Shown.HTML:
             from dataflow.migration.report import page
 
-            sys.stdout.write(page(campaign, found, events, now))
+            write(page(campaign, found, events, now))
         case Shown.TEXT:
-            sys.stdout.write("\n".join(progress.render(campaign, found, events, now)) + "\n")
+            write("\n".join(progress.render(campaign, found, events, now)) + "\n")
 
 
 def apply(
@@ -205,24 +209,22 @@ def apply(
         step = carry.next_step(campaign, events)
         if step is None:  # whoever did the last one died before they said so
             campaigns.close(campaign.id, "done", current_user())
-            out().print(f"campaign {campaign.id} is done", markup=False)
+            out().print(f"campaign {campaign.id} is done")
             return
         places = by_position(campaign.table, known, _now()) if step.adds and "." not in step.adds else []
         carry.require_moved(step, found, places, force=force, reason=reason)
         with spark_for(known) as spark:
             if step.irreversible:
-                out().print(f"gone for good: {carry.what_goes(spark, campaign, step)}", markup=False)
+                out().print(f"gone for good: {carry.what_goes(spark, campaign, step)}")
             went = carry.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
-        out().print(f"{went}: {step.says}", markup=False)
+        out().print(f"{went}: {step.says}")
         following = carry.next_step(campaign, campaigns.events(campaign.id))
     if following is None:
-        out().print(f"campaign {campaign.id} is done", markup=False)
+        out().print(f"campaign {campaign.id} is done")
     elif following.irreversible and not step.irreversible:
-        out().print(
-            "next: workflows move; then `dataflow migration verify` and `apply` take the old away", markup=False
-        )
+        out().print("next: workflows move; then `dataflow migration verify` and `apply` take the old away")
     else:
-        out().print(f"next: {following.says}", markup=False)
+        out().print(f"next: {following.says}")
 
 
 def verify(name: LookedAtArgument = None, env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
@@ -245,7 +247,7 @@ def verify(name: LookedAtArgument = None, env: EnvOption = None, output: OutputO
     else:
         for each in found:
             mark = "✗" if each.different else "✓"
-            out().print(f"{mark} {each.says}: {each.different:,} of {each.rows:,} rows differ", markup=False)
+            out().print(f"{mark} {each.says}: {each.different:,} of {each.rows:,} rows differ")
     if any(each.different for each in found):
         raise typer.Exit(1)
 
@@ -278,8 +280,8 @@ def cancel(
                 carry.undo(spark, campaign, events, campaigns, current_user(), say, force=force)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
     for line in carry.for_good(campaign, done):
-        out().print(line, markup=False)
-    out().print(f"campaign {campaign.id} is cancelled", markup=False)
+        out().print(line)
+    out().print(f"campaign {campaign.id} is cancelled")
 
 
 def list_(env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
@@ -370,13 +372,6 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *,
             "move them back first, or --force",
             permanent=True,
         )
-
-
-def _day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2027-01-31") from None
 
 
 def _env(env: str | None) -> str:

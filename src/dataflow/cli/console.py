@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.errors import DataflowError
+from dataflow.foreign import line, plain
+from dataflow.secret import masked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
+    from rich.text import Text
 
 
 _WIDE = 500  # columns; only tables ask for a width
@@ -48,9 +53,16 @@ def err() -> Console:
 
 
 def _console(*, stderr: bool) -> Console:
+    """Make a console on which text is text: markup only where a call says so, and never a control character."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+    class Plain(Console):
+        def render(self, *args: Any, **kwargs: Any) -> Iterator[Segment]:
+            for it in super().render(*args, **kwargs):
+                yield it if it.control else Segment(plain(it.text), it.style)
+
+    console = Plain(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = _WIDE
     return console
@@ -58,7 +70,19 @@ def _console(*, stderr: bool) -> Console:
 
 def say(text: str) -> None:
     """Print a line of progress where it does not mix with results."""
-    err().print(text, markup=False, style="dim")
+    err().print(text, style="dim")
+
+
+def write(text: str) -> None:
+    """Write what a command made as it stands, for people or for a file; control characters are spelled out."""
+    sys.stdout.write(plain(text))
+
+
+def cell(value: object, style: str = "") -> Text:
+    """Return a value for a cell of a table; masked here, as a narrow column would break a secret in two."""
+    from rich.text import Text
+
+    return Text(line(masked(str(value))), style)
 
 
 def print_json(data: object) -> None:
@@ -68,9 +92,9 @@ def print_json(data: object) -> None:
 
 def print_error(error: DataflowError) -> None:
     """Print a failure: what it is, and what to do about it."""
-    err().print(f"error: {error.message}", markup=False, style="red")
+    err().print(f"error: {error.message}", style="red")
     if error.hint:
-        err().print(f"  → {error.hint}", markup=False)
+        err().print(f"  → {error.hint}")
 
 
 def _plain(value: Any) -> Any:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import datetime as dt
 
 from dataflow.errors import UsageError
+from dataflow.workflow.fields import FIRST_DAY, LAST_DAY
 
 
 def parse_day(text: str | None) -> dt.date | None:
-    """Read a day such as 2026-01-31; None stays None.
+    """Read a day as `require_day` does; None stays None."""
+    return None if text is None else require_day(text)
+
+
+def require_day(text: str) -> dt.date:
+    """Read a day such as 2026-01-31.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is none, or so far away that no calendar has the days around it.
     """
-    if text is None:
-        return None
     try:
-        return dt.date.fromisoformat(text)
+        day = dt.date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"'{text}' is no date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
+        raise UsageError(f"'{text}' is not a date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise UsageError(f"{day} is out of range", f"days go from {FIRST_DAY} to {LAST_DAY}")
+    return day

@@ -51,4 +51,4 @@ def _print(check: Check) -> None:
         word = Text("note  ", style="yellow") if check.optional else Text("FAILED", style="bold red")
     out().print(Text.assemble(word, f"  {check.name:<14}  {check.detail}"))
     if not check.ok and check.fix:
-        out().print(f"        → {check.fix}", markup=False)
+        out().print(f"        → {check.fix}")

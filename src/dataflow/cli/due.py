@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, out, print_json, say
+from dataflow.cli.console import Output, OutputOption, out, print_error, print_json, say
+from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dataflow.assets.registry import Registry
     from dataflow.deploy.backends.local import Due
 
@@ -37,15 +40,15 @@ def due(
     from dataflow.workflow.project import find_project
 
     if install_hint:
-        out().print(local.install_hint(env), markup=False)
+        out().print(local.install_hint(env))
         return
     registry = open_registry(find_project(Path.cwd()))
     now = dt.datetime.now(dt.UTC)
-    rows = []
-    for found in _found(registry, env, now):
+    rows: list[dict[str, Any]] = []
+    for found in _found(registry, env, now, rows):
         rows.append(_row(found, "due") if dry_run else _run(registry, found))
         if output is Output.TEXT:
-            out().print("{moment}  {environment}  {workflow}  {status}".format(**rows[-1]), markup=False)
+            out().print("{moment}  {environment}  {workflow}  {status}".format(**rows[-1]))
     if output is Output.JSON:
         print_json(rows)
     elif not rows:
@@ -54,20 +57,35 @@ def due(
         raise typer.Exit(1)
 
 
-def _found(registry: Registry, env: str | None, now: dt.datetime) -> list[Due]:
+def _found(registry: Registry, env: str | None, now: dt.datetime, rows: list[dict[str, Any]]) -> Iterator[Due]:
+    """Yield what is due; what can't be looked at is told and noted, and keeps nothing else from running."""
     from dataflow.deploy import deployments
     from dataflow.deploy.backends import local
     from dataflow.deploy.diffdata import standing
 
     places = [standing(registry, env)] if env else list(deployments.all_current(registry))
-    return [it for place in places if place.switch.backend == "local" for it in local.due(place, now)]
+    for place in places:
+
+        def failed(workflow: str, error: DataflowError, name: str = place.name) -> None:
+            print_error(DataflowError(f"{workflow or name}: {error.message}", error.hint))
+            rows.append({"environment": name, "workflow": workflow, "moment": None, "date": None, "status": "failed"})
+
+        if place.switch.backend == "local":
+            try:
+                yield from local.due(place, now, failed)
+            except DataflowError as error:  # its run records can't be reached
+                failed("", error)
 
 
 def _run(registry: Registry, found: Due) -> dict[str, Any]:
     from dataflow.deploy.backends import local
 
     say(f"{found.workflow} is due since {found.moment:%Y-%m-%d %H:%M %Z}")
-    code = local.run_due(found, registry)
+    try:
+        code = local.run_due(found, registry)
+    except DataflowError as error:
+        print_error(DataflowError(f"{found.workflow}: {error.message}", error.hint))
+        code = error.exit_code
     return _row(found, "taken by another" if code is None else "succeeded" if code == 0 else "failed")
 
 

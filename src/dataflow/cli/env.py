@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, out, print_json, say
-from dataflow.engine.config import without_password
+from dataflow.secret import without_credentials
 
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
@@ -59,7 +59,7 @@ def env(
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        out().print(f"{name:<{width}}  {value if value is not None else '-'}", markup=False)
+        out().print(f"{name:<{width}}  {value if value is not None else '-'}")
 
 
 def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
@@ -80,9 +80,9 @@ def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
         "home": home(),
         "catalog": chosen.catalog_name,
         "catalog type": conf.get(f"{catalog}.type") or conf.get(f"{catalog}.catalog-impl"),
-        "catalog uri": without_password(conf.get(f"{catalog}.uri", "")) or None,
-        "warehouse": conf.get(f"{catalog}.warehouse"),
-        "state": without_password(chosen.state or default_address()),
+        "catalog uri": without_credentials(conf.get(f"{catalog}.uri", "")) or None,
+        "warehouse": without_credentials(conf.get(f"{catalog}.warehouse", "")) or None,
+        "state": without_credentials(chosen.state or default_address()),
         "logs": home() / "logs",
         "master": conf["spark.master"],
     }

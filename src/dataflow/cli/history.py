@@ -13,11 +13,12 @@ def print_run(found: Mapping[str, Any]) -> None:
     """Print all that is recorded of a run."""
     from rich.markup import escape
 
-    out().print(f"[bold]{found['workflow_id']}[/] · run {found['run_id']} · {found['status']}")
+    head = f" · run {found['run_id']} · {found['status']}"
+    out().print(f"[bold]{escape(found['workflow_id'])}[/]{escape(head)}", markup=True)
     for label, value in _facts(found):
-        out().print(f"  [dim]{label:<12}[/] {escape(value)}")
+        out().print(f"  [dim]{label:<12}[/] {escape(value)}", markup=True)
     for asset in found.get("assets", ()):
-        out().print(f"    [dim]ran[/] {escape(asset['id'])}")
+        out().print(f"    [dim]ran[/] {escape(asset['id'])}", markup=True)
     if found["jobs"]:
         print_rows([_job(job) for job in found["jobs"]])
     for published in found["publications"]:
@@ -27,7 +28,8 @@ def print_run(found: Mapping[str, Any]) -> None:
         )
     for audit in found["audits"]:
         mark = "[green]✓[/]" if audit["passed"] else "[red]✗[/]" if audit["blocking"] else "[yellow]![/]"
-        out().print(f"  {mark} {escape(audit['name'])}: {audit['figure']:g} (expected {escape(audit['expected'])})")
+        told = f"{audit['name']}: {audit['figure']:g} (expected {audit['expected']})"
+        out().print(f"  {mark} {escape(told)}", markup=True)
         if audit["sample"]:
             print_rows(audit["sample"])
     for read in found["reads"]:
@@ -36,7 +38,7 @@ def print_run(found: Mapping[str, Any]) -> None:
         date = child["params"].get("EXECUTION_DATE", "")
         out().print(f"  contains {child['run_id']} {date} {child['status']}")
     if found["error"]:
-        out().print(found["error"], markup=False, style="red")
+        out().print(found["error"], style="red")
 
 
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import EnvOption, out, say
+from dataflow import foreign
+from dataflow.cli.console import EnvOption, out, say, write
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
@@ -95,12 +96,12 @@ def _show(found: Sequence[Reach], output: Drawn) -> None:
         case Drawn.JSON:
             _print_json(trees.as_data(found))
         case Drawn.MERMAID:
-            sys.stdout.write(trees.mermaid(found) + "\n")
+            write(trees.mermaid(found) + "\n")
         case Drawn.HTML:
             from dataflow.migration.picture import picture
 
             ways = " and ".join("downstream" if each.downstream else "upstream" for each in found)
-            sys.stdout.write(picture(found, f"{spell(found[0].start)}: {ways}", now))
+            write(picture(found, f"{spell(found[0].start)}: {ways}", now))
         case Drawn.TEXT:
             _print_trees(found, now)
 
@@ -115,17 +116,16 @@ def _print_trees(found: Sequence[Reach], now: dt.datetime) -> None:
         counted = "nobody that is known" if not each.edges else f"{tables} table{'' if tables == 1 else 's'}"
         lines = [f"{heading} ({counted})"]
         for branches, name, told in trees.tree(each, now):
-            lines.append(f"{branches}{name}{f'  {told}' if told else ''}")
+            lines.append(f"{branches}{foreign.line(name)}{f'  {foreign.line(told)}' if told else ''}")
         if is_terminal:
             from rich.text import Text
 
-            for line in lines:
-                name, gap, told = line.partition("  ") if "── " in line else (line, "", "")
-                lead, mark, rest = line.rpartition("── ") if "── " in line else ("", "", line)
+            for it in lines:
+                lead, mark, rest = it.rpartition("── ") if "── " in it else ("", "", it)
                 name, gap, told = rest.partition("  ")
                 out().print(Text.assemble((lead + mark, "dim"), name, (gap + told, "dim")))
         else:
-            sys.stdout.write("\n".join(lines) + "\n")
+            write("\n".join(lines) + "\n")
         if each is not found[-1]:
             sys.stdout.write("\n")
 

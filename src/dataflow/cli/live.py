@@ -45,7 +45,12 @@ class Live:
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn(" "), SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (
+            TextColumn(" "),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=err(), transient=True) as progress:
             self._progress = progress
             try:
@@ -73,7 +78,7 @@ class Live:
 
     def say(self, text: str) -> None:
         """Print a line that is not about one run."""
-        err().print(f"    {text}", markup=False, style="dim")
+        err().print(f"    {text}", style="dim")
 
     def started(self, run: Workflow, step: str) -> None:
         """Show a step among the running ones."""
@@ -91,16 +96,18 @@ class Live:
         from rich.markup import escape
 
         label = self._label(run, step).ljust(_WIDTH)
-        err().print(f"  {_MARKS[status]} {escape(label)} [cyan]{seconds:6.1f} s[/]  {escape(detail)}".rstrip())
+        err().print(
+            f"  {_MARKS[status]} {escape(label)} [cyan]{seconds:6.1f} s[/]  {escape(detail)}".rstrip(), markup=True
+        )
 
     def note(self, run: Workflow, text: str) -> None:
         """Print a line."""
         prefix = self._label(run, "")
-        err().print(f"    {prefix}{text}", markup=False, style="dim")
+        err().print(f"    {prefix}{text}", style="dim")
 
     def printed(self, run: Workflow, step: str, line: str) -> None:
         """Print a line of a step's own program, with the step before it: several may run side by side."""
-        err().print(f"    {self._label(run, step)} | {line}", markup=False, highlight=False)
+        err().print(f"    {self._label(run, step)} | {line}")
 
     def _label(self, run: Workflow, step: str) -> str:
         """Name a step; in a contained run with its date before it."""

@@ -11,7 +11,10 @@ import typer
 from typer.core import TyperGroup
 
 import dataflow
+from dataflow.cli.streams import STOPPED, flushed, guarded
 from dataflow.errors import DataflowError
+from dataflow.foreign import plain
+from dataflow.trouble import trouble
 
 _COMMANDS = {
     "sample": "Generate a workflow package, update it, make demo data.",
@@ -66,28 +69,48 @@ for _name, _help in _COMMANDS.items():
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 for success, 1 for a failure, 2 for a mistake in what was asked."""
+    """Run the command line, and exit: 0 is success, 1 a failure, 2 a mistake in what was asked, 130 a stop."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # taken wherever it stands
     verbose = len(arguments) < len(sys.argv) - 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is told like Ctrl-C
+    with guarded():
+        code = _run(arguments, verbose=verbose)
+        sys.exit(flushed(code))
+
+
+def _run(arguments: list[str], *, verbose: bool) -> int:
+    """Run a command, say what went wrong, and return the exit code."""
     try:
         typer.main.get_command(app)(arguments, prog_name="dataflow")
-    except DataflowError as error:
-        from dataflow.cli.console import print_error
-
-        if verbose:
-            raise
-        print_error(error)
-        sys.exit(error.exit_code)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    except KeyboardInterrupt:
+        code = STOPPED
     except Exception as error:
-        if verbose:
-            raise
-        sys.stderr.write(f"error: {_told(error)}\n  → this is a defect; --verbose shows where\n")
-        sys.exit(1)
-    sys.exit(0)
+        return _tell(error, verbose=verbose)
+    if code == STOPPED:
+        sys.stderr.write("stopped: nothing half-written is visible\n")
+    return code
 
 
-def _told(error: Exception) -> str:
+def _tell(error: Exception, *, verbose: bool) -> int:
+    """Say what went wrong, with its traceback if asked: here, where the streams still mask secrets."""
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+        return 1
+    told = error if isinstance(error, DataflowError) else trouble(error)
+    if told is None:
+        sys.stderr.write(plain(f"error: {_named(error)}\n  → this is a defect; --verbose shows where\n"))
+        return 1
+    from dataflow.cli.console import print_error
+
+    print_error(told)
+    return told.exit_code
+
+
+def _named(error: Exception) -> str:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # py4j asks the JVM what to say, and that may be gone

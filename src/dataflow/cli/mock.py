@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
+from dataflow.cli.console import EnvOption, Output, OutputOption, cell, err, out, print_json, say
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -138,12 +138,14 @@ def _create_one(wanted: Wanted, output: str | None, env: str | None, *, force: b
 
 def make(environment: Environment, wanted: Wanted) -> Made:
     """Make a mock, with a word on what it is doing where that takes long."""
+    from rich.markup import escape
+
     from dataflow.mocks.create import make_mock
 
-    with err().status(f"Looking at {wanted.table} …") as status:
+    with err().status(f"Looking at {escape(wanted.table)} …") as status:
 
         def progress(done: int, of: int) -> None:
-            status.update(f"Looking at {wanted.table}: {done:,} of {of:,} rows …")
+            status.update(f"Looking at {escape(wanted.table)}: {done:,} of {of:,} rows …")
 
         return make_mock(environment, wanted, sessions(environment), report=say, progress=progress)
 
@@ -170,7 +172,7 @@ def tell(made: Made, file: Path | None) -> None:
     count = len(made.mock.rows)
     of = "" if made.total is None else f" of {made.total:,}"
     where = f"{display_path(file)}: " if file else ""
-    err().print(f"[green]✓[/] {where}{count} row{'' if count == 1 else 's'}{of} of {made.mock.table}", markup=True)
+    err().print(f"✓ {where}{count} row{'' if count == 1 else 's'}{of} of {made.mock.table}", style="green")
     if not made.complete:
         say(f"a sample: {made.looked_at:,} of {made.total:,} rows were looked at; --exact looks at all of them")
     if not count:
@@ -261,7 +263,7 @@ def _fix(checked: Sequence[Checked]) -> list[Path]:
 def _tell_checked(checked: Sequence[Checked], fixed: Sequence[Path]) -> None:
     for each in checked:
         for problem in sorted(each.problems):
-            out().print(str(problem), markup=False)
+            out().print(str(problem))
         if each.notice:
             say(f"{display_path(each.file)}: not compared with a table: {each.notice}")
         if each.file in fixed:
@@ -317,13 +319,13 @@ def _print_table(mock: Mock) -> None:
 
     table = Table(title=mock.table, title_justify="left")
     for column in mock.columns:
-        header = Text.assemble(column.name, "\n", (type_text(column.type), "dim"))
+        header = Text.assemble(cell(column.name), "\n", cell(type_text(column.type), "dim"))
         table.add_column(header, justify="right" if column.type.number else "left")
     for row in mock.rows:
         cells = zip(mock.columns, row, strict=True)
         table.add_row(
             *(
-                Text("null", style="dim") if value is None else Text(_unquoted(cell_text(value, column.type)))
+                cell("null", "dim") if value is None else cell(_unquoted(cell_text(value, column.type)))
                 for column, value in cells
             )
         )

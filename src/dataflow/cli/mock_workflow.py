@@ -88,10 +88,8 @@ def _create(
     save_text(where.test, test_text(found, where, expected))
     if not quiet:
         count = len(expected.rows)
-        err().print(f"[green]✓[/] {display_path(where.expected)}: {count} row{'' if count == 1 else 's'} expected")
-        err().print(
-            f"[green]✓[/] {display_path(where.test)}: review it, then run it: pytest {display_path(where.test)}"
-        )
+        err().print(f"✓ {display_path(where.expected)}: {count} row{'' if count == 1 else 's'} expected", style="green")
+        err().print(f"✓ {display_path(where.test)}: review it, then run it: pytest {display_path(where.test)}")
         if not count:
             say("the script wrote nothing: choose other rows by --where or --date")
     return {**answer, "expected": where.expected, "test": where.test, "expected_rows": len(expected.rows)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import EnvOption, Output, OutputOption, print_json
+from dataflow.cli.console import EnvOption, Output, OutputOption, print_json, write
 from dataflow.cli.lineage import CheckoutOption, known_here, tell_broken
 from dataflow.cli.onspark import looking
 from dataflow.errors import UsageError
@@ -70,7 +69,7 @@ def plan(
     if output is Output.JSON:
         print_json(found.to_dict())
     else:
-        sys.stdout.write("\n".join(render(found)) + "\n")
+        write("\n".join(render(found)) + "\n")
 
 
 def wish(

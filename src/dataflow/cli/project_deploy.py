@@ -57,21 +57,21 @@ def _print(done: Done) -> None:
     switch = done.deployment.switch
     for asset, is_new in done.assets:
         where = f"./{asset.path}: " if asset.path else ""
-        out().print(f" -> {where}{'DEPLOYED AS' if is_new else 'ALREADY DEPLOYED AS'} {asset.id}", markup=False)
+        out().print(f" -> {where}{'DEPLOYED AS' if is_new else 'ALREADY DEPLOYED AS'} {asset.id}")
     for key, package in done.packages.items():
-        out().print(f" -> ./{key.rpartition(':')[2]}: bundle {package.bundle[:12]}", markup=False)
+        out().print(f" -> ./{key.rpartition(':')[2]}: bundle {package.bundle[:12]}")
         for id_, schedule in package.workflows.items():
             at = "" if schedule is None else f", {schedule.cron} {schedule.timezone}"
             paused = " (paused)" if switch.isolated and schedule is not None else ""
-            out().print(f"      {id_}{at}{paused}", markup=False)
+            out().print(f"      {id_}{at}{paused}")
     if not done.changed:
-        out().print(f"nothing changed: {done.deployment.name} stays at #{done.deployment.number}", markup=False)
+        out().print(f"nothing changed: {done.deployment.name} stays at #{done.deployment.number}")
         return
     until = f", kept until {switch.expires:%Y-%m-%d}" if switch.expires else ""
-    out().print(f"{done.deployment.name} is at #{done.deployment.number} now{until}", markup=False)
+    out().print(f"{done.deployment.name} is at #{done.deployment.number} now{until}")
     ids = [id_ for package in done.packages.values() for id_ in package.workflows if id_.endswith(".main")]
     if ids:
-        out().print(f"  dataflow workflow run --deployed {ids[0]}", markup=False, style="dim")
+        out().print(f"  dataflow workflow run --deployed {ids[0]}", style="dim")
 
 
 def _facts(done: Done) -> dict[str, Any]:

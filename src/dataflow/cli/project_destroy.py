@@ -74,19 +74,19 @@ def _take_down(registry: Registry, planned: Sequence[Demolition], *, yes: bool, 
     elif not found:
         out().print("there is nothing to take down")
     else:
-        out().print(f"taken down: {', '.join(it.environment for it in found)}", markup=False)
+        out().print(f"taken down: {', '.join(it.environment for it in found)}")
     settle(registry, *(it.settings.state for it in found))
 
 
 def _list(planned: Demolition) -> None:
     until = f" (expired {planned.expired:%Y-%m-%d %H:%M} UTC)" if planned.expired else ""
-    err().print(f"{planned.environment}{until}", markup=False)
+    err().print(f"{planned.environment}{until}")
     for id_ in planned.workflows:
-        err().print(f"  workflow {id_}", markup=False)
+        err().print(f"  workflow {id_}")
     for table in planned.tables:
-        err().print(f"  table {table}", markup=False)
+        err().print(f"  table {table}")
     for table in planned.left:
-        err().print(f"  left: {table}, which no package of it made", markup=False, style="dim")
+        err().print(f"  left: {table}, which no package of it made", style="dim")
 
 
 def _facts(planned: Demolition) -> dict[str, Any]:

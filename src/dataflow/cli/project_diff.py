@@ -73,24 +73,26 @@ def diff_data(
 def _print(found: Difference) -> None:
     pair = found.pair
     where = "all rows" if found.where == "true" else found.where
-    out().print(f"[bold]{pair.here}[/] beside [bold]{pair.there}[/], {where}")
-    out().print(f"  rows: {found.rows_here:,} here, {found.rows_there:,} there", markup=False)
+    from rich.markup import escape
+
+    out().print(f"[bold]{escape(pair.here)}[/] beside [bold]{escape(pair.there)}[/], {escape(where)}", markup=True)
+    out().print(f"  rows: {found.rows_here:,} here, {found.rows_there:,} there")
     for what, columns in (("here", found.columns_here), ("there", found.columns_there)):
         if columns:
-            out().print(f"  columns only {what}: {', '.join(columns)}", markup=False)
+            out().print(f"  columns only {what}: {', '.join(columns)}")
     _print_keys("here", found.only_here, found.samples_here)
     _print_keys("there", found.only_there, found.samples_there)
     for column in found.changed:
-        out().print(f"  {column.name}: {column.count:,} rows differ", markup=False)
+        out().print(f"  {column.name}: {column.count:,} rows differ")
         for sample in column.samples:
-            out().print(f"    {_spelled(sample['key'])}: {sample['here']} here, {sample['there']} there", markup=False)
+            out().print(f"    {_spelled(sample['key'])}: {sample['here']} here, {sample['there']} there")
     if found.same:
         out().print("  no difference")
 
 
 def _print_keys(where: str, count: int, samples: Sequence[Mapping[str, object]]) -> None:
     if count:
-        out().print(f"  only {where}: {count:,} rows, such as {'; '.join(map(_spelled, samples))}", markup=False)
+        out().print(f"  only {where}: {count:,} rows, such as {'; '.join(map(_spelled, samples))}")
 
 
 def _spelled(key: Mapping[str, object]) -> str:

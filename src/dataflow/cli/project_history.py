@@ -39,11 +39,11 @@ def history(
         print_json(rows)
         return
     if not rows:
-        out().print(f"nothing was ever deployed to {name}", markup=False)
+        out().print(f"nothing was ever deployed to {name}")
         return
     from dataflow.cli.summary import print_rows
 
-    out().print(name, markup=False, style="bold")
+    out().print(name, style="bold")
     print_rows([_printed(row) for row in rows])
 
 

@@ -33,6 +33,6 @@ def init(
     if output is Output.JSON:
         print_json({"file": file})
         return
-    out().print(f"wrote {display_path(file)}", markup=False)
+    out().print(f"wrote {display_path(file)}")
     for command, what in _NEXT.items():
-        out().print(f"  {command:<45}{what}", markup=False, style="dim")
+        out().print(f"  {command:<45}{what}", style="dim")

@@ -132,12 +132,12 @@ def _list_deployed(groups: tuple[str, ...], namespace: str | None, output: Outpu
         found = [(group, shown, facts) for (group, shown), facts in rows.items()]
         answers.append({"environment": deployment.name, "number": deployment.number, **_facts(found)})
         if output is Output.TEXT and (found or not namespace):
-            out().print(f"{deployment.name} (#{deployment.number})", markup=False, style="bold")
+            out().print(f"{deployment.name} (#{deployment.number})", style="bold")
             _print(found, groups if asked else ())
     if output is Output.JSON:
         print_json({"environments": answers})
     elif not answers:
-        out().print(f"nothing is deployed in {registry.address}", markup=False)
+        out().print(f"nothing is deployed in {registry.address}")
 
 
 def _of_package(registry: Any, deployment: Deployment, key: str) -> Iterable[Row]:
@@ -179,7 +179,7 @@ def _print(rows: list[Row], always: tuple[str, ...]) -> None:
     shown = [group for group in _TITLES if group in always or any(row[0] == group for row in rows)]
     for group in shown:
         names = [name for found, name, _ in rows if found == group]
-        out().print("\n".join([f"{_TITLES[group]}:", *(f" -> {name}" for name in names)]), markup=False)
-        out().print(f"Summary: {len(names)} found.", markup=False)
+        out().print("\n".join([f"{_TITLES[group]}:", *(f" -> {name}" for name in names)]))
+        out().print(f"Summary: {len(names)} found.")
     if not shown:
-        out().print("No assets and no workflows were found here.", markup=False)
+        out().print("No assets and no workflows were found here.")

@@ -49,7 +49,7 @@ def plan(
     print_target(source, planned)
     print_plan(planned)
     if save is not None:
-        out().print(f"\nsaved: dataflow project deploy --plan {display_path(save)}", markup=False, style="dim")
+        out().print(f"\nsaved: dataflow project deploy --plan {display_path(save)}", style="dim")
 
 
 @contextmanager
@@ -66,8 +66,8 @@ def print_target(source: Source, planned: Planned) -> None:
     what = f"commit {checkout.commit[:8]}" if checkout.commit and checkout.is_clean else "uncommitted files"
     note = f" ({target.note}: only a sandbox takes that)" if target.note else ""
     where = f", database {target.database}, schedules paused" if target.isolated else ""
-    out().print(f"{source.name}, branch {checkout.branch}, {what}", markup=False)
-    out().print(f"to {target.name}{note}: {at}{where}", markup=False)
+    out().print(f"{source.name}, branch {checkout.branch}, {what}")
+    out().print(f"to {target.name}{note}: {at}{where}")
 
 
 def print_plan(planned: Planned) -> None:
@@ -76,9 +76,9 @@ def print_plan(planned: Planned) -> None:
     for change in found.changes:
         _print_package(change)
     if found.breaking:
-        out().print("\n[bold red]breaking[/]")
+        out().print("\nbreaking", style="bold red")
         for text in found.breaking:
-            out().print(f"  {text}", markup=False)
+            out().print(f"  {text}")
     counts = [sum(it.action == action for it in found.changes) for action in _MARKS]
     added, changed, removed = counts
     out().print(
@@ -89,23 +89,23 @@ def print_plan(planned: Planned) -> None:
 def _print_package(change: PackageChange) -> None:
     from rich.markup import escape
 
-    out().print(f"\n{_MARKS[change.action]} [bold]{escape(change.path)}[/] {change.action}")
+    out().print(f"\n{_MARKS[change.action]} [bold]{escape(change.path)}[/] {change.action}", markup=True)
     for workflow in change.workflows:
-        out().print(f"    {_MARKS[workflow.action]} workflow {escape(workflow.id)}")
+        out().print(f"    {_MARKS[workflow.action]} workflow {escape(workflow.id)}", markup=True)
         _print_diff(workflow)
     for asset in change.assets:
         if asset.action != "same":
-            out().print(f"      asset {asset.name}: {asset.action}", markup=False)
+            out().print(f"      asset {asset.name}: {asset.action}")
     same = sum(it.action == "same" for it in change.assets)
     if same:
-        out().print(f"      {same} asset{'s' if same > 1 else ''} as before", markup=False)
+        out().print(f"      {same} asset{'s' if same > 1 else ''} as before")
     for table in change.tables:
-        out().print(f"      table {table}", markup=False)
+        out().print(f"      table {table}")
 
 
 def _print_diff(workflow: WorkflowChange) -> None:
     styles = {"+": "green", "-": "red"}
     for line in workflow.diff[:_SHOWN]:
-        out().print(f"        {line}", markup=False, style=styles.get(line[:1]))
+        out().print(f"        {line}", style=styles.get(line[:1]))
     if len(workflow.diff) > _SHOWN:
-        out().print(f"        … {len(workflow.diff) - _SHOWN} more lines (--output json has all)", markup=False)
+        out().print(f"        … {len(workflow.diff) - _SHOWN} more lines (--output json has all)")

@@ -32,7 +32,7 @@ def print_checked(checked: Sequence[Checked]) -> None:
         note = f"  ({it.notes[0]})" if it.notes else ""
         out().print(Text.assemble(word, f" ./{display_path(it.file)} (workflow){note}"))
         for line in it.problems:
-            out().print(f"    {line}", markup=False)
+            out().print(f"    {line}")
 
 
 def checked_facts(it: Checked) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def rollback(
     if output is Output.JSON:
         print_json(_facts(planned, after.number))
     else:
-        out().print(f"{name} is at #{after.number} now, which runs what #{planned.to.number} ran", markup=False)
+        out().print(f"{name} is at #{after.number} now, which runs what #{planned.to.number} ran")
     settle(registry, after.switch.state)
 
 
@@ -68,7 +68,7 @@ def _print(planned: Rollback) -> None:
         path = key.rpartition(":")[2]
         before = was.bundle[:12] if was else "nothing"
         then = f"{package.bundle[:12]} of commit {(package.commit or 'none')[:8]}" if package else "removed"
-        out().print(f"  ./{path}: {before} → {then}", markup=False)
+        out().print(f"  ./{path}: {before} → {then}")
 
 
 def _list_tables(planned: Rollback) -> None:

@@ -100,7 +100,7 @@ def _print(outcome: Outcome) -> None:
     out().print(Text.assemble(word, f" {_name(outcome.suite)}  {_detail(outcome)}"))
     if outcome.status == "failed":
         for line in outcome.output:
-            out().print(f"    {line}".rstrip(), markup=False)
+            out().print(f"    {line}".rstrip())
 
 
 def _name(suite: Suite) -> str:

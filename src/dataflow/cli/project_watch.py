@@ -48,7 +48,7 @@ class _Screen:
 
     def watching(self, suites: Sequence[Suite]) -> None:
         names = ", ".join(f"{_folder(suite)} ({suite.kind})" for suite in suites)
-        out().print(f"Watching {names}; Ctrl-C ends it.", markup=False)
+        out().print(f"Watching {names}; Ctrl-C ends it.")
 
     def rerun(self, rerun: Rerun, *, again: bool) -> None:
         self._busy(None)
@@ -56,7 +56,7 @@ class _Screen:
         why = "; ".join(f"{it.why}{_of(it.suite)}" if len(rerun.selections) > 1 else it.why for it in rerun.selections)
         line = f"{what} saved{', while tests ran' if again else ''}: {why}" if what else why
         out().print()
-        out().print(f"{_clock()}  {line}", markup=False, style="bold")
+        out().print(f"{_clock()}  {line}", style="bold")
         self._busy("Running …")
 
     def result(self, result: Result) -> None:
@@ -65,7 +65,7 @@ class _Screen:
         word = Text(result.outcome.upper().ljust(7), style=_STYLES[result.outcome])
         out().print(Text.assemble(word, f" {_name(result)}  {result.seconds:.2f} s"))
         for line in result.text.splitlines() if result.outcome == "failed" else ():
-            out().print(f"    {line}".rstrip(), markup=False)
+            out().print(f"    {line}".rstrip())
 
     def verdict(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
         self._busy(None)
@@ -73,9 +73,9 @@ class _Screen:
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no tests in it"
         since = "from the save" if rerun.saved else "from the start"
         style = "bold red" if counts["failed"] else "green"
-        out().print(f"{_clock()}  {said}, {seconds:.1f} s {since}", markup=False, style=style)
+        out().print(f"{_clock()}  {said}, {seconds:.1f} s {since}", style=style)
         if still:
-            out().print(f"          still failing: {', '.join(map(_name, still))}", markup=False, style="red")
+            out().print(f"          still failing: {', '.join(map(_name, still))}", style="red")
 
     def note(self, text: str) -> None:
         say(text)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import EnvOption, err, out, print_json, say
+from dataflow.cli.console import EnvOption, cell, err, out, print_json, say
+from dataflow.foreign import spreadsheet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,22 +79,21 @@ def _print(columns: Sequence[str], rows: Sequence[Row], output: _Format) -> None
             print_json([dict(zip(columns, map(_plain, row), strict=True)) for row in rows])
         case _Format.CSV:
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(["" if value is None else _plain(value) for value in row] for row in rows)
+            writer.writerow(map(spreadsheet, columns))
+            writer.writerows(["" if value is None else spreadsheet(_plain(value)) for value in row] for row in rows)
         case _Format.TABLE:
             _print_table(columns, rows)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table()
     for position, column in enumerate(columns):
         numbers = all(isinstance(row[position], int | float) for row in rows)
-        table.add_column(Text(column), justify="right" if rows and numbers else "left")
+        table.add_column(cell(column), justify="right" if rows and numbers else "left")
     for row in rows:
-        table.add_row(*(Text("NULL", style="dim") if value is None else Text(str(_plain(value))) for value in row))
+        table.add_row(*(cell("NULL", "dim") if value is None else cell(_plain(value)) for value in row))
     out().print(table)
     say(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dataflow.cli.console import Output, err, print_json
+from dataflow.cli.console import Output, print_json, say
+from dataflow.cli.streams import silence_stdout
+from dataflow.errors import DataflowError
+from dataflow.trouble import trouble
 
 if TYPE_CHECKING:
     from dataflow.engine.results import RunResult
@@ -41,6 +44,17 @@ def run_loaded(
     """Run a workflow and tell how it went; raises as `run_definition` does."""
     workflow.choose(only)  # a mistyped --job is told before a JVM starts
     result, preview = _execute(workflow, only=only, adopt=adopt, quiet=output is Output.JSON)
+    try:
+        _show(result, preview, output)
+    except Exception as error:  # what is published is published: how it is shown must not say otherwise
+        silence_stdout()
+        told = trouble(error) or DataflowError(f"{type(error).__name__}: {error}")
+        say(f"the run is over and recorded, but its summary can't be shown: {told.message}")
+    if result.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def _show(result: RunResult, preview: Sequence[Mapping[str, object]], output: Output) -> None:
     if output is Output.JSON:
         from dataflow.cli.summary import as_json
 
@@ -49,8 +63,7 @@ def run_loaded(
         from dataflow.cli.summary import print_summary
 
         print_summary(result, preview)
-    if result.status != "succeeded":
-        raise typer.Exit(1)
+    sys.stdout.flush()
 
 
 def _execute(
@@ -71,7 +84,7 @@ def _execute(
     environment = isolated(workflow.environment) if has_jars else workflow.environment
     engine = Engine(environment, log, small=is_small(workflow), report=live.say)
     jars = Jars(environment, live.say, live.say)
-    err().print(f"[dim]run {workflow.run_id} of {workflow.id} in {workflow.environment.name}[/]")
+    say(f"run {workflow.run_id} of {workflow.id} in {workflow.environment.name}")
     with engine, live.showing():
         engine.begin()  # the JVM comes up while Python imports the rest, and while jars are built
         prepare_programs(workflow, jars)
@@ -100,9 +113,6 @@ def _execute(
             with _prints_apart(quiet):
                 result = runner.run(workflow, only=only)
             preview = [] if runner.stuck else _preview(spark, result)
-        except KeyboardInterrupt:
-            err().print("[yellow]stopped[/]: nothing half-written is visible")
-            raise
         finally:
             records.close()
     return result, preview

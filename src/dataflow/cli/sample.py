@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, out, print_json
+from dataflow.cli.console import Output, OutputOption, cell, out, print_json, say
 from dataflow.cli.sample_source import source
 from dataflow.errors import DataflowError, display_path
+from dataflow.secret import without_credentials
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -37,7 +38,7 @@ def list_recipes(output: OutputOption = Output.TEXT) -> None:
         print_json([{"recipe": it.name, "summary": it.summary} for it in RECIPES])
         return
     for recipe in RECIPES:
-        out().print(f"{recipe.name:<10} {recipe.summary}", markup=False)
+        out().print(f"{recipe.name:<10} {recipe.summary}")
 
 
 @app.command()
@@ -70,6 +71,7 @@ def workflow(
         source_path=source_path,
         workflow_shortname=workflow_shortname,
         workflow_id=workflow_id,
+        report=say,
     )
     gc.freeze()  # nor is there any at the end
     gc.enable()
@@ -77,7 +79,7 @@ def workflow(
         _answer_json(package, run=run)
         return
     if package.origin.note:
-        out().print(f"note: {package.origin.note}", markup=False, style="yellow")
+        out().print(f"note: {package.origin.note}", style="yellow")
     if not skip_info:
         _print_info(package, source_path)
     if run:
@@ -87,6 +89,9 @@ def workflow(
 @app.command()
 def update(
     path: Annotated[Path, typer.Argument(help="The package's folder.")] = Path(),
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the commands of a template that is not the tool's own.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring a package up to date with its recipe, your edits kept; exit 1 and name the files in conflict.
@@ -95,7 +100,7 @@ def update(
     """
     from dataflow.sample.update import update as update_package
 
-    done = update_package(path)
+    done = update_package(path, trust=trust)
     if output is Output.JSON:
         print_json(
             {
@@ -113,12 +118,12 @@ def update(
             "decide between the marked versions and commit; `git reset --hard` undoes the whole update",
         )
     if not done.changed:
-        out().print(f"{display_path(done.folder)} is up to date ({done.after})", markup=False)
+        out().print(f"{display_path(done.folder)} is up to date ({done.after})")
         return
-    out().print(f"{display_path(done.folder)}: {done.before} → {done.after}", markup=False)
+    out().print(f"{display_path(done.folder)}: {done.before} → {done.after}")
     for name in done.changed:
-        out().print(f"  {name}", markup=False)
-    out().print("Look at it with `git diff`, test it with `dataflow project test`, then commit.", markup=False)
+        out().print(f"  {name}")
+    out().print("Look at it with `git diff`, test it with `dataflow project test`, then commit.")
 
 
 app.command()(source)
@@ -127,7 +132,7 @@ app.command()(source)
 def _print_info(package: Package, source_path: str | None) -> None:
     where = display_path(package.folder)
     answers = package.answers
-    out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:", markup=False)
+    out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:")
     out().print(_tree(where, package.files))
     cd = f"  cd {shlex.quote(where)}\n" if where != "." else ""
     out().print(
@@ -143,12 +148,12 @@ def _print_info(package: Package, source_path: str | None) -> None:
 def _tree(root: str, files: Iterable[str]) -> Tree:
     from rich.tree import Tree
 
-    tree = Tree(root)
+    tree = Tree(cell(root))
     branches = {Path(): tree}
     for file in map(Path, files):
         for folder in [*reversed(file.parents), file]:
             if folder not in branches:
-                branches[folder] = branches[folder.parent].add(folder.name)
+                branches[folder] = branches[folder.parent].add(cell(folder.name))
     return tree
 
 
@@ -158,7 +163,7 @@ def _command(package: Package, source_path: str | None) -> list[str]:
     command += ["--workflow-shortname", answers["workflow_shortname"]]
     if "workflow_id" in answers:
         command += ["--workflow-id", answers["workflow_id"]]
-    return [*command, "--source-path", source_path] if source_path else command
+    return [*command, "--source-path", without_credentials(source_path)] if source_path else command
 
 
 def _copier_command(package: Package) -> list[str]:

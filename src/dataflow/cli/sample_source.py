@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.cli.dates import parse_day
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def source(
         print_json({"table": TABLE, "first": days[0], "last": days[-1], "rows_per_day": rows_per_day})
         return
     each = "" if len(days) == 1 else f" ({rows_per_day:,} a day)"
-    out().print(f"{TABLE}: {rows_per_day * len(days):,} rows, {_span(days)}{each}", markup=False)
+    out().print(f"{TABLE}: {rows_per_day * len(days):,} rows, {_span(days)}{each}")
 
 
 def _make(where: Environment, days: list[dt.date], rows_per_day: int) -> None:
@@ -101,7 +102,7 @@ class _Lines:
         tenth = 10 * rows // self._total
         if tenth > self._told:
             self._told = tenth
-            err().print(f"{rows:,} of {self._total:,} rows", markup=False)
+            err().print(f"{rows:,} of {self._total:,} rows")
 
 
 def _days(first: str | None, last: str | None) -> list[dt.date]:
@@ -121,12 +122,10 @@ def _days(first: str | None, last: str | None) -> list[dt.date]:
 
 
 def _day(option: str, given: str | None, default: dt.date) -> dt.date:
-    if given is None:
-        return default
     try:
-        return dt.date.fromisoformat(given)
-    except ValueError:
-        raise UsageError(f"{option} {given} is no date", "write it as YYYY-MM-DD, for example 2026-01-31") from None
+        return parse_day(given) or default
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", error.hint) from None
 
 
 def _rows_per_day(rows: int, days: list[dt.date]) -> int:

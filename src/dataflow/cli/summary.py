@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataflow.cli.console import err, out
+from dataflow.cli.console import cell, err, out
 from dataflow.workflow.tablenames import typed
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def audit_json(audit: AuditResult) -> dict[str, Any]:
 
 def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) -> None:
     """Print what a run did: what was published, its audits' figures, some of its rows, and what failed."""
+    from rich.markup import escape
+
     out().print()
     _print_published(result)
     _print_audits(result)
@@ -77,14 +79,13 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
     for run, step in result.failed_steps:
         _print_failure(run, step, "" if run is result else f"{run.date} ")
     colour = {"succeeded": "green", "failed": "red"}.get(result.status, "yellow")
-    out().print(
-        f"\n[bold {colour}]{result.status}[/] in {result.seconds:.1f} s · run {result.workflow.run_id} "
-        f"of {result.workflow.id} · {result.workflow.environment.name}"
-    )
+    of = escape(f"run {result.workflow.run_id} of {result.workflow.id} · {result.workflow.environment.name}")
+    out().print(f"\n[bold {colour}]{result.status}[/] in {result.seconds:.1f} s · {of}", markup=True)
     if not result.workflow.identity.pinned:
         out().print(
             "[yellow]not pinned[/]: there is no identity.yaml, so ids and tables follow the current user "
-            "and this folder's name"
+            "and this folder's name",
+            markup=True,
         )
     _print_next(result)
 
@@ -92,27 +93,23 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
 def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
     """Print rows as a table."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name, value in rows[0].items():
-        table.add_column(escape(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+        table.add_column(cell(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
+        table.add_row(*(cell("null", "dim") if value is None else cell(value) for value in row.values()))
     out().print(table)
 
 
-def _shown(value: object) -> str:
+def _print_published(result: RunResult) -> None:
     from rich.markup import escape
 
-    return "[dim]null[/]" if value is None else escape(str(value))
-
-
-def _print_published(result: RunResult) -> None:
     for published in result.published:
         snapshot = f" as snapshot {published.snapshot}" if published.snapshot is not None else ""
-        out().print(f"published [bold]{published.table}[/] {published.partition}: {published.rows:,} rows{snapshot}")
+        where = escape(f"{published.partition}: {published.rows:,} rows{snapshot}")
+        out().print(f"published [bold]{escape(published.table)}[/] {where}", markup=True)
 
 
 def _print_audits(result: RunResult) -> None:
@@ -128,7 +125,7 @@ def _print_audits(result: RunResult) -> None:
     for run, audit in shown:
         mark = "[green]✓[/]" if audit.passed else "[red]✗[/]" if audit.blocking else "[yellow]![/]"
         date = "" if run is result else f"{run.date} "
-        out().print(f"  {mark} {date}{escape(f'{audit.name}: {audit.message}')}")
+        out().print(f"  {mark} {date}{escape(f'{audit.name}: {audit.message}')}", markup=True)
         if audit.sample:
             print_rows(audit.sample)
 
@@ -137,17 +134,17 @@ def _print_failure(run: RunResult, step: StepResult, date: str) -> None:
     if step.error is None:
         return
     tries = f" after {step.attempts} attempts" if step.attempts > 1 else ""
-    err().print(f"\n[bold red]{date}{step.id} failed{tries}[/]")
-    err().print(step.error.message, markup=False)
+    err().print(f"\n{date}{step.id} failed{tries}", style="bold red")
+    err().print(step.error.message)
     if step.error.hint:
-        err().print(f"  → {step.error.hint}", markup=False)
-    err().print(f"  Spark's own log: {run.log}", markup=False, style="dim")
+        err().print(f"  → {step.error.hint}")
+    err().print(f"  Spark's own log: {run.log}", style="dim")
 
 
 def _print_next(result: RunResult) -> None:
-    out().print(f"[dim]  dataflow workflow show {result.workflow.run_id}[/]")
+    out().print(f"  dataflow workflow show {result.workflow.run_id}", style="dim")
     tables = list(dict.fromkeys(published.table for published in result.published))
     if tables:
         name = typed(tables[0])
         mark = "'" if "`" in name else '"'  # which a shell would take for a command
-        out().print(f"[dim]  dataflow query {mark}SELECT * FROM {name} LIMIT 20{mark}[/]")
+        out().print(f"  dataflow query {mark}SELECT * FROM {name} LIMIT 20{mark}", style="dim")

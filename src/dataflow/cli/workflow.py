@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,11 +83,11 @@ def plan(
     from dataflow.workflow.load import load_workflow
     from dataflow.workflow.plan import plan as plan_of
 
-    found = plan_of(load_workflow(definition(file), request(date, param, env)))
+    found = plan_of(load_workflow(definition(file), replace(request(date, param, env), ends_only=True)))
     if output is Output.JSON:
         print_json(found.to_dict())
     else:
-        out().print(found.render_text(), markup=False)
+        out().print(found.render_text())
 
 
 @app.command()
@@ -183,7 +184,7 @@ def _assets(bundle: str) -> list[dict[str, Any]]:
     try:
         return assets_of(open_registry(find_project(Path.cwd())), bundle)
     except DataflowError as error:
-        err().print(f"[yellow]note[/]: what its bundle holds can't be told: {error.message}")
+        err().print(f"note: what its bundle holds can't be told: {error.message}", style="yellow")
         return []
 
 

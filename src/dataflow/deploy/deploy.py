@@ -7,7 +7,6 @@ moment at which an environment changes, for all its workflows.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from dataflow.deploy.backends import backend
 from dataflow.deploy.bundle import Bundle, Deployable, Pinned, pin_text
 from dataflow.deploy.deployments import Deployed, Switch
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.secret import has_credentials
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -217,10 +217,10 @@ def _refuse_clear_secrets(environment: Environment) -> None:
     found = [
         f"catalog: {key}"
         for key, value in environment.catalog.items()
-        if key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value
+        if (key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value) or has_credentials(value)
     ]
     for key, address in (("state", environment.state), ("openlineage", environment.openlineage)):
-        if re.search(r"://[^/@:]*:[^/@]*@", re.sub(r"\$\{secret:\w+\}", "", address or "").replace(":@", "@")):
+        if has_credentials(address or ""):
             found.append(f"{key}:")
     if found:
         raise UsageError(

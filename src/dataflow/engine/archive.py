@@ -77,7 +77,7 @@ def class_data(java: Java, class_path: Sequence[Path], *, train: bool) -> ClassD
     archive = archive_file(java, class_path)
     with contextlib.suppress(OSError):  # a full or read-only home costs the speed, nothing else
         if not archive.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
+            archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = _adopt_or_claim(archive, train=train)
             if lock is not None:
                 return ClassData((*_QUIET, f"-XX:ArchiveClassesAtExit={_unfinished(archive)}"), lock)
@@ -124,7 +124,7 @@ def _claimed(archive: Path) -> Iterator[int | None]:
     if not archive.parent.is_dir():
         yield -1
         return
-    descriptor = os.open(archive.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(archive.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.config import catalog_file, is_embedded
+from dataflow.home import private_file, subfolder
 from dataflow.tables import pycatalog
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -48,9 +49,8 @@ def ensure_catalog() -> None:
     file = catalog_file()
     if file.exists():
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=file.parent) as folder:
-        made = Path(folder) / file.name
+    with tempfile.TemporaryDirectory(prefix=".catalog-", dir=subfolder()) as folder:
+        made = private_file(Path(folder) / file.name)
         with contextlib.closing(sqlite3.connect(made)) as connection:
             connection.executescript(_SCHEMA)
         with contextlib.suppress(OSError):  # somebody was faster; or the disk knows no links, and Iceberg makes it

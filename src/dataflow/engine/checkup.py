@@ -14,12 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dataflow.engine import archive, jars
-from dataflow.engine.config import is_embedded, is_local, spark_conf, warehouse, without_password
+from dataflow.engine.config import is_embedded, is_local, spark_conf, warehouse
 from dataflow.engine.java import Java, Report, find_java, silent
 from dataflow.engine.jvm import class_path_of
 from dataflow.engine.session import Engine
 from dataflow.errors import DataflowError
 from dataflow.home import home, subfolder
+from dataflow.secret import without_credentials
 from dataflow.workflow.project import Environment
 
 _SPARK = "4.1.3"
@@ -138,9 +139,9 @@ def _iceberg(java: Java, environment: Environment, report: Report) -> str:
     jars.ensure(java, environment.spark, report)
     ways = []
     if mirror := jars.mirror(environment.spark):
-        ways.append(f"mirror {without_password(mirror)}")
+        ways.append(f"mirror {without_credentials(mirror)}")
     if proxy := os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
-        ways.append(f"proxy {without_password(proxy)}")
+        ways.append(f"proxy {without_credentials(proxy)}")
     return ", ".join([f"{jars.ICEBERG.version} in {jars.folder()}", *ways])
 
 

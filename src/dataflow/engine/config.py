@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.engine import jars
 from dataflow.errors import UsageError
-from dataflow.home import home, subfolder
+from dataflow.home import UMASK, home, subfolder
+from dataflow.trouble import LOCK_PATIENCE
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -112,27 +113,25 @@ def is_local(spark: Mapping[str, str]) -> bool:
     return spark.get("spark.master", "local").startswith("local")
 
 
-def without_password(address: str) -> str:
-    """Return an address fit to be shown: the password that it may hold is left out."""
-    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", address)
-
-
 def _catalog(environment: Environment) -> dict[str, str]:
     name = environment.catalog_name
     if is_embedded(environment):
         subfolder()  # SQLite makes its file, not the folder
+        private = {"spark.hadoop.fs.permissions.umask-mode": f"{UMASK:03o}"}  # Hadoop asks no process for its umask
         properties = {
             "type": "jdbc",
-            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout=30000",
+            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_PATIENCE * 1000}",
             "jdbc.schema-version": "V1",
             "warehouse": str(warehouse()),
         }
     else:
+        private = {}
         properties = {key: value for key, value in environment.catalog.items() if key != "name"}
     # A cached table would not show a branch that another session of this JVM has just made.
     properties = {"cache-enabled": "false", **properties}
     prefix = f"spark.sql.catalog.{name}"
     return {
+        **private,
         "spark.sql.defaultCatalog": name,
         prefix: _ICEBERG_CATALOG,
         **{f"{prefix}.{key}": value for key, value in properties.items()},

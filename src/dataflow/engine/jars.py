@@ -24,7 +24,9 @@ from dataflow.engine.java import Java, Report, silent
 from dataflow.engine.locks import alone
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
-from dataflow.home import home, subfolder
+from dataflow.home import UMASK, home, subfolder
+from dataflow.jobs.process import encoding
+from dataflow.secret import learn_address
 
 _MB = 1_000_000
 _STEP = 10 * _MB
@@ -142,6 +144,7 @@ def proxy_options(environ: Mapping[str, str]) -> list[str]:
         address = environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY")
         if not address:
             continue
+        learn_address(address)
         proxy = urlsplit(address if "://" in address else f"http://{address}")
         options += [f"-D{scheme}.proxyHost={proxy.hostname}", f"-D{scheme}.proxyPort={proxy.port or 80}"]
         if proxy.username:
@@ -222,8 +225,13 @@ def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report)
     output = work / "ivy.log"
     # By the environment: a proxy's password has no place on a command line.
     options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]
-    environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options)}
-    with output.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environ) as ivy:
+    environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options), **encoding(os.environ)}
+    with (
+        output.open("wb") as log,
+        subprocess.Popen(
+            command, stdout=log, stderr=log, env=environ, umask=UMASK if folder().is_relative_to(home()) else -1
+        ) as ivy,
+    ):
         try:
             while ivy.poll() is None:
                 time.sleep(0.2)

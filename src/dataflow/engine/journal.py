@@ -71,7 +71,8 @@ class Journal:
             yield
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "cancelled"
-            self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
+            with recorded(str(error)):
+                self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
             raise
 
     def failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
@@ -202,6 +203,15 @@ class Journal:
                 for position, result in enumerate(results)
             ],
         )
+
+
+@contextlib.contextmanager
+def recorded(what: str) -> Iterator[None]:
+    """Tell what there was to record when it can't be: that comes first, and why it is not on record second."""
+    try:
+        yield
+    except DataflowError as lost:
+        raise DataflowError(f"{what}\nthat can't be recorded: {lost.message}", lost.hint) from lost
 
 
 @cache

@@ -25,7 +25,9 @@ from dataflow.engine.config import is_local
 from dataflow.engine.java import Java
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError, display_path
+from dataflow.home import private
 from dataflow.jobs.cause import last_words
+from dataflow.jobs.process import encoding
 from dataflow.jobs.standalone import properties_file
 
 MODULE_OPTIONS = (
@@ -108,7 +110,7 @@ _NICE = 10
 class Jvm:
     """A running JVM with Spark's gateway in it."""
 
-    def __init__(self, java: Java, conf: Mapping[str, str], log: Path, *, train: bool) -> None:
+    def __init__(self, java: Java, conf: Mapping[str, str], log: Path, *, train: bool, umask: int = -1) -> None:
         """Start it without waiting.
 
         Args:
@@ -116,8 +118,10 @@ class Jvm:
             conf: All of Spark's settings; they reach it by a private file, as they may hold secrets.
             log: Where its output goes.
             train: Whether its work may become the class-data archive.
+            umask: Who may not look at the files that it makes; the process's own when omitted.
         """
-        self._log = log
+        self._log, self._umask = log, umask
+        self._listens = False
         self.is_training = False
         """Whether it makes the class-data archive when it ends."""
         self._private = Path(tempfile.mkdtemp(prefix="dataflow-"))  # for this user's eyes alone
@@ -136,11 +140,13 @@ class Jvm:
         class_path = class_path_of(conf)
         data = class_data(java, class_path, train=train)
         self.is_training = data.lock is not None
-        command = [str(java.executable), *_options(conf), *data.options]
+        own = self._private / "java-options"  # a file: a command line can be read by everybody on the machine
+        own.write_text(_argument_file(_own_options(conf)), encoding="utf-8")
+        command = [str(java.executable), *_options(conf), f"@{own}", *data.options]
         command += [_MAIN_CLASS, "--properties-file", str(properties), "pyspark-shell"]
         self._log.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with self._log.open("ab") as stream:
+            with open(self._log, "ab", opener=private) as stream:
                 return subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
@@ -148,6 +154,7 @@ class Jvm:
                     stderr=stream,
                     env=_environ(conf, class_path, self._private / "connection"),
                     pass_fds=() if data.lock is None else (data.lock,),
+                    umask=self._umask,
                     process_group=0,  # Ctrl-C is for us; we end the JVM when we have tidied up
                 )
         finally:
@@ -174,6 +181,7 @@ class Jvm:
             data = file.read_bytes()
         finally:
             self._forget_private()
+        self._listens = True
         port, length = struct.unpack_from(">ii", data)
         return port, data[8 : 8 + length].decode()
 
@@ -200,6 +208,9 @@ class Jvm:
             within: Seconds after which it is killed, and until which it is waited for.
         """
         self._forget_private()
+        if not self._listens:  # what it tells its port by is gone: it would fail to, and stay for ever
+            self._process.kill()
+            self._process.wait()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -247,15 +258,26 @@ def _busy_first(jar: Path) -> int:
 
 
 def _options(conf: Mapping[str, str]) -> Sequence[str]:
-    own = f"{conf.get('spark.driver.defaultJavaOptions', '')} {conf.get('spark.driver.extraJavaOptions', '')}"
     library_path = conf.get("spark.driver.extraLibraryPath")
     return [
         f"-Xmx{conf.get('spark.driver.memory', '1g')}",
         *MODULE_OPTIONS,
         "-XX:-UsePerfData",
         *([f"-Djava.library.path={library_path}"] if library_path else []),
-        *shlex.split(own),
     ]
+
+
+def _own_options(conf: Mapping[str, str]) -> list[str]:
+    """Return the environment's own options, which may hold secrets."""
+    return shlex.split(
+        f"{conf.get('spark.driver.defaultJavaOptions', '')} {conf.get('spark.driver.extraJavaOptions', '')}"
+    )
+
+
+def _argument_file(options: Sequence[str]) -> str:
+    """Write options as `java @file` reads them (JEP 293), one a line."""
+    escaped = (option.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for option in options)
+    return "".join(f'"{option}"\n' for option in escaped)
 
 
 def _environ(conf: Mapping[str, str], class_path: Sequence[Path], connection: Path) -> dict[str, str]:
@@ -270,4 +292,4 @@ def _environ(conf: Mapping[str, str], class_path: Sequence[Path], connection: Pa
     }
     if is_local(conf):
         environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    return environ
+    return environ | encoding(environ)

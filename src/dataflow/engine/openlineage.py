@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from dataflow.secret import learn, masked, without_credentials
 from dataflow.workflow.flow import Flow, Written, plain_name
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -73,9 +75,10 @@ def tell(run: Ended) -> str | None:
     if address is None:
         return None
     try:
-        _send(json.dumps(event(run), sort_keys=True), resolve_secrets(address))
+        to = resolve_secrets(address)  # before the event is masked: what stands in the address is a secret as well
+        _send(masked(json.dumps(event(run), sort_keys=True)), to)
     except Exception as error:  # a file that can't be written, a server that is away or says no
-        shown = f"{urlsplit(address).scheme}://{urlsplit(address).hostname}" if "://" in address else address
+        shown = address if "://" not in address else re.sub(r"(?<=[^/:])/.*", "", without_credentials(address))
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(error, urllib.error.HTTPError):
             reason = f"{error.code} {error.reason}"
@@ -103,7 +106,7 @@ def _send(text: str, address: str) -> None:
         return
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get("OPENLINEAGE_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
+        headers["Authorization"] = f"Bearer {learn(key)}"
     request = urllib.request.Request(address, data=text.encode(), headers=headers)  # noqa: S310  # http alone gets here
     with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310
         pass
@@ -137,9 +140,7 @@ def event(run: Ended) -> dict[str, Any]:
 
 def namespace(environment: Environment) -> str:
     """Return what OpenLineage calls the place of an environment's tables: its catalog's address, else its name."""
-    from dataflow.engine.config import without_password
-
-    return without_password(environment.catalog.get("uri") or environment.catalog_name)
+    return without_credentials(environment.catalog.get("uri") or environment.catalog_name)
 
 
 def run_uuid(run_id: str) -> str:

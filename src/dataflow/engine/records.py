@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +18,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.home import home
+from dataflow.home import home, private_file, subfolder
+from dataflow.secret import learn_address, masked_data, without_credentials
+from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _moment = sa.DateTime(timezone=True)
 _CREATE_ATTEMPTS = 20
+_FILE = "state.db"
+_STATE = (
+    "check 'state:' of the environment in dataflow.yaml; "
+    "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…"
+)
 
 runs = sa.Table(
     "dataflow_runs",
@@ -102,7 +110,7 @@ def now() -> dt.datetime:
 
 def default_address() -> str:
     """Return the state address that everyone has without a `dataflow.yaml`."""
-    return f"sqlite:///{home() / 'state.db'}"
+    return f"sqlite:///{home() / _FILE}"
 
 
 class Records:
@@ -116,21 +124,25 @@ class Records:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        url = resolve_secrets(address) if address else default_address()
+        url = learn_address(resolve_secrets(address)) if address else default_address()
         try:
             parsed = sa.make_url(url)
+        except sa.exc.ArgumentError:  # it may hold a password, and nobody can tell where
+            raise UsageError("'state:' of the environment is not the address of a database", _STATE) from None
+        try:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
-            self._engine = sa.create_engine(parsed, **_options(parsed))
+            if not address:
+                private_file(subfolder() / _FILE)  # SQLite's other files follow it
+            self._engine = sa.create_engine(parsed, json_serializer=_json, **_options(parsed))
+            sa.event.listen(self._engine, "before_cursor_execute", _masking, retval=True)
             _create_tables(self._engine)
             _add_columns(self._engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
-            shown = sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
             cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            hint = way_out(cause) or (_STATE if address else "set DATAFLOW_HOME to a folder that you may write to")
             raise DataflowError(
-                f"the run records at {shown} can't be opened: {cause}",
-                "check 'state:' of the environment in dataflow.yaml; "
-                "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…",
+                f"the run records at {without_credentials(url)} can't be opened: {cause}", hint
             ) from error
 
     def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
@@ -228,7 +240,9 @@ def _create_tables(engine: sa.Engine) -> None:
         try:
             metadata.create_all(engine)
             return
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
+            if "is locked" in str(error):  # it was waited for
+                raise
             missing = {table.name for table in metadata.sorted_tables} - {*sa.inspect(engine).get_table_names()}
             if missing and not left:
                 raise
@@ -259,12 +273,22 @@ def _plainly() -> Iterator[None]:
         yield
     except sa.exc.SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise DataflowError(f"the run records can't be reached any more: {cause}") from error
+        raise DataflowError(f"the run records can't be reached any more: {cause}", way_out(cause)) from error
+
+
+def _json(data: object) -> str:
+    """Write data as JSON, its secrets masked: not every driver hands it on as text."""
+    return json.dumps(masked_data(data))
+
+
+def _masking(_: sa.Connection, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
+    """Mask the secrets in what is about to be written."""
+    return statement, masked_data(parameters)
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": 30}}
+        return {"connect_args": {"timeout": LOCK_PATIENCE}}
     return {"pool_pre_ping": True}
 
 

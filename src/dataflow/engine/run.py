@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING
 
 from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
 from dataflow.engine.eventlog import heard_in
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal import Journal, recorded
 from dataflow.engine.lineage import Lineage
 from dataflow.engine.results import Reporter, RunResult, Status, StepResult
 from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
+from dataflow.home import private
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.guard import EVERYTHING, open_session, scope_of, scoped
 from dataflow.jobs.guard import Scope as WriteScope
 from dataflow.jobs.leaf import run_step
+from dataflow.secret import masked
 from dataflow.tables.iceberg import jvm
+from dataflow.trouble import trouble, way_out
 from dataflow.workflow.flow import Written, plain_name
 from dataflow.workflow.named import named_columns
 from dataflow.workflow.tree import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
@@ -72,7 +75,8 @@ class Means:
         except DataflowError as error:
             raise self.death() or error from error.__cause__
         except Exception as error:
-            raise self.death() or DataflowError(message_of(error)) from error
+            said = message_of(error)
+            raise self.death() or trouble(error) or DataflowError(said, way_out(said)) from error
 
 
 @dataclass
@@ -116,9 +120,11 @@ class Run:
         started = {result.id for result in results}
         results += [self.journal.skipped(id_) for id_ in chosen if id_ not in started]
         status = _overall(results, cancelled=self.scope.is_set())
-        trouble = self.journal.end(status, results, self.lineage.reads(), self._writes())
-        if trouble is not None:
-            self.note(trouble)
+        errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
+        with recorded("; ".join(errors) or f"the run {status}"):
+            lost = self.journal.end(status, results, self.lineage.reads(), self._writes())
+        if lost is not None:
+            self.note(lost)
         seconds = time.monotonic() - began
         return RunResult(self.workflow, status, seconds, tuple(results), self.means.log, tuple(self.notes))
 
@@ -224,7 +230,8 @@ class Run:
                 id_, "succeeded", attempts[-1], seconds, len(attempts), outcome.detail,
                 audits=outcome.audits, published=outcome.published,
             )  # fmt: skip
-        self.journal.ended(result)
+        with recorded(f"{id_} failed: {result.error}" if result.error else f"{id_} {result.status}"):
+            self.journal.ended(result)
         self.means.reporter.finished(self.workflow, id_, result.status, result.seconds, result.detail)
         return result
 
@@ -286,17 +293,18 @@ class Run:
 
     def note(self, text: str) -> None:
         """Take a line for people."""
-        self.notes.append(text)
-        self.means.reporter.note(self.workflow, text)
+        self.notes.append(masked(text))
+        self.means.reporter.note(self.workflow, masked(text))
 
     def _printed(self, id_: str, line: str) -> None:
+        line = masked(line)
         self._logged(id_, line)
         self.means.reporter.printed(self.workflow, id_, line)
 
     def _logged(self, id_: str, line: str) -> None:
-        self.means.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.means.log.open("a", encoding="utf-8") as log:  # one write a line: others write here as well
-            log.write(f"{self.workflow.run_id}/{id_} | {line}\n")
+        # One write a line: others write here as well. A line that can't be written fails no job.
+        with contextlib.suppress(OSError), open(self.means.log, "a", encoding="utf-8", opener=private) as log:
+            log.write(f"{self.workflow.run_id}/{id_} | {masked(line)}\n")
 
     @contextlib.contextmanager
     def _phase(self, name: str, scope: Scope) -> Iterator[Callable[[str], None]]:

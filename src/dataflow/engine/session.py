@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from dataflow.engine.config import is_embedded, is_local, spark_conf
 from dataflow.engine.java import Java, Report, find_java, silent
 from dataflow.engine.jvm import Jvm
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.home import subfolder
+from dataflow.home import UMASK, subfolder
 from dataflow.jobs.cause import message_of
 from dataflow.jobs.guard import EVERYTHING, Scope, open_session, scope_for_people
 from dataflow.jobs.guard import SETTING as SCOPE_SETTING
@@ -42,6 +44,7 @@ class Engine:
         small: bool = False,
         train: bool = True,
         scope: Scope | None = None,
+        interactive: bool = False,
         report: Report = silent,
     ) -> None:
         """Prepare a session; nothing is started yet.
@@ -52,6 +55,7 @@ class Engine:
             small: The data is small: start fast rather than run long.
             train: Whether the work is typical enough for the class-data archive to be made from.
             scope: What all sessions of this JVM may write that are given nothing else; nothing when omitted.
+            interactive: Ctrl-C cancels Spark's jobs, as PySpark has it; else it stops the command.
             report: Told of what takes a while, such as a one-time download.
         """
         self.environment = environment
@@ -59,6 +63,7 @@ class Engine:
         self._small = small
         self._train = train
         self._scope = scope
+        self._interactive = interactive
         self._report = report
         self._conf: dict[str, str] = {}
         self._java: Java | None = None
@@ -99,8 +104,8 @@ class Engine:
             jvm = self._jvm or self._start()
             try:
                 self._gateway = connect(*self.connection())
-                self._reader = _session(self._gateway, local=is_local(self._conf))
-            except DataflowError:
+                self._reader = _session(self._gateway, local=is_local(self._conf), interactive=self._interactive)
+            except (DataflowError, KeyboardInterrupt):
                 self.close()
                 raise
             except Exception as error:
@@ -175,7 +180,8 @@ class Engine:
         if is_embedded(self.environment):
             ensure_catalog()
         jars.ensure(java, self.environment.spark, self._report)
-        self._jvm = Jvm(java, self._conf, self._log, train=self._train)
+        umask = UMASK if is_embedded(self.environment) else -1  # a warehouse elsewhere is as its team wants it
+        self._jvm = Jvm(java, self._conf, self._log, train=self._train, umask=umask)
         return self._jvm
 
     def _failure_of_start(self, jvm: Jvm, error: Exception) -> DataflowError:
@@ -208,7 +214,8 @@ def interactive_session(env: str | None, conf: Mapping[str, str], *, write: bool
             _interactive.close()
         wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
         log = subfolder("logs") / f"session-{os.getpid()}.log"
-        _interactive = Engine(wanted, log, train=False, scope=scope_for_people(wanted, write=write), report=_tell)
+        scope = scope_for_people(wanted, write=write)
+        _interactive = Engine(wanted, log, train=False, scope=scope, interactive=True, report=_tell)
         return _interactive.spark
     if _interactive is None or _interactive.environment.name != wanted.name:
         raise _one_is_enough()
@@ -236,21 +243,33 @@ def connect(port: int, secret: str) -> Any:
     """Connect to a JVM by pyspark's own code; return its gateway."""
     from pyspark.java_gateway import launch_gateway
 
+    quieten()
     with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
         return launch_gateway()  # type: ignore[no-untyped-call]  # with these it connects, and launches nothing
 
 
-def _session(gateway: Any, *, local: bool) -> SparkSession:
+def _session(gateway: Any, *, local: bool, interactive: bool) -> SparkSession:
     """Open the session in a JVM."""
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     SparkContext._gateway = SparkContext._jvm = None  # that of a stopped session would win over ours
-    context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
+    with _interrupts(pyspark_s=interactive):
+        context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
     if local:
         context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
-    quieten()
     return SparkSession(context)
+
+
+@contextlib.contextmanager
+def _interrupts(*, pyspark_s: bool) -> Iterator[None]:
+    """Undo PySpark's handler of Ctrl-C unless it is wanted: it speaks to the JVM in the midst of a question."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if not pyspark_s and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def quieten() -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.engine.session import connect, quieten
+from dataflow.engine.session import connect
 from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def attach(port: int, secret: str) -> SparkSession:
         cached.unpersist()
     context = SparkContext(conf=conf, gateway=gateway, jsc=java_context)
     context.pythonExec = sys.executable
-    quieten()
     first = getattr(jvm, "org.apache.spark.sql.classic.SparkSession").builder().getOrCreate()
     _clear(jvm, first)
     return SparkSession(context, first.newSession())

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dataflow.errors import DataflowError, did_you_mean
+from dataflow.foreign import plain
+from dataflow.secret import masked
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -197,8 +199,9 @@ def _deliver(
 ) -> tuple[list[str], list[DataflowError]]:
     """Tell everybody once, those that can be reached; return who was told, and what went wrong."""
     unique = list(dict.fromkeys(destinations))
+    message = plain(masked(message))
     emails = [place for place in unique if isinstance(place, _Email)]
-    subject = " ".join(subject.split())  # a line break would end the header
+    subject = plain(" ".join(masked(subject).split()))  # a line break would end the header
     told: list[str] = []
     failures: list[DataflowError] = []
     if emails:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from dataflow.secret import masked
 
 _POLL = 0.2
 _GRACE = 5.0
@@ -28,8 +32,9 @@ def run_process(
     Args:
         command: The program and its arguments.
         cwd: Where it runs.
-        env: All of its environment variables.
-        output: Told each line that it prints, stdout and stderr in the order written, without the line's end.
+        env: All of its environment variables; UTF-8 is put in where they name no encoding.
+        output: Told each line that it prints, stdout and stderr in the order written, without the line's end and
+            with its secrets masked.
         stopped: Asked several times a second; once it says yes, the program and its children are ended.
 
     Returns:
@@ -41,7 +46,7 @@ def run_process(
     process = subprocess.Popen(
         command,
         cwd=cwd,
-        env=dict(env),
+        env={**env, **encoding(env)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -57,11 +62,19 @@ def run_process(
     return process.wait()
 
 
+def encoding(env: Mapping[str, str]) -> dict[str, str]:
+    """Choose UTF-8 where the locale has no encoding: R would print other letters as `<U+00C5>`, Java find no file."""
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or ""
+    if re.search(r"utf-?8", locale, re.IGNORECASE):
+        return {}
+    return {"LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"}
+
+
 def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:
     stream = process.stdout
     if stream is not None:
         for line in stream:
-            lines.put(line.decode("utf-8", errors="replace").rstrip("\r\n"))
+            lines.put(masked(line.decode("utf-8", errors="replace").rstrip("\r\n")))
     lines.put(None)
 
 

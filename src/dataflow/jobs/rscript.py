@@ -179,7 +179,7 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     if program is None:
         raise DataflowError(f"R is not installed; install it:  {install_command()}", permanent=True)
     env = environ(conf_folder, spark_home, master, java_home) | dict(variables or {})
-    env |= {"LANGUAGE": "en", **_encoding(env)}
+    env |= {"LANGUAGE": "en"}
     with tempfile.TemporaryDirectory(prefix="dataflow-") as name:
         folder = Path(name)
         _write_job(folder / "job.R", path, params, master)
@@ -299,14 +299,6 @@ def _free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
-
-
-def _encoding(env: Mapping[str, str]) -> dict[str, str]:
-    """Choose UTF-8 where the locale has no encoding: R would read and print other letters as `<U+00C5>`."""
-    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or ""
-    if re.search(r"utf-?8", locale, re.I):
-        return {}
-    return {"LC_ALL": "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"}
 
 
 def _failure(script: Path, noted: str) -> DataflowError:

@@ -125,7 +125,7 @@ class Checkout:
         first: dict[Path, list[Texts]] = {}
         for file in stale:
             try:
-                workflow = load_workflow(file, Request(env=self._env))
+                workflow = load_workflow(file, Request(env=self._env, ends_only=True))
                 first[file] = read_texts(workflow, {})
                 workflows[file] = workflow
             except (DataflowError, OSError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.engine.flows import remember
 from dataflow.engine.openlineage import BUNDLE_TAG
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.foreign import line
 from dataflow.workflow.flow import Flow, Origin, Producer, Written, plain_name
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
     found: dict[tuple[str, str], tuple[Producer, Written]] = {}
     for event in _events(path, done):
         done.events += 1
-        for producer, write in _writes(event, catalog):
+        try:
+            made = [*_writes(event, catalog)]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # anybody's program wrote it
+            done.skipped.append(f"event {done.events}: it is not shaped as OpenLineage has it ({error})")
+            continue
+        for producer, write in made:
             known = found.get((producer.workflow, producer.target))
             if known is None or known[0].seen <= producer.seen:
                 found[producer.workflow, producer.target] = (producer, write)
@@ -72,7 +78,7 @@ def _events(path: Path, done: Imported) -> Iterator[Mapping[str, Any]]:
     for file in files:
         for place, event in _parsed(file, done):
             if isinstance(event, dict) and isinstance(event.get("job"), dict) and "eventTime" in event:
-                yield event
+                yield _spelled(event)
             else:
                 done.skipped.append(f"{place}: it is no event of a run or a job")
 
@@ -85,16 +91,27 @@ def _parsed(file: Path, done: Imported) -> Iterator[tuple[str, Any]]:
     shown = display_path(file)
     try:
         whole = json.loads(text)
+    except RecursionError:
+        raise DataflowError(f"{shown} is nested too deep for events", permanent=True) from None
     except ValueError:
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
+        for number, each in enumerate(text.split("\n"), 1):  # JSON's texts may hold other line breaks
+            if each.strip():
                 try:
-                    yield f"{shown}:{number}", json.loads(line)
-                except ValueError as error:
+                    yield f"{shown}:{number}", json.loads(each)
+                except (ValueError, RecursionError) as error:
                     done.skipped.append(f"{shown}:{number}: no JSON: {error}")
         return
     for number, event in enumerate(whole if isinstance(whole, list) else [whole], 1):
         yield f"{shown}, event {number}", event
+
+
+def _spelled(data: Any) -> Any:
+    """Spell out the control characters in an event: its names are kept by line, and shown to people."""
+    if isinstance(data, str):
+        return line(data)
+    if isinstance(data, dict):
+        return {line(key): _spelled(value) for key, value in data.items()}
+    return [*map(_spelled, data)] if isinstance(data, list) else data
 
 
 def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, Written]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from html import escape
 
+from dataflow.foreign import page as escape
 from dataflow.migration.graph import Node, Reach, spell
 from dataflow.migration.layout import Layout, arrange
 from dataflow.migration.trees import said_by

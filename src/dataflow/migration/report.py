@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Sequence
-from html import escape
 
+from dataflow.foreign import page as escape
 from dataflow.migration.campaign import Campaign, applied
 from dataflow.migration.progress import Standing, burn_down
 from dataflow.migration.state import Event

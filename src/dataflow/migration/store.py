@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from dataflow.errors import DataflowError
 from dataflow.home import home
 from dataflow.migration.graph import Taken
+from dataflow.secret import learn_address, without_credentials
+from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.flow import Origin, Producer
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -225,7 +227,7 @@ class _Database:
     def __init__(self, address: str | None) -> None:
         self._address = address or f"sqlite:///{home() / 'state.db'}"
         self._connection: Any = None
-        self._resolved = resolve_secrets(self._address)
+        self._resolved = learn_address(resolve_secrets(self._address))
         self._is_sqlite = self._resolved.startswith("sqlite")
 
     def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
@@ -244,7 +246,8 @@ class _Database:
             if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
                 return []
             cause = str(error).strip().partition("\n")[0]
-            raise DataflowError(f"the state at {_shown(self._address)} can't be read: {cause}") from error
+            shown = without_credentials(self._address)
+            raise DataflowError(f"the state at {shown} can't be read: {cause}", way_out(cause)) from error
         return found
 
     def joined(self, expression: str) -> str:
@@ -255,7 +258,7 @@ class _Database:
         if self._is_sqlite:
             path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
             with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
-                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30, check_same_thread=False)
+                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_PATIENCE, check_same_thread=False)
             return None
         import psycopg
 
@@ -289,9 +292,3 @@ def _producer(row: Any) -> tuple[str, Producer]:
 
 
 _ORIGINS = {origin.value: origin for origin in Origin}
-
-
-def _shown(address: str) -> str:
-    from dataflow.engine.config import without_password
-
-    return without_password(address)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from dataflow.foreign import label
 from dataflow.migration.graph import Edge, Node, Reach, spell
 from dataflow.workflow.flow import Producer
 
@@ -150,10 +151,10 @@ def mermaid(found: Sequence[Reach]) -> str:
     columns = any(column for _, column in nodes)
     for table, inside in tables.items():
         if not columns:
-            lines.append(f'  {_id((table, ""))}["{table}"]')
+            lines.append(f'  {_id((table, ""))}["{label(table)}"]')
             continue
-        lines.append(f'  subgraph {_id((table, "*"))}["{table}"]')
-        lines += [f'    {_id((table, column))}["{column or "rows"}"]' for column in inside]
+        lines.append(f'  subgraph {_id((table, "*"))}["{label(table)}"]')
+        lines += [f'    {_id((table, column))}["{label(column or "rows")}"]' for column in inside]
         lines.append("  end")
     lines += [f"  {_id(source)} {'-.->' if indirect else '-->'} {_id(target)}" for source, target, indirect in edges]
     lines.append(f"  style {_id(found[0].start)} stroke-width:3px")
@@ -162,4 +163,4 @@ def mermaid(found: Sequence[Reach]) -> str:
 
 def _id(node: Node) -> str:
     """Return a name that Mermaid takes: letters, digits and underscores, the same for the same node alone."""
-    return "n_" + re.sub(r"\W", lambda letter: f"_{ord(letter[0]):x}_", f"{node[0]}:{node[1]}")
+    return "n_" + re.sub(r"\W", lambda letter: f"_{ord(letter[0]):x}_", f"{node[0]}:{node[1]}", flags=re.ASCII)

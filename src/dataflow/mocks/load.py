@@ -8,7 +8,8 @@ from pathlib import Path
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks.model import Column, Mock, Value
 from dataflow.mocks.scalars import read_scalar
-from dataflow.mocks.types import SqlType, parse_type
+from dataflow.mocks.text import LONGEST_KEY
+from dataflow.mocks.types import LONGEST_NAME, SqlType, parse_type
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
 
 _KEYS = ("table", "key", "partial", "duplicates", "columns", "rows")
@@ -54,6 +55,8 @@ class _Reader:
         columns = self._columns(data.get("columns"))
         rows = self._rows(data.get("rows"), columns) if columns else ()
         table = data.get("table") and str(data["table"])
+        if table and len(table) > 3 * LONGEST_NAME:
+            self._wrong(("table",), f"a table's name of {len(table):,} letters is too long")
         key = self._key(data.get("key"), [column.name for column in columns])
         return Mock(self.file.path, table, columns, rows, key, self._flag("partial"), self._flag("duplicates"))
 
@@ -82,6 +85,9 @@ class _Reader:
         columns = []
         for name in found:
             route = ("columns", name)
+            if len(name) > LONGEST_NAME:
+                self._wrong(route, f"a column's name of {len(name):,} letters is too long: {LONGEST_NAME} are the most")
+                continue
             try:
                 columns.append(Column(name, parse_type(self.file.texts.get(route, ""))))
             except ValueError as error:
@@ -150,6 +156,8 @@ class _Reader:
         """Read one value, unless the word is None: then there stands a list or a mapping."""
         quoted = place.written[:1] in {'"', "'", "|", ">"}
         try:
+            if where.endswith("'s key") and len(place.written) > LONGEST_KEY:
+                raise ValueError(f"{LONGEST_KEY:,} letters are the most")
             if word is None:
                 raise ValueError(f"one value is expected here, {type_}")
             if not quoted and word.lower() in {"", "~", "null"}:

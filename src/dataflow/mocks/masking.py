@@ -27,6 +27,7 @@ from dataflow.home import home, subfolder
 from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.model import Column, Row
 from dataflow.mocks.types import SqlType
+from dataflow.secret import learn
 
 PROPERTY = "dataflow.personal-data"
 """The table property that lists columns with personal data, separated by commas."""
@@ -129,7 +130,7 @@ def apply_masks(rows: Sequence[Row], columns: Sequence[Column], masks: Sequence[
 def mask_key() -> bytes:
     """Return the secret key: what `DATAFLOW_MASK_KEY` says, else the Dataflow home's own, made when it is not there."""
     if given := os.environ.get(_KEY):
-        return given.encode()
+        return learn(given).encode()
     file = home() / _FILE
     if not file.exists():
         draft = subfolder() / f".{_FILE}-{secrets.token_hex(4)}"

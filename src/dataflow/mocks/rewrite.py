@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.text import cell_text, type_text
 from dataflow.mocks.write import column_line, header_line, is_table, mapping_lines, render_mock, table_lines
 from dataflow.workflow.yamlfile import YamlFile, read_text, read_yaml
+
+_BREAK = re.compile(r"[\x85\u2028\u2029]|\r(?!$)")
+"""What YAML takes for the end of a line, and nobody else."""
 
 
 @dataclass
@@ -75,6 +79,8 @@ def _head(lines: Sequence[str]) -> list[str]:
 
 def _edited(words: YamlFile, lines: list[str], old: Mock, new: Mock) -> str | None:
     """Return the text with both blocks edited, or None where it is written in a way that lines don't tell."""
+    if any(_BREAK.search(line) for line in lines):
+        return None
     columns, rows = words.keys["columns",].line, words.keys["rows",].line
     spans = [(words.keys["columns", c.name].line, words.value_place(("columns", c.name)).line) for c in old.columns]
     blocks = {columns: (spans, _columns), rows: (_row_spans(words, lines, len(old.rows)), _rows)}

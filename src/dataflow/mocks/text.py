@@ -19,7 +19,7 @@ _OTHER_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "
 # YAML 1.2, section 5.1: what may stand as it is. Left out besides: line separators, and what can't be seen.
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa1-\u2027\u2030-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_LONGEST_KEY = 1000  # YAML 1.2, section 7.4.2: a key ends within 1024 characters
+LONGEST_KEY = 1000  # YAML 1.2, section 7.4.2: a key ends within 1024 characters
 
 
 def cell_text(value: Value, type_: SqlType) -> str:
@@ -128,7 +128,7 @@ def _key_text(key: Any, type_: SqlType) -> str:
 
 
 def _key(text: str) -> str:
-    if len(text) > _LONGEST_KEY:
+    if len(text) > LONGEST_KEY:
         raise ValueError(f"a key of {len(text)} characters is too long for YAML")
     return text
 

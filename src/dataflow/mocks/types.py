@@ -41,6 +41,12 @@ NAMES = frozenset(_ALIASES)
 
 NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
 
+LONGEST_NAME = 255
+"""How many letters a name may have, as in most catalogs."""
+
+_MAX_DEPTH = 50  # as deep as a YAML file may be nested
+_SHOWN = 60  # letters of a type that a message quotes
+
 _SIZED = frozenset({"char", "varchar"})  # texts to whoever reads them, with or without their length
 _NESTED = frozenset({"array", "map", "struct"})
 _TOKEN = re.compile(r"\s*(`(?:[^`]|``)+`|\w+|[<>(),:])\s*")
@@ -88,12 +94,13 @@ def parse_type(text: str) -> SqlType:
         ValueError: It is not a type that a mock can have; the message says why.
     """
     tokens = _TOKEN.findall(text)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     if _TOKEN.sub("", text):
-        raise ValueError(f"'{text}' is not a type")
-    reader = _Reader(tokens, text)
+        raise ValueError(f"'{shown}' is not a type")
+    reader = _Reader(tokens, shown)
     found = reader.type()
     if reader.tokens:
-        raise ValueError(f"'{text}' goes on after {found}")
+        raise ValueError(f"'{shown}' goes on after {found}")
     return found
 
 
@@ -103,8 +110,17 @@ class _Reader:
     def __init__(self, tokens: list[str], text: str) -> None:
         self.tokens = tokens
         self._text = text
+        self._depth = 0
 
     def type(self) -> SqlType:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise ValueError(f"'{self._text}' is nested more than {_MAX_DEPTH} deep")
+        found = self._type()
+        self._depth -= 1
+        return found
+
+    def _type(self) -> SqlType:
         word = self._next()
         name = _ALIASES.get(word.lower())
         if name is None:
@@ -142,6 +158,8 @@ class _Reader:
         while separator != ">":
             self._take(separator)
             name = self._next()
+            if len(name) > LONGEST_NAME:
+                raise ValueError(f"a field's name of {len(name):,} letters is too long: {LONGEST_NAME} are the most")
             if self.tokens[:1] == [":"]:
                 self._take(":")
             fields.append((name[1:-1].replace("``", "`") if name[0] == "`" else name, self.type()))
@@ -158,7 +176,7 @@ class _Reader:
             self._take(",")
             scale = self._next()
         self._take(")")
-        if not (precision.isdigit() and scale.isdigit() and int(scale) <= int(precision) <= 38):
+        if not (precision.isdecimal() and scale.isdecimal() and int(scale) <= int(precision) <= 38):
             raise ValueError(f"decimal({precision},{scale}) is not a decimal that Spark has: at most 38 digits")
         return int(precision), int(scale)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.home import usual_mode
 from dataflow.mocks.model import Column, Mock, Row
 from dataflow.mocks.text import cell_text, comment_text, name_text, quoted, type_text
 from dataflow.mocks.types import SqlType
@@ -97,7 +98,7 @@ def save_text(file: Path, text: str) -> None:
         temporary = Path(name)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
             target.write(text)
-        temporary.chmod(file.stat().st_mode & 0o777 if file.exists() else _usual_mode())
+        temporary.chmod(file.stat().st_mode & 0o777 if file.exists() else usual_mode())
         temporary.replace(file)
     except OSError as error:
         raise DataflowError(f"can't write {display_path(file)}: {error.strerror}", permanent=True) from error
@@ -124,10 +125,3 @@ def _rows(mock: Mock, remarks: Sequence[str]) -> Iterator[str]:
 
 def _is_plain_table(name: str) -> bool:
     return all(name_text(part) == part for part in tablenames.split(name))
-
-
-def _usual_mode() -> int:
-    """Return what a new file may be to whom; a temporary file is its owner's alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import shlex
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +18,7 @@ from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.sample import git
 from dataflow.sample.origin import Origin, find_origin
 from dataflow.sample.recipes import find_recipe
+from dataflow.secret import without_credentials
 from dataflow.workflow.identity import slug
 
 ANSWERS = ".copier-answers.yml"
@@ -54,6 +58,7 @@ def generate(
     source_path: str | None = None,
     workflow_shortname: str | None = None,
     workflow_id: str | None = None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Package:
     """Generate a workflow package.
 
@@ -63,6 +68,7 @@ def generate(
         source_path: A template other than the tool's own.
         workflow_shortname: What to call the pipeline; derived from the folder's name when omitted.
         workflow_id: What workflow ids start with; derived from the user and the short name when omitted.
+        report: Told what a template that is not the tool's own will run.
 
     Raises:
         UsageError: An answer is not valid, or the folder has files in it.
@@ -76,7 +82,7 @@ def generate(
         answers["workflow_id"] = workflow_id
     origin = find_origin(source_path)
     with _workshop(folder) as workshop:
-        _render(origin, workshop, answers)
+        _render(origin, workshop, answers, report)
         _move(workshop, folder)
     return Package(folder, answers, origin)
 
@@ -107,10 +113,13 @@ def _workshop(folder: Path) -> Iterator[Path]:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _render(origin: Origin, folder: Path, answers: Mapping[str, str]) -> None:
+def _render(origin: Origin, folder: Path, answers: Mapping[str, str], report: Callable[[str], None]) -> None:
     from copier import run_copy
 
     with copier_errors(origin.address), git.environment(**origin.git_variables):
+        if not _is_the_tool_s(origin):
+            for command in _commands(origin):
+                report(f"the template at {origin.address} runs: {command}")
         run_copy(
             origin.address,
             folder,
@@ -126,6 +135,22 @@ def _render(origin: Origin, folder: Path, answers: Mapping[str, str]) -> None:
         file = folder / ANSWERS
         line = yaml.safe_dump({"_commit": origin.based_on}).strip()  # quoted where a commit reads as a number
         file.write_text(re.sub(r"(?m)^_commit: .*$", line, file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _is_the_tool_s(origin: Origin) -> bool:
+    try:
+        return origin.is_own or find_origin().address == origin.address
+    except UsageError:  # this installation came without
+        return False
+
+
+def _commands(origin: Origin) -> list[str]:
+    """Return the commands that a template runs after it was rendered, as it has them."""
+    from copier._template import Template  # nothing public says them
+
+    with contextlib.redirect_stderr(io.StringIO()):  # what it says of versions it says again when it renders
+        commands = [task.cmd for task in Template(url=origin.address, ref=origin.ref).tasks]
+    return [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
 
 
 def _move(workshop: Path, folder: Path) -> None:
@@ -147,9 +172,10 @@ def _move(workshop: Path, folder: Path) -> None:
 @contextmanager
 def copier_errors(address: str) -> Iterator[None]:
     """Turn what Copier raises into one message, and keep its warnings, which we say better, to ourselves."""
-    from copier.errors import CopierError
+    from copier.errors import CopierError, UnsafeTemplateError
     from plumbum.commands import ProcessExecutionError
 
+    shown = without_credentials(address)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="copier")
         try:
@@ -157,8 +183,13 @@ def copier_errors(address: str) -> Iterator[None]:
         except ProcessExecutionError as error:
             said = [line for line in str(error.stderr).splitlines() if line.startswith(("fatal", "error"))]
             raise DataflowError(
-                f"git could not read the template at {address}: {said[0] if said else error}",
+                f"git could not read the template at {shown}: {said[0] if said else error}",
                 "is the address still right, and can it be reached from here?",
+            ) from error
+        except UnsafeTemplateError as error:
+            raise UsageError(
+                f"the template at {shown} is not the tool's own, and wants to run commands of its own here",
+                "look at what copier.yml there runs; where you trust it: --trust",
             ) from error
         except (CopierError, ValueError) as error:
             raise UsageError(str(error)) from error

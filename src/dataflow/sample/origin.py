@@ -15,9 +15,10 @@ network.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,7 @@ from urllib.parse import unquote, urlsplit
 from dataflow.errors import UsageError
 from dataflow.home import subfolder
 from dataflow.sample import git
+from dataflow.secret import learn, learn_address, without_credentials
 
 _PACKAGE = Path(__file__).parents[1]
 _BUNDLE = _PACKAGE / "template.bundle"
@@ -44,6 +46,7 @@ class Origin:
         based_on: The commit to record instead, where `ref` has none that can be reached later.
         git_config: Settings that let git read the address without a network.
         note: What the user should know of this version, or None.
+        is_own: Whether it is what this tool itself was installed with, or from, so that its tasks are the tool's.
     """
 
     address: str
@@ -51,6 +54,7 @@ class Origin:
     based_on: str | None = None
     git_config: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    is_own: bool = False
 
     @property
     def git_variables(self) -> dict[str, str]:
@@ -72,6 +76,10 @@ def find_origin(source_path: str | None = None) -> Origin:
     """
     if source_path is not None:
         return _named(source_path)
+    return replace(_own(), is_own=True)
+
+
+def _own() -> Origin:
     root = _PACKAGE.parents[1]
     if (root / "copier.yml").is_file():
         return _of_checkout(root)
@@ -86,11 +94,34 @@ def _named(source: str) -> Origin:
         raise UsageError(f"there is no template at {source}", _HOW_TO_NAME_ONE)
     if not folder.is_dir() or folder.suffix == ".git":  # an address, a bundle or a bare repository
         if not git.is_installed():
-            raise UsageError(f"git is not installed, and only it can read {source}", git.HOW_TO_GET)
-        return Origin(str(folder.resolve()) if folder.exists() else source, ref=None)
+            shown = without_credentials(learn_address(source))
+            raise UsageError(f"git is not installed, and only it can read {shown}", git.HOW_TO_GET)
+        return Origin(str(folder.resolve()), ref=None) if folder.exists() else _at_address(source)
     if not (folder / "copier.yml").is_file():
         raise UsageError(f"{source} is not a template: it has no copier.yml", _HOW_TO_NAME_ONE)
     return _of_checkout(folder)
+
+
+def _at_address(source: str) -> Origin:
+    """Take an address that the user typed; what lets one in goes to git alone, and is neither kept nor shown."""
+    scheme, separator, rest = source.partition("://")
+    source = f"{scheme.lower()}{separator}{rest}" if separator else source  # git knows it in lower case alone
+    address = without_credentials(learn_address(source))
+    if address == source:
+        return Origin(address, ref=None)
+    note = "the template's address is kept without its credentials: an update asks git's credential helper for them"
+    return Origin(address, ref=None, git_config=_login(source), note=note)
+
+
+def _login(source: str) -> dict[str, str]:
+    """Return the git setting that logs in at an http address, as no command line may show how."""
+    parts = urlsplit(source.removeprefix("git+"))
+    if parts.scheme not in {"http", "https"} or parts.username is None:
+        return {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    basic = learn(base64.b64encode(login.encode()).decode())
+    place = parts.netloc.rpartition("@")[2]
+    return {f"http.{parts.scheme}://{place}/.extraHeader": f"Authorization: Basic {basic}"}
 
 
 def _of_checkout(root: Path) -> Origin:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from dataflow.errors import UsageError, display_path
 from dataflow.sample import git
 from dataflow.sample.generate import ANSWERS, copier_errors
 from dataflow.sample.origin import Origin, find_origin
+from dataflow.secret import learn_address
+from dataflow.workflow.yamlfile import read_yaml
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,15 @@ class Update:
     conflicts: tuple[str, ...]
 
 
-def update(package: Path) -> Update:
+def update(package: Path, *, trust: bool = False) -> Update:
     """Bring a package up to date with its recipe.
 
-    The version is the tool's own where the package came from the same place, else the latest tag.
+    The version is the tool's own where the package came from the same place, else the latest tag. Commands of any other
+    template run only where it is trusted: the answers file that names it may be anybody's.
+
+    Args:
+        package: The package's folder.
+        trust: Run the commands of a template that is not the tool's own.
 
     Raises:
         UsageError: It is not a package, or not one that can be updated: without git, or with open changes.
@@ -44,20 +49,21 @@ def update(package: Path) -> Update:
     folder = package.expanduser().resolve()
     answers = _answers(folder)
     _require_clean(folder)
-    address, before = str(answers["_src_path"]), str(answers["_commit"])
+    address, before = learn_address(answers["_src_path"]), answers["_commit"]
     origin = _origin(address)
     with copier_errors(address), git.environment(**origin.git_variables):
         from copier import run_update
 
-        run_update(folder, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=True)
-    return Update(folder, before, str(_answers(folder)["_commit"]), _changed(folder), _conflicts(folder))
+        run_update(folder, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trust or origin.is_own)
+    return Update(folder, before, _answers(folder)["_commit"], _changed(folder), _conflicts(folder))
 
 
-def _answers(folder: Path) -> dict[str, object]:
+def _answers(folder: Path) -> dict[str, str]:
+    """Return the answers that are words, as they are written."""
     file = folder / ANSWERS
     if not file.is_file():
         raise UsageError(f"{display_path(folder)} is not a package: it has no {ANSWERS}", "name the package's folder")
-    answers: dict[str, object] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    answers = {str(route[0]): text for route, text in read_yaml(file).texts.items() if len(route) == 1 and text}
     if missing := {"_src_path", "_commit"} - answers.keys():
         raise UsageError(
             f"{display_path(file)} names no version to start from ({', '.join(sorted(missing))} missing)",
@@ -89,9 +95,17 @@ def _origin(address: str) -> Origin:
         own = find_origin()
     except UsageError:
         return Origin(address, ref=None)
-    if own.address != address:
+    if not _same(own.address, address):
         return Origin(address, ref=None)
-    return Origin(address, own.based_on or own.ref, git_config=own.git_config)
+    return Origin(address, own.based_on or own.ref, git_config=own.git_config, is_own=True)
+
+
+def _same(one: str, other: str) -> bool:
+    """Say whether two addresses are of one template, however they are spelled."""
+    folders = [Path(it).expanduser() for it in (one, other)]
+    if all(it.is_absolute() for it in folders):
+        return folders[0].resolve() == folders[1].resolve()
+    return len({it.removeprefix("git+").rstrip("/").removesuffix(".git") for it in (one, other)}) == 1
 
 
 def _changed(folder: Path) -> tuple[str, ...]:

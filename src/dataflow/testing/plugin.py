@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dataflow.secret import masked
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -112,8 +114,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[pytest.TestReport]:
-    """Name Spark's log below a failure that came out of Spark."""
+    """Name Spark's log below a failure that came out of Spark; mask the secrets that the test resolved."""
     report: pytest.TestReport = yield  # type: ignore[misc,assignment]  # pluggy sends the inner result
+    report.sections = [(name, masked(text)) for name, text in report.sections]
+    if (shown := masked(report.longreprtext)) != report.longreprtext:
+        report.longrepr = shown
     if call.excinfo is not None and report.failed and _from_spark(call.excinfo.value):
         log = item.config.stash.get(_LOG, None)
         if log is not None:

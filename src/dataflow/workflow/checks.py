@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
+from dataflow.workflow.fields import FIRST_DAY, LAST_DAY
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import POINTER, script_problems, sql_placeholders
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
@@ -32,6 +33,7 @@ _CRON_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of week", 0, 7, _DAYS),
 )
+_LONGEST = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30} | dict.fromkeys((1, 3, 5, 7, 8, 10, 12), 31)
 _CRON_PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 _DATE_LIKE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
@@ -246,9 +248,9 @@ def is_timezone(name: str) -> bool:
 
 
 def is_moment(text: str) -> bool:
-    """Say whether a text is an ISO date, or an ISO date and time."""
+    """Say whether a text is an ISO date, or an ISO date and time, within the days that a run may be for."""
     try:
-        return bool(_MOMENT.fullmatch(text) and dt.datetime.fromisoformat(text))
+        return bool(_MOMENT.fullmatch(text)) and FIRST_DAY <= dt.datetime.fromisoformat(text).date() <= LAST_DAY
     except ValueError:
         return False
 
@@ -267,7 +269,25 @@ def cron_mistake(text: str) -> str | None:
         for part in field.split(","):
             if not _cron_part_fits(part, low, high, words):
                 return f"'{part}' is no {name} of a schedule: {low} to {high}, *, a-b, or */n"
+    if fields[4] == "*" and _is_impossible(fields[2], fields[3]):
+        return f"the schedule '{text}' never comes: no month of it has such a day"
     return None
+
+
+def _is_impossible(days: str, months: str) -> bool:
+    """Say whether no day of a month that a schedule names is in a month that it names."""
+    first = min(_cron_numbers(days, 1, 31, ()))
+    return first > max(_LONGEST[month] for month in _cron_numbers(months, 1, 12, _MONTHS))
+
+
+def _cron_numbers(field: str, low: int, high: int, words: tuple[str, ...]) -> Iterator[int]:
+    """Yield the numbers of a field that is as it should be."""
+    for part in field.split(","):
+        if found := _CRON_PART.fullmatch(part):
+            step = int(found[3] or 1)
+            first = _cron_number(found[1], low, words) if found[1] else low
+            last = _cron_number(found[2], low, words) if found[2] else first if found[1] and not found[3] else high
+            yield from range(first, last + 1, step)
 
 
 def _cron_part_fits(part: str, low: int, high: int, words: tuple[str, ...]) -> bool:

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+MAX_WORKFLOWS = 50_000
+"""How many contained workflows a definition may come to: a day of 27 years each, with four more inside."""
+
+MAX_DEPTH = 50
+"""How deep workflows may be contained in one another."""
+
 EACH = f"{PREFIX}each"
 
 
@@ -62,6 +68,43 @@ class Loaded:
     names: set[str] | None
 
 
+@dataclass
+class Size:
+    """How large an expansion has become.
+
+    Attributes:
+        ends_only: Of a foreach only the first and the last date is expanded.
+        count: How many definitions were loaded.
+    """
+
+    ends_only: bool = False
+    count: int = 0
+
+
+def too_many(count: int) -> str:
+    """Say that an expansion would be too large."""
+    return f"this comes to {count:,} workflows inside one another; {MAX_WORKFLOWS:,} are the most"
+
+
+def contained(
+    path: Path, read: Callable[[Path], YamlFile | None], known: dict[Path, int] | None = None, depth: int = 0
+) -> int:
+    """Count the workflows that a definition comes to, itself included, as far as its text alone says."""
+    known = {} if known is None else known
+    if depth > MAX_DEPTH:  # told elsewhere
+        return 1
+    if path not in known:
+        known[path] = 1  # what contains itself is told elsewhere
+        file = read(path)
+        below = [
+            contained(path.parent.joinpath(name).resolve(), read, known, depth + 1)
+            for route, name in (file.texts.items() if file is not None else ())
+            if route[-2:] == ("subworkflow", "file") and "${" not in name and is_file(path.parent / name)
+        ]
+        known[path] = 1 + sum(below)
+    return known[path]
+
+
 def fill_with(file: YamlFile, resolver: Resolver, *, each: str) -> Callable[[Route, str], str | None]:
     """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date."""
 
@@ -91,6 +134,7 @@ class Expansion:
         params: Mapping[str, str],
         load: Callable[[Call], Loaded],
         problems: set[Problem],
+        size: Size,
     ) -> None:
         self.view = view
         self.file = view.file
@@ -99,6 +143,7 @@ class Expansion:
         self.params = params
         self.load = load
         self.problems = problems
+        self.size = size
         self.names: set[str] = set()
         self._numbers = itertools.count(1)
 
@@ -178,11 +223,18 @@ class Expansion:
 
     def _foreach(self, route: Route) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
-        turns = [self._turn((*route, "job"), date) for date in self._dates(route)]
+        dates = self._dates(route)
+        turns = []
+        for date in (dates[0], dates[-1]) if self.size.ends_only and len(dates) > 2 else dates:
+            before = self.size.count
+            turns.append(self._turn((*route, "job"), date))
+            if (count := before + (self.size.count - before) * (len(dates) - len(turns) + 1)) > MAX_WORKFLOWS:
+                self._report((*route, "dates"), too_many(count))
+                return None
         whole = tuple(turn for turn in turns if turn is not None)
         if item is None or len(whole) < len(turns):
             return None
-        return ForeachStep(item.foreach.id, item.foreach.parallel, whole)
+        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates))
 
     def _turn(self, route: Route, date: str) -> EachDate | None:
         if not isinstance(self.view.get(*route), dict):
@@ -226,6 +278,8 @@ class Expansion:
         elif file in chain:
             names = " -> ".join(path.name for path in (*chain[chain.index(file) :], file))
             self._report(place, f"a workflow can't be part of itself: {names}")
+        elif len(chain) > MAX_DEPTH:
+            self._report(place, f"workflows are contained in one another more than {MAX_DEPTH} deep")
         else:
             run_id = f"{self.call.run_id}_{next(self._numbers)}"
             caller = self._caller((*route, "subworkflow", "params"), spec.get("params"))

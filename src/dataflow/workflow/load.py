@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow.checks import AUDITED, View, check, is_date, is_timezone
-from dataflow.workflow.expand import Call, Expansion, Loaded, fill_with
+from dataflow.workflow.expand import MAX_WORKFLOWS, Call, Expansion, Loaded, Size, contained, fill_with, too_many
 from dataflow.workflow.graph import ordered
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.models import Definition
@@ -42,6 +42,7 @@ class Request:
         user: Who `${dataflow.user}` is; the current user when None.
         reference: Says what the name of an asset, such as `dataflow.jar.scala-workflow`, stands for.
         bundle: The bundle that it is run from.
+        ends_only: Of a foreach only the first and the last date is expanded: enough to say what a run would do.
     """
 
     params: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Request:
     user: str | None = None
     reference: Callable[[str], str] | None = None
     bundle: str | None = None
+    ends_only: bool = False
 
 
 def new_run_id() -> str:
@@ -107,6 +109,7 @@ class _Loader:
         self._files: dict[Path, YamlFile | None] = {}
         self._identities: dict[Path, Identity] = {}
         self._user: str | None = request.user
+        self.size = Size(ends_only=request.ends_only)
         self._yesterday: dt.date | None = None
 
     def load(self, call: Call) -> Loaded:
@@ -114,11 +117,15 @@ class _Loader:
         file = self._read(call.file)
         if file is None:
             return Loaded(None, None)
+        if not call.above and (problem := self._bomb(file)):
+            self.problems.add(problem)
+            return Loaded(None, None)
+        self.size.count += 1
         resolver = self._resolver(file, call)
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        expansion = Expansion(view, resolver, call, self.request.params, self.load, self.problems)
+        expansion = Expansion(view, resolver, call, self.request.params, self.load, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
@@ -156,6 +163,11 @@ class _Loader:
             origins={name: source.origin for name, source in own.items()},
             bundle=self.request.bundle,
         )
+
+    def _bomb(self, file: YamlFile) -> Problem | None:
+        """Say so of a definition whose contained ones contain others, and so on, until they are too many to load."""
+        count = contained(file.path, lambda path: self._read(path, quietly=True))
+        return file.value_place(("jobs",)).problem(too_many(count)) if count > MAX_WORKFLOWS else None
 
     def _definition(self, view: View) -> Definition | None:
         try:
@@ -232,11 +244,13 @@ class _Loader:
 
     # ------------------------------------------------------------------------------------------ files
 
-    def _read(self, path: Path) -> YamlFile | None:
+    def _read(self, path: Path, *, quietly: bool = False) -> YamlFile | None:
         if path not in self._files:
             try:
                 self._files[path] = read_yaml(path)
             except DefinitionError as error:
+                if quietly:  # it is told where it is asked for
+                    return None
                 self.problems.update(error.problems)
                 self._files[path] = None
         return self._files[path]

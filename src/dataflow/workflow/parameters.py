@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem, did_you_mean, display_path
+from dataflow.secret import learn
 from dataflow.workflow.yamlfile import Place
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ BUILTINS = (
 """What may follow `dataflow.` in a placeholder; `each` inside a foreach alone."""
 
 PREFIX = "dataflow."
+MAX_VALUE = 100_000
+"""How long a text may become by what is put into it: a few parameters of parameters can stand for billions."""
+
+MAX_SCRIPT = 10_000_000
+"""How long a script may become."""
+
 PARAMETER_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 REFERENCE = re.compile(r"dataflow\.(wheel|egg|jar|sql|py|r)\.[^\s{}]+")
 """The name of an asset: `dataflow.jar.scala-workflow`, with `@<branch>.<build>`, or a full id."""
@@ -133,7 +140,10 @@ def substitute(text: str, values: Mapping[str, str], *, where: Path) -> str:
     problems = script_problems(text, values, where)
     if problems:
         raise DefinitionError(problems)
-    return _replace(text, sql_placeholders(text), values)
+    found = [*sql_placeholders(text)]
+    if len(text) + sum(len(values.get(it.name, "")) for it in found) > MAX_SCRIPT:
+        raise DefinitionError([Problem(where, 1, 1, f"this becomes longer than {MAX_SCRIPT:,} characters")])
+    return _replace(text, found, values)
 
 
 def script_problems(text: str, known: Collection[str], where: Path) -> list[Problem]:
@@ -147,14 +157,14 @@ def script_problems(text: str, known: Collection[str], where: Path) -> list[Prob
 
 
 def resolve_secrets(text: str) -> str:
-    """Put secrets in, at the last moment before use: never keep, show or log the result.
+    """Put secrets in, at the last moment before use; from then on they are masked wherever text leaves.
 
     `${secret:NAME}` is the environment variable NAME, or what the file named by NAME_FILE holds.
 
     Raises:
         DataflowError: There is neither.
     """
-    return _SECRET.sub(lambda found: _secret(found[1]), text)
+    return _SECRET.sub(lambda found: learn(_secret(found[1]), found[1]), text)
 
 
 def _secret(name: str) -> str:
@@ -265,6 +275,9 @@ class Resolver:
                 value = extra[found.name] if found.name in extra else self.value(found.name)
                 complete = complete and value is not None
                 values[found.name] = value or ""
+        if complete and len(text) + sum(len(values.get(it.name, "")) for it in placeholders(text)) > MAX_VALUE:
+            self.problems.append(place.problem(f"this becomes longer than {MAX_VALUE:,} characters"))
+            complete = False
         return _replace(text, placeholders(text), values) if complete else None
 
     def _resolve(self, name: str) -> str | None:

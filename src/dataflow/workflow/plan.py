@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import display_path
+from dataflow.errors import DefinitionError, Problem, display_path
 from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob, SparkSpec
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.plantext import render_plan
@@ -165,8 +165,7 @@ def _step(workflow: Workflow, step: Step) -> StepPlan:
 def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
     first = step.items[0].step
     one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
-    dates = tuple(item.value for item in step.items)
-    return dataclasses.replace(one, id=step.id, needs=needs, dates=dates, parallel=step.parallel)
+    return dataclasses.replace(one, id=step.id, needs=needs, dates=step.dates, parallel=step.parallel)
 
 
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
@@ -223,7 +222,10 @@ def _tables(workflow: Workflow, spec: SparkSpec) -> Tables:
     values = {**workflow.script_params, **spec.params}
     path = workflow.folder / spec.script
     if path.suffix == ".sql":
-        return tables_of(substitute(read_text(path), values, where=path))
+        try:
+            return tables_of(substitute(read_text(path), values, where=path))
+        except RecursionError:
+            raise DefinitionError([Problem(path, 1, 1, "a statement is nested too deep to be read")]) from None
     # What a program reads is recorded when it runs; until then a parameter's name is the best there is.
     sources = (value for name, value in values.items() if _SOURCE_NAME.search(name))
     return Tables(reads=tuple(dict.fromkeys(sources)), complete=False)

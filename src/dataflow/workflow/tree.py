@@ -92,11 +92,19 @@ class EachDate:
 
 @dataclass(frozen=True)
 class ForeachStep:
-    """One job for each of several dates."""
+    """One job for each of several dates.
+
+    Attributes:
+        id: The step's id.
+        parallel: How many dates run side by side.
+        items: The job for each date; of a plan, for the first and the last alone.
+        dates: All dates.
+    """
 
     id: str
     parallel: int
     items: tuple[EachDate, ...]
+    dates: tuple[str, ...]
 
     @property
     def on_failure(self) -> OnFailure:

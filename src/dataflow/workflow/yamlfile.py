@@ -25,6 +25,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")  # leading zeros carry meaning in codes: they stay text
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_ZERO = "a zero character can't stand in a text"
 _OPEN_QUOTE = "this quote never closes"
 _MAX_DEPTH = 60  # libyaml's compose is recursive C: some thousands of brackets would end the process
 _MAX_VALUES = 50_000  # a few aliases of aliases can stand for billions of values
@@ -233,7 +234,7 @@ class _Reader:
             inner = (*around, id(node))
             return [self.value(item, (*route, i), inner) for i, item in enumerate(node.value)]
         if "\0" in node.value:
-            self.problems.append(place.problem("a zero character can't stand in a text"))
+            self.problems.append(place.problem(_ZERO))
         self.texts[route] = node.value
         quoted = isinstance(node, yaml.ScalarNode) and node.style
         return node.value if quoted else plain(node.value)
@@ -246,6 +247,8 @@ class _Reader:
                 self.problems.append(place.problem("a key must be a word"))
                 continue
             name = key.value
+            if "\0" in name:
+                self.problems.append(place.problem(_ZERO))
             if name in data:
                 first = self.keys[(*route, name)].line
                 self.problems.append(place.problem(f"duplicate key '{name}'; it stands on line {first} already"))

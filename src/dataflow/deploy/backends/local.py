@@ -15,7 +15,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from dataflow.deploy.backends import Start, State
+from dataflow.deploy.backends.moments import latest_moment, next_moment
 from dataflow.engine.records import Records, is_alive, metadata, now
 from dataflow.errors import DataflowError
 
@@ -56,6 +56,10 @@ moments = sa.Table(
     sa.Column("process", sa.Integer, nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
 )
+
+
+Failed = Callable[[str, DataflowError], None]
+"""Told of a workflow's id, and why it can't be said when it is due."""
 
 
 @dataclass(frozen=True)
@@ -110,18 +114,26 @@ class Local:
 BACKEND = Local()
 
 
-def due(deployment: Deployment, at: dt.datetime) -> list[Due]:
+def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -> list[Due]:
     """Return what of an environment has come due and nobody has run or is running; nothing where it is paused.
 
     Args:
         deployment: The environment.
         at: The moment to look at, with its time zone.
+        failed: Told of a workflow whose schedule can't be told, which keeps no other from running; raised when omitted.
     """
     if deployment.switch.isolated:
         return []
+    found = []
     with contextlib.closing(Records(deployment.switch.state)) as records:
-        found = (_due(deployment, records, id_, schedule, at) for id_, schedule in _schedules(deployment) if schedule)
-        return [it for it in found if it is not None]
+        for id_, schedule in _schedules(deployment):
+            try:
+                found.append(_due(deployment, records, id_, schedule, at) if schedule else None)
+            except DataflowError as error:
+                if failed is None:
+                    raise
+                failed(id_, error)
+    return [it for it in found if it is not None]
 
 
 def run_due(found: Due, registry: Registry, start: Callable[[Start, Registry], int] = BACKEND.start) -> int | None:
@@ -152,16 +164,6 @@ def install_hint(env: str | None) -> str:
     words = [sys.executable, "-m", "dataflow", "workflow", "due", *(["--env", env] if env else [])]
     command = shlex.join(words)
     return f"# crontab -e\n* * * * * {command}\n\n{_SERVICE.format(command=command)}"
-
-
-def latest_moment(schedule: Schedule, at: dt.datetime) -> dt.datetime:
-    """Return the last moment of a schedule that is not after another, in the schedule's time zone."""
-    from croniter import croniter
-
-    zone = zoneinfo.ZoneInfo(schedule.timezone)
-    after = at.astimezone(zone) + dt.timedelta(seconds=1)
-    found: dt.datetime = croniter(schedule.cron, after).get_prev(dt.datetime)
-    return found
 
 
 def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
@@ -231,13 +233,11 @@ def _text(moment: dt.datetime) -> str:
 
 
 def _state(deployment: Deployment, records: Records, workflow: str, schedule: Schedule | None) -> State:
-    from croniter import croniter
-
     last = next((row for row in records.recent(workflow, 5) if row["workflow_id"] == workflow), None)
     following = None
     if schedule is not None and not deployment.switch.isolated:
-        here = now().astimezone(zoneinfo.ZoneInfo(schedule.timezone))
-        following = croniter(schedule.cron, here).get_next(dt.datetime)
+        with contextlib.suppress(DataflowError):  # it never comes
+            following = next_moment(schedule, now())
     return State(
         workflow,
         f"{schedule.cron} {schedule.timezone}" if schedule else None,

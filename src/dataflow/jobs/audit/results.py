@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataflow.secret import masked
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -74,6 +76,6 @@ def sample(frame: DataFrame) -> tuple[dict[str, str], ...]:
     cells = [f"c{i}" for i in range(len(names))]  # a query of the user's may have a name twice
     as_text = frame.limit(SAMPLE_ROWS).toDF(*cells).selectExpr(*(f"string({cell})" for cell in cells))
     return tuple(
-        {name: "null" if value is None else value for name, value in zip(names, row, strict=True)}
+        {masked(name): "null" if value is None else masked(value) for name, value in zip(names, row, strict=True)}
         for row in as_text.collect()
     )

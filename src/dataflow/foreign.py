@@ -1,0 +1,53 @@
+"""Foreign text: what data, definitions, events and git say, made plain for whatever shows it.
+
+Each function is for one reader: the terminal, a Mermaid chart, an HTML or SVG page, a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1: a terminal obeys them
+    "\u2028\u2029"  # line breaks to some readers
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the order of what stands around them
+    "\ufeff\ud800-\udfff]"  # a lone surrogate can't even be written
+)
+_BREAKS = re.compile(r"[\t\n]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# The last four are the wide ones of Asian keyboards, which spreadsheets take as well.
+_NOT_PLAIN = re.compile(r"[^\w .,:/()+-]", re.ASCII)
+
+
+def plain(text: str) -> str:
+    """Return a text that a terminal shows and does not obey; its lines stay lines."""
+    return _UNSEEN.sub(_escaped, text)
+
+
+def line(text: str) -> str:
+    """Return a text as `plain` does, on one line."""
+    return _BREAKS.sub(_escaped, plain(text))
+
+
+def page(text: str) -> str:
+    """Return a text for HTML and SVG, inside elements and quoted attributes alike."""
+    return html.escape(plain(text))
+
+
+def label(text: str) -> str:
+    """Return a text for a quoted label of a Mermaid chart: nothing in it ends the label, or is HTML or Markdown."""
+    return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", line(text))
+
+
+def spreadsheet(value: object) -> object:
+    """Return a value for a cell of a CSV file: no text in it is taken for a formula, or obeyed by a terminal."""
+    if not isinstance(value, str):
+        return value
+    return plain(f"'{value}" if value.startswith(_FORMULA) else value)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letter = found[0]
+    short = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(letter)
+    return short or (f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}")

@@ -1,0 +1,221 @@
+"""Secret values: known from the moment they are read, and replaced wherever text leaves.
+
+`learn` is called by whoever reads a secret, `masked` by whatever lets text out: the terminal, our log, records, events,
+messages, and every exception of ours. What others write by themselves, such as Spark its own log, is out of our reach.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, TextIO
+from urllib.parse import unquote
+
+MASK = "***"
+"""What stands for a secret value."""
+
+LEAST = 6
+"""Shorter values stand in too many words to be replaced."""
+
+_LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
+_HTML = {"&": "&(?:amp|#38);", "<": "&lt;", ">": "&gt;", '"': "&(?:quot|#34);", "'": "&(?:#x27|#39|apos);"}
+_SCHEME = re.compile(r"(?:jdbc:)?(?:git\+)?(?P<scheme>[a-z][a-z0-9+.-]+)(?::[a-z][a-z0-9]*)*:(?P<slashes>/*)@?", re.I)
+_PORT = re.compile(r"\d+|\$\{.*|.*\]|.*\]:\d+")
+_SECRET_KEY = (
+    r"[\w.-]*(?:token|secret|passw|pwd|signature|credential|auth|api_?key|access_?key|private_?key)[\w.-]*|sig|key"  # noqa: S105
+)
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+_QUERY = re.compile(rf"(?P<mark>[?&;])(?P<key>{_SECRET_KEY})=(?P<value>[^&;#\s]*)", re.I)
+_NAMES_ALONE = {"file", "sqlite"}  # what stands in these is a path
+_BY_LOGIN = {"http", "https", "s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs"}
+"""Where even the name before an @ may be a token, or a key."""
+
+
+class _Known:
+    """The values that are known so far."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: set[str] = set()
+        self._short: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, value: str) -> None:
+        found = {value, value.strip(), *value.splitlines(), *_inside(value)}
+        new = {it for it in found if len(it.strip()) >= LEAST} - self._values
+        if new:
+            with self._lock:
+                self._values |= new
+                longest_first = sorted(self._values, key=len, reverse=True)
+                self._pattern = re.compile("|".join(map(_spelled, longest_first)))
+
+    def warn_once(self, name: str) -> bool:
+        with self._lock:
+            is_new = name not in self._short
+            self._short.add(name)
+        return is_new
+
+    def mask(self, text: str) -> str:
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values, self._short, self._pattern = set(), set(), None
+
+
+_known = _Known()
+
+
+def learn(value: str, name: str | None = None) -> str:
+    """Take note of a secret value, and return it.
+
+    Args:
+        value: The value; the credentials in it are secrets of their own when it is an address.
+        name: What the user calls it: one that is too short to be masked is told by it, once.
+    """
+    if 0 < len(value.strip()) < LEAST and name is not None and _known.warn_once(name):
+        said = f"secret {name} is shorter than {LEAST} characters, so it can't be masked where it is shown"
+        if sys.stderr is not None:
+            sys.stderr.write(f"warning: {said}\n")
+    _known.add(value)
+    return value
+
+
+def learn_address(address: str) -> str:
+    """Take note of the credentials that stand in an address, and return the address."""
+    for value in _inside(address):
+        _known.add(value)
+    return address
+
+
+def has_credentials(address: str) -> bool:
+    """Say whether an address holds credentials as they are, rather than as `${secret:NAME}`."""
+    return any(_inside(address))
+
+
+def masked(text: str) -> str:
+    """Return a text with every known secret replaced, URL- and JSON-encoded ones too."""
+    return _known.mask(text)
+
+
+def masked_data(data: Any) -> Any:
+    """Return plain data with every known secret replaced in its texts, keys included."""
+    if isinstance(data, str):
+        return masked(data)
+    if isinstance(data, Mapping):
+        return {masked_data(key): masked_data(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(map(masked_data, data))
+    return data
+
+
+def forget() -> None:
+    """Forget all values, for tests."""
+    _known.clear()
+
+
+def without_credentials(address: str) -> str:
+    """Return an address without what lets one in: passwords, tokens, keys; fit to be shown, kept and sent.
+
+    The name of a database's user stays. Of an address that is none, what stands before an @ goes as well.
+    """
+    userinfo = _userinfo(address)
+    if userinfo is not None:
+        start, end, keeps_name = userinfo
+        login = address[start:end]
+        name = re.split(r":(?!\w*\})", login, maxsplit=1)[0]  # not at the colon of ${secret:NAME}
+        if not _PLACEHOLDER.sub("", login.removeprefix(name) if keeps_name else login).strip(":"):
+            name = login  # it names its secrets, and holds none
+        elif not keeps_name:
+            name = ""
+        address = f"{address[:start]}{name}{'@' if name else ''}{address[end + 1 :]}"
+    address = _QUERY.sub(lambda found: found["mark"] if found["mark"] == "?" else "", address)
+    return re.sub(r"\?(?=[#\s]|$)", "", address.replace("?&", "?").replace("?;", "?"))
+
+
+def _userinfo(address: str) -> tuple[int, int, bool] | None:
+    """Return where credentials begin and end, and whether a name before them stays; None when there are none."""
+    found = _SCHEME.match(address)
+    scheme = found["scheme"].lower() if found else ""
+    if scheme.partition("+")[0] in _NAMES_ALONE:
+        return None
+    start = found.end() if found and found["slashes"] else 0  # without slashes it is malformed: all of it is suspect
+    whole = re.split(r"[?#\s]", address[start:], maxsplit=1)[0]
+    name, _, rest = whole.partition("/")[0].partition(":")
+    at = len(name) + 1 + rest.rfind("@") if "@" in rest else name.rfind("@")
+    if at < 0 and rest and not _PORT.fullmatch(rest):
+        at = whole.rfind("@")  # a `/` stands in the password
+    if at < 0 or (start == 0 and "@" in name):  # git's own way to write one: git@host:path
+        return None
+    return start, start + at, scheme not in _BY_LOGIN
+
+
+def _inside(value: str) -> Iterator[str]:
+    """Yield the credentials in an address: as they are written, and as they are meant."""
+    if "@" not in value and "=" not in value:
+        return
+    found = [match["value"] for match in _QUERY.finditer(value)]
+    if (userinfo := _userinfo(value)) is not None:
+        start, end, keeps_name = userinfo
+        name, separator, word = value[start:end].partition(":")
+        found += [word] if separator else []
+        found += [] if keeps_name or _PLACEHOLDER.fullmatch(word) else [name]
+    for each in found:
+        if each and "${" not in each:
+            yield from {each, unquote(each)}
+
+
+@cache
+def _spelled(value: str) -> str:
+    """Return the pattern of a value, each of its characters as it is, or as URLs, JSON, HTML, SQL or Python have it."""
+    return "".join(map(_character, value))
+
+
+def _character(it: str) -> str:
+    if it.isascii() and it.isalnum():
+        return it
+    ways = [rf"\\*{re.escape(it)}" if it in "\"'/" else re.escape(it)]
+    if it == "'":
+        ways.append("''")
+    if it == "\\":
+        ways[0] = r"\\+"
+    if it == " ":
+        ways.append(r"\+")
+    if it in _LETTERS:
+        ways.append(rf"\\+{_LETTERS[it]}")
+    if it in _HTML:
+        ways.append(_HTML[it])
+    ways.append(f"(?i:{''.join(f'%(?:25)*{byte:02x}' for byte in it.encode('utf-8', 'surrogatepass'))})")
+    units = it.encode("utf-16-be", "surrogatepass")
+    ways.append("(?i:" + "".join(rf"\\+u{units[n : n + 2].hex()}" for n in range(0, len(units), 2)) + ")")
+    if ord(it) < 256:
+        ways.append(rf"(?i:\\+x{ord(it):02x})")
+    return f"(?:{'|'.join(ways)})"
+
+
+class MaskedStream:
+    """A text stream in front of another: what is written loses its secrets on the way."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; say that all of it was written."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._stream.write(masked(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

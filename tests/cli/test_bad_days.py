@@ -1,0 +1,216 @@
+"""Bad days end in one message that says what to do, and none calls somebody's mistake a defect."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dataflow.engine import records as store
+from dataflow.engine.journal import recorded
+from dataflow.engine.records import Records
+from dataflow.errors import DataflowError, UsageError
+from dataflow.trouble import trouble, way_out
+
+MAIN = """
+version: 1
+workflow:
+  id: ${dataflow.package_id}.main
+params:
+  EXECUTION_DATE: ${dataflow.yesterday}
+jobs:
+  - job:
+      id: one
+      type: Spark
+      spark:
+        script: one.sql
+"""
+
+
+@pytest.fixture
+def package(dataflow_command):
+    (dataflow_command.folder / "main.sch.yaml").write_text(MAIN)
+    (dataflow_command.folder / "one.sql").write_text("CREATE TABLE IF NOT EXISTS ${TARGET_DB}.t (d DATE)")
+    return dataflow_command
+
+
+def shell(command, line, **options):
+    """Run a line of shell in which `dataflow` is the command."""
+    line = line.replace("dataflow", f"{sys.executable} -m dataflow")
+    return subprocess.run(
+        ["bash", "-c", line], cwd=command.folder, env=command.environ, capture_output=True, text=True, check=False,
+        timeout=300, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--date", "9999-12-31"], "9999-12-31 is out of range"),
+        (["--date", "0001-01-01"], "0001-01-01 is out of range"),
+        (["--param", "EXECUTION_DATE=9999-12-31"], "EXECUTION_DATE should be a date such as 2026-01-31"),
+    ],
+)
+def test_a_day_at_the_end_of_the_calendar_is_a_message(package, arguments, said):
+    done = package("workflow", "plan", "main.sch.yaml", *arguments, code=2)
+    assert said in done.stderr
+    assert "defect" not in done.stderr
+
+
+def test_a_folder_that_is_gone_is_told_as_that(package):
+    done = shell(package, "mkdir gone && cd gone && rmdir ../gone && dataflow workflow runs")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the folder that this command runs in is gone\n")
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/dev/null/x", "/proc/none"])
+def test_a_home_that_can_t_be_written_to_is_told_with_the_way_out(package, home):
+    package.environ["DATAFLOW_HOME"] = home
+    done = package("workflow", "runs", code=1)
+    assert done.stderr.count("error:") == 1
+    assert "set DATAFLOW_HOME to a folder that you may write to" in done.stderr
+
+
+def test_a_closed_output_is_told_and_fails_nothing(package):
+    done = shell(package, "dataflow workflow plan main.sch.yaml >&-")
+    assert done.returncode == 0
+    assert done.stderr == "warning: standard output is closed, so what this prints is lost\n"
+
+
+def test_a_full_output_is_one_message(package):
+    done = shell(package, "dataflow workflow plan main.sch.yaml > /dev/full")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_left_is_no_failure_of_ours_to_tell(package):
+    assert shell(package, "dataflow workflow plan main.sch.yaml | true").stderr == ""
+
+
+def test_a_terminal_without_letters_shows_them_as_numbers(package):
+    package.environ |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert "\\xc5land" in package("workflow", "plan", "Åland.sch.yaml", code=2).stderr
+
+
+def test_a_locked_state_is_waited_for_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "LOCK_PATIENCE", 0.2)
+    address = f"sqlite:///{tmp_path / 'state.db'}"
+    Records(address).close()
+    with sqlite3.connect(tmp_path / "state.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DataflowError, match="database is locked") as caught:
+            Records(address)
+        assert "another process has held it" in caught.value.hint
+        other.execute("ROLLBACK")
+
+
+def test_what_can_t_be_recorded_is_told_first_and_why_second():
+    def write():
+        with recorded("write failed: no such column"):
+            raise DataflowError("the run records can't be reached any more: database is locked", "wait")
+
+    with pytest.raises(DataflowError) as caught:
+        write()
+    first, second = caught.value.message.splitlines()
+    assert first == "write failed: no such column"
+    assert second.startswith("that can't be recorded: ")
+    assert caught.value.hint == "wait"
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: No space left", "free some space"),
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y: Read-only", "look at who may"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied", "look at who may"),
+        (sqlite3.OperationalError("database or disk is full"), "disk is full", "free some space"),
+        (RecursionError(), "nested too deep", ""),
+        (MemoryError(), "there is not enough memory", "end other programs"),
+    ],
+)
+def test_trouble_of_the_machine_is_told_with_what_to_do(error, said, hint):
+    told = trouble(error)
+    assert said in told.message
+    assert hint in (told.hint or "")
+
+
+def test_a_mistake_of_ours_is_no_trouble_of_the_machine():
+    assert trouble(KeyError("x")) is None
+    assert way_out("no such column") is None
+
+
+def test_the_folder_s_loss_is_a_usage_error(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert isinstance(trouble(FileNotFoundError()), UsageError)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("seconds", [1.5, 3.0, 4.0])
+def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):
+    (spark_command.folder / "main.sch.yaml").write_text(MAIN)
+    (spark_command.folder / "one.sql").write_text("SELECT 1")
+    command = [sys.executable, "-m", "dataflow", "workflow", "run", "main.sch.yaml"]
+    process = subprocess.Popen(
+        command, cwd=spark_command.folder, env=spark_command.environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130, told
+    assert told.endswith("stopped: nothing half-written is visible\n")
+    assert "Traceback" not in told
+    deadline = time.monotonic() + 60
+    while (left := processes_in(spark_command.folder)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+def processes_in(folder):
+    """Return the processes that stand in a folder."""
+    found = []
+    for it in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (it / "cwd").readlink() == folder and ") Z " not in (it / "stat").read_text():
+                found.append((it / "cmdline").read_text()[:60])
+    return found
+
+
+@pytest.mark.spark
+def test_a_path_in_letters_that_the_locale_has_not_runs(spark_commands, tmp_path):
+    command = spark_commands(tmp_path / "wörk", tmp_path / "Åländ")
+    (command.folder / "main.sch.yaml").write_text(MAIN)
+    (command.folder / "one.sql").write_text("CREATE TABLE IF NOT EXISTS ${TARGET_DB}.t (d DATE) USING iceberg")
+    command.environ["LC_ALL"] = "C"
+    command("workflow", "run", "main.sch.yaml")
+
+
+@pytest.mark.spark
+def test_a_run_that_is_done_succeeds_however_it_is_shown(spark_command):
+    (spark_command.folder / "main.sch.yaml").write_text(MAIN)
+    (spark_command.folder / "one.sql").write_text("CREATE TABLE IF NOT EXISTS ${TARGET_DB}.t (d DATE) USING iceberg")
+    for line in ("dataflow workflow run main.sch.yaml > /dev/full", "dataflow workflow run main.sch.yaml >&-"):
+        done = shell(spark_command, line)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert os.environ.get("DATAFLOW_HOME") != spark_command.environ["DATAFLOW_HOME"]
+
+
+def test_a_traceback_that_was_asked_for_holds_no_secret(package):
+    (package.folder / "dataflow.yaml").write_text(
+        'version: 1\nproject: x\nenvironments:\n  sandbox: {state: "postgresql+psycopg://u:${secret:PW}@127.0.0.1:1/d"}\n'
+    )
+    package.environ["PW"] = "S3cr3t-word"
+    done = package("workflow", "runs", "--verbose", code=1)
+    assert "Traceback" in done.stderr
+    assert "S3cr3t" not in done.stderr
