@@ -66,6 +66,7 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports", "--no-cache")  # its cache misses modules that were added
     session.run("python", "-m", "tests.generated", "--check")
+    session.run("python", "-m", "jvm.build", "--check")
 
 
 @nox.session
