@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dataflow.cli.main import main
 from dataflow.engine import archive, jars
 from dataflow.engine.java import find_java
+
+settings.register_profile("long")  # --hypothesis-profile=long: laws on real tables try many histories
 
 
 class CommandLine:
