@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import forked
 from dataflow.cli.main import main
@@ -22,6 +23,7 @@ from dataflow.engine import archive, jars
 from dataflow.engine.java import find_java
 
 pytest_plugins = ("optional_tools",)
+settings.register_profile("long")  # --hypothesis-profile=long: laws on real tables try many histories
 
 
 class CommandLine:

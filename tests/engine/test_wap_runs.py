@@ -152,8 +152,6 @@ def test_an_audit_of_an_hour_with_an_offset_looks_at_that_hour(package):
                     min: 0
         """,
     )
-    step, message = failed(package.run("check.sch.yaml"))
-    assert (step, message) == (
-        "check",
-        "an audit failed: column_should_be_between: 1 row with id not at least 0 (expected 0)",
-    )
+    _, step = package.run("check.sch.yaml").failed_steps[0]
+    assert step.error.message == "an audit failed: column_should_be_between: 1 row with id not at least 0 (expected 0)"
+    assert step.error.hint == "the rows were published before, and readers see them"

@@ -22,9 +22,7 @@ def write(spark, branch, statement):
 def settled(spark, branch):
     """Return what the branch made of its partition, once what was there before is off it."""
     made = outcome(spark, branch)
-    if not branch.keeps:
-        clear(spark, branch, made, spark.newSession)
-    return outcome(spark, branch)
+    return made if branch.keeps else clear(spark, branch, made, spark.newSession)
 
 
 def published(spark, branch, summary=None):

@@ -81,11 +81,11 @@ def test_what_was_there_before_is_dropped_by_file_and_nothing_is_written_anew(sp
     branch = wap.begin(spark, by_country, DAY, "dataflow_r1_wap")
     write(spark, branch, f"INSERT INTO {by_country} VALUES (10, DATE '2026-01-01', 'US')")
     made = outcome(spark, branch)
-    assert clear(spark, branch, made, spark.newSession) == 0
+    cleared = clear(spark, branch, made, spark.newSession)
     table = load(spark, by_country)
     dropped = dict(table.snapshot(head(table, branch.name)).summary())
     assert (dropped["deleted-data-files"], dropped.get("added-data-files")) == ("2", None)
-    assert outcome(spark, branch).rows == 1
+    assert (cleared.rows, cleared.rewritten) == (1, 0)
 
 
 def test_a_delete_of_whole_files_that_leaves_others_says_that_they_would_go(spark, by_date):
@@ -145,9 +145,8 @@ def test_a_file_that_holds_other_days_as_well_is_rewritten_for_them(spark, names
     spark.sql(f"ALTER TABLE {table} ADD PARTITION FIELD date")
     branch = wap.begin(spark, table, DAY, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {table} VALUES (10, DATE '2026-01-01', map('c', 3))")
-    assert clear(spark, branch, outcome(spark, branch), spark.newSession) == 1
-    made = outcome(spark, branch)
-    assert made.rows == 1
+    made = clear(spark, branch, outcome(spark, branch), spark.newSession)
+    assert (made.rows, made.rewritten) == (1, 1)
     publish(spark, branch, made, {})
     found = spark.sql(f"SELECT id, CAST(date AS STRING), m FROM {table} ORDER BY id").collect()
     assert [tuple(row) for row in found] == [(2, "2026-01-02", {"b": 2}), (3, None, None), (10, "2026-01-01", {"c": 3})]
@@ -259,6 +258,21 @@ def test_an_addition_to_a_day_that_was_compacted_meanwhile_is_published(spark, b
     compact(spark, by_date)
     publish(spark, branch, made, {})
     assert rows(spark, by_date) == [(1, "2026-01-01"), (2, "2026-01-02"), (5, "2026-01-01"), (6, "2026-01-01")]
+
+
+def test_a_compaction_of_a_file_that_holds_other_days_is_no_conflict(spark, namespace):
+    table = f"{namespace}.shared_compacted"
+    spark.sql(f"CREATE TABLE {table} (id INT, date DATE) USING iceberg")
+    spark.sql(
+        f"INSERT INTO {table} SELECT /*+ COALESCE(1) */ * FROM VALUES (1, DATE '2026-01-01'), (2, DATE '2026-01-02')"
+    )
+    spark.sql(f"ALTER TABLE {table} ADD PARTITION FIELD date")
+    branch = wap.begin(spark, table, DAY, "dataflow_r1_wap")
+    write(spark, branch, insert(table, (10, 1)))
+    made = settled(spark, branch)
+    compact(spark, table)
+    publish(spark, branch, made, {})
+    assert rows(spark, table) == [(2, "2026-01-02"), (10, "2026-01-01")]
 
 
 @pytest.mark.parametrize("keeps", [False, True])

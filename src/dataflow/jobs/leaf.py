@@ -93,5 +93,5 @@ def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:
         params=workflow.script_params,
         history=history_for(spec.audits, context, spec.table, partition),
     )
-    require_passed(results)
+    require_passed(results, published=True)
     return Outcome(detail=f"{len(results)} audits", audits=tuple(results))

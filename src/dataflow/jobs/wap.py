@@ -33,7 +33,7 @@ _CONFLICT_RERUNS = 3
 
 
 class AuditFailed(DataflowError):
-    """A blocking audit failed: nothing was published.
+    """A blocking audit failed: nothing was published, unless it audits what is published already.
 
     Attributes:
         results: All the audits' figures.
@@ -41,8 +41,9 @@ class AuditFailed(DataflowError):
 
     permanent = True
 
-    def __init__(self, message: str, results: Sequence[AuditResult]) -> None:
-        super().__init__(message, "nothing was published; readers see what they saw before")
+    def __init__(self, message: str, results: Sequence[AuditResult], *, published: bool) -> None:
+        held = "the rows were published before, and readers see them"
+        super().__init__(message, held if published else "nothing was published; readers see what they saw before")
         self.results = tuple(results)
 
 
@@ -103,14 +104,15 @@ def _settled(template: WapTemplate, branch: wap.Branch, context: JobContext) -> 
     """
     spark = context.spark
     made = outcome(spark, branch)
-    replaces = not branch.keeps and (not made.is_empty or template.empty == "publish")
-    if replaces and (shared := clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))):
+    if not branch.keeps and (not made.is_empty or template.empty == "publish"):
+        made = clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))
+    if number := made.rewritten:
         context.note(
-            f"{shared} file{'' if shared == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
+            f"{number} file{'' if number == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
         )
     moves = _even_out(branch, context)
-    return (made if head(load(spark, branch.table), branch.name) == made.tip else outcome(spark, branch)), moves
+    return (outcome(spark, branch) if moves else made), moves
 
 
 def _write(template: WapTemplate, branch: wap.Branch, context: JobContext) -> None:
@@ -199,8 +201,12 @@ def history_for(audits: Sequence[Audit], context: JobContext, table: str, partit
     return row_history(context.spark, table, partition, longest) if longest else []
 
 
-def require_passed(results: Sequence[AuditResult]) -> None:
+def require_passed(results: Sequence[AuditResult], *, published: bool = False) -> None:
     """Raise when a blocking audit failed.
+
+    Args:
+        results: All the audits' figures.
+        published: Whether the rows are published already.
 
     Raises:
         AuditFailed: Naming each such audit with its figure.
@@ -208,7 +214,8 @@ def require_passed(results: Sequence[AuditResult]) -> None:
     failed = [result for result in results if not result.passed and result.blocking]
     if failed:
         told = "; ".join(f"{result.name}: {result.message}" for result in failed)
-        raise AuditFailed(f"{'an audit' if len(failed) == 1 else f'{len(failed)} audits'} failed: {told}", results)
+        number = "an audit" if len(failed) == 1 else f"{len(failed)} audits"
+        raise AuditFailed(f"{number} failed: {told}", results, published=published)
 
 
 def _counted(results: Sequence[AuditResult]) -> str:

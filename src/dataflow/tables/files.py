@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataflow.tables.iceberg import jvm
+from dataflow.tables.iceberg import java_class
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
+
+
+_COLLECT = "org.apache.iceberg.relocated.com.google.common.collect"
 
 
 @dataclass(frozen=True)
@@ -43,36 +46,51 @@ class Files:
     """
 
     def __init__(self, spark: SparkSession, table: JavaObject) -> None:
-        self._iceberg = jvm(spark).org.apache.iceberg
-        self._table = table
+        self.table = table
+        self._io, self._specs = table.io(), table.specs()
+        self._several = int(self._specs.size()) > 1
+        self._sets = java_class(spark, f"{_COLLECT}.Sets")
+        self._iterables = java_class(spark, f"{_COLLECT}.Iterables")
+        self._files = java_class(spark, "org.apache.iceberg.util.DataFileSet")
+        self._deletes = java_class(spark, "org.apache.iceberg.util.DeleteFileSet")
+        self._manifests = java_class(spark, "org.apache.iceberg.ManifestFiles")
+        self._evaluator = java_class(spark, "org.apache.iceberg.expressions.ManifestEvaluator")
 
     def none(self) -> JavaObject:
         """Return no files."""
-        return self._iceberg.util.DataFileSet.create()
+        return self._files.create()
+
+    def no_deletes(self) -> JavaObject:
+        """Return no delete files."""
+        return self._deletes.create()
 
     def live(self, snapshot: JavaObject, where: JavaObject) -> JavaObject:
         """Return the files of a snapshot that may have rows of a condition."""
-        return self._read(self._listed(snapshot), where)
+        return self._read(each(self._listed(snapshot)), where)
 
-    def changes(self, old: JavaObject, new: JavaObject, where: JavaObject | None = None) -> Changes:
-        """Return how two snapshots differ, among the files that may have rows of a condition."""
+    def shared(self, snapshot: JavaObject, edge: JavaObject) -> JavaObject:
+        """Return the files of a snapshot with rows of a partition and of others: only an older spec makes such."""
+        return self.live(snapshot, edge) if self._several else self.none()
+
+    def changes(self, old: JavaObject, new: JavaObject, *wheres: JavaObject | None) -> list[Changes]:
+        """Return for each condition how two snapshots differ, among the files that may have rows of it."""
         before, after = self._listed(old), self._listed(new)
-        removed = self._read(self._without(before, after), where)
-        added = self._read(self._without(after, before), where)
-        return Changes(self.without(added, removed), self.without(removed, added))
+        gone, come = self._without(before, after), self._without(after, before)
+        found = [(self._read(gone, where), self._read(come, where)) for where in wheres]
+        return [Changes(self.without(now, then), self.without(then, now)) for then, now in found]
 
     def has_deletes(self, snapshot: JavaObject, where: JavaObject) -> bool:
         """Say whether delete files may apply to rows of a condition."""
-        found = snapshot.deleteManifests(self._table.io())
-        return bool(found.size()) and not self._read(found, where, self._iceberg.util.DeleteFileSet.create()).isEmpty()
+        found = snapshot.deleteManifests(self._io)
+        return bool(found.size()) and not self._read(each(found), where, self.no_deletes()).isEmpty()
 
     def without(self, files: JavaObject, others: JavaObject) -> JavaObject:
         """Return the files that are not among others."""
-        return self._set_like(files, "removeAll", others)
+        return files if others.isEmpty() else self._set_like(files, "removeAll", others)
 
     def among(self, files: JavaObject, others: JavaObject) -> JavaObject:
         """Return the files that are among others as well."""
-        return self._set_like(files, "retainAll", others)
+        return files if files.isEmpty() else self._set_like(files, "retainAll", others)
 
     def both(self, files: JavaObject, others: JavaObject) -> JavaObject:
         """Return the files of two sets."""
@@ -81,39 +99,36 @@ class Files:
     def labels(self, files: JavaObject) -> Iterator[str]:
         """Yield the partition of each file, as a path."""
         for file in each(files):
-            spec = self._table.specs().get(file.specId())
+            spec = self._specs.get(file.specId())
             yield str(spec.partitionToPath(file.partition())) or "the whole table"
 
     def _set_like(self, files: JavaObject, change: str, others: JavaObject) -> JavaObject:
-        found = self._iceberg.util.DataFileSet.create()
+        found = self._files.create()
         found.addAll(files)
         getattr(found, change)(others)
         return found
 
     def _listed(self, snapshot: JavaObject) -> JavaObject:
-        return snapshot.dataManifests(self._table.io())
+        return snapshot.dataManifests(self._io)
 
-    def _without(self, manifests: JavaObject, others: JavaObject) -> Iterable[JavaObject]:
-        sets = self._iceberg.relocated.com.google.common.collect.Sets
-        return each(sets.difference(sets.newLinkedHashSet(manifests), sets.newHashSet(others)))
+    def _without(self, manifests: JavaObject, others: JavaObject) -> list[JavaObject]:
+        sets = self._sets
+        return [*each(sets.difference(sets.newLinkedHashSet(manifests), sets.newHashSet(others)))]
 
     def _read(
         self, manifests: Iterable[JavaObject], where: JavaObject | None, found: JavaObject | None = None
     ) -> JavaObject:
-        iceberg, io, specs = self._iceberg, self._table.io(), self._table.specs()
-        read = iceberg.ManifestFiles.read if found is None else iceberg.ManifestFiles.readDeleteManifest
-        found = iceberg.util.DataFileSet.create() if found is None else found
+        read = self._manifests.read if found is None else self._manifests.readDeleteManifest
+        found = self.none() if found is None else found
         matching: dict[int, JavaObject] = {}
         for manifest in manifests:
             spec = manifest.partitionSpecId()
             if where is not None and spec not in matching:
-                of = iceberg.expressions.ManifestEvaluator.forRowFilter
-                matching[spec] = of(where, specs.get(spec), True)
+                matching[spec] = self._evaluator.forRowFilter(where, self._specs.get(spec), True)
             if where is None or matching[spec].eval(manifest):
-                reader = read(manifest, io, specs)
+                reader = read(manifest, self._io, self._specs)
                 try:
-                    within = reader if where is None else reader.filterRows(where)
-                    iceberg.relocated.com.google.common.collect.Iterables.addAll(found, within)
+                    self._iterables.addAll(found, reader if where is None else reader.filterRows(where))
                 finally:
                     reader.close()
         return found
@@ -121,7 +136,7 @@ class Files:
 
 def each(collection: JavaObject) -> Iterator[JavaObject]:
     """Yield what a Java collection holds; py4j makes a list of some, and finds no default methods of others."""
-    found = collection.iterator()
+    found = collection.iterator()  # for a `for` of Python's, py4j lets the JVM raise at the end, which costs 20 ms
     while found.hasNext():
         yield found.next()
 

@@ -27,6 +27,13 @@ def jvm(spark: SparkSession) -> Any:
     return spark._jvm
 
 
+def java_class(spark: SparkSession, name: str) -> JavaObject:
+    """Return a Java class by its whole name: py4j asks the JVM about each package on the way of a dotted one."""
+    from py4j.java_gateway import JavaClass
+
+    return JavaClass(name, jvm(spark)._gateway_client)
+
+
 def load(spark: SparkSession, name: str) -> JavaObject:
     """Return the Iceberg table of that name, as the catalog has it now.
 

@@ -8,7 +8,7 @@ branch began with: whatever changed a row of it refuses the publishing, a compac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
@@ -35,17 +35,21 @@ class Made:
 
     Attributes:
         tip: The branch's snapshot that this holds for.
+        files: The table's files, to look further.
         changes: The files that the branch has and main has not, and the other way round.
         rows: The rows that the run wrote; those of a file that it rewrote are all of them.
         total: The rows that the partition has on the branch.
         keeps: Whether the rows that were there already stay, as far as the run did not change them.
+        rewritten: Files that held other partitions as well, and were rewritten for those.
     """
 
     tip: int
+    files: Files
     changes: Changes
     rows: int
     total: int
     keeps: bool
+    rewritten: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -66,16 +70,15 @@ def outcome(spark: SparkSession, branch: Branch) -> Made:
     files, base, new = Files(spark, table), table.snapshot(branch.base), table.snapshot(tip)
     if files.has_deletes(new, branch.partition.filter):
         raise DataflowError(f"{branch.table} has delete files, and publishing needs copy-on-write")
-    changes = files.changes(base, new)
-    beyond = files.changes(base, new, branch.partition.rest)
+    changes, beyond = files.changes(base, new, None, branch.partition.rest)
     if beyond:
-        _require_same_rest(spark, table, branch, beyond)
+        _require_same_rest(spark, files, branch, beyond)
     made = rows(files.without(changes.added, beyond.added))
-    total = _total(spark, table, branch, tip) if branch.keeps else made
-    return Made(tip, changes, made, total, branch.keeps)
+    total = _total(spark, files, branch, tip) if branch.keeps else made
+    return Made(tip, files, changes, made, total, branch.keeps)
 
 
-def clear(spark: SparkSession, branch: Branch, made: Made, session: Callable[[], SparkSession]) -> int:
+def clear(spark: SparkSession, branch: Branch, made: Made, session: Callable[[], SparkSession]) -> Made:
     """Take off a branch what its partition held before the run, so that it holds what the run made and no more.
 
     Files are dropped as a whole, and nothing is written anew, except for those which also hold other partitions, as
@@ -88,35 +91,36 @@ def clear(spark: SparkSession, branch: Branch, made: Made, session: Callable[[],
         session: Opens one of the engine's: it is not the job that rewrites, and its lineage should not say so.
 
     Returns:
-        The number of files that were rewritten for others.
+        What it holds then, with the number of files that were rewritten for others.
 
     Raises:
         DataflowError: The run deleted files, and left others: the rows in those were meant to stay.
     """
-    table = load(spark, branch.table)
-    files, base = Files(spark, table), table.snapshot(branch.base)
+    files, base = made.files, made.files.table.snapshot(branch.base)
     left = files.without(files.live(base, branch.partition.filter), made.changes.removed)
-    if not left.isEmpty() and _has_deleted(spark, table, branch, made):
+    if left.isEmpty():
+        return made
+    if _has_deleted(spark, branch, made):
         raise DataflowError(
             f"DELETE of some rows inside wap leaves others of {branch.table} {branch.partition.label}, and the run "
             "replaces them all",
             "say in the wap template that the others stay, by the line 'existing: keep'",
             permanent=True,
         )
-    shared = files.among(left, _shared(files, table, branch))
+    shared = files.among(left, files.shared(base, branch.partition.edge))
     if not shared.isEmpty():
         session().sql(
             f"INSERT INTO {branch.reference} SELECT * FROM {branch.reference} WHERE {_beyond(branch, shared)}"
         )
-    if not left.isEmpty():
-        commit(spark, branch.table, lambda fresh: _drop(spark, fresh, branch, left))
-    return int(shared.size())
+    commit(spark, branch.table, lambda fresh: _drop(fresh, branch, files, left))
+    return replace(outcome(spark, branch), rewritten=int(shared.size()))
 
 
-def _has_deleted(spark: SparkSession, table: JavaObject, branch: Branch, made: Made) -> bool:
+def _has_deleted(spark: SparkSession, branch: Branch, made: Made) -> bool:
     """Say whether a run deleted rows by dropping whole files, which no rule for rows can see."""
     util = jvm(spark).org.apache.iceberg.util.SnapshotUtil
-    return any(it.operation() == "delete" for it in each(util.ancestorsBetween(table, made.tip, branch.base)))
+    since = each(util.ancestorsBetween(made.files.table, made.tip, branch.base))
+    return any(it.operation() == "delete" for it in since)
 
 
 def publish(spark: SparkSession, branch: Branch, made: Made, summary: Mapping[str, str]) -> int:
@@ -161,12 +165,12 @@ def _publish_once(
             "let the script wait for whatever it starts",
         )
     main = head(table)
-    removed = _still_there(spark, table, branch, made.changes)
+    changes = _rebased(spark, table, branch, made)
     transaction = table.newTransaction()
     overwrite = transaction.newOverwrite()
-    if not removed.isEmpty():
-        overwrite.deleteFiles(removed, jvm(spark).org.apache.iceberg.util.DeleteFileSet.create())
-    for file in each(made.changes.added):
+    if not changes.removed.isEmpty():
+        overwrite.deleteFiles(changes.removed, made.files.no_deletes())
+    for file in each(changes.added):
         overwrite.addFile(file)
     overwrite.validateFromSnapshot(main).conflictDetectionFilter(branch.partition.filter)
     overwrite.validateNoConflictingData().validateNoConflictingDeletes()
@@ -200,28 +204,37 @@ def _own_snapshot(table: JavaObject, branch: Branch, summary: Mapping[str, str])
 # ---------------------------------------------------------------------------------- what others did meanwhile
 
 
-def _still_there(spark: SparkSession, table: JavaObject, branch: Branch, changes: Changes) -> JavaObject:
-    """Return the files that main has to lose, after somebody else may have been at work.
+def _rebased(spark: SparkSession, table: JavaObject, branch: Branch, made: Made) -> Changes:
+    """Return what main has to lose and to get, after somebody else may have been at work.
 
     Raises:
         PublishConflict: Main's partition has other rows than the branch began with, or its files were compacted in
             such a way that nobody can tell any more which of them hold the rows that the run replaced.
     """
-    main, base = table.currentSnapshot(), table.snapshot(branch.base)
+    main, base, changes = table.currentSnapshot(), table.snapshot(branch.base), made.changes
     if int(main.snapshotId()) == branch.base:
-        return changes.removed
+        return changes
     files, where = Files(spark, table), branch.partition.filter
     if base is None or not _is_compacted_only(spark, table, branch, files):
         raise _conflict(branch)
-    theirs = files.changes(base, main, where)
+    theirs, theirs_shared = files.changes(base, main, where, branch.partition.edge)
     gone = files.among(changes.removed, theirs.removed)
     if gone.isEmpty():
-        return changes.removed
-    mixed = files.changes(base, main, branch.partition.edge)
+        return changes
     kept = files.without(files.live(base, where), changes.removed)
-    if mixed or not kept.isEmpty():
+    shared = files.among(changes.removed, files.shared(base, branch.partition.edge))
+    are_gone = not files.among(shared, gone).isEmpty()
+    if (
+        not kept.isEmpty()
+        or not theirs_shared.added.isEmpty()
+        or (are_gone and not files.without(shared, gone).isEmpty())
+    ):
         raise _conflict(branch)
-    return files.both(files.without(changes.removed, gone), theirs.added)
+    added = changes.added
+    if are_gone:  # what others have in them stands in the compacted files by now
+        (beyond,) = files.changes(base, table.snapshot(made.tip), branch.partition.rest)
+        added = files.without(added, beyond.added)
+    return Changes(added, files.both(files.without(changes.removed, gone), theirs.added))
 
 
 def _is_compacted_only(spark: SparkSession, table: JavaObject, branch: Branch, files: Files) -> bool:
@@ -230,11 +243,11 @@ def _is_compacted_only(spark: SparkSession, table: JavaObject, branch: Branch, f
     main, base, where = table.currentSnapshot(), table.snapshot(branch.base), branch.partition.filter
     if not util.isAncestorOf(table, main.snapshotId(), branch.base) or files.has_deletes(main, where):
         return False
-    if not files.changes(base, main, where):
+    if not any(files.changes(base, main, where)):
         return True
     for snapshot in each(util.ancestorsBetween(table, main.snapshotId(), branch.base)):
         before = table.snapshot(snapshot.parentId())
-        if snapshot.operation() != "replace" and (before is None or files.changes(before, snapshot, where)):
+        if snapshot.operation() != "replace" and (before is None or any(files.changes(before, snapshot, where))):
             return False
     return True
 
@@ -249,14 +262,14 @@ def _conflict(branch: Branch) -> PublishConflict:
 # ------------------------------------------------------------------------------- what lies beyond the partition
 
 
-def _require_same_rest(spark: SparkSession, table: JavaObject, branch: Branch, beyond: Changes) -> None:
+def _require_same_rest(spark: SparkSession, files: Files, branch: Branch, beyond: Changes) -> None:
     """Let files pass that hold other partitions as well, if their other rows are the same as before.
 
     Raises:
         DataflowError: Other partitions were touched.
     """
-    files = Files(spark, table)
-    if files.without(beyond.removed, _shared(files, table, branch)).isEmpty() and _same_rest(spark, branch, beyond):
+    shared = files.shared(files.table.snapshot(branch.base), branch.partition.edge)
+    if files.without(beyond.removed, shared).isEmpty() and _same_rest(spark, branch, beyond):
         return
     strays = sorted(set(files.labels(files.both(beyond.added, beyond.removed))))
     listed = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
@@ -284,25 +297,18 @@ def _same_rest(spark: SparkSession, branch: Branch, beyond: Changes) -> bool:
     return bool(told[0] == told[1])
 
 
-def _shared(files: Files, table: JavaObject, branch: Branch) -> JavaObject:
-    """Return the base's files that hold rows of the partition and of others: only an older spec makes such."""
-    base = table.snapshot(branch.base)
-    several = table.specs().size() > 1
-    return files.live(base, branch.partition.edge) if several else files.none()
-
-
-def _total(spark: SparkSession, table: JavaObject, branch: Branch, tip: int) -> int:
+def _total(spark: SparkSession, files: Files, branch: Branch, tip: int) -> int:
     """Count the partition's rows on the branch."""
-    files = Files(spark, table)
-    if table.specs().size() == 1:
-        return rows(files.live(table.snapshot(tip), branch.partition.filter))
+    new = files.table.snapshot(tip)
+    if files.shared(new, branch.partition.edge).isEmpty():
+        return rows(files.live(new, branch.partition.filter))
     counted = spark.sql(f"SELECT count(*) FROM {branch.reference} WHERE {branch.partition.where}").collect()
     return int(counted[0][0])
 
 
-def _drop(spark: SparkSession, table: JavaObject, branch: Branch, files: JavaObject) -> None:
+def _drop(table: JavaObject, branch: Branch, files: Files, left: JavaObject) -> None:
     overwrite = table.newOverwrite()
-    overwrite.deleteFiles(files, jvm(spark).org.apache.iceberg.util.DeleteFileSet.create())
+    overwrite.deleteFiles(left, files.no_deletes())
     overwrite.toBranch(branch.name)
     overwrite.commit()
 
