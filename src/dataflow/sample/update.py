@@ -1,4 +1,8 @@
-"""Updating a package to a newer version of its recipe: its owner's edits are kept, conflicts are named."""
+"""Updating a package to a newer version of its recipe: its owner's edits are kept, conflicts are named.
+
+Copier works on a copy that holds what git has of the package, and nothing else; what it made of it is then brought
+here, file by file. So what git ignores can't be touched, whatever Copier does with it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from dataflow.errors import UsageError, display_path
+from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
 from dataflow.sample.generate import ANSWERS, copier_errors
 from dataflow.sample.origin import Origin, find_origin
+from dataflow.sample.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Update:
         after: The version that it is at now.
         changed: The files that are different now, relative to the folder.
         conflicts: Those of them that need a decision.
+        dropped: Files that the recipe removes or renames, and that were edited: they are conflicts too, and stay.
+        left: Files that the recipe changes, and that stay as they are, since git ignores them here.
     """
 
     folder: Path
@@ -30,12 +37,16 @@ class Update:
     after: str
     changed: tuple[str, ...]
     conflicts: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
-def update(package: Path) -> Update:
+def update(package: Path, ref: str | None = None) -> Update:
     """Bring a package up to date with its recipe.
 
-    The version is the tool's own where the package came from the same place, else the latest tag.
+    Args:
+        package: Its folder.
+        ref: The version; the tool's own where the package came from the same place, else the latest tag.
 
     Raises:
         UsageError: It is not a package, or not one that can be updated: not in git, or with open changes.
@@ -45,12 +56,52 @@ def update(package: Path) -> Update:
     answers = _answers(folder)
     _require_clean(folder)
     address, before = str(answers["_src_path"]), str(answers["_commit"])
-    origin = _origin(address)
-    with copier_errors(address), git.environment(**origin.git_variables):
-        from copier import run_update
+    origin = _origin(address) if ref is None else Origin(address, ref)
+    with Scratch(folder) as scratch:
+        stands_for(scratch.copy, folder)
+        with copier_errors(address), git.environment(**scratch.git_variables(origin.git_variables)):
+            _run_copier(scratch.copy, origin, before)
+            after = str(_answers(scratch.copy)["_commit"])
+            dropped = _dropped(scratch, address, before, answers)
+        conflicts = (*scratch.conflicts(), *dropped)
+        changed, left = scratch.bring(but=dropped)
+    return Update(folder, before, after, changed, tuple(sorted(conflicts)), dropped, left)
 
-        run_update(folder, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=True)
-    return Update(folder, before, str(_answers(folder)["_commit"]), _changed(folder), _conflicts(folder))
+
+def _run_copier(copy: Path, origin: Origin, before: str) -> None:
+    from copier import run_update
+    from copier.errors import UserMessageError
+
+    try:
+        run_update(copy, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=True)
+    except UserMessageError as error:
+        if "downgrad" not in str(error):
+            raise
+        shown = display_path(copy)
+        if origin.ref is not None:
+            raise UsageError(
+                f"{shown} is at {before}, and the recipes of this Dataflow are older: that would be downgrading",
+                "install the Dataflow that it was made with, or a newer one",
+            ) from None
+        raise UsageError(
+            f"{shown} is at {before}, which is newer than the last release of {origin.address}",
+            "update once the next one is tagged there; or take what stands there: dataflow sample update --ref HEAD",
+        ) from None
+
+
+def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, object]) -> tuple[str, ...]:
+    """Return the files that the recipe does not have any more and that are not as it made them."""
+    removed = scratch.removed()
+    if not removed:
+        return ()
+    from copier import run_copy
+
+    old = scratch.work / "before" / scratch.copy.name
+    given = {key: value for key, value in answers.items() if not key.startswith("_")}
+    run_copy(
+        address, old, given, vcs_ref=before, defaults=True, overwrite=True, quiet=True, unsafe=True, skip_tasks=True
+    )
+    return tuple(name for name in removed if not scratch.is_as_in(old, name))
 
 
 def _answers(folder: Path) -> dict[str, object]:
@@ -90,17 +141,3 @@ def _origin(address: str) -> Origin:
     if own.address != address:
         return Origin(address, ref=None)
     return Origin(address, own.based_on or own.ref, git_config=own.git_config)
-
-
-def _changed(folder: Path) -> tuple[str, ...]:
-    listed = git.ask(folder, "status", "--porcelain", "--no-renames", "-uall", "-z", "--", ".") or ""
-    prefix = git.ask(folder, "rev-parse", "--show-prefix") or ""
-    names = (entry[3:] for entry in listed.split("\0") if entry)
-    return tuple(sorted({name.removeprefix(prefix) for name in names}))
-
-
-def _conflicts(folder: Path) -> tuple[str, ...]:
-    """Name the files with conflict markers, which Copier tells git of, and the patches that did not fit."""
-    unmerged = git.ask(folder, "diff", "--name-only", "--relative", "--diff-filter=U", "-z") or ""
-    rejected = (path.relative_to(folder).as_posix() for path in folder.rglob("*.rej"))
-    return tuple(sorted({name for name in unmerged.split("\0") if name} | set(rejected)))
