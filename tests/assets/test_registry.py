@@ -218,3 +218,14 @@ def test_an_object_can_be_read_by_others_than_who_wrote_it(tmp_path):
     registry = Registry(str(tmp_path))
     sha256 = registry.put(b"data")
     assert (tmp_path / "objects" / sha256).stat().st_mode & 0o777 == 0o644
+
+
+def test_a_name_that_no_file_system_takes_is_kept_whole(registry):
+    branch, other = "branch-" + "b" * 400 + "-alice", "branch-" + "b" * 400 + "-bob"
+    for name in (branch, other, "production"):
+        registry.append(f"environments/{name}", lambda number: {"number": number})
+    registry.append(f"environments/{branch}", lambda number: {"number": number})
+    assert registry.folders("environments") == sorted([branch, other, "production"])
+    assert registry.series("environments") == sorted(f"environments/{it}" for it in (branch, other, "production"))
+    assert registry.newest("environments")[branch] == 2
+    assert registry.latest(f"environments/{branch}") == (2, {"number": 2})

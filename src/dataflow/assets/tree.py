@@ -18,7 +18,7 @@ from dataflow import git
 from dataflow.assets.lfs import LIMIT, Pointer, filtered, stored
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import home
-from dataflow.workflow.folders import is_made, walk
+from dataflow.workflow.folders import LONGEST, is_made, patiently, too_much, walk
 
 SUBMODULE = "lies in a submodule, and a deployment holds this repository's files alone"
 LINK = "lies outside the repository, so it can't be deployed"
@@ -185,7 +185,10 @@ def tree_of_disk(root: Path) -> Tree:
         DataflowError: There are too many folders for a project.
     """
     root = root.resolve()
-    listed = git.run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    with patiently(lambda: f"git lists the files below {root}"):
+        listed = git.run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", timeout=LONGEST)
+    if listed.code == -1 and "seconds" in listed.said:
+        raise too_much(root, f"after {LONGEST:.0f} seconds")
     if listed.code != 0 or (listed.data == b"" and not (root / ".git").exists()):
         return _all_of(root)
     top = git.ask(root, "rev-parse", "--show-toplevel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 
 import dataflow
 from dataflow.errors import DataflowError
+from dataflow.git import OF_ONE_REPOSITORY
 
 _COMMANDS = {
     "sample": "Generate a workflow package, update it, make demo data.",
@@ -69,6 +71,8 @@ def main() -> NoReturn:
     """Run the command line and exit: 0 for success, 1 for a failure, 2 for a mistake in what was asked."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # taken wherever it stands
     verbose = len(arguments) < len(sys.argv) - 1
+    for name in OF_ONE_REPOSITORY:  # of a hook: neither we nor what we start are to work on its repository
+        os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is told like Ctrl-C
     try:
         typer.main.get_command(app)(arguments, prog_name="dataflow")

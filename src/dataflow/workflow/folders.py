@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.errors import UsageError, display_path
+from dataflow.errors import UsageError
 from dataflow.home import home
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 GENERATED = frozenset(
     {"__pycache__", "build", "dist", "node_modules", "packrat", "renv", "spark-warehouse", "target", "venv"}
@@ -25,8 +27,11 @@ DEFINITION = ".sch.yaml"
 PATIENCE = 2.0
 """Seconds after which a look through folders says where it is."""
 
-BOUND = 100_000
+BOUND = 50_000
 """How many folders are looked at: more are no project, but somebody's whole disk."""
+
+LONGEST = 60.0
+"""How many seconds a look may take."""
 
 _ALWAYS = {"__pycache__", "node_modules", "spark-warehouse"}  # no source is ever called so
 _PYTHON = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -50,15 +55,36 @@ class Patience:
             UsageError: There are too many.
         """
         self._seen += 1
-        if not self._told and time.monotonic() - self._began > PATIENCE:
+        took = time.monotonic() - self._began
+        if not self._told and took > PATIENCE:
             self._told = True
-            below, now = display_path(self._top), display_path(folder)
-            sys.stderr.write(f"looking for workflows below {below}, now in {now} …\n")
-        if self._seen > BOUND:
-            raise UsageError(
-                f"{display_path(self._top)} holds more than {BOUND:,} folders, too many for a project",
-                "go to the project's folder first, or name it",
-            )
+            sys.stderr.write(f"looking for workflows below {self._top}, now in {folder} …\n")
+        if self._seen > BOUND or took > LONGEST:
+            raise too_much(self._top, f"after {self._seen:,} folders")
+
+
+@contextmanager
+def patiently(text: Callable[[], str]) -> Iterator[None]:
+    """Say what is done, once that takes long.
+
+    Args:
+        text: Asked then for what to say.
+    """
+    timer = threading.Timer(PATIENCE, lambda: sys.stderr.write(f"{text()} …\n"))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def too_much(top: Path, after: str) -> UsageError:
+    """Return the refusal to look any further."""
+    return UsageError(
+        f"the look for workflows below {top} ends {after}: that is no project",
+        "go to the project's folder first, or name it",
+    )
 
 
 def walk(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
