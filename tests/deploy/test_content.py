@@ -294,6 +294,9 @@ NAMES = (
     "quote'd.txt",
     "$(x).json",
     "venv/x.py",
+    "new\nline.json",
+    "tab\t.csv",
+    "ünï/~$#&;.txt",
 )
 
 
@@ -304,7 +307,7 @@ def test_a_bundle_holds_what_git_archive_gives_and_nothing_else(repo, tmp_path, 
     repo.package("top")
     repo.write("top/identity.yaml", f"owner: alice\npackage_id: alice.{repo.folder.name}\nuuid: {repo.folder.name}\n")
     python_package(repo)
-    imports = "".join(f"# uses '{name}'\nNAMES = {name!r}\n" for name in files)
+    imports = "".join(f"NAMES = {name!r}\n" for name in files)
     repo.edit("top/src/write.py", "def main", f"{imports}\n\ndef main")
     repo.write("elsewhere/shared.txt", "linked\n")
     ignored, attributes, contents = [], [], {}
@@ -343,3 +346,30 @@ def test_a_bundle_holds_what_git_archive_gives_and_nothing_else(repo, tmp_path, 
     assert found == {name: contents.get(name, given[name]) for name in found}
     wanted = {f"top/src/{name}" for name, kind in files.items() if kind not in {"ignored", "untracked"}}
     assert wanted <= set(found)
+
+
+def test_a_name_that_is_no_text_is_told_and_not_a_traceback(repo):
+    python_package(repo)
+    (repo.folder / os.fsdecode(b"top/odd-\xff.txt")).write_text("beside nothing that is run\n")
+    repo.commit()
+    repo.deploy()
+    (repo.folder / os.fsdecode(b"top/src/odd-\xff.txt")).write_text("x\n")
+    repo.commit()
+    with pytest.raises(UsageError, match=r"the name of top/src/odd-\\udcff\.txt is not text"):
+        repo.deploy()
+
+
+def test_a_definition_that_git_ignores_is_refused_with_that_reason(repo):
+    repo.git("mv", "top/main.sch.yaml", "top/inner.sch.yaml")
+    repo.edit("top/daily.sch.yaml", "./main.sch.yaml", "./local.sch.yaml")
+    repo.write(".gitignore", "local.sch.yaml\n")
+    repo.write("top/local.sch.yaml", (repo.folder / "top/inner.sch.yaml").read_text())
+    repo.commit()
+    with pytest.raises(DefinitionError, match=r"top/local\.sch\.yaml is ignored by git"):
+        repo.deploy()
+
+
+def test_sql_that_spark_knows_and_others_doubt_is_deployed(repo):
+    repo.write("top/src/write.sql", "INSERT INTO ${TARGET_TABLE} SELECT id:a.b, 1D, NULL FROM ${SOURCE_TABLE};\n")
+    repo.commit()
+    assert repo.deploy().changed

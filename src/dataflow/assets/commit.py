@@ -6,6 +6,7 @@ user's own attributes, replaced objects. Git LFS is asked later, and only for wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -162,6 +163,7 @@ def _folder() -> Path:
     """Make a folder, and sweep away those that were left by commands that were killed."""
     above = subfolder("trees")
     for left in above.iterdir():
-        if time.time() - left.stat().st_mtime > _LEFT:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):  # its own command, or another one's sweep, is just taking it away
+            if time.time() - left.stat().st_mtime > _LEFT:
+                shutil.rmtree(left, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix="tree-", dir=above))

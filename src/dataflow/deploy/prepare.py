@@ -103,7 +103,7 @@ class Preparation:
 def _tool() -> list[str]:
     """Return what tells one Dataflow from another, also where somebody works on it: what it renders may differ."""
     top = Path(dataflow.__file__).parent
-    files = (path for part in ("deploy", "tables", "workflow") for path in (top / part).rglob("*.py"))
+    files = (path for part in ("assets", "deploy", "tables", "workflow") for path in (top / part).rglob("*.py"))
     return [dataflow.__version__, *sorted(f"{path.name} {path.stat().st_mtime_ns}" for path in files)]
 
 
@@ -184,7 +184,8 @@ class _Package:
         for file in {self.root / name, *(it.file for it in problems)}:
             with contextlib.suppress(DefinitionError):
                 if file.is_file():
-                    paths += [file.parent / str(it["script"]) for it in _specs(read_yaml(file).data)]
+                    data = read_yaml(file).data
+                    paths += [file.parent / str(it[key]) for key in ("script", "file") for it in _specs(data, key)]
         told = {unreadable(path): path for path in paths if not path.exists()}
         for problem in problems:
             if (path := told.get(problem.message)) is None:
@@ -373,6 +374,9 @@ class _Package:
         if name not in self.touched:
             self._broken.update(file_mistakes(path))
         self.touched.add(name)
+        if any("\ud800" <= it <= "\udfff" for it in name):  # bytes that are no UTF-8
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            raise UsageError(f"the name of {shown} is not text, so it can't be deployed", "rename it")
         to[name] = self.hashes.of(path)
 
     def _relative(self, of: Path, name: str) -> str:
@@ -385,17 +389,17 @@ class _Package:
         return path.relative_to(self.root).as_posix()
 
 
-def _specs(data: Any) -> Iterator[dict[str, Any]]:
-    """Yield the mappings of a definition that name a script."""
+def _specs(data: Any, named: str = "script") -> Iterator[dict[str, Any]]:
+    """Yield the mappings of a definition that name a script, or another definition."""
     if isinstance(data, dict):
-        if isinstance(data.get("script"), str):
+        if isinstance(data.get(named), str):
             yield data
         for key, value in data.items():
             if key != "params":
-                yield from _specs(value)
+                yield from _specs(value, named)
     elif isinstance(data, list):
         for item in data:
-            yield from _specs(item)
+            yield from _specs(item, named)
 
 
 def _beside(repository: Repository, base: Path) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataflow.engine.sqlparse import spark_mistake
 from dataflow.errors import DefinitionError, Problem
 from dataflow.workflow.models import AuditJob, PythonAudit, SparkJob, SqlAudit
 from dataflow.workflow.parameters import POINTER, substitute
@@ -114,10 +115,14 @@ def _sql(path: Path, text: str) -> Iterator[Problem]:
     try:
         sqlglot.parse(text, read="spark")
     except ParseError as error:
+        if spark_mistake(text) is None:  # it knows more of SQL than the one that was asked first
+            return
         for it in error.errors[:5]:
             near = f" near '{it['highlight']}'" if it.get("highlight") else ""
             yield Problem(path, it.get("line") or 1, it.get("col") or 1, f"SQL: {it['description']}{near}")
     except SqlglotError as error:
+        if spark_mistake(text) is None:
+            return
         yield Problem(path, 1, 1, f"SQL: {str(error).partition(chr(10))[0]}")
 
 

@@ -116,7 +116,9 @@ class Source:
         if self.tree.commit is None:
             return []
         told = []
-        new = [it for it in self.checkout.untracked if self._is_near(it)]
+        packages = [it.path for it in find_packages(self.tree, self.scope)]
+        packages += [it.rpartition("/")[0] for it in self.checkout.untracked if it.endswith(DEFINITION)]
+        new = [it for it in self.checkout.untracked if any(p in ("", ".") or it.startswith(f"{p}/") for p in packages)]
         if new:
             more = f" and {len(new) - 3} more" if len(new) > 3 else ""
             told.append(f"git does not have {', '.join(new[:3])}{more}, so it is no part of this")
@@ -129,10 +131,6 @@ class Source:
             if disk.is_file() and own.is_file() and disk.read_bytes() != own.read_bytes():
                 told.append(f"{name} is another one on disk, which git was told not to look at")
         return told
-
-    def _is_near(self, name: str) -> bool:
-        """Say whether a file lies in one of the project's packages."""
-        return any(it.path == "." or name.startswith(f"{it.path}/") for it in find_packages(self.tree, self.scope))
 
     def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Prepared]:
         """Return all its packages by key, ready to be deployed.
