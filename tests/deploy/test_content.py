@@ -373,3 +373,40 @@ def test_sql_that_spark_knows_and_others_doubt_is_deployed(repo):
     repo.write("top/src/write.sql", "INSERT INTO ${TARGET_TABLE} SELECT id:a.b, 1D, NULL FROM ${SOURCE_TABLE};\n")
     repo.commit()
     assert repo.deploy().changed
+
+
+def test_conflict_markers_in_a_wheel_and_in_a_definition_are_told(repo):
+    python_package(repo)
+    marked = "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n"
+    repo.write(
+        "top/pyproject.toml",
+        """
+        [build-system]
+        requires = ["hatchling"]
+        build-backend = "hatchling.build"
+        [project]
+        name = "ranks"
+        version = "1"
+        """,
+    )
+    repo.write("top/ranks/__init__.py", marked)
+    repo.commit()
+    with pytest.raises(DataflowError, match=r"top/ranks/__init__\.py:1:1: conflict markers"):
+        repo.deploy()
+    repo.write("top/main.sch.yaml", marked)
+    repo.commit()
+    with pytest.raises(DefinitionError, match=r"top/main\.sch\.yaml:\d+:\d+: "):
+        repo.deploy()
+
+
+def test_a_linked_work_tree_deploys_its_own_commit(repo, tmp_path):
+    repo.deploy()
+    repo.git("worktree", "add", "-q", "-b", "feature", str(tmp_path / "linked" / "films"))
+    linked = object.__new__(type(repo))
+    linked.folder = tmp_path / "linked" / "films"
+    linked.edit("top/src/write.sql", "<= 10", "<= 20")
+    linked.commit()
+    done = linked.deploy()
+    assert done.deployment.name == "branch-feature-alice"
+    (asset,) = [it for it, _ in done.assets if it.path == "top/src/write.sql"]
+    assert b"<= 20" in repo.registry.get(asset.sha256)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataflow.deploy.ancestry import compare
 from dataflow.deploy.backends import backend
+from dataflow.deploy.scripts import conflict_markers
 from dataflow.errors import DataflowError, UsageError
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import Deployed
+    from dataflow.deploy.package import Prepared
     from dataflow.deploy.plan import Planned
     from dataflow.deploy.source import Source
     from dataflow.workflow.project import Environment
@@ -37,7 +39,8 @@ def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> li
     target = source.target
     refuse_clear_secrets(target.environment)
     due = {key: planned.prepared[key] for key in planned.due}
-    if broken := list(dict.fromkeys(it for prepared in due.values() for it in prepared.broken)):
+    found = [it for prepared in due.values() for it in (*prepared.broken, *_in_builds(source, prepared))]
+    if broken := list(dict.fromkeys(found)):
         more = f"\n… and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         told = "\n".join(broken[:_SHOWN]) + more
         raise DataflowError(told, "`dataflow workflow validate .` says so before", permanent=True)
@@ -55,6 +58,15 @@ def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> li
     if target.sandbox or not planned.plan.changes:
         return []
     return compare(source.whose, [it.commit for it in own.values()], allow_older=allow_older)
+
+
+def _in_builds(source: Source, prepared: Prepared) -> Iterator[str]:
+    """Yield where conflict markers stand in the sources of wheels, which nothing compiles before they run."""
+    for it in prepared.builds:
+        if it.type == "wheel":
+            inputs = source.inputs_of(source.built(it.type, it.namespace))
+            files = (inputs.root / name for name in inputs.files if name.endswith(".py"))
+            yield from (str(problem) for file in files for problem in conflict_markers(file))
 
 
 def refuse_twins(ids: Mapping[str, Iterable[str]], others: Mapping[str, Deployed]) -> None:

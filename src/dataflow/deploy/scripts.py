@@ -60,16 +60,23 @@ def mistakes_of(doubts: Iterable[Problem]) -> Iterator[Problem]:
 
 def file_mistakes(path: Path) -> Iterator[Problem]:
     """Yield why a file can't be run at all: conflict markers, and in Python what is no Python."""
-    if path.suffix not in _TEXTS:
-        return
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):  # read or refused by whoever runs it
-        return
-    found = list(_markers(path, text))
+    found = list(conflict_markers(path))
     yield from found
     if not found and path.suffix == ".py":
-        yield from mistakes_of(_python(path, text))
+        yield from mistakes_of(_python(path, _text(path)))
+
+
+def conflict_markers(path: Path) -> Iterator[Problem]:
+    """Yield the place of the first conflict marker in a file."""
+    if path.suffix in _TEXTS:
+        yield from _markers(path, _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):  # read or refused by whoever runs it
+        return ""
 
 
 def _markers(path: Path, text: str) -> Iterator[Problem]:
