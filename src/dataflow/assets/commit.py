@@ -66,7 +66,7 @@ def tree_of_commit(checkout: Checkout) -> Tree:
         if mode != _SUBMODULE:
             tree.add(name)
             tree.marks[name] = f"{oid} {mode}"
-    tree.on_fill = _write
+    tree.on_fill = _write_plain
     return tree
 
 
@@ -86,10 +86,29 @@ def provide(tree: Tree, file: Path) -> Path:
     return file
 
 
+def _write_plain(tree: Tree) -> None:
+    """Write a commit's files where nothing but their content decides what git gives: as `git archive` does, faster."""
+    with tempfile.TemporaryDirectory(prefix="dataflow-index-") as index:
+        variables = {"GIT_INDEX_FILE": f"{index}/index"}
+        sparse = ("-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false")
+        base = ("--no-replace-objects", *sparse, *(part for pair in _SETTINGS.items() for part in _given(*pair)))
+        for command in (
+            ("read-tree", str(tree.commit)),
+            ("checkout-index", "-a", "-f", "-q", f"--prefix={tree.root}/"),
+        ):
+            answer = git.run(Path(str(tree.checkout)), *base, *command, variables=variables)
+            if answer.code != 0:
+                raise DataflowError(f"git can't give commit {str(tree.commit)[:8]}: {answer.said}")
+
+
+def _given(key: str, value: str) -> tuple[str, str]:
+    return ("-c", f"{key}={value}")
+
+
 def _write(tree: Tree) -> None:
     """Write a commit's files as git gives them."""
     root = str(tree.checkout)
-    settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
+    settings = [part for pair in _SETTINGS.items() for part in _given(*pair)]
     command = ["git", "-C", root, "--no-replace-objects", *settings, "archive", "--format=tar"]
     env = git.environ(LC_ALL="C", GIT_ATTR_NOSYSTEM="1", GIT_OPTIONAL_LOCKS="0")
     with (
@@ -128,8 +147,7 @@ def _unpack(archive: tarfile.TarFile, tree: Tree) -> None:
                 path.chmod(0o755)
         else:
             continue
-        if not tree.marks:  # else it is listed already
-            tree.add(name)
+        tree.add(name)
 
 
 def _refuse_ways_out(tree: Tree) -> None:
