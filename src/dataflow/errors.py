@@ -72,8 +72,19 @@ class DefinitionError(UsageError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+_ORIGINALS: dict[Path, Path] = {}
+
+
+def stands_for(copy: Path, original: Path) -> None:
+    """Have what lies in a copy of a folder be spelled as what it is in the original."""
+    _ORIGINALS[copy.resolve()] = original.resolve()
+
+
 def display_path(path: Path) -> str:
     """Spell a path as the user would type it: relative to the current folder when it lies below it."""
+    for copy, original in _ORIGINALS.items():
+        if path.is_relative_to(copy):
+            path = original / path.relative_to(copy)
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -6,14 +6,14 @@ import subprocess
 import zipfile
 
 import pytest
-from trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, package, write
+from trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, commit, package, write
 
 from dataflow.assets.builders import build, workspace
 from dataflow.assets.builders.jvm import errors
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.wheelenv import environment
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 
 RANK = "src/main/java/Top.java"
 
@@ -188,3 +188,66 @@ def test_maven_builds_a_jar_with_the_same_bytes_each_time(folder, tmp_path):
     write(folder / "m", **{RANK: JAVA.replace("a + 1", "b")})
     with pytest.raises(DataflowError, match=r"m/pom\.xml could not be built:(.|\n)*m/src/.*Top\.java"):
         built(folder, "m", tmp_path / "three")
+
+
+BACKENDS = {
+    "hatchling": ('requires = ["hatchling"]\nbuild-backend = "hatchling.build"', 'version = "1"'),
+    "pdm": (
+        'requires = ["pdm-backend"]\nbuild-backend = "pdm.backend"',
+        'dynamic = ["version"]\n[tool.pdm]\nversion = { source = "scm" }',
+    ),
+    "setuptools-scm": (
+        'requires = ["setuptools", "setuptools_scm>=8"]\nbuild-backend = "setuptools.build_meta"',
+        'dynamic = ["version"]\n[tool.setuptools]\npackages = ["etl"]\n[tool.setuptools_scm]',
+    ),
+    "pbr": ('requires = ["pbr>=6", "setuptools"]\nbuild-backend = "pbr.build"', 'dynamic = ["version"]'),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_whatever_builds_a_wheel_data_in_a_hidden_folder_is_in_it(folder, tmp_path, backend):
+    system, project = BACKENDS[backend]
+    write(
+        folder / "etl",
+        **{
+            "pyproject.toml": f'[build-system]\n{system}\n[project]\nname = "etl"\n{project}\n',
+            "etl/__init__.py": "A = 1\n",
+            "etl/.data/a.json": "{}\n",
+            "etl/build/__init__.py": "B = 1\n",
+        },
+    )
+    if backend == "pbr":
+        write(
+            folder / "etl",
+            **{
+                "setup.cfg": "[metadata]\nname = etl\n[files]\npackages = etl\n",
+                "setup.py": "import setuptools\nsetuptools.setup(setup_requires=['pbr'], pbr=True)\n",
+            },
+        )
+    commit(folder)
+    path, _ = built(folder, "etl", tmp_path / "one")
+    with zipfile.ZipFile(path) as archive:
+        assert {"etl/__init__.py", "etl/.data/a.json"} <= set(archive.namelist())
+    again, _ = built(folder, "etl", tmp_path / "two")
+    assert digest(path) == digest(again)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "more", "where"),
+    [
+        ("six", '[tool.uv.sources]\nsix = { path = "../six" }', r"\.\./six"),
+        ("Six>=1", "[tool.uv.sources]\nsix = { workspace = true }", "its workspace"),
+        ("six", '[tool.uv.sources]\nsix = { index = "ours" }', "index ours"),
+        (
+            "six[x] ; python_version > '3'",
+            '[tool.uv.sources]\nsix = [{ git = "https://example.org/six" }]',
+            "git https",
+        ),
+        ("six @ file:///srv/six", "[tool.hatch.metadata]\nallow-direct-references = true", "file:///srv/six"),
+    ],
+)
+def test_a_package_from_a_place_of_its_own_is_not_taken_from_the_index(folder, tmp_path, requirement, more, where):
+    text = (WHEEL % ("etl", "etl")).replace("iniconfig>=2", requirement)
+    write(folder / "etl", **{"pyproject.toml": f"{text}\n{more}\n", "src/etl/__init__.py": ""})
+    with pytest.raises(UsageError, match=f"needs six from {where}.*, which can't be locked"):
+        built(folder, "etl", tmp_path / "made")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from trees import GRADLE, POM, WHEEL, package, write
+from trees import GRADLE, POM, WHEEL, git, package, write
 
 from dataflow.assets.discover import discover
 from dataflow.errors import UsageError
@@ -82,11 +82,45 @@ def test_a_wheel_of_the_whole_repository_leaves_the_packages_their_scripts(tmp_p
     assert [it for it in names(tmp_path) if it[1] == "py"] == [("raw", "py", "titles/src/common")]
 
 
-@pytest.mark.parametrize("folder", [".git", ".venv", "target", "build", "node_modules", "a.egg-info"])
-def test_what_tools_wrote_is_not_looked_at(tmp_path, folder):
-    write(tmp_path, **{f"{folder}/deep/pyproject.toml": PROJECT, f"{folder}/main.sch.yaml": ""})
-    assert discover(tmp_path).assets == ()
+@pytest.mark.parametrize(
+    ("folder", "beside"),
+    [
+        (".git", "a"),
+        (".venv", "a"),
+        ("target", "pom.xml"),
+        ("target", "build.sbt"),
+        ("project/target", "build.sbt"),
+        ("build", "setup.py"),
+        ("build", "build.gradle"),
+        ("dist", "pyproject.toml"),
+        ("renv", "renv.lock"),
+        ("node_modules", "a"),
+        ("a.egg-info", "a"),
+    ],
+)
+def test_what_the_build_beside_it_wrote_is_not_looked_at(tmp_path, folder, beside):
+    write(tmp_path, **{f"{folder}/deep/pyproject.toml": PROJECT, f"{folder}/main.sch.yaml": "", beside: ""})
+    assert not [it for it in discover(tmp_path).assets if it.namespace == "deep"]
     assert discover(tmp_path).workflows == ()
+
+
+@pytest.mark.parametrize("folder", ["target", "build", "dist", "renv", "packrat", "venv"])
+def test_a_folder_that_no_build_wrote_holds_sources_whatever_it_is_called(tmp_path, folder):
+    write(tmp_path, **{f"{folder}/deep/pyproject.toml": PROJECT, f"{folder}/main.sch.yaml": ""})
+    found = discover(tmp_path)
+    assert [it.namespace for it in found.assets] == ["deep"]
+    assert [it.parent.name for it in found.workflows] == [folder]
+
+
+def test_what_git_ignores_or_lies_in_one_s_home_is_not_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+    package(tmp_path / "titles")
+    package(tmp_path / "home" / "deployed" / "copy")
+    package(tmp_path / "scratch" / "copy")
+    assert [it.parent.name for it in discover(tmp_path).workflows] == ["copy", "copy", "titles", "titles"]
+    write(tmp_path, **{".gitignore": "scratch/\n"})
+    git(tmp_path, "init", "--quiet")
+    assert [it.parent.name for it in discover(tmp_path).workflows] == ["titles", "titles"]
 
 
 def test_two_of_one_name_are_called_by_their_paths(tmp_path):

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from dataflow.assets.git import read_checkout
+from dataflow.assets.git import read_checkout, require_tip
+from dataflow.errors import DataflowError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -76,20 +77,86 @@ def test_the_branch_s_own_remote_wins_over_origin(repository):
     assert read_checkout(repository).owner == "team"
 
 
-@pytest.mark.parametrize("name", ["new.sql", "a.sql", "deep/new.sql"])
-def test_a_change_that_no_commit_holds_is_seen_and_said(repository, name):
-    (repository / name).parent.mkdir(exist_ok=True)
-    (repository / name).write_text("SELECT 2\n")
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_change_that_no_commit_holds_is_seen_and_said(repository, staged):
+    (repository / "a.sql").write_text("SELECT 2\n")
+    if staged:
+        git(repository, "add", ".")
     checkout = read_checkout(repository)
     assert not checkout.is_clean
     assert checkout.version("ab" * 32) == "dirty-abababab"
 
 
-@pytest.mark.parametrize("name", ["target/a.jar", "etl/dist/a.whl", ".workflows/etl.main.sch.rendered.yaml"])
-def test_what_builds_leave_behind_is_no_change(repository, name):
-    (repository / name).parent.mkdir(parents=True)
+def test_a_file_that_is_added_or_renamed_is_a_change(repository):
+    git(repository, "mv", "a.sql", "b c.sql")
+    assert not read_checkout(repository).is_clean
+
+
+@pytest.mark.parametrize("name", ["target/a.jar", "report.xml", ".workflows/etl.main.sch.rendered.yaml", "å b/c.xml"])
+def test_what_git_does_not_have_is_no_change_and_is_named(repository, name):
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text("built")
+    checkout = read_checkout(repository)
+    assert checkout.is_clean
+    assert checkout.untracked == (name,)
+
+
+def test_the_id_that_a_deployment_adds_is_no_change(repository):
+    (repository / "dataflow.yaml").write_text("version: 1\nproject: films\n")
+    commit(repository)
+    (repository / "dataflow.yaml").write_text("version: 1\nproject: films\nid: 0a1b2c3d\n")
     assert read_checkout(repository).is_clean
+    (repository / "dataflow.yaml").write_text("version: 1\nproject: books\nid: 0a1b2c3d\n")
+    assert not read_checkout(repository).is_clean
+
+
+def test_a_repository_that_git_can_t_read_is_no_folder_without_one(repository, monkeypatch):
+    (repository / ".git" / "HEAD").write_text("nonsense")
+    with pytest.raises(DataflowError, match=r"stranger-data is a git repository, and can't be read: not a git repo"):
+        read_checkout(repository)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(DataflowError, match=r"can't be read: git can't be started") as caught:
+        read_checkout(repository)
+    assert caught.value.hint == "install git"
+
+
+def test_what_a_hook_of_another_repository_set_does_not_reach_this_one(repository, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    for name, value in {"GIT_DIR": ".git", "GIT_WORK_TREE": ".", "GIT_INDEX_FILE": ".git/index"}.items():
+        monkeypatch.setenv(name, str(other / value))
+    checkout = read_checkout(repository)
+    assert checkout.root == repository
+    assert checkout.is_clean
+
+
+def remote_of(repository, tmp_path):
+    folder = tmp_path / "remote.git"
+    git(tmp_path, "clone", "--quiet", "--bare", repository, folder)
+    git(repository, "remote", "add", "origin", str(folder))
+    return folder
+
+
+def test_ci_s_branch_counts_only_where_head_is_its_tip_at_the_remote(repository, tmp_path, monkeypatch):
+    remote_of(repository, tmp_path)
+    git(repository, "checkout", "--quiet", "--detach")
+    monkeypatch.setenv("CI_COMMIT_BRANCH", "main")
+    require_tip(read_checkout(repository))
+    (repository / "a.sql").write_text("SELECT 2\n")
+    commit(repository)
+    with pytest.raises(UsageError, match=r"CI_COMMIT_BRANCH says branch main, whose tip at origin is \w{8}, not"):
+        require_tip(read_checkout(repository))
+    monkeypatch.setenv("CI_COMMIT_BRANCH", "12/merge")
+    with pytest.raises(UsageError, match="says branch 12/merge, which origin does not have"):
+        require_tip(read_checkout(repository))
+
+
+def test_where_no_remote_answers_what_ci_says_is_believed(repository, tmp_path, monkeypatch):
+    git(repository, "remote", "add", "origin", str(tmp_path / "nowhere.git"))
+    git(repository, "checkout", "--quiet", "--detach")
+    monkeypatch.setenv("CI_COMMIT_BRANCH", "main")
+    require_tip(read_checkout(repository))
 
 
 def test_outside_git_the_user_and_the_folder_say_whose_it_is(tmp_path):

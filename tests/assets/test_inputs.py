@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from trees import WHEEL, package, write
+from trees import WHEEL, commit, package, write
 
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import Toolchain, read_inputs
@@ -86,3 +86,23 @@ def test_a_file_that_can_t_be_read_is_named(tmp_path):
     found.path.unlink()
     with pytest.raises(DataflowError, match=r"can't read .*write\.sql: No such file"):
         read_inputs(found)
+
+
+@pytest.mark.parametrize(
+    "name", ["src/etl/target/a.py", "src/etl/build/__init__.py", "src/etl/.data/a.json", "dist/b.py"]
+)
+def test_a_source_that_git_has_is_an_input_whatever_it_is_called(wheel, name):
+    write(wheel, **{f"etl/{name}": "A = 1\n", ".gitignore": "etl/dist/*.whl\n"})
+    commit(wheel)
+    (asset,) = [it for it in discover(wheel).assets if it.type == "wheel"]
+    assert name in read_inputs(asset).files
+    before = read_inputs(asset).sha256
+    write(wheel, **{f"etl/{name}": "A = 2\n"})
+    assert read_inputs(asset).sha256 != before
+
+
+def test_a_folder_of_tests_that_the_build_packs_is_an_input(wheel):
+    (asset,) = discover(wheel).assets
+    assert "tests/test_etl.py" not in read_inputs(asset).files
+    write(wheel, **{"etl/pyproject.toml": (WHEEL % ("etl", "etl")).replace('["src/etl"]', '["src/etl", "tests"]')})
+    assert "tests/test_etl.py" in read_inputs(asset).files

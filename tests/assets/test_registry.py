@@ -239,3 +239,14 @@ def test_an_address_of_a_registry_holds_no_credentials(address):
     with pytest.raises(UsageError) as caught:
         Storage(address)
     assert "S3cr3t" not in f"{caught.value.message}{caught.value.hint}"
+
+
+def test_a_name_that_no_file_system_takes_is_kept_whole(registry):
+    branch, other = "branch-" + "b" * 400 + "-alice", "branch-" + "b" * 400 + "-bob"
+    for name in (branch, other, "production"):
+        registry.append(f"environments/{name}", lambda number: {"number": number})
+    registry.append(f"environments/{branch}", lambda number: {"number": number})
+    assert registry.folders("environments") == sorted([branch, other, "production"])
+    assert registry.series("environments") == sorted(f"environments/{it}" for it in (branch, other, "production"))
+    assert registry.newest("environments")[branch] == 2
+    assert registry.latest(f"environments/{branch}") == (2, {"number": 2})

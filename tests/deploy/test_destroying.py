@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
@@ -219,3 +221,31 @@ def test_another_package_s_table_is_left_alone(repo, catalog, two):  # noqa: ARG
     make(catalog, "prod.alice_top_results", package="uuid-of-bob")
     with pytest.raises(DataflowError, match="is not this package's"):
         plan(repo)
+
+
+def test_to_take_down_twice_is_no_mistake_and_to_take_down_what_never_was_is_one(repo):
+    repo.branch("feature")
+    repo.deploy()
+    command = [sys.executable, "-m", "dataflow", "project", "destroy", "--yes", "--branch"]
+
+    def run(name):
+        done = subprocess.run([*command, name], cwd=repo.folder, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert run("feature")[0] == 0
+    code, said = run("feature")
+    assert (code, said) == (0, "there is nothing to take down\n")
+    code, said = run("feture")
+    assert code == 2
+    assert "there is no deployment 'branch-feture-alice'" in said
+
+
+def test_a_branch_of_any_length_has_a_deployment(repo):
+    name = "feature/" + "b" * 120 + "/" + "c" * 110
+    repo.branch(name)
+    done = repo.deploy()
+    assert len(done.deployment.switch.database) <= 128
+    target = branch_target(name, repo.source().project)
+    assert repo.current(target.name).number == 1
+    destroy(repo.registry, plan_destroy(repo.registry, target.name, target.environment))
+    assert repo.current(target.name) is None

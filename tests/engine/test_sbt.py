@@ -164,6 +164,15 @@ def test_the_digest_depends_on_names_and_contents_and_not_on_where_the_project_l
 
     (moved / "src/main/scala/Main.scala").rename(moved / "src/main/scala/Other.scala")
     assert digest_of_inputs(moved) != before
+    before = digest_of_inputs(moved)
+    for name in ("target/a.class", "target/src/main/x.scala"):
+        (moved / name).parent.mkdir(parents=True, exist_ok=True)
+        (moved / name).write_text("made")
+    assert digest_of_inputs(moved) == before
+    source = moved / "src/main/scala/target/test/Source.scala"  # packages may be called as a build's folders are
+    source.parent.mkdir(parents=True)
+    source.write_text("object Source")
+    assert digest_of_inputs(moved) != before
 
 
 def test_without_an_sbt_and_without_its_launcher_it_says_both(java, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.server
+import subprocess
 import threading
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from dataflow.sample.generate import generate
 from dataflow.sample.update import update as update_package
 
 
-def update(folder: Path):
+def update(folder: Path, ref: str | None = None):
     """Update a package of a template that is not the tool's own."""
-    return update_package(folder, trust=True)
+    return update_package(folder, ref, trust=True)
 
 
 @pytest.fixture
@@ -255,3 +256,122 @@ def test_an_address_s_credentials_are_neither_kept_nor_shown(template: Path, tmp
     assert "S3CRET" not in answers
     assert where in answers
     assert set(heard) == {f"Basic {base64.b64encode(b'bot:S3CRET-word').decode()}"}
+
+
+def ignore_globally(tmp_path: Path, *patterns: str) -> None:
+    (tmp_path / "ignore").write_text("".join(f"{it}\n" for it in patterns))
+    (tmp_path / "gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignore'}\n")
+
+
+def test_what_git_ignores_is_neither_deleted_nor_overwritten(template: Path, tmp_path: Path) -> None:
+    ignore_globally(tmp_path, ".vscode/", "NOTES.md", "*.pyc")
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    commit(package, "Generated")
+    (package / ".vscode/settings.json").write_text("mine")
+    (package / ".vscode/launch.json").write_text("mine as well")
+    (package / "NOTES.md").write_text("my notes")
+    (package / "target").mkdir()
+    (package / "target/a.pyc").write_text("built")
+    second_version(template)
+
+    done = update(package)
+
+    assert done.left == ("NOTES.md",)
+    assert "README.md" in done.changed
+    kept = (package / ".vscode/settings.json", package / ".vscode/launch.json", package / "NOTES.md")
+    assert [it.read_text() for it in kept] == ["mine", "mine as well", "my notes"]
+    assert (package / "target/a.pyc").is_file()
+
+
+@pytest.mark.parametrize("how", ["renamed", "removed"])
+def test_an_edit_of_a_file_that_the_recipe_renames_or_removes_is_a_conflict(
+    package: Path, template: Path, how: str
+) -> None:
+    name = "src/sparksql_write.test.yaml"
+    with (package / name).open("a") as file:
+        file.write("# an edit of the owner's\n")
+    commit(package.parent)
+    old = template / "recipes/spark-sql" / name
+    if how == "renamed":
+        old.rename(old.with_name("steps.test.yaml"))
+    else:
+        old.unlink()
+    commit(template, "Two")
+
+    with pytest.raises(DataflowError, match=r"has no src/sparksql_write\.test\.yaml any more") as failure:
+        CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+
+    assert failure.value.exit_code == 1
+    assert "an edit of the owner's" in (package / name).read_text()
+    assert git(package, "diff", "--name-only", "--diff-filter=U", "--relative") == name
+
+
+def test_a_file_that_the_recipe_removes_and_nobody_edited_goes(package: Path, template: Path) -> None:
+    (template / "recipes/spark-sql/src/sparksql_write.test.yaml").unlink()
+    commit(template, "Two")
+    assert update(package).conflicts == ()
+    assert not (package / "src/sparksql_write.test.yaml").exists()
+
+
+def test_what_is_advised_undoes_the_whole_update(package: Path, template: Path) -> None:
+    replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
+    commit(package.parent)
+    before = contents(package.parent)
+    second_version(template)
+    with pytest.raises(DataflowError) as failure:
+        CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+    assert contents(package.parent) != before
+    command = str(failure.value.hint).partition("undo the whole update: ")[2]
+    subprocess.run(command.replace(" -- flow", f" -- {package}"), shell=True, cwd=package, check=True)  # noqa: S602
+    assert contents(package.parent) == before
+    assert git(package, "status", "--porcelain") == ""
+
+
+def test_a_reject_of_one_s_own_is_no_conflict(package: Path, template: Path) -> None:
+    (package / "old.sql.rej").write_text("of a patch of mine")
+    commit(package.parent)
+    second_version(template)
+    assert update(package).conflicts == ()
+
+
+def test_a_file_with_conflict_markers_is_not_committed_unseen(package: Path, template: Path) -> None:
+    replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
+    commit(package.parent)
+    second_version(template)
+    update(package)
+    with pytest.raises(subprocess.CalledProcessError):
+        git(package, "commit", "-m", "unseen")
+
+
+def test_ahead_of_the_last_release_it_says_what_to_do(template: Path, tmp_path: Path) -> None:
+    commit(template, "First", "v1.0.0")
+    replace(template / "recipes/shared/README.md", "## Changing it", "## Draft")
+    commit(template, "Unreleased")
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    commit(package, "Generated")
+    with pytest.raises(UsageError, match=r"is at v1\.0\.0-1-g\w+, which is newer than the last release") as refusal:
+        update(package)
+    assert "--ref HEAD" in str(refusal.value.hint)
+    replace(template / "recipes/shared/README.md", "## Draft", "## Next")
+    commit(template, "Unreleased as well")
+    assert "README.md" in update(package, "HEAD").changed
+
+
+def test_a_hook_s_git_variables_reach_neither_the_template_nor_the_package(
+    package: Path, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second_version(template)
+    other = tmp_path / "other"
+    commit(make_folder(other), "Another repository")
+    before = contents(other)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git/index"))
+    assert "README.md" in update(package).changed
+    assert contents(other) == before
+
+
+def make_folder(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "a.txt").write_text("a")
+    return folder

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dataflow.assets.tree import Tree, tree_of_disk
 from dataflow.errors import UsageError, display_path
-from dataflow.workflow.folders import DEFINITION, package_of, walk
+from dataflow.workflow.folders import DEFINITION, package_of
 
 if TYPE_CHECKING:
     from dataflow.assets.ids import AssetType
@@ -80,12 +81,14 @@ class Repository:
     Attributes:
         root: The folder.
         name: What the repository is called.
+        tree: The files below it.
         assets: By type and namespace.
         workflows: The definition files.
     """
 
     root: Path
     name: str
+    tree: Tree = field(repr=False, compare=False)
     assets: tuple[Asset, ...] = ()
     workflows: tuple[Path, ...] = ()
     _by_path: Mapping[Path, Asset] = field(default_factory=dict, repr=False, compare=False)
@@ -100,19 +103,20 @@ class Repository:
         if found := self._by_path.get(path):
             return found
         if path.suffix in RAW and path.is_file():
-            return _raw(self.root, self.name, package_of(path.parent), path)
+            return _raw(self.root, self.name, package_of(path.parent, self.root), path)
         # `script: ./` and `script: ./target/scala-2.13/a.jar` both stand for the build in the folder.
         above = [path, *path.parents] if path.suffix == ".jar" or path.is_dir() else []
         within = [it for it in above if it.is_relative_to(self.root)]
         return next((found for it in within if (found := self._by_path.get(it)) and found.type == "jar"), None)
 
 
-def discover(root: Path, name: str | None = None) -> Repository:
+def discover(root: Path, name: str | None = None, tree: Tree | None = None) -> Repository:
     """Find what a repository holds.
 
     Args:
         root: Its top folder.
         name: What it is called, which an asset at its top is called as well; the folder's name when omitted.
+        tree: The files below it; those of the disk when omitted.
 
     Raises:
         UsageError: It is no folder.
@@ -122,11 +126,15 @@ def discover(root: Path, name: str | None = None) -> Repository:
         raise UsageError(f"{display_path(root)} is no folder")
     name = name or root.name
     found = _Walk(root, name)
-    for folder, folders, files in walk(root):
+    tree = tree or tree_of_disk(root)
+    for folder, folders, files in tree.walk():
+        folders[:] = [it for it in folders if not it.startswith(".")]
+        if not BUILD_FILES.keys().isdisjoint(files):
+            tree.fill()
         found.visit(folder, folders, files)
     assets = tuple(sorted(_distinct(found.assets(), root, name)))
     by_path = {it.path if it.builder == "raw" else it.folder: it for it in assets}
-    return Repository(root, name, assets, tuple(found.workflows), by_path)
+    return Repository(root, name, tree, assets, tuple(found.workflows), by_path)
 
 
 class _Walk:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from dataflow.sample.git import ask
+from dataflow import git
+from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.secret import learn_address, without_credentials
-from dataflow.workflow.folders import is_generated
 from dataflow.workflow.identity import current_user
 
 DETACHED = "HEAD"
 NO_GIT = "nogit"
 _DIRTY = "dirty"
 _REMOTE = re.compile(r"(?:[a-z+]+://(?:[^/]*@)?[^/]*/|[^/:]+:)?(?P<path>.+?)(?:\.git)?/*", re.IGNORECASE)
+_PINNED = re.compile(r"[+]id: \S+|[+]")  # what `project deploy` adds to a dataflow.yaml
+_PROJECT = "dataflow.yaml"
+_NO_SUCH = 2  # what `git ls-remote --exit-code` ends with where the remote has no such branch
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,9 @@ class Checkout:
         repo: The repository's name; the folder's where there is no remote.
         branch: The branch; `HEAD` when none is checked out and nothing says which, `nogit` outside git.
         commit: The whole hash of the commit; None outside git and before the first commit.
-        dirty: Whether there are changes that no commit holds.
+        dirty: Whether files that git has differ from the commit.
+        untracked: Files that git does not have and does not ignore, below the root.
+        said_by: The environment variable that named the branch, where none is checked out.
     """
 
     root: Path
@@ -37,10 +43,12 @@ class Checkout:
     branch: str
     commit: str | None
     dirty: bool
+    untracked: tuple[str, ...] = ()
+    said_by: str | None = None
 
     @property
     def is_clean(self) -> bool:
-        """Whether a commit holds all that is here; else only the sandbox may be deployed to."""
+        """Whether a commit holds all that git has here; else only the sandbox may be deployed to."""
         return self.commit is not None and not self.dirty
 
     def version(self, inputs: str) -> str:
@@ -55,47 +63,121 @@ class Checkout:
 
 
 def read_checkout(folder: Path) -> Checkout:
-    """Ask git about a folder; without git or a repository, say so by the names of `Checkout`."""
+    """Ask git about a folder; where there is no repository, say so by the names of `Checkout`.
+
+    Raises:
+        DataflowError: There is a repository, and git can't be asked about it.
+    """
     folder = folder.resolve()
-    status = ask(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=all")
-    top = ask(folder, "rev-parse", "--show-toplevel") if status is not None else None
-    if status is None or not top:
+    status = git.run(
+        folder, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=dirty", "-z"
+    )
+    top = git.ask(folder, "rev-parse", "--show-toplevel") if status.code == 0 else None
+    if not top:
+        if (marked := git.marked(folder)) is not None:
+            raise _unreadable(marked, status)
         return Checkout(folder, current_user(), folder.name or "root", NO_GIT, None, dirty=True)
     root = Path(top)
-    lines = status.splitlines()
+    lines = status.data.decode(errors="surrogateescape").split("\0")
     head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     commit = head.get("branch.oid", "(initial)")
     owner, repo = _remote(root, head.get("branch.upstream", "")) or (current_user(), root.name)
+    branch, said_by = _branch(head.get("branch.head", "(detached)"))
+    changed = list(_changed(lines))
     return Checkout(
         root=root,
         owner=owner,
         repo=repo,
-        branch=_branch(head.get("branch.head", "(detached)")),
+        branch=branch,
         commit=None if commit == "(initial)" else commit,
-        dirty=any(map(_is_change, lines)),
+        dirty=bool(changed) and not _is_pinning(root, changed),
+        untracked=tuple(line[2:] for line in lines if line.startswith("? ")),
+        said_by=said_by,
     )
 
 
-def _branch(head: str) -> str:
-    """Return the branch; where CI checked out a bare commit, the one that it says it builds."""
+def require_tip(checkout: Checkout) -> None:
+    """Refuse the branch that an environment variable names where HEAD is not what it holds at the remote.
+
+    Where no remote can be asked the variable is believed: then nothing speaks against it.
+
+    Raises:
+        UsageError: The branch is at another commit.
+    """
+    if checkout.said_by is None:
+        return
+    refused: list[str] = []
+    for remote in remotes(checkout.root):
+        told = git.run(checkout.root, "ls-remote", "--exit-code", remote, f"refs/heads/{checkout.branch}", timeout=60)
+        tip: str | None = told.data.decode().split()[0] if told.code == 0 else None
+        if told.code not in (0, _NO_SUCH):  # it can't be asked: what was heard of it last counts
+            tip = git.ask(checkout.root, "rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{checkout.branch}")
+        if tip == checkout.commit:
+            return
+        if tip:
+            refused.append(f"whose tip at {remote} is {tip[:8]}, not {str(checkout.commit)[:8]}")
+        elif told.code == _NO_SUCH:
+            refused.append(f"which {remote} does not have")
+    if refused:
+        raise UsageError(
+            f"{checkout.said_by} says branch {checkout.branch}, {refused[0]}",
+            f"deploy from what that branch holds; or check one out: git switch {checkout.branch}",
+        )
+
+
+def _unreadable(folder: Path, answer: git.Answer) -> DataflowError:
+    if "dubious ownership" in answer.said:
+        hint = f"if you trust it: git config --global --add safe.directory {folder}"
+    elif answer.code == -1:
+        hint = "install git"
+    else:
+        hint = "`git status` there says more"
+    return DataflowError(f"{display_path(folder)} is a git repository, and can't be read: {answer.said}", hint)
+
+
+def _branch(head: str) -> tuple[str, str | None]:
+    """Return the branch; where CI checked out a bare commit, the one that it says it builds, and what says so."""
     if head != "(detached)":
-        return head
-    on_github = os.environ.get("GITHUB_REF_NAME") if os.environ.get("GITHUB_REF_TYPE") == "branch" else None
-    return os.environ.get("DATAFLOW_BRANCH") or on_github or os.environ.get("CI_COMMIT_BRANCH") or DETACHED
+        return head, None
+    on_branch = os.environ.get("GITHUB_REF_TYPE") == "branch"
+    for name in ("DATAFLOW_BRANCH", *(["GITHUB_REF_NAME"] if on_branch else []), "CI_COMMIT_BRANCH"):
+        if branch := os.environ.get(name):
+            return branch, name
+    return DETACHED, None
 
 
-def _is_change(line: str) -> bool:
-    """Say whether a line of git's status tells of a change that a build could see."""
-    if not line.startswith("? "):
-        return not line.startswith("# ")
-    parts = PurePosixPath(line[2:].strip('"')).parts
-    return not any(map(is_generated, parts[:-1]))
+def _changed(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the files of git's status that are not as the commit has them; what git has not is none of them."""
+    left = iter(lines)
+    for line in left:
+        match line[:2]:
+            case "1 ":
+                yield line.split(" ", 8)[8]
+            case "2 ":
+                yield line.split(" ", 9)[9]
+                yield next(left)  # what it was called before
+            case "u ":
+                yield line.split(" ", 10)[10]
+
+
+def _is_pinning(root: Path, changed: Sequence[str]) -> bool:
+    """Say whether all that changed is the id that `project deploy` itself adds: nothing that is deployed."""
+    if any(name.rpartition("/")[2] != _PROJECT for name in changed):
+        return False
+    diff = git.ask(root, "diff", "--unified=0", "--no-ext-diff", "--no-color", "HEAD", "--", *changed) or "-"
+    lines = [line for line in diff.splitlines() if line[:1] in "+-" and not line.startswith(("+++", "---"))]
+    return all(map(_PINNED.fullmatch, lines))
+
+
+def remotes(root: Path) -> dict[str, str]:
+    """Return the addresses of a repository's remotes by their names."""
+    listed = git.ask(root, "config", "--get-regexp", r"^remote\..*\.url$") or ""
+    return {key[7:-4]: address for key, _, address in (line.partition(" ") for line in listed.splitlines())}
 
 
 def _remote(root: Path, upstream: str) -> tuple[str, str] | None:
     """Return owner and name from the address of the branch's remote, else of `origin`, else of the first."""
-    listed = ask(root, "config", "--get-regexp", r"^remote\..*\.url$") or ""
-    addresses = {key[7:-4]: address for key, _, address in (line.partition(" ") for line in listed.splitlines())}
+    addresses = remotes(root)
     of_branch = next((name for name in addresses if upstream.startswith(f"{name}/")), "")
     address = addresses.get(of_branch) or addresses.get("origin") or next(iter(addresses.values()), "")
     address = without_credentials(learn_address(address))

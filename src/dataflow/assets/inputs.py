@@ -18,14 +18,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataflow.assets.packed import packs
+from dataflow.assets.tree import Tree, tree_of_disk
 from dataflow.engine.java import find_java
 from dataflow.errors import DataflowError, display_path
-from dataflow.workflow.folders import walk
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Builder
 
-_RULES = "1"
+_RULES = "2"
 """Of how things are built here: raised when the same sources are to make something else."""
 
 _TESTS: Mapping[Builder, frozenset[str]] = {
@@ -35,6 +36,8 @@ _TESTS: Mapping[Builder, frozenset[str]] = {
     "sbt": frozenset({"src/test"}),
     "raw": frozenset(),
 }
+_OF_TOOLS = frozenset({".circleci", ".git", ".github", ".gitlab", ".idea", ".vscode"})
+"""Folders beside a build file that tell other tools what to do."""
 
 
 @dataclass(frozen=True)
@@ -86,19 +89,28 @@ class Toolchain:
         return str(find_java().major)
 
 
-def read_inputs(asset: Asset, tools: Toolchain | None = None) -> Inputs:
+def read_inputs(asset: Asset, tools: Toolchain | None = None, tree: Tree | None = None) -> Inputs:
     """Read what an asset is made of.
 
     Args:
         asset: Which.
         tools: Shared between the assets of a command.
+        tree: The files of its repository; those of the disk when omitted.
 
     Raises:
+        UsageError: A file has no content here.
         DataflowError: A file can't be read, or a tool is missing.
     """
+    if tree is not None:
+        tree.fill()
     toolchain = (tools or Toolchain()).of(asset)
     root = asset.folder if asset.builder == "raw" else asset.root
-    files = (asset.path.name,) if asset.builder == "raw" else tuple(_files(asset))
+    if asset.builder == "raw":
+        files: tuple[str, ...] = (asset.path.name,)
+        if tree is not None:
+            tree.require(asset.path)
+    else:
+        files = tuple(_files(asset, tree or tree_of_disk(asset.root)))
     digest = hashlib.sha256(json.dumps([_RULES, asset.type, asset.builder, toolchain], sort_keys=True).encode())
     if asset.builder != "raw":  # which part of the build; what a raw file is called makes nothing else of it
         digest.update(f"\0{asset.folder.relative_to(root).as_posix()}\0".encode())
@@ -109,18 +121,31 @@ def read_inputs(asset: Asset, tools: Toolchain | None = None) -> Inputs:
     return Inputs(digest.hexdigest(), toolchain, root, files)
 
 
-def _files(asset: Asset) -> Iterator[str]:
+def _files(asset: Asset, tree: Tree) -> Iterator[str]:
+    """Yield all that git has below an asset's root, but tests that are no part of what is built."""
     left_out = _TESTS[asset.builder]
-    for folder, folders, files in walk(asset.root):
+    if asset.builder == "python":
+        left_out = frozenset(it for it in left_out if not packs(asset.root, it))
+    tree.require_whole(asset.root, but=(*left_out, *_OF_TOOLS))
+    for folder, folders, files in tree.walk(asset.root, links=True):
         inside = folder.relative_to(asset.root).as_posix()
+        if inside == ".":
+            folders[:] = [it for it in folders if it not in _OF_TOOLS]
         if asset.builder == "python":
             if inside == ".":
                 folders[:] = [it for it in folders if it not in left_out]
-        elif folder.name == "src":
+        elif folder.name == "src" and not _is_source(folder, asset.root):
             folders[:] = [it for it in folders if f"src/{it}" not in left_out]
         for name in files:
             if (folder / name).is_file():  # a link to nowhere is none
+                tree.require(folder / name)
                 yield name if inside == "." else f"{inside}/{name}"
+
+
+def _is_source(folder: Path, root: Path) -> bool:
+    """Say whether a folder is a package of sources, which may be called as a build's own folders are."""
+    inside = folder.relative_to(root).as_posix()
+    return "src/main/" in f"{inside}/"
 
 
 def _read(path: Path) -> tuple[str, bool]:

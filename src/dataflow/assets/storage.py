@@ -17,6 +17,9 @@ from dataflow.secret import learn_address, without_credentials
 
 CHUNK = 1 << 20
 _DAY = 24 * 3600
+_LONGEST = 250  # bytes of a part of a name; file systems take 255
+_PIECE = 200
+_GOES_ON = "~+"  # stands in no part of an id
 _DRAFTS = ".drafts"
 _DRIVERS = {  # those whose file systems create exclusively; any other one would only look first, and lose a race
     "file": None,
@@ -28,6 +31,20 @@ _DRIVERS = {  # those whose file systems create exclusively; any other one would
     "abfss": "adlfs",
     "az": "adlfs",
 }
+
+
+def spelled(name: str) -> str:
+    """Spell a name so that no part of it is longer than file systems allow: what is too long goes on in a folder."""
+    if len(name) <= _LONGEST:
+        return name
+    return "/".join(_parted(part) for part in name.split("/"))
+
+
+def _parted(part: str) -> str:
+    if len(part.encode()) <= _LONGEST:
+        return part
+    pieces = [part[start : start + _PIECE] for start in range(0, len(part), _PIECE)]
+    return f"{_GOES_ON}/".join(pieces)
 
 
 class Storage:
@@ -80,7 +97,7 @@ class Storage:
 
     def path(self, name: str) -> str:
         """Return where a file is, as the file system has it."""
-        return f"{self._base}/{name}".rstrip("/")
+        return f"{self._base}/{spelled(name)}".rstrip("/")
 
     def create(self, name: str, data: bytes | Path) -> bool:
         """Write a file unless there is one; return whether it was written.
@@ -132,6 +149,16 @@ class Storage:
 
     def listed(self, folder: str) -> list[tuple[str, bool]]:
         """Return the names in a folder, each with whether it is a folder itself."""
+        found = []
+        for name, is_folder in self._listed(folder):
+            if is_folder and name.endswith(_GOES_ON):  # the beginning of longer names
+                start = name.removesuffix(_GOES_ON)
+                found += [(start + rest, more) for rest, more in self.listed(f"{folder}/{name}".lstrip("/"))]
+            else:
+                found.append((name, is_folder))
+        return found
+
+    def _listed(self, folder: str) -> list[tuple[str, bool]]:
         if self._protocol == "file":
             try:
                 with os.scandir(self.path(folder)) as found:
@@ -153,7 +180,7 @@ class Storage:
             with self._told():
                 files = self.fs.find(self.path(prefix))
         start = len(self.path("")) + 1
-        yield from (str(file)[start:] for file in files)
+        yield from (str(file)[start:].replace(f"{_GOES_ON}/", "") for file in files)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

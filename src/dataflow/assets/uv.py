@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dataflow import git
 from dataflow.errors import DataflowError
 from dataflow.jobs.process import run_process
 
@@ -39,7 +39,7 @@ def run_uv(
     Raises:
         DataflowError: There is no uv.
     """
-    env = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    env = {key: value for key, value in git.environ().items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
     env |= {ours: env[theirs] for ours, theirs in _AS_PIP.items() if theirs in env and ours not in env}
     command = [_uv(), *arguments, "--no-progress", "--color", "never"]
     return run_process(command, cwd=cwd, env={**env, **variables}, output=output, stopped=stopped)

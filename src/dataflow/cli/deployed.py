@@ -41,11 +41,11 @@ def _own_deployment(project: Project) -> str | None:
     """Return the deployment of the branch that is checked out here: where others have the same, that is meant."""
     from dataflow.assets.git import read_checkout
     from dataflow.deploy.targets import target_of
-    from dataflow.errors import UsageError
+    from dataflow.errors import DataflowError
 
     try:
         return target_of(read_checkout(project.file.parent if project.file else Path.cwd()), project).name
-    except UsageError:
+    except DataflowError:  # it goes nowhere, or git can't be asked: what runs is in the registry all the same
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -14,6 +15,7 @@ import dataflow
 from dataflow.cli.streams import STOPPED, flushed, guarded
 from dataflow.errors import DataflowError
 from dataflow.foreign import plain
+from dataflow.git import OF_ONE_REPOSITORY
 from dataflow.trouble import trouble
 
 _COMMANDS = {
@@ -72,6 +74,8 @@ def main() -> NoReturn:
     """Run the command line, and exit: 0 is success, 1 a failure, 2 a mistake in what was asked, 130 a stop."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # taken wherever it stands
     verbose = len(arguments) < len(sys.argv) - 1
+    for name in OF_ONE_REPOSITORY:  # of a hook: neither we nor what we start are to work on its repository
+        os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is told like Ctrl-C
     with guarded():
         code = _run(arguments, verbose=verbose)

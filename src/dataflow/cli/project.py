@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from dataflow.cli.project_adopt import adopt
 from dataflow.cli.project_deploy import deploy
 from dataflow.cli.project_destroy import destroy, sweep
 from dataflow.cli.project_diff import diff_data
@@ -30,5 +31,6 @@ app.command("deploy")(deploy)
 app.command("history")(history)
 app.command("rollback")(rollback)
 app.command("diff-data")(diff_data)
+app.command("adopt")(adopt)
 app.command("destroy")(destroy)
 app.command("sweep")(sweep)

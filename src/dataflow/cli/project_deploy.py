@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import Output, OutputOption, out, print_json, say
-from dataflow.cli.project_plan import SandboxOption, print_target, progress
+from dataflow.cli.project_plan import InsistOption, OlderOption, SandboxOption, print_target, progress
+from dataflow.errors import display_path
 
 if TYPE_CHECKING:
     from dataflow.deploy.deploy import Done
+    from dataflow.deploy.source import Source
 
 
 def deploy(
@@ -20,6 +22,8 @@ def deploy(
         Path | None, typer.Option("--plan", metavar="FILE", help="Do just what `plan --save FILE` said, or nothing.")
     ] = None,
     sandbox: SandboxOption = False,
+    env: InsistOption = None,
+    allow_older: OlderOption = False,
     keep: Annotated[
         int, typer.Option("--keep", metavar="DAYS", min=1, help="How long a sandbox or a branch is kept.")
     ] = 7,
@@ -36,7 +40,7 @@ def deploy(
     from dataflow.deploy.plan import check_saved, make_plan
     from dataflow.deploy.source import open_source
 
-    source = open_source(Path.cwd(), sandbox=sandbox)
+    source = open_source(Path.cwd(), sandbox=sandbox, env=env)
     with progress("Looking at packages …") as tell:
         planned = make_plan(source, tell, details=False)
     if plan is not None:
@@ -44,13 +48,25 @@ def deploy(
     if output is Output.TEXT:
         print_target(source, planned)
     with progress("Deploying …") as tell:
-        done = Deploy(source, planned, say, say, tell, dt.timedelta(days=keep)).run()
+        done = Deploy(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).run()
     if output is Output.JSON:
         print_json(_facts(done))
     else:
         _print(done)
+    _pin(source)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
     settle(source.registry, done.deployment.switch.state, before.switch.state)
+
+
+def _pin(source: Source) -> None:
+    """Write into dataflow.yaml what the project is known by from now on, where it has nothing yet."""
+    from dataflow.deploy.init import pin_id
+
+    whose, file = source.whose, source.project.file
+    if source.target.sandbox or whose.pinned or whose.id is None or file is None:
+        return
+    if pin_id(file, whose.id):
+        say(f"added `id: {whose.id}` to {display_path(file)}: commit it, and any clone is known by it")
 
 
 def _print(done: Done) -> None:

@@ -30,7 +30,7 @@ def destroy(
     Example:  dataflow project destroy --branch feature/top-50
     """
     from dataflow.assets.registry import open_registry
-    from dataflow.deploy.destroy import no_such, plan_destroy
+    from dataflow.deploy.destroy import no_such, plan_destroy, was_there
     from dataflow.deploy.targets import branch_target, sandbox_target
     from dataflow.workflow.project import find_project
 
@@ -40,7 +40,7 @@ def destroy(
     registry = open_registry(project)
     target = sandbox_target(project) if branch is None else branch_target(branch, project)
     planned = plan_destroy(registry, target.name, target.environment)
-    if planned.is_empty and not sandbox:
+    if planned.is_empty and not sandbox and not was_there(registry, target.name):
         raise no_such(registry, target.name, str(target.user))
     _take_down(registry, [planned], yes=yes, output=output)
 

@@ -10,7 +10,7 @@ import typer
 from dataflow.cli.console import Output, OutputOption, out, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dataflow.assets.registry import Registry
     from dataflow.deploy.deployments import Deployed, Deployment
@@ -47,17 +47,19 @@ def history(
     print_rows([_printed(row) for row in rows])
 
 
-def here(env: str | None) -> tuple[Registry, str, str | None]:
-    """Return the registry, the deployment that is meant, and this repository's name where there is one."""
+def here(env: str | None) -> tuple[Registry, str, Callable[[str, Deployed], bool]]:
+    """Return the registry, the deployment that is meant, and what says whether a package of it is of this project."""
     from dataflow.assets.git import read_checkout
     from dataflow.assets.registry import open_registry
+    from dataflow.assets.tree import tree_of_disk
+    from dataflow.deploy.source import project_in
     from dataflow.deploy.targets import target_of
-    from dataflow.workflow.project import find_project
+    from dataflow.deploy.whose import Whose
 
-    project = find_project(Path.cwd())
-    checkout = read_checkout(project.file.parent if project.file else Path.cwd())
-    repository = f"{checkout.owner}/{checkout.repo}"
-    return open_registry(project), env or target_of(checkout, project).name, repository
+    checkout = read_checkout(Path.cwd())
+    project, scope = project_in(checkout, Path.cwd())
+    whose = Whose(checkout, tree_of_disk(checkout.root), scope, project.id)
+    return open_registry(project), env or target_of(checkout, project).name, whose.owns
 
 
 def _row(now: Deployment, before: Deployment | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json
+from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 
 SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")]
 
+InsistOption = Annotated[
+    str | None, typer.Option("--env", metavar="NAME", help="Deploy to this environment, or to none.")
+]
+OlderOption = Annotated[bool, typer.Option("--allow-older", help="Even if what stands there is newer.")]
+
 _MARKS = {"added": "[green]+[/]", "changed": "[yellow]~[/]", "removed": "[red]-[/]"}
 _SHOWN = 40  # lines of one workflow's difference
 
 
 def plan(
     sandbox: SandboxOption = False,
+    env: InsistOption = None,
+    allow_older: OlderOption = False,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep it, for `deploy --plan FILE`.")
     ] = None,
@@ -33,22 +40,27 @@ def plan(
 ) -> None:
     """Show what a deployment would change in the environment of this branch, and what of it is breaking.
 
+    What `deploy` would refuse is told here as well, with exit code 1.
+
     Example:  dataflow project plan --save plan.json
     """
     from dataflow.deploy.plan import make_plan, save_plan
+    from dataflow.deploy.refusals import refuse
     from dataflow.deploy.source import open_source
 
-    source = open_source(Path.cwd(), sandbox=sandbox)
+    source = open_source(Path.cwd(), sandbox=sandbox, env=env)
     with progress("Looking at packages …") as tell:
         planned = make_plan(source, tell)
     if save is not None:
         save_plan(planned, source, save)
     if output is Output.JSON:
         print_json(planned.plan.to_dict())
-        return
-    print_target(source, planned)
-    print_plan(planned)
-    if save is not None:
+    else:
+        print_target(source, planned)
+        print_plan(planned)
+    for note in refuse(source, planned, allow_older=allow_older):
+        say(f"note: {note}")
+    if output is Output.TEXT and save is not None:
         out().print(f"\nsaved: dataflow project deploy --plan {display_path(save)}", style="dim")
 
 
@@ -68,6 +80,8 @@ def print_target(source: Source, planned: Planned) -> None:
     where = f", database {target.database}, schedules paused" if target.isolated else ""
     out().print(f"{source.name}, branch {checkout.branch}, {what}")
     out().print(f"to {target.name}{note}: {at}{where}")
+    for text in source.left_out():
+        say(f"note: {text}")
 
 
 def print_plan(planned: Planned) -> None:

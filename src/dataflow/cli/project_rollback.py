@@ -39,8 +39,8 @@ def rollback(
     from dataflow.deploy.bundle import load_bundle
     from dataflow.deploy.rollback import plan_rollback
 
-    registry, name, repository = here(env)
-    planned = plan_rollback(registry, name, workflow=workflow, to=to, repository=repository, with_data=with_data)
+    registry, name, owns = here(env)
+    planned = plan_rollback(registry, name, workflow=workflow, to=to, owns=owns, with_data=with_data)
     if output is Output.TEXT:
         _print(planned)
     if planned.tables:

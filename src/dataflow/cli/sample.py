@@ -89,6 +89,9 @@ def workflow(
 @app.command()
 def update(
     path: Annotated[Path, typer.Argument(help="The package's folder.")] = Path(),
+    ref: Annotated[
+        str | None, typer.Option("--ref", metavar="VERSION", help="A tag, branch or commit; the newest release.")
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the commands of a template that is not the tool's own.")
     ] = False,
@@ -100,7 +103,7 @@ def update(
     """
     from dataflow.sample.update import update as update_package
 
-    done = update_package(path, trust=trust)
+    done = update_package(path, ref, trust=trust)
     if output is Output.JSON:
         print_json(
             {
@@ -109,13 +112,21 @@ def update(
                 "after": done.after,
                 "changed": done.changed,
                 "conflicts": done.conflicts,
+                "left": done.left,
             }
         )
         raise typer.Exit(1 if done.conflicts else 0)
+    for name in done.left:
+        say(f"note: {name} stays as it is: git ignores it here, and the recipe would change it")
     if done.conflicts:
+        merged = [it for it in done.conflicts if it not in done.dropped]
+        told = [f"you and the recipe changed the same lines of {', '.join(merged)}"] if merged else []
+        told += [f"the recipe has no {name} any more, which you edited" for name in done.dropped]
+        where = shlex.quote(display_path(done.folder))
         raise DataflowError(
-            f"you and the recipe changed the same lines of {', '.join(done.conflicts)}",
-            "decide between the marked versions and commit; `git reset --hard` undoes the whole update",
+            "; ".join(told),
+            "decide between the versions and commit; to undo the whole update: "
+            f"git reset --hard && git clean -fd -- {where}",
         )
     if not done.changed:
         out().print(f"{display_path(done.folder)} is up to date ({done.after})")

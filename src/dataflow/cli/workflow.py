@@ -41,17 +41,19 @@ def validate(
     env: EnvOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Check definitions without running anything: exit 2 and every mistake with its place.
+    """Check definitions and their scripts without running anything: exit 2 and every mistake with its place.
 
     Example:  dataflow workflow validate .
     """
+    from dataflow.deploy.scripts import script_mistakes
     from dataflow.errors import DefinitionError, Problem
     from dataflow.workflow.load import load_workflow
 
     found, problems = definitions(files), list[Problem]()
     for file in found:
         try:
-            load_workflow(file, request(None, None, env))
+            workflow = load_workflow(file, request(None, None, env))
+            problems += script_mistakes(workflow)
         except DefinitionError as error:
             problems += error.problems
     problems = sorted(set(problems))

@@ -221,7 +221,9 @@ def pin_text(text: str, pins: Mapping[str, Pin]) -> str:
 
 def canonical(data: Any) -> bytes:
     """Write plain data as JSON, the same bytes for the same data."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def digest(data: Any) -> str:

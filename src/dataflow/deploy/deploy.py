@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
+from dataflow.deploy.ancestry import compare
 from dataflow.deploy.backends import backend
 from dataflow.deploy.bundle import Bundle, Deployable, Pinned, pin_text
 from dataflow.deploy.deployments import Deployed, Switch
-from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.secret import has_credentials
+from dataflow.deploy.refusals import refuse, refuse_twins
+from dataflow.errors import DataflowError, display_path
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from dataflow.deploy.package import Prepared
     from dataflow.deploy.plan import Planned
     from dataflow.deploy.source import Source
-    from dataflow.workflow.project import Environment
 
-_SECRET_KEYS = {"password", "secret", "token", "credential", "secret-access-key"}
 LIFE = dt.timedelta(days=7)
 """How long a sandbox's or a branch's deployment is kept."""
 
@@ -61,6 +60,7 @@ class Deploy:
         report: Told of what takes a while.
         progress: Told how many of how many packages are done.
         life: How long it is kept, where it is isolated.
+        allow_older: Whether the commit may be older than what stands.
     """
 
     source: Source
@@ -69,6 +69,7 @@ class Deploy:
     report: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _all: None
     life: dt.timedelta = LIFE
+    allow_older: bool = False
 
     def run(self) -> Done:
         """Deploy.
@@ -77,18 +78,18 @@ class Deploy:
             DataflowError: It failed, and the environment runs what it ran before.
         """
         source, planned = self.source, self.planned
+        for note in refuse(source, planned, allow_older=self.allow_older):
+            self.report(f"note: {note}")
         runner = backend(source.target.environment.backend)
-        _refuse_clear_secrets(source.target.environment)
         due = {key: planned.prepared[key] for key in planned.due}
-        for prepared in due.values():
-            if problems := runner.check(prepared):
-                raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
         pins: dict[Asset, tuple[Pin, bool]] = {}
         bundles = {}
         for number, (key, prepared) in enumerate(due.items()):
             self.progress(number, len(due))
             bundles[key] = self._bundle(prepared, pins)
         packages = {key: self._deployed(key, bundle) for key, bundle in bundles.items()}
+        if not source.target.sandbox:
+            source.whose.note(source.registry)
         deployment, changed = self._switch(packages)
         runner.deploy(deployment, source.registry)
         new = {str(pin.id) for pin, is_new in pins.values() if is_new}
@@ -143,6 +144,7 @@ class Deploy:
         source = self.source
         named, assets = self._assets(prepared, pins)
         for path, sha256 in prepared.files.items():
+            source.tree.require(source.root / path)
             if source.registry.put(source.root / path) != sha256:
                 raise DataflowError(f"{display_path(source.root / path)} was changed while it was deployed: try again")
         bundle = Bundle(
@@ -166,7 +168,8 @@ class Deploy:
             inputs=self.planned.plan.inputs[key],
             package_id=bundle.package.id,
             uuid=bundle.package.uuid,
-            repository=self.source.name,
+            repository=key.rpartition(":")[0],
+            project=self.source.project_id,
             branch=checkout.branch,
             commit=checkout.commit if checkout.is_clean else None,
             workflows={it.id: it.schedule for it in bundle.own_workflows.values()},
@@ -185,9 +188,12 @@ class Deploy:
 
         def make(found: Deployment | None) -> Switch:
             others = {} if found is None else found.switch.packages
-            kept = {key: it for key, it in others.items() if it.repository != self.source.name}
+            kept = {key: it for key, it in others.items() if not self.source.owns(key, it)}
+            if before is not found and not target.sandbox:  # somebody deployed meanwhile
+                standing_now = [it.commit for key, it in others.items() if key not in kept]
+                compare(self.source.whose, standing_now, allow_older=self.allow_older, local=True)
             together = {**kept, **{key: _since(it, others.get(key), now) for key, it in own.items()}}
-            _refuse_twins(together)
+            refuse_twins({key: it.workflows for key, it in together.items()}, kept)
             return Switch(
                 action="deploy",
                 at=now,
@@ -210,35 +216,6 @@ def _is_due(before: Deployment, now: dt.datetime, life: dt.timedelta) -> bool:
     """Say whether a deployment that stays as it is should be kept longer than it would."""
     expires = before.switch.expires
     return expires is not None and (expires - now < life / 2 or expires > now + life)
-
-
-def _refuse_clear_secrets(environment: Environment) -> None:
-    """Refuse settings that hold a password as it is: a bundle is kept for good, where many can read it."""
-    found = [
-        f"catalog: {key}"
-        for key, value in environment.catalog.items()
-        if (key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value) or has_credentials(value)
-    ]
-    for key, address in (("state", environment.state), ("openlineage", environment.openlineage)):
-        if has_credentials(address or ""):
-            found.append(f"{key}:")
-    if found:
-        raise UsageError(
-            f"environment {environment.name} holds a secret in the clear ({', '.join(found)}), and it would be bundled",
-            "write ${secret:NAME}: the environment variable NAME, or the file that NAME_FILE names",
-        )
-
-
-def _refuse_twins(packages: Mapping[str, Deployed]) -> None:
-    """Refuse two packages with one workflow id: another repository may have it already."""
-    seen: dict[str, str] = {}
-    for key, package in packages.items():
-        for id_ in package.workflows:
-            if seen.setdefault(id_, key) != key:
-                raise DataflowError(
-                    f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has one of the same id",
-                    permanent=True,
-                )
 
 
 def _pinned(pin: Pin, path: str | None) -> Pinned:

@@ -31,7 +31,8 @@ class Deployed(Plain):
         inputs: Hash of all that the bundle was made of.
         package_id: The package's id.
         uuid: What its tables carry.
-        repository: `<owner>/<repo>` that it is from.
+        repository: `<owner>/<repo>` that it was first deployed from.
+        project: The id of the project that it is of; None for one of before there were ids.
         branch: The branch.
         commit: The commit; None where no commit holds it.
         workflows: Its workflows by id, with their schedules.
@@ -44,6 +45,7 @@ class Deployed(Plain):
     package_id: str
     uuid: str
     repository: str
+    project: str | None = None
     branch: str
     commit: str | None = None
     workflows: dict[str, Schedule | None]
@@ -67,7 +69,7 @@ class Switch(Plain):
     """
 
     version: Literal[1] = 1
-    action: Literal["deploy", "rollback", "destroy"]
+    action: Literal["adopt", "deploy", "rollback", "destroy"]
     at: dt.datetime
     by: str
     packages: dict[str, Deployed] = Field({})

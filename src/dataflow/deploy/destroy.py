@@ -132,6 +132,11 @@ def isolated_names(registry: Registry, user: str | None = None) -> list[str]:
     return [name for name in names if user is None or name.endswith(f"-{user}")]
 
 
+def was_there(registry: Registry, name: str) -> bool:
+    """Say whether anything was ever deployed under a name: to take it down once more is no mistake."""
+    return bool(registry.numbers(f"{deployments.PREFIX}/{name}"))
+
+
 def no_such(registry: Registry, name: str, user: str) -> UsageError:
     """Return the failure for a deployment that there is not."""
     known = isolated_names(registry, user)

@@ -38,6 +38,10 @@ class Hashes:
                 raise DataflowError(f"can't read {display_path(Path(path))}: {error.strerror}") from None
         return self._known[text]
 
+    def forget(self, path: Path) -> None:
+        """Read a file again when it is asked for: it holds something else now."""
+        self._known.pop(os.fspath(path), None)
+
 
 def read_cached(kind: str, key: str, model: type[M]) -> M | None:
     """Return what is kept under a key; None where there is nothing, or nothing that can be read."""

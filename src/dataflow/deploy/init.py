@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, display_path
-from dataflow.sample.git import ask
+from dataflow.git import ask
 from dataflow.workflow.identity import current_user, slug
 from dataflow.workflow.project import FILE_NAME
 
@@ -19,6 +20,10 @@ _TEXT = """\
 
 version: 1
 project: {name}
+
+# What deployments know this project by, however its repository is called or
+# reached: it stays with the project. A copy is given another one.
+id: {id}
 
 # Where builds and deployments are kept: a path, s3://bucket/folder, gs://…
 # Without it, a folder of the Dataflow home of whoever deploys.
@@ -76,6 +81,7 @@ def write_project(folder: Path, name: str | None = None) -> Path:
         name=name or slug(folder.resolve().name).replace("_", "-"),
         owner=current_user(),
         branch=branch if branch in {"main", "master"} else "main",
+        id=f"df-{secrets.token_hex(8)}",
     )
     draft = folder / f".{FILE_NAME}.{secrets.token_hex(4)}"
     try:
@@ -86,3 +92,21 @@ def write_project(folder: Path, name: str | None = None) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return file
+
+
+def pin_id(file: Path, id_: str) -> bool:
+    """Add an id to a `dataflow.yaml` that has none, below the project's name; return whether it was added."""
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    if any(line.startswith("id:") for line in lines):
+        return False
+    place = next((number for number, line in enumerate(lines, 1) if line.startswith("project:")), None)
+    if place is None:
+        return False
+    end = "\r\n" if lines[place - 1].endswith("\r\n") else "\n"
+    lines[place - 1] = lines[place - 1].rstrip("\r\n") + end
+    lines.insert(place, f"id: {id_}{end}")
+    draft = file.with_name(f".{FILE_NAME}.{secrets.token_hex(4)}")
+    draft.write_text("".join(lines), encoding="utf-8", newline="")
+    shutil.copymode(file, draft)
+    draft.replace(file)
+    return True

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from dataflow.deploy.bundle import Deployable, Package, Plain, Settings, TableSchema
-from dataflow.workflow.folders import DEFINITION, walk
+from dataflow.workflow.folders import DEFINITION
+from dataflow.workflow.project import FILE_NAME
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository
+    from dataflow.assets.tree import Tree
 
 
 class Build(Plain):
@@ -37,6 +39,7 @@ class Prepared(Plain):
         references: Names of assets of other repositories, branches or builds.
         schemas: The tables that it makes.
         doubts: What a closer look at its scripts found, by definition: no part of what is deployed.
+        broken: What can't run at all: conflict markers and mistakes of syntax in what would be deployed.
     """
 
     path: str
@@ -50,11 +53,17 @@ class Prepared(Plain):
     references: tuple[str, ...] = ()
     schemas: dict[str, TableSchema] = Field({})
     doubts: dict[str, tuple[str, ...]] = Field({})
+    broken: tuple[str, ...] = ()
 
     @property
     def package(self) -> Package:
         """Whose it is."""
         return self.packages[self.path]
+
+    @property
+    def own_workflows(self) -> dict[str, Deployable]:
+        """The definitions of its own package, by file: not those of others that they call."""
+        return {file: it for file, it in self.workflows.items() if PurePosixPath(file).parent.as_posix() == self.path}
 
 
 @dataclass(frozen=True)
@@ -76,18 +85,47 @@ class Folder:
         return tuple(file for file in own if (os.path.dirname(file) or ".") == self.path)  # noqa: PTH120
 
 
-def find_packages(root: Path) -> list[Folder]:
-    """Find the packages of a repository, in the order of their folders: where definitions lie."""
+def find_packages(tree: Tree, project: str | None = None) -> list[Folder]:
+    """Find the packages of a project, in the order of their folders: where definitions lie.
+
+    Args:
+        tree: The repository's files.
+        project: The folder of the project's file; packages below another one's are none of it. None where the
+            project has no file.
+    """
     found: dict[Path, list[str]] = {}
     owner: dict[Path, Path | None] = {}
-    for folder, _, files in walk(root):
+    for folder, folders, files in tree.walk():
+        folders[:] = [it for it in folders if not it.startswith(".")]
         has = any(name.endswith(DEFINITION) for name in files)
         owner[folder] = top = folder if has else owner.get(folder.parent)
         if top is not None:
-            base = folder.relative_to(root).as_posix()
+            base = folder.relative_to(tree.root).as_posix()
             prefix = "" if base == "." else f"{base}/"
             found.setdefault(top, []).extend(prefix + name for name in files)
-    return [Folder(top.relative_to(root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
+    every = [Folder(top.relative_to(tree.root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
+    return [it for it in every if project_of(tree, it.path) == project]
+
+
+def all_projects(tree: Tree) -> list[str | None]:
+    """Return the folders of the project files that decide for the packages of a repository, None for packages of none.
+
+    Args:
+        tree: The repository's files.
+    """
+    folders = [folder for folder, _, files in tree.walk() if any(name.endswith(DEFINITION) for name in files)]
+    found = {project_of(tree, it.relative_to(tree.root).as_posix()) for it in folders}
+    return sorted(found, key=lambda it: it or "")
+
+
+def project_of(tree: Tree, path: str) -> str | None:
+    """Return the folder of the project's file that decides for a path: the nearest, there or above."""
+    parts = () if path == "." else PurePosixPath(path).parts
+    for end in range(len(parts), -1, -1):
+        folder = "/".join(parts[:end]) or "."
+        if tree.lists(FILE_NAME if folder == "." else f"{folder}/{FILE_NAME}"):
+            return folder
+    return None
 
 
 def own_asset(repository: Repository, reference: str) -> Asset | None:

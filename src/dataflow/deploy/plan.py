@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from dataflow.deploy import deployments, schemas
+from dataflow.deploy import schemas
 from dataflow.deploy.bundle import Bundle, Deployable, Plain, load_bundle, pin_text
 from dataflow.errors import DataflowError, UsageError, display_path
 
@@ -165,13 +165,14 @@ def make_plan(
     """
     prepared = source.prepared(progress)
     inputs = {key: source.inputs(it) for key, it in prepared.items()}
-    before = deployments.current(source.registry, source.target.name)
+    before = source.standing
     standing = {} if before is None else _own(before, source)
     changes = []
     for key in sorted({*inputs, *standing}):
         was = standing.get(key)
         if was is not None and inputs.get(key) == was.inputs:
             continue
+        source.tree.fill()
         changes.append(_change(source, key, prepared.get(key), was, details=details))
     plan = DeployPlan(
         environment=source.target.name,
@@ -234,7 +235,7 @@ def check_saved(planned: Planned, source: Source, file: Path) -> None:
 
 
 def _own(before: Deployment, source: Source) -> dict[str, Deployed]:
-    return {key: it for key, it in before.switch.packages.items() if it.repository == source.name}
+    return {key: it for key, it in before.switch.packages.items() if source.owns(key, it)}
 
 
 def _change(source: Source, key: str, now: Prepared | None, was: Deployed | None, *, details: bool) -> PackageChange:

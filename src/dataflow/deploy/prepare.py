@@ -6,22 +6,24 @@ package's files, so that of three hundred packages only those that changed are r
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import dataflow
 from dataflow.deploy.bundle import UNPINNED, Deployable, Package, Plain, Schedule, TableSchema, digest, settings_of
 from dataflow.deploy.hashes import Hashes, read_cached, write_cached
+from dataflow.deploy.imports import LEFT_BEHIND, imported
 from dataflow.deploy.package import Build, Folder, Prepared, own_asset
-from dataflow.deploy.scripts import script_doubts
+from dataflow.deploy.scripts import file_mistakes, mistakes_of, script_doubts
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow import tablenames
-from dataflow.workflow.folders import DEFINITION, walk
+from dataflow.workflow.folders import DEFINITION
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.programs import Kind, program_kind
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Workflow
     from dataflow.workflow.yamlfile import YamlFile
 
-_NOT_RUN = {"mocks", "test", "tests", "testthat"}
 _R_PROJECT = (".Rprofile", "DESCRIPTION", "renv.lock", "renv/activate.R", "renv/settings.json")
 
 
@@ -66,18 +67,19 @@ class Preparation:
             "dataflow": _tool(),
             "settings": settings_of(target.environment, target.environment.params).model_dump(mode="json"),
             "user": target.user,
+            "holes": sorted(self.repository.tree.holes.items()),
             "assets": sorted((it.type, it.namespace) for it in self.repository.assets if it.builder != "raw"),
         }
         self._about = digest(about)
 
     def prepare(self, folder: Folder) -> Prepared | None:
         """Return a package as it would be deployed; None when it has mistakes, which are noted."""
-        root = f"{self.repository.root}{os.sep}"
-        own = {name: self.hashes.of(root + name) for name in folder.files}
+        own = {name: self._checksum(name) for name in folder.files}
         key = digest([self._about, folder.path, own])
         kept = read_cached("prepared", key, _Kept)
         if kept is not None and all(self._checksum(name) == was for name, was in kept.elsewhere.items()):
             return kept.prepared
+        self.repository.tree.fill()
         package = _Package(self.repository, self.target, self.hashes, folder)
         try:
             prepared = package.prepared()
@@ -89,7 +91,12 @@ class Preparation:
         return prepared
 
     def _checksum(self, name: str) -> str | None:
+        """Return the checksum of a file, or of the names of all that lies in a folder, which ends in a `/`."""
         path = self.repository.root / name
+        if name.endswith("/"):
+            return digest(_beside(self.repository, path))
+        if self.repository.tree.marks:
+            return self.repository.tree.marks.get(name)
         return self.hashes.of(path) if path.is_file() else None
 
 
@@ -97,7 +104,7 @@ class Preparation:
 def _tool() -> list[str]:
     """Return what tells one Dataflow from another, also where somebody works on it: what it renders may differ."""
     top = Path(dataflow.__file__).parent
-    files = (path for part in ("deploy", "tables", "workflow") for path in (top / part).rglob("*.py"))
+    files = (path for part in ("assets", "deploy", "tables", "workflow") for path in (top / part).rglob("*.py"))
     return [dataflow.__version__, *sorted(f"{path.name} {path.stat().st_mtime_ns}" for path in files)]
 
 
@@ -107,6 +114,7 @@ class _Package:
     def __init__(self, repository: Repository, target: Target, hashes: Hashes, folder: Folder) -> None:
         self.repository = repository
         self.root = repository.root
+        self.tree = repository.tree
         self.target = target
         self.hashes = hashes
         self.folder = folder
@@ -119,6 +127,7 @@ class _Package:
         self._references: set[str] = set()
         self._schemas: dict[str, TableSchema] = {}
         self._doubts: dict[str, tuple[str, ...]] = {}
+        self._broken: set[Problem] = set()
 
     def prepared(self) -> Prepared:
         """Prepare it.
@@ -149,6 +158,7 @@ class _Package:
             references=tuple(sorted(self._references)),
             schemas=dict(sorted(self._schemas.items())),
             doubts=self._doubts,
+            broken=tuple(map(str, sorted(self._broken))),
         )
 
     # ------------------------------------------------------------------------------------- definitions
@@ -164,8 +174,29 @@ class _Package:
             try:
                 found[name] = load_workflow(self.root / name, request)
             except DefinitionError as error:
-                self._problems += error.problems
+                self._problems += self._explained(name, error.problems)
         return found
+
+    def _explained(self, name: str, problems: Sequence[Problem]) -> Iterator[Problem]:
+        """Say of a script that is not here why it is not, where the disk has it and git does not."""
+        from dataflow.workflow.yamlfile import read_yaml, unreadable
+
+        paths = []
+        for file in {self.root / name, *(it.file for it in problems)}:
+            with contextlib.suppress(DefinitionError):
+                if file.is_file():
+                    data = read_yaml(file).data
+                    paths += [file.parent / str(it[key]) for key in ("script", "file") for it in _specs(data, key)]
+        told = {unreadable(path): path for path in paths if not path.exists()}
+        for problem in problems:
+            if (path := told.get(problem.message)) is None:
+                yield problem
+                continue
+            try:
+                self.tree.require(Path(os.path.normpath(path)))
+                yield problem
+            except UsageError as error:
+                yield replace(problem, message=error.message)
 
     def _closure(self) -> tuple[dict[str, YamlFile], dict[str, set[str]]]:
         """Return the package's definitions and all that they call, and what each is given by its callers."""
@@ -198,8 +229,9 @@ class _Package:
         head = f"# {name}, as it is deployed to {self.target.name}. Rendered: edit the definition, not this.\n"
         if workflow is None:  # another package's, called from here: it is deployed and checked as a part of that
             return Deployable(id=rendering.id, text=head + rendering.text, fixed=rendering.fixed)
-        if doubts := tuple(map(str, script_doubts(workflow))):
-            self._doubts[name] = doubts
+        if doubts := list(script_doubts(workflow)):
+            self._doubts[name] = tuple(map(str, doubts))
+            self._broken.update(mistakes_of(doubts))
         return self._described(workflow, rendering, head + rendering.text, file)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> Deployable:
@@ -289,12 +321,19 @@ class _Package:
         return script
 
     def _neighbours(self, script: Path) -> None:
-        """Take along what a Python or R script may import, source or read: all beside it and below, tests aside."""
-        for folder, folders, names in walk(script.parent):
-            folders[:] = [it for it in folders if it not in _NOT_RUN]
-            for name in names:
-                if _is_run(name):
-                    self._add(folder / name, self._raw if Path(name).suffix in {".py", ".R", ".sql"} else self._files)
+        """Take along what a Python or R script may import, source or read: all beside it and below.
+
+        Tests and mocks stay behind, unless something that is taken along names them.
+        """
+        base = script.parent
+        self.touched.add(f"{self._relative(script, '.')}/")
+        files = _beside(self.repository, base)
+        needed = imported(base, script.name, files)
+        self.tree.require_whole(base, but=tuple(it for it in LEFT_BEHIND if f"{it}/" not in needed))
+        for name in files:
+            if name in needed:
+                path = base / name
+                self._add(path, self._raw if path.suffix in {".py", ".R", ".sql"} else self._files)
         if script.suffix == ".R":
             from dataflow.jobs.rscript import project_of
 
@@ -331,7 +370,14 @@ class _Package:
 
     def _add(self, path: Path, to: dict[str, str]) -> None:
         name = self._relative(path.parent / "_", path.name)
+        if self.tree.require(path):
+            self.hashes.forget(path)
+        if name not in self.touched:
+            self._broken.update(file_mistakes(path))
         self.touched.add(name)
+        if any("\ud800" <= it <= "\udfff" for it in name):  # bytes that are no UTF-8
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            raise UsageError(f"the name of {shown} is not text, so it can't be deployed", "rename it")
         to[name] = self.hashes.of(path)
 
     def _relative(self, of: Path, name: str) -> str:
@@ -344,21 +390,27 @@ class _Package:
         return path.relative_to(self.root).as_posix()
 
 
-def _specs(data: Any) -> Iterator[dict[str, Any]]:
-    """Yield the mappings of a definition that name a script."""
+def _specs(data: Any, named: str = "script") -> Iterator[dict[str, Any]]:
+    """Yield the mappings of a definition that name a script, or another definition."""
     if isinstance(data, dict):
-        if isinstance(data.get("script"), str):
+        if isinstance(data.get(named), str):
             yield data
         for key, value in data.items():
             if key != "params":
-                yield from _specs(value)
+                yield from _specs(value, named)
     elif isinstance(data, list):
         for item in data:
-            yield from _specs(item)
+            yield from _specs(item, named)
 
 
-def _is_run(name: str) -> bool:
-    from dataflow.assets.discover import PYTHON_TESTS
+def _beside(repository: Repository, base: Path) -> list[str]:
+    """Return what a script in a folder may import, source or read: all files there and below, by their names there."""
+    found = []
+    for folder, folders, names in repository.tree.walk(base, links=True):
+        folders[:] = [it for it in folders if not it.startswith(".")]
+        found += [(folder / name).relative_to(base).as_posix() for name in names if _is_source(name)]
+    return found
 
-    tests = PYTHON_TESTS.fullmatch(name) or name.endswith((".test.yaml", ".test.yml"))
-    return not (tests or name.startswith(".") or name.endswith((".md", DEFINITION)) or name == "identity.yaml")
+
+def _is_source(name: str) -> bool:
+    return not (name.startswith(".") or name.endswith((".md", DEFINITION)) or name == "identity.yaml")

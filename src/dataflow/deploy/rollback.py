@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ def plan_rollback(
     *,
     workflow: str | None = None,
     to: str | None = None,
-    repository: str | None = None,
+    owns: Callable[[str, Deployed], bool] | None = None,
     with_data: bool = False,
 ) -> Rollback:
     """Say what a rollback would do.
@@ -78,7 +78,7 @@ def plan_rollback(
         env: The environment.
         workflow: Only the package of this workflow; all of them when None.
         to: The number of a switch, or the id of a bundle; the last one that was different when None.
-        repository: Only packages of this repository, where it has any there.
+        owns: Says which packages are meant, where any is.
         with_data: Whether tables return as well.
 
     Raises:
@@ -89,9 +89,10 @@ def plan_rollback(
     before = deployments.current(registry, env)
     if before is None:
         raise UsageError(f"nothing is deployed to '{env}'")
-    keys = _keys(before, past, workflow, repository)
+    keys = _keys(before, past, workflow, owns)
     target = _named(past, to, keys) if to else _previous(past, before, keys)
-    packages = {key: target.switch.packages.get(key) for key in keys}
+    every = {key: package for it in past for key, package in it.switch.packages.items()}
+    packages = {key: _restored(target.switch.packages.get(key), every[key]) for key in keys}
     packages = {key: it for key, it in packages.items() if before.switch.packages.get(key) != it}
     if not packages:
         raise UsageError(f"{env} runs what #{target.number} ran already")
@@ -99,7 +100,17 @@ def plan_rollback(
     return Rollback(before, target, packages, tables)
 
 
-def _keys(before: Deployment, past: Sequence[Deployment], workflow: str | None, repository: str | None) -> list[str]:
+def _restored(package: Deployed | None, last: Deployed) -> Deployed | None:
+    """Return a package as it was, for whom it is now: a project that was handed over stays with whoever has it."""
+    return package.model_copy(update={"project": last.project}) if package else None
+
+
+def _keys(
+    before: Deployment,
+    past: Sequence[Deployment],
+    workflow: str | None,
+    owns: Callable[[str, Deployed], bool] | None,
+) -> list[str]:
     if workflow is not None:
         try:
             return [before.switch.workflows[before.workflow(workflow)]]
@@ -109,7 +120,7 @@ def _keys(before: Deployment, past: Sequence[Deployment], workflow: str | None, 
                 raise
             return [gone[0].switch.workflows[workflow]]
     every = {key: package for it in past for key, package in it.switch.packages.items()}
-    own = [key for key, package in every.items() if package.repository == repository]
+    own = [key for key, package in every.items() if owns is not None and owns(key, package)]
     return sorted(own or every)
 
 

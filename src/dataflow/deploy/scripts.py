@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataflow.engine.sqlparse import spark_mistake
 from dataflow.errors import DefinitionError, Problem
 from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
 from dataflow.workflow.models import AuditJob, SparkJob
@@ -22,21 +24,68 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Step, Workflow
 
 
+_TEXTS = {".sql", ".py", ".R", ".r", ".yaml", ".yml", ".json", ".toml"}
+_MARKER = re.compile(r"(?:<{7}|>{7})(?: |$)")
+_NOTHING = "Python: it defines nothing"
+
+
 def script_doubts(workflow: Workflow) -> Iterator[Problem]:
     """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
     for script, params in dict.fromkeys(_scripts(workflow.steps)):
         path = workflow.folder / script
-        if script.startswith(POINTER) or path.suffix not in {".sql", ".py"}:
+        if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
         try:
             text = read_text(path)
+            if found := list(_markers(path, text)):
+                yield from found
+                continue
             if path.suffix == ".sql":
                 values = {"AUDITED": "audited", **workflow.script_params, **dict(params)}
                 yield from _sql(path, substitute(text, values, where=path))
-            else:
+            elif path.suffix == ".py":
                 yield from _python(path, text)
         except DefinitionError as error:
             yield from error.problems
+
+
+def script_mistakes(workflow: Workflow) -> Iterator[Problem]:
+    """Yield why scripts of a workflow can't be run at all: conflict markers, and mistakes of syntax."""
+    return mistakes_of(script_doubts(workflow))
+
+
+def mistakes_of(doubts: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield those doubts that are mistakes for sure."""
+    return (it for it in doubts if it.message != _NOTHING)
+
+
+def file_mistakes(path: Path) -> Iterator[Problem]:
+    """Yield why a file can't be run at all: conflict markers, and in Python what is no Python."""
+    found = list(conflict_markers(path))
+    yield from found
+    if not found and path.suffix == ".py":
+        yield from mistakes_of(_python(path, _text(path)))
+
+
+def conflict_markers(path: Path) -> Iterator[Problem]:
+    """Yield the place of the first conflict marker in a file."""
+    if path.suffix in _TEXTS:
+        yield from _markers(path, _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):  # read or refused by whoever runs it
+        return ""
+
+
+def _markers(path: Path, text: str) -> Iterator[Problem]:
+    """Yield the place of the first conflict marker that a merge or an update left."""
+    found = [(number, line) for number, line in enumerate(text.splitlines(), 1) if _MARKER.match(line)]
+    kinds = {line[0] for _, line in found}
+    if {"<", ">"} <= kinds:
+        yield Problem(path, found[0][0], 1, "conflict markers of a merge or an update: decide between the versions")
 
 
 def _scripts(steps: Sequence[Step]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
@@ -74,10 +123,14 @@ def _sql(path: Path, text: str) -> Iterator[Problem]:
     try:
         sqlglot.parse(text, read="spark")
     except ParseError as error:
+        if spark_mistake(text) is None:  # it knows more of SQL than the one that was asked first
+            return
         for it in error.errors[:5]:
             near = f" near '{it['highlight']}'" if it.get("highlight") else ""
             yield Problem(path, it.get("line") or 1, it.get("col") or 1, f"SQL: {it['description']}{near}")
     except SqlglotError as error:
+        if spark_mistake(text) is None:
+            return
         yield Problem(path, 1, 1, f"SQL: {str(error).partition(chr(10))[0]}")
 
 
@@ -89,4 +142,4 @@ def _python(path: Path, text: str) -> Iterator[Problem]:
         yield Problem(path, line, column, f"Python: {getattr(error, 'msg', error)}")
         return
     if not any(isinstance(it, ast.FunctionDef | ast.ImportFrom | ast.Import | ast.Assign) for it in tree.body):
-        yield Problem(path, 1, 1, "Python: it defines nothing")
+        yield Problem(path, 1, 1, _NOTHING)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataflow import git
+from dataflow.deploy import deployments
 from dataflow.deploy.bundle import digest
 from dataflow.deploy.hashes import Hashes
-from dataflow.deploy.package import Prepared, find_packages
+from dataflow.deploy.package import Prepared, all_projects, find_packages
 from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.targets import Target, target_of
+from dataflow.deploy.whose import Whose
 from dataflow.errors import DefinitionError, UsageError, display_path
+from dataflow.workflow.folders import DEFINITION
+from dataflow.workflow.project import FILE_NAME, find_project, read_project, without_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from dataflow.assets.inputs import Inputs
     from dataflow.assets.publish import Pin
     from dataflow.assets.registry import Registry
+    from dataflow.assets.tree import Tree
+    from dataflow.deploy.deployments import Deployed, Deployment
     from dataflow.workflow.project import Project
 
 
@@ -34,6 +41,8 @@ class Source:
         project: What its `dataflow.yaml` says.
         target: Where it is deployed to.
         registry: Where builds and deployments are kept.
+        tree: The files that are deployed.
+        scope: The folder of its `dataflow.yaml` in the repository; None where it has none there.
         hashes: Checksums of its files.
     """
 
@@ -41,28 +50,87 @@ class Source:
     project: Project
     target: Target
     registry: Registry
+    tree: Tree
+    scope: str | None = None
     hashes: Hashes = field(default_factory=Hashes)
 
     @property
     def root(self) -> Path:
-        """The top of the repository."""
-        return self.checkout.root
+        """The folder of the files that are deployed: a commit's in a folder of their own, or the checkout's."""
+        return self.tree.root
 
     @property
     def name(self) -> str:
-        """The repository, as ids and deployments name it."""
-        return f"{self.checkout.owner}/{self.checkout.repo}"
+        """The repository, as ids of assets name it."""
+        return self.whose.name
+
+    @cached_property
+    def whose(self) -> Whose:
+        """Whose its deployments are."""
+        return Whose(self.checkout, self.tree, self.scope, self.project.id)
+
+    @cached_property
+    def standing(self) -> Deployment | None:
+        """The target as it stood when it was first looked at."""
+        return deployments.current(self.registry, self.target.name)
+
+    def owns(self, key: str, package: Deployed) -> bool:
+        """Say whether a package of an environment is of this project; it is found out once."""
+        about = (key, package.project, package.repository, package.commit)
+        if about not in self._owned:
+            self._owned[about] = self.whose.owns(key, package)
+        return self._owned[about]
+
+    @cached_property
+    def own_keys(self) -> dict[str, str]:
+        """The names of its packages that stand, by folder."""
+        packages = self.standing.switch.packages if self.standing else {}
+        return {key.rpartition(":")[2]: key for key, it in packages.items() if self.owns(key, it)}
+
+    @cached_property
+    def project_id(self) -> str | None:
+        """What its packages are known by; a clone that can't tell takes what stands there."""
+        packages = self.standing.switch.packages if self.standing else {}
+        return self.whose.id or next((packages[key].project for key in self.own_keys.values()), None)
 
     def key(self, path: str) -> str:
-        """Return the name of a package among those of an environment."""
-        return f"{self.name}:{path}"
+        """Return the name of a package among those of an environment: the one that it has there, if any.
+
+        It stays as it is whatever the repository is called later; two repositories of one name are told apart.
+        """
+        packages = self.standing.switch.packages if self.standing else {}
+        if path in self.own_keys:
+            return self.own_keys[path]
+        key = f"{self.name}:{path}"
+        return f"{self.name}~{str(self.whose.id).removeprefix('df-')[:8]}:{path}" if key in packages else key
 
     @cached_property
     def repository(self) -> Repository:
         """What it holds."""
         from dataflow.assets.discover import discover
 
-        return discover(self.root, self.checkout.repo)
+        return discover(self.root, self.checkout.repo, self.tree)
+
+    def left_out(self) -> list[str]:
+        """Say what the disk has and the commit has not, where somebody may think that it is deployed."""
+        if self.tree.commit is None:
+            return []
+        told = []
+        packages = [it.path for it in find_packages(self.tree, self.scope)]
+        packages += [it.rpartition("/")[0] for it in self.checkout.untracked if it.endswith(DEFINITION)]
+        new = [it for it in self.checkout.untracked if any(p in ("", ".") or it.startswith(f"{p}/") for p in packages)]
+        if new:
+            more = f" and {len(new) - 3} more" if len(new) > 3 else ""
+            told.append(f"git does not have {', '.join(new[:3])}{more}, so it is no part of this")
+        root = self.checkout.root
+        flagged = git.ask(root, "ls-files", "-v", "-z") or ""
+        for name in (it[2:] for it in flagged.split("\0") if it[:1] == "S" or it[:1].islower()):
+            disk, own = root / name, self.tree.root / name
+            if disk.is_file():
+                self.tree.fill()
+            if disk.is_file() and own.is_file() and disk.read_bytes() != own.read_bytes():
+                told.append(f"{name} is another one on disk, which git was told not to look at")
+        return told
 
     def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Prepared]:
         """Return all its packages by key, ready to be deployed.
@@ -74,11 +142,9 @@ class Source:
             DefinitionError: There are mistakes: all of them.
             UsageError: There is no package, or two workflows have one id.
         """
-        folders = find_packages(self.root)
-        if not folders:
-            raise UsageError(
-                f"{display_path(self.root)} holds no workflow", "`dataflow sample workflow spark-sql ./NAME` makes one"
-            )
+        folders = find_packages(self.tree, self.scope)
+        if not folders and not self.own_keys:
+            raise self._nothing()
         preparation = Preparation(self.repository, self.target, self.hashes)
         found = {}
         for number, folder in enumerate(folders):
@@ -91,13 +157,23 @@ class Source:
         _refuse_twins(found)
         return found
 
+    def _nothing(self) -> UsageError:
+        others = [it for it in all_projects(self.tree) if it != self.scope]
+        shown = display_path(self.root / (self.scope or "."))
+        if others:
+            named = ", ".join(it or "none" for it in others[:5])
+            return UsageError(f"the project of {shown} holds no workflow", f"others' dataflow.yaml lie in: {named}")
+        if untracked := [it for it in self.checkout.untracked if it.endswith(DEFINITION)]:
+            return UsageError(f"commit {str(self.checkout.commit)[:8]} holds no workflow", f"git add {untracked[0]}")
+        return UsageError(f"{shown} holds no workflow", "`dataflow sample workflow spark-sql ./NAME` makes one")
+
     def inputs(self, prepared: Prepared) -> str:
         """Return the hash of all that a package's bundle is made of.
 
         Raises:
             DataflowError: A reference means nothing, or a build tool is missing.
         """
-        about = prepared.model_dump(mode="json", exclude_defaults=True, exclude={"doubts"})
+        about = prepared.model_dump(mode="json", exclude_defaults=True, exclude={"broken", "doubts"})
         assets = [self.built(it.type, it.namespace) for it in prepared.builds]
         builds = [[it.type, it.namespace, self.inputs_of(it).sha256] for it in assets]
         pins = [[name, self.pin(name).sha256] for name in prepared.references]
@@ -112,7 +188,7 @@ class Source:
         if asset not in self._inputs:
             from dataflow.assets.inputs import read_inputs
 
-            self._inputs[asset] = read_inputs(asset, self._tools)
+            self._inputs[asset] = read_inputs(asset, self._tools, self.tree)
         return self._inputs[asset]
 
     def pin(self, reference: str) -> Pin:
@@ -148,26 +224,65 @@ class Source:
         self._tools = Toolchain()
         self._inputs: dict[Asset, Inputs] = {}
         self._pins: dict[str, Pin] = {}
+        self._owned: dict[tuple[str | None, ...], bool] = {}
 
 
-def open_source(folder: Path, *, sandbox: bool = False) -> Source:
+def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, disk: bool = False) -> Source:
     """Look at the repository that a folder is in.
+
+    What a clean checkout deploys is its commit's; a sandbox takes the disk where that holds more than the commit.
 
     Args:
         folder: Any folder of it.
         sandbox: Deploy to the user's sandbox, whatever the branch.
+        env: The environment that is meant; any other is refused.
+        disk: Look at what is on the disk, which is not deployed then.
 
     Raises:
         UsageError: It can't be deployed from here.
         DefinitionError: `dataflow.yaml` has mistakes.
+        DataflowError: Git can't be asked.
     """
-    from dataflow.assets.git import read_checkout
+    from dataflow.assets.git import read_checkout, require_tip
     from dataflow.assets.registry import open_registry
-    from dataflow.workflow.project import find_project
+    from dataflow.assets.tree import tree_of_disk
 
-    project = find_project(folder)
-    checkout = read_checkout(project.file.parent if project.file else folder)
-    return Source(checkout, project, target_of(checkout, project, sandbox=sandbox), open_registry(project))
+    checkout = read_checkout(folder)
+    if sandbox and checkout.untracked:
+        checkout = replace(checkout, dirty=True)
+    project, scope = project_in(checkout, folder)
+    registry = open_registry(project)
+    if disk or not checkout.is_clean:
+        tree = tree_of_disk(checkout.root)
+    else:
+        tree, project = _committed(checkout, project, scope)
+        registry = open_registry(project)
+    target = target_of(checkout, project, sandbox=sandbox)
+    if env is not None and target.name != env:
+        why = target.note or f"branch {checkout.branch} is checked out"
+        raise UsageError(f"this would go to {target.name}, not to {env}: {why}")
+    if not (disk or target.sandbox):
+        require_tip(checkout)
+    return Source(checkout, project, target, registry, tree, scope)
+
+
+def project_in(checkout: Checkout, folder: Path) -> tuple[Project, str | None]:
+    """Return the nearest project, and its folder in the repository; one outside of that is none of it."""
+    found = find_project(folder)
+    if found.file is not None and found.file.is_relative_to(checkout.root):
+        return found, found.file.parent.relative_to(checkout.root).as_posix()
+    return (found if found.file is None else without_file(checkout.root)), None
+
+
+def _committed(checkout: Checkout, project: Project, scope: str | None) -> tuple[Tree, Project]:
+    """Return a commit's files, and the project as the commit has it; its addresses count from the checkout."""
+    from dataflow.assets.commit import provide, tree_of_commit
+
+    tree = tree_of_commit(checkout)
+    if scope is None or project.file is None:
+        return tree, project
+    committed = read_project(provide(tree, tree.root / scope / FILE_NAME))
+    return tree, replace(committed, file=project.file, id=committed.id or project.id)
 
 
 def _refuse_twins(found: dict[str, Prepared]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from dataflow.deploy.package import find_packages
+from dataflow.deploy.package import all_projects, find_packages
 from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.source import Source, open_source
 from dataflow.errors import DataflowError, UsageError
@@ -61,12 +61,27 @@ def check_workflows(paths: Sequence[Path]) -> list[Checked]:
     Raises:
         DefinitionError: `dataflow.yaml` has mistakes.
     """
-    try:
-        source = open_source(paths[0])
-    except UsageError:  # this branch can't be deployed; what is written is to be right all the same
-        source = open_source(paths[0], sandbox=True)
     tops = [path.resolve() for path in paths]
-    folders = [it for it in find_packages(source.root) if _is_below(source.root / it.path, tops)]
+    return [it for folder in _projects(tops) for it in _check_project(folder, tops)]
+
+
+def _projects(tops: Sequence[Path]) -> list[Path]:
+    """Return a folder of each project that has packages below some folders: the nearest `dataflow.yaml` decides."""
+    from dataflow.assets.git import read_checkout
+    from dataflow.assets.tree import tree_of_disk
+
+    tree = tree_of_disk(read_checkout(tops[0]).root)
+    scopes = [it for it in all_projects(tree) if it is not None]
+    below = [tree.root / it for it in scopes if _is_below(tree.root / it, tops)]
+    return list(dict.fromkeys([tops[0], *below]))
+
+
+def _check_project(start: Path, tops: Sequence[Path]) -> list[Checked]:
+    try:
+        source = open_source(start, disk=True)
+    except UsageError:  # this branch can't be deployed; what is written is to be right all the same
+        source = open_source(start, sandbox=True, disk=True)
+    folders = [it for it in find_packages(source.tree, source.scope) if _is_below(source.root / it.path, tops)]
     preparation = Preparation(source.repository, source.target, source.hashes)
     prepared: dict[str, Prepared | None] = {}
     mistakes: dict[str, list[str]] = {}
@@ -112,10 +127,12 @@ def _failed(source: Source, folder: Folder, mistakes: Sequence[str], seconds: fl
 def _checked(
     source: Source, folder: Folder, prepared: Prepared, names: Mapping[str, str], tables: _Tables, seconds: float
 ) -> Iterator[Checked]:
+    seen = {it for doubts in prepared.doubts.values() for it in doubts}
+    beside = [it for it in prepared.broken if it not in seen]  # in what scripts import
     unknown = list(_references(source, prepared))
     for name in folder.definitions:
         workflow = prepared.workflows[name]
-        problems = [*prepared.doubts.get(name, ()), *unknown, *tables.missing(workflow.reads)]
+        problems = [*prepared.doubts.get(name, ()), *beside, *unknown, *tables.missing(workflow.reads)]
         stem = PurePosixPath(name).name.removesuffix(DEFINITION)
         rendered = _write(source.root, f"{names[folder.path]}.{stem}.sch.rendered.yaml", workflow.text)
         notes = (tables.unknown,) if tables.unknown and workflow.reads else ()

@@ -28,6 +28,7 @@ PRODUCTION = "production"
 _DEFAULT_BRANCHES = {PRODUCTION: "main", "staging": "staging"}
 _ANY = "*"
 _TARGET = "TARGET_DB"
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -174,4 +175,6 @@ def _database_part(branch: str) -> str:
     `slug` makes no double underscore, so what stands on both sides of one can't be mistaken.
     """
     short = slug(branch)
+    if len(short) > _LONGEST:  # Hive takes 128 characters for all of it; the deployment's name has the whole branch
+        return f"{short[:_LONGEST].rstrip('_')}__{hashlib.sha256(branch.encode()).hexdigest()[:12]}"
     return short if short == branch else f"{short}__{hashlib.sha256(branch.encode()).hexdigest()[:6]}"

@@ -72,9 +72,16 @@ def digest_of_inputs(project: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(found):
         name = path.relative_to(project)
-        if not {"target", "test"} & set(name.parts[:-1]):
+        if "target" not in _around_sources(name):
             digest.update(f"{name.as_posix()}\0{_digest(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _around_sources(name: Path) -> tuple[str, ...]:
+    """Return the folders that a file lies in, without those of its sources, which may be called anything."""
+    folders = name.parts[:-1]
+    ends = (number for number in range(len(folders) - 1) if folders[number : number + 2] == ("src", "main"))
+    return folders[: next(ends, len(folders))]
 
 
 def run_sbt(

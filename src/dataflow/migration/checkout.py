@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import dataflow
+from dataflow.assets.tree import tree_of_disk
 from dataflow.errors import DataflowError
 from dataflow.home import subfolder
 from dataflow.migration.graph import Taken, is_naming
 from dataflow.migration.static import Entry, Mention, Texts, read_texts
 from dataflow.workflow.flow import Origin, Producer
+from dataflow.workflow.folders import patiently, walk
 
-_PRUNED = {"node_modules", "target", "build", "dist", "__pycache__", "site-packages", "spark-warehouse"}
 _UNBOUNDED = 3
 """How many folders deep definitions are looked for outside of a project and of git."""
 
@@ -51,6 +52,7 @@ class Checkout:
         self._columns_of = columns_of
         self._entries: list[Entry] | None = None
         self.broken: list[Path] = []
+        self._now: Path | None = None
         self._by_source: dict[str, list[tuple[Producer, list[Taken]]]] = defaultdict(list)
         self._by_target: dict[str, list[tuple[Producer, list[Taken]]]] = defaultdict(list)
 
@@ -109,7 +111,8 @@ class Checkout:
         cache = _Cache(self.root, self._env)
         stale = [file for file in files if not cache.is_fresh(file)]
         if stale:
-            self._refresh(cache, stale)
+            with patiently(lambda: f"reading {len(stale)} workflow definitions below {self.root}, now {self._now}"):
+                self._refresh(cache, stale)
             cache.save(files)
         found: dict[str, Entry] = {}
         for entry in (entry for file in files for entry in cache.entries(file)):
@@ -124,6 +127,7 @@ class Checkout:
         workflows = {}
         first: dict[Path, list[Texts]] = {}
         for file in stale:
+            self._now = file
             try:
                 workflow = load_workflow(file, Request(env=self._env, ends_only=True))
                 first[file] = read_texts(workflow, {})
@@ -157,14 +161,17 @@ class Checkout:
 
 
 def definitions(root: Path) -> Iterator[Path]:
-    """Yield the `*.sch.yaml` files below a folder; not those in hidden folders and in what builds leave."""
+    """Yield the `*.sch.yaml` files below a folder; not hidden ones, what git ignores, nor what builds leave.
+
+    Raises:
+        UsageError: There is too much to look through.
+    """
     bounded = any((folder / name).exists() for folder in (root, *root.parents) for name in ("dataflow.yaml", ".git"))
-    for folder, below, files in os.walk(root):
-        deep = len(Path(folder).relative_to(root).parts)
-        below[:] = sorted(name for name in below if not name.startswith(".") and name not in _PRUNED)
-        if not bounded and deep >= _UNBOUNDED:
+    for folder, below, files in tree_of_disk(root).walk() if bounded else walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        if not bounded and len(folder.relative_to(root).parts) >= _UNBOUNDED:
             below.clear()
-        yield from (Path(folder) / name for name in files if name.endswith(".sch.yaml"))
+        yield from (folder / name for name in files if name.endswith(".sch.yaml"))
 
 
 def _names(texts: Texts) -> set[str]:

@@ -1,15 +1,20 @@
-"""Updating a package to a newer version of its recipe: its owner's edits are kept, conflicts are named."""
+"""Updating a package to a newer version of its recipe: its owner's edits are kept, conflicts are named.
+
+Copier works on a copy that holds what git has of the package, and nothing else; what it made of it is then brought
+here, file by file. So what git ignores can't be touched, whatever Copier does with it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dataflow.errors import UsageError, display_path
+from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
 from dataflow.sample.generate import ANSWERS, copier_errors
 from dataflow.sample.origin import Origin, find_origin
-from dataflow.secret import learn_address
+from dataflow.sample.scratch import Scratch
+from dataflow.secret import learn_address, without_credentials
 from dataflow.workflow.yamlfile import read_yaml
 
 
@@ -23,6 +28,8 @@ class Update:
         after: The version that it is at now.
         changed: The files that are different now, relative to the folder.
         conflicts: Those of them that need a decision.
+        dropped: Files that the recipe removes or renames, and that were edited: they are conflicts too, and stay.
+        left: Files that the recipe changes, and that stay as they are, since git ignores them here.
     """
 
     folder: Path
@@ -30,16 +37,19 @@ class Update:
     after: str
     changed: tuple[str, ...]
     conflicts: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
-def update(package: Path, *, trust: bool = False) -> Update:
+def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Update:
     """Bring a package up to date with its recipe.
 
-    The version is the tool's own where the package came from the same place, else the latest tag. Commands of any other
-    template run only where it is trusted: the answers file that names it may be anybody's.
+    Commands of any other template than the tool's own run only where it is trusted: the answers file that names it may
+    be anybody's.
 
     Args:
         package: The package's folder.
+        ref: The version; the tool's own where the package came from the same place, else the latest tag.
         trust: Run the commands of a template that is not the tool's own.
 
     Raises:
@@ -51,11 +61,53 @@ def update(package: Path, *, trust: bool = False) -> Update:
     _require_clean(folder)
     address, before = learn_address(answers["_src_path"]), answers["_commit"]
     origin = _origin(address)
-    with copier_errors(address), git.environment(**origin.git_variables):
-        from copier import run_update
+    if ref is not None:
+        origin = replace(origin, ref=ref)
+    with Scratch(folder) as scratch:
+        stands_for(scratch.copy, folder)
+        with copier_errors(address), git.environment(**scratch.git_variables(origin.git_variables)):
+            _run_copier(scratch.copy, origin, before, trust=trust)
+            after = _answers(scratch.copy)["_commit"]
+            dropped = _dropped(scratch, address, before, answers)
+        conflicts = (*scratch.conflicts(), *dropped)
+        changed, left = scratch.bring(but=dropped)
+    return Update(folder, before, after, changed, tuple(sorted(conflicts)), dropped, left)
 
-        run_update(folder, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trust or origin.is_own)
-    return Update(folder, before, _answers(folder)["_commit"], _changed(folder), _conflicts(folder))
+
+def _run_copier(copy: Path, origin: Origin, before: str, *, trust: bool) -> None:
+    from copier import run_update
+    from copier.errors import UserMessageError
+
+    try:
+        run_update(copy, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trust or origin.is_own)
+    except UserMessageError as error:
+        if "downgrad" not in str(error):
+            raise
+        shown = display_path(copy)
+        if origin.ref is not None:
+            raise UsageError(
+                f"{shown} is at {before}, and the recipes of this Dataflow are older: that would be downgrading",
+                "install the Dataflow that it was made with, or a newer one",
+            ) from None
+        raise UsageError(
+            f"{shown} is at {before}, which is newer than the last release of {without_credentials(origin.address)}",
+            "update once the next one is tagged there; or take what stands there: dataflow sample update --ref HEAD",
+        ) from None
+
+
+def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, str]) -> tuple[str, ...]:
+    """Return the files that the recipe does not have any more and that are not as it made them."""
+    removed = scratch.removed()
+    if not removed:
+        return ()
+    from copier import run_copy
+
+    old = scratch.work / "before" / scratch.copy.name
+    given = {key: value for key, value in answers.items() if not key.startswith("_")}
+    run_copy(
+        address, old, given, vcs_ref=before, defaults=True, overwrite=True, quiet=True, unsafe=True, skip_tasks=True
+    )
+    return tuple(name for name in removed if not scratch.is_as_in(old, name))
 
 
 def _answers(folder: Path) -> dict[str, str]:
@@ -106,17 +158,3 @@ def _same(one: str, other: str) -> bool:
     if all(it.is_absolute() for it in folders):
         return folders[0].resolve() == folders[1].resolve()
     return len({it.removeprefix("git+").rstrip("/").removesuffix(".git") for it in (one, other)}) == 1
-
-
-def _changed(folder: Path) -> tuple[str, ...]:
-    listed = git.ask(folder, "status", "--porcelain", "--no-renames", "-uall", "-z", "--", ".") or ""
-    prefix = git.ask(folder, "rev-parse", "--show-prefix") or ""
-    names = (entry[3:] for entry in listed.split("\0") if entry)
-    return tuple(sorted({name.removeprefix(prefix) for name in names}))
-
-
-def _conflicts(folder: Path) -> tuple[str, ...]:
-    """Name the files with conflict markers, which Copier tells git of, and the patches that did not fit."""
-    unmerged = git.ask(folder, "diff", "--name-only", "--relative", "--diff-filter=U", "-z") or ""
-    rejected = (path.relative_to(folder).as_posix() for path in folder.rglob("*.rej"))
-    return tuple(sorted({name for name in unmerged.split("\0") if name} | set(rejected)))

@@ -7,6 +7,7 @@ may not be installed.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "identity.yaml"
+_LONGEST = 100  # Hive takes 128 characters for a table, and recipes put `_results` and the like behind
 
 _HEADER = """\
 # Who owns this package, pinned when it was generated. Workflow ids and table
@@ -44,8 +46,11 @@ class Identity:
 
     @property
     def package_slug(self) -> str:
-        """The package id as a part of a table name: `alice_playback`."""
-        return slug(self.package_id)
+        """The package id as a part of a table name: `alice_playback`; shortened where no table could be called so."""
+        name = slug(self.package_id)
+        if len(name) <= _LONGEST:
+            return name
+        return f"{name[: _LONGEST - 13].rstrip('_')}_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def slug(text: str) -> str:
@@ -96,8 +101,10 @@ def pin(folder: Path, shortname: str, workflow_id: str = "") -> Identity:
 
 
 def _git_user() -> str:
+    env = {key: value for key, value in os.environ.items() if key not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_CONFIG"}}
+    command = ["git", "config", "user.email"]
     try:
-        found = subprocess.run(["git", "config", "user.email"], capture_output=True, text=True, check=False, timeout=10)
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10, env=env)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip().split("@")[0]

@@ -108,12 +108,14 @@ class Project:
         name: What it is called.
         environments: By name; the sandbox is always there.
         registry: Where what is built and deployed is kept; None for a folder of the Dataflow home.
+        id: What its deployments are known by, whatever its repository is called; None where it pins none.
     """
 
     file: Path | None
     name: str
     environments: Mapping[str, Environment]
     registry: str | None = None
+    id: str | None = None
 
 
 class OwnerSpec(Strict):
@@ -163,6 +165,11 @@ class ProjectSpec(Strict):
 
     version: Literal[1]
     project: str
+    id: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9-]{7,63}$",
+        description="What deployments are known by; `project init` writes it.",
+    )
     registry: str | None = Field(None, description="Where builds and deployments are kept: a path, s3://…, gs://….")
     owners: dict[str, OwnerSpec] = Field({})
     environments: dict[str, EnvironmentSpec] = Field({})
@@ -185,9 +192,13 @@ def find_project(start: Path) -> Project:
     start = start.resolve()
     for folder in (start, *start.parents):
         if (file := folder / FILE_NAME).is_file():
-            return _read_project(file)
-    name = (start if start.is_dir() else start.parent).name
-    return Project(None, name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS, isolated=True)})
+            return read_project(file)
+    return without_file(start if start.is_dir() else start.parent)
+
+
+def without_file(folder: Path) -> Project:
+    """Return the project of a folder that has no file: its sandbox alone."""
+    return Project(None, folder.name, {SANDBOX: Environment(SANDBOX, _SANDBOX_PARAMS, isolated=True)})
 
 
 def environment(project: Project, name: str | None) -> Environment:
@@ -218,7 +229,12 @@ def read_identity(folder: Path) -> Identity:
     return Identity(spec.owner, spec.package_id, spec.uuid)
 
 
-def _read_project(path: Path) -> Project:
+def read_project(path: Path) -> Project:
+    """Read a project's file.
+
+    Raises:
+        DefinitionError: It has mistakes.
+    """
     file = read_yaml(path)
     problems = _parameter_names(file)
     failed: set[Route] = set()
@@ -227,7 +243,7 @@ def _read_project(path: Path) -> Project:
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
     environments = {name: _environment(name, found, owners, file) for name, found in specs.items()}
-    return Project(path, spec.project, environments, spec.registry)
+    return Project(path, spec.project, environments, spec.registry, spec.id)
 
 
 def _validated(

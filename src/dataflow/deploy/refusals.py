@@ -1,0 +1,105 @@
+"""What a deployment is refused for, before anything is built: a plan says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dataflow.deploy.ancestry import compare
+from dataflow.deploy.backends import backend
+from dataflow.deploy.scripts import conflict_markers
+from dataflow.errors import DataflowError, UsageError
+from dataflow.secret import has_credentials
+
+if TYPE_CHECKING:
+    from dataflow.deploy.deployments import Deployed
+    from dataflow.deploy.package import Prepared
+    from dataflow.deploy.plan import Planned
+    from dataflow.deploy.source import Source
+    from dataflow.workflow.project import Environment
+
+_SECRET_KEYS = {"password", "secret", "token", "credential", "secret-access-key"}
+_SHOWN = 5
+
+
+def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> list[str]:
+    """Refuse what can't be deployed.
+
+    Args:
+        source: The repository.
+        planned: What would be done.
+        allow_older: Let the commit be older than what stands.
+
+    Returns:
+        What the user should know all the same.
+
+    Raises:
+        DataflowError: It can't be deployed; the message says why.
+    """
+    target = source.target
+    refuse_clear_secrets(target.environment)
+    due = {key: planned.prepared[key] for key in planned.due}
+    found = [it for prepared in due.values() for it in (*prepared.broken, *_in_builds(source, prepared))]
+    if broken := list(dict.fromkeys(found)):
+        more = f"\n… and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+        told = "\n".join(broken[:_SHOWN]) + more
+        raise DataflowError(told, "`dataflow workflow validate .` says so before", permanent=True)
+    runner = backend(target.environment.backend)
+    for prepared in due.values():
+        if problems := runner.check(prepared):
+            raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
+    standing = planned.before.switch.packages if planned.before else {}
+    own = {key: it for key, it in standing.items() if source.owns(key, it)}
+    if not target.sandbox:
+        source.whose.refuse_copy(source.registry, own)
+    ids = {key: [it.id for it in prepared.own_workflows.values()] for key, prepared in planned.prepared.items()}
+    others = {key: it for key, it in standing.items() if key not in own}
+    refuse_twins({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
+    if target.sandbox or not planned.plan.changes:
+        return []
+    return compare(source.whose, [it.commit for it in own.values()], allow_older=allow_older)
+
+
+def _in_builds(source: Source, prepared: Prepared) -> Iterator[str]:
+    """Yield where conflict markers stand in the sources of wheels, which nothing compiles before they run."""
+    for it in prepared.builds:
+        if it.type == "wheel":
+            inputs = source.inputs_of(source.built(it.type, it.namespace))
+            files = (inputs.root / name for name in inputs.files if name.endswith(".py"))
+            yield from (str(problem) for file in files for problem in conflict_markers(file))
+
+
+def refuse_twins(ids: Mapping[str, Iterable[str]], others: Mapping[str, Deployed]) -> None:
+    """Refuse two packages with one workflow id: another project may have it already.
+
+    Args:
+        ids: The workflows of all that would stand, by package.
+        others: What of it is of other projects.
+    """
+    seen: dict[str, str] = {}
+    for key, workflows in ids.items():
+        for id_ in workflows:
+            if seen.setdefault(id_, key) != key:
+                whose = next((others[it].repository for it in (seen[id_], key) if it in others), None)
+                raise DataflowError(
+                    f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has one of the same id",
+                    f"to take it over: dataflow project adopt {whose}" if whose else None,
+                    permanent=True,
+                )
+
+
+def refuse_clear_secrets(environment: Environment) -> None:
+    """Refuse settings that hold a password as it is: a bundle is kept for good, where many can read it."""
+    found = [
+        f"catalog: {key}"
+        for key, value in environment.catalog.items()
+        if (key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value) or has_credentials(value)
+    ]
+    for key, address in (("state", environment.state), ("openlineage", environment.openlineage)):
+        if has_credentials(address or ""):
+            found.append(f"{key}:")
+    if found:
+        raise UsageError(
+            f"environment {environment.name} holds a secret in the clear ({', '.join(found)}), and it would be bundled",
+            "write ${secret:NAME}: the environment variable NAME, or the file that NAME_FILE names",
+        )

@@ -1,0 +1,121 @@
+"""Git, asked about one folder: nothing that was set for another repository reaches it.
+
+A hook, or a tool that git started, hands on `GIT_DIR` and its like: they name the repository that git was busy with,
+not the one that is asked about here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+OF_ONE_REPOSITORY = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    }
+)
+"""What `git rev-parse --local-env-vars` lists, but settings (`GIT_CONFIG_COUNT` and the like), which are the user's."""
+
+HOW_TO_GET = "`dataflow doctor` says how to get it"
+
+_ALONE = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_SSH = "ssh -oBatchMode=yes -oConnectTimeout=10"
+_REMOTE_TIMEOUT = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What git answered.
+
+    Attributes:
+        code: Its exit code; -1 where there is no git, or it took too long.
+        data: What it printed.
+        said: What it complained of, in one line.
+    """
+
+    code: int
+    data: bytes
+    said: str
+
+    @property
+    def text(self) -> str | None:
+        """What it printed, as text; None where it failed."""
+        return self.data.decode(errors="surrogateescape").rstrip("\n") if self.code == 0 else None
+
+
+def environ(**variables: str) -> dict[str, str]:
+    """Return the current environment without what names another repository, and these variables on top."""
+    return {key: value for key, value in os.environ.items() if key not in OF_ONE_REPOSITORY} | variables
+
+
+def run(
+    folder: Path,
+    *arguments: str,
+    data: bytes | None = None,
+    timeout: float | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run git in a folder and return what came of it; it asks nobody for a password.
+
+    Args:
+        folder: Where.
+        arguments: Its command.
+        data: What it reads.
+        timeout: How many seconds it may take.
+        variables: Environment variables on top.
+    """
+    env = {"GIT_SSH_COMMAND": _SSH, **environ(**_ALONE), **(variables or {})}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=timeout, env=env)
+    except subprocess.TimeoutExpired:
+        return Answer(-1, b"", f"git {arguments[0]} took more than {timeout:.0f} seconds")
+    except OSError as error:
+        return Answer(-1, b"", f"git can't be started: {error.strerror}")
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+    said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
+    return Answer(done.returncode, done.stdout, said.removeprefix("fatal: ").removeprefix("error: "))
+
+
+def ask(folder: Path, *arguments: str) -> str | None:
+    """Run git in a folder and return what it printed; None when it failed or there is no git."""
+    return run(folder, *arguments).text
+
+
+def ask_remote(folder: Path, *arguments: str) -> str | None:
+    """Run git in a folder where it talks to another machine; None as well where that takes too long."""
+    return run(folder, *arguments, timeout=_REMOTE_TIMEOUT).text
+
+
+def is_installed() -> bool:
+    """Say whether there is a git at all."""
+    return shutil.which("git") is not None
+
+
+def is_root(folder: Path) -> bool:
+    """Say whether a folder is the top of a work tree, as opposed to somewhere below one."""
+    top = ask(folder, "rev-parse", "--show-toplevel")
+    return bool(top) and Path(str(top)).resolve() == folder.resolve()
+
+
+def marked(folder: Path) -> Path | None:
+    """Return the nearest folder, there or above, that holds a `.git`, whether or not git can read it."""
+    return next((it for it in (folder, *folder.parents) if os.path.lexists(it / ".git")), None)

@@ -1,0 +1,306 @@
+"""Whose a deployment is: a project's, whatever its repository is called, and however it is reached."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from standing import KEY
+
+from dataflow.deploy.adopt import adopt, plan_adoption
+from dataflow.deploy.plan import make_plan
+from dataflow.deploy.refusals import refuse
+from dataflow.deploy.rollback import plan_rollback
+from dataflow.deploy.whose import plain_address
+from dataflow.errors import DataflowError, UsageError
+
+
+def pin(repo, id_="df-0a1b2c3d"):
+    repo.edit("dataflow.yaml", "project: films\n", f"project: films\nid: {id_}\n")
+    repo.commit()
+
+
+def run(repo, *arguments):
+    command = [sys.executable, "-m", "dataflow", "project", *arguments]
+    return subprocess.run(command, cwd=repo.folder, capture_output=True, text=True, check=False)
+
+
+def planned(repo):
+    source = repo.source()
+    refuse(source, make_plan(source, details=False))
+
+
+def change(repo, number):
+    repo.write("top/src/write.sql", f"-- version {number}\nINSERT INTO ${{TARGET_TABLE}} SELECT 1, 2D, NULL;\n")
+    return repo.commit()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "git@github.com:Acme/films.git",
+        "ssh://git@github.com:22/acme/films",
+        "https://github.com/acme/Films.git/",
+        "https://user:token@GitHub.com/acme/films",
+    ],
+)
+def test_an_address_is_the_same_however_it_is_reached(tmp_path, address):
+    assert plain_address(address, tmp_path) == "github.com/acme/films"
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_remote_that_comes_later_a_rename_and_another_protocol_change_nothing(repo, tmp_path, pinned):
+    if pinned:
+        pin(repo)
+    repo.deploy()
+    for number, address in enumerate(
+        [
+            "git@git.invalid:acme/films.git",
+            "https://git.invalid/Acme/Films",
+            "https://git.invalid/acme/movies",
+            "https://other.invalid/acme/movies",
+        ]
+    ):
+        subprocess.run(["git", "-C", repo.folder, "remote", "remove", "origin"], capture_output=True, check=False)
+        repo.git("remote", "add", "origin", address)
+        repo.edit("top/ddl.sql", "hours DOUBLE", f"hours DOUBLE, more{number} INT")
+        repo.commit()
+        assert [it.action for it in repo.plan().changes] == ["changed"]
+        planned(repo)
+        assert set(repo.deploy().packages) == {KEY}
+    repo.folder = repo.folder.rename(tmp_path / "moved")
+    assert not repo.deploy().changed
+    plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
+    assert set(repo.current().switch.packages) == {KEY}
+
+
+def test_init_pins_an_id_and_deploy_adds_one_with_a_word(repo):
+    (repo.folder / "dataflow.yaml").unlink()
+    assert run(repo, "init").returncode == 0
+    assert repo.source(sandbox=True).whose.pinned.startswith("df-")
+    repo.git("checkout", "-q", ".")
+    done = run(repo, "deploy")
+    assert done.returncode == 0, done.stderr
+    assert "to dataflow.yaml: commit it" in done.stderr
+    text = (repo.folder / "dataflow.yaml").read_text()
+    (package,) = repo.current().switch.packages.values()
+    assert f"project: films\nid: {package.project}\n" in text
+    again = run(repo, "deploy")
+    assert "production stays at #1" in again.stdout
+    assert "commit it" not in again.stderr
+    repo.commit()
+    assert not repo.deploy().changed
+
+
+def test_two_repositories_of_one_name_leave_one_another_alone(repo, tmp_path):
+    pin(repo)
+    repo.deploy()
+    (tmp_path / "other").mkdir()
+    other = type(repo)(tmp_path / "other" / "films")
+    other.package("top")
+    other.write("top/identity.yaml", "owner: alice\npackage_id: alice.other\nuuid: other\n")
+    pin(other, "df-99999999")
+    assert [it.action for it in other.plan().changes] == ["added"]
+    other.deploy()
+    assert set(repo.current().switch.packages) == {KEY, "alice/films~99999999:top"}
+    assert not repo.plan().changes
+    change(other, 1)
+    other.deploy()
+    assert not repo.plan().changes
+    shutil.rmtree(other.folder / "top")
+    other.commit()
+    other.deploy()
+    assert set(repo.current().switch.packages) == {KEY}
+
+
+def test_a_copied_file_is_told_and_a_copied_repository_too(repo, tmp_path):
+    pin(repo)
+    repo.git("remote", "add", "origin", "https://git.invalid/acme/films")
+    repo.deploy()
+    copy = type(repo)(tmp_path / "books")
+    copy.package("best")
+    shutil.copy(repo.folder / "dataflow.yaml", copy.folder)
+    copy.commit("another beginning")
+    with pytest.raises(DataflowError, match=r"has the id of acme/films \(git\.invalid/acme/films\)") as caught:
+        planned(copy)
+    assert "take `id:` out" in caught.value.hint
+    with pytest.raises(DataflowError, match="has the id of acme/films"):
+        copy.deploy()
+    copy.edit("dataflow.yaml", "id: df-0a1b2c3d\n", "")
+    copy.commit()
+    copy.deploy()
+    assert set(repo.current().switch.packages) == {"acme/films:top", "alice/books:best"}
+
+
+def test_a_clone_under_a_new_address_is_a_copy_while_the_old_one_goes_its_own_way(repo, tmp_path):
+    pin(repo)
+    old, new = tmp_path / "old.git", tmp_path / "new.git"
+    repo.git("clone", "-q", "--bare", ".", str(old))
+    repo.git("clone", "-q", "--bare", ".", str(new))
+    repo.git("remote", "add", "origin", str(old))
+    repo.deploy()
+    repo.git("remote", "set-url", "origin", str(new))
+    planned(repo)  # both answer the same: it is one that was renamed
+    change(repo, 1)
+    repo.git("push", "-q", "origin", "main")
+    with pytest.raises(DataflowError, match="has the id of"):
+        planned(repo)
+    shutil.rmtree(old)
+    planned(repo)
+
+
+def test_two_files_of_one_repository_with_one_id_are_told(repo):
+    pin(repo)
+    repo.deploy()
+    repo.package("b/best")
+    shutil.copy(repo.folder / "dataflow.yaml", repo.folder / "b")
+    repo.commit()
+    with pytest.raises(DataflowError, match=r"b/dataflow\.yaml has the id of dataflow\.yaml"):
+        repo.deploy()
+
+
+def forget_ids(repo):
+    """Have what stands look as it did before there were ids."""
+    from dataflow.deploy import deployments
+
+    def make(found):
+        packages = {key: it.model_copy(update={"project": None}) for key, it in found.switch.packages.items()}
+        return found.switch.model_copy(update={"packages": packages})
+
+    deployments.switch(repo.registry, "production", make)
+    shutil.rmtree(repo.folder.parent / "home" / "registry" / "projects")
+
+
+def test_what_stood_before_there_were_ids_is_the_project_s_that_has_its_name(repo):
+    repo.deploy()
+    forget_ids(repo)
+    assert not repo.plan().changes
+    change(repo, 1)
+    repo.deploy()
+    assert repo.current().switch.packages[KEY].project == repo.source().whose.id
+
+
+def test_what_stood_before_there_were_ids_under_another_name_is_adopted_by_one_command(repo):
+    repo.deploy()
+    forget_ids(repo)
+    repo.git("remote", "add", "origin", "git@git.invalid:acme/films.git")
+    change(repo, 1)
+    with pytest.raises(DataflowError, match="is deployed there by alice/films:top already") as caught:
+        planned(repo)
+    assert caught.value.hint == "to take it over: dataflow project adopt alice/films"
+    refused = run(repo, "plan")
+    assert refused.returncode == 1
+    assert "project adopt alice/films" in refused.stderr
+    done = run(repo, "adopt", "alice/films", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "acme/films has 1 package of production now (#3)" in done.stdout
+    assert set(repo.deploy().packages) == {KEY}
+    assert "adopt" in run(repo, "history").stdout
+    plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
+    assert repo.current().switch.packages[KEY].project == repo.source().whose.id
+    assert [it.action for it in repo.plan().changes] == ["changed"]
+
+
+def test_a_project_is_handed_over_to_another_repository_with_its_history(repo, tmp_path):
+    pin(repo)
+    repo.deploy()
+    heir = type(repo)(tmp_path / "heir")
+    heir.package("top")
+    pin(heir, "df-99999999")
+    with pytest.raises(DataflowError, match="is deployed there by alice/films:top already"):
+        planned(heir)
+    source = heir.source()
+    adopt(source, plan_adoption(source, None))
+    change(heir, 1)
+    assert set(heir.deploy().packages) == {KEY}
+    plan_rollback(heir.registry, "production", owns=heir.source().owns).apply(heir.registry)
+    assert not heir.plan().changes or heir.plan().changes[0].action == "changed"
+    with pytest.raises(DataflowError, match="is deployed there by"):
+        planned(repo)
+    with pytest.raises(UsageError, match="runs nothing of another repository 'alice/nobody'"):
+        plan_adoption(repo.source(), "alice/nobody")
+
+
+def test_an_id_is_handed_over_to_another_repository(repo, tmp_path):
+    pin(repo)
+    repo.deploy()
+    heir = type(repo)(tmp_path / "heir")
+    heir.package("top")
+    pin(heir)
+    with pytest.raises(DataflowError, match="has the id of alice/films"):
+        heir.deploy()
+    source = heir.source()
+    adopt(source, plan_adoption(source, None))
+    assert heir.deploy().deployment.number == 2
+    with pytest.raises(DataflowError, match="has the id of alice/heir"):
+        planned(repo)
+
+
+def test_a_repository_empties_its_environment(repo):
+    repo.package("bottom")
+    repo.commit()
+    repo.deploy()
+    repo.git("rm", "-rq", "top", "bottom")
+    repo.commit()
+    assert {it.action for it in repo.plan().changes} == {"removed"}
+    repo.deploy()
+    assert repo.current().switch.packages == {}
+    with pytest.raises(UsageError, match="holds no workflow"):
+        repo.plan()
+    plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
+    assert len(repo.current().switch.packages) == 2
+
+
+# ------------------------------------------------------------------------------ projects of one repository
+
+
+@pytest.fixture
+def mono(repo):
+    project = (repo.folder / "dataflow.yaml").read_text()
+    repo.git("rm", "-rqf", "dataflow.yaml", "top")
+    for name in ("a", "b"):
+        repo.package(f"{name}/flow{name}")
+        repo.write(f"{name}/dataflow.yaml", project.replace("TARGET_DB: prod", f"TARGET_DB: prod_{name}"))
+        repo.write(f"{name}/flow{name}/identity.yaml", f"owner: alice\npackage_id: alice.{name}\nuuid: uuid-{name}\n")
+    repo.commit()
+    return repo
+
+
+def project_of(mono, name):
+    one = object.__new__(type(mono))
+    one.folder = mono.folder / name
+    return one
+
+
+def test_two_projects_of_one_repository_stay_apart(mono):
+    a, b = project_of(mono, "a"), project_of(mono, "b")
+    assert set(b.deploy().packages) == {"alice/films:b/flowb"}
+    assert set(a.deploy().packages) == {"alice/films:a/flowa"}
+    packages = a.current().switch.packages
+    assert {key: it.writes for key, it in packages.items()} == {
+        "alice/films:a/flowa": ("prod_a.alice_a_results",),
+        "alice/films:b/flowb": ("prod_b.alice_b_results",),
+    }
+    assert not a.plan().changes
+    assert not b.plan().changes
+    shutil.rmtree(b.folder / "flowb")
+    mono.commit()
+    b.deploy()
+    assert set(a.current().switch.packages) == {"alice/films:a/flowa"}
+
+
+def test_a_project_within_a_project_has_its_own_packages(repo):
+    repo.package("b/best")
+    shutil.copy(repo.folder / "dataflow.yaml", repo.folder / "b" / "dataflow.yaml")
+    repo.commit()
+    assert set(repo.deploy().packages) == {KEY}
+    assert set(project_of(repo, "b").deploy().packages) == {"alice/films:b/best"}
+
+
+def test_where_no_project_s_file_is_those_that_are_there_are_named(mono):
+    mono.branch("feature")
+    with pytest.raises(UsageError, match="holds no workflow") as caught:
+        mono.plan()
+    assert "a, b" in caught.value.hint
