@@ -36,10 +36,10 @@ jobs:
 
 
 @pytest.fixture
-def package(dataflow_command):
-    (dataflow_command.folder / "main.sch.yaml").write_text(MAIN)
-    (dataflow_command.folder / "one.sql").write_text("CREATE TABLE IF NOT EXISTS ${TARGET_DB}.t (d DATE)")
-    return dataflow_command
+def package(dataflow_process):
+    (dataflow_process.folder / "main.sch.yaml").write_text(MAIN)
+    (dataflow_process.folder / "one.sql").write_text("CREATE TABLE IF NOT EXISTS ${TARGET_DB}.t (d DATE)")
+    return dataflow_process
 
 
 def shell(command, line, **options):

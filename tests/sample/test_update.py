@@ -299,7 +299,7 @@ def test_an_edit_of_a_file_that_the_recipe_renames_or_removes_is_a_conflict(
     commit(template, "Two")
 
     with pytest.raises(DataflowError, match=r"has no src/sparksql_write\.test\.yaml any more") as failure:
-        CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+        CliRunner().invoke(app, ["update", str(package), "--trust"], catch_exceptions=False)
 
     assert failure.value.exit_code == 1
     assert "an edit of the owner's" in (package / name).read_text()
@@ -319,7 +319,7 @@ def test_what_is_advised_undoes_the_whole_update(package: Path, template: Path) 
     before = contents(package.parent)
     second_version(template)
     with pytest.raises(DataflowError) as failure:
-        CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+        CliRunner().invoke(app, ["update", str(package), "--trust"], catch_exceptions=False)
     assert contents(package.parent) != before
     command = str(failure.value.hint).partition("undo the whole update: ")[2]
     subprocess.run(command.replace(" -- flow", f" -- {package}"), shell=True, cwd=package, check=True)  # noqa: S602
