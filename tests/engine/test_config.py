@@ -6,7 +6,7 @@ from dataflow.engine.config import (
     settings,
     spark_conf,
 )
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 from dataflow.jobs.standalone import properties_file
 from dataflow.workflow.project import Environment
 
@@ -32,10 +32,30 @@ def test_a_teams_catalog_replaces_the_one_in_the_home():
     environment = Environment("production", catalog={"name": "lake", "type": "rest", "uri": "https://x.example"})
     conf = spark_conf(environment)
     assert environment.catalog_name == conf["spark.sql.defaultCatalog"] == "lake"
-    assert conf["spark.sql.catalog.lake"] == "org.apache.iceberg.spark.SparkCatalog"
+    assert conf["spark.sql.catalog.lake"] == "dataflow.guard.GuardedCatalog"
     assert conf["spark.sql.catalog.lake.uri"] == "https://x.example"
     assert conf["spark.sql.catalog.lake.cache-enabled"] == "false"
     assert not any("dataflow" in key for key in conf)
+
+
+def test_each_iceberg_catalog_of_an_environment_is_guarded_and_others_stay_as_they_are():
+    spark = {
+        "spark.sql.catalog.second": "org.apache.iceberg.spark.SparkCatalog",
+        "spark.sql.catalog.second.rest-catalog-purge": "true",
+        "spark.sql.catalog.crm": "org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog",
+    }
+    conf = spark_conf(Environment("production", catalog={"name": "lake", "type": "rest"}, spark=spark))
+    assert (
+        conf["spark.sql.catalog.second"] == conf["spark.sql.catalog.default_iceberg"] == conf["spark.sql.catalog.lake"]
+    )
+    assert conf["spark.sql.catalog.second.purge-by-server"] == "true"
+    assert conf["spark.sql.catalog.crm"] == spark["spark.sql.catalog.crm"]
+
+
+def test_iceberg_s_session_catalog_is_refused_by_name():
+    spark = {"spark.sql.catalog.spark_catalog": "org.apache.iceberg.spark.SparkSessionCatalog"}
+    with pytest.raises(UsageError, match=r"^spark\.sql\.catalog\.spark_catalog is "):
+        spark_conf(Environment("production", spark=spark))
 
 
 def test_spark_substitutes_nothing_overwrites_dynamically_and_speaks_utc():

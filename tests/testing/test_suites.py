@@ -86,7 +86,14 @@ def test_testthat_runs_where_the_tests_folder_is(tmp_path):
     "folder", [".git", ".venv", ".tox", ".nox", ".hidden", "target", "node_modules", "__pycache__", "renv"]
 )
 def test_what_tools_wrote_is_not_looked_at(tmp_path, folder):
-    write(tmp_path, f"{folder}/deep/test_a.py", f"{folder}/build.sbt", f"{folder}/tests/testthat/test-a.R")
+    write(
+        tmp_path,
+        "pom.xml",
+        "renv.lock",
+        f"{folder}/deep/test_a.py",
+        f"{folder}/build.sbt",
+        f"{folder}/tests/testthat/test-a.R",
+    )
     with pytest.raises(UsageError, match="holds no unit tests"):
         find_suites([tmp_path])
 
@@ -104,7 +111,7 @@ def test_a_path_that_is_missing_or_a_file_is_named(tmp_path):
         find_suites([tmp_path / "test_a.py"])
 
 
-FOLDERS = st.lists(st.sampled_from(["a", "b", "target", ".git"]), max_size=4).map("/".join)
+FOLDERS = st.lists(st.sampled_from(["a", "b", "node_modules", ".git"]), max_size=4).map("/".join)
 
 
 @settings(deadline=None)  # it writes files, which a busy disk takes its time for
@@ -112,7 +119,7 @@ FOLDERS = st.lists(st.sampled_from(["a", "b", "target", ".git"]), max_size=4).ma
 def test_each_test_folder_is_run_by_exactly_one_suite(tmp_path_factory, tests, packages):
     base = tmp_path_factory.mktemp("tree")
     write(base, *(f"./{it}/test_a.py" for it in tests), *(f"./{it}/main.sch.yaml" for it in packages))
-    looked_at = {it for it in tests if not {"target", ".git"} & set(it.split("/"))}
+    looked_at = {it for it in tests if not {"node_modules", ".git"} & set(it.split("/"))}
     try:
         suites = find_suites([base])
     except UsageError:
@@ -124,7 +131,9 @@ def test_each_test_folder_is_run_by_exactly_one_suite(tmp_path_factory, tests, p
 
 
 def _runs(suite, folder: Path) -> bool:
-    generated = {"target", ".git"} & set(folder.relative_to(suite.folder).parts if _in(folder, suite.folder) else ())
+    generated = {"node_modules", ".git"} & set(
+        folder.relative_to(suite.folder).parts if _in(folder, suite.folder) else ()
+    )
     return _in(folder, suite.folder) and not generated and not any(_in(folder, it) for it in suite.ignored)
 
 

@@ -117,6 +117,7 @@ def test_a_change_inside_above_or_in_what_is_named_elsewhere_counts(suite, chang
 
 @pytest.mark.parametrize("change", [{"other/a.sql": ""}, {"etl/target/a.jar": ""}, {"etl/.cache/a": ""}])
 def test_a_change_elsewhere_or_of_what_tools_wrote_does_not(suite, change):
+    write(suite.folder.parent, **{"etl/pom.xml": ""})
     before = fingerprint(suite)
     write(suite.folder.parent, **change)
     assert fingerprint(suite) == before
