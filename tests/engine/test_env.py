@@ -63,9 +63,12 @@ def test_spark_sql_reaches_the_same_catalog_with_the_settings(tmp_path):
     (tmp_path / "spark.conf").write_text(run("--spark-conf"))
     environ = {**os.environ, "JAVA_HOME": str(find_java().home), "SPARK_HOME": str(spark_home())}
     script = "CREATE NAMESPACE ${NAME}; CREATE TABLE ${NAME}.t USING iceberg AS SELECT 7 AS seven; TABLE ${NAME}.t"
-    command = [str(spark_home() / "bin" / "spark-sql"), "--properties-file", "spark.conf"]
-    answer = subprocess.run(
-        [*command, "--hivevar", "NAME=db", "-e", script], env=environ, capture_output=True, text=True, check=True
+    command = [str(spark_home() / "bin" / "spark-sql"), "--properties-file", "spark.conf", "--hivevar"]
+    answer, refused = (
+        subprocess.run([*command, f"NAME={it}", "-e", script], env=environ, capture_output=True, text=True, check=False)
+        for it in ("alice_sandbox", "prod")
     )
-    assert answer.stdout.split() == ["7"]
+    assert (answer.returncode, answer.stdout.split()) == (0, ["7"]), answer.stderr
+    assert refused.returncode
+    assert "CREATE NAMESPACE would write prod.*, which is outside alice_sandbox" in refused.stderr
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["home", "spark.conf"]

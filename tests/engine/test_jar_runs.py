@@ -225,12 +225,23 @@ def test_spark_s_own_errors_are_told_without_plan_and_stack_and_not_tried_again(
     assert result.failed_steps[0][1].attempts == 1
 
 
+@pytest.fixture
+def launched_as_a_run(spark):
+    """Have sessions that were given nothing write nothing, as in the Spark of a run; in that of tests they may."""
+    conf, setting = spark._jvm.org.apache.spark.SparkEnv.get().conf(), "spark.dataflow.scope"
+    before = conf.get(setting)
+    conf.remove(setting)
+    yield
+    conf.set(setting, before)
+
+
+@pytest.mark.usefixtures("launched_as_a_run")
 @pytest.mark.parametrize(
     ("program", "said"),
     [
         ("WritesElsewhere", "without audits and straight to its readers"),
-        ("HidesTheRefusal", "DropTable inside wap would reach readers"),
-        ("OpensASession", "went through a session of its own, past the run's branch"),
+        ("HidesTheRefusal", "DROP TABLE inside wap would reach readers"),
+        ("OpensASession", "and this session has not been given anything to write"),
     ],
 )
 def test_a_jar_may_write_the_rows_of_the_template_s_table_and_nothing_else(scala, program, said):

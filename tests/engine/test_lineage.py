@@ -222,6 +222,7 @@ spark.stop()
 def test_a_spark_of_its_own_tells_its_writes_by_its_event_log(tmp_path):
     from dataflow.engine.config import spark_conf
     from dataflow.engine.spark_home import spark_home
+    from dataflow.jobs.guard import EVERYTHING, VARIABLE
     from dataflow.jobs.standalone import environ
     from dataflow.workflow.project import Environment
 
@@ -234,6 +235,7 @@ def test_a_spark_of_its_own_tells_its_writes_by_its_event_log(tmp_path):
     (tmp_path / "own.py").write_text(SCRIPT)
     program = [str(spark_home() / "bin" / "spark-submit"), str(tmp_path / "own.py")]
     env = {**environ(conf, spark_home(), "local[1]", None), "PYSPARK_PYTHON": sys.executable}
+    env[VARIABLE] = EVERYTHING.as_json()
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told, names = heard_in(events, "lake")

@@ -25,7 +25,7 @@ def query(spark, monkeypatch, tmp_path):
 
     class Shared:
         def __init__(self, *_, **__):
-            self.spark = spark
+            self.reader = spark
 
         def __enter__(self):
             return self
