@@ -20,7 +20,7 @@ from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
-from dataflow.jobs.cause import message_of
+from dataflow.jobs.cause import message_of, raise_ctrl_c
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.guard import EVERYTHING, open_session, scope_of, scoped
 from dataflow.jobs.guard import Scope as WriteScope
@@ -71,7 +71,8 @@ class Means:
             yield
         except DataflowError as error:
             raise self.death() or error from error.__cause__
-        except Exception as error:
+        except BaseException as error:  # people's code may raise any; Ctrl-C is raised in the main thread alone
+            raise_ctrl_c(error)
             raise self.death() or DataflowError(message_of(error)) from error
 
 
