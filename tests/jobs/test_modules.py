@@ -189,3 +189,26 @@ def test_what_a_spawned_process_raises_is_raised_in_the_script(tmp_path):
         "        except Refused as error:\n            return str(error)\n"
     )
     assert result_of(package(tmp_path / "a", write=write)) == "no"
+
+
+def test_a_folder_of_modules_needs_no_init_and_hides_no_library_of_its_name(tmp_path):
+    write = "import json, shared.util\n\ndef main():\n    return json.dumps([shared.util.NAME])\n"
+    script = package(tmp_path / "a", write=write)
+    for name in ("shared", "json"):
+        (script.parent / name).mkdir()
+    (script.parent / "shared" / "util.py").write_text("NAME = 'found'\n")
+    assert result_of(script) == '["found"]'
+
+
+def test_modules_that_import_each_other_are_loaded_once(tmp_path):
+    write = "import one\nimport two\n\ndef main():\n    return one.two is two and two.one is one\n"
+    assert result_of(package(tmp_path / "a", write=write, one="import two\n", two="import one\n")) is True
+
+
+def test_a_class_pickled_by_plain_python_is_found_beside_the_script(tmp_path):
+    write = "import pickle\nfrom helpers_of_old import Row\n\ndef main(kept):\n"
+    write += "    return isinstance(pickle.loads(kept), Row)\n"
+    script = package(tmp_path / "a", write=write, helpers_of_old="class Row:\n    pass\n")
+    kept = b"chelpers_of_old\nRow\n)\x81."
+    assert result_of(script, kept) is True
+    assert "helpers_of_old" not in sys.modules

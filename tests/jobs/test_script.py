@@ -248,3 +248,20 @@ def test_a_block_of_begin_and_end_is_one_statement(spark, here):
 def test_a_mistake_in_a_block_of_begin_and_end_is_told_with_its_line(spark, here):
     text = "SELECT 1;\nBEGIN\n  SELECT 2;\n  SELECT * FROM nowhere;\nEND;\n"
     assert failure(spark.newSession(), here / "s.sql", text).startswith("s.sql:4:17: [TABLE_OR_VIEW_NOT_FOUND]")
+
+
+def test_a_python_script_in_no_encoding_that_it_names_is_told_in_one_line(spark, here):
+    (here / "s.py").write_bytes("NAME = 'é'\n".encode("latin-1"))
+    with pytest.raises(DataflowError) as caught:
+        run_script(spark, here / "s.py", {})
+    assert caught.value.message.startswith("s.py:1: SyntaxError: ")
+    assert "\n" not in caught.value.message
+
+
+def test_helpers_that_import_each_other_reach_the_workers(spark, here):
+    (here / "left.py").write_text("import right\n\ndef one(x):\n    return right.two(x)\n")
+    (here / "right.py").write_text("import left\n\ndef two(x):\n    return x + 1 if left.one else x\n")
+    text = "import left\n\ndef main(args, spark):\n"
+    text += "    assert spark.sparkContext.parallelize([1]).map(lambda x: left.one(x)).collect() == [2]\n"
+    (here / "both.py").write_text(text)
+    run_script(spark, here / "both.py", {})

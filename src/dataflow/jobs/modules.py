@@ -153,10 +153,21 @@ class Space:
         if name == "sys" and level == 0:
             return self.sys
         private = self.private(name) if level == 0 else name
+        if private != name and isinstance(fromlist, list):  # C code, such as pickle's: it asks `sys.modules` next
+            return self._aliased(name, private)
         found = builtins.__import__(private, globals, locals, fromlist or (), level)
         if private == name or fromlist:
             return found
         return sys.modules[f"{self.name}.{name.partition('.')[0]}"]
+
+    def _aliased(self, name: str, private: str) -> ModuleType:
+        top = name.partition(".")[0]
+        if name in sys.modules and not any(top in it.aliases for it in list(_spaces.values())):
+            return sys.modules[name]
+        module = importlib.import_module(private)
+        self.aliases.add(top)
+        sys.modules[name] = module
+        return module
 
 
 class _Sys(ModuleType):
@@ -281,9 +292,9 @@ def current() -> Space | None:
 
 
 def _elsewhere(name: str) -> bool:
-    with contextlib.suppress(ImportError, ValueError):
-        return name in sys.modules or importlib.util.find_spec(name) is not None
-    return False
+    """Say whether there is code for a module that is not of an attempt's."""
+    others = (it for it in sys.meta_path if it not in (_Finder, _LastFinder))
+    return any(spec is not None and spec.origin is not None for spec in (it.find_spec(name, None) for it in others))
 
 
 def _cloudpickles() -> list[Any]:
