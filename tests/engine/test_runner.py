@@ -215,13 +215,19 @@ def test_edges_let_independent_jobs_run_side_by_side(package):
     package.write(
         "meet.py",
         """
-        import threading
+        import pathlib
+        import time
+        import uuid
 
-        MEETING = threading.Barrier(2, timeout=20)
+        HERE = pathlib.Path(__file__).parent
 
 
         def main(args, spark):
-            MEETING.wait()
+            (HERE / f"{uuid.uuid4()}.came").touch()
+            deadline = time.monotonic() + 20
+            while len(list(HERE.glob("*.came"))) < 2:
+                assert time.monotonic() < deadline, "nobody else came"
+                time.sleep(0.05)
         """,
     )
     text = ONE % "meet.py" + (ONE % "meet.py").partition("jobs:\n")[2].replace("id: one", "id: two")

@@ -118,3 +118,150 @@ def test_secrets_reach_the_script_and_no_message(spark, here, monkeypatch):
     monkeypatch.setenv("TOKEN", "geheim")
     text = "def main(args, spark):\n    assert args['T'] == 'geheim'\n    raise ValueError('no')\n"
     assert "geheim" not in failure(spark, here / "secret.py", text, T="${secret:TOKEN}")
+
+
+def test_each_failure_of_a_worker_is_told_with_the_user_s_own_line(spark, here):
+    text = "def half(x):\n    return 1 // (x - x)\n\ndef main(args, spark):\n    {}\n"
+    line = "half(): ZeroDivisionError: integer division or modulo by zero\n    return 1 // (x - x)"
+    for call in (
+        "spark.sparkContext.parallelize([1]).map(half).collect()",
+        "spark.range(1).foreachPartition(lambda rows: [half(1) for _ in rows])",
+        "spark.udf.register('half', half)\n    spark.sql('SELECT half(1)').collect()",
+    ):
+        assert failure(spark.newSession(), here / "rdd.py", text.format(call)) == f"rdd.py:2 in {line}"
+
+
+def test_what_a_worker_raises_of_the_user_s_own_classes_is_told_by_its_name(spark, here):
+    text = "class Refused(Exception):\n    pass\n\ndef no(x):\n    raise Refused('row ' + str(x))\n\n"
+    text += "def main(args, spark):\n    spark.sparkContext.parallelize([7]).map(no).collect()\n"
+    message = failure(spark, here / "own.py", text)
+    assert message == "own.py:5 in no(): own.Refused: row 7\n    raise Refused('row ' + str(x))"
+
+
+def test_functions_and_classes_of_a_script_and_its_helpers_work_on_the_workers(spark, here):
+    (here / "sides.py").write_text(
+        "import threading\n\nLOCK = threading.Lock()\nPREFIX = 'h'\n\ndef tag(x):\n    return f'{PREFIX}{x}'\n\n"
+        "class Box:\n    def __init__(self, x):\n        self.x = x\n"
+    )
+    path = here / "ways.py"
+    path.write_text(
+        "import sys\nimport sides\nfrom pyspark.sql import functions as F\n\nKNOWN = {}\n\n"
+        "def plain(x):\n    return sides.tag(x) if sys.version else ''\n\n"
+        "@F.udf('string')\ndef decorated(x):\n    return plain(x)\n\n"
+        "def main(args, spark):\n"
+        "    rows = spark.range(1)\n    context = spark.sparkContext\n"
+        "    spark.udf.register('tagged', plain)\n"
+        "    found = [rows.select(decorated('id')).first()[0], rows.select(F.udf(sides.tag)('id')).first()[0],\n"
+        "        spark.sql('SELECT tagged(0)').first()[0], context.parallelize([0]).map(plain).first(),\n"
+        "        context.parallelize([0]).map(lambda x: sides.Box(plain(x))).first().x]\n"
+        "    rows.foreachPartition(lambda part: [plain(row) for row in part])\n"
+        "    assert isinstance(context.parallelize([0]).map(sides.Box).first(), sides.Box)\n"
+        "    spark.createDataFrame([(it,) for it in found], 'v string').createOrReplaceTempView('ways')\n"
+    )
+    session = spark.newSession()
+    run_script(session, path, {})
+    assert [row.v for row in session.table("ways").collect()] == ["h0"] * 5
+
+
+@pytest.mark.parametrize("end", ["sys.exit(0)", "sys.exit()", "raise SystemExit"])
+def test_a_script_that_says_that_all_is_well_when_it_exits_succeeds(spark, here, end):
+    path = here / "done.py"
+    path.write_text(f"import sys\n\ndef main(args, spark):\n    {end}\n")
+    run_script(spark, path, {})
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("BaseException('odd')", "BaseException: odd"),
+        ("GeneratorExit", "GeneratorExit"),
+        (
+            "ExceptionGroup('two', [ValueError('a'), KeyError('b')])",
+            "two (2 sub-exceptions): ValueError: a; KeyError: 'b'",
+        ),
+        ("Mute()", "Mute"),
+    ],
+)
+def test_whatever_a_script_raises_is_one_message(spark, here, raised, told):
+    text = "class Mute(Exception):\n    def __str__(self):\n        raise ValueError\n\n"
+    text += f"def main(args, spark):\n    raise {raised}\n"
+    assert failure(spark, here / "raises.py", text) == f"raises.py:6 in main(): {told}\n    raise {raised}"
+
+
+def test_a_keyboard_interrupt_of_a_job_s_own_is_a_failure_and_ctrl_c_is_not(spark, here):
+    from concurrent.futures import ThreadPoolExecutor
+
+    path = here / "stops.py"
+    path.write_text("def main(args, spark):\n    raise KeyboardInterrupt\n")
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DataflowError, match="KeyboardInterrupt"):
+        pool.submit(run_script, spark, path, {}).result()
+    with pytest.raises(KeyboardInterrupt):
+        run_script(spark, path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            "import nowhere_to_be\n",
+            "put nowhere_to_be.py beside the script, or install the package:  pip install nowhere_to_be",
+        ),
+        ("import helpers.inner\n", "put helpers.py beside the script, or install the package:  pip install helpers"),
+        ("import pyspark\n", "pip install 'dataflow-recipes[pandas]'"),
+    ],
+)
+def test_a_module_that_is_missing_is_named_with_what_brings_it(spark, here, monkeypatch, text, hint):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    path = here / "needs.py"
+    path.write_text(f"{text}\ndef main(args, spark):\n    spark.range(1).toPandas()\n")
+    with pytest.raises(DataflowError) as caught:
+        run_script(spark, path, {})
+    assert hint in (caught.value.hint or "")
+    assert "dataflow_script" not in caught.value.message
+
+
+def test_a_byte_order_mark_is_no_syntax_error(spark, here):
+    for name, text in (("s.sql", "\ufeffSELECT 1;\r\n"), ("s.py", "\ufeffdef main(args, spark):\r\n    pass\r\n")):
+        (here / name).write_bytes(text.encode())
+        run_script(spark, here / name, {})
+
+
+def test_a_sql_script_that_is_not_utf_8_is_told_with_its_line(spark, here):
+    (here / "s.sql").write_bytes("SELECT 1;\nSELECT 'é';\n".encode("latin-1"))
+    with pytest.raises(DataflowError, match=r"s\.sql:2:9: this character is not UTF-8"):
+        run_script(spark, here / "s.sql", {})
+
+
+def test_a_block_of_begin_and_end_is_one_statement(spark, here):
+    path = here / "s.sql"
+    path.write_text(
+        "-- first; this\nBEGIN\n  DECLARE n INT DEFAULT 1;\n  IF n = 1 THEN\n    SELECT n;\n  END IF;\nEND;\n"
+        "CREATE TEMPORARY VIEW after AS SELECT CASE WHEN true THEN 'it' END AS found;\n"
+    )
+    session = spark.newSession()
+    run_script(session, path, {})
+    assert session.table("after").collect() == [("it",)]
+
+
+def test_a_mistake_in_a_block_of_begin_and_end_is_told_with_its_line(spark, here):
+    text = "SELECT 1;\nBEGIN\n  SELECT 2;\n  SELECT * FROM nowhere;\nEND;\n"
+    assert failure(spark.newSession(), here / "s.sql", text).startswith("s.sql:4:17: [TABLE_OR_VIEW_NOT_FOUND]")
+
+
+def test_a_python_script_in_no_encoding_that_it_names_is_told_in_one_line(spark, here):
+    (here / "s.py").write_bytes("NAME = 'é'\n".encode("latin-1"))
+    with pytest.raises(DataflowError) as caught:
+        run_script(spark, here / "s.py", {})
+    assert caught.value.message.startswith("s.py:1: SyntaxError: ")
+    assert "\n" not in caught.value.message
+
+
+def test_helpers_that_import_each_other_reach_the_workers(spark, here):
+    (here / "left.py").write_text("import right\n\ndef one(x):\n    return right.two(x)\n")
+    (here / "right.py").write_text("import left\n\ndef two(x):\n    return x + 1 if left.one else x\n")
+    text = "import left\n\ndef main(args, spark):\n"
+    text += "    assert spark.sparkContext.parallelize([1]).map(lambda x: left.one(x)).collect() == [2]\n"
+    (here / "both.py").write_text(text)
+    run_script(spark, here / "both.py", {})

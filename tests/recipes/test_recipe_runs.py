@@ -24,7 +24,7 @@ from pathlib import Path
 import dataflow
 from dataflow.mocks import load_mock, to_values_sql
 
-spark = dataflow.session()
+spark = dataflow.session(write=True)  # the table lies outside of the user's sandbox
 spark.sql("CREATE NAMESPACE {database}")
 spark.sql("CREATE TABLE {database}.playback USING iceberg AS " + to_values_sql(load_mock(Path({mock!r}))))
 """

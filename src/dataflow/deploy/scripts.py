@@ -15,7 +15,7 @@ from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
 from dataflow.workflow.models import AuditJob, SparkJob
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
-from dataflow.workflow.yamlfile import read_text
+from dataflow.workflow.yamlfile import read_text, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,15 +36,15 @@ def script_doubts(workflow: Workflow) -> Iterator[Problem]:
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
         try:
-            text = read_text(path)
-            if found := list(_markers(path, text)):
+            if found := list(_markers(path, _text(path))):
                 yield from found
                 continue
             if path.suffix == ".sql":
+                text = read_text(path)
                 values = {"AUDITED": "audited", **workflow.script_params, **dict(params)}
                 yield from _sql(path, substitute(text, values, where=path))
             elif path.suffix == ".py":
-                yield from _python(path, text)
+                yield from _python(path)
         except DefinitionError as error:
             yield from error.problems
 
@@ -64,7 +64,7 @@ def file_mistakes(path: Path) -> Iterator[Problem]:
     found = list(conflict_markers(path))
     yield from found
     if not found and path.suffix == ".py":
-        yield from mistakes_of(_python(path, _text(path)))
+        yield from mistakes_of(_python(path))
 
 
 def conflict_markers(path: Path) -> Iterator[Problem]:
@@ -134,9 +134,12 @@ def _sql(path: Path, text: str) -> Iterator[Problem]:
         yield Problem(path, 1, 1, f"SQL: {str(error).partition(chr(10))[0]}")
 
 
-def _python(path: Path, text: str) -> Iterator[Problem]:
+def _python(path: Path) -> Iterator[Problem]:
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(path.read_bytes())  # which say their encoding
+    except OSError as error:
+        yield Problem(path, 1, 1, unreadable(path, error))
+        return
     except (SyntaxError, ValueError) as error:
         line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
         yield Problem(path, line, column, f"Python: {getattr(error, 'msg', error)}")

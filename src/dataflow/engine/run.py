@@ -21,7 +21,7 @@ from dataflow.engine.scope import Scope
 from dataflow.engine.spark_home import spark_home
 from dataflow.errors import DataflowError
 from dataflow.home import private
-from dataflow.jobs.cause import message_of
+from dataflow.jobs.cause import message_of, raise_ctrl_c
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.guard import EVERYTHING, open_session, scope_of, scoped
 from dataflow.jobs.guard import Scope as WriteScope
@@ -74,9 +74,11 @@ class Means:
             yield
         except DataflowError as error:
             raise self.death() or error from error.__cause__
-        except Exception as error:
+        except BaseException as error:  # people's code may raise any; Ctrl-C is raised in the main thread alone
+            raise_ctrl_c(error)
             said = message_of(error)
-            raise self.death() or trouble(error) or DataflowError(said, way_out(said)) from error
+            known = trouble(error) if isinstance(error, Exception) else None
+            raise self.death() or known or DataflowError(said, way_out(said)) from error
 
 
 @dataclass

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import linecache
 import re
+import threading
 import traceback
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import display_path
+from dataflow.jobs.modules import without_private_names
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -25,6 +28,10 @@ _LAST_WORDS = re.compile(
 _MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException"})
 _ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns")
 _REFUSAL = "dataflow.guard.WriteRefused"
+_WORKER_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.M)
+_NEEDS_EXTRA = re.compile(
+    r"No module named '(?:pandas|pyarrow)'|\b(?:Pandas|PyArrow) >= [\d.]+ must be installed", re.I
+)
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
 
 
@@ -32,11 +39,30 @@ def message_of(error: BaseException) -> str:
     """Say what an exception means in one or two lines, without plans, stacks and SQL states."""
     if (refusal := refusal_in(error)) is not None:
         return refusal[0]
-    text = str(error)
+    text = without_private_names(_text_of(error))
     if _is_spark(error):
         text = _spark_text(error, text)
         return _SQLSTATE.sub("", text).strip()
+    if isinstance(error, BaseExceptionGroup):
+        return f"{text}: {'; '.join(map(message_of, error.exceptions))}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # that of a user's own class
+        return ""
+
+
+def raise_ctrl_c(error: BaseException) -> None:
+    """Raise what stands for Ctrl-C: a KeyboardInterrupt in the main thread. In others it is somebody's own.
+
+    Raises:
+        KeyboardInterrupt: It is one.
+    """
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
 
 
 def refusal_in(error: BaseException) -> tuple[str, str] | None:
@@ -52,9 +78,19 @@ def refusal_in(error: BaseException) -> tuple[str, str] | None:
 
 
 def hint_of(error: BaseException) -> str | None:
-    """Return the way out of a failure, where the guard in the JVM said one."""
-    refusal = refusal_in(error)
-    return refusal[1] if refusal else None
+    """Return the way out of a failure: what the guard in the JVM says, or how to get a package that is missing."""
+    if (refusal := refusal_in(error)) is not None:
+        return refusal[1]
+    text = _text_of(error)
+    if _NEEDS_EXTRA.search(text):
+        return "install it:  pip install 'dataflow-recipes[pandas]'"
+    found = re.findall(r"No module named '([\w.]+)'", text)
+    if not found or not (isinstance(error, ModuleNotFoundError) or _is_spark(error)):
+        return None
+    name = without_private_names(found[-1]).partition(".")[0]
+    if _is_spark(error):
+        return f"if {name} is a file of yours, import it at the top of the script; else install it where Spark runs"
+    return f"put {name}.py beside the script, or install the package:  pip install {name}"
 
 
 def is_arity(error: BaseException) -> bool:
@@ -108,11 +144,22 @@ def user_frame(error: BaseException, folder: Path) -> traceback.FrameSummary | N
     return frames[-1] if frames else None
 
 
+def worker_frame(error: BaseException, folder: Path) -> traceback.FrameSummary | None:
+    """Return the innermost frame in the user's own files of what failed in one of Spark's Python workers, or None."""
+    if not _is_spark(error):
+        return None
+    inside = folder.resolve()
+    for file, number, name in reversed(_WORKER_FRAME.findall(_text_of(error))):
+        if Path(file).resolve().is_relative_to(inside):
+            return traceback.FrameSummary(file, int(number), name, line=linecache.getline(file, int(number)).strip())
+    return None
+
+
 def in_python(error: BaseException, script: Path) -> str:
     """Say where in the user's Python code an exception was raised, and what it says."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{display_path(Path(error.filename))}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    frame = user_frame(error, script.parent)
+    frame = worker_frame(error, script.parent) or user_frame(error, script.parent)
     where = f"{display_path(Path(frame.filename))}:{frame.lineno} in {frame.name}(): " if frame else ""
     code = f"\n    {frame.line}" if frame and frame.line else ""
     return f"{where}{message_of(error)}{code}"
@@ -183,13 +230,18 @@ def _is_spark(error: BaseException) -> bool:
 
 
 def _spark_text(error: BaseException, text: str) -> str:
+    if (said := _worker_words(text)) is not None:
+        return said
     if type(error).__module__.startswith("py4j."):
         java = getattr(error, "java_exception", None)
         text = str(java.toString()) if java is not None else text.partition("\n")[0]
         causes = _JAVA_CAUSE.findall(str(error))
         return causes[-1] if causes else text
-    if type(error).__name__ == "PythonException":  # a Python UDF: the worker's last line is the user's exception
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
-        own = [line for line in lines if re.match(r"^[\w.]+(Error|Exception|Interrupt)\b", line)]
-        return own[-1] if own else text.partition("\n")[0]
     return _TAIL.sub("", text)
+
+
+def _worker_words(text: str) -> str | None:
+    """Return what an exception in a Python worker says: the line below its traceback; None where there is none."""
+    _, found, below = text.rpartition("Traceback (most recent call last):\n")
+    lines = [line for line in below.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    return lines[0] if found and lines else None

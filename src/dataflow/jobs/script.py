@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import sys
-import threading
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.cause import hint_of, in_python, is_mistake, message_of, place_of
+from dataflow.jobs.cause import hint_of, in_python, is_mistake, message_of, place_of, raise_ctrl_c
+from dataflow.jobs.modules import loaded
 from dataflow.jobs.statements import completed, parsed
 from dataflow.tables.contract import ContractError, reconcile, table_name
 from dataflow.tables.iceberg import exists, jvm
 from dataflow.workflow import tablenames
 from dataflow.workflow.parameters import resolve_secrets, substitute
+from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -25,7 +24,10 @@ if TYPE_CHECKING:
 
 Report = Callable[[str], None]
 Declares = Callable[[str, Sequence[str]], None]
-_importing = threading.Lock()
+
+_BLANK = r"(?:\s|--[^\n]*+|/\*.*?\*/)*+"
+_BLOCK = re.compile(rf"{_BLANK}(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
+_BLOCK_END = re.compile(rf"\bEND(?:\s+\w+)?{_BLANK}$", re.I | re.S)
 
 
 def run_script(
@@ -54,23 +56,39 @@ def run_script(
 
 
 def statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
-    """Split a SQL script as `spark-sql -f` does.
+    """Split a SQL script as `spark-sql -f` does; a `BEGIN … END` is one statement.
 
     Yields:
         The line, from 1, on which each statement begins, and its text without the semicolon.
     """
     splitter = jvm(spark).org.apache.spark.sql.catalyst.util.StringUtils
     found = splitter.splitSemiColonWithIndex(text, False)
-    offset = 0
-    for statement in (str(found.apply(i)) for i in range(found.size())):
-        offset = text.index(statement, offset)
-        if statement.strip():
-            yield text.count("\n", 0, offset) + 1, statement
-        offset += len(statement)
+    pieces, offset = [], 0
+    for piece in (str(found.apply(i)) for i in range(found.size())):
+        offset = text.index(piece, offset)
+        pieces.append((offset, offset + len(piece)))
+        offset += len(piece)
+    while pieces:
+        start, end = pieces.pop(0)
+        if _BLOCK.match(text, start, end):
+            end = _end_of_block(spark, text, start, [end, *(later for _, later in pieces)])
+            pieces = [it for it in pieces if it[0] >= end]
+        if text[start:end].strip():
+            yield text.count("\n", 0, start) + 1, text[start:end]
+
+
+def _end_of_block(spark: SparkSession, text: str, start: int, ends: Sequence[int]) -> int:
+    """Return where a `BEGIN … END` ends: at the first semicolon before which Spark can parse it, else with the text."""
+    for end in ends:
+        if _BLOCK_END.search(text, start, end):
+            with contextlib.suppress(Exception):
+                parsed(spark, text[start:end])
+                return end
+    return ends[-1]
 
 
 def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report, declares: Declares) -> None:
-    source = path.read_text(encoding="utf-8")
+    source = read_text(path)
     for first_line, statement in statements(spark, substitute(source, params, where=path)):
         with errors_placed(path, source, first_line, statement):
             _run_statement(spark, resolve_secrets(statement), report, declares)
@@ -145,37 +163,18 @@ def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, 
 def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> None:
     arguments = {name: resolve_secrets(value) for name, value in params.items()}
     try:
-        main = getattr(load_module(path), "main", None)
-    except Exception as error:
-        raise DataflowError(in_python(error, path)) from error
-    if main is None:
-        raise DataflowError(
-            f"{display_path(path)} has no main", "give it a function `main(args, spark)`: args are the parameters"
-        )
-    try:
-        main(arguments, spark)
+        with loaded(path) as module:
+            main = getattr(module, "main", None)
+            if main is None:
+                raise DataflowError(
+                    f"{display_path(path)} has no main",
+                    "give it a function `main(args, spark)`: args are the parameters",
+                )
+            main(arguments, spark)
     except DataflowError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not error.code:  # `sys.exit(0)`: it says that all is well
+            return
+        raise_ctrl_c(error)
         raise DataflowError(in_python(error, path), hint_of(error), permanent=is_mistake(error)) from error
-
-
-def load_module(path: Path) -> ModuleType:
-    """Import a user's Python file by its path; its neighbours can be imported from it by name."""
-    name = f"dataflow_script_{abs(hash(path.resolve()))}"
-    with _importing:
-        if name in sys.modules:
-            return sys.modules[name]
-        if (folder := str(path.resolve().parent)) not in sys.path:
-            sys.path.insert(0, folder)
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module

@@ -17,6 +17,7 @@ from dataflow.workflow.programs import Kind, program_kind, sbt_project
 from dataflow.workflow.sqlcolumns import Script, columns_of
 from dataflow.workflow.sqltables import Tables
 from dataflow.workflow.tree import ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from dataflow.workflow.models import SparkSpec
@@ -189,7 +190,7 @@ class _Reader:
         }
 
     def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
-        text = substitute(path.read_text(encoding="utf-8"), params, where=path)
+        text = substitute(read_text(path), params, where=path)
         return columns_of(text, {**self.schema, **self.texts.declares})
 
     def _program(self, path: Path, params: Mapping[str, str], target: str | None) -> Tables:
@@ -200,7 +201,7 @@ class _Reader:
         for file in _source_files(path):
             self.texts.files.add(file)
             self.texts.programs.append(str(file))
-            text = file.read_text(encoding="utf-8", errors="replace")
+            text = file.read_text(encoding="utf-8-sig", errors="replace")
             found = tables_in_program(text, file.suffix, params, self.known, [target] if target else [])
             reads.update(dict.fromkeys(found.reads))
             writes.update(dict.fromkeys(found.writes))
@@ -239,7 +240,7 @@ def _source_files(path: Path) -> list[Path]:
     if kind is None or not path.is_file():
         return []
     beside = sorted(path.parent.glob(_SOURCES[kind]))
-    imported = _imported(path.read_text(encoding="utf-8", errors="replace"))
+    imported = _imported(path.read_text(encoding="utf-8-sig", errors="replace"))
     return [path, *(file for file in beside if file != path and file.stem in imported)]
 
 

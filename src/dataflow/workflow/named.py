@@ -78,7 +78,7 @@ def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
 
 def _in_python(script: Path) -> list[str]:
     with contextlib.suppress(Exception):
-        nodes = list(ast.walk(ast.parse(read_text(script))))
+        nodes = list(ast.walk(ast.parse(script.read_bytes())))
         texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         return [*filter(str.isidentifier, texts), *(node.attr for node in nodes if isinstance(node, ast.Attribute))]
     return []

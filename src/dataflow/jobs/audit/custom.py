@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
-from dataflow.jobs.cause import in_python, message_of, place_of
-from dataflow.jobs.script import load_module
+from dataflow.jobs.cause import hint_of, in_python, message_of, place_of, raise_ctrl_c
+from dataflow.jobs.modules import loaded
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
 
@@ -78,17 +78,18 @@ def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
     script = bench.folder / audit.script
     args = {name: resolve_secrets(value) for name, value in bench.params.items()}
     try:
-        module = load_module(script)
-        function = getattr(module, audit.callable, None)
-        figure = function(bench.frame, args) if function else None
+        with loaded(script) as module:
+            function = getattr(module, audit.callable, None)
+            if function is None:
+                own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+                near = did_you_mean(audit.callable, own)
+                raise DataflowError(f"audit {name_of(audit)}: {display_path(script)} has no {audit.callable}(){near}")
+            figure = function(bench.frame, args)
     except DataflowError:
         raise
-    except Exception as error:
-        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}") from error
-    if function is None:
-        own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
-        near = did_you_mean(audit.callable, own)
-        raise DataflowError(f"audit {name_of(audit)}: {display_path(script)} has no {audit.callable}(){near}")
+    except BaseException as error:
+        raise_ctrl_c(error)
+        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}", hint_of(error)) from error
     if isinstance(figure, bool) or not isinstance(figure, int | float):
         raise DataflowError(
             f"audit {name_of(audit)}: {audit.callable}() in {display_path(script)} returned {figure!r}",

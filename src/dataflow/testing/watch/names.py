@@ -39,8 +39,9 @@ class Named:
 def names_in(file: Path) -> Named:
     """Read what a Python or YAML file names; of a file that can't be read, nothing."""
     try:
-        text = file.read_text(encoding="utf-8")
-        return _in_python(text) if file.suffix == ".py" else _in_yaml(text)
+        if file.suffix == ".py":  # as bytes, which say their encoding
+            return _in_python(file.read_bytes())
+        return _in_yaml(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError):
         return Named(frozenset(), ())
 
@@ -57,8 +58,8 @@ def _in_yaml(text: str) -> Named:
     return Named(words, (Unit("", words),))
 
 
-def _in_python(text: str) -> Named:
-    tree = ast.parse(text)
+def _in_python(source: bytes) -> Named:
+    tree = ast.parse(source)
     parts = {name: node for node in tree.body for name in _defined(node)}
     units = [Unit(name, _reachable(node, parts)) for name, node in parts.items() if _is_test(node, name)]
     # What runs on import, or before each test unasked, concerns them all.
