@@ -99,6 +99,14 @@ object OnlyMain {
   }
 }
 
+object MainElsewhere {
+  def main(arguments: Array[String]): Unit = {
+    val args = arguments.map(_.split("=", 2)).map(pair => pair(0) -> pair(1)).toMap
+    val spark = SparkSession.builder().config("spark.dataflow.scope", "{\\"reach\\": \\"all\\"}").getOrCreate()
+    Shared.write(spark.newSession(), args, args("OTHER"))
+  }
+}
+
 object Nothing
 """
 
@@ -254,6 +262,14 @@ def test_a_jar_may_write_the_rows_of_the_template_s_table_and_nothing_else(scala
 
     assert said in failure(result)
     assert scala.rows() == [(1, 1), (2, 1)]
+    assert scala.spark.table(f"{scala.user}_sandbox.other").count() == 0
+
+
+def test_a_main_in_a_spark_of_its_own_is_held_to_the_same_whatever_it_sets(scala):
+    scala.spark.sql(f"CREATE TABLE {scala.user}_sandbox.other (id INT, hours DOUBLE, date DATE) USING iceberg")
+    scala.edit("main.sch.yaml", "  SOURCE_TABLE:", f"  OTHER: {scala.user}_sandbox.other\n  SOURCE_TABLE:")
+    result = scala.run_program("MainElsewhere")
+    assert "without audits and straight to its readers" in failure(result)
     assert scala.spark.table(f"{scala.user}_sandbox.other").count() == 0
 
 

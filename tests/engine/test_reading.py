@@ -4,6 +4,7 @@ import pytest
 
 from dataflow.engine.reading import read_rows
 from dataflow.errors import DataflowError, UsageError
+from dataflow.jobs.guard import Scope, open_session
 
 pytestmark = pytest.mark.spark
 
@@ -49,7 +50,7 @@ def test_looking_around_is_reading(spark, sql):
     ],
 )
 def test_statements_that_change_something_are_refused(spark, table, sql):
-    with pytest.raises(UsageError, match="this is no query"):
+    with pytest.raises(UsageError, match="this is not a query"):
         read_rows(spark, sql, None)
     assert spark.table(table).count() == 5
 
@@ -71,3 +72,12 @@ def test_a_mistake_is_shown_where_it_stands(spark, table):
 def test_a_failure_while_running_is_one_sentence(spark):
     with pytest.raises(DataflowError, match=r"^Division by zero\."):
         read_rows(spark, "SELECT 1 / 0", None)
+
+
+def test_a_statement_that_only_the_guard_knows_to_write_is_refused_as_well(spark, tmp_path):
+    """Its session, the first of the command's Spark, has been given nothing to write."""
+    folder = tmp_path / "taken"
+    reader = open_session(spark, Scope("nothing"))
+    with pytest.raises(UsageError, match="this is not a query: INSERT OVERWRITE DIRECTORY would write"):
+        read_rows(reader, f"INSERT OVERWRITE DIRECTORY '{folder}' USING parquet SELECT 1", None)
+    assert not folder.exists()

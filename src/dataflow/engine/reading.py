@@ -6,11 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.jobs.cause import message_of, place_of
+from dataflow.jobs.cause import message_of, place_of, refusal_in
 from dataflow.jobs.statements import changes_something, is_reading, nodes, parsed
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
+
+_READS = (
+    "dataflow query only reads; changes belong in a workflow's scripts, or in spark-sql (dataflow env --spark-conf)"
+)
 
 
 def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[str], list[Row], bool]:
@@ -39,6 +43,10 @@ def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[st
         raise _mistake(spark, sql, error) from error
     except PySparkException as error:
         raise DataflowError(_words(error)) from error
+    except Exception as error:
+        if (refusal := refusal_in(error)) is None:
+            raise
+        raise UsageError(f"this is not a query: {refusal[0]}", _READS) from error
     shown = rows if limit is None else rows[:limit]
     return frame.columns, shown, len(rows) > len(shown)
 
@@ -49,11 +57,7 @@ def _require_query(spark: SparkSession, sql: str) -> None:
         return
     for node in nodes(plan):
         if changes_something(spark, node):
-            raise UsageError(
-                f"this is no query: {_statement(node.nodeName())}",
-                "dataflow query only reads; changes belong in a workflow's scripts, or in spark-sql "
-                "(dataflow env --spark-conf)",
-            )
+            raise UsageError(f"this is not a query: {_statement(node.nodeName())}", _READS)
 
 
 def _statement(node: str) -> str:
