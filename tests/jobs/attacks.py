@@ -1,6 +1,6 @@
 """Every way in which a job's code may write, tried on its own table, on its main, and on a table of somebody else.
 
-A program: `python -m tests.jobs.attacks FOLDER` starts a Spark as a run does, tries each way in a session that a plain
+A program: `python tests/jobs/attacks.py FOLDER` starts a Spark as a run does, tries each way in a session that a plain
 job gets and in one that a job inside `wap` gets, and prints what came of it as JSON. `test_guard.py` says what should.
 """
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.jobs.attacks import ATTACKS, PASSES, REFUSED, WRITTEN
+from attacks import ATTACKS, PASSES, REFUSED, WRITTEN
 
 from dataflow.jobs.guard import Scope, scoped
 
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.spark
 def outcomes(tmp_path_factory):
     """Try all ways to write, in a Spark that was started as a run's is."""
     folder = tmp_path_factory.mktemp("attacks") / "world"
-    command = [sys.executable, "-m", "tests.jobs.attacks", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    command = [sys.executable, str(Path(__file__).with_name("attacks.py")), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
