@@ -336,3 +336,15 @@ def test_counts_equal_those_of_a_plain_loop(spark: SparkSession, rows: list[tupl
         sum(b in {"b", "c"} for _, b, _ in rows),
         sum(c is not None and not 0 <= c <= 1 for _, _, c in rows),
     ]
+
+
+def test_an_audit_of_one_s_own_reads_and_writes_nothing(spark: SparkSession, table: str, tmp_path: Path) -> None:
+    with pytest.raises(DataflowError, match="INSERT would write") as caught:
+        audit(spark, table, function="sql_should_return_no_rows", sql=f"INSERT INTO {table} SELECT * FROM {table}")
+    assert "an audit only reads" in caught.value.message
+    (tmp_path / "audits.py").write_text(
+        f"def audit(rows, args):\n    rows.sparkSession.sql('DROP TABLE {table}')\n    return 0\n"
+    )
+    with pytest.raises(DataflowError, match=r"DROP TABLE would write .* and an audit only reads"):
+        audit(spark, table, tmp_path, function="python_should_pass", script="audits.py", callable="audit")
+    assert spark.table(table).count()

@@ -83,6 +83,9 @@ class Scope:
         return json.dumps(told, sort_keys=True)
 
 
+READING = Scope("nothing", reason="an audit only reads", hint="write in a job of the workflow")
+"""Audits in people's own SQL and Python."""
+
 EVERYTHING = Scope("all")
 """The engine's own sessions: audits, publishing, migrations, mocks, the demo source."""
 

@@ -92,6 +92,7 @@ def _run_audits(spec: AuditSpec, context: JobContext) -> Outcome:
         folder=workflow.folder,
         params=workflow.script_params,
         history=history_for(spec.audits, context, spec.table, partition),
+        session=context.session,
     )
     require_passed(results, published=True)
     return Outcome(detail=f"{len(results)} audits", audits=tuple(results))

@@ -190,6 +190,7 @@ def _audit(template: WapTemplate, branch: wap.Branch, context: JobContext) -> li
         folder=workflow.folder,
         params=workflow.script_params,
         history=history,
+        session=context.session,
     )
     require_passed(results)
     return results

@@ -62,7 +62,8 @@ def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
     except Exception as error:
         line = ":".join(map(str, place_of(error) or ()))
         message = message_of(error).replace(view, "${AUDITED}")
-        raise DataflowError(f"audit {name_of(audit)}, {display_path(where)}:{line}: {message}") from error
+        told = f"audit {name_of(audit)}, {display_path(where)}:{line}: {message}"
+        raise DataflowError(told, hint_of(error)) from error
     finally:
         bench.spark.catalog.dropTempView(view)
     finding = f"the query returns {count} row{'' if count == 1 else 's'}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,8 @@ from dataflow.jobs.audit.custom import Bench, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
 from dataflow.jobs.audit.rules import Check, Rule, Scope
 from dataflow.jobs.cause import message_of
+from dataflow.jobs.guard import READING, scoped
+from dataflow.jobs.guard import Scope as WriteScope
 from dataflow.workflow.auditmodels import Audit, PythonAudit, SqlAudit
 
 if TYPE_CHECKING:
@@ -26,16 +31,18 @@ def run_audits(
     folder: Path,
     params: Mapping[str, str],
     history: Sequence[int],
+    session: Callable[[WriteScope], AbstractContextManager[SparkSession]] | None = None,
 ) -> list[AuditResult]:
     """Run audits.
 
     Args:
-        spark: The session.
+        spark: The engine's session.
         rows: The rows under audit.
         audits: What to check.
         folder: The folder that scripts are named from.
         params: The run's parameters, for SQL and Python of the user's own.
         history: Row counts of the last published runs, newest first.
+        session: Lends people's own SQL and Python a session of theirs, which only reads; one beside `spark` if omitted.
 
     Returns:
         A result for each audit, in their order; failing ones are results too.
@@ -45,16 +52,20 @@ def run_audits(
     """
     declared = [audit for audit in audits if not isinstance(audit, SqlAudit | PythonAudit)]
     results = iter(_run_declared(spark, rows, declared, history) if declared else ())
-    bench = Bench(spark, rows, folder, params)
     found = []
-    for audit in audits:
-        match audit:
-            case SqlAudit():
-                found.append(sql_audit(audit, bench))
-            case PythonAudit():
-                found.append(python_audit(audit, bench))
-            case _:
-                found.append(next(results))
+    with contextlib.ExitStack() as lent:
+        bench: Bench | None = None
+        for audit in audits:
+            if isinstance(audit, SqlAudit | PythonAudit) and bench is None:
+                reader = lent.enter_context((session or functools.partial(scoped, spark))(READING))
+                bench = Bench(reader, rows, folder, params)
+            match audit:
+                case SqlAudit() if bench:
+                    found.append(sql_audit(audit, bench))
+                case PythonAudit() if bench:
+                    found.append(python_audit(audit, bench))
+                case _:
+                    found.append(next(results))
     return found
 
 
