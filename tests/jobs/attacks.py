@@ -1,4 +1,4 @@
-"""Every way in which a job's code may write, tried on its own table, on its main, and on a table of somebody else.
+"""Every way in which a job's code may write, tried on its own table, on its main, and on tables of somebody else.
 
 A program: `python tests/jobs/attacks.py FOLDER` starts a Spark as a run does, tries each way in a session that a plain
 job gets and in one that a job inside `wap` gets, and prints what came of it as JSON. `test_guard.py` says what should.
@@ -7,82 +7,35 @@ job gets and in one that a job inside `wap` gets, and prints what came of it as 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attack_world import (
+    BRANCH,
+    FOREIGN,
+    OWN,
+    PASSES,
+    REFUSED,
+    SANDBOX,
+    THEIRS,
+    WRITTEN,
+    Attack,
+    Tried,
+    World,
+    expr,
+    in_thread,
+    into,
+    second,
+    session,
+    unguarded,
+)
+
 from dataflow.engine.session import Engine
-from dataflow.errors import DataflowError
-from dataflow.jobs.guard import Scope, scoped
+from dataflow.jobs.guard import Scope
 from dataflow.workflow.project import Environment
-
-OWN, FOREIGN, THEIRS = "mine.t", "prod.victim", "mine.theirs"
-REFUSED, WRITTEN, PASSES = "refused", "written", "passes"
-BRANCH = "dataflow_run_wap"
-SANDBOX = Scope("database", "dataflow", "sandbox", database="mine", package="u1")
-
-_SETUP = [
-    "CREATE NAMESPACE prod",
-    "CREATE NAMESPACE mine",
-    "CREATE TABLE prod.victim (id INT, who STRING) USING iceberg",
-    "INSERT INTO prod.victim VALUES (1, 'production')",
-    "INSERT INTO prod.victim VALUES (2, 'production')",
-    "CREATE TABLE mine.t (id INT, who STRING) USING iceberg",
-    "INSERT INTO mine.t VALUES (1, 'published')",
-    "CREATE TABLE mine.theirs (id INT, who STRING) USING iceberg "
-    "TBLPROPERTIES ('dataflow.package' = 'u2', 'dataflow.package-id' = 'bob.plays', 'dataflow.owner' = 'bob')",
-    "INSERT INTO mine.theirs VALUES (1, 'bob')",
-    f"ALTER TABLE mine.t CREATE BRANCH {BRANCH}",
-]
-
-
-@dataclass(frozen=True)
-class World:
-    """What an attack works with: a job's session, and where the tables lie."""
-
-    spark: Any
-    warehouse: Path
-
-    @property
-    def frame(self) -> Any:
-        """Two columns and a row."""
-        return self.spark.createDataFrame([(9, "written")], "id int, who string")
-
-    @property
-    def stream(self) -> Any:
-        """The same without an end."""
-        rows = self.spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
-        return rows.selectExpr("CAST(value AS INT) AS id", "'streamed' AS who").writeStream
-
-    def first(self, table: str) -> int:
-        """Return the oldest snapshot of a table."""
-        return int(self.spark.sql(f"SELECT min_by(snapshot_id, made_current_at) FROM {table}.history").first()[0])
-
-    def run(self, query: Any) -> None:
-        """Wait for a stream, and raise what it ended with."""
-        query.awaitTermination(60)
-        if query.exception():
-            raise query.exception()
-
-    def checkpoint(self, writer: Any) -> Any:
-        """Make a stream end after a batch, with a checkpoint of its own."""
-        return writer.option("checkpointLocation", tempfile.mkdtemp()).trigger(availableNow=True)
-
-
-@dataclass(frozen=True)
-class Attack:
-    """A way to write, and what should come of it in a plain job, and in one inside `wap`."""
-
-    do: Callable[[World], Any]
-    plain: str
-    wap: str
-
 
 ATTACKS: dict[str, Attack] = {}
 
@@ -110,7 +63,7 @@ _each_table(
 _each_table("sql by identifier()", lambda w, t: w.spark.sql(f"INSERT INTO IDENTIFIER('{t}') VALUES (2, 'sql')"))
 _each_table("execute immediate", lambda w, t: w.spark.sql(f"EXECUTE IMMEDIATE \"INSERT INTO {t} VALUES (2, 'x')\""))
 _each_table("writeTo append", lambda w, t: w.frame.writeTo(t).append())
-_each_table("writeTo overwrite", lambda w, t: w.frame.writeTo(t).overwrite(_expr("id > 100")))
+_each_table("writeTo overwrite", lambda w, t: w.frame.writeTo(t).overwrite(expr("id > 100")))
 _each_table("writeTo overwritePartitions", lambda w, t: w.frame.union(w.frame).writeTo(t).overwritePartitions())
 _each_table("save by format", lambda w, t: w.frame.write.format("iceberg").mode("append").save(t))
 _each_table("save with catalog", lambda w, t: w.frame.write.format("iceberg").mode("append").save(f"dataflow.{t}"))
@@ -118,13 +71,13 @@ _each_table("saveAsTable", lambda w, t: w.frame.write.mode("append").saveAsTable
 _each_table("insertInto", lambda w, t: w.frame.write.insertInto(t))
 _each_table("jvm session", lambda w, t: w.spark._jsparkSession.sql(f"INSERT INTO {t} VALUES (3, 'jvm')"))
 _each_table("stream toTable", lambda w, t: w.run(w.checkpoint(w.stream).toTable(t)))
-_each_table("foreachBatch", lambda w, t: w.run(w.checkpoint(w.stream).foreachBatch(_into(t)).start()))
-_each_table("thread", lambda w, t: _in_thread(lambda: w.spark.sql(f"INSERT INTO {t} VALUES (4, 'thread')")))
-_each_table("active session", lambda w, t: _session(w).getActiveSession().sql(f"INSERT INTO {t} VALUES (5, 'a')"))
-_each_table("builder", lambda w, t: _session(w).builder.getOrCreate().sql(f"INSERT INTO {t} VALUES (5, 'built')"))
+_each_table("foreachBatch", lambda w, t: w.run(w.checkpoint(w.stream).foreachBatch(into(t)).start()))
+_each_table("thread", lambda w, t: in_thread(lambda: w.spark.sql(f"INSERT INTO {t} VALUES (4, 'thread')")))
+_each_table("active session", lambda w, t: session(w).getActiveSession().sql(f"INSERT INTO {t} VALUES (5, 'a')"))
+_each_table("builder", lambda w, t: session(w).builder.getOrCreate().sql(f"INSERT INTO {t} VALUES (5, 'built')"))
 _each_table(
     "mergeInto",
-    lambda w, t: w.frame.mergeInto(t, _expr("false")).whenNotMatched().insertAll().merge(),
+    lambda w, t: w.frame.mergeInto(t, expr("false")).whenNotMatched().insertAll().merge(),
     REFUSED,
 )
 _each_table(
@@ -220,7 +173,7 @@ _sql("persistent function", "CREATE FUNCTION spark_catalog.default.f AS 'java.la
 _CALL = "CALL {}.system.rollback_to_snapshot('{}', {})"
 _add("rollback: own", lambda w: w.spark.sql(_CALL.format("dataflow", OWN, w.first(OWN))), PASSES, REFUSED)
 _add("rollback: foreign", lambda w: w.spark.sql(_CALL.format("dataflow", FOREIGN, w.first(FOREIGN))), REFUSED)
-_add("rollback: second", lambda w: _unguarded(w).sql(_CALL.format("second", FOREIGN, w.first(FOREIGN))), REFUSED)
+_add("rollback: second", lambda w: unguarded(w).sql(_CALL.format("second", FOREIGN, w.first(FOREIGN))), REFUSED)
 
 
 @_attack(REFUSED)
@@ -321,7 +274,7 @@ def _new_session_foreign(world: World) -> None:
 
 @_attack(REFUSED)
 def _session_of_the_context(world: World) -> None:
-    _session(world)(world.spark.sparkContext).sql(f"INSERT INTO {OWN} VALUES (6, 'context')")
+    session(world)(world.spark.sparkContext).sql(f"INSERT INTO {OWN} VALUES (6, 'context')")
 
 
 @_attack(REFUSED)
@@ -364,17 +317,17 @@ def _new_session_with_another_warehouse(world: World) -> None:
 
 @_attack(REFUSED)
 def _second_catalog(world: World) -> None:
-    _unguarded(world).sql(f"INSERT INTO second.{FOREIGN} VALUES (7, 'second')")
+    unguarded(world).sql(f"INSERT INTO second.{FOREIGN} VALUES (7, 'second')")
 
 
 @_attack(REFUSED)
 def _second_catalog_of_ours(world: World) -> None:
-    _second(world, "dataflow.guard.GuardedCatalog").sql(f"INSERT INTO second.{FOREIGN} VALUES (7, 'second')")
+    second(world, "dataflow.guard.GuardedCatalog").sql(f"INSERT INTO second.{FOREIGN} VALUES (7, 'second')")
 
 
 @_attack(REFUSED)
 def _second_catalog_own_name(world: World) -> None:
-    session = _second(world, "dataflow.guard.GuardedCatalog")
+    session = second(world, "dataflow.guard.GuardedCatalog")
     session.conf.set("spark.sql.catalog.second.scope", world.spark.conf.get("spark.sql.catalog.dataflow.scope"))
     session.sql(f"INSERT INTO second.{OWN} VALUES (7, 'second')")
 
@@ -387,7 +340,7 @@ for _name, _statement in {
 }.items():
     _add(
         f"second catalog {_name}",
-        lambda w, text=_statement: _unguarded(w).sql(text),
+        lambda w, text=_statement: unguarded(w).sql(text),
         REFUSED,
     )
 
@@ -427,7 +380,7 @@ def _sinks_that_keep_nothing(world: World) -> None:
 
 
 @_attack(PASSES)
-def _what_ends_with_the_session(world: World) -> None:
+def _what_ends_with_thesession(world: World) -> None:
     world.frame.createOrReplaceTempView("seen")
     for statement in (
         "CREATE OR REPLACE TEMPORARY VIEW too AS SELECT * FROM seen",
@@ -486,102 +439,6 @@ def _settings_of_the_branch(world: World) -> None:
 def _reset_of_all_settings(world: World) -> None:
     world.spark.sql("RESET")
     world.spark.sql(f"INSERT INTO {OWN} VALUES (8, 'reset')")
-
-
-def _into(table: str) -> Callable[[Any, int], None]:
-    return lambda batch, _: batch.writeTo(table).append()
-
-
-def _in_thread(action: Callable[[], Any]) -> None:
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            action()
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-
-
-def _session(_: World) -> Any:
-    from pyspark.sql import SparkSession
-
-    return SparkSession
-
-
-def _expr(text: str) -> Any:
-    from pyspark.sql.functions import expr
-
-    return expr(text)
-
-
-def _unguarded(world: World) -> Any:
-    """Open one with a second catalog of Iceberg's own class."""
-    return _second(world, "org.apache.iceberg.spark.SparkCatalog")
-
-
-def _second(world: World, cls: str) -> Any:
-    """Open a session with one more catalog over the same tables, as a script's settings can say."""
-    session = world.spark.newSession()
-    session.conf.set("spark.sql.catalog.second", cls)
-    session.conf.set("spark.sql.catalog.second.type", "hadoop")
-    session.conf.set("spark.sql.catalog.second.warehouse", str(world.warehouse))
-    return session
-
-
-# ------------------------------------------------------------------------------------------------- trying them
-
-
-class Tried:
-    """Tries attacks, each on tables as they were before: a Hadoop catalog is what lies in its folder."""
-
-    def __init__(self, engine: Any, warehouse: Path) -> None:
-        self.engine = engine
-        self.warehouse = warehouse
-        for statement in _SETUP:
-            engine.sql(statement)
-        self.kept = warehouse.with_name("kept")
-        shutil.copytree(warehouse, self.kept)
-
-    def fresh(self) -> None:
-        """Put the tables back as they were."""
-        shutil.rmtree(self.warehouse)
-        shutil.copytree(self.kept, self.warehouse)
-
-    def others(self) -> set[str]:
-        """Return all files of others' tables and databases: each change of anything makes or takes one."""
-        own = self.warehouse / "mine"
-        files = {str(it) for it in self.warehouse.rglob("*") if it.is_file() and not it.is_relative_to(own / "t")}
-        return {it for it in files if it.startswith(str(own / "theirs")) or not it.startswith(str(own))}
-
-    def own(self, branch: str) -> Any:
-        """Return the snapshot that a branch of the own table is at; None where the table is gone."""
-        folder = self.warehouse / "mine" / "t" / "metadata"
-        newest = max(folder.glob("v*.metadata.json"), key=lambda it: int(it.name[1:].partition(".")[0]), default=None)
-        refs = json.loads(newest.read_text())["refs"] if newest else {}
-        return refs.get(branch, {}).get("snapshot-id")
-
-    def attempt(self, attack: Attack, scope: Scope) -> dict[str, Any]:
-        """Try one, and say what changed."""
-        before = self.others(), self.own("main"), self.own(BRANCH)
-        said, job_failed = "", ""
-        try:
-            with scoped(self.engine, scope) as job:
-                try:
-                    attack.do(World(job, self.warehouse))
-                except BaseException as error:
-                    said = f"{type(error).__name__}: {error}"
-        except DataflowError as error:
-            job_failed = error.message
-        after = self.others(), self.own("main"), self.own(BRANCH)
-        others, main, branch = (one != other for one, other in zip(before, after, strict=True))
-        self.fresh()
-        return {"said": said, "refused": job_failed, "others": others, "main": main, "branch": branch}
 
 
 def main(folder: Path) -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from attacks import ATTACKS, PASSES, REFUSED, WRITTEN
+from attack_world import PASSES, REFUSED, WRITTEN
+from attacks import ATTACKS
 
 from dataflow.jobs.guard import Scope, scoped
 
