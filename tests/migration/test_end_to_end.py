@@ -153,13 +153,10 @@ def test_cancel_takes_back_what_was_added_and_nothing_else(world):
     for write in (
         'writeTo(args["TARGET_TABLE"]).overwritePartitions()',
         'write.insertInto(args["TARGET_TABLE"], True)',
+        '_jdf.write().mode("overwrite").insertInto(args["TARGET_TABLE"])',  # as Scala and R call it
     ):
         in_python(world, f"df.{write}")
         world.run("plays")
-    in_python(world, 'df._jdf.write().mode("overwrite").insertInto(args["TARGET_TABLE"])')  # as Scala and R call it
-    failed = world.fail("plays")
-    assert "not enough data columns" in failed.message
-    assert "a migration moves columns of" in failed.hint
     assert world.column("view_hours") == world.column("hours") == [0.5, 1.0, 2.0, 7.5, None]
 
     said = world.cancel()

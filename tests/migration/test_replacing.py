@@ -54,7 +54,7 @@ def viewed(spark, tmp_path, servers, monkeypatch):
     spark.catalog.currentCatalog()  # the shared session settles on its own when it is first asked
     conf = spark.sparkContext._jsc.sc().conf()  # what a session begins with
     prefix, before = "spark.sql.catalog.viewed", conf.get("spark.sql.defaultCatalog")
-    conf.set("spark.sql.defaultCatalog", "viewed").set(prefix, "org.apache.iceberg.spark.SparkCatalog")
+    conf.set("spark.sql.defaultCatalog", "viewed").set(prefix, "dataflow.guard.GuardedCatalog")
     for key, value in catalog.items():
         conf.set(f"{prefix}.{key}", value)
     with contextlib.ExitStack() as stack:

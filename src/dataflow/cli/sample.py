@@ -113,9 +113,12 @@ def update(
                 "changed": done.changed,
                 "conflicts": done.conflicts,
                 "left": done.left,
+                "unrun": done.unrun,
             }
         )
         raise typer.Exit(1 if done.conflicts else 0)
+    for command in done.unrun:
+        say(f"note: left out, as the template is not the tool's own (--trust runs it): {command}")
     for name in done.left:
         say(f"note: {name} stays as it is: git ignores it here, and the recipe would change it")
     if done.conflicts:

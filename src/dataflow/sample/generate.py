@@ -118,7 +118,7 @@ def _render(origin: Origin, folder: Path, answers: Mapping[str, str], report: Ca
 
     with copier_errors(origin.address), git.environment(**origin.git_variables):
         if not _is_the_tool_s(origin):
-            for command in _commands(origin):
+            for command in commands(origin):
                 report(f"the template at {origin.address} runs: {command}")
         run_copy(
             origin.address,
@@ -144,7 +144,7 @@ def _is_the_tool_s(origin: Origin) -> bool:
         return False
 
 
-def _commands(origin: Origin) -> list[str]:
+def commands(origin: Origin) -> list[str]:
     """Return the commands that a template runs after it was rendered, as it has them."""
     from copier._template import Template  # nothing public says them
 

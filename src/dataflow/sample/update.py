@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
-from dataflow.sample.generate import ANSWERS, copier_errors
+from dataflow.sample.generate import ANSWERS, commands, copier_errors
 from dataflow.sample.origin import Origin, find_origin
 from dataflow.sample.scratch import Scratch
 from dataflow.secret import learn_address, without_credentials
@@ -30,6 +30,7 @@ class Update:
         conflicts: Those of them that need a decision.
         dropped: Files that the recipe removes or renames, and that were edited: they are conflicts too, and stay.
         left: Files that the recipe changes, and that stay as they are, since git ignores them here.
+        unrun: Commands of a template that is not trusted, which were left out.
     """
 
     folder: Path
@@ -39,13 +40,14 @@ class Update:
     conflicts: tuple[str, ...]
     dropped: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    unrun: tuple[str, ...] = ()
 
 
 def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Update:
     """Bring a package up to date with its recipe.
 
-    Commands of any other template than the tool's own run only where it is trusted: the answers file that names it may
-    be anybody's.
+    Commands of any other template than the tool's own run only where it is trusted, and are left out else: the answers
+    file that names it may be anybody's.
 
     Args:
         package: The package's folder.
@@ -66,20 +68,24 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
     with Scratch(folder) as scratch:
         stands_for(scratch.copy, folder)
         with copier_errors(address), git.environment(**scratch.git_variables(origin.git_variables)):
-            _run_copier(scratch.copy, origin, before, trust=trust)
+            trusted = trust or origin.is_own
+            unrun = () if trusted else commands(origin)
+            _run_copier(scratch.copy, origin, before, trusted=trusted)
             after = _answers(scratch.copy)["_commit"]
-            dropped = _dropped(scratch, address, before, answers)
+            dropped = _dropped(scratch, address, before, answers, trusted=trusted)
         conflicts = (*scratch.conflicts(), *dropped)
         changed, left = scratch.bring(but=dropped)
-    return Update(folder, before, after, changed, tuple(sorted(conflicts)), dropped, left)
+    return Update(folder, before, after, changed, tuple(sorted(conflicts)), dropped, left, tuple(unrun))
 
 
-def _run_copier(copy: Path, origin: Origin, before: str, *, trust: bool) -> None:
+def _run_copier(copy: Path, origin: Origin, before: str, *, trusted: bool) -> None:
     from copier import run_update
     from copier.errors import UserMessageError
 
     try:
-        run_update(copy, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trust or origin.is_own)
+        run_update(
+            copy, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trusted, skip_tasks=not trusted
+        )
     except UserMessageError as error:
         if "downgrad" not in str(error):
             raise
@@ -95,7 +101,7 @@ def _run_copier(copy: Path, origin: Origin, before: str, *, trust: bool) -> None
         ) from None
 
 
-def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, str]) -> tuple[str, ...]:
+def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, str], *, trusted: bool) -> tuple[str, ...]:
     """Return the files that the recipe does not have any more and that are not as it made them."""
     removed = scratch.removed()
     if not removed:
@@ -105,7 +111,7 @@ def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, str
     old = scratch.work / "before" / scratch.copy.name
     given = {key: value for key, value in answers.items() if not key.startswith("_")}
     run_copy(
-        address, old, given, vcs_ref=before, defaults=True, overwrite=True, quiet=True, unsafe=True, skip_tasks=True
+        address, old, given, vcs_ref=before, defaults=True, overwrite=True, quiet=True, unsafe=trusted, skip_tasks=True
     )
     return tuple(name for name in removed if not scratch.is_as_in(old, name))
 
