@@ -101,7 +101,7 @@ final class Judge(scope: Scope) {
   }
 
   private def owner(operation: String, target: Target): Unit =
-    target.properties.get(PackageProperty).filterNot(scope.packageId.contains).foreach { uuid =>
+    for (own <- scope.packageId; uuid <- target.properties.get(PackageProperty) if uuid != own) {
       val whose = target.properties.getOrElse(PackageIdProperty, uuid)
       val owner = target.properties.getOrElse(OwnerProperty, "an unknown owner")
       throw scope.refuse(

@@ -29,7 +29,7 @@ class WriteRefused(message: String, val hint: String)
  * @param environment
  *   What to call the environment in a refusal.
  * @param packageId
- *   The uuid of the package that writes; tables that carry another's are refused.
+ *   The uuid of the package that writes; tables that carry another's are refused. Nothing to tell none from another.
  * @param exports
  *   Folders and formats that may be written beside tables.
  * @param closed

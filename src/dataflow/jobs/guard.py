@@ -47,7 +47,7 @@ class Scope:
         catalog: The only catalog that may be written.
         environment: What to call the environment in a refusal.
         database: The only database, with `database`.
-        package: The uuid of the package that writes; tables that carry another's are refused.
+        package: The uuid of the package that writes; tables that carry another's are refused. None for whoever's.
         table: The only table, `database.table`, with `table`.
         branch: The branch of it that is written.
         keep: Whether the code works on rows that are there, so that MERGE, UPDATE and DELETE of some rows pass.
@@ -102,7 +102,7 @@ def scope_of(environment: Environment, identity: Identity | None = None) -> Scop
         environment.catalog_name,
         environment.name,
         database=environment.params.get("TARGET_DB") if environment.isolated else None,
-        package=identity.uuid if identity else None,
+        package=identity.uuid if identity and environment.isolated else None,  # a shared table may have several writers
         exports=environment.exports,
     )
 
