@@ -99,6 +99,25 @@ object OnlyMain {
   }
 }
 
+object TriesAll {
+  def run(spark: SparkSession, args: Map[String, String]): Unit = {
+    val frame = Shared.rows(spark, args)
+    def attempt(write: => Unit): Unit = try write catch { case _: Throwable => () }
+    for (table <- Seq(args("OTHER"), args("TARGET_TABLE"))) {
+      for (statement <- args("STATEMENTS").split(";;")) attempt(spark.sql(statement.replace("{}", table)))
+      attempt(spark.newSession().sql(s"INSERT INTO $table SELECT * FROM $table"))
+      attempt(frame.write.format("iceberg").mode("append").option("branch", "main").save(table))
+      attempt(frame.writeTo(table).createOrReplace())
+      attempt(frame.write.mode("overwrite").saveAsTable(table))
+    }
+    attempt(frame.writeTo(args("OTHER")).append())
+    attempt(frame.write.insertInto(args("OTHER")))
+    val thread = new Thread(() => attempt(spark.sql(s"DELETE FROM ${args("OTHER")}")))
+    thread.start()
+    thread.join()
+  }
+}
+
 object MainElsewhere {
   def main(arguments: Array[String]): Unit = {
     val args = arguments.map(_.split("=", 2)).map(pair => pair(0) -> pair(1)).toMap
@@ -234,8 +253,9 @@ def test_spark_s_own_errors_are_told_without_plan_and_stack_and_not_tried_again(
 
 
 @pytest.fixture
-def launched_as_a_run(spark):
+def launched_as_a_run(spark, scala):  # which was set up by then
     """Have sessions that were given nothing write nothing, as in the Spark of a run; in that of tests they may."""
+    del scala
     conf, setting = spark._jvm.org.apache.spark.SparkEnv.get().conf(), "spark.dataflow.scope"
     before = conf.get(setting)
     conf.remove(setting)
@@ -263,6 +283,40 @@ def test_a_jar_may_write_the_rows_of_the_template_s_table_and_nothing_else(scala
     assert said in failure(result)
     assert scala.rows() == [(1, 1), (2, 1)]
     assert scala.spark.table(f"{scala.user}_sandbox.other").count() == 0
+
+
+STATEMENTS = (
+    "INSERT INTO {}.branch_main SELECT * FROM {}",
+    "ALTER TABLE {} ADD COLUMN more INT",
+    "ALTER TABLE {} SET TBLPROPERTIES ('a' = 'b')",
+    "ALTER TABLE {} ADD PARTITION FIELD bucket(4, id)",
+    "ALTER TABLE {} WRITE ORDERED BY id",
+    "ALTER TABLE {} CREATE BRANCH another",
+    "ALTER TABLE {} CREATE OR REPLACE BRANCH main",
+    "CREATE OR REPLACE TABLE {} AS SELECT 1 AS id",
+    "TRUNCATE TABLE {}",
+    "UPDATE {} SET id = 7",
+    "DROP TABLE {}",
+)
+
+
+@pytest.mark.usefixtures("launched_as_a_run")
+def test_whatever_a_jar_tries_neither_main_nor_another_table_changes(scala):
+    scala.run_program("Good")
+    other = f"{scala.user}_sandbox.other"
+    scala.spark.sql(f"CREATE TABLE {other} (id INT, hours DOUBLE, date DATE) USING iceberg")
+    scala.spark.sql(f"INSERT INTO {other} VALUES (5, 5.0, DATE '2026-01-01')")
+    scala.edit("main.sch.yaml", "class: programs.Good", "class: programs.TriesAll")
+    more = f'  OTHER: {other}\n  STATEMENTS: "{";;".join(STATEMENTS)}"\n  SOURCE_TABLE:'
+    scala.edit("main.sch.yaml", "  SOURCE_TABLE:", more)
+    metadata = f"SELECT file FROM {other}.metadata_log_entries"
+    before = scala.spark.sql(metadata).collect(), scala.rows()
+
+    result = scala.runner().run(scala.load(day=2))
+
+    assert result.status == "failed"
+    assert "inside wap" in failure(result)
+    assert (scala.spark.sql(metadata).collect(), scala.rows()) == before
 
 
 def test_a_main_in_a_spark_of_its_own_is_held_to_the_same_whatever_it_sets(scala):
