@@ -122,4 +122,4 @@ def test_deploy_insists_on_an_environment(repo):
 def test_an_untracked_report_is_named_where_it_lies_in_a_package(repo):
     repo.write("report.xml", "x")
     repo.write("top/junit.xml", "x")
-    assert repo.source().left_out() == ["git does not have top/junit.xml, so it is no part of this"]
+    assert repo.source().left_out() == ["git does not have top/junit.xml, so it is left out"]

@@ -163,9 +163,9 @@ class Tree:
         if self.checkout is None or not (self.checkout / name).exists():
             return UsageError(f"{shown} does not exist")
         if git.ask(self.checkout, "check-ignore", "-q", "--no-index", "--", name) is not None:
-            return UsageError(f"{shown} is ignored by git, so it is no part of a deployment", "git add --force it")
+            return UsageError(f"{shown} is ignored by git, so it is not deployed", "git add --force it")
         if self.commit is None:
-            return UsageError(f"{shown} is no file of the repository")
+            return UsageError(f"{shown} is not a file of the repository")
         return UsageError(f"{shown} is not in commit {self.commit[:8]}, so it can't be deployed", "add and commit it")
 
     def _fill(self, name: str, path: Path, pointer: Pointer) -> None:

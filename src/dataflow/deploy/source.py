@@ -121,7 +121,7 @@ class Source:
         new = [it for it in self.checkout.untracked if any(p in ("", ".") or it.startswith(f"{p}/") for p in packages)]
         if new:
             more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-            told.append(f"git does not have {', '.join(new[:3])}{more}, so it is no part of this")
+            told.append(f"git does not have {', '.join(new[:3])}{more}, so it is left out")
         root = self.checkout.root
         flagged = git.ask(root, "ls-files", "-v", "-z") or ""
         for name in (it[2:] for it in flagged.split("\0") if it[:1] == "S" or it[:1].islower()):
