@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import lineage_graph, mock_create
+from benchmarks import lineage_graph, mock_create, small_steps
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
@@ -162,6 +162,14 @@ def lineage(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
         yield Figure(what, medians[what], target)
 
 
+def steps(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:  # noqa: ARG001  # each is 500 of them
+    """Jobs of ten rows: what each costs beside its bare statement, and whether that grows over 500 of them."""
+    for kind, found in small_steps.measured(bench.folder / "steps", small_steps.STEPS, report).items():
+        last, first = found.growth
+        yield Figure(f"{kind} as a job, beyond the statement", found.over, 0.2)
+        yield Figure(f"{kind}, the last {small_steps.END} of {small_steps.STEPS} jobs", last, 1.1, "s", "the first", first)
+
+
 def _called(measured: Callable[[], float]) -> float:
     return measured()
 
@@ -178,4 +186,5 @@ CASES = {
     "watching": watching,
     "mocks": mocks,
     "lineage": lineage,
+    "steps": steps,
 }
