@@ -16,8 +16,7 @@ from dataflow.engine.lineage import Lineage
 from dataflow.engine.planlineage import writes_of
 from dataflow.jobs.standalone import event_log_settings, properties_file
 from dataflow.workflow.flow import Flow
-from dataflow.workflow.sqlcolumns import columns_of
-from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, TABLES, shown
+from lineage_corpus import TABLES, cases, deciders_of, direct_of, named_of, shown
 
 pytestmark = pytest.mark.spark
 _numbers = itertools.count(1)
@@ -59,14 +58,15 @@ def heard(written):
     return lambda *work: {target: shown(write.flows) for target, write in written(*work).items()}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", cases("basics"), ids=lambda case: case.name)
 def test_sql_is_followed_column_by_column_through(case, written):
-    sql, expected = CASES[case]
-    write = written(sql)["li.out"]
-    assert shown(write.flows) == expected
-    if PRINTED_ONLY not in case:
-        (static,) = columns_of(sql.format(out="li.out"), SCHEMA).writes
-        assert write.constants == static.constants
+    found = written(case.statement)
+    assert case.direct == frozenset().union(*(direct_of(name, write.flows) for name, write in found.items()))
+    assert case.deciders == frozenset().union(*(deciders_of(write.flows) for write in found.values()))
+    if case.named is not None:
+        assert case.named == frozenset().union(*(named_of(write.flows) for write in found.values()))
+    if case.constants is not None:
+        assert case.constants == found["li.out"].constants
 
 
 def test_dataframe_writers_and_temporary_views_are_followed_like_sql(heard):
@@ -267,8 +267,9 @@ def test_looking_at_a_write_costs_little(spark):
     own, lineage = spark.newSession(), Timed()
     own.sql("CREATE TABLE IF NOT EXISTS li.timed (id INT, name STRING, hours DOUBLE) USING iceberg")
     lineage.watch(own)
+    (joined,) = (case for case in cases("basics") if case.name == "a filter and a join decide")
     for _ in range(10):
-        own.sql(CASES["a filter and a join decide"][0].format(out="li.timed"))
+        own.sql(joined.statement.replace("li.out", "li.timed"))
     lineage.unwatch(own)
     each = statistics.median(lineage.seconds)
     print(f"looking at a write of two tables takes {each * 1000:.0f} ms")

@@ -6,15 +6,19 @@ import pytest
 
 from dataflow.workflow.flow import Flow, with_names
 from dataflow.workflow.sqlcolumns import columns_of
-from lineage_cases import CASES, PRINTED_ONLY, SCHEMA, shown
+from lineage_corpus import cases, deciders_of, direct_of, named_of, shown
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if PRINTED_ONLY not in case])
+@pytest.mark.parametrize("case", cases("basics"), ids=lambda case: case.name)
 def test_text_alone_tells_the_same_as_spark_s_plans(case):
-    sql, expected = CASES[case]
-    script = columns_of(sql.format(out="li.out"), SCHEMA)
-    (write,) = with_names(script.writes, script.names)
-    assert shown(write.flows) == expected
+    script = columns_of(case.script, case.schema)
+    found = {write.target: write for write in with_names(script.writes, script.names)}
+    assert case.direct == frozenset().union(*(direct_of(name, write.flows) for name, write in found.items()))
+    assert case.deciders == frozenset().union(*(deciders_of(write.flows) for write in found.values()))
+    if case.named is not None:
+        assert case.named == frozenset().union(*(named_of(write.flows) for write in found.values()))
+    if case.constants is not None:
+        assert case.constants == found["li.out"].constants
 
 
 def flows(sql, schema=None, target="s.out"):
