@@ -23,18 +23,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dataflow.workflow.flow import Flow
+from dataflow.workflow.flow import Flow, Written, with_names
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 FOLDER = Path(__file__).parent / "lineage"
 TABLES: dict[str, str] = yaml.safe_load((FOLDER / "tables.yaml").read_text("utf-8"))
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A statement and what is true of it."""
 
@@ -134,6 +137,57 @@ def _cases_of(file: Path) -> Iterator[Case]:
                 "theme": file.stem,
             }
         )
+
+
+def make_tables(spark: SparkSession) -> None:
+    """Make the tables of the corpus, with rows where a statement is worth more with some."""
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS li")
+    for name, columns in TABLES.items():
+        spark.sql(f"CREATE TABLE {name} ({columns}) USING iceberg")
+    spark.sql("INSERT INTO li.plays VALUES (1, 2.0, 'US', DATE'2026-01-01', array('a'))")
+    spark.sql("INSERT INTO li.titles VALUES (1, 'One', struct('me', DATE'2020-01-01'))")
+
+
+def recorded(spark: SparkSession, case: Case) -> dict[str, Written]:
+    """Run a case in a session of its own, and return what its plans tell that it wrote.
+
+    Raises:
+        AssertionError: The listener had something to complain of.
+    """
+    from dataflow.engine.lineage import Lineage
+
+    own, lineage = spark.newSession(), Lineage()
+    for name, columns in {**case.tables, "li.out": TABLES["li.out"]}.items():
+        own.sql(f"DROP TABLE IF EXISTS {name}")
+        own.sql(f"CREATE TABLE {name} ({columns}) USING iceberg")
+    lineage.watch(own)
+    try:
+        for statement in [*case.before, case.statement]:
+            own.sql(statement)
+    finally:
+        lineage.unwatch(own)
+        own.catalog.clearCache()
+    if lineage.errors():
+        raise AssertionError(lineage.errors())
+    return {write.target: write for write in lineage.flows()}
+
+
+def static(case: Case) -> dict[str, Written]:
+    """Return what a case writes by its text alone, where the columns of its tables are known."""
+    from dataflow.workflow.sqlcolumns import columns_of
+
+    script = columns_of(case.script, case.schema)
+    return {write.target: write for write in with_names(script.writes, script.names)}
+
+
+def all_direct(writes: Mapping[str, Written]) -> frozenset[tuple[str, str]]:
+    """Return each column that goes into one, as a case spells it, of several writes."""
+    return frozenset(pair for target, write in writes.items() for pair in direct_of(target, write.flows))
+
+
+def all_deciders(writes: Mapping[str, Written]) -> frozenset[str]:
+    """Return each column that decides, of several writes."""
+    return frozenset(column for write in writes.values() for column in deciders_of(write.flows))
 
 
 def names_of(columns: str) -> list[str]:

@@ -12,8 +12,6 @@ import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.catalyst.expressions.ExprId
 import org.apache.spark.sql.catalyst.plans.logical.{Command, LogicalPlan}
 import org.apache.spark.sql.catalyst.streaming.{StreamingRelationV2, WriteToStream}
-import org.apache.spark.sql.catalyst.util.quoteIfNeeded
-import org.apache.spark.sql.connector.catalog.{CatalogPlugin, Identifier}
 import org.apache.spark.sql.dataflow.SparkInside
 import org.apache.spark.sql.execution.QueryExecution
 import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
@@ -25,8 +23,8 @@ import org.apache.spark.sql.util.QueryExecutionListener
  * Nothing is swallowed: of a plan that can't be followed the tables are told, and why.
  */
 abstract class LineageListener extends QueryExecutionListener {
-  private val kept = new java.util.LinkedHashMap[ExprId, Value] {
-    override def removeEldestEntry(eldest: java.util.Map.Entry[ExprId, Value]): Boolean = size > 10000
+  private val kept = new java.util.LinkedHashMap[ExprId, Kept] {
+    override def removeEldestEntry(eldest: java.util.Map.Entry[ExprId, Kept]): Boolean = size > 10000
   }
   private val seen = ConcurrentHashMap.newKeySet[String]
 
@@ -42,7 +40,7 @@ abstract class LineageListener extends QueryExecutionListener {
     try {
       told.take(plan, isAction = !plan.isInstanceOf[Command])
       if (function.toLowerCase(java.util.Locale.ROOT).endsWith("checkpoint")) kept.synchronized {
-        told.made.foreach { case (id, value) => kept.put(id, value) }
+        told.made.foreach { case (id, made) => kept.put(id, made) }
       }
       if (told.isAnything) tell(told.line)
     } catch {
@@ -58,23 +56,18 @@ abstract class LineageListener extends QueryExecutionListener {
     val tables = mutable.LinkedHashSet.empty[String]
     plan.foreach {
       case it: DataSourceV2Relation => tables ++= PlanLineage.tableOf(it)
-      case it: StreamingRelationV2 => tables ++= named(it.catalog, it.identifier)
+      case it: StreamingRelationV2 => tables ++= PlanLineage.nameOf(it.catalog, it.identifier)
       case _ =>
     }
     val fresh = tables.filter(seen.add)
     if (fresh.nonEmpty) tell(Told.seen(fresh))
     plan.foreach {
       case it: WriteToStream =>
-        val target = it.catalogAndIdent.flatMap { case (catalog, name) => named(Some(catalog), Some(name)) }
+        val target = it.catalogAndIdent.flatMap { case (catalog, name) => PlanLineage.nameOf(Some(catalog), Some(name)) }
         tell(Told.stream(target, tables.toSeq))
       case _ =>
     }
   }
-
-  private def named(catalog: Option[CatalogPlugin], identifier: Option[Identifier]) = for {
-    found <- catalog
-    name <- identifier
-  } yield (found.name +: name.namespace.toSeq :+ name.name).map(quoteIfNeeded).mkString(".")
 }
 
 /** Looks at each plan that a session analyses, for the listeners of ours that the session has. */

@@ -6,7 +6,9 @@ import org.apache.iceberg.BaseMetadataTable
 import org.apache.iceberg.spark.source.SparkTable
 import org.apache.spark.sql.catalyst.expressions._
 import org.apache.spark.sql.catalyst.plans.logical._
+import org.apache.spark.sql.catalyst.streaming.StreamingRelationV2
 import org.apache.spark.sql.catalyst.util.{quoteIfNeeded, MetadataColumnHelper}
+import org.apache.spark.sql.connector.catalog.{CatalogPlugin, Identifier}
 import org.apache.spark.sql.execution.{ExternalRDD, LogicalRDD}
 import org.apache.spark.sql.execution.datasources.LogicalRelation
 import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
@@ -17,9 +19,9 @@ import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
  * @param statement
  *   What the plan's own text tells.
  * @param remembered
- *   What attributes of earlier plans of this session are made of, whose rows were kept.
+ *   What attributes of earlier plans of this session are made of, of which the rows were kept.
  */
-final class PlanLineage(statement: Statement, remembered: ExprId => Option[Value]) {
+final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]) {
   import PlanLineage._
 
   /** What decides which rows there are. */
@@ -61,6 +63,7 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Value
   private def follow(plan: LogicalPlan, outer: Known): Known = plan match {
     case it: DataSourceV2Relation => relation(it)
     case it: LogicalRelation => fileTable(it)
+    case it: StreamingRelationV2 => stream(it)
     case it: SubqueryAlias => alias(it, outer)
     case it: View => view(it, outer)
     case it: WithCTE =>
@@ -143,6 +146,13 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Value
     case None => Map.empty
   }
 
+  /** What a stream's micro-batches read is not in the plan that is analysed. */
+  private def stream(it: StreamingRelationV2): Known = {
+    unknown += it.nodeName
+    tables ++= nameOf(it.catalog, it.identifier)
+    Map.empty
+  }
+
   private def fileTable(it: LogicalRelation): Known = it.catalogTable match {
     case Some(found) =>
       val table = found.identifier.nameParts.map(quoteIfNeeded).mkString(".")
@@ -174,7 +184,11 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Value
   private def rows(output: Seq[Attribute]): Known = {
     val found = output.flatMap(it => remembered(it.exprId).map(it.exprId -> _))
     isOpaque |= found.size < output.size
-    found.toMap
+    for ((_, kept) <- found) {
+      deciding ++= kept.deciding
+      tables ++= kept.tables
+    }
+    found.map { case (id, kept) => id -> kept.value }.toMap
   }
 
   private def united(it: Union, outer: Known): Known = {
@@ -245,8 +259,8 @@ object PlanLineage {
 
   /** Nodes that pass their input's columns on as they are, and choose among its rows by nothing that they name. */
   private val Transparent = Set(
-    "CollectMetrics", "EventTimeWatermark", "GlobalLimit", "LocalLimit", "Offset", "OneRowRelation", "Range", "Repartition",
-    "ResolvedHint", "ReturnAnswer", "Sample", "SQLFunctionNode", "Subquery", "Tail", "UpdateEventTimeWatermarkColumn")
+    "CollectMetrics", "EventTimeWatermark", "GlobalLimit", "LocalLimit", "Offset", "OneRowRelation", "PipeOperator", "Range",
+    "Repartition", "ResolvedHint", "ReturnAnswer", "Sample", "SQLFunctionNode", "Subquery", "Tail", "UpdateEventTimeWatermarkColumn")
 
   /** Nodes that run code: any column may come from any other below. */
   private val Code = Set(
@@ -266,8 +280,16 @@ object PlanLineage {
       case it: SparkTable if parts.size > 2 && isSelector(it, parts.last) => parts.init
       case _ => parts
     }
-    (catalog.name +: whole).map(quoteIfNeeded).mkString(".")
+    nameOf(catalog, whole)
   }
+
+  /** Return a table's whole name. */
+  def nameOf(catalog: Option[CatalogPlugin], identifier: Option[Identifier]): Option[String] = for {
+    found <- catalog
+    name <- identifier
+  } yield nameOf(found, name.namespace.toSeq :+ name.name)
+
+  private def nameOf(catalog: CatalogPlugin, parts: Seq[String]) = (catalog.name +: parts).map(quoteIfNeeded).mkString(".")
 
   private def isSelector(table: SparkTable, part: String) =
     (table.branch != null && part == s"branch_${table.branch}") ||
@@ -280,8 +302,7 @@ object PlanLineage {
 
   /** Say whether an alias is the name of a view that Spark's own catalog does not hold. */
   def isView(alias: SubqueryAlias): Boolean = alias.identifier.qualifier.size > 1 && (alias.child match {
-    case _: DataSourceV2Relation | _: LogicalRelation | _: View => false
-    case _: org.apache.spark.sql.catalyst.streaming.StreamingRelationV2 => false
+    case _: DataSourceV2Relation | _: LogicalRelation | _: StreamingRelationV2 | _: View => false
     case _ => true
   })
 }

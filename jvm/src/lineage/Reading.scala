@@ -46,7 +46,7 @@ final class Reading(
     case OuterReference(it) => attribute(it.toAttribute)
     case Alias(cast: Cast, name) => named(value(cast), cast, name)
     case Alias(child, _) => value(child).copy(place = None)
-    case Literal(null, _) => Value.Null
+    case it: Literal if isNull(it) => Value.Null
     case it: Cast => value(it.child).copy(place = None)
     case it: SubqueryExpression => ofSubquery(it)
     case it: WindowExpression => window(it)
@@ -111,7 +111,13 @@ final class Reading(
 
   /** What PIVOT makes of an aggregate whose values it can't keep in an array: `max(if(key <=> value, it, null))`. */
   private def pivoted(child: Expression): Value = child match {
-    case If(EqualNullSafe(key, _: Cast), it, Literal(null, _)) => value(it).by(value(key).deciding)
+    case If(EqualNullSafe(key, _: Cast), it, other) if isNull(other) => value(it).by(value(key).deciding)
     case it => value(it)
+  }
+
+  private def isNull(expression: Expression): Boolean = expression match {
+    case Literal(value, _) => value == null
+    case it: Cast => isNull(it.child)
+    case _ => false
   }
 }

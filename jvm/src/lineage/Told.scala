@@ -11,7 +11,7 @@ import org.apache.spark.sql.catalyst.analysis.ResolvedIdentifier
 import org.apache.spark.sql.execution.datasources.v2.{DataSourceV2Relation, DataSourceV2ScanRelation}
 
 /** What one execution did with tables, as a line of JSON. */
-final class Told(remembered: ExprId => Option[Value]) {
+final class Told(remembered: ExprId => Option[Kept]) {
   import Told._
 
   private val node = json.createObjectNode()
@@ -23,7 +23,7 @@ final class Told(remembered: ExprId => Option[Value]) {
   def line: String = json.writeValueAsString(node)
 
   /** What a query's columns are made of, by their ids. */
-  var made: Map[ExprId, Value] = Map.empty
+  var made: Map[ExprId, Kept] = Map.empty
 
   /** Take in an analysed plan: what it writes, else what it names. */
   def take(plan: LogicalPlan, isAction: Boolean): Told = {
@@ -77,6 +77,9 @@ final class Told(remembered: ExprId => Option[Value]) {
     val names = named(lineage).filterNot(it => write.isOfRows && it._1 == write.target) ++
       own.collect { case (leaf, into) if leaf.column != into && lineage.maySay(leaf.column) => (leaf.table, leaf.column) }
     spell(found.putArray("names"), names.distinct)
+    if (lineage.unknown.nonEmpty) {
+      node.put("error", s"nobody knows which columns go where in ${lineage.unknown.mkString(", ")}")
+    }
     if (lineage.isOpaque) found.put("opaque", true)
     for ((table, relation) <- lineage.relations; snapshot = snapshotOf(relation)) {
       val read = list("reads").addArray().add(write.target).add(table)
@@ -92,7 +95,7 @@ final class Told(remembered: ExprId => Option[Value]) {
     }
     val lineage = new PlanLineage(statement(plan, inside: _*), remembered)
     val columns = inside.flatMap(it => it.output.map(_.exprId).zip(lineage.columns(it)))
-    made = columns.toMap
+    made = columns.map { case (id, value) => id -> Kept(value, lineage.deciding.toSet, lineage.tables.toSet) }.toMap
     val names = named(lineage)
     spell(list("names"), names)
     lineage.tables.foreach(list("tables").add)
@@ -202,18 +205,26 @@ final case class Write(target: String, columns: Option[Seq[String]], query: Logi
 
   /** Say whether it gives a column its values: a null that stands in for one that it leaves out is none. */
   def gives(column: String, value: Value): Boolean =
-    if (isOfRows) !value.same.contains((target, column)) && !(value.isNull && value.leaves.isEmpty && isMerge)
+    if (isOfRows) !value.same.contains((target, column)) && !(value.isNull && value.leaves.isEmpty && inserts)
     else !value.isNull || value.leaves.nonEmpty
 
-  private lazy val isMerge = query.exists(_.isInstanceOf[MergeRows])
+  private lazy val inserts = query.exists(it => it.isInstanceOf[MergeRows] || it.isInstanceOf[Join])
 }
 
 object Write {
+
+  /** Say whether an append is what is left of a MERGE, which looks at the target as it is written. */
+  private def isMerge(query: LogicalPlan, target: DataSourceV2Relation) = query.exists {
+    case _: MergeRows => true
+    case it: DataSourceV2Relation => it.output.map(_.exprId) == target.output.map(_.exprId)
+    case _ => false
+  }
+
   def of(plan: LogicalPlan): Option[Write] = plan match {
     case it: V2WriteCommand => it.table match {
       case table: DataSourceV2Relation =>
         val columns = table.output.filterNot(_.isMetadataCol).map(_.name)
-        val isOfRows = it.isInstanceOf[RowLevelWrite] || it.query.exists(_.isInstanceOf[MergeRows])
+        val isOfRows = it.isInstanceOf[RowLevelWrite] || isMerge(it.query, table)
         PlanLineage.tableOf(table).map(Write(_, Some(columns), it.query, isOfRows))
       case _ => None
     }

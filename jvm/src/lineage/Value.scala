@@ -57,6 +57,16 @@ final case class Value(
   def chosen: Value = Value(leaves, fields.map(_.by(deciding)))
 }
 
+/**
+ * A column of rows that were kept: a later plan begins with it.
+ *
+ * @param deciding
+ *   What decided which rows there are.
+ * @param tables
+ *   What was read for them.
+ */
+final case class Kept(value: Value, deciding: Set[Leaf], tables: Set[String])
+
 object Value {
   val Empty: Value = Value()
   val Null: Value = Value(isNull = true)
