@@ -167,7 +167,8 @@ def steps(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:  # noqa:
     for kind, found in small_steps.measured(bench.folder / "steps", small_steps.STEPS, report).items():
         last, first = found.growth
         yield Figure(f"{kind} as a job, beyond the statement", found.over, 0.2)
-        yield Figure(f"{kind}, the last {small_steps.END} of {small_steps.STEPS} jobs", last, 1.1, "s", "the first", first)
+        jobs = f"{kind}, the last {small_steps.END} of {small_steps.STEPS} jobs"
+        yield Figure(jobs, last, 1.1, "s", "the first of them", first)
 
 
 def lineage_accuracy(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:  # noqa: ARG001

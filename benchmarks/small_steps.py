@@ -1,7 +1,7 @@
 """Jobs of ten rows, many of them in one run: what each costs beside its bare statement, and whether that grows.
 
-`python -m benchmarks steps` measures it. Run as a script, it runs such jobs in the current Dataflow home, in between the
-same statements by themselves, and prints the seconds of both as JSON.
+`python -m benchmarks steps` measures it. Run as a script, it runs such jobs in the current Dataflow home, in between
+the same statements by themselves, and prints the seconds of both as JSON.
 """
 
 from __future__ import annotations

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 
 class Lineage:
-    """Collects what one run's sessions read and write, as the listener in Spark's JVM tells it.
+    """Collects what the sessions of a run, or of a job of it, read and write, as the listener in Spark's JVM tells it.
 
     Spark tells a listener of one session only, so each session that works for the run is watched.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: Lineage | None = None) -> None:
+        """Begin with nothing heard.
+
+        Args:
+            run: The run's lineage, where this is a job's: it takes all that this one hears.
+        """
+        self._run = run
         self._told = Told()
         self._lock = threading.Lock()
         self._listeners: dict[int, tuple[JavaObject, str]] = {}
@@ -49,7 +55,7 @@ class Lineage:
 
     def reads(self) -> tuple[Read, ...]:
         """Return what was read so far; waits until Spark has told all."""
-        self._hear_out()
+        self.hear()
         with self._lock:
             return tuple(self._told.reads.values())
 
@@ -69,22 +75,26 @@ class Lineage:
 
     def flows(self) -> tuple[Written, ...]:
         """Return for each table written which columns of which tables went into it; waits as `reads` does."""
-        self._hear_out()
+        self.hear()
         with self._lock:
             return self._told.flows()
 
     def errors(self) -> tuple[str, ...]:
         """Return what could not be heard, and why; waits as `reads` does."""
-        self._hear_out()
+        self.hear()
         with self._lock:
             return tuple(dict.fromkeys(self._told.errors))
 
     def add(self, lines: Iterable[str], catalog: str) -> None:
         """Take what another Spark told of; see `planlineage`."""
+        lines = list(lines)
         with self._lock:
             self._told.take(lines, catalog)
+        if self._run is not None:
+            self._run.add(lines, catalog)
 
-    def _hear_out(self) -> None:
+    def hear(self) -> None:
+        """Wait until Spark has told all of what was done so far in the sessions that are watched."""
         with self._lock:
             listeners = list(self._listeners.values())
         for listener, catalog in listeners:

@@ -203,11 +203,12 @@ class Run:
                 spark = open_session(self.means.spark, EVERYTHING)
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
                 jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
-                self.lineage.watch(spark, is_people_s=False)
+                heard = Lineage(self.lineage)
+                heard.watch(spark, is_people_s=False)
                 try:
-                    return run_step(step, self._context(spark, id_, scope))
+                    return run_step(step, self._context(spark, id_, scope, heard))
                 finally:
-                    self.lineage.unwatch(spark)
+                    heard.unwatch(spark)
 
         own = step.template if isinstance(step, WapStep) else step.job
         return self._tried(id_, step, Patience(own.retries, own.retry_delay, own.timeout), attempt)
@@ -246,14 +247,20 @@ class Run:
             return "cancelled"
         return "warned" if step.on_failure == "ignore" else "failed"
 
-    def _context(self, spark: SparkSession, id_: str, scope: Scope) -> JobContext:
+    def _context(self, spark: SparkSession, id_: str, scope: Scope, heard: Lineage) -> JobContext:
+        """Return what a job works with; what it reads and writes itself is `heard`, a look at it costs what it did."""
+
+        def reads() -> Mapping[str, tuple[int, int]]:
+            heard.hear()
+            return self.lineage.sources()
+
         return JobContext(
             spark=spark,
             workflow=self.workflow,
             scope=scope_of(self.workflow.environment, self.workflow.identity),
-            session=lambda write: self._lent(spark, write),
-            reads=self.lineage.sources,
-            writes=self.lineage.flows,
+            session=lambda write: _lent(spark, write, heard),
+            reads=reads,
+            writes=heard.flows,
             declares=lambda table, columns: self.declared.__setitem__(table, frozenset(columns)),
             note=self.note,
             phase=lambda name: self._phase(f"{id_}.{name}", scope),
@@ -265,27 +272,17 @@ class Run:
                 java_home=self.means.java_home,
                 log=lambda line: self._logged(id_, line),
                 jar_of=self.means.jar_of,
-                heard=self._heard,
+                heard=lambda folder: self._heard(folder, heard),
             ),
             applications=lambda: frozenset({str(spark.sparkContext.applicationId), *self.sparks}),
             is_live=self.journal.is_live_branch,
             first_date=self.first,
         )
 
-    @contextlib.contextmanager
-    def _lent(self, spark: SparkSession, write: WriteScope) -> Iterator[SparkSession]:
-        """Lend people's code a session, and hear what it reads and writes."""
-        with scoped(spark, write) as session:
-            self.lineage.watch(session)
-            try:
-                yield session
-            finally:
-                self.lineage.unwatch(session)
-
-    def _heard(self, folder: Path) -> None:
+    def _heard(self, folder: Path, heard: Lineage) -> None:
         """Take what the listener in a program's own Spark wrote; each file is named by its application."""
         self.sparks |= {file.name.partition(".")[0] for file in folder.iterdir()}
-        self.lineage.add(lines_in(folder), self.workflow.environment.catalog_name)
+        heard.add(lines_in(folder), self.workflow.environment.catalog_name)
 
     def _writes(self) -> list[Written]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""
@@ -322,6 +319,17 @@ class Run:
             status = "succeeded"
         finally:
             self.means.reporter.finished(self.workflow, name, status, time.monotonic() - began, said[0])
+
+
+@contextlib.contextmanager
+def _lent(spark: SparkSession, write: WriteScope, heard: Lineage) -> Iterator[SparkSession]:
+    """Lend people's code a session, and hear what it reads and writes."""
+    with scoped(spark, write) as session:
+        heard.watch(session)
+        try:
+            yield session
+        finally:
+            heard.unwatch(session)
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:

@@ -64,7 +64,7 @@ class JobContext:
         scope: What the job's code may write outside of `wap`.
         session: Lends people's code a session with a scope, its lineage watched, for as long as a block lasts.
         reads: What the run has read so far.
-        writes: What it has written so far.
+        writes: What the job itself has written so far.
         declares: Takes a table's name and the columns that a DDL says it has.
         note: Takes a line for people, such as a column that was added.
         phase: Marks a part of the job by name while it runs, for progress and times; yields a function that
