@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from dataflow.mocks import Column, Mock, to_values_sql
 from dataflow.mocks.types import parse_type
+from dataflow.testing.matching import Tolerance
 from dataflow.testing.rows import Rows as Table
 from dataflow.testing.rows import difference, table_rows
 
@@ -50,7 +51,7 @@ def test_every_value_arrives_as_it_was_written(spark: SparkSession, rows: list[t
 
     assert found.types == tuple(str(column.type).replace("`", "") for column in COLUMNS)
     expected = Table("", found.columns, [tuple(map(naive, row)) for row in rows])
-    assert difference(found, expected, [], 0.0) == ""
+    assert difference(found, expected, [], Tolerance(0)) == ""
     doubles = list(VALUES).index("double")
     assert [bits(row[doubles]) for row in found.rows] == [bits(row[doubles]) for row in rows]
 

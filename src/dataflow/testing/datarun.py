@@ -56,7 +56,7 @@ def _give(key: str, rows: Rows, bench: Dataflow) -> str:
 def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path, bench: Dataflow) -> str:
     """Say how a table differs from what is expected; empty when it does not."""
     frame = bench.spark.table(table) if isinstance(table, str) else table
-    terms = Terms(expected.key, expected.rtol, expected.columns, key)
+    terms = Terms(expected.key, expected.tolerance, expected.columns, key)
     with errors_placed(script, script.read_text("utf-8"), 1, ""):
         if expected.mock is not None:
             return bench.check.mock(frame, expected.mock, terms)

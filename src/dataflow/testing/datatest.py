@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +31,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks import Mock, load_mock, read_mock
+from dataflow.testing.matching import Tolerance
 from dataflow.workflow.auditmodels import Strict
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX
 from dataflow.workflow.shape import Mistakes, validated
@@ -82,7 +83,12 @@ class ExpectedRows(Strict):
     )
     rows: list[Any] | None = Field(None, description="Lists in the order of the columns, or mappings by column.")
     key: Key = Field([], description="Columns that identify a row; differing rows are shown side by side by them.")
-    rtol: float = Field(1e-9, ge=0, description="By how much two floating point values may differ, relatively.")
+    rtol: float = Field(
+        1e-9, ge=0, lt=1, description="By how much two floating point values may differ, relatively to the greater one."
+    )
+    atol: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="By how much they may differ absolutely; one of the two is enough."
+    )
 
     @model_validator(mode="after")
     def _has_one_source(self) -> ExpectedRows:
@@ -184,12 +190,12 @@ class Expected(Rows):
     Attributes:
         columns: The only columns to be compared; None for all.
         key: Columns that identify a row.
-        rtol: By how much two floating point values may differ, relatively.
+        tolerance: By how much two floating point values may differ.
     """
 
     columns: tuple[str, ...] | None = None
     key: tuple[str, ...] = ()
-    rtol: float = 1e-9
+    tolerance: Tolerance = field(default_factory=Tolerance)
 
 
 @dataclass(frozen=True)
@@ -274,7 +280,7 @@ class _Loader:
             inline=self._inline(route, rows.columns) if rows.rows is not None else None,
             columns=tuple(rows.columns) if isinstance(rows.columns, list) else None,
             key=tuple(rows.key),
-            rtol=rows.rtol,
+            tolerance=Tolerance(rows.rtol, rows.atol),
         )
 
     def _inline(self, route: Route, columns: object) -> YamlFile:

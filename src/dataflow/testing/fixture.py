@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import create_namespace, exists, quoted
 from dataflow.workflow import tablenames
 
@@ -172,6 +172,7 @@ class Dataflow:
         key: str | Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         rtol: float = 1e-9,
+        atol: float = 0.0,
     ) -> None:
         """Assert that a table has exactly the expected rows, in any order.
 
@@ -183,16 +184,23 @@ class Dataflow:
             key: Columns that identify a row, by which rows that differ are shown side by side; the mock's own `key`
                 when omitted.
             columns: The only columns to compare; all when omitted, or those of a mock that says it is `partial`.
-            rtol: By how much two floating point values may differ, relatively.
+            rtol: By how much two floating point values may differ, relatively to the greater one; below 1.
+            atol: By how much they may differ absolutely: what lets 1.0e-17 pass for 0.0. One of the two is enough.
 
         Raises:
+            UsageError: A tolerance is none, or an expected row names a column twice.
             AssertionError: Rows are missing, unexpected or differ; the message shows which, and where.
         """
         from dataflow.testing.check import Terms
+        from dataflow.testing.matching import Tolerance
         from dataflow.testing.rows import expected_rows
 
         __tracebackhide__ = True
-        terms = Terms((key,) if isinstance(key, str) else tuple(key or ()), rtol, columns)
+        try:
+            tolerance = Tolerance(rtol, atol)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        terms = Terms((key,) if isinstance(key, str) else tuple(key or ()), tolerance, columns)
         if isinstance(expected, str | Path):
             message = self.check.mock(table, self._folder / expected, terms)
         else:

@@ -13,6 +13,7 @@ from dataflow.errors import DataflowError, display_path
 if TYPE_CHECKING:
     from dataflow.mocks import Column, Mock
     from dataflow.mocks.types import SqlType
+    from dataflow.testing.matching import Tolerance
     from dataflow.testing.rows import Rows
 
 
@@ -31,7 +32,7 @@ class Snapshots:
         rows = tuple(_row(row, columns) for row in sorted(actual.rows, key=str))
         self._save(file, "", render_mock(Mock(file, None, columns, rows, tuple(keys))))
 
-    def rewrite(self, mock: Mock, actual: Rows, keys: Sequence[str], rtol: float) -> str:
+    def rewrite(self, mock: Mock, actual: Rows, keys: Sequence[str], tolerance: Tolerance) -> str:
         """Rewrite an expected mock file, its comments and the order of its rows kept.
 
         Returns:
@@ -49,7 +50,7 @@ class Snapshots:
         expected = mock_rows(mock, file.name)
         actual = ordered_as(actual, expected.columns)
         columns = tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
-        rows = tuple(_row(row, columns) for row in updated(actual, expected, keys, rtol))
+        rows = tuple(_row(row, columns) for row in updated(actual, expected, keys, tolerance))
         before = file.read_text("utf-8")
         try:
             self._save(file, before, rewritten_mock(file, dataclasses.replace(mock, columns=columns, rows=rows)))
