@@ -290,3 +290,52 @@ def test_tests_run_in_any_order_and_side_by_side(tests: pytest.Pytester, shared_
 
     assert done.returncode == 0, done.stdout
     assert "6 passed" in done.stdout
+
+
+NAMES = """\
+INSERT INTO ${TARGET_TABLE}
+WITH base AS (SELECT title_id AS id, 'x' AS name FROM ${SOURCE_TABLE}),
+wrapped AS (WITH base AS (SELECT 7 AS seven) SELECT seven FROM base),
+twice AS (SELECT b.id, x.id AS ID FROM base b JOIN base x ON b.id = x.id),
+TINY AS (SELECT CAST(0.1 AS DOUBLE) + CAST(0.2 AS DOUBLE) - CAST(0.3 AS DOUBLE) AS d, named_struct('In', 1) AS s)
+SELECT id, 1, 1.0D, current_date() FROM base;
+INSERT INTO ${TARGET_TABLE} WITH base AS (SELECT 8 AS eight) SELECT eight, 1, 1.0D, current_date() FROM base;
+"""
+NAMED = """\
+script: names.sql
+given:
+  SOURCE_TABLE: {columns: {title_id: int}, rows: [[1]]}
+  TARGET_TABLE: ../ddl/titles.sql
+tests:
+  green first: {expect: {base#1: {rows: [{ID: 1, Name: "x"}]}}}
+  green inner: {expect: {wrapped.base: {rows: [{SEVEN: 7}]}}}
+  green second: {expect: {base#2: {rows: [{eight: 8}]}}}
+  green case: {expect: {wrapped: {columns: [SEVEN], rows: [[7]]}}}
+  green upper: {expect: {TINY: {atol: 1.0e-12, columns: [D], rows: [[0.0]]}}}
+  green field: {expect: {tiny: {columns: [S], rows: [{s: {IN: 1}}]}}}
+  red two columns: {expect: {twice: {rows: [{id: 1}]}}}
+  red one of two: {expect: {twice: {columns: [id], rows: [[1]]}}}
+  red misspelt: {expect: {wrapped: {columns: [sevn], rows: [[7]]}}}
+  red nought: {expect: {TINY: {rtol: 0.01, columns: [d], rows: [[0.0]]}}}
+  red which: {expect: {base: {rows: []}}}
+"""
+
+
+def test_steps_and_columns_are_named_as_spark_names_them_and_no_two_pass_for_one(tests: pytest.Pytester) -> None:
+    (tests.path / "src/steps.test.yaml").unlink()
+    (tests.path / "src/names.sql").write_text(NAMES)
+    (tests.path / "src/names.test.yaml").write_text(NAMED)
+
+    run(tests, "-k", "green").assert_outcomes(passed=6, deselected=5)
+    result = run(tests, "-k", "red")
+
+    result.assert_outcomes(failed=5, deselected=6)
+    text = result.stdout.str()
+    for told in (
+        "ambiguous   2 columns of twice are called id; give each a name of its own",
+        "src/names.test.yaml:14:47: there is no column 'sevn'; did you mean 'seven'?",
+        "→ a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12",
+        "src/names.sql has 2 CTEs 'base': base#1 on line 2, base#2 on line 7",
+    ):
+        assert told in text
+    assert text.count("ambiguous") == 2

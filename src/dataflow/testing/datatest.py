@@ -31,11 +31,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks import Mock, load_mock, read_mock
+from dataflow.testing.ctes import has_cte
 from dataflow.testing.matching import Tolerance
 from dataflow.workflow.auditmodels import Strict
-from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX
+from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, sql_placeholders
 from dataflow.workflow.shape import Mistakes, validated
-from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_yaml, unreadable
+from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_text, read_yaml, unreadable
 
 SUFFIX = ".test.yaml"
 
@@ -180,7 +181,7 @@ class Rows:
             return load_mock(self.mock)
         if self.inline is None or "rows" not in self.inline.data:
             return None
-        return read_mock(_typed(self.inline, types or {}))
+        return read_mock(_typed(self.inline, types or {}), any_case=True)
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,7 @@ class DataTest:
         params: The script's parameters, without the names of what is given.
         given: Tables by parameter, own name or CTE.
         expect: Rows by the key of what is given, or by CTE.
+        steps: Those of the keys that name CTEs.
     """
 
     name: str
@@ -217,6 +219,7 @@ class DataTest:
     params: Mapping[str, str]
     given: Mapping[str, Rows]
     expect: Mapping[str, Expected]
+    steps: frozenset[str] = frozenset()
 
 
 def load_tests(file: Path) -> list[DataTest]:
@@ -244,7 +247,9 @@ class _Loader:
         self.file = file
         self.problems: list[Problem] = []
         self._folder = file.path.parent
+        self._steps: dict[str, bool] = {}
         self._script = self._path(model.script, ("script",), (".sql", ".py"))
+        self._text = read_text(self._script) if self._script.suffix == ".sql" and is_file(self._script) else ""
         self._params = dict(self._named(model.params, ("params",)))
         self._given = dict(self._tables(model.given, ("given",)))
 
@@ -253,9 +258,18 @@ class _Loader:
         params = {**self._params, **dict(self._named(case.params, (*at, "params")))}
         given = {**self._given, **dict(self._tables(case.given, (*at, "given")))}
         expect = {key: self._expected(rows, (*at, "expect", key)) for key, rows in case.expect.items()}
-        test = DataTest(name, self.file.key_place(at), self._script, params, given, expect)
+        steps = frozenset(key for key in (*given, *expect) if self._is_step(key))
+        test = DataTest(name, self.file.key_place(at), self._script, params, given, expect, steps)
         self.problems += _contradictions(test, self.file, (*at, "expect"))
         return test
+
+    def _is_step(self, key: str) -> bool:
+        """Tell what names a CTE from what names a table: by the script, and by its looks where the script has none."""
+        if key not in self._steps:
+            is_parameter = any(placeholder.name == key for placeholder in sql_placeholders(self._text))
+            in_script = not is_parameter and has_cte(self._text, key)
+            self._steps[key] = in_script or not (is_parameter or _looks_like_a_table(key))
+        return self._steps[key]
 
     def _named(self, params: Mapping[str, str], at: Route) -> Iterator[tuple[str, str]]:
         for name, value in params.items():
@@ -287,7 +301,7 @@ class _Loader:
         part = self.file.part(route)
         if isinstance(columns, dict):  # else the types are those of a table that is not there yet
             try:
-                read_mock(_typed(part, {}))
+                read_mock(_typed(part, {}), any_case=True)
             except DefinitionError as error:
                 self.problems += error.problems
         return part
@@ -308,39 +322,51 @@ class _Loader:
 
 def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Problem]:
     """Yield what a test expects and can't have."""
-    tables = {key for key in test.given if key in test.expect or is_table(key)}
+    tables = {key for key in test.given if key in test.expect or key not in test.steps}
     for key in test.expect:
         place = file.key_place((*at, key))
         if key in test.given:
-            if is_table(key) and test.given[key].ddl is None and "." not in key:
+            if key not in test.steps and test.given[key].ddl is None and "." not in key:
                 yield place.problem(f"nothing can write to {key}, which is given as rows alone; add its 'ddl'")
-        elif is_table(key):
+        elif key not in test.steps:
             yield place.problem(f"{key} is not given{did_you_mean(key, tables)}")
         elif test.script.suffix != ".sql":
             names = did_you_mean(key, tables)
             yield place.problem(f"'{key}' is not given, and only a .sql script has CTEs{names}")
-    written = [key for key in test.expect if is_table(key)]
-    if written and (replaced := [key for key in test.given if not is_table(key)]):
+    written = [key for key in test.expect if key not in test.steps]
+    if written and (replaced := [key for key in test.given if key in test.steps]):
         message = f"{written[0]} is written by the whole script, where nothing stands in for the CTE {replaced[0]}"
         yield file.key_place((*at, written[0])).problem(message)
     if test.script.suffix != ".sql":
         for key in test.given:
-            if not is_table(key):
+            if key in test.steps:
                 yield test.given[key].place.problem(f"'{key}' is no parameter, and only a .sql script has CTEs")
 
 
-def is_table(key: str) -> bool:
-    """Tell what names a table, by its parameter or by itself, from what names a CTE."""
+def _looks_like_a_table(key: str) -> bool:
+    """Say whether a key is written as a parameter, or as a table's own name."""
     return bool(PARAMETER_NAME.fullmatch(key)) or "." in key
 
 
 def _typed(part: YamlFile, types: Mapping[str, str]) -> YamlFile:
-    """Return inline rows as a mock would hold them: with columns, and nothing but."""
+    """Return inline rows as a mock would hold them: with columns, and nothing but.
+
+    Raises:
+        DefinitionError: It names a column that is not there.
+    """
     columns = part.data.get("columns")
     data = {"columns": columns, "rows": part.data["rows"]}
     texts = dict(part.texts)
     if not isinstance(columns, dict):
-        names = columns if isinstance(columns, list) else types
-        data["columns"] = {name: types.get(name, "") for name in names}
-        texts.update({("columns", name): types.get(name, "") for name in names})
+        names = columns if isinstance(columns, list) else list(types)
+        known = {name.lower(): type_ for name, type_ in types.items()}
+        if types and (unknown := [(i, name) for i, name in enumerate(names) if name.lower() not in known]):
+            raise DefinitionError(
+                [
+                    part.value_place(("columns", i)).problem(f"there is no column '{name}'{did_you_mean(name, types)}")
+                    for i, name in unknown
+                ]
+            )
+        data["columns"] = {name: known.get(name.lower(), "") for name in names}
+        texts.update({("columns", name): type_ for name, type_ in data["columns"].items()})
     return dataclasses.replace(part, data=data, texts=texts)

@@ -156,20 +156,24 @@ def difference(
             missing=_without(missing, {i for i, _ in pairs}),
             unexpected=_without(unexpected, {j for _, j in pairs}),
             key=[expected.columns[i] for i in positions],
-            remarks=list(_remarks(differing, tolerance, exact=matched.exact)),
+            remarks=list(_remarks(missing, unexpected, tolerance, exact=matched.exact)),
         ),
         look,
     )
 
 
-def _remarks(
-    differing: Sequence[tuple[tuple[Any, Any, bool], ...]], tolerance: Tolerance, *, exact: bool
-) -> Iterator[str]:
+def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Tolerance, *, exact: bool) -> Iterator[str]:
     """Say what the tolerance has to do with a difference."""
-    cells = [(e, a) for row in differing for e, a, same in row if not same]
-    numbers = [(e, a) for e, a in cells if isinstance(e, float | int) and isinstance(a, float) and 0 in (e, a)]
-    if tolerance.rtol and not tolerance.atol and any(abs(e or a) < _NEARLY_NOTHING for e, a in numbers):
-        yield "a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12"
+
+    def has(rows: Sequence[Row], column: int, *, nought: bool) -> bool:
+        cells = [row[column] for row in rows if isinstance(row[column], float | int)]
+        return any(not cell if nought else cell and abs(cell) < _NEARLY_NOTHING for cell in cells)
+
+    if tolerance.rtol and not tolerance.atol and missing and unexpected:
+        sides = (missing, unexpected), (unexpected, missing)
+        pairs = [(one, other, i) for one, other in sides for i in range(len(missing[0]))]
+        if any(has(one, i, nought=True) and has(other, i, nought=False) for one, other, i in pairs):
+            yield "a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12"
     if not exact:
         yield "so many rows are close that they are paired in the order of their values; a smaller tolerance tells more"
 
