@@ -6,6 +6,7 @@ import scala.jdk.CollectionConverters._
 import scala.util.Try
 
 import dataflow.guard.Judge.Target
+import dataflow.testing.Frozen
 import org.apache.hadoop.fs.{Path => HadoopPath}
 import org.apache.iceberg.spark.Spark3Util
 import org.apache.iceberg.spark.source.SparkTable
@@ -31,6 +32,7 @@ class GuardExtensions extends (SparkSessionExtensions => Unit) {
     extensions.injectResolutionRule(session => new PositionalInserts(session))
     extensions.injectCheckRule(session => new CheckWrites(session))
     extensions.injectPreCBORule(session => new PartialDeletes(session))
+    Frozen.inject(extensions)
   }
 }
 

@@ -30,6 +30,7 @@ def run_test(test: DataTest, bench: Dataflow) -> None:
         **test.params,
         **{key: name for key, name in tables.items() if key not in test.steps and PARAMETER_NAME.fullmatch(key)},
     }
+    bench.freeze(now=test.now, seed=test.seed)
     given = {key: name for key, name in tables.items() if key in test.steps}
     frames: dict[str, str | DataFrame] = {}
     for key in test.expect:

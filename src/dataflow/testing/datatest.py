@@ -32,6 +32,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks import Mock, load_mock, read_mock
 from dataflow.testing.ctes import has_cte
+from dataflow.testing.frozen import moment_of
 from dataflow.testing.matching import Tolerance
 from dataflow.workflow.auditmodels import Strict
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, sql_placeholders
@@ -131,9 +132,32 @@ Expect = Annotated[
 ]
 
 
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        moment_of(value)
+        return value
+    raise ValueError('should be a moment in quotes, such as "2026-01-31 12:30:00"')
+
+
+Now = Annotated[
+    str | None,
+    BeforeValidator(_moment, json_schema_input_type=str),
+    Field(
+        description="The moment at which the clock stands still for current_date(), now() and their like: "
+        "2026-01-31 12:30:00, in UTC where no zone is named; a date is its midnight."
+    ),
+]
+Seed = Annotated[
+    int | None,
+    Field(ge=-(2**63), lt=2**63, description="What rand(), uuid() and their like begin with where they have no seed."),
+]
+
+
 class Case(Strict):
     """One test."""
 
+    now: Now = None
+    seed: Seed = None
     params: Params = Field(default_factory=dict)
     given: Given = Field(default_factory=dict)
     expect: Expect
@@ -145,10 +169,13 @@ class TestFile(Strict):
     __test__ = False  # to pytest, a name that begins so would be a test
 
     script: str = Field(description="The .sql or .py file, seen from this file.")
+    now: Now = None
+    seed: Seed = None
     params: Params = Field(default_factory=dict)
     given: Given = Field(default_factory=dict)
     tests: dict[str, Case] = Field(
-        min_length=1, description="By a name that says what holds; a test's own params and given win over the file's."
+        min_length=1,
+        description="By a name that says what holds; a test's own params, given, now and seed win over the file's.",
     )
 
 
@@ -211,6 +238,8 @@ class DataTest:
         given: Tables by parameter, own name or CTE.
         expect: Rows by the key of what is given, or by CTE.
         steps: Those of the keys that name CTEs.
+        now: The moment that it is; None where the clock goes on.
+        seed: What chance begins with; None where it is left to itself.
     """
 
     name: str
@@ -220,6 +249,8 @@ class DataTest:
     given: Mapping[str, Rows]
     expect: Mapping[str, Expected]
     steps: frozenset[str] = frozenset()
+    now: str | None = None
+    seed: int | None = None
 
 
 def load_tests(file: Path) -> list[DataTest]:
@@ -247,6 +278,7 @@ class _Loader:
         self.file = file
         self.problems: list[Problem] = []
         self._folder = file.path.parent
+        self._model = model
         self._steps: dict[str, bool] = {}
         self._script = self._path(model.script, ("script",), (".sql", ".py"))
         self._text = read_text(self._script) if self._script.suffix == ".sql" and is_file(self._script) else ""
@@ -260,8 +292,12 @@ class _Loader:
         expect = {key: self._expected(rows, (*at, "expect", key)) for key, rows in case.expect.items()}
         steps = frozenset(key for key in (*given, *expect) if self._is_step(key))
         test = DataTest(name, self.file.key_place(at), self._script, params, given, expect, steps)
+        test = dataclasses.replace(test, now=case.now or self._model.now, seed=self._seed(case))
         self.problems += _contradictions(test, self.file, (*at, "expect"))
         return test
+
+    def _seed(self, case: Case) -> int | None:
+        return self._model.seed if case.seed is None else case.seed
 
     def _is_step(self, key: str) -> bool:
         """Tell what names a CTE from what names a table: by the script, and by its looks where the script has none."""
