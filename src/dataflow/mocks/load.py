@@ -89,8 +89,12 @@ class _Reader:
             self._wrong(("columns",), "'columns' is a mapping of names to Spark types, such as title_id: int")
             return ()
         columns = []
+        known: dict[str, str] = {}
         for name in found:
             route = ("columns", name)
+            if (twin := known.setdefault(name.lower(), name)) != name:
+                self._wrong(route, f"'{name}' and '{twin}' are one column to Spark")
+                continue
             if len(name) > LONGEST_NAME:
                 self._wrong(route, f"a column's name of {len(name):,} letters is too long: {LONGEST_NAME} are the most")
                 continue

@@ -70,4 +70,6 @@ def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path,
 
 
 def _types(frame: DataFrame) -> Mapping[str, str]:
-    return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    from dataflow.mocks.sparkscan import ddl_of
+
+    return {field.name: ddl_of(field.dataType) for field in frame.schema.fields}

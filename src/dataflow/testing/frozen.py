@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import UsageError
-from dataflow.mocks.scalars import read_scalar
-from dataflow.mocks.types import SqlType
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,6 +33,9 @@ def moment_of(text: str) -> dt.datetime:
     with contextlib.suppress(ValueError):
         day = dt.date.fromisoformat(text)
         return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    from dataflow.mocks.scalars import read_scalar
+    from dataflow.mocks.types import SqlType
+
     found = read_scalar(text, quoted=True, type_=SqlType("timestamp"))
     assert isinstance(found, dt.datetime)  # noqa: S101  # what a timestamp is read as
     return found

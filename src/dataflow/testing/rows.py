@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,6 +54,8 @@ def table_rows(
     """
     from pyspark.sql.functions import col
 
+    from dataflow.mocks.sparkscan import ddl_of
+
     frame = spark.table(table) if isinstance(table, str) else table
     have = frame.schema.fields
     frame = frame.toDF(*(f"c{i}" for i in range(len(have))))  # by place: two columns may have one name
@@ -61,7 +64,7 @@ def table_rows(
         wanted = list(dict.fromkeys(name.lower() for name in columns))
         places = [i for name in wanted for i, column in enumerate(have) if column.name.lower() == name]
     fields = [have[i] for i in places]
-    types = tuple(column.dataType.simpleString() for column in fields)
+    types = tuple(ddl_of(column.dataType) for column in fields)
     # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
     cells = [col(f"c{i}").cast(_wall_clock(have[i].dataType)) for i in places]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
@@ -112,7 +115,7 @@ def expected_rows(expected: Sequence[Mapping[str, object]]) -> Rows:
 def mock_rows(mock: Mock, title: str) -> Rows:
     """Return a mock's rows."""
     rows = [tuple(map(_plain, row)) for row in mock.rows]
-    types = tuple(str(column.type).replace("`", "") for column in mock.columns)
+    types = tuple(str(column.type) for column in mock.columns)
     return Rows(title, tuple(column.name for column in mock.columns), rows, types)
 
 
@@ -239,7 +242,8 @@ def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:
         ]
     for name, type_ in zip(expected.columns, expected.types, strict=False):
         if (found := types.get(name.lower(), type_)) != type_:
-            problems.append(f"  differs     {name} is {found}, expected {type_}")
+            shown = (it.replace("`", "") for it in (found, type_))
+            problems.append("  differs     {} is {}, expected {}".format(name, *shown))
     problems += [f"  key         {key} is not a column" for key in keys if key.lower() not in want]
     return problems
 
@@ -294,9 +298,15 @@ def _plain(value: Any) -> Any:
         case bytearray():
             return bytes(value)
         case dt.datetime(tzinfo=zone) if zone is not None:
-            return value.astimezone(dt.UTC).replace(tzinfo=None)
+            return _in_utc(value)
         case _:
             return value
+
+
+def _in_utc(moment: dt.datetime) -> dt.datetime:
+    with contextlib.suppress(OverflowError):  # before the year 1 or after 9999: no collected value equals it
+        return moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return moment
 
 
 def _fields(struct: Any) -> dict[str, Any]:
