@@ -72,4 +72,6 @@ def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path,
 def _types(frame: DataFrame) -> Mapping[str, str]:
     from dataflow.mocks.sparkscan import ddl_of
 
-    return {field.name: ddl_of(field.dataType) for field in frame.schema.fields}
+    # Of two columns of one name the first stands for both here: the comparison tells it.
+    fields = {field.name.lower(): field for field in reversed(frame.schema.fields)}
+    return {field.name: ddl_of(field.dataType) for field in reversed(fields.values())}
