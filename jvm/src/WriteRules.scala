@@ -7,6 +7,7 @@ import scala.util.Try
 
 import dataflow.guard.Judge.Target
 import dataflow.lineage.Looking
+import dataflow.testing.Frozen
 import org.apache.hadoop.fs.{Path => HadoopPath}
 import org.apache.iceberg.spark.Spark3Util
 import org.apache.iceberg.spark.source.SparkTable
@@ -33,6 +34,7 @@ class GuardExtensions extends (SparkSessionExtensions => Unit) {
     extensions.injectCheckRule(session => new CheckWrites(session))
     extensions.injectCheckRule(session => new Looking(session))
     extensions.injectPreCBORule(session => new PartialDeletes(session))
+    Frozen.inject(extensions)
   }
 }
 

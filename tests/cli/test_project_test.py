@@ -206,3 +206,48 @@ def alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+EXPECTS = """\
+def test_it(request):
+    from pathlib import Path
+    from dataflow.testing.plugin import _SNAPSHOTS
+    from dataflow.testing.rows import Rows
+    snapshots = request.config.stash.get(_SNAPSHOTS, None)
+    if snapshots is not None:
+        snapshots.create(Path("seen.yaml"), Rows("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
+"""
+
+
+def test_update_mocks_rewrites_in_every_suite_shows_the_diff_and_says_what_is_left_out(dataflow_command, folder):
+    dataflow_command.environ.update(PYTEST_PLUGINS="dataflow.testing.plugin", CI="")
+    for name in ("one", "two"):
+        write(folder, f"{name}/main.sch.yaml", WORKFLOW)
+        write(folder, f"{name}/test_it.py", EXPECTS)
+    write(folder, "jvm/build.sbt")
+
+    done = dataflow_command("project", "test", "--update-mocks")
+
+    for name in ("one", "two"):
+        assert f"PASSED  ./{name} (pytest)" in done.stdout
+        assert (folder / name / "seen.yaml").read_text().endswith("  - [1]\n  - [2]\n")
+    assert done.stdout.count("    +  - [1]") == 2
+    assert done.stdout.count("→ 1 rewritten: review the diff before you commit it") == 2
+    assert "./jvm (sbt) is left out: only tests in Python and YAML have mocks to rewrite" in done.stderr
+    facts = dataflow_command.json("project", "test", "one", "--update-mocks")["suites"][0]
+    assert facts["rewritten"][-1] == "→ 1 rewritten: review the diff before you commit it"
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "why"),
+    [
+        ((), {"CI": "true"}, "--update-mocks rewrites files for you to review: not in CI (the variable CI is set)"),
+        (("--watch",), {}, "--update-mocks does not go with --watch"),
+        (("-j", "2"), {}, "--update-mocks does not go with --jobs"),
+    ],
+)
+def test_update_mocks_is_refused_where_nobody_would_look(dataflow_command, folder, options, environ, why):
+    write(folder, "one/test_it.py", PASSES)
+    dataflow_command.environ.update({"CI": "", **environ})
+
+    assert why in dataflow_command("project", "test", "--update-mocks", *options, code=2).stderr

@@ -18,7 +18,7 @@ NAMES = st.sampled_from(
 TEXTS = st.sampled_from(
     ["", "NO", "12:30", "1e3", "null", "~", "#x", "a: b", "- a", " x ", "\t\n\r", "\u2028\ufeff\x85", "🙂", "'", '"\\']
 ) | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
-MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(9999, 12, 30)).map(lambda moment: moment.replace(fold=0))
+MOMENTS = st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 30)).map(lambda moment: moment.replace(fold=0))
 
 _BITS = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
 _SCALARS: dict[str, st.SearchStrategy[Any]] = {

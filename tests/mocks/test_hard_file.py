@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from dataflow.errors import DefinitionError
 from dataflow.mocks import Mock, load_mock, to_values_sql
 from dataflow.mocks.types import SqlType
+from dataflow.testing.matching import Tolerance
 from dataflow.testing.rows import difference, mock_rows, table_rows
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ def test_spark_sql_reads_the_same(spark: SparkSession) -> None:
 
 
 def compared(spark: SparkSession, frame: DataFrame) -> str:
-    return difference(table_rows(spark, frame), mock_rows(load_mock(HARD), "hard.yaml"), ["id"], 0.0)
+    return difference(table_rows(spark, frame), mock_rows(load_mock(HARD), "hard.yaml"), ["id"], Tolerance(0))
 
 
 # ------------------------------------------------------------------------------------------------- Scala

@@ -193,3 +193,17 @@ def test_a_mock_that_is_not_there_is_told_with_the_nearest_one(tmp_path: Path) -
 )
 def test_a_type_is_written_as_it_was_read(text: str) -> None:
     assert str(parse_type(text)) == text
+
+
+@pytest.mark.parametrize("word", ["0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-00:01"])
+def test_a_moment_beyond_the_years_that_utc_has_is_told(tmp_path: Path, word: str) -> None:
+    expected = f"'{word}' is not in the years 0001 to 9999 in UTC, which a mock can hold"
+
+    assert problem_of(tmp_path, "timestamp", f'"{word}"') == expected
+
+
+def test_names_that_differ_by_case_alone_are_one_to_spark(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, "columns:\n  a: int\n  A: int\n  s: struct<x:int,X:int>\nrows: []\n") == [
+        "3:6: 'A' and 'a' are one column to Spark",
+        "4:6: the fields 'x' and 'X' of a struct are one to Spark",
+    ]

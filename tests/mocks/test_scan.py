@@ -172,3 +172,42 @@ def test_a_wrong_name_is_told_with_the_nearest(
 
     with pytest.raises(UsageError, match=message):
         made(wanted.pop("table"), **wanted)
+
+
+def test_columns_that_are_one_to_spark_or_have_no_name_that_yaml_holds_are_named_and_the_others_can_be_had(
+    make_table: Callable[..., Table],
+) -> None:
+    names = ["a", "A", "b", "c\0", "d"]
+    twins = pa.struct([("x", pa.int32()), ("X", pa.int32())])
+    arrays = [pa.array([1])] * 4 + [pa.array([{"x": 1, "X": 2}], twins)]
+    make_table("odd.case", pa.Table.from_arrays(arrays, names=names))
+
+    with pytest.raises(DataflowError) as caught:
+        made("odd.case")
+
+    assert caught.value.message == (
+        "odd.case: column 'A': to Spark it is one with 'a'; column 'c\\x00': a zero character can't stand in a mock; "
+        "column 'd': the fields 'x' and 'X' of a struct are one to Spark"
+    )
+    assert caught.value.hint == "--columns names those that are wanted: --columns a,b"
+    assert [it.name for it in made("odd.case", columns=("A", "B")).mock.columns] == ["A", "b"]
+
+
+def test_fields_that_parquet_calls_otherwise_keep_their_values_and_their_nulls(
+    make_table: Callable[..., Table],
+) -> None:
+    rows = [[{"a.b": 1, "c d": None}], [], [None]]
+    kind = pa.list_(pa.struct([("a.b", pa.int32()), ("c d", pa.string())]))
+    make_table("odd.names", pa.table({"id": [1, 2, 3], "x.y": pa.array(rows, kind)}))
+
+    assert column(made("odd.names"), "x.y") == rows
+
+
+def test_a_changed_file_with_lists_is_left_to_spark_and_one_without_is_not(make_table: Callable[..., Table]) -> None:
+    table = make_table("odd.evolved", pa.table({"id": [1], "tags": pa.array([["x"]], pa.list_(pa.string()))}))
+    with table.update_schema() as update:
+        update.add_column("later", StringType())
+
+    assert column(made("odd.evolved", columns=("id", "later")), "id") == [1]
+    with pytest.raises(AssertionError, match="Spark was asked for: PyIceberg can't tell null from empty in 'tags'"):
+        made("odd.evolved")

@@ -145,3 +145,44 @@ def test_every_way_that_spark_writes_a_cte_is_understood(script: str) -> None:
 )
 def test_what_is_no_cte_is_taken_for_none(script: str) -> None:
     assert ctes(script) == []
+
+
+TWICE = """\
+CREATE TEMPORARY VIEW first AS WITH base AS (SELECT 1 AS a) SELECT * FROM base;
+INSERT INTO t
+WITH base AS (SELECT 2 AS a),
+wrapped AS (WITH base AS (SELECT 3 AS a) SELECT * FROM base),
+`TINY.one` AS (SELECT * FROM base)
+SELECT * FROM wrapped
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("base#1", 1), ("BASE#2", 3), ("wrapped.base", 4), ("wrapped.base#1", 4), ("Wrapped", 4), ("`tiny.one`", 5)],
+)
+def test_each_cte_can_be_named_whatever_others_are_called(name: str, line: int) -> None:
+    assert TWICE.count("\n", 0, find_cte(TWICE, name, FILE).item.start) + 1 == line
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("base", r"has 2 CTEs 'base': base#1 on line 1, base#2 on line 3"),
+        ("base#3", r"has 2 of the CTE in 'base#3'; the first is #1"),
+        ("nought#1", r"has no CTE 'nought#1'"),
+    ],
+)
+def test_a_name_that_may_mean_several_ctes_is_told_with_the_names_that_do_not(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        find_cte(TWICE, name, FILE)
+
+
+def test_of_a_name_alone_the_cte_is_meant_that_stands_in_no_other() -> None:
+    script = TWICE.partition("\n")[2]
+
+    assert find_cte(script, "base", FILE).path == ("base",)
+    for name in ("base#2", "base", "BASE"):
+        assert "base AS (SELECT * FROM mock_2" in query("`TINY.one`", TWICE, **{name: "mock_2"})
+    with pytest.raises(UsageError, match=r"'base#1' is no CTE before 'TINY\.one'"):
+        query("`TINY.one`", TWICE, **{"base#1": "mock_2"})

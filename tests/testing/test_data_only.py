@@ -212,11 +212,11 @@ def test_update_mocks_rewrites_the_expected_rows_and_shows_what_changed(package:
             "--- src/mocks/titles.yaml",
             "-  - ?3, 2, 4.0,*",
             "+  - ?3, 3, 4.0,*",
-            "1 rewritten: review*",
+            "→ 1 rewritten: review*",
         ]
     )
     again = run(package, "--update-mocks")
-    again.stdout.fnmatch_lines(["*expected mocks*", "all as they were"])
+    again.stdout.fnmatch_lines(["*expected mocks*", "→ all as they were"])
     run(package).assert_outcomes(passed=1)
 
 
@@ -290,3 +290,111 @@ def test_tests_run_in_any_order_and_side_by_side(tests: pytest.Pytester, shared_
 
     assert done.returncode == 0, done.stdout
     assert "6 passed" in done.stdout
+
+
+NAMES = """\
+INSERT INTO ${TARGET_TABLE}
+WITH base AS (SELECT title_id AS id, 'x' AS name FROM ${SOURCE_TABLE}),
+wrapped AS (WITH base AS (SELECT 7 AS seven) SELECT seven FROM base),
+twice AS (SELECT b.id, x.id AS ID FROM base b JOIN base x ON b.id = x.id),
+TINY AS (SELECT CAST(0.1 AS DOUBLE) + CAST(0.2 AS DOUBLE) - CAST(0.3 AS DOUBLE) AS d, named_struct('In', 1) AS s)
+SELECT id, 1, 1.0D, current_date() FROM base;
+INSERT INTO ${TARGET_TABLE} WITH base AS (SELECT 8 AS eight) SELECT eight, 1, 1.0D, current_date() FROM base;
+"""
+NAMED = """\
+script: names.sql
+given:
+  SOURCE_TABLE: {columns: {title_id: int}, rows: [[1]]}
+  TARGET_TABLE: ../ddl/titles.sql
+tests:
+  green first: {expect: {base#1: {rows: [{ID: 1, Name: "x"}]}}}
+  green inner: {expect: {wrapped.base: {rows: [{SEVEN: 7}]}}}
+  green second: {expect: {base#2: {rows: [{eight: 8}]}}}
+  green case: {expect: {wrapped: {columns: [SEVEN], rows: [[7]]}}}
+  green upper: {expect: {TINY: {atol: 1.0e-12, columns: [D], rows: [[0.0]]}}}
+  green field: {expect: {tiny: {columns: [S], rows: [{s: {IN: 1}}]}}}
+  red two columns: {expect: {twice: {rows: [{id: 1}]}}}
+  red one of two: {expect: {twice: {columns: [id], rows: [[1]]}}}
+  red misspelt: {expect: {wrapped: {columns: [sevn], rows: [[7]]}}}
+  red nought: {expect: {TINY: {rtol: 0.01, columns: [d], rows: [[0.0]]}}}
+  red which: {expect: {base: {rows: []}}}
+"""
+
+
+def test_steps_and_columns_are_named_as_spark_names_them_and_no_two_pass_for_one(tests: pytest.Pytester) -> None:
+    (tests.path / "src/steps.test.yaml").unlink()
+    (tests.path / "src/names.sql").write_text(NAMES)
+    (tests.path / "src/names.test.yaml").write_text(NAMED)
+
+    run(tests, "-k", "green").assert_outcomes(passed=6, deselected=5)
+    result = run(tests, "-k", "red")
+
+    result.assert_outcomes(failed=5, deselected=6)
+    text = result.stdout.str()
+    for told in (
+        "ambiguous   2 columns of twice are called id; give each a name of its own",
+        "src/names.test.yaml:14:47: there is no column 'sevn'; did you mean 'seven'?",
+        "→ a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12",
+        "src/names.sql has 2 CTEs 'base': base#1 on line 2, base#2 on line 7",
+    ):
+        assert told in text
+    assert text.count("ambiguous") == 1
+    assert "in 2 tests: src/names.test.yaml::red two columns, src/names.test.yaml::red one of two" in text
+
+
+# ------------------------------------------------------------------------------- the same in several tests
+
+
+def test_the_same_mistake_in_several_tests_is_told_once_with_what_to_do_and_every_test_counts(
+    tests: pytest.Pytester,
+) -> None:
+    edit(tests, "src/steps.sql", "view_hours FROM played", "view_hour FROM played")
+    (tests.path / "src/test_more.py").write_text(
+        "import pytest\n\n"
+        "@pytest.mark.parametrize('x', range(2))\n"
+        "def test_more(dataflow, x):\n"
+        "    dataflow.run_script('steps.sql', SOURCE_TABLE=dataflow.mock('mocks/demo.playback.yaml'), RUN=f'b{x}',\n"
+        "                        TARGET_TABLE=dataflow.table('../ddl/titles.sql'))\n\n"
+        "def test_another():\n    assert 1 == 2\n"
+    )
+
+    result = run(tests, "-rf", "-k", "written or before or more or another")
+
+    text = result.stdout.str()
+    result.assert_outcomes(failed=5, deselected=1)
+    failures, _, summary = text.partition("short test summary info")
+    assert failures.count("[UNRESOLVED_COLUMN.WITH_SUGGESTION]") == 1
+    assert "Did you mean one of the following? [`view_hours`" in failures
+    assert re.search(
+        r"in 4 tests: src/steps.test.yaml::titles are written with their rank, src/steps.test.yaml::", text
+    )
+    assert "assert 1 == 2" in failures
+    assert summary.count("FAILED ") == 5
+    assert summary.count(" - the same as src/step") == 3
+    assert "→ run the first alone: pytest 'src/steps.test.yaml::titles are written with their rank'" in failures
+    assert "def run(" not in text
+
+
+def test_whatever_goes_wrong_in_a_data_test_none_of_its_function_is_shown(tests: pytest.Pytester) -> None:
+    with (tests.path / "conftest.py").open("a") as conftest:
+        conftest.write("\n@pytest.fixture\ndef dataflow():\n    return 'out of order'\n")
+
+    result = run(tests, "-k", "share")
+
+    result.assert_outcomes(failed=1, deselected=2)
+    assert "AttributeError: 'str' object has no attribute" in result.stdout.str()
+    assert "def run(" not in result.stdout.str()
+
+
+def test_update_mocks_refuses_two_columns_of_one_name(package: pytest.Pytester) -> None:
+    mock = package.path / "src/mocks/two.yaml"
+    (package.path / "src/test_write.py").write_text(
+        "def test_two(dataflow):\n    it = dataflow.spark.sql('SELECT 1 AS id, 2 AS ID')\n"
+        "    dataflow.assert_rows(it, 'mocks/two.yaml')\n"
+    )
+
+    result = run(package, "--update-mocks")
+
+    result.assert_outcomes(failed=1)
+    assert "has 2 columns called id, which a mock can't hold" in result.stdout.str()
+    assert not mock.exists()

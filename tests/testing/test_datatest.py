@@ -14,6 +14,7 @@ import yaml
 
 from dataflow.errors import DefinitionError
 from dataflow.testing.datatest import load_tests
+from dataflow.testing.matching import Tolerance
 from dataflow.testing.schema import json_schema
 
 SQL = "WITH viewing AS (SELECT * FROM ${SOURCE}), ranked AS (SELECT * FROM viewing) SELECT * FROM ranked"
@@ -76,7 +77,7 @@ def test_a_tests_own_values_win_over_the_files(folder: Path) -> None:
     assert mock is not None
     assert mock.rows == ((1, dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)),)
     expected = step.expect["ranked"]
-    assert (expected.columns, expected.key, expected.rtol) == (("title_id",), ("title_id",), 1e-6)
+    assert (expected.columns, expected.key, expected.tolerance) == (("title_id",), ("title_id",), Tolerance(1e-6))
 
 
 def test_rows_without_types_take_those_of_the_table_that_they_are_held_to(folder: Path) -> None:
@@ -108,6 +109,8 @@ def test_rows_without_types_take_those_of_the_table_that_they_are_held_to(folder
         ("        rows:\n          - [1, \"2026-01-31 12:00\"]\n", "", "'viewing': needs 'mock', 'ddl', or both"),
         ("key: title_id", "mock: mocks/source.yaml", "'ranked': needs either 'mock' or 'rows'"),
         ("columns: [title_id]", "columns: title_id", "'columns' should be a mapping of names to Spark types"),
+        ("rtol: 1e-6", "rtol: 1", "'rtol' should be less than 1.0, not 1"),
+        ("rtol: 1e-6", "atol: -1", "'atol' should be at least 0.0, not -1"),
         ("rtol: 1e-6", "rtol: -1", "'rtol' should be at least 0.0, not -1"),
         ("tests:\n  the whole script:", "tests:\n  one step:", "duplicate key 'one step'"),
         ("TARGET: mocks/source.yaml", "TARGET: mocks/source.yaml\n    given: {viewing: mocks/source.yaml}",

@@ -18,7 +18,7 @@ def row(title: int, note: str = "x", **changed: object) -> tuple[object, ...]:
 
 def shown(actual: list[tuple[object, ...]], expected: list[tuple[object, ...]], look: Look | None = None) -> list[str]:
     rows = Rows("top", COLUMNS, actual), Rows("top.yaml", COLUMNS, expected)
-    return difference(*rows, ["title_id"], 1e-9, look or Look()).splitlines()
+    return difference(*rows, ["title_id"], look=look or Look()).splitlines()
 
 
 def test_of_a_wide_row_the_key_and_the_cells_that_differ_are_shown() -> None:
@@ -66,8 +66,8 @@ def test_on_a_terminal_what_should_be_there_is_green_and_what_should_not_red() -
     rows = [("top", [(1, 3), (9, 9)]), ("top.yaml", [(1, 2), (4, 4)])]
     actual, expected = (Rows(title, ("id", "rank"), found) for title, found in rows)
 
-    plain = difference(actual, expected, ["id"], 1e-9, Look())
-    colored = difference(actual, expected, ["id"], 1e-9, Look(colored=True))
+    plain = difference(actual, expected, ["id"], None, Look())
+    colored = difference(actual, expected, ["id"], None, Look(colored=True))
 
     assert "\x1b[32m2\x1b[39m -> \x1b[31m3\x1b[39m" in colored
     assert "\x1b[32m4\x1b[39m" in colored

@@ -3,10 +3,13 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.testing.rows import Rows, difference
+from dataflow.errors import UsageError
+from dataflow.testing.matching import Tolerance
+from dataflow.testing.rows import Rows, difference, expected_rows
 
 COLUMNS = ("title_id", "country_code", "title_rank", "view_hours")
 BASE = [(1, "US", 1, 9.5), (2, "US", 2, 8.0), (3, "US", 2, 8.0), (4, "BR", 1, 0.5)]
@@ -21,7 +24,7 @@ def diff(
     rows = [
         Rows(name, COLUMNS, [tuple(row) for row in found]) for name, found in (("top", actual), ("top.yaml", expected))
     ]
-    return difference(rows[0], rows[1], key, rtol)
+    return difference(rows[0], rows[1], key, Tolerance(rtol))
 
 
 def test_equal_rows_in_another_order_do_not_differ() -> None:
@@ -78,7 +81,7 @@ missing  1         "US"          1           9.5"""
 
 
 def test_no_rows_are_expected_by_an_empty_list() -> None:
-    found = difference(Rows("top", ("a",), [(1,)]), Rows("the expected rows", (), []), [], 1e-9)
+    found = difference(Rows("top", ("a",), [(1,)]), Rows("the expected rows", (), []), [])
 
     assert found.splitlines()[:2] == ["top has 1 row, the expected rows has 0 rows:", "1 unexpected"]
 
@@ -106,7 +109,7 @@ def test_missing_unexpected_and_retyped_columns_are_told_before_any_rows() -> No
     expected = Rows("top.yaml", ("title_id", "title_rank", "day"), [], ("int", "int", "date"))
 
     assert (
-        difference(actual, expected, ["dy"], 1e-9)
+        difference(actual, expected, ["dy"])
         == """\
 top does not have the columns of top.yaml:
   missing     title_rank
@@ -117,7 +120,7 @@ top does not have the columns of top.yaml:
 
 
 def test_columns_may_stand_in_another_order_and_case() -> None:
-    assert difference(Rows("a", ("B", "a"), [(2, 1)]), Rows("b", ("a", "b"), [(1, 2)]), [], 1e-9) == ""
+    assert difference(Rows("a", ("B", "a"), [(2, 1)]), Rows("b", ("a", "b"), [(1, 2)]), []) == ""
 
 
 def test_long_and_wide_values_keep_the_columns_aligned() -> None:
@@ -143,3 +146,27 @@ def test_a_shuffled_table_never_differs_and_one_with_a_row_less_always_does(
     if rows:
         assert "1 missing" in diff(shuffled[1:], rows)
         assert "1 unexpected" in diff(shuffled, rows[1:])
+
+
+def test_two_columns_of_one_name_never_pass_for_one() -> None:
+    twice = Rows("twice", ("id", "ID"), [(1, 1)], ("int", "int"))
+
+    for expected in (Rows("it", ("id",), [(1,)], ("int",)), Rows("it", ("id", "ID"), [(1, 1)], ("int", "int"))):
+        assert "  ambiguous   2 columns of twice are called id; give each a name of its own" in difference(
+            twice, expected, []
+        )
+
+
+def test_an_expected_row_that_names_a_column_in_two_cases_is_refused_and_rows_may_differ_in_case() -> None:
+    assert expected_rows([{"id": 1}, {"ID": 2}]) == Rows("the expected rows", ("id",), [(1,), (2,)])
+    with pytest.raises(UsageError, match="has 'id' and 'ID', which are one column to Spark"):
+        expected_rows([{"id": 1, "ID": 2}])
+
+
+def test_nought_that_a_relative_tolerance_can_not_reach_comes_with_advice() -> None:
+    rows = [Rows(name, ("id", "x", "y"), [(1, value, 2)]) for name, value in (("a", 5.5e-17), ("e", 0.0))]
+
+    assert difference(*rows, ["id"], Tolerance(0.01)).splitlines()[-1] == (
+        "→ a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12"
+    )
+    assert difference(*rows, ["id"], Tolerance(0.01, 1e-12)) == ""

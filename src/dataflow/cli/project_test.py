@@ -10,7 +10,7 @@ import typer
 
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
 from dataflow.cli.project_render import check_workflows, checked_facts, print_checked
-from dataflow.errors import display_path
+from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
     from dataflow.deploy.statics import Checked
@@ -28,6 +28,9 @@ def run_tests(
     watch: Annotated[
         bool, typer.Option("--watch", help="Stay, and on each save run again what the saved file affects.")
     ] = False,
+    update_mocks: Annotated[
+        bool, typer.Option("--update-mocks", help="Rewrite expected mocks by what the scripts made; show the diff.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
@@ -36,6 +39,8 @@ def run_tests(
 
     Example:  dataflow project test ./my-pipeline --watch
     """
+    if update_mocks:
+        _check_update(watch=watch, jobs=jobs)
     if watch:
         from dataflow.cli import project_watch
 
@@ -45,6 +50,8 @@ def run_tests(
 
     tops = paths or [Path()]
     suites = find_suites(tops, none_is_fine=True)
+    if update_mocks:
+        suites, everything, jobs = _updating(suites), True, 1  # suites side by side may share a mock
     outcomes = _run(suites, everything, jobs, shown=output is Output.TEXT)
     checked = check_workflows(tops)
     _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
@@ -57,6 +64,26 @@ def run_tests(
         _print_summary(ended)
     if any(it.status == "failed" for it in ended):
         raise typer.Exit(1)
+
+
+def _check_update(*, watch: bool, jobs: int | None) -> None:
+    """Refuse to rewrite mocks where nobody would look at them, or where two suites could write one."""
+    from dataflow.testing.snapshots import why_not
+
+    if watch or (jobs or 1) > 1:
+        raise UsageError(f"--update-mocks does not go with {'--watch' if watch else '--jobs'}: it runs once, in order")
+    if why := why_not():
+        raise UsageError(why, "run it on your own machine, and commit what it rewrote")
+
+
+def _updating(suites: Sequence[Suite]) -> list[Suite]:
+    """Return the suites that have mocks to rewrite, and say which are left out."""
+    from dataclasses import replace
+
+    for suite in suites:
+        if suite.kind != "pytest":
+            say(f"{_name(suite)} is left out: only tests in Python and YAML have mocks to rewrite")
+    return [replace(suite, update=True) for suite in suites if suite.kind == "pytest"]
 
 
 def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: bool) -> list[Outcome]:
@@ -96,10 +123,13 @@ def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
 def _print(outcome: Outcome) -> None:
     from rich.text import Text
 
+    from dataflow.testing.snapshots import section
+
     word = Text(outcome.status.upper().ljust(7), style=_STYLES[outcome.status])
     out().print(Text.assemble(word, f" {_name(outcome.suite)}  {_detail(outcome)}"))
-    if outcome.status == "failed":
-        for line in outcome.output:
+    shown = outcome.output if outcome.status == "failed" else section(outcome.output) if outcome.suite.update else ()
+    for line in shown:
+        if line or outcome.status == "failed":
             out().print(f"    {line}".rstrip())
 
 
@@ -133,6 +163,8 @@ def _counts(outcomes: Sequence[Outcome | Checked]) -> dict[str, int]:
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
+    from dataflow.testing.snapshots import section
+
     return {
         "package": display_path(outcome.suite.package),
         "folder": display_path(outcome.suite.folder),
@@ -144,4 +176,5 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "unchanged": outcome.unchanged,
         "reason": outcome.reason,
         "output": list(outcome.output) if outcome.status == "failed" else [],
+        **({"rewritten": section(outcome.output)} if outcome.suite.update else {}),
     }

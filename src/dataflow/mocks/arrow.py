@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dataflow.errors import DataflowError
 from dataflow.mocks.model import Column, Row
-from dataflow.mocks.types import SqlType
+from dataflow.mocks.text import name_text, type_text
+from dataflow.mocks.types import SqlType, distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pyarrow as pa
     from pyiceberg.schema import Schema
     from pyiceberg.types import IcebergType
+
+_NAMED = 12  # names of columns that a hint can list
 
 # https://iceberg.apache.org/docs/latest/spark-getting-started/#iceberg-type-to-spark-type
 _SPARK = {
@@ -57,20 +62,63 @@ class SourceColumn:
         return self.column.name
 
 
-def source_columns(schema: Schema) -> tuple[SourceColumn, ...]:
+class UnmockableError(DataflowError):
+    """A table has columns that a mock can't have."""
+
+    permanent = True
+
+    def __init__(self, table: str, why: Mapping[str, str], others: Sequence[str]) -> None:
+        """Name them.
+
+        Args:
+            table: The table.
+            why: What is wrong with each of them, by its name.
+            others: The names of those that a mock can have.
+        """
+        told = "; ".join(f"column {shown_name(name)}: {reason}" for name, reason in why.items())
+        rest = f": --columns {','.join(others)}" if others and len(others) <= _NAMED else ""
+        super().__init__(f"{table}: {told}", f"--columns names those that are wanted{rest}")
+
+
+def source_columns(schema: Schema, table: str = "") -> tuple[SourceColumn, ...]:
     """Return the columns of an Iceberg schema as Spark sees them.
 
     Raises:
-        ValueError: Spark has no type for one of them.
+        UnmockableError: A mock can't have some of them; all of these are named.
     """
-    found = []
-    for field in schema.fields:
+    fields = [(it.name, partial(spark_type, it.field_type), not it.required, it.doc) for it in schema.fields]
+    return mockable(table, fields)
+
+
+def mockable(
+    table: str, fields: Iterable[tuple[str, Callable[[], SqlType], bool, str | None]]
+) -> tuple[SourceColumn, ...]:
+    """Return columns, given by name, type, whether they may be null, and comment.
+
+    Raises:
+        UnmockableError: A mock can't have some of them; all of these are named.
+    """
+    found: list[SourceColumn] = []
+    wrong: dict[str, str] = {}
+    for name, type_of, nullable, comment in fields:
         try:
-            column = Column(field.name, spark_type(field.field_type))
+            column = Column(name, type_of())
+            name_text(name)
+            type_text(column.type)
+            if name.lower() in (twin := {it.name.lower(): it.name for it in found}):
+                raise ValueError(f"to Spark it is one with {shown_name(twin[name.lower()])}")
         except ValueError as error:
-            raise ValueError(f"column '{field.name}': {error}") from None
-        found.append(SourceColumn(column, not field.required, field.doc or ""))
+            wrong[name] = str(error)
+        else:
+            found.append(SourceColumn(column, nullable, comment or ""))
+    if wrong:
+        raise UnmockableError(table, wrong, [it.name for it in found])
     return tuple(found)
+
+
+def shown_name(name: str) -> str:
+    """Write a name in quotes for a message, with nothing in it that can't be seen."""
+    return f"'{name}'" if name.isprintable() else ascii(name)
 
 
 def spark_type(type_: IcebergType) -> SqlType:
@@ -94,7 +142,9 @@ def spark_type(type_: IcebergType) -> SqlType:
                 raise ValueError(f"a map's key can't be {key} in a mock")
             return SqlType("map", parts=(key, value))
         case StructType():
-            return SqlType("struct", fields=tuple((field.name, spark_type(field.field_type)) for field in type_.fields))
+            return SqlType(
+                "struct", fields=distinct((field.name, spark_type(field.field_type)) for field in type_.fields)
+            )
     name = _SPARK.get(str(type_))
     if name is None:
         raise ValueError(f"Spark has no type for Iceberg's {type_}")

@@ -149,35 +149,37 @@ def _check(wanted: Wanted) -> None:
 
 def _by_iceberg(environment: Environment, wanted: Wanted, progress: Callable[[int, int], None]) -> _Source | str:
     """Read a table by PyIceberg, or say why only Spark can."""
-    from dataflow.mocks.scan import scan_table
+    from dataflow.mocks.scan import OnlySparkError, scan_table
     from dataflow.mocks.where import NotPushedDown, check_columns, parse_where, to_iceberg
 
     table = open_table(environment, wanted.table)
     if isinstance(table, str):
         return table
-    try:
-        columns = source_columns(_supported(table, wanted.columns))
-    except ValueError as error:
-        raise DataflowError(f"{wanted.table}: {error}", "--columns names those that are wanted") from None
+    known = [field.name for field in table.schema().fields]
+    asked = _asked(wanted, known)
+    columns = source_columns(_only(table, asked), wanted.table)
     condition = None
     if wanted.where is not None:
         parsed = parse_where(wanted.where)
-        check_columns(parsed, [field.name for field in table.schema().fields])
+        check_columns(parsed, known)
         try:
             condition = to_iceberg(parsed, table.schema())
         except NotPushedDown as error:
             return f"only Spark can evaluate {error}"
-    columns, partial = _chosen_columns(columns, wanted, [field.name for field in table.schema().fields])
     masks = plan_masks(columns, wanted.masks, table.properties)
     names = [column.name for column in columns]
-    scan = scan_table(table, names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress)
+    try:
+        scan = scan_table(table, names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress)
+    except OnlySparkError as error:
+        return str(error)
     rows: list[Row] = []
     left_out = 0
     if scan.notable.bags:
         rows, left_out = rows_of(scan.notable.pool(max(256, 2 * wanted.rows)), [c.column for c in columns])
     identifiers = ",".join(sorted(table.schema().identifier_field_names()))
+    key = _key(table.properties, identifiers, names)
     return _Source(
-        ".".join(table.name()[-2:]), columns, partial, _key(table.properties, identifiers, names), tuple(masks), rows,
+        ".".join(table.name()[-2:]), columns, len(asked) < len(known), key, tuple(masks), rows,
         left_out, "pyiceberg", scan.notable.counts(), scan.notable.rows, scan.total, scan.complete,
     )  # fmt: skip
 
@@ -189,6 +191,9 @@ def open_table(environment: Environment, name: str) -> Table | str:
         UsageError: There is no such table.
         DataflowError: Its metadata can't be read.
     """
+    from pydantic import ValidationError
+    from pyiceberg.exceptions import ValidationError as TypesUnknown
+
     from dataflow.engine.catalog import open_catalog
     from dataflow.tables.pycatalog import load_table, split_name
 
@@ -203,53 +208,49 @@ def open_table(environment: Environment, name: str) -> Table | str:
     except DataflowError as error:
         demo = "`dataflow sample source` makes the demo source" if name.endswith(_DEMO) else None
         raise UsageError(error.message, error.hint or demo) from None
+    except (ValidationError, TypesUnknown):  # a type of a later version of the format
+        return f"PyIceberg can't read the metadata of {name}"
     except Exception as error:  # each file system, and each catalog, raises its own
         cause = str(error).strip().partition("\n")[0]
         raise DataflowError(f"the metadata of {name} can't be read: {cause}") from error
 
 
-def _supported(table: Table, names: Sequence[str]) -> Any:
-    """Return the columns wanted: of a column that nobody asked for, Spark need not know the type."""
+def _only(table: Table, names: Sequence[str]) -> Any:
+    """Return the schema of columns: of one that nobody asked for, nobody need know the type."""
     from pyiceberg.schema import Schema
 
-    schema = table.schema()
-    known = {field.name.lower() for field in schema.fields}
-    if not names or not all(name.lower() in known for name in names):
-        return schema
-    wanted = {name.lower() for name in names}
-    return Schema(*(field for field in schema.fields if field.name.lower() in wanted))
+    return Schema(*(field for field in table.schema().fields if field.name in names))
 
 
 def _by_spark(spark: SparkSession, wanted: Wanted) -> _Source:
-    from dataflow.mocks.sparkscan import spark_columns, spark_properties, spark_rows
+    from dataflow.mocks.sparkscan import spark_columns, spark_names, spark_properties, spark_rows
     from dataflow.mocks.where import check_columns, parse_where
 
-    columns = spark_columns(spark, wanted.table)
-    names = [column.name for column in columns]
+    known = spark_names(spark, wanted.table)
+    asked = _asked(wanted, known)
+    columns = spark_columns(spark, wanted.table, asked)
     if wanted.where is not None:
-        check_columns(parse_where(wanted.where), names)
-    columns, partial = _chosen_columns(columns, wanted, names)
+        check_columns(parse_where(wanted.where), known)
     properties = spark_properties(spark, wanted.table)
     masks = plan_masks(columns, wanted.masks, properties)
     plain = [column.column for column in columns]
     rows, left_out, counts = spark_rows(spark, wanted.table, plain, wanted.where, wanted.rows)
     name = tablenames.joined(tablenames.split(wanted.table)[-2:])
     key = _key(properties, "", [column.name for column in columns])
-    return _Source(name, columns, partial, key, tuple(masks), rows, left_out, "spark", counts)
+    return _Source(name, columns, len(asked) < len(known), key, tuple(masks), rows, left_out, "spark", counts)
 
 
-def _chosen_columns(
-    columns: Sequence[SourceColumn], wanted: Wanted, names: Sequence[str]
-) -> tuple[tuple[SourceColumn, ...], bool]:
-    """Return the columns wanted, in the table's order, and whether the table has others."""
+def _asked(wanted: Wanted, names: Sequence[str]) -> list[str]:
+    """Return the names of the columns wanted, in the table's order: one in another case where none is written so."""
     if not wanted.columns:
-        return tuple(columns), False
-    known = {name.lower(): name for name in names}
+        return [*names]
+    asked: set[str] = set()
     for name in wanted.columns:
-        if name.lower() not in known:
+        fits = {it for it in names if it == name} or {it for it in names if it.lower() == name.lower()}
+        if not fits:
             raise UsageError(f"{wanted.table} has no column '{name}'{did_you_mean(name, names)}")
-    asked = {name.lower() for name in wanted.columns}
-    return tuple(column for column in columns if column.name.lower() in asked), len(asked) < len(names)
+        asked |= fits
+    return [name for name in names if name in asked]
 
 
 def _key(properties: Mapping[str, str], identifiers: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -329,7 +330,7 @@ def table_columns(environment: Environment, name: str, sessions: Sessions | None
     try:
         table = open_table(environment, name)
         if not isinstance(table, str):
-            return source_columns(table.schema())
+            return source_columns(table.schema(), name)
         if sessions is None:
             return table
         from dataflow.mocks.sparkscan import spark_columns
@@ -338,8 +339,6 @@ def table_columns(environment: Environment, name: str, sessions: Sessions | None
             return spark_columns(spark, name)
     except DataflowError as error:
         return error.message
-    except ValueError as error:  # a type that Spark does not know
-        return f"{name}: {error}"
 
 
 def default_file(table: str, folder: Path) -> Path:

@@ -29,13 +29,18 @@ def load_mock(file: Path) -> Mock:
     return read_mock(read_yaml(file))
 
 
-def read_mock(file: YamlFile) -> Mock:
+def read_mock(file: YamlFile, *, any_case: bool = False) -> Mock:
     """Read a mock that is a file, or the part of one.
+
+    Args:
+        file: What holds it.
+        any_case: Whether a row may name columns and fields in another case, as Spark lets one: not in a file that
+            other readers read as well.
 
     Raises:
         DefinitionError: All that is wrong in it, with line and column.
     """
-    reader = _Reader(file)
+    reader = _Reader(file, any_case=any_case)
     mock = reader.mock()
     if reader.problems:
         raise DefinitionError(reader.problems)
@@ -45,8 +50,9 @@ def read_mock(file: YamlFile) -> Mock:
 class _Reader:
     """Turns a file's words into values, and collects what is wrong on the way."""
 
-    def __init__(self, file: YamlFile) -> None:
+    def __init__(self, file: YamlFile, *, any_case: bool) -> None:
         self.file = file
+        self._any_case = any_case
         self.problems: list[Problem] = []
 
     def mock(self) -> Mock:
@@ -83,8 +89,12 @@ class _Reader:
             self._wrong(("columns",), "'columns' is a mapping of names to Spark types, such as title_id: int")
             return ()
         columns = []
+        known: dict[str, str] = {}
         for name in found:
             route = ("columns", name)
+            if (twin := known.setdefault(name.lower(), name)) != name:
+                self._wrong(route, f"'{name}' and '{twin}' are one column to Spark")
+                continue
             if len(name) > LONGEST_NAME:
                 self._wrong(route, f"a column's name of {len(name):,} letters is too long: {LONGEST_NAME} are the most")
                 continue
@@ -121,9 +131,13 @@ class _Reader:
         self, row: dict[str, object], route: Route, fields: tuple[tuple[str, SqlType], ...], where: str
     ) -> dict[str, Value]:
         """Read a mapping by column or struct field; what is left out is null."""
-        self._check_keys(row, route, [name for name, _ in fields])
+        folded = {key.lower(): key for key in row} if self._any_case else {}
+        written = {name: name if name in row else folded.get(name.lower(), name) for name, _ in fields}
+        self._check_keys([key for key in row if key not in written.values()], route, list(written))
         return {
-            name: self._value(row[name], (*route, name), type_, f"{where}{name}") if name in row else None
+            name: self._value(row[key], (*route, key), type_, f"{where}{name}")
+            if (key := written[name]) in row
+            else None
             for name, type_ in fields
         }
 

@@ -260,10 +260,8 @@ def _lengths(values: pa.Array) -> pa.Array:
 
     if not pa.types.is_map(values.type):
         return pc.list_value_length(values)
-    as_list = pa.ListArray.from_arrays(
-        values.offsets, values.items, mask=values.is_null() if values.null_count else None
-    )
-    return pc.list_value_length(as_list)
+    offsets = values.offsets
+    return pc.if_else(values.is_valid(), pc.subtract(offsets.slice(1), offsets.slice(0, len(values))), None)
 
 
 def _is_comparable(kind: pa.DataType) -> bool:

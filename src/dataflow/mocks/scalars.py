@@ -112,7 +112,10 @@ def _moment(word: str) -> dt.datetime:
 
 def _timestamp(word: str) -> dt.datetime:
     moment = _moment(word)
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    try:
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError(f"'{word}' is not in the years 0001 to 9999 in UTC, which a mock can hold") from None
 
 
 def _timestamp_ntz(word: str) -> dt.datetime:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
+from dataflow.mocks.arrow import shown_name
 from dataflow.mocks.notable import Notable, look
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.types import IcebergType
 
 VALUES_AT_MOST = 18_000_000
 """How many values (rows times columns) of a large table are looked at unless all are asked for."""
@@ -31,6 +33,10 @@ _FILES_AT_MOST = 24
 _SMALL = 4_096  # rows that are all worth a look
 
 Progress = Callable[[int, int], None]
+
+
+class OnlySparkError(Exception):
+    """A table's rows can't be had right but by Spark; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +83,21 @@ def scan_table(
         progress: Told how many of how many rows were looked at.
 
     Raises:
+        OnlySparkError: PyIceberg can't read it, or not right.
         DataflowError: A file can't be read.
     """
     from pyiceberg.expressions import AlwaysTrue
 
-    reader = _Reader(table, names, where or AlwaysTrue())
+    try:
+        return _scan(_Reader(table, names, where or AlwaysTrue()), rows=rows, exact=exact, progress=progress)
+    except (NotImplementedError, ValueError) as error:  # equality deletes, formats and types that it does not know
+        raise OnlySparkError(f"PyIceberg can't: {str(error).strip().partition(chr(10))[0]}") from error
+
+
+def _scan(reader: _Reader, *, rows: int, exact: bool, progress: Progress) -> Scan:
     tasks = sorted(reader.plan(), key=lambda task: task.file.file_path)
     total = sum(task.file.record_count for task in tasks)
-    at_most = max(1, VALUES_AT_MOST // max(1, len(names)))
+    at_most = max(1, VALUES_AT_MOST // max(1, len(reader.columns.fields)))
     complete = exact or total <= at_most
     units = [_Unit(task) for task in tasks] if complete else list(_sample(reader, tasks, at_most))
     spread = _SMALL if total <= _SMALL else max(32, 2 * rows)
@@ -162,8 +175,10 @@ class _Reader:
         except ValueError:  # no field ids: names are mapped by the table's properties
             return None
         fields = [(field, inside.get(field.field_id)) for field in self._read.fields]
-        names = [found.name for field, found in fields if found is not None and found.field_type == field.field_type]
-        return names if len(names) == len(fields) else None
+        same = [
+            found.name for field, found in fields if found is not None and _same(found.field_type, field.field_type)
+        ]
+        return same if len(same) == len(fields) else None
 
     def _pieces(self, unit: _Unit) -> Iterator[pa.Table]:
         file = self.open(unit.task)
@@ -181,7 +196,7 @@ class _Reader:
         size = min(_PIECE, unit.rows or _PIECE)
         left = unit.rows
         for batch in file.iter_batches(size, row_groups=list(groups), columns=names, use_threads=False):
-            piece = pa.Table.from_batches([batch]).select(names).rename_columns(self._arrow.names)
+            piece = _named_as(pa.Table.from_batches([batch]).select(names), self._read)
             if left is not None:
                 piece = piece.slice(0, left)
                 left -= piece.num_rows
@@ -192,10 +207,12 @@ class _Reader:
                 return
 
     def _by_the_rules(self, unit: _Unit) -> Iterator[pa.Table]:
-        """Read a file with row-level deletes, or of an older schema, as PyIceberg does."""
+        """Read a file with row-level deletes, or of an older schema, as PyIceberg does: it makes null lists empty."""
         import pyarrow as pa
         from pyiceberg.io.pyarrow import ArrowScan
 
+        if lists := [shown_name(field.name) for field in self._wanted.fields if _has_list(field.field_type)]:
+            raise OnlySparkError(f"PyIceberg can't tell null from empty in {', '.join(lists)} of changed files")
         scan = ArrowScan(self.table.metadata, self.table.io, self._read, self._where)
         left = unit.rows
         for batch in scan.to_record_batches([unit.task]):
@@ -204,6 +221,63 @@ class _Reader:
             yield piece
             if left is not None and (left := left - piece.num_rows) <= 0:
                 return
+
+
+def _same(one: IcebergType, other: IcebergType) -> bool:
+    """Say whether two types are the same field by field, whatever the fields are called: files call `a.b` `a_x2Eb`."""
+    from pyiceberg.types import ListType, MapType, StructType
+
+    match one, other:
+        case StructType(), StructType():
+            ids = [[field.field_id for field in type_.fields] for type_ in (one, other)]
+            types = zip(one.fields, other.fields, strict=False)
+            return ids[0] == ids[1] and all(_same(it.field_type, its.field_type) for it, its in types)
+        case ListType(), ListType():
+            return one.element_id == other.element_id and _same(one.element_type, other.element_type)
+        case MapType(), MapType():
+            ends = one.key_id == other.key_id and one.value_id == other.value_id
+            return ends and _same(one.key_type, other.key_type) and _same(one.value_type, other.value_type)
+        case _:
+            return one == other
+
+
+def _named_as(table: pa.Table, schema: Schema) -> pa.Table:
+    """Call a file's columns, and all that is in them, as the table does; a cast would take others for missing ones."""
+    import pyarrow as pa
+
+    arrays = []
+    for column, field in zip(table.columns, schema.fields, strict=True):
+        type_ = _renamed(column.type, field.field_type)
+        same = column.type.equals(type_)
+        arrays.append(column if same else pa.chunked_array([chunk.view(type_) for chunk in column.chunks], type_))
+    return pa.Table.from_arrays(arrays, names=[field.name for field in schema.fields])
+
+
+def _renamed(arrow: pa.DataType, type_: IcebergType) -> pa.DataType:
+    """Return a file's type with the table's names."""
+    import pyarrow as pa
+    from pyiceberg.types import ListType, MapType, StructType
+
+    match type_:
+        case StructType():
+            parts = enumerate(type_.fields)
+            return pa.struct([(it.name, _renamed(arrow.field(i).type, it.field_type)) for i, it in parts])
+        case ListType():
+            kind = pa.large_list if pa.types.is_large_list(arrow) else pa.list_
+            return kind(_renamed(arrow.value_type, type_.element_type))
+        case MapType():
+            return pa.map_(_renamed(arrow.key_type, type_.key_type), _renamed(arrow.item_type, type_.value_type))
+        case _:
+            return arrow
+
+
+def _has_list(type_: IcebergType) -> bool:
+    """Say whether a type is a list or a map, or a struct that holds one."""
+    from pyiceberg.types import ListType, MapType, StructType
+
+    if isinstance(type_, StructType):
+        return any(_has_list(field.field_type) for field in type_.fields)
+    return isinstance(type_, ListType | MapType)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.mocks.arrow import SourceColumn, rows_of
+from dataflow.mocks.arrow import SourceColumn, mockable, rows_of
 from dataflow.mocks.model import Column, Row
 from dataflow.mocks.notable import FEW, plain_list
 from dataflow.mocks.types import NUMBERS, SqlType, parse_type
@@ -24,25 +25,41 @@ _MOMENTS = frozenset({"timestamp", "timestamp_ntz"})
 _ORDERED = NUMBERS | _MOMENTS | {"string", "date", "boolean", "binary"}
 
 
-def spark_columns(spark: SparkSession, table: str) -> tuple[SourceColumn, ...]:
-    """Return a table's or view's columns.
+def spark_names(spark: SparkSession, table: str) -> list[str]:
+    """Return the names of a table's or view's columns.
 
     Raises:
         UsageError: There is no such table; the message names the nearest.
-        DataflowError: It has a column of a type that a mock can't have.
     """
     from dataflow.engine.reading import read_rows
     from dataflow.tables.iceberg import quoted
 
     read_rows(spark, f"SELECT 1 FROM {quoted(table)} WHERE false", 1)  # tells a mistake in the name
-    found = []
-    for field in spark.table(quoted(table)).schema.fields:
-        try:
-            type_ = parse_type(_ddl(field.dataType))
-        except ValueError as error:
-            raise DataflowError(f"{table}: column '{field.name}': {error}", permanent=True) from None
-        found.append(SourceColumn(Column(field.name, type_), field.nullable, str(field.metadata.get("comment", ""))))
-    return tuple(found)
+    return list(spark.table(quoted(table)).columns)
+
+
+def spark_columns(spark: SparkSession, table: str, names: Sequence[str] | None = None) -> tuple[SourceColumn, ...]:
+    """Return a table's or view's columns.
+
+    Args:
+        spark: The session.
+        table: The table.
+        names: Those that are wanted; all when None.
+
+    Raises:
+        UsageError: There is no such table; the message names the nearest.
+        UnmockableError: A mock can't have some of them; all of these are named.
+    """
+    from dataflow.tables.iceberg import quoted
+
+    wanted = spark_names(spark, table) if names is None else names
+    fields = [field for field in spark.table(quoted(table)).schema.fields if field.name in wanted]
+    found = [(it.name, partial(_type, it.dataType), it.nullable, str(it.metadata.get("comment", ""))) for it in fields]
+    return mockable(table, found)
+
+
+def _type(type_: Any) -> SqlType:
+    return parse_type(ddl_of(type_))
 
 
 def spark_properties(spark: SparkSession, table: str) -> Mapping[str, str]:
@@ -197,15 +214,15 @@ def _array(table: pa.Table, name: str) -> Any:
     return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
 
-def _ddl(type_: Any) -> str:
+def ddl_of(type_: Any) -> str:
     """Write a type with its names in backticks, which `simpleString` leaves away."""
     from pyspark.sql.types import ArrayType, MapType, StructType
 
     match type_:
         case StructType():
-            return f"struct<{','.join(f'{column_name(f.name)}:{_ddl(f.dataType)}' for f in type_.fields)}>"
+            return f"struct<{','.join(f'{column_name(f.name)}:{ddl_of(f.dataType)}' for f in type_.fields)}>"
         case ArrayType():
-            return f"array<{_ddl(type_.elementType)}>"
+            return f"array<{ddl_of(type_.elementType)}>"
         case MapType():
-            return f"map<{_ddl(type_.keyType)},{_ddl(type_.valueType)}>"
+            return f"map<{ddl_of(type_.keyType)},{ddl_of(type_.valueType)}>"
     return str(type_.simpleString())

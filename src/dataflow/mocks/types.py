@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataflow.errors import did_you_mean
@@ -104,6 +105,20 @@ def parse_type(text: str) -> SqlType:
     return found
 
 
+def distinct(fields: Iterable[tuple[str, SqlType]]) -> tuple[tuple[str, SqlType], ...]:
+    """Return a struct's fields.
+
+    Raises:
+        ValueError: Two of them have one name to Spark.
+    """
+    known: dict[str, str] = {}
+    found = tuple(fields)
+    for name, _ in found:
+        if (twin := known.setdefault(name.lower(), name)) != name or sum(name == other for other, _ in found) > 1:
+            raise ValueError(f"the fields '{twin}' and '{name}' of a struct are one to Spark")
+    return found
+
+
 class _Reader:
     """Recursive descent over a type's tokens."""
 
@@ -165,7 +180,7 @@ class _Reader:
             fields.append((name[1:-1].replace("``", "`") if name[0] == "`" else name, self.type()))
             separator = self.tokens[0] if self.tokens[:1] in ([","], [">"]) else ","
         self._take(">")
-        return tuple(fields)
+        return distinct(fields)
 
     def _digits(self) -> tuple[int, int]:
         if self.tokens[:1] != ["("]:

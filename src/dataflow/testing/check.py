@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dataflow.testing.matching import Tolerance
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -22,13 +24,13 @@ class Terms:
 
     Attributes:
         key: Columns that identify a row.
-        rtol: By how much two floating point values may differ, relatively.
+        tolerance: By how much two floating point values may differ.
         columns: The only columns to compare; None for all.
         title: What to call the table in a message; by its own name when empty.
     """
 
     key: tuple[str, ...] = ()
-    rtol: float = 1e-9
+    tolerance: Tolerance = field(default_factory=Tolerance)
     columns: Sequence[str] | None = None
     title: str = ""
 
@@ -51,7 +53,7 @@ class Check:
         """Say how a table differs from expected rows; empty when it does not."""
         from dataflow.testing.rows import difference
 
-        return difference(self._found(table, terms), wanted, terms.key, terms.rtol, self._look)
+        return difference(self._found(table, terms), wanted, terms.key, terms.tolerance, self._look)
 
     def mock(self, table: str | DataFrame, file: Path, terms: Terms) -> str:
         """Say how a table differs from a mock file, or rewrite the file when that is what pytest was asked for."""
@@ -65,9 +67,9 @@ class Check:
         if terms.columns is None and mock.partial:
             terms = dataclasses.replace(terms, columns=[column.name for column in mock.columns])
         key, found = terms.key or mock.key, self._found(table, terms)
-        message = difference(found, mock_rows(mock, file.name), key, terms.rtol, self._look)
+        message = difference(found, mock_rows(mock, file.name), key, terms.tolerance, self._look)
         if message and self._snapshots is not None:
-            return self._snapshots.rewrite(mock, found, key, terms.rtol)
+            return self._snapshots.rewrite(mock, found, key, terms.tolerance)
         return message
 
     def _found(self, table: str | DataFrame, terms: Terms) -> Rows:

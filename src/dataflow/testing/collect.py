@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dataflow.errors import DataflowError, DefinitionError, display_path
 from dataflow.testing.datatest import DataTest, load_tests
+from dataflow.testing.once import Crash
 
 if TYPE_CHECKING:
     from dataflow.testing.fixture import Dataflow
-
-
-@dataclass(frozen=True)
-class Crash:
-    """What pytest says of a failure in its summary, and JUnit's XML in its message."""
-
-    message: str
 
 
 class Failure:
@@ -79,4 +72,5 @@ class DataItem(pytest.Function):
         error = excinfo.value
         if isinstance(error, DataflowError | AssertionError):
             return Failure(error, f"{display_path(self.path)}:{self._test.place.line}")
-        return super().repr_failure(excinfo)
+        # Whatever else it is: pytest's own style would print all of `run`, which nobody wrote for this test.
+        return self._repr_failure_py(excinfo, style="native")

@@ -7,17 +7,20 @@ and in the same columns, so that its errors point there. SQLGlot tells code from
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean, display_path
+from dataflow.workflow import tablenames
 from dataflow.workflow.parameters import sql_placeholders
+from dataflow.workflow.tablenames import joined
 
 if TYPE_CHECKING:
     from sqlglot import Token
 
+_NUMBERED = re.compile(r"(.+)#(\d+)", re.S)
 _QUERY = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "(")
 
 
@@ -26,7 +29,7 @@ class Item:
     """One `name AS (…)`, by offsets into the script.
 
     Attributes:
-        name: Its name.
+        path: Its name, after those of the CTEs that it stands in.
         written: Its name as written.
         start: Where it begins.
         open: After the parenthesis that opens its query.
@@ -34,12 +37,17 @@ class Item:
         words: The words of its query that could be names of other CTEs, lower case.
     """
 
-    name: str
+    path: tuple[str, ...]
     written: str
     start: int
     open: int
     close: int
     words: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.path[-1]
 
 
 @dataclass(frozen=True)
@@ -62,12 +70,10 @@ class Cte:
     """A CTE of a script.
 
     Attributes:
-        path: Its name, after those of the CTEs that it stands in.
         statement: Where its statement begins.
         levels: What its query can see, outermost first; it is itself the last of the last.
     """
 
-    path: tuple[str, ...]
     statement: int
     levels: tuple[Level, ...]
 
@@ -76,9 +82,10 @@ class Cte:
         """Its own text."""
         return self.levels[-1].items[-1]
 
-    def line(self, script: str) -> int:
-        """Return the line on which it begins, from 1."""
-        return script.count("\n", 0, self.item.start) + 1
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Its name, after those of the CTEs that it stands in."""
+        return self.item.path
 
 
 def ctes(script: str) -> list[Cte]:
@@ -94,7 +101,9 @@ def ctes(script: str) -> list[Cte]:
 
 
 def find_cte(script: str, name: str, file: Path) -> Cte:
-    """Return the CTE of a name, or of a path such as `outer.inner`.
+    """Return the CTE of a name, or of a path such as `outer.inner`; `name#2` is the second of those.
+
+    Of a name alone the CTE is meant that stands in no other, where there is one.
 
     Raises:
         UsageError: There is none, or more than one, or the script can't be read.
@@ -105,18 +114,43 @@ def find_cte(script: str, name: str, file: Path) -> Cte:
         found = ctes(script)
     except SqlglotError as error:
         raise UsageError(f"{display_path(file)}: can't be read as SQL: {error}") from None
-    wanted = tuple(name.lower().split("."))
-    fits = [cte for cte in found if tuple(part.lower() for part in cte.path[-len(wanted) :]) == wanted]
+    fits, number = _fitting(name, found)
+    where = display_path(file)
+    if number is not None and fits:
+        if not 1 <= number <= len(fits):
+            raise UsageError(f"{where} has {len(fits)} of the CTE in '{name}'; the first is #1")
+        return fits[number - 1]
     if len(fits) == 1:
         return fits[0]
-    where = display_path(file)
     if fits:
-        lines = ", ".join(
-            f"{'.'.join(cte.path)} on line {script.count(chr(10), 0, cte.item.start) + 1}" for cte in fits
-        )
-        raise UsageError(f"{where} has {len(fits)} CTEs '{name}': {lines}", "name one by its whole path, or rename one")
+        own = name if len({cte.path for cte in fits}) == 1 else None
+        named = [f"{own}#{i}" if own else joined(cte.path) for i, cte in enumerate(fits, 1)]
+        lines = (script.count("\n", 0, cte.item.start) + 1 for cte in fits)
+        listed = ", ".join(f"{it} on line {line}" for it, line in zip(named, lines, strict=True))
+        raise UsageError(f"{where} has {len(fits)} CTEs '{name}': {listed}", "name one as it is listed, or rename one")
     names = {cte.path[-1] for cte in found}
     raise UsageError(f"{where} has no CTE '{name}'{did_you_mean(name, names)}" if names else f"{where} has no CTE")
+
+
+def has_cte(script: str, name: str) -> bool:
+    """Say whether a script has a CTE of a name or path; one that can't be read has none."""
+    from sqlglot.errors import SqlglotError
+
+    try:
+        return bool(_fitting(name, ctes(script))[0])
+    except SqlglotError:
+        return False
+
+
+def _fitting(name: str, found: Sequence[Cte]) -> tuple[list[Cte], int | None]:
+    """Return the CTEs that a name may mean, and the number that it asks for: whole paths before the ends of some."""
+    paths = [tuple(part.lower() for part in cte.path) for cte in found]
+    numbered = _NUMBERED.fullmatch(name) if tablenames.split(name.lower()) not in paths else None
+    own, number = (numbered[1], numbered[2]) if numbered else (name, "")
+    wanted = tuple(part.lower() for part in tablenames.split(own))
+    whole = [cte for cte, path in zip(found, paths, strict=True) if path == wanted]
+    ends = [cte for cte, path in zip(found, paths, strict=True) if path[-len(wanted) :] == wanted]
+    return whole or ends, int(number) if number else None
 
 
 def query_of(script: str, cte: Cte, given: Mapping[str, str], file: Path) -> str:
@@ -132,11 +166,7 @@ def query_of(script: str, cte: Cte, given: Mapping[str, str], file: Path) -> str
         UsageError: What is given is no CTE that this one can see.
     """
     seen = [item for level in cte.levels for item in level.items if item is not cte.item]
-    tables = {name.lower(): table for name, table in given.items()}
-    for name in given:
-        if name.lower() not in {item.name.lower() for item in seen}:
-            nearest = did_you_mean(name, [item.name for item in seen])
-            raise UsageError(f"{display_path(file)}: '{name}' is no CTE before '{cte.item.name}'{nearest}")
+    tables = dict(_replaced(script, cte, seen, given, file))
     needed = _needed(cte, seen, tables)
     writer = _Writer(script)
     opened = 0
@@ -146,18 +176,35 @@ def query_of(script: str, cte: Cte, given: Mapping[str, str], file: Path) -> str
             continue
         opened += writer.begin(level)
         for item in items:
-            writer.item(item, tables.get(item.name.lower()) if item is not cte.item else None, items[-1])
+            writer.item(item, tables.get(item.start) if item is not cte.item else None, items[-1])
     return writer.text + f" SELECT * FROM {cte.item.written}" + ")" * opened
 
 
-def _needed(cte: Cte, seen: list[Item], given: Collection[str]) -> list[Item]:
+def _replaced(
+    script: str, cte: Cte, seen: Sequence[Item], given: Mapping[str, str], file: Path
+) -> Iterator[tuple[int, str]]:
+    """Yield where each CTE begins that a table stands in for, and the table; of a plain name the nearest one."""
+    for name, table in given.items():
+        starts = {item.start for item in seen}
+        near = [item.start for item in seen if item.name.lower() == name.lower()]
+        try:
+            start = near[-1] if near else find_cte(script, name, file).item.start
+        except UsageError:
+            start = -1
+        if start not in starts:
+            nearest = did_you_mean(name, [item.name for item in seen])
+            raise UsageError(f"{display_path(file)}: '{name}' is no CTE before '{cte.item.name}'{nearest}")
+        yield start, table
+
+
+def _needed(cte: Cte, seen: list[Item], given: Collection[int]) -> list[Item]:
     """Return the CTEs that a CTE reads, those that stand behind one that is given not among them."""
     needed: list[Item] = []
     words = set(cte.item.words)
     for item in reversed(seen):  # each sees those before it alone
         if item.name.lower() in words:
             needed.append(item)
-            if item.name.lower() not in given:
+            if item.start not in given:
                 words |= item.words
     return needed
 
@@ -243,8 +290,8 @@ class _Scanner:
             words = frozenset(each.text.lower() for each in self._tokens[opening + 1 : closing])
             bounds = self._tokens[opening].end + 1, self._tokens[closing].start
             written = self._script[token.start : token.end + 1]
-            items = (*items, Item(token.text, written, token.start, *bounds, words))
-            self._found.insert(before, Cte((*path, token.text), self._statement, (*levels, Level(start, end, items))))
+            items = (*items, Item((*path, token.text), written, token.start, *bounds, words))
+            self._found.insert(before, Cte(self._statement, (*levels, Level(start, end, items))))
             position = closing + 1
             if self._word(position) != ",":
                 break

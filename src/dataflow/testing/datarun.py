@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.jobs.script import errors_placed
 from dataflow.testing.check import Terms
-from dataflow.testing.datatest import DataTest, Expected, Rows, is_table
+from dataflow.testing.datatest import DataTest, Expected, Rows
 from dataflow.testing.rows import mock_rows
 from dataflow.workflow.parameters import PARAMETER_NAME
 
@@ -25,14 +25,18 @@ def run_test(test: DataTest, bench: Dataflow) -> None:
         AssertionError: The rows of one or more tables are not as expected; the message shows how, table by table.
         DataflowError: The script failed, or something in the test's files is wrong.
     """
-    tables = {key: _give(key, rows, bench) for key, rows in test.given.items()}
-    params = {**test.params, **{key: name for key, name in tables.items() if PARAMETER_NAME.fullmatch(key)}}
-    given = {key: name for key, name in tables.items() if not is_table(key)}
+    tables = {key: _give(key, rows, bench, step=key in test.steps) for key, rows in test.given.items()}
+    params = {
+        **test.params,
+        **{key: name for key, name in tables.items() if key not in test.steps and PARAMETER_NAME.fullmatch(key)},
+    }
+    bench.freeze(now=test.now, seed=test.seed)
+    given = {key: name for key, name in tables.items() if key in test.steps}
     frames: dict[str, str | DataFrame] = {}
     for key in test.expect:
-        if not is_table(key):
+        if key in test.steps:
             frames[key] = bench.rows_of(test.script, key, given=given, **params)
-    if written := [key for key in test.expect if is_table(key)]:
+    if written := [key for key in test.expect if key not in test.steps]:
         bench.run_script(test.script, **params)
         frames.update({key: tables[key] for key in written})
     problems = [_compare(key, frames[key], rows, test.script, bench) for key, rows in test.expect.items()]
@@ -40,9 +44,9 @@ def run_test(test: DataTest, bench: Dataflow) -> None:
         raise AssertionError("\n\n".join(found))
 
 
-def _give(key: str, rows: Rows, bench: Dataflow) -> str:
+def _give(key: str, rows: Rows, bench: Dataflow, *, step: bool) -> str:
     """Make what a test gives, and return the name that the script gets for it."""
-    own_name = is_table(key) and not PARAMETER_NAME.fullmatch(key)
+    own_name = not step and not PARAMETER_NAME.fullmatch(key)
     if rows.ddl is None:
         mock = rows.read()
         assert mock is not None  # noqa: S101  # what has no DDL has rows: the file was checked
@@ -56,14 +60,18 @@ def _give(key: str, rows: Rows, bench: Dataflow) -> str:
 def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path, bench: Dataflow) -> str:
     """Say how a table differs from what is expected; empty when it does not."""
     frame = bench.spark.table(table) if isinstance(table, str) else table
-    terms = Terms(expected.key, expected.rtol, expected.columns, key)
+    terms = Terms(expected.key, expected.tolerance, expected.columns, key)
+    mock = None if expected.mock is not None else expected.read(_types(frame))
     with errors_placed(script, script.read_text("utf-8"), 1, ""):
         if expected.mock is not None:
             return bench.check.mock(frame, expected.mock, terms)
-        mock = expected.read(_types(frame))
         assert mock is not None  # noqa: S101  # expected rows always have rows: the file was checked
         return bench.check.rows(frame, mock_rows(mock, "the expected rows"), terms)
 
 
 def _types(frame: DataFrame) -> Mapping[str, str]:
-    return {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    from dataflow.mocks.sparkscan import ddl_of
+
+    # Of two columns of one name the first stands for both here: the comparison tells it.
+    fields = {field.name.lower(): field for field in reversed(frame.schema.fields)}
+    return {field.name: ddl_of(field.dataType) for field in reversed(fields.values())}

@@ -23,126 +23,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks import Mock, load_mock, read_mock
-from dataflow.workflow.auditmodels import Strict
-from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX
+from dataflow.testing.ctes import has_cte
+from dataflow.testing.matching import Tolerance
+from dataflow.testing.testfile import Case, ExpectedRows, GivenRows, TestFile
+from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, sql_placeholders
 from dataflow.workflow.shape import Mistakes, validated
-from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_yaml, unreadable
+from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_text, read_yaml, unreadable
 
 SUFFIX = ".test.yaml"
-
-
-def _words(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _columns(value: object) -> object:
-    if isinstance(value, dict | list) and all(isinstance(each, str) for each in value):
-        return value
-    raise ValueError("should be a mapping of names to Spark types, or a list of names")
-
-
-Types = Annotated[dict[str, str], Field(examples=[{"title_id": "int", "view_hours": "double"}])]
-Columns = Annotated[Any, BeforeValidator(_columns, json_schema_input_type=dict[str, str] | list[str])]
-Key = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=str | list[str])]
-
-
-class GivenRows(Strict):
-    """What a script reads: a mock, or rows right here; with a DDL a table, which a script can write as well."""
-
-    mock: str | None = Field(None, description="A mock file.")
-    ddl: str | None = Field(None, description="A .sql file that creates ${TARGET_TABLE}.")
-    columns: Types | None = Field(None, description="Names and Spark types; with a DDL, the table's when omitted.")
-    rows: list[Any] | None = Field(None, description="Lists in the order of the columns, or mappings by column.")
-
-    @model_validator(mode="after")
-    def _is_something(self) -> GivenRows:
-        if self.mock is not None and (self.columns or self.rows) is not None:
-            raise ValueError("has its rows from 'mock': leave out 'columns' and 'rows'")
-        if self.mock is None and self.ddl is None and (self.columns is None or self.rows is None):
-            raise ValueError("needs 'mock', 'ddl', or both 'columns' and 'rows'")
-        if self.columns is not None and self.rows is None:
-            raise ValueError("has 'columns' but no 'rows'; without rows it is written as rows: []")
-        return self
-
-
-class ExpectedRows(Strict):
-    """The rows that should be there, in any order: a mock, or rows right here."""
-
-    mock: str | None = Field(None, description="A mock file, whose column types must agree too.")
-    columns: Columns | None = Field(
-        None, description="Names and types; or names alone: only they are compared. All of the table's when omitted."
-    )
-    rows: list[Any] | None = Field(None, description="Lists in the order of the columns, or mappings by column.")
-    key: Key = Field([], description="Columns that identify a row; differing rows are shown side by side by them.")
-    rtol: float = Field(1e-9, ge=0, description="By how much two floating point values may differ, relatively.")
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> ExpectedRows:
-        if (self.mock is None) == (self.rows is None):
-            raise ValueError("needs either 'mock' or 'rows'")
-        if self.mock is not None and self.columns is not None:
-            raise ValueError("has its columns from 'mock': leave out 'columns'")
-        return self
-
-
-def _as_given(value: object) -> object:
-    if isinstance(value, str):
-        return {"ddl" if value.endswith(".sql") else "mock": value}
-    return value
-
-
-def _as_expected(value: object) -> object:
-    return {"mock": value} if isinstance(value, str) else value
-
-
-Params = Annotated[
-    dict[str, Annotated[str, Field(json_schema_extra={"type": ["string", "number", "boolean"]})]],
-    Field(description="The script's parameters."),
-]
-Given = Annotated[
-    dict[str, Annotated[GivenRows, BeforeValidator(_as_given, json_schema_input_type=str | GivenRows)]],
-    Field(
-        description="By the parameter that gets the table's name (SOURCE_TABLE), by the table's own name where the "
-        "script says it (db.table), or by the CTE that it stands in for. A .yaml file is a mock; a .sql file the DDL "
-        "of an empty table."
-    ),
-]
-Expect = Annotated[
-    dict[str, Annotated[ExpectedRows, BeforeValidator(_as_expected, json_schema_input_type=str | ExpectedRows)]],
-    Field(
-        min_length=1,
-        description="By what the table is given as, once the script has run; or by a CTE: nothing is written for that.",
-    ),
-]
-
-
-class Case(Strict):
-    """One test."""
-
-    params: Params = Field(default_factory=dict)
-    given: Given = Field(default_factory=dict)
-    expect: Expect
-
-
-class TestFile(Strict):
-    """A script's tests on small tables."""
-
-    __test__ = False  # to pytest, a name that begins so would be a test
-
-    script: str = Field(description="The .sql or .py file, seen from this file.")
-    params: Params = Field(default_factory=dict)
-    given: Given = Field(default_factory=dict)
-    tests: dict[str, Case] = Field(
-        min_length=1, description="By a name that says what holds; a test's own params and given win over the file's."
-    )
 
 
 @dataclass(frozen=True)
@@ -174,7 +67,7 @@ class Rows:
             return load_mock(self.mock)
         if self.inline is None or "rows" not in self.inline.data:
             return None
-        return read_mock(_typed(self.inline, types or {}))
+        return read_mock(_typed(self.inline, types or {}), any_case=True)
 
 
 @dataclass(frozen=True)
@@ -184,12 +77,12 @@ class Expected(Rows):
     Attributes:
         columns: The only columns to be compared; None for all.
         key: Columns that identify a row.
-        rtol: By how much two floating point values may differ, relatively.
+        tolerance: By how much two floating point values may differ.
     """
 
     columns: tuple[str, ...] | None = None
     key: tuple[str, ...] = ()
-    rtol: float = 1e-9
+    tolerance: Tolerance = field(default_factory=Tolerance)
 
 
 @dataclass(frozen=True)
@@ -203,6 +96,9 @@ class DataTest:
         params: The script's parameters, without the names of what is given.
         given: Tables by parameter, own name or CTE.
         expect: Rows by the key of what is given, or by CTE.
+        steps: Those of the keys that name CTEs.
+        now: The moment that it is; None where the clock goes on.
+        seed: What chance begins with; None where it is left to itself.
     """
 
     name: str
@@ -211,6 +107,9 @@ class DataTest:
     params: Mapping[str, str]
     given: Mapping[str, Rows]
     expect: Mapping[str, Expected]
+    steps: frozenset[str] = frozenset()
+    now: str | None = None
+    seed: int | None = None
 
 
 def load_tests(file: Path) -> list[DataTest]:
@@ -238,7 +137,10 @@ class _Loader:
         self.file = file
         self.problems: list[Problem] = []
         self._folder = file.path.parent
+        self._model = model
+        self._steps: dict[str, bool] = {}
         self._script = self._path(model.script, ("script",), (".sql", ".py"))
+        self._text = read_text(self._script) if self._script.suffix == ".sql" and is_file(self._script) else ""
         self._params = dict(self._named(model.params, ("params",)))
         self._given = dict(self._tables(model.given, ("given",)))
 
@@ -247,9 +149,22 @@ class _Loader:
         params = {**self._params, **dict(self._named(case.params, (*at, "params")))}
         given = {**self._given, **dict(self._tables(case.given, (*at, "given")))}
         expect = {key: self._expected(rows, (*at, "expect", key)) for key, rows in case.expect.items()}
-        test = DataTest(name, self.file.key_place(at), self._script, params, given, expect)
+        steps = frozenset(key for key in (*given, *expect) if self._is_step(key))
+        test = DataTest(name, self.file.key_place(at), self._script, params, given, expect, steps)
+        test = dataclasses.replace(test, now=case.now or self._model.now, seed=self._seed(case))
         self.problems += _contradictions(test, self.file, (*at, "expect"))
         return test
+
+    def _seed(self, case: Case) -> int | None:
+        return self._model.seed if case.seed is None else case.seed
+
+    def _is_step(self, key: str) -> bool:
+        """Tell what names a CTE from what names a table: by the script, and by its looks where the script has none."""
+        if key not in self._steps:
+            is_parameter = any(placeholder.name == key for placeholder in sql_placeholders(self._text))
+            in_script = not is_parameter and has_cte(self._text, key)
+            self._steps[key] = in_script or not (is_parameter or _looks_like_a_table(key))
+        return self._steps[key]
 
     def _named(self, params: Mapping[str, str], at: Route) -> Iterator[tuple[str, str]]:
         for name, value in params.items():
@@ -274,14 +189,14 @@ class _Loader:
             inline=self._inline(route, rows.columns) if rows.rows is not None else None,
             columns=tuple(rows.columns) if isinstance(rows.columns, list) else None,
             key=tuple(rows.key),
-            rtol=rows.rtol,
+            tolerance=Tolerance(rows.rtol, rows.atol),
         )
 
     def _inline(self, route: Route, columns: object) -> YamlFile:
         part = self.file.part(route)
         if isinstance(columns, dict):  # else the types are those of a table that is not there yet
             try:
-                read_mock(_typed(part, {}))
+                read_mock(_typed(part, {}), any_case=True)
             except DefinitionError as error:
                 self.problems += error.problems
         return part
@@ -302,39 +217,51 @@ class _Loader:
 
 def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Problem]:
     """Yield what a test expects and can't have."""
-    tables = {key for key in test.given if key in test.expect or is_table(key)}
+    tables = {key for key in test.given if key in test.expect or key not in test.steps}
     for key in test.expect:
         place = file.key_place((*at, key))
         if key in test.given:
-            if is_table(key) and test.given[key].ddl is None and "." not in key:
+            if key not in test.steps and test.given[key].ddl is None and "." not in key:
                 yield place.problem(f"nothing can write to {key}, which is given as rows alone; add its 'ddl'")
-        elif is_table(key):
+        elif key not in test.steps:
             yield place.problem(f"{key} is not given{did_you_mean(key, tables)}")
         elif test.script.suffix != ".sql":
             names = did_you_mean(key, tables)
             yield place.problem(f"'{key}' is not given, and only a .sql script has CTEs{names}")
-    written = [key for key in test.expect if is_table(key)]
-    if written and (replaced := [key for key in test.given if not is_table(key)]):
+    written = [key for key in test.expect if key not in test.steps]
+    if written and (replaced := [key for key in test.given if key in test.steps]):
         message = f"{written[0]} is written by the whole script, where nothing stands in for the CTE {replaced[0]}"
         yield file.key_place((*at, written[0])).problem(message)
     if test.script.suffix != ".sql":
         for key in test.given:
-            if not is_table(key):
+            if key in test.steps:
                 yield test.given[key].place.problem(f"'{key}' is no parameter, and only a .sql script has CTEs")
 
 
-def is_table(key: str) -> bool:
-    """Tell what names a table, by its parameter or by itself, from what names a CTE."""
+def _looks_like_a_table(key: str) -> bool:
+    """Say whether a key is written as a parameter, or as a table's own name."""
     return bool(PARAMETER_NAME.fullmatch(key)) or "." in key
 
 
 def _typed(part: YamlFile, types: Mapping[str, str]) -> YamlFile:
-    """Return inline rows as a mock would hold them: with columns, and nothing but."""
+    """Return inline rows as a mock would hold them: with columns, and nothing but.
+
+    Raises:
+        DefinitionError: It names a column that is not there.
+    """
     columns = part.data.get("columns")
     data = {"columns": columns, "rows": part.data["rows"]}
     texts = dict(part.texts)
     if not isinstance(columns, dict):
-        names = columns if isinstance(columns, list) else types
-        data["columns"] = {name: types.get(name, "") for name in names}
-        texts.update({("columns", name): types.get(name, "") for name in names})
+        names = columns if isinstance(columns, list) else list(types)
+        known = {name.lower(): type_ for name, type_ in types.items()}
+        if types and (unknown := [(i, name) for i, name in enumerate(names) if name.lower() not in known]):
+            raise DefinitionError(
+                [
+                    part.value_place(("columns", i)).problem(f"there is no column '{name}'{did_you_mean(name, types)}")
+                    for i, name in unknown
+                ]
+            )
+        data["columns"] = {name: known.get(name.lower(), "") for name in names}
+        texts.update({("columns", name): type_ for name, type_ in data["columns"].items()})
     return dataclasses.replace(part, data=data, texts=texts)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import create_namespace, exists, quoted
+from dataflow.testing.frozen import Frozen
 from dataflow.workflow import tablenames
 
 if TYPE_CHECKING:
@@ -37,6 +39,30 @@ class Dataflow:
         self._views: list[str] = []
         self._tables: list[str] = []
         self._named: list[str] = []
+        self._frozen = Frozen(spark)
+
+    def freeze(self, *, now: str | dt.date | None = None, seed: int | None = None) -> None:
+        """Have the clock stand still, and chance come again, in Spark until the test ends.
+
+        `current_date()`, `now()` and their like are the moment; `rand()`, `uuid()`, `shuffle()` and their like begin
+        with the seed where the script gives them none. Python's `random` is seeded too; Python's own clock goes on,
+        and so does `DATE 'today'`, which Spark's parser turns into a day by itself: write `current_date`.
+
+        Args:
+            now: A moment such as "2026-01-31 12:30:00", in UTC where no zone is named; a date is its midnight.
+            seed: A whole number.
+
+        Raises:
+            UsageError: One of them is none.
+        """
+        from dataflow.testing.frozen import moment_of
+
+        __tracebackhide__ = True
+        try:
+            moment = moment_of(str(now)) if now is not None else None
+        except ValueError as error:
+            raise UsageError(f"now: {error}") from None
+        self._frozen.freeze(moment, seed)
 
     def mock(self, path: str | Path, *, table: str | None = None) -> str:
         """Load a mock file as a table that scripts can read.
@@ -172,6 +198,7 @@ class Dataflow:
         key: str | Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         rtol: float = 1e-9,
+        atol: float = 0.0,
     ) -> None:
         """Assert that a table has exactly the expected rows, in any order.
 
@@ -183,16 +210,23 @@ class Dataflow:
             key: Columns that identify a row, by which rows that differ are shown side by side; the mock's own `key`
                 when omitted.
             columns: The only columns to compare; all when omitted, or those of a mock that says it is `partial`.
-            rtol: By how much two floating point values may differ, relatively.
+            rtol: By how much two floating point values may differ, relatively to the greater one; below 1.
+            atol: By how much they may differ absolutely: what lets 1.0e-17 pass for 0.0. One of the two is enough.
 
         Raises:
+            UsageError: A tolerance is none, or an expected row names a column twice.
             AssertionError: Rows are missing, unexpected or differ; the message shows which, and where.
         """
         from dataflow.testing.check import Terms
+        from dataflow.testing.matching import Tolerance
         from dataflow.testing.rows import expected_rows
 
         __tracebackhide__ = True
-        terms = Terms((key,) if isinstance(key, str) else tuple(key or ()), rtol, columns)
+        try:
+            tolerance = Tolerance(rtol, atol)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        terms = Terms((key,) if isinstance(key, str) else tuple(key or ()), tolerance, columns)
         if isinstance(expected, str | Path):
             message = self.check.mock(table, self._folder / expected, terms)
         else:
@@ -202,6 +236,7 @@ class Dataflow:
 
     def close(self) -> None:
         """Drop the mocks, and tables whose names others may want; the rest goes with the test run's warehouse."""
+        self._frozen.thaw()
         for view in self._views:
             self.spark.catalog.dropTempView(view)
         for table in self._named:

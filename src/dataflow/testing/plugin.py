@@ -6,7 +6,6 @@ Costs nothing in a test run that asks for none of them.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dataflow.secret import masked
+from dataflow.testing.once import ToldOnce, note_mistake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from dataflow.testing.report import Look
     from dataflow.testing.snapshots import Snapshots
 
+_DATA = ".test.yaml"
 _LOG = pytest.StashKey[Path]()
+_ONCE: pytest.StashKey[ToldOnce] = pytest.StashKey()
 _SNAPSHOTS: pytest.StashKey[Snapshots] = pytest.StashKey()
 
 
@@ -37,29 +39,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to rewrite files where nobody would look at them, or where two processes could at once."""
+    config.stash[_ONCE] = ToldOnce()
+    config.pluginmanager.register(config.stash[_ONCE], "dataflow-told-once")
     if not config.getoption("update_mocks"):
         return
-    if os.environ.get("CI", "").lower() not in {"", "0", "false"}:
-        raise pytest.UsageError("--update-mocks rewrites files for you to review: not in CI (the variable CI is set)")
+    from dataflow.testing.snapshots import Snapshots, why_not
+
+    if why := why_not():
+        raise pytest.UsageError(why)
     if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError("--update-mocks rewrites files that several tests may share: run it without -n")
-    from dataflow.testing.snapshots import Snapshots
-
     config.stash[_SNAPSHOTS] = Snapshots()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Show what `--update-mocks` rewrote."""
+    config.stash[_ONCE].give_back(terminalreporter)  # failures are shown by now, the summary is not
     snapshots = config.stash.get(_SNAPSHOTS, None)
     if snapshots is None:
         return
-    terminalreporter.section("expected mocks")
+    from dataflow.testing.snapshots import SECTION
+
+    terminalreporter.section(SECTION)
     for line in snapshots.diff():
         color = {"+": {"green": True}, "-": {"red": True}, "@": {"cyan": True}}.get(line[:1], {})
         terminalreporter.write_line(line, **color)
-    changed = len(snapshots)
-    done = f"{changed} rewritten: review the diff before you commit it" if changed else "all as they were"
-    terminalreporter.write_line(done, bold=bool(changed))
+    terminalreporter.write_line(snapshots.done(), bold=len(snapshots) > 0)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +110,7 @@ def _look(config: pytest.Config) -> Look:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect `*.test.yaml` files."""
-    if not file_path.name.endswith(".test.yaml"):
+    if not file_path.name.endswith(_DATA):
         return None
     from dataflow.testing.collect import DataFile
 
@@ -119,6 +124,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report.sections = [(name, masked(text)) for name, text in report.sections]
     if (shown := masked(report.longreprtext)) != report.longreprtext:
         report.longrepr = shown
+    if call.excinfo is not None and report.failed:
+        note_mistake(report, call.excinfo.value, is_data=item.path.name.endswith(_DATA))
     if call.excinfo is not None and report.failed and _from_spark(call.excinfo.value):
         log = item.config.stash.get(_LOG, None)
         if log is not None:

@@ -28,6 +28,7 @@ class Difference:
         missing: Rows that should be there.
         unexpected: Rows that should not.
         key: The columns that tell which row it is, where they are known.
+        remarks: What else is to be said.
     """
 
     actual: str
@@ -38,6 +39,7 @@ class Difference:
     missing: Sequence[tuple[Any, ...]]
     unexpected: Sequence[tuple[Any, ...]]
     key: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def describe(difference: Difference, look: Look | None = None) -> str:
     lines = list(_lines(difference))
     shown = _table(difference, lines[:_SHOWN], look) or [*_blocks(difference, look)]
     more = [f"… and {len(lines) - _SHOWN} more rows"] if len(lines) > _SHOWN else []
-    return "\n".join([first, *look.lines([*rest, "", *shown, *more])])
+    remarks = [f"→ {remark}" for remark in difference.remarks]
+    return "\n".join([first, *look.lines([*rest, "", *shown, *more, *remarks])])
 
 
 def _summary(difference: Difference) -> Iterator[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from dataflow.errors import UsageError
+from dataflow.testing.matching import Row, Tolerance, equal, hashable, match
 from dataflow.testing.report import Difference, Look, describe
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
     from dataflow.mocks import Mock
 
-Row = tuple[Any, ...]
-
 _NEW = object()
 _PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
+_NEARLY_NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,19 @@ def table_rows(
     """
     from pyspark.sql.functions import col
 
+    from dataflow.mocks.sparkscan import ddl_of
+
     frame = spark.table(table) if isinstance(table, str) else table
+    have = frame.schema.fields
+    frame = frame.toDF(*(f"c{i}" for i in range(len(have))))  # by place: two columns may have one name
+    places = list(range(len(have)))
     if columns is not None:
-        have = {name.lower() for name in frame.columns}
-        frame = frame.select(*(f"`{name.replace('`', '``')}`" for name in columns if name.lower() in have))
-    fields = frame.schema.fields
-    types = tuple(column.dataType.simpleString() for column in fields)
-    frame = frame.toDF(*(f"c{i}" for i in range(len(fields))))
+        wanted = list(dict.fromkeys(name.lower() for name in columns))
+        places = [i for name in wanted for i, column in enumerate(have) if column.name.lower() == name]
+    fields = [have[i] for i in places]
+    types = tuple(ddl_of(column.dataType) for column in fields)
     # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
-    cells = [col(f"c{i}").cast(_wall_clock(column.dataType)) for i, column in enumerate(fields)]
+    cells = [col(f"c{i}").cast(_wall_clock(have[i].dataType)) for i in places]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
     title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
     return Rows(title, tuple(column.name for column in fields), rows, types)
@@ -89,28 +93,45 @@ def _wall_clock(type_: DataType) -> DataType:
 
 
 def expected_rows(expected: Sequence[Mapping[str, object]]) -> Rows:
-    """Return rows given as mappings by column; a column that one of them leaves out is null."""
-    columns = tuple(dict.fromkeys(name for row in expected for name in row))
-    return Rows("the expected rows", columns, [tuple(_plain(row.get(c)) for c in columns) for row in expected])
+    """Return rows given as mappings by column; a column that one of them leaves out is null.
+
+    Raises:
+        UsageError: One of them names a column twice, in different cases.
+    """
+    spelled: dict[str, str] = {}
+    folded = []
+    for row in expected:
+        values: dict[str, object] = {}
+        for name, value in row.items():
+            known = spelled.setdefault(name.lower(), name)
+            if name.lower() in values:
+                raise UsageError(f"an expected row has '{known}' and '{name}', which are one column to Spark")
+            values[name.lower()] = value
+        folded.append(values)
+    rows = [tuple(_plain(values.get(name)) for name in spelled) for values in folded]
+    return Rows("the expected rows", tuple(spelled.values()), rows)
 
 
 def mock_rows(mock: Mock, title: str) -> Rows:
     """Return a mock's rows."""
     rows = [tuple(map(_plain, row)) for row in mock.rows]
-    types = tuple(str(column.type).replace("`", "") for column in mock.columns)
+    types = tuple(str(column.type) for column in mock.columns)
     return Rows(title, tuple(column.name for column in mock.columns), rows, types)
 
 
-def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float, look: Look | None = None) -> str:
+def difference(
+    actual: Rows, expected: Rows, keys: Sequence[str], tolerance: Tolerance | None = None, look: Look | None = None
+) -> str:
     """Say how a table differs from what was expected, in a text to be read; empty when it does not.
 
     Args:
         actual: The table.
         expected: What it should be.
         keys: Columns by which rows that differ belong together; without, the most similar ones do.
-        rtol: By how much two floating point values may differ, relatively.
+        tolerance: By how much two floating point values may differ.
         look: How it is shown.
     """
+    tolerance = tolerance or Tolerance()
     if expected.columns or expected.rows:
         if problems := _columns(actual, expected, keys):
             return "\n".join([f"{actual.title} does not have the columns of {expected.title}:", *problems])
@@ -118,25 +139,46 @@ def difference(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float, l
         found = [tuple(row[i] for i in order) for row in actual.rows]
     else:  # no rows given as mappings: nothing tells the columns, and nothing needs to
         expected, found = Rows(expected.title, actual.columns, []), list(actual.rows)
-    missing, unexpected = _unmatched(expected.rows, found, rtol)
+    matched = match(expected.rows, found, tolerance)
+    missing = _without(expected.rows, {i for i, _ in matched.pairs})
+    unexpected = _without(found, {j for _, j in matched.pairs})
     if not missing and not unexpected:
         return ""
     positions = [_position(expected.columns, key) for key in keys]
-    pairs = _by_key(missing, unexpected, positions) if keys else _by_likeness(missing, unexpected, rtol)
-    differing = [(missing[i], unexpected[j]) for i, j in pairs]
+    pairs = _by_key(missing, unexpected, positions) if keys else _by_likeness(missing, unexpected, tolerance)
+    differing = [
+        tuple((e, a, equal(e, a, tolerance)) for e, a in zip(missing[i], unexpected[j], strict=True)) for i, j in pairs
+    ]
     return describe(
         Difference(
             actual=actual.title,
             expected=expected.title,
             columns=expected.columns,
             counts=(len(found), len(expected.rows)),
-            differing=[tuple((e, a, _equal(e, a, rtol)) for e, a in zip(*pair, strict=True)) for pair in differing],
+            differing=differing,
             missing=_without(missing, {i for i, _ in pairs}),
             unexpected=_without(unexpected, {j for _, j in pairs}),
             key=[expected.columns[i] for i in positions],
+            remarks=list(_remarks(missing, unexpected, tolerance, exact=matched.exact)),
         ),
         look,
     )
+
+
+def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Tolerance, *, exact: bool) -> Iterator[str]:
+    """Say what the tolerance has to do with a difference."""
+
+    def has(rows: Sequence[Row], column: int, *, nought: bool) -> bool:
+        cells = [row[column] for row in rows if isinstance(row[column], float | int)]
+        return any(not cell if nought else cell and abs(cell) < _NEARLY_NOTHING for cell in cells)
+
+    if tolerance.rtol and not tolerance.atol and missing and unexpected:
+        sides = (missing, unexpected), (unexpected, missing)
+        pairs = [(one, other, i) for one, other in sides for i in range(len(missing[0]))]
+        if any(has(one, i, nought=True) and has(other, i, nought=False) for one, other, i in pairs):
+            yield "a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12"
+    if not exact:
+        yield "so many rows are close that they are paired in the order of their values; a smaller tolerance tells more"
 
 
 def ordered_as(rows: Rows, names: Sequence[str]) -> Rows:
@@ -151,7 +193,7 @@ def ordered_as(rows: Rows, names: Sequence[str]) -> Rows:
     return Rows(rows.title, columns, values, tuple(rows.types[i] for i in order))
 
 
-def updated(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> list[Row]:
+def updated(actual: Rows, expected: Rows, keys: Sequence[str], tolerance: Tolerance) -> list[Row]:
     """Return a table's rows as an update of those expected: in their order and columns, new ones at the end.
 
     Values that differ by no more than the tolerance stay as expected.
@@ -160,7 +202,7 @@ def updated(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> l
         actual: The table; its columns stand in the order of those expected, as far as there are any.
         expected: What it should have been.
         keys: Columns by which rows belong together; without, the most similar ones do.
-        rtol: By how much two floating point values may differ, relatively.
+        tolerance: By how much two floating point values may differ.
     """
     types = dict(zip(expected.columns, expected.types, strict=True))
     places = [
@@ -169,27 +211,39 @@ def updated(actual: Rows, expected: Rows, keys: Sequence[str], rtol: float) -> l
     ]
     # What no value equals stands where the column is new, or of another type.
     wanted = [tuple(_NEW if i is None else row[i] for i in places) for row in expected.rows]
-    missing, unexpected = _unmatched(wanted, actual.rows, rtol)
+    same = dict(match(wanted, actual.rows, tolerance).pairs)
+    known = set(same.values())
+    left = [i for i in range(len(wanted)) if i not in same]
+    new = [j for j in range(len(actual.rows)) if j not in known]
+    missing, unexpected = [wanted[i] for i in left], [actual.rows[j] for j in new]
     positions = [_position(actual.columns, key) for key in keys if key in types]
-    pairs = _by_key(missing, unexpected, positions) if positions else _by_likeness(missing, unexpected, rtol)
-    instead: dict[int, Row | None] = {id(row): None for row in missing}
+    pairs = _by_key(missing, unexpected, positions) if positions else _by_likeness(missing, unexpected, tolerance)
+    instead: dict[int, Row | None] = dict.fromkeys(left)
     for i, j in pairs:
         cells = zip(missing[i], unexpected[j], strict=True)
-        instead[id(missing[i])] = tuple(e if _equal(e, a, rtol) else a for e, a in cells)
-    kept = [instead.get(id(row), row) for row in wanted]
+        instead[left[i]] = tuple(e if e is not _NEW and equal(e, a, tolerance) else a for e, a in cells)
+    kept = [instead.get(i, row) for i, row in enumerate(wanted)]
     added = sorted(_without(unexpected, {j for _, j in pairs}), key=str)
     return [*(row for row in kept if row is not None), *added]
 
 
 def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:
     """List what is wrong with the columns; names are compared as Spark does, without regard to case."""
-    have = {name.lower(): type_ for name, type_ in zip_longest(actual.columns, actual.types)}
-    want = [name.lower() for name in expected.columns]
+    have, want = ([name.lower() for name in rows.columns] for rows in (actual, expected))
+    types = dict(zip(have, actual.types, strict=False))
     problems = [f"  missing     {name}" for name in expected.columns if name.lower() not in have]
     problems += [f"  unexpected  {name}" for name in actual.columns if name.lower() not in want]
+    for rows in (actual, expected):
+        counts = Counter(name.lower() for name in rows.columns)
+        problems += [
+            f"  ambiguous   {count} columns of {rows.title} are called {name}; give each a name of its own"
+            for name, count in counts.items()
+            if count > 1
+        ]
     for name, type_ in zip(expected.columns, expected.types, strict=False):
-        if (found := have.get(name.lower())) not in {None, type_}:
-            problems.append(f"  differs     {name} is {found}, expected {type_}")
+        if (found := types.get(name.lower(), type_)) != type_:
+            shown = (it.replace("`", "") for it in (found, type_))
+            problems.append("  differs     {} is {}, expected {}".format(name, *shown))
     problems += [f"  key         {key} is not a column" for key in keys if key.lower() not in want]
     return problems
 
@@ -198,53 +252,33 @@ def _position(columns: Sequence[str], name: str) -> int:
     return [column.lower() for column in columns].index(name.lower())
 
 
-def _unmatched(expected: Sequence[Row], actual: Sequence[Row], rtol: float) -> tuple[list[Row], list[Row]]:
-    """Take away the rows that are equal, and return what is left on either side."""
-    inexact = {i for row in (*expected, *actual) for i, cell in enumerate(row) if _has_float(cell)}
-
-    def exact(row: Row) -> Row:
-        return tuple(_hashable(cell) for i, cell in enumerate(row) if i not in inexact)
-
+def _by_key(missing: Sequence[Row], unexpected: Sequence[Row], key: list[int]) -> list[tuple[int, int]]:
     waiting: dict[Row, list[int]] = defaultdict(list)
-    for i, row in enumerate(actual):
-        waiting[exact(row)].append(i)
-    missing, matched = [], set()
-    for row in expected:
-        candidates = waiting.get(exact(row), [])
-        match = next((i for i in candidates if _equal_rows(row, actual[i], rtol)), None)
-        if match is None:
-            missing.append(row)
-        else:
-            candidates.remove(match)
-            matched.add(match)
-    return missing, _without(actual, matched)
-
-
-def _by_key(missing: list[Row], unexpected: list[Row], key: list[int]) -> list[tuple[int, int]]:
-    waiting: dict[Row, list[int]] = defaultdict(list)
-    for j, row in enumerate(unexpected):
-        waiting[tuple(_hashable(row[k]) for k in key)].append(j)
+    for j in reversed(range(len(unexpected))):
+        waiting[tuple(hashable(unexpected[j][k]) for k in key)].append(j)
     pairs = []
     for i, row in enumerate(missing):
-        if candidates := waiting.get(tuple(_hashable(row[k]) for k in key)):
-            pairs.append((i, candidates.pop(0)))
+        if candidates := waiting.get(tuple(hashable(row[k]) for k in key)):
+            pairs.append((i, candidates.pop()))
     return pairs
 
 
-def _by_likeness(missing: list[Row], unexpected: list[Row], rtol: float) -> list[tuple[int, int]]:
+def _by_likeness(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Tolerance) -> list[tuple[int, int]]:
     """Pair rows of which more than half of the cells are equal, the most similar first."""
     if len(missing) * len(unexpected) > _PAIRS_AT_MOST:
         return []
     likeness = (
-        (sum(_equal(e, a, rtol) for e, a in zip(wanted, found, strict=True)), i, j)
+        (sum(equal(e, a, tolerance) for e, a in zip(wanted, found, strict=True)), i, j)
         for i, wanted in enumerate(missing)
         for j, found in enumerate(unexpected)
     )
     enough = len(missing[0]) / 2 if missing else 0
     pairs: dict[int, int] = {}
+    taken: set[int] = set()
     for _, i, j in sorted((x for x in likeness if x[0] > enough), key=lambda x: (-x[0], x[1], x[2])):
-        if i not in pairs and j not in pairs.values():
+        if i not in pairs and j not in taken:
             pairs[i] = j
+            taken.add(j)
     return sorted(pairs.items())
 
 
@@ -258,51 +292,30 @@ def _plain(value: Any) -> Any:
         case dict():
             return {_plain(k): _plain(v) for k, v in value.items()}
         case tuple() if hasattr(value, "asDict"):
-            return {k: _plain(v) for k, v in value.asDict().items()}
+            return _fields(value)
         case list() | tuple():
             return [_plain(item) for item in value]
         case bytearray():
             return bytes(value)
         case dt.datetime(tzinfo=zone) if zone is not None:
-            return value.astimezone(dt.UTC).replace(tzinfo=None)
+            return _in_utc(value)
         case _:
             return value
 
 
-def _equal_rows(expected: Row, actual: Row, rtol: float) -> bool:
-    return all(_equal(e, a, rtol) for e, a in zip(expected, actual, strict=True))
+def _in_utc(moment: dt.datetime) -> dt.datetime:
+    with contextlib.suppress(OverflowError):  # before the year 1 or after 9999: no collected value equals it
+        return moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return moment
 
 
-def _equal(expected: Any, actual: Any, rtol: float) -> bool:
-    match expected, actual:
-        case (float(), int() | float()) | (int(), float()):
-            both_nan = math.isnan(expected) and math.isnan(actual)
-            return both_nan or math.isclose(expected, actual, rel_tol=rtol)
-        case list(), list():
-            return len(expected) == len(actual) and _equal_rows(tuple(expected), tuple(actual), rtol)
-        case dict(), dict():
-            return expected.keys() == actual.keys() and all(_equal(v, actual[k], rtol) for k, v in expected.items())
-        case _:
-            return bool(expected == actual)
-
-
-def _has_float(value: Any) -> bool:
-    match value:
-        case float():
-            return True
-        case list():
-            return any(map(_has_float, value))
-        case dict():
-            return any(map(_has_float, value.values()))
-        case _:
-            return False
-
-
-def _hashable(value: Any) -> Any:
-    match value:
-        case list():
-            return tuple(map(_hashable, value))
-        case dict():
-            return frozenset((k, _hashable(v)) for k, v in value.items())
-        case _:
-            return value
+def _fields(struct: Any) -> dict[str, Any]:
+    """Return a struct's values by field; the second of one name gets a number, as it is not the first."""
+    found: dict[str, Any] = {}
+    for name, value in zip(struct.__fields__, struct, strict=True):
+        number = 2
+        own = name
+        while own in found:
+            own, number = f"{name} ({number})", number + 1
+        found[own] = _plain(value)
+    return found

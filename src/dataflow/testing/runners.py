@@ -46,6 +46,7 @@ def _run_pytest(suite: Suite, output: Listener, report: Listener, stopped: Stopp
         counted = Path(folder) / "tests.xml"
         command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={counted}"]
         command += [f"--ignore={it}" for it in suite.ignored]
+        command += ["--update-mocks"] if suite.update else []
         code = run_process(
             [*command, *map(str, suite.only)], cwd=suite.folder, env=os.environ, output=output, stopped=stopped
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dataflow.testing.datatest import TestFile
+from dataflow.testing.testfile import TestFile
 
 _TITLE = "Dataflow test of a script"
 

@@ -1,9 +1,11 @@
-"""`pytest --update-mocks`: expected mock files rewritten by what the scripts made, for somebody to review."""
+"""`--update-mocks`: expected mock files rewritten by what the scripts made, for somebody to review."""
 
 from __future__ import annotations
 
 import datetime as dt
 import difflib
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,28 @@ from dataflow.errors import DataflowError, display_path
 if TYPE_CHECKING:
     from dataflow.mocks import Column, Mock
     from dataflow.mocks.types import SqlType
+    from dataflow.testing.matching import Tolerance
     from dataflow.testing.rows import Rows
+
+
+_DONE = "→ "
+SECTION = "expected mocks"
+"""What the part of pytest's output is called that shows what was rewritten."""
+
+
+def why_not() -> str:
+    """Say why nothing is to be rewritten here; empty where it may be."""
+    if os.environ.get("CI", "").lower() in {"", "0", "false"}:
+        return ""
+    return "--update-mocks rewrites files for you to review: not in CI (the variable CI is set)"
+
+
+def section(output: Sequence[str]) -> list[str]:
+    """Return the part of what pytest printed that shows what was rewritten."""
+    heads = [i for i, line in enumerate(output) if line.strip("= ") == SECTION]
+    found = list(output[heads[-1] + 1 :]) if heads else []
+    end = next((i for i, line in enumerate(found) if line.startswith(_DONE)), len(found))
+    return found[: end + 1]
 
 
 class Snapshots:
@@ -27,11 +50,11 @@ class Snapshots:
         from dataflow.mocks import Mock
         from dataflow.mocks.write import render_mock
 
-        columns = tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
+        columns = _columns(actual)
         rows = tuple(_row(row, columns) for row in sorted(actual.rows, key=str))
         self._save(file, "", render_mock(Mock(file, None, columns, rows, tuple(keys))))
 
-    def rewrite(self, mock: Mock, actual: Rows, keys: Sequence[str], rtol: float) -> str:
+    def rewrite(self, mock: Mock, actual: Rows, keys: Sequence[str], tolerance: Tolerance) -> str:
         """Rewrite an expected mock file, its comments and the order of its rows kept.
 
         Returns:
@@ -47,9 +70,10 @@ class Snapshots:
         if file in self._files:
             return f"{display_path(file)} was rewritten by another test of this run, which has other rows for it"
         expected = mock_rows(mock, file.name)
+        _columns(actual)  # two of one name have no order
         actual = ordered_as(actual, expected.columns)
-        columns = tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
-        rows = tuple(_row(row, columns) for row in updated(actual, expected, keys, rtol))
+        columns = _columns(actual)
+        rows = tuple(_row(row, columns) for row in updated(actual, expected, keys, tolerance))
         before = file.read_text("utf-8")
         try:
             self._save(file, before, rewritten_mock(file, dataclasses.replace(mock, columns=columns, rows=rows)))
@@ -59,6 +83,15 @@ class Snapshots:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def done(self) -> str:
+        """Say in a line what has come of it."""
+        changed = len(self)
+        return (
+            f"{_DONE}{changed} rewritten: review the diff before you commit it"
+            if changed
+            else f"{_DONE}all as they were"
+        )
 
     def diff(self) -> Iterator[str]:
         """Yield what was changed, as a unified diff."""
@@ -72,6 +105,13 @@ class Snapshots:
 
         save_text(file, after)
         self._files[file.resolve()] = before, after
+
+
+def _columns(actual: Rows) -> tuple[Column, ...]:
+    counts = Counter(name.lower() for name in actual.columns)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise DataflowError(f"{actual.title} has {counts[twice[0]]} columns called {twice[0]}, which a mock can't hold")
+    return tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
 
 
 def _column(name: str, type_: str) -> Column:

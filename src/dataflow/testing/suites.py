@@ -43,6 +43,7 @@ class Suite:
         package: The nearest folder above with a `*.sch.yaml`; `folder` when there is none.
         only: Folders to which it is restricted; empty for all that it finds.
         ignored: Folders below that are suites of their own.
+        update: Whether expected mocks that differ are rewritten.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Suite:
     package: Path
     only: tuple[Path, ...] = ()
     ignored: tuple[Path, ...] = ()
+    update: bool = False
 
 
 @dataclass(frozen=True)
