@@ -1,0 +1,74 @@
+"""A SQL script taken apart into its statements, each parsed by itself: one that can't be read hides no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dataflow.workflow.sqlrelations import Node
+
+POSITIONAL = "dataflow: positional"
+"""The comment inside of an INSERT by which its columns may be in another order than their names say."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a script.
+
+    Attributes:
+        tree: What sqlglot makes of it; None where it can't read it.
+        line: The line that it begins on, from 1.
+        start: Offset of its first character in the script.
+        text: What stands there, comments in it included.
+        too_deep: Whether it is nested too deep to be read.
+    """
+
+    tree: Node | None
+    line: int
+    start: int
+    text: str
+    too_deep: bool = False
+
+    @property
+    def is_positional(self) -> bool:
+        """Whether a comment in it says that its columns go by position on purpose."""
+        lines = (line.partition("--")[2].strip().lower() for line in self.text.splitlines())
+        return any(line.startswith(POSITIONAL) for line in lines)
+
+
+def statements_of(script: str) -> Iterator[Statement]:
+    """Take a script, parameters put in, apart; one that has no words in it has no statements."""
+    from sqlglot import Dialect
+    from sqlglot.errors import SqlglotError
+
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would tell of every statement that it can't judge
+    dialect = Dialect.get_or_raise("spark")
+    try:
+        tokens = dialect.tokenize(script)
+    except SqlglotError:
+        yield Statement(None, 1, 0, script)
+        return
+    for words in _split(tokens):
+        start, end = words[0].start, words[-1].end + 1
+        trees, too_deep = [], False
+        try:
+            trees = [tree for tree in dialect.parser().parse(words, script) if tree is not None]
+        except SqlglotError:
+            pass  # Spark's own parser is asked about it elsewhere
+        except RecursionError:
+            too_deep = True
+        yield Statement(trees[0] if len(trees) == 1 else None, words[0].line, start, script[start:end], too_deep)
+
+
+def _split(tokens: list[Node]) -> Iterator[list[Node]]:
+    found: list[Node] = []
+    for token in tokens:
+        if token.token_type.name == "SEMICOLON":
+            if found:
+                yield found
+            found = []
+        else:
+            found.append(token)
+    if found:
+        yield found
