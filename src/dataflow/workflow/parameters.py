@@ -146,6 +146,21 @@ def substitute(text: str, values: Mapping[str, str], *, where: Path) -> str:
     return _replace(text, found, values)
 
 
+def placed_back(text: str, values: Mapping[str, str], offset: int) -> int:
+    """Return where in a SQL script stands what is at an offset once its parameters are put in."""
+    shift = 0  # how far what stands behind the last placeholder has moved
+    for found in sql_placeholders(text):
+        start = found.start + shift
+        if offset < start:
+            break
+        written = text[found.start : found.end]
+        length = len(written) - 1 if found.escaped else len(values.get(found.name, written))
+        if offset < start + length:
+            return found.start
+        shift += length - len(written)
+    return offset - shift
+
+
 def script_problems(text: str, known: Collection[str], where: Path) -> list[Problem]:
     """Say which placeholders of a SQL script have no value when only these names are known."""
     place = Place(where, 1, 1, text)

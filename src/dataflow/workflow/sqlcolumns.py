@@ -26,6 +26,8 @@ class Script:
         declares: The columns of tables that it creates, in order.
         unresolved: Names that no column has, where all columns are known.
         insertions: What its INSERTs put where.
+        reshaped: The tables whose columns it changes, or makes by a query.
+        replaces: The tables that it makes anew, whatever they were.
         unread: Statements that could not be understood and may touch more.
         complete: Whether there are none of those, and each table is known by its name.
         unreadable: Whether nothing of it could be understood.
@@ -39,6 +41,8 @@ class Script:
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unresolved: tuple[Unresolved, ...] = ()
     insertions: tuple[Insertion, ...] = ()
+    reshaped: frozenset[str] = frozenset()
+    replaces: frozenset[str] = frozenset()
     unread: tuple[Statement, ...] = ()
     complete: bool = True
     unreadable: bool = False
@@ -56,7 +60,7 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
         script: The script's text.
         schema: The columns of tables, as far as they are known; the script's own CREATE TABLEs are added.
     """
-    statements = list(statements_of(script))
+    statements = statements_of(script)
     declared = dict(_declared(statements))
     reader = Reader({**(schema or {}), **declared})
     unread = []
@@ -76,6 +80,8 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
         declared,
         tuple(reader.unresolved),
         tuple(reader.insertions),
+        frozenset(reader.reshaped),
+        frozenset(reader.replaced),
         tuple(unread),
         reader.complete and not unread,
         bool(statements) and len(unread) == len(statements) and not reader.changed,

@@ -129,9 +129,9 @@ class From(ABC):
         mine, other = left.get(key) or left.maybe(key), right.get(key) or right.maybe(key)
         self.deciding |= mine.leaves | other.leaves
         if side == "FULL":
-            return Column(key, mine.leaves | other.leaves)
+            return Column(key, mine.leaves | other.leaves, at=mine.at)
         chosen = other if side == "RIGHT" else mine
-        return Column(key, set(chosen.leaves), chosen.given)
+        return Column(key, set(chosen.leaves), chosen.given, at=chosen.at)
 
     # ----------------------------------------------------------------------------------------- pivots
 
@@ -157,7 +157,10 @@ class From(ABC):
         names = [column.name for column in pivot.args.get("columns") or ()]
         made = [Column(name, set(values[at % len(values)])) for at, name in enumerate(names)]
         every = {leaf for leaves in values for leaf in leaves}
-        return [*kept, *(made or [Column("", every, many=True)])]
+        plain = all(
+            map(_has_plain_name, (value for field in pivot.args.get("fields") or () for value in field.expressions))
+        )
+        return [*kept, *made, *(() if made and plain else [Column("", every, many=True)])]
 
     def _unpivot(self, pivot: Node, scopes: list[Scope], ctes: Views) -> list[Column]:
         """Take UNPIVOT: values go into the value columns, each by its place, and nothing but names into the other."""
@@ -238,6 +241,13 @@ def _without(columns: Iterable[Column], used: Iterable[Node]) -> list[Column]:
 
     named = {column.name.lower() for part in used for column in part.find_all(exp.Column)}
     return [column for column in columns if column.name.lower() not in named]
+
+
+def _has_plain_name(value: Node) -> bool:
+    """Say whether it is known what PIVOT calls the column of a value."""
+    from sqlglot import exp
+
+    return isinstance(value, exp.PivotAlias | exp.Alias | exp.Literal)
 
 
 def _members(part: Node) -> list[Node]:

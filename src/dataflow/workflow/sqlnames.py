@@ -7,6 +7,7 @@ which for a script that was never run is the rule; this one then takes a name fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from dataflow.workflow import tablenames
 from dataflow.workflow.sqlfrom import identified, is_files, is_identified, name_of
@@ -84,7 +85,7 @@ class Resolver(Values):
         from sqlglot import exp
 
         left, right = self.query(query.left, ctes, outer), self.query(query.right, ctes, outer)
-        columns = [Column(column.name, set(column.leaves), many=column.many) for column in left.columns]
+        columns = [replace(column, leaves=set(column.leaves), given=False) for column in left.columns]
         for column, other in zip(columns, right.columns, strict=False):
             if isinstance(query, exp.Union):
                 column.leaves |= other.leaves
@@ -168,13 +169,15 @@ class Resolver(Values):
         names = [part.name for part in projection.expressions] if isinstance(projection, exp.Aliases) else []
         if isinstance(projection, exp.Alias):
             names = [projection.alias]
+        at = _place(projection)
         scopes = [*scopes, Scope(row=Relation(list(found.columns)))]  # of the columns that stand before
         if is_generator(value):
-            found.columns += generated(value, names, lambda part: self.value(part, scopes, ctes, windows))
+            made = generated(value, names, lambda part: self.value(part, scopes, ctes, windows))
+            found.columns += [replace(column, at=at if names else None) for column in made]
             return
         leaves = self.value(value, scopes, ctes, windows)
         for name in names or [name_by_spark(projection)]:
-            found.columns.append(Column(name, set(leaves)))
+            found.columns.append(Column(name, set(leaves), at=at))
 
     def _star(self, projection: Node, found: Relation, scopes: list[Scope]) -> None:
         """Take `*`, `a.*`, and `s.*` of a struct, whose fields nobody knows."""
@@ -193,7 +196,8 @@ class Resolver(Values):
                 return
             meant, stars = relation, frozenset({(relation.table, line)}) if relation.table else relation.stars
         kept = (column for column in meant.columns if column.many or column.name.lower() not in left_out)
-        found.columns += [Column(each.name, set(each.leaves), each.given, each.many) for each in kept]
+        at = _place(projection)
+        found.columns += [replace(each, leaves=set(each.leaves), at=each.at and at) for each in kept]
         found.open |= meant.open
         found.stars |= stars
 
@@ -227,12 +231,24 @@ class Resolver(Values):
         columns = self.schema.get(name.lower())
         if columns is None:
             return Relation(open={name}, table=name)
-        return Relation([Column(column, {(name, column, False)}, given=True) for column in columns], table=name)
+        made = [Column(column, {(name, column, False)}, given=True, at=(0, 0)) for column in columns]
+        return Relation(made, table=name)
 
 
 def name_of_part(name: str) -> str:
     """Return how a common table expression is looked for: as one part of a name, in lower case."""
     return tablenames.joined([name]).lower()
+
+
+def _place(projection: Node) -> tuple[int, int] | None:
+    """Return the line and the offset where a column of a SELECT gets its name."""
+    names = [projection.args.get("alias"), *reversed(getattr(projection, "parts", ())), projection]
+    metas = (each.meta for each in names if each is not None and hasattr(each, "meta"))
+    found = next((meta for meta in metas if {"line", "start"} <= meta.keys()), None)
+    if found is None:
+        inside = (each.meta for each in projection.walk() if {"line", "start"} <= each.meta.keys())
+        found = next(inside, None)
+    return None if found is None else (found["line"], found["start"])
 
 
 def _rows(values: Node) -> Relation:

@@ -50,12 +50,14 @@ class Column:
         leaves: What it is made of.
         given: Whether its name is the table's own, and would change with the table's.
         many: Whether it stands for any number of columns that nobody can name, such as the fields of a struct.
+        at: The line and the offset where a SELECT says so, or None.
     """
 
     name: str
     leaves: set[Leaf] = field(default_factory=set)
     given: bool = False
     many: bool = False
+    at: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Relation:
         if not names:
             return self
         pairs = placed(self.columns, len(names))
-        columns = [Column(name, column.leaves) for name, column in zip(names, pairs, strict=False)]
+        columns = [Column(name, column.leaves, at=(0, 0)) for name, column in zip(names, pairs, strict=False)]
         return Relation(columns, self.open, stars=self.stars)
 
     def maybe(self, name: str) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dataflow.workflow.sqlrelations import Node
 
@@ -20,7 +21,7 @@ class Statement:
         tree: What sqlglot makes of it; None where it can't read it.
         line: The line that it begins on, from 1.
         start: Offset of its first character in the script.
-        text: What stands there, comments in it included.
+        text: What stands from the semicolon before it to its own, comments included.
         too_deep: Whether it is nested too deep to be read.
     """
 
@@ -37,8 +38,16 @@ class Statement:
         return any(line.startswith(POSITIONAL) for line in lines)
 
 
-def statements_of(script: str) -> Iterator[Statement]:
-    """Take a script, parameters put in, apart; one that has no words in it has no statements."""
+@lru_cache(maxsize=64)
+def statements_of(script: str) -> tuple[Statement, ...]:
+    """Take a script, parameters put in, apart; one that has no words in it has no statements.
+
+    A script is asked for its tables, then for its columns, and both need the same trees, which nobody changes.
+    """
+    return tuple(_statements(script))
+
+
+def _statements(script: str) -> Iterator[Statement]:
     from sqlglot import Dialect
     from sqlglot.errors import SqlglotError
 
@@ -49,8 +58,7 @@ def statements_of(script: str) -> Iterator[Statement]:
     except SqlglotError:
         yield Statement(None, 1, 0, script)
         return
-    for words in _split(tokens):
-        start, end = words[0].start, words[-1].end + 1
+    for words, start, end in _split(tokens, len(script)):
         trees, too_deep = [], False
         try:
             trees = [tree for tree in dialect.parser().parse(words, script) if tree is not None]
@@ -58,17 +66,21 @@ def statements_of(script: str) -> Iterator[Statement]:
             pass  # Spark's own parser is asked about it elsewhere
         except RecursionError:
             too_deep = True
-        yield Statement(trees[0] if len(trees) == 1 else None, words[0].line, start, script[start:end], too_deep)
+        yield Statement(
+            trees[0] if len(trees) == 1 else None, words[0].line, words[0].start, script[start:end], too_deep
+        )
 
 
-def _split(tokens: list[Node]) -> Iterator[list[Node]]:
+def _split(tokens: list[Node], length: int) -> Iterator[tuple[list[Node], int, int]]:
+    """Yield each statement's tokens, and from where to where it reaches, comments around it included."""
     found: list[Node] = []
+    start = 0
     for token in tokens:
-        if token.token_type.name == "SEMICOLON":
-            if found:
-                yield found
-            found = []
-        else:
+        if token.token_type.name != "SEMICOLON":
             found.append(token)
+            continue
+        if found:
+            yield found, start, token.start
+        found, start = [], token.end + 1
     if found:
-        yield found
+        yield found, start, length

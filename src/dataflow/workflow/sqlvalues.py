@@ -126,13 +126,15 @@ class Values(From):
         """Return the table's column that a name means; the innermost scope that knows it wins."""
         names = [part.name for part in parts]
         for scope in scopes:
+            lacks = False
             for length in (3, 2, 1):  # catalog.database.table, database.table or an alias in front
                 relation = scope.named(names[:length]) if length < len(names) else None
                 found = None if relation is None else relation.get(names[length])
                 if relation is not None and (found is not None or not relation.is_known):
                     return self._used(parts, length, column, [found or relation.maybe(names[length])])
+                lacks = lacks or relation is not None
             known = scope.row.all(names[0])
-            if known or not scope.row.is_known:
+            if known or not (scope.row.is_known or lacks):
                 return self._used(parts, 0, column, known or _maybe(scope, names[0]))
         self._note_unresolved(parts, scopes)
         return set()
@@ -148,10 +150,13 @@ class Values(From):
         relations = [relation] if relation is not None else [scope.row for scope in scopes]
         known = tuple(dict.fromkeys(column.name for each in relations for column in each.columns if column.name))
         tables = [each.table for scope in scopes for each in scope.items.values()]
-        place = relation.table if relation is not None else tables[0] if len(tables) == 1 else None
+        alone = tables[0] if len(tables) == 1 and len(names) == 1 else None
+        place = alone if relation is None else relation.table
         line, start = parts[at].meta.get("line"), parts[at].meta.get("start")
         if line is not None and start is not None and names[at].upper() != "ALL":
             self.unresolved[Unresolved(names[at], place or "", known, line, start)] = None
+            if place:
+                self.uses.add(Use(place, names[at], line, start))
 
     def _used(self, parts: Sequence[Node], position: int, column: Node, meant: Sequence[Column]) -> set[Leaf]:
         from sqlglot import exp

@@ -34,7 +34,9 @@ class Insertion:
         columns: What its query brings out, in order.
         valued: The columns that have a value in its PARTITION, and take none of the query's.
         by_name: Whether columns go where their names say.
-        listed: Whether the statement lists the table's columns.
+        listed: The table's columns that the statement lists; empty where it lists none.
+        is_known: Whether the query brings these columns and no others.
+        target: The table's columns as they are then, or None where nobody knows them.
     """
 
     table: str
@@ -42,8 +44,9 @@ class Insertion:
     columns: tuple[Column, ...]
     valued: tuple[str, ...]
     by_name: bool
-    listed: bool
+    listed: tuple[str, ...]
     is_known: bool
+    target: tuple[str, ...] | None
 
 
 class Reader(Resolver):
@@ -54,6 +57,8 @@ class Reader(Resolver):
         read_tables: The tables whose rows are read.
         changed: The tables whose rows or shape are changed.
         insertions: What INSERTs put where.
+        reshaped: The tables whose columns it changes, or makes by a query.
+        replaced: The tables that it makes anew, whatever they were.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -62,6 +67,8 @@ class Reader(Resolver):
         self.read_tables: dict[str, None] = {}
         self.changed: dict[str, None] = {}
         self.insertions: list[Insertion] = []
+        self.reshaped: set[str] = set()
+        self.replaced: set[str] = set()
         self._statement = Statement(None, 1, 0, "")
 
     def read(self, statement: Statement) -> bool:
@@ -122,7 +129,7 @@ class Reader(Resolver):
         if word == "DECLARE":
             self.variables |= {name.lower() for name in _WORD.findall(text)}
         if word == "ALTER" and (found := _ALTERED.match(text)):
-            self._change(tablenames.plain(found["name"]), known=True)
+            self._change(tablenames.plain(found["name"]))
             return True
         return word in _TOUCHES_NOTHING
 
@@ -134,6 +141,8 @@ class Reader(Resolver):
             return
         several = isinstance(statement, exp.TruncateTable)
         targets = statement.expressions if several else statement.args.get("tables") or [statement.this]
+        if isinstance(statement, exp.Drop):
+            self.replaced |= {name_of(target) for target in targets}
         for target in targets:
             self._change(name_of(target), known=isinstance(statement, exp.TruncateTable | exp.LoadData))
         for action in statement.args.get("actions") or ():
@@ -148,6 +157,7 @@ class Reader(Resolver):
         self.changed[name] = None
         if not known:
             self.schema.pop(name.lower(), None)
+            self.reshaped.add(name)
 
     # ------------------------------------------------------------------------------------- statements
 
@@ -178,12 +188,19 @@ class Reader(Resolver):
             whole = {(found.table, query.parts[0].meta.get("line", 0))} if found.table else found.stars
             self.by_position |= {star for star in whole if star[0] != name}
         self._use_columns(name, named)
+        known = self.schema.get(name.lower())
         self.insertions.append(
             Insertion(
-                name, self._statement, tuple(found.columns), tuple(valued), by_name, bool(columns) and not by_name,
+                name,
+                self._statement,
+                tuple(found.columns),
+                tuple(valued),
+                by_name,
+                () if by_name else tuple(columns or ()),
                 found.is_known,
+                None if known is None else tuple(known),
             )
-        )  # fmt: skip
+        )
         if where := statement.args.get("where"):  # REPLACE WHERE
             self._use_columns(name, [part.parts[-1] for part in where.find_all(exp.Column) if len(part.parts) == 1])
         self._write(name, found, columns or self._columns_to_fill(name, valued), valued)
@@ -253,11 +270,14 @@ class Reader(Resolver):
 
         known = self.schema.get(name.lower())
         self._change(name)
+        if statement.args.get("replace"):
+            self.replaced.add(name)
         if statement.kind == "TABLE" and isinstance(statement.this, exp.Schema):
             parts = [part.this for part in statement.this.expressions if isinstance(part, exp.ColumnDef)]
             self._use_columns(name, parts, declares=True)
             if known is not None:
                 self.schema[name.lower()] = known
+                self.reshaped.discard(name)
 
     def _merge(self, statement: Node) -> None:
         ctes = self.ctes_of(statement, {}, [])
