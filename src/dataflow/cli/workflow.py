@@ -92,6 +92,31 @@ def plan(
 
 
 @app.command()
+def render(
+    file: FileArgument,
+    date: DateOption = None,
+    param: ParamOption = None,
+    job: Annotated[str | None, typer.Option("--job", help="Print the script of this one job.")] = None,
+    env: EnvOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Print the SQL of a workflow with its parameters put in, as a run would have it; secrets stay as they stand.
+
+    Example:  dataflow workflow render main.sch.yaml --date 2026-01-31
+    """
+    from dataflow.cli.console import write
+    from dataflow.workflow.load import load_workflow
+    from dataflow.workflow.sqlrender import as_text, rendered_scripts
+
+    workflow = load_workflow(definition(file), replace(request(date, param, env), ends_only=True))
+    found = rendered_scripts(workflow, job)
+    if output is Output.JSON:
+        print_json([{"job": it.job, "script": display_path(it.script), "sql": it.sql} for it in found])
+    else:
+        write(as_text(found))
+
+
+@app.command()
 def run(
     file: Annotated[
         Path | None,

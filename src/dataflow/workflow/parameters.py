@@ -146,6 +146,15 @@ def substitute(text: str, values: Mapping[str, str], *, where: Path) -> str:
     return _replace(text, found, values)
 
 
+def ends_open(script: str) -> bool:
+    """Say whether the last statement of a SQL script has no semicolon behind it."""
+    comments = list(_comments(script))
+    code = [
+        at for at, letter in enumerate(script) if not letter.isspace() and not any(a <= at < b for a, b in comments)
+    ]
+    return bool(code) and script[code[-1]] != ";"
+
+
 def placed_back(text: str, values: Mapping[str, str], offset: int) -> int:
     """Return where in a SQL script stands what is at an offset once its parameters are put in."""
     shift = 0  # how far what stands behind the last placeholder has moved
