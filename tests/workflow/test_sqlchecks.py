@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.workflow.sqlchecks import Known, check_script
+from dataflow.workflow.sqlstatements import POSITIONAL
 from lineage_corpus import cases
 
 TABLES = {
@@ -128,6 +129,8 @@ def test_what_no_column_is_called_is_told_with_its_place(sql, message):
         "SELECT anything FROM IDENTIFIER(:name)",
         "SELECT a FROM parquet.`/files/x`",
         "SELECT STRAIGHT OUTA (SPARK",
+        "BEGIN\n  DECLARE n INT DEFAULT 0;\n  WHILE n < 2 DO\n    INSERT INTO db.t SELECT id, kind, n FROM db.s;\n"
+        "    SET n = n + 1;\n  END WHILE;\nEND",
     ],
 )
 def test_what_spark_accepts_or_nobody_can_judge_is_not_told(sql):
@@ -142,4 +145,4 @@ def test_what_could_not_be_checked_is_listed():
 @pytest.mark.parametrize("case", [case for case in cases() if case.static], ids=lambda case: case.name)
 def test_no_statement_of_the_corpus_is_refused(case):
     tables = {name: Known(tuple(columns)) for name, columns in case.schema.items()}
-    assert told(case.script, tables) == []
+    assert [said for said in told(case.script, tables) if not said.endswith(POSITIONAL)] == []

@@ -6,10 +6,11 @@ import pytest
 
 from dataflow.workflow.flow import Flow, with_names
 from dataflow.workflow.sqlcolumns import columns_of
+from dataflow.workflow.sqltables import tables_of
 from lineage_corpus import cases, deciders_of, direct_of, named_of, shown
 
 
-@pytest.mark.parametrize("case", cases("basics"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases("basics", "sources"), ids=lambda case: case.name)
 def test_text_alone_tells_the_same_as_spark_s_plans(case):
     script = columns_of(case.script, case.schema)
     found = {write.target: write for write in with_names(script.writes, script.names)}
@@ -19,6 +20,10 @@ def test_text_alone_tells_the_same_as_spark_s_plans(case):
         assert case.named == frozenset().union(*(named_of(write.flows) for write in found.values()))
     if case.constants is not None:
         assert case.constants == found["li.out"].constants
+    if case.reads is not None:
+        assert case.reads == set(tables_of(case.script).reads)
+    if case.writes is not None:
+        assert case.writes == set(tables_of(case.script).writes)
 
 
 def flows(sql, schema=None, target="s.out"):

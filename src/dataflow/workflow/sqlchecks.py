@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dataflow.workflow.sqlwrites import Insertion
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_BLOCK = re.compile(r"(?:\s|--[^\n]*+|/\*.*?\*/)*+(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
+"""How a `BEGIN … END` begins, whose variables are called like columns."""
+
 _MADE_UP = re.compile(r"col\d+")
 """What Spark calls columns of VALUES and of `stack`."""
 
@@ -81,6 +84,8 @@ def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mappi
         fewer = known is not None and known.may_leave_out
         for offset, message in insertion_mistakes(insertion, fewer):
             mistakes.setdefault(offset, message)  # a name that is wrong is told once
+    if any(_BLOCK.match(statement.text) for statement in script.unread):
+        mistakes = {}
     found = tuple(problem(offset, message) for offset, message in sorted(mistakes.items()))
     unread = tuple(text[: placed_back(text, values, it.start)].count("\n") + 1 for it in script.unread)
     declared = {name.lower() for name in script.declares}

@@ -172,6 +172,8 @@ class From(ABC):
         for group in groups:
             for leaves, part in zip(values, group, strict=False):
                 leaves.update(self.value(part, scopes, ctes))
+        if not pivot.args.get("include_nulls"):  # rows without a value are left out
+            self.deciding.update(leaf for leaves in values for leaf in leaves)
         made = [Column(name, leaves) for name, leaves in zip(names, values, strict=True)]
         return [*kept, Column(field.this.name), *made]
 

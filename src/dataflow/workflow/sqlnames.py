@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from dataflow.workflow import tablenames
 from dataflow.workflow.sqlfrom import identified, is_files, is_identified, name_of
-from dataflow.workflow.sqlgenerators import generated, is_generator
+from dataflow.workflow.sqlgenerators import fields_of, generated, is_generator
 from dataflow.workflow.sqlnaming import name_by_spark
 from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Schema, Scope, Star, Views
 from dataflow.workflow.sqlvalues import Values
@@ -176,8 +176,9 @@ class Resolver(Values):
             found.columns += [replace(column, at=at if names else None) for column in made]
             return
         leaves = self.value(value, scopes, ctes, windows)
+        fields = fields_of(value, lambda part: self.value(part, scopes, ctes, windows))
         for name in names or [name_by_spark(projection)]:
-            found.columns.append(Column(name, set(leaves), at=at))
+            found.columns.append(Column(name, set(leaves), at=at, fields=fields))
 
     def _star(self, projection: Node, found: Relation, scopes: list[Scope]) -> None:
         """Take `*`, `a.*`, and `s.*` of a struct, whose fields nobody knows."""
@@ -192,7 +193,10 @@ class Resolver(Values):
         else:
             relation = scopes[0].named([part.name for part in parts])
             if relation is None:
-                found.columns.append(Column("", self._resolve(parts, projection, scopes), many=True))
+                leaves = self._resolve(parts, projection, scopes)
+                known = scopes[0].row.get(parts[-1].name)
+                fields = known.fields if known is not None else ()
+                found.columns += [Column(name, set(each)) for name, each in fields] or [Column("", leaves, many=True)]
                 return
             meant, stars = relation, frozenset({(relation.table, line)}) if relation.table else relation.stars
         kept = (column for column in meant.columns if column.many or column.name.lower() not in left_out)

@@ -51,6 +51,7 @@ class Column:
         given: Whether its name is the table's own, and would change with the table's.
         many: Whether it stands for any number of columns that nobody can name, such as the fields of a struct.
         at: The line and the offset where a SELECT says so, or None.
+        fields: The fields of a struct that the query makes, in order, each with what it is made of.
     """
 
     name: str
@@ -58,6 +59,11 @@ class Column:
     given: bool = False
     many: bool = False
     at: tuple[int, int] | None = field(default=None, compare=False)
+    fields: tuple[tuple[str, frozenset[Leaf]], ...] = ()
+
+    def of_field(self, name: str) -> set[Leaf]:
+        """Return what a field of it is made of: all of it where nobody knows its fields."""
+        return next((set(leaves) for called, leaves in self.fields if called.lower() == name.lower()), self.leaves)
 
 
 @dataclass

@@ -13,6 +13,11 @@ POSITIONAL = "dataflow: positional"
 """The comment inside of an INSERT by which its columns may be in another order than their names say."""
 
 
+_BEFORE_A_QUERY = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "DISTINCT"})
+_NAMES = frozenset({"VAR", "IDENTIFIER"})
+"""What stands before the bracket of a function's arguments."""
+
+
 @dataclass(frozen=True)
 class Statement:
     """A statement of a script.
@@ -61,7 +66,7 @@ def _statements(script: str) -> Iterator[Statement]:
     for words, start, end in _split(tokens, len(script)):
         trees, too_deep = [], False
         try:
-            trees = [tree for tree in dialect.parser().parse(words, script) if tree is not None]
+            trees = [tree for tree in dialect.parser().parse(_with_selects(words), script) if tree is not None]
         except SqlglotError:
             pass  # Spark's own parser is asked about it elsewhere
         except RecursionError:
@@ -69,6 +74,23 @@ def _statements(script: str) -> Iterator[Statement]:
         yield Statement(
             trees[0] if len(trees) == 1 else None, words[0].line, words[0].start, script[start:end], too_deep
         )
+
+
+def _with_selects(tokens: list[Node]) -> list[Node]:
+    """Return the tokens of a statement with `SELECT * FROM x` for `TABLE x` in the place of a query."""
+    found: list[Node] = []
+    before = ["", ""]
+    for token in tokens:
+        kind = token.token_type.name
+        is_query = not before[1] or before[1] in _BEFORE_A_QUERY or (before[1] == "L_PAREN" and before[0] not in _NAMES)
+        if kind == "TABLE" and is_query:
+            for name, text in (("SELECT", "SELECT"), ("STAR", "*"), ("FROM", "FROM")):
+                of = type(token.token_type)[name]
+                found.append(type(token)(of, text, token.line, token.col, token.start, token.end, []))
+        else:
+            found.append(token)
+        before = [before[1], kind]
+    return found
 
 
 def _split(tokens: list[Node], length: int) -> Iterator[tuple[list[Node], int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataflow.workflow.sqlfrom import From
-from dataflow.workflow.sqlgenerators import name_of_function
+from dataflow.workflow.sqlgenerators import fields_of, name_of_function
 from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Scope, Star, Use, Views
 
 _RANKING = frozenset({"ntile", "percent_rank", "rank", "dense_rank", "row_number", "cume_dist"})
@@ -71,8 +71,8 @@ class Values(From):
         if isinstance(value, exp.Query):
             inner = self.query(value, ctes, scopes)
             return {leaf for column in inner.columns for leaf in column.leaves}
-        if isinstance(value, exp.Window):
-            return self._window(value, scopes, ctes, windows or {})
+        if isinstance(value, exp.Window | exp.Filter | exp.Dot):
+            return self._part(value, scopes, ctes, windows)
         parts = _operands(value)
         if isinstance(value, exp.GroupConcat) and isinstance(value.this, exp.Order):  # what LISTAGG goes by
             parts = [value.this.this]
@@ -84,6 +84,28 @@ class Values(From):
             self.deciding |= leaves
             return set()
         return leaves
+
+    def _part(self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node] | None) -> set[Leaf]:
+        """Take a window, an aggregate of some rows, whose condition decides, and a field of a struct made here."""
+        from sqlglot import exp
+
+        if isinstance(value, exp.Window):
+            return self._window(value, scopes, ctes, windows or {})
+
+        def made_of(part: Node) -> set[Leaf]:
+            return self.value(part, scopes, ctes, windows)
+
+        if isinstance(value, exp.Filter):
+            return made_of(value.this) | _deciding(made_of(value.expression))
+        struct = value.this
+        chosen = isinstance(struct, exp.Max | exp.Min)  # by the fields before it, and those behind it
+        fields = fields_of(struct.this if chosen else struct, made_of)
+        found = next((set(leaves) for name, leaves in fields if name.lower() == value.expression.name.lower()), None)
+        if found is None:
+            return made_of(struct) | (
+                made_of(value.expression) if not isinstance(value.expression, exp.Identifier) else set()
+            )
+        return found | _deciding(made_of(struct)) if chosen else found
 
     def _column(self, value: Node, scopes: list[Scope]) -> set[Leaf]:
         """Take a name, or a star that stands for all columns of a FROM, such as in `struct(*)`."""
@@ -168,7 +190,8 @@ class Values(From):
             self.uses |= {
                 Use(table, name, line, start, bare) for each in meant if each.given for table, name, _ in each.leaves
             }
-        return {leaf for each in meant for leaf in each.leaves}
+        of = parts[position + 1].name if position + 1 < len(parts) else None
+        return {leaf for each in meant for leaf in (each.leaves if of is None else each.of_field(of))}
 
     def use_table(self, table: Node, name: str) -> None:
         """Note where a table is named."""
