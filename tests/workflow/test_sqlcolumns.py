@@ -6,10 +6,11 @@ import pytest
 
 from dataflow.workflow.flow import Flow
 from dataflow.workflow.sqlcolumns import columns_of
+from dataflow.workflow.sqltables import tables_of
 from lineage_corpus import Score, all_deciders, all_direct, cases, named_of, shown, static
 
 
-@pytest.mark.parametrize("case", cases("basics"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases("basics", "sources"), ids=lambda case: case.name)
 def test_text_alone_tells_the_same_as_spark_s_plans(case):
     found = static(case)
     assert case.direct == all_direct(found)
@@ -18,6 +19,10 @@ def test_text_alone_tells_the_same_as_spark_s_plans(case):
         assert case.named == frozenset().union(*(named_of(write.flows) for write in found.values()))
     if case.constants is not None:
         assert case.constants == found["li.out"].constants
+    if case.reads is not None:
+        assert case.reads == set(tables_of(case.script).reads)
+    if case.writes is not None:
+        assert case.writes == set(tables_of(case.script).writes)
 
 
 def test_text_alone_tells_nearly_all_of_the_corpus():
@@ -28,9 +33,9 @@ def test_text_alone_tells_nearly_all_of_the_corpus():
             direct.add(case.direct, all_direct(found))
             deciding.add(case.deciders, all_deciders(found))
     print(f"static: direct {direct.recall:.3f} {direct.precision:.3f}, deciding {deciding.recall:.3f}")
-    assert direct.recall > 0.9
-    assert direct.precision > 0.85
-    assert deciding.recall > 0.85
+    assert direct.recall >= 0.99
+    assert direct.precision >= 0.99
+    assert deciding.recall >= 0.99
 
 
 def flows(sql, schema=None, target="s.out"):
@@ -89,7 +94,7 @@ def test_named_windows_lateral_aliases_and_using_are_understood():
     """
     schema = {"s.a": ["id", "hours", "country"], "s.b": ["id"], "s.out": ["id", "r", "double", "more"]}
     assert flows(sql, schema) == {
-        "s.a.id -> id", "s.b.id -> id", "s.a.country ~> r", "s.a.hours ~> r",
+        "s.a.id -> id", "s.a.country ~> r", "s.a.hours ~> r",
         "s.a.hours -> double", "s.a.hours -> more", "s.a.id ~> ", "s.b.id ~> ",
     }  # fmt: skip
 
@@ -106,9 +111,9 @@ def test_the_lines_where_a_column_is_named_are_known():
     assert all(sql.startswith("hours", use.offset) for use in uses if use.column == "hours")
 
 
-def test_what_is_too_long_to_follow_is_not_followed_and_what_has_no_query_writes_all_the_same():
+def test_a_long_row_of_conditions_is_followed_and_what_has_no_query_writes_all_the_same():
     ors = " OR ".join(f"code = '{number}'" for number in range(3000))
-    assert columns_of(f"INSERT INTO s.out SELECT id FROM s.a WHERE {ors}").unreadable
+    assert flows(f"INSERT INTO s.out SELECT id FROM s.a WHERE {ors}") == {"s.a.id -> id", "s.a.code ~> "}
     assert columns_of("INSERT INTO s.out DEFAULT VALUES").complete
 
 

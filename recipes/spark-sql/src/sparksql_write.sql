@@ -4,8 +4,9 @@
 --   spark-sql --hivevar SOURCE_TABLE=db.source --hivevar TARGET_TABLE=db.target \
 --             --hivevar EXECUTION_DATE=2026-01-31 -f sparksql_write.sql
 
--- Replaces the one day that it names, however often it runs.
-INSERT OVERWRITE ${TARGET_TABLE} PARTITION (date = DATE '${EXECUTION_DATE}')
+-- Replaces the one day that it names, however often it runs. Columns go where
+-- their names say, whatever their order here.
+INSERT OVERWRITE ${TARGET_TABLE} PARTITION (date = DATE '${EXECUTION_DATE}') BY NAME
 WITH viewing AS (
   -- Hours per title and country. Rows without a title, or without hours, are
   -- players that were opened and left.

@@ -43,31 +43,27 @@ def validate(
 ) -> None:
     """Check definitions and their scripts without running anything: exit 2 and every mistake with its place.
 
+    SQL is held to the columns of its tables, as far as DDL, mocks, the checkout and the embedded catalog tell them.
+
     Example:  dataflow workflow validate .
     """
-    from dataflow.deploy.scripts import script_mistakes
-    from dataflow.errors import DefinitionError, Problem
-    from dataflow.workflow.load import load_workflow
+    from dataflow.cli.validating import validated
 
-    found, problems = definitions(files), list[Problem]()
-    for file in found:
-        try:
-            workflow = load_workflow(file, request(None, None, env))
-            problems += script_mistakes(workflow)
-        except DefinitionError as error:
-            problems += error.problems
-    problems = sorted(set(problems))
+    found = validated(definitions(files), env)
     if output is Output.JSON:
         listed = [
-            {"file": display_path(p.file), "line": p.line, "column": p.column, "message": p.message} for p in problems
+            {"file": display_path(p.file), "line": p.line, "column": p.column, "message": p.message}
+            for p in found.problems
         ]
-        print_json({"files": [display_path(file) for file in found], "problems": listed})
-    elif problems:
-        raise DefinitionError(problems)
+        shown = [display_path(file) for file in found.files]
+        print_json({"files": shown, "problems": listed, "unchecked": list(found.unchecked)})
+        if found.problems:
+            raise typer.Exit(2)
     else:
-        out().print(f"{len(found)} {'definition is' if len(found) == 1 else 'definitions are'} valid")
-    if problems:
-        raise typer.Exit(2)
+        found.require()
+        count = len(found.files)
+        out().print(f"{count} {'definition is' if count == 1 else 'definitions are'} valid")
+        found.tell()
 
 
 @app.command()
@@ -82,14 +78,42 @@ def plan(
 
     Example:  dataflow workflow plan main.sch.yaml --date 2026-01-31
     """
+    from dataflow.cli.validating import require_right
     from dataflow.workflow.load import load_workflow
     from dataflow.workflow.plan import plan as plan_of
 
-    found = plan_of(load_workflow(definition(file), replace(request(date, param, env), ends_only=True)))
+    workflow = load_workflow(definition(file), replace(request(date, param, env), ends_only=True))
+    require_right(workflow, env)
+    found = plan_of(workflow)
     if output is Output.JSON:
         print_json(found.to_dict())
     else:
         out().print(found.render_text())
+
+
+@app.command()
+def render(
+    file: FileArgument,
+    date: DateOption = None,
+    param: ParamOption = None,
+    job: Annotated[str | None, typer.Option("--job", help="Print the script of this one job.")] = None,
+    env: EnvOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Print the SQL of a workflow with its parameters put in, as a run would have it; secrets stay as they stand.
+
+    Example:  dataflow workflow render main.sch.yaml --date 2026-01-31
+    """
+    from dataflow.cli.console import write
+    from dataflow.workflow.load import load_workflow
+    from dataflow.workflow.sqlrender import as_text, rendered_scripts
+
+    workflow = load_workflow(definition(file), replace(request(date, param, env), ends_only=True))
+    found = rendered_scripts(workflow, job)
+    if output is Output.JSON:
+        print_json([{"job": it.job, "script": display_path(it.script), "sql": it.sql} for it in found])
+    else:
+        write(as_text(found))
 
 
 @app.command()

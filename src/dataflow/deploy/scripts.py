@@ -14,6 +14,7 @@ from dataflow.errors import DefinitionError, Problem
 from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
 from dataflow.workflow.models import AuditJob, SparkJob
 from dataflow.workflow.parameters import POINTER, substitute
+from dataflow.workflow.sqlstatements import statements_of
 from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text, unreadable
 
@@ -119,6 +120,8 @@ def _sql(path: Path, text: str) -> Iterator[Problem]:
     import sqlglot
     from sqlglot.errors import ParseError, SqlglotError
 
+    if all(statement.tree is not None for statement in statements_of(text)):
+        return
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would tell of every statement that it can't judge
     try:
         sqlglot.parse(text, read="spark")

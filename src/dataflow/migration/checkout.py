@@ -27,7 +27,7 @@ from dataflow.workflow.folders import patiently, walk
 _UNBOUNDED = 3
 """How many folders deep definitions are looked for outside of a project and of git."""
 
-_FORMAT = 2
+_FORMAT = 3
 """Of what is kept, within a version: what was kept in another is read again."""
 
 _MENTIONING = ("mentions", "by_position")
@@ -108,7 +108,7 @@ class Checkout:
         files = sorted(definitions(self.root))
         if not files:
             return []
-        cache = _Cache(self.root, self._env)
+        cache = _Cache(self.root, self._env, asks=self._columns_of is not None)
         stale = [file for file in files if not cache.is_fresh(file)]
         if stale:
             with patiently(lambda: f"reading {len(stale)} workflow definitions below {self.root}, now {self._now}"):
@@ -200,10 +200,10 @@ def _joined(one: Entry, other: Entry) -> Entry:
 class _Cache:
     """What was read before, in one file for a folder and an environment."""
 
-    def __init__(self, root: Path, env: str | None) -> None:
+    def __init__(self, root: Path, env: str | None, *, asks: bool) -> None:
         from dataflow.workflow.identity import current_user
 
-        key = f"{dataflow.__version__}.{_FORMAT}\0{root}\0{env}\0{current_user()}"
+        key = f"{dataflow.__version__}.{_FORMAT}\0{root}\0{env}\0{current_user()}\0{asks}"
         self._file = subfolder("lineage") / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
         try:
             self._data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))

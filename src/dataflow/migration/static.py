@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from dataflow.workflow.flow import Flow, Written, plain_name, with_names
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.named import named_columns
 from dataflow.workflow.parameters import substitute
-from dataflow.workflow.programs import Kind, program_kind, sbt_project
+from dataflow.workflow.programs import Kind, program_kind
 from dataflow.workflow.sqlcolumns import Script, columns_of
-from dataflow.workflow.sqltables import Tables
+from dataflow.workflow.touched import touched, values_of
 from dataflow.workflow.tree import ForeachStep, JobStep, SubworkflowStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from dataflow.workflow.models import SparkSpec
     from dataflow.workflow.sqlrelations import Schema
     from dataflow.workflow.tree import Step, Workflow
-
-_SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
 
 
 @dataclass(frozen=True)
@@ -167,14 +164,16 @@ class _Reader:
 
     def _script(self, spec: SparkSpec, target: str | None) -> None:
         path = self.workflow.folder / spec.script
-        params = {**self.workflow.script_params, **spec.params}
+        params = values_of(self.workflow, spec)
         if program_kind(path) is Kind.SQL:
             self._sql(path, params)
             return
-        tables = self._program(path, params, target)
-        self.texts.blind = self.texts.blind or not tables.reads
-        for written in (target,) if target is not None else tables.writes:
-            self._add(Written(written, frozenset(Flow(table) for table in tables.reads)))
+        found = touched(self.workflow, spec, target, self.known)
+        self.texts.files.update(found.files)
+        self.texts.programs += map(str, found.files)
+        self.texts.blind = self.texts.blind or found.guessed
+        for written in (target,) if target is not None else found.tables.writes:
+            self._add(Written(written, frozenset(Flow(table) for table in found.tables.reads)))
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
         self.texts.files.add(path)
@@ -192,20 +191,6 @@ class _Reader:
     def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
         text = substitute(read_text(path), params, where=path)
         return columns_of(text, {**self.schema, **self.texts.declares})
-
-    def _program(self, path: Path, params: Mapping[str, str], target: str | None) -> Tables:
-        from dataflow.workflow.programtables import tables_in_program
-
-        reads: dict[str, None] = {}
-        writes: dict[str, None] = {}
-        for file in _source_files(path):
-            self.texts.files.add(file)
-            self.texts.programs.append(str(file))
-            text = file.read_text(encoding="utf-8-sig", errors="replace")
-            found = tables_in_program(text, file.suffix, params, self.known, [target] if target else [])
-            reads.update(dict.fromkeys(found.reads))
-            writes.update(dict.fromkeys(found.writes))
-        return Tables(tuple(table for table in reads if table not in writes), tuple(writes), complete=False)
 
     def _add(self, write: Written) -> None:
         target = self._plain(write.target)
@@ -229,23 +214,3 @@ def _specs(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
                 yield from _specs(step.items[0].step)
         case _:
             pass
-
-
-def _source_files(path: Path) -> list[Path]:
-    """Return the files that a program's source stands in: its own, and those beside it or in its sbt project."""
-    kind = program_kind(path)
-    if kind is Kind.JAR:
-        project = sbt_project(path)
-        return sorted((project / "src" / "main").rglob("*.scala")) if project else []
-    if kind is None or not path.is_file():
-        return []
-    beside = sorted(path.parent.glob(_SOURCES[kind]))
-    imported = _imported(path.read_text(encoding="utf-8-sig", errors="replace"))
-    return [path, *(file for file in beside if file != path and file.stem in imported)]
-
-
-def _imported(text: str) -> set[str]:
-    """Return the names of files beside a script that it imports (Python) or sources (R)."""
-    python = re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", text)
-    r = re.findall(r"""source\(["'](?:.*/)?([^"'/]+)\.R["']""", text)
-    return {*python, *r}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError, display_path
 from dataflow.tables.pycatalog import split_name
 from dataflow.workflow.models import MetadataJob, SparkJob
-from dataflow.workflow.parameters import PARAMETER_NAME, sql_placeholders, substitute
-from dataflow.workflow.sqltables import tables_of
+from dataflow.workflow.parameters import PARAMETER_NAME, sql_placeholders
+from dataflow.workflow.touched import touched, values_of
 from dataflow.workflow.tree import JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
@@ -93,8 +93,8 @@ def transformations(workflow: Workflow, asked: Sequence[str]) -> list[Transforma
 
 def _transformation(workflow: Workflow, spec: SparkSpec, target: str, asked: Sequence[str]) -> Transformation:
     script = workflow.folder / spec.script
-    values = {**workflow.script_params, **spec.params}
-    sources, origin = _sources(workflow, script, values, target, asked)
+    values = values_of(workflow, spec)
+    sources, origin = _sources(workflow, spec, values, target, asked)
     named = {table: _parameter(values, table) for table in sources}
     target_param = _parameter(values, target)
     tables = {*named.values(), target_param}
@@ -113,20 +113,20 @@ def _used(workflow: Workflow, script: Path) -> set[str]:
 
 
 def _sources(
-    workflow: Workflow, script: Path, values: Mapping[str, str], target: str, asked: Sequence[str]
+    workflow: Workflow, spec: SparkSpec, values: Mapping[str, str], target: str, asked: Sequence[str]
 ) -> tuple[list[str], str]:
     """Return what a script reads, and how that is known: its SQL says it, a run has recorded it, or a name tells."""
     if asked:
         return list(asked), "asked"
-    if script.suffix == ".sql":
-        tables = tables_of(substitute(read_text(script), values, where=script))
-        if tables.complete and (reads := [table for table in tables.reads if table != target]):
-            return reads, "sql"
+    script = workflow.folder / spec.script
+    tables = touched(workflow, spec, target).tables
+    if tables.complete and (reads := [table for table in tables.reads if table != target]):
+        return reads, "sql"
     if recorded := _recorded(workflow, target):
         return recorded, "recorded"
     hinted = [value for name, value in values.items() if "SOURCE" in name.split("_") and "." in value]
-    if hinted:
-        return list(dict.fromkeys(hinted)), "parameters"
+    if hinted or tables.reads:
+        return list(dict.fromkeys([*hinted, *tables.reads])), "parameters"
     raise UsageError(
         f"what {display_path(script)} reads is not known: its text does not say, and no run has recorded it",
         "name the tables: --source database.table, once for each; or run the workflow once",
@@ -154,8 +154,7 @@ def _ddl(workflow: Workflow, target: str) -> Path | None:
     for spec in _scripts(workflow):
         path = workflow.folder / spec.script
         if path.suffix == ".sql":
-            text = substitute(read_text(path), {**workflow.script_params, **spec.params}, where=path)
-            tables = tables_of(text)
+            tables = touched(workflow, spec).tables
             if target in tables.writes and not tables.reads:
                 return path
     return None

@@ -146,6 +146,30 @@ def substitute(text: str, values: Mapping[str, str], *, where: Path) -> str:
     return _replace(text, found, values)
 
 
+def ends_open(script: str) -> bool:
+    """Say whether the last statement of a SQL script has no semicolon behind it."""
+    comments = list(_comments(script))
+    code = [
+        at for at, letter in enumerate(script) if not letter.isspace() and not any(a <= at < b for a, b in comments)
+    ]
+    return bool(code) and script[code[-1]] != ";"
+
+
+def placed_back(text: str, values: Mapping[str, str], offset: int) -> int:
+    """Return where in a SQL script stands what is at an offset once its parameters are put in."""
+    shift = 0  # how far what stands behind the last placeholder has moved
+    for found in sql_placeholders(text):
+        start = found.start + shift
+        if offset < start:
+            break
+        written = text[found.start : found.end]
+        length = len(written) - 1 if found.escaped else len(values.get(found.name, written))
+        if offset < start + length:
+            return found.start
+        shift += length - len(written)
+    return offset - shift
+
+
 def script_problems(text: str, known: Collection[str], where: Path) -> list[Problem]:
     """Say which placeholders of a SQL script have no value when only these names are known."""
     place = Place(where, 1, 1, text)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DefinitionError, Problem, display_path
-from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob, SparkSpec
-from dataflow.workflow.parameters import substitute
+from dataflow.errors import display_path
+from dataflow.workflow.flow import plain_name
+from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
 from dataflow.workflow.plantext import render_plan
-from dataflow.workflow.sqltables import Tables, tables_of
+from dataflow.workflow.touched import touched
 from dataflow.workflow.tree import ForeachStep, JobStep, SubworkflowStep, WapStep
-from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from dataflow.workflow.auditmodels import Audit
     from dataflow.workflow.models import JobBase
     from dataflow.workflow.tree import LeafJob, Step, Workflow
-
-_SOURCE_NAME = re.compile(r"(^|_)SOURCES?(_|$)")
 
 
 @dataclass(frozen=True)
@@ -171,16 +167,18 @@ def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> S
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
     template = step.template
     scripts = [item.job.spark for item in template.write]
-    found = [_tables(workflow, script) for script in scripts]
-    reads = tuple(dict.fromkeys(t for tables in found for t in tables.reads if t != template.table))
+    table = plain_name(template.table, workflow.environment.catalog_name)
+    found = [touched(workflow, script, template.table).tables for script in scripts]
+    reads = dict.fromkeys(name for tables in found for name in tables.reads if name != table)
+    beside = dict.fromkeys(name for tables in found for name in tables.writes if name != table)
     return StepPlan(
         id=template.id,
         type="wap",
         needs=needs,
         runs=tuple(script.label for script in scripts),
-        reads=reads,
+        reads=tuple(reads),
         reads_known=all(tables.complete for tables in found),
-        writes=(template.table,),
+        writes=(template.table, *beside),
         partition={column: str(value) for column, value in template.partition.items()},
         empty=template.empty,
         existing=template.existing,
@@ -192,7 +190,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
     patience = _patience(job)
     match job:
         case SparkJob():
-            tables = _tables(workflow, job.spark)
+            tables = touched(workflow, job.spark).tables
             return StepPlan(
                 job.id, job.type, needs, (job.spark.label,), tables.reads, tables.complete, tables.writes, **patience
             )
@@ -216,16 +214,3 @@ def _patience(job: JobBase) -> dict[str, Any]:
 
 def _audit(audit: Audit) -> str:
     return f"{'!' if audit.blocking else ''}{audit.name or audit.function}"
-
-
-def _tables(workflow: Workflow, spec: SparkSpec) -> Tables:
-    values = {**workflow.script_params, **spec.params}
-    path = workflow.folder / spec.script
-    if path.suffix == ".sql":
-        try:
-            return tables_of(substitute(read_text(path), values, where=path))
-        except RecursionError:
-            raise DefinitionError([Problem(path, 1, 1, "a statement is nested too deep to be read")]) from None
-    # What a program reads is recorded when it runs; until then a parameter's name is the best there is.
-    sources = (value for name, value in values.items() if _SOURCE_NAME.search(name))
-    return Tables(reads=tuple(dict.fromkeys(sources)), complete=False)

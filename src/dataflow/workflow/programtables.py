@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TABLE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){1,3}"
 _IS_TABLE = re.compile(_TABLE)
 _NAMED_LIKE_ONE = re.compile(r"(?:^|_)(?:TABLES?|SOURCES?|INPUTS?|TARGETS?|FROM|INTO)(?:_|$|\d)")
+_NAMED_LIKE_A_SOURCE = re.compile(r"(?:^|_)SOURCES?(?:_|$)")
 _CALL = r"\s*\((?:\s*\w+\s*,)?\s*(?:I\()?\s*"  # R names the connection first: tbl(spark, "a.b")
 _READS = re.compile(rf"""\b(?:table|tbl|I|in_catalog|spark_read_table|read_table){_CALL}["'](?P<name>{_TABLE})["']""")
 _WRITES = re.compile(
@@ -60,6 +61,13 @@ def tables_in_program(
         if _asked_for(name, code) and _IS_TABLE.fullmatch(value) and (value in known or _NAMED_LIKE_ONE.search(name)):
             (written if _is_target(name) else reads)[value] = None
     return Tables(tuple(table for table in reads if table not in written), tuple(written), complete=False)
+
+
+def tables_in_params(params: Mapping[str, str]) -> Tables:
+    """Find the tables of a program whose source is not here: parameters that are called so are all there is."""
+    tables = {name: value for name, value in params.items() if _IS_TABLE.fullmatch(value)}
+    reads = (value for name, value in tables.items() if _NAMED_LIKE_A_SOURCE.search(name))
+    return Tables(tuple(dict.fromkeys(reads)), complete=False)
 
 
 def _asked_for(name: str, code: str) -> bool:

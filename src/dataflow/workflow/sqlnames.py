@@ -7,33 +7,35 @@ which for a script that was never run is the rule; this one then takes a name fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from dataflow.workflow import tablenames
-from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Schema, Sources, Star, Use
+from dataflow.workflow.sqlfrom import identified, is_files, is_identified, name_of
+from dataflow.workflow.sqlgenerators import fields_of, generated, is_generator
+from dataflow.workflow.sqlnaming import name_by_spark
+from dataflow.workflow.sqlrelations import Column, Leaf, Node, Relation, Schema, Scope, Star, Views
+from dataflow.workflow.sqlvalues import Values
 
 _PARTITIONING = frozenset({"REPARTITION", "REPARTITION_BY_RANGE", "REBALANCE"})
 """Hints that name columns; others name tables."""
 
 
-class Resolver:
+class Resolver(Values):
     """Knows what queries bring out, and notes on the way what they look at.
 
     Attributes:
         schema: The columns of tables, by lower-case name.
         views: What the script's temporary views bring out.
-        uses: Where tables and columns are named.
-        deciding: What decides which rows the statement at hand gets.
         tables: The tables that it reads.
-        by_position: Stars that go somewhere by position: a column more of their table, and the script fails.
+        complete: Whether it is known of each table which one it is.
     """
 
     def __init__(self, schema: Schema) -> None:
+        super().__init__()
         self.schema = {name.lower(): list(columns) for name, columns in schema.items()}
-        self.views: Sources = {}
-        self.uses: set[Use] = set()
-        self.by_position: set[Star] = set()
-        self.deciding: set[Leaf] = set()
+        self.views: Views = {}
         self.tables: dict[str, None] = {}
+        self.complete = True
         self._of_views: dict[str, tuple[set[Leaf], dict[str, None]]] = {}
 
     def keep_view(self, name: str, found: Relation) -> None:
@@ -43,7 +45,7 @@ class Resolver:
 
     # ---------------------------------------------------------------------------------------- queries
 
-    def ctes_of(self, statement: Node, ctes: Sources, outer: list[Sources]) -> Sources:
+    def ctes_of(self, statement: Node, ctes: Views, outer: list[Scope]) -> Views:
         """Return the common table expressions that a statement may use: those around it, and its own."""
         from sqlglot import exp
 
@@ -51,18 +53,13 @@ class Resolver:
         with_ = statement.args.get("with_")
         for cte in getattr(with_, "expressions", ()):
             names = [part.name for part in cte.args["alias"].args.get("columns") or ()]
+            key = name_of_part(cte.alias)
             if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):  # it knows what it begins with
-                found[cte.alias.lower()] = self.query(cte.this.left, found, outer).called(names)
-            found[cte.alias.lower()] = self._called(self.query(cte.this, found, outer), names)
+                found[key] = self.query(cte.this.left, found, outer).called(names)
+            found[key] = self.called(self.query(cte.this, found, outer), names)
         return found
 
-    def _called(self, relation: Relation, names: Sequence[str]) -> Relation:
-        """Give a relation's columns names, each by its position."""
-        if names:
-            self.by_position |= relation.stars
-        return relation.called(names)
-
-    def query(self, query: Node, ctes: Sources, outer: list[Sources]) -> Relation:
+    def query(self, query: Node, ctes: Views, outer: list[Scope]) -> Relation:
         """Return what a query brings out.
 
         Args:
@@ -73,43 +70,36 @@ class Resolver:
         from sqlglot import exp
 
         ctes = self.ctes_of(query, ctes, outer)
-        match query:
-            case exp.Select():
-                return self._select(query, ctes, outer)
-            case exp.SetOperation():
-                left = self.query(query.left, ctes, outer)
-                right = self.query(query.right, ctes, outer)
-                columns = [Column(column.name, set(column.leaves)) for column in left.columns]
-                for column, other in zip(columns, right.columns, strict=False):
-                    if isinstance(query, exp.Union):
-                        column.leaves |= other.leaves
-                if not isinstance(query, exp.Union) or query.args.get("distinct"):
-                    self.deciding |= {leaf for side in (left, right) for c in side.columns for leaf in c.leaves}
-                if _tables(left.stars) != _tables(right.stars):  # one side gets more columns than the other
-                    self.by_position |= left.stars | right.stars
-                return Relation(columns, left.open | right.open, stars=left.stars | right.stars)
-            case exp.Subquery() | exp.Paren():
-                return self._pivoted(query, self.query(query.this, ctes, outer), outer, ctes)
-            case exp.Table():
-                return self.from_table(query, ctes)
-            case exp.Values():
-                return self._values(query)
-            case _:
-                return Relation()
+        if isinstance(query, exp.Select):
+            return self._select(query, ctes, outer)
+        if isinstance(query, exp.SetOperation):
+            return self._ordered(query, self._combined(query, ctes, outer), ctes)
+        if isinstance(query, exp.Subquery | exp.Paren):
+            if _is_bracket(query):
+                return self.item(query, ctes, outer, Scope()).flat(0)
+            return self._ordered(query, self.query(query.this, ctes, outer), ctes)
+        return self.from_table(query, ctes) if isinstance(query, exp.Table) else _rows(query)
 
-    def _select(self, select: Node, ctes: Sources, outer: list[Sources]) -> Relation:
-        sources: Sources = {}
-        for part in (select.args.get("from_"), *(select.args.get("joins") or ())):
-            if part is not None:
-                sources |= self.source(part.this, ctes, outer, sources)
-        for lateral in select.args.get("laterals") or ():
-            sources |= self._lateral(lateral, ctes, outer, sources)
-        scopes = [sources, *outer]
-        for join in select.args.get("joins") or ():
-            self.decide(join.args.get("on"), scopes, ctes)
-            for column in join.args.get("using") or ():
-                for relation in sources.values():
-                    self.deciding |= (relation.get(column.name) or Column("")).leaves
+    def _combined(self, query: Node, ctes: Views, outer: list[Scope]) -> Relation:
+        """Take UNION, INTERSECT and EXCEPT: by position, called as the first side calls them."""
+        from sqlglot import exp
+
+        left, right = self.query(query.left, ctes, outer), self.query(query.right, ctes, outer)
+        columns = [replace(column, leaves=set(column.leaves), given=False) for column in left.columns]
+        for column, other in zip(columns, right.columns, strict=False):
+            if isinstance(query, exp.Union):
+                column.leaves |= other.leaves
+        if not isinstance(query, exp.Union) or query.args.get("distinct"):
+            self.deciding |= {leaf for side in (left, right) for c in side.columns for leaf in c.leaves}
+        if _tables(left.stars) != _tables(right.stars):  # one side gets more columns than the other
+            self.by_position |= left.stars | right.stars
+        return Relation(columns, left.open | right.open, stars=left.stars | right.stars)
+
+    def _select(self, select: Node, ctes: Views, outer: list[Scope]) -> Relation:
+        if _is_transform(select):
+            return self._transform(select, ctes, outer)
+        scope = self.scope_of(select, ctes, outer)
+        scopes = [scope, *outer]
         windows = {window.name.lower(): window for window in select.args.get("windows") or ()}
         found = Relation()
         for projection in select.expressions:
@@ -117,12 +107,19 @@ class Resolver:
         self._clauses(select, found, scopes, ctes)
         return found
 
-    def _clauses(self, select: Node, found: Relation, scopes: list[Sources], ctes: Sources) -> None:
-        """Note what a query's clauses decide by; they know its own columns' new names as well."""
-        from sqlglot import exp
+    def _transform(self, select: Node, ctes: Views, outer: list[Scope]) -> Relation:
+        """Take `SELECT TRANSFORM(…) USING 'program' AS (…)`: a program makes each column of all that it is given."""
+        (made,) = select.expressions
+        scopes = [self.scope_of(select, ctes, outer), *outer]
+        leaves = {leaf for part in made.expressions for leaf in self.value(part, scopes, ctes)}
+        self.decide(select.args.get("where"), scopes, ctes)
+        names = [part.name for part in getattr(made.args.get("schema"), "expressions", ())] or ["key", "value"]
+        return Relation([Column(name, set(leaves)) for name in names])
 
-        aliases: Sources = {"": Relation(found.columns)}
-        for name in ("where", "group", "having", "qualify", "order", "sort", "distribute", "cluster"):
+    def _clauses(self, select: Node, found: Relation, scopes: list[Scope], ctes: Views) -> None:
+        """Note what a query's clauses decide by; some know its own columns' new names, before or after the tables'."""
+        aliases = Scope(row=found)
+        for name in ("where", "group", "having", "qualify"):
             self.decide(select.args.get(name), [*scopes, aliases], ctes)
         for hint in getattr(select.args.get("hint"), "expressions", ()):
             if hint.name.upper() in _PARTITIONING:
@@ -130,90 +127,97 @@ class Resolver:
         if select.args.get("distinct"):
             self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
         group = select.args.get("group")
-        for key in group.expressions if group is not None else ():
-            if isinstance(key, exp.Literal) and key.this.isdigit() and int(key.this) <= len(found.columns):
+        if group is not None:
+            self._places(group.expressions, found)
+            if group.args.get("all"):
+                keys = (part for part in select.expressions if not _is_aggregate(part))
+                for key in keys:
+                    self.decide(key, scopes, ctes)
+        self._ordered(select, found, ctes, scopes)
+
+    def _ordered(self, query: Node, found: Relation, ctes: Views, scopes: Sequence[Scope] = ()) -> Relation:
+        """Note what orders and spreads rows; a name there is a column of the result where there is one."""
+        own = Scope(row=Relation([column for column in found.columns if not column.many]))
+        for name in ("order", "sort", "distribute", "cluster"):
+            part = query.args.get(name)
+            if part is not None:
+                self.decide(part, [own, *(scopes or [Scope(row=found)])], ctes)
+                self._places([getattr(each, "this", each) for each in part.expressions], found)
+        return found
+
+    def _places(self, keys: Iterable[Node], found: Relation) -> None:
+        """Note what decides where a clause names columns by their number, or all of them."""
+        from sqlglot import exp
+
+        for key in keys:
+            if isinstance(key, exp.Literal) and key.this.isdigit() and 0 < int(key.this) <= len(found.columns):
                 self.deciding |= found.columns[int(key.this) - 1].leaves
+            elif isinstance(key, exp.Column) and key.name.upper() == "ALL" and not found.all("all"):
+                self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
+
+    # ------------------------------------------------------------------------------------ projections
 
     def _projection(
-        self,
-        projection: Node,
-        found: Relation,
-        scopes: list[Sources],
-        ctes: Sources,
-        windows: Mapping[str, Node],
+        self, projection: Node, found: Relation, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node]
     ) -> None:
         from sqlglot import exp
 
-        star = projection.this if isinstance(projection, exp.Column) else projection
-        if isinstance(star, exp.Star):
-            wanted = projection.table.lower() if isinstance(projection, exp.Column) else ""
-            left_out = {column.name.lower() for column in star.args.get("except_") or ()}
-            for alias, relation in scopes[0].items():
-                if not wanted or alias == wanted:
-                    line = star.meta.get("line", 0)
-                    found.stars |= {(relation.table, line)} if relation.table else relation.stars
-                    kept = (column for column in relation.columns if column.name.lower() not in left_out)
-                    found.columns += [Column(column.name, set(column.leaves), column.given) for column in kept]
-                    found.open |= relation.open
+        if isinstance(projection, exp.Star) or (isinstance(projection, exp.Column) and projection.is_star):
+            self._star(projection, found, scopes)
             return
-        value = projection.this if isinstance(projection, exp.Alias) else projection
-        aliases: Sources = {"": Relation(list(found.columns))}
-        leaves = self.value(value, [*scopes, aliases], ctes, windows)
+        value = projection.this if isinstance(projection, exp.Alias | exp.Aliases) else projection
         names = [part.name for part in projection.expressions] if isinstance(projection, exp.Aliases) else []
-        for name in names or [projection.alias_or_name]:
-            found.columns.append(Column(name, set(leaves)))
+        if isinstance(projection, exp.Alias):
+            names = [projection.alias]
+        at = _place(projection)
+        scopes = [*scopes, Scope(row=Relation(list(found.columns)))]  # of the columns that stand before
+        if is_generator(value):
+            made = generated(value, names, lambda part: self.value(part, scopes, ctes, windows))
+            found.columns += [replace(column, at=at if names else None) for column in made]
+            return
+        leaves = self.value(value, scopes, ctes, windows)
+        fields = fields_of(value, lambda part: self.value(part, scopes, ctes, windows))
+        for name in names or [name_by_spark(projection)]:
+            found.columns.append(Column(name, set(leaves), at=at, fields=fields))
 
-    def source(self, source: Node, ctes: Sources, outer: list[Sources], before: Sources) -> Sources:
-        """Return what an item of a FROM brings, by its alias; `before` are the items that stand before it."""
+    def _star(self, projection: Node, found: Relation, scopes: list[Scope]) -> None:
+        """Take `*`, `a.*`, and `s.*` of a struct, whose fields nobody knows."""
         from sqlglot import exp
 
-        if isinstance(source, exp.Table) and isinstance(source.this, exp.Func):  # a function that makes rows
-            leaves = self.value(source.this, [before, *outer], ctes)
-            return {source.alias.lower(): Relation([Column(name, set(leaves)) for name in source.alias_column_names])}
-        if isinstance(source, exp.Lateral):
-            return self._lateral(source, ctes, outer, before)
-        if isinstance(source, exp.Table):
-            relation = self._pivoted(source, self.from_table(source, ctes), outer, ctes)
+        star = projection.this if isinstance(projection, exp.Column) else projection
+        line = star.meta.get("line", 0)
+        left_out = {column.name.lower() for column in star.args.get("except_") or ()}
+        parts = projection.parts[:-1] if isinstance(projection, exp.Column) else []
+        if not parts:
+            meant, stars = scopes[0].row, scopes[0].stars(line)
         else:
-            relation = self.query(source, ctes, outer)
-        relation = self._called(relation, source.alias_column_names)
-        found = {(source.alias_or_name or f"_{len(before)}").lower(): relation}
-        for join in source.args.get("joins") or ():  # a join inside brackets
-            found |= self.source(join.this, ctes, outer, {**before, **found})
-            self.decide(join.args.get("on"), [{**before, **found}, *outer], ctes)
-        return found
+            relation = scopes[0].named([part.name for part in parts])
+            if relation is None:
+                leaves = self._resolve(parts, projection, scopes)
+                known = scopes[0].row.get(parts[-1].name)
+                fields = known.fields if known is not None else ()
+                found.columns += [Column(name, set(each)) for name, each in fields] or [Column("", leaves, many=True)]
+                return
+            meant, stars = relation, frozenset({(relation.table, line)}) if relation.table else relation.stars
+        kept = (column for column in meant.columns if column.many or column.name.lower() not in left_out)
+        at = _place(projection)
+        found.columns += [replace(each, leaves=set(each.leaves), at=each.at and at) for each in kept]
+        found.open |= meant.open
+        found.stars |= stars
 
-    def _lateral(self, lateral: Node, ctes: Sources, outer: list[Sources], before: Sources) -> Sources:
-        from sqlglot import exp
-
-        scopes = [before, *outer]
-        if isinstance(lateral.this, exp.Subquery):
-            return {(lateral.alias or f"_{len(before)}").lower(): self.query(lateral.this, ctes, scopes)}
-        leaves = self.value(lateral.this, scopes, ctes)
-        names = lateral.alias_column_names or ["col"]
-        return {(lateral.alias or f"_{len(before)}").lower(): Relation([Column(n, set(leaves)) for n in names])}
-
-    def _pivoted(self, source: Node, relation: Relation, outer: list[Sources], ctes: Sources) -> Relation:
-        from sqlglot import exp
-
-        for pivot in source.args.get("pivots") or ():
-            scopes = [{"": relation}, *outer]
-            used = [*pivot.expressions, *pivot.args.get("fields", ())]
-            leaves = {leaf for part in used for leaf in self.value(part, scopes, ctes)}
-            named = {column.name.lower() for part in used for column in part.find_all(exp.Column)}
-            kept = [column for column in relation.columns if column.name.lower() not in named]
-            self.deciding |= {leaf for column in kept for leaf in column.leaves}
-            self.deciding |= {
-                leaf for field_ in pivot.args.get("fields", ()) for leaf in self.value(field_, scopes, ctes)
-            }
-            made = [Column(column.name, set(leaves)) for column in pivot.args.get("columns") or ()]
-            whole = {(relation.table, source.parts[0].meta.get("line", 0))} if relation.table else relation.stars
-            relation = Relation([*kept, *made], set(relation.open), stars=frozenset(whole))
-        return relation
-
-    def from_table(self, table: Node, ctes: Sources) -> Relation:
+    def from_table(self, table: Node, ctes: Views) -> Relation:
         """Return what a name in a FROM stands for: a common table expression, a view of the script's, a table."""
-        name = name_of(table)
+        if is_identified(table):
+            called = identified(table)
+            if called is None:
+                self.complete = False
+                return Relation([Column("", many=True)])
+            return self._of_name(table, called, ctes)
+        if is_files(table):
+            return Relation([Column("", many=True)])
+        return self._of_name(table, name_of(table), ctes)
+
+    def _of_name(self, table: Node, name: str, ctes: Views) -> Relation:
         key = name.lower()
         if key in ctes:
             return ctes[key]
@@ -231,110 +235,56 @@ class Resolver:
         columns = self.schema.get(name.lower())
         if columns is None:
             return Relation(open={name}, table=name)
-        return Relation([Column(column, {(name, column, False)}, given=True) for column in columns], table=name)
+        made = [Column(column, {(name, column, False)}, given=True, at=(0, 0)) for column in columns]
+        return Relation(made, table=name)
 
-    def _values(self, values: Node) -> Relation:
-        width = max((len(row.expressions) for row in values.expressions), default=0)
-        names = values.alias_column_names or [f"col{n}" for n in range(1, width + 1)]
-        return Relation([Column(name) for name in names])
 
-    # ------------------------------------------------------------------------------------ expressions
+def name_of_part(name: str) -> str:
+    """Return how a common table expression is looked for: as one part of a name, in lower case."""
+    return tablenames.joined([name]).lower()
 
-    def decide(self, part: Node, scopes: list[Sources], ctes: Sources) -> None:
-        """Note what a filter, a join's condition, a grouping or an order looks at."""
-        if part is not None:
-            self.deciding |= self.value(part, scopes, ctes)
 
-    def value(
-        self,
-        value: Node,
-        scopes: list[Sources],
-        ctes: Sources,
-        windows: Mapping[str, Node] | None = None,
-    ) -> set[Leaf]:
-        """Return what an expression is made of."""
-        from sqlglot import exp
+def _place(projection: Node) -> tuple[int, int] | None:
+    """Return the line and the offset where a column of a SELECT gets its name."""
+    names = [projection.args.get("alias"), *reversed(getattr(projection, "parts", ())), projection]
+    metas = (each.meta for each in names if each is not None and hasattr(each, "meta"))
+    found = next((meta for meta in metas if {"line", "start"} <= meta.keys()), None)
+    if found is None:
+        inside = (each.meta for each in projection.walk() if {"line", "start"} <= each.meta.keys())
+        found = next(inside, None)
+    return None if found is None else (found["line"], found["start"])
 
-        match value:
-            case exp.Column():
-                return self._resolve(value, scopes)
-            case exp.Exists() | exp.In() if value.find(exp.Query):
-                return self._asked(value, scopes, ctes)
-            case exp.Query():
-                inner = self.query(value, ctes, scopes)
-                return {leaf for column in inner.columns for leaf in column.leaves}
-            case exp.Window():
-                named = (windows or {}).get(value.alias.lower())
-                parts = [value, *([named] if named is not None else [])]
-                found = self.value(value.this, scopes, ctes)
-                for part in (p for w in parts for p in (w.args.get("order"), *(w.args.get("partition_by") or ())) if p):
-                    found |= {(table, column, True) for table, column, _ in self.value(part, scopes, ctes)}
-                return found
-            case _:
-                return {leaf for child in value.iter_expressions() for leaf in self.value(child, scopes, ctes, windows)}
 
-    def _asked(self, value: Node, scopes: list[Sources], ctes: Sources) -> set[Leaf]:
-        """Take `x IN (query)` and `EXISTS (query)`: what the query looks at decides."""
-        from sqlglot import exp
+def _rows(values: Node) -> Relation:
+    """Return what VALUES brings; of what is no query at all, nobody knows."""
+    from sqlglot import exp
 
-        query = value.args.get("query") if isinstance(value, exp.In) else value.this
-        if query is None:
-            return {leaf for child in value.iter_expressions() for leaf in self.value(child, scopes, ctes)}
-        inner = self.query(query.this if isinstance(query, exp.Subquery) else query, ctes, scopes)
-        if isinstance(value, exp.In):
-            self.by_position |= inner.stars
-        found = self.value(value.this, scopes, ctes) if isinstance(value, exp.In) else set()
-        if isinstance(value, exp.In):
-            found |= {leaf for column in inner.columns for leaf in column.leaves}
-        return found
+    if not isinstance(values, exp.Values):
+        return Relation([Column("", many=True)])
+    width = max((len(row.expressions) or 1 for row in values.expressions), default=0)
+    return Relation([Column(f"col{number}") for number in range(1, width + 1)])
 
-    def _resolve(self, column: Node, scopes: list[Sources]) -> set[Leaf]:
-        """Return the table's column that a name means; the innermost scope that knows it wins."""
-        parts = [part.name for part in column.parts]
-        for sources in scopes:
-            for length in (3, 2, 1):  # catalog.database.table, database.table or an alias in front
-                if len(parts) <= length:
-                    continue
-                relation = _named(sources, parts[:length])
-                if relation is not None:
-                    return self._used(column, length, [relation.get(parts[length]) or relation.maybe(parts[length])])
-        for sources in scopes:
-            known = [found for relation in sources.values() if (found := relation.get(parts[0])) is not None]
-            maybe = [relation.maybe(parts[0]) for relation in sources.values() if relation.open]
-            if known or maybe:
-                return self._used(column, 0, known or maybe)
-        return set()
 
-    def _used(self, column: Node, position: int, meant: Sequence[Column]) -> set[Leaf]:
-        from sqlglot import exp
+def _is_bracket(query: Node) -> bool:
+    from sqlglot import exp
 
-        part = column.parts[position]
-        line, start = part.meta.get("line"), part.meta.get("start")
-        if line is not None and start is not None:
-            bare = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
-            self.uses |= {
-                Use(table, name, line, start, bare) for each in meant if each.given for table, name, _ in each.leaves
-            }
-        return {leaf for each in meant for leaf in each.leaves}
+    return isinstance(query, exp.Subquery) and bool(
+        isinstance(query.this, exp.Table) or query.args.get("joins") or query.args.get("pivots")
+    )
 
-    def use_table(self, table: Node, name: str) -> None:
-        """Note where a table is named."""
-        first = table.parts[0] if getattr(table, "parts", None) else None
-        if first is not None and "line" in first.meta:
-            self.uses.add(Use(name, "", first.meta["line"], first.meta["start"]))
+
+def _is_transform(select: Node) -> bool:
+    from sqlglot import exp
+
+    return len(select.expressions) == 1 and isinstance(select.expressions[0], exp.QueryTransform)
+
+
+def _is_aggregate(projection: Node) -> bool:
+    """Say whether a column of a SELECT is an aggregate of a group; one over a window is not."""
+    from sqlglot import exp
+
+    return any(not isinstance(each.parent, exp.Window) for each in projection.find_all(exp.AggFunc))
 
 
 def _tables(stars: Iterable[Star]) -> list[str]:
     return sorted(table for table, _ in stars)
-
-
-def name_of(table: Node) -> str:
-    """Return a table's dotted name."""
-    return tablenames.joined(part.name for part in getattr(table, "parts", ()))
-
-
-def _named(sources: Sources, parts: Sequence[str]) -> Relation | None:
-    if len(parts) == 1:
-        return sources.get(parts[0].lower())
-    name = ".".join(parts).lower()
-    return next((found for found in sources.values() if found.table is not None and found.table.lower() == name), None)

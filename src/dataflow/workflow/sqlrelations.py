@@ -49,11 +49,21 @@ class Column:
         name: Its name.
         leaves: What it is made of.
         given: Whether its name is the table's own, and would change with the table's.
+        many: Whether it stands for any number of columns that nobody can name, such as the fields of a struct.
+        at: The line and the offset where a SELECT says so, or None.
+        fields: The fields of a struct that the query makes, in order, each with what it is made of.
     """
 
     name: str
     leaves: set[Leaf] = field(default_factory=set)
     given: bool = False
+    many: bool = False
+    at: tuple[int, int] | None = field(default=None, compare=False)
+    fields: tuple[tuple[str, frozenset[Leaf]], ...] = ()
+
+    def of_field(self, name: str) -> set[Leaf]:
+        """Return what a field of it is made of: all of it where nobody knows its fields."""
+        return next((set(leaves) for called, leaves in self.fields if called.lower() == name.lower()), self.leaves)
 
 
 @dataclass
@@ -72,20 +82,89 @@ class Relation:
     table: str | None = None
     stars: frozenset[Star] = frozenset()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it has the columns that it lists, and no others."""
+        return not self.open and not any(column.many for column in self.columns)
+
     def get(self, name: str) -> Column | None:
         """Return a known column; None for others."""
-        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+        return next(iter(self.all(name)), None)
+
+    def all(self, name: str) -> list[Column]:
+        """Return the known columns of a name."""
+        return [column for column in self.columns if not column.many and column.name.lower() == name.lower()]
 
     def called(self, names: Sequence[str]) -> Relation:
         """Return it with other names for its columns; as it is where there are none."""
         if not names:
             return self
-        pairs = zip(names, self.columns, strict=False)
-        return Relation([Column(name, column.leaves) for name, column in pairs], self.open, stars=self.stars)
+        pairs = placed(self.columns, len(names))
+        columns = [Column(name, column.leaves, at=(0, 0)) for name, column in zip(names, pairs, strict=False)]
+        return Relation(columns, self.open, stars=self.stars)
 
     def maybe(self, name: str) -> Column:
         """Return what a name would be if it were one of the columns that nobody knows."""
-        return Column(name, {(table, name, False) for table in self.open}, given=True)
+        leaves = {(table, name, False) for table in self.open}
+        vague = {leaf for column in self.columns if column.many for leaf in column.leaves}
+        return Column(name, leaves | vague, given=not vague)
 
 
-Sources = dict[str, Relation]
+def placed(columns: Sequence[Column], width: int) -> list[Column]:
+    """Return which column stands at each of so many places, where some of them stand for any number."""
+    at = next((position for position, column in enumerate(columns) if column.many), None)
+    if at is None:
+        return list(columns)
+    before, behind = list(columns[:at]), list(columns[at + 1 :])
+    if any(column.many for column in behind):  # nobody knows where one ends and the next begins
+        every = Column("", {leaf for column in columns[at:] for leaf in column.leaves}, many=True)
+        return [*before, *[every] * max(width - at, 0)]
+    return [*before, *[columns[at]] * max(width - len(before) - len(behind), 0), *behind]
+
+
+@dataclass
+class Scope:
+    """What stands in a FROM, as the rest of its query sees it.
+
+    Attributes:
+        items: Tables, views and subqueries by what they are called, in lower case.
+        row: All columns together, as `*` brings them.
+    """
+
+    items: dict[str, Relation] = field(default_factory=dict)
+    row: Relation = field(default_factory=Relation)
+
+    @classmethod
+    def of(cls, name: str, relation: Relation) -> Scope:
+        """Return the scope of one thing alone."""
+        return cls({name.lower(): relation}, relation)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all columns of all that stands there are known."""
+        return self.row.is_known and all(relation.is_known for relation in self.items.values())
+
+    def beside(self, other: Scope) -> Scope:
+        """Return both, the columns of one behind those of the other."""
+        row = Relation([*self.row.columns, *other.row.columns], self.row.open | other.row.open)
+        return Scope({**self.items, **other.items}, row)
+
+    def named(self, parts: Sequence[str]) -> Relation | None:
+        """Return what is called so: by its alias, or a table by its whole name."""
+        if len(parts) == 1:
+            return self.items.get(parts[0].lower())
+        name = ".".join(parts).lower()
+        tables = (found for found in self.items.values() if found.table is not None)
+        return next((found for found in tables if f".{found.table}".lower().endswith(f".{name}")), None)
+
+    def stars(self, line: int) -> frozenset[Star]:
+        """Return the tables all of whose columns a star on a line takes."""
+        found = ({(relation.table, line)} if relation.table else relation.stars for relation in self.items.values())
+        return frozenset(star for stars in found for star in stars)
+
+    def flat(self, line: int) -> Relation:
+        """Return it as one thing, whose parts have no names any more."""
+        return Relation(list(self.row.columns), set(self.row.open), stars=self.stars(line))
+
+
+Views = dict[str, Relation]
