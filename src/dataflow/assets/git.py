@@ -70,7 +70,7 @@ def read_checkout(folder: Path) -> Checkout:
     """
     folder = folder.resolve()
     status = git.run(
-        folder, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=dirty", "-z"
+        folder, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=all", "-z"
     )
     top = git.ask(folder, "rev-parse", "--show-toplevel") if status.code == 0 else None
     if not top:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
+from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json, say
 from dataflow.cli.due import due
 from dataflow.cli.given import definition, definitions, request
 from dataflow.cli.running import run_definition
@@ -45,18 +45,21 @@ def validate(
 
     Example:  dataflow workflow validate .
     """
-    from dataflow.deploy.scripts import script_mistakes
-    from dataflow.errors import DefinitionError, Problem
+    from dataflow.deploy.scripts import UNCHECKED
+    from dataflow.deploy.validity import Validity
+    from dataflow.errors import DefinitionError
     from dataflow.workflow.load import load_workflow
 
-    found, problems = definitions(files), list[Problem]()
+    found, validity = definitions(files), Validity()
     for file in found:
         try:
-            workflow = load_workflow(file, request(None, None, env))
-            problems += script_mistakes(workflow)
+            validity.look_at(load_workflow(file, request(None, None, env)))
         except DefinitionError as error:
-            problems += error.problems
-    problems = sorted(set(problems))
+            validity.problems |= set(error.problems)
+    validity.end()
+    problems = sorted(validity.problems)
+    if validity.unchecked:
+        say(f"note: {UNCHECKED}")
     if output is Output.JSON:
         listed = [
             {"file": display_path(p.file), "line": p.line, "column": p.column, "message": p.message} for p in problems

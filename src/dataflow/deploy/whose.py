@@ -158,7 +158,7 @@ class Whose:
             path = folder.relative_to(self.tree.root).as_posix()
             if FILE_NAME not in files or path == self.scope:
                 continue
-            self.tree.fill()
+            self.tree.fill(folder / FILE_NAME)
             found = _PINNED.search((folder / FILE_NAME).read_text(encoding="utf-8", errors="replace"))
             if found and found[1] == pinned:
                 here = display_path(self.tree.root / (self.scope or ".") / FILE_NAME)
