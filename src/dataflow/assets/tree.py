@@ -242,7 +242,7 @@ def tree_of_disk(root: Path) -> Tree:
 
 def _all_of(root: Path) -> Tree:
     tree = Tree(root)
-    for folder, _, files in walk(root):
+    for folder, _, files in walk(root, hidden=True):  # a package may have its data in one
         name = tree._name(folder)
         tree.folder(name)
         for it in files:
