@@ -393,3 +393,14 @@ def make_folder(folder: Path) -> Path:
     folder.mkdir()
     (folder / "a.txt").write_text("a")
     return folder
+
+
+def test_a_conflict_is_marked_in_a_repository_of_longer_checksums(template: Path, tmp_path: Path) -> None:
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    git(package, "init", "--quiet", "--object-format=sha256")
+    commit(package, "Generated")
+    replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
+    commit(package)
+    second_version(template)
+    assert update(package).conflicts == ("main.sch.yaml",)
+    assert git(package, "diff", "--name-only", "--diff-filter=U") == "main.sch.yaml"
