@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,10 +86,11 @@ def display_path(path: Path) -> str:
     for copy, original in _ORIGINALS.items():
         if path.is_relative_to(copy):
             path = original / path.relative_to(copy)
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    here = os.getcwd()  # noqa: PTH109
+    for way in (os.path.normpath(os.path.join(here, path)), os.path.realpath(path)):  # noqa: PTH118
+        if way == here or way.startswith(f"{here}{os.sep}".replace("//", "/")):
+            return os.path.relpath(way, here)
+    return str(path)
 
 
 def did_you_mean(word: str, valid: Iterable[str], *, limit: int = 8) -> str:

@@ -16,14 +16,19 @@ from pathlib import Path
 OF_ONE_REPOSITORY = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_ATTR_SOURCE",
         "GIT_COMMON_DIR",
         "GIT_CONFIG",
         "GIT_DIR",
+        "GIT_GLOB_PATHSPECS",
         "GIT_GRAFT_FILE",
+        "GIT_ICASE_PATHSPECS",
         "GIT_IMPLICIT_WORK_TREE",
         "GIT_INDEX_FILE",
         "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_LITERAL_PATHSPECS",
         "GIT_NAMESPACE",
+        "GIT_NOGLOB_PATHSPECS",
         "GIT_OBJECT_DIRECTORY",
         "GIT_PREFIX",
         "GIT_QUARANTINE_PATH",
@@ -32,7 +37,8 @@ OF_ONE_REPOSITORY = frozenset(
         "GIT_WORK_TREE",
     }
 )
-"""What `git rev-parse --local-env-vars` lists, but settings (`GIT_CONFIG_COUNT` and the like), which are the user's."""
+"""What `git rev-parse --local-env-vars` lists, and what changes the meaning of names; settings (`GIT_CONFIG_COUNT` and
+the like) are the user's and stay."""
 
 HOW_TO_GET = "`dataflow doctor` says how to get it"
 
@@ -82,7 +88,7 @@ def run(
         timeout: How many seconds it may take.
         variables: Environment variables on top.
     """
-    env = {"GIT_SSH_COMMAND": _SSH, **environ(**_ALONE), **(variables or {})}
+    env = {**environ(**_ALONE), **(variables or {})}
     command = ["git", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=timeout, env=env)
@@ -100,9 +106,24 @@ def ask(folder: Path, *arguments: str) -> str | None:
     return run(folder, *arguments).text
 
 
+def run_remote(folder: Path, *arguments: str) -> Answer:
+    """Run git in a folder where it talks to another machine, for a minute at most; ssh asks nobody for a password."""
+    chosen = os.environ.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"} or ask(folder, "config", "core.sshCommand")
+    variables = {} if chosen else {"GIT_SSH_COMMAND": _SSH}
+    return run(folder, *arguments, timeout=_REMOTE_TIMEOUT, variables=variables)
+
+
 def ask_remote(folder: Path, *arguments: str) -> str | None:
-    """Run git in a folder where it talks to another machine; None as well where that takes too long."""
-    return run(folder, *arguments, timeout=_REMOTE_TIMEOUT).text
+    """Run git where it talks to another machine, and return what it printed; None when it failed or took too long."""
+    return run_remote(folder, *arguments).text
+
+
+def ignored(folder: Path) -> set[Path]:
+    """Return the files and folders below one that git ignores; none outside git, or below what it ignores itself."""
+    if ask(folder, "check-ignore", "-q", "--", ".") is not None:
+        return set()
+    told = run(folder, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", timeout=60)
+    return {folder / os.fsdecode(it.rstrip(b"/")) for it in told.data.split(b"\0") if it}
 
 
 def is_installed() -> bool:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
 
+from dataflow.assets.commit import tree_of_commit
 from dataflow.assets.git import read_checkout, require_tip
 from dataflow.errors import DataflowError, UsageError
+from dataflow.git import ask_remote
 
 
 @pytest.fixture(autouse=True)
@@ -199,3 +202,56 @@ def test_no_credentials_of_a_remote_are_in_an_id(tmp_path, address):
         subprocess.run(["git", "-C", tmp_path, *command], check=True)
     found = read_checkout(tmp_path)
     assert (found.owner, found.repo) == ("data", "plays")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GIT_LITERAL_PATHSPECS", "1"),
+        ("GIT_ICASE_PATHSPECS", "1"),
+        ("GIT_ATTR_SOURCE", "HEAD"),
+        ("GIT_OBJECT_DIRECTORY", "/nowhere"),
+        ("GIT_NAMESPACE", "other"),
+    ],
+)
+def test_what_changes_the_meaning_of_names_for_another_command_does_not_reach_here(
+    repository, monkeypatch, tmp_path, variable, value
+):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+    (repository / "[a]").mkdir()
+    (repository / "[a]" / "b.sql").write_text("SELECT 2\n")
+    commit(repository)
+    monkeypatch.setenv(variable, value)
+    tree = tree_of_commit(read_checkout(repository))
+    tree.require(tree.root / "[a]" / "b.sql")
+    assert (tree.root / "[a]" / "b.sql").read_text() == "SELECT 2\n"
+    assert not (tree.root / "a.sql").exists()  # nobody asked for it
+
+
+def test_without_a_remote_the_branch_of_the_clone_speaks_against_a_variable(repository, monkeypatch):
+    git(repository, "checkout", "--quiet", "--detach")
+    monkeypatch.setenv("DATAFLOW_BRANCH", "main")
+    require_tip(read_checkout(repository))
+    (repository / "a.sql").write_text("SELECT 2\n")
+    commit(repository)
+    with pytest.raises(UsageError, match=r"DATAFLOW_BRANCH says branch main, which is at \w{8} here, not at \w{8}"):
+        require_tip(read_checkout(repository))
+    monkeypatch.setenv("DATAFLOW_BRANCH", "another")
+    require_tip(read_checkout(repository))
+
+
+@pytest.mark.parametrize("chosen", [None, "setting", "GIT_SSH_COMMAND", "GIT_SSH"])
+def test_the_ssh_that_somebody_chose_is_used(repository, tmp_path, monkeypatch, chosen):
+    ssh = tmp_path / "bin" / ("ssh" if chosen is None else "mine")
+    ssh.parent.mkdir()
+    ssh.write_text(f'#!/bin/sh\necho "$0 $@" >> {tmp_path}/asked\nexit 1\n')
+    ssh.chmod(0o755)
+    if chosen == "setting":
+        git(repository, "config", "core.sshCommand", str(ssh))
+    elif chosen:
+        monkeypatch.setenv(chosen, str(ssh))
+    monkeypatch.setenv("PATH", f"{ssh.parent}{os.pathsep}{os.environ['PATH']}")
+    assert ask_remote(repository, "ls-remote", "git@git.invalid:acme/films.git") is None
+    (asked, *_) = (tmp_path / "asked").read_text().splitlines()
+    assert asked.split()[0].endswith(ssh.name)
+    assert ("BatchMode=yes" in asked) == (chosen is None)

@@ -106,3 +106,10 @@ def test_a_folder_of_tests_that_the_build_packs_is_an_input(wheel):
     assert "tests/test_etl.py" not in read_inputs(asset).files
     write(wheel, **{"etl/pyproject.toml": (WHEEL % ("etl", "etl")).replace('["src/etl"]', '["src/etl", "tests"]')})
     assert "tests/test_etl.py" in read_inputs(asset).files
+
+
+def test_data_in_a_hidden_folder_is_an_input_outside_git_and_what_tools_hide_is_none(wheel):
+    tools = {"etl/.venv/pyvenv.cfg": "", "etl/.mypy_cache/.gitignore": "*\n", "etl/.mypy_cache/a.json": ""}
+    write(wheel, **{"etl/src/etl/.data/countries.csv": "a\n", "etl/src/etl/.tox/x": "", **tools})
+    (asset,) = discover(wheel).assets
+    assert read_inputs(asset).files == ("pyproject.toml", "src/etl/__init__.py", "src/etl/.data/countries.csv")

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
-import sys
-import tarfile
-import uuid
+from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from standing import KEY, bundle_of
+from standing import KEY, bundle_of, lfs, paths, python_package, store
 
-from dataflow.assets.registry import open_registry
-from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
+from dataflow.assets.commit import tree_of_commit
 from dataflow.deploy.deploy import Deploy
 from dataflow.deploy.plan import make_plan
-from dataflow.deploy.source import open_source
 from dataflow.errors import DataflowError, DefinitionError, UsageError
-
-
-def paths(bundle):
-    return {it.path for it in bundle.assets} | set(bundle.files)
-
-
-def python_package(repo, **files):
-    repo.edit("top/main.sch.yaml", "script: src/write.sql", "script: src/write.py")
-    repo.write("top/src/write.py", "def main(args, spark): pass\n")
-    for name, text in files.items():
-        repo.write(f"top/src/{name}", text)
 
 
 def test_what_git_ignores_is_not_deployed_and_a_script_that_it_ignores_is_refused(repo):
@@ -150,18 +131,6 @@ def test_what_lies_in_a_submodule_is_refused_by_name_and_not_dropped(repo, tmp_p
         repo.deploy()
 
 
-def lfs(content):
-    sha256 = hashlib.sha256(content).hexdigest()
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(content)}\n"
-
-
-def store(repo, content, kept=None):
-    sha256 = hashlib.sha256(content).hexdigest()
-    file = repo.folder / ".git/lfs/objects" / sha256[:2] / sha256[2:4] / sha256
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content if kept is None else kept)
-
-
 def test_a_git_lfs_pointer_is_the_content_that_it_names_or_refused(repo):
     content = b"a,b\n1,2\n" * 1000
     python_package(repo, **{"values.csv": lfs(content), "other.csv": lfs(content)})
@@ -179,7 +148,9 @@ def test_a_git_lfs_pointer_is_the_content_that_it_names_or_refused(repo):
     assert not repo.deploy().changed
 
 
-def test_what_the_filter_of_git_lfs_brings_is_checked_as_well(repo, tmp_path):
+def test_what_the_filter_of_git_lfs_brings_is_checked_as_well(repo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")  # where Git LFS is installed, it has a filter of its own
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     content = b"a,b\n1,2\n"
     (tmp_path / "content").write_bytes(content)
     python_package(repo, **{"values.csv": lfs(content)})
@@ -239,115 +210,6 @@ def test_what_an_import_imports_is_deployed_too(repo):
     assert "top/src/ef_test.py" not in found
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("write.py", "def main(args, spark:\n", r"top/src/write\.py:1:\d+: Python: "),
-        ("helper.py", "x = = 1\n", r"top/src/helper\.py:1:\d+: Python: "),
-        ("helper.py", "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n", r"helper\.py:1:1: conflict markers"),
-        (
-            "rules.yaml",
-            "a: 1\n<<<<<<< ours\nb: 1\n=======\nb: 2\n>>>>>>> theirs\n",
-            r"rules\.yaml:2:1: conflict markers",
-        ),
-    ],
-)
-def test_scripts_with_conflict_markers_or_mistakes_of_syntax_are_not_deployed(repo, name, text, said):
-    python_package(repo)
-    repo.write(f"top/src/{name}", text)
-    repo.commit()
-    with pytest.raises(DataflowError, match=said):
-        repo.deploy()
-    assert repo.current() is None
-
-
-def test_a_sql_script_that_does_not_parse_is_not_deployed(repo):
-    repo.write("top/src/write.sql", "INSERT OVERWRITE ${TARGET_TABLE} SELECT (1, FROM x WHERE\n")
-    repo.commit()
-    with pytest.raises(DataflowError, match=r"top/src/write\.sql:\d+:\d+: SQL: "):
-        repo.deploy()
-
-
-def test_validate_tells_mistakes_of_syntax_before(repo):
-    command = [sys.executable, "-m", "dataflow", "workflow", "validate", "top"]
-    python_package(repo)
-    assert subprocess.run(command, cwd=repo.folder, check=False).returncode == 0
-    repo.write("top/src/write.py", "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n")
-    done = subprocess.run(command, cwd=repo.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "top/src/write.py:1:1: conflict markers of a merge" in done.stderr
-
-
-# ------------------------------------------------------------------------------------- for any tree
-
-KINDS = ("tracked", "ignored", "untracked", "linked", "lfs", "crlf")
-NAMES = (
-    "helper.py",
-    "ab_test.py",
-    "target/__init__.py",
-    "build/rules.py",
-    "dist/values.json",
-    "å ü/naïve.py",
-    "a b.csv",
-    "-dash.py",
-    "deep/er/than/this.sql",
-    "quote'd.txt",
-    "$(x).json",
-    "venv/x.py",
-    "new\nline.json",
-    "tab\t.csv",
-    "ünï/~$#&;.txt",
-)
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(KINDS), max_size=7), st.booleans())
-def test_a_bundle_holds_what_git_archive_gives_and_nothing_else(repo, tmp_path, files, executable):
-    repo = type(repo)(tmp_path / uuid.uuid4().hex[:8])
-    repo.package("top")
-    repo.write("top/identity.yaml", f"owner: alice\npackage_id: alice.{repo.folder.name}\nuuid: {repo.folder.name}\n")
-    python_package(repo)
-    imports = "".join(f"NAMES = {name!r}\n" for name in files)
-    repo.edit("top/src/write.py", "def main", f"{imports}\n\ndef main")
-    repo.write("elsewhere/shared.txt", "linked\n")
-    ignored, attributes, contents = [], [], {}
-    for name, kind in files.items():
-        path = repo.write(f"top/src/{name}", "x = 1\n")
-        if kind == "ignored":
-            ignored.append(f"/top/src/{name}")
-        elif kind == "linked":
-            path.unlink()
-            target = "top/src/write.py" if path.suffix == ".py" else "elsewhere/shared.txt"
-            path.symlink_to(os.path.relpath(repo.folder / target, path.parent))
-        elif kind == "lfs":
-            contents[f"top/src/{name}"] = b"x = 'large'\n" * 200
-            path.write_text(lfs(contents[f"top/src/{name}"]))
-            store(repo, contents[f"top/src/{name}"])
-        elif kind == "crlf":
-            attributes.append(f"*{path.suffix} text eol=crlf\n")
-        if executable and not path.is_symlink():
-            path.chmod(0o755)
-    repo.write(".gitignore", "".join(f"{it}\n" for it in ignored))
-    repo.write(".gitattributes", "".join(attributes))
-    untracked = [f"top/src/{name}" for name, kind in files.items() if kind == "untracked"]
-    repo.git("add", "-A", "--", ".", *(f":(exclude,literal){it}" for it in untracked))
-    repo.git("commit", "-q", "-m", "all")
-
-    source = open_source(repo.folder)
-    Deploy(source, make_plan(source, details=False)).run()
-    registry = open_registry()
-    standing = deployments.current(registry, "production").switch.packages
-    bundle = load_bundle(registry, standing[f"alice/{repo.folder.name}:top"].bundle)
-    data = subprocess.run(["git", "-C", repo.folder, "archive", "HEAD"], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        given = {it.name: archive.extractfile(it).read() for it in archive if not it.isdir()}
-    held = {**{it.path: it.sha256 for it in bundle.assets}, **bundle.files}
-    found = {name: registry.get(sha256) for name, sha256 in held.items()}
-    assert found == {name: contents.get(name, given[name]) for name in found}
-    wanted = {f"top/src/{name}" for name, kind in files.items() if kind not in {"ignored", "untracked"}}
-    assert wanted <= set(found)
-
-
 def test_a_name_that_is_no_text_is_told_and_not_a_traceback(repo):
     python_package(repo)
     (repo.folder / os.fsdecode(b"top/odd-\xff.txt")).write_text("beside nothing that is run\n")
@@ -369,36 +231,6 @@ def test_a_definition_that_git_ignores_is_refused_with_that_reason(repo):
         repo.deploy()
 
 
-def test_sql_that_spark_knows_and_others_doubt_is_deployed(repo):
-    repo.write("top/src/write.sql", "INSERT INTO ${TARGET_TABLE} SELECT id:a.b, 1D, NULL FROM ${SOURCE_TABLE};\n")
-    repo.commit()
-    assert repo.deploy().changed
-
-
-def test_conflict_markers_in_a_wheel_and_in_a_definition_are_told(repo):
-    python_package(repo)
-    marked = "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n"
-    repo.write(
-        "top/pyproject.toml",
-        """
-        [build-system]
-        requires = ["hatchling"]
-        build-backend = "hatchling.build"
-        [project]
-        name = "ranks"
-        version = "1"
-        """,
-    )
-    repo.write("top/ranks/__init__.py", marked)
-    repo.commit()
-    with pytest.raises(DataflowError, match=r"top/ranks/__init__\.py:1:1: conflict markers"):
-        repo.deploy()
-    repo.write("top/main.sch.yaml", marked)
-    repo.commit()
-    with pytest.raises(DefinitionError, match=r"top/main\.sch\.yaml:\d+:\d+: "):
-        repo.deploy()
-
-
 def test_a_linked_work_tree_deploys_its_own_commit(repo, tmp_path):
     repo.deploy()
     repo.git("worktree", "add", "-q", "-b", "feature", str(tmp_path / "linked" / "films"))
@@ -410,3 +242,137 @@ def test_a_linked_work_tree_deploys_its_own_commit(repo, tmp_path):
     assert done.deployment.name == "branch-feature-alice"
     (asset,) = [it for it, _ in done.assets if it.path == "top/src/write.sql"]
     assert b"<= 20" in repo.registry.get(asset.sha256)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("import schema_pb2", "schema_pb2.py"),
+        ("from lib import rules", "lib/rules.py"),
+        ("import lib.rules as r", "lib/rules.py"),
+        ("from gen.deep import x", "gen/deep/__init__.py"),
+    ],
+)
+@pytest.mark.parametrize("why", ["is ignored by git", "is not in commit", "is left out of commits' content"])
+def test_an_import_that_is_on_the_disk_alone_is_refused_by_name_and_not_dropped(repo, line, name, why):
+    python_package(repo, **{"lib/__init__.py": ""})
+    repo.edit("top/src/write.py", "def main", f"import json, pyspark\n{line}\n\ndef main")
+    if "ignored" in why:
+        repo.write(".gitignore", f"/top/src/{name}\n")
+    if "left out" in why:
+        repo.write(f"top/src/{name}", "x = 1\n")
+        repo.write(".gitattributes", f"/top/src/{name} export-ignore\n")
+    repo.commit()
+    repo.write(f"top/src/{name}", "x = 1\n")
+    first = name.removesuffix("/deep/__init__.py")
+    with pytest.raises(UsageError, match=rf"top/src/{first}.* {why}"):
+        repo.deploy()
+    if "ignored" in why:
+        with pytest.raises(UsageError, match=rf"top/src/{first}.* is ignored by git"):
+            repo.deploy(sandbox=True)
+    (repo.folder / "top/src" / name).unlink()
+    if "left out" not in why:
+        assert repo.deploy().changed  # an installed package may have that name
+
+
+def test_what_this_clone_alone_says_of_files_changes_nothing(repo):
+    repo.write(".gitattributes", "*.txt export-subst\n")
+    python_package(repo, **{"version.txt": "$Format:%H %D$\n"})
+    commit = repo.commit()
+    repo.git("tag", "v1")
+    first = repo.deploy().deployment.switch.packages[KEY].bundle
+    text = repo.registry.get(bundle_of(repo).files["top/src/version.txt"]).decode()
+    assert text.startswith(commit)
+    assert "v1" in text
+    repo.git("branch", "another")
+    (repo.folder / ".git/info/attributes").write_text("* text eol=crlf\n*.sql export-ignore\n")
+    assert not repo.deploy().changed
+    assert repo.current().switch.packages[KEY].bundle == first
+
+
+def test_a_repository_within_is_refused_by_name_in_a_sandbox_too(repo):
+    python_package(repo)
+    inner = type(repo)(repo.folder / "top/src/lib")
+    inner.write("rules.py", "x = 1\n")
+    inner.commit()
+    with pytest.raises(UsageError, match="top/src/lib lies in a repository of its own"):
+        repo.deploy(sandbox=True)
+
+
+@pytest.mark.parametrize(
+    ("link", "to", "said"),
+    [
+        ("loop.py", "loop.py", r"top/src/loop\.py is a link to loop\.py, which is not here"),
+        ("none.py", "../../nowhere.py", r"top/src/none\.py is a link to \.\./\.\./nowhere\.py, which is not here"),
+        ("git.txt", "../../.git/config", r"top/src/git\.txt is a link to \.\./\.\./\.git/config, which is not here"),
+        ("etc", "/etc", "top/src/etc lies outside the repository"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_refused_by_its_own_name(repo, link, to, said):
+    python_package(repo)
+    (repo.folder / "top/src" / link).symlink_to(to)
+    repo.commit()
+    with pytest.raises(UsageError, match=said):
+        repo.deploy()
+
+
+def test_a_commit_that_writes_through_a_link_is_refused(repo, tmp_path):
+    def make(kind, data):
+        command = ["git", "-C", repo.folder, "hash-object", "-t", kind, "-w", "--stdin", "--literally"]
+        return subprocess.run(command, input=data, capture_output=True, check=True).stdout.decode().strip()
+
+    (tmp_path / "outside").mkdir()
+    inner = make("tree", b"100644 evil.txt\0" + bytes.fromhex(make("blob", b"evil")))
+    link = make("blob", str(tmp_path / "outside").encode())
+    rows = [("120000", "a", link), ("40000", "a", inner), ("40000", "top", repo.git("rev-parse", "HEAD:top"))]
+    rows.insert(2, ("100644", "dataflow.yaml", repo.git("rev-parse", "HEAD:dataflow.yaml")))
+    top = make("tree", b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(oid) for mode, name, oid in rows))
+    repo.git("update-ref", "refs/heads/main", repo.git("commit-tree", "-m", "evil", top))
+    with pytest.raises(DataflowError):
+        tree_of_commit(replace(repo.source(disk=True).checkout, commit=repo.git("rev-parse", "HEAD"))).fill()
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_change_writes_the_files_of_its_own_package_alone(repo):
+    repo.write(".gitattributes", "* text=auto\n*.png filter=lfs diff=lfs merge=lfs -text\n")
+    for name in ("b1", "b2", "deep/b3"):
+        repo.package(name)
+        repo.write(f"{name}/identity.yaml", f"owner: alice\npackage_id: alice.{name[-2:]}\nuuid: {name}\n")
+    repo.commit()
+    repo.deploy()
+    repo.edit("b1/src/write.sql", "<= 10", "<= 20")
+    repo.commit()
+    source = repo.source()
+    planned = make_plan(source)
+    assert [it.key for it in planned.plan.changes] == ["alice/films:b1"]
+    written = {it.relative_to(source.root).as_posix() for it in source.root.rglob("*") if it.is_file()}
+    assert {name for name in written if "/" in name} == {
+        f"b1/{name}" for name in ("main.sch.yaml", "daily.sch.yaml", "ddl.sql", "identity.yaml", "src/write.sql")
+    }
+    assert Deploy(source, planned).run().changed
+
+
+def test_a_package_that_uses_another_s_files_finds_them(repo):
+    repo.write("shared/write.sql", (repo.folder / "top/src/write.sql").read_text())
+    repo.edit("top/main.sch.yaml", "script: src/write.sql", "script: ../shared/write.sql")
+    repo.commit()
+    repo.deploy()
+    assert "shared/write.sql" in paths(bundle_of(repo))
+
+
+def test_a_sparse_clone_deploys_the_project_of_the_commit(repo):
+    repo.git("sparse-checkout", "set", "--no-cone", "/top/")
+    assert not (repo.folder / "dataflow.yaml").exists()
+    assert repo.deploy().deployment.name == "production"
+
+
+def test_a_submodule_at_another_commit_leaves_production_production(repo, tmp_path):
+    library = type(repo)(tmp_path / "library")
+    library.commit()
+    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library.folder), "docs/theme")
+    repo.commit()
+    subprocess.run(["git", "-C", repo.folder / "docs/theme", "checkout", "-q", "--orphan", "x"], check=True)
+    theme = object.__new__(type(repo))
+    theme.folder = repo.folder / "docs/theme"
+    theme.commit("another")
+    assert repo.deploy().deployment.name == "production"

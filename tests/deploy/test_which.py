@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -123,3 +124,15 @@ def test_an_untracked_report_is_named_where_it_lies_in_a_package(repo):
     repo.write("report.xml", "x")
     repo.write("top/junit.xml", "x")
     assert repo.source().left_out() == ["git does not have top/junit.xml, so it is left out"]
+
+
+def test_a_repository_that_git_does_not_trust_is_an_error_and_no_sandbox(repo):
+    command = [sys.executable, "-m", "dataflow", "project"]
+    env = {**os.environ, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    for more in (["deploy"], ["plan"], ["deploy", "--env", "production"], ["deploy", "--sandbox"]):
+        done = subprocess.run([*command, *more], cwd=repo.folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "is a git repository, and can't be read: detected dubious ownership" in done.stderr
+        assert "git config --global --add safe.directory" in done.stderr
+    assert repo.current("production") is None
+    assert repo.current("sandbox-alice") is None

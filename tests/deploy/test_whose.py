@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def test_a_copied_file_is_told_and_a_copied_repository_too(repo, tmp_path):
     copy.commit("another beginning")
     with pytest.raises(DataflowError, match=r"has the id of acme/films \(git\.invalid/acme/films\)") as caught:
         planned(copy)
-    assert "take `id:` out" in caught.value.hint
+    assert "a copy gets an id of its own: write `id: df-" in caught.value.hint
     with pytest.raises(DataflowError, match="has the id of acme/films"):
         copy.deploy()
     copy.edit("dataflow.yaml", "id: df-0a1b2c3d\n", "")
@@ -148,6 +149,116 @@ def test_a_clone_under_a_new_address_is_a_copy_while_the_old_one_goes_its_own_wa
     with pytest.raises(DataflowError, match="has the id of"):
         planned(repo)
     shutil.rmtree(old)
+    planned(repo)
+
+
+def forked(repo, tmp_path, *, named):
+    """Return a fork of the repository with a remote of its own, and the bare one of the original."""
+    old, new = tmp_path / "acme" / "films.git", tmp_path / named / "films.git"
+    for bare in (old, new):
+        repo.git("clone", "-q", "--bare", ".", str(bare))
+    repo.git("remote", "add", "origin", str(old))
+    fork = object.__new__(type(repo))
+    fork.folder = tmp_path / named / "films"
+    repo.git("clone", "-q", str(new), str(fork.folder))
+    return fork, old
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_fork_that_deploys_while_it_is_young_is_told_once_it_goes_its_own_way(repo, tmp_path, pinned):
+    if pinned:
+        pin(repo)
+    fork, _ = forked(repo, tmp_path, named="bob")
+    repo.deploy()
+    assert not fork.deploy().changed  # it is what stands
+    change(fork, 1)
+    fork.git("push", "-q", "origin", "main")
+    with pytest.raises(DataflowError, match=r"acme/films.*, and .*bob/films is not it") as caught:
+        planned(fork)
+    id_ = caught.value.hint.partition("`id: ")[2].partition("`")[0]
+    text = (fork.folder / "dataflow.yaml").read_text()
+    (fork.folder / "dataflow.yaml").write_text(re.sub(r"(?m)^id: .*\n", "", text) + f"id: {id_}\n")
+    fork.commit()
+    with pytest.raises(DataflowError, match="is deployed there by"):  # its workflows have the ids of the original's
+        planned(fork)
+    fork.write("top/identity.yaml", "owner: bob\npackage_id: bob.top\nuuid: of-bob\n")
+    fork.commit()
+    assert fork.deploy().changed
+    assert {it.project for it in repo.current().switch.packages.values()} >= {id_}
+    assert not repo.plan().changes
+
+
+def test_a_fork_whose_original_does_not_answer_is_no_rename_and_adopt_says_that_it_is(repo, tmp_path):
+    pin(repo)
+    fork, old = forked(repo, tmp_path, named="bob")
+    repo.deploy()
+    shutil.rmtree(old)
+    change(fork, 1)
+    with pytest.raises(DataflowError, match="has the id of") as caught:
+        planned(fork)
+    assert caught.value.hint.endswith("where it moved: dataflow project adopt")
+    source = fork.source()
+    adopt(source, plan_adoption(source, None))
+    assert fork.deploy().changed
+
+
+def test_a_clone_that_deployed_before_is_known_after_its_repository_moved(repo, tmp_path):
+    pin(repo)
+    fork, old = forked(repo, tmp_path, named="bob")
+    repo.deploy()
+    shutil.rmtree(old)
+    repo.git("remote", "set-url", "origin", fork.git("remote", "get-url", "origin"))
+    change(repo, 1)
+    assert repo.deploy().changed
+    planned(fork)  # the new address is known now
+
+
+def test_a_clone_with_a_fork_s_remote_beside_does_not_make_the_fork_known(repo, tmp_path):
+    pin(repo)
+    fork, _ = forked(repo, tmp_path, named="bob")
+    repo.git("remote", "add", "bob", fork.git("remote", "get-url", "origin"))
+    repo.deploy()
+    change(repo, 1)
+    repo.git("push", "-q", "origin", "main")
+    repo.deploy()
+    change(fork, 2)
+    fork.git("push", "-q", "origin", "main")
+    with pytest.raises(DataflowError, match="has the id of"):
+        planned(fork)
+
+
+def test_an_old_address_that_leads_to_the_new_one_is_followed_until_it_is_gone(repo, tmp_path):
+    pin(repo)
+    moved, old = forked(repo, tmp_path, named="movies")
+    repo.deploy()
+    new = tmp_path / "movies" / "films.git"
+    shutil.rmtree(old)
+    old.symlink_to(new)  # as hosts do
+    for number in range(2):
+        change(moved, number)
+        moved.git("push", "-q", "origin", "main")
+        assert moved.deploy().changed
+    old.unlink()
+    again = object.__new__(type(repo))
+    again.folder = tmp_path / "ci" / "films"
+    repo.git("clone", "-q", str(new), str(again.folder))
+    planned(again)
+
+
+def test_a_merge_of_other_histories_changes_nothing_of_whose_it_is(repo, tmp_path):
+    repo.deploy()
+    before = repo.source().whose.id
+    for number in range(4):
+        other = type(repo)(tmp_path / f"other{number}")
+        other.git("rm", "-qf", "--ignore-unmatch", "dataflow.yaml")
+        (other.folder / "dataflow.yaml").unlink(missing_ok=True)
+        other.write(f"lib{number}.txt", str(number))
+        other.commit()
+        repo.git("fetch", "-q", str(other.folder), "main")
+        repo.git("merge", "-q", "--allow-unrelated-histories", "-m", "merged", "FETCH_HEAD")
+    assert repo.source().whose.id == before
+    change(repo, 1)
+    assert [it.action for it in repo.plan().changes] == ["changed"]
     planned(repo)
 
 

@@ -209,6 +209,23 @@ def test_commands_of_another_s_template_run_only_where_it_is_trusted(stranger: P
     assert (stranger / "PWNED").exists()
 
 
+def test_a_template_that_always_had_commands_is_updated_without_them(package: Path, template: Path) -> None:
+    second_version(template)
+    done = CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "left out, as the template is not the tool's own" in done.output
+    assert "max: 60000" in (package / "main.sch.yaml").read_text()
+
+
+def test_migrations_and_extensions_of_another_s_template_want_trust(stranger: Path, tmp_path: Path) -> None:
+    with (tmp_path / "evil" / "copier.yml").open("a") as file:
+        file.write('_migrations: ["id > PWNED"]\n')
+    commit(tmp_path / "evil", "Three", "v3")
+    with pytest.raises(UsageError, match="wants to run commands of its own here"):
+        update_package(stranger)
+    assert not (stranger / "PWNED").exists()
+
+
 def test_the_tool_s_own_template_needs_no_trust(package: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second_version(template)
     monkeypatch.setattr("dataflow.sample.origin._PACKAGE", template / "src" / "dataflow")
@@ -376,3 +393,14 @@ def make_folder(folder: Path) -> Path:
     folder.mkdir()
     (folder / "a.txt").write_text("a")
     return folder
+
+
+def test_a_conflict_is_marked_in_a_repository_of_longer_checksums(template: Path, tmp_path: Path) -> None:
+    package = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
+    git(package, "init", "--quiet", "--object-format=sha256")
+    commit(package, "Generated")
+    replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
+    commit(package)
+    second_version(template)
+    assert update(package).conflicts == ("main.sch.yaml",)
+    assert git(package, "diff", "--name-only", "--diff-filter=U") == "main.sch.yaml"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -222,3 +223,12 @@ def test_without_r_a_testthat_suite_is_skipped_with_what_to_install(tmp_path, mo
     outcome = run_suite(*find_suites([tmp_path]), print)
     assert outcome.status == "skipped"
     assert "R is not installed; install it: " in outcome.reason
+
+
+def test_what_git_ignores_is_no_suite_unless_it_is_named(tmp_path):
+    write(tmp_path, "etl/main.sch.yaml", "etl/src/test_a.py", "scratch/old/main.sch.yaml", "scratch/old/test_b.py")
+    write(tmp_path, ".gitignore", text="/scratch/\n*_gen_test.py\n")
+    write(tmp_path, "lone/x_gen_test.py")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    assert found(tmp_path, base=tmp_path) == [("etl", "pytest")]
+    assert found(tmp_path / "scratch" / "old", base=tmp_path) == [("scratch/old", "pytest")]

@@ -102,10 +102,11 @@ class Repository:
         path = Path(os.path.normpath(path))
         if found := self._by_path.get(path):
             return found
-        if path.suffix in RAW and path.is_file():
+        if path.suffix in RAW and (self.tree.has(path) or path.is_file()):
             return _raw(self.root, self.name, package_of(path.parent, self.root), path)
         # `script: ./` and `script: ./target/scala-2.13/a.jar` both stand for the build in the folder.
-        above = [path, *path.parents] if path.suffix == ".jar" or path.is_dir() else []
+        is_folder = path.is_dir() or self.tree.has_folder(path)
+        above = [path, *path.parents] if path.suffix == ".jar" or is_folder else []
         within = [it for it in above if it.is_relative_to(self.root)]
         return next((found for it in within if (found := self._by_path.get(it)) and found.type == "jar"), None)
 
@@ -125,12 +126,12 @@ def discover(root: Path, name: str | None = None, tree: Tree | None = None) -> R
     if not root.is_dir():
         raise UsageError(f"{display_path(root)} is no folder")
     name = name or root.name
-    found = _Walk(root, name)
     tree = tree or tree_of_disk(root)
+    found = _Walk(root, name, tree)
     for folder, folders, files in tree.walk():
         folders[:] = [it for it in folders if not it.startswith(".")]
-        if not BUILD_FILES.keys().isdisjoint(files):
-            tree.fill()
+        for it in BUILD_FILES.keys() & set(files):
+            tree.fill(folder / it)
         found.visit(folder, folders, files)
     assets = tuple(sorted(_distinct(found.assets(), root, name)))
     by_path = {it.path if it.builder == "raw" else it.folder: it for it in assets}
@@ -140,9 +141,10 @@ def discover(root: Path, name: str | None = None, tree: Tree | None = None) -> R
 class _Walk:
     """Gathers what a walk comes by; a folder is visited after those above it."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, tree: Tree) -> None:
         self.root = root
         self.name = name
+        self.tree = tree
         self.workflows: list[Path] = []
         self._builds: dict[Builder, dict[Path, Path]] = {}  # folder -> build file
         self._raw: list[tuple[Path, Path]] = []
@@ -168,7 +170,7 @@ class _Walk:
                 root = self._build_root(builder, folder)
                 if builder == "sbt" and root != folder:
                     continue  # a part of the build above, which makes the jar
-                if builder in ("gradle", "maven") and _is_aggregator(file, folder, builds):
+                if builder in ("gradle", "maven") and self._is_aggregator(file, folder, builds):
                     continue
                 namespace = self.name if folder == self.root else folder.name
                 yield Asset("wheel" if builder == "python" else "jar", namespace, file, builder, root)
@@ -179,13 +181,13 @@ class _Walk:
     def _build_root(self, builder: Builder, folder: Path) -> Path:
         """Return the uppermost folder of the build that a folder is a part of."""
         builds = self._builds[builder]
-        if builder == "python" or any((folder / it).exists() for it in _ROOTS.get(builder, ())):
+        if builder == "python" or any(self.tree.has(folder / it) for it in _ROOTS.get(builder, ())):
             return folder
         above = next((it for it in folder.parents if it in builds), None)
         if above is None or not above.is_relative_to(self.root):
             settings = (it for it in (folder, *folder.parents) if it.is_relative_to(self.root))
             marks = _ROOTS.get(builder, ()) if builder == "gradle" else ()
-            return next((it for it in settings if any((it / mark).exists() for mark in marks)), folder)
+            return next((it for it in settings if any(self.tree.has(it / mark) for mark in marks)), folder)
         return self._build_root(builder, above)
 
     def _is_packed(self, package: Path, path: Path) -> bool:
@@ -196,6 +198,12 @@ class _Walk:
     def _is_jvm(self, folder: Path) -> bool:
         builds = [self._of(it) for it in _JVM]
         return any(it in found for found in builds for it in (folder, *folder.parents))
+
+    def _is_aggregator(self, file: Path, folder: Path, builds: Mapping[Path, Path]) -> bool:
+        """Say whether a build only holds others together."""
+        if file.name == "pom.xml":
+            return _AGGREGATOR.search(_text(file)) is not None
+        return any(folder in it.parents for it in builds) and not self.tree.has(folder / "src" / "main")
 
     def _of(self, builder: Builder) -> Mapping[Path, Path]:
         return self._builds.get(builder, {})
@@ -227,13 +235,6 @@ def _distinct(assets: Iterable[Asset], root: Path, name: str) -> Iterator[Asset]
 def _builds(file: Path) -> bool:
     """Say whether a build file builds something: a `pyproject.toml` may only hold the settings of tools."""
     return file.name != "pyproject.toml" or _PROJECT.search(_text(file)) is not None
-
-
-def _is_aggregator(file: Path, folder: Path, builds: Mapping[Path, Path]) -> bool:
-    """Say whether a build only holds others together."""
-    if file.name == "pom.xml":
-        return _AGGREGATOR.search(_text(file)) is not None
-    return any(folder in it.parents for it in builds) and not (folder / "src" / "main").is_dir()
 
 
 def _text(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""What git knows of the folder that things are built in: whose repository, which branch, which commit."""
+"""What git knows about a folder: whose repository it is, which branch, which commit, and what has changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from dataflow import git
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.secret import learn_address, without_credentials
+from dataflow.workflow.folders import patiently
 from dataflow.workflow.identity import current_user
 
 DETACHED = "HEAD"
@@ -24,17 +25,18 @@ _NO_SUCH = 2  # what `git ls-remote --exit-code` ends with where the remote has 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A folder as git has it, read once per command.
+    """What git says about a folder, asked once per command.
 
     Attributes:
         root: The top of the work tree; the folder itself outside git.
-        owner: Whose repository: what stands before its name in the remote's address, else the current user.
-        repo: The repository's name; the folder's where there is no remote.
-        branch: The branch; `HEAD` when none is checked out and nothing says which, `nogit` outside git.
-        commit: The whole hash of the commit; None outside git and before the first commit.
-        dirty: Whether files that git has differ from the commit.
-        untracked: Files that git does not have and does not ignore, below the root.
-        said_by: The environment variable that named the branch, where none is checked out.
+        owner: The part of the remote's address before the repository's name; without a remote, the current user.
+        repo: The repository's name; without a remote, the folder's.
+        branch: The branch; `HEAD` where a bare commit is checked out and no variable says which branch, and `nogit`
+            outside git.
+        commit: The full hash of the commit; None outside git and before the first commit.
+        dirty: Whether tracked files differ from the commit.
+        untracked: Files that are neither tracked nor ignored, relative to the root.
+        said_by: The environment variable that named the branch, where a bare commit is checked out.
     """
 
     root: Path
@@ -48,11 +50,11 @@ class Checkout:
 
     @property
     def is_clean(self) -> bool:
-        """Whether a commit holds all that git has here; else only the sandbox may be deployed to."""
+        """Whether the tracked files are as the commit has them; if not, only the sandbox may be deployed to."""
         return self.commit is not None and not self.dirty
 
     def version(self, inputs: str) -> str:
-        """Return how an id names what was built: by the commit, or else by its inputs and why there is none.
+        """Return the part of an asset's id that says what it was built from: the commit, or a hash of its inputs.
 
         Args:
             inputs: The hash of what the asset is made of.
@@ -63,15 +65,16 @@ class Checkout:
 
 
 def read_checkout(folder: Path) -> Checkout:
-    """Ask git about a folder; where there is no repository, say so by the names of `Checkout`.
+    """Ask git about a folder. Outside git, the branch is `nogit` and there is no commit.
 
     Raises:
         DataflowError: There is a repository, and git can't be asked about it.
     """
     folder = folder.resolve()
-    status = git.run(
-        folder, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=dirty", "-z"
-    )
+    with patiently(lambda: f"git looks for changes around {folder}"):
+        status = git.run(
+            folder, "status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=all", "-z"
+        )
     top = git.ask(folder, "rev-parse", "--show-toplevel") if status.code == 0 else None
     if not top:
         if (marked := git.marked(folder)) is not None:
@@ -99,7 +102,7 @@ def read_checkout(folder: Path) -> Checkout:
 def require_tip(checkout: Checkout) -> None:
     """Refuse the branch that an environment variable names where HEAD is not what it holds at the remote.
 
-    Where no remote can be asked the variable is believed: then nothing speaks against it.
+    Without a remote, the clone's own branch counts. Where nobody can be asked, the variable is believed.
 
     Raises:
         UsageError: The branch is at another commit.
@@ -107,9 +110,15 @@ def require_tip(checkout: Checkout) -> None:
     if checkout.said_by is None:
         return
     refused: list[str] = []
-    for remote in remotes(checkout.root):
-        told = git.run(checkout.root, "ls-remote", "--exit-code", remote, f"refs/heads/{checkout.branch}", timeout=60)
-        tip: str | None = told.data.decode().split()[0] if told.code == 0 else None
+    known = remotes(checkout.root)
+    if not known:
+        tip = git.ask(checkout.root, "rev-parse", "--verify", "--quiet", f"refs/heads/{checkout.branch}")
+        refused += (
+            [f"which is at {tip[:8]} here, not at {str(checkout.commit)[:8]}"] if tip != checkout.commit and tip else []
+        )
+    for remote in known:
+        told = git.run_remote(checkout.root, "ls-remote", "--exit-code", remote, f"refs/heads/{checkout.branch}")
+        tip = told.data.decode().split()[0] if told.code == 0 else None
         if told.code not in (0, _NO_SUCH):  # it can't be asked: what was heard of it last counts
             tip = git.ask(checkout.root, "rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{checkout.branch}")
         if tip == checkout.commit:
@@ -136,7 +145,7 @@ def _unreadable(folder: Path, answer: git.Answer) -> DataflowError:
 
 
 def _branch(head: str) -> tuple[str, str | None]:
-    """Return the branch; where CI checked out a bare commit, the one that it says it builds, and what says so."""
+    """Return the branch. Where a bare commit is checked out, CI's variables name it: return the variable as well."""
     if head != "(detached)":
         return head, None
     on_branch = os.environ.get("GITHUB_REF_TYPE") == "branch"
@@ -147,7 +156,7 @@ def _branch(head: str) -> tuple[str, str | None]:
 
 
 def _changed(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the files of git's status that are not as the commit has them; what git has not is none of them."""
+    """Yield the tracked files that differ from the commit, out of git's status."""
     left = iter(lines)
     for line in left:
         match line[:2]:
@@ -161,7 +170,7 @@ def _changed(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _is_pinning(root: Path, changed: Sequence[str]) -> bool:
-    """Say whether all that changed is the id that `project deploy` itself adds: nothing that is deployed."""
+    """Say whether the only change is the id that `project deploy` itself adds to `dataflow.yaml`."""
     if any(name.rpartition("/")[2] != _PROJECT for name in changed):
         return False
     diff = git.ask(root, "diff", "--unified=0", "--no-ext-diff", "--no-color", "HEAD", "--", *changed) or "-"

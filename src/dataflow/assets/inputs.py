@@ -102,7 +102,7 @@ def read_inputs(asset: Asset, tools: Toolchain | None = None, tree: Tree | None 
         DataflowError: A file can't be read, or a tool is missing.
     """
     if tree is not None:
-        tree.fill()
+        tree.fill(asset.path if asset.builder == "raw" else asset.root)
     toolchain = (tools or Toolchain()).of(asset)
     root = asset.folder if asset.builder == "raw" else asset.root
     if asset.builder == "raw":

@@ -21,10 +21,14 @@ from dataflow.home import home
 from dataflow.workflow.folders import LONGEST, is_made, patiently, too_much, walk
 
 SUBMODULE = "lies in a submodule, and a deployment holds this repository's files alone"
+NESTED = "lies in a repository of its own, and a deployment holds this repository's files alone"
+EXPORT = "is left out of commits' content by `export-ignore` in .gitattributes"
 LINK = "lies outside the repository, so it can't be deployed"
 _POINTER = "is a Git LFS pointer, and its content is not here"
 _HINTS = {
     SUBMODULE: "copy it into the repository, or refer to an asset: ${dataflow.…}",
+    NESTED: "copy it into the repository, or refer to an asset: ${dataflow.…}",
+    EXPORT: "take that line out, and commit",
     LINK: "copy it into the repository, or refer to an asset: ${dataflow.…}",
     _POINTER: "git lfs pull",
 }
@@ -42,7 +46,7 @@ class Tree:
         checkout: Where git has them; None outside git.
         holes: Files and folders without content, below the root, and what they are.
         marks: What git knows files by, where that tells their content; empty where it does not.
-        on_fill: Writes the files, once somebody needs them; None where they are there.
+        on_fill: Writes a file or folder, once somebody needs it; None where all are there.
     """
 
     root: Path
@@ -50,14 +54,29 @@ class Tree:
     checkout: Path | None = None
     holes: dict[str, str] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict, repr=False)
-    on_fill: Callable[[Tree], None] | None = field(default=None, repr=False)
+    on_fill: Callable[[Tree, str], None] | None = field(default=None, repr=False)
+    _written: set[str] = field(default_factory=set, repr=False)
     _listing: dict[str, Names] = field(default_factory=lambda: {".": ([], [])}, repr=False)
 
-    def fill(self) -> None:
-        """Have the files written, if they are not yet: whoever reads one asks for this first."""
-        if self.on_fill is not None:
-            write, self.on_fill = self.on_fill, None
-            write(self)
+    def fill(self, path: Path | None = None) -> None:
+        """Have a file or folder written, if it is not yet: whoever reads one asks for this first.
+
+        Args:
+            path: Which; all files when omitted.
+        """
+        name = self._name(path or self.root)
+        if self.on_fill is None or self.is_written(name) or not (self._has(name) or name in self._listing):
+            return
+        self.on_fill(self, name)
+        self._written.add(name)
+        if name == ".":
+            self.on_fill = None
+
+    def is_written(self, name: str) -> bool:
+        """Say whether a file is there to be read, by its name below the root."""
+        parts = name.split("/")
+        ways = (".", *("/".join(parts[:end]) for end in range(1, len(parts) + 1)))
+        return self.on_fill is None or not self._written.isdisjoint(ways)
 
     def walk(self, top: Path | None = None, *, links: bool = False) -> Iterator[tuple[Path, list[str], list[str]]]:
         """Yield each folder below one, itself included, with its sub-folders and files, both in order.
@@ -89,7 +108,7 @@ class Tree:
         Raises:
             UsageError: There is no such file, or no content; the message says why.
         """
-        self.fill()
+        self.fill(path)
         name = self._name(path)
         if (why := self._hole(name)) is not None:
             raise UsageError(f"{display_path(path)} {why}", _HINTS.get(why))
@@ -103,6 +122,8 @@ class Tree:
     def require_whole(self, top: Path, *, but: Iterator[str] | tuple[str, ...] = ()) -> None:
         """Refuse a folder with a hole in it, since whatever is imported from there would be missing.
 
+        What `export-ignore` leaves out is meant to be missing: it is refused where it is needed.
+
         Args:
             top: The folder.
             but: Names of folders just below it that are not needed.
@@ -111,7 +132,7 @@ class Tree:
             UsageError: There is one.
         """
         base = self._name(top)
-        for name in sorted(self.holes):
+        for name in sorted(it for it, why in self.holes.items() if why != EXPORT):
             inside = name if base == "." else name.removeprefix(f"{base}/")
             if (base == "." or inside != name or name == base) and inside.partition("/")[0] not in but:
                 self.require(self.root / name)
@@ -119,6 +140,14 @@ class Tree:
     def lists(self, name: str) -> bool:
         """Say whether a file is among them, by its name below the root."""
         return self._has(name)
+
+    def has(self, path: Path) -> bool:
+        """Say whether a file or folder is among them."""
+        return self._has(self._name(path)) or self.has_folder(path)
+
+    def has_folder(self, path: Path) -> bool:
+        """Say whether a folder is among them."""
+        return self._name(path) in self._listing
 
     def add(self, name: str) -> None:
         """Note a file, by its name below the root."""
@@ -158,11 +187,20 @@ class Tree:
 
     def _absent(self, name: str, path: Path) -> UsageError:
         shown = display_path(path)
+        if path.is_symlink() and not path.exists():
+            return UsageError(f"{shown} is a link to {path.readlink()}, which is not here", "commit what it leads to")
         if self._real(name).startswith("../"):
             return UsageError(f"{shown} {LINK}", _HINTS[LINK])
         if self.checkout is None or not (self.checkout / name).exists():
             return UsageError(f"{shown} does not exist")
-        if git.ask(self.checkout, "check-ignore", "-q", "--no-index", "--", name) is not None:
+        return self._unknown(self.checkout, name, shown)
+
+    def _unknown(self, checkout: Path, name: str, shown: str) -> UsageError:
+        """Return why a file of the disk is none of these."""
+        parts = name.split("/")
+        if any((checkout.joinpath(*parts[:end]) / ".git").exists() for end in range(1, len(parts) + 1)):
+            return UsageError(f"{shown} {NESTED}", _HINTS[NESTED])
+        if git.ask(checkout, "check-ignore", "-q", "--no-index", "--", name) is not None:
             return UsageError(f"{shown} is ignored by git, so it is not deployed", "git add --force it")
         if self.commit is None:
             return UsageError(f"{shown} is not a file of the repository")
@@ -204,7 +242,7 @@ def tree_of_disk(root: Path) -> Tree:
 
 def _all_of(root: Path) -> Tree:
     tree = Tree(root)
-    for folder, _, files in walk(root):
+    for folder, _, files in walk(root, hidden=True):  # a package may have its data in one
         name = tree._name(folder)
         tree.folder(name)
         for it in files:
@@ -213,9 +251,11 @@ def _all_of(root: Path) -> Tree:
 
 
 def _note(tree: Tree, name: str, path: Path) -> None:
-    if not os.path.lexists(path) or name.endswith("/"):  # deleted; or a repository inside this one
+    if not os.path.lexists(path):  # deleted
         return
-    if path.is_dir() and not path.is_symlink():
+    if name.endswith("/"):  # not looked into
+        tree.holes[name.rstrip("/")] = NESTED
+    elif path.is_dir() and not path.is_symlink():
         tree.holes[name] = SUBMODULE
     elif path.is_symlink() and not path.resolve().is_relative_to(tree.root):
         tree.holes[name] = LINK

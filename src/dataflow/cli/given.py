@@ -49,7 +49,7 @@ def definition(path: Path) -> Path:
 
 
 def definitions(paths: Sequence[Path]) -> list[Path]:
-    """Return the definitions that paths mean: a folder stands for all that it holds.
+    """Return the definitions that paths mean: a folder stands for all that it holds, or else for all below it.
 
     Raises:
         UsageError: A folder holds none.
@@ -58,6 +58,18 @@ def definitions(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = sorted(path.glob("*.sch.yaml")) if path.is_dir() else [path]
         if not inside:
+            inside = _below(path)
+        if not inside:
             raise UsageError(f"{display_path(path)} holds no *.sch.yaml file")
         found += inside
     return found
+
+
+def _below(folder: Path) -> list[Path]:
+    """Return the definitions below a folder, without what git ignores."""
+    from dataflow.assets.tree import tree_of_disk
+    from dataflow.workflow.folders import DEFINITION
+
+    tree = tree_of_disk(folder)
+    found = [above / name for above, _, names in tree.walk() for name in names if name.endswith(DEFINITION)]
+    return [folder / it.relative_to(tree.root) for it in found]

@@ -52,19 +52,20 @@ class Validated:
 
 def validated(files: Sequence[Path], env: str | None) -> Validated:
     """Check definitions and their scripts, and the workflows around them that read what their DDL makes."""
-    from dataflow.deploy.scripts import script_mistakes
+    from dataflow.deploy.scripts import UNCHECKED
+    from dataflow.deploy.validity import Validity
     from dataflow.migration.scriptchecks import check_scripts, downstream
     from dataflow.workflow.load import load_workflow
 
     problems: list[Problem] = []
+    validity = Validity()
     unchecked: dict[str, None] = {}
     looked_at = {file.resolve() for file in files}
     for file in files:
         around = _checkout(file, env)
         try:
             workflow = load_workflow(file, request(None, None, env))
-            mistakes = list(script_mistakes(workflow))
-            problems += mistakes
+            validity.look_at(workflow)
             found = check_scripts(workflow, around)
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
@@ -72,7 +73,10 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
                 problems += downstream(workflow, found, around(), env, looked_at)
         except DefinitionError as error:
             problems += error.problems
-    return Validated(files, sorted(set(problems)), tuple(unchecked))
+    validity.end()
+    if validity.unchecked:
+        unchecked[UNCHECKED] = None
+    return Validated(files, sorted({*problems, *validity.problems}), tuple(unchecked))
 
 
 def require_right(workflow: Workflow, env: str | None) -> None:

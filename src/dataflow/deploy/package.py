@@ -40,6 +40,8 @@ class Prepared(Plain):
         schemas: The tables that it makes.
         doubts: What a closer look at its scripts found, by definition: no part of what is deployed.
         broken: What can't run at all: conflict markers and mistakes of syntax in what would be deployed.
+        unmet: What scripts import and the repository's files do not have, by the name that it would have there.
+        unchecked: How many R scripts were not checked, for want of an R.
     """
 
     path: str
@@ -54,6 +56,8 @@ class Prepared(Plain):
     schemas: dict[str, TableSchema] = Field({})
     doubts: dict[str, tuple[str, ...]] = Field({})
     broken: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+    unchecked: int = 0
 
     @property
     def package(self) -> Package:

@@ -172,7 +172,6 @@ def make_plan(
         was = standing.get(key)
         if was is not None and inputs.get(key) == was.inputs:
             continue
-        source.tree.fill()
         changes.append(_change(source, key, prepared.get(key), was, details=details))
     plan = DeployPlan(
         environment=source.target.name,
@@ -290,6 +289,7 @@ def _scripts(source: Source, before: Bundle | None, now: Prepared | None) -> Ite
     for path, sha256 in now.raw.items():
         if path in old and old[path] != sha256:
             was = source.registry.get(old[path]).decode(errors="replace")
+            source.tree.fill(source.root / path)
             then = (source.root / path).read_text(encoding="utf-8", errors="replace")
             yield Path(path).name, [f"{path}:", *_diff(was, then)]
 

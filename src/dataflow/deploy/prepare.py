@@ -9,23 +9,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import dataflow
-from dataflow.deploy.bundle import UNPINNED, Deployable, Package, Plain, Schedule, TableSchema, digest, settings_of
+from dataflow.deploy.bundle import Deployable, Package, Plain, Schedule, TableSchema, digest, settings_of
 from dataflow.deploy.hashes import Hashes, read_cached, write_cached
-from dataflow.deploy.imports import LEFT_BEHIND, imported
-from dataflow.deploy.package import Build, Folder, Prepared, own_asset
-from dataflow.deploy.scripts import file_mistakes, mistakes_of, script_doubts
+from dataflow.deploy.imports import beside
+from dataflow.deploy.package import Folder, Prepared
+from dataflow.deploy.scripts import conflict_markers, mistakes_of, r_program, script_doubts
+from dataflow.deploy.taken import R_PROJECT, Taken, specs
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow import tablenames
-from dataflow.workflow.folders import DEFINITION
-from dataflow.workflow.parameters import POINTER
-from dataflow.workflow.programs import Kind, program_kind
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
     from dataflow.workflow.rendered import Fixed, Rendering
     from dataflow.workflow.tree import Workflow
     from dataflow.workflow.yamlfile import YamlFile
-
-_R_PROJECT = (".Rprofile", "DESCRIPTION", "renv.lock", "renv/activate.R", "renv/settings.json")
 
 
 class _Kept(Plain):
@@ -69,6 +64,7 @@ class Preparation:
             "user": target.user,
             "holes": sorted(self.repository.tree.holes.items()),
             "assets": sorted((it.type, it.namespace) for it in self.repository.assets if it.builder != "raw"),
+            "r": r_program() is not None,
         }
         self._about = digest(about)
 
@@ -79,10 +75,8 @@ class Preparation:
         kept = read_cached("prepared", key, _Kept)
         if kept is not None and all(self._checksum(name) == was for name, was in kept.elsewhere.items()):
             return kept.prepared
-        self.repository.tree.fill()
-        package = _Package(self.repository, self.target, self.hashes, folder)
         try:
-            prepared = package.prepared()
+            package, prepared = self._prepare(folder)
         except DefinitionError as error:
             self.problems += error.problems
             return None
@@ -90,11 +84,28 @@ class Preparation:
         write_cached("prepared", key, _Kept(prepared=prepared, elsewhere=elsewhere))
         return prepared
 
+    def _prepare(self, folder: Folder) -> tuple[_Package, Prepared]:
+        """Prepare a package from its own files, and from all of the repository's where those are not enough."""
+        tree = self.repository.tree
+        for above in PurePosixPath(folder.path).parents:  # where R looks for its project
+            for name in R_PROJECT:
+                tree.fill(tree.root / above / name)
+        tree.fill(tree.root / folder.path)
+        while True:
+            whole = tree.on_fill is None
+            package = _Package(self.repository, self.target, self.hashes, folder)
+            try:
+                return package, package.prepared()
+            except UsageError:
+                if whole:
+                    raise
+            tree.fill()
+
     def _checksum(self, name: str) -> str | None:
         """Return the checksum of a file, or of the names of all that lies in a folder, which ends in a `/`."""
         path = self.repository.root / name
         if name.endswith("/"):
-            return digest(_beside(self.repository, path))
+            return digest(beside(self.repository.tree, path))
         if self.repository.tree.marks:
             return self.repository.tree.marks.get(name)
         return self.hashes.of(path) if path.is_file() else None
@@ -119,12 +130,9 @@ class _Package:
         self.hashes = hashes
         self.folder = folder
         self.touched: set[str] = set()
+        self.taken = Taken(repository, hashes, folder.path, self.touched)
         self._problems: list[Problem] = []
         self._packages: dict[str, Package] = {}
-        self._raw: dict[str, str] = {}
-        self._files: dict[str, str] = {}
-        self._builds: set[Build] = set()
-        self._references: set[str] = set()
         self._schemas: dict[str, TableSchema] = {}
         self._doubts: dict[str, tuple[str, ...]] = {}
         self._broken: set[Problem] = set()
@@ -146,19 +154,23 @@ class _Package:
         from dataflow.workflow.rendered import known_params
 
         params = known_params(self._known(identity))
+        self._broken.update(*(conflict_markers(self.root / name) for name in self.folder.files))
+        taken = self.taken
         return Prepared(
             path=self.folder.path,
             packages=dict(sorted(self._packages.items())),
             environment=settings_of(self.target.environment, params),
             user=self._user(identity),
             workflows=workflows,
-            raw=dict(sorted(self._raw.items())),
-            files={name: sha for name, sha in sorted(self._files.items()) if name not in self._raw},
-            builds=tuple(sorted(self._builds, key=lambda it: (it.type, it.namespace))),
-            references=tuple(sorted(self._references)),
+            raw=dict(sorted(taken.raw.items())),
+            files={name: sha for name, sha in sorted(taken.files.items()) if name not in taken.raw},
+            builds=tuple(sorted(taken.builds, key=lambda it: (it.type, it.namespace))),
+            references=tuple(sorted(taken.references)),
             schemas=dict(sorted(self._schemas.items())),
             doubts=self._doubts,
-            broken=tuple(map(str, sorted(self._broken))),
+            broken=tuple(map(str, sorted({*self._broken, *taken.mistakes()}))),
+            unmet=tuple(sorted(taken.unmet)),
+            unchecked=0 if r_program() else len(taken.r_scripts),
         )
 
     # ------------------------------------------------------------------------------------- definitions
@@ -170,7 +182,7 @@ class _Package:
         found: dict[str, Workflow] = {}
         for name in self.folder.definitions:
             user = self._user(self._identity(self.folder.path))
-            request = Request(environment=self.target.environment, user=user, reference=self._pointer)
+            request = Request(environment=self.target.environment, user=user, reference=self.taken.pointer)
             try:
                 found[name] = load_workflow(self.root / name, request)
             except DefinitionError as error:
@@ -186,7 +198,7 @@ class _Package:
             with contextlib.suppress(DefinitionError):
                 if file.is_file():
                     data = read_yaml(file).data
-                    paths += [file.parent / str(it[key]) for key in ("script", "file") for it in _specs(data, key)]
+                    paths += [file.parent / str(it[key]) for key in ("script", "file") for it in specs(data, key)]
         told = {unreadable(path): path for path in paths if not path.exists()}
         for problem in problems:
             if (path := told.get(problem.message)) is None:
@@ -213,7 +225,7 @@ class _Package:
             files[name] = read_yaml(self.root / name)
             given.setdefault(name, set())
             for called, names in given_by(files[name]).items():
-                inner = self._relative(self.root / name, called)
+                inner = self.taken.relative(self.root / name, called)
                 given.setdefault(inner, set()).update(names)
                 left.append(inner)
         self.touched |= files.keys()
@@ -224,7 +236,7 @@ class _Package:
 
         identity = self._identity(os.path.dirname(name) or ".")  # noqa: PTH120
         rendering = Rendering(file, self._known(identity, given))
-        self._gather(file, rendering, name)
+        self._problems += self.taken.gather(file, rendering.data, name)
         workflow = loaded.get(name)
         head = f"# {name}, as it is deployed to {self.target.name}. Rendered: edit the definition, not this.\n"
         if workflow is None:  # another package's, called from here: it is deployed and checked as a part of that
@@ -286,131 +298,8 @@ class _Package:
         from dataflow.workflow.rendered import Fixed
 
         target = self.target
-        return Fixed(target.environment, identity, self._user(identity), target.id_prefix, given, self._pointer)
+        return Fixed(target.environment, identity, self._user(identity), target.id_prefix, given, self.taken.pointer)
 
     def _user(self, identity: Identity) -> str:
         """Say who `${dataflow.user}` is: in an environment that is shared not whoever deploys, which may be CI."""
         return self.target.user or identity.owner
-
-    # ------------------------------------------------------------------------------------ what is run
-
-    def _gather(self, file: YamlFile, rendering: Rendering, name: str) -> None:
-        """Find what a definition runs; the build that a script stands for is named in its place."""
-        for spec in _specs(rendering.data):
-            script = str(spec["script"])
-            if "${" in script:
-                place = next(it for route, it in file.values.items() if route[-1:] == ("script",))
-                self._problems.append(place.problem(f"'{script}' should be known when it is deployed"))
-            elif not script.startswith(POINTER):
-                spec["script"] = self._program(self.root / os.path.dirname(name) / script, script)  # noqa: PTH120
-
-    def _program(self, path: Path, script: str) -> str:
-        path = Path(os.path.normpath(path))
-        kind = program_kind(path)
-        if kind is Kind.JAR:
-            asset = self.repository.asset(path)
-            if asset is not None and asset.type == "jar":
-                return self._build("jar", asset.namespace)
-            self._add(path, self._files)
-            return script
-        self._add(path, self._raw)
-        if kind in {Kind.PYTHON, Kind.R}:
-            self._neighbours(path)
-        if kind is Kind.PYTHON:
-            self._wheel_around(path)
-        return script
-
-    def _neighbours(self, script: Path) -> None:
-        """Take along what a Python or R script may import, source or read: all beside it and below.
-
-        Tests and mocks stay behind, unless something that is taken along names them.
-        """
-        base = script.parent
-        self.touched.add(f"{self._relative(script, '.')}/")
-        files = _beside(self.repository, base)
-        needed = imported(base, script.name, files)
-        self.tree.require_whole(base, but=tuple(it for it in LEFT_BEHIND if f"{it}/" not in needed))
-        for name in files:
-            if name in needed:
-                path = base / name
-                self._add(path, self._raw if path.suffix in {".py", ".R", ".sql"} else self._files)
-        if script.suffix == ".R":
-            from dataflow.jobs.rscript import project_of
-
-            top = project_of(script)
-            for name in _R_PROJECT if top.is_relative_to(self.root) else ():
-                if (file := top / name).is_file():
-                    self._add(file, self._files)
-
-    def _wheel_around(self, script: Path) -> None:
-        wheels = {it.folder: it for it in self.repository.assets if it.type == "wheel"}
-        found = next((wheels[it] for it in script.parents if it in wheels), None)
-        if found is not None:
-            self._builds.add(Build(type="wheel", namespace=found.namespace))
-
-    def _build(self, kind: Literal["jar", "wheel"], namespace: str) -> str:
-        from dataflow.assets.ids import escape
-
-        self._builds.add(Build(type=kind, namespace=namespace))
-        return f"{POINTER}dataflow.{kind}.{escape(namespace)}{UNPINNED}"
-
-    def _pointer(self, reference: str) -> str:
-        """Return what the name of an asset is rendered to; of this repository's it is found out how to make it."""
-        from dataflow.assets.ids import escape
-
-        reference = re.sub(r"^dataflow\.egg\.", "dataflow.wheel.", reference)
-        own = own_asset(self.repository, reference)
-        if own is None:
-            self._references.add(reference)
-            return f"{POINTER}{reference}{UNPINNED}"
-        if own.type in ("jar", "wheel"):
-            return self._build(own.type, own.namespace)
-        self._add(own.path, self._raw)
-        return f"{POINTER}dataflow.{own.type}.{escape(own.namespace)}{UNPINNED}"
-
-    def _add(self, path: Path, to: dict[str, str]) -> None:
-        name = self._relative(path.parent / "_", path.name)
-        if self.tree.require(path):
-            self.hashes.forget(path)
-        if name not in self.touched:
-            self._broken.update(file_mistakes(path))
-        self.touched.add(name)
-        if any("\ud800" <= it <= "\udfff" for it in name):  # bytes that are no UTF-8
-            shown = name.encode("utf-8", "backslashreplace").decode()
-            raise UsageError(f"the name of {shown} is not text, so it can't be deployed", "rename it")
-        to[name] = self.hashes.of(path)
-
-    def _relative(self, of: Path, name: str) -> str:
-        path = Path(os.path.normpath(of.parent / name))
-        if not path.is_relative_to(self.root):
-            raise UsageError(
-                f"{display_path(path)} lies outside the repository, so it can't be deployed with {self.folder.path}",
-                "copy it into the repository, or refer to an asset: ${dataflow.…}",
-            )
-        return path.relative_to(self.root).as_posix()
-
-
-def _specs(data: Any, named: str = "script") -> Iterator[dict[str, Any]]:
-    """Yield the mappings of a definition that name a script, or another definition."""
-    if isinstance(data, dict):
-        if isinstance(data.get(named), str):
-            yield data
-        for key, value in data.items():
-            if key != "params":
-                yield from _specs(value, named)
-    elif isinstance(data, list):
-        for item in data:
-            yield from _specs(item, named)
-
-
-def _beside(repository: Repository, base: Path) -> list[str]:
-    """Return what a script in a folder may import, source or read: all files there and below, by their names there."""
-    found = []
-    for folder, folders, names in repository.tree.walk(base, links=True):
-        folders[:] = [it for it in folders if not it.startswith(".")]
-        found += [(folder / name).relative_to(base).as_posix() for name in names if _is_source(name)]
-    return found
-
-
-def _is_source(name: str) -> bool:
-    return not (name.startswith(".") or name.endswith((".md", DEFINITION)) or name == "identity.yaml")

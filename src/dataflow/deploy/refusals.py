@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataflow.deploy.ancestry import compare
 from dataflow.deploy.backends import backend
-from dataflow.deploy.scripts import conflict_markers
+from dataflow.deploy.scripts import UNCHECKED, conflict_markers
 from dataflow.errors import DataflowError, UsageError
 from dataflow.secret import has_credentials
 
@@ -39,11 +40,14 @@ def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> li
     target = source.target
     refuse_clear_secrets(target.environment)
     due = {key: planned.prepared[key] for key in planned.due}
+    for prepared in due.values():
+        _refuse_forgotten(source, prepared)
     found = [it for prepared in due.values() for it in (*prepared.broken, *_in_builds(source, prepared))]
     if broken := list(dict.fromkeys(found)):
         more = f"\n… and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         told = "\n".join(broken[:_SHOWN]) + more
-        raise DataflowError(told, "`dataflow workflow validate .` says so before", permanent=True)
+        where = shlex.quote(next(it.path for it in due.values() if it.broken or it.builds))
+        raise DataflowError(told, f"`dataflow workflow validate {where}` says so before", permanent=True)
     runner = backend(target.environment.backend)
     for prepared in due.values():
         if problems := runner.check(prepared):
@@ -55,18 +59,27 @@ def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> li
     ids = {key: [it.id for it in prepared.own_workflows.values()] for key, prepared in planned.prepared.items()}
     others = {key: it for key, it in standing.items() if key not in own}
     refuse_twins({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
+    notes = [f"not checked: {UNCHECKED}"] if any(it.unchecked for it in due.values()) else []
     if target.sandbox or not planned.plan.changes:
-        return []
-    return compare(source.whose, [it.commit for it in own.values()], allow_older=allow_older)
+        return notes
+    return notes + compare(source.whose, [it.commit for it in own.values()], allow_older=allow_older)
+
+
+def _refuse_forgotten(source: Source, prepared: Prepared) -> None:
+    """Refuse a script that imports what the disk has beside it, and what is deployed has not."""
+    top = source.checkout.root
+    for name in prepared.unmet:
+        here = [top / name] if name.endswith(".R") else [top / f"{name}.py", *(top / name).rglob("*.py")]
+        if (file := next((it for it in here if it.is_file()), None)) is not None:
+            source.tree.require(source.tree.root / file.relative_to(top))
 
 
 def _in_builds(source: Source, prepared: Prepared) -> Iterator[str]:
-    """Yield where conflict markers stand in the sources of wheels, which nothing compiles before they run."""
+    """Yield where conflict markers stand in what wheels and jars are made of: not all of it is compiled."""
     for it in prepared.builds:
-        if it.type == "wheel":
-            inputs = source.inputs_of(source.built(it.type, it.namespace))
-            files = (inputs.root / name for name in inputs.files if name.endswith(".py"))
-            yield from (str(problem) for file in files for problem in conflict_markers(file))
+        inputs = source.inputs_of(source.built(it.type, it.namespace))
+        files = (inputs.root / name for name in inputs.files)
+        yield from (str(problem) for file in files for problem in conflict_markers(file))
 
 
 def refuse_twins(ids: Mapping[str, Iterable[str]], others: Mapping[str, Deployed]) -> None:

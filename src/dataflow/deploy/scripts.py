@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import logging
 import re
+import shutil
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +27,19 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Step, Workflow
 
 
-_TEXTS = {".sql", ".py", ".R", ".r", ".yaml", ".yml", ".json", ".toml"}
-_MARKER = re.compile(r"(?:<{7}|>{7})(?: |$)")
+UNCHECKED = "the syntax of R scripts, as there is no R here"
+
+_MARKERS = re.compile(rb"^(<{7}|={7}|>{7})(?:[ \t][^\r\n]*)?\r?$", re.M)
+_HEAD = 8000
+"""Bytes in which a file that is no text shows a zero, as git has it."""
+
+_PARSE_R = """\
+files <- commandArgs(trailingOnly = TRUE)
+for (at in seq_along(files)) tryCatch(
+  invisible(parse(files[[at]], keep.source = FALSE, encoding = "UTF-8")),
+  error = function(e) cat(at - 1, strsplit(conditionMessage(e), "\\n")[[1]][1], "\\n", sep = "\\t"))
+"""
+_R_PLACE = re.compile(r".*?:(\d+):(\d+): (.*)")
 _NOTHING = "Python: it defines nothing"
 
 
@@ -37,7 +50,7 @@ def script_doubts(workflow: Workflow) -> Iterator[Problem]:
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
         try:
-            if found := list(_markers(path, _text(path))):
+            if found := list(conflict_markers(path)):
                 yield from found
                 continue
             if path.suffix == ".sql":
@@ -50,9 +63,10 @@ def script_doubts(workflow: Workflow) -> Iterator[Problem]:
             yield from error.problems
 
 
-def script_mistakes(workflow: Workflow) -> Iterator[Problem]:
-    """Yield why scripts of a workflow can't be run at all: conflict markers, and mistakes of syntax."""
-    return mistakes_of(script_doubts(workflow))
+def script_files(workflow: Workflow) -> list[Path]:
+    """Return the files that a workflow's jobs and audits run; contained workflows have their own."""
+    names = dict.fromkeys(name for name, _ in _scripts(workflow.steps) if not name.startswith(POINTER))
+    return [path for name in names if (path := workflow.folder / name).is_file()]
 
 
 def mistakes_of(doubts: Iterable[Problem]) -> Iterator[Problem]:
@@ -68,25 +82,39 @@ def file_mistakes(path: Path) -> Iterator[Problem]:
         yield from mistakes_of(_python(path))
 
 
+def r_program() -> str | None:
+    """Return the R that checks scripts; None where there is none."""
+    return shutil.which("Rscript")
+
+
+def r_mistakes(paths: Sequence[Path]) -> Iterator[Problem]:
+    """Yield why R scripts can't be run at all, as R itself says; nothing where there is no R."""
+    if not paths or (program := r_program()) is None:
+        return
+    command = [program, "--vanilla", "-e", _PARSE_R, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    for line in done.stdout.decode(errors="replace").splitlines():
+        at, _, told = line.partition("\t")
+        if at.isdigit():
+            place = _R_PLACE.fullmatch(told.strip())
+            number, column, message = place.groups() if place else (1, 1, told.strip())
+            yield Problem(paths[int(at)], int(number), int(column), f"R: {message}")
+
+
 def conflict_markers(path: Path) -> Iterator[Problem]:
-    """Yield the place of the first conflict marker in a file."""
-    if path.suffix in _TEXTS:
-        yield from _markers(path, _text(path))
-
-
-def _text(path: Path) -> str:
+    """Yield the place of the first conflict marker that a merge or an update left in a text file."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):  # read or refused by whoever runs it
-        return ""
-
-
-def _markers(path: Path, text: str) -> Iterator[Problem]:
-    """Yield the place of the first conflict marker that a merge or an update left."""
-    found = [(number, line) for number, line in enumerate(text.splitlines(), 1) if _MARKER.match(line)]
-    kinds = {line[0] for _, line in found}
-    if {"<", ">"} <= kinds:
-        yield Problem(path, found[0][0], 1, "conflict markers of a merge or an update: decide between the versions")
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+            data = head + stream.read() if b"\0" not in head else b""
+    except OSError:  # read or refused by whoever runs it
+        return
+    if b"<<<<<<<" not in data:
+        return
+    found = [(it[1][:1], it.start()) for it in _MARKERS.finditer(data)]
+    if {b"<", b"=", b">"} <= {kind for kind, _ in found}:
+        line = data.count(b"\n", 0, next(at for kind, at in found if kind == b"<")) + 1
+        yield Problem(path, line, 1, "conflict markers of a merge or an update: decide between the versions")
 
 
 def _scripts(steps: Sequence[Step]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:

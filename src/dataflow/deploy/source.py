@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from dataflow import git
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import digest
 from dataflow.deploy.hashes import Hashes
-from dataflow.deploy.package import Prepared, all_projects, find_packages
+from dataflow.deploy.package import Prepared, all_projects, find_packages, project_of
 from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.targets import Target, target_of
 from dataflow.deploy.whose import Whose
@@ -127,7 +128,7 @@ class Source:
         for name in (it[2:] for it in flagged.split("\0") if it[:1] == "S" or it[:1].islower()):
             disk, own = root / name, self.tree.root / name
             if disk.is_file():
-                self.tree.fill()
+                self.tree.fill(own)
             if disk.is_file() and own.is_file() and disk.read_bytes() != own.read_bytes():
                 told.append(f"{name} is another one on disk, which git was told not to look at")
         return told
@@ -173,7 +174,9 @@ class Source:
         Raises:
             DataflowError: A reference means nothing, or a build tool is missing.
         """
-        about = prepared.model_dump(mode="json", exclude_defaults=True, exclude={"broken", "doubts"})
+        about = prepared.model_dump(
+            mode="json", exclude_defaults=True, exclude={"broken", "doubts", "unmet", "unchecked"}
+        )
         assets = [self.built(it.type, it.namespace) for it in prepared.builds]
         builds = [[it.type, it.namespace, self.inputs_of(it).sha256] for it in assets]
         pins = [[name, self.pin(name).sha256] for name in prepared.references]
@@ -255,7 +258,7 @@ def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, 
     if disk or not checkout.is_clean:
         tree = tree_of_disk(checkout.root)
     else:
-        tree, project = _committed(checkout, project, scope)
+        tree, project, scope = _committed(checkout, project, scope, folder)
         registry = open_registry(project)
     target = target_of(checkout, project, sandbox=sandbox)
     if env is not None and target.name != env:
@@ -274,15 +277,24 @@ def project_in(checkout: Checkout, folder: Path) -> tuple[Project, str | None]:
     return (found if found.file is None else without_file(checkout.root)), None
 
 
-def _committed(checkout: Checkout, project: Project, scope: str | None) -> tuple[Tree, Project]:
+def _committed(
+    checkout: Checkout, project: Project, scope: str | None, folder: Path
+) -> tuple[Tree, Project, str | None]:
     """Return a commit's files, and the project as the commit has it; its addresses count from the checkout."""
-    from dataflow.assets.commit import provide, tree_of_commit
+    from dataflow.assets.commit import tree_of_commit
 
     tree = tree_of_commit(checkout)
+    below = Path(os.path.relpath(folder.resolve(), checkout.root)).as_posix()
+    nearest = project_of(tree, below)
+    if nearest is not None and (scope is None or len(nearest) > len(scope)):  # the disk lacks it, as in a sparse clone
+        scope = nearest
+        project = replace(project, file=checkout.root / scope / FILE_NAME)
     if scope is None or project.file is None:
-        return tree, project
-    committed = read_project(provide(tree, tree.root / scope / FILE_NAME))
-    return tree, replace(committed, file=project.file, id=committed.id or project.id)
+        return tree, project, scope
+    file = tree.root / scope / FILE_NAME
+    tree.require(file)
+    committed = read_project(file)
+    return tree, replace(committed, file=project.file, id=committed.id or project.id), scope
 
 
 def _refuse_twins(found: dict[str, Prepared]) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dataflow.assets.tree import Tree
     from dataflow.deploy.deployments import Deployed
 
+_MARK = "dataflow.project"  # in the settings of a clone that deployed
 _SERIES = "projects"
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^/@]*@)?(?P<host>[^/:]+)(?::\d+(?=/))?[:/]+(?P<path>.+)", re.I)
 _LOCAL = ("/", ".", "file:")
@@ -52,6 +54,7 @@ class Whose:
     tree: Tree
     scope: str | None
     pinned: str | None
+    _alike: list[str] = field(default_factory=list, repr=False)
 
     @property
     def name(self) -> str:
@@ -76,7 +79,8 @@ class Whose:
         """What it is known by: what it pins, else what its history's first commit gives; None where nothing does."""
         if self.pinned is not None or not self.roots:
             return self.pinned
-        first = f"{self.roots[0]}\0{self.scope or '.'}"
+        told = git.ask(self.checkout.root, "rev-list", "--first-parent", "--max-parents=0", str(self.checkout.commit))
+        first = f"{told or self.roots[0]}\0{self.scope or '.'}"  # of the main line: merges bring other beginnings
         return f"df-{hashlib.sha256(first.encode()).hexdigest()[:16]}"
 
     @cached_property
@@ -128,18 +132,19 @@ class Whose:
             return
         where = f" ({known['remotes'][0]})" if known["remotes"] else ""
         mine = self.remotes[0] if self.remotes else display_path(self.checkout.root)
+        message = f"{FILE_NAME} has the id of {known['name']}{where}, and {mine} is not it"
+        if self.pinned is None:
+            message = f"{known['name']}{where} is deployed from this history, and {mine} is not it"
+        hint = f"a copy gets an id of its own: write `id: {new_id()}` into {FILE_NAME}, and commit it"
         if self.is_shallow:
             hint = "git fetch --unshallow, so that the history can tell"
-        else:
-            hint = f"a copy gets an id of its own: take `id:` out of {FILE_NAME}; to take over: dataflow project adopt"
-        message = f"{FILE_NAME} has the id of {known['name']}{where}, and {mine} is not it"
-        raise DataflowError(message, hint, permanent=True)
+        raise DataflowError(message, f"{hint}; where it moved: dataflow project adopt", permanent=True)
 
     def _goes_on(self, known: Mapping[str, Any], standing: Mapping[str, Deployed]) -> bool:
         """Say whether this repository is the one that was known by other remotes, and no copy of it.
 
-        A copy has the history as well. It is told by what was deployed since, and by the old address, which still
-        answers for itself.
+        A copy has the history as well. It lacks what was deployed since, or the old address still answers, and
+        otherwise. An address that does not answer tells nothing: then it has to be a clone that deployed before.
         """
         commits = {it.commit for it in standing.values() if it.commit}
         if commits and not any(map(self.has, commits)):
@@ -148,7 +153,12 @@ class Whose:
             return True
         was = {self._heads(address) for address in known["addresses"]} - {None}
         now = {self._heads(address) for address in remotes(self.checkout.root).values()} - {None}
-        return not was or bool(was & now)
+        self._alike = sorted(map(str, was & now))
+        return bool(self._alike) or (not was and self._has_deployed)
+
+    @cached_property
+    def _has_deployed(self) -> bool:
+        return git.ask(self.checkout.root, "config", "--local", _MARK) == self.id
 
     def _heads(self, address: str) -> str | None:
         return git.ask_remote(self.checkout.root, "ls-remote", "--heads", address) or None
@@ -158,13 +168,13 @@ class Whose:
             path = folder.relative_to(self.tree.root).as_posix()
             if FILE_NAME not in files or path == self.scope:
                 continue
-            self.tree.fill()
+            self.tree.fill(folder / FILE_NAME)
             found = _PINNED.search((folder / FILE_NAME).read_text(encoding="utf-8", errors="replace"))
             if found and found[1] == pinned:
                 here = display_path(self.tree.root / (self.scope or ".") / FILE_NAME)
                 raise DataflowError(
                     f"{display_path(folder / FILE_NAME)} has the id of {here}",
-                    "a copy gets an id of its own: take `id:` out of it",
+                    f"a copy gets an id of its own: write `id: {new_id()}` into it",
                     permanent=True,
                 )
 
@@ -181,18 +191,45 @@ class Whose:
         """
         if self.id is None:
             return
-        known = self._known(registry) if not over else None
-        now = {"name": self.name, "remotes": self.remotes, "roots": self.roots, "addresses": self._addresses()}
-        before = known or {}
-        told = {key: sorted({*before.get(key, ()), *now[key]}) for key in ("remotes", "roots", "addresses")}
-        if all(told[key] == before.get(key) for key in told):
+        git.ask(self.checkout.root, "config", "--local", _MARK, self.id)
+        before = (self._known(registry) if not over else None) or {}
+        now: dict[str, Any] = {"roots": self.roots, "remotes": (), "addresses": (), "alike": ()}
+        if self._is_found(before):
+            now |= self._own()
+        else:  # with others' heads, it is the same repository, or a copy that is young
+            now["alike"] = [hashlib.sha256(it.encode()).hexdigest() for it in self._alike]
+        told = {key: sorted({*before.get(key, ()), *now[key]}) for key in now}
+        if all(told[key] == before.get(key, []) for key in told):
             return
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         registry.append(f"{_SERIES}/{self.id}", lambda _: {**told, "name": self.name, "by": current_user(), "at": at})
 
-    def _addresses(self) -> list[str]:
-        """Return the remotes' addresses as git takes them, without credentials."""
-        return [re.sub(r"(?<=://)[^/@]*@", "", it) for it in remotes(self.checkout.root).values()]
+    def _is_found(self, known: Mapping[str, Any]) -> bool:
+        """Say whether this repository's remotes are the project's for sure.
+
+        They are not where the clone has known ones too, as a fork's clone does; nor where they only answer like a known
+        one, as a young fork does, until they were seen to follow it.
+        """
+        if not known.get("remotes"):
+            return True
+        if set(known["remotes"]) & set(self.remotes) or not self.remotes:
+            return False
+        now = {hashlib.sha256(it.encode()).hexdigest() for it in self._alike}
+        return not now or bool(set(known.get("alike", ())) - now)
+
+    def _own(self) -> dict[str, list[str]]:
+        """Return the remote that gives the repository its name, spelled alike and as git takes it; else all."""
+        top = self.checkout.root
+        found = {re.sub(r"(?<=://)[^/@]*@", "", it): plain_address(it, top) for it in remotes(top).values()}
+        own = {
+            it: plain for it, plain in found.items() if plain.casefold().endswith(f"/{self.name}".casefold())
+        } or found
+        return {"remotes": sorted({*own.values()}), "addresses": [*own]}
+
+
+def new_id() -> str:
+    """Make up an id for a project."""
+    return f"df-{secrets.token_hex(8)}"
 
 
 def plain_address(address: str, root: Path) -> str:

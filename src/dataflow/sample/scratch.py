@@ -133,7 +133,8 @@ class Scratch:
             lines += [[f"{mode} {oid} {stage}", name] for stage in (1, 2)]
         if not lines:
             return
-        index = [f"0 {'0' * 40}\t{prefix}{name}" for name in dict.fromkeys(name for _, name in lines)]
+        none = "0" * len(git.ask(self.folder, "rev-parse", "HEAD") or "")  # as long as this repository's checksums
+        index = [f"0 {none}\t{prefix}{name}" for name in dict.fromkeys(name for _, name in lines)]
         for about, name in lines:
             mode, oid, stage = about.split()
             data = git.run(self.copy, "cat-file", "blob", oid).data

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
@@ -79,13 +80,28 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
 
 
 def _run_copier(copy: Path, origin: Origin, before: str, *, trusted: bool) -> None:
-    from copier import run_update
-    from copier.errors import UserMessageError
+    from copier import _main as copier  # nothing public lets commands be left out
+    from copier.errors import UnsafeTemplateError, UserMessageError
+
+    class Careful(copier.Worker):
+        def _check_unsafe(self, mode: Literal["copy", "update"]) -> None:
+            try:
+                super()._check_unsafe(mode)
+            except UnsafeTemplateError as error:  # commands of the version before count there, though none is run
+                if not (self.skip_tasks and "unsafe feature: tasks." in str(error)):
+                    raise
 
     try:
-        run_update(
-            copy, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trusted, skip_tasks=not trusted
-        )
+        with Careful(
+            dst_path=copy,
+            vcs_ref=origin.ref,
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+            unsafe=trusted,
+            skip_tasks=not trusted,
+        ) as worker:
+            worker.run_update()
     except UserMessageError as error:
         if "downgrad" not in str(error):
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.git import ignored
 from dataflow.workflow.folders import package_of, walk
 
 Kind = Literal["pytest", "sbt", "gradle", "maven", "testthat"]
@@ -108,7 +109,7 @@ def no_tests(path: Path) -> UsageError:
     return UsageError(
         f"{display_path(path)} holds no unit tests",
         "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat; "
-        "hidden and generated folders aside",
+        "what git ignores, hidden and generated folders aside",
     )
 
 
@@ -143,7 +144,10 @@ def run_suite(suite: Suite, report: Listener, stopped: Callable[[], bool] = lamb
 def _below(top: Path) -> Iterator[tuple[Path, Kind]]:
     loose: set[Path] = set()  # Python tests of no package: sub-folders go with the uppermost
     builds: dict[Kind, set[Path]] = {"sbt": set(), "gradle": set(), "maven": set()}
-    for folder, _, files in walk(top):
+    unseen = ignored(top)
+    for folder, folders, names in walk(top):
+        folders[:] = [it for it in folders if folder / it not in unseen]
+        files = [it for it in names if folder / it not in unseen]
         if any(map(_PYTHON_TESTS.fullmatch, files)):
             package = package_of(folder)
             if package is None:

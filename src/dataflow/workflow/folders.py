@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,10 @@ BOUND = 50_000
 
 LONGEST = 60.0
 """How many seconds a look may take."""
+
+_OF_TOOLS = {".bloop", ".bsp", ".cache", ".eggs", ".git", ".gradle", ".hg", ".idea", ".ipynb_checkpoints", ".metals"}
+_OF_TOOLS |= {".nox", ".Rproj.user", ".svn", ".tox", ".venv", ".vscode", ".workflows"}
+"""Hidden folders that tools make, and that say so by their name alone."""
 
 _ALWAYS = {"__pycache__", "node_modules", "spark-warehouse"}  # no source is ever called so
 _PYTHON = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -87,11 +91,15 @@ def too_much(top: Path, after: str) -> UsageError:
     )
 
 
-def walk(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+def walk(top: Path, *, hidden: bool = False) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield each folder below one, itself included, with its sub-folders and files, both in order.
 
     Hidden and generated folders, virtual environments and the Dataflow home are left out. What the caller takes from
     the list of sub-folders is not looked at either.
+
+    Args:
+        top: Where to begin.
+        hidden: Whether hidden folders are looked at as well, as far as no tool made them.
 
     Raises:
         UsageError: There are too many folders for a project.
@@ -104,7 +112,8 @@ def walk(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         if folder != top and ("pyvenv.cfg" in files or folder == own):
             folders.clear()
             continue
-        folders[:] = sorted(it for it in folders if not is_made(folder, it, files))
+        kept = (it for it in folders if hidden and it.startswith(".") and not _is_of_tool(folder / it))
+        folders[:] = sorted({*kept, *(it for it in folders if not is_made(folder, it, files))})
         yield folder, folders, sorted(files)
 
 
@@ -131,6 +140,15 @@ def is_made(folder: Path, name: str, beside: Collection[str]) -> bool:
         "venv": (inside / "pyvenv.cfg").exists(),
     }
     return made[name]
+
+
+def _is_of_tool(folder: Path) -> bool:
+    """Say whether a hidden folder is one that a tool made for itself: by its name, or as it says so in a file."""
+    if folder.name in _OF_TOOLS or (folder / "CACHEDIR.TAG").exists():
+        return True
+    with suppress(OSError):
+        return "*" in (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").split()
+    return False
 
 
 def _has(beside: Collection[str], *names: str) -> bool:
