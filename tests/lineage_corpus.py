@@ -19,12 +19,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlglot
 import yaml
 
 from dataflow.workflow.flow import Flow, Written, with_names
@@ -192,15 +192,8 @@ def all_deciders(writes: Mapping[str, Written]) -> frozenset[str]:
 
 def names_of(columns: str) -> list[str]:
     """Return the names of a DDL's columns."""
-    parts, depth = [""], 0
-    for letter in columns:
-        depth += (letter in "<(") - (letter in ">)")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    found = (re.match(r"\s*(?:`((?:``|[^`])+)`|(\S+))", part) for part in parts)
-    return [(match[1] or match[2]).replace("``", "`") for match in found if match]
+    table = sqlglot.parse_one(f"CREATE TABLE t ({columns})", dialect="spark")
+    return [column.name for column in table.find_all(sqlglot.exp.ColumnDef) if column.parent is table.this]
 
 
 def direct_of(target: str, flows: Iterable[Flow]) -> frozenset[tuple[str, str]]:
