@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
-from dataflow.sample.generate import ANSWERS, commands, copier_errors
+from dataflow.sample.generate import ANSWERS, NEVER, commands, copier_errors, unsafe_features
 from dataflow.sample.origin import Origin, find_origin
 from dataflow.sample.scratch import Scratch
 from dataflow.secret import learn_address, without_credentials
@@ -79,13 +80,33 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
 
 
 def _run_copier(copy: Path, origin: Origin, before: str, *, trusted: bool) -> None:
-    from copier import run_update
-    from copier.errors import UserMessageError
+    from copier._main import Worker  # what `copier.run_update` calls
+    from copier._settings import SettingsModel
+    from copier.errors import UnsafeTemplateError, UserMessageError
+
+    class Careful(Worker):
+        """Goes on where nothing but commands that are left out stands against it: those of the old version as well."""
+
+        def _check_unsafe(self, mode: Any) -> None:
+            try:
+                super()._check_unsafe(mode)
+            except UnsafeTemplateError as error:
+                if not self.skip_tasks or unsafe_features(error) != "tasks":
+                    raise
 
     try:
-        run_update(
-            copy, vcs_ref=origin.ref, defaults=True, overwrite=True, quiet=True, unsafe=trusted, skip_tasks=not trusted
-        )
+        with Careful(
+            dst_path=copy,
+            vcs_ref=origin.ref,
+            settings=SettingsModel.from_file(),
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+            exclude=NEVER,
+            unsafe=trusted,
+            skip_tasks=not trusted,
+        ) as worker:
+            worker.run_update()
     except UserMessageError as error:
         if "downgrad" not in str(error):
             raise
@@ -111,7 +132,16 @@ def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, str
     old = scratch.work / "before" / scratch.copy.name
     given = {key: value for key, value in answers.items() if not key.startswith("_")}
     run_copy(
-        address, old, given, vcs_ref=before, defaults=True, overwrite=True, quiet=True, unsafe=trusted, skip_tasks=True
+        address,
+        old,
+        given,
+        vcs_ref=before,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        exclude=NEVER,
+        unsafe=trusted,
+        skip_tasks=True,
     )
     return tuple(name for name in removed if not scratch.is_as_in(old, name))
 
