@@ -155,6 +155,23 @@ def test_the_folder_s_loss_is_a_usage_error(tmp_path, monkeypatch):
     assert isinstance(trouble(FileNotFoundError()), UsageError)
 
 
+def test_a_stop_while_python_imports_is_told_as_that():
+    code = """
+import os, signal, sys
+from dataflow.__main__ import main
+
+class Stop:
+    def find_spec(name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped: nothing half-written is visible\n")
+
+
 @pytest.mark.spark
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 4.0])
 def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):
