@@ -171,6 +171,8 @@ def test_a_stream_masks_what_is_written_and_stays_a_stream():
         ("u:S3cr3t@host/db", "u@host/db"),
         ("jdbc:postgresql://h/db?user=u&password=S&x=1", "jdbc:postgresql://h/db?user=u&x=1"),
         ("https://h/x?token=S", "https://h/x"),
+        ("postgresql://h/d user=u password=S3cr3t", "postgresql://h/d user=u"),
+        ("postgresql://h/d password = 'S3 cr3t' x=1", "postgresql://h/d x=1"),
         ("https://h/x?a=1&TOKEN=S#f", "https://h/x?a=1#f"),
         ("https://h/x?X-Amz-Signature=S&X-Amz-Credential=K", "https://h/x"),
     ],

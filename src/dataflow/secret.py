@@ -31,7 +31,7 @@ _SECRET_KEY = (
     r"[\w.-]*(?:token|secret|passw|pwd|signature|credential|auth|api_?key|access_?key|private_?key)[\w.-]*|sig|key"  # noqa: S105
 )
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-_QUERY = re.compile(rf"(?P<mark>[?&;])(?P<key>{_SECRET_KEY})=(?P<value>[^&;#\s]*)", re.I)
+_QUERY = re.compile(rf"(?P<mark>[?&;\s])(?P<key>{_SECRET_KEY})\s*=\s*(?P<value>'[^']*'|[^&;#\s]*)", re.I)
 _NAMES_ALONE = {"file", "sqlite"}  # what stands in these is a path
 _BY_LOGIN = {"http", "https", "s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs"}
 """Where even the name before an @ may be a token, or a key."""

@@ -147,11 +147,11 @@ class Whose:
         if not known["remotes"] or not self.remotes:
             return True
         was = {self._heads(address) for address in known["addresses"]} - {None}
-        now = {self._heads(address) for address in remotes(self.checkout.root).values()} - {None}
+        now = {self._heads(name) for name in remotes(self.checkout.root)} - {None}
         return not was or bool(was & now)
 
-    def _heads(self, address: str) -> str | None:
-        return git.ask_remote(self.checkout.root, "ls-remote", "--heads", address) or None
+    def _heads(self, remote: str) -> str | None:
+        return git.ask_remote(self.checkout.root, "ls-remote", "--heads", remote) or None
 
     def _refuse_twin(self, pinned: str) -> None:
         for folder, _, files in self.tree.walk():
@@ -182,17 +182,14 @@ class Whose:
         if self.id is None:
             return
         known = self._known(registry) if not over else None
-        now = {"name": self.name, "remotes": self.remotes, "roots": self.roots, "addresses": self._addresses()}
+        addresses = remotes(self.checkout.root).values()
+        now = {"remotes": self.remotes, "roots": self.roots, "addresses": addresses}
         before = known or {}
-        told = {key: sorted({*before.get(key, ()), *now[key]}) for key in ("remotes", "roots", "addresses")}
+        told = {key: sorted({*before.get(key, ()), *found}) for key, found in now.items()}
         if all(told[key] == before.get(key) for key in told):
             return
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         registry.append(f"{_SERIES}/{self.id}", lambda _: {**told, "name": self.name, "by": current_user(), "at": at})
-
-    def _addresses(self) -> list[str]:
-        """Return the remotes' addresses as git takes them, without credentials."""
-        return [re.sub(r"(?<=://)[^/@]*@", "", it) for it in remotes(self.checkout.root).values()]
 
 
 def plain_address(address: str, root: Path) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
 from dataflow.sample.generate import ANSWERS, NEVER, commands, copier_errors, unsafe_features
-from dataflow.sample.origin import Origin, find_origin
+from dataflow.sample.origin import Origin, at_address, find_origin
 from dataflow.sample.scratch import Scratch
-from dataflow.secret import learn_address, without_credentials
+from dataflow.secret import has_credentials, learn_address, without_credentials
 from dataflow.workflow.yamlfile import read_yaml
 
 
@@ -62,11 +62,14 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
     folder = package.expanduser().resolve()
     answers = _answers(folder)
     _require_clean(folder)
-    address, before = learn_address(answers["_src_path"]), answers["_commit"]
-    origin = _origin(address)
+    given, before = learn_address(answers["_src_path"]), answers["_commit"]
+    origin = _origin(given)
+    address = origin.address
     if ref is not None:
         origin = replace(origin, ref=ref)
     with Scratch(folder) as scratch:
+        if address != given:  # another tool kept the address with its login
+            scratch.rewrite(ANSWERS, given, address)
         stands_for(scratch.copy, folder)
         with copier_errors(address), git.environment(**scratch.git_variables(origin.git_variables)):
             trusted = trust or origin.is_own
@@ -179,12 +182,13 @@ def _require_clean(folder: Path) -> None:
 
 def _origin(address: str) -> Origin:
     """Take the tool's own version of the template where the package came from the same place."""
+    origin = at_address(address) if has_credentials(address) else Origin(address, ref=None)
     try:
         own = find_origin()
     except UsageError:
-        return Origin(address, ref=None)
+        return origin
     if not _same(own.address, address):
-        return Origin(address, ref=None)
+        return origin
     return Origin(address, own.based_on or own.ref, git_config=own.git_config, is_own=True)
 
 
