@@ -55,6 +55,19 @@ def test_what_passes_the_command_is_masked(way):
     assert "another" not in said + done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_with_closed_streams_the_others_are_masked_all_the_same(closed):
+    ways = "; ".join(WAYS[it] for it in ("a program", "a program on its error stream", "bytes", "the descriptor"))
+    code = START.format(f"open({os.devnull!r}); {ways}")
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("***") == (0 if ">&-" in closed.replace("2>&-", "") else 3)
+    assert done.stderr.count("***") == (0 if "2>&-" in closed else 1)
+    assert "S3cr" not in done.stdout.partition("\n")[2] + done.stderr
+
+
 def test_what_is_written_in_one_go_to_one_place_stays_in_its_order():
     done = subprocess.run(
         [sys.executable, "-c", START.format("os.write(1, b'1'); os.write(2, b'2'); subprocess.run(['printf', '3'])")],

@@ -21,6 +21,8 @@ def guarded() -> Iterator[None]:
     """Put streams in place that mask secrets and take any letter; a closed one takes what nobody will read."""
     before = sys.stdout, sys.stderr
     is_closed = sys.stdout is None
+    if sys.stdin is None:
+        _take(0)
     streams = _open(sys.stdout, 1), _open(sys.stderr, 2)
     sys.stdout, sys.stderr = streams
     if is_closed:
@@ -36,14 +38,21 @@ def guarded() -> Iterator[None]:
 
 def _open(stream: Any, number: int) -> Any:
     if stream is None:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, number)  # else the next file that is opened has this number, and gets what programs print
-        if nothing != number:
-            os.close(nothing)
+        _take(number)
         stream = open(number, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")  # a terminal without letters shows numbers
     return MaskedStream(stream)
+
+
+def _take(number: int) -> None:
+    """Open nothing as a descriptor that is closed: else the next file has its number, and gets what programs print."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    if nothing == number:
+        os.set_inheritable(number, True)
+    else:
+        os.dup2(nothing, number)
+        os.close(nothing)
 
 
 def flushed(code: int) -> int:
