@@ -34,6 +34,8 @@ def trouble(error: BaseException) -> DataflowError | None:
         return DataflowError("there is not enough memory", "end other programs, or work on less at once")
     if isinstance(error, RecursionError):
         return DataflowError("what was given is nested too deep to be read", permanent=True)
+    if isinstance(error, RuntimeError) and (loop := re.fullmatch(r"Symlink loop from (.+)", str(error))):
+        return UsageError(f"{loop[1]} is a link that leads to itself", "take it away, or have it lead to a file")
     if not isinstance(error, OSError):
         return _told(error)
     if not _stands_somewhere():

@@ -155,6 +155,34 @@ def test_the_folder_s_loss_is_a_usage_error(tmp_path, monkeypatch):
     assert isinstance(trouble(FileNotFoundError()), UsageError)
 
 
+def test_what_can_t_be_read_to_its_end_stops_nobody(dataflow_command):
+    (dataflow_command.folder / "main.sch.yaml").write_text(MAIN)
+    (dataflow_command.folder / "one.sql").write_text("SELECT 1")
+    for name in ("pipe.sch.yaml", "pipe.sql", "pipe.yaml"):
+        os.mkfifo(dataflow_command.folder / name)
+    assert "1 definition is valid" in dataflow_command("workflow", "validate", ".").stdout
+    dataflow_command("migration", "lineage", "a.b", code=None)
+    assert "holds no mock" in dataflow_command("mock", "validate", ".", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("workflow", "validate"), ("workflow", "plan"), ("mock", "validate"), ("migration", "import")]
+)
+def test_a_link_that_leads_to_itself_is_told(dataflow_command, arguments):
+    (dataflow_command.folder / "loop.sch.yaml").symlink_to("loop.sch.yaml")
+    told = dataflow_command(*arguments, "loop.sch.yaml", code=2).stderr
+    assert "is a link that leads to itself" in told
+
+
+def test_numbers_that_nobody_means_are_refused(dataflow_command):
+    for arguments in (
+        ("workflow", "runs", "--limit"),
+        ("project", "history", "--limit"),
+        ("query", "SELECT 1", "--limit"),
+    ):
+        assert "less than or equal to" in dataflow_command(*arguments, "9" * 20, code=2).stderr
+
+
 def test_a_stop_while_python_imports_is_told_as_that():
     code = """
 import os, signal, sys
