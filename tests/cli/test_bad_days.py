@@ -155,6 +155,13 @@ def test_the_folder_s_loss_is_a_usage_error(tmp_path, monkeypatch):
     assert isinstance(trouble(FileNotFoundError()), UsageError)
 
 
+def test_letters_that_a_locale_without_utf_8_does_not_have_are_told(monkeypatch):
+    error = UnicodeEncodeError("utf-8", "a\udcc3", 1, 2, "surrogates not allowed")
+    assert trouble(error) is None
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert "locale" in trouble(error).message
+
+
 def test_what_can_t_be_read_to_its_end_stops_nobody(dataflow_command):
     (dataflow_command.folder / "main.sch.yaml").write_text(MAIN)
     (dataflow_command.folder / "one.sql").write_text("SELECT 1")
