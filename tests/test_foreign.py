@@ -11,6 +11,7 @@ from dataflow.foreign import label, line, page, plain, spreadsheet
         ("\x1b]0;pwned\x07\x1b[31mRED", "\\x1b]0;pwned\\x07\\x1b[31mRED"),
         ("a\x00b\x7f\x9b1m", "a\\x00b\\x7f\\x9b1m"),
         ("a\u2028b\u202ec", "a\\u2028b\\u202ec"),
+        ("a\u061cb\U000e0041c", "a\\u061cb\\U000e0041c"),
         ("back\b\rover", "back\\x08\\rover"),
         ("lone \udc80", "lone \\udc80"),
         ("Åland, 日本 🎬\tand\n[red]", "Åland, 日本 🎬\tand\n[red]"),

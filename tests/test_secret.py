@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 import html
 import io
 import json
 import re
+import shlex
 import urllib.parse
 
 import pytest
@@ -36,6 +38,14 @@ def _forgotten():
         lambda it: urllib.parse.quote(urllib.parse.quote(it, safe=""), safe=""),
         html.escape,
         lambda it: it.replace("'", "''"),
+        shlex.quote,
+        lambda it: re.sub(r"([^\w/+])", r"\\\1", it),  # as bash's `printf %q` has it
+        lambda it: it.replace("'", "'\\''"),
+        lambda it: repr(it.encode()),
+        lambda it: "".join(chr(byte) if byte < 128 else f"\\{byte:03o}" for byte in it.encode()),
+        lambda it: it.encode().hex(),
+        lambda it: it.encode().hex().upper(),
+        str.lower,
     ],
 )
 def test_a_value_is_masked_however_it_is_encoded(encode):
@@ -45,6 +55,48 @@ def test_a_value_is_masked_however_it_is_encoded(encode):
     assert shown.endswith(" after")
     assert "***" in shown
     assert "S3c" not in shown
+
+
+@pytest.mark.parametrize("before", ["", "u", "us", "user:"])
+@pytest.mark.parametrize("after", ["", ":", ":x", "\n"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_value_is_masked_in_base_64_wherever_it_begins_as_in_a_login(before, after, encode):
+    learn(VALUE)
+    whole = encode((before + VALUE + after).encode()).decode()
+    shown = masked(f"Basic {whole} follows")
+    assert re.fullmatch(r"Basic [\w+/-]{0,8}\*\*\*[\w+/=-]{0,6} follows", shown)
+    assert masked(json.dumps(whole).replace("/", "\\/")).count("***") == 1
+
+
+@pytest.mark.parametrize("value", [VALUE, "a.*(b)[c]+?{2}^$|\\d", "hunter2", "hunter2-of-prod"])
+@pytest.mark.parametrize("encode", [str, repr, urllib.parse.quote, json.dumps, shlex.quote])
+def test_a_value_is_masked_in_whatever_pieces_it_is_written(value, encode):
+    learn(value)
+    learn("hunter2")
+    text = f"before {encode(value)} after\n"
+    for cut in range(len(text)):
+        masking = secret.Masking()
+        assert masking.feed(text[:cut]) + masking.feed(text[cut:]) + masking.rest() == masked(text)
+    letter_by_letter = secret.Masking()
+    assert "".join(map(letter_by_letter.feed, text)) + letter_by_letter.rest() == masked(text)
+
+
+def test_secrets_that_overlap_are_masked_in_pieces_too():
+    learn("abcdef")
+    learn("efghij")
+    masking = secret.Masking()
+    assert masking.feed("xabcdef") + masking.feed("gh") + masking.feed(" and") + masking.rest() == "x***gh and"
+
+
+def test_what_may_begin_a_secret_waits_and_is_not_lost():
+    learn("hunter2")
+    masking = secret.Masking()
+    assert [masking.feed("a hun"), masking.feed("t"), masking.feed("ing hu"), masking.rest()] == [
+        "a ",
+        "",
+        "hunting ",
+        "hu",
+    ]
 
 
 def test_a_longer_value_goes_before_one_that_it_begins_with():
@@ -99,6 +151,10 @@ def test_a_stream_masks_what_is_written_and_stays_a_stream():
     assert stream.writable()
     with pytest.raises(TypeError):
         stream.write(b"")
+    for letter in "and S3cr3t, S3":
+        stream.write(letter)
+    stream.end()
+    assert inner.getvalue().endswith("and ***, S3")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +171,8 @@ def test_a_stream_masks_what_is_written_and_stays_a_stream():
         ("u:S3cr3t@host/db", "u@host/db"),
         ("jdbc:postgresql://h/db?user=u&password=S&x=1", "jdbc:postgresql://h/db?user=u&x=1"),
         ("https://h/x?token=S", "https://h/x"),
+        ("postgresql://h/d user=u password=S3cr3t", "postgresql://h/d user=u"),
+        ("postgresql://h/d password = 'S3 cr3t' x=1", "postgresql://h/d x=1"),
         ("https://h/x?a=1&TOKEN=S#f", "https://h/x?a=1#f"),
         ("https://h/x?X-Amz-Signature=S&X-Amz-Credential=K", "https://h/x"),
     ],

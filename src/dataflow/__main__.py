@@ -1,6 +1,30 @@
-"""`python -m dataflow`: the command line without its script."""
+"""Where `dataflow` and `python -m dataflow` begin: a stop while Python still imports is told as any other."""
 
-from dataflow.cli.main import main
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+_STOPPED = 130  # as in `dataflow.cli.streams`, which takes its time to import
+
+
+def main() -> NoReturn:
+    """Run the command line, and exit."""
+    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started us wants it ignored
+    if listens:
+        signal.signal(signal.SIGINT, _stopped)
+    from dataflow.cli.main import main as run
+
+    if listens:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
+
+def _stopped(*_: object) -> None:
+    os.write(2, b"stopped: nothing half-written is visible\n")
+    os._exit(_STOPPED)
+
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,8 @@ import re
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1: a terminal obeys them
     "\u2028\u2029"  # line breaks to some readers
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the order of what stands around them
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # they turn the order of what stands around them
+    "\ufff9-\ufffb\U000e0000-\U000e007f"  # they hide what stands between them, or are a text that nobody sees
     "\ufeff\ud800-\udfff]"  # a lone surrogate can't even be written
 )
 _BREAKS = re.compile(r"[\t\n]")
@@ -50,4 +51,8 @@ def spreadsheet(value: object) -> object:
 def _escaped(found: re.Match[str]) -> str:
     letter = found[0]
     short = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(letter)
-    return short or (f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}")
+    return short or _number(ord(letter))
+
+
+def _number(of: int) -> str:
+    return f"\\x{of:02x}" if of < 0x100 else f"\\u{of:04x}" if of < 0x10000 else f"\\U{of:08x}"

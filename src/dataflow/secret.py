@@ -6,10 +6,12 @@ messages, and every exception of ours. What others write by themselves, such as 
 
 from __future__ import annotations
 
+import base64
+import os
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TextIO
 from urllib.parse import unquote
@@ -20,6 +22,7 @@ MASK = "***"
 LEAST = 6
 """Shorter values stand in too many words to be replaced."""
 
+_REACH = 12  # letters that one of a value may take, encoded
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
 _HTML = {"&": "&(?:amp|#38);", "<": "&lt;", ">": "&gt;", '"': "&(?:quot|#34);", "'": "&(?:#x27|#39|apos);"}
 _SCHEME = re.compile(r"(?:jdbc:)?(?:git\+)?(?P<scheme>[a-z][a-z0-9+.-]+)(?::[a-z][a-z0-9]*)*:(?P<slashes>/*)@?", re.I)
@@ -28,7 +31,7 @@ _SECRET_KEY = (
     r"[\w.-]*(?:token|secret|passw|pwd|signature|credential|auth|api_?key|access_?key|private_?key)[\w.-]*|sig|key"  # noqa: S105
 )
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-_QUERY = re.compile(rf"(?P<mark>[?&;])(?P<key>{_SECRET_KEY})=(?P<value>[^&;#\s]*)", re.I)
+_QUERY = re.compile(rf"(?P<mark>[?&;\s])(?P<key>{_SECRET_KEY})\s*=\s*(?P<value>'[^']*'|[^&;#\s]*)", re.I)
 _NAMES_ALONE = {"file", "sqlite"}  # what stands in these is a path
 _BY_LOGIN = {"http", "https", "s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs"}
 """Where even the name before an @ may be a token, or a key."""
@@ -41,16 +44,28 @@ class _Known:
         self._lock = threading.Lock()
         self._values: set[str] = set()
         self._short: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self.pattern: re.Pattern[str] | None = None
+        self.spellings: tuple[_Spelling, ...] = ()
+        self.listener: Callable[[frozenset[str]], None] | None = None
 
     def add(self, value: str) -> None:
         found = {value, value.strip(), *value.splitlines(), *_inside(value)}
-        new = {it for it in found if len(it.strip()) >= LEAST} - self._values
-        if new:
-            with self._lock:
-                self._values |= new
-                longest_first = sorted(self._values, key=len, reverse=True)
-                self._pattern = re.compile("|".join(map(_spelled, longest_first)))
+        with self._lock:
+            new = {it for it in found if len(it.strip()) >= LEAST} - self._values
+            if not new:
+                return
+            self._values |= new
+            longest_first = sorted(self._values, key=len, reverse=True)
+            self.spellings = tuple(spelling for it in longest_first for spelling in _spellings(it))
+            self.pattern = re.compile("|".join(it.pattern for it in self.spellings))
+            if self.listener is not None:
+                self.listener(frozenset(new))
+
+    def listen(self, listener: Callable[[frozenset[str]], None] | None) -> None:
+        with self._lock:
+            self.listener = listener
+            if listener is not None and self._values:
+                listener(frozenset(self._values))
 
     def warn_once(self, name: str) -> bool:
         with self._lock:
@@ -59,11 +74,11 @@ class _Known:
         return is_new
 
     def mask(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
+        return text if self.pattern is None else self.pattern.sub(MASK, text)
 
     def clear(self) -> None:
         with self._lock:
-            self._values, self._short, self._pattern = set(), set(), None
+            self._values, self._short, self.pattern, self.spellings = set(), set(), None, ()
 
 
 _known = _Known()
@@ -110,6 +125,11 @@ def masked_data(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return type(data)(map(masked_data, data))
     return data
+
+
+def listen(listener: Callable[[frozenset[str]], None] | None) -> None:
+    """Have somebody told of the values that are known, and of each that comes to be, before it is used; or nobody."""
+    _known.listen(listener)
 
 
 def forget() -> None:
@@ -168,45 +188,128 @@ def _inside(value: str) -> Iterator[str]:
             yield from {each, unquote(each)}
 
 
+class _Spelling:
+    """One way in which a value may stand in a text, as patterns of its pieces."""
+
+    def __init__(self, pieces: Sequence[str], after: str = "") -> None:
+        self.pattern = "".join(pieces) + after
+        self.longest = _REACH * len(pieces)
+        self._pieces = pieces
+        self._first = re.compile(f"(?:{pieces[0]})" + r"|[\\%&'][^\s]{0,11}\Z" if len(pieces[0]) > 1 else pieces[0])
+
+    def begins(self, text: str, start: int) -> int | None:
+        """Return where, from a place on, the end of a text may be the beginning of this; None when it can't."""
+        while (found := self._first.search(text, start)) is not None:
+            if self._goes_on(text, found.start()):
+                return found.start()
+            start = found.start() + 1
+        return None
+
+    def _goes_on(self, text: str, at: int) -> bool:
+        last = at
+        for piece in self._pieces:
+            if at == len(text):
+                return True
+            found = _compiled(piece).match(text, at)
+            if found is None:  # what a backslash, a percent sign or a quote begins may be cut short
+                return any(_CUT_SHORT.match(text, it) for it in (last, at))
+            last, at = at, found.end()
+        return False
+
+
+_CUT_SHORT = re.compile(r"[\\%&'][^\s]{0,11}\Z")
+_compiled = cache(re.compile)
+
+
 @cache
-def _spelled(value: str) -> str:
-    """Return the pattern of a value, each of its characters as it is, or as URLs, JSON, HTML, SQL or Python have it."""
-    return "".join(map(_character, value))
+def _spellings(value: str) -> tuple[_Spelling, ...]:
+    """Return the ways in which a value is written.
+
+    Each of its characters as it is, or as URLs, JSON, HTML, SQL, shells or Python have it; the bytes of all of it in
+    base 64, wherever they begin in what was encoded, or in base 16. Host names become lower case.
+    """
+    data = value.encode("utf-8", "surrogatepass")
+    found = [_Spelling(list(map(_character, it))) for it in dict.fromkeys([value, value.lower()])]
+    for before in range(3):
+        text = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        rest = (before + len(data)) % 3  # the last letter then holds bits of what comes after
+        core = text[[0, 2, 3][before] : -1 if rest else None]
+        pieces = [{"+": "[+-]", "/": r"\\*[/_]"}.get(it, it) for it in core]  # JSON may have a `/` as `\\/`
+        found.append(_Spelling(pieces, "[A-Za-z0-9+/_-]?={0,2}" if rest else ""))
+    return (*found, _Spelling(list(data.hex())), _Spelling(list(data.hex().upper())))
 
 
+@cache
 def _character(it: str) -> str:
     if it.isascii() and it.isalnum():
         return it
-    ways = [rf"\\*{re.escape(it)}" if it in "\"'/" else re.escape(it)]
+    encoded = it.encode("utf-8", "surrogatepass")
+    ways = [r"\\+" if it == "\\" else rf"\\*{re.escape(it)}"]
     if it == "'":
-        ways.append("''")
-    if it == "\\":
-        ways[0] = r"\\+"
+        ways[:0] = [r"'\"'\"'", r"'\\''", "''"]
     if it == " ":
         ways.append(r"\+")
     if it in _LETTERS:
         ways.append(rf"\\+{_LETTERS[it]}")
     if it in _HTML:
         ways.append(_HTML[it])
-    ways.append(f"(?i:{''.join(f'%(?:25)*{byte:02x}' for byte in it.encode('utf-8', 'surrogatepass'))})")
+    ways.append(f"(?i:{''.join(f'%(?:25)*{byte:02x}' for byte in encoded)})")
     units = it.encode("utf-16-be", "surrogatepass")
     ways.append("(?i:" + "".join(rf"\\+u{units[n : n + 2].hex()}" for n in range(0, len(units), 2)) + ")")
-    if ord(it) < 256:
+    ways.append("(?i:" + "".join(rf"\\+x{byte:02x}" for byte in encoded) + ")")
+    ways.append("".join(rf"\\+{byte:03o}" for byte in encoded))
+    if 127 < ord(it) < 256:
         ways.append(rf"(?i:\\+x{ord(it):02x})")
     return f"(?:{'|'.join(ways)})"
 
 
+class Masking:
+    """Masks a text that comes in pieces: what may be the beginning of a secret is held back until it is clear."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Take a piece; return what can be let out."""
+        pattern = _known.pattern
+        if pattern is None:
+            return text
+        text = self._held + text
+        spellings = _known.spellings
+        start = max(0, len(text) - max(it.longest for it in spellings))
+        begun = (it.begins(text, start) for it in spellings)
+        hold = min((it for it in begun if it is not None), default=len(text))
+        if hold < len(text):  # it may lie inside of a whole one
+            hold = next((it.start() for it in pattern.finditer(text) if it.start() < hold < it.end()), hold)
+        self._held = text[hold:]
+        return pattern.sub(MASK, text[:hold])
+
+    def rest(self) -> str:
+        """Return what was held back, when there is no more."""
+        held, self._held = self._held, ""
+        return masked(held)
+
+
 class MaskedStream:
-    """A text stream in front of another: what is written loses its secrets on the way."""
+    """A text stream in front of another: what is written loses its secrets on the way.
+
+    Attributes:
+        stream: The other stream; it is what the file number, `buffer` and all that is not text belong to.
+        target: Where text goes; the same, unless programs are held to the masks as well.
+    """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self.stream = self.target = stream
+        self._masking = Masking()
+        self._lock = threading.RLock()
+        os.register_at_fork(after_in_child=self._unlocked)
 
     def write(self, text: str) -> int:
         """Write a text; say that all of it was written."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._stream.write(masked(text))
+        with self._lock:
+            self.target.write(self._masking.feed(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -214,8 +317,27 @@ class MaskedStream:
         for line in lines:
             self.write(line)
 
+    def flush(self) -> None:
+        """Write out what can be let out."""
+        with self._lock:
+            self.target.flush()
+            if self.target is not self.stream:
+                self.stream.flush()
+
+    def end(self) -> None:
+        """Write out what was held back: nothing follows it."""
+        with self._lock:
+            self.target.write(self._masking.rest())
+
+    def isatty(self) -> bool:
+        """Say whether people look at it."""
+        return self.target.isatty()
+
+    def _unlocked(self) -> None:
+        self._lock = threading.RLock()
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._stream)
+        return iter(self.stream)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 from pathlib import Path
 
 from dataflow.errors import DataflowError, UsageError
@@ -30,12 +31,8 @@ def way_out(said: str) -> str | None:
 
 def trouble(error: BaseException) -> DataflowError | None:
     """Say what is wrong with the machine when that is why something failed; None when it is not."""
-    if isinstance(error, MemoryError):
-        return DataflowError("there is not enough memory", "end other programs, or work on less at once")
-    if isinstance(error, RecursionError):
-        return DataflowError("what was given is nested too deep to be read", permanent=True)
     if not isinstance(error, OSError):
-        return _told(error)
+        return _of_python(error) or _told(error)
     if not _stands_somewhere():
         return UsageError("the folder that this command runs in is gone", 'go to another one: cd "$HOME"')
     file = str(error.filename) if error.filename else ""
@@ -46,6 +43,19 @@ def trouble(error: BaseException) -> DataflowError | None:
     if file.startswith(str(home())) and "space" not in said:
         hint = _OWN_HOME
     return DataflowError(f"{file}: {said}" if file else said, hint)
+
+
+def _of_python(error: BaseException) -> DataflowError | None:
+    """Say what Python met that is no mistake in our code."""
+    if isinstance(error, MemoryError):
+        return DataflowError("there is not enough memory", "end other programs, or work on less at once")
+    if isinstance(error, RecursionError):
+        return DataflowError("what was given is nested too deep to be read", permanent=True)
+    if isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
+        return UsageError("a path or a name has letters that this locale does not have", "set LC_ALL=C.UTF-8")
+    if isinstance(error, RuntimeError) and (loop := re.fullmatch(r"Symlink loop from (.+)", str(error))):
+        return UsageError(f"{loop[1]} is a link that leads to itself", "take it away, or have it lead to a file")
+    return None
 
 
 def _told(error: BaseException) -> DataflowError | None:

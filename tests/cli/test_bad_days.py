@@ -155,6 +155,58 @@ def test_the_folder_s_loss_is_a_usage_error(tmp_path, monkeypatch):
     assert isinstance(trouble(FileNotFoundError()), UsageError)
 
 
+def test_letters_that_a_locale_without_utf_8_does_not_have_are_told(monkeypatch):
+    error = UnicodeEncodeError("utf-8", "a\udcc3", 1, 2, "surrogates not allowed")
+    assert trouble(error) is None
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert "locale" in trouble(error).message
+
+
+def test_what_can_t_be_read_to_its_end_stops_nobody(dataflow_command):
+    (dataflow_command.folder / "main.sch.yaml").write_text(MAIN)
+    (dataflow_command.folder / "one.sql").write_text("SELECT 1")
+    for name in ("pipe.sch.yaml", "pipe.sql", "pipe.yaml"):
+        os.mkfifo(dataflow_command.folder / name)
+    assert "1 definition is valid" in dataflow_command("workflow", "validate", ".").stdout
+    dataflow_command("migration", "lineage", "a.b", code=None)
+    assert "holds no mock" in dataflow_command("mock", "validate", ".", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("workflow", "validate"), ("workflow", "plan"), ("mock", "validate"), ("migration", "import")]
+)
+def test_a_link_that_leads_to_itself_is_told(dataflow_command, arguments):
+    (dataflow_command.folder / "loop.sch.yaml").symlink_to("loop.sch.yaml")
+    told = dataflow_command(*arguments, "loop.sch.yaml", code=2).stderr
+    assert "is a link that leads to itself" in told
+
+
+def test_numbers_that_nobody_means_are_refused(dataflow_command):
+    for arguments in (
+        ("workflow", "runs", "--limit"),
+        ("project", "history", "--limit"),
+        ("query", "SELECT 1", "--limit"),
+    ):
+        assert "less than or equal to" in dataflow_command(*arguments, "9" * 20, code=2).stderr
+
+
+def test_a_stop_while_python_imports_is_told_as_that():
+    code = """
+import os, signal, sys
+from dataflow.__main__ import main
+
+class Stop:
+    def find_spec(name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped: nothing half-written is visible\n")
+
+
 @pytest.mark.spark
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 4.0])
 def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import zoneinfo
 
 import pytest
@@ -58,6 +59,10 @@ def shown(cron, zone, first, last):
         ("*/15 2 * * *", "Europe/Berlin", at(2026, 3, 28, 20), at(2026, 3, 30, 3)),
         ("0 * * * *", "America/New_York", at(2026, 3, 8, 2), at(2026, 3, 8, 12)),
         ("30 */2 * * *", "Asia/Kolkata", at(2026, 3, 8, 2), at(2026, 3, 8, 12)),
+        ("0 * * * *", "America/Santiago", at(2026, 4, 4, 12), at(2026, 4, 5, 12)),  # back at midnight: a day goes back
+        ("*/15 * * * *", "America/Santiago", at(2026, 9, 5, 20), at(2026, 9, 6, 12)),
+        ("*/15 0 * * *", "America/Santiago", at(2026, 9, 5, 20), at(2026, 9, 7, 12)),
+        ("0 * * * *", "Australia/Lord_Howe", at(2026, 10, 3, 9), at(2026, 10, 4, 3)),
     ],
 )
 def test_a_schedule_by_the_clock_runs_whenever_clocks_show_it_a_repeated_hour_included(cron, zone, first, last):
@@ -81,6 +86,50 @@ def test_a_schedule_for_certain_hours_runs_once_a_day(cron, zone, found):
     assert list(seen(cron, zone, first - 60 * MINUTE, second).items()) == [(first, first), (second, second)]
     assert next_moment(Schedule(cron=cron, timezone=zone), first) == second
     assert next_moment(Schedule(cron=cron, timezone=zone), first - MINUTE) == first
+
+
+def once_a_day(hour, minute, zone, first, last):
+    """Return when clocks first show a time on each day; where they skip it, when they go on."""
+    here = zoneinfo.ZoneInfo(zone)
+    minutes = [first + n * MINUTE for n in range(int((last - first) / MINUTE) + 1)]
+    shows = {it: it.astimezone(here).replace(tzinfo=None) for it in minutes}
+    found = {}
+    for before, it in itertools.pairwise(minutes):
+        for day in {shows[before].date(), shows[it].date()}:
+            time = dt.datetime.combine(day, dt.time(hour, minute))
+            if shows[it] == time or shows[before] < time < shows[it]:
+                found.setdefault(day, it)
+    return sorted(found.values())
+
+
+@pytest.mark.parametrize("hour", [0, 1, 2, 3, 23])
+@pytest.mark.parametrize("minute", [0, 15, 30])
+@pytest.mark.parametrize(
+    ("zone", "spring", "autumn"),
+    [
+        ("Europe/Berlin", (3, 29), (10, 25)),
+        ("Europe/Dublin", (3, 29), (10, 25)),
+        ("America/New_York", (3, 8), (11, 1)),
+        ("Australia/Lord_Howe", (10, 4), (4, 5)),  # by half an hour
+        ("America/Santiago", (9, 6), (4, 5)),  # at midnight
+        ("Africa/Cairo", (4, 24), (10, 30)),
+        ("Asia/Beirut", (3, 29), (10, 25)),
+        ("Asia/Kolkata", (3, 8), (11, 1)),  # never
+    ],
+)
+def test_a_daily_schedule_has_one_moment_a_day_in_every_zone(hour, minute, zone, spring, autumn):
+    schedule = Schedule(cron=f"{minute} {hour} * * *", timezone=zone)
+    for month, day in (spring, autumn):
+        first, last = at(2026, month, day) - 40 * 60 * MINUTE, at(2026, month, day) + 40 * 60 * MINUTE
+        expected = once_a_day(hour, minute, zone, first, last)
+        assert len(expected) in (3, 4)
+        days = [it.astimezone(zoneinfo.ZoneInfo(zone)).date() for it in expected]
+        assert len(set(days)) == len(days)  # no day is run twice
+        for moment, following in zip(expected, [*expected[1:], None], strict=True):
+            assert latest_moment(schedule, moment) == latest_moment(schedule, moment + 59 * MINUTE / 60) == moment
+            if following:
+                assert next_moment(schedule, moment) == following
+                assert latest_moment(schedule, following - MINUTE) == moment
 
 
 def test_the_next_moment_is_in_the_repeated_hour():

@@ -51,6 +51,21 @@ def test_an_address_is_the_same_however_it_is_reached(tmp_path, address):
     assert plain_address(address, tmp_path) == "github.com/acme/films"
 
 
+def test_a_remote_s_credentials_are_noted_nowhere_and_no_argument_of_git(repo, monkeypatch):
+    repo.deploy()
+    repo.git("remote", "add", "origin", "https://bot:S3cr3t/w@127.0.0.1:1/films.git?token=S3cr3t-too")
+    whose = repo.source().whose
+    whose.note(repo.registry)
+    noted = whose._known(repo.registry)
+    assert noted["addresses"] == ["https://127.0.0.1:1/films.git"]
+    assert "127.0.0.1/films" in noted["remotes"]
+    asked = []
+    monkeypatch.setattr("dataflow.git.ask_remote", lambda _, *arguments, **__: asked.append(arguments))
+    whose._goes_on({**noted, "remotes": ["elsewhere"]}, {})
+    assert asked
+    assert "S3cr3t" not in str([noted, asked])
+
+
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_remote_that_comes_later_a_rename_and_another_protocol_change_nothing(repo, tmp_path, pinned):
     if pinned:

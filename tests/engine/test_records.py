@@ -127,7 +127,9 @@ def test_an_address_that_can_t_be_opened_is_told_without_its_password():
     assert "geheim" not in caught.value.message
 
 
-@pytest.mark.parametrize("address", ["nonsense", "postgresql+psycopg:/me:geheim@127.0.0.1/none", "://me:geheim@x"])
+@pytest.mark.parametrize(
+    "address", ["nonsense", "postgresql+psycopg:/me:geheim@127.0.0.1/none", "://me:geheim@x", "x://me:geheim@h:port/d"]
+)
 def test_an_address_that_is_none_is_not_shown_at_all(address):
     with pytest.raises(UsageError, match="is not the address of a database") as caught:
         Records(address)

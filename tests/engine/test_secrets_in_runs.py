@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,15 +18,21 @@ import pytest
 pytestmark = pytest.mark.spark
 
 WORD = 'S3cr3t"é/word'
-PIECES = ("S3cr3t", "/word", "geheim")
+PIECES = ("S3cr3t", "/word", "geheim", base64.b64encode(WORD.encode()).decode()[:8])
 
 PYTHON = """
-import json, subprocess, sys, urllib.parse
+import base64, json, os, subprocess, sys, urllib.parse
 from pyspark.sql import functions as F
 
 def main(args, spark):
     word = args["PW"]
-    print("in hand:", word)
+    print("in hand:", word, base64.b64encode(word.encode()).decode())
+    for letter in word:
+        sys.stdout.write(letter)
+    sys.stdout.buffer.write(word.encode())
+    os.write(1, word.encode())
+    subprocess.run(["echo", word])
+    subprocess.run(["sh", "-c", "echo $0 >&2", word])
     {}
 """
 WAYS = {
@@ -37,8 +46,14 @@ WAYS = {
     "process.py": PYTHON.format('subprocess.run([sys.executable, "-c", "raise SystemExit(2)", word], check=True)'),
     "syntax.py": PYTHON.format('compile(word, word, "exec")'),
     "quoted.py": PYTHON.format("raise KeyError(json.dumps(args) + urllib.parse.quote(word))"),
+    "fails.R": "main <- function(args, spark) stop(args$PW)",
     "audited.py": "def check(rows, args):\n    raise RuntimeError(args['PW'])\n",
 }
+R = """\
+#!/bin/sh
+if [ "$1" = -e ]; then printf '4.5.0\\nsparklyr 1.9.5\\ndplyr 1.1.4\\n'; exit; fi
+echo "R says $MY_PW"; echo "Error: $MY_PW" >&2; exit 1
+"""  # in place of R, which need not be there: what a program of a job prints is heard, and logged
 DDL = "CREATE TABLE IF NOT EXISTS ${TARGET_DB}.sec (id INT); INSERT INTO ${TARGET_DB}.sec VALUES (1)"
 
 
@@ -93,7 +108,11 @@ def world(spark_commands, tmp_path_factory):
         "version: 1\nproject: x\nenvironments:\n  sandbox:\n"
         '    spark: {spark.driver.extraJavaOptions: "-Dservice.token=geheim-${secret:TOKEN}"}\n'
     )
+    (folder / "bin").mkdir()
+    (folder / "bin" / "Rscript").write_text(R)
+    (folder / "bin" / "Rscript").chmod(0o755)
     command.environ |= {
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "MY_PW": WORD,
         "TOKEN": "geheim-token",
         "HOOK": f"http://127.0.0.1:{server.server_port}/{urllib.parse.quote(WORD, safe='')}",
@@ -144,7 +163,8 @@ def test_the_records_have_no_secret_and_the_audit_s_sample_is_masked(world):
 def test_our_lines_of_the_log_have_no_secret(world):
     _, _, _, _, folder = world
     (log,) = (folder / "home" / "logs").glob("*.log")
-    ours = [it for it in log.read_text().splitlines() if "_py | " in it or "/raises" in it]
+    ours = [it for it in log.read_text().splitlines() if re.match(r"\d{8}t\d{6}_\w+/\S+ \| ", it)]
+    assert ours
     assert all(map(clean, ours))
     assert log.stat().st_mode & 0o077 == 0
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from dataflow.jobs.process import run_process
+from dataflow.secret import forget, learn
 
 
 def python(code, tmp_path, **options):
@@ -78,3 +79,14 @@ def test_a_listener_s_failure_ends_the_program(tmp_path):
             [sys.executable, "-u", "-c", "print('up'); import time; time.sleep(60)"],
             cwd=tmp_path, env=dict(os.environ), output=fail,
         )  # fmt: skip
+
+
+def test_a_secret_of_several_lines_is_masked_however_it_is_printed(tmp_path):
+    learn("abc\ndef\nghi")
+    try:
+        printed = (
+            "import sys, time; [print(it, end='', flush=True) or time.sleep(0.05) for it in 'x abc\\ndef\\nghi y\\nz']"
+        )
+        assert python(printed, tmp_path) == (0, ["x *** y", "z"])
+    finally:
+        forget()

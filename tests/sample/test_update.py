@@ -185,10 +185,10 @@ def test_answers_of_any_content_end_in_a_message(text: str, package: Path) -> No
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Path:
-    """A package of somebody's template that has a command in its second version."""
+    """A package of somebody's template that has a command in each version."""
     evil, folder = tmp_path / "evil", tmp_path / "theirs"
     evil.mkdir()
-    (evil / "copier.yml").write_text("recipe: {type: str, default: spark-sql}\n")
+    (evil / "copier.yml").write_text('_tasks: ["id > PWNED-ALREADY"]\nrecipe: {type: str, default: spark-sql}\n')
     (evil / "{{ _copier_conf.answers_file }}.jinja").write_text("{{ _copier_answers|to_nice_yaml }}")
     commit(evil, "One", "v1")
     (evil / "copier.yml").write_text('_tasks: ["id > PWNED"]\nrecipe: {type: str, default: spark-sql}\n')
@@ -203,7 +203,7 @@ def test_commands_of_another_s_template_run_only_where_it_is_trusted(stranger: P
     done = CliRunner().invoke(app, ["update", str(stranger)], catch_exceptions=False)
     assert done.exit_code == 0
     assert "left out, as the template is not the tool's own (--trust runs it): id > PWNED" in done.output
-    assert not (stranger / "PWNED").exists()
+    assert not list(stranger.parent.rglob("PWNED*"))
     git(stranger, "checkout", "--quiet", ".")
     assert CliRunner().invoke(app, ["update", str(stranger), "--trust"], catch_exceptions=False).exit_code == 0
     assert (stranger / "PWNED").exists()
@@ -217,13 +217,42 @@ def test_a_template_that_always_had_commands_is_updated_without_them(package: Pa
     assert "max: 60000" in (package / "main.sch.yaml").read_text()
 
 
-def test_migrations_and_extensions_of_another_s_template_want_trust(stranger: Path, tmp_path: Path) -> None:
-    with (tmp_path / "evil" / "copier.yml").open("a") as file:
-        file.write('_migrations: ["id > PWNED"]\n')
-    commit(tmp_path / "evil", "Three", "v3")
-    with pytest.raises(UsageError, match="wants to run commands of its own here"):
+@pytest.mark.parametrize(
+    ("line", "name", "text", "said"),
+    [
+        ("_jinja_extensions: [evil.X]", "f.txt", "x", "wants to run commands of its own here: jinja_extensions"),
+        ("_migrations: [{command: 'id > PWNED'}]", "f.txt", "x", "wants to run commands of its own here: migrations"),
+        ("_x: 1", "g.txt.jinja", "{{ cycler.__init__.__globals__.os.popen('id > PWNED') }}", "can't be rendered"),
+        ("_x: 1", "g.txt.jinja", "{% include '../../etc/passwd' %}", "can't be rendered: ../../etc/passwd"),
+        ("_external_data: {a: /etc/passwd}", "g.txt.jinja", "{{ _external_data.a }}", 'can\'t be used: "/etc/passwd"'),
+        ("_x: 1", "{{ '..' }}/evil", "x", 'can\'t be used: ".." is forbidden'),
+    ],
+)
+def test_other_ways_of_a_template_to_reach_out_end_in_a_message(
+    stranger: Path, line: str, name: str, text: str, said: str
+) -> None:
+    evil = stranger.parent / "evil"
+    (evil / "copier.yml").write_text(f"recipe: {{type: str, default: spark-sql}}\n{line}\n")
+    (evil / name).parent.mkdir(exist_ok=True)
+    (evil / name).write_text(text)
+    commit(evil, "Three", "v3")
+    with pytest.raises(DataflowError) as refusal:
         update_package(stranger)
-    assert not (stranger / "PWNED").exists()
+    assert said in refusal.value.message
+    assert not list(stranger.parent.rglob("PWNED"))
+
+
+def test_no_template_can_set_what_git_runs(stranger: Path) -> None:
+    evil, pwned = stranger.parent / "evil", stranger.parent / "PWNED"
+    others = ["refs", "objects", "index", "HEAD", "logs", "packed-refs", "branches", "info", "description", "hooks"]
+    (evil / "copier.yml").write_text(f"_exclude: [copier.yml, {', '.join(f'.git/{it}' for it in others)}]\n")
+    for number in range(8):  # which one of equal names wins is the file system's order
+        folder = evil / f"{{{{ '' ~ '.git'{' ' * number} }}}}"
+        folder.mkdir()
+        (folder / "config").write_text(f'[core]\n\tbare = false\n\tfsmonitor = "touch {pwned};true"\n')
+    commit(evil, "Three", "v3")
+    assert ".copier-answers.yml" in update_package(stranger).changed
+    assert not pwned.exists()
 
 
 def test_the_tool_s_own_template_needs_no_trust(package: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,13 +295,22 @@ def test_an_address_s_credentials_are_neither_kept_nor_shown(template: Path, tmp
             ["workflow", "spark-sql", str(tmp_path / "p"), "--source-path", f"HTTP://bot:S3CRET-word@{where}"],
             catch_exceptions=False,
         )
+        assert done.exit_code == 0
+        assert "S3CRET" not in done.output
+        answers = tmp_path / "p" / ".copier-answers.yml"
+        assert "S3CRET" not in answers.read_text()
+        assert where in answers.read_text()
+        # plain Copier keeps them: an update takes them out
+        answers.write_text(answers.read_text().replace("http://", "http://bot:S3CRET-word@"))
+        commit(tmp_path / "p", "Theirs")
+        second_version(template)
+        git(bare, "fetch", "--quiet", str(template), "HEAD:refs/tags/v9.0.0")
+        git(bare, "update-server-info")
+        updated = update(tmp_path / "p", "v9.0.0")
     finally:
         server.shutdown()
-    assert done.exit_code == 0
-    assert "S3CRET" not in done.output
-    answers = (tmp_path / "p" / ".copier-answers.yml").read_text()
-    assert "S3CRET" not in answers
-    assert where in answers
+    assert updated.changed
+    assert "S3CRET" not in answers.read_text()
     assert set(heard) == {f"Basic {base64.b64encode(b'bot:S3CRET-word').decode()}"}
 
 

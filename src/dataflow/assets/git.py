@@ -179,9 +179,10 @@ def _is_pinning(root: Path, changed: Sequence[str]) -> bool:
 
 
 def remotes(root: Path) -> dict[str, str]:
-    """Return the addresses of a repository's remotes by their names."""
+    """Return the addresses of a repository's remotes by their names, without credentials: git takes a name as well."""
     listed = git.ask(root, "config", "--get-regexp", r"^remote\..*\.url$") or ""
-    return {key[7:-4]: address for key, _, address in (line.partition(" ") for line in listed.splitlines())}
+    found = (line.partition(" ") for line in listed.splitlines())
+    return {key[7:-4]: without_credentials(learn_address(address)) for key, _, address in found}
 
 
 def _remote(root: Path, upstream: str) -> tuple[str, str] | None:
@@ -189,7 +190,6 @@ def _remote(root: Path, upstream: str) -> tuple[str, str] | None:
     addresses = remotes(root)
     of_branch = next((name for name in addresses if upstream.startswith(f"{name}/")), "")
     address = addresses.get(of_branch) or addresses.get("origin") or next(iter(addresses.values()), "")
-    address = without_credentials(learn_address(address))
     found = _REMOTE.fullmatch(address)
     parts = [part for part in found["path"].split("/") if part] if found else []
     if not parts:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.cli.dates import parse_day
 from dataflow.errors import UsageError, display_path
+from dataflow.workflow.folders import is_special
 
 if TYPE_CHECKING:
     from dataflow.workflow.load import Request
@@ -56,7 +57,7 @@ def definitions(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        inside = sorted(path.glob("*.sch.yaml")) if path.is_dir() else [path]
+        inside = sorted(it for it in path.glob("*.sch.yaml") if not is_special(it)) if path.is_dir() else [path]
         if not inside:
             inside = _below(path)
         if not inside:

@@ -25,7 +25,7 @@ def deploy(
     env: InsistOption = None,
     allow_older: OlderOption = False,
     keep: Annotated[
-        int, typer.Option("--keep", metavar="DAYS", min=1, help="How long a sandbox or a branch is kept.")
+        int, typer.Option("--keep", metavar="DAYS", min=1, max=36_500, help="How long a sandbox or a branch is kept.")
     ] = 7,
     output: OutputOption = Output.TEXT,
 ) -> None:

@@ -23,7 +23,7 @@ DeploymentOption = Annotated[
 
 def history(
     env: DeploymentOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")] = 20,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List what was deployed to the environment of this branch, the last first.

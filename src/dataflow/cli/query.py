@@ -39,7 +39,10 @@ def query(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", min=1, help=f"Rows at most; {_TABLE_ROWS} in a table, all in json and csv, if omitted."
+            "--limit",
+            min=1,
+            max=2_000_000_000,
+            help=f"Rows at most; {_TABLE_ROWS} in a table, all in json and csv, if omitted.",
         ),
     ] = None,
 ) -> None:

@@ -156,7 +156,7 @@ def run(
 @app.command()
 def runs(
     workflow: Annotated[str | None, typer.Option("--workflow", help="Only workflows whose id contains this.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")] = 20,
     every: Annotated[bool, typer.Option("--all", help="Also the runs that other runs started.")] = False,
     env: EnvOption = None,
     output: OutputOption = Output.TEXT,

@@ -152,7 +152,7 @@ class Whose:
         if not known["remotes"] or not self.remotes:
             return True
         was = {self._heads(address) for address in known["addresses"]} - {None}
-        now = {self._heads(address) for address in remotes(self.checkout.root).values()} - {None}
+        now = {self._heads(name) for name in remotes(self.checkout.root)} - {None}
         self._alike = sorted(map(str, was & now))
         return bool(self._alike) or (not was and self._has_deployed)
 
@@ -160,8 +160,8 @@ class Whose:
     def _has_deployed(self) -> bool:
         return git.ask(self.checkout.root, "config", "--local", _MARK) == self.id
 
-    def _heads(self, address: str) -> str | None:
-        return git.ask_remote(self.checkout.root, "ls-remote", "--heads", address) or None
+    def _heads(self, remote: str) -> str | None:
+        return git.ask_remote(self.checkout.root, "ls-remote", "--heads", remote) or None
 
     def _refuse_twin(self, pinned: str) -> None:
         for folder, _, files in self.tree.walk():
@@ -220,7 +220,7 @@ class Whose:
     def _own(self) -> dict[str, list[str]]:
         """Return the remote that gives the repository its name, spelled alike and as git takes it; else all."""
         top = self.checkout.root
-        found = {re.sub(r"(?<=://)[^/@]*@", "", it): plain_address(it, top) for it in remotes(top).values()}
+        found = {it: plain_address(it, top) for it in remotes(top).values()}
         own = {
             it: plain for it, plain in found.items() if plain.casefold().endswith(f"/{self.name}".casefold())
         } or found

@@ -127,7 +127,7 @@ class Records:
         url = learn_address(resolve_secrets(address)) if address else default_address()
         try:
             parsed = sa.make_url(url)
-        except sa.exc.ArgumentError:  # it may hold a password, and nobody can tell where
+        except (sa.exc.ArgumentError, ValueError):  # it may hold a password, and nobody can tell where
             raise UsageError("'state:' of the environment is not the address of a database", _STATE) from None
         try:
             if parsed.get_backend_name() == "sqlite" and parsed.database:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dataflow.secret import masked
+from dataflow.secret import Masking
 
 _POLL = 0.2
 _GRACE = 5.0
@@ -71,10 +71,13 @@ def encoding(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:
-    stream = process.stdout
-    if stream is not None:
-        for line in stream:
-            lines.put(masked(line.decode("utf-8", errors="replace").rstrip("\r\n")))
+    masking, begun = Masking(), ""  # a secret may be several lines long
+    for line in process.stdout or ():
+        *whole, begun = (begun + masking.feed(line.decode("utf-8", errors="replace"))).split("\n")
+        for it in whole:
+            lines.put(it.rstrip("\r"))
+    if begun := begun + masking.rest():
+        lines.put(begun.rstrip("\r"))
     lines.put(None)
 
 

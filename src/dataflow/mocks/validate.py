@@ -12,6 +12,7 @@ from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.load import read_mock
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import rewritten_mock
+from dataflow.workflow.folders import is_special
 from dataflow.workflow.yamlfile import YamlFile, read_yaml, unreadable
 
 Lookup = Callable[[str], tuple[SourceColumn, ...] | str]
@@ -54,7 +55,7 @@ def find_mocks(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found[path] = None
             continue
-        inside = [file for file in sorted(path.rglob("*.yaml")) if _looks_like_a_mock(file)]
+        inside = [file for file in sorted(path.rglob("*.yaml")) if not is_special(file) and _looks_like_a_mock(file)]
         if not inside:
             raise UsageError(f"{display_path(path)} holds no mock", "a mock is a .yaml file with 'columns' and 'rows'")
         found.update(dict.fromkeys(inside))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.sample import git
@@ -21,7 +22,12 @@ from dataflow.sample.recipes import find_recipe
 from dataflow.secret import without_credentials
 from dataflow.workflow.identity import slug
 
+if TYPE_CHECKING:
+    from copier.errors import UnsafeTemplateError
+
 ANSWERS = ".copier-answers.yml"
+NEVER = ("[.][gG][iI][tT]",)
+"""What no template may render, on top of what it leaves out itself: git runs commands that its own folder names."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ def _render(origin: Origin, folder: Path, answers: Mapping[str, str], report: Ca
             vcs_ref=origin.ref,
             defaults=True,
             quiet=True,
+            exclude=NEVER,
             unsafe=True,  # the tasks are the template's own; whoever names another one trusts it
         )
     if origin.based_on:
@@ -145,12 +152,19 @@ def _is_the_tool_s(origin: Origin) -> bool:
 
 
 def commands(origin: Origin) -> list[str]:
-    """Return the commands that a template runs after it was rendered, as it has them."""
+    """Return the commands that a template runs after it was rendered, as it has them, and Python that it loads."""
     from copier._template import Template  # nothing public says them
 
     with contextlib.redirect_stderr(io.StringIO()):  # what it says of versions it says again when it renders
-        commands = [task.cmd for task in Template(url=origin.address, ref=origin.ref).tasks]
-    return [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
+        template = Template(url=origin.address, ref=origin.ref)
+        commands = [task.cmd for task in template.tasks]
+    found = [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
+    return found + [f"the Python of {it}" for it in template.jinja_extensions]
+
+
+def unsafe_features(error: UnsafeTemplateError) -> str:
+    """Return the names of what Copier refuses to run, as copier.yml has them."""
+    return str(error).partition("\n")[0].rpartition(": ")[2].rstrip(".")
 
 
 def _move(workshop: Path, folder: Path) -> None:
@@ -173,6 +187,7 @@ def _move(workshop: Path, folder: Path) -> None:
 def copier_errors(address: str) -> Iterator[None]:
     """Turn what Copier raises into one message, and keep its warnings, which we say better, to ourselves."""
     from copier.errors import CopierError, UnsafeTemplateError
+    from jinja2 import TemplateError
     from plumbum.commands import ProcessExecutionError
 
     shown = without_credentials(address)
@@ -187,9 +202,15 @@ def copier_errors(address: str) -> Iterator[None]:
                 "is the address still right, and can it be reached from here?",
             ) from error
         except UnsafeTemplateError as error:
+            what = unsafe_features(error)
             raise UsageError(
-                f"the template at {shown} is not the tool's own, and wants to run commands of its own here",
+                f"the template at {shown} is not the tool's own, and wants to run commands of its own here: {what}",
                 "look at what copier.yml there runs; where you trust it: --trust",
             ) from error
-        except (CopierError, ValueError) as error:
+        except TemplateError as error:  # one of them is an OSError as well
+            raise DataflowError(f"the template at {shown} can't be rendered: {error}", permanent=True) from error
+        except CopierError as error:
+            cause = str(error).partition("\n")[0].rstrip(".")
+            raise UsageError(f"the template at {shown} can't be used: {cause}") from error
+        except ValueError as error:  # an answer
             raise UsageError(str(error)) from error

@@ -96,14 +96,14 @@ def _named(source: str) -> Origin:
         if not git.is_installed():
             shown = without_credentials(learn_address(source))
             raise UsageError(f"git is not installed, and only it can read {shown}", git.HOW_TO_GET)
-        return Origin(str(folder.resolve()), ref=None) if folder.exists() else _at_address(source)
+        return Origin(str(folder.resolve()), ref=None) if folder.exists() else at_address(source)
     if not (folder / "copier.yml").is_file():
         raise UsageError(f"{source} is not a template: it has no copier.yml", _HOW_TO_NAME_ONE)
     return _of_checkout(folder)
 
 
-def _at_address(source: str) -> Origin:
-    """Take an address that the user typed; what lets one in goes to git alone, and is neither kept nor shown."""
+def at_address(source: str) -> Origin:
+    """Take an address that somebody wrote; what lets one in goes to git alone, and is neither kept nor shown."""
     scheme, separator, rest = source.partition("://")
     source = f"{scheme.lower()}{separator}{rest}" if separator else source  # git knows it in lower case alone
     address = without_credentials(learn_address(source))

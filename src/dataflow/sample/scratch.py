@@ -45,14 +45,20 @@ class Scratch:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target, follow_symlinks=False)
         self.copy.mkdir(parents=True, exist_ok=True)
-        for arguments in (("init", "-q"), ("add", "-A", "-f"), ("commit", "-q", "--allow-empty", "-m", "as it is")):
-            self._ask(*arguments)
+        self._ask("init", "-q")
+        self._commit("as it is")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._temporary.cleanup()
+
+    def rewrite(self, name: str, old: str, new: str) -> None:
+        """Write a word of a file in another way, before Copier sees it."""
+        file = self.copy / name
+        file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        self._commit("rewritten")
 
     def git_variables(self, more: Mapping[str, str]) -> dict[str, str]:
         """Return git's settings for all that Copier does, on top of those of a template."""
@@ -149,6 +155,10 @@ class Scratch:
     def _listed(self) -> dict[str, None]:
         listed = git.run(self.folder, "ls-files", "-z", "--cached")
         return dict.fromkeys(os.fsdecode(it) for it in listed.data.split(b"\0") if it)
+
+    def _commit(self, message: str) -> None:
+        self._ask("add", "-A", "-f")
+        self._ask("commit", "-q", "--allow-empty", "-m", message)
 
     def _ask(self, *arguments: str) -> str:
         settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]

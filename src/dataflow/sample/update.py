@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from dataflow.errors import UsageError, display_path, stands_for
 from dataflow.sample import git
-from dataflow.sample.generate import ANSWERS, commands, copier_errors
-from dataflow.sample.origin import Origin, find_origin
+from dataflow.sample.generate import ANSWERS, NEVER, commands, copier_errors, unsafe_features
+from dataflow.sample.origin import Origin, at_address, find_origin
 from dataflow.sample.scratch import Scratch
-from dataflow.secret import learn_address, without_credentials
+from dataflow.secret import has_credentials, learn_address, without_credentials
 from dataflow.workflow.yamlfile import read_yaml
 
 
@@ -62,11 +62,14 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
     folder = package.expanduser().resolve()
     answers = _answers(folder)
     _require_clean(folder)
-    address, before = learn_address(answers["_src_path"]), answers["_commit"]
-    origin = _origin(address)
+    given, before = learn_address(answers["_src_path"]), answers["_commit"]
+    origin = _origin(given)
+    address = origin.address
     if ref is not None:
         origin = replace(origin, ref=ref)
     with Scratch(folder) as scratch:
+        if address != given:  # another tool kept the address with its login
+            scratch.rewrite(ANSWERS, given, address)
         stands_for(scratch.copy, folder)
         with copier_errors(address), git.environment(**scratch.git_variables(origin.git_variables)):
             trusted = trust or origin.is_own
@@ -80,24 +83,29 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
 
 
 def _run_copier(copy: Path, origin: Origin, before: str, *, trusted: bool) -> None:
-    from copier import _main as copier  # nothing public lets commands be left out
+    from copier._main import Worker  # what `copier.run_update` calls
+    from copier._settings import SettingsModel
     from copier.errors import UnsafeTemplateError, UserMessageError
 
-    class Careful(copier.Worker):
-        def _check_unsafe(self, mode: Literal["copy", "update"]) -> None:
+    class Careful(Worker):
+        """Goes on where nothing but commands that are left out stands against it: those of the old version as well."""
+
+        def _check_unsafe(self, mode: Any) -> None:
             try:
                 super()._check_unsafe(mode)
-            except UnsafeTemplateError as error:  # commands of the version before count there, though none is run
-                if not (self.skip_tasks and "unsafe feature: tasks." in str(error)):
+            except UnsafeTemplateError as error:
+                if not self.skip_tasks or unsafe_features(error) != "tasks":
                     raise
 
     try:
         with Careful(
             dst_path=copy,
             vcs_ref=origin.ref,
+            settings=SettingsModel.from_file(),
             defaults=True,
             overwrite=True,
             quiet=True,
+            exclude=NEVER,
             unsafe=trusted,
             skip_tasks=not trusted,
         ) as worker:
@@ -127,7 +135,16 @@ def _dropped(scratch: Scratch, address: str, before: str, answers: dict[str, str
     old = scratch.work / "before" / scratch.copy.name
     given = {key: value for key, value in answers.items() if not key.startswith("_")}
     run_copy(
-        address, old, given, vcs_ref=before, defaults=True, overwrite=True, quiet=True, unsafe=trusted, skip_tasks=True
+        address,
+        old,
+        given,
+        vcs_ref=before,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        exclude=NEVER,
+        unsafe=trusted,
+        skip_tasks=True,
     )
     return tuple(name for name in removed if not scratch.is_as_in(old, name))
 
@@ -165,12 +182,13 @@ def _require_clean(folder: Path) -> None:
 
 def _origin(address: str) -> Origin:
     """Take the tool's own version of the template where the package came from the same place."""
+    origin = at_address(address) if has_credentials(address) else Origin(address, ref=None)
     try:
         own = find_origin()
     except UsageError:
-        return Origin(address, ref=None)
+        return origin
     if not _same(own.address, address):
-        return Origin(address, ref=None)
+        return origin
     return Origin(address, own.based_on or own.ref, git_config=own.git_config, is_own=True)
 
 

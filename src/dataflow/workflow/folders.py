@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 import time
@@ -114,7 +115,16 @@ def walk(top: Path, *, hidden: bool = False) -> Iterator[tuple[Path, list[str], 
             continue
         kept = (it for it in folders if hidden and it.startswith(".") and not _is_of_tool(folder / it))
         folders[:] = sorted({*kept, *(it for it in folders if not is_made(folder, it, files))})
-        yield folder, folders, sorted(files)
+        yield folder, folders, sorted(it for it in files if not is_special(f"{name}/{it}"))
+
+
+def is_special(path: str | Path) -> bool:
+    """Say whether reading a file may wait for ever for somebody who writes: a pipe, a socket, a device."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - there may be many
+    except OSError:
+        return False  # who reads it says why not
+    return not stat.S_ISREG(mode)
 
 
 def is_made(folder: Path, name: str, beside: Collection[str]) -> bool:
