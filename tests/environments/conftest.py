@@ -27,8 +27,8 @@ def wheel(folder, name, version, needs=(), text=""):
         for path, content in files.items():
             digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).rstrip(b"=").decode()
             record.append(f"{path},sha256={digest},{len(content)}\n")
-            archive.writestr(path, content)
-        archive.writestr(f"{info}/RECORD", "".join([*record, f"{info}/RECORD,,\n"]))
+            archive.writestr(zipfile.ZipInfo(path), content)  # always the same bytes: uv keeps them by their address
+        archive.writestr(zipfile.ZipInfo(f"{info}/RECORD"), "".join([*record, f"{info}/RECORD,,\n"]))
 
 
 class Index:

@@ -140,6 +140,10 @@ def _execute(
     log = subfolder("logs") / f"{workflow.run_id}.log"
     has_jars = any(program.kind is Kind.JAR for program in programs(workflow))
     environment = isolated(workflow.environment) if has_jars else workflow.environment
+    if sys.prefix != sys.base_prefix:
+        from dataflow.python.executors import with_packages
+
+        environment = with_packages(environment, live.say)
     engine = Engine(environment, log, small=is_small(workflow), report=live.say)
     jars = Jars(environment, live.say, live.say)
     say(f"run {workflow.run_id} of {workflow.id} in {workflow.environment.name}")

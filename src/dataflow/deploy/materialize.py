@@ -30,6 +30,7 @@ from dataflow.workflow.pyproject import UNPACKED
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle, Deployable, Pinned
+    from dataflow.python.lock import Lock
 
 _POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
 
@@ -112,23 +113,33 @@ def python_of(found: Materialized, report: Report = silent) -> Path | None:
     Raises:
         DataflowError: The environment can't be made.
     """
-    locked = [it for it in found.bundle.assets if it.lock is not None]
-    _unpack(found, [it for it in locked if it.name.endswith(".whl")])
-    if not locked:
+    _unpack(found, [it for it in found.bundle.assets if it.lock is not None and it.name.endswith(".whl")])
+    locks = locks_of(found.registry, found.bundle.assets)
+    if not locks:
         return None
     from dataflow.python.environment import environment
+
+    return environment(locks, report)
+
+
+def locks_of(registry: Registry, assets: Sequence[Pinned]) -> list[Lock]:
+    """Return the locks of wheels: what the one environment of a run is made of.
+
+    Raises:
+        DataflowError: One is for another Python, or from before locks were as they are.
+    """
     from dataflow.python.lock import Lock, require_python
 
     locks = []
-    for asset in locked:
-        where = asset.path or asset.id
-        require_python(f"the deployed {where}", f"=={asset.python}.*")
-        text = found.registry.get(str(asset.lock)).decode()
-        if text and not text.lstrip().startswith("lock-version"):
+    for asset in assets:
+        if asset.lock is None or not (text := registry.get(asset.lock).decode()):
+            continue
+        where = str(PurePosixPath(asset.path).parent) if asset.path else asset.id
+        require_python(f"{where}, as it was deployed,", f"=={asset.python}.*")
+        if not text.lstrip().startswith("lock-version"):
             raise DataflowError(f"{where} was deployed by an older Dataflow", "deploy it again", permanent=True)
-        if text:
-            locks.append(Lock(AssetId.parse(asset.id).namespace, where, text))
-    return environment(locks, report)
+        locks.append(Lock(AssetId.parse(asset.id).namespace, where, text))
+    return locks
 
 
 def _unpack(found: Materialized, wheels: Sequence[Pinned]) -> None:

@@ -24,6 +24,8 @@ from dataflow.workflow.pyproject import PyProject, project_of
 
 _DONE = "dataflow-complete"
 _RULES = "1"
+PATH_FILE = "zzz_dataflow.pth"
+"""The file of an environment that puts Dataflow's own packages behind its own."""
 
 
 def python_for(paths: Iterable[Path], report: Report = silent) -> Path | None:
@@ -117,7 +119,7 @@ def _make(folder: Path, texts: Sequence[str]) -> None:
         told = "".join(f"\n    {line}" for line in lines[-8:] if not line.startswith("warning:"))
         raise DataflowError(f"the Python environment could not be made:{told}", INDEX_HINT)
     (folder / own.ORIGIN).write_text("\n".join(own.packages()), encoding="utf-8")
-    _site(folder).joinpath("zzz_dataflow.pth").write_text(
+    _site(folder).joinpath(PATH_FILE).write_text(
         "".join(f"import site; site.addsitedir({it!r})\n" for it in own.packages()), encoding="utf-8"
     )
     draft = folder / f"{_DONE}.part"
