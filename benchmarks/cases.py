@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import lineage_graph, mock_create
+from benchmarks import lineage_graph, mock_create, python_environment
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
@@ -169,6 +169,15 @@ def _called(measured: Callable[[], float]) -> float:
 _DBT = "dbt unit test, DuckDB"
 _SQLMESH = "SQLMesh unit test, DuckDB"
 
+
+def environment(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """The start of a run whose Python code needs packages: the environment is there already."""
+    without, within = python_environment.measured(bench.folder / "environment", max(runs, 7), report)
+    yield Figure("start of a run, without packages", without, None)
+    yield Figure("start of a run, with packages", within, None)
+    yield Figure("how much later that is", within - without, 0.3)
+
+
 CASES = {
     "commands": commands,
     "main": main_run,
@@ -178,4 +187,5 @@ CASES = {
     "watching": watching,
     "mocks": mocks,
     "lineage": lineage,
+    "python-environment": environment,
 }

@@ -15,6 +15,7 @@ import typer
 from dataflow.cli.console import Output, print_json, say
 from dataflow.cli.streams import silence_stdout
 from dataflow.errors import DataflowError
+from dataflow.python import ahead
 from dataflow.trouble import trouble
 
 if TYPE_CHECKING:
@@ -80,18 +81,19 @@ def go_on_in(python: Path | None, arguments: Sequence[str] | None = None) -> Non
     Raises:
         typer.Exit: The other one has ended.
     """
+    if arguments is None:
+        ahead.remember(python)
     if python is None:
+        ahead.go_back()
         return
-    from dataflow.python.environment import command, is_inside
-
-    if is_inside(python):
+    if python.parents[1] == Path(sys.prefix):
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    words = [*command(python), "-m", "dataflow"]
     if arguments is None:
-        os.execv(python, [*words, *sys.argv[1:]])  # noqa: S606 - no shell is wanted
-    with subprocess.Popen([*words, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        os.execv(python, ahead.again(str(python)))  # noqa: S606 - no shell is wanted
+    words = [str(python), "-P", "-m", "dataflow", *arguments]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         sys.stdout.writelines(process.stdout or ())
     raise typer.Exit(process.returncode)
 

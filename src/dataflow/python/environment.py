@@ -89,20 +89,10 @@ def require_agreement(locks: Sequence[Lock]) -> None:
                 )
 
 
-def is_inside(python: Path | None) -> bool:
-    """Say whether this process runs in an environment, or needs none and runs in none."""
-    return (None if python is None else python.parents[1]) == current()
-
-
 def current() -> Path | None:
     """Return the environment that this process runs in; None when it is Dataflow's own Python."""
     prefix = Path(sys.prefix)
     return prefix if (prefix / own.ORIGIN).is_file() else None
-
-
-def command(python: Path | None) -> list[str]:
-    """Return how a Python is started; Dataflow's own where none is needed. Nothing is imported from where it runs."""
-    return [str(python or sys.executable), "-P"]
 
 
 def _make(folder: Path, texts: Sequence[str]) -> None:
