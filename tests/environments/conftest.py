@@ -46,12 +46,25 @@ class Index:
         """Publish a package."""
         wheel(self.folder, name, version, **more)
 
+    def close(self, user, password):
+        """Let nobody in but who knows the password."""
+        self.server.wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
     def table(self):
         """Return what a `pyproject.toml` says of it."""
         return f'[[tool.uv.index]]\nname = "ours"\nurl = "{self.url}"\nformat = "flat"\n'
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):  # as the server calls it
+        wanted = getattr(self.server, "wanted", None)
+        if wanted and self.headers.get("Authorization") != wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.end_headers()
+            return
+        super().do_GET()
+
     def log_message(self, *_):
         pass
 

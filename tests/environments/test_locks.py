@@ -146,6 +146,24 @@ def test_a_named_index_that_can_t_be_reached_is_told_and_no_other_is_asked(locke
         locked("six", more='[tool.uv.sources]\nsix = { index = "ours" }\n')
 
 
+@pytest.mark.parametrize("kind", ["pylock.toml", "uv.lock"])
+def test_the_credentials_of_a_named_index_are_uv_s_variables_and_stand_in_no_lock(
+    locked, project, work, index, kind, monkeypatch
+):
+    index.close("alice", "s3cr3t")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    with pytest.raises(DataflowError, match="can't be had"):
+        locked("dfcolours<2")
+    monkeypatch.setenv("UV_INDEX_OURS_USERNAME", "alice")
+    monkeypatch.setenv("UV_INDEX_OURS_PASSWORD", "s3cr3t")
+    if kind == "uv.lock":
+        project("dfcolours<2")
+        uv("lock", cwd=work / "titles")
+    lock, _ = locked("dfcolours<2")
+    assert "s3cr3t" not in (work / "titles" / kind).read_text() + lock.text
+    assert subprocess.run([environment([lock]), "-c", "import dfcolours"], check=True).returncode == 0
+
+
 def test_wheels_in_a_folder_are_named_from_where_the_lock_is(locked, work, index):
     more = f'[[tool.uv.index]]\nname = "folder"\nurl = "../../{index.folder.name}"\nformat = "flat"\n'
     lock, _ = locked("dfcolours<2", more=more, own=False)

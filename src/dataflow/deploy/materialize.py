@@ -30,7 +30,7 @@ from dataflow.workflow.pyproject import UNPACKED
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle, Deployable, Pinned
-    from dataflow.python.lock import Lock
+    from dataflow.python.pylock import Lock
 
 _POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
 
@@ -128,7 +128,8 @@ def locks_of(registry: Registry, assets: Sequence[Pinned]) -> list[Lock]:
     Raises:
         DataflowError: One is for another Python, or from before locks were as they are.
     """
-    from dataflow.python.lock import Lock, require_python
+    from dataflow.python.lock import require_python
+    from dataflow.python.pylock import Lock
 
     locks = []
     for asset in assets:

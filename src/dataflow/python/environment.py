@@ -7,10 +7,11 @@ behind, by a `.pth` file, so that it goes on as that Python, and so do Spark's w
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dataflow.engine.java import Report, silent
@@ -18,7 +19,8 @@ from dataflow.engine.locks import alone
 from dataflow.errors import DataflowError, UsageError
 from dataflow.home import subfolder
 from dataflow.python import own
-from dataflow.python.lock import Lock, check, lock_of
+from dataflow.python.lock import check, lock_of
+from dataflow.python.pylock import Lock
 from dataflow.python.uv import INDEX_HINT, run_uv
 from dataflow.workflow.pyproject import PyProject, project_of
 
@@ -68,7 +70,7 @@ def environment(locks: Sequence[Lock], report: Report = silent) -> Path | None:
         if not (folder / _DONE).exists():
             report(f"making the Python environment of {', '.join(sorted({it.project for it in locks}))} …")
             shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
-            _make(folder, texts)
+            _make(folder, texts, dict(it for lock in locks for it in lock.indexes.items()))
     return executable
 
 
@@ -95,16 +97,17 @@ def current() -> Path | None:
     return prefix if (prefix / own.ORIGIN).is_file() else None
 
 
-def _make(folder: Path, texts: Sequence[str]) -> None:
+def _make(folder: Path, texts: Sequence[str], indexes: Mapping[str, str]) -> None:
     lines: list[str] = []
+    # By their names uv finds the credentials of indexes, which stand in no lock.
+    named = " ".join([*(f"{name}={url}" for name, url in indexes.items()), os.environ.get("UV_INDEX", "")]).strip()
     code = run_uv(["venv", "--python", sys.executable, str(folder)], folder.parent, lines.append)
     for number, text in enumerate(texts):
         if code == 0 and tomllib.loads(text).get("packages"):
             file = folder / f"pylock.{number}.toml"
             file.write_text(_without_brought(text), encoding="utf-8")
-            code = run_uv(
-                ["pip", "install", "--no-deps", "--python", str(folder), "-r", str(file)], folder, lines.append
-            )
+            install = ["pip", "install", "--no-deps", "--python", str(folder), "-r", str(file)]
+            code = run_uv(install, folder, lines.append, UV_INDEX=named)
     if code != 0:
         told = "".join(f"\n    {line}" for line in lines[-8:] if not line.startswith("warning:"))
         raise DataflowError(f"the Python environment could not be made:{told}", INDEX_HINT)

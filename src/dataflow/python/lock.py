@@ -9,20 +9,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import secrets
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -30,6 +25,7 @@ from dataflow.engine.java import Report, silent
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import subfolder
 from dataflow.python import own
+from dataflow.python.pylock import Lock, absolute, indexes_of, relative
 from dataflow.python.uv import INDEX_HINT, run_uv
 from dataflow.workflow.pyproject import PyProject, normal, required
 from dataflow.workflow.yamlfile import read_text
@@ -40,44 +36,7 @@ _RULES = "1"
 _OF_OTHERS = frozenset({"build-backend", "cache-keys", "package", "python-downloads", "python-preference", "workspace"})
 """Settings of `[tool.uv]` that decide nothing of what is locked."""
 
-_FILE_URL = re.compile(r'\burl = "(file://[^"]+)"')
-_PATH = re.compile(r'\bpath = "([^"]+)"')
 _SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Lock:
-    """What a project needs, each package in one version.
-
-    Attributes:
-        project: The name of the project, or of the folder that it lies in.
-        where: The file, as its reader would type it.
-        text: It as a `pylock.toml`.
-    """
-
-    project: str
-    where: str
-    text: str
-
-    @cached_property
-    def packages(self) -> Mapping[str, Mapping[str, Any]]:
-        """The packages that are for this Python, by name."""
-        try:
-            listed = tomllib.loads(self.text).get("packages", [])
-            return {normal(it["name"]): it for it in listed if own.applies(_marker(it))}
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-            raise UsageError(f"{self.where} is not a lock: {error}") from None
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Their versions; of one from a repository there may be none."""
-        return {name: str(it["version"]) for name, it in self.packages.items() if "version" in it}
-
-    def local(self) -> Iterator[tuple[str, str]]:
-        """Yield the packages that are files of this machine, and where those are."""
-        for name, found in self.packages.items():
-            if (place := _local_file(found)) is not None:
-                yield name, place
 
 
 def lock_of(project: PyProject, report: Report = silent, *, keep: bool = True) -> Lock | None:
@@ -183,12 +142,13 @@ def _of_uv(project: PyProject, file: Path) -> Lock:
         asked = ["export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--format", PYLOCK, *at]
         if run_uv([*asked, "--output-file", str(target)], project.folder, lines.append) != 0:
             raise _unresolved(project, lines)
-        return Lock(project.name, display_path(file), target.read_text("utf-8"))
+        text = target.read_text("utf-8")
+        return Lock(project.name, display_path(file), text + indexes_of(project, head="\n[tool.dataflow]\n"))
 
 
 def _of_pylock(project: PyProject, file: Path) -> Lock:
     """Read a `pylock.toml`: one that we made says what for; another's has to hold what the project asks for."""
-    text = _absolute(read_text(file), file.parent)
+    text = absolute(read_text(file), file.parent)
     lock = Lock(project.name, display_path(file), text)
     found = lock.packages  # read now, so that it is a lock
     tool = tomllib.loads(text).get("tool", {}).get("dataflow", {})
@@ -238,13 +198,13 @@ def _made(project: PyProject, report: Report, *, keep: bool, upgrade: bool = Fal
     if not text:
         raise _unresolved(project, told)
     record = json.dumps(_asked(project))
-    text = f"{text.rstrip()}\n\n[tool.dataflow]\nfor = {record}\n"
+    text = f"{text.rstrip()}\n\n[tool.dataflow]\nfor = {record}\n{indexes_of(project)}"
     lock = Lock(project.name, display_path(file), text)
     check(lock)
     if not lock.packages:
         return lock
     if keep:
-        _write(file, _relative(text, project.folder))
+        _write(file, relative(text, project.folder))
         report(f"made {display_path(file)}: commit it, and everybody runs on the same packages")
     else:
         report(f"no lock is committed for {project.name}, so this one is for now; to keep one: dataflow project lock")
@@ -256,7 +216,7 @@ def _compiled(project: PyProject, file: Path, limits: Sequence[str], told: list[
         target, constraints = Path(folder).resolve() / PYLOCK, Path(folder) / "dataflow.txt"
         constraints.write_text("".join(f"{it}\n" for it in limits), "utf-8")
         if file.is_file() and not upgrade:
-            target.write_text(_absolute(read_text(file), file.parent), "utf-8")
+            target.write_text(absolute(read_text(file), file.parent), "utf-8")
         command = ["pip", "compile", str(project.file), "--universal", "--no-header", "--no-annotate", "--quiet"]
         command += ["--format", PYLOCK, "--output-file", str(target), "--constraints", str(constraints)]
         code = run_uv([*command, "--python", sys.executable], project.folder, told.append)
@@ -353,34 +313,6 @@ def _requirement(project: PyProject) -> Any:
             raise UsageError(f"{display_path(project.file)}: '{text}' is not a requirement: {first}") from None
 
     return read
-
-
-def _marker(package: Mapping[str, Any]) -> Marker | None:
-    return Marker(package["marker"]) if package.get("marker") else None
-
-
-def _local_file(package: Mapping[str, Any]) -> str | None:
-    files = [*package.get("wheels", ()), *(package[it] for it in ("sdist", "archive", "directory") if it in package)]
-    for file in files:
-        if str(file.get("url", "")).startswith("file:"):
-            return unquote(urlsplit(file["url"]).path)
-        if "url" not in file and "path" in file:
-            return str(file["path"])
-    return None
-
-
-def _relative(text: str, folder: Path) -> str:
-    """Name files of this machine from the lock's folder, as it is committed."""
-
-    def name(found: re.Match[str]) -> str:
-        return f'path = "{os.path.relpath(unquote(urlsplit(found[1]).path), folder.resolve())}"'
-
-    return _FILE_URL.sub(name, text)
-
-
-def _absolute(text: str, folder: Path) -> str:
-    """Undo it, for an environment that is made elsewhere."""
-    return _PATH.sub(lambda found: f'url = "{(folder.resolve() / found[1]).resolve().as_uri()}"', text)
 
 
 def _note(project: PyProject, lock: Path | None) -> Path:
