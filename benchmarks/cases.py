@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import lineage_graph, mock_create, python_environment
+from benchmarks import accuracy, lineage_graph, mock_create, python_environment, small_steps
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
@@ -21,7 +21,7 @@ class Figure:
         what: What was measured.
         ours: Dataflow's median.
         target: What it, or its ratio to the other one, must not exceed; None where the figure is there to be known.
-        unit: `s` or `MB`.
+        unit: `s`, `MB` or `%`.
         against: What it is compared with; nothing for an absolute target.
         theirs: The other one's median.
     """
@@ -162,6 +162,21 @@ def lineage(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
         yield Figure(what, medians[what], target)
 
 
+def steps(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:  # noqa: ARG001  # each is 500 of them
+    """Jobs of ten rows: what each costs beside its bare statement, and whether that grows over 500 of them."""
+    for kind, found in small_steps.measured(bench.folder / "steps", small_steps.STEPS, report).items():
+        last, first = found.growth
+        yield Figure(f"{kind} as a job, beyond the statement", found.over, 0.2)
+        yield Figure(
+            f"{kind}, the last {small_steps.END} of {small_steps.STEPS} jobs", last, 1.1, "s", "the first", first
+        )
+
+
+def lineage_accuracy(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:  # noqa: ARG001
+    """How much of the lineage of a corpus of statements is missed, and how much is wrong."""
+    yield from accuracy.figures(report)
+
+
 def _called(measured: Callable[[], float]) -> float:
     return measured()
 
@@ -187,5 +202,7 @@ CASES = {
     "watching": watching,
     "mocks": mocks,
     "lineage": lineage,
+    "steps": steps,
+    "accuracy": lineage_accuracy,
     "python-environment": environment,
 }

@@ -54,6 +54,17 @@ def seconds(command: Command) -> float:
     return total
 
 
+def answer(command: Command) -> str:
+    """Run a command of one step and return what it prints."""
+    (step,) = command.steps
+    done = subprocess.run(
+        step, env={**_ENVIRON, **command.env}, cwd=command.cwd, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RunFailed(f"{' '.join(step)} exited with {done.returncode}:\n{done.stderr.strip()[-3000:]}")
+    return done.stdout
+
+
 def peak_megabytes(command: Command) -> float:
     """Run a command and return the most memory that its processes held at any moment.
 

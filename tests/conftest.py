@@ -234,3 +234,26 @@ def _free_port() -> int:
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         return int(it.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def sparklyr_library(tmp_path_factory):
+    """Return the R library to look for sparklyr in first: where it is not installed, one with what stands for it."""
+    from optional_tools import missing  # once pytest has made it a plugin
+
+    library = tmp_path_factory.mktemp("library")
+    if missing("R's sparklyr"):
+        source = tmp_path_factory.mktemp("source") / "sparklyr"
+        (source / "R").mkdir(parents=True)
+        (source / "DESCRIPTION").write_text("Package: sparklyr\nVersion: 0.0.1\nTitle: Spark's Own Half\n")
+        (source / "NAMESPACE").write_text('exportPattern("^(spark|invoke)_?")\n')
+        shutil.copy(Path(__file__).with_name("spark_from_r.R"), source / "R")
+        command = ["R", "CMD", "INSTALL", "--no-docs", f"--library={library}", str(source)]
+        subprocess.run(command, check=True, capture_output=True)
+    return library
+
+
+@pytest.fixture
+def sparklyr(sparklyr_library, monkeypatch):
+    """Let R find sparklyr, or what stands for it."""
+    monkeypatch.setenv("R_LIBS", os.pathsep.join(filter(None, [str(sparklyr_library), os.environ.get("R_LIBS")])))

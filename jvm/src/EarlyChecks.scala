@@ -28,8 +28,10 @@ final class EarlyChecks(session: SparkSession) extends Rule[LogicalPlan] {
   private def procedure(name: Seq[String]): Unit = {
     val manager = session.sessionState.catalogManager
     val catalog = if (manager.isCatalogRegistered(name.head)) manager.catalog(name.head) else manager.currentCatalog
-    if (!catalog.isInstanceOf[GuardedCatalog]) {
-      throw new Judge(scope).unknown("CALL", s"what ${name.mkString(".")} does", "other catalogs are there to be read")
+    catalog match {
+      case guarded: GuardedCatalog => guarded.judgeProcedure(name.last)
+      case _ =>
+        throw new Judge(scope).unknown("CALL", s"what ${name.mkString(".")} does", "other catalogs are there to be read")
     }
   }
 

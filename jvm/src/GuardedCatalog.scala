@@ -155,17 +155,22 @@ class GuardedCatalog extends SparkCatalog {
 
   /** Procedures go through this catalog and are judged by what they commit, but for those that touch files alone. */
   override def loadProcedure(identifier: Identifier): UnboundProcedure = {
+    judgeProcedure(identifier.name)
+    super.loadProcedure(identifier)
+  }
+
+  /** Asked before a procedure is loaded as well: a failure to load one would hide in Spark's own why it failed. */
+  private[guard] def judgeProcedure(name: String): Unit = {
     val allowed = scope.reach match {
       case All => true
-      case _: Database => GuardedCatalog.Judged(identifier.name) || GuardedCatalog.Reading(identifier.name)
-      case _ => GuardedCatalog.Reading(identifier.name)
+      case _: Database => GuardedCatalog.Judged(name) || GuardedCatalog.Reading(name)
+      case _ => GuardedCatalog.Reading(name)
     }
     if (!allowed) {
       throw judge.unknown(
-        s"CALL ${identifier.name}", "what can't be told before it runs",
+        s"CALL $name", "what can't be told before it runs",
         "write it as plain INSERT, DELETE, UPDATE, MERGE or DDL statements that name their tables")
     }
-    super.loadProcedure(identifier)
   }
 }
 

@@ -1,5 +1,6 @@
 package dataflow.guard
 
+import java.nio.file.{Files, Path, StandardOpenOption}
 import java.util.UUID
 import java.util.concurrent.{ConcurrentHashMap, ConcurrentLinkedQueue}
 
@@ -34,6 +35,8 @@ class WriteRefused(message: String, val hint: String)
  *   Folders and formats that may be written beside tables.
  * @param closed
  *   Folders that are never written by path, exported or not.
+ * @param notes
+ *   The file that keeps what was refused, a line each, for whoever started this Spark; nothing where it can ask.
  */
 final case class Scope(
     reach: Reach,
@@ -41,7 +44,8 @@ final case class Scope(
     environment: String = "",
     packageId: Option[String] = None,
     exports: Seq[String] = Nil,
-    closed: Seq[String] = Nil) {
+    closed: Seq[String] = Nil,
+    notes: Option[Path] = None) {
   private val refused = new ConcurrentLinkedQueue[WriteRefused]
   @volatile private var over = false
 
@@ -60,6 +64,10 @@ final case class Scope(
   def refuse(message: String, hint: String): WriteRefused = {
     val refusal = new WriteRefused(message, hint)
     refused.add(refusal)
+    notes.foreach { file =>
+      val line = Scopes.json.writeValueAsString(Array(message, hint)) + "\n"
+      Files.writeString(file, line, StandardOpenOption.CREATE, StandardOpenOption.APPEND)
+    }
     refusal
   }
 }
@@ -93,7 +101,7 @@ object Scopes {
   val Setting = "spark.dataflow.scope"
   val Variable = "DATAFLOW_SCOPE"
 
-  private val json = new ObjectMapper
+  private[guard] val json = new ObjectMapper
   private val granted = new ConcurrentHashMap[String, Scope]
   private val closed = Nothing_(
     "this session has not been given anything to write",
@@ -161,7 +169,8 @@ object Scopes {
       string("environment").getOrElse(""),
       string("package"),
       strings("exports"),
-      strings("closed"))
+      strings("closed"),
+      string("notes").map(Path.of(_)))
   }
 
   private def elements(node: JsonNode): Seq[String] = node.elements.asScala.map(_.asText).toSeq

@@ -6,6 +6,7 @@ import scala.jdk.CollectionConverters._
 import scala.util.Try
 
 import dataflow.guard.Judge.Target
+import dataflow.lineage.Looking
 import org.apache.hadoop.fs.{Path => HadoopPath}
 import org.apache.iceberg.spark.Spark3Util
 import org.apache.iceberg.spark.source.SparkTable
@@ -30,6 +31,7 @@ class GuardExtensions extends (SparkSessionExtensions => Unit) {
     extensions.injectHintResolutionRule(session => new EarlyWrites(session))
     extensions.injectResolutionRule(session => new PositionalInserts(session))
     extensions.injectCheckRule(session => new CheckWrites(session))
+    extensions.injectCheckRule(session => new Looking(session))
     extensions.injectPreCBORule(session => new PartialDeletes(session))
   }
 }

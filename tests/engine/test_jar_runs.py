@@ -126,6 +126,15 @@ object MainElsewhere {
   }
 }
 
+object MainHidesTheRefusal {
+  def main(arguments: Array[String]): Unit = {
+    val args = arguments.map(_.split("=", 2)).map(pair => pair(0) -> pair(1)).toMap
+    val spark = SparkSession.builder().getOrCreate()
+    try Shared.write(spark, args, args("OTHER")) catch { case _: Exception => () }
+    Shared.write(spark, args, args("TARGET_TABLE"))
+  }
+}
+
 object Nothing
 """
 
@@ -319,12 +328,14 @@ def test_whatever_a_jar_tries_neither_main_nor_another_table_changes(scala):
     assert (scala.spark.sql(metadata).collect(), scala.rows()) == before
 
 
-def test_a_main_in_a_spark_of_its_own_is_held_to_the_same_whatever_it_sets(scala):
+@pytest.mark.parametrize("program", ["MainElsewhere", "MainHidesTheRefusal"])
+def test_a_main_in_a_spark_of_its_own_is_held_to_the_same_whatever_it_sets_or_hides(scala, program):
     scala.spark.sql(f"CREATE TABLE {scala.user}_sandbox.other (id INT, hours DOUBLE, date DATE) USING iceberg")
     scala.edit("main.sch.yaml", "  SOURCE_TABLE:", f"  OTHER: {scala.user}_sandbox.other\n  SOURCE_TABLE:")
-    result = scala.run_program("MainElsewhere")
+    result = scala.run_program(program)
     assert "without audits and straight to its readers" in failure(result)
     assert scala.spark.table(f"{scala.user}_sandbox.other").count() == 0
+    assert scala.rows() == []
 
 
 def recorded_flows(scala):

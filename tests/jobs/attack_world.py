@@ -69,11 +69,17 @@ class World:
 
 @dataclass(frozen=True)
 class Attack:
-    """A way to write, and what should come of it in a plain job, and in one inside `wap`."""
+    """A way to write, and what should come of it in a plain job, and in one inside `wap`.
+
+    Attributes:
+        statement: What it is where it is no more than a statement, which any language can run; `{warehouse}` stands in
+            it for the folder of the tables.
+    """
 
     do: Callable[[World], Any]
     plain: str
     wap: str
+    statement: str = ""
 
 
 class Tried:

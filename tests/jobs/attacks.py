@@ -40,13 +40,13 @@ from dataflow.workflow.project import Environment
 ATTACKS: dict[str, Attack] = {}
 
 
-def _add(name: str, do: Callable[[World], Any], plain: str, wap: str | None = None) -> None:
+def _add(name: str, do: Callable[[World], Any], plain: str, wap: str | None = None, statement: str = "") -> None:
     assert name not in ATTACKS, name
-    ATTACKS[name] = Attack(do, plain, wap or plain)
+    ATTACKS[name] = Attack(do, plain, wap or plain, statement)
 
 
 def _sql(name: str, statement: str, plain: str, wap: str | None = None) -> None:
-    _add(name, lambda world: world.spark.sql(statement.format(warehouse=world.warehouse)), plain, wap)
+    _add(name, lambda world: world.spark.sql(statement.format(warehouse=world.warehouse)), plain, wap, statement)
 
 
 def _each_table(name: str, do: Callable[[World, str], Any], wap: str = WRITTEN) -> None:
@@ -128,7 +128,7 @@ for _name, _statement in {
     "branch_main": "INSERT INTO mine.t.branch_main VALUES (3, 'main')",
     "drop": "DROP TABLE mine.t",
 }.items():
-    _add(f"wap {_name}", lambda w, text=_statement: w.spark.sql(text), PASSES, REFUSED)
+    _sql(f"wap {_name}", _statement, PASSES, REFUSED)
 
 
 def _attack(plain: str, wap: str | None = None) -> Callable[[Callable[[World], Any]], None]:

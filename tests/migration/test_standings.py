@@ -33,6 +33,29 @@ def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):
     }
 
 
+def test_who_reads_a_table_with_its_columns_unknown_is_never_counted_as_moved(team):
+    team.start()
+    now = dt.datetime.now(dt.UTC)
+    flows = ("prod.plays", "prod.plays.view_hours -> hours", "prod.plays.* ..")
+    team.state.add("dave.one", "out.dave_one", *flows, seen=now, environment="sandbox")
+    found = {each["workflow"]: each for each in team.status()["readers"]}["dave.one"]
+    assert found["state"] == "open"
+    assert found["why"].endswith("may read it: its columns are not known")
+    (edge,) = (
+        edge
+        for each in team.command.json("migration", "lineage", "prod.plays.hours", "--downstream")["workflows"]
+        if each["workflow"] == "dave.one" and each["source"] == "recorded"
+        for edge in each["takes"]
+    )
+    assert edge == {"from": "prod.plays.hours", "into": None, "decides": False}
+    team.state.add("frank.new", "out.frank", "prod.plays", "prod.plays.* ..", seen=now, environment="sandbox")
+    assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["frank.new"] == "open"
+    shown = team.migration("lineage", "prod.plays.hours", "--downstream").stdout
+    (line,) = (line for line in shown.splitlines() if "out.frank" in line)
+    assert "may read it: columns unknown · frank.new" in line
+    assert "*" not in Store(team.state.address).columns("prod.plays")
+
+
 def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(team):
     team.start()
     assert {each["state"] for each in team.status()["readers"]} == {"open"}

@@ -33,7 +33,6 @@ _ALWAYS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.debug.maxToStringFields": "1000",  # lineage reads plans; 25 columns is no wide table
     "spark.sql.sources.partitionOverwriteMode": "dynamic",
     # Ours is strict; Spark's turns a missing name into an empty string, and reads the process's environment.
     "spark.sql.variable.substitute": "false",

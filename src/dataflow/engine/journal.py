@@ -16,8 +16,8 @@ from typing import Any
 import dataflow
 from dataflow.engine import records as store
 from dataflow.engine.flows import forget_others, remember, remember_run
-from dataflow.engine.lineage import Read
 from dataflow.engine.openlineage import Ended, tell
+from dataflow.engine.planlineage import Read
 from dataflow.engine.records import Records, now
 from dataflow.engine.results import Status, StepResult
 from dataflow.errors import DataflowError

@@ -27,7 +27,7 @@ from dataflow.workflow.parameters import resolve_secrets
 if TYPE_CHECKING:
     import datetime as dt
 
-    from dataflow.engine.lineage import Read
+    from dataflow.engine.planlineage import Read
     from dataflow.workflow.project import Environment
     from dataflow.workflow.tree import Workflow
 
@@ -201,7 +201,7 @@ def _column_lineage(write: Written, place: str) -> dict[str, Any]:
     fields: dict[str, dict[tuple[str, str], list[dict[str, str]]]] = {}
     rows: dict[tuple[str, str], list[dict[str, str]]] = {}
     for flow in sorted(write.flows):
-        if flow.source_column and not flow.is_naming:  # OpenLineage has no word for what flows nowhere
+        if flow.target_column or flow.indirect:  # OpenLineage has no word for what flows nowhere
             into = fields.setdefault(flow.target_column, {}) if flow.target_column else rows
             into.setdefault((flow.source, flow.source_column), []).append(_transformation(flow))
     return _facet(

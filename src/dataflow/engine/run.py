@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
-from dataflow.engine.eventlog import heard_in
 from dataflow.engine.journal import Journal, recorded
 from dataflow.engine.lineage import Lineage
+from dataflow.engine.planlineage import lines_in
 from dataflow.engine.results import Reporter, RunResult, Status, StepResult
 from dataflow.engine.schedule import run_steps
 from dataflow.engine.scope import Scope
@@ -127,6 +127,8 @@ class Run:
             lost = self.journal.end(status, results, self.lineage.reads(), self._writes())
         if lost is not None:
             self.note(lost)
+        for why in self.lineage.errors():
+            self.note(f"the lineage of this run is incomplete: {why}")
         seconds = time.monotonic() - began
         return RunResult(self.workflow, status, seconds, tuple(results), self.means.log, tuple(self.notes))
 
@@ -201,7 +203,7 @@ class Run:
                 spark = open_session(self.means.spark, EVERYTHING)
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
                 jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
-                self.lineage.watch(spark)
+                self.lineage.watch(spark, is_people_s=False)
                 try:
                     return run_step(step, self._context(spark, id_, scope))
                 finally:
@@ -281,9 +283,9 @@ class Run:
                 self.lineage.unwatch(session)
 
     def _heard(self, folder: Path) -> None:
-        """Take the event logs that the Spark of a program wrote; each is named by its application."""
+        """Take what the listener in a program's own Spark wrote; each file is named by its application."""
         self.sparks |= {file.name.partition(".")[0] for file in folder.iterdir()}
-        self.lineage.add(*heard_in(folder, self.workflow.environment.catalog_name))
+        self.lineage.add(lines_in(folder), self.workflow.environment.catalog_name)
 
     def _writes(self) -> list[Written]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""

@@ -22,11 +22,11 @@ _TAIL = re.compile(
     r"(?:; line \d+ pos \d+|\s*\(line \d+, pos \d+\))?;?\s*(?:\n['+].*|\n\n?== SQL.*|\nJVM stacktrace.*)?$", re.S
 )
 _JAVA_CAUSE = re.compile(r"^Caused by: ([\w.$]+(?:Exception|Error)[^\n]*)", re.M)
-_JAVA_HEAD = re.compile(r"(?:[a-z_][\w$]*\.)+([\w$]+(?:Exception|Error)): ")
+_JAVA_HEAD = re.compile(r"(?:[a-z_][\w$]*\.)+([\w$]+(?:Exception|Error)|WriteRefused): ")
 _LAST_WORDS = re.compile(
     r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
 )
-_MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException"})
+_MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException", "WriteRefused"})
 _ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns")
 _REFUSAL = "dataflow.guard.WriteRefused"
 _WORKER_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.M)

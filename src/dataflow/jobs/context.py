@@ -43,7 +43,7 @@ class Programs:
         java_home: The Java it runs on, or None for the PATH's.
         log: Takes what belongs into the run's log, and not before people.
         jar_of: Returns the jar of an sbt project's folder, or of a path to a jar, built anew where that is due.
-        heard: Takes the folder with the event logs of a Spark that a program started, which tell its lineage.
+        heard: Takes the folder with what the lineage listener of a Spark that a program started wrote.
     """
 
     settings: Mapping[str, str]

@@ -14,6 +14,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataflow.errors import DataflowError
@@ -72,13 +73,18 @@ class Scope:
         """Return this scope narrowed to one table's branch."""
         return dataclasses.replace(self, reach="table", table=table, branch=branch, keep=keep)
 
-    def as_json(self) -> str:
-        """Write the scope as the JVM reads it."""
+    def as_json(self, notes: Path | None = None) -> str:
+        """Write the scope as the JVM reads it.
+
+        Args:
+            notes: The file that keeps what is refused, for a JVM that can't be asked.
+        """
         told = {
             **{name: value for name, value in dataclasses.asdict(self).items() if value not in (None, ())},
             "database": tablenames.split(self.database) if self.database else None,
             "table": tablenames.split(self.table) if self.table else None,
             "closed": [str(home())],
+            **({"notes": str(notes)} if notes else {}),
         }
         return json.dumps(told, sort_keys=True)
 
@@ -167,6 +173,36 @@ def scoped(spark: SparkSession, scope: Scope) -> Iterator[SparkSession]:
             scopes.end(token)
             if before.isDefined():
                 jvm(spark).SparkSession.setActiveSession(before.get())
+
+
+@contextlib.contextmanager
+def scoped_apart(scope: Scope, folder: Path) -> Iterator[dict[str, str]]:
+    """Lend the variables that hold a program to a scope which starts a Spark of its own.
+
+    Args:
+        scope: What it may write.
+        folder: A folder of this user's alone, for as long as the program runs.
+
+    Raises:
+        DataflowError: Something was refused, whatever the program that was stopped by it made of that.
+    """
+    notes = folder / "refused"
+    try:
+        yield {VARIABLE: scope.as_json(notes)}
+    except DataflowError as error:
+        if (refused := _noted(notes)) is not None and refused.message not in error.message:
+            raise refused from error
+        raise
+    if (refused := _noted(notes)) is not None:
+        raise refused
+
+
+def _noted(notes: Path) -> DataflowError | None:
+    """Return the first refusal that a file keeps as a failure."""
+    if not notes.exists():
+        return None
+    reason, hint = json.loads(notes.read_text("utf-8").splitlines()[0])
+    return DataflowError(reason, hint, permanent=True)
 
 
 def _refused(scopes: Any, token: str) -> DataflowError | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.context import JobContext
-from dataflow.jobs.guard import VARIABLE, Scope
+from dataflow.jobs.guard import Scope, scoped_apart
 from dataflow.workflow.models import SparkSpec
 from dataflow.workflow.programs import Kind, program_kind, sbt_project
 
@@ -61,12 +61,12 @@ def _submit(
 
     command = [str(programs.spark_home / "bin" / "spark-submit"), "--class", entry, str(jar)]
     command += command_line(params, spec.args)
-    with conf_folder(programs.settings, programs.heard) as conf:
+    with conf_folder(programs.settings, programs.heard) as conf, scoped_apart(scope, conf) as variables:
         master = programs.settings.get("spark.master", "local[*]")
-        env = environ(conf, programs.spark_home, master, programs.java_home) | {VARIABLE: scope.as_json()}
+        env = environ(conf, programs.spark_home, master, programs.java_home) | variables
         code = run_process(command, cwd=context.workflow.folder, env=env, output=hear, stopped=context.stopped)
-    if code != 0:
-        raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_words(lines)}")
+        if code != 0:
+            raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_words(lines)}")
 
 
 def _run_r(path: Path, params: Mapping[str, str], context: JobContext, scope: Scope) -> None:
@@ -74,7 +74,7 @@ def _run_r(path: Path, params: Mapping[str, str], context: JobContext, scope: Sc
     from dataflow.jobs.standalone import conf_folder
 
     programs = context.programs
-    with conf_folder(programs.settings, programs.heard) as conf:
+    with conf_folder(programs.settings, programs.heard) as conf, scoped_apart(scope, conf) as variables:
         run_r(
             path,
             params,
@@ -82,7 +82,7 @@ def _run_r(path: Path, params: Mapping[str, str], context: JobContext, scope: Sc
             spark_home=programs.spark_home,
             master=programs.settings.get("spark.master", "local[*]"),
             java_home=programs.java_home,
-            variables={VARIABLE: scope.as_json()},
+            variables=variables,
             output=context.output,
             stopped=context.stopped,
             log=programs.log,

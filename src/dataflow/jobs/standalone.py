@@ -24,8 +24,7 @@ appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
 
-_EXPLAINED = {"spark.sql.ui.explainMode": "extended"}
-"""The analysed plan as well, where columns still have their names."""
+_LISTENERS = "spark.sql.queryExecutionListeners"
 
 
 def _deaf(_: Path) -> None:
@@ -38,30 +37,25 @@ def conf_folder(settings: Mapping[str, str], heard: Callable[[Path], None] = _de
 
     Args:
         settings: What the run's own Spark was started with.
-        heard: Gets the folder with the event logs of the Spark that was started, before it is gone.
+        heard: Gets the folder with what the lineage listener of the Spark that was started wrote, before it is gone.
     """
     folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
-    events = folder / "events"
-    events.mkdir()
+    told = folder / "lineage"
+    told.mkdir()
     try:
-        own = {**event_log_settings(events), **settings, **_EXPLAINED}
+        own = {**settings, **listener_settings(settings, told)}
         (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
         (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
         yield folder
-        heard(events)
+        heard(told)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def event_log_settings(folder: Path) -> dict[str, str]:
-    """Return the settings under which a Spark writes down the plans of what it executes; an environment's own win."""
-    return {
-        "spark.eventLog.enabled": "true",
-        "spark.eventLog.dir": folder.as_uri(),
-        "spark.eventLog.compress": "false",
-        "spark.eventLog.rolling.enabled": "false",
-        **_EXPLAINED,
-    }
+def listener_settings(settings: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the settings under which a Spark tells its lineage to a file in a folder, beside who listens already."""
+    listeners = [settings.get(_LISTENERS, ""), "dataflow.lineage.FileListener"]
+    return {_LISTENERS: ",".join(filter(None, listeners)), "spark.dataflow.lineage": str(folder)}
 
 
 def environ(conf: Path | None, spark_home: Path, master: str, java_home: Path | None) -> dict[str, str]:

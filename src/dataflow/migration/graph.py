@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dataflow.workflow.flow import Producer
+from dataflow.workflow.flow import UNKNOWN, Producer
 
 Node = tuple[str, str]
 """A table without its catalog, and a column of it; an empty one means the table, or which rows it has."""
@@ -24,7 +24,12 @@ Taken = tuple[str, str, str, bool]
 
 def is_naming(taken: Taken) -> bool:
     """Say whether a column is only named: nothing flows, but what names it fails without it."""
-    return bool(taken[1]) and not taken[2] and not taken[3]
+    return bool(taken[1]) and not (taken[2] or taken[3] or is_unknown(taken))
+
+
+def is_unknown(taken: Taken) -> bool:
+    """Say whether nobody can tell which columns of the source are read."""
+    return taken[1] == UNKNOWN
 
 
 def spell(node: Node) -> str:
@@ -126,7 +131,10 @@ def _of_columns(
         for producer, taken in source.flows(wanted.keys(), downstream=downstream):
             for flow in taken:
                 for at in _met(flow, producer, wanted, downstream=downstream):
-                    yield at, [((flow[0], flow[1]), (producer.target, flow[2]), flow[3], producer)]
+                    begin = (flow[0], flow[1])
+                    if is_unknown(flow):  # any column may be meant, the one that is asked for among them
+                        begin = at if downstream else (flow[0], "")
+                    yield at, [(begin, (producer.target, flow[2]), flow[3], producer)]
 
 
 def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool) -> Iterable[Node]:
@@ -135,6 +143,8 @@ def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *,
     if is_naming(flow):
         return ()
     if downstream:
+        if is_unknown(flow):
+            return wanted.get(source, {}).values()
         at = wanted.get(source, {}).get(source_column.lower())
         return () if at is None else (at,)
     if not source_column:

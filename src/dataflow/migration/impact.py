@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.migration.graph import Node, Taken, is_naming, spell
+from dataflow.migration.graph import Node, Taken, is_naming, is_unknown, spell
 from dataflow.migration.trees import said_by
 from dataflow.workflow.flow import Origin, Producer
 
@@ -134,6 +134,8 @@ def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
         return False
     if not column or column.lower() in {flow[1].lower() for flow in mine}:
         return True
+    if any(map(is_unknown, mine)):
+        return None
     is_read = any(not flow[1] for flow in mine)
     return None if is_read and not any(flow[1] and not is_naming(flow) for flow in mine) else False
 

@@ -52,7 +52,7 @@ def standings(campaign: Campaign, events: Sequence[Event], known: Known) -> list
     readers = {reader.workflow: reader for reader in campaign.readers}
     late = set(subjects(events, "joined"))
     for workflow, found in evidence.items():
-        if workflow not in readers and (found.touches or workflow in late):
+        if workflow not in readers and (found.touches is not False or workflow in late):
             readers[workflow] = Touched(workflow, found.owner, found.role, known="since the campaign was opened")
     acks = _acks(list(readers.values()), events)
     return [_standing(reader, evidence.get(name), acks.get(name), campaign) for name, reader in readers.items()]

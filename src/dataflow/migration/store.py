@@ -19,7 +19,7 @@ from dataflow.home import home
 from dataflow.migration.graph import Taken
 from dataflow.secret import learn_address, without_credentials
 from dataflow.trouble import LOCK_PATIENCE, way_out
-from dataflow.workflow.flow import Origin, Producer
+from dataflow.workflow.flow import UNKNOWN, Origin, Producer
 from dataflow.workflow.parameters import resolve_secrets
 
 _AT_ONCE = 400
@@ -148,7 +148,7 @@ class Store:
         read = self._ask("SELECT DISTINCT source_column FROM dataflow_flows WHERE source = ?", [table])
         join = "dataflow_flows f JOIN dataflow_lineage p ON p.shape = f.shape"
         written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
-        return {row[0] for row in [*read, *written]} - {""}
+        return {row[0] for row in [*read, *written]} - {"", UNKNOWN}
 
     def _index(self, tables: Collection[str], read: Callable[[], Any]) -> Any:
         """Return an index of all that is known, made once for questions of many tables; None for few."""

@@ -82,7 +82,9 @@ def _told(edges: Sequence[Edge], now: dt.datetime) -> str:
     for _, _, _, producer in edges:
         by.setdefault((producer.workflow, producer.owner), []).append(producer)
     only_rows = bool(edges[0][0][1]) and not edges[0][1][1]
-    decides = "decides which rows · " if only_rows else "decides · " if all(edge[2] for edge in edges) else ""
+    decides = "decides · " if all(edge[2] for edge in edges) else ""
+    if only_rows:  # of all edges that go to no column, only those of unknown ones don't decide
+        decides = "decides which rows · " if any(edge[2] for edge in edges) else "may read it: columns unknown · "
     told = [
         f"{workflow}{f' ({owner})' if owner else ''} · {said_by(producers, now)}"
         for (workflow, owner), producers in by.items()

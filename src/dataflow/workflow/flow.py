@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from dataflow.workflow import tablenames
 
+UNKNOWN = "*"
+"""Stands for a table's columns where nobody can tell which of them are read."""
+
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
@@ -19,6 +22,8 @@ class Flow:
     A flow that has a source's column, yet none that it went into, and that did not decide, is a naming: the column
     stands in what is run, and no row or value depends on it (`SELECT id FROM (SELECT id, hours FROM plays)`). Nothing
     flows there, but what names a column fails once the column is gone.
+
+    A flow of the column `UNKNOWN` stands beside what else is known of a table: any other of its columns may be read.
 
     Attributes:
         source: The table read, without its catalog.
@@ -35,7 +40,12 @@ class Flow:
     @property
     def is_naming(self) -> bool:
         """Whether the column is only named."""
-        return bool(self.source_column) and not self.target_column and not self.indirect
+        return bool(self.source_column) and not (self.target_column or self.indirect or self.is_unknown)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody can tell which columns of the source are read."""
+        return self.source_column == UNKNOWN
 
 
 @dataclass(frozen=True)
