@@ -125,7 +125,7 @@ class World:
                 if events[-1]["event"] == "verdict":
                     break
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
         return {it["folder"].rpartition("/")[2]: it["outcome"] for it in events if it["event"] == "test"}
 
