@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import accuracy, lineage_graph, mock_create, small_steps
+from benchmarks import accuracy, lineage_graph, mock_create, python_environment, small_steps
 from benchmarks.bench import DAYS, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
@@ -183,6 +183,15 @@ def _called(measured: Callable[[], float]) -> float:
 _DBT = "dbt unit test, DuckDB"
 _SQLMESH = "SQLMesh unit test, DuckDB"
 
+
+def environment(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """The start of a run whose Python code needs packages: the environment is there already."""
+    without, within = python_environment.measured(bench.folder / "environment", max(runs, 7), report)
+    yield Figure("start of a run, without packages", without, None)
+    yield Figure("start of a run, with packages", within, None)
+    yield Figure("how much later that is", within - without, 0.3)
+
+
 CASES = {
     "commands": commands,
     "main": main_run,
@@ -194,4 +203,5 @@ CASES = {
     "lineage": lineage,
     "steps": steps,
     "accuracy": lineage_accuracy,
+    "python-environment": environment,
 }

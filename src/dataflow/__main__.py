@@ -6,14 +6,17 @@ import os
 import signal
 from typing import NoReturn
 
+from dataflow.python.ahead import go_ahead
+
 _STOPPED = 130  # as in `dataflow.cli.streams`, which takes its time to import
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit."""
+    """Run the command line, in the environment that a run had before, if it had one; and exit."""
     listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else whoever started us wants it ignored
     if listens:
         signal.signal(signal.SIGINT, _stopped)
+    go_ahead()
     from dataflow.cli.main import main as run
 
     if listens:

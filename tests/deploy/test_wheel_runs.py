@@ -48,7 +48,7 @@ FILES = {
 
         def main(args, spark):
             assert len(args["TOKEN"]) == 12
-            print(humanize.__version__, films_calc.__file__)
+            print(humanize.__version__, films_calc.__file__, humanize.__file__)
             print(spark.range(2).rdd.map(lambda row: films_calc.word(row.id * 1_000_000)).collect())
     """,
     "calc/identity.yaml": "owner: alice\npackage_id: alice.calc\nuuid: uuid-of-calc\n",
@@ -67,9 +67,10 @@ def test_a_wheel_brings_its_own_python_and_secrets_are_kept_nowhere(repo, home, 
     assert "DEPLOYED AS dataflow.wheel.calc.alice.films.dev." in deployed
     shutil.rmtree(repo.folder)
     done = command("workflow", "run", "--deployed", "calc.main")
-    version, where = next(line for line in done.stdout.splitlines() if "films_calc" in line).split()
+    version, own, needed = next(line for line in done.stdout.splitlines() if "films_calc" in line).split()
     assert version == "4.9.0"
-    assert "/home/environments/" in where
+    assert "/home/deployed/" in own
+    assert "/home/environments/" in needed
     assert "['0', '1.0 million']" in done.stdout
     files = [path for path in home.rglob("*") if path.is_file() and not path.is_symlink()]
     assert len(files) > 20

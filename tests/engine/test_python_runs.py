@@ -66,6 +66,33 @@ def test_an_attempt_knows_nothing_of_the_one_before(package):
     assert result.steps[0].attempts == 2
 
 
+def test_fifty_thousand_lines_are_printed_and_the_next_job_runs(package, capfd):
+    package.write(
+        "wordy.py",
+        """
+        import logging
+        import sys
+
+
+        def main(args, spark):
+            logging.getLogger().setLevel(1)
+            for number in range(50_000):
+                print("line", number)
+            print("to the end", file=sys.stderr)
+            sys.stdout = None
+        """,
+    )
+    check = "import logging\n\n\ndef main(args, spark):\n    print('after', logging.getLogger().level)\n"
+    package.write("quiet.py", check)
+    package.write("two.sch.yaml", jobs("wordy.py", "quiet.py").replace("dag: []", "dag: [wordy -> quiet]"))
+    result = package.run("two.sch.yaml", day=None)
+    assert result.status == "succeeded", failed(result)
+    said = capfd.readouterr()
+    assert said.out.count("line ") == 50_000
+    assert "line 49999\nafter 30" in said.out
+    assert "to the end" in said.err
+
+
 def test_a_script_that_raises_what_ends_programs_fails_its_job_alone(package):
     package.write("odd.py", "def main(args, spark):\n    raise GeneratorExit('odd')\n")
     package.write("stop.py", "def main(args, spark):\n    raise KeyboardInterrupt\n")

@@ -102,6 +102,70 @@ def test_a_variable_is_put_back_when_the_last_job_that_set_it_has_ended(tmp_path
     assert "LEFT_BY_SLOW" not in os.environ
 
 
+def test_jobs_side_by_side_that_set_a_variable_to_different_things_have_each_their_own(tmp_path):
+    text = "import os, time\n\ndef main(value):\n    os.environ['DAY'] = value\n    time.sleep(0.2)\n"
+    script = package(tmp_path / "a", write=text + "    return os.environ['DAY']\n")
+    days = ["1", "2", "3", "3"]
+    assert in_threads(*(lambda day=day: result_of(script, day) for day in days)) == days
+    assert "DAY" not in os.environ
+
+
+def test_jobs_side_by_side_have_each_their_own_directory(tmp_path):
+    text = "import os, time\n\ndef main(folder, moves):\n    if moves:\n        os.chdir(folder)\n    time.sleep(0.2)\n"
+    script = package(tmp_path / "a", write=text + "    return os.path.basename(os.getcwd())\n")
+    folders = [tmp_path / name for name in ("north", "south", "west")]
+    for folder in folders:
+        folder.mkdir()
+    before = Path.cwd()
+    calls = [lambda it=it: result_of(script, it, True) for it in folders]
+    assert in_threads(*calls, lambda: result_of(script, None, False)) == ["north", "south", "west", before.name]
+    assert Path.cwd() == before
+
+
+def test_jobs_that_each_wait_for_the_other_s_variable_go_on(tmp_path):
+    text = "import os, time\n\ndef main(one, two, value):\n    os.environ[one] = value\n    time.sleep(0.2)\n"
+    script = package(tmp_path / "a", write=text + "    os.environ[two] = value\n    return value\n")
+    assert in_threads(lambda: result_of(script, "A", "B", "1"), lambda: result_of(script, "B", "A", "2")) == ["1", "2"]
+    assert not {"A", "B"} & os.environ.keys()
+
+
+def test_a_thread_that_a_script_leaves_behind_changes_nothing_for_others(tmp_path):
+    text = (
+        "import os, threading\n\n"
+        "def main(go, seen, context):\n"
+        "    def late():\n        go.wait(10)\n"
+        "        for change in (lambda: os.environ.update(LATE='1'), lambda: os.chdir('/')):\n"
+        "            try:\n                change()\n"
+        "            except RuntimeError as error:\n                seen.append(str(error))\n"
+        "    thread = threading.Thread(target=context().run, args=(late,))\n    thread.start()\n    return thread\n"
+    )
+    go, seen, before = threading.Event(), [], Path.cwd()
+    thread = result_of(package(tmp_path / "a", write=text), go, seen, contextvars.copy_context)
+    go.set()
+    thread.join(10)
+    assert ("LATE" in os.environ, Path.cwd()) == (False, before)
+    assert seen == ["the job that this thread belongs to has ended: it changes nothing for others"] * 2
+
+
+def test_a_process_that_a_script_forks_may_change_its_own_directory_while_others_run(tmp_path):
+    text = (
+        "import multiprocessing as mp, os, threading\n\n"
+        "def there(folder):\n    os.chdir(folder)\n    return os.getcwd()\n\n"
+        "def main(folder, other):\n"
+        "    other.wait(10)\n"
+        "    with mp.get_context('fork').Pool(1) as pool:\n        return pool.map(there, [folder])\n"
+    )
+    waits = package(tmp_path / "b", write="def main(other, over):\n    other.set()\n    return over.wait(20)\n")
+    script, other, over = package(tmp_path / "a", write=text), threading.Event(), threading.Event()
+
+    def forks():
+        found = result_of(script, "/", other)
+        over.set()
+        return found
+
+    assert in_threads(forks, lambda: result_of(waits, other, over)) == [["/"], True]
+
+
 def test_what_a_script_adds_to_the_path_is_its_own(tmp_path):
     write = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__) + '/lib')\nimport util\n\ndef main(met):\n"
     write += "    met.wait(10)\n    return util.NAME\n"
@@ -166,7 +230,7 @@ def test_a_script_in_the_encoding_that_it_names_is_read_in_it(tmp_path, head):
     assert result_of(script) == "é"
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
 def test_processes_that_a_script_spawns_know_its_functions_and_those_of_its_helpers(tmp_path, method):
     write = (
         "import multiprocessing as mp\nfrom concurrent.futures import ProcessPoolExecutor\nimport helpers\n\n"

@@ -26,7 +26,7 @@ from dataflow.errors import DataflowError, display_path
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Builder
 
-_RULES = "2"
+_RULES = "3"
 """Of how things are built here: raised when the same sources are to make something else."""
 
 _TESTS: Mapping[Builder, frozenset[str]] = {

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import site
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +11,11 @@ if TYPE_CHECKING:
     from dataflow.workflow.load import Request
     from dataflow.workflow.project import Project
 
-_HERE = "DATAFLOW_IN_ENVIRONMENT"
-_START = "import os, sys; sys.path += sys.argv.pop(1).split(os.pathsep); from dataflow.cli.main import main; main()"
-
 
 def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, output: Output) -> None:
     """Run a deployed workflow and tell how it went."""
     from dataflow.assets.registry import open_registry
-    from dataflow.cli.running import run_loaded
+    from dataflow.cli.running import go_on_in, run_loaded
     from dataflow.deploy.materialize import python_of
     from dataflow.deploy.runs import find, prepare_run
     from dataflow.workflow.project import find_project
@@ -31,9 +25,7 @@ def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, 
     found = find(registry, name, request.env, _own_deployment(project))
     laid_out, workflow = prepare_run(registry, found, request)
     workflow.choose(only)
-    python = python_of(laid_out, say)
-    if python is not None and os.environ.get(_HERE) != str(python):
-        _continue_in(python)
+    go_on_in(python_of(laid_out, say))
     run_loaded(workflow, only=only, adopt=adopt, output=output)
 
 
@@ -47,12 +39,3 @@ def _own_deployment(project: Project) -> str | None:
         return target_of(read_checkout(project.file.parent if project.file else Path.cwd()), project).name
     except DataflowError:  # it goes nowhere, or git can't be asked: what runs is in the registry all the same
         return None
-
-
-def _continue_in(python: Path) -> None:
-    """Go on as the Python of the deployment's own environment; what Dataflow needs stands behind what it holds."""
-    own = [it for it in sys.path if it and Path(it).exists()] or site.getsitepackages()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    command = [str(python), "-c", _START, os.pathsep.join(own), *sys.argv[1:]]
-    os.execve(python, command, {**os.environ, _HERE: str(python)})  # noqa: S606 - no shell is wanted

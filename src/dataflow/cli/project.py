@@ -11,6 +11,7 @@ from dataflow.cli.project_diff import diff_data
 from dataflow.cli.project_history import history
 from dataflow.cli.project_init import init
 from dataflow.cli.project_list import list_assets
+from dataflow.cli.project_lock import lock
 from dataflow.cli.project_plan import plan
 from dataflow.cli.project_rollback import rollback
 from dataflow.cli.project_test import run_tests
@@ -26,6 +27,7 @@ def _project() -> None:
 app.command("init")(init)
 app.command("list")(list_assets)
 app.command("test")(run_tests)
+app.command("lock")(lock)
 app.command("plan")(plan)
 app.command("deploy")(deploy)
 app.command("history")(history)

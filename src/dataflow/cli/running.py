@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ import typer
 from dataflow.cli.console import Output, print_json, say
 from dataflow.cli.streams import silence_stdout
 from dataflow.errors import DataflowError
+from dataflow.python import ahead
 from dataflow.trouble import trouble
 
 if TYPE_CHECKING:
@@ -25,9 +28,23 @@ _PREVIEW_ROWS = 5
 
 
 def run_definition(
-    file: Path, request: Request, *, only: str | None = None, adopt: bool = False, output: Output = Output.TEXT
+    file: Path,
+    request: Request,
+    *,
+    only: str | None = None,
+    adopt: bool = False,
+    output: Output = Output.TEXT,
+    again: Sequence[str] | None = None,
 ) -> None:
     """Run a definition and tell how it went; `sample workflow --run` comes here as well.
+
+    Args:
+        file: The definition.
+        request: What is asked for.
+        only: The one job to run.
+        adopt: Whether to take over tables that another package made.
+        output: How to tell it.
+        again: The arguments that say the same once more, to another Python; this command's own when omitted.
 
     Raises:
         typer.Exit: With 1 when the run failed, 130 when the user stopped it.
@@ -35,7 +52,50 @@ def run_definition(
     """
     from dataflow.workflow.load import load_workflow
 
-    run_loaded(load_workflow(file, request), only=only, adopt=adopt, output=output)
+    workflow = load_workflow(file, request)
+    workflow.choose(only)
+    go_on_in(_python_of(workflow), again)
+    run_loaded(workflow, only=only, adopt=adopt, output=output)
+
+
+def _python_of(workflow: Workflow) -> Path | None:
+    """Return the Python that the scripts of a workflow need; most have none, or need no more than Dataflow has."""
+    from dataflow.workflow.pyproject import project_of
+    from dataflow.workflow.scripts import python_scripts
+
+    scripts = python_scripts(workflow)
+    if not any(project_of(folder) for folder in {it.parent for it in scripts}):
+        return None
+    from dataflow.python.environment import python_for
+
+    return python_for(scripts, say)
+
+
+def go_on_in(python: Path | None, arguments: Sequence[str] | None = None) -> None:
+    """Go on as the Python that people's code needs, with the same command; return where this is the one.
+
+    Args:
+        python: Which; None for this one.
+        arguments: What to say to it, where this command has done more than it would be asked for again.
+
+    Raises:
+        typer.Exit: The other one has ended.
+    """
+    if arguments is None:
+        ahead.remember(python)
+    if python is None:
+        ahead.go_back()
+        return
+    if python.parents[1] == Path(sys.prefix):
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if arguments is None:
+        os.execv(python, ahead.again(str(python)))  # noqa: S606 - no shell is wanted
+    words = [str(python), "-P", "-m", "dataflow", *arguments]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        sys.stdout.writelines(process.stdout or ())
+    raise typer.Exit(process.returncode)
 
 
 def run_loaded(
@@ -82,6 +142,10 @@ def _execute(
     log = subfolder("logs") / f"{workflow.run_id}.log"
     has_jars = any(program.kind is Kind.JAR for program in programs(workflow))
     environment = isolated(workflow.environment) if has_jars else workflow.environment
+    if sys.prefix != sys.base_prefix:
+        from dataflow.python.executors import with_packages
+
+        environment = with_packages(environment, live.say)
     engine = Engine(environment, log, small=is_small(workflow), report=live.say)
     jars = Jars(environment, live.say, live.say)
     say(f"run {workflow.run_id} of {workflow.id} in {workflow.environment.name}")

@@ -212,4 +212,5 @@ def _run_main(package: Package, output: Output) -> None:
     from dataflow.cli.running import run_definition
     from dataflow.workflow.load import Request
 
-    run_definition(package.folder / "main.sch.yaml", Request(), output=output)
+    file = package.folder / "main.sch.yaml"
+    run_definition(file, Request(), output=output, again=["workflow", "run", str(file), "--output", output.value])

@@ -7,7 +7,7 @@ moment at which an environment changes, for all its workflows.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -136,7 +136,18 @@ class Deploy:
         for name in prepared.references:
             named[name] = source.pin(name)
             found.append(_pinned(source.pin(name), None))
-        return named, sorted({it.id: it for it in found}.values(), key=lambda it: (it.path or "", it.id))
+        assets = sorted({it.id: it for it in found}.values(), key=lambda it: (it.path or "", it.id))
+        self._require_one_python(assets)
+        return named, assets
+
+    def _require_one_python(self, assets: Sequence[Pinned]) -> None:
+        """Refuse to deploy what no environment could run."""
+        if sum(it.lock is not None for it in assets) < 2:
+            return
+        from dataflow.deploy.materialize import locks_of
+        from dataflow.python.environment import require_agreement
+
+        require_agreement(locks_of(self.source.registry, assets))
 
     # --------------------------------------------------------------------------------------- bundles
 

@@ -11,20 +11,26 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from dataflow.assets.ids import AssetId
+from dataflow.engine.java import Report, silent
 from dataflow.errors import DataflowError
 from dataflow.home import subfolder
 from dataflow.workflow.identity import FILE_NAME
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.programs import Kind, program_kind
+from dataflow.workflow.pyproject import UNPACKED
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle, Deployable, Pinned
+    from dataflow.python.pylock import Lock
 
 _POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
 
@@ -101,20 +107,66 @@ def _lay_out(found: Materialized, fetch: Callable[[Registry, str, Path], None]) 
         _write(_inside(found, str(PurePosixPath(folder, FILE_NAME))), text.encode())
 
 
-def python_of(found: Materialized, report: object = None) -> Path | None:
-    """Return the Python that has the bundle's wheels and what they are locked to; None when it has no wheel.
+def python_of(found: Materialized, report: Report = silent) -> Path | None:
+    """Return the Python that has what the bundle's wheels are locked to, and unpack them; None when it needs none.
 
     Raises:
         DataflowError: The environment can't be made.
     """
-    wheels = [it for it in found.bundle.assets if it.lock is not None]
-    if not wheels:
+    _unpack(found, [it for it in found.bundle.assets if it.lock is not None and it.name.endswith(".whl")])
+    locks = locks_of(found.registry, found.bundle.assets)
+    if not locks:
         return None
-    from dataflow.assets.wheelenv import environment
+    from dataflow.python.environment import environment
 
-    pairs = [(found.built(it), found.registry.get(str(it.lock)).decode()) for it in wheels]
-    told = report if callable(report) else (lambda _: None)
-    return environment(pairs, str(wheels[0].python), told)
+    return environment(locks, report)
+
+
+def locks_of(registry: Registry, assets: Sequence[Pinned]) -> list[Lock]:
+    """Return the locks of wheels: what the one environment of a run is made of.
+
+    Raises:
+        DataflowError: One is for another Python, or from before locks were as they are.
+    """
+    from dataflow.python.lock import require_python
+    from dataflow.python.pylock import Lock
+
+    locks = []
+    for asset in assets:
+        if asset.lock is None or not (text := registry.get(asset.lock).decode()):
+            continue
+        where = str(PurePosixPath(asset.path).parent) if asset.path else asset.id
+        require_python(f"{where}, as it was deployed,", f"=={asset.python}.*")
+        if not text.lstrip().startswith("lock-version"):
+            raise DataflowError(f"{where} was deployed by an older Dataflow", "deploy it again", permanent=True)
+        locks.append(Lock(AssetId.parse(asset.id).namespace, where, text))
+    return locks
+
+
+def _unpack(found: Materialized, wheels: Sequence[Pinned]) -> None:
+    """Lay out the modules of wheels, and note beside the scripts where they are: a project's own come first."""
+    folders = {it.id: found.built(it).parent / "code" for it in wheels}
+    for wheel in wheels:
+        _install(found.built(wheel), folders[wheel.id])
+    base = found.folder / "work"
+    for top, own in {".": None, **{str(PurePosixPath(it.path).parent): it.id for it in wheels if it.path}}.items():
+        ordered = sorted(folders, key=lambda it: (it != own, it))
+        place = _inside(found, str(PurePosixPath(top, UNPACKED)))
+        _write(place, "".join(f"{os.path.relpath(folders[it], base / top)}\n" for it in ordered).encode())
+
+
+def _install(wheel: Path, folder: Path) -> None:
+    if folder.exists():
+        return
+    from dataflow.python.uv import run_uv
+
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as name:
+        draft, lines = Path(name) / "code", list[str]()
+        command = ["pip", "install", "--no-deps", "--no-index", "--python", sys.executable, "--target", str(draft)]
+        if run_uv([*command, str(wheel)], folder.parent, lines.append) != 0:
+            raise DataflowError(f"{wheel.name} can't be unpacked: {' '.join(lines[-3:])}", permanent=True)
+        with contextlib.suppress(OSError):  # another process was first
+            draft.rename(folder)
 
 
 def _inside(found: Materialized, path: str) -> Path:

@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING
 
 from dataflow.engine.sqlparse import spark_mistake
 from dataflow.errors import DefinitionError, Problem
-from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
-from dataflow.workflow.models import AuditJob, SparkJob
 from dataflow.workflow.parameters import POINTER, substitute
+from dataflow.workflow.scripts import scripts_of
 from dataflow.workflow.sqlstatements import statements_of
-from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from dataflow.workflow.auditmodels import Audit
-    from dataflow.workflow.tree import Step, Workflow
+    from dataflow.workflow.tree import Workflow
 
 
 UNCHECKED = "the syntax of R scripts, as there is no R here"
@@ -45,7 +42,7 @@ _NOTHING = "Python: it defines nothing"
 
 def script_doubts(workflow: Workflow) -> Iterator[Problem]:
     """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
-    for script, params in dict.fromkeys(_scripts(workflow.steps)):
+    for script, params in dict.fromkeys(scripts_of(workflow.steps)):
         path = workflow.folder / script
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
@@ -65,7 +62,7 @@ def script_doubts(workflow: Workflow) -> Iterator[Problem]:
 
 def script_files(workflow: Workflow) -> list[Path]:
     """Return the files that a workflow's jobs and audits run; contained workflows have their own."""
-    names = dict.fromkeys(name for name, _ in _scripts(workflow.steps) if not name.startswith(POINTER))
+    names = dict.fromkeys(name for name, _ in scripts_of(workflow.steps) if not name.startswith(POINTER))
     return [path for name in names if (path := workflow.folder / name).is_file()]
 
 
@@ -115,33 +112,6 @@ def conflict_markers(path: Path) -> Iterator[Problem]:
     if {b"<", b"=", b">"} <= {kind for kind, _ in found}:
         line = data.count(b"\n", 0, next(at for kind, at in found if kind == b"<")) + 1
         yield Problem(path, line, 1, "conflict markers of a merge or an update: decide between the versions")
-
-
-def _scripts(steps: Sequence[Step]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
-    for step in steps:
-        match step:
-            case JobStep(job=SparkJob() as job):
-                yield job.spark.script, _hashable(job.spark.params)
-            case JobStep(job=AuditJob() as job):
-                yield from _audits(job.audit.audits)
-            case WapStep():
-                for item in step.template.write:
-                    yield item.job.spark.script, _hashable(item.job.spark.params)
-                yield from _audits(step.template.audits)
-            case ForeachStep() if isinstance(step.items[0].step, JobStep):
-                yield from _scripts([step.items[0].step])
-            case _:
-                pass
-
-
-def _audits(audits: Sequence[Audit]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
-    for audit in audits:
-        if isinstance(audit, SqlAudit | PythonAudit) and audit.script is not None:
-            yield audit.script, ()
-
-
-def _hashable(params: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(params.items()))
 
 
 def _sql(path: Path, text: str) -> Iterator[Problem]:

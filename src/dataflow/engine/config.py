@@ -109,7 +109,7 @@ def is_embedded(environment: Environment) -> bool:
 
 def is_local(spark: Mapping[str, str]) -> bool:
     """Say whether Spark runs in the driver's own JVM."""
-    return spark.get("spark.master", "local").startswith("local")
+    return re.fullmatch(r"local(\[.*\])?", spark.get("spark.master", "local")) is not None
 
 
 def _catalog(environment: Environment) -> dict[str, str]:

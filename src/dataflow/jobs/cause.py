@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.errors import display_path
+from dataflow.errors import UsageError, display_path
 from dataflow.jobs.modules import without_private_names
+from dataflow.workflow.pyproject import code_roots, project_of
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -29,6 +30,24 @@ _MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisE
 _ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns")
 _REFUSAL = "dataflow.guard.WriteRefused"
 _WORKER_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.M)
+_DISTRIBUTIONS = {
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "git": "GitPython",
+    "jwt": "PyJWT",
+    "PIL": "pillow",
+    "pkg_resources": "setuptools",
+    "psycopg2": "psycopg2-binary",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+"""Packages that are called otherwise than the modules that they bring."""
+
 _NEEDS_EXTRA = re.compile(
     r"No module named '(?:pandas|pyarrow)'|\b(?:Pandas|PyArrow) >= [\d.]+ must be installed", re.I
 )
@@ -77,8 +96,13 @@ def refusal_in(error: BaseException) -> tuple[str, str] | None:
     return None
 
 
-def hint_of(error: BaseException) -> str | None:
-    """Return the way out of a failure: what the guard in the JVM says, or how to get a package that is missing."""
+def hint_of(error: BaseException, script: Path | None = None) -> str | None:
+    """Return the way out of a failure: what the guard in the JVM says, or how to get a package that is missing.
+
+    Args:
+        error: The failure.
+        script: The Python file that failed.
+    """
     if (refusal := refusal_in(error)) is not None:
         return refusal[1]
     text = _text_of(error)
@@ -88,9 +112,24 @@ def hint_of(error: BaseException) -> str | None:
     if not found or not (isinstance(error, ModuleNotFoundError) or _is_spark(error)):
         return None
     name = without_private_names(found[-1]).partition(".")[0]
+    line = _line_to_add(name, script)
     if _is_spark(error):
-        return f"if {name} is a file of yours, import it at the top of the script; else install it where Spark runs"
-    return f"put {name}.py beside the script, or install the package:  pip install {name}"
+        return f"if {name} is a file of yours, import it at the top of the script; else {line}"
+    return f"put {name}.py beside the script, or {line}"
+
+
+def _line_to_add(module: str, script: Path | None) -> str:
+    """Say how a module's package comes into the environment of a script."""
+    package = _DISTRIBUTIONS.get(module, module)
+    try:
+        project = project_of(script) if script is not None else None
+    except UsageError:
+        project = None
+    if project is None:
+        return f'write a pyproject.toml:  [project] with dependencies = ["{package}"]'
+    where = display_path(project.file)
+    again = f"dataflow project lock {display_path(project.folder)}"
+    return f'add "{package}" to the dependencies in {where}, then:  {again}'
 
 
 def is_arity(error: BaseException) -> bool:
@@ -133,33 +172,37 @@ def place_of(error: BaseException) -> tuple[int, int] | None:
     return None
 
 
-def user_frame(error: BaseException, folder: Path) -> traceback.FrameSummary | None:
+def user_frame(error: BaseException, *folders: Path) -> traceback.FrameSummary | None:
     """Return the innermost frame of an exception that stands in the user's own files."""
-    inside = str(folder.resolve())
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and str(Path(frame.filename).resolve()).startswith(inside)
+        if not frame.filename.startswith("<") and _is_inside(frame.filename, folders)
     ]
     return frames[-1] if frames else None
 
 
-def worker_frame(error: BaseException, folder: Path) -> traceback.FrameSummary | None:
+def worker_frame(error: BaseException, *folders: Path) -> traceback.FrameSummary | None:
     """Return the innermost frame in the user's own files of what failed in one of Spark's Python workers, or None."""
     if not _is_spark(error):
         return None
-    inside = folder.resolve()
     for file, number, name in reversed(_WORKER_FRAME.findall(_text_of(error))):
-        if Path(file).resolve().is_relative_to(inside):
+        if _is_inside(file, folders):
             return traceback.FrameSummary(file, int(number), name, line=linecache.getline(file, int(number)).strip())
     return None
+
+
+def _is_inside(file: str, folders: Sequence[Path]) -> bool:
+    path = Path(file).resolve()
+    return any(path.is_relative_to(it.resolve()) for it in folders) and "site-packages" not in path.parts
 
 
 def in_python(error: BaseException, script: Path) -> str:
     """Say where in the user's Python code an exception was raised, and what it says."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{display_path(Path(error.filename))}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    frame = worker_frame(error, script.parent) or user_frame(error, script.parent)
+    folders = (script.parent, *code_roots(script))
+    frame = worker_frame(error, *folders) or user_frame(error, *folders)
     where = f"{display_path(Path(frame.filename))}:{frame.lineno} in {frame.name}(): " if frame else ""
     code = f"\n    {frame.line}" if frame and frame.line else ""
     return f"{where}{message_of(error)}{code}"

@@ -1,7 +1,8 @@
 """The modules of people's Python: each attempt has its own script and its own helpers, in one process with others.
 
 `import` and `sys` are an attempt's own, by the `__builtins__` of its modules, whichever thread runs them. What lies in
-the script's folder is loaded below a package that has no other attempt's name, and forgotten when the attempt ends.
+the script's folder, or in its Python project, is loaded below a package that has no other attempt's name, and forgotten
+when the attempt ends.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dataflow.jobs.surroundings import put_back
+from dataflow.workflow.pyproject import code_roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +77,9 @@ class Space:
         self.script = script.absolute()
         self.main = f"{self.name}.{stem if stem.isidentifier() else '_' + re.sub(r'[^0-9A-Za-z]', '_', stem)}"
         self._folder = str(script.resolve().parent)
-        self._others = frozenset(sys.path) - {self._folder}
-        self.sys = _Sys([self._folder, *sys.path] if path is None else [*path])
+        roots = [str(it) for it in code_roots(script) if str(it) != self._folder]
+        self._others = frozenset(sys.path) - {self._folder, *roots}
+        self.sys = _Sys([self._folder, *roots, *sys.path] if path is None else [*path])
         self.builtins: Mapping[str, Any] = {**vars(builtins), "__import__": self._import, "__dataflow__": self}
         self.aliases: set[str] = set()
         self._foreign: set[str] = set()
@@ -112,7 +115,7 @@ class Space:
             each.register_pickle_by_value(sys.modules[self.name])
 
     def path(self) -> list[str]:
-        """Return where the attempt's own modules lie: the script's folder, and what its code added to `sys.path`."""
+        """Return where its own modules lie: by the script, in its project, and where its code put on `sys.path`."""
         added = [it for it in self.sys.path if it not in self._others and it != self._folder]
         return [self._folder, *added]
 

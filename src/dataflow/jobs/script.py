@@ -177,4 +177,4 @@ def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> N
         if isinstance(error, SystemExit) and not error.code:  # `sys.exit(0)`: it says that all is well
             return
         raise_ctrl_c(error)
-        raise DataflowError(in_python(error, path), hint_of(error), permanent=is_mistake(error)) from error
+        raise DataflowError(in_python(error, path), hint_of(error, path), permanent=is_mistake(error)) from error

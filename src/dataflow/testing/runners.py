@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from dataflow.errors import DataflowError
+from dataflow.workflow.pyproject import project_of
 
 if TYPE_CHECKING:
     from dataflow.testing.suites import Kind, Listener, Suite
@@ -41,17 +42,37 @@ class MissingError(DataflowError):
 def _run_pytest(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
     from dataflow.jobs.process import run_process
 
-    del report
+    python = python_of(suite, report) or sys.executable
     with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
         counted = Path(folder) / "tests.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={counted}"]
+        command = [str(python), "-m", "pytest", "-q", f"--junitxml={counted}"]
         command += [f"--ignore={it}" for it in suite.ignored]
         command += ["--update-mocks"] if suite.update else []
-        code = run_process(
-            [*command, *map(str, suite.only)], cwd=suite.folder, env=os.environ, output=output, stopped=stopped
-        )
+        command += map(str, suite.only)
+        env = {**os.environ, "PYTHONPATH": python_path(suite.folder)}
+        code = run_process(command, cwd=suite.folder, env=env, output=output, stopped=stopped)
         counts = _counts([counted] if counted.exists() else [])
     return (0 if code == _NO_TESTS_COLLECTED else code, *counts)
+
+
+def python_of(suite: Suite, report: Listener) -> Path | None:
+    """Return the Python that a suite's tests need; None where Dataflow's own will do.
+
+    Raises:
+        DataflowError: It can't be had.
+    """
+    if suite.kind != "pytest" or project_of(suite.folder) is None:
+        return None
+    from dataflow.python.environment import python_for
+
+    return python_for([suite.folder], report)
+
+
+def python_path(folder: Path) -> str:
+    """Return the `PYTHONPATH` by which tests import the modules of the project that they belong to."""
+    project = project_of(folder)
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(filter(None, [*(map(str, project.roots()) if project is not None else ()), *given]))
 
 
 def _run_sbt(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from dataflow.testing.suites import Outcome, Suite
 
 _RULES = "1"
-_ABOVE = ("conftest.py", "dataflow.yaml", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", ".Rprofile")
+_ABOVE = (
+    "conftest.py",
+    "dataflow.yaml",
+    "pyproject.toml",
+    "pytest.ini",
+    "setup.cfg",
+    "tox.ini",
+    ".Rprofile",
+    "pylock.toml",
+    "uv.lock",
+)
 _VARIABLES = ("PYTEST_ADDOPTS", "PYTHONPATH", "DATAFLOW_USER", "JAVA_HOME", "SBT_OPTS", "GRADLE_OPTS", "MAVEN_OPTS")
 _PROGRAMS = {"sbt": ("sbt", "java"), "gradle": ("gradle", "java"), "maven": ("mvn", "java"), "testthat": ("Rscript",)}
 _ELSEWHERE = re.compile(rb"(?:\.\./)+[\w./-]*\w")

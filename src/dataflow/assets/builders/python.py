@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import tomllib
-import zipfile
-from collections.abc import Iterator
-from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow import git
 from dataflow.assets.builders import Artifact, Context, failed
-from dataflow.assets.uv import INDEX_HINT, run_uv
 from dataflow.engine.buildtools import SOURCE_DATE_EPOCH
 from dataflow.errors import UsageError, display_path
+from dataflow.python.lock import PYLOCK, lock_of
+from dataflow.python.uv import INDEX_HINT, run_uv
+from dataflow.workflow.pyproject import read_project
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
@@ -34,11 +31,14 @@ _SKIPPED = {"SKIP_GENERATE_AUTHORS": "1", "SKIP_WRITE_GIT_CHANGELOG": "1"}  # pb
 _SOMEBODY = ("-c", "user.name=dataflow", "-c", "user.email=dataflow@localhost", "-c", "commit.gpgSign=false")
 _THEN = {"GIT_AUTHOR_DATE": f"@{SOURCE_DATE_EPOCH} +0000", "GIT_COMMITTER_DATE": f"@{SOURCE_DATE_EPOCH} +0000"}
 
-_EXTRA = re.compile(r"\bextra\s*==")
-
 
 def build_wheel(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
-    """Build a project's wheel in a copy of its files, and lock its dependencies."""
+    """Build a project's wheel in a copy of its files, and lock what it needs; without modules it is its lock alone."""
+    lock = _lock(asset, context)
+    if not read_project(asset.path).is_packed:
+        file = context.work / PYLOCK
+        file.write_text(lock, encoding="utf-8")
+        return Artifact(file, lock, inputs.toolchain["python"])
     context.report(f"building {display_path(asset.folder)} as a wheel …")
     sources, made = context.work / "sources", context.work / "made"
     inputs.copy_to(sources)
@@ -63,7 +63,7 @@ def build_wheel(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
     found = sorted(made.glob("*.whl"))
     if code != 0 or len(found) != 1:
         raise failed(asset, lines, INDEX_HINT if any("fetch" in it or "resolve" in it for it in lines) else None)
-    return Artifact(found[0], _lock(asset, requirements(found[0]), inputs, context), inputs.toolchain["python"])
+    return Artifact(found[0], lock, inputs.toolchain["python"])
 
 
 def _commit(sources: Path) -> None:
@@ -72,73 +72,14 @@ def _commit(sources: Path) -> None:
         git.run(sources, *arguments, variables=_THEN)
 
 
-def requirements(wheel: Path) -> list[str]:
-    """Return what a wheel needs, as its metadata says; without what only extras need."""
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(it for it in archive.namelist() if it.endswith(".dist-info/METADATA") and it.count("/") == 1)
-        metadata = HeaderParser().parsestr(archive.read(name).decode("utf-8"))
-    return [it for it in metadata.get_all("Requires-Dist", []) if not _EXTRA.search(it)]
-
-
-def refuse_elsewhere(asset: Asset, needed: list[str]) -> None:
-    """Refuse what is needed from somewhere that a lock can't name: it would be a stranger's package of that name.
-
-    Raises:
-        UsageError: The project says that it is a folder, a repository or of an index of its own.
-    """
-    sources = dict(_sources(asset.folder))
-    for requirement in needed:
-        name = _normal(re.split(r"[\s;\[<>=!~@(]", requirement, maxsplit=1)[0])
-        found = re.search(r"@\s*(file:\S+)", requirement)
-        where = found[1] if found else sources.get(name)
-        if where is not None:
-            raise UsageError(
-                f"{display_path(asset.path)} needs {name} from {where}, which can't be locked",
-                "have it packed into this wheel; or publish it where UV_INDEX_URL leads, without a source of its own",
-            )
-
-
-def _sources(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield where a project, or the workspace around it, says that packages are, other than in the usual index."""
-    for above in (folder, *folder.parents):
-        try:
-            tool = tomllib.loads((above / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
-        except (OSError, ValueError):
-            tool = {}
-        uv = tool.get("uv", {}) if isinstance(tool, dict) else {}
-        if above == folder or "workspace" in uv:
-            for name, source in uv.get("sources", {}).items():
-                yield _normal(name), _place(source)
-        if above != folder and (above / ".git").exists():
-            return
-
-
-def _place(source: object) -> str:
-    first = source[0] if isinstance(source, list) and source else source
-    if not isinstance(first, dict):
-        return str(first)
-    kinds = ("path", "git", "url", "index")
-    found = next((f"{kind} {first[kind]}" for kind in kinds if kind in first), "its workspace")
-    return found.removeprefix("path ").removeprefix("url ")
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _lock(asset: Asset, needed: list[str], inputs: Inputs, context: Context) -> str:
-    """Pin what is needed, each with its checksums: what is installed in production is what was resolved here."""
-    refuse_elsewhere(asset, needed)
-    if not needed:
+def _lock(asset: Asset, context: Context) -> str:
+    """Return what is needed, each with its checksums: what is installed in production is what was locked here."""
+    lock = lock_of(read_project(asset.path), context.report, keep=False)
+    if lock is None:
         return ""
-    context.report(f"locking what {display_path(asset.folder)} needs …")
-    wanted, limits, lock = (context.work / f"{it}.txt" for it in ("wanted", "limits", "lock"))
-    wanted.write_text("".join(f"{it}\n" for it in needed), encoding="utf-8")
-    limits.write_text(f"pyspark=={inputs.toolchain['pyspark']}\n", encoding="utf-8")  # the one that jobs run on
-    lines: list[str] = []
-    command = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--universal"]
-    command += ["--python", sys.executable, "--constraints", str(limits), "--output-file", str(lock), str(wanted)]
-    code = run_uv(command, context.work, lines.append, stopped=context.stopped)
-    if code != 0:
-        raise failed(asset, ["what it needs could not be resolved:", *lines], INDEX_HINT)
-    return lock.read_text(encoding="utf-8")
+    for name, place in lock.local():
+        raise UsageError(
+            f"{lock.where} has {name} from {place}, which is on this machine alone",
+            f"publish {name} to an index, and name that under [[tool.uv.index]]",
+        )
+    return lock.text

@@ -90,7 +90,7 @@ def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
         raise
     except BaseException as error:
         raise_ctrl_c(error)
-        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}", hint_of(error)) from error
+        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}", hint_of(error, script)) from error
     if isinstance(figure, bool) or not isinstance(figure, int | float):
         raise DataflowError(
             f"audit {name_of(audit)}: {audit.callable}() in {display_path(script)} returned {figure!r}",

@@ -88,17 +88,22 @@ def _attached(port: int, secret: str) -> SparkSession:
 
 
 def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Event], None]) -> int:
+    from dataflow.testing.runners import python_path
     from dataflow.testing.session import lend
 
     folder = wanted["folder"]
     os.chdir(folder)
     sys.path.insert(0, folder)  # as `python -m pytest` has it
+    own = python_path(Path(folder))
+    sys.path[1:1] = filter(None, own.split(os.pathsep))
+    os.environ["PYTHONPATH"] = own
     sys.dont_write_bytecode = True  # files saved twice within a second would look unchanged
     importlib.invalidate_caches()
     if spark is not None:
         from dataflow.engine.warm import move
 
         move(spark, Path(folder))
+        spark.sparkContext.environment["PYTHONPATH"] = own  # of Spark's workers
         lend(spark, Path(wanted["log"]))
     code = pytest.main([*_QUIET, *wanted["arguments"]], plugins=[_Reporter(report), _Alone()])
     sys.stdout.flush()

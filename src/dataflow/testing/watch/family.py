@@ -28,31 +28,39 @@ class Family:
             told: Gets each event, in a thread of its own.
         """
         self._log, self._told = log, told
-        self._process: subprocess.Popen[bytes] | None = None
+        self._processes: dict[Path | None, subprocess.Popen[bytes]] = {}
+        self.python: Path | None = None
+        """Whose child is the present one: an environment's Python, or None for Dataflow's own."""
         self._number = 0
         self._finished = False
         self.ready = False
         """Whether a child waits for its turn."""
 
     def start(self) -> None:
-        """Start the process that makes the others."""
-        self._process = subprocess.Popen(
+        """Start the process that makes the others; there is one for each Python that tests need."""
+        process = self._processes[self.python] = subprocess.Popen(
             # -P: what the user has in this folder is imported by tests alone
-            [sys.executable, "-P", "-m", "dataflow.testing.watch.nursery"],
+            [str(self.python or sys.executable), "-P", "-m", "dataflow.testing.watch.nursery"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for us; it ends when its input does
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True, name="hears of tests").start()
+        threading.Thread(target=self._read, args=(process,), daemon=True, name="hears of tests").start()
 
-    def prepare(self, gateway: tuple[int, str] | None, saved: Iterable[Path]) -> None:
+    def prepare(self, gateway: tuple[int, str] | None, saved: Iterable[Path], python: Path | None) -> None:
         """Have a child made ready, in place of one that may be there.
 
         Args:
             gateway: Port and secret of the JVM that it attaches to, if there is one.
             saved: Files that it has to read as they are now.
+            python: The Python that it is to be.
         """
+        if python != self.python:
+            self._order({"do": "end"})
+            self.python = python
+            if python not in self._processes:
+                self.start()
         self._number += 1
         self.ready = self._finished = False
         order = {"do": "prepare", "number": self._number, "gateway": gateway, "saved": list(map(str, saved))}
@@ -101,22 +109,23 @@ class Family:
 
     def end(self) -> None:
         """End all of them."""
-        if self._process is None:
-            return
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        for process in self._processes.values():
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
+        for process in self._processes.values():
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def _order(self, order: dict[str, Any]) -> None:
-        if self._process is None or self._process.stdin is None:
+        process = self._processes.get(self.python)
+        if process is None or process.stdin is None:
             return
         with contextlib.suppress(BrokenPipeError):  # its end is heard of
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         for line in process.stdout or ():

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from dataflow.engine.session import Engine
+from dataflow.errors import DataflowError
+from dataflow.testing.runners import python_of
 from dataflow.testing.session import warm_engine
 from dataflow.testing.suites import Suite
 from dataflow.testing.watch.affected import Affected, Selection, is_generated, tests_of
@@ -64,6 +66,9 @@ class Watch:
         try:
             self._start_jvm()
             self._family.start()
+            for suite in self._suites:
+                with contextlib.suppress(DataflowError):  # told when its turn comes
+                    python_of(suite, self._screen.note)  # now: a lock that is made is nobody's save
             threading.Thread(target=self._listen, args=(stop,), daemon=True, name="watches files").start()
             self._screen.watching(self._suites)
             if any(suite.kind == "sbt" for suite in self._suites):
@@ -86,6 +91,14 @@ class Watch:
             self._screen.note(f"{death.message}. Another one is started.")
             self._renew_jvm()
         if self._waiting and self._running is None and self._family.ready:
+            try:
+                python = self._python()
+            except DataflowError as error:
+                self._refused(self._waiting.pop(0), error)
+                return
+            if python != self._family.python:
+                self._prepare()
+                return
             self._running = self._waiting.pop(0)
             self._forget(self._running)
             self._ran = (time.time(), math.inf)
@@ -169,6 +182,17 @@ class Watch:
             return  # the next step starts another JVM, and all of it again
         self._running = None
         self._ran = (self._ran[0], time.time())
+        self._decide()
+
+    def _refused(self, selection: Selection, error: DataflowError) -> None:
+        """Tell of tests that can't run, as their Python can't be had."""
+        self._forget(selection)
+        text = "\n".join(filter(None, [error.message, error.hint and f"→ {error.hint}"]))
+        self._ended(Result(selection.suite, "", "failed", 0.0, text))
+        self._decide()
+
+    def _decide(self) -> None:
+        """Tell the verdict, once nothing is left to run."""
         if not self._waiting:
             ours = {(it.suite.folder, it.id) for it in self._rerun.results}
             still = [it for key, it in self._failed.items() if key not in ours]
@@ -207,7 +231,14 @@ class Watch:
 
     def _prepare(self) -> None:
         gateway = self._engine.connection() if self._engine is not None else None
-        self._family.prepare(gateway, self._rerun.saved)
+        python = self._family.python
+        with contextlib.suppress(DataflowError):  # told when its turn comes
+            python = self._python() if self._waiting else python
+        self._family.prepare(gateway, self._rerun.saved, python)
+
+    def _python(self) -> Path | None:
+        """Return the Python that the next tests need."""
+        return python_of(self._waiting[0].suite, self._screen.note)
 
     # Files
 
