@@ -376,3 +376,10 @@ def test_a_submodule_at_another_commit_leaves_production_production(repo, tmp_pa
     theme.folder = repo.folder / "docs/theme"
     theme.commit("another")
     assert repo.deploy().deployment.name == "production"
+
+
+def test_a_package_that_export_ignore_leaves_out_is_named(repo):
+    repo.deploy()
+    repo.write(".gitattributes", "top/daily.sch.yaml export-ignore\n")
+    repo.commit()
+    assert repo.source().left_out() == ["export-ignore in .gitattributes leaves out top/daily.sch.yaml"]

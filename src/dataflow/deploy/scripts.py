@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import mmap
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.sqlparse import spark_mistake
-from dataflow.errors import DefinitionError, Problem
+from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.scripts import scripts_of
 from dataflow.workflow.sqlstatements import statements_of
@@ -36,6 +37,7 @@ for (at in seq_along(files)) tryCatch(
   invisible(parse(files[[at]], keep.source = FALSE, encoding = "UTF-8")),
   error = function(e) cat(at - 1, strsplit(conditionMessage(e), "\\n")[[1]][1], "\\n", sep = "\\t"))
 """
+_R_SECONDS = 300
 _R_PLACE = re.compile(r".*?:(\d+):(\d+): (.*)")
 _NOTHING = "Python: it defines nothing"
 
@@ -89,7 +91,10 @@ def r_mistakes(paths: Sequence[Path]) -> Iterator[Problem]:
     if not paths or (program := r_program()) is None:
         return
     command = [program, "--vanilla", "-e", _PARSE_R, *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=_R_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DataflowError(f"R can't check the syntax of {len(paths)} scripts: {error}", "dataflow doctor") from None
     for line in done.stdout.decode(errors="replace").splitlines():
         at, _, told = line.partition("\t")
         if at.isdigit():
@@ -101,17 +106,15 @@ def r_mistakes(paths: Sequence[Path]) -> Iterator[Problem]:
 def conflict_markers(path: Path) -> Iterator[Problem]:
     """Yield the place of the first conflict marker that a merge or an update left in a text file."""
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-            data = head + stream.read() if b"\0" not in head else b""
-    except OSError:  # read or refused by whoever runs it
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data.find(b"<<<<<<<") < 0 or data.find(b"\0", 0, _HEAD) >= 0:
+                return
+            found = [(it[1][:1], it.start()) for it in _MARKERS.finditer(data)]
+            if {b"<", b"=", b">"} <= {kind for kind, _ in found}:
+                line = data[: next(at for kind, at in found if kind == b"<")].count(b"\n") + 1
+                yield Problem(path, line, 1, "conflict markers of a merge or an update: decide between the versions")
+    except (OSError, ValueError):  # read or refused by whoever runs it; or empty
         return
-    if b"<<<<<<<" not in data:
-        return
-    found = [(it[1][:1], it.start()) for it in _MARKERS.finditer(data)]
-    if {b"<", b"=", b">"} <= {kind for kind, _ in found}:
-        line = data.count(b"\n", 0, next(at for kind, at in found if kind == b"<")) + 1
-        yield Problem(path, line, 1, "conflict markers of a merge or an update: decide between the versions")
 
 
 def _sql(path: Path, text: str) -> Iterator[Problem]:

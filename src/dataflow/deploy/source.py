@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow import git
+from dataflow.assets.tree import EXPORT
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import digest
 from dataflow.deploy.hashes import Hashes
@@ -117,6 +118,9 @@ class Source:
         if self.tree.commit is None:
             return []
         told = []
+        ignored = [it for it, why in self.tree.holes.items() if why == EXPORT and it.endswith(DEFINITION)]
+        if ignored:
+            told.append(f"export-ignore in .gitattributes leaves out {', '.join(sorted(ignored)[:5])}")
         packages = [it.path for it in find_packages(self.tree, self.scope)]
         packages += [it.rpartition("/")[0] for it in self.checkout.untracked if it.endswith(DEFINITION)]
         new = [it for it in self.checkout.untracked if any(p in ("", ".") or it.startswith(f"{p}/") for p in packages)]
