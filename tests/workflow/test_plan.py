@@ -123,11 +123,40 @@ def test_a_secret_is_shown_as_it_is_written(
         ("DELETE FROM a.b WHERE x IN (SELECT x FROM c.d)", ["c.d"], ["a.b"]),
         ("ALTER TABLE a.b ADD COLUMN c INT; TRUNCATE TABLE c.d", [], ["a.b", "c.d"]),
         ("SELECT 1; -- nothing", [], []),
+        ("FROM a.b INSERT INTO c.d SELECT x INSERT OVERWRITE e.f SELECT y WHERE y > 1", ["a.b"], ["c.d", "e.f"]),
+        (
+            "CREATE OR REPLACE TEMP VIEW Recent AS SELECT * FROM crm.people;\n"
+            "INSERT INTO x.y WITH Base AS (SELECT /*+ BROADCAST(O) */ o.* FROM shop.orders o)\n"
+            "SELECT * FROM base JOIN recent USING (id)",
+            ["crm.people", "shop.orders"],
+            ["x.y"],
+        ),
+        ("INSERT INTO IDENTIFIER('x.y') SELECT * FROM IDENTIFIER('a.b')", ["a.b"], ["x.y"]),
+        ("DROP TABLE a.b; CREATE VIEW c.d AS SELECT * FROM e.f", ["e.f"], ["a.b", "c.d"]),
+        ("ALTER TABLE a.b ADD PARTITION FIELD x; DESCRIBE TABLE c.d; SHOW TABLES IN e", [], ["a.b"]),
+        ("SELECT * FROM parquet.`/files/x` JOIN range(3)", [], []),
     ],
 )
-def test_tables_are_found_in_sql(script: str, reads: list[str], writes: list[str]) -> None:
+def test_tables_are_found_in_sql_as_spark_would_find_them(script: str, reads: list[str], writes: list[str]) -> None:
     found = tables_of(script)
     assert ([*found.reads], [*found.writes], found.complete) == (reads, writes, True)
+
+
+def test_a_statement_that_can_not_be_read_hides_no_other() -> None:
+    found = tables_of("INSERT INTO a.b SELECT * FROM c.d; SELECT (; INSERT INTO e.f SELECT * FROM g.h")
+    assert (found.reads, found.writes, found.complete) == (("c.d", "g.h"), ("a.b", "e.f"), False)
+
+
+def test_each_insert_of_a_multiple_one_is_planned(load: Load, package: Path) -> None:
+    (package / "write.sql").write_text(
+        "FROM ${SOURCE_TABLE} INSERT INTO ${TARGET_TABLE} SELECT 1 INSERT INTO x.y SELECT 2"
+    )
+    assert plan(load()).steps[1].writes == (TARGET, "x.y")
+
+
+def test_a_table_that_only_a_run_can_name_is_said_to_be_unknown(load: Load, package: Path) -> None:
+    (package / "write.sql").write_text("INSERT INTO ${TARGET_TABLE} SELECT * FROM IDENTIFIER(:name)")
+    assert not plan(load()).steps[1].reads_known
 
 
 @pytest.mark.parametrize("script", ["SELECT * FROM WHERE", "CALL system.expire_snapshots('a.b')"])

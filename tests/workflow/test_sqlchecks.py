@@ -129,6 +129,8 @@ def test_what_no_column_is_called_is_told_with_its_place(sql, message):
         "SELECT anything FROM IDENTIFIER(:name)",
         "SELECT a FROM parquet.`/files/x`",
         "SELECT STRAIGHT OUTA (SPARK",
+        "SELECT /*+ BROADCAST( , O), MERGE(s) */ * FROM db.s",
+        "DELETE (FROM db.t WHERE EXISTS (SELECT 1 FROM db.s))",
         "BEGIN\n  DECLARE n INT DEFAULT 0;\n  WHILE n < 2 DO\n    INSERT INTO db.t SELECT id, kind, n FROM db.s;\n"
         "    SET n = n + 1;\n  END WHILE;\nEND",
     ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.cli.console import say
 from dataflow.cli.given import request
-from dataflow.errors import DefinitionError, Problem
+from dataflow.errors import DataflowError, DefinitionError, Problem
 
 if TYPE_CHECKING:
     from dataflow.migration.checkout import Checkout
@@ -69,8 +69,8 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
             found = check_scripts(workflow, around)
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
-            if found.declares:
-                problems += downstream(workflow, found, around(), env, looked_at)
+            if found.declares and (checkout := around()) is not None:
+                problems += downstream(workflow, found, checkout, env, looked_at)
         except DefinitionError as error:
             problems += error.problems
     validity.end()
@@ -93,15 +93,20 @@ def require_right(workflow: Workflow, env: str | None) -> None:
         raise DefinitionError(problems)
 
 
-def _checkout(file: Path, env: str | None) -> Callable[[], Checkout]:
+def _checkout(file: Path, env: str | None) -> Callable[[], Checkout | None]:
     from dataflow.migration.lineage import checkout_root
 
     return lambda: _read_checkout(checkout_root(file.parent), env)
 
 
 @cache
-def _read_checkout(root: Path, env: str | None) -> Checkout:
-    """Return the workflows below a folder, read once for all that asks."""
+def _read_checkout(root: Path, env: str | None) -> Checkout | None:
+    """Return the workflows below a folder, read once for all that asks; None where too much lies there."""
     from dataflow.migration.checkout import Checkout
 
-    return Checkout(root, env)
+    found = Checkout(root, env)
+    try:
+        found.tables()
+    except DataflowError:
+        return None
+    return found

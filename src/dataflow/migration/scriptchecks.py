@@ -52,7 +52,7 @@ class Found:
     declares: set[str] = field(default_factory=set)
 
 
-def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout] | None = None) -> Found:
+def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout | None] | None = None) -> Found:
     """Check the SQL scripts of a workflow; contained workflows are checked by themselves.
 
     Args:
@@ -118,7 +118,7 @@ def _called(checkout: Checkout, tables: Collection[str]) -> list[str]:
 class _Schemas:
     """The columns of tables, from whoever knows them."""
 
-    def __init__(self, workflow: Workflow, checkout: Callable[[], Checkout] | None) -> None:
+    def __init__(self, workflow: Workflow, checkout: Callable[[], Checkout | None] | None) -> None:
         self._workflow, self._checkout = workflow, checkout
         self._catalog = workflow.environment.catalog_name
         self._known: dict[str, Known | None] = {}
@@ -157,8 +157,9 @@ class _Schemas:
 
     def _declared(self, key: str) -> Known | None:
         columns: Sequence[str] | None = self.declared.get(key)
-        if columns is None and self._checkout is not None:
-            everywhere = (entry.declares.items() for entry in self._checkout().entries)
+        around = self._checkout() if columns is None and self._checkout is not None else None
+        if around is not None:
+            everywhere = (entry.declares.items() for entry in around.entries)
             columns = next((found for each in everywhere for name, found in each if name.lower() == key), None)
         remote = not is_embedded(self._workflow.environment)  # where a migration may be under way
         return None if columns is None else Known(tuple(columns), may_leave_out=remote)

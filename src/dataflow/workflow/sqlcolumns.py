@@ -12,6 +12,9 @@ from dataflow.workflow.sqlstatements import Statement, statements_of
 from dataflow.workflow.sqlvalues import Unresolved
 from dataflow.workflow.sqlwrites import Insertion, Reader
 
+_HALF_READ = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What trees lead to that sqlglot makes of what is no SQL, such as `DELETE (FROM t)`: parts of them are missing."""
+
 
 @dataclass(frozen=True)
 class Script:
@@ -65,10 +68,13 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     reader = Reader({**(schema or {}), **declared})
     unread = []
     for statement in statements:
+        before = dict(reader.unresolved)
         try:
             understood = statement.tree is not None and reader.read(statement)
         except RecursionError:
             understood, statement = False, replace(statement, too_deep=True)  # noqa: PLW2901  # the same, marked
+        except _HALF_READ:
+            understood, reader.unresolved = False, before
         if not understood:
             unread.append(statement)
     return Script(

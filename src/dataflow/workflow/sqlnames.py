@@ -122,7 +122,7 @@ class Resolver(Values):
         for name in ("where", "group", "having", "qualify"):
             self.decide(select.args.get(name), [*scopes, aliases], ctes)
         for hint in getattr(select.args.get("hint"), "expressions", ()):
-            if hint.name.upper() in _PARTITIONING:
+            if str(getattr(hint, "name", "")).upper() in _PARTITIONING:
                 self.decide(hint, [*scopes, aliases], ctes)
         if select.args.get("distinct"):
             self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
