@@ -148,6 +148,16 @@ def test_each_way_to_write_a_frame_tells_its_columns(way, heard):
     }  # fmt: skip
 
 
+def test_rows_that_are_told_apart_by_some_columns_are_decided_by_those(heard):
+    def write(spark, target):
+        plays = spark.table("li.plays").dropDuplicates(["day"]).observe("seen", _functions().count("*").alias("n"))
+        plays.selectExpr("id", "country AS name", "hours").writeTo(target).append()
+
+    assert heard(write)["li.out"] == {
+        "li.plays.id -> id", "li.plays.country -> name", "li.plays.hours -> hours", "li.plays.day ~> ",
+    }  # fmt: skip
+
+
 def through_rdd(spark, target, _):
     rows = spark.table("li.plays").rdd.map(lambda row: (row.id, row.country, row.hours))
     spark.createDataFrame(rows, "id INT, name STRING, hours DOUBLE").writeTo(target).append()
