@@ -37,6 +37,7 @@ class CommandLine:
         """Run a command, expect an exit code (None for any), and return the finished process."""
         environ = {**self.environ, **({"DATAFLOW_USER": user} if user else {})}
         done = self.run(list(map(str, arguments)), cwd=folder or self.folder, env=environ, timeout=600)
+        assert "the lineage of this run is incomplete" not in done.stdout + done.stderr, done.stdout + done.stderr
         if code is not None:
             assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -148,6 +148,16 @@ def test_each_way_to_write_a_frame_tells_its_columns(way, heard):
     }  # fmt: skip
 
 
+def test_rows_that_are_told_apart_by_some_columns_are_decided_by_those(heard):
+    def write(spark, target):
+        plays = spark.table("li.plays").dropDuplicates(["day"]).observe("seen", _functions().count("*").alias("n"))
+        plays.selectExpr("id", "country AS name", "hours").writeTo(target).append()
+
+    assert heard(write)["li.out"] == {
+        "li.plays.id -> id", "li.plays.country -> name", "li.plays.hours -> hours", "li.plays.day ~> ",
+    }  # fmt: skip
+
+
 def through_rdd(spark, target, _):
     rows = spark.table("li.plays").rdd.map(lambda row: (row.id, row.country, row.hours))
     spark.createDataFrame(rows, "id INT, name STRING, hours DOUBLE").writeTo(target).append()
@@ -200,13 +210,34 @@ def test_a_node_that_nobody_knows_makes_the_columns_unknown_and_is_told(spark, t
     assert "StreamingRelationV2" in error
 
 
-def test_an_error_in_the_listener_is_told_and_what_it_looked_at_counts_as_read():
-    unknown = '[["lake.li.plays", "", "", false], ["lake.li.plays", "*", "", false]]'
-    write = f'{{"target": "lake.li.out", "given": [], "names": [], "flows": {unknown}}}'
+def test_an_error_in_the_listener_is_told(spark):
+    from dataflow.tables.iceberg import java_class
+
+    listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, False)
+    listener.onSuccess("command", None, 0)
     told = Told()
-    told.take([f'{{"error": "StackOverflowError: null", "writes": [{write}]}}', '{"writ'], "lake")
-    assert told.errors == ["StackOverflowError: null", 'a line is cut short: {"writ']
-    assert [flow for flow in sorted(told.flows()[0].flows) if flow.is_unknown] == [Flow("li.plays", "*")]
+    told.take([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
+    listener.close()
+    broken, cut = told.errors
+    assert broken.startswith("NullPointerException")
+    assert cut == 'a line is cut short: {"writ'
+
+
+def test_of_a_plan_that_can_not_be_followed_the_tables_are_told_with_their_columns_unknown(spark, tables):  # noqa: ARG001
+    from dataflow.tables.iceberg import java_class
+
+    own = spark.newSession()
+    own.sql("CREATE TABLE IF NOT EXISTS li.out (id INT, name STRING, hours DOUBLE) USING iceberg")
+    state = own._jsparkSession.sessionState()
+    parsed = state.sqlParser().parsePlan("INSERT INTO li.out SELECT id, country, hours FROM li.plays")
+    plan = state.executePlan(parsed, getattr(state, "executePlan$default$2")()).analyzed()
+    jvm = spark._jvm
+    line = java_class(spark, "dataflow.lineage.Told").despaired(plan, jvm.java.lang.RuntimeException("no"))
+    told = Told()
+    told.take([str(line)], "dataflow")
+    (write,) = told.flows()
+    assert (write.target, write.flows) == ("li.out", {Flow("li.plays"), Flow("li.plays", "*")})
+    assert told.errors == ["RuntimeException: no"]
 
 
 def test_what_a_frame_passes_on_whole_is_not_named_what_it_selects_is(heard):

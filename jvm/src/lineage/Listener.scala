@@ -35,9 +35,9 @@ abstract class LineageListener extends QueryExecutionListener {
   def isWatchful: Boolean
 
   override def onSuccess(function: String, execution: QueryExecution, nanoseconds: Long): Unit = {
-    val plan = execution.analyzed
     val told = new Told(id => kept.synchronized(Option(kept.get(id))))
     try {
+      val plan = execution.analyzed
       told.take(plan, isAction = !plan.isInstanceOf[Command])
       if (function.toLowerCase(java.util.Locale.ROOT).endsWith("checkpoint")) kept.synchronized {
         told.made.foreach { case (id, made) => kept.put(id, made) }
@@ -45,7 +45,7 @@ abstract class LineageListener extends QueryExecutionListener {
       if (told.isAnything) tell(told.line)
     } catch {
       case error @ (NonFatal(_) | _: StackOverflowError | _: LinkageError) =>
-        tell(new Told(_ => None).despair(plan, error).line)
+        tell(Told.despaired(Option(execution).map(_.analyzed).orNull, error))
     }
   }
 

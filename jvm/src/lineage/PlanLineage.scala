@@ -301,7 +301,7 @@ object PlanLineage {
   }
 
   /** Say whether an alias is the name of a view that Spark's own catalog does not hold. */
-  def isView(alias: SubqueryAlias): Boolean = alias.identifier.qualifier.size > 1 && (alias.child match {
+  def isView(alias: SubqueryAlias): Boolean = alias.identifier.qualifier.nonEmpty && (alias.child match {
     case _: DataSourceV2Relation | _: LogicalRelation | _: StreamingRelationV2 | _: View => false
     case _ => true
   })

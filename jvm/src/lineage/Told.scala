@@ -37,8 +37,14 @@ final class Told(remembered: ExprId => Option[Kept]) {
   }
 
   /** Nothing can be told of a plan but its tables. */
-  def despair(plan: LogicalPlan, error: Throwable): Told = {
+  def despair(plan: Option[LogicalPlan], error: Throwable): Told = {
     node.put("error", s"${error.getClass.getSimpleName}: ${error.getMessage}")
+    plan.foreach(tables)
+    this
+  }
+
+  /** Take in the tables of a plan alone. */
+  private def tables(plan: LogicalPlan): Unit = {
     val read = plan.collectWithSubqueries { case it: DataSourceV2Relation => PlanLineage.tableOf(it) }.flatten.distinct
     for (write <- parts(plan)._1.flatMap(Write.of)) {
       val found = list("writes").addObject().put("target", write.target)
@@ -48,7 +54,6 @@ final class Told(remembered: ExprId => Option[Kept]) {
       read.filterNot(it => write.isOfRows && it == write.target).foreach(unknown(flows, _))
     }
     read.foreach(list("tables").add)
-    this
   }
 
   /** The writes in a plan, and the common table expressions around them. */
@@ -159,6 +164,10 @@ object Told {
         else table.currentSnapshot)
     case _ => None
   }
+
+  /** Return the line of a plan that could not be followed: its tables, with their columns unknown, and why. */
+  def despaired(plan: LogicalPlan, error: Throwable): String =
+    new Told(_ => None).despair(Option(plan), error).line
 
   /** Return what a stream that starts reads and writes: what its micro-batches do with columns is not heard. */
   def stream(target: Option[String], sources: Seq[String]): String = {

@@ -107,12 +107,12 @@ class Lineage:
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
         """Keep why Spark could not be heard; that its JVM is gone is told where it shows."""
-        from py4j.protocol import Py4JJavaError, Py4JNetworkError
+        from py4j.protocol import Py4JError, Py4JNetworkError
 
         try:
             yield
         except Py4JNetworkError:
             return
-        except Py4JJavaError as error:
+        except Py4JError as error:
             with self._lock:
                 self._told.errors.append(message_of(error))

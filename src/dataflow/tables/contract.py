@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dataflow.tables.iceberg import exists, jvm, load, properties, quoted
+from dataflow.tables.iceberg import exists, java_class, jvm, load, properties, quoted
 from dataflow.tables.literals import column_name, text
 from dataflow.tables.moving import moving, optional, retired
 from dataflow.tables.transforms import plain_transform
@@ -67,8 +67,11 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     declared = StructType.fromJson(json.loads(_as_stored(spark, plan.tableSchema()).json()))
     changes: list[Change] = []
     breaking: list[str] = list(_partitioning(spark, plan, name))
-    told = properties(load(spark, name))
-    known = {field.name.lower() for field in spark.table(quoted(name)).schema.fields}
+    table = load(spark, name)  # not asked as a query's source, which would count as reading it
+    told = properties(table)
+    util = java_class(spark, "org.apache.iceberg.spark.SparkSchemaUtil")
+    standing = StructType.fromJson(json.loads(util.convert(table.schema()).json()))
+    known = {field.name.lower() for field in standing.fields}
     wanted = {field.name.lower(): field for field in declared.fields}
     for gone in sorted(retired(told) & wanted.keys() - known):
         breaking.append(f"column {wanted[gone].name} was taken away by a migration and would come back empty")
@@ -76,7 +79,7 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     for old, new in moves.items():
         if new is not None and not {old.lower(), new.lower()} & wanted.keys():
             breaking.append(f"columns {old} and {new} are both missing in the DDL")
-    _compare(spark.table(quoted(name)).schema, declared, (), changes, breaking, moves)
+    _compare(standing, declared, (), changes, breaking, moves)
     if breaking:
         listed = "; ".join(breaking)
         raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
