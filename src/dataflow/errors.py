@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,18 @@ def display_path(path: Path) -> str:
         if way == here or way.startswith(f"{here}{os.sep}".replace("//", "/")):
             return os.path.relpath(way, here)
     return str(path)
+
+
+def broken_link(path: Path) -> str | None:
+    """Say of a path that is not there that it is a link, and where it leads; None where it is none."""
+    if not path.is_symlink():
+        return None
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return f"{display_path(path)} is a link that leads to itself"
+    return f"{display_path(path)} is a link to {path.readlink()}, which is not there"
 
 
 def did_you_mean(word: str, valid: Iterable[str], *, limit: int = 8) -> str:

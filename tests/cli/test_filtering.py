@@ -93,7 +93,7 @@ def test_on_a_terminal_programs_see_a_terminal_of_its_size():
         "out().print(sys.stdout.isatty(), os.isatty(1), os.get_terminal_size(1).columns, out().width, word); "
         "subprocess.run([sys.executable, '-c', 'import os; print(os.get_terminal_size().lines, os.isatty(2))'])"
     )
-    environ = {**os.environ, "TERM": "xterm"}
+    environ = {**{key: it for key, it in os.environ.items() if key not in {"COLUMNS", "LINES"}}, "TERM": "xterm"}
     subprocess.run(
         [sys.executable, "-c", code], stdout=child, stderr=child, stdin=subprocess.DEVNULL, check=True, env=environ
     )

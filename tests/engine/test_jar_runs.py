@@ -355,7 +355,7 @@ def test_a_jar_that_has_only_a_main_runs_in_a_spark_of_its_own_on_the_run_s_bran
     assert ("2026-01-01", "wap", "this is main") in hearing.heard
     assert scala.rows() == [(1, 1), (2, 1)]
     assert scala.spark.sql("SELECT 1").count() == 1  # its spark.stop() was its own
-    # Told by its event log. Its rows go through a function, which could make any column of any other.
+    # Told by the listener in its own Spark. Its rows go through a function, which could make any column of any other.
     assert recorded_flows(scala) == {(a, b) for a in ("id", "hours") for b in ("id", "hours")} | {("date", "")}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.engine.flows import remember
 from dataflow.engine.openlineage import BUNDLE_TAG
-from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.errors import DataflowError, UsageError, broken_link, display_path
 from dataflow.foreign import line
 from dataflow.workflow.flow import Flow, Origin, Producer, Written, plain_name
 
@@ -50,7 +50,8 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
         UsageError: There is no such file, or no event in it.
     """
     if not path.exists():
-        raise UsageError(f"there is no {display_path(path)}", "give a file or a folder of OpenLineage events")
+        said = broken_link(path) or f"there is no {display_path(path)}"
+        raise UsageError(said, "give a file or a folder of OpenLineage events")
     done = Imported()
     found: dict[tuple[str, str], tuple[Producer, Written]] = {}
     for event in _events(path, done):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
+from dataflow.errors import DefinitionError, Problem, broken_link, did_you_mean, display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -205,7 +205,7 @@ def _unreadable(path: Path, error: OSError | None) -> str:
         return f"there is no folder '{display_path(path.parent)}'"
     alike = (file.name for file in path.parent.iterdir() if file.suffix == path.suffix or path.stem == file.stem)
     others = [name for name in alike if not name.startswith(".")]
-    return f"there is no file '{display_path(path)}'{did_you_mean(path.name, others)}"
+    return broken_link(path) or f"there is no file '{display_path(path)}'{did_you_mean(path.name, others)}"
 
 
 class _Reader:
