@@ -10,14 +10,11 @@ read_source_table <- function(spark, table, day) {
 write_viewing <- function(viewing, table, day) {
   viewing |>
     mutate(date = as.Date(day)) |>
-    # In the table's order: rows are inserted by position, not by name.
-    select(title_id, country_code, title_rank, view_hours, date) |>
     # One file per day, rather than one per task.
     sdf_repartition(partition_by = "date") |>
-    # "dynamic" replaces only the days that are written, not the whole table.
-    spark_insert_table(
-      table,
-      overwrite = TRUE,
-      options = list("overwrite-mode" = "dynamic")
-    )
+    # Spark's own writer: columns go where their names say, and only the days
+    # that are written are replaced, not the whole table.
+    spark_dataframe() |>
+    invoke("writeTo", table) |>
+    invoke("overwritePartitions")
 }

@@ -20,9 +20,11 @@ _IS_TABLE = re.compile(_TABLE)
 _NAMED_LIKE_ONE = re.compile(r"(?:^|_)(?:TABLES?|SOURCES?|INPUTS?|TARGETS?|FROM|INTO)(?:_|$|\d)")
 _NAMED_LIKE_A_SOURCE = re.compile(r"(?:^|_)SOURCES?(?:_|$)")
 _CALL = r"\s*\((?:\s*\w+\s*,)?\s*(?:I\()?\s*"  # R names the connection first: tbl(spark, "a.b")
+_INVOKED = r"""["']\s*,\s*"""  # and calls Spark's own methods by name: invoke(rows, "writeTo", "a.b")
 _READS = re.compile(rf"""\b(?:table|tbl|I|in_catalog|spark_read_table|read_table){_CALL}["'](?P<name>{_TABLE})["']""")
 _WRITES = re.compile(
-    rf"""\b(?:writeTo|insertInto|saveAsTable|spark_write_table|spark_insert_table){_CALL}["'](?P<name>{_TABLE})["']"""
+    r"\b(?:writeTo|insertInto|saveAsTable|spark_write_table|spark_insert_table)"
+    rf"""(?:{_CALL}|{_INVOKED})["'](?P<name>{_TABLE})["']"""
 )
 _SQL = re.compile(
     r'\b(?:sql|dbGetQuery|sdf_sql)\s*\((?:\s*\w+\s*,)?\s*[fsr]?("""(?P<long>.*?)"""|"(?P<short>[^"\n]*)")', re.S
