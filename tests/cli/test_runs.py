@@ -124,7 +124,7 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
         package,
         "src/sparksql_write.sql",
         "  title_rank,\n  view_hours\nFROM final;",
-        "  title_rank - 1,\n  view_hours\nFROM final;",
+        "  title_rank - 1 AS title_rank,\n  view_hours\nFROM final;",
     )
     done = package("workflow", "run", "package", "--date", DAY, code=1)
     assert "✗ column_should_be_between" in done.stdout
@@ -143,7 +143,7 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
 def test_a_sql_error_is_told_with_its_line_and_no_java_stack(package):
     edit(package, "src/sparksql_write.sql", "SUM(view_hours)", "SUM(view_hour)")
     done = package("workflow", "run", "package", "--date", DAY, code=1)
-    assert "package/src/sparksql_write.sql:17" in done.stderr
+    assert "package/src/sparksql_write.sql:18" in done.stderr
     assert "view_hour" in done.stderr
     assert "\tat " not in done.stderr
     assert "org.apache" not in done.stderr

@@ -204,9 +204,13 @@ def test_a_keyboard_interrupt_of_a_job_s_own_is_a_failure_and_ctrl_c_is_not(spar
     [
         (
             "import nowhere_to_be\n",
-            "put nowhere_to_be.py beside the script, or install the package:  pip install nowhere_to_be",
+            "put nowhere_to_be.py beside the script, "
+            'or write a pyproject.toml:  [project] with dependencies = ["nowhere_to_be"]',
         ),
-        ("import helpers.inner\n", "put helpers.py beside the script, or install the package:  pip install helpers"),
+        (
+            "import helpers.inner\n",
+            'put helpers.py beside the script, or write a pyproject.toml:  [project] with dependencies = ["helpers"]',
+        ),
         ("import pyspark\n", "pip install 'dataflow-recipes[pandas]'"),
     ],
 )

@@ -153,3 +153,12 @@ def test_no_table_read_is_lost_where_it_only_gives_rows():
 def test_it_is_known_where_a_table_s_columns_go_by_their_position(sql, lines):
     for schema in (None, {"s.a": ["id", "x"], "s.b": ["id", "x"], "s.out": ["id", "x"]}):
         assert sorted(columns_of(sql, schema).by_position) == lines
+
+
+@pytest.mark.parametrize("schema", [None, {"s.people": ["id", "name"]}, {"s.plays": ["id", "hours"]}])
+def test_a_name_of_a_query_around_is_no_struct_of_a_table_whose_columns_nobody_knows(schema):
+    found = flows(
+        "INSERT INTO s.out SELECT p.name FROM s.people p WHERE EXISTS (SELECT 1 FROM s.plays a WHERE a.id = p.id)",
+        schema,
+    )
+    assert found == {"s.people.name -> name", "s.people.id ~> ", "s.plays.id ~> "}

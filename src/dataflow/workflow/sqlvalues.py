@@ -147,7 +147,7 @@ class Values(From):
     def _resolve(self, parts: Sequence[Node], column: Node, scopes: list[Scope]) -> set[Leaf]:
         """Return the table's column that a name means; the innermost scope that knows it wins."""
         names = [part.name for part in parts]
-        for scope in scopes:
+        for at, scope in enumerate(scopes):
             lacks = False
             for length in (3, 2, 1):  # catalog.database.table, database.table or an alias in front
                 relation = scope.named(names[:length]) if length < len(names) else None
@@ -156,7 +156,7 @@ class Values(From):
                     return self._used(parts, length, column, [found or relation.maybe(names[length])])
                 lacks = lacks or relation is not None
             known = scope.row.all(names[0])
-            if known or not (scope.row.is_known or lacks):
+            if known or not (scope.row.is_known or lacks or _is_called(names, scopes[at + 1 :])):
                 return self._used(parts, 0, column, known or _maybe(scope, names[0]))
         self._note_unresolved(parts, scopes)
         return set()
@@ -198,6 +198,12 @@ class Values(From):
         first = table.parts[0] if getattr(table, "parts", None) else None
         if first is not None and "line" in first.meta:
             self.uses.add(Use(name, "", first.meta["line"], first.meta["start"]))
+
+
+def _is_called(names: Sequence[str], scopes: Sequence[Scope]) -> bool:
+    """Say whether what stands in front of a name is what a query around calls something, rather than a struct here."""
+    lengths = [length for length in (3, 2, 1) if length < len(names)]
+    return any(scope.named(names[:length]) is not None for scope in scopes for length in lengths)
 
 
 def _maybe(scope: Scope, name: str) -> list[Column]:
