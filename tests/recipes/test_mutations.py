@@ -119,9 +119,9 @@ DEFECTS = {
         ),
         "append": Defect(
             "src/tables.R",
-            "overwrite = TRUE,",
-            "overwrite = FALSE,",
-            r_failure("a day is written in the table's order, and only it is replaced"),
+            'invoke("overwritePartitions")',
+            'invoke("append")',
+            r_failure("a day is written by its columns' names, and only it is replaced"),
         ),
     },
 }
