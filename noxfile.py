@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nox
 
-MINUTES = {"lint": 1, "tests": 4, "spark": 15, "recipes": 6, "sparklyr": 1}
+MINUTES = {"lint": 1, "tests": 5, "spark": 16, "recipes": 6, "sparklyr": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
