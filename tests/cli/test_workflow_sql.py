@@ -71,6 +71,52 @@ def test_a_column_that_a_step_does_not_bring_is_told(package):
     assert "there is no column or table 'rank' here; valid here: country_code, title_id, title_rank, view_hours" in said
 
 
+AUDIT = """\
+      audits:
+        - function: sql_should_return_no_rows
+          %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("sql: SELECT * FROM ${AUDITED} WHERE rank < 1", "main.sch.yaml:56:1"),
+        ("sql: |\n            SELECT *\n            FROM ${AUDITED}\n            WHERE rank < 1", "main.sch.yaml:59:1"),
+        ("script: src/check.sql", "src/check.sql:2:7"),
+    ],
+)
+def test_a_column_that_an_audit_asks_for_is_held_to_the_audited_table(package, query, place):
+    (package.folder / "package/src/check.sql").write_text("SELECT * FROM ${AUDITED}\nWHERE rank < 1\n")
+    edit(package, "      audits:\n", AUDIT % query, "main.sch.yaml")
+    (said,) = package("workflow", "validate", "package", code=2).stderr.splitlines()
+    assert f"package/{place}: " in said
+    assert "_results has no column 'rank'; valid here: country_code, date, title_id, title_rank, view_hours" in said
+    for name in ("main.sch.yaml", "src/check.sql"):
+        path = package.folder / "package" / name
+        path.write_text(path.read_text().replace("rank < 1", "title_rank < 1 AND _partition IS NOT NULL"))
+    package("workflow", "validate", "package")
+
+
+def test_of_an_audited_table_that_nothing_tells_it_is_said_that_it_was_not_checked(package):
+    (package.folder / "package/audit.sch.yaml").write_text("""\
+version: 1
+workflow:
+  id: ${dataflow.package_id}.audit
+jobs:
+  - job:
+      id: check
+      type: Audit
+      audit:
+        table: far.away
+        audits:
+          - function: sql_should_return_no_rows
+            sql: SELECT anything FROM ${AUDITED}
+""")
+    said = package("workflow", "validate", "package/audit.sch.yaml").stderr
+    assert "not checked: package/audit.sch.yaml: the columns of far.away, which nothing here tells" in said
+
+
 def test_a_column_of_the_source_is_held_to_its_mock(package):
     edit(package, "AND view_hours > 0", "AND hours_viewed > 0")
     (said,) = package("workflow", "validate", "package", code=2).stderr.splitlines()

@@ -6,28 +6,29 @@ Nothing is asked over a network: of a table that none of these knows, nothing is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.engine.config import is_embedded
 from dataflow.engine.embedded import live_table
 from dataflow.errors import DataflowError, Problem, display_path
+from dataflow.workflow import tablenames
+from dataflow.workflow.auditmodels import SqlAudit
 from dataflow.workflow.flow import plain_name
-from dataflow.workflow.models import SparkJob
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.programs import Kind, program_kind
+from dataflow.workflow.scripts import audits_of, specs_of
 from dataflow.workflow.sqlchecks import Checked, Known, check_script
 from dataflow.workflow.sqlcolumns import columns_of
 from dataflow.workflow.touched import touched, values_of
-from dataflow.workflow.tree import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from dataflow.migration.checkout import Checkout
     from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.tree import Step, Workflow
+    from dataflow.workflow.tree import Workflow
 
 _RESHAPES = re.compile(r"(?i)\bALTER\s+TABLE\b|createOrReplace|\.replace\(\)|saveAsTable|merge-?schema")
 """What a program says that may give a table other columns than its DDL."""
@@ -63,21 +64,58 @@ def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout | None] | 
         DefinitionError: A script can't be read, or a parameter has no value.
     """
     found, schemas = Found(), _Schemas(workflow, checkout)
-    specs = {(spec.script, *sorted(spec.params.items())): spec for spec in _specs(workflow.steps)}
+    specs = {(spec.script, *sorted(spec.params.items())): spec for spec in specs_of(workflow.steps)}
     for spec in specs.values():
         path = workflow.folder / spec.script
         if program_kind(path) is not Kind.SQL or spec.script.startswith(POINTER):
             continue
-        text, values = read_text(path), values_of(workflow, spec)
-        first = check_script(path, text, values, {})  # which tables are there
-        checked = check_script(path, text, values, schemas.of(first))
-        found.problems += checked.problems
-        found.reads |= {plain_name(name, workflow.environment.catalog_name).lower() for name in checked.script.reads}
-        where = display_path(path)
-        found.unchecked += [f"{where}:{line}: a statement that is not understood" for line in checked.unread]
-        found.unchecked += [f"{where}: the columns of {name}, which nothing here tells" for name in checked.unchecked]
+        _check(path, read_text(path), values_of(workflow, spec), schemas, found)
+    for table, audit in audits_of(workflow.steps):
+        if isinstance(audit, SqlAudit):
+            _check_audit(workflow, table, audit, schemas, found)
     found.declares = set(schemas.declared)
     return found
+
+
+def _check(
+    path: Path, text: str, values: Mapping[str, str], schemas: _Schemas, found: Found, *, begins: int = 0
+) -> None:
+    """Check a SQL text and note what is found.
+
+    Args:
+        path: The file that it stands in.
+        text: The text.
+        values: Its parameters.
+        schemas: Tells the columns of tables.
+        found: Takes what is found.
+        begins: The line of the file on which it begins; 0 where it is the whole file.
+    """
+    first = check_script(path, text, values, {})  # which tables are there
+    checked = check_script(path, text, values, schemas.of(first))
+    above = max(0, begins - 1)
+    found.problems += (replace(it, line=it.line + above, column=1) if begins else it for it in checked.problems)
+    found.reads |= set(map(schemas.key, checked.script.reads))
+    where = display_path(path)
+    found.unchecked += [f"{where}:{line + above}: a statement that is not understood" for line in checked.unread]
+    found.unchecked += [f"{where}: the columns of {name}, which nothing here tells" for name in checked.unchecked]
+
+
+def _check_audit(workflow: Workflow, table: str, audit: SqlAudit, schemas: _Schemas, found: Found) -> None:
+    """Check an audit's query on the whole table: its columns are those of the rows under audit."""
+    values = {**workflow.script_params, "AUDITED": tablenames.quoted(table)}
+    if audit.script is None:
+        text = str(audit.sql)
+        _check(workflow.file, text, values, schemas, found, begins=_line_of(workflow.file, text))
+    elif not audit.script.startswith(POINTER):
+        path = workflow.folder / audit.script
+        _check(path, read_text(path), values, schemas, found)
+
+
+def _line_of(definition: Path, text: str) -> int:
+    """Return the line of a definition on which a text in it begins; the first where its parameters were put in."""
+    begins = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    lines = read_text(definition).splitlines()
+    return next((number for number, line in enumerate(lines, 1) if begins and begins in line), 1)
 
 
 def downstream(
@@ -136,7 +174,7 @@ class _Schemas:
         return {
             name: known
             for name, known in found.items()
-            if known is not None and (self._key(name) not in self._reshaped or name in own)
+            if known is not None and (self.key(name) not in self._reshaped or name in own)
         }
 
     def _of(self, table: str) -> Known | None:
@@ -182,17 +220,18 @@ class _Schemas:
     def _read_scripts(self) -> None:
         """Note what the workflow's DDL declares, and the tables that something in it gives other columns."""
         for inner in self._workflow.walk():
-            for spec in _specs(inner.steps):
+            for spec in specs_of(inner.steps):
                 path = inner.folder / spec.script
                 if program_kind(path) is Kind.SQL and not spec.script.startswith(POINTER):
                     script = columns_of(substitute(read_text(path), values_of(inner, spec), where=path))
-                    self.declared |= {self._key(name): columns for name, columns in script.declares.items()}
-                    self._reshaped |= set(map(self._key, script.reshaped))
-                    self._replaced |= set(map(self._key, script.replaces))
+                    self.declared |= {self.key(name): columns for name, columns in script.declares.items()}
+                    self._reshaped |= set(map(self.key, script.reshaped))
+                    self._replaced |= set(map(self.key, script.replaces))
                 else:
                     self._reshaped |= self._by_program(inner, spec)
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
+        """Return how a table is looked for: without the catalog, in lower case."""
         return plain_name(name, self._catalog).lower()
 
     def _by_program(self, workflow: Workflow, spec: SparkSpec) -> set[str]:
@@ -207,16 +246,3 @@ def _table_of(file: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return match[1] if match else None
-
-
-def _specs(steps: Collection[Step]) -> Iterator[SparkSpec]:
-    for step in steps:
-        match step:
-            case JobStep(job=SparkJob() as job):
-                yield job.spark
-            case WapStep():
-                yield from (item.job.spark for item in step.template.write)
-            case ForeachStep() if isinstance(step.items[0].step, JobStep):
-                yield from _specs([step.items[0].step])
-            case _:
-                pass

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataflow.workflow.auditmodels import Audit
+    from dataflow.workflow.models import SparkSpec
     from dataflow.workflow.tree import Step, Workflow
 
 
@@ -25,26 +26,39 @@ def python_scripts(workflow: Workflow) -> list[Path]:
 
 def scripts_of(steps: Sequence[Step]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
     """Yield the scripts of jobs and audits, and each one's own parameters; those of contained workflows aside."""
+    for spec in specs_of(steps):
+        yield spec.script, _hashable(spec.params)
+    for _, audit in audits_of(steps):
+        if isinstance(audit, SqlAudit | PythonAudit) and audit.script is not None:
+            yield audit.script, ()
+
+
+def specs_of(steps: Sequence[Step]) -> Iterator[SparkSpec]:
+    """Yield the scripts and programs of jobs; those of contained workflows aside."""
     for step in steps:
         match step:
             case JobStep(job=SparkJob() as job):
-                yield job.spark.script, _hashable(job.spark.params)
-            case JobStep(job=AuditJob() as job):
-                yield from _audits(job.audit.audits)
+                yield job.spark
             case WapStep():
-                for item in step.template.write:
-                    yield item.job.spark.script, _hashable(item.job.spark.params)
-                yield from _audits(step.template.audits)
+                yield from (item.job.spark for item in step.template.write)
             case ForeachStep() if isinstance(step.items[0].step, JobStep):
-                yield from scripts_of([step.items[0].step])
+                yield from specs_of([step.items[0].step])
             case _:
                 pass
 
 
-def _audits(audits: Sequence[Audit]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
-    for audit in audits:
-        if isinstance(audit, SqlAudit | PythonAudit) and audit.script is not None:
-            yield audit.script, ()
+def audits_of(steps: Sequence[Step]) -> Iterator[tuple[str, Audit]]:
+    """Yield each audit behind the table whose rows it looks at; those of contained workflows aside."""
+    for step in steps:
+        match step:
+            case JobStep(job=AuditJob() as job):
+                yield from ((job.audit.table, audit) for audit in job.audit.audits)
+            case WapStep():
+                yield from ((step.template.table, audit) for audit in step.template.audits)
+            case ForeachStep() if isinstance(step.items[0].step, JobStep):
+                yield from audits_of([step.items[0].step])
+            case _:
+                pass
 
 
 def _hashable(params: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
