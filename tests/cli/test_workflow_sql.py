@@ -39,7 +39,7 @@ WITH_R = pytest.param("sparklyr", marks=pytest.mark.tools("R", needed=False))
 def test_each_recipe_is_valid_and_wholly_checked(dataflow_command, name):
     shutil.copytree(EXAMPLES / f"{name}-workflow", dataflow_command.folder / "package")
     found = json.loads(dataflow_command("workflow", "validate", "package", "--output", "json").stdout)
-    unchecked = ["the syntax of R scripts, as there is no R here"] if name == "sparklyr" and missing("R") else []
+    unchecked = ["the syntax of R scripts: R is not installed"] if name == "sparklyr" and missing("R") else []
     assert (found["problems"], found["unchecked"]) == ([], unchecked)
 
 

@@ -154,7 +154,7 @@ def test_where_there_is_no_r_it_is_said_that_syntax_was_not_checked(repo, tmp_pa
     monkeypatch.setenv("PATH", str(only_git))
     source = repo.source()
     (note,) = refuse(source, make_plan(source, details=False))
-    assert note == "not checked: the syntax of R scripts, as there is no R here"
+    assert note == "not checked: the syntax of R scripts: R is not installed"
     done = validate(repo, "top")
     assert done.returncode == 0
     assert note in done.stderr

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from one_job import MAIN
 
-MAIN = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-jobs:
-  - job:
-      id: one
-      type: Spark
-      spark:
-        script: job.py
-"""
 PROJECT = '[project]\nname = "calc"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = [%s]\n'
 
 

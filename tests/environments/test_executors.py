@@ -5,20 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
+from one_job import MAIN
 
 pytestmark = pytest.mark.spark
 
-MAIN = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-jobs:
-  - job:
-      id: one
-      type: Spark
-      spark:
-        script: job.py
-"""
 JOB = """\
 import os
 

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from one_job import MAIN
 
 PROJECT = '[project]\nname = "calc"\nversion = "1"\nrequires-python = "%s"\ndependencies = ["iniconfig"]\n'
-MAIN = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-jobs:
-  - job:
-      id: one
-      type: Spark
-      spark:
-        script: job.py
-"""
 STALE = 'lock-version = "1.0"\ncreated-by = "test"\npackages = []\n'
 
 

@@ -145,7 +145,7 @@ def _resize(real: int, source: int) -> None:
 
 def main() -> None:
     """Pass on what comes, masked, until all that write are gone; values to mask come line by line from stdin."""
-    pairs: dict[int, int] = dict(map(int, it.split(":")) for it in sys.argv[1:])  # type: ignore[misc]  # two each
+    pairs = {int(source): int(real) for source, real in (it.split(":") for it in sys.argv[1:])}
 
     def resized(*_: object) -> None:
         for source, real in pairs.items():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.tree import Workflow
 
 
-UNCHECKED = "the syntax of R scripts, as there is no R here"
+UNCHECKED = "the syntax of R scripts: R is not installed"
 
 _MARKERS = re.compile(rb"^(<{7}|={7}|>{7})(?:[ \t][^\r\n]*)?\r?$", re.M)
 _HEAD = 8000

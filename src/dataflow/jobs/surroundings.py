@@ -78,7 +78,7 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
     if event == "os.chdir":
         name, value = _DIRECTORY, None
     else:
-        name, *rest = (os.fsdecode(it) for it in arguments)  # type: ignore[arg-type]  # bytes
+        name, *rest = (os.fsdecode(it) for it in arguments if isinstance(it, str | bytes))
         value = rest[0] if rest else None
     with _turn:
         if job not in _running:

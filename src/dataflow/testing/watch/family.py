@@ -110,8 +110,9 @@ class Family:
     def end(self) -> None:
         """End all of them."""
         for process in self._processes.values():
-            with contextlib.suppress(OSError):
-                process.stdin.close()  # type: ignore[union-attr]  # it is a pipe
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
         for process in self._processes.values():
             try:
                 process.wait(_GRACE)
