@@ -46,11 +46,10 @@ def fill() -> None:
     """Record a run of each workflow, and put the first table into the catalog."""
     import pyarrow as pa
 
-    from dataflow.engine.catalog import open_catalog
-    from dataflow.engine.config import warehouse
-    from dataflow.engine.flows import remember
-    from dataflow.engine.records import Records
-    from dataflow.workflow.flow import Flow, Origin, Producer, Written
+    from dataflow.lineage.model import Flow, Origin, Producer, Written
+    from dataflow.lineage.store.writer import remember
+    from dataflow.state.run_records import Records
+    from dataflow.tables.catalog import open_catalog, warehouse
     from dataflow.workflow.project import Environment
 
     now = dt.datetime.now(dt.UTC)

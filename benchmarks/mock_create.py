@@ -80,8 +80,7 @@ def make_table(days: int = _DAYS, rows_per_day: int = _ROWS_PER_DAY) -> None:
     from pyiceberg.transforms import IdentityTransform
     from pyiceberg.types import DateType, DoubleType, IntegerType, LongType, NestedField, StringType, TimestamptzType
 
-    from dataflow.engine.catalog import open_catalog
-    from dataflow.engine.config import warehouse
+    from dataflow.tables.catalog import open_catalog, warehouse
     from dataflow.workflow.project import Environment
 
     schema = Schema(

@@ -88,10 +88,10 @@ def write_package(folder: Path, kind: str, steps: int) -> Path:
 
 def run(kind: str, steps: int) -> Steps:
     """Run the jobs, and each one's statement behind it."""
-    from dataflow.engine.records import Records
-    from dataflow.engine.results import Silent
-    from dataflow.engine.runner import Runner
-    from dataflow.engine.session import Engine
+    from dataflow.runner.results import Silent
+    from dataflow.runner.runner import Runner
+    from dataflow.spark.session import Engine
+    from dataflow.state.run_records import Records
     from dataflow.workflow.load import Request, load_workflow
 
     workflow = load_workflow(write_package(Path("package"), kind, steps), Request(date=dt.date(2026, 1, 1)))

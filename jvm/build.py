@@ -1,4 +1,4 @@
-"""Makes `src/dataflow/engine/dataflow-guard.jar` of the Scala sources beside this file.
+"""Makes `src/dataflow/spark/dataflow-guard.jar` of the Scala sources beside this file.
 
 `python -m jvm.build` writes it, `--check` compares instead: the same sources make the same bytes on every machine,
 with the Scala compiler that Spark brings along, so that the jar in the repository can be held to what stands here.
@@ -15,10 +15,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from dataflow.engine import jars
-from dataflow.engine.config import GUARD_JAR
-from dataflow.engine.java import find_java
-from dataflow.engine.spark_home import spark_home
+from dataflow.spark import jars
+from dataflow.spark.config import GUARD_JAR
+from dataflow.spark.java import find_java
+from dataflow.spark.spark_home import spark_home
 
 SOURCES = Path(__file__).parent / "src"
 _EPOCH = (1980, 1, 1, 0, 0, 0)

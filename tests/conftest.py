@@ -19,8 +19,8 @@ from hypothesis import settings
 
 import forked
 from dataflow.cli.main import main
-from dataflow.engine import archive, jars
-from dataflow.engine.java import find_java
+from dataflow.spark import class_data_archive, jars
+from dataflow.spark.java import find_java
 
 pytest_plugins = ("optional_tools",)
 settings.register_profile("long")  # --hypothesis-profile=long: laws on real tables try many histories
@@ -152,12 +152,14 @@ def here_command(dataflow_command, monkeypatch):
 @pytest.fixture(scope="session")
 def spark_commands(shared_jars):
     """Return `command_line` with jars and class data at hand: they are the machine's, not the test's."""
-    archive.folder().mkdir(parents=True, exist_ok=True)  # what the first run leaves there serves all that follow
+    class_data_archive.folder().mkdir(
+        parents=True, exist_ok=True
+    )  # what the first run leaves there serves all that follow
 
     def make(folder: Path, home: Path, user: str = "alice") -> CommandLine:
         home.mkdir(exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            (home / "class-data").symlink_to(archive.folder())
+            (home / "class-data").symlink_to(class_data_archive.folder())
         command = command_line(folder, home, user)
         command.environ["DATAFLOW_JARS"] = str(shared_jars)
         return command

@@ -56,7 +56,7 @@ def write_schemas(folder: Path) -> None:
     """Write the JSON Schemas of definitions, mocks and tests below a folder."""
     from dataflow.mocks import schema as mocks
     from dataflow.testing import schema as tests
-    from dataflow.workflow import schema as definitions
+    from dataflow.workflow import json_schema as definitions
 
     schemas = folder / SCHEMAS
     schemas.mkdir(parents=True, exist_ok=True)

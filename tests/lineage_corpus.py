@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 import yaml
 
-from dataflow.workflow.flow import Flow, Written, with_names
+from dataflow.lineage.model import Flow, Written, with_names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -154,7 +154,7 @@ def recorded(spark: SparkSession, case: Case) -> dict[str, Written]:
     Raises:
         AssertionError: The listener had something to complain of.
     """
-    from dataflow.engine.lineage import Lineage
+    from dataflow.lineage.spark_plan.listener import Lineage
 
     own, lineage = spark.newSession(), Lineage()
     for name, columns in {**case.tables, "li.out": TABLES["li.out"]}.items():
@@ -174,7 +174,7 @@ def recorded(spark: SparkSession, case: Case) -> dict[str, Written]:
 
 def static(case: Case) -> dict[str, Written]:
     """Return what a case writes by its text alone, where the columns of its tables are known."""
-    from dataflow.workflow.sqlcolumns import columns_of
+    from dataflow.lineage.sql.column_lineage import columns_of
 
     script = columns_of(case.script, case.schema)
     return {write.target: write for write in with_names(script.writes, script.names)}

@@ -141,7 +141,7 @@ def _missing(name: str) -> str | None:
 
 @cache
 def _r_packages() -> Mapping[str, str]:
-    from dataflow.jobs.rscript import find_r
+    from dataflow.jobs.spark.r_script import find_r
 
     found = find_r([name.removeprefix("R's ") for name in TOOLS if name.startswith("R's ")])
     return found.packages if found else {}
@@ -149,8 +149,8 @@ def _r_packages() -> Mapping[str, str]:
 
 def _has_compiler() -> bool:
     """Say whether the Java that builds run on can compile: many machines have a JRE alone."""
-    from dataflow.engine.java import find_java
     from dataflow.errors import DataflowError
+    from dataflow.spark.java import find_java
 
     try:
         return (find_java().home / "bin" / "javac").exists()

@@ -171,8 +171,8 @@ class Target:
 
 
 def _definition(file: Path) -> object:
+    from dataflow.runner.plan import plan
     from dataflow.workflow.load import load_workflow
-    from dataflow.workflow.plan import plan
 
     found = plan(load_workflow(file))
     return plain(found.render_text()), json.dumps(found.to_dict(), default=str)
@@ -181,7 +181,7 @@ def _definition(file: Path) -> object:
 def _project(file: Path) -> object:
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.targets import branch_target, sandbox_target
-    from dataflow.engine.config import settings
+    from dataflow.spark.config import settings
     from dataflow.workflow.load import Request, load_workflow
     from dataflow.workflow.project import environment, find_project
 
@@ -206,7 +206,7 @@ def _mock(file: Path) -> object:
 
 
 def _test(file: Path) -> object:
-    from dataflow.testing.datatest import load_tests
+    from dataflow.testing.data_tests.definition import load_tests
 
     types = {"id": "int", "hours": "double"}
     return [rows.read(types) for test in load_tests(file) for rows in (*test.given.values(), *test.expect.values())]
@@ -219,9 +219,9 @@ def _answers(file: Path) -> object:
 
 
 def _events(file: Path) -> object:
-    from dataflow.engine.records import Records
-    from dataflow.migration.openlineage import import_events
-    from dataflow.migration.store import Store
+    from dataflow.lineage.openlineage.ingest import import_events
+    from dataflow.lineage.store.reader import Store
+    from dataflow.state.run_records import Records
 
     address = f"sqlite:///{file.parent / 'state.db'}"
     with contextlib.closing(Records(address)) as records:

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from dataflow.engine.records import Records
 from dataflow.home import private, private_file, subfolder
+from dataflow.state.run_records import Records
 
 
 def mode(path):

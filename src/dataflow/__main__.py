@@ -6,7 +6,7 @@ import os
 import signal
 from typing import NoReturn
 
-from dataflow.python.ahead import go_ahead
+from dataflow.build.python.fast_start import go_ahead
 
 _STOPPED = 130  # as in `dataflow.cli.streams`, which takes its time to import
 

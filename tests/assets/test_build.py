@@ -12,8 +12,8 @@ from dataflow.assets.builders import build, workspace
 from dataflow.assets.builders.jvm import errors
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import read_inputs
+from dataflow.build.python.lock import renew
 from dataflow.errors import DataflowError, UsageError
-from dataflow.python.lock import renew
 from dataflow.workflow.pyproject import project_of
 
 RANK = "src/main/java/Top.java"

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from dataflow.assets.commit import tree_of_commit
-from dataflow.assets.git import read_checkout, require_tip
 from dataflow.errors import DataflowError, UsageError
 from dataflow.git import ask_remote
+from dataflow.repository.checkout import read_checkout, require_tip
+from dataflow.repository.commit import tree_of_commit
 
 
 @pytest.fixture(autouse=True)

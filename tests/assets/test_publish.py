@@ -6,15 +6,15 @@ from trees import WHEEL, WRITE, commit, git, package, write
 
 from dataflow.assets.builders import Artifact, build, workspace
 from dataflow.assets.discover import discover
-from dataflow.assets.git import read_checkout
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.publish import publish, published
+from dataflow.repository.checkout import read_checkout
 
 PUBLISH = """\
 from pathlib import Path
 from dataflow.assets.builders import Artifact, build, workspace
 from dataflow.assets.discover import discover
-from dataflow.assets.git import read_checkout
+from dataflow.repository.checkout import read_checkout
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.publish import publish
 from dataflow.assets.registry import Registry

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.assets.git import Checkout
 from dataflow.assets.ids import ASSET_TYPES, AssetId
 from dataflow.assets.publish import Pin
 from dataflow.assets.references import Reference, References, is_reference
 from dataflow.assets.registry import Registry
 from dataflow.errors import UsageError
+from dataflow.repository.checkout import Checkout
 
 HERE = Checkout(root=None, owner="user", repo="data", branch="main", commit="ab" * 20, dirty=False)
 NAMES = st.text(alphabet="aZ0-_~./é", min_size=1, max_size=8)

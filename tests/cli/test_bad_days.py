@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine import records as store
-from dataflow.engine.journal import recorded
-from dataflow.engine.records import Records
 from dataflow.errors import DataflowError, UsageError
+from dataflow.runner.run_recorder import recorded
+from dataflow.state import run_records as store
+from dataflow.state.run_records import Records
 from dataflow.trouble import trouble, way_out
 
 MAIN = """

@@ -9,9 +9,9 @@ import re
 import pytest
 
 from dataflow.cli import console
-from dataflow.cli.history import print_run
 from dataflow.cli.query import _Format, _print
-from dataflow.cli.summary import print_rows
+from dataflow.cli.workflow.show_run import print_run
+from dataflow.cli.workflow.summary import print_rows
 
 ESCAPES = "\x1b]0;pwned\x07\x1b[31mRED [red]m[/red] \x1b[2J [/nope]"
 EVENT = {

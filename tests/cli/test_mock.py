@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from dataflow.engine.catalog import open_catalog
+from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
 PEOPLE = pa.table(

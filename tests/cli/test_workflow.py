@@ -82,7 +82,7 @@ def test_what_is_asked_wrongly_is_one_line_and_exit_2(package, arguments, messag
 def test_without_java_a_run_says_so_in_one_line(package):
     script = """
         import sys
-        from dataflow.engine import java
+        from dataflow.spark import java
         java._USUAL_PLACES = ()
         sys.argv = ["dataflow", "workflow", "run", "package"]
         from dataflow.cli.main import main

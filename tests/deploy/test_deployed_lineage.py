@@ -11,12 +11,12 @@ from contextlib import closing
 import pytest
 
 from dataflow.deploy import deployments
-from dataflow.engine.catalog import open_catalog
-from dataflow.engine.flows import remember
-from dataflow.engine.records import Records, metadata
-from dataflow.migration.deployed import settle
-from dataflow.migration.store import Store
-from dataflow.workflow.flow import Flow, Origin, Producer, Written
+from dataflow.deploy.lineage import settle
+from dataflow.lineage.model import Flow, Origin, Producer, Written
+from dataflow.lineage.store.reader import Store
+from dataflow.lineage.store.writer import remember
+from dataflow.state.run_records import Records, metadata
+from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
 SOURCE = "dataflow_demo.playback"

@@ -8,9 +8,9 @@ import shutil
 import pytest
 from standing import KEY, bundle_of
 
+from dataflow.deploy.deployed_run import find, prepare_run
 from dataflow.deploy.plan import check_saved, make_plan, save_plan
 from dataflow.deploy.rollback import plan_rollback
-from dataflow.deploy.runs import find, prepare_run
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.workflow.load import Request
 

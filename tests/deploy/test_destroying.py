@@ -12,11 +12,10 @@ import pytest
 from dataflow.deploy.destroy import destroy, plan_destroy, plan_sweep
 from dataflow.deploy.rollback import plan_rollback
 from dataflow.deploy.targets import branch_target, sandbox_target
-from dataflow.engine.catalog import open_catalog
-from dataflow.engine.config import warehouse
 from dataflow.errors import DataflowError, UsageError
-from dataflow.tables.moving import MOVING
-from dataflow.tables.pycatalog import table_names
+from dataflow.tables.catalog import open_catalog, warehouse
+from dataflow.tables.properties import MOVING_COLUMNS
+from dataflow.tables.pyiceberg_catalog import list_tables
 from dataflow.tables.rollback import roll_back
 from dataflow.workflow.project import Environment
 
@@ -58,7 +57,7 @@ def test_with_a_branch_goes_what_it_made_and_nothing_else(repo, catalog):
     assert planned.workflows == ("alice__feature.alice.top.daily", "alice__feature.alice.top.main")
 
     destroy(repo.registry, planned)
-    assert table_names(catalog) == ["alice__feature.foreign", "alice__feature.notes", "prod.alice_top_results"]
+    assert list_tables(catalog) == ["alice__feature.foreign", "alice__feature.notes", "prod.alice_top_results"]
     assert repo.current(target.name) is None
     assert repo.deploy().deployment.number == 3  # what was deployed before is history, and goes on
 
@@ -86,7 +85,7 @@ def test_a_killed_destruction_is_finished_by_doing_it_again(repo, catalog):
         destroy(repo.registry, plan_destroy(repo.registry, target.name, target.environment), killed)
     assert repo.current(target.name) is not None
     destroy(repo.registry, plan_destroy(repo.registry, target.name, target.environment))
-    assert table_names(catalog) == []
+    assert list_tables(catalog) == []
     assert repo.current(target.name) is None
 
 
@@ -107,7 +106,7 @@ def test_one_s_own_sandbox_goes_with_what_plain_runs_made(repo, catalog):
     planned = plan_destroy(repo.registry, target.name, target.environment)
     assert (planned.tables, planned.left) == (("alice_sandbox.alice_top_results",), ("alice_sandbox.by_hand",))
     destroy(repo.registry, planned)
-    assert table_names(catalog) == ["alice_sandbox.by_hand", "bob_sandbox.results"]
+    assert list_tables(catalog) == ["alice_sandbox.by_hand", "bob_sandbox.results"]
 
 
 def test_only_what_outlived_its_time_is_swept_and_production_never(repo, catalog):
@@ -127,7 +126,7 @@ def test_only_what_outlived_its_time_is_swept_and_production_never(repo, catalog
     }
     for it in found:
         destroy(repo.registry, it)
-    assert table_names(catalog) == ["alice_sandbox.of_a_plain_run"]
+    assert list_tables(catalog) == ["alice_sandbox.of_a_plain_run"]
     assert repo.current().number == 1
     assert plan_sweep(repo.registry, now + dt.timedelta(days=999)) == []
 
@@ -194,7 +193,7 @@ def test_what_others_wrote_is_not_undone(repo, catalog, two):
     with pytest.raises(DataflowError, match="was written by somebody else since: snapshot"):
         plan(repo)
     with table.transaction() as change:
-        change.set_properties({MOVING: '{"hours": "view_hours"}'})
+        change.set_properties({MOVING_COLUMNS: '{"hours": "view_hours"}'})
     with pytest.raises(DataflowError, match="by somebody else, or by the migration that moves its columns, since"):
         plan(repo)
 

@@ -18,8 +18,8 @@ from dataflow.assets import publish
 from dataflow.assets.registry import Registry
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle_checkout import materialize
 from dataflow.deploy.deploy import Deploy
-from dataflow.deploy.materialize import materialize
 
 KILLS = 20  # `nox -s kills` asks for more
 

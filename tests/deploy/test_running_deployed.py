@@ -7,7 +7,7 @@ import shutil
 import pytest
 from standing import KEY, bundle_of
 
-from dataflow.deploy.runs import assets_of, find, prepare_run
+from dataflow.deploy.deployed_run import assets_of, find, prepare_run
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.load import Request
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.deploy.runs import find, prepare_run
-from dataflow.deploy.statics import check_workflows
+from dataflow.deploy.deployed_run import find, prepare_run
+from dataflow.deploy.static_checks import check_workflows
 from dataflow.workflow.load import Request
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

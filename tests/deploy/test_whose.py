@@ -11,10 +11,10 @@ import pytest
 from standing import KEY
 
 from dataflow.deploy.adopt import adopt, plan_adoption
+from dataflow.deploy.ownership import plain_address
 from dataflow.deploy.plan import make_plan
 from dataflow.deploy.refusals import refuse
 from dataflow.deploy.rollback import plan_rollback
-from dataflow.deploy.whose import plain_address
 from dataflow.errors import DataflowError, UsageError
 
 

@@ -130,9 +130,9 @@ class Package:
         return load_workflow(self.folder / name, Request(params=params, date=date))
 
     def runner(self, **options):
-        from dataflow.engine.records import Records
-        from dataflow.engine.results import Silent
-        from dataflow.engine.runner import Runner
+        from dataflow.runner.results import Silent
+        from dataflow.runner.runner import Runner
+        from dataflow.state.run_records import Records
 
         self.records = Records(f"sqlite:///{self.folder.parent / 'state.db'}")
         return Runner(self.spark, self.records, Silent(), self.folder / "run.log", **options)

@@ -5,9 +5,9 @@ import struct
 
 import pytest
 
-from dataflow.engine import archive
-from dataflow.engine.archive import ClassData, archive_file, class_data, is_being_made
-from dataflow.engine.java import Java
+from dataflow.spark import class_data_archive
+from dataflow.spark.class_data_archive import ClassData, archive_file, class_data, is_being_made
+from dataflow.spark.java import Java
 
 COMPLETE = struct.pack("=I", 0xF00BABA8) + b"classes"
 
@@ -105,12 +105,12 @@ def test_a_home_that_can_not_be_written_costs_the_speed_alone(monkeypatch, java,
 
 
 def test_the_archives_used_longest_ago_are_swept_away(java, class_path):
-    archive.folder().mkdir(parents=True)
+    class_data_archive.folder().mkdir(parents=True)
     for age in range(5):
-        old = archive.folder() / f"{age}.jsa"
+        old = class_data_archive.folder() / f"{age}.jsa"
         old.write_bytes(COMPLETE)
         os.utime(old, (1000 - age, 1000 - age))
     train(java, class_path, COMPLETE)
     class_data(java, class_path, train=True)
-    kept = {file.name for file in archive.folder().glob("*.jsa")}
+    kept = {file.name for file in class_data_archive.folder().glob("*.jsa")}
     assert kept == {archive_file(java, class_path).name, "0.jsa", "1.jsa"}

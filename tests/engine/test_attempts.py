@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from dataflow.engine.attempts import Cancelled, Patience, TimedOut, retrying
-from dataflow.engine.scope import Scope
 from dataflow.errors import DataflowError
+from dataflow.runner.cancellation import Scope
+from dataflow.runner.retry import Cancelled, Patience, TimedOut, retrying
 
 
 class Tags:

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from dataflow.engine.catalog import ensure_catalog
-from dataflow.engine.config import catalog_file
+from dataflow.tables.catalog import catalog_file, ensure_catalog
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_one_that_is_there_is_left_as_it_is(database):
 
 
 def test_several_processes_at_once_make_one(database):
-    command = [sys.executable, "-c", "from dataflow.engine.catalog import ensure_catalog; ensure_catalog()"]
+    command = [sys.executable, "-c", "from dataflow.tables.catalog import ensure_catalog; ensure_catalog()"]
     processes = [subprocess.Popen(command) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert len(shape(database)) == 2

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.engine.config import (
+from dataflow.errors import DataflowError, UsageError
+from dataflow.spark.config import (
     settings,
     spark_conf,
 )
-from dataflow.errors import DataflowError, UsageError
-from dataflow.jobs.standalone import properties_file
+from dataflow.spark.launch_env import properties_file
 from dataflow.workflow.project import Environment
 
 

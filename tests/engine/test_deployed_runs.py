@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from dataflow.deploy.diffdata import Pair, compare
+from dataflow.deploy.data_diff import Pair, compare
 from dataflow.errors import DataflowError
-from dataflow.migration.graph import reach
-from dataflow.migration.store import Store
-from dataflow.migration.trees import as_data, tree
+from dataflow.lineage.graph import reach
+from dataflow.lineage.show.text import as_data, tree
+from dataflow.lineage.store.reader import Store
 from dataflow.tables.iceberg import load
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import Environment

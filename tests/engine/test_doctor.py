@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dataflow.cli.doctor import app
-from dataflow.engine import checkup as checks
-from dataflow.engine import jars, java
-from dataflow.jobs import rscript
-from dataflow.jobs.rscript import R
+from dataflow.jobs.spark.job import r_script
+from dataflow.jobs.spark.r_script import R
+from dataflow.runner import doctor as checks
+from dataflow.spark import jars, java
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_what_one_recipe_needs_is_told_with_its_remedy_and_fails_nothing(monkeyp
 
 def test_a_missing_r_package_is_told_with_what_installs_it(monkeypatch, tmp_path):
     found = R(tmp_path / "Rscript", "4.5.0", {"dplyr": "1.1.4", "dbplyr": "2.5.0", "yaml": "2.3.10"})
-    monkeypatch.setattr(rscript, "find_r", lambda: found)
+    monkeypatch.setattr(r_script, "find_r", lambda: found)
     r, sparklyr, _ = checks._of_one_recipe()
     assert (r.ok, r.detail) == (False, "4.5.0, dplyr 1.1.4, dbplyr 2.5.0, yaml 2.3.10, no testthat")
     assert r.fix == "Rscript -e 'install.packages(\"testthat\")'"

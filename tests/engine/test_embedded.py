@@ -9,9 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dataflow.engine.catalog import ensure_catalog
-from dataflow.engine.config import catalog_file
-from dataflow.engine.embedded import live_table
+from dataflow.tables.catalog import catalog_file, ensure_catalog
+from dataflow.tables.embedded_catalog import live_table
 
 METADATA = {
     "current-schema-id": 1,

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from dataflow.cli.env import app
-from dataflow.engine import jars
-from dataflow.engine.java import find_java
-from dataflow.engine.spark_home import spark_home
+from dataflow.spark import jars
+from dataflow.spark.java import find_java
+from dataflow.spark.spark_home import spark_home
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 from small_runs import failed
 
-from dataflow.tables import highwater
+from dataflow.tables import high_water_mark
 from dataflow.tables.iceberg import load, properties
 
 pytestmark = pytest.mark.spark
@@ -138,7 +138,7 @@ def test_hours_that_follow_each_other_move_the_mark_by_the_hour(package):
         found.append(mark(package))
     assert found == ["2026-01-31T05:00", "2026-01-31T05:00", "2026-01-31T07:00"]
     table = f"{package.user}_sandbox.kind"
-    assert highwater.read(package.spark, table).day.isoformat() == "2026-01-30"
+    assert high_water_mark.read(package.spark, table).day.isoformat() == "2026-01-30"
 
 
 def test_all_items_of_a_foreach_make_a_day_of_further_columns_complete(package):

@@ -7,10 +7,10 @@ import textwrap
 
 import pytest
 
-from dataflow.engine.java import find_java
-from dataflow.engine.results import Silent
-from dataflow.engine.sbt import build
+from dataflow.build.sbt import build
 from dataflow.errors import DataflowError
+from dataflow.runner.results import Silent
+from dataflow.spark.java import find_java
 
 pytestmark = [pytest.mark.spark, pytest.mark.tools("sbt", needed=False)]  # the launcher is fetched where there is none
 
@@ -340,7 +340,7 @@ def test_a_main_in_a_spark_of_its_own_is_held_to_the_same_whatever_it_sets_or_hi
 
 def recorded_flows(scala):
     """Return which of the source's columns the last run recorded, each with the column that it went into."""
-    from dataflow.engine.flows import flows, run_writes
+    from dataflow.lineage.store.writer import flows, run_writes
 
     with scala.records.begin() as connection:
         found = connection.execute(flows.join(run_writes, flows.c.shape == run_writes.c.shape).select()).mappings()

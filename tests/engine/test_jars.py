@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from dataflow.engine import jars
-from dataflow.engine.jars import Jar
-from dataflow.engine.java import Java, find_java
 from dataflow.errors import DataflowError
+from dataflow.spark import jars
+from dataflow.spark.jars import Jar
+from dataflow.spark.java import Java, find_java
 
 CONTENT = b"PK not much of a jar"
 TINY = Jar("org.example", "tiny", "1.0", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "the tiny jar")

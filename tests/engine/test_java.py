@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.engine import java
-from dataflow.engine.java import Java, find_java
 from dataflow.errors import DataflowError
+from dataflow.spark import java
+from dataflow.spark.java import Java, find_java
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.engine.jvm import class_path_of
-from dataflow.engine.spark_home import spark_home
-from dataflow.jobs.cause import last_words
+from dataflow.spark.errors import last_words
+from dataflow.spark.jvm import class_path_of
+from dataflow.spark.spark_home import spark_home
 
 
 def test_the_class_path_is_one_order_with_spark_and_iceberg_in_it(tmp_path):

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from dataflow.engine.lineage import Lineage
-from dataflow.engine.planlineage import Told, lines_in
-from dataflow.jobs.standalone import listener_settings, properties_file
-from dataflow.workflow.flow import Flow
+from dataflow.lineage.model import Flow
+from dataflow.lineage.spark_plan.listener import Lineage
+from dataflow.lineage.spark_plan.plan_lineage import Told, lines_in
+from dataflow.spark.launch_env import listener_settings, properties_file
 from lineage_corpus import all_deciders, all_direct, cases, make_tables, named_of, recorded, shown
 
 pytestmark = pytest.mark.spark
@@ -362,10 +362,10 @@ spark.stop()
 
 @pytest.mark.usefixtures("shared_jars")
 def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
-    from dataflow.engine.config import spark_conf
-    from dataflow.engine.spark_home import spark_home
-    from dataflow.jobs.guard import EVERYTHING, VARIABLE
-    from dataflow.jobs.standalone import environ
+    from dataflow.spark.config import spark_conf
+    from dataflow.spark.guard import EVERYTHING, VARIABLE
+    from dataflow.spark.launch_env import environ
+    from dataflow.spark.spark_home import spark_home
     from dataflow.workflow.project import Environment
 
     lake = Environment("test", catalog={"name": "lake", "type": "hadoop", "warehouse": str(tmp_path / "lake")})

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dataflow.cli.query import app
-from dataflow.engine import session
 from dataflow.errors import UsageError
+from dataflow.spark import session
 
 pytestmark = pytest.mark.spark
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from dataflow.engine.flows import flows, run_writes
+from dataflow.lineage.store.writer import flows, run_writes
 
 pytestmark = [pytest.mark.spark, pytest.mark.tools("R", "R's dplyr")]
 

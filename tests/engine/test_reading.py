@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.engine.reading import read_rows
 from dataflow.errors import DataflowError, UsageError
-from dataflow.jobs.guard import Scope, open_session
+from dataflow.runner.query import read_rows
+from dataflow.spark.guard import Scope, open_session
 
 pytestmark = pytest.mark.spark
 

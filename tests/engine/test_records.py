@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from dataflow import secret
-from dataflow.engine import records as store
-from dataflow.engine.records import Records
 from dataflow.errors import DataflowError, UsageError
+from dataflow.state import run_records as store
+from dataflow.state.run_records import Records
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -260,12 +260,12 @@ def test_a_stopped_run_leaves_no_branch_and_is_recorded_as_cancelled(package):
 
 
 def test_the_branch_of_a_killed_run_is_dropped_by_the_next_one(package):
-    from dataflow.engine import records as store
-    from dataflow.tables import wap
+    from dataflow.state import run_records as store
+    from dataflow.tables import branch_publish
 
     package.add_source((1, 1.0, 1))
     package.run()
-    wap.begin(package.spark, package.target, {"date": "2026-01-01"}, "dataflow_20260101t000000_dead_wap")
+    branch_publish.begin(package.spark, package.target, {"date": "2026-01-01"}, "dataflow_20260101t000000_dead_wap")
     package.records.insert(
         store.runs,
         {
@@ -291,7 +291,7 @@ def test_a_late_row_that_arrives_while_a_day_is_published_makes_it_start_again(p
         """
         import pathlib
 
-        from dataflow.jobs.guard import EVERYTHING, open_session
+        from dataflow.spark.guard import EVERYTHING, open_session
 
         SEEN = pathlib.Path(__file__).with_name("seen")
 
@@ -322,7 +322,7 @@ def test_a_run_that_wrote_to_main_itself_fails_and_says_that_readers_see_it(pack
     package.write(
         "write.py",
         """
-        from dataflow.jobs.guard import EVERYTHING, open_session
+        from dataflow.spark.guard import EVERYTHING, open_session
 
 
         def main(args, spark):

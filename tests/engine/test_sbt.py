@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from dataflow.engine import jars
-from dataflow.engine.java import Java
-from dataflow.engine.programs import Jars
-from dataflow.engine.sbt import build, digest_of_inputs, sbt_command
+from dataflow.build.sbt import build, digest_of_inputs, sbt_command
 from dataflow.errors import DataflowError
+from dataflow.runner.program_builds import Jars
+from dataflow.spark import jars
+from dataflow.spark.java import Java
 from dataflow.workflow.project import environment, find_project
 
 SBT = """#!/bin/sh

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.engine.results import StepResult
-from dataflow.engine.schedule import run_steps
+from dataflow.runner.results import StepResult
+from dataflow.runner.scheduler import run_steps
 
 MOMENT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

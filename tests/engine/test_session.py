@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine import jars
+from dataflow.spark import jars
 
 pytestmark = pytest.mark.spark
 
@@ -31,7 +31,7 @@ def start(tmp_path):
 
     def start(program, spark="{}", **variables):
         opening = (
-            "import os, sys, time\nfrom pathlib import Path\nfrom dataflow.engine.session import Engine\n"
+            "import os, sys, time\nfrom pathlib import Path\nfrom dataflow.spark.session import Engine\n"
             "from dataflow.errors import DataflowError\nfrom dataflow.workflow.project import Environment\n"
             f"e = Engine(Environment('sandbox', spark={spark}), Path('spark.log'), small=True)\n"
         )
@@ -167,7 +167,7 @@ def test_an_interactive_session_reaches_the_same_catalog_and_is_one(start):
 
 
 def test_the_options_of_sparks_own_launcher_are_all_there(spark):
-    from dataflow.engine.jvm import MODULE_OPTIONS
+    from dataflow.spark.jvm import MODULE_OPTIONS
 
     theirs = spark._jvm.org.apache.spark.launcher.JavaModuleOptions.defaultModuleOptionArray()
     assert sorted(MODULE_OPTIONS) == sorted(theirs)

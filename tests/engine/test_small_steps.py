@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from py4j.clientserver import ClientServerConnection
 
-from dataflow.engine.results import Silent
+from dataflow.runner.results import Silent
 
 pytestmark = pytest.mark.spark
 

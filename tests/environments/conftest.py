@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from dataflow.python.lock import lock_of
+from dataflow.build.python.lock import lock_of
 from dataflow.workflow.pyproject import project_of
 
 

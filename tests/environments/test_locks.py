@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from dataflow.build.python import own_requirements
+from dataflow.build.python.environment import environment, python_for
+from dataflow.build.python.lock import lock_of, renew
 from dataflow.errors import DataflowError, UsageError
-from dataflow.python import own
-from dataflow.python.environment import environment, python_for
-from dataflow.python.lock import lock_of, renew
 
 
 def uv(*arguments, cwd):
@@ -221,8 +221,8 @@ def test_locks_that_disagree_are_refused_by_name_and_others_share_an_environment
 
 
 def test_a_project_that_is_dataflow_s_own_needs_none(project, work):
-    project("dfcolours", name=own.NAME)
-    assert python_for([work / own.NAME / "script.py"]) is None
+    project("dfcolours", name=own_requirements.NAME)
+    assert python_for([work / own_requirements.NAME / "script.py"]) is None
 
 
 def test_the_lock_of_a_workspace_serves_its_members(project, work, index):

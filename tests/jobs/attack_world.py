@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.guard import Scope, scoped
+from dataflow.spark.guard import Scope, scoped
 
 OWN, FOREIGN, THEIRS = "mine.t", "prod.victim", "mine.theirs"
 REFUSED, WRITTEN, PASSES = "refused", "written", "passes"

@@ -33,8 +33,8 @@ from attack_world import (
     unguarded,
 )
 
-from dataflow.engine.session import Engine
-from dataflow.jobs.guard import Scope
+from dataflow.spark.guard import Scope
+from dataflow.spark.session import Engine
 from dataflow.workflow.project import Environment
 
 ATTACKS: dict[str, Attack] = {}

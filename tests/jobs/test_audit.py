@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.audit import AuditResult, Rows, run_audits
-from dataflow.workflow.auditmodels import Audit
+from dataflow.workflow.audit_models import Audit
 
 pytestmark = pytest.mark.spark
 

@@ -11,7 +11,7 @@ import pytest
 from attack_world import PASSES, REFUSED, WRITTEN
 from attacks import ATTACKS
 
-from dataflow.jobs.guard import Scope, scoped
+from dataflow.spark.guard import Scope, scoped
 
 pytestmark = pytest.mark.spark
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine import jars
-from dataflow.engine.spark_home import spark_home
+from dataflow.spark import jars
+from dataflow.spark.spark_home import spark_home
 
 pytestmark = pytest.mark.spark
 

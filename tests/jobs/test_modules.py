@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.jobs.modules import loaded
+from dataflow.jobs.spark.modules import loaded
 
 
 def package(folder, **files):

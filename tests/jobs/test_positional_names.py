@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from py4j.protocol import Py4JJavaError
 
-from dataflow.jobs.guard import Scope, scoped
+from dataflow.spark.guard import Scope, scoped
 
 pytestmark = pytest.mark.spark
 SWAPPED = "SELECT 1 AS id, 'here' AS origin, 'a' AS kind"

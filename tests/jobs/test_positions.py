@@ -8,8 +8,8 @@ import pytest
 from pyspark.errors import AnalysisException
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.script import run_script
-from dataflow.tables.moving import MOVING
+from dataflow.jobs.spark.script import run_script
+from dataflow.tables.properties import MOVING_COLUMNS
 
 pytestmark = pytest.mark.spark
 DAY = dt.date(2026, 1, 1)
@@ -21,7 +21,7 @@ def table(spark):
     spark.sql("DROP TABLE IF EXISTS positions.plays")
     spark.sql(
         "CREATE TABLE positions.plays (id INT, hours DOUBLE, view_hours DOUBLE, date DATE) USING iceberg "
-        f"PARTITIONED BY (date) TBLPROPERTIES ('{MOVING}' = '{{\"hours\": \"view_hours\"}}')"
+        f"PARTITIONED BY (date) TBLPROPERTIES ('{MOVING_COLUMNS}' = '{{\"hours\": \"view_hours\"}}')"
     )
     return "positions.plays"
 
@@ -124,7 +124,7 @@ def test_a_merge_whose_source_lacks_another_column_is_still_a_mistake(spark, tab
 )
 def test_names_decide_which_columns_are_meant_and_nothing_is_guessed(spark, table, tmp_path, select, expected):
     moves = '{"hours": null, "id": "view_hours"}'  # as many go as come
-    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{MOVING}' = '{moves}')")
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('{MOVING_COLUMNS}' = '{moves}')")
     script = tmp_path / "write.sql"
     script.write_text(f"INSERT INTO {table} SELECT {select};\n")
     if expected is None:

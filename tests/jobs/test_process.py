@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from dataflow.jobs.process import run_process
+from dataflow.process import run_process
 from dataflow.secret import forget, learn
 
 

@@ -9,9 +9,9 @@ import pytest
 from attack_world import BRANCH, FOREIGN, OWN, REFUSED, SANDBOX, SETUP, THEIRS
 from attacks import ATTACKS
 
-from dataflow.jobs.guard import EVERYTHING, VARIABLE
-from dataflow.jobs.rscript import run_r
-from dataflow.jobs.standalone import conf_folder
+from dataflow.jobs.spark.r_script import run_r
+from dataflow.spark.guard import EVERYTHING, VARIABLE
+from dataflow.spark.launch_env import conf_folder
 
 pytestmark = [pytest.mark.spark, pytest.mark.tools("R")]
 

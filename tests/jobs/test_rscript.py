@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import DataflowError
-from dataflow.jobs import rscript
-from dataflow.jobs.cause import message_of_java
-from dataflow.jobs.rscript import find_r, require_r, run_r
+from dataflow.jobs.spark.job import r_script
+from dataflow.jobs.spark.r_script import find_r, require_r, run_r
+from dataflow.spark.errors import message_of_java
 
 needs_r = pytest.mark.tools("R")
 
@@ -393,4 +393,4 @@ def test_a_missing_r_is_told_with_what_installs_it(monkeypatch, tmp_path):
     ],
 )
 def test_one_command_installs_all_missing_packages(names, command):
-    assert rscript.install_packages(names) == command
+    assert r_script.install_packages(names) == command

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.script import run_script
+from dataflow.jobs.spark.script import run_script
 
 pytestmark = pytest.mark.spark
 

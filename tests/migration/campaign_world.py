@@ -9,18 +9,18 @@ import itertools
 import pytest
 from servers import PROJECT
 
-from dataflow.engine.records import Records
-from dataflow.engine.results import Silent
-from dataflow.engine.runner import Runner
-from dataflow.jobs.script import run_script
-from dataflow.migration import carry
+from dataflow.jobs.spark.script import run_script
+from dataflow.lineage.query import known
+from dataflow.migration import execute
 from dataflow.migration.campaign import read, start
-from dataflow.migration.lineage import known
-from dataflow.migration.notices import by_address, deliver, messages
+from dataflow.migration.notify import by_address, deliver, messages
 from dataflow.migration.plan import plan
 from dataflow.migration.progress import note_moves, standings
-from dataflow.migration.shape import shape_in_spark
-from dataflow.migration.state import Campaigns
+from dataflow.migration.store import Campaigns
+from dataflow.runner.results import Silent
+from dataflow.runner.runner import Runner
+from dataflow.state.run_records import Records
+from dataflow.tables.schema.table_schema import shape_in_spark
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import environment, find_project
 
@@ -148,16 +148,16 @@ class World:
 
     def apply(self, *, force=False, reason=None):
         campaign, found = self.look()
-        step = carry.next_step(campaign, self.campaigns.events(campaign.id))
-        carry.require_moved(step, found, force=force, reason=reason)
-        carry.carry_out(self.spark, campaign, step, self.campaigns, "alice", reason)
+        step = execute.next_step(campaign, self.campaigns.events(campaign.id))
+        execute.require_moved(step, found, force=force, reason=reason)
+        execute.carry_out(self.spark, campaign, step, self.campaigns, "alice", reason)
         return step.name
 
     def cancel(self):
         """Take back what the open campaign did, and return what is said of it."""
         campaign, _ = self.look()
         said = []
-        carry.undo(self.spark, campaign, self.campaigns.events(campaign.id), self.campaigns, "alice", said.append)
+        execute.undo(self.spark, campaign, self.campaigns.events(campaign.id), self.campaigns, "alice", said.append)
         return said
 
     @contextlib.contextmanager

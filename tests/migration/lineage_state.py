@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from dataflow.engine.flows import remember
-from dataflow.engine.records import Records
-from dataflow.workflow.flow import Flow, Origin, Producer, Written
+from dataflow.lineage.model import Flow, Origin, Producer, Written
+from dataflow.lineage.store.writer import remember
+from dataflow.state.run_records import Records
 
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataflow.migration.columns import Column
-from dataflow.migration.shape import Shape
+from dataflow.tables.schema.columns import Column
+from dataflow.tables.schema.table_schema import Shape
 
 SHAPE = Shape(
     "prod.plays",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from servers import PROJECT
 
-from dataflow.engine.catalog import open_catalog
+from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
 OLD = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from team import DEADLINE, READERS, create
 
-from dataflow.migration.state import Campaigns
+from dataflow.migration.store import Campaigns
 
 
 def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lines(team):
@@ -197,7 +197,7 @@ def test_a_campaign_is_carried_out_where_it_was_started(team):
 
 def test_the_contract_is_refused_by_name_before_spark_is_started(team):
     team.start()
-    from dataflow.engine.records import now
+    from dataflow.state.run_records import now
 
     campaigns = Campaigns(team.state.records, "sandbox")
     name = campaigns.get(None).id

@@ -10,9 +10,9 @@ from shapes import DDL, SAME, SHAPE
 
 from dataflow.errors import UsageError
 from dataflow.migration.changes import Change, Wish, changes_of, new_name
-from dataflow.migration.columns import Column, of_spark, sql_type
-from dataflow.migration.shape import Shape
 from dataflow.migration.steps import steps_for
+from dataflow.tables.schema.columns import Column, of_spark, sql_type
+from dataflow.tables.schema.table_schema import Shape
 
 
 def classed(wish):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from demo import DATE, LANGUAGES, write_demo
 
-from dataflow.engine.java import find_java
-from dataflow.engine.records import Records
-from dataflow.engine.results import Silent
-from dataflow.engine.runner import Runner
-from dataflow.engine.spark_home import spark_home
-from dataflow.jobs.rscript import find_r
-from dataflow.migration.checkout import Checkout
-from dataflow.migration.graph import is_naming, reach
-from dataflow.migration.store import Store
+from dataflow.jobs.spark.r_script import find_r
+from dataflow.lineage.checkout import Checkout
+from dataflow.lineage.graph import is_naming, reach
+from dataflow.lineage.store.reader import Store
+from dataflow.runner.results import Silent
+from dataflow.runner.runner import Runner
+from dataflow.spark.java import find_java
+from dataflow.spark.spark_home import spark_home
+from dataflow.state.run_records import Records
 from dataflow.workflow.load import Request, load_workflow
 
 pytestmark = pytest.mark.spark

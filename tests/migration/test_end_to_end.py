@@ -9,10 +9,10 @@ import pytest
 from campaign_world import NUMBERS, READERS
 
 from dataflow.errors import DataflowError
-from dataflow.migration import carry
-from dataflow.migration.agreement import verify
+from dataflow.migration import execute
 from dataflow.migration.campaign import applied, read
 from dataflow.migration.changes import Wish
+from dataflow.migration.verify import verify
 
 pytestmark = pytest.mark.spark
 
@@ -91,7 +91,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     use_patch(to_dave, "few")
     world.run("long", "ranks")
     assert world.open() == set()
-    assert "column hours with 4 values in 5 rows" in carry.what_goes(world.spark, campaign, campaign.steps[-1])
+    assert "column hours with 4 values in 5 rows" in execute.what_goes(world.spark, campaign, campaign.steps[-1])
     assert world.apply() == "contract 1"
     assert world.campaigns.all()[0].state == "done"
     assert "hours" not in world.spark.table(f"{world.db}.plays").columns

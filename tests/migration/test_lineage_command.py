@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from lineage_state import State
 
-from dataflow.migration.layout import arrange
-from dataflow.workflow.flow import Origin
+from dataflow.lineage.model import Origin
+from dataflow.lineage.show.graph_layout import arrange
 
 DEFINITION = """\
 version: 1
@@ -136,9 +136,9 @@ def fill(home):
     """Record 9,000 workflows that write 9,000 of 10,000 tables, each from eleven tables of the layer before it."""
     import random
 
-    from dataflow.engine.flows import remember
-    from dataflow.engine.records import Records
-    from dataflow.workflow.flow import Flow, Producer, Written
+    from dataflow.lineage.model import Flow, Producer, Written
+    from dataflow.lineage.store.writer import remember
+    from dataflow.state.run_records import Records
 
     chance = random.Random(7)  # noqa: S311  # a catalog that is the same each time
     tables = [f"db{number // 100}.table_{number:05}" for number in range(10_000)]
@@ -165,7 +165,7 @@ def test_ten_thousand_tables_are_answered_at_once(dataflow_process, capsys, monk
     """
     import pyarrow as pa
 
-    from dataflow.engine.catalog import open_catalog
+    from dataflow.tables.catalog import open_catalog
     from dataflow.workflow.project import Environment
 
     home = Path(dataflow_process.environ["DATAFLOW_HOME"])

@@ -10,7 +10,7 @@ from dataflow.errors import DataflowError
 from dataflow.migration.changes import Wish
 from dataflow.migration.impact import by_position
 from dataflow.migration.plan import plan
-from dataflow.migration.shape import shape_in_spark
+from dataflow.tables.schema.table_schema import shape_in_spark
 
 TAKE = "INSERT OVERWRITE ${TARGET_TABLE} SELECT id FROM"
 STATEMENTS = [  # each names hours, which is no part of what it writes

@@ -10,7 +10,7 @@ import sys
 
 from team import DEADLINE
 
-from dataflow.migration.state import Campaigns
+from dataflow.migration.store import Campaigns
 
 
 def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waited_for(team):
@@ -64,7 +64,7 @@ def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, 
 def test_reminders_come_as_the_deadline_nears_and_grow_more_pressing(team, mail):
     team.start()
     team.migration("notify")
-    from dataflow.migration.state import campaigns
+    from dataflow.migration.store import campaigns
 
     for days, said in ((30, "30 days left"), (6, "6 days left"), (1, "1 day left"), (-1, "OVERDUE")):
         today = dt.datetime.now(dt.UTC)

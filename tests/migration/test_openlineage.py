@@ -13,13 +13,13 @@ import attr
 import pytest
 from lineage_state import taken
 
-from dataflow.engine.lineage import Read
-from dataflow.engine.openlineage import Ended, event, tell
 from dataflow.errors import UsageError
-from dataflow.migration.graph import reach
-from dataflow.migration.openlineage import import_events
-from dataflow.migration.store import Store
-from dataflow.workflow.flow import Origin, Written
+from dataflow.lineage.graph import reach
+from dataflow.lineage.model import Origin, Written
+from dataflow.lineage.openlineage.emit import Ended, event, tell
+from dataflow.lineage.openlineage.ingest import import_events
+from dataflow.lineage.spark_plan.listener import Read
+from dataflow.lineage.store.reader import Store
 from dataflow.workflow.load import Request, load_workflow
 
 DEFINITION = """

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from dataflow.errors import UsageError
+from dataflow.lineage.query import known
 from dataflow.migration.changes import Wish, changes_of
-from dataflow.migration.columns import Column
-from dataflow.migration.lineage import known
 from dataflow.migration.plan import live_shape_in_spark
-from dataflow.migration.shape import Shape, shape_in_spark
 from dataflow.migration.steps import STATEMENTS, steps_for
 from dataflow.tables.iceberg import field_paths
+from dataflow.tables.schema.columns import Column
+from dataflow.tables.schema.table_schema import Shape, shape_in_spark
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark

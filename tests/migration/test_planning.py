@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine.catalog import open_catalog
+from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
 DDL = "CREATE TABLE prod.plays (id INT, hours DOUBLE, date DATE) USING iceberg;\n"

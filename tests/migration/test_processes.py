@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine.catalog import open_catalog
+from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark
@@ -19,7 +19,7 @@ DEADLINE = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=60)).isoformat()
 DIES = """\
 import os, signal, sys
 from dataflow.cli.main import main
-from dataflow.migration.state import Campaigns
+from dataflow.migration.store import Campaigns
 
 note = Campaigns.note
 

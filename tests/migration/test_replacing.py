@@ -10,10 +10,10 @@ import pytest
 from campaign_world import MAIN, READERS, World
 
 from dataflow.errors import DataflowError
-from dataflow.migration import carry
-from dataflow.migration.agreement import verify
+from dataflow.migration import execute
 from dataflow.migration.changes import Wish
-from dataflow.migration.notices import messages
+from dataflow.migration.notify import messages
+from dataflow.migration.verify import verify
 
 pytestmark = pytest.mark.spark
 
@@ -93,7 +93,7 @@ def test_the_old_name_shows_the_new_table_until_all_have_moved(viewed):
 
     with pytest.raises(DataflowError, match="5 of 6 workflows have not moved"):
         viewed.apply()
-    assert "plays_retired with its 5 rows" in carry.what_goes(viewed.spark, campaign, campaign.steps[-1])
+    assert "plays_retired with its 5 rows" in execute.what_goes(viewed.spark, campaign, campaign.steps[-1])
     viewed.apply(force=True, reason="a test")
     assert {name for name in tables(viewed) if name.startswith("plays")} == {"plays_raw"}
     assert not viewed.spark.sql(f"SHOW VIEWS IN {viewed.db}").collect()
@@ -145,12 +145,12 @@ def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
     move_the_writer(world)
     world.spark.sql("CREATE OR REPLACE TEMPORARY VIEW plays AS SELECT 1")  # SHOW VIEWS lists it as well
     campaign, _ = world.look()
-    went = carry.carry_out(world.spark, campaign, campaign.steps[0], world.campaigns, "alice")
+    went = execute.carry_out(world.spark, campaign, campaign.steps[0], world.campaigns, "alice")
     world.spark.catalog.dropTempView("plays")
     assert went == "left out, as this catalog has no views"
     assert world.spark.table(f"{world.db}.plays").count() == 5
     assert "plays_retired" not in tables(world)
-    assert f"{world.db}.plays with its 5 rows" in carry.what_goes(world.spark, campaign, campaign.steps[-1])
+    assert f"{world.db}.plays with its 5 rows" in execute.what_goes(world.spark, campaign, campaign.steps[-1])
     world.spark.sql(f"INSERT INTO {world.db}.plays VALUES (9, 'IT', 1.0)")  # nothing keeps anybody from that here
     for owner in ("alice", "bob", "carol", "dave"):
         world.campaigns.note("better", "acked", owner, owner, "a test")

@@ -17,8 +17,8 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from dataflow.migration.columns import sql_type
-from dataflow.migration.shape import shape_in_spark, shape_of
+from dataflow.tables.schema.columns import sql_type
+from dataflow.tables.schema.table_schema import shape_in_spark, shape_of
 
 NESTED = "STRUCT<order: INT, `A b`: ARRAY<STRUCT<`x-y`: MAP<STRING, INT>>>>"
 

@@ -7,8 +7,8 @@ import datetime as dt
 import pytest
 from team import DEADLINE, OLD, create
 
-from dataflow.migration.store import Store
-from dataflow.workflow.flow import Origin
+from dataflow.lineage.model import Origin
+from dataflow.lineage.store.reader import Store
 
 
 def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):

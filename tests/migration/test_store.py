@@ -6,12 +6,12 @@ import pytest
 import sqlalchemy as sa
 from lineage_state import State
 
-from dataflow.engine.flows import flows, forget_others, producers
 from dataflow.errors import DataflowError
-from dataflow.migration import store as store_module
-from dataflow.migration.graph import reach
-from dataflow.migration.store import Store
-from dataflow.workflow.flow import Origin
+from dataflow.lineage.graph import reach
+from dataflow.lineage.model import Origin
+from dataflow.lineage.store import reader as store_module
+from dataflow.lineage.store.reader import Store
+from dataflow.lineage.store.writer import flows, forget_others, producers
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

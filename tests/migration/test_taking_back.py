@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.migration import carry
+from dataflow.migration import execute
 from dataflow.migration.changes import Change, Wish
-from dataflow.migration.state import Campaigns, subjects
 from dataflow.migration.steps import steps_for
+from dataflow.migration.store import Campaigns, subjects
 from dataflow.tables.iceberg import load, properties
 
 pytestmark = pytest.mark.spark
@@ -139,7 +139,7 @@ def test_the_contract_says_which_values_only_the_new_column_has(world):
     renamed(world)
     world.spark.sql(f"UPDATE {world.db}.plays SET hours = NULL WHERE id = 2")
     campaign, _ = world.look()
-    says = carry.what_goes(world.spark, campaign, campaign.steps[-1])
+    says = execute.what_goes(world.spark, campaign, campaign.steps[-1])
     assert "with 3 values in 5 rows; 1 rows have a value in view_hours alone, and keep it" in says
 
 
@@ -151,4 +151,4 @@ def test_two_campaigns_on_one_table_of_a_catalog_do_not_mix(world):
     campaign = replace(campaign, steps=tuple(steps_for(f"{world.db}.plays", campaign.changes)))
     other.add(campaign.row)
     with pytest.raises(DataflowError, match="are on the move already: hours"):
-        carry.carry_out(world.spark, campaign, campaign.steps[0], other, "alice")
+        execute.carry_out(world.spark, campaign, campaign.steps[0], other, "alice")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.table import Table
 
-from dataflow.engine.catalog import open_catalog
+from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
 MakeTable = Callable[..., Table]

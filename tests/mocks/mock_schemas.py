@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dataflow.mocks import Column, Mock
-from dataflow.mocks.types import SqlType
+from dataflow.tables.schema.spark_types import SqlType
 
 # Columns: at most a few, whose names say anything that YAML could take for something else.
 NAMES = st.sampled_from(

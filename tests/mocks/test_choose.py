@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mock_schemas import columns, rows
 
 from dataflow.mocks import Column
-from dataflow.mocks.choose import choose
 from dataflow.mocks.model import identity
-from dataflow.mocks.types import parse_type
+from dataflow.mocks.row_selection import choose
+from dataflow.tables.schema.spark_types import parse_type
 
 PLAYS = tuple(Column(n, parse_type(t)) for n, t in (("id", "int"), ("country", "string"), ("hours", "double")))
 

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from mock_schemas import columns, rows
 from pyspark.sql import SparkSession
 
-from dataflow.engine.catalog import open_catalog
 from dataflow.errors import UsageError
 from dataflow.mocks import Column, load_mock, to_values_sql
 from dataflow.mocks.arrow import rows_of
 from dataflow.mocks.create import Made, Wanted, make_mock, table_columns
 from dataflow.mocks.model import identity
-from dataflow.mocks.types import SqlType
 from dataflow.mocks.validate import check_mock
+from dataflow.tables.catalog import open_catalog
+from dataflow.tables.schema.spark_types import SqlType
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark

@@ -19,9 +19,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dataflow.errors import DefinitionError
 from dataflow.mocks import Mock, load_mock, to_values_sql
-from dataflow.mocks.types import SqlType
-from dataflow.testing.matching import Tolerance
-from dataflow.testing.rows import difference, mock_rows, table_rows
+from dataflow.tables.schema.spark_types import SqlType
+from dataflow.testing.row_diff import difference, mock_rows, table_rows
+from dataflow.testing.row_matching import Tolerance
 
 ROOT = Path(__file__).parents[2]
 HARD = Path(__file__).parent / "hard" / "hard.yaml"

@@ -17,8 +17,8 @@ from dataflow.mocks import Column, Mock
 from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.masking import Mask, Rule, apply_masks, mask_key, plan_masks
 from dataflow.mocks.rewrite import holds
-from dataflow.mocks.types import parse_type
 from dataflow.mocks.write import render_mock
+from dataflow.tables.schema.spark_types import parse_type
 
 KEY = b"secret"
 

@@ -6,7 +6,7 @@ import pytest
 
 from dataflow.errors import DefinitionError
 from dataflow.mocks import Mock, Value, load_mock
-from dataflow.mocks.types import parse_type
+from dataflow.tables.schema.spark_types import parse_type
 
 PLAYBACK = """\
 # A few plays.

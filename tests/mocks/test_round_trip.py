@@ -24,8 +24,8 @@ from dataflow.mocks import create as creating
 from dataflow.mocks.arrow import rows_of
 from dataflow.mocks.create import Made, Wanted, make_mock
 from dataflow.mocks.model import identity
-from dataflow.mocks.sparkscan import ddl_of
-from dataflow.mocks.types import parse_type
+from dataflow.mocks.scan_spark import ddl_of
+from dataflow.tables.schema.spark_types import parse_type
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark

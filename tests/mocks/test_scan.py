@@ -13,7 +13,7 @@ from pyiceberg.table import Table
 from pyiceberg.types import StringType
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.mocks import scan
+from dataflow.mocks import scan_iceberg
 from dataflow.mocks.create import Made, Wanted, make_mock
 from dataflow.workflow.project import Environment
 
@@ -90,7 +90,7 @@ def test_columns_and_conditions_choose_what_is_in_it(make_table: Callable[..., T
 def test_a_large_table_is_sampled_by_its_statistics_and_says_so(
     make_table: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan, "VALUES_AT_MOST", 8_000)
+    monkeypatch.setattr(scan_iceberg, "VALUES_AT_MOST", 8_000)
     parts = [days(1000 * i, 1000) for i in range(30)]
     odd = pa.table({"id": pa.array([77_777, 88_888], pa.int64()), "hours": [None, -5.0]})
     make_table("shop.large", *parts[:17], odd, *parts[17:], properties={"write.parquet.row-group-limit": "250"})

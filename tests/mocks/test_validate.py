@@ -9,8 +9,8 @@ import pytest
 from dataflow.errors import UsageError
 from dataflow.mocks import Column, load_mock
 from dataflow.mocks.arrow import SourceColumn
-from dataflow.mocks.types import parse_type
 from dataflow.mocks.validate import Checked, check_mock, find_mocks, fixed_mock
+from dataflow.tables.schema.spark_types import parse_type
 
 MOCK = """\
 table: shop.orders

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from dataflow.mocks import Column, Mock, to_values_sql
-from dataflow.mocks.types import parse_type
-from dataflow.testing.matching import Tolerance
-from dataflow.testing.rows import Rows as Table
-from dataflow.testing.rows import difference, table_rows
+from dataflow.tables.schema.spark_types import parse_type
+from dataflow.testing.row_diff import Rows as Table
+from dataflow.testing.row_diff import difference, table_rows
+from dataflow.testing.row_matching import Tolerance
 
 pytestmark = pytest.mark.spark
 

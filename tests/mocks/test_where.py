@@ -21,7 +21,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from dataflow.mocks.where import NotPushedDown, parse_where, to_iceberg
+from dataflow.mocks.where_filter import NotPushedDown, parse_where, to_iceberg
 
 ROWS = pa.table(
     {

@@ -17,9 +17,9 @@ from yamllint.config import YamlLintConfig
 from dataflow.errors import DataflowError
 from dataflow.mocks import Column, Mock, load_mock
 from dataflow.mocks.rewrite import holds, rewritten_mock
-from dataflow.mocks.text import cell_text
-from dataflow.mocks.types import parse_type
 from dataflow.mocks.write import render_mock, save_text
+from dataflow.mocks.yaml_text import cell_text
+from dataflow.tables.schema.spark_types import parse_type
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HAND_WRITTEN = """\

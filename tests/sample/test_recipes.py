@@ -24,8 +24,8 @@ from yamllint.config import YamlLintConfig
 
 from dataflow.sample import git
 from dataflow.sample.recipes import RECIPES
+from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
-from dataflow.workflow.schema import render as render_schema
 
 ALL = [recipe.name for recipe in RECIPES]
 ANSWERS = {
@@ -187,7 +187,7 @@ def test_mocks_fit_their_schema(package: Path) -> None:
 
 def test_the_schema_is_that_of_the_models() -> None:
     kept = ROOT / "recipes/shared/vscode/workflow.schema.json"
-    rewrite = f"python -m dataflow.workflow.schema > {kept.relative_to(ROOT)}"
+    rewrite = f"python -m dataflow.workflow.json_schema > {kept.relative_to(ROOT)}"
     assert kept.read_text() == render_schema(), f"out of date: {rewrite}"
 
 

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from dataflow.errors import DataflowError
-from dataflow.sample.source import TABLE, create, ensure, existing_dates, prepare
+from dataflow.sample.demo_source import TABLE, create, ensure, existing_dates, prepare
 
 pytestmark = pytest.mark.spark
 

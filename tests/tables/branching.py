@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataflow.jobs.guard import Scope, scoped
-from dataflow.tables import wap
+from dataflow.spark.guard import Scope, scoped
+from dataflow.tables import branch_publish
 from dataflow.tables.publish import clear, outcome, publish
 
 
@@ -32,10 +32,10 @@ def published(spark, branch, summary=None):
 
 def run(spark, table, values, statement, name="dataflow_r_wap", keeps=False):
     """Do all of it for one statement."""
-    branch = wap.begin(spark, table, values, name, keeps=keeps)
+    branch = branch_publish.begin(spark, table, values, name, keeps=keeps)
     try:
         write(spark, branch, statement)
         return published(spark, branch, {"dataflow.run-id": name})
     except BaseException:
-        wap.abandon(spark, branch)
+        branch_publish.abandon(spark, branch)
         raise

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.tables.contract import ContractError, reconcile
+from dataflow.tables.ddl_contract import ContractError, reconcile
 
 pytestmark = pytest.mark.spark
 

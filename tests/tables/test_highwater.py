@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.tables.highwater import HighWater, move, read
+from dataflow.tables.high_water_mark import HighWater, move, read
 
 DAY = dt.date(2026, 1, 1)
 

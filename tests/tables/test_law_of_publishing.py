@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import DataflowError
-from dataflow.tables import wap
+from dataflow.tables import branch_publish
 from dataflow.tables.publish import PublishConflict, outcome, publish
 
 pytestmark = pytest.mark.spark
@@ -129,7 +129,7 @@ class World:
         )
 
     def begin(self, part, *, keeps=False, name="dataflow_law_wap"):
-        return wap.begin(self.spark, self.table, part, name, keeps=keeps)
+        return branch_publish.begin(self.spark, self.table, part, name, keeps=keeps)
 
     def replaced(self, covers, rows):
         """Return the model after a run that made rows of its partition."""
@@ -167,7 +167,7 @@ class Turn:
             publish(world.spark, branch, made, {})
             world.rows = world.replaced(self.covers, makes)
         else:
-            wap.abandon(world.spark, branch)
+            branch_publish.abandon(world.spark, branch)
 
     def keep(self, statement, after):
         """Run a statement that works on what is there."""
@@ -175,7 +175,7 @@ class Turn:
         write(world.spark, branch, statement)
         made = outcome(world.spark, branch)
         if made.is_empty:
-            wap.abandon(world.spark, branch)
+            branch_publish.abandon(world.spark, branch)
         else:
             publish(world.spark, branch, made, {})
             world.rows = after
@@ -221,7 +221,7 @@ def no_rows(turn):
     world, branch = turn.world, turn.world.begin(turn.part)
     write(world.spark, branch, f"INSERT OVERWRITE {world.table} SELECT * FROM {world.table} WHERE false")
     assert outcome(world.spark, branch).is_empty
-    wap.abandon(world.spark, branch)
+    branch_publish.abandon(world.spark, branch)
 
 
 def stray(turn):
@@ -232,7 +232,7 @@ def stray(turn):
         write(world.spark, branch, f"INSERT INTO {world.table} {rows}")
         with pytest.raises(DataflowError, match="did not declare"):
             outcome(world.spark, branch)
-    wap.abandon(world.spark, branch)
+    branch_publish.abandon(world.spark, branch)
 
 
 def merge(turn):
@@ -261,7 +261,7 @@ def two_writers(turn):
         publish(world.spark, mine, made, {})
     except PublishConflict:  # rows of its own partition changed, or a file that holds some of them and of the other's
         assert set(turn.covers) & set(other_covers) or world.coarse
-        wap.abandon(world.spark, mine)
+        branch_publish.abandon(world.spark, mine)
     else:
         assert not set(turn.covers) & set(other_covers)
         world.rows = world.replaced(turn.covers, turn.rows)
@@ -281,7 +281,7 @@ def late_row(turn):
     world.rows += Counter([late])
     with pytest.raises(PublishConflict):
         publish(world.spark, branch, made, {})
-    wap.abandon(world.spark, branch)
+    branch_publish.abandon(world.spark, branch)
 
 
 def add_a_column(turn):

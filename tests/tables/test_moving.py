@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 
 from dataflow.errors import DataflowError
-from dataflow.tables.contract import ContractError, reconcile
+from dataflow.tables.column_migration import even_out, is_even, meant_columns, moving, optional, pairs, retired
+from dataflow.tables.ddl_contract import ContractError, reconcile
 from dataflow.tables.iceberg import head, load
-from dataflow.tables.moving import MOVING, RETIRED, even_out, is_even, meant_columns, moving, optional, pairs, retired
+from dataflow.tables.properties import MOVING_COLUMNS, RETIRED_COLUMN
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_a_write_by_position_means_what_it_calls_its_columns_or_else_the_old(mov
 
 def test_a_table_without_a_migration_says_nothing():
     assert (moving({}), optional({}), retired({})) == ({}, frozenset(), frozenset())
-    assert optional(moving({MOVING: '{"A": "b", "c": null}'})) == {"a", "b", "c"}
+    assert optional(moving({MOVING_COLUMNS: '{"A": "b", "c": null}'})) == {"a", "b", "c"}
 
 
 def against(spark, table, columns):
@@ -46,7 +47,7 @@ def against(spark, table, columns):
 
 def create(spark, table, columns, moves):
     """Make a table whose columns are on the move."""
-    properties = f"('{MOVING}' = '{json.dumps(moves)}', '{RETIRED}old' = 'true')"
+    properties = f"('{MOVING_COLUMNS}' = '{json.dumps(moves)}', '{RETIRED_COLUMN}old' = 'true')"
     spark.sql(f"CREATE TABLE {table} ({columns}) USING iceberg TBLPROPERTIES {properties}")
     return table
 

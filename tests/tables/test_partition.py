@@ -109,7 +109,7 @@ def test_a_field_of_a_struct_can_be_what_a_table_is_partitioned_by(spark, namesp
 
 @pytest.mark.parametrize("name", ["my-table", "таблица", "2026 sales", "a.b", "back`tick", "select"])
 def test_any_name_of_a_table_works(spark, namespace, name):
-    from dataflow.workflow.tablenames import joined, quoted_parts
+    from dataflow.workflow.table_names import joined, quoted_parts
 
     quoted = quoted_parts((namespace, name))
     spark.sql(f"CREATE TABLE {quoted} (id INT, date DATE) USING iceberg PARTITIONED BY (date)")

@@ -6,7 +6,7 @@ import pytest
 from branching import published, rows, run, settled, write
 
 from dataflow.errors import DataflowError
-from dataflow.tables import wap
+from dataflow.tables import branch_publish
 from dataflow.tables.iceberg import head, load
 from dataflow.tables.publish import PublishConflict, clear, keep, outcome, publish
 
@@ -78,7 +78,7 @@ def test_a_day_in_buckets_loses_the_buckets_that_are_not_written_again(spark, na
 
 
 def test_what_was_there_before_is_dropped_by_file_and_nothing_is_written_anew(spark, by_country):
-    branch = wap.begin(spark, by_country, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, by_country, DAY, "dataflow_r1_wap")
     write(spark, branch, f"INSERT INTO {by_country} VALUES (10, DATE '2026-01-01', 'US')")
     made = outcome(spark, branch)
     cleared = clear(spark, branch, made, spark.newSession)
@@ -110,7 +110,7 @@ def test_a_merge_that_keeps_what_exists_moves_the_files_that_it_changed_alone(sp
     for id_ in (5, 6):
         spark.sql(insert(by_date, (id_, 1)))
     before = paths(spark, by_date)
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
     write(spark, branch, f"UPDATE {by_date} SET id = 50 WHERE id = 5 AND date = DATE '2026-01-01'")
     made = outcome(spark, branch)
     assert (made.rows, made.total) == (1, 3)
@@ -124,7 +124,7 @@ def test_a_merge_that_keeps_what_exists_moves_the_files_that_it_changed_alone(sp
 def test_a_keeping_run_that_changes_nothing_or_leaves_nothing_made_no_rows(spark, by_date):
     deletes = f"DELETE FROM {by_date} WHERE id = 1"
     for statement, empty in (("SELECT 1", True), (insert(by_date, (9, 1)), False), (deletes, True)):
-        branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
+        branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
         write(spark, branch, statement)
         assert outcome(spark, branch).is_empty == empty
 
@@ -143,7 +143,7 @@ def test_a_file_that_holds_other_days_as_well_is_rewritten_for_them(spark, names
         "(2, DATE '2026-01-02', map('b', 2)), (3, NULL, NULL)"
     )
     spark.sql(f"ALTER TABLE {table} ADD PARTITION FIELD date")
-    branch = wap.begin(spark, table, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, table, DAY, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {table} VALUES (10, DATE '2026-01-01', map('c', 3))")
     made = clear(spark, branch, outcome(spark, branch), spark.newSession)
     assert (made.rows, made.rewritten) == (1, 1)
@@ -160,7 +160,7 @@ def test_other_days_in_a_shared_file_are_not_this_run_s_to_change(spark, namespa
         f"INSERT INTO {table} SELECT /*+ COALESCE(1) */ * FROM VALUES (1, DATE '2026-01-01'), (2, DATE '2026-01-02')"
     )
     spark.sql(f"ALTER TABLE {table} ADD PARTITION FIELD date")
-    branch = wap.begin(spark, table, DAY, "dataflow_r1_wap", keeps=True)
+    branch = branch_publish.begin(spark, table, DAY, "dataflow_r1_wap", keeps=True)
     write(spark, branch, statement.format(t=table))
     with pytest.raises(DataflowError, match="did not declare"):
         outcome(spark, branch)
@@ -229,7 +229,7 @@ def compact(spark, table, day=1):
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_compaction_of_the_day_meanwhile_is_no_conflict(spark, by_date, times):
     spark.sql(insert(by_date, (5, 1)))
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap")
     write(spark, branch, insert(by_date, (10, 1), how="OVERWRITE"))
     made = settled(spark, branch)
     for _ in range(times):
@@ -241,7 +241,7 @@ def test_a_compaction_of_the_day_meanwhile_is_no_conflict(spark, by_date, times)
 
 def test_a_correction_whose_file_was_compacted_with_others_starts_again(spark, by_date):
     spark.sql(insert(by_date, (5, 1)))
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
     write(spark, branch, f"UPDATE {by_date} SET id = 50 WHERE id = 5 AND date = DATE '2026-01-01'")
     made = outcome(spark, branch)
     compact(spark, by_date)
@@ -252,7 +252,7 @@ def test_a_correction_whose_file_was_compacted_with_others_starts_again(spark, b
 
 def test_an_addition_to_a_day_that_was_compacted_meanwhile_is_published(spark, by_date):
     spark.sql(insert(by_date, (5, 1)))
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=True)
     write(spark, branch, insert(by_date, (6, 1)))
     made = outcome(spark, branch)
     compact(spark, by_date)
@@ -267,7 +267,7 @@ def test_a_compaction_of_a_file_that_holds_other_days_is_no_conflict(spark, name
         f"INSERT INTO {table} SELECT /*+ COALESCE(1) */ * FROM VALUES (1, DATE '2026-01-01'), (2, DATE '2026-01-02')"
     )
     spark.sql(f"ALTER TABLE {table} ADD PARTITION FIELD date")
-    branch = wap.begin(spark, table, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, table, DAY, "dataflow_r1_wap")
     write(spark, branch, insert(table, (10, 1)))
     made = settled(spark, branch)
     compact(spark, table)
@@ -288,7 +288,7 @@ def test_a_compaction_of_a_file_that_holds_other_days_is_no_conflict(spark, name
 )
 def test_a_row_that_somebody_else_changed_refuses_the_publishing(spark, by_date, theirs, keeps):
     spark.sql(insert(by_date, (5, 1)))
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=keeps)
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap", keeps=keeps)
     write(spark, branch, insert(by_date, (6, 1)))
     made = settled(spark, branch)
     spark.sql(theirs.format(t=by_date))
@@ -300,7 +300,7 @@ def test_a_row_that_somebody_else_changed_refuses_the_publishing(spark, by_date,
 
 
 def test_rows_of_other_days_that_came_meanwhile_are_no_conflict(spark, by_date):
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap")
     write(spark, branch, insert(by_date, (6, 1)))
     spark.sql(insert(by_date, (8, 2)))
     published(spark, branch)
@@ -308,7 +308,7 @@ def test_rows_of_other_days_that_came_meanwhile_are_no_conflict(spark, by_date):
 
 
 def test_a_base_that_has_expired_meanwhile_refuses_the_publishing(spark, by_date):
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap")
     write(spark, branch, insert(by_date, (6, 1)))
     made = settled(spark, branch)
     spark.sql(insert(by_date, (8, 2)))
@@ -318,7 +318,7 @@ def test_a_base_that_has_expired_meanwhile_refuses_the_publishing(spark, by_date
 
 
 def test_what_is_written_to_the_branch_after_its_audits_is_not_published(spark, by_date):
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap")
     write(spark, branch, insert(by_date, (6, 1)))
     made = settled(spark, branch)
     write(spark, branch, insert(by_date, (7, 1)))
@@ -328,7 +328,7 @@ def test_what_is_written_to_the_branch_after_its_audits_is_not_published(spark, 
 
 
 def test_a_run_that_made_nothing_leaves_a_word_in_the_history_and_no_other_trace(spark, by_date):
-    branch = wap.begin(spark, by_date, DAY, "dataflow_r1_wap")
+    branch = branch_publish.begin(spark, by_date, DAY, "dataflow_r1_wap")
     snapshot = keep(spark, branch, {"dataflow.outcome": "kept"})
     table = load(spark, by_date)
     assert head(table) == snapshot

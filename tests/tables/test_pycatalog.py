@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.engine.catalog import open_catalog
 from dataflow.errors import DataflowError
-from dataflow.tables.pycatalog import load_table, split_name, table_names
+from dataflow.tables.catalog import open_catalog
+from dataflow.tables.pyiceberg_catalog import list_tables, load_table, split_name
 from dataflow.workflow.project import Environment
 
 
@@ -15,7 +15,7 @@ def catalog(tmp_path, monkeypatch):
 
 
 def test_the_embedded_catalog_opens_without_a_jvm_before_anything_was_made(catalog):
-    assert table_names(catalog) == []
+    assert list_tables(catalog) == []
 
 
 def test_a_table_is_found_with_and_without_its_catalogs_name(catalog, tmp_path):
@@ -24,7 +24,7 @@ def test_a_table_is_found_with_and_without_its_catalogs_name(catalog, tmp_path):
     catalog.create_namespace("demo")
     catalog.create_table("demo.plays", pa.schema([("title_id", pa.int32())]), location=str(tmp_path / "plays"))
 
-    assert table_names(catalog) == ["demo.plays"]
+    assert list_tables(catalog) == ["demo.plays"]
     assert load_table(catalog, "dataflow.demo.plays").schema() == load_table(catalog, "demo.plays").schema()
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.tables.transforms import plain_transform, source_of, transform_of
+from dataflow.tables.schema.transforms import plain_transform, source_of, transform_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.testing.suites import find_suites
+from dataflow.testing.suites.discovery import find_suites
 from dataflow.testing.watch.affected import Affected
 
 TEST = """\

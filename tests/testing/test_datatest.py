@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from dataflow.errors import DefinitionError
-from dataflow.testing.datatest import load_tests
-from dataflow.testing.matching import Tolerance
+from dataflow.testing.data_tests.definition import load_tests
+from dataflow.testing.row_matching import Tolerance
 from dataflow.testing.schema import json_schema
 
 SQL = "WITH viewing AS (SELECT * FROM ${SOURCE}), ranked AS (SELECT * FROM viewing) SELECT * FROM ranked"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.testing import matching
-from dataflow.testing.matching import Row, Tolerance, equal, match
+from dataflow.testing import row_matching
+from dataflow.testing.row_matching import Row, Tolerance, equal, match
 
 numbers = st.integers(0, 6).map(float)
 tolerances = st.builds(Tolerance, st.sampled_from([0.0, 0.1, 0.3]), st.sampled_from([0.0, 0.5, 1.0]))
@@ -68,7 +68,7 @@ def test_where_there_are_too_many_close_pairs_nothing_unequal_passes_and_a_misse
 ) -> None:
     expected, actual = rows
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "_EDGES_AT_MOST", 0)
+        patch.setattr(row_matching, "_EDGES_AT_MOST", 0)
         found = match(expected, actual, tolerance)
 
     assert all(all(map(tolerance.close, expected[i][:-1], actual[j][:-1])) for i, j in found.pairs)

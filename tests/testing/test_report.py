@@ -5,8 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.testing.report import Look
-from dataflow.testing.rows import Rows, difference
+from dataflow.testing.diff_report import Look
+from dataflow.testing.row_diff import Rows, difference
 
 COLUMNS = ("title_id", "country_code", *(f"measure_{i:02}" for i in range(20)), "note")
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
-from dataflow.testing.matching import Tolerance
-from dataflow.testing.rows import Rows, difference, expected_rows
+from dataflow.testing.row_diff import Rows, difference, expected_rows
+from dataflow.testing.row_matching import Tolerance
 
 COLUMNS = ("title_id", "country_code", "title_rank", "view_hours")
 BASE = [(1, "US", 1, 9.5), (2, "US", 2, 8.0), (3, "US", 2, 8.0), (4, "BR", 1, 0.5)]

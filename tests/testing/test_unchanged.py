@@ -4,10 +4,9 @@ import os
 
 import pytest
 
-from dataflow.testing import together
-from dataflow.testing.suites import Suite, find_suites, run_suite
-from dataflow.testing.together import room, run_all
-from dataflow.testing.unchanged import fingerprint, recall, remember, unchanged
+from dataflow.testing.suites.discovery import Suite, find_suites, parallel, run_suite
+from dataflow.testing.suites.parallel import room, run_all
+from dataflow.testing.suites.result_cache import fingerprint, recall, remember, unchanged
 
 PASSES = "def test_it(): pass\n"
 GRADLE = """\
@@ -159,7 +158,7 @@ def test_the_machine_s_memory_bounds_how_many_run_at_once(monkeypatch, tmp_path)
     suites = [Suite("sbt", tmp_path / str(it), tmp_path) for it in range(20)]
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
     for free, most in ((100.0, 16), (10.0, 4), (1.0, 1)):
-        monkeypatch.setattr(together, "_free_gib", lambda free=free: free)
+        monkeypatch.setattr(parallel, "_free_gib", lambda free=free: free)
         assert room(suites) == most
     assert room(suites[:1]) == 1
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataflow.workflow.load import Request
-    from dataflow.workflow.tree import Workflow
+    from dataflow.workflow.resolved import Workflow
 
 MAIN = """\
 version: 1

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from dataflow.errors import DefinitionError
-from dataflow.mocks.types import parse_type
+from dataflow.runner.plan import plan
+from dataflow.tables.schema.spark_types import parse_type
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.parameters import MAX_VALUE, substitute
-from dataflow.workflow.plan import plan
 
 HEAD = "version: 1\nworkflow: {id: x, owner: o}\n"
 LEAF = HEAD + "jobs:\n  - job: {id: n, type: Notification, notification: {to: [a@b.c], subject: s, message: m}}\n"

@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from dataflow.assets.tree import tree_of_disk
 from dataflow.errors import UsageError
-from dataflow.workflow import folders
-from dataflow.workflow.folders import is_made, package_of, patiently, walk
+from dataflow.repository.tree import tree_of_disk
+from dataflow.workflow import discovery
+from dataflow.workflow.discovery import is_made, package_of, patiently, walk
 
 
 def test_a_look_that_takes_long_says_where_it_is(tmp_path, capsys, monkeypatch):
     (tmp_path / "a").mkdir()
     list(walk(tmp_path))
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(folders, "PATIENCE", -1)
+    monkeypatch.setattr(discovery, "PATIENCE", -1)
     list(walk(tmp_path))
     assert f"looking for workflows below {tmp_path}, now in {tmp_path} …\n" in capsys.readouterr().err
 
@@ -25,14 +25,14 @@ def test_a_look_that_takes_long_says_where_it_is(tmp_path, capsys, monkeypatch):
 def test_a_look_through_a_whole_disk_ends(tmp_path, monkeypatch):
     for number in range(5):
         (tmp_path / str(number)).mkdir()
-    monkeypatch.setattr(folders, "BOUND", 3)
+    monkeypatch.setattr(discovery, "BOUND", 3)
     with pytest.raises(UsageError, match="ends after 4 folders: that is no project") as caught:
         list(walk(tmp_path))
     assert "name it" in caught.value.hint
 
 
 def test_what_takes_long_says_so_once(capsys, monkeypatch):
-    monkeypatch.setattr(folders, "PATIENCE", 0.01)
+    monkeypatch.setattr(discovery, "PATIENCE", 0.01)
     with patiently(lambda: "reading a definition"):
         time.sleep(0.1)
     assert capsys.readouterr().err == "reading a definition …\n"

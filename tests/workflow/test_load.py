@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
 from dataflow.workflow.load import Request, load_workflow, new_run_id
-from dataflow.workflow.tree import ForeachStep, JobStep, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep, Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import DefinitionError
+from dataflow.runner.plan import plan
 from dataflow.workflow.load import load_workflow
-from dataflow.workflow.plan import plan
 
 if TYPE_CHECKING:
     from pathlib import Path

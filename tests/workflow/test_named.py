@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataflow.lineage.definition_columns import named_columns
 from dataflow.workflow.load import Request, load_workflow
-from dataflow.workflow.named import named_columns
 
 MAIN = """
 version: 1

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dataflow.lineage.sql.tables import tables_of
+from dataflow.runner.plan import plan
 from dataflow.workflow.load import Request
-from dataflow.workflow.plan import plan
-from dataflow.workflow.sqltables import tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dataflow.workflow.tree import Workflow
+    from dataflow.workflow.resolved import Workflow
 
     Load = Callable[..., Workflow]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.workflow.programs import Kind, program_kind, sbt_project
+from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
 
 
 @pytest.mark.parametrize(

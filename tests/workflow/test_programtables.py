@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.workflow.programtables import tables_in_program
+from dataflow.lineage.program_tables import tables_in_program
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import Environment
-from dataflow.workflow.rendered import Fixed, Rendering, dump, given_by, known_params
+from dataflow.workflow.render import Fixed, Rendering, dump, given_by, known_params
 from dataflow.workflow.yamlfile import read_yaml
 
 PRODUCTION = Environment("production", {"TARGET_DB": "prod", "WHO": "${dataflow.user}", "KEY": "${secret:KEY}"})

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from dataflow.workflow.schema import json_schema, render
+from dataflow.workflow.json_schema import json_schema, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def test_every_key_that_needs_words_has_them() -> None:
 
 def test_the_module_prints_the_same_bytes_each_time() -> None:
     found = subprocess.run(
-        [sys.executable, "-m", "dataflow.workflow.schema"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "dataflow.workflow.json_schema"], capture_output=True, text=True, check=True
     )
     assert found.stdout == render()
     assert json.loads(found.stdout) == json_schema()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.workflow.sqlchecks import Known, check_script
-from dataflow.workflow.sqlstatements import POSITIONAL
+from dataflow.lineage.sql.checks import Known, check_script
+from dataflow.lineage.sql.statements import POSITIONAL
 from lineage_corpus import cases
 
 TABLES = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.workflow.flow import Flow
-from dataflow.workflow.sqlcolumns import columns_of
-from dataflow.workflow.sqltables import tables_of
+from dataflow.lineage.model import Flow
+from dataflow.lineage.sql.column_lineage import columns_of
+from dataflow.lineage.sql.tables import tables_of
 from lineage_corpus import Score, all_deciders, all_direct, cases, named_of, shown, static
 
 

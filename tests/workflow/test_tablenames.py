@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.workflow.flow import plain_name
-from dataflow.workflow.tablenames import is_name, joined, plain, quoted, quoted_parts, split, typed
+from dataflow.lineage.model import plain_name
+from dataflow.workflow.table_names import is_name, joined, plain, quoted, quoted_parts, split, typed
 
 parts = st.lists(st.text(alphabet="ab1_-. `é日", min_size=1).filter(lambda part: part.strip() == part), min_size=1)
 

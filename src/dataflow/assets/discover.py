@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dataflow.assets.tree import Tree, tree_of_disk
 from dataflow.errors import UsageError, display_path
-from dataflow.workflow.folders import DEFINITION, package_of
+from dataflow.repository.tree import Tree, tree_of_disk
+from dataflow.workflow.discovery import DEFINITION, package_of
 
 if TYPE_CHECKING:
     from dataflow.assets.ids import AssetType

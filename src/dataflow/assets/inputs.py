@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.assets.packed import packs
-from dataflow.assets.tree import Tree, tree_of_disk
-from dataflow.engine.java import find_java
 from dataflow.errors import DataflowError, display_path
+from dataflow.repository.tree import Tree, tree_of_disk
+from dataflow.spark.java import find_java
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Builder

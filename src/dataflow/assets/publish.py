@@ -18,9 +18,9 @@ from dataflow.workflow.identity import current_user
 if TYPE_CHECKING:
     from dataflow.assets.builders import Artifact
     from dataflow.assets.discover import Asset
-    from dataflow.assets.git import Checkout
     from dataflow.assets.inputs import Inputs
     from dataflow.assets.registry import Registry
+    from dataflow.repository.checkout import Checkout
 
 
 @dataclass(frozen=True)

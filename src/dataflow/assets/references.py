@@ -23,8 +23,8 @@ from dataflow.assets.publish import Pin
 from dataflow.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from dataflow.assets.git import Checkout
     from dataflow.assets.registry import Registry
+    from dataflow.repository.checkout import Checkout
 
 _MAIN = ("main", "master")
 _SHOWN = 5

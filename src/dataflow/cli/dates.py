@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from dataflow.errors import UsageError
-from dataflow.workflow.fields import FIRST_DAY, LAST_DAY
+from dataflow.workflow.values import FIRST_DAY, LAST_DAY
 
 
 def parse_day(text: str | None) -> dt.date | None:

@@ -11,7 +11,7 @@ import typer
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
 
 if TYPE_CHECKING:
-    from dataflow.engine.checkup import Check
+    from dataflow.runner.doctor import Check
 
 app = typer.Typer(add_completion=False)
 
@@ -26,7 +26,7 @@ def doctor(output: OutputOption = Output.TEXT) -> None:
 
       dataflow doctor --output json
     """
-    from dataflow.engine.checkup import checkup
+    from dataflow.runner.doctor import checkup
     from dataflow.workflow.project import environment, find_project
 
     chosen = environment(find_project(Path.cwd()), None)

@@ -63,9 +63,9 @@ def env(
 
 
 def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
-    from dataflow.engine.config import settings
-    from dataflow.engine.records import default_address
     from dataflow.home import home
+    from dataflow.spark.config import settings
+    from dataflow.state.run_records import default_address
     from dataflow.workflow.identity import current_user
     from dataflow.workflow.project import read_identity
 
@@ -90,10 +90,10 @@ def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
 
 def _settings(chosen: Environment, *, write: bool) -> dict[str, str]:
     """Return what another tool needs; the jars are fetched first, as it will not know how."""
-    from dataflow.engine import jars
-    from dataflow.engine.config import settings
-    from dataflow.engine.java import find_java
-    from dataflow.jobs.guard import SETTING, scope_for_people
+    from dataflow.spark import jars
+    from dataflow.spark.config import settings
+    from dataflow.spark.guard import SETTING, scope_for_people
+    from dataflow.spark.java import find_java
 
     jars.ensure(find_java(say), chosen.spark, say)
     found = {**settings(chosen), SETTING: scope_for_people(chosen, write=write).as_json()}
@@ -101,7 +101,7 @@ def _settings(chosen: Environment, *, write: bool) -> dict[str, str]:
 
 
 def _print_settings(conf: dict[str, str], output: Output) -> None:
-    from dataflow.jobs.standalone import properties_file
+    from dataflow.spark.launch_env import properties_file
 
     if any("${secret:" in value for value in conf.values()):
         say("secrets are not shown: put them in where the file says ${secret:…}")

@@ -56,10 +56,10 @@ def query(
 
       dataflow query "SELECT count(*) AS n FROM dataflow_demo.playback" --output json
     """
-    from dataflow.engine.config import is_embedded
-    from dataflow.engine.reading import read_rows
-    from dataflow.engine.session import Engine
     from dataflow.home import subfolder
+    from dataflow.runner.query import read_rows
+    from dataflow.spark.session import Engine
+    from dataflow.tables.catalog import is_embedded
     from dataflow.workflow.project import environment, find_project
 
     chosen = environment(find_project(Path.cwd()), env)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from dataflow.cli.filtering import Filter
+from dataflow.cli.output_filter import Filter
 from dataflow.secret import MaskedStream
 
 STOPPED = 130

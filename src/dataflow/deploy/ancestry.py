@@ -10,7 +10,7 @@ from dataflow.errors import DataflowError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dataflow.deploy.whose import Whose
+    from dataflow.deploy.ownership import Whose
 
 _ALLOW = "git pull; or, to go back on purpose, `dataflow project rollback` or deploy --allow-older"
 

@@ -144,8 +144,8 @@ class Deploy:
         """Refuse to deploy what no environment could run."""
         if sum(it.lock is not None for it in assets) < 2:
             return
-        from dataflow.deploy.materialize import locks_of
-        from dataflow.python.environment import require_agreement
+        from dataflow.build.python.environment import require_agreement
+        from dataflow.deploy.bundle_checkout import locks_of
 
         require_agreement(locks_of(self.source.registry, assets))
 

@@ -15,7 +15,7 @@ from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
 from dataflow.deploy.deployments import Switch
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.workflow import tablenames
+from dataflow.workflow import table_names
 from dataflow.workflow.identity import current_user
 from dataflow.workflow.project import SANDBOX, Environment
 
@@ -104,7 +104,7 @@ def destroy(registry: Registry, planned: Demolition, report: Callable[[str], Non
     Raises:
         DataflowError: A table can't be dropped, or somebody deployed there meanwhile.
     """
-    from dataflow.engine.catalog import open_catalog
+    from dataflow.tables.catalog import open_catalog
 
     catalog = open_catalog(planned.settings)
     for table in planned.tables:
@@ -155,8 +155,8 @@ def _tables(
     """Return the tables of a deployment's database that are ours, and those that are not."""
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
-    from dataflow.engine.catalog import open_catalog
-    from dataflow.tables.ownership import PACKAGE
+    from dataflow.tables.catalog import open_catalog
+    from dataflow.tables.properties import PACKAGE
 
     catalog = open_catalog(settings)
     past = deployments.history(registry, name)
@@ -166,11 +166,11 @@ def _tables(
     ours: list[str] = []
     left: list[str] = []
     try:
-        listed = catalog.list_tables(tablenames.split(database))
+        listed = catalog.list_tables(table_names.split(database))
     except NoSuchNamespaceError:
         listed = []
     for parts in sorted(listed):
-        table = tablenames.joined(parts)
+        table = table_names.joined(parts)
         try:
             mark = catalog.load_table(parts).properties.get(PACKAGE)
         except NoSuchTableError:  # somebody has just dropped it
@@ -184,11 +184,11 @@ def _drop(catalog: Catalog, table: str) -> None:
     from pyiceberg.exceptions import NoSuchTableError
 
     try:
-        catalog.purge_table(tablenames.split(table))
+        catalog.purge_table(table_names.split(table))
     except NoSuchTableError:
         return
     except NotImplementedError:
-        catalog.drop_table(tablenames.split(table))
+        catalog.drop_table(table_names.split(table))
     except Exception as error:  # each kind of catalog raises its own
         raise DataflowError(f"{table} can't be dropped: {error}") from error
 
@@ -197,6 +197,6 @@ def _drop_database(catalog: Catalog, database: str) -> None:
     from pyiceberg.exceptions import NamespaceNotEmptyError, NoSuchNamespaceError
 
     try:
-        catalog.drop_namespace(tablenames.split(database))
+        catalog.drop_namespace(table_names.split(database))
     except (NamespaceNotEmptyError, NoSuchNamespaceError):
         return

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from dataflow.assets.discover import PYTHON_TESTS
-from dataflow.workflow.folders import DEFINITION
+from dataflow.workflow.discovery import DEFINITION
 
 if TYPE_CHECKING:
-    from dataflow.assets.tree import Tree
+    from dataflow.repository.tree import Tree
 
 _WORDS = re.compile(r"""["']([^"'\n]{1,200})["']""")
 _IMPORTS = re.compile(r"^\s*(?:from\s+([.\w]+)\s+import\b|import\s+([\w., ]+))", re.M)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from dataflow.deploy.bundle import Deployable, Package, Plain, Settings, TableSchema
-from dataflow.workflow.folders import DEFINITION
+from dataflow.workflow.discovery import DEFINITION
 from dataflow.workflow.project import FILE_NAME
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository
-    from dataflow.assets.tree import Tree
+    from dataflow.repository.tree import Tree
 
 
 class Build(Plain):

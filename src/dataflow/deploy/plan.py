@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from dataflow.deploy import schemas
+from dataflow.deploy import table_schemas
 from dataflow.deploy.bundle import Bundle, Deployable, Plain, load_bundle, pin_text
 from dataflow.errors import DataflowError, UsageError, display_path
 
@@ -326,7 +326,7 @@ def _tables(before: Bundle | None, now: Prepared | None) -> tuple[tuple[str, ...
     breaking: list[str] = []
     was = {} if before is None else before.schemas
     then = {} if now is None else now.schemas
-    for text, breaks in schemas.changes(was, then):
+    for text, breaks in table_schemas.changes(was, then):
         told.append(text)
         if breaks:
             breaking.append(text)

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING
 
 import dataflow
 from dataflow.deploy.bundle import Deployable, Package, Plain, Schedule, TableSchema, digest, settings_of
-from dataflow.deploy.hashes import Hashes, read_cached, write_cached
+from dataflow.deploy.bundle_files import R_PROJECT, Taken, specs
+from dataflow.deploy.file_hashes import Hashes, read_cached, write_cached
 from dataflow.deploy.imports import beside
 from dataflow.deploy.package import Folder, Prepared
-from dataflow.deploy.scripts import conflict_markers, mistakes_of, r_program, script_doubts
-from dataflow.deploy.taken import R_PROJECT, Taken, specs
+from dataflow.deploy.script_checks import conflict_markers, mistakes_of, r_program, script_doubts
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
-from dataflow.workflow import tablenames
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
-    from dataflow.workflow.rendered import Fixed, Rendering
-    from dataflow.workflow.tree import Workflow
+    from dataflow.workflow.render import Fixed, Rendering
+    from dataflow.workflow.resolved import Workflow
     from dataflow.workflow.yamlfile import YamlFile
 
 
@@ -115,7 +115,8 @@ class Preparation:
 def _tool() -> list[str]:
     """Return what tells one Dataflow from another, also where somebody works on it: what it renders may differ."""
     top = Path(dataflow.__file__).parent
-    files = (path for part in ("assets", "deploy", "tables", "workflow") for path in (top / part).rglob("*.py"))
+    rooms = ("assets", "build", "deploy", "lineage", "repository", "runner", "tables", "workflow")
+    files = (path for room in rooms for path in (top / room).rglob("*.py"))
     return [dataflow.__version__, *sorted(f"{path.name} {path.stat().st_mtime_ns}" for path in files)]
 
 
@@ -151,7 +152,7 @@ class _Package:
         if self._problems:
             raise DefinitionError(self._problems)
         identity = self._identity(self.folder.path)
-        from dataflow.workflow.rendered import known_params
+        from dataflow.workflow.render import known_params
 
         params = known_params(self._known(identity))
         self._broken.update(*(conflict_markers(self.root / name) for name in self.folder.files))
@@ -212,7 +213,7 @@ class _Package:
 
     def _closure(self) -> tuple[dict[str, YamlFile], dict[str, set[str]]]:
         """Return the package's definitions and all that they call, and what each is given by its callers."""
-        from dataflow.workflow.rendered import given_by
+        from dataflow.workflow.render import given_by
         from dataflow.workflow.yamlfile import read_yaml
 
         files: dict[str, YamlFile] = {}
@@ -232,7 +233,7 @@ class _Package:
         return dict(sorted(files.items())), given
 
     def _workflow(self, name: str, file: YamlFile, given: set[str], loaded: Mapping[str, Workflow]) -> Deployable:
-        from dataflow.workflow.rendered import Rendering
+        from dataflow.workflow.render import Rendering
 
         identity = self._identity(os.path.dirname(name) or ".")  # noqa: PTH120
         rendering = Rendering(file, self._known(identity, given))
@@ -247,8 +248,8 @@ class _Package:
         return self._described(workflow, rendering, head + rendering.text, file)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> Deployable:
-        from dataflow.deploy.schemas import schemas_of
-        from dataflow.workflow.plan import plan
+        from dataflow.deploy.table_schemas import schemas_of
+        from dataflow.runner.plan import plan
 
         planned = plan(workflow)
         for table, schema in schemas_of(workflow).items():
@@ -270,7 +271,7 @@ class _Package:
         """Refuse to deploy what would write past the deployment's own database."""
         catalog = self.target.environment.catalog_name.lower()
         for table in tables:
-            parts = tablenames.split(table.lower())
+            parts = table_names.split(table.lower())
             parts = parts[1:] if parts[0] == catalog and len(parts) > 2 else parts
             if parts[:-1] != (str(self.target.database).lower(),):
                 message = (
@@ -295,7 +296,7 @@ class _Package:
         return self._packages[folder].identity()
 
     def _known(self, identity: Identity, given: Collection[str] = ()) -> Fixed:
-        from dataflow.workflow.rendered import Fixed
+        from dataflow.workflow.render import Fixed
 
         target = self.target
         return Fixed(target.environment, identity, self._user(identity), target.id_prefix, given, self.taken.pointer)

@@ -13,7 +13,7 @@ from dataflow.home import subfolder
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
-    from dataflow.assets.git import Checkout
+    from dataflow.repository.checkout import Checkout
 
 
 def local_references(folder: Path) -> Callable[[str], str]:
@@ -26,7 +26,7 @@ def local_references(folder: Path) -> Callable[[str], str]:
     @functools.cache
     def repository() -> tuple[Repository, Checkout]:
         from dataflow.assets.discover import discover
-        from dataflow.assets.git import read_checkout
+        from dataflow.repository.checkout import read_checkout
 
         checkout = read_checkout(folder)
         return discover(checkout.root, checkout.repo), checkout

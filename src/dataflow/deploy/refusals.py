@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.ancestry import compare
 from dataflow.deploy.backends import backend
-from dataflow.deploy.scripts import UNCHECKED, conflict_markers
+from dataflow.deploy.script_checks import UNCHECKED, conflict_markers
 from dataflow.errors import DataflowError, UsageError
 from dataflow.secret import has_credentials
 

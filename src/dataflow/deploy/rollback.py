@@ -162,7 +162,7 @@ def _named(past: Sequence[Deployment], to: str, keys: Sequence[str]) -> Deployme
 def _tables(
     registry: Registry, before: Deployment, packages: Mapping[str, Deployed | None]
 ) -> tuple[TableRollback, ...]:
-    from dataflow.engine.catalog import open_catalog
+    from dataflow.tables.catalog import open_catalog
     from dataflow.tables.rollback import plan_table
 
     found = []

@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow import git
-from dataflow.assets.tree import EXPORT
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import digest
-from dataflow.deploy.hashes import Hashes
+from dataflow.deploy.file_hashes import Hashes
+from dataflow.deploy.ownership import Whose
 from dataflow.deploy.package import Prepared, all_projects, find_packages, project_of
 from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.targets import Target, target_of
-from dataflow.deploy.whose import Whose
 from dataflow.errors import DefinitionError, UsageError, display_path
-from dataflow.workflow.folders import DEFINITION
+from dataflow.repository.tree import EXPORT
+from dataflow.workflow.discovery import DEFINITION
 from dataflow.workflow.project import FILE_NAME, find_project, read_project, without_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dataflow.assets.discover import Asset, Repository
-    from dataflow.assets.git import Checkout
     from dataflow.assets.inputs import Inputs
     from dataflow.assets.publish import Pin
     from dataflow.assets.registry import Registry
-    from dataflow.assets.tree import Tree
     from dataflow.deploy.deployments import Deployed, Deployment
+    from dataflow.repository.checkout import Checkout
+    from dataflow.repository.tree import Tree
     from dataflow.workflow.project import Project
 
 
@@ -250,9 +250,9 @@ def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, 
         DefinitionError: `dataflow.yaml` has mistakes.
         DataflowError: Git can't be asked.
     """
-    from dataflow.assets.git import read_checkout, require_tip
     from dataflow.assets.registry import open_registry
-    from dataflow.assets.tree import tree_of_disk
+    from dataflow.repository.checkout import read_checkout, require_tip
+    from dataflow.repository.tree import tree_of_disk
 
     checkout = read_checkout(folder)
     if sandbox and checkout.untracked:
@@ -285,7 +285,7 @@ def _committed(
     checkout: Checkout, project: Project, scope: str | None, folder: Path
 ) -> tuple[Tree, Project, str | None]:
     """Return a commit's files, and the project as the commit has it; its addresses count from the checkout."""
-    from dataflow.assets.commit import tree_of_commit
+    from dataflow.repository.commit import tree_of_commit
 
     tree = tree_of_commit(checkout)
     below = Path(os.path.relpath(folder.resolve(), checkout.root)).as_posix()

@@ -21,7 +21,7 @@ from dataflow.workflow.parameters import PREFIX, placeholders
 from dataflow.workflow.project import SANDBOX, Environment
 
 if TYPE_CHECKING:
-    from dataflow.assets.git import Checkout
+    from dataflow.repository.checkout import Checkout
     from dataflow.workflow.project import Project
 
 PRODUCTION = "production"
@@ -76,7 +76,7 @@ def target_of(checkout: Checkout, project: Project, *, sandbox: bool = False) ->
     Raises:
         UsageError: The branch is production's, and `dataflow.yaml` has no such environment; or there is none.
     """
-    from dataflow.assets.git import DETACHED
+    from dataflow.repository.checkout import DETACHED
 
     if sandbox or not checkout.is_clean:
         return _sandbox(project, None if sandbox else _why(checkout))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.jobs.audit import AuditResult
-    from dataflow.jobs.guard import Scope
-    from dataflow.workflow.flow import Written
-    from dataflow.workflow.tree import Workflow
+    from dataflow.lineage.model import Written
+    from dataflow.spark.guard import Scope
+    from dataflow.workflow.resolved import Workflow
 
 
 class Writes(Protocol):

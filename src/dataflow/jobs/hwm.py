@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.context import JobContext, Outcome
-from dataflow.tables.highwater import Moment, Sources, move, oldest
+from dataflow.lineage.model import plain_name
+from dataflow.tables.high_water_mark import Moment, Sources, move, oldest
 from dataflow.tables.iceberg import load
 from dataflow.tables.partition import Partition, partition_of
-from dataflow.tables.publications import SOURCES, Told, newest_publications
-from dataflow.tables.spans import HOUR, Span, day_of, hour_of, span_of
-from dataflow.workflow.flow import plain_name
+from dataflow.tables.properties import SOURCES
+from dataflow.tables.publications import Told, newest_publications
+from dataflow.tables.time_spans import HOUR, Span, day_of, hour_of, span_of
 from dataflow.workflow.models import HwmSpec, WapTemplate
-from dataflow.workflow.tree import ForeachStep, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.resolved import ForeachStep, SubworkflowStep, WapStep, Workflow
 
 _WORD = "say 'complete: true' in the HWM job where what this workflow publishes is all of it"
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataflow.errors import DataflowError
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.tables.iceberg import exists
-from dataflow.tables.ownership import OWNER, claim
+from dataflow.tables.ownership import claim
+from dataflow.tables.properties import LIFETIME_DAYS, OWNER, PRIMARY_KEY, TAGS
 from dataflow.workflow.models import MetadataSpec
-
-TAGS = "dataflow.tags"
-LIFETIME = "dataflow.lifetime-days"
-KEY = "dataflow.primary-key"
 
 
 def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
@@ -28,8 +25,8 @@ def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
         {
             OWNER: spec.owner,
             TAGS: ",".join(spec.tags) or None,
-            LIFETIME: None if spec.lifetime_days is None else str(spec.lifetime_days),
-            KEY: ",".join(spec.primary_key) or None,
+            LIFETIME_DAYS: None if spec.lifetime_days is None else str(spec.lifetime_days),
+            PRIMARY_KEY: ",".join(spec.primary_key) or None,
         },
     )
     return Outcome(detail="" if changed else "unchanged")

@@ -15,8 +15,8 @@ from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.migration.changes import Change
 from dataflow.migration.impact import Line, Touched
 from dataflow.migration.plan import Plan
-from dataflow.migration.state import Campaigns, Event, Row
 from dataflow.migration.steps import Step, require_steps
+from dataflow.migration.store import Campaigns, Event, Row
 
 FOLDER = "migrations"
 

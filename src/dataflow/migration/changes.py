@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dataflow.errors import UsageError
-from dataflow.migration.columns import Column, require_storable, sql_type
-from dataflow.migration.shape import Shape, declared, require_of
-from dataflow.tables.literals import column_name
-from dataflow.tables.transforms import source_of
-from dataflow.tables.widening import widens
+from dataflow.tables.quoting import column_name
+from dataflow.tables.schema.columns import Column, require_storable, sql_type
+from dataflow.tables.schema.table_schema import Shape, declared, require_of
+from dataflow.tables.schema.transforms import source_of
+from dataflow.tables.schema.type_promotion import widens
 
 _LONG = 30
 """How long the name of a type may be to stand in a column's."""

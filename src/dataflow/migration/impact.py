@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.migration.graph import Node, Taken, is_naming, is_unknown, spell
-from dataflow.migration.trees import said_by
-from dataflow.workflow.flow import Origin, Producer
+from dataflow.lineage.graph import Node, Taken, is_naming, is_unknown, spell
+from dataflow.lineage.model import Origin, Producer
+from dataflow.lineage.show.text import said_by
 
 if TYPE_CHECKING:
+    from dataflow.lineage.query import Known
+    from dataflow.lineage.store.reader import Named
     from dataflow.migration.changes import Change
-    from dataflow.migration.lineage import Known
-    from dataflow.migration.store import Named
 
 _FAR = 100
 """Steps down after which nobody is told any more."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import display_path
-from dataflow.workflow.sqlcolumns import columns_of
-from dataflow.workflow.sqlrelations import Schema, Use
+from dataflow.lineage.sql.column_lineage import columns_of
+from dataflow.lineage.sql.relations import Schema, Use
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.jobs.metadata import KEY
 from dataflow.migration.changes import Change, Wish, changes_of, new_name, shared_columns
 from dataflow.migration.impact import Touched, by_position, touched_by
-from dataflow.migration.shape import Shape, declared, is_name, shape_in_spark, shape_of
 from dataflow.migration.steps import Step, steps_for
 from dataflow.tables.iceberg import quoted
-from dataflow.tables.literals import text
-from dataflow.workflow import tablenames
+from dataflow.tables.properties import PRIMARY_KEY
+from dataflow.tables.quoting import text
+from dataflow.tables.schema.table_schema import Shape, declared, is_name, shape_in_spark, shape_of
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.migration.lineage import Known
+    from dataflow.lineage.query import Known
 
 _DOWNSTREAM_SHOWN = 20
 
@@ -136,8 +136,8 @@ def live_shape(table: str, known: Known) -> Shape:
         SparkOnlyError: PyIceberg can't open the catalog.
         DataflowError: It can't be reached.
     """
-    from dataflow.engine.catalog import open_catalog
-    from dataflow.tables.pycatalog import load_table
+    from dataflow.tables.catalog import open_catalog
+    from dataflow.tables.pyiceberg_catalog import load_table
 
     name = known.plain(table)
     catalog = open_catalog(known.environment)
@@ -153,13 +153,13 @@ def live_shape_in_spark(spark: SparkSession, table: str, known: Known) -> Shape:
     Raises:
         UsageError: There is none; with the nearest.
     """
-    from dataflow.tables.iceberg import exists, quoted, table_names
-    from dataflow.tables.pycatalog import is_full, no_table
+    from dataflow.tables.iceberg import exists, list_tables, quoted
+    from dataflow.tables.pyiceberg_catalog import is_full, no_table
 
     name = known.plain(table)
-    parts = tablenames.split(name)
+    parts = table_names.split(name)
     if not (is_full(parts) and exists(spark, quoted(name))):
-        raise UsageError(no_table(table, parts, table_names(spark)).message)
+        raise UsageError(no_table(table, parts, list_tables(spark)).message)
     return shape_in_spark(spark, name)
 
 
@@ -173,7 +173,7 @@ def notes_of(shape: Shape, wish: Wish, changes: Sequence[Change]) -> Iterator[st
     """
     if wish.ddl is not None:
         said = declared(wish.ddl).table
-        if "." not in said and is_name(said) and said.lower() != tablenames.split(shape.table)[-1].lower():
+        if "." not in said and is_name(said) and said.lower() != table_names.split(shape.table)[-1].lower():
             yield f"the new definition is of '{said}'; it was taken for {shape.table}'s"
     moved = {change.column.lower(): new_name(change) for change in changes if change.column and not change.safe}
     for change in changes:
@@ -191,9 +191,9 @@ def notes_of(shape: Shape, wish: Wish, changes: Sequence[Change]) -> Iterator[st
 
 
 def _of_key(table: str, key: Sequence[str], left: Sequence[str], gone: Sequence[str]) -> str:
-    then = f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ({text(KEY)} = {text(','.join(left))})"
+    then = f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ({text(PRIMARY_KEY)} = {text(','.join(left))})"
     if not left:
-        then = f"ALTER TABLE {quoted(table)} UNSET TBLPROPERTIES ({text(KEY)})"
+        then = f"ALTER TABLE {quoted(table)} UNSET TBLPROPERTIES ({text(PRIMARY_KEY)})"
     why = f", which does without {', '.join(gone)} only if the others tell rows apart" if gone and left else ""
     return (
         f"the table says that its primary key is ({', '.join(key)}), and no step changes that: once workflows have "

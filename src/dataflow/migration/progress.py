@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataflow.deploy.lineage import GONE
+from dataflow.lineage.model import Origin, Producer
+from dataflow.lineage.show.text import age
+from dataflow.lineage.store.reader import NOTHING, Named, Who, who
 from dataflow.migration.campaign import Campaign, applied
-from dataflow.migration.deployed import GONE
 from dataflow.migration.impact import Touched, uses, writes
-from dataflow.migration.state import Campaigns, Event, subjects
-from dataflow.migration.store import NOTHING, Named, Who, who
-from dataflow.migration.trees import age
-from dataflow.workflow.flow import Origin, Producer
+from dataflow.migration.store import Campaigns, Event, subjects
 
 if TYPE_CHECKING:
-    from dataflow.migration.graph import Taken
-    from dataflow.migration.lineage import Known
+    from dataflow.lineage.graph import Taken
+    from dataflow.lineage.query import Known
 
 _EVIDENCE = {Origin.RECORDED: "run", Origin.DEPLOYED: "deployment", Origin.OPENLINEAGE: "OpenLineage event"}
 """What counts: what ran or was deployed. A checkout is a plan."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from dataflow.errors import UsageError
 from dataflow.migration.changes import new_name
 from dataflow.tables.iceberg import quoted
-from dataflow.tables.literals import column_name, text
-from dataflow.tables.moving import MOVING, RETIRED
+from dataflow.tables.properties import MOVING_COLUMNS, RETIRED_COLUMN
+from dataflow.tables.quoting import column_name, text
 
 if TYPE_CHECKING:
     from dataflow.migration.changes import Change
@@ -100,8 +100,8 @@ def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
         "expand",
         "expand",
         "; ".join(says),
-        _set(table, MOVING, json.dumps(pairs)),
-        undo=_unset(table, MOVING),
+        _set(table, MOVING_COLUMNS, json.dumps(pairs)),
+        undo=_unset(table, MOVING_COLUMNS),
     )
     for change in columns:
         if change.required:
@@ -111,7 +111,7 @@ def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
 
 def _end_of_move(table: str, last: Step) -> Step:
     """Let the last step say on the table that no column moves any more."""
-    return replace(last, sql=STATEMENTS.join((last.sql, _unset(table, MOVING))))
+    return replace(last, sql=STATEMENTS.join((last.sql, _unset(table, MOVING_COLUMNS))))
 
 
 def _expand(table: str, change: Change) -> list[Step]:
@@ -194,7 +194,7 @@ def _contract(table: str, change: Change) -> list[Step]:
         sql = STATEMENTS.join(drops)
         return [Step("contract", "contract", f"drop the view {table}, and {kept}", sql, drops=kept, keeps=kept)]
     # Said first: a run's DDL that still has the column would bring it back empty as soon as it is gone.
-    gone = _set(table, f"{RETIRED}{change.column}", "true")
+    gone = _set(table, f"{RETIRED_COLUMN}{change.column}", "true")
     drop = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
     return [
         Step(
@@ -203,7 +203,7 @@ def _contract(table: str, change: Change) -> list[Step]:
             f"drop {change.column}",
             STATEMENTS.join((gone, drop)),
             drops=change.column,
-            undo=_unset(table, f"{RETIRED}{change.column}"),
+            undo=_unset(table, f"{RETIRED_COLUMN}{change.column}"),
         )
     ]
 

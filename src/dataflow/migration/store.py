@@ -1,294 +1,307 @@
-"""Lineage at the state address, asked for as much of it as a question needs.
-
-It is read through the database's own driver: importing SQLAlchemy takes longer than answering.
-"""
+"""Campaigns at the state address: what was opened, what happened to it, who was told what."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from dataflow.errors import DataflowError
-from dataflow.home import home
-from dataflow.migration.graph import Taken
-from dataflow.secret import learn_address, without_credentials
-from dataflow.trouble import LOCK_PATIENCE, way_out
-from dataflow.workflow.flow import UNKNOWN, Origin, Producer
-from dataflow.workflow.parameters import resolve_secrets
+import sqlalchemy as sa
 
-_AT_ONCE = 400
-"""How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.state.run_records import Records, metadata, now
 
-_BETWEEN = "\x1f"  # ASCII's unit separator: no name has it
-_PRODUCER = "p.shape, p.origin, p.workflow, p.target, p.owner, p.environment, p.bundle, p.run_id, p.file, p.seen"
+_moment = sa.DateTime(timezone=True)
+_ATTEMPTS = 50
+
+campaigns = sa.Table(
+    "dataflow_campaigns",
+    metadata,
+    sa.Column("id", sa.String(200), primary_key=True),
+    sa.Column("table_name", sa.String(500), index=True, nullable=False),
+    sa.Column("environment", sa.String(100), nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("open_on", sa.String(600), unique=True),  # the table while it is open: two can't be
+    sa.Column("deadline", sa.Date, nullable=False),
+    sa.Column("opened", _moment, nullable=False),
+    sa.Column("opened_by", sa.String(200), nullable=False),
+    sa.Column("closed", _moment),
+    sa.Column("definition", sa.JSON, nullable=False),
+)
+events = sa.Table(
+    "dataflow_campaign_events",
+    metadata,
+    sa.Column("campaign", sa.String(200), sa.ForeignKey(campaigns.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("moment", _moment, nullable=False),
+    sa.Column("kind", sa.String(30), nullable=False),
+    sa.Column("subject", sa.String(500), nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("detail", sa.JSON),
+)
+notices = sa.Table(
+    "dataflow_campaign_notices",
+    metadata,
+    sa.Column("campaign", sa.String(200), sa.ForeignKey(campaigns.c.id), primary_key=True),
+    sa.Column("owner", sa.String(200), primary_key=True),
+    sa.Column("level", sa.String(30), primary_key=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("moment", _moment, nullable=False),
+    sa.Column("told", sa.Text),
+)
 
 
 @dataclass(frozen=True)
-class Named:
-    """The columns of its target, in lower case, that a write names though no table's values go into them.
+class Event:
+    """Something that happened to a campaign.
 
     Attributes:
-        constants: Those that get literals or counts.
-        needed: Those that audits look at, or the key.
+        moment: When.
+        kind: `opened`, `acked`, `moved`, `returned`, `joined`, `applying`, `applied`, `forced`, `cancelling`, `undone`,
+            `cancelled`, `done`.
+        subject: A workflow, an owner or a step.
+        who: Who did it.
+        note: What they said.
+        detail: What else is to be kept.
     """
 
-    constants: frozenset[str] = frozenset()
-    needed: frozenset[str] = frozenset()
+    moment: dt.datetime
+    kind: str
+    subject: str
+    who: str
+    note: str | None
+    detail: Mapping[str, Any] | None
 
 
-NOTHING = Named()
+@dataclass(frozen=True)
+class Row:
+    """A campaign as it is kept.
 
-Who = tuple[Origin, str, str]
-"""Who says it, of which workflow, in which environment."""
+    Attributes:
+        id: Its name.
+        table: The table that changes.
+        environment: Where it is.
+        state: `open`, `done` or `cancelled`.
+        deadline: Until when readers should have moved.
+        opened: When it began.
+        opened_by: Who began it.
+        closed: When it ended.
+        definition: What the campaign's file says.
+    """
 
-Found = list[tuple[Producer, Iterable[Taken]]]
+    id: str
+    table: str
+    environment: str
+    state: str
+    deadline: dt.date
+    opened: dt.datetime
+    opened_by: str
+    closed: dt.datetime | None
+    definition: Mapping[str, Any]
 
 
-def who(producer: Producer) -> Who:
-    """Return what a producer is told from others by, of one table."""
-    return (producer.origin, producer.workflow, producer.environment or "")
-
-
-class Store:
-    """What was recorded, deployed and imported.
+class Campaigns:
+    """The campaigns at one state address, seen from one of the environments that keep their state there.
 
     Args:
-        address: SQLAlchemy address of the environment's state; None for SQLite in the Dataflow home.
-
-    Raises:
-        DataflowError: It can't be opened.
+        records: The records.
+        environment: The environment: a campaign is carried out where it was started, and nowhere else.
     """
 
-    def __init__(self, address: str | None) -> None:
-        self._ask = _Database(address)
-        self._all: dict[str, Any] = {}
+    def __init__(self, records: Records, environment: str) -> None:
+        self._records = records
+        self._environment = environment
 
-    def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
-        """Return for each of these tables who reads it; see `graph.Source`."""
-        known = self._index(tables, self._readers)
-        if known is not None:
-            return [(table, known[table]) for table in tables if table in known]
-        asked = sorted(tables)
-        by_shape = self._tables_by_shape(f"f.source IN ({_places(asked)})", asked)
-        found: dict[str, list[Producer]] = defaultdict(list)
-        for shape, producer in self._producers_of(list(by_shape)):
-            for table in by_shape[shape]:
-                found[table].append(producer)
-        return found.items()
+    def add(self, row: Row) -> None:
+        """Open a campaign.
 
-    def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
-        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
-        known = self._index(tables, self._writers)
-        if known is not None:
-            return [found for table in tables for found in known.get(table, ())]
-        asked = sorted(tables)
-        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
-        shapes = sorted({shape for shape, _ in by})
-        by_shape: dict[str, list[str]] = {}
-        for some in _chunks(shapes):
-            by_shape |= self._tables_by_shape(f"f.shape IN ({_places(some)})", some)
-        return [(producer, by_shape.get(shape, ())) for shape, producer in by]
-
-    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
-        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
-        known = self._index(tables, self._taken if downstream else self._given)
-        if known is not None:
-            return [found for table in tables for found in known.get(table, ())]
-        asked = sorted(tables)
-        if downstream:
-            taken = self._by_shape(f"f.source IN ({_places(asked)})", asked)
-            return [(producer, taken[shape]) for shape, producer in self._producers_of(list(taken))]
-        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
-        taken = {}
-        for some in _chunks(sorted({shape for shape, _ in by})):
-            taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
-        return [(producer, taken.get(shape, ())) for shape, producer in by]
-
-    def named(self, table: str) -> dict[Who, Named]:
-        """Return what those who write a table name of it, besides where values come from; ask by `who`."""
-        asked = "SELECT origin, workflow, environment, constants, needed FROM dataflow_lineage WHERE target = ?"
-        return {
-            (_ORIGINS[origin], workflow, environment): Named(*map(_lines, texts))
-            for origin, workflow, environment, *texts in self._ask(asked, [table])
+        Raises:
+            UsageError: One is open on that table, or has that name.
+        """
+        self.require_free(row.id, row.table)
+        values = {
+            "id": row.id,
+            "table_name": row.table,
+            "environment": row.environment,
+            "state": row.state,
+            "open_on": f"{row.environment}/{row.table}",
+            "deadline": row.deadline,
+            "opened": row.opened,
+            "opened_by": row.opened_by,
+            "definition": dict(row.definition),
         }
+        self._records.insert(campaigns, values)  # of two at once, the unique column lets one through
+        self.note(row.id, "opened", row.table, row.opened_by)
 
-    def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
-        """Return what these workflows write, by whoever says so."""
-        return [
-            _producer(row)[1]
-            for some in _chunks(workflows)
-            for row in self._ask(_from_producers(f"p.workflow IN ({_places(some)})"), some)
-        ]
+    def require_free(self, name: str, table: str) -> None:
+        """Refuse a second campaign on a table, or of a name.
 
-    def settled(self, registry: str) -> dict[str, int]:
-        """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
-        mine = "SELECT environment, number FROM dataflow_settled WHERE registry = ? AND whole"
-        return dict(self._ask(mine, [registry]))
+        Raises:
+            UsageError: One is open on that table, or has that name.
+        """
+        for known in self.all():
+            if known.state == "open" and (known.environment, known.table) == (self._environment, table):
+                raise self._is_open(known)
+            if known.id == name:
+                raise UsageError(f"there was a campaign '{name}' already", "give this one another name: --name")
 
-    def tables(self) -> set[str]:
-        """Return all tables that anything is known of."""
-        return {
-            *(row[0] for row in self._ask("SELECT DISTINCT source FROM dataflow_flows")),
-            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_lineage WHERE target <> ''")),
-        }
+    def all(self) -> list[Row]:
+        """Return all campaigns at the state address, newest first."""
+        with self._records.begin() as connection:
+            rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
+        return [_row(row) for row in rows]
 
-    def knows(self, table: str) -> bool:
-        """Say whether anything is known of a table."""
-        read = self._ask("SELECT 1 FROM dataflow_flows WHERE source = ? LIMIT 1", [table])
-        return bool(read or self._ask("SELECT 1 FROM dataflow_lineage WHERE target = ? LIMIT 1", [table]))
+    def get(self, name: str | None, *, ended: bool = False) -> Row:
+        """Return a campaign of the environment by its name, by its table, or the only open one.
 
-    def columns(self, table: str) -> set[str]:
-        """Return the columns of a table that anything is known of."""
-        read = self._ask("SELECT DISTINCT source_column FROM dataflow_flows WHERE source = ?", [table])
-        join = "dataflow_flows f JOIN dataflow_lineage p ON p.shape = f.shape"
-        written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
-        return {row[0] for row in [*read, *written]} - {"", UNKNOWN}
+        Args:
+            name: Its name or table.
+            ended: Whether the one that ended last will do, where none is open.
 
-    def _index(self, tables: Collection[str], read: Callable[[], Any]) -> Any:
-        """Return an index of all that is known, made once for questions of many tables; None for few."""
-        name = read.__name__
-        if len(tables) > _AT_ONCE and name not in self._all:
-            self._all[name] = read()
-        return self._all.get(name)
+        Raises:
+            UsageError: There is none, several could be meant, or it is another environment's.
+        """
+        everywhere = self.all()
+        known = [row for row in everywhere if row.environment == self._environment]
+        live = [row for row in known if row.state == "open"]
+        if name is None:
+            if len(live) == 1:
+                return live[0]
+            if ended and not live and known:
+                return max(known, key=lambda row: row.closed or row.opened)
+            listed = f": {', '.join(row.id for row in live)}" if live else ""
+            count = len(live) or "no"
+            raise UsageError(
+                f"{count} campaigns are open in {self._environment}{listed}", "name one, or see migration list"
+            )
+        for row in known:
+            if row.id == name:
+                return row
+        by_table = [row for row in known if row.table == name]
+        if by_table:
+            return next((row for row in by_table if row.state == "open"), by_table[0])
+        elsewhere = next((row for row in everywhere if name in {row.id, row.table}), None)
+        if elsewhere is not None:
+            raise UsageError(
+                f"campaign {elsewhere.id} is in {elsewhere.environment}, not in {self._environment}",
+                f"--env {elsewhere.environment}",
+            )
+        near = did_you_mean(name, [row.id for row in known])
+        raise UsageError(f"there is no campaign '{name}' in {self._environment}{near}")
 
-    def _readers(self) -> dict[str, list[Producer]]:
-        """Return who reads each table."""
-        found: dict[str, list[Producer]] = defaultdict(list)
-        by_shape = self._tables_by_shape("1 = 1", [])
-        for shape, producer in self._every_producer():
-            for table in by_shape.get(shape, ()):
-                found[table].append(producer)
-        return found
+    def close(self, name: str, state: str, who: str, note: str | None = None) -> None:
+        """End a campaign as `done` or `cancelled`."""
+        with self._records.begin() as connection:
+            mine = campaigns.c.id == name
+            connection.execute(campaigns.update().where(mine).values(state=state, closed=now(), open_on=None))
+        self.note(name, state, name, who, note)
 
-    def _writers(self) -> dict[str, list[tuple[Producer, Sequence[str]]]]:
-        """Return who writes each table, and from which."""
-        found: dict[str, list[tuple[Producer, Sequence[str]]]] = defaultdict(list)
-        by_shape = self._tables_by_shape("1 = 1", [])
-        for shape, producer in self._every_producer():
-            found[producer.target].append((producer, by_shape.get(shape, ())))
-        return found
+    def note(
+        self,
+        name: str,
+        kind: str,
+        subject: str,
+        who: str,
+        note: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add to what happened; nothing is ever taken out of it."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._note(name, kind, subject, who, note, detail)
+            except DataflowError as error:  # somebody else took that number in the same moment
+                if attempt == _ATTEMPTS - 1 or not isinstance(error.__cause__, sa.exc.IntegrityError):
+                    raise
+            else:
+                return
 
-    def _taken(self) -> dict[str, Found]:
-        """Return what is taken from each table, by whom."""
-        found: dict[str, Found] = defaultdict(list)
-        shapes: dict[str, dict[str, list[Taken]]] = {}
-        for shape, flows in self._by_shape("1 = 1", []).items():
-            by_source = shapes.setdefault(shape, {})
-            for flow in flows:
-                by_source.setdefault(flow[0], []).append(flow)
-        for shape, producer in self._every_producer():
-            for source, some in shapes.get(shape, {}).items():
-                found[source].append((producer, some))
-        return found
+    def _note(
+        self, name: str, kind: str, subject: str, who: str, note: str | None, detail: Mapping[str, Any] | None
+    ) -> None:
+        with self._records.begin() as connection:
+            highest = sa.select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.campaign == name)
+            connection.execute(
+                events.insert().values(
+                    campaign=name,
+                    number=connection.execute(highest).scalar_one() + 1,
+                    moment=now(),
+                    kind=kind,
+                    subject=subject,
+                    who=who,
+                    note=note,
+                    detail=None if detail is None else dict(detail),
+                )
+            )
 
-    def _given(self) -> dict[str, Found]:
-        """Return what goes into each table, by whom."""
-        found: dict[str, Found] = defaultdict(list)
-        taken = self._by_shape("1 = 1", [])
-        for shape, producer in self._every_producer():
-            found[producer.target].append((producer, taken.get(shape, ())))
-        return found
+    def events(self, name: str) -> list[Event]:
+        """Return what happened, oldest first."""
+        query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
+        with self._records.begin() as connection:
+            rows = connection.execute(query).all()
+        return [Event(_zoned(r.moment), r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
 
-    def _every_producer(self) -> Iterator[tuple[str, Producer]]:
-        return map(_producer, self._ask(_from_producers("1 = 1")))
+    # ------------------------------------------------------------------------------------------- notices
 
-    def _producers_of(self, shapes: Sequence[str]) -> Iterator[tuple[str, Producer]]:
-        for some in _chunks(shapes):
-            yield from map(_producer, self._ask(_from_producers(f"p.shape IN ({_places(some)})"), some))
-
-    def _tables_by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[str]]:
-        """Return the tables that are read, by shape; the database joins those of a shape to one text."""
-        joined = self._ask.joined("f.source")
-        only = f"{where} AND f.source_column = ''"
-        rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {only} GROUP BY f.shape", values)
-        return {shape: text.split("\n") for shape, text in rows}
-
-    def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[Taken]]:
-        """Return flows by shape, columns and all; the database joins those of a shape to one text."""
-        how = "CASE WHEN f.indirect THEN '1' ELSE '' END"
-        joined = self._ask.joined(f" || '{_BETWEEN}' || ".join(("f.source", "f.source_column", "f.target_column", how)))
-        rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {where} GROUP BY f.shape", values)
-        found = {}
-        for shape, text in rows:
-            split = [line.split(_BETWEEN) for line in text.split("\n")]
-            found[shape] = [(source, column, into, decides == "1") for source, column, into, decides in split]
-        return found
-
-
-class _Database:
-    """A state address, asked by its own driver."""
-
-    def __init__(self, address: str | None) -> None:
-        self._address = address or f"sqlite:///{home() / 'state.db'}"
-        self._connection: Any = None
-        self._resolved = learn_address(resolve_secrets(self._address))
-        self._is_sqlite = self._resolved.startswith("sqlite")
-
-    def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        """Return the rows of a query; none where nothing was ever recorded."""
+    def claim(self, name: str, owner: str, level: str) -> bool:
+        """Take it on to send a message; False when somebody has, so that nobody gets it twice."""
+        values = {"campaign": name, "owner": owner, "level": level, "state": "sending", "moment": now()}
         try:
-            if self._connection is None:
-                self._connection = self._open()
-            if self._connection is None:
-                return []
-            cursor = self._connection.cursor()
-            cursor.execute(query if self._is_sqlite else query.replace("?", "%s"), tuple(values))
-            found: list[Any] = cursor.fetchall()
-        except Exception as error:
-            with contextlib.suppress(Exception):
-                self._connection.rollback()
-            if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
-                return []
-            cause = str(error).strip().partition("\n")[0]
-            shown = without_credentials(self._address)
-            raise DataflowError(f"the state at {shown} can't be read: {cause}", way_out(cause)) from error
-        return found
+            with self._records.begin() as connection:
+                mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
+                if connection.execute(sa.select(notices.c.owner).where(mine)).first():
+                    return False
+                connection.execute(notices.insert().values(values))
+        except Exception:
+            if (owner, level) in {(n["owner"], n["level"]) for n in self.notices(name)}:
+                return False
+            raise
+        return True
 
-    def joined(self, expression: str) -> str:
-        """Return the SQL that joins a text of several rows to one, a line each."""
-        return f"group_concat({expression}, char(10))" if self._is_sqlite else f"string_agg({expression}, chr(10))"
+    def sent(self, name: str, owner: str, level: str, told: str) -> None:
+        """Note that a message went out."""
+        mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
+        with self._records.begin() as connection:
+            connection.execute(notices.update().where(mine).values(state="sent", told=told, moment=now()))
 
-    def _open(self) -> Any:
-        if self._is_sqlite:
-            path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
-            with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
-                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_PATIENCE, check_same_thread=False)
-            return None
-        import psycopg
+    def unclaim(self, name: str, owner: str, level: str) -> None:
+        """Let go of a message that certainly did not go out."""
+        mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
+        with self._records.begin() as connection:
+            connection.execute(notices.delete().where(mine))
 
-        # What one question leaves open would stand in the way of whoever changes a table.
-        return psycopg.connect(urlunsplit(urlsplit(self._resolved)._replace(scheme="postgresql")), autocommit=True)
+    def notices(self, name: str) -> list[dict[str, Any]]:
+        """Return the messages that went out, or may have."""
+        query = sa.select(notices).where(notices.c.campaign == name).order_by(notices.c.moment)
+        with self._records.begin() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
 
-
-def _from_producers(where: str) -> str:
-    return f"SELECT {_PRODUCER} FROM dataflow_lineage p WHERE {where}"
-
-
-def _lines(text: str | None) -> frozenset[str]:
-    return frozenset(text.lower().split("\n")) if text else frozenset()
+    def _is_open(self, row: Row) -> UsageError:
+        return UsageError(
+            f"a campaign is open on {row.table} already: {row.id}, by {row.opened_by}, deadline {row.deadline}",
+            f"dataflow migration status {row.id}",
+        )
 
 
-def _places(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+def _row(row: Any) -> Row:
+    return Row(
+        row.id,
+        row.table_name,
+        row.environment,
+        row.state,
+        row.deadline,
+        _zoned(row.opened),
+        row.opened_by,
+        None if row.closed is None else _zoned(row.closed),
+        row.definition,
+    )
 
 
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(values), _AT_ONCE):
-        yield values[at : at + _AT_ONCE]
+def _zoned(moment: dt.datetime) -> dt.datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)  # SQLite forgets the zone
 
 
-def _producer(row: Any) -> tuple[str, Producer]:
-    shape, origin, workflow, target, owner, environment, bundle, run_id, file, seen = row
-    moment = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
-    if moment.tzinfo is None:  # SQLite forgets the zone
-        moment = moment.replace(tzinfo=dt.UTC)
-    return shape, Producer(_ORIGINS[origin], workflow, target, owner, environment or None, bundle, run_id, file, moment)
-
-
-_ORIGINS = {origin.value: origin for origin in Origin}
+def subjects(found: Sequence[Event], kind: str) -> set[str]:
+    """Return the subjects of all events of a kind."""
+    return {event.subject for event in found if event.kind == kind}

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from dataflow.mocks.load import load_mock, read_mock
 from dataflow.mocks.model import Column, Mock, Value
-from dataflow.mocks.sql import to_values_sql
+from dataflow.mocks.values_sql import to_values_sql
 
 __all__ = ["Column", "Mock", "Value", "load_mock", "read_mock", "to_values_sql"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
 from dataflow.mocks.model import Column, Row
-from dataflow.mocks.text import name_text, type_text
-from dataflow.mocks.types import SqlType, distinct
+from dataflow.mocks.yaml_text import name_text, type_text
+from dataflow.tables.schema.spark_types import SqlType, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

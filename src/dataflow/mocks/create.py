@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean, display_path
 from dataflow.mocks.arrow import SourceColumn, rows_of, source_columns
-from dataflow.mocks.choose import Chosen, choose
 from dataflow.mocks.masking import Mask, apply_masks, mask_key, plan_masks
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import holds
+from dataflow.mocks.row_selection import Chosen, choose
 from dataflow.mocks.write import render_mock
-from dataflow.workflow import tablenames
+from dataflow.tables.properties import PRIMARY_KEY
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -29,7 +30,6 @@ ROWS = 20
 ROWS_AT_MOST = 5_000
 _WIDTH = 78
 _DEMO = "dataflow_demo.playback"
-_PRIMARY_KEY = "dataflow.primary-key"  # what the Metadata job writes
 
 Sessions = Callable[[str], contextlib.AbstractContextManager["SparkSession"]]
 """Opens Spark, given the reason why it is needed."""
@@ -142,15 +142,15 @@ def _check(wanted: Wanted) -> None:
     if not 1 <= wanted.rows <= ROWS_AT_MOST:
         raise UsageError(f"--rows {wanted.rows}: a mock has from 1 to {ROWS_AT_MOST:,} rows")
     if wanted.where is not None:
-        from dataflow.mocks.where import parse_where
+        from dataflow.mocks.where_filter import parse_where
 
         parse_where(wanted.where)
 
 
 def _by_iceberg(environment: Environment, wanted: Wanted, progress: Callable[[int, int], None]) -> _Source | str:
     """Read a table by PyIceberg, or say why only Spark can."""
-    from dataflow.mocks.scan import OnlySparkError, scan_table
-    from dataflow.mocks.where import NotPushedDown, check_columns, parse_where, to_iceberg
+    from dataflow.mocks.scan_iceberg import OnlySparkError, scan_table
+    from dataflow.mocks.where_filter import NotPushedDown, check_columns, parse_where, to_iceberg
 
     table = open_table(environment, wanted.table)
     if isinstance(table, str):
@@ -194,8 +194,8 @@ def open_table(environment: Environment, name: str) -> Table | str:
     from pydantic import ValidationError
     from pyiceberg.exceptions import ValidationError as TypesUnknown
 
-    from dataflow.engine.catalog import open_catalog
-    from dataflow.tables.pycatalog import load_table, split_name
+    from dataflow.tables.catalog import open_catalog
+    from dataflow.tables.pyiceberg_catalog import load_table, split_name
 
     try:
         catalog = open_catalog(environment)
@@ -223,8 +223,8 @@ def _only(table: Table, names: Sequence[str]) -> Any:
 
 
 def _by_spark(spark: SparkSession, wanted: Wanted) -> _Source:
-    from dataflow.mocks.sparkscan import spark_columns, spark_names, spark_properties, spark_rows
-    from dataflow.mocks.where import check_columns, parse_where
+    from dataflow.mocks.scan_spark import spark_columns, spark_names, spark_properties, spark_rows
+    from dataflow.mocks.where_filter import check_columns, parse_where
 
     known = spark_names(spark, wanted.table)
     asked = _asked(wanted, known)
@@ -235,7 +235,7 @@ def _by_spark(spark: SparkSession, wanted: Wanted) -> _Source:
     masks = plan_masks(columns, wanted.masks, properties)
     plain = [column.column for column in columns]
     rows, left_out, counts = spark_rows(spark, wanted.table, plain, wanted.where, wanted.rows)
-    name = tablenames.joined(tablenames.split(wanted.table)[-2:])
+    name = table_names.joined(table_names.split(wanted.table)[-2:])
     key = _key(properties, "", [column.name for column in columns])
     return _Source(name, columns, len(asked) < len(known), key, tuple(masks), rows, left_out, "spark", counts)
 
@@ -254,7 +254,7 @@ def _asked(wanted: Wanted, names: Sequence[str]) -> list[str]:
 
 
 def _key(properties: Mapping[str, str], identifiers: str, names: Sequence[str]) -> tuple[str, ...]:
-    listed = properties.get(_PRIMARY_KEY) or identifiers
+    listed = properties.get(PRIMARY_KEY) or identifiers
     key = tuple(name.strip() for name in listed.split(",") if name.strip())
     return key if set(key) <= set(names) else ()
 
@@ -333,7 +333,7 @@ def table_columns(environment: Environment, name: str, sessions: Sessions | None
             return source_columns(table.schema(), name)
         if sessions is None:
             return table
-        from dataflow.mocks.sparkscan import spark_columns
+        from dataflow.mocks.scan_spark import spark_columns
 
         with sessions(table) as spark:
             return spark_columns(spark, name)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
 from dataflow.mocks.model import Column, Mock, Value
-from dataflow.mocks.scalars import read_scalar
-from dataflow.mocks.text import LONGEST_KEY
-from dataflow.mocks.types import LONGEST_NAME, SqlType, parse_type
+from dataflow.mocks.yaml_scalars import read_scalar
+from dataflow.mocks.yaml_text import LONGEST_KEY
+from dataflow.tables.schema.spark_types import LONGEST_NAME, SqlType, parse_type
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
 
 _KEYS = ("table", "key", "partial", "duplicates", "columns", "rows")

@@ -26,11 +26,9 @@ from dataflow.errors import UsageError, did_you_mean
 from dataflow.home import home, subfolder
 from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.model import Column, Row
-from dataflow.mocks.types import SqlType
 from dataflow.secret import learn
-
-PROPERTY = "dataflow.personal-data"
-"""The table property that lists columns with personal data, separated by commas."""
+from dataflow.tables.properties import PERSONAL_DATA
+from dataflow.tables.schema.spark_types import SqlType
 
 _KEY = "DATAFLOW_MASK_KEY"
 _FILE = "mask.key"
@@ -98,7 +96,7 @@ def plan_masks(
     """
     paths = {path: type_ for column in columns for path, type_ in _paths((column.name,), column.column.type)}
     given = dict(_asked(text, paths) for text in asked)
-    tagged = {name.strip() for name in (properties or {}).get(PROPERTY, "").split(",")}
+    tagged = {name.strip() for name in (properties or {}).get(PERSONAL_DATA, "").split(",")}
     found = [Mask(path, rule, "asked for") for path, rule in given.items()]
     for column in columns:
         for path, type_ in _paths((column.name,), column.column.type):
@@ -172,7 +170,7 @@ def _covered(path: tuple[str, ...], masks: Mapping[tuple[str, ...], Rule]) -> bo
 
 def _why(path: tuple[str, ...], comment: str, tagged: set[str]) -> str | None:
     if ".".join(path) in tagged:
-        return f"named by the table's {PROPERTY}"
+        return f"named by the table's {PERSONAL_DATA}"
     if tag := _TAG.search(comment):
         return f"its comment says '{tag[0]}'"
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", path[-1]).lower().strip("_")

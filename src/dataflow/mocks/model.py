@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from dataflow.mocks.types import SqlType
-from dataflow.workflow import tablenames
+from dataflow.tables.schema.spark_types import SqlType
+from dataflow.workflow import table_names
 
 Value = None | bool | int | float | Decimal | str | bytes | dt.date | dt.datetime | list[Any] | dict[Any, Any]
 """A cell: what PySpark would collect, with structs as dicts by field and timestamps aware, in UTC."""
@@ -50,7 +50,7 @@ class Mock:
     @property
     def name(self) -> str:
         """The table's own name, without its database: the file's when none is given."""
-        return tablenames.split(self.table or self.file.name.removesuffix(".yaml"))[-1]
+        return table_names.split(self.table or self.file.name.removesuffix(".yaml"))[-1]
 
 
 def identity(value: Any) -> str:

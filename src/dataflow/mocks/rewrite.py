@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from dataflow.errors import DefinitionError
 from dataflow.mocks.load import load_mock, read_mock
 from dataflow.mocks.model import Mock, Row, identity
-from dataflow.mocks.text import cell_text, type_text
 from dataflow.mocks.write import column_line, header_line, is_table, mapping_lines, render_mock, table_lines
+from dataflow.mocks.yaml_text import cell_text, type_text
 from dataflow.workflow.yamlfile import YamlFile, read_text, read_yaml
 
 _BREAK = re.compile(r"[\x85\u2028\u2029]|\r(?!$)")

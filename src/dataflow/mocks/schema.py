@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dataflow.mocks.types import NAMES
+from dataflow.tables.schema.spark_types import NAMES
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -12,7 +12,7 @@ from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.load import read_mock
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import rewritten_mock
-from dataflow.workflow.folders import is_special
+from dataflow.workflow.discovery import is_special
 from dataflow.workflow.yamlfile import YamlFile, read_yaml, unreadable
 
 Lookup = Callable[[str], tuple[SourceColumn, ...] | str]

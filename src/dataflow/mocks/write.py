@@ -10,9 +10,9 @@ from pathlib import Path
 from dataflow.errors import DataflowError, display_path
 from dataflow.home import usual_mode
 from dataflow.mocks.model import Column, Mock, Row
-from dataflow.mocks.text import cell_text, comment_text, name_text, quoted, type_text
-from dataflow.mocks.types import SqlType
-from dataflow.workflow import tablenames
+from dataflow.mocks.yaml_text import cell_text, comment_text, name_text, quoted, type_text
+from dataflow.tables.schema.spark_types import SqlType
+from dataflow.workflow import table_names
 
 _WIDEST = 120  # beyond this a line of a table is harder to read than a mapping
 _YAMLLINT_WIDTH = 80
@@ -124,4 +124,4 @@ def _rows(mock: Mock, remarks: Sequence[str]) -> Iterator[str]:
 
 
 def _is_plain_table(name: str) -> bool:
-    return all(name_text(part) == part for part in tablenames.split(name))
+    return all(name_text(part) == part for part in table_names.split(name))

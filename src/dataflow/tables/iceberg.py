@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dataflow.workflow import tablenames
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +39,10 @@ def load(spark: SparkSession, name: str) -> JavaObject:
 
     The name is completed first: Iceberg would try its database as a catalog and fill the log with the failure.
     """
-    parts = tablenames.split(name)
+    parts = table_names.split(name)
     if len(parts) < 3:
         parts = (str(spark.conf.get("spark.sql.defaultCatalog")), *parts)
-    whole = tablenames.quoted_parts(parts)
+    whole = table_names.quoted_parts(parts)
     return jvm(spark).org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, whole)
 
 
@@ -51,17 +51,17 @@ def exists(spark: SparkSession, name: str) -> bool:
     return bool(spark.catalog.tableExists(quoted(name)))
 
 
-def table_names(spark: SparkSession) -> list[str]:
+def list_tables(spark: SparkSession) -> list[str]:
     """Return all tables of the session's catalog as `database.table`, sorted."""
     spaces, left = list[str](), [""]
     while left:
         above = left.pop()
         rows = spark.sql(f"SHOW NAMESPACES IN {quoted(above)}" if above else "SHOW NAMESPACES").collect()
-        found = [tablenames.plain(str(row["namespace"])) for row in rows]
+        found = [table_names.plain(str(row["namespace"])) for row in rows]
         spaces += found
         left += found
     tables = ((space, str(row["tableName"])) for space in spaces for row in _tables_in(spark, space))
-    return sorted(tablenames.joined((*tablenames.split(space), table)) for space, table in tables)
+    return sorted(table_names.joined((*table_names.split(space), table)) for space, table in tables)
 
 
 def _tables_in(spark: SparkSession, space: str) -> list[Any]:
@@ -171,4 +171,4 @@ def head(table: JavaObject, ref: str = "main") -> int | None:
 
 def quoted(name: str) -> str:
     """Quote a table's name for SQL, whatever is quoted in it already."""
-    return tablenames.quoted(name)
+    return table_names.quoted(name)

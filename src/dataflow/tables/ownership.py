@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.tables.iceberg import exists, load, properties, set_properties
+from dataflow.tables.properties import OWNER, PACKAGE, PACKAGE_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.workflow.identity import Identity
-
-PACKAGE = "dataflow.package"
-PACKAGE_ID = "dataflow.package-id"
-OWNER = "dataflow.owner"  # `owner` itself is reserved by Iceberg
 
 
 def require_own(spark: SparkSession, table: str, identity: Identity) -> None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean
 from dataflow.tables.iceberg import jvm
-from dataflow.tables.literals import text
+from dataflow.tables.quoting import text
 from dataflow.tables.values import date_of, flag_of, is_day, moment_of, number_of, whole_of
-from dataflow.workflow import tablenames
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-    from dataflow.workflow.auditmodels import Scalar
+    from dataflow.workflow.audit_models import Scalar
 
 _SPANS = ("hour", "day", "month", "year")
 _DECIMAL = re.compile(r"decimal\((\d+), ?(\d+)\)")
@@ -62,7 +62,7 @@ class _Column:
 
     @property
     def sql(self) -> str:
-        return tablenames.quoted(self.name)
+        return table_names.quoted(self.name)
 
     @property
     def zoned(self) -> bool:

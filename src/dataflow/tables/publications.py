@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import load
+from dataflow.tables.properties import PARTITION, ROWS, RUN_ID, SOURCES
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
 
     from dataflow.tables.partition import Partition
 
-PARTITION = "dataflow.partition"
-RUN = "dataflow.run-id"
-SOURCES = "dataflow.sources"
-_ROWS = "dataflow.rows"
 
 Told = Mapping[str, str]
 """What a snapshot says of its publication: its sources, and what it holds."""
@@ -60,7 +57,7 @@ def written_past(spark: SparkSession, table: str, base: int, applications: Colle
     for snapshot in _history(load(spark, table)):
         if int(snapshot.snapshotId()) == base:
             break
-        if _told(snapshot, "spark.app.id") in applications and _told(snapshot, RUN) is None:
+        if _told(snapshot, "spark.app.id") in applications and _told(snapshot, RUN_ID) is None:
             return int(snapshot.snapshotId())
     return None
 
@@ -72,7 +69,7 @@ def row_history(spark: SparkSession, table: str, partition: Partition, limit: in
     """
     counts: dict[str, int] = {}
     for snapshot in _history(load(spark, table)):
-        label, rows = _told(snapshot, PARTITION) or "", _told(snapshot, _ROWS)
+        label, rows = _told(snapshot, PARTITION) or "", _told(snapshot, ROWS)
         if rows is not None and label != partition.label:
             counts.setdefault(label, int(rows))
         if len(counts) == limit:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
+from dataflow.tables.branch_publish import Branch
 from dataflow.tables.files import Changes, Files, each, rows
 from dataflow.tables.iceberg import TOO_LATE, commit, head, jvm, load, quoted
-from dataflow.tables.literals import text
-from dataflow.tables.wap import Branch
+from dataflow.tables.quoting import text
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject

@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables import pycatalog
-from dataflow.tables.highwater import AHEAD, MARK, SOURCES
-from dataflow.tables.moving import moving
-from dataflow.tables.ownership import PACKAGE
+from dataflow.tables import pyiceberg_catalog
+from dataflow.tables.column_migration import moving
+from dataflow.tables.properties import BUNDLE, DAY, HWM, HWM_AHEAD, HWM_SOURCES, PACKAGE, PARTITION, SOURCES
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-BUNDLE = "dataflow.bundle"
-_PARTITION, _CALLED = "dataflow.partition", "dataflow.day"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -62,7 +59,7 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
         DataflowError: It is another package's, somebody else wrote to it since, or that bundle never published.
     """
     try:
-        table = pycatalog.load_table(catalog, name)
+        table = pyiceberg_catalog.load_table(catalog, name)
     except DataflowError:
         return None
     if table.properties.get(PACKAGE) != package:
@@ -103,7 +100,7 @@ def roll_back(catalog: Catalog, planned: TableRollback) -> None:
         SetSnapshotRefUpdate,
     )
 
-    table = pycatalog.load_table(catalog, planned.table)
+    table = pyiceberg_catalog.load_table(catalog, planned.table)
     updates: list[object] = [
         SetSnapshotRefUpdate.model_validate(
             {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": planned.snapshot}
@@ -122,7 +119,7 @@ def roll_back(catalog: Catalog, planned: TableRollback) -> None:
 
 def _planned(table: Table, name: str, to: Snapshot, undone: list[Snapshot]) -> TableRollback:
     current = table.current_snapshot()
-    labels = dict.fromkeys(label for it in undone if (label := _summary(it).get(_PARTITION)))
+    labels = dict.fromkeys(label for it in undone if (label := _summary(it).get(PARTITION)))
     return TableRollback(
         name,
         current.snapshot_id if current else 0,
@@ -139,25 +136,25 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
     A day that was published before too shows its earlier rows, and stays complete. The mark's sources are those of
     the snapshot that is returned to: what came later has to be looked at again.
     """
-    mark = table.properties.get(MARK)
+    mark = table.properties.get(HWM)
     kept = {day for it in _ancestors(table, to.snapshot_id) for day in _days(it)}
     missing = sorted({day for it in undone for day in _days(it)} - kept)
     changes: dict[str, str | None] = {}
     if mark and missing and missing[0] <= mark:
         before = (dt.date.fromisoformat(missing[0]) - dt.timedelta(days=1)).isoformat()
-        changes[MARK] = before if kept else None
-    if AHEAD in table.properties:
-        ahead = {day: it for day, it in json.loads(table.properties[AHEAD]).items() if day[:10] not in missing}
-        changes[AHEAD] = json.dumps(ahead, sort_keys=True) if ahead else None
-    if mark and (sources := _summary(to).get("dataflow.sources")):
-        changes[SOURCES] = sources if changes.get(MARK, mark) else None
+        changes[HWM] = before if kept else None
+    if HWM_AHEAD in table.properties:
+        ahead = {day: it for day, it in json.loads(table.properties[HWM_AHEAD]).items() if day[:10] not in missing}
+        changes[HWM_AHEAD] = json.dumps(ahead, sort_keys=True) if ahead else None
+    if mark and (sources := _summary(to).get(SOURCES)):
+        changes[HWM_SOURCES] = sources if changes.get(HWM, mark) else None
     return changes
 
 
 def _days(snapshot: Snapshot) -> set[str]:
     """Return the days that a snapshot published: as the run called them, or as its partition spells them."""
     summary = _summary(snapshot)
-    return {summary[_CALLED]} if _CALLED in summary else set(_DAY.findall(summary.get(_PARTITION, "")))
+    return {summary[DAY]} if DAY in summary else set(_DAY.findall(summary.get(PARTITION, "")))
 
 
 def _ancestors(table: Table, start: int | None = None) -> list[Snapshot]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean, display_path
-from dataflow.workflow import tablenames
+from dataflow.workflow import table_names
 from dataflow.workflow.parameters import sql_placeholders
-from dataflow.workflow.tablenames import joined
+from dataflow.workflow.table_names import joined
 
 if TYPE_CHECKING:
     from sqlglot import Token
@@ -145,9 +145,9 @@ def has_cte(script: str, name: str) -> bool:
 def _fitting(name: str, found: Sequence[Cte]) -> tuple[list[Cte], int | None]:
     """Return the CTEs that a name may mean, and the number that it asks for: whole paths before the ends of some."""
     paths = [tuple(part.lower() for part in cte.path) for cte in found]
-    numbered = _NUMBERED.fullmatch(name) if tablenames.split(name.lower()) not in paths else None
+    numbered = _NUMBERED.fullmatch(name) if table_names.split(name.lower()) not in paths else None
     own, number = (numbered[1], numbered[2]) if numbered else (name, "")
-    wanted = tuple(part.lower() for part in tablenames.split(own))
+    wanted = tuple(part.lower() for part in table_names.split(own))
     whole = [cte for cte, path in zip(found, paths, strict=True) if path == wanted]
     ends = [cte for cte, path in zip(found, paths, strict=True) if path[-len(wanted) :] == wanted]
     return whole or ends, int(number) if number else None

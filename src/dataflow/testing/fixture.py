@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import create_namespace, exists, quoted
-from dataflow.testing.frozen import Frozen
-from dataflow.workflow import tablenames
+from dataflow.testing.frozen_clock import Frozen
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dataflow.mocks import Mock
-    from dataflow.testing.check import Check
+    from dataflow.testing.assertions import Check
 
 
 class Dataflow:
@@ -30,7 +30,7 @@ class Dataflow:
     """
 
     def __init__(self, spark: SparkSession, folder: Path, check: Check | None = None) -> None:
-        from dataflow.testing.check import Check
+        from dataflow.testing.assertions import Check
 
         self.spark = spark
         self.check = check or Check(spark)
@@ -55,7 +55,7 @@ class Dataflow:
         Raises:
             UsageError: One of them is none.
         """
-        from dataflow.testing.frozen import moment_of
+        from dataflow.testing.frozen_clock import moment_of
 
         __tracebackhide__ = True
         try:
@@ -109,8 +109,8 @@ class Dataflow:
         __tracebackhide__ = True
         if exists(self.spark, table):
             raise DataflowError(f"there is a table {table} already, which is not this test's")
-        if namespace := tablenames.split(table)[:-1]:
-            create_namespace(self.spark, tablenames.joined(namespace))
+        if namespace := table_names.split(table)[:-1]:
+            create_namespace(self.spark, table_names.joined(namespace))
         self._named.append(table)
         if ddl is not None:
             self.run_script(ddl, TARGET_TABLE=table)
@@ -153,7 +153,7 @@ class Dataflow:
         Raises:
             DataflowError: The script failed; the message names its file and line and the cause.
         """
-        from dataflow.jobs.script import run_script
+        from dataflow.jobs.spark.script import run_script
 
         __tracebackhide__ = True
         script = self._folder / path
@@ -180,7 +180,7 @@ class Dataflow:
         Raises:
             DataflowError: There is no such CTE, or its query failed; the message names the script's line.
         """
-        from dataflow.testing.steps import cte_rows
+        from dataflow.testing.cte_rows import cte_rows
 
         __tracebackhide__ = True
         script = self._folder / path
@@ -217,9 +217,9 @@ class Dataflow:
             UsageError: A tolerance is none, or an expected row names a column twice.
             AssertionError: Rows are missing, unexpected or differ; the message shows which, and where.
         """
-        from dataflow.testing.check import Terms
-        from dataflow.testing.matching import Tolerance
-        from dataflow.testing.rows import expected_rows
+        from dataflow.testing.assertions import Terms
+        from dataflow.testing.row_diff import expected_rows
+        from dataflow.testing.row_matching import Tolerance
 
         __tracebackhide__ = True
         try:
@@ -251,7 +251,7 @@ class Dataflow:
 
 def _filled(script: Path, params: Mapping[str, object]) -> dict[str, str]:
     """Return a script's parameters as text: those given, and what the definition says of the others."""
-    from dataflow.testing.defaults import defaults
+    from dataflow.testing.data_tests.defaults import defaults
 
     return {**defaults(script), **{name: str(value) for name, value in params.items()}}
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dataflow.secret import masked
-from dataflow.testing.once import ToldOnce, note_mistake
+from dataflow.testing.repeated_failures import ToldOnce, note_mistake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dataflow.testing.diff_report import Look
     from dataflow.testing.fixture import Dataflow
-    from dataflow.testing.report import Look
     from dataflow.testing.snapshots import Snapshots
 
 _DATA = ".test.yaml"
@@ -88,7 +88,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 @pytest.fixture
 def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Dataflow]:
     """Mocks, tables, scripts and assertions for one test, in names that no other test has."""
-    from dataflow.testing.check import Check
+    from dataflow.testing.assertions import Check
     from dataflow.testing.fixture import Dataflow
 
     check = Check(spark, request.config.stash.get(_SNAPSHOTS, None), _look(request.config))
@@ -99,7 +99,7 @@ def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Da
 
 def _look(config: pytest.Config) -> Look:
     """Return how differences are shown: on a terminal coloured and as wide as it is."""
-    from dataflow.testing.report import Look
+    from dataflow.testing.diff_report import Look
 
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is None or not terminal.hasmarkup:
@@ -112,7 +112,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect `*.test.yaml` files."""
     if not file_path.name.endswith(_DATA):
         return None
-    from dataflow.testing.collect import DataFile
+    from dataflow.testing.data_tests.collect import DataFile
 
     return DataFile.from_parent(parent, path=file_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dataflow.testing.testfile import TestFile
+from dataflow.testing.data_tests.file import TestFile
 
 _TITLE = "Dataflow test of a script"
 

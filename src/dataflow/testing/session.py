@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.engine.session import Engine
-from dataflow.engine.warm import SETTINGS as WARM
-from dataflow.jobs.guard import EVERYTHING
+from dataflow.spark.attach import SETTINGS as WARM
+from dataflow.spark.guard import EVERYTHING
+from dataflow.spark.session import Engine
 from dataflow.workflow.project import Environment
 
 if TYPE_CHECKING:

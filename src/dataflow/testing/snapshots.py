@@ -14,9 +14,9 @@ from dataflow.errors import DataflowError, display_path
 
 if TYPE_CHECKING:
     from dataflow.mocks import Column, Mock
-    from dataflow.mocks.types import SqlType
-    from dataflow.testing.matching import Tolerance
-    from dataflow.testing.rows import Rows
+    from dataflow.tables.schema.spark_types import SqlType
+    from dataflow.testing.row_diff import Rows
+    from dataflow.testing.row_matching import Tolerance
 
 
 _DONE = "→ "
@@ -64,7 +64,7 @@ class Snapshots:
         import dataclasses
 
         from dataflow.mocks.rewrite import rewritten_mock
-        from dataflow.testing.rows import mock_rows, ordered_as, updated
+        from dataflow.testing.row_diff import mock_rows, ordered_as, updated
 
         file = mock.file.resolve()
         if file in self._files:
@@ -116,7 +116,7 @@ def _columns(actual: Rows) -> tuple[Column, ...]:
 
 def _column(name: str, type_: str) -> Column:
     from dataflow.mocks import Column
-    from dataflow.mocks.types import parse_type
+    from dataflow.tables.schema.spark_types import parse_type
 
     try:
         return Column(name, parse_type(type_))

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
-from dataflow.workflow.fields import FIRST_DAY, LAST_DAY
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import POINTER, script_problems, sql_placeholders
-from dataflow.workflow.programs import Kind, program_kind, sbt_project
-from dataflow.workflow.shape import PARAMETER_IN_KEY
+from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
+from dataflow.workflow.validation import PARAMETER_IN_KEY
+from dataflow.workflow.values import FIRST_DAY, LAST_DAY
 from dataflow.workflow.yamlfile import Route, YamlFile, is_file, is_folder, read_text, unreadable
 
 if TYPE_CHECKING:

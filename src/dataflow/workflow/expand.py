@@ -21,8 +21,8 @@ from dataflow.workflow.models import (
     SubworkflowJob,
 )
 from dataflow.workflow.parameters import PREFIX, Resolver, Source
-from dataflow.workflow.shape import Mistakes, validated
-from dataflow.workflow.tree import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.resolved import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.validation import Mistakes, validated
 from dataflow.workflow.yamlfile import Route, YamlFile, is_file, unreadable
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.models import Definition
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, Resolver, Source
 from dataflow.workflow.project import Environment, environment, find_project, read_identity
-from dataflow.workflow.shape import Mistakes, validated
-from dataflow.workflow.tree import Step, Workflow
+from dataflow.workflow.resolved import Step, Workflow
+from dataflow.workflow.validation import Mistakes, validated
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
 
 if TYPE_CHECKING:

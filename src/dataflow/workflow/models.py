@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from dataflow.workflow.auditmodels import Audit, Scalar, Strict
-from dataflow.workflow.fields import day, seconds, table_name
+from dataflow.workflow.audit_models import Audit, Scalar, Strict
+from dataflow.workflow.values import day, seconds, table_name
 
 MAX_DATES = 10_000
 """How many dates one foreach may have."""

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow import identity
-from dataflow.workflow.auditmodels import Strict
+from dataflow.workflow.audit_models import Strict
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.parameters import PARAMETER_NAME, Resolver
-from dataflow.workflow.shape import Mistakes, validated
+from dataflow.workflow.validation import Mistakes, validated
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import UsageError, display_path
-from dataflow.workflow.folders import package_of, walk
+from dataflow.workflow.discovery import package_of, walk
 from dataflow.workflow.yamlfile import read_text
 
 BUILD_FILE = "pyproject.toml"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.engine.java import silent
 from dataflow.errors import DataflowError, display_path
+from dataflow.report import silent
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
@@ -76,8 +76,8 @@ def build(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
 
             return build_wheel(asset, inputs, context)
         case "sbt":
-            from dataflow.engine import sbt
-            from dataflow.engine.java import find_java
+            from dataflow.build import sbt
+            from dataflow.spark.java import find_java
 
             jar = sbt.build(
                 asset.root,

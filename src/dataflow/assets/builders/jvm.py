@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.assets.builders import Artifact, Context, failed
-from dataflow.engine.buildtools import MAVEN, TOOLS, Tool, command_of, environ, find_tool, version_of
+from dataflow.build.gradle_maven import MAVEN, TOOLS, Tool, command_of, environ, find_tool, version_of
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.process import run_process
+from dataflow.process import run_process
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset

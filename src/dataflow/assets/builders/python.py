@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from dataflow import git
 from dataflow.assets.builders import Artifact, Context, failed
-from dataflow.engine.buildtools import SOURCE_DATE_EPOCH
+from dataflow.build.gradle_maven import SOURCE_DATE_EPOCH
+from dataflow.build.python.lock import PYLOCK, lock_of
+from dataflow.build.uv import INDEX_HINT, run_uv
 from dataflow.errors import UsageError, display_path
-from dataflow.python.lock import PYLOCK, lock_of
-from dataflow.python.uv import INDEX_HINT, run_uv
 from dataflow.workflow.pyproject import read_project
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ import sqlalchemy as sa
 
 from dataflow.deploy.backends import Start, State
 from dataflow.deploy.backends.moments import latest_moment, next_moment
-from dataflow.engine.records import Records, is_alive, metadata, now
 from dataflow.errors import DataflowError
+from dataflow.state.run_records import Records, is_alive, metadata, now
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry

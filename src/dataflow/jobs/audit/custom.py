@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
-from dataflow.jobs.cause import hint_of, in_python, message_of, place_of, raise_ctrl_c
-from dataflow.jobs.modules import loaded
+from dataflow.jobs.spark.modules import loaded
+from dataflow.spark.errors import hint_of, in_python, message_of, place_of, raise_ctrl_c
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dataflow.workflow.auditmodels import PythonAudit, SqlAudit
+    from dataflow.workflow.audit_models import PythonAudit, SqlAudit
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataflow.tables.literals import text
+from dataflow.tables.quoting import text
 from dataflow.tables.values import date_of, flag_of, moment_of, number_of
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
-    from dataflow.workflow.auditmodels import Scalar
+    from dataflow.workflow.audit_models import Scalar
 
 _WHOLE = frozenset({"byte", "short", "integer", "long"})
 

@@ -10,7 +10,7 @@ from dataflow.secret import masked
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dataflow.workflow.auditmodels import Audit
+    from dataflow.workflow.audit_models import Audit
 
 SAMPLE_ROWS = 5
 """How many offending rows a failing audit shows."""

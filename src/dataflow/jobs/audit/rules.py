@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, did_you_mean
 from dataflow.jobs.audit.literals import literal
 from dataflow.jobs.audit.results import Rows, name_of
-from dataflow.tables.literals import column_name
-from dataflow.workflow import tablenames
-from dataflow.workflow.auditmodels import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
+from dataflow.tables.quoting import column_name
+from dataflow.workflow import table_names
+from dataflow.workflow.audit_models import Between, NearHistory, NotNull, RowCount, Scalar, UniqueKey, ValuesIn
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
@@ -175,13 +175,13 @@ class Scope:
 
         A column whose own name has a dot in it comes first.
         """
-        found = _within(self.schema, (name,)) or _within(self.schema, tablenames.split(name))
+        found = _within(self.schema, (name,)) or _within(self.schema, table_names.split(name))
         if found is None:
             valid = {path for path, _ in _fields(self.schema)}
             near = did_you_mean(name, sorted(valid))
             raise DataflowError(f"audit {name_of(audit)}: {self.rows.table} has no column '{name}'{near}")
         path, type_ = found
-        return Column(".".join(path), tablenames.quoted_parts(path), type_)
+        return Column(".".join(path), table_names.quoted_parts(path), type_)
 
     def _literal(self, audit: Rule, column: Column, value: Scalar) -> str:
         try:

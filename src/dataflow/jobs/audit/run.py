@@ -14,10 +14,10 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.audit.custom import Bench, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
 from dataflow.jobs.audit.rules import Check, Rule, Scope
-from dataflow.jobs.cause import message_of
-from dataflow.jobs.guard import READING, scoped
-from dataflow.jobs.guard import Scope as WriteScope
-from dataflow.workflow.auditmodels import Audit, PythonAudit, SqlAudit
+from dataflow.spark.errors import message_of
+from dataflow.spark.guard import READING, scoped
+from dataflow.spark.guard import Scope as WriteScope
+from dataflow.workflow.audit_models import Audit, PythonAudit, SqlAudit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

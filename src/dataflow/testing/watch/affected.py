@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.testing.suites import Suite
-from dataflow.testing.watch.names import Named, names_in
-from dataflow.workflow.folders import is_generated as is_generated_folder
+from dataflow.testing.suites.discovery import Suite
+from dataflow.testing.watch.references import Named, names_in
+from dataflow.workflow.discovery import is_generated as is_generated_folder
 
 _LONGEST_PATH = 255
 _TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")

@@ -14,15 +14,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from dataflow.engine.session import Engine
 from dataflow.errors import DataflowError
-from dataflow.testing.runners import python_of
+from dataflow.spark.session import Engine
 from dataflow.testing.session import warm_engine
-from dataflow.testing.suites import Suite
+from dataflow.testing.suites.discovery import Suite
+from dataflow.testing.suites.runners import python_of
 from dataflow.testing.watch.affected import Affected, Selection, is_generated, tests_of
-from dataflow.testing.watch.family import Family
+from dataflow.testing.watch.protocol import Event
 from dataflow.testing.watch.rerun import Rerun, Result, Screen, covers, merged
-from dataflow.testing.watch.wire import Event
+from dataflow.testing.watch.worker_process import Family
 
 _TICK = 0.5
 _END = 5.0

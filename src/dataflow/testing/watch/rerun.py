@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from dataflow.testing.suites import Suite
+from dataflow.testing.suites.discovery import Suite
 from dataflow.testing.watch.affected import Selection
 
 

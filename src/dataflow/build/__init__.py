@@ -1,0 +1,1 @@
+"""Building programs: sbt, Gradle, Maven, and Python environments by uv."""

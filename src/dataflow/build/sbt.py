@@ -1,0 +1,193 @@
+"""Building Scala projects: by the PATH's sbt, else by its pinned launcher, and only when their sources changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from dataflow.errors import DataflowError, display_path
+from dataflow.files import alone
+from dataflow.home import subfolder
+from dataflow.process import run_process
+from dataflow.report import Report, silent
+from dataflow.spark import jars
+from dataflow.spark.java import Java, find_java
+
+_INPUTS = ("*.sbt", "**/*.sbt", "project/*.scala", "project/build.properties", "**/src/main/**/*", "**/lib/*.jar")
+"""What a jar is made of; a change of anything else, such as a test, needs no new jar."""
+
+_PLAIN = ("-Dsbt.supershell=false", "-Dsbt.color=false", "-Dsbt.server.autostart=false")
+"""Output for a log, and no quarrel with an editor's sbt server for the same project."""
+
+_STATE = "dataflow-build.json"
+_PLACED = re.compile(r"^\[error\] (?P<file>/.+?\.(?:scala|java|sbt)):(?P<rest>\d+(?::\d+)?: .*)$")
+_ERROR = re.compile(r"^\[error\] (?!\s*$|Total time|stack trace|Use '|\(.*Compilation failed)(.*)$")
+_SHOWN = 5
+
+
+def build(
+    project: Path,
+    java: Java,
+    spark: Mapping[str, str],
+    *,
+    output: Callable[[str], None] = silent,
+    report: Report = silent,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Return a project's jar, after building it when what it is made of has changed.
+
+    Args:
+        project: The folder with the `build.sbt`.
+        java: What to build with.
+        spark: The environment's Spark settings, for a Maven mirror.
+        output: Told each line that sbt prints.
+        report: Told when it is built, and of a download.
+        stopped: Asked while it is built; once it says yes, sbt is ended.
+
+    Raises:
+        DataflowError: The build failed; the message names the files and lines that are wrong.
+    """
+    target = project / "target"
+    target.mkdir(exist_ok=True)
+    with alone(target / ".dataflow-build.lock", f"building {_name(project)}", report):
+        inputs = digest_of_inputs(project)
+        if (known := _known(target, inputs)) is not None:
+            return known
+        report(f"building {_name(project)} with sbt …")
+        jar = _package(project, java, spark, output, report, stopped)
+        state = {"inputs": inputs, "jar": os.path.relpath(jar, target), "sha256": _digest(jar)}
+        draft = target / f"{_STATE}.part"
+        draft.write_text(json.dumps(state, indent=2), encoding="utf-8")
+        draft.replace(target / _STATE)
+    return jar
+
+
+def digest_of_inputs(project: Path) -> str:
+    """Return a checksum of all that a project's jar is made of."""
+    found = {path for pattern in _INPUTS for path in project.glob(pattern) if path.is_file()}
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        name = path.relative_to(project)
+        if "target" not in _around_sources(name):
+            digest.update(f"{name.as_posix()}\0{_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _around_sources(name: Path) -> tuple[str, ...]:
+    """Return the folders that a file lies in, without those of its sources, which may be called anything."""
+    folders = name.parts[:-1]
+    ends = (number for number in range(len(folders) - 1) if folders[number : number + 2] == ("src", "main"))
+    return folders[: next(ends, len(folders))]
+
+
+def run_sbt(
+    project: Path,
+    arguments: Sequence[str],
+    output: Callable[[str], None],
+    *,
+    java: Java | None = None,
+    spark: Mapping[str, str] | None = None,
+    report: Report = silent,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Run sbt in a project, and return its exit code.
+
+    Args:
+        project: The folder with the `build.sbt`.
+        arguments: Its commands.
+        output: Told each line that it prints.
+        java: What to run it with; found when omitted.
+        spark: The environment's Spark settings, for a Maven mirror.
+        report: Told of a download.
+        stopped: Asked while it runs; once it says yes, sbt is ended.
+
+    Raises:
+        DataflowError: There is no Java, or the launcher can't be had.
+    """
+    java = java or find_java(report)
+    command = [*sbt_command(java, spark or {}, report), *arguments]
+    env = {**os.environ, "JAVA_HOME": str(java.home)}
+    if proxy := jars.proxy_options(os.environ):
+        env["JDK_JAVA_OPTIONS"] = " ".join([env.get("JDK_JAVA_OPTIONS", ""), *proxy]).strip()
+    return run_process(command, cwd=project, env=env, output=output, stopped=stopped)
+
+
+def sbt_command(java: Java, spark: Mapping[str, str], report: Report = silent) -> list[str]:
+    """Return the command that starts sbt: the PATH's, else the pinned launcher, fetched on first use."""
+    if found := shutil.which("sbt"):
+        return [found, *_PLAIN]
+    try:
+        (launcher,) = jars.ensure(java, spark, report, [jars.SBT])
+    except DataflowError as error:
+        raise DataflowError(f"there is no sbt on the PATH, and {error}", f"install sbt; or: {error.hint}") from error
+    return [str(java.executable), "-Xmx1g", "-Xss4m", *_PLAIN, *_mirror(spark), "-jar", str(launcher)]
+
+
+def _mirror(spark: Mapping[str, str]) -> list[str]:
+    """Point sbt at the Maven mirror that Spark's jars come from; an Ivy settings file it can't read."""
+    address = jars.mirror(spark)
+    if address is None or address.endswith(".xml"):
+        return []
+    file = subfolder("sbt") / "repositories"
+    file.write_text(f"[repositories]\n  local\n  mirror: {address}\n", encoding="utf-8")
+    return [f"-Dsbt.repository.config={file}", "-Dsbt.override.build.repos=true"]
+
+
+def _package(
+    project: Path,
+    java: Java,
+    spark: Mapping[str, str],
+    output: Callable[[str], None],
+    report: Report,
+    stopped: Callable[[], bool],
+) -> Path:
+    lines: list[str] = []
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        output(line)
+
+    # `print` runs the task and prints what it made: the jar's path, whatever the project calls it.
+    code = run_sbt(project, ["print Compile/packageBin"], hear, java=java, spark=spark, report=report, stopped=stopped)
+    if code != 0:
+        raise _failure(project, lines)
+    made = [Path(line.strip()) for line in lines if line.strip().endswith(".jar") and Path(line.strip()).is_file()]
+    if not made:
+        raise DataflowError(f"sbt built {_name(project)}, but named no jar", "run `sbt package` to see why")
+    return made[-1]
+
+
+def _failure(project: Path, lines: Sequence[str]) -> DataflowError:
+    placed = [found for line in lines if (found := _PLACED.match(line))]
+    if placed:
+        told = [f"{display_path(Path(found['file']))}:{found['rest']}" for found in placed]
+    else:
+        told = [found[1] for line in lines if (found := _ERROR.match(line))] or list(lines[-_SHOWN:])
+    left = [f"… and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+    listed = "".join(f"\n    {line}" for line in [*told[:_SHOWN], *left])
+    return DataflowError(f"{_name(project)} could not be built:{listed}", permanent=True)
+
+
+def _name(project: Path) -> str:
+    """Return what to call a project in a sentence, where `.` would read like its end."""
+    return project.resolve().name if (shown := display_path(project)) == "." else shown
+
+
+def _known(target: Path, inputs: str) -> Path | None:
+    """Return the jar that was made of these inputs, if it is still there and unchanged."""
+    try:
+        state = json.loads((target / _STATE).read_text(encoding="utf-8"))
+        jar = target / state["jar"]
+        return jar if state["inputs"] == inputs and _digest(jar) == state["sha256"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

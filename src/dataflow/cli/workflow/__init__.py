@@ -1,0 +1,5 @@
+"""`dataflow workflow`: running workflows, and looking at runs."""
+
+from dataflow.cli.workflow.commands import app
+
+__all__ = ["app"]

@@ -1,0 +1,41 @@
+"""`dataflow workflow run --deployed`: what was deployed runs from the registry alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.cli.console import Output, say
+
+if TYPE_CHECKING:
+    from dataflow.workflow.load import Request
+    from dataflow.workflow.project import Project
+
+
+def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, output: Output) -> None:
+    """Run a deployed workflow and tell how it went."""
+    from dataflow.assets.registry import open_registry
+    from dataflow.cli.workflow.run import go_on_in, run_loaded
+    from dataflow.deploy.bundle_checkout import python_of
+    from dataflow.deploy.deployed_run import find, prepare_run
+    from dataflow.workflow.project import find_project
+
+    project = find_project(Path.cwd())
+    registry = open_registry(project)
+    found = find(registry, name, request.env, _own_deployment(project))
+    laid_out, workflow = prepare_run(registry, found, request)
+    workflow.choose(only)
+    go_on_in(python_of(laid_out, say))
+    run_loaded(workflow, only=only, adopt=adopt, output=output)
+
+
+def _own_deployment(project: Project) -> str | None:
+    """Return the deployment of the branch that is checked out here: where others have the same, that is meant."""
+    from dataflow.deploy.targets import target_of
+    from dataflow.errors import DataflowError
+    from dataflow.repository.checkout import read_checkout
+
+    try:
+        return target_of(read_checkout(project.file.parent if project.file else Path.cwd()), project).name
+    except DataflowError:  # it goes nowhere, or git can't be asked: what runs is in the registry all the same
+        return None

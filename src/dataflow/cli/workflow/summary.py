@@ -1,0 +1,150 @@
+"""What a person reads after a run, and what a script reads: one set of facts, two spellings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dataflow.cli.console import cell, err, out
+from dataflow.workflow.table_names import typed
+
+if TYPE_CHECKING:
+    from dataflow.jobs.audit import AuditResult
+    from dataflow.runner.results import RunResult, StepResult
+
+_AUDITS_IN_FULL = 12
+
+
+def as_json(result: RunResult) -> dict[str, Any]:
+    """Return a run's result for `--output json`."""
+    workflow = result.workflow
+    return {
+        "run_id": workflow.run_id,
+        "workflow": workflow.id,
+        "environment": workflow.environment.name,
+        "status": result.status,
+        "seconds": round(result.seconds, 3),
+        "params": dict(workflow.params),
+        "pinned": workflow.identity.pinned,
+        "log": str(result.log),
+        "notes": list(result.notes),
+        "steps": [_step_json(step) for step in result.steps],
+    }
+
+
+def _step_json(step: StepResult) -> dict[str, Any]:
+    published = step.published
+    return {
+        "id": step.id,
+        "status": step.status,
+        "seconds": round(step.seconds, 3),
+        "attempts": step.attempts,
+        "detail": step.detail,
+        "error": step.error.message if step.error else None,
+        "audits": [audit_json(audit) for audit in step.audits],
+        "published": None
+        if published is None
+        else {
+            "table": published.table,
+            "partition": published.partition,
+            "rows": published.rows,
+            "snapshot": published.snapshot,
+        },
+        "runs": [as_json(child) for child in step.children],
+    }
+
+
+def audit_json(audit: AuditResult) -> dict[str, Any]:
+    """Return an audit's result for `--output json`."""
+    return {
+        "name": audit.name,
+        "function": audit.function,
+        "blocking": audit.blocking,
+        "passed": audit.passed,
+        "figure": audit.figure,
+        "expected": audit.expected,
+        "sample": list(audit.sample),
+    }
+
+
+def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) -> None:
+    """Print what a run did: what was published, its audits' figures, some of its rows, and what failed."""
+    from rich.markup import escape
+
+    out().print()
+    _print_published(result)
+    _print_audits(result)
+    if preview:
+        print_rows(preview)
+    for run, step in result.failed_steps:
+        _print_failure(run, step, "" if run is result else f"{run.date} ")
+    colour = {"succeeded": "green", "failed": "red"}.get(result.status, "yellow")
+    of = escape(f"run {result.workflow.run_id} of {result.workflow.id} · {result.workflow.environment.name}")
+    out().print(f"\n[bold {colour}]{result.status}[/] in {result.seconds:.1f} s · {of}", markup=True)
+    if not result.workflow.identity.pinned:
+        out().print(
+            "[yellow]not pinned[/]: there is no identity.yaml, so ids and tables follow the current user "
+            "and this folder's name",
+            markup=True,
+        )
+    _print_next(result)
+
+
+def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
+    """Print rows as a table."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, value in rows[0].items():
+        table.add_column(cell(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell("null", "dim") if value is None else cell(value) for value in row.values()))
+    out().print(table)
+
+
+def _print_published(result: RunResult) -> None:
+    from rich.markup import escape
+
+    for published in result.published:
+        snapshot = f" as snapshot {published.snapshot}" if published.snapshot is not None else ""
+        where = escape(f"{published.partition}: {published.rows:,} rows{snapshot}")
+        out().print(f"published [bold]{escape(published.table)}[/] {where}", markup=True)
+
+
+def _print_audits(result: RunResult) -> None:
+    audits = [(run, audit) for run in result.walk() for step in run.steps for audit in step.audits]
+    if not audits:
+        return
+    bad = [(run, audit) for run, audit in audits if not audit.passed]
+    shown = audits if len(audits) <= _AUDITS_IN_FULL else bad
+    if len(audits) > _AUDITS_IN_FULL:
+        out().print(f"audits: {len(audits) - len(bad)} of {len(audits)} passed")
+    from rich.markup import escape
+
+    for run, audit in shown:
+        mark = "[green]✓[/]" if audit.passed else "[red]✗[/]" if audit.blocking else "[yellow]![/]"
+        date = "" if run is result else f"{run.date} "
+        out().print(f"  {mark} {date}{escape(f'{audit.name}: {audit.message}')}", markup=True)
+        if audit.sample:
+            print_rows(audit.sample)
+
+
+def _print_failure(run: RunResult, step: StepResult, date: str) -> None:
+    if step.error is None:
+        return
+    tries = f" after {step.attempts} attempts" if step.attempts > 1 else ""
+    err().print(f"\n{date}{step.id} failed{tries}", style="bold red")
+    err().print(step.error.message)
+    if step.error.hint:
+        err().print(f"  → {step.error.hint}")
+    err().print(f"  Spark's own log: {run.log}", style="dim")
+
+
+def _print_next(result: RunResult) -> None:
+    out().print(f"  dataflow workflow show {result.workflow.run_id}", style="dim")
+    tables = list(dict.fromkeys(published.table for published in result.published))
+    if tables:
+        name = typed(tables[0])
+        mark = "'" if "`" in name else '"'  # which a shell would take for a command
+        out().print(f"  dataflow query {mark}SELECT * FROM {name} LIMIT 20{mark}", style="dim")

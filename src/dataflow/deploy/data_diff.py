@@ -1,0 +1,278 @@
+"""A branch's table beside production's, for one day: counts, keys only here or there, and the cells that differ.
+
+One Spark query compares them: both sides are joined by their key, each difference becomes a row that names its kind
+(a column, or which side is missing), and those are counted in groups that keep an example each.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow.deploy import deployments
+from dataflow.deploy.bundle import Bundle, load_bundle
+from dataflow.errors import DataflowError, UsageError
+from dataflow.tables.iceberg import exists, quoted
+from dataflow.tables.quoting import column_name, text
+from dataflow.workflow import table_names
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.deployments import Deployment
+
+SAMPLES = 5
+_GROUPS = 1024  # examples kept of a column: few of them fall together, and no more are held in memory
+_ROWS, _ONLY = "rows", "only"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tables to compare.
+
+    Attributes:
+        here: The branch's.
+        there: Production's.
+        key: The columns that identify a row.
+        partition: The columns of a day's partition, with how each is made of the parameters.
+    """
+
+    here: str
+    there: str
+    key: tuple[str, ...]
+    partition: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ColumnDifference:
+    """A column whose values differ.
+
+    Attributes:
+        name: The column.
+        count: In how many rows.
+        samples: Some of them: the key, and both values.
+    """
+
+    name: str
+    count: int
+    samples: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two tables differ.
+
+    Attributes:
+        pair: The tables.
+        where: The part of them that was compared.
+        rows_here: Rows in the branch's.
+        rows_there: Rows in production's.
+        only_here: Keys that production has not.
+        only_there: Keys that the branch has not.
+        samples_here: Some of the former.
+        samples_there: Some of the latter.
+        changed: Columns whose values differ.
+        columns_here: Columns that production has not.
+        columns_there: Columns that the branch has not.
+    """
+
+    pair: Pair
+    where: str
+    rows_here: int
+    rows_there: int
+    only_here: int
+    only_there: int
+    samples_here: tuple[Mapping[str, Any], ...]
+    samples_there: tuple[Mapping[str, Any], ...]
+    changed: tuple[ColumnDifference, ...]
+    columns_here: tuple[str, ...]
+    columns_there: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.only_here or self.only_there or self.changed or self.columns_here or self.columns_there)
+
+
+def pairs(registry: Registry, branch: Deployment, production: Deployment) -> list[Pair]:
+    """Return the tables that a branch's packages write, each with production's.
+
+    Raises:
+        UsageError: No package is deployed to both.
+    """
+    found: list[Pair] = []
+    for key, package in branch.switch.packages.items():
+        if key in production.switch.packages:
+            here = load_bundle(registry, package.bundle)
+            there = load_bundle(registry, production.switch.packages[key].bundle)
+            found += _pairs(here, there)
+    if not found:
+        raise UsageError(f"{branch.name} and {production.name} have no table in common", "deploy both, then compare")
+    return found
+
+
+def _pairs(here: Bundle, there: Bundle) -> list[Pair]:
+    """Pair tables by their names without their databases."""
+    others = {table_names.split(table)[-1]: table for table in there.writes}
+    found = []
+    for table in here.writes:
+        other = others.get(table_names.split(table)[-1])
+        if other is not None:
+            schema = here.schemas.get(table)
+            found.append(Pair(table, other, schema.primary_key if schema else (), _partition(here, table)))
+    return found
+
+
+def _partition(bundle: Bundle, table: str) -> dict[str, str]:
+    """Return what a `wap` template says of a table's partition, with its parameters as they stand there."""
+    import yaml
+
+    for workflow in bundle.workflows.values():
+        data = yaml.safe_load(workflow.text)
+        for item in data.get("jobs", ()):
+            template = item.get("template", {})
+            if template.get("table") == table:
+                return {column: str(value) for column, value in template.get("partition", {}).items()}
+    return {}
+
+
+def missing(spark: SparkSession, pair: Pair) -> str | None:
+    """Return the table of a pair that no run has made yet, or None."""
+    return next((table for table in (pair.here, pair.there) if not exists(spark, table)), None)
+
+
+def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference:
+    """Compare two tables.
+
+    Args:
+        spark: A session.
+        pair: The tables, and what identifies a row.
+        date: The day; the last one that the branch's table has when None. All rows where tables have no days.
+
+    Raises:
+        DataflowError: They have no key.
+    """
+    here, there = spark.table(quoted(pair.here)).columns, spark.table(quoted(pair.there)).columns
+    key = [name for name in pair.key if name in here and name in there]
+    if not key or len(key) < len(pair.key):
+        raise DataflowError(
+            f"{pair.here} has no key by which its rows could be compared",
+            "say it in its Metadata job (primary_key), or by --key",
+        )
+    where = _where(pair, date or _last_day(spark, pair))
+    values = [name for name in here if name in there and name not in key]
+    found = spark.sql(_query(pair, key, values, where)).collect()
+    return _difference(pair, where, found, here, there)
+
+
+def _last_day(spark: SparkSession, pair: Pair) -> dt.date | None:
+    """Return up to where the branch's table is complete: the day that its last run was for, mostly."""
+    from dataflow.tables import high_water_mark
+
+    return high_water_mark.read(spark, pair.here).day
+
+
+def _where(pair: Pair, date: dt.date | None) -> str:
+    days = [column for column, value in pair.partition.items() if "EXECUTION_DATE" in value or "yesterday" in value]
+    if date is None or not days:
+        return "true"
+    return " AND ".join(f"CAST({column_name(column)} AS DATE) = DATE {text(date.isoformat())}" for column in days)
+
+
+def _query(pair: Pair, key: Sequence[str], values: Sequence[str], where: str) -> str:
+    """Write the one query. Rows that share a key are told apart by their number within it."""
+    names = [column_name(name) for name in key]
+    listed = ", ".join(names)
+    order = ", ".join(column_name(name) for name in values) or listed
+    columns = ", ".join(column_name(name) for name in [*key, *values])
+
+    def side(table: str) -> str:
+        return (
+            f"SELECT {columns}, ROW_NUMBER() OVER (PARTITION BY {listed} ORDER BY {order}) AS _copy, true AS _there "
+            f"FROM {quoted(table)} WHERE {where}"
+        )
+
+    on = " AND ".join(f"h.{name} <=> t.{name}" for name in [*names, "_copy"])
+    told = zip(key, names, strict=True)
+    keys = ", ".join(f"{text(name)}, CAST(COALESCE(h.{it}, t.{it}) AS STRING)" for name, it in told)
+    both = "h._there AND t._there"
+    nothing = "CAST(NULL AS STRING)"
+    kinds = [
+        f"IF(h._there, struct('{_ROWS} here' AS kind, {nothing} AS here, {nothing} AS there), NULL)",
+        f"IF(t._there, struct('{_ROWS} there' AS kind, {nothing} AS here, {nothing} AS there), NULL)",
+        f"IF(t._there IS NULL, struct('{_ONLY} here' AS kind, {nothing} AS here, {nothing} AS there), NULL)",
+        f"IF(h._there IS NULL, struct('{_ONLY} there' AS kind, {nothing} AS here, {nothing} AS there), NULL)",
+    ]
+    for name in values:
+        column = column_name(name)
+        kinds.append(
+            f"IF({both} AND NOT (h.{column} <=> t.{column}), struct({text('=' + name)} AS kind, "
+            f"CAST(h.{column} AS STRING) AS here, CAST(t.{column} AS STRING) AS there), NULL)"
+        )
+    return f"""
+WITH joined AS (
+  SELECT
+    map({keys}) AS key,
+    filter(array({", ".join(kinds)}), it -> it IS NOT NULL) AS found
+  FROM ({side(pair.here)}) h FULL OUTER JOIN ({side(pair.there)}) t ON {on}
+),
+told AS (SELECT to_json(key) AS key, it.* FROM joined LATERAL VIEW explode(found) AS it),
+grouped AS (
+  SELECT kind, COUNT(*) AS number, MIN(struct(key, here, there)) AS example
+  FROM told GROUP BY kind, IF(kind LIKE '{_ROWS} %', 0, pmod(xxhash64(key), {_GROUPS}))
+)
+SELECT kind, SUM(number) AS number, slice(array_sort(collect_list(example)), 1, {SAMPLES}) AS examples
+FROM grouped GROUP BY kind
+"""
+
+
+def _difference(pair: Pair, where: str, found: Sequence[Any], here: Sequence[str], there: Sequence[str]) -> Difference:
+    rows = {row["kind"]: row for row in found}
+
+    def number(kind: str) -> int:
+        return int(rows[kind]["number"]) if kind in rows else 0
+
+    def examples(kind: str) -> tuple[Mapping[str, Any], ...]:
+        return tuple(json.loads(it["key"]) for it in rows[kind]["examples"]) if kind in rows else ()
+
+    changed = [
+        ColumnDifference(
+            name,
+            number(f"={name}"),
+            tuple(
+                {"key": key, "here": it["here"], "there": it["there"]}
+                for key, it in zip(examples(f"={name}"), rows[f"={name}"]["examples"], strict=True)
+            ),
+        )
+        for name in here
+        if f"={name}" in rows
+    ]
+    return Difference(
+        pair,
+        where,
+        number(f"{_ROWS} here"),
+        number(f"{_ROWS} there"),
+        number(f"{_ONLY} here"),
+        number(f"{_ONLY} there"),
+        examples(f"{_ONLY} here"),
+        examples(f"{_ONLY} there"),
+        tuple(changed),
+        tuple(name for name in here if name not in there),
+        tuple(name for name in there if name not in here),
+    )
+
+
+def standing(registry: Registry, name: str) -> Deployment:
+    """Return a deployment as it stands.
+
+    Raises:
+        UsageError: It does not.
+    """
+    deployment = deployments.current(registry, name)
+    if deployment is None:
+        raise UsageError(f"nothing is deployed to {name}", "`dataflow project deploy` deploys the current branch")
+    return deployment

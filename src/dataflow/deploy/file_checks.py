@@ -1,0 +1,66 @@
+"""What is wrong with the files of a package, on the disk as they are: what a deployment would refuse, told before."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.deploy.imports import beside, imported
+from dataflow.deploy.script_checks import (
+    conflict_markers,
+    file_mistakes,
+    mistakes_of,
+    r_mistakes,
+    r_program,
+    script_doubts,
+    script_files,
+)
+from dataflow.repository.tree import Tree, tree_of_disk
+
+if TYPE_CHECKING:
+    from dataflow.errors import Problem
+    from dataflow.workflow.resolved import Workflow
+
+
+class Validity:
+    """Looks at the packages of a command, each file once.
+
+    Attributes:
+        problems: What can't be run at all: conflict markers, and mistakes of syntax.
+        unchecked: Whether there are R scripts and no R to check them.
+    """
+
+    def __init__(self) -> None:
+        self.problems: set[Problem] = set()
+        self.unchecked = False
+        self._tree = cache(tree_of_disk)
+        self._seen: set[Path] = set()
+        self._r: set[Path] = set()
+
+    def look_at(self, workflow: Workflow) -> None:
+        """Look at the scripts of a workflow, what goes along with them, and the texts beside its definition."""
+        self.problems |= set(mistakes_of(script_doubts(workflow)))
+        for script in script_files(workflow):
+            if script.suffix in {".py", ".R"}:
+                self._look_around(self._tree(script.parent.resolve()), script.name)
+        tree = self._tree(workflow.folder.resolve())
+        for folder, _, names in tree.walk():
+            for name in names:
+                self.problems |= set(conflict_markers(folder / name))
+
+    def end(self) -> None:
+        """Have R look at all its scripts at once, as it takes a while to start."""
+        self.problems |= set(r_mistakes(sorted(self._r)))
+        self.unchecked = bool(self._r) and r_program() is None
+
+    def _look_around(self, tree: Tree, script: str) -> None:
+        base = tree.root
+        for name in imported(base, script, beside(tree, base)):
+            path = base / name
+            if name.endswith("/") or path in self._seen:
+                continue
+            self._seen.add(path)
+            self.problems |= set(file_mistakes(path))
+            if path.suffix == ".R":
+                self._r.add(path)

@@ -1,0 +1,264 @@
+"""Lineage of what is deployed, kept at the state address: a bundle never changes, so it is read once.
+
+The registry says what is deployed. Beside the lineage stands up to which switch of each environment it is true, so
+whoever asks finds out by one look whether that still holds, whatever became of the process that made the switch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from dataflow.deploy import deployments
+from dataflow.deploy.bundle import load_bundle
+from dataflow.lineage.model import Origin, Producer, Written, plain_name
+from dataflow.lineage.static import read_texts
+from dataflow.lineage.store.writer import forget_workflows, insert_into, remember
+from dataflow.state.run_records import Records, metadata
+from dataflow.workflow.identity import current_user
+
+if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.bundle import Bundle
+    from dataflow.deploy.deployments import Deployed, Deployment
+
+_ATTEMPTS = 10
+
+GONE = ""
+"""The table that a workflow writes which is deployed no more: nobody has to wait for what its last run read."""
+
+deployed = sa.Table(
+    "dataflow_settled",
+    metadata,
+    sa.Column("registry", sa.String(500), primary_key=True),
+    sa.Column("environment", sa.String(200), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("whole", sa.Boolean, nullable=False),
+    sa.Column("packages", sa.JSON, nullable=False),
+)
+
+Told = dict[tuple[str, str], tuple[Producer, Written]]
+"""What bundles tell of what is written, by workflow and table."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept of an environment.
+
+    Attributes:
+        number: The switch up to which that is true; 0 where nothing is kept.
+        packages: By package its bundle and the workflows that it told of.
+    """
+
+    number: int = 0
+    packages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def workflows(self, package: str) -> set[str]:
+        return set(self.packages[package]["workflows"]) if package in self.packages else set()
+
+
+def settle(
+    registry: Registry,
+    state: str | None,
+    behind: Mapping[str, int],
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> list[str]:
+    """Make the lineage at a state address that of the bundles which environments have now.
+
+    Only packages whose bundle changed are read. What runs elsewhere, or not any more, is forgotten.
+
+    Args:
+        registry: Where deployments are.
+        state: The state address.
+        behind: The environments to look at, with the number of their last switch.
+        progress: Told how many of how many bundles of an environment are read.
+
+    Returns:
+        What can't be read of it, a line each.
+
+    Raises:
+        DataflowError: The registry or the state can't be reached.
+    """
+    told = []
+    with contextlib.closing(Records(state)) as records:
+        for name, number in behind.items():
+            told += _Settling(registry, state, records, name, number, progress).run()
+    return told
+
+
+@dataclass
+class _Settling:
+    registry: Registry
+    state: str | None
+    records: Records
+    name: str
+    number: int
+    progress: Callable[[int, int], None]
+
+    def run(self) -> list[str]:
+        for _ in range(_ATTEMPTS):
+            deployment = deployments.current(self.registry, self.name)
+            number = deployment.number if deployment else self.number
+            before = self._kept()
+            if before is not None and before.number > number:
+                return []  # somebody else saw a later switch
+            here = deployment if deployment is not None and _records_at(deployment, self.state) else None
+            told: list[str] = []
+            elsewhere = deployment is not None and here is None
+            if self._attempt(here, number, before, told, left=not elsewhere):
+                return told
+        return []  # others are at it, and what they leave is as true
+
+    def _attempt(
+        self, here: Deployment | None, number: int, before: _Kept | None, told: list[str], *, left: bool
+    ) -> bool:
+        """Take an environment's lineage from what is kept to what stands; False when somebody else did meanwhile.
+
+        What does not stand any more has `left` the environment, or its runs are recorded elsewhere.
+        """
+        standing: Mapping[str, Deployed] = here.switch.packages if here else {}
+        kept = before or _Kept()
+        same = {key for key, it in standing.items() if kept.packages.get(key, {}).get("bundle") == it.bundle}
+        stale = {name for key in kept.packages if key not in same for name in kept.workflows(key)}
+        found: dict[str, Told] = {}
+        self._read(here, sorted(standing.keys() - same), found, told)
+        stale |= {workflow for written in found.values() for workflow, _ in written}
+        # A workflow that several packages call is told of by each: those that stay say their word on it again.
+        again = {key for key in same if kept.workflows(key) & stale}
+        self._read(here, sorted(again), found, told)
+        packages = {key: dict(kept.packages[key]) for key in same - again}
+        for key, written in found.items():
+            packages[key] = {"bundle": standing[key].bundle, "workflows": sorted({name for name, _ in written})}
+        row = {"number": number, "whole": packages.keys() == standing.keys(), "packages": packages}
+        with self.records.begin() as connection:
+            if not self._take(connection, before, row):
+                return False
+            forget_workflows(connection, Origin.DEPLOYED, self.name, sorted(stale))
+            merged = _merged(found, standing)
+            remember(connection, [written for key, written in merged.items() if key[0] in stale])
+            running = {id_ for it in standing.values() for id_ in it.workflows} | {workflow for workflow, _ in merged}
+            if left:
+                at = here.switch.at if here else dt.datetime.now(dt.UTC)
+                remember(
+                    connection,
+                    [self._gone(workflow, at) for workflow in sorted(stale - running)],
+                )
+        return True
+
+    def _gone(self, workflow: str, at: dt.datetime) -> tuple[Producer, Written]:
+        return Producer(Origin.DEPLOYED, workflow, GONE, environment=self.name, seen=at), Written(GONE, frozenset())
+
+    def _read(self, here: Deployment | None, keys: Sequence[str], found: dict[str, Told], told: list[str]) -> None:
+        if here is None:
+            return
+        for number, key in enumerate(keys):
+            self.progress(number, len(keys))
+            try:
+                found[key] = read_bundle(self.registry, here, key)
+            except Exception as error:  # one package that can't be read is no reason to know nothing of the others
+                told.append(f"the lineage of {key} in {self.name} is not known: {_line(error)}")
+
+    def _kept(self) -> _Kept | None:
+        with self.records.begin() as connection:
+            row = connection.execute(sa.select(deployed).where(*self._mine)).mappings().one_or_none()
+        return None if row is None else _Kept(row["number"], row["packages"])
+
+    def _take(self, connection: sa.Connection, before: _Kept | None, row: Mapping[str, object]) -> bool:
+        """Write down what is kept from now on, unless somebody else did since it was looked at."""
+        if before is None:
+            key = {"registry": self.registry.address, "environment": self.name}
+            inserted = insert_into(connection, deployed).values({**key, **row}).on_conflict_do_nothing()
+            # How many rows such an insert wrote, PostgreSQL's driver does not say.
+            return connection.execute(inserted.returning(deployed.c.number)).first() is not None
+        changed = deployed.update().where(*self._mine, deployed.c.number == before.number).values(row)
+        return bool(connection.execute(changed).rowcount == 1)
+
+    @property
+    def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return (deployed.c.registry == self.registry.address, deployed.c.environment == self.name)
+
+
+def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Told:
+    """Read what the workflows of a deployed package write, and from where, out of its bundle alone.
+
+    Args:
+        registry: Where it is from.
+        deployment: The environment.
+        package: The package, by the name that it has there.
+
+    Raises:
+        DataflowError: An object is missing or corrupted.
+    """
+    from dataflow.deploy.deployed_run import read_workflows
+
+    sha256 = deployment.switch.packages[package].bundle
+    bundle = load_bundle(registry, sha256)
+    schema = _schema(registry, deployment, bundle)
+    found: Told = {}
+    with read_workflows(registry, bundle, sha256) as workflows:
+        for file, workflow in workflows.items():
+            top = workflow.file.parents[file.count("/")]
+            for texts in read_texts(workflow, schema, schema.keys()):
+                if texts.blind:  # to say what it reads would be to say what it does not
+                    continue
+                for target, write in texts.writes.items():
+                    producer = Producer(
+                        Origin.DEPLOYED,
+                        texts.workflow,
+                        target,
+                        owner=texts.owner,
+                        environment=deployment.name,
+                        bundle=sha256,
+                        file=texts.file.relative_to(top).as_posix(),
+                        seen=deployment.switch.at,
+                    )
+                    first, before = found.get((texts.workflow, target), (producer, write))
+                    found[texts.workflow, target] = (first, before | write)
+    return found
+
+
+def _schema(registry: Registry, deployment: Deployment, bundle: Bundle) -> dict[str, list[str]]:
+    """Return the columns of the tables that a bundle makes, and of those it reads that other packages there make.
+
+    The catalog is not asked: it may be far away from whoever deploys.
+    """
+    catalog = bundle.environment.environment().catalog_name
+    found = _columns(bundle, catalog)
+    read = {plain_name(table, catalog) for workflow in bundle.workflows.values() for table in workflow.reads}
+    missing = read - found.keys()
+    for other in deployment.switch.packages.values():
+        if missing & {plain_name(it, catalog) for it in other.writes}:
+            found = _columns(load_bundle(registry, other.bundle), catalog) | found
+    return found
+
+
+def _columns(bundle: Bundle, catalog: str) -> dict[str, list[str]]:
+    return {plain_name(table, catalog): list(it.columns) for table, it in bundle.schemas.items() if it.columns}
+
+
+def _merged(found: Mapping[str, Told], standing: Mapping[str, Deployed]) -> Told:
+    """Join what packages tell; of a workflow that several call, its own package has the last word."""
+    merged: Told = {}
+    for package, written in found.items():
+        for key, told in written.items():
+            if key not in merged or key[0] in standing[package].workflows:
+                merged[key] = told
+    return merged
+
+
+def _records_at(deployment: Deployment, state: str | None) -> bool:
+    """Say whether a deployment's runs are recorded at a state address.
+
+    Without an address it is the Dataflow home of whoever runs it, and a sandbox or a branch is run by its owner.
+    """
+    switch = deployment.switch
+    return switch.state == state and (state is not None or not switch.isolated or switch.by == current_user())
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().partition("\n")[0]

@@ -1,1 +1,0 @@
-"""Spark session, runner, run records, lineage listener."""

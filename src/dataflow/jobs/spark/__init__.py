@@ -1,0 +1,1 @@
+"""Spark jobs: SQL, Python, R and jars."""

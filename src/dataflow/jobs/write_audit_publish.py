@@ -1,0 +1,271 @@
+"""The wap template: write on a branch, audit the branch, publish it or drop it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.jobs.audit import Rows, run_audits
+from dataflow.jobs.context import JobContext, Outcome, Published
+from dataflow.jobs.spark.job import run_spark
+from dataflow.lineage.model import plain_name
+from dataflow.spark.errors import is_arity
+from dataflow.spark.guard import EVERYTHING, open_session
+from dataflow.tables import branch_publish, column_migration
+from dataflow.tables.iceberg import exists, head, load, properties, quoted
+from dataflow.tables.ownership import claim
+from dataflow.tables.properties import AUDITS, BUNDLE, DAY, OUTCOME, PARTITION, ROWS, RUN_ID, SOURCES, STEP, WORKFLOW
+from dataflow.tables.publications import row_history, written_past
+from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
+from dataflow.workflow.audit_models import NearHistory
+from dataflow.workflow.models import HwmJob
+from dataflow.workflow.resolved import JobStep
+
+if TYPE_CHECKING:
+    from dataflow.jobs.audit import AuditResult
+    from dataflow.tables.partition import Partition
+    from dataflow.workflow.audit_models import Audit
+    from dataflow.workflow.models import WapTemplate
+
+_CONFLICT_RERUNS = 3
+
+
+class AuditFailed(DataflowError):
+    """A blocking audit failed: nothing was published, unless it audits what is published already.
+
+    Attributes:
+        results: All the audits' figures.
+    """
+
+    permanent = True
+
+    def __init__(self, message: str, results: Sequence[AuditResult], *, published: bool) -> None:
+        held = "the rows were published before, and readers see them"
+        super().__init__(message, held if published else "nothing was published; readers see what they saw before")
+        self.results = tuple(results)
+
+
+def run_wap(template: WapTemplate, context: JobContext) -> Outcome:
+    """Write, audit and publish; start again from the new main when somebody else changed the partition meanwhile.
+
+    Raises:
+        AuditFailed: A blocking audit failed.
+        DataflowError: The write failed, touched what it did not declare, or wrote nothing where that is a failure.
+    """
+    for left in reversed(range(_CONFLICT_RERUNS)):
+        try:
+            return _once(template, context)
+        except PublishConflict as conflict:
+            if not left:
+                raise
+            context.note(f"{conflict.message}: starting again from the new main")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _once(template: WapTemplate, context: JobContext) -> Outcome:
+    spark, table = context.spark, template.table
+    if exists(spark, table):
+        for name in branch_publish.sweep(spark, table, context.is_live):
+            context.note(f"dropped branch {name} of {table}, left by a run that was killed")
+    name = branch_publish.branch_name(context.workflow.run_id, template.id)
+    branch = branch_publish.begin(spark, table, template.partition, name, keeps=template.existing == "keep")
+    try:
+        claim(spark, table, context.workflow.identity)
+        with context.phase("write") as detail:
+            _write(template, branch, context)
+            _require_unmoved(branch, context)
+            made, moves = _settled(template, branch, context)
+            detail(_told(made))
+        if made.is_empty and template.empty != "publish":
+            return _nothing_written(template, branch, context)
+        with context.phase("audit") as detail:
+            results = _audit(template, branch, context)
+            detail(_counted(results))
+        with context.phase("publish") as detail:
+            if (
+                column_migration.pairs(spark, table) != moves
+            ):  # a migration went on since, and its columns were not filled
+                raise PublishConflict(f"a migration moved columns of {table} during this run")
+            _require_unmoved(branch, context)
+            snapshot = publish(spark, branch, made, _summary(template, branch, context, made, results))
+            detail(f"snapshot {snapshot}")
+    except BaseException:
+        branch_publish.abandon(spark, branch)
+        raise
+    published = Published(table, branch.partition.label, branch.partition.where, made.total, snapshot)
+    return Outcome(_told(made), tuple(results), published)
+
+
+def _settled(
+    template: WapTemplate, branch: branch_publish.Branch, context: JobContext
+) -> tuple[Made, list[column_migration.Pair]]:
+    """Make the branch hold what will be published, and say what that is.
+
+    Returns:
+        What the run made, and the columns of a migration that were filled.
+    """
+    spark = context.spark
+    made = outcome(spark, branch)
+    if not branch.keeps and (not made.is_empty or template.empty == "publish"):
+        made = clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))
+    if number := made.rewritten:
+        context.note(
+            f"{number} file{'' if number == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
+            "as it was partitioned before: rewritten for those"
+        )
+    moves = _even_out(branch, context)
+    return (outcome(spark, branch) if moves else made), moves
+
+
+def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> None:
+    spark = context.spark
+    table = plain_name(template.table, context.workflow.environment.catalog_name)
+    scope = context.scope.on_branch(table, branch.name, keep=branch.keeps)
+    try:
+        for item in template.write:
+            run_spark(item.job.spark, context, scope)
+    except DataflowError as error:
+        moves = column_migration.moving(properties(load(spark, template.table)))
+        if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
+            error.hint = column_migration.advice(template.table, moves) or error.hint
+        raise
+
+
+def _require_unmoved(branch: branch_publish.Branch, context: JobContext) -> None:
+    """Refuse to go on after this run wrote to main itself, as a program can that replaces the catalog it is given.
+
+    Raises:
+        DataflowError: It did: its rows are there for readers to see, past the audits.
+    """
+    snapshot = written_past(context.spark, branch.table, branch.base, context.applications())
+    if snapshot is not None:
+        raise DataflowError(
+            f"this run wrote to main of {branch.table} itself: readers see snapshot {snapshot}, which no audit passed",
+            f"take it back: CALL system.rollback_to_snapshot('{branch.table}', {branch.base}), "
+            "and write by the catalog that the program is given",
+            permanent=True,
+        )
+
+
+def _even_out(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.Pair]:
+    """Fill the columns of a migration that the write left out: readers of the old and of the new see the same.
+
+    Returns:
+        The columns that were looked at.
+    """
+    spark = context.spark
+    pairs = column_migration.pairs(spark, branch.table)
+    if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
+        return pairs
+    catalog = context.workflow.environment.catalog_name
+    mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
+    written = {column.lower() for given in mine for column in given}
+    # A session of its own: it is not the job that writes this, and its lineage should not say so.
+    own, where = open_session(spark, EVERYTHING), branch.partition.where
+    before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
+    was_even = functools.partial(column_migration.is_even, own, before, where)
+    column_migration.even_out(own, branch.reference, where, pairs, written, was_even)
+    return pairs
+
+
+def _nothing_written(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> Outcome:
+    label = f"{template.table} {branch.partition.label}"
+    found = f"the write {'changed no row of' if branch.keeps else 'brought no rows for'} {label}"
+    if template.empty == "fail":
+        raise DataflowError(
+            found, "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine"
+        )
+    keep(context.spark, branch, _summary(template, branch, context))
+    context.note(f"{found}: the old rows stay (empty: keep)")
+    return Outcome("0 rows, the old ones stay")
+
+
+def _audit(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> list[AuditResult]:
+    if not template.audits:
+        return []
+    workflow = context.workflow
+    history = history_for(template.audits, context, template.table, branch.partition)
+    results = run_audits(
+        context.spark,
+        Rows(branch.reference, branch.partition.where),
+        template.audits,
+        folder=workflow.folder,
+        params=workflow.script_params,
+        history=history,
+        session=context.session,
+    )
+    require_passed(results)
+    return results
+
+
+def history_for(audits: Sequence[Audit], context: JobContext, table: str, partition: Partition) -> list[int]:
+    """Return the row counts of the last published runs, as many as the audits want to see."""
+    longest = max((audit.runs for audit in audits if isinstance(audit, NearHistory)), default=0)
+    return row_history(context.spark, table, partition, longest) if longest else []
+
+
+def require_passed(results: Sequence[AuditResult], *, published: bool = False) -> None:
+    """Raise when a blocking audit failed.
+
+    Args:
+        results: All the audits' figures.
+        published: Whether the rows are published already.
+
+    Raises:
+        AuditFailed: Naming each such audit with its figure.
+    """
+    failed = [result for result in results if not result.passed and result.blocking]
+    if failed:
+        told = "; ".join(f"{result.name}: {result.message}" for result in failed)
+        number = "an audit" if len(failed) == 1 else f"{len(failed)} audits"
+        raise AuditFailed(f"{number} failed: {told}", results, published=published)
+
+
+def _counted(results: Sequence[AuditResult]) -> str:
+    warned = sum(not result.passed for result in results)
+    return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
+
+
+def _day(template: WapTemplate, context: JobContext) -> str | None:
+    """Return the day that this workflow's HWM job means by what is published: its partition need not spell it."""
+    jobs = (step.job for step in context.workflow.steps if isinstance(step, JobStep))
+    days = {job.hwm.datetime[:10] for job in jobs if isinstance(job, HwmJob) and job.hwm.table == template.table}
+    return days.pop() if len(days) == 1 else None
+
+
+def _told(made: Made) -> str:
+    """Say how many rows there are, and which of them this run wrote where that is not the same."""
+    written = "" if made.rows == made.total else f", {made.rows:,} of them in files that were written"
+    return f"{made.total:,} rows{written}"
+
+
+def _summary(
+    template: WapTemplate,
+    branch: branch_publish.Branch,
+    context: JobContext,
+    made: Made | None = None,
+    results: Sequence[AuditResult] = (),
+) -> Mapping[str, str]:
+    """What the snapshot says of itself, so that the table tells its own history.
+
+    A run that made nothing leaves a snapshot too, which says so (`dataflow.outcome` is `kept`) and counts no rows.
+    """
+    workflow = context.workflow
+    figures = {result.name: result.figure for result in results}
+    deployed = {BUNDLE: workflow.bundle} if workflow.bundle else {}
+    day = _day(template, context)
+    return {
+        **deployed,
+        RUN_ID: workflow.run_id,
+        WORKFLOW: workflow.id,
+        STEP: template.id,
+        PARTITION: branch.partition.label,
+        **({DAY: day} if day else {}),
+        **({OUTCOME: "kept"} if made is None else {OUTCOME: "published"}),
+        **({} if made is None else {ROWS: str(made.total)}),
+        AUDITS: json.dumps(figures, sort_keys=True),
+        SOURCES: json.dumps(dict(context.reads()), sort_keys=True),
+    }

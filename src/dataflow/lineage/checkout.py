@@ -1,0 +1,262 @@
+"""The workflows that lie on disk here, as lineage: read again only where a file changed.
+
+What was read is kept in the Dataflow home with the size and time of each file that it came from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import dataflow
+from dataflow.errors import DataflowError
+from dataflow.home import subfolder
+from dataflow.lineage.graph import Taken, is_naming
+from dataflow.lineage.model import Origin, Producer
+from dataflow.lineage.static import Entry, Mention, Texts, read_texts
+from dataflow.repository.tree import tree_of_disk
+from dataflow.workflow.discovery import patiently, walk
+
+_UNBOUNDED = 3
+"""How many folders deep definitions are looked for outside of a project and of git."""
+
+_FORMAT = 3
+"""Of what is kept, within a version: what was kept in another is read again."""
+
+_MENTIONING = ("mentions", "by_position")
+
+Stamp = dict[str, tuple[int, int]]
+ColumnsOf = Callable[[str], Sequence[str] | None]
+"""Tells the columns of a table of the catalog, or None where there is no such table."""
+
+
+class Checkout:
+    """The workflows below a folder.
+
+    Args:
+        root: The folder.
+        env: The environment whose parameters are put in.
+        columns_of: Asked for tables that no DDL here declares; None where there is no catalog to ask.
+    """
+
+    def __init__(self, root: Path, env: str | None = None, columns_of: ColumnsOf | None = None) -> None:
+        self.root = root.resolve()
+        self._env = env
+        self._columns_of = columns_of
+        self._entries: list[Entry] | None = None
+        self.broken: list[Path] = []
+        self._now: Path | None = None
+        self._by_source: dict[str, list[tuple[Producer, list[Taken]]]] = defaultdict(list)
+        self._by_target: dict[str, list[tuple[Producer, list[Taken]]]] = defaultdict(list)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What its workflows say, each once; definitions with mistakes are left out, and noted as `broken`."""
+        return self._require()
+
+    def _require(self) -> list[Entry]:
+        if self._entries is None:
+            self._entries = self._read()
+            self._index(self._entries)
+        return self._entries
+
+    def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
+        """Return for each of these tables who reads it; see `graph.Source`."""
+        self._require()
+        readers = (
+            (table, [producer for producer, taken in self._by_source[table] if not all(map(is_naming, taken))])
+            for table in tables
+            if table in self._by_source
+        )
+        return [(table, found) for table, found in readers if found]
+
+    def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
+        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
+        self._require()
+        found = (each for table in tables for each in self._by_target.get(table, ()))
+        return [(producer, [flow[0] for flow in taken if not flow[1]]) for producer, taken in found]
+
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
+        self._require()
+        index = self._by_source if downstream else self._by_target
+        return [each for table in tables for each in index.get(table, ())]
+
+    def tables(self) -> set[str]:
+        """Return all tables that its workflows name."""
+        self._require()
+        return {*self._by_source, *self._by_target}
+
+    def columns(self, table: str) -> set[str]:
+        """Return the columns of a table that its workflows name."""
+        self._require()
+        read = {flow[1] for _, taken in self._by_source.get(table, ()) for flow in taken}
+        written = {flow[2] for _, taken in self._by_target.get(table, ()) for flow in taken}
+        declared = {column for entry in self.entries for column in entry.declares.get(table, ())}
+        return (read | written | declared) - {""}
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def _read(self) -> list[Entry]:
+        files = sorted(definitions(self.root))
+        if not files:
+            return []
+        cache = _Cache(self.root, self._env, asks=self._columns_of is not None)
+        stale = [file for file in files if not cache.is_fresh(file)]
+        if stale:
+            with patiently(lambda: f"reading {len(stale)} workflow definitions below {self.root}, now {self._now}"):
+                self._refresh(cache, stale)
+            cache.save(files)
+        found: dict[str, Entry] = {}
+        for entry in (entry for file in files for entry in cache.entries(file)):
+            known = found.get(entry.workflow)
+            found[entry.workflow] = entry if known is None else _joined(known, entry)
+        return list(found.values())
+
+    def _refresh(self, cache: _Cache, stale: Sequence[Path]) -> None:
+        """Read definitions anew: once for the tables that their DDL declares, once for what is done with them."""
+        from dataflow.workflow.load import Request, load_workflow
+
+        workflows = {}
+        first: dict[Path, list[Texts]] = {}
+        for file in stale:
+            self._now = file
+            try:
+                workflow = load_workflow(file, Request(env=self._env, ends_only=True))
+                first[file] = read_texts(workflow, {})
+                workflows[file] = workflow
+            except (DataflowError, OSError):
+                self.broken.append(file)
+        schema: dict[str, Sequence[str]] = cache.declared()
+        for texts in (each for found in first.values() for each in found):
+            schema.update(texts.declares)
+        touched = {name for found in first.values() for texts in found for name in _names(texts)}
+        for table in sorted(touched - schema.keys()):
+            columns = self._columns_of(table) if self._columns_of is not None else None
+            if columns is not None:
+                schema[table] = columns
+        for file, workflow in workflows.items():
+            cache.put(file, [texts.entry() for texts in read_texts(workflow, schema, schema.keys())], first[file])
+
+    def _index(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
+            for target, taken in entry.writes.items():
+                producer = Producer(
+                    Origin.CHECKOUT, entry.workflow, target, owner=entry.owner, file=entry.file, seen=seen
+                )
+                self._by_target[target].append((producer, list(taken)))
+                by_source: dict[str, list[Taken]] = defaultdict(list)
+                for flow in taken:
+                    by_source[flow[0]].append(flow)
+                for source, some in by_source.items():
+                    self._by_source[source].append((producer, some))
+
+
+def definitions(root: Path) -> Iterator[Path]:
+    """Yield the `*.sch.yaml` files below a folder; not hidden ones, what git ignores, nor what builds leave.
+
+    Raises:
+        UsageError: There is too much to look through.
+    """
+    bounded = any((folder / name).exists() for folder in (root, *root.parents) for name in ("dataflow.yaml", ".git"))
+    for folder, below, files in tree_of_disk(root).walk() if bounded else walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        if not bounded and len(folder.relative_to(root).parts) >= _UNBOUNDED:
+            below.clear()
+        yield from (folder / name for name in files if name.endswith(".sch.yaml"))
+
+
+def _names(texts: Texts) -> set[str]:
+    return {*texts.writes, *(flow.source for write in texts.writes.values() for flow in write.flows)}
+
+
+def _joined(one: Entry, other: Entry) -> Entry:
+    """Join what two definitions say of a workflow that both contain."""
+    writes = {target: list(taken) for target, taken in one.writes.items()}
+    for target, taken in other.writes.items():
+        writes[target] = list(dict.fromkeys([*writes.get(target, []), *taken]))
+    return Entry(
+        one.workflow,
+        one.owner,
+        one.file,
+        writes,
+        list(dict.fromkeys([*one.mentions, *other.mentions])),
+        list(dict.fromkeys([*one.by_position, *other.by_position])),
+        {**other.declares, **one.declares},
+        list(dict.fromkeys([*one.programs, *other.programs])),
+        {**other.params, **one.params},
+        max(one.changed, other.changed),
+    )
+
+
+class _Cache:
+    """What was read before, in one file for a folder and an environment."""
+
+    def __init__(self, root: Path, env: str | None, *, asks: bool) -> None:
+        from dataflow.workflow.identity import current_user
+
+        key = f"{dataflow.__version__}.{_FORMAT}\0{root}\0{env}\0{current_user()}\0{asks}"
+        self._file = subfolder("lineage") / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+        try:
+            self._data: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
+        except (OSError, ValueError):
+            self._data = {}
+
+    def is_fresh(self, file: Path) -> bool:
+        known = self._data.get(str(file))
+        return known is not None and all(_stamp(path) == tuple(stamp) for path, stamp in known["stamp"].items())
+
+    def entries(self, file: Path) -> list[Entry]:
+        found = self._data.get(str(file), {"entries": []})["entries"]
+        return [
+            Entry(
+                **{
+                    **entry,
+                    "writes": {target: [tuple(flow) for flow in taken] for target, taken in entry["writes"].items()},
+                    **{name: [Mention(*mention) for mention in entry[name]] for name in _MENTIONING},
+                }
+            )
+            for entry in found
+        ]
+
+    def declared(self) -> dict[str, Sequence[str]]:
+        entries = (entry for known in self._data.values() for entry in known["entries"])
+        return {table: columns for entry in entries for table, columns in entry["declares"].items()}
+
+    def put(self, file: Path, entries: Sequence[Entry], texts: Sequence[Texts]) -> None:
+        used = {path for each in texts for path in each.files} | {file}
+        beside = {file.parent / "identity.yaml", *_projects(file)}
+        stamp = {str(path): _stamp(path) for path in sorted(used | beside)}
+        plain = [
+            {**vars(entry), **{name: [astuple(each) for each in getattr(entry, name)] for name in _MENTIONING}}
+            for entry in entries
+        ]
+        self._data[str(file)] = {"stamp": stamp, "entries": plain}
+
+    def save(self, files: Collection[Path]) -> None:
+        kept = {str(file) for file in files}
+        data = {name: known for name, known in self._data.items() if name in kept}
+        temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(data), encoding="utf-8")
+        temporary.replace(self._file)
+
+
+def _stamp(path: Path | str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116  # called for each file of a project
+    except OSError:
+        return (0, 0)
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _projects(file: Path) -> list[Path]:
+    """Return where the project's file may be: its settings go into the parameters."""
+    return [folder / "dataflow.yaml" for folder in file.parents if (folder / "dataflow.yaml").exists()][:1]

@@ -1,0 +1,84 @@
+"""The columns that a definition itself names of the tables it writes: in audits, and as a key."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dataflow.lineage.model import plain_name
+from dataflow.workflow.audit_models import Audit, Between, NotNull, PythonAudit, SqlAudit, UniqueKey, ValuesIn
+from dataflow.workflow.models import AuditJob, MetadataJob
+from dataflow.workflow.parameters import substitute
+from dataflow.workflow.resolved import ForeachStep, JobStep, WapStep
+from dataflow.workflow.yamlfile import read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dataflow.workflow.resolved import Step, Workflow
+
+_AUDITED = "audited"
+
+
+def named_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
+    """Return by table the columns that a workflow's audits and metadata jobs name; contained workflows aside.
+
+    Of an audit in Python it is all that may be a column's name.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for table, columns in _named(workflow.steps, workflow):
+        found[plain_name(table, workflow.environment.catalog_name)].update(
+            column.replace("`", "").partition(".")[0] for column in columns
+        )
+    return {table: frozenset(columns) for table, columns in found.items()}
+
+
+def _named(steps: Sequence[Step], workflow: Workflow) -> Iterator[tuple[str, Sequence[str]]]:
+    for step in steps:
+        match step:
+            case WapStep():
+                yield from ((step.template.table, _of(audit, workflow)) for audit in step.template.audits)
+            case JobStep(job=AuditJob() as job):
+                yield from ((job.audit.table, _of(audit, workflow)) for audit in job.audit.audits)
+            case JobStep(job=MetadataJob() as job):
+                yield job.metadata.table, job.metadata.primary_key
+            case ForeachStep() if isinstance(step.items[0].step, JobStep):
+                yield from _named([step.items[0].step], workflow)
+            case _:
+                pass
+
+
+def _of(audit: Audit, workflow: Workflow) -> Sequence[str]:
+    match audit:
+        case NotNull() | UniqueKey():
+            return audit.columns
+        case ValuesIn() | Between():
+            return [audit.column]
+        case SqlAudit():
+            return _in_sql(audit, workflow)
+        case PythonAudit():
+            return _in_python(workflow.folder / audit.script)
+        case _:
+            return []
+
+
+def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
+    from dataflow.lineage.sql.column_lineage import columns_of
+
+    where = workflow.file if audit.script is None else workflow.folder / audit.script
+    with contextlib.suppress(Exception):  # what can't be read, the run tells by itself
+        text = str(audit.sql) if audit.script is None else read_text(where)
+        script = columns_of(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
+        return [use.column for use in script.uses if use.table == _AUDITED and use.column]
+    return []
+
+
+def _in_python(script: Path) -> list[str]:
+    with contextlib.suppress(Exception):
+        nodes = list(ast.walk(ast.parse(script.read_bytes())))
+        texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        return [*filter(str.isidentifier, texts), *(node.attr for node in nodes if isinstance(node, ast.Attribute))]
+    return []

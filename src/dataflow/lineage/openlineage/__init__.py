@@ -1,0 +1,1 @@
+"""Lineage in OpenLineage's words: sent and taken in."""

@@ -1,0 +1,1 @@
+"""Lineage before people: text and pictures."""

@@ -1,0 +1,168 @@
+"""Lineage as text: a tree for the terminal, plain data for scripts, Mermaid for documents."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from dataflow.foreign import label
+from dataflow.lineage.graph import Edge, Node, Reach, spell
+from dataflow.lineage.model import Producer
+
+LIMIT = 400
+"""How many lines a tree has at most: more than that nobody reads."""
+
+
+def age(moment: dt.datetime, now: dt.datetime) -> str:
+    """Say how long ago something was, in the largest unit that fits: `3 h ago`."""
+    seconds = max(0.0, (now - moment).total_seconds())
+    for size, unit in ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return "just now"
+
+
+def said_by(producers: Iterable[Producer], now: dt.datetime) -> str:
+    """Say who knows of an edge and how fresh that is: `recorded 3 h ago, checkout 2 d ago`."""
+    newest: dict[str, dt.datetime] = {}
+    for producer in producers:
+        name = producer.origin.value
+        if producer.bundle:
+            name = f"{name} {producer.bundle[:8]}"
+        newest[name] = max(newest.get(name, producer.seen), producer.seen)
+    freshest = sorted(newest.items(), key=lambda item: item[1], reverse=True)
+    return ", ".join(f"{name} {age(moment, now)}" for name, moment in freshest)
+
+
+def grouped(found: Reach, node: Node) -> list[tuple[Node, list[Edge]]]:
+    """Return where a node leads to, each place once, with all edges that lead there."""
+    by: dict[Node, list[Edge]] = {}
+    for edge in found.edges.get(node, ()):
+        by.setdefault(found.beyond(edge), []).append(edge)
+    return sorted(by.items(), key=lambda item: item[0])
+
+
+def tree(found: Reach, now: dt.datetime, limit: int = LIMIT) -> Iterator[tuple[str, str, str]]:
+    """Yield a tree's lines, each as its branches, what stands there, and what is said of it.
+
+    A node is opened where it stands first; further on it is only named, and a cycle is called one.
+    """
+    yield "", spell(found.start), ""
+    opened: set[Node] = set()
+    lines = 0
+    stack: list[tuple[Node, str, bool, list[Edge], tuple[Node, ...]]] = []
+
+    def push(node: Node, lead: str, path: tuple[Node, ...]) -> None:
+        below = grouped(found, node)
+        for place, (child, edges) in reversed(list(enumerate(below))):
+            stack.append((child, lead, place == len(below) - 1, edges, (*path, node)))
+
+    opened.add(found.start)
+    push(found.start, "", ())
+    while stack:
+        node, lead, last, edges, path = stack.pop()
+        if lines == limit:
+            left = len(found.levels) - len(opened)
+            yield "", f"… and {left:,} more, not shown: --output json tells all, --depth shows fewer", ""
+            return
+        lines += 1
+        opens = bool(found.edges.get(node))
+        again = " · a cycle" if node in path else " · see above" if node in opened and opens else ""
+        yield f"{lead}{'└── ' if last else '├── '}", spell(node), f"{_told(edges, now)}{again}"
+        if node not in opened:
+            opened.add(node)
+            push(node, f"{lead}{'    ' if last else '│   '}", path)
+
+
+def _told(edges: Sequence[Edge], now: dt.datetime) -> str:
+    """Say which workflows make an edge, what they do, and who says so."""
+    by: dict[tuple[str, str | None], list[Producer]] = {}
+    for _, _, _, producer in edges:
+        by.setdefault((producer.workflow, producer.owner), []).append(producer)
+    only_rows = bool(edges[0][0][1]) and not edges[0][1][1]
+    decides = "decides · " if all(edge[2] for edge in edges) else ""
+    if only_rows:  # of all edges that go to no column, only those of unknown ones don't decide
+        decides = "decides which rows · " if any(edge[2] for edge in edges) else "may read it: columns unknown · "
+    told = [
+        f"{workflow}{f' ({owner})' if owner else ''} · {said_by(producers, now)}"
+        for (workflow, owner), producers in by.items()
+    ]
+    shown = "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
+    return decides + shown
+
+
+def as_data(found: Sequence[Reach]) -> dict[str, Any]:
+    """Return lineage for scripts: nodes with their distance, and for each workflow what it takes from where."""
+    by: dict[tuple[str, ...], dict[str, Any]] = {}
+    for producer, edges in _by_producer(found):
+        key = (producer.origin.value, producer.workflow, producer.target)
+        row = by.setdefault(
+            key,
+            {
+                "workflow": producer.workflow,
+                "owner": producer.owner,
+                "writes": producer.target,
+                "source": producer.origin.value,
+                "seen": producer.seen.isoformat(),
+                "environment": producer.environment,
+                "bundle": producer.bundle,
+                "run": producer.run_id,
+                "file": producer.file,
+                "takes": [],
+            },
+        )
+        row["takes"] += [_taken(edge) for edge in edges]
+    return {
+        "start": spell(found[0].start),
+        **{
+            "downstream" if each.downstream else "upstream": {spell(node): level for node, level in each.levels.items()}
+            for each in found
+        },
+        "workflows": list(by.values()),
+    }
+
+
+def _by_producer(found: Sequence[Reach]) -> Iterator[tuple[Producer, list[Edge]]]:
+    by: dict[int, tuple[Producer, list[Edge]]] = {}
+    for each in found:
+        for edge in each.all_edges():
+            by.setdefault(id(edge[3]), (edge[3], []))[1].append(edge)
+    yield from by.values()
+
+
+def _taken(edge: Edge) -> dict[str, Any]:
+    source, target, indirect, _ = edge
+    if not source[1]:
+        return {"from": source[0]}
+    return {"from": spell(source), "into": target[1] or None, "decides": indirect}
+
+
+def mermaid(found: Sequence[Reach]) -> str:
+    """Return lineage as a Mermaid flowchart; columns stand inside their tables."""
+    edges = dict.fromkeys(
+        (source, target, indirect) for each in found for source, target, indirect, _ in each.all_edges()
+    )
+    nodes = dict.fromkeys(node for source, target, _ in edges for node in (source, target))
+    nodes.setdefault(found[0].start)
+    tables: dict[str, list[str]] = {}
+    for table, column in nodes:
+        tables.setdefault(table, []).append(column)
+    lines = ["flowchart LR"]
+    columns = any(column for _, column in nodes)
+    for table, inside in tables.items():
+        if not columns:
+            lines.append(f'  {_id((table, ""))}["{label(table)}"]')
+            continue
+        lines.append(f'  subgraph {_id((table, "*"))}["{label(table)}"]')
+        lines += [f'    {_id((table, column))}["{label(column or "rows")}"]' for column in inside]
+        lines.append("  end")
+    lines += [f"  {_id(source)} {'-.->' if indirect else '-->'} {_id(target)}" for source, target, indirect in edges]
+    lines.append(f"  style {_id(found[0].start)} stroke-width:3px")
+    return "\n".join(lines)
+
+
+def _id(node: Node) -> str:
+    """Return a name that Mermaid takes: letters, digits and underscores, the same for the same node alone."""
+    return "n_" + re.sub(r"\W", lambda letter: f"_{ord(letter[0]):x}_", f"{node[0]}:{node[1]}", flags=re.ASCII)

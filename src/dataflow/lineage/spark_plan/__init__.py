@@ -1,0 +1,1 @@
+"""Lineage from Spark's own plans."""

@@ -1,0 +1,118 @@
+"""What each write read, as Spark resolved it: SQL and DataFrame writers alike, views seen through."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dataflow.lineage.model import Written
+from dataflow.lineage.spark_plan.plan_lineage import Read, Told
+from dataflow.spark.errors import message_of
+from dataflow.tables.iceberg import java_class
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+
+
+class Lineage:
+    """Collects what the sessions of a run, or of a job of it, read and write, as the listener in Spark's JVM tells it.
+
+    Spark tells a listener of one session only, so each session that works for the run is watched.
+    """
+
+    def __init__(self, run: Lineage | None = None) -> None:
+        """Begin with nothing heard.
+
+        Args:
+            run: The run's lineage, where this is a job's: it takes all that this one hears.
+        """
+        self._run = run
+        self._told = Told()
+        self._lock = threading.Lock()
+        self._listeners: dict[int, tuple[JavaObject, str]] = {}
+
+    def watch(self, spark: SparkSession, *, is_people_s: bool = True) -> None:
+        """Listen to a session.
+
+        Args:
+            spark: The session.
+            is_people_s: Whether people's code has it, which may read tables in ways that no query tells of.
+        """
+        listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, is_people_s)
+        with self._lock:
+            self._listeners[id(spark)] = (listener, str(spark.conf.get("spark.sql.defaultCatalog")))
+
+    def unwatch(self, spark: SparkSession) -> None:
+        """Hear a session out, and stop listening, so that its listener does not outlive the run."""
+        with self._lock:
+            listener, catalog = self._listeners.pop(id(spark))
+        self._take(listener, catalog)
+        with self._heard():
+            listener.close()
+
+    def reads(self) -> tuple[Read, ...]:
+        """Return what was read so far; waits until Spark has told all."""
+        self.hear()
+        with self._lock:
+            return tuple(self._told.reads.values())
+
+    def sources(self) -> Mapping[str, tuple[int, int]]:
+        """Return for each source the sequence number and id of the oldest snapshot read.
+
+        Tables that the run wrote itself are no sources of it.
+        """
+        reads = self.reads()
+        written = {read.written for read in reads}
+        found: dict[str, tuple[int, int]] = {}
+        for read in reads:
+            if read.source not in written:
+                snapshot = (read.sequence, read.snapshot)
+                found[read.source] = min(found.get(read.source, snapshot), snapshot)
+        return found
+
+    def flows(self) -> tuple[Written, ...]:
+        """Return for each table written which columns of which tables went into it; waits as `reads` does."""
+        self.hear()
+        with self._lock:
+            return self._told.flows()
+
+    def errors(self) -> tuple[str, ...]:
+        """Return what could not be heard, and why; waits as `reads` does."""
+        self.hear()
+        with self._lock:
+            return tuple(dict.fromkeys(self._told.errors))
+
+    def add(self, lines: Iterable[str], catalog: str) -> None:
+        """Take what another Spark told of; see `planlineage`."""
+        lines = list(lines)
+        with self._lock:
+            self._told.take(lines, catalog)
+        if self._run is not None:
+            self._run.add(lines, catalog)
+
+    def hear(self) -> None:
+        """Wait until Spark has told all of what was done so far in the sessions that are watched."""
+        with self._lock:
+            listeners = list(self._listeners.values())
+        for listener, catalog in listeners:
+            self._take(listener, catalog)
+
+    def _take(self, listener: JavaObject, catalog: str) -> None:
+        with self._heard():
+            self.add(filter(None, str(listener.take()).split("\n")), catalog)
+
+    @contextlib.contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Keep why Spark could not be heard; that its JVM is gone is told where it shows."""
+        from py4j.protocol import Py4JError, Py4JNetworkError
+
+        try:
+            yield
+        except Py4JNetworkError:
+            return
+        except Py4JError as error:
+            with self._lock:
+                self._told.errors.append(message_of(error))

@@ -1,0 +1,1 @@
+"""Lineage from the text of SQL."""

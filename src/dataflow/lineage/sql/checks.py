@@ -1,0 +1,153 @@
+"""Mistakes in a SQL script that its text and the columns of its tables show, before anything runs.
+
+What Spark would take is no mistake: where a table's columns are not known, nothing is said of them but that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import Problem, did_you_mean
+from dataflow.lineage.sql.column_lineage import Script, columns_of
+from dataflow.lineage.sql.statements import POSITIONAL
+from dataflow.workflow.parameters import placed_back, substitute
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dataflow.lineage.sql.relations import Column
+    from dataflow.lineage.sql.writes import Insertion
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_BLOCK = re.compile(r"(?:\s|--[^\n]*+|/\*.*?\*/)*+(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
+"""How a `BEGIN … END` begins, whose variables are called like columns."""
+
+_MADE_UP = re.compile(r"col\d+")
+"""What Spark calls columns of VALUES and of `stack`."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The columns of a table.
+
+    Attributes:
+        columns: Their names, in order.
+        may_leave_out: Whether a write may give fewer: a migration moves some of them, or nobody knows.
+    """
+
+    columns: tuple[str, ...]
+    may_leave_out: bool = False
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in a script.
+
+    Attributes:
+        problems: Mistakes, each with its place.
+        unchecked: Tables whose columns nobody told.
+        unread: Lines of statements that could not be read.
+        script: The script, read.
+    """
+
+    problems: tuple[Problem, ...]
+    unchecked: tuple[str, ...]
+    unread: tuple[int, ...]
+    script: Script
+
+
+def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mapping[str, Known]) -> Checked:
+    """Check the columns of a SQL script.
+
+    Args:
+        path: The script.
+        text: What stands in it.
+        values: Its parameters.
+        tables: The columns of tables, as far as they are known, by their name in lower case.
+
+    Raises:
+        DefinitionError: A parameter has no value.
+    """
+    filled = substitute(text, values, where=path)
+    script = columns_of(filled, {name: known.columns for name, known in tables.items()})
+
+    def problem(offset: int, message: str) -> Problem:
+        before = text[: placed_back(text, values, offset)]
+        return Problem(path, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1, message)
+
+    mistakes = {it.offset: _unknown(it.name, it.place, it.known) for it in script.unresolved}
+    for insertion in script.insertions:
+        known = tables.get(insertion.table.lower())
+        fewer = known is not None and known.may_leave_out
+        for offset, message in insertion_mistakes(insertion, fewer):
+            mistakes.setdefault(offset, message)  # a name that is wrong is told once
+    if any(_BLOCK.match(statement.text) for statement in script.unread):
+        mistakes = {}
+    found = tuple(problem(offset, message) for offset, message in sorted(mistakes.items()))
+    unread = tuple(text[: placed_back(text, values, it.start)].count("\n") + 1 for it in script.unread)
+    declared = {name.lower() for name in script.declares}
+    touched = dict.fromkeys([*script.reads, *(it.table for it in script.insertions)])
+    unchecked = tuple(name for name in touched if name.lower() not in tables.keys() | declared)
+    return Checked(found, unchecked, unread, script)
+
+
+def _unknown(name: str, table: str, known: Sequence[str]) -> str:
+    if table:
+        return f"{table} has no column '{name}'{did_you_mean(name, known)}"
+    return f"there is no column or table '{name}' here{did_you_mean(name, known)}"
+
+
+def insertion_mistakes(insertion: Insertion, fewer: bool) -> Iterator[tuple[int, str]]:
+    """Yield what is wrong with the columns of an INSERT, each with the offset where it is.
+
+    Args:
+        insertion: The INSERT.
+        fewer: Whether it may give fewer columns than the table has.
+    """
+    target, start = insertion.target, insertion.statement.start
+    if target is None or not insertion.is_known:
+        return
+    valued = {name.lower() for name in insertion.valued}
+    fill = insertion.listed or tuple(name for name in target if name.lower() not in valued)
+    if insertion.by_name:
+        for column in insertion.columns:
+            if column.name.lower() not in map(str.lower, fill):
+                yield _offset(column, start), _unknown(column.name, insertion.table, fill)
+        return
+    given = len(insertion.columns)
+    if given > len(fill) or (given < len(fill) and not fewer):
+        yield start, f"the query brings {_columns(given)}, and {insertion.table} takes {len(fill)} here"
+    elif not insertion.listed and given == len(fill) and not insertion.statement.is_positional:
+        yield from _swapped(insertion, fill, target)
+
+
+def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -> Iterator[tuple[int, str]]:
+    others = {name.lower() for name in target}
+    for number, (column, name) in enumerate(zip(insertion.columns, fill, strict=True)):
+        said = column.name.lower()
+        if column.at is not None and said != name.lower() and said in others and not _MADE_UP.fullmatch(said):
+            which = _ordinal(number)
+            yield (
+                _offset(column, insertion.statement.start),
+                f"the {which} column is '{column.name}', the table's {which} is '{name}'; "
+                f"insert BY NAME, or say -- {POSITIONAL}",
+            )
+
+
+def _offset(column: Column, otherwise: int) -> int:
+    return column.at[1] if column.at is not None and column.at[0] else otherwise
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
+
+
+def _ordinal(number: int) -> str:
+    if number < len(_ORDINALS):
+        return _ORDINALS[number]
+    last = (number + 1) % 100
+    suffix = "th" if 10 < last < 20 else {1: "st", 2: "nd", 3: "rd"}.get(last % 10, "th")
+    return f"{number + 1}{suffix}"

@@ -1,0 +1,226 @@
+"""What the expressions of a SQL query are made of: which columns each name in them means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dataflow.lineage.sql.from_clause import From
+from dataflow.lineage.sql.generators import fields_of, name_of_function
+from dataflow.lineage.sql.relations import Column, Leaf, Node, Relation, Scope, Star, Use, Views
+
+_RANKING = frozenset({"ntile", "percent_rank", "rank", "dense_rank", "row_number", "cume_dist"})
+"""Functions whose arguments say how to rank, and become no value."""
+
+_LITERALS = frozenset({"user", "localtimestamp", "current_time", "current_timestamp", "grouping__id"})
+"""What Spark takes for a function although it looks like a column."""
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A name that no column has, where all columns are known that it could mean.
+
+    Attributes:
+        name: The name.
+        place: What should have it: a table, or empty for several.
+        known: The names that there are.
+        line: Line, counted from 1.
+        offset: Offset of the name's first character in the script, parameters put in.
+    """
+
+    name: str
+    place: str
+    known: tuple[str, ...]
+    line: int
+    offset: int
+
+
+class Values(From):
+    """Reads expressions, and notes on the way what they look at.
+
+    Attributes:
+        uses: Where tables and columns are named.
+        deciding: What decides which rows the statement at hand gets.
+        by_position: Stars that go somewhere by position: a column more of their table, and the script fails.
+        unresolved: Names that no column has.
+        variables: The script's own variables, in lower case.
+    """
+
+    def __init__(self) -> None:
+        self.uses: set[Use] = set()
+        self.by_position: set[Star] = set()
+        self.deciding: set[Leaf] = set()
+        self.unresolved: dict[Unresolved, None] = {}
+        self.variables: set[str] = set()
+
+    def decide(self, part: Node, scopes: list[Scope], ctes: Views) -> None:
+        """Note what a filter, a join's condition, a grouping or an order looks at."""
+        if part is not None:
+            self.deciding |= self.value(part, scopes, ctes)
+
+    def value(
+        self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node] | None = None
+    ) -> set[Leaf]:
+        """Return what an expression is made of."""
+        from sqlglot import exp
+
+        if isinstance(value, exp.Column | exp.Star):
+            return self._column(value, scopes)
+        if isinstance(value, exp.Exists | exp.In) and value.find(exp.Query):
+            return self._asked(value, scopes, ctes)
+        if isinstance(value, exp.Query):
+            inner = self.query(value, ctes, scopes)
+            return {leaf for column in inner.columns for leaf in column.leaves}
+        if isinstance(value, exp.Window | exp.Filter | exp.Dot):
+            return self._part(value, scopes, ctes, windows)
+        parts = _operands(value)
+        if isinstance(value, exp.GroupConcat) and isinstance(value.this, exp.Order):  # what LISTAGG goes by
+            parts = [value.this.this]
+        leaves = {leaf for part in parts for leaf in self.value(part, scopes, ctes, windows)}
+        if isinstance(value, exp.GroupConcat) and isinstance(value.this, exp.Order):
+            for part in value.this.expressions:
+                leaves |= _deciding(self.value(part, scopes, ctes, windows))
+        if isinstance(value, exp.Grouping | exp.GroupingId):
+            self.deciding |= leaves
+            return set()
+        return leaves
+
+    def _part(self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node] | None) -> set[Leaf]:
+        """Take a window, an aggregate of some rows, whose condition decides, and a field of a struct made here."""
+        from sqlglot import exp
+
+        if isinstance(value, exp.Window):
+            return self._window(value, scopes, ctes, windows or {})
+
+        def made_of(part: Node) -> set[Leaf]:
+            return self.value(part, scopes, ctes, windows)
+
+        if isinstance(value, exp.Filter):
+            return made_of(value.this) | _deciding(made_of(value.expression))
+        struct = value.this
+        chosen = isinstance(struct, exp.Max | exp.Min)  # by the fields before it, and those behind it
+        fields = fields_of(struct.this if chosen else struct, made_of)
+        found = next((set(leaves) for name, leaves in fields if name.lower() == value.expression.name.lower()), None)
+        if found is None:
+            return made_of(struct) | (
+                made_of(value.expression) if not isinstance(value.expression, exp.Identifier) else set()
+            )
+        return found | _deciding(made_of(struct)) if chosen else found
+
+    def _column(self, value: Node, scopes: list[Scope]) -> set[Leaf]:
+        """Take a name, or a star that stands for all columns of a FROM, such as in `struct(*)`."""
+        from sqlglot import exp
+
+        if isinstance(value, exp.Column) and not value.is_star:
+            return self._resolve(value.parts, value, scopes)
+        if isinstance(value.parent, exp.Count) and isinstance(value, exp.Star):
+            return set()
+        parts = [part.name for part in value.parts[:-1]] if isinstance(value, exp.Column) else []
+        meant = scopes[0].named(parts) if parts else scopes[0].row
+        return {leaf for column in (meant or Relation()).columns for leaf in column.leaves}
+
+    def _window(self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node]) -> set[Leaf]:
+        """Take a window: what it goes over decides its value, and so does what a rank is asked for."""
+        named = windows.get(value.alias.lower()) if value.alias else None
+        found = self.value(value.this, scopes, ctes, windows)
+        if name_of_function(value.this) in _RANKING:
+            found = _deciding(found)
+        for window in (value, named):
+            if window is not None:
+                parts = (window.args.get("order"), *(window.args.get("partition_by") or ()))
+                found |= {leaf for part in parts if part for leaf in _deciding(self.value(part, scopes, ctes))}
+        return found
+
+    def _asked(self, value: Node, scopes: list[Scope], ctes: Views) -> set[Leaf]:
+        """Take `x IN (query)` and `EXISTS (query)`: what the query looks at decides."""
+        from sqlglot import exp
+
+        query = value.args.get("query") if isinstance(value, exp.In) else value.this
+        if query is None:
+            return {leaf for child in value.iter_expressions() for leaf in self.value(child, scopes, ctes)}
+        inner = self.query(query.this if isinstance(query, exp.Subquery) else query, ctes, scopes)
+        if isinstance(value, exp.Exists):
+            return set()
+        self.by_position |= inner.stars
+        return self.value(value.this, scopes, ctes) | {leaf for column in inner.columns for leaf in column.leaves}
+
+    def _resolve(self, parts: Sequence[Node], column: Node, scopes: list[Scope]) -> set[Leaf]:
+        """Return the table's column that a name means; the innermost scope that knows it wins."""
+        names = [part.name for part in parts]
+        for at, scope in enumerate(scopes):
+            lacks = False
+            for length in (3, 2, 1):  # catalog.database.table, database.table or an alias in front
+                relation = scope.named(names[:length]) if length < len(names) else None
+                found = None if relation is None else relation.get(names[length])
+                if relation is not None and (found is not None or not relation.is_known):
+                    return self._used(parts, length, column, [found or relation.maybe(names[length])])
+                lacks = lacks or relation is not None
+            known = scope.row.all(names[0])
+            if known or not (scope.row.is_known or lacks or _is_called(names, scopes[at + 1 :])):
+                return self._used(parts, 0, column, known or _maybe(scope, names[0]))
+        self._note_unresolved(parts, scopes)
+        return set()
+
+    def _note_unresolved(self, parts: Sequence[Node], scopes: list[Scope]) -> None:
+        """Note a name that is no column's, nor anything else that Spark would take it for."""
+        names = [part.name for part in parts]
+        if names[0].lower() in _LITERALS | self.variables or any(name.startswith("_") for name in names):
+            return  # Iceberg's own columns begin so
+        lengths = [length for length in (3, 2, 1) if length < len(names)]
+        found = ((length, scope.named(names[:length])) for scope in scopes for length in lengths)
+        at, relation = next(((length, it) for length, it in found if it is not None), (0, None))
+        relations = [relation] if relation is not None else [scope.row for scope in scopes]
+        known = tuple(dict.fromkeys(column.name for each in relations for column in each.columns if column.name))
+        tables = [each.table for scope in scopes for each in scope.items.values()]
+        alone = tables[0] if len(tables) == 1 and len(names) == 1 else None
+        place = alone if relation is None else relation.table
+        line, start = parts[at].meta.get("line"), parts[at].meta.get("start")
+        if line is not None and start is not None and names[at].upper() != "ALL":
+            self.unresolved[Unresolved(names[at], place or "", known, line, start)] = None
+            if place:
+                self.uses.add(Use(place, names[at], line, start))
+
+    def _used(self, parts: Sequence[Node], position: int, column: Node, meant: Sequence[Column]) -> set[Leaf]:
+        from sqlglot import exp
+
+        part = parts[position]
+        line, start = part.meta.get("line"), part.meta.get("start")
+        if line is not None and start is not None:
+            bare = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
+            self.uses |= {
+                Use(table, name, line, start, bare) for each in meant if each.given for table, name, _ in each.leaves
+            }
+        of = parts[position + 1].name if position + 1 < len(parts) else None
+        return {leaf for each in meant for leaf in (each.leaves if of is None else each.of_field(of))}
+
+    def use_table(self, table: Node, name: str) -> None:
+        """Note where a table is named."""
+        first = table.parts[0] if getattr(table, "parts", None) else None
+        if first is not None and "line" in first.meta:
+            self.uses.add(Use(name, "", first.meta["line"], first.meta["start"]))
+
+
+def _is_called(names: Sequence[str], scopes: Sequence[Scope]) -> bool:
+    """Say whether what stands in front of a name is what a query around calls something, rather than a struct here."""
+    lengths = [length for length in (3, 2, 1) if length < len(names)]
+    return any(scope.named(names[:length]) is not None for scope in scopes for length in lengths)
+
+
+def _maybe(scope: Scope, name: str) -> list[Column]:
+    relations = [relation.maybe(name) for relation in scope.items.values() if not relation.is_known]
+    return relations or [scope.row.maybe(name)]
+
+
+def _deciding(leaves: Iterable[Leaf]) -> set[Leaf]:
+    return {(table, column, True) for table, column, _ in leaves}
+
+
+def _operands(value: Node) -> list[Node]:
+    """Return the parts of an expression; a thousand ORs are nested a thousand deep, and taken as one."""
+    from sqlglot import exp
+
+    found = []
+    while isinstance(value, exp.Binary):
+        found.append(value.expression)
+        value = value.this
+    return [value, *found] if found else list(value.iter_expressions())

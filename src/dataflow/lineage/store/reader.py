@@ -1,0 +1,294 @@
+"""Lineage at the state address, asked for as much of it as a question needs.
+
+It is read through the database's own driver: importing SQLAlchemy takes longer than answering.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from dataflow.errors import DataflowError
+from dataflow.home import home
+from dataflow.lineage.graph import Taken
+from dataflow.lineage.model import UNKNOWN, Origin, Producer
+from dataflow.secret import learn_address, without_credentials
+from dataflow.trouble import LOCK_PATIENCE, way_out
+from dataflow.workflow.parameters import resolve_secrets
+
+_AT_ONCE = 400
+"""How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
+
+_BETWEEN = "\x1f"  # ASCII's unit separator: no name has it
+_PRODUCER = "p.shape, p.origin, p.workflow, p.target, p.owner, p.environment, p.bundle, p.run_id, p.file, p.seen"
+
+
+@dataclass(frozen=True)
+class Named:
+    """The columns of its target, in lower case, that a write names though no table's values go into them.
+
+    Attributes:
+        constants: Those that get literals or counts.
+        needed: Those that audits look at, or the key.
+    """
+
+    constants: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+
+
+NOTHING = Named()
+
+Who = tuple[Origin, str, str]
+"""Who says it, of which workflow, in which environment."""
+
+Found = list[tuple[Producer, Iterable[Taken]]]
+
+
+def who(producer: Producer) -> Who:
+    """Return what a producer is told from others by, of one table."""
+    return (producer.origin, producer.workflow, producer.environment or "")
+
+
+class Store:
+    """What was recorded, deployed and imported.
+
+    Args:
+        address: SQLAlchemy address of the environment's state; None for SQLite in the Dataflow home.
+
+    Raises:
+        DataflowError: It can't be opened.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._ask = _Database(address)
+        self._all: dict[str, Any] = {}
+
+    def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
+        """Return for each of these tables who reads it; see `graph.Source`."""
+        known = self._index(tables, self._readers)
+        if known is not None:
+            return [(table, known[table]) for table in tables if table in known]
+        asked = sorted(tables)
+        by_shape = self._tables_by_shape(f"f.source IN ({_places(asked)})", asked)
+        found: dict[str, list[Producer]] = defaultdict(list)
+        for shape, producer in self._producers_of(list(by_shape)):
+            for table in by_shape[shape]:
+                found[table].append(producer)
+        return found.items()
+
+    def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
+        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
+        known = self._index(tables, self._writers)
+        if known is not None:
+            return [found for table in tables for found in known.get(table, ())]
+        asked = sorted(tables)
+        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
+        shapes = sorted({shape for shape, _ in by})
+        by_shape: dict[str, list[str]] = {}
+        for some in _chunks(shapes):
+            by_shape |= self._tables_by_shape(f"f.shape IN ({_places(some)})", some)
+        return [(producer, by_shape.get(shape, ())) for shape, producer in by]
+
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
+        known = self._index(tables, self._taken if downstream else self._given)
+        if known is not None:
+            return [found for table in tables for found in known.get(table, ())]
+        asked = sorted(tables)
+        if downstream:
+            taken = self._by_shape(f"f.source IN ({_places(asked)})", asked)
+            return [(producer, taken[shape]) for shape, producer in self._producers_of(list(taken))]
+        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
+        taken = {}
+        for some in _chunks(sorted({shape for shape, _ in by})):
+            taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
+        return [(producer, taken.get(shape, ())) for shape, producer in by]
+
+    def named(self, table: str) -> dict[Who, Named]:
+        """Return what those who write a table name of it, besides where values come from; ask by `who`."""
+        asked = "SELECT origin, workflow, environment, constants, needed FROM dataflow_lineage WHERE target = ?"
+        return {
+            (_ORIGINS[origin], workflow, environment): Named(*map(_lines, texts))
+            for origin, workflow, environment, *texts in self._ask(asked, [table])
+        }
+
+    def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
+        """Return what these workflows write, by whoever says so."""
+        return [
+            _producer(row)[1]
+            for some in _chunks(workflows)
+            for row in self._ask(_from_producers(f"p.workflow IN ({_places(some)})"), some)
+        ]
+
+    def settled(self, registry: str) -> dict[str, int]:
+        """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
+        mine = "SELECT environment, number FROM dataflow_settled WHERE registry = ? AND whole"
+        return dict(self._ask(mine, [registry]))
+
+    def tables(self) -> set[str]:
+        """Return all tables that anything is known of."""
+        return {
+            *(row[0] for row in self._ask("SELECT DISTINCT source FROM dataflow_flows")),
+            *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_lineage WHERE target <> ''")),
+        }
+
+    def knows(self, table: str) -> bool:
+        """Say whether anything is known of a table."""
+        read = self._ask("SELECT 1 FROM dataflow_flows WHERE source = ? LIMIT 1", [table])
+        return bool(read or self._ask("SELECT 1 FROM dataflow_lineage WHERE target = ? LIMIT 1", [table]))
+
+    def columns(self, table: str) -> set[str]:
+        """Return the columns of a table that anything is known of."""
+        read = self._ask("SELECT DISTINCT source_column FROM dataflow_flows WHERE source = ?", [table])
+        join = "dataflow_flows f JOIN dataflow_lineage p ON p.shape = f.shape"
+        written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
+        return {row[0] for row in [*read, *written]} - {"", UNKNOWN}
+
+    def _index(self, tables: Collection[str], read: Callable[[], Any]) -> Any:
+        """Return an index of all that is known, made once for questions of many tables; None for few."""
+        name = read.__name__
+        if len(tables) > _AT_ONCE and name not in self._all:
+            self._all[name] = read()
+        return self._all.get(name)
+
+    def _readers(self) -> dict[str, list[Producer]]:
+        """Return who reads each table."""
+        found: dict[str, list[Producer]] = defaultdict(list)
+        by_shape = self._tables_by_shape("1 = 1", [])
+        for shape, producer in self._every_producer():
+            for table in by_shape.get(shape, ()):
+                found[table].append(producer)
+        return found
+
+    def _writers(self) -> dict[str, list[tuple[Producer, Sequence[str]]]]:
+        """Return who writes each table, and from which."""
+        found: dict[str, list[tuple[Producer, Sequence[str]]]] = defaultdict(list)
+        by_shape = self._tables_by_shape("1 = 1", [])
+        for shape, producer in self._every_producer():
+            found[producer.target].append((producer, by_shape.get(shape, ())))
+        return found
+
+    def _taken(self) -> dict[str, Found]:
+        """Return what is taken from each table, by whom."""
+        found: dict[str, Found] = defaultdict(list)
+        shapes: dict[str, dict[str, list[Taken]]] = {}
+        for shape, flows in self._by_shape("1 = 1", []).items():
+            by_source = shapes.setdefault(shape, {})
+            for flow in flows:
+                by_source.setdefault(flow[0], []).append(flow)
+        for shape, producer in self._every_producer():
+            for source, some in shapes.get(shape, {}).items():
+                found[source].append((producer, some))
+        return found
+
+    def _given(self) -> dict[str, Found]:
+        """Return what goes into each table, by whom."""
+        found: dict[str, Found] = defaultdict(list)
+        taken = self._by_shape("1 = 1", [])
+        for shape, producer in self._every_producer():
+            found[producer.target].append((producer, taken.get(shape, ())))
+        return found
+
+    def _every_producer(self) -> Iterator[tuple[str, Producer]]:
+        return map(_producer, self._ask(_from_producers("1 = 1")))
+
+    def _producers_of(self, shapes: Sequence[str]) -> Iterator[tuple[str, Producer]]:
+        for some in _chunks(shapes):
+            yield from map(_producer, self._ask(_from_producers(f"p.shape IN ({_places(some)})"), some))
+
+    def _tables_by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[str]]:
+        """Return the tables that are read, by shape; the database joins those of a shape to one text."""
+        joined = self._ask.joined("f.source")
+        only = f"{where} AND f.source_column = ''"
+        rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {only} GROUP BY f.shape", values)
+        return {shape: text.split("\n") for shape, text in rows}
+
+    def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[Taken]]:
+        """Return flows by shape, columns and all; the database joins those of a shape to one text."""
+        how = "CASE WHEN f.indirect THEN '1' ELSE '' END"
+        joined = self._ask.joined(f" || '{_BETWEEN}' || ".join(("f.source", "f.source_column", "f.target_column", how)))
+        rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {where} GROUP BY f.shape", values)
+        found = {}
+        for shape, text in rows:
+            split = [line.split(_BETWEEN) for line in text.split("\n")]
+            found[shape] = [(source, column, into, decides == "1") for source, column, into, decides in split]
+        return found
+
+
+class _Database:
+    """A state address, asked by its own driver."""
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address or f"sqlite:///{home() / 'state.db'}"
+        self._connection: Any = None
+        self._resolved = learn_address(resolve_secrets(self._address))
+        self._is_sqlite = self._resolved.startswith("sqlite")
+
+    def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """Return the rows of a query; none where nothing was ever recorded."""
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            if self._connection is None:
+                return []
+            cursor = self._connection.cursor()
+            cursor.execute(query if self._is_sqlite else query.replace("?", "%s"), tuple(values))
+            found: list[Any] = cursor.fetchall()
+        except Exception as error:
+            with contextlib.suppress(Exception):
+                self._connection.rollback()
+            if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
+                return []
+            cause = str(error).strip().partition("\n")[0]
+            shown = without_credentials(self._address)
+            raise DataflowError(f"the state at {shown} can't be read: {cause}", way_out(cause)) from error
+        return found
+
+    def joined(self, expression: str) -> str:
+        """Return the SQL that joins a text of several rows to one, a line each."""
+        return f"group_concat({expression}, char(10))" if self._is_sqlite else f"string_agg({expression}, chr(10))"
+
+    def _open(self) -> Any:
+        if self._is_sqlite:
+            path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
+            with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
+                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_PATIENCE, check_same_thread=False)
+            return None
+        import psycopg
+
+        # What one question leaves open would stand in the way of whoever changes a table.
+        return psycopg.connect(urlunsplit(urlsplit(self._resolved)._replace(scheme="postgresql")), autocommit=True)
+
+
+def _from_producers(where: str) -> str:
+    return f"SELECT {_PRODUCER} FROM dataflow_lineage p WHERE {where}"
+
+
+def _lines(text: str | None) -> frozenset[str]:
+    return frozenset(text.lower().split("\n")) if text else frozenset()
+
+
+def _places(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(values), _AT_ONCE):
+        yield values[at : at + _AT_ONCE]
+
+
+def _producer(row: Any) -> tuple[str, Producer]:
+    shape, origin, workflow, target, owner, environment, bundle, run_id, file, seen = row
+    moment = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
+    if moment.tzinfo is None:  # SQLite forgets the zone
+        moment = moment.replace(tzinfo=dt.UTC)
+    return shape, Producer(_ORIGINS[origin], workflow, target, owner, environment or None, bundle, run_id, file, moment)
+
+
+_ORIGINS = {origin.value: origin for origin in Origin}

@@ -1,0 +1,154 @@
+"""Lineage at the state address: what each write of each run took from where, and who writes what now.
+
+The columns that a write takes are the same day after day. So each distinct set of them is stored once, under its
+hash, and a run's own record is one short row that names it. Who writes a table now, by which set, is kept beside:
+that is what lineage is asked for, however many runs there were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataflow.lineage.model import Flow, Origin, Producer, Written
+from dataflow.state.run_records import metadata, runs
+
+_moment = sa.DateTime(timezone=True)
+_AT_ONCE = 500
+
+
+flows = sa.Table(
+    "dataflow_flows",
+    metadata,
+    sa.Column("shape", sa.String(32), primary_key=True),
+    sa.Column("source", sa.String(500), primary_key=True, index=True),
+    sa.Column("source_column", sa.String(300), primary_key=True),
+    sa.Column("target_column", sa.String(300), primary_key=True),
+    sa.Column("indirect", sa.Boolean, primary_key=True),
+)
+run_writes = sa.Table(
+    "dataflow_run_writes",
+    metadata,
+    sa.Column("run_id", sa.String(100), sa.ForeignKey(runs.c.run_id), primary_key=True),
+    sa.Column("target", sa.String(500), primary_key=True),
+    sa.Column("shape", sa.String(32), nullable=False),
+)
+producers = sa.Table(
+    "dataflow_lineage",
+    metadata,
+    sa.Column("origin", sa.String(20), primary_key=True),
+    sa.Column("workflow", sa.String(300), primary_key=True),
+    sa.Column("target", sa.String(500), primary_key=True, index=True),
+    sa.Column("environment", sa.String(100), primary_key=True),  # to try something out elsewhere is not to do it here
+    sa.Column("shape", sa.String(32), nullable=False, index=True),
+    sa.Column("owner", sa.String(200)),
+    sa.Column("bundle", sa.String(100)),
+    sa.Column("run_id", sa.String(200)),
+    sa.Column("file", sa.Text),
+    sa.Column("seen", _moment, nullable=False),
+    sa.Column("constants", sa.Text),  # a column a line
+    sa.Column("needed", sa.Text),
+)
+
+
+def shape_of(found: Iterable[Flow]) -> str:
+    """Return the name of a set of flows: a hash of all that is in it."""
+    lines = (f"{f.source}\0{f.source_column}\0{f.target_column}\0{int(f.indirect)}\n" for f in sorted(found))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
+
+
+def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]]) -> None:
+    """Store what producers write now; what they were known to write before gives way, per table.
+
+    An older word than the one on record changes nothing, so that events can be read again in any order.
+
+    Args:
+        connection: Where to.
+        found: Who writes a table, and from where.
+    """
+    if not found:
+        return
+    shapes = {shape_of(write.flows): write.flows for _, write in found}
+    _store_shapes(connection, shapes)
+    rows = [
+        {
+            "origin": producer.origin.value,
+            "workflow": producer.workflow,
+            "target": producer.target,
+            "shape": shape_of(write.flows),
+            "owner": producer.owner,
+            "environment": producer.environment or "",
+            "bundle": producer.bundle,
+            "run_id": producer.run_id,
+            "file": producer.file,
+            "seen": producer.seen,
+            "constants": "\n".join(sorted(write.constants)) or None,
+            "needed": "\n".join(sorted(write.needed)) or None,
+        }
+        for producer, write in found
+    ]
+    statement = insert_into(connection, producers)
+    key = ["origin", "workflow", "target", "environment"]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    newer = producers.c.seen <= statement.excluded.seen
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer), rows)
+
+
+def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, frozenset[Flow]]) -> None:
+    """Store which set of flows each of a run's writes had."""
+    for target, taken in written.items():
+        row = {"run_id": run_id, "target": target, "shape": shape_of(taken)}
+        connection.execute(insert_into(connection, run_writes).values(row).on_conflict_do_nothing())
+
+
+def forget_others(
+    connection: sa.Connection, origin: Origin, workflow: str, environment: str, targets: Iterable[str] = ()
+) -> None:
+    """Take back what an origin said that a workflow writes in an environment, but for these tables."""
+    mine = (producers.c.origin == origin.value) & (producers.c.workflow == workflow)
+    mine &= producers.c.environment == environment
+    connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
+
+
+def forget_workflows(connection: sa.Connection, origin: Origin, environment: str, workflows: Sequence[str]) -> None:
+    """Take back all that an origin said of what workflows of an environment write."""
+    mine = (producers.c.origin == origin.value) & (producers.c.environment == environment)
+    for at in range(0, len(workflows), _AT_ONCE):
+        some = producers.c.workflow.in_(workflows[at : at + _AT_ONCE])
+        connection.execute(producers.delete().where(mine & some))
+
+
+def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]]) -> None:
+    names = list(shapes)
+    known: set[str] = set()
+    for at in range(0, len(names), _AT_ONCE):
+        some = flows.c.shape.in_(names[at : at + _AT_ONCE])
+        known.update(connection.execute(sa.select(flows.c.shape).where(some).distinct()).scalars())
+    rows = [
+        {
+            "shape": shape,
+            "source": flow.source,
+            "source_column": flow.source_column,
+            "target_column": flow.target_column,
+            "indirect": flow.indirect,
+        }
+        for shape in names
+        if shape not in known
+        for flow in shapes[shape]
+    ]
+    if rows:
+        connection.execute(insert_into(connection, flows).on_conflict_do_nothing(), rows)
+
+
+def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
+    """Return an insert that can give way: both databases have it, each in a dialect of its own."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert(table)

@@ -1,0 +1,104 @@
+"""Which tables a script of a workflow reads and writes: asked by plan, bundles, lineage, mocks and diff-data alike."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DefinitionError, Problem
+from dataflow.lineage.model import plain_name
+from dataflow.lineage.program_tables import tables_in_params, tables_in_program
+from dataflow.lineage.sql.tables import Tables, tables_of
+from dataflow.workflow.parameters import POINTER, substitute
+from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
+from dataflow.workflow.yamlfile import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+    from dataflow.workflow.models import SparkSpec
+    from dataflow.workflow.resolved import Workflow
+
+_SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a script touches.
+
+    Attributes:
+        tables: Its tables, without the name of the environment's catalog.
+        files: The files that this was read from.
+        guessed: Whether its text names no table that it reads, and only what its parameters are called tells.
+    """
+
+    tables: Tables
+    files: tuple[Path, ...]
+    guessed: bool = False
+
+
+def touched(workflow: Workflow, spec: SparkSpec, target: str | None = None, known: Collection[str] = ()) -> Touched:
+    """Find the tables of a script: a SQL script's exactly, a program's as far as its text tells.
+
+    Args:
+        workflow: The workflow that runs it.
+        spec: What it runs.
+        target: The table that it is known to write.
+        known: Names of tables that there are: a parameter that holds one is a table, whatever it is called.
+
+    Raises:
+        DefinitionError: A SQL script can't be read, or names what has no value.
+    """
+    path, params = workflow.folder / spec.script, values_of(workflow, spec)
+    if program_kind(path) is Kind.SQL and not spec.script.startswith(POINTER):
+        tables = tables_of(substitute(read_text(path), params, where=path))
+        if tables.too_deep is not None:
+            raise DefinitionError([Problem(path, tables.too_deep, 1, "a statement is nested too deep to be read")])
+        return Touched(_plain(tables, workflow), (path,))
+    files = source_files(path)
+    found = [_of_file(file, params, known, target) for file in files]
+    if guessed := not any(each.reads for each in found):
+        found.append(tables_in_params(params))
+    reads = dict.fromkeys(table for each in found for table in each.reads)
+    writes = dict.fromkeys(table for each in found for table in each.writes)
+    tables = Tables(tuple(table for table in reads if table not in writes), tuple(writes), complete=False)
+    return Touched(_plain(tables, workflow), tuple(files), guessed)
+
+
+def values_of(workflow: Workflow, spec: SparkSpec) -> dict[str, str]:
+    """Return what a script is given by name."""
+    return {**workflow.script_params, **spec.params}
+
+
+def _of_file(file: Path, params: Mapping[str, str], known: Collection[str], target: str | None) -> Tables:
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    return tables_in_program(text, file.suffix, params, known, [target] if target else [])
+
+
+def _plain(tables: Tables, workflow: Workflow) -> Tables:
+    def plain(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(plain_name(name, workflow.environment.catalog_name) for name in names))
+
+    return replace(tables, reads=plain(tables.reads), writes=plain(tables.writes))
+
+
+def source_files(path: Path) -> list[Path]:
+    """Return the files that a program's source stands in: its own, and those beside it or in its sbt project."""
+    kind = program_kind(path)
+    if kind is Kind.JAR:
+        project = sbt_project(path)
+        return sorted((project / "src" / "main").rglob("*.scala")) if project else []
+    if kind is None or not path.is_file():
+        return []
+    beside = sorted(path.parent.glob(_SOURCES[kind]))
+    imported = _imported(path.read_text(encoding="utf-8-sig", errors="replace"))
+    return [path, *(file for file in beside if file != path and file.stem in imported)]
+
+
+def _imported(text: str) -> set[str]:
+    """Return the names of files beside a script that it imports (Python) or sources (R)."""
+    python = re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", text)
+    r = re.findall(r"""source\(["'](?:.*/)?([^"'/]+)\.R["']""", text)
+    return {*python, *r}

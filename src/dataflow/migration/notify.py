@@ -1,0 +1,252 @@
+"""One message per owner: what changes, which of their workflows and lines, a patch, the deadline, how to answer.
+
+Nobody gets the same message twice: each is taken on in the state before it is sent. When the process dies in between,
+nobody knows whether it went out; it is not sent again by itself, and said to be in doubt.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError, display_path
+from dataflow.migration.campaign import Campaign
+from dataflow.migration.changes import new_name
+from dataflow.migration.impact import Line, by_position
+from dataflow.migration.patches import Move, patch
+from dataflow.migration.progress import Standing
+from dataflow.migration.store import Campaigns
+
+if TYPE_CHECKING:
+    from dataflow.lineage.query import Known
+    from dataflow.workflow.project import Environment
+
+LEVELS = ((0, "overdue"), (1, "last day"), (3, "3 days"), (7, "a week"), (14, "two weeks"), (30, "a month"))
+"""From how many days before the deadline each reminder is due, the most pressing first."""
+
+ANNOUNCED = "announcement"
+_LINES = 12
+
+
+@dataclass(frozen=True)
+class Message:
+    """What an owner is told.
+
+    Attributes:
+        owner: Who; empty for workflows that are nobody's.
+        level: `announcement`, or how near the deadline is.
+        subject: The subject.
+        text: The text.
+    """
+
+    owner: str
+    level: str
+    subject: str
+    text: str
+
+
+@dataclass
+class Told:
+    """What came of sending messages.
+
+    Attributes:
+        sent: Who was told what, where.
+        failed: Who could not be told, and why.
+        doubtful: Who may have been told: the process died while it was sending.
+    """
+
+    sent: list[tuple[Message, str]]
+    failed: list[tuple[Message, DataflowError]]
+    doubtful: list[str]
+
+
+def messages(
+    campaign: Campaign,
+    found: Sequence[Standing],
+    known: Known,
+    sent: Sequence[tuple[str, str]],
+    now: dt.datetime,
+    *,
+    ready: bool = True,
+) -> list[Message]:
+    """Return the messages that are due: one for each owner who has not moved and not heard this yet.
+
+    Args:
+        campaign: The campaign.
+        found: Where its readers stand.
+        known: Where scripts and their parameters are found.
+        sent: Owner and level of the messages that went out.
+        now: This moment.
+        ready: Whether the new stands beside the old already.
+    """
+    owners: dict[str, list[Standing]] = {}
+    for standing in found:
+        own = standing.reader.role == "writes" and standing.reader.owner == campaign.row.opened_by
+        if standing.is_open and not own:  # who changes the table knows that their own workflow writes it
+            owners.setdefault(standing.reader.owner or "", []).append(standing)
+    due = []
+    for owner, mine in sorted(owners.items()):
+        level = _level(campaign, {level for who, level in sent if who == owner}, now)
+        if level is not None:
+            due.append(_message(campaign, owner, mine, level, known, now, ready=ready))
+    return due
+
+
+def _level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
+    """Return what an owner should hear now: first of all that there is a campaign, then how near its end is."""
+    if not heard:
+        return ANNOUNCED
+    left = (campaign.row.deadline - now.date()).days
+    level = next((name for days, name in LEVELS if left <= days), None)
+    if level is None or level in heard:
+        return None
+    days = next(days for days, name in LEVELS if name == level)
+    known_from_the_start = (campaign.row.deadline - campaign.row.opened.date()).days <= days and heard == {ANNOUNCED}
+    return None if known_from_the_start and days > 1 else level
+
+
+def deliver(
+    due: Sequence[Message],
+    campaign: Campaign,
+    campaigns: Campaigns,
+    send: Callable[[Message], str],
+) -> Told:
+    """Send messages, each taken on first, so that a second `notify` at the same moment sends none of them."""
+    told = Told([], [], [])
+    for message in due:
+        if not campaigns.claim(campaign.id, message.owner, message.level):
+            continue
+        try:
+            where = send(message)
+        except DataflowError as error:
+            campaigns.unclaim(campaign.id, message.owner, message.level)
+            told.failed.append((message, error))
+            continue
+        campaigns.sent(campaign.id, message.owner, message.level, where)
+        told.sent.append((message, where))
+    told.doubtful = [
+        f"{row['owner']} ({row['level']})" for row in campaigns.notices(campaign.id) if row["state"] == "sending"
+    ]
+    return told
+
+
+def by_address(environment: Environment) -> Callable[[Message], str]:
+    """Return what sends a message to an owner's e-mail address, webhook or both."""
+    from dataflow.jobs.notification import send
+    from dataflow.workflow.models import NotificationSpec
+
+    def deliver_one(message: Message) -> str:
+        if not message.owner:
+            raise DataflowError("these workflows have no owner", "name one under `workflow.owner` of their definitions")
+        spec = NotificationSpec(to=[message.owner], subject=message.subject, message=message.text)
+        return ", ".join(send(spec, environment=environment, owner=message.owner))
+
+    return deliver_one
+
+
+def into_files(folder: Path) -> Callable[[Message], str]:
+    """Return what writes a message into a file, for whoever sends it by other ways."""
+
+    def deliver_one(message: Message) -> str:
+        path = folder / f"{message.owner or 'nobody'}-{message.level.replace(' ', '-')}.txt"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.tmp")
+            temporary.write_text(f"Subject: {message.subject}\n\n{message.text}\n", encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            raise DataflowError(f"{display_path(path)} can't be written: {error.strerror}") from error
+        return display_path(path)
+
+    return deliver_one
+
+
+def _message(
+    campaign: Campaign,
+    owner: str,
+    mine: Sequence[Standing],
+    level: str,
+    known: Known,
+    now: dt.datetime,
+    *,
+    ready: bool,
+) -> Message:
+    row = campaign.row
+    breaking = [str(change) for change in campaign.changes if not change.safe]
+    left = (row.deadline - now.date()).days
+    count = f"{len(mine)} of your workflows" if len(mine) > 1 else "one of your workflows"
+    subject = f"{row.table}: {breaking[0]} by {row.deadline}, {count} {'use' if len(mine) > 1 else 'uses'} it"
+    if level == "overdue":
+        subject = f"OVERDUE: {subject}"
+    elif level != ANNOUNCED:
+        subject = f"{left} day{'' if left == 1 else 's'} left: {subject}"
+    places = {each.workflow: each.lines for each in by_position(row.table, known, now)} if not ready else {}
+    lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
+    patches = [text for standing in mine for text in _patches(campaign, standing, known)]
+    if patches:
+        lines += ["", "A patch that would do it, to be looked at before it is used:", "", *patches]
+    lines += ["", *_answer(campaign, owner, mine)]
+    return Message(owner, level, subject, "\n".join(lines))
+
+
+def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int, *, ready: bool) -> Iterator[str]:
+    row = campaign.row
+    if level == "overdue":
+        yield f"The deadline of {row.deadline} is over, and {row.opened_by} can't finish the change because of this:"
+        yield ""
+    elif level != ANNOUNCED:
+        yield f"A reminder: there {'is' if left == 1 else 'are'} {left} day{'' if left == 1 else 's'} left."
+        yield ""
+    yield f"{row.opened_by} changes {row.table} in {row.environment}:"
+    yield from (f"  - {each}" for each in breaking)
+    moves = [step.says for step in campaign.steps_of("move")]
+    yield f"What to do until {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
+    if campaign.steps_of("expand") and ready:
+        yield "Old and new stand side by side until then. After that the old one is gone, and whatever uses it fails."
+    elif campaign.steps_of("expand"):
+        yield "The new is not there yet: `dataflow migration status` shows when it is, and from then on both are, until"
+        yield "the deadline. After that the old one is gone, and whatever uses it fails."
+    else:
+        yield "After that the old one is gone, and whatever uses it fails."
+
+
+def _workflows(mine: Sequence[Standing], places: Mapping[str, Sequence[Line]]) -> Iterator[str]:
+    yield "It concerns:"
+    for standing in mine:
+        reader = standing.reader
+        role = {"may read": " (it may: which columns it reads is not known)", "writes": " (it writes the table)"}
+        yield f"  {reader.workflow}{role.get(reader.role, '')}: {standing.why}"
+        for line in reader.lines[:_LINES]:
+            yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+        if len(reader.lines) > _LINES:
+            yield f"      … and {len(reader.lines) - _LINES} more lines"
+        for line in places.get(reader.workflow, ()):
+            yield "      this one fails as soon as the new column is there, for it takes all by position; name them:"
+            yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+
+
+def _patches(campaign: Campaign, standing: Standing, known: Known) -> Iterator[str]:
+    renamed = {change.column: new_name(change) for change in campaign.changes if not change.safe and new_name(change)}
+    replaced_by = next((change.to for change in campaign.changes if change.kind == "replace"), None)
+    retyped = {change.column for change in campaign.changes if change.kind == "type"}
+    move = Move(campaign.table, renamed, replaced_by, retyped)
+    schema = known.schema(campaign.table)
+    files = dict.fromkeys(line.file for line in standing.reader.lines if line.file.endswith(".sql"))
+    for file in files:
+        entries = (entry for checkout in known.checkouts for entry in checkout.entries)
+        values = next((entry.params for entry in entries if entry.workflow == standing.reader.workflow), {})
+        if text := patch(Path(file), move, values, schema):
+            yield text
+
+
+def _answer(campaign: Campaign, owner: str, mine: Sequence[Standing]) -> Iterator[str]:
+    one = owner or mine[0].reader.workflow
+    env = "" if campaign.row.environment == "sandbox" else f" --env {campaign.row.environment}"
+    yield "There is nothing to report back: the next run or deployment that doesn't read the old name is seen."
+    yield "Where it can't be seen, or does not matter, say so:"
+    yield f'  dataflow migration ack {one} --campaign {campaign.id}{env} --note "…"'
+    yield "How far everybody is:"
+    yield f"  dataflow migration status {campaign.id}{env}"

@@ -1,0 +1,144 @@
+"""Whether old and new hold the same: asked for by people, and before anything lets go of the old."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.migration.campaign import Campaign
+from dataflow.migration.changes import new_name
+from dataflow.migration.steps import Step, kept_name
+from dataflow.migration.store import Event
+from dataflow.spark.errors import message_of
+from dataflow.tables.column_migration import Pair, even_out, pairs
+from dataflow.tables.iceberg import column_names, column_types, exists, quoted
+from dataflow.tables.quoting import column_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.migration.changes import Change
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether old and new agree.
+
+    Attributes:
+        says: What was compared.
+        rows: How many rows were.
+        different: How many of them differ.
+    """
+
+    says: str
+    rows: int
+    different: int
+
+
+def verify(spark: SparkSession, campaign: Campaign, events: Sequence[Event]) -> list[Agreement]:
+    """Compare old and new where both are: now, or in the last snapshot before the old was taken away.
+
+    Raises:
+        DataflowError: There is nothing to compare yet, or no more.
+    """
+    breaking = [change for change in campaign.changes if not change.safe]
+    found = [each for change in breaking for each in _agreements(spark, campaign, change, events)]
+    if not found:
+        has_new = any(change.kind == "replace" or new_name(change) for change in breaking)
+        raise DataflowError(
+            "there is nothing to compare: old and new do not stand side by side",
+            "`dataflow migration apply` puts the new beside the old first" if has_new else "this one only takes away",
+        )
+    return found
+
+
+def _agreements(
+    spark: SparkSession, campaign: Campaign, change: Change, events: Sequence[Event]
+) -> Iterator[Agreement]:
+    if change.kind == "replace":
+        yield _tables_agree(spark, campaign.table, change.to)
+        return
+    name = new_name(change)
+    if not name:
+        return
+    where = _both_in(spark, campaign, change.column, name, events)
+    if where is None:
+        return
+    old, new = column_name(change.column), column_name(name)
+    pair = Pair(change.column, change.type, name, change.to if change.kind == "type" else change.type)
+    differ = f"NOT {pair.agree} OR ({old} IS NULL) <> ({new} IS NULL)"  # the other type may not hold a value
+    (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
+    yield Agreement(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
+
+
+def _both_in(spark: SparkSession, campaign: Campaign, old: str, new: str, events: Sequence[Event]) -> str | None:
+    """Return where both columns are: an empty text for now, a time travel for before the contract, or None."""
+    if {old.lower(), new.lower()} <= column_names(spark, campaign.table):
+        return ""
+    drops = {step.name for step in campaign.steps if step.drops == old}
+    for event in reversed(events):
+        if event.kind == "applied" and event.subject in drops and event.detail and event.detail.get("snapshot"):
+            where = f" VERSION AS OF {event.detail['snapshot']}"
+            with contextlib.suppress(Exception):  # that snapshot may have expired, or be older than the new column
+                then = spark.sql(f"SELECT * FROM {quoted(campaign.table)}{where} LIMIT 0").columns
+                return where if {old.lower(), new.lower()} <= {column.lower() for column in then} else None
+    return None
+
+
+def _tables_agree(spark: SparkSession, table: str, new: str) -> Agreement:
+    old = next((name for name in (kept_name(table), table) if exists(spark, name)), None)
+    if old is None:
+        raise DataflowError(f"{table} is gone, with its history: there is nothing left to compare {new} with")
+    shared = [name for name in spark.table(quoted(old)).columns if name.lower() in column_names(spark, new)]
+    if not shared:
+        raise DataflowError(f"{old} and {new} have no column in common: there is nothing to compare")
+    try:
+        missing = missing_rows(spark, old, new, shared)
+        (row,) = spark.sql(
+            f"SELECT (SELECT count(*) FROM {quoted(old)}) AS n, count(*) AS d FROM ({missing})"
+        ).collect()
+    except Exception as error:
+        raise DataflowError(f"{old} and {new} can't be compared: {message_of(error)}") from error
+    return Agreement(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
+
+
+def missing_rows(spark: SparkSession, one: str, other: str, columns: Sequence[str]) -> str:
+    """Return the query for the rows of a table that another one lacks, by some columns."""
+    wanted, there = ({name.lower(): t for name, t in column_types(spark, it).items()} for it in (one, other))
+    sides: list[list[str]] = [[], []]
+    for name in columns:
+        type_, column = wanted[name.lower()], column_name(name)
+        values = (column, column if there[name.lower()] == type_ else f"try_cast({column} AS {type_})")
+        for side, value in zip(sides, values, strict=True):  # maps, which Spark does not compare, by their text
+            side.append(f"to_json(struct({value} AS x))" if "map<" in type_.lower() else value)
+    mine, others = (", ".join(side) for side in sides)
+    return f"SELECT {mine} FROM {quoted(one)} EXCEPT ALL SELECT {others} FROM {quoted(other)}"
+
+
+def require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:
+    """Refuse to let go of the old where the new does not hold the same; what is merely empty is filled."""
+    try:
+        if step.drops and step.drops not in {campaign.table, step.keeps}:
+            changes = [change for change in campaign.changes if change.column == step.drops]
+            for name in filter(None, map(new_name, changes)):
+                if name.lower() not in column_names(spark, campaign.table):
+                    raise DataflowError(f"{name} is not there, and would have been left of {step.drops}")
+            mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
+            even_out(spark, quoted(campaign.table), "true", mine, ())
+        elif step.drops and exists(spark, kept_name(campaign.table)):
+            return  # it was held to the new when it was put aside, and nobody wrote to it since
+        else:
+            changes = [change for change in campaign.changes if change.kind == "replace"]
+        for each in (found for change in changes for found in _agreements(spark, campaign, change, ())):
+            if each.different:
+                raise DataflowError(f"{each.different:,} of {each.rows:,} rows, comparing {each.says}")
+    except DataflowError as error:
+        if not forced:
+            raise DataflowError(
+                f"old and new differ: {error.message}",
+                "let the new hold what the old does and try again, or --force --reason WHY, which is kept",
+                permanent=True,
+            ) from error

@@ -1,0 +1,1 @@
+"""The files of a repository: as a commit has them, or as they lie on the disk."""

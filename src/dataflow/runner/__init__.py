@@ -1,0 +1,1 @@
+"""One run of a workflow, from its first step to its record."""

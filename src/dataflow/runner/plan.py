@@ -1,0 +1,216 @@
+"""What a run would do and touch, told from the definition and its scripts alone, without Spark."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import display_path
+from dataflow.lineage.model import plain_name
+from dataflow.lineage.workflow_tables import touched
+from dataflow.runner.plan_text import render_plan
+from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
+from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataflow.workflow.audit_models import Audit
+    from dataflow.workflow.models import JobBase
+    from dataflow.workflow.resolved import LeafJob, Step, Workflow
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter, its value for this run, and who gave it."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What one step would do.
+
+    Attributes:
+        id: The step's id.
+        type: What kind of job or template it is.
+        needs: The steps that must have finished first.
+        runs: The script, file or message that it is about.
+        reads: The tables that it reads, as far as its text says.
+        reads_known: False when a script may read more than its text says: what it read is recorded when it runs.
+        writes: The tables that it changes.
+        partition: The partition that it writes; empty for whole tables.
+        empty: What a `wap` write of no rows does.
+        existing: What becomes of the rows that a `wap` partition had before.
+        audits: The checks, with a `!` before those that stop a publishing.
+        retries: How many more times it is tried.
+        timeout: Seconds that an attempt may take.
+        dates: What a foreach goes over.
+        parallel: How many of them side by side.
+        contains: The plan of a contained workflow; of a foreach, for its first date.
+    """
+
+    id: str
+    type: str
+    needs: tuple[str, ...]
+    runs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    reads_known: bool = True
+    writes: tuple[str, ...] = ()
+    partition: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    empty: str | None = None
+    existing: str | None = None
+    audits: tuple[str, ...] = ()
+    retries: int = 0
+    timeout: float | None = None
+    dates: tuple[str, ...] = ()
+    parallel: int = 1
+    contains: Plan | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of a workflow would do.
+
+    Attributes:
+        workflow: The workflow's id.
+        file: Its definition, as the user would type it.
+        description: What it is for.
+        owner: Whose it is.
+        environment: Where it would run.
+        catalog: The catalog that holds its tables.
+        package: The package's id.
+        pinned: Whether the package has an identity of its own, or one derived from user and folder.
+        schedule: When it runs once it is deployed, with the time zone; None when nothing starts it.
+        parameters: All of them.
+        steps: In running order.
+    """
+
+    workflow: str
+    file: str
+    description: str
+    owner: str
+    environment: str
+    catalog: str
+    package: str
+    pinned: bool
+    schedule: str | None
+    parameters: tuple[Parameter, ...]
+    steps: tuple[StepPlan, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables that the run reads and does not write itself, contained workflows included."""
+        written = set(self.writes)
+        found = (table for step in self._all_steps() for table in step.reads if table not in written)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The tables that the run changes, contained workflows included."""
+        return tuple(dict.fromkeys(table for step in self._all_steps() for table in step.writes))
+
+    def render_text(self) -> str:
+        """Return the plan for people."""
+        return render_plan(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan for programs: plain data for JSON."""
+        return {**dataclasses.asdict(self), "reads": self.reads, "writes": self.writes}
+
+    def _all_steps(self) -> tuple[StepPlan, ...]:
+        inner = tuple(s for step in self.steps if step.contains for s in step.contains._all_steps())
+        return (*self.steps, *inner)
+
+
+def plan(workflow: Workflow) -> Plan:
+    """Say what a run of a workflow would do and touch."""
+    trigger = workflow.trigger
+    return Plan(
+        workflow=workflow.id,
+        file=display_path(workflow.file),
+        description=workflow.description,
+        owner=workflow.owner,
+        environment=workflow.environment.name,
+        catalog=workflow.environment.catalog_name,
+        package=workflow.identity.package_id,
+        pinned=workflow.identity.pinned,
+        schedule=f"{trigger.cron} {trigger.timezone}" if trigger else None,
+        parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
+        steps=tuple(_step(workflow, step) for step in workflow.steps),
+    )
+
+
+def _step(workflow: Workflow, step: Step) -> StepPlan:
+    needs = tuple(sorted(workflow.needs.get(step.id, ())))
+    match step:
+        case WapStep():
+            return _wap(workflow, step, needs)
+        case JobStep():
+            return _leaf(workflow, step.job, needs)
+        case SubworkflowStep():
+            inner = plan(step.workflow)
+            return StepPlan(step.id, "Subworkflow", needs, (inner.file,), contains=inner, **_patience(step.job))
+        case ForeachStep():
+            return _foreach(workflow, step, needs)
+
+
+def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
+    first = step.items[0].step
+    one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
+    return dataclasses.replace(one, id=step.id, needs=needs, dates=step.dates, parallel=step.parallel)
+
+
+def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
+    template = step.template
+    scripts = [item.job.spark for item in template.write]
+    table = plain_name(template.table, workflow.environment.catalog_name)
+    found = [touched(workflow, script, template.table).tables for script in scripts]
+    reads = dict.fromkeys(name for tables in found for name in tables.reads if name != table)
+    beside = dict.fromkeys(name for tables in found for name in tables.writes if name != table)
+    return StepPlan(
+        id=template.id,
+        type="wap",
+        needs=needs,
+        runs=tuple(script.label for script in scripts),
+        reads=tuple(reads),
+        reads_known=all(tables.complete for tables in found),
+        writes=(template.table, *beside),
+        partition={column: str(value) for column, value in template.partition.items()},
+        empty=template.empty,
+        existing=template.existing,
+        audits=tuple(map(_audit, template.audits)),
+    )
+
+
+def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
+    patience = _patience(job)
+    match job:
+        case SparkJob():
+            tables = touched(workflow, job.spark).tables
+            return StepPlan(
+                job.id, job.type, needs, (job.spark.label,), tables.reads, tables.complete, tables.writes, **patience
+            )
+        case MetadataJob():
+            runs = f"properties of {job.metadata.table}: owner {job.metadata.owner}"
+            return StepPlan(job.id, job.type, needs, (runs,), writes=(job.metadata.table,), **patience)
+        case HwmJob():
+            runs = f"high-water mark of {job.hwm.table}: {job.hwm.datetime} {job.hwm.timezone}"
+            return StepPlan(job.id, job.type, needs, (runs,), writes=(job.hwm.table,), **patience)
+        case AuditJob():
+            audits = tuple(map(_audit, job.audit.audits))
+            return StepPlan(job.id, job.type, needs, reads=(job.audit.table,), audits=audits, **patience)
+        case NotificationJob():
+            to = [*job.notification.to, *(["a webhook"] if job.notification.webhook else [])]
+            return StepPlan(job.id, job.type, needs, (f"to {', '.join(to)}",), **patience)
+
+
+def _patience(job: JobBase) -> dict[str, Any]:
+    return {"retries": job.retries, "timeout": job.timeout}
+
+
+def _audit(audit: Audit) -> str:
+    return f"{'!' if audit.blocking else ''}{audit.name or audit.function}"

@@ -1,0 +1,94 @@
+"""A plan as text: what people read before anything happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dataflow.runner.plan import Plan, StepPlan
+
+_NAMED = {"Metadata", "HWM"}  # these say themselves what they change of which table
+_EMPTY = {"fail": "no rows: fails", "keep": "no rows: the old ones stay", "publish": "no rows: becomes empty"}
+
+
+def render_plan(plan: Plan) -> str:
+    """Return a plan as lines of text."""
+    pinned = "" if plan.pinned else " (not pinned: there is no identity.yaml)"
+    facts = [
+        ("definition", plan.file),
+        ("package", f"{plan.package}, owner {plan.owner}{pinned}"),
+        ("environment", f"{plan.environment}, catalog {plan.catalog}"),
+        ("schedule", plan.schedule or "none"),
+        ("reads", ", ".join(plan.reads) or "nothing that its text names"),
+        ("writes", ", ".join(plan.writes) or "nothing"),
+    ]
+    lines = [f"{plan.workflow}{': ' if plan.description else ''}{plan.description}", ""]
+    lines += _columns(facts, indent=2)
+    if plan.parameters:
+        lines += ["", "parameters", *_columns([(p.name, p.value, p.origin) for p in plan.parameters], indent=2)]
+    return "\n".join([*lines, "", "steps", *_steps(plan, "  ")])
+
+
+def _steps(plan: Plan, indent: str) -> Iterator[str]:
+    width = max((len(step.id) for step in plan.steps), default=0)
+    kinds = max((len(step.type) for step in plan.steps), default=0)
+    previous: str | None = None
+    for step in plan.steps:
+        head = f"{indent}{step.id.ljust(width)}  {step.type.ljust(kinds)}"
+        after = "" if list(step.needs) == ([previous] if previous else []) else _after(step)
+        first, *rest = [*_facts(step), *([after] if after else [])] or [""]
+        yield f"{head}  {first}".rstrip()
+        yield from (" " * (len(head) + 2) + line for line in rest)
+        if step.contains:
+            yield from _steps(step.contains, indent + "    ")
+        previous = step.id
+
+
+def _after(step: StepPlan) -> str:
+    return f"after {', '.join(step.needs)}" if step.needs else "starts at once"
+
+
+def _facts(step: StepPlan) -> Iterator[str]:
+    if step.dates:
+        yield _dates(step)
+    yield from step.runs
+    if step.reads or not step.reads_known:
+        more = [] if step.reads_known else ["more is known after the first run"]
+        yield f"reads  {', '.join([*step.reads, *more])}"
+    if step.writes and step.type not in _NAMED:
+        partition = ", ".join(f"{column}={value}" for column, value in step.partition.items())
+        yield f"writes {', '.join(step.writes)}{f' ({partition})' if partition else ''}"
+    for number, name in enumerate(step.audits):
+        lead = "       " if number else "audits "
+        yield lead + (name[1:] if name.startswith("!") else f"{name} (warns)")
+    if step.existing == "keep":
+        yield "old rows: stay as far as they are not changed"
+    if step.empty:
+        yield _EMPTY[step.empty]
+    if step.retries or step.timeout is not None:
+        limit = f"at most {_seconds(step.timeout)} each" if step.timeout is not None else ""
+        tries = f"{step.retries + 1} attempts" if step.retries else "one attempt"
+        yield ", ".join(part for part in (tries, limit) if part)
+    if step.dates and step.contains:
+        yield f"for {step.dates[0]}:"
+
+
+def _dates(step: StepPlan) -> str:
+    first, last = step.dates[0], step.dates[-1]
+    days = first if len(step.dates) == 1 else f"{len(step.dates)} dates, {first} to {last}"
+    return f"{days}, {step.parallel} at a time" if step.parallel > 1 else days
+
+
+def _seconds(value: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if value >= size and value % size == 0:
+            return f"{value / size:.0f}{unit}"
+    return f"{value:g}s"
+
+
+def _columns(rows: Sequence[tuple[str, ...]], *, indent: int) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return [" " * indent + line.rstrip() for line in padded]

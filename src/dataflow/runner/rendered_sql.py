@@ -1,0 +1,103 @@
+"""The SQL of a workflow as a run would have it: its scripts, parameters put in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import UsageError, did_you_mean, display_path
+from dataflow.lineage.workflow_tables import values_of
+from dataflow.workflow.models import SparkJob
+from dataflow.workflow.parameters import POINTER, substitute
+from dataflow.workflow.program_kind import Kind, program_kind
+from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.yamlfile import read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dataflow.workflow.models import SparkSpec
+    from dataflow.workflow.resolved import Step, Workflow
+
+
+@dataclass(frozen=True)
+class RenderedScript:
+    """A script with its parameters put in.
+
+    Attributes:
+        job: The id of the job that runs it, those of the steps around it before it.
+        script: The script.
+        sql: Its text.
+    """
+
+    job: str
+    script: Path
+    sql: str
+
+
+def rendered_scripts(workflow: Workflow, job: str | None = None) -> list[RenderedScript]:
+    """Return the SQL scripts of a workflow, and of those that it contains, in running order.
+
+    Of a foreach it is the first date's.
+
+    Args:
+        workflow: The workflow, its parameters put in.
+        job: Only the scripts of this job, or of all jobs of this step.
+
+    Raises:
+        DefinitionError: A script can't be read, or names what has no value.
+        UsageError: There is no such script.
+    """
+    jobs = list(_jobs(workflow, ""))
+    if job is not None and not any(_is_of(name, job) for name, _, _ in jobs):
+        ids = [name for name, _, _ in jobs]
+        raise UsageError(f"{display_path(workflow.file)} has no job '{job}' with a script{did_you_mean(job, ids)}")
+    found = []
+    for name, inner, spec in jobs:
+        path = inner.folder / spec.script
+        if (
+            (job is None or _is_of(name, job))
+            and program_kind(path) is Kind.SQL
+            and not spec.script.startswith(POINTER)
+        ):
+            found.append(RenderedScript(name, path, substitute(read_text(path), values_of(inner, spec), where=path)))
+    if not found:
+        raise UsageError(f"{display_path(workflow.file)} runs no SQL script{f' in {job}' if job else ''}")
+    return found
+
+
+def as_text(scripts: Sequence[RenderedScript]) -> str:
+    """Return scripts one below the other, each under the name of its job; it is SQL as a whole."""
+    return "\n".join(f"-- {it.job}: {display_path(it.script)}\n{_closed(it.sql)}" for it in scripts)
+
+
+def _closed(sql: str) -> str:
+    """Return a script with a semicolon behind its last statement, and a line break behind that."""
+    from dataflow.workflow.parameters import ends_open
+
+    text = sql.rstrip()
+    return f"{text}\n;\n" if ends_open(text) else f"{text}\n"
+
+
+def _is_of(name: str, job: str) -> bool:
+    return name == job or name.startswith(f"{job}.") or name.endswith(f".{job}")
+
+
+def _jobs(workflow: Workflow, above: str) -> Iterator[tuple[str, Workflow, SparkSpec]]:
+    for step in workflow.steps:
+        yield from _of_step(workflow, step, f"{above}{step.id}")
+
+
+def _of_step(workflow: Workflow, step: Step, name: str) -> Iterator[tuple[str, Workflow, SparkSpec]]:
+    match step:
+        case JobStep(job=SparkJob() as job):
+            yield name, workflow, job.spark
+        case WapStep():
+            yield from ((f"{name}.{item.job.id}", workflow, item.job.spark) for item in step.template.write)
+        case SubworkflowStep():
+            yield from _jobs(step.workflow, f"{name}.")
+        case ForeachStep():
+            yield from _of_step(workflow, step.items[0].step, name)
+        case _:
+            pass

@@ -1,0 +1,128 @@
+"""What a run comes to: plain facts for records, summaries and exit codes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from dataflow.errors import DataflowError
+    from dataflow.jobs.audit import AuditResult
+    from dataflow.jobs.context import Published
+    from dataflow.workflow.resolved import Workflow
+
+Status = Literal["succeeded", "failed", "warned", "skipped", "cancelled"]
+"""`warned`: it failed, and its `on_failure: ignore` lets the run go on."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended.
+
+    Attributes:
+        id: The step's id; a date's turn of a foreach is `foreach/date`.
+        status: How it ended.
+        started: When its first attempt began.
+        seconds: How long all its attempts took.
+        attempts: How many there were.
+        detail: A few words of what it did.
+        error: Why it failed.
+        audits: Its audits' figures.
+        published: What it published.
+        children: The runs that it contained.
+    """
+
+    id: str
+    status: Status
+    started: dt.datetime
+    seconds: float = 0.0
+    attempts: int = 1
+    detail: str = ""
+    error: DataflowError | None = None
+    audits: tuple[AuditResult, ...] = ()
+    published: Published | None = None
+    children: tuple[RunResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run of a workflow ended.
+
+    Attributes:
+        workflow: What ran.
+        status: `succeeded`, `failed` or `cancelled`.
+        seconds: How long it took.
+        steps: In the order in which they ended.
+        log: Where Spark's own output went.
+        notes: What was said on the way.
+    """
+
+    workflow: Workflow
+    status: Status
+    seconds: float
+    steps: tuple[StepResult, ...]
+    log: Path
+    notes: tuple[str, ...] = field(default=())
+
+    def walk(self) -> Iterator[RunResult]:
+        """Yield this run and all that it contains, outermost first."""
+        yield self
+        for step in self.steps:
+            for child in step.children:
+                yield from child.walk()
+
+    @property
+    def date(self) -> str:
+        """The day that it ran for, or nothing."""
+        return self.workflow.params.get("EXECUTION_DATE", "")
+
+    @property
+    def failed_steps(self) -> tuple[tuple[RunResult, StepResult], ...]:
+        """The steps that failed by themselves, each with its run; not those that only contain one."""
+        return tuple(
+            (run, step)
+            for run in self.walk()
+            for step in run.steps
+            if step.status in {"failed", "warned"} and not any(child.failed_steps for child in step.children)
+        )
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """Everything that this run and those it contained made visible, by table and partition."""
+        found = [step.published for run in self.walk() for step in run.steps if step.published]
+        return tuple(sorted(found, key=lambda published: (published.table, published.partition)))
+
+
+class Reporter(Protocol):
+    """Who watches a run: the terminal's live lines, or plain ones."""
+
+    def started(self, run: Workflow, step: str) -> None:
+        """A step, or a named part of one, began."""
+
+    def finished(self, run: Workflow, step: str, status: Status, seconds: float, detail: str) -> None:
+        """A step, or a named part of one, ended."""
+
+    def note(self, run: Workflow, text: str) -> None:
+        """Something that people should know."""
+
+    def printed(self, run: Workflow, step: str, line: str) -> None:
+        """A line that a step's own program printed."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def started(self, run: Workflow, step: str) -> None:
+        """Say nothing."""
+
+    def finished(self, run: Workflow, step: str, status: Status, seconds: float, detail: str) -> None:
+        """Say nothing."""
+
+    def note(self, run: Workflow, text: str) -> None:
+        """Say nothing."""
+
+    def printed(self, run: Workflow, step: str, line: str) -> None:
+        """Say nothing."""

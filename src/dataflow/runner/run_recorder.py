@@ -1,0 +1,246 @@
+"""One run's entries in the records: written as it goes, so that a kill at any moment leaves the truth."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dataflow
+from dataflow.errors import DataflowError
+from dataflow.lineage.model import Origin, Producer, Written
+from dataflow.lineage.openlineage.emit import Ended, tell
+from dataflow.lineage.spark_plan.plan_lineage import Read
+from dataflow.lineage.store.writer import forget_others, remember, remember_run
+from dataflow.runner.results import Status, StepResult
+from dataflow.state import run_records as store
+from dataflow.state.run_records import Records, now
+from dataflow.workflow.identity import login
+from dataflow.workflow.resolved import Workflow
+
+
+class Journal:
+    """Writes what happens to a run into the records.
+
+    Args:
+        records: Where to.
+        workflow: The run's workflow; its run id names the run.
+        log: Where Spark's output goes.
+        parent: The run that started this one.
+    """
+
+    def __init__(self, records: Records, workflow: Workflow, log: Path, *, parent: str | None) -> None:
+        self._records = records
+        self._workflow = workflow
+        self._parent = parent
+        self._started = now()
+        self._position = {step.id: number for number, step in enumerate(workflow.steps)}
+        records.insert(
+            store.runs,
+            {
+                "run_id": workflow.run_id,
+                "parent_run_id": parent,
+                "workflow_id": workflow.id,
+                "owner": workflow.owner,
+                "package": workflow.identity.uuid,
+                "file": str(workflow.file),
+                "environment": workflow.environment.name,
+                "user": workflow.builtins.get("user") or login(),
+                "host": socket.gethostname(),
+                "process": os.getpid(),
+                "params": dict(workflow.params),
+                "versions": versions(None if workflow.bundle else workflow.folder),
+                "status": "running",
+                "started": now(),
+                "log": str(log),
+                "bundle": workflow.bundle,
+            },
+        )
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """Record the run as failed when what stands inside raises."""
+        try:
+            yield
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "cancelled"
+            with recorded(str(error)):
+                self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
+            raise
+
+    def failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
+        """Record an attempt that failed and is followed by another; a step's last word comes by `ended`."""
+        self._records.insert(store.jobs, self._job(step, number, "failed", started, error=error.message))
+        self._audits(step, number, getattr(error, "results", ()))
+
+    def ended(self, result: StepResult) -> None:
+        """Record how a step ended."""
+        error = result.error.message if result.error else None
+        row = self._job(
+            result.id, result.attempts, result.status, result.started, detail=result.detail or None, error=error
+        )
+        self._records.insert(store.jobs, row)
+        self._audits(result.id, result.attempts, result.audits)
+        if result.published is not None:
+            shown = result.published
+            self._records.insert(
+                store.publications,
+                {
+                    "run_id": self._workflow.run_id,
+                    "job_id": result.id,
+                    "table_name": shown.table,
+                    "partition": shown.partition,
+                    "rows": shown.rows,
+                    "snapshot": shown.snapshot,
+                },
+            )
+
+    def skipped(self, step: str) -> StepResult:
+        """Record a step that never started."""
+        moment = now()
+        self._records.insert(store.jobs, self._job(step, 0, "skipped", moment))
+        return StepResult(step, "skipped", moment, attempts=0)
+
+    def end(
+        self, status: Status, results: Sequence[StepResult], reads: Sequence[Read], writes: Sequence[Written] = ()
+    ) -> str | None:
+        """Record the run's end, what it read, and which columns went where.
+
+        Returns:
+            What went wrong where OpenLineage events are sent to; None when nothing did.
+        """
+        errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
+        run_id = self._workflow.run_id
+        self._records.insert(
+            store.reads,
+            [
+                {
+                    "run_id": run_id,
+                    "written": read.written,
+                    "source": read.source,
+                    "sequence": read.sequence,
+                    "snapshot": read.snapshot,
+                }
+                for read in reads
+            ],
+        )
+        finished = {result.id for result in results if result.status == "succeeded"}
+        self._lineage(writes, whole=finished >= set(self._position))
+        self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
+        return tell(Ended(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors)))
+
+    def _lineage(self, writes: Sequence[Written], *, whole: bool) -> None:
+        """Record which columns went where; after a whole run, what it wrote is all that it writes."""
+        if not writes:
+            return
+        workflow, moment = self._workflow, now()
+        found = [
+            (
+                Producer(
+                    origin=Origin.RECORDED,
+                    workflow=workflow.id,
+                    target=write.target,
+                    owner=workflow.owner,
+                    environment=workflow.environment.name,
+                    bundle=workflow.bundle,
+                    run_id=workflow.run_id,
+                    file=str(workflow.file),
+                    seen=moment,
+                ),
+                write,
+            )
+            for write in writes
+        ]
+        with self._records.begin() as connection:
+            remember(connection, found)
+            remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
+            if whole:
+                targets = {write.target for write in writes}
+                forget_others(connection, Origin.RECORDED, workflow.id, workflow.environment.name, targets)
+
+    def is_live_branch(self, name: str) -> bool:
+        """Say of a branch's name, without its prefix, whether its run may still be working."""
+        parts = name.split("_")  # the run's id, then the step's
+        return self._records.is_live(["_".join(parts[:n]) for n in range(1, len(parts))])
+
+    def _job(self, step: str, attempt: int, status: str, started: object, **values: Any) -> dict[str, Any]:
+        return {
+            "run_id": self._workflow.run_id,
+            "job_id": step,
+            "attempt": attempt,
+            "position": self._position.get(step.partition("/")[0], 0),
+            "status": status,
+            "started": started,
+            "ended": now(),
+            "detail": values.get("detail"),
+            "error": values.get("error"),
+        }
+
+    def _audits(self, step: str, attempt: int, results: Sequence[Any]) -> None:
+        self._records.insert(
+            store.audits,
+            [
+                {
+                    "run_id": self._workflow.run_id,
+                    "job_id": step,
+                    "attempt": attempt,
+                    "position": position,
+                    "name": result.name,
+                    "function": result.function,
+                    "blocking": result.blocking,
+                    "passed": result.passed,
+                    "figure": result.figure,
+                    "expected": result.expected,
+                    "sample": list(result.sample),
+                }
+                for position, result in enumerate(results)
+            ],
+        )
+
+
+@contextlib.contextmanager
+def recorded(what: str) -> Iterator[None]:
+    """Tell what there was to record when it can't be: that comes first, and why it is not on record second."""
+    try:
+        yield
+    except DataflowError as lost:
+        raise DataflowError(f"{what}\nthat can't be recorded: {lost.message}", lost.hint) from lost
+
+
+@cache
+def versions(folder: Path | None) -> dict[str, str]:
+    """Return what a run ran with: the versions of the tools, and the commit of the package where git knows one.
+
+    Args:
+        folder: The package's folder; None for a run from a bundle, which knows the commit of each of its assets.
+    """
+    from importlib.metadata import version
+
+    from dataflow.spark.jars import ICEBERG
+
+    found = {
+        "dataflow": dataflow.__version__,
+        "spark": version("pyspark"),
+        "iceberg": ICEBERG.version,
+        "python": platform.python_version(),
+    }
+    commit = _git(folder, "rev-parse", "HEAD") if folder else ""
+    if folder and commit:
+        dirty = _git(folder, "status", "--porcelain", "--", ".")
+        found["commit"] = commit + ("+changes" if dirty else "")
+    return found
+
+
+def _git(folder: Path, *command: str) -> str:
+    try:
+        done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""Spark's JVM and the sessions in it."""

@@ -1,0 +1,154 @@
+"""The settings of a Spark session: the catalog, what suits one machine, and the environment's own on top."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.errors import UsageError
+from dataflow.home import UMASK, home, subfolder
+from dataflow.spark import jars
+from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
+from dataflow.trouble import LOCK_PATIENCE
+from dataflow.workflow.parameters import resolve_secrets
+
+if TYPE_CHECKING:
+    from dataflow.workflow.project import Environment
+
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions,dataflow.guard.GuardExtensions"
+_ICEBERG_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
+_SESSION_CATALOG = "org.apache.iceberg.spark.SparkSessionCatalog"
+_GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
+_CATALOG_CLASS = re.compile(r"spark\.sql\.catalog\.[^.]+")
+
+GUARD_JAR = Path(__file__).parent / "dataflow-guard.jar"
+"""The part of ours that runs in Spark's JVM (`jvm/`); it goes wherever Iceberg's jar goes."""
+
+_GIB = 1024**3
+
+_ALWAYS = {
+    "spark.app.name": "dataflow",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.sources.partitionOverwriteMode": "dynamic",
+    # Ours is strict; Spark's turns a missing name into an empty string, and reads the process's environment.
+    "spark.sql.variable.substitute": "false",
+    "spark.sql.extensions": _EXTENSIONS,
+    # The catalog of name `spark_catalog` is not ours; without this it would ask for a Hive metastore.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+
+_JOINED = {  # lists, to which an environment adds rather than replaces what Iceberg needs
+    "spark.driver.extraClassPath": os.pathsep,
+    "spark.jars": ",",
+    "spark.sql.extensions": ",",
+}
+
+
+def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, str]:
+    """Return all that a Spark session needs, secrets put in: never print or log it.
+
+    Args:
+        environment: Where to run; its own settings win.
+        small: The data is small: a JVM that starts fast rather than one that runs long.
+
+    Raises:
+        DataflowError: A secret is not there.
+    """
+    return {key: resolve_secrets(value) for key, value in settings(environment, small=small).items()}
+
+
+def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
+    """Return what `spark_conf` returns with secrets still written `${secret:NAME}`, fit to be shown."""
+    own = {"spark.master": "local[*]", **environment.spark}
+    found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": _joined_paths(os.pathsep)}
+    if is_local(own):
+        found |= _for_this_machine(small)
+    else:
+        found["spark.jars"] = _joined_paths(",")  # executors get Iceberg from the driver
+    for key, value in own.items():
+        ours = found.get(key) if key in _JOINED else None
+        found[key] = f"{value}{_JOINED[key]}{ours}" if ours else value
+    return dict(_guarded(key, value) for key, value in found.items())
+
+
+def _guarded(key: str, value: str) -> tuple[str, str]:
+    """Put our catalog in the place of Iceberg's, whichever catalog it is of: each write is judged there.
+
+    Raises:
+        UsageError: It is Iceberg's for Spark's own session catalog, whose other tables nobody could judge.
+    """
+    if _CATALOG_CLASS.fullmatch(key) and value == _SESSION_CATALOG:
+        raise UsageError(
+            f"{key} is {_SESSION_CATALOG}, whose tables that are not Iceberg's could be written unseen",
+            f"name an Iceberg catalog of its own: {_ICEBERG_CATALOG}",
+        )
+    if _CATALOG_CLASS.fullmatch(key) and value == _ICEBERG_CATALOG:
+        return key, _GUARDED_CATALOG
+    # Iceberg looks whether the catalog is REST's own before it takes this one.
+    return key.replace(".rest-catalog-purge", ".purge-by-server"), value
+
+
+def is_local(spark: Mapping[str, str]) -> bool:
+    """Say whether Spark runs in the driver's own JVM."""
+    return re.fullmatch(r"local(\[.*\])?", spark.get("spark.master", "local")) is not None
+
+
+def _catalog(environment: Environment) -> dict[str, str]:
+    name = environment.catalog_name
+    if is_embedded(environment):
+        subfolder()  # SQLite makes its file, not the folder
+        private = {"spark.hadoop.fs.permissions.umask-mode": f"{UMASK:03o}"}  # Hadoop asks no process for its umask
+        properties = {
+            "type": "jdbc",
+            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_PATIENCE * 1000}",
+            "jdbc.schema-version": "V1",
+            "warehouse": str(warehouse()),
+        }
+    else:
+        private = {}
+        properties = {key: value for key, value in environment.catalog.items() if key != "name"}
+    # A cached table would not show a branch that another session of this JVM has just made.
+    properties = {"cache-enabled": "false", **properties}
+    prefix = f"spark.sql.catalog.{name}"
+    return {
+        **private,
+        "spark.sql.defaultCatalog": name,
+        prefix: _ICEBERG_CATALOG,
+        **{f"{prefix}.{key}": value for key, value in properties.items()},
+        # Where Iceberg looks for a table that is named by its folder; it would make an unguarded one itself.
+        "spark.sql.catalog.default_iceberg": _ICEBERG_CATALOG,
+        "spark.sql.catalog.default_iceberg.type": "hadoop",
+        "spark.sql.catalog.default_iceberg.warehouse": str(home() / "spark-warehouse"),
+    }
+
+
+def _for_this_machine(small: bool) -> dict[str, str]:
+    """What suits one machine, and what keeps Spark from speaking to any other."""
+    found = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": "1g" if small else f"{_driver_gib()}g",
+        "spark.sql.warehouse.dir": str(home() / "spark-warehouse"),  # else it lands in the current folder
+        "spark.sql.shuffle.partitions": "4" if small else str(max(32, 4 * (os.cpu_count() or 1))),
+    }
+    if small:  # compiling and collecting in the background pay off after the first minute only
+        found["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    return found
+
+
+def _driver_gib() -> int:
+    """A quarter of the machine's memory, from 1 to 8 GiB."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 2
+    return min(8, max(1, total // 4 // _GIB))
+
+
+def _joined_paths(separator: str) -> str:
+    return separator.join(map(str, [*jars.paths(), GUARD_JAR]))

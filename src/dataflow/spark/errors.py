@@ -1,0 +1,298 @@
+"""The cause of a failure in a few words: the SQL error with its line, the user's exception, never a Java stack."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import threading
+import traceback
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.errors import UsageError, display_path
+from dataflow.workflow.pyproject import code_roots, project_of
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+
+_PLACE = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
+PRIVATE_PREFIX = "dataflow_script_"
+"""What the names of the modules begin with that people's scripts are loaded as; none but Python has to know them."""
+
+_PRIVATE_NAME = re.compile(rf"{PRIVATE_PREFIX}[0-9a-f]{{32}}\.")
+_TAIL = re.compile(
+    r"(?:; line \d+ pos \d+|\s*\(line \d+, pos \d+\))?;?\s*(?:\n['+].*|\n\n?== SQL.*|\nJVM stacktrace.*)?$", re.S
+)
+_JAVA_CAUSE = re.compile(r"^Caused by: ([\w.$]+(?:Exception|Error)[^\n]*)", re.M)
+_JAVA_HEAD = re.compile(r"(?:[a-z_][\w$]*\.)+([\w$]+(?:Exception|Error)|WriteRefused): ")
+_LAST_WORDS = re.compile(
+    r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
+)
+_MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException", "WriteRefused"})
+_ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns")
+_REFUSAL = "dataflow.guard.WriteRefused"
+_WORKER_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.M)
+_DISTRIBUTIONS = {
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "git": "GitPython",
+    "jwt": "PyJWT",
+    "PIL": "pillow",
+    "pkg_resources": "setuptools",
+    "psycopg2": "psycopg2-binary",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
+"""Packages that are called otherwise than the modules that they bring."""
+
+_NEEDS_EXTRA = re.compile(
+    r"No module named '(?:pandas|pyarrow)'|\b(?:Pandas|PyArrow) >= [\d.]+ must be installed", re.I
+)
+_SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
+
+
+def without_private_names(text: str) -> str:
+    """Call modules what their users call them."""
+    return _PRIVATE_NAME.sub("", text)
+
+
+def message_of(error: BaseException) -> str:
+    """Say what an exception means in one or two lines, without plans, stacks and SQL states."""
+    if (refusal := refusal_in(error)) is not None:
+        return refusal[0]
+    text = without_private_names(_text_of(error))
+    if _is_spark(error):
+        text = _spark_text(error, text)
+        return _SQLSTATE.sub("", text).strip()
+    if isinstance(error, BaseExceptionGroup):
+        return f"{text}: {'; '.join(map(message_of, error.exceptions))}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # that of a user's own class
+        return ""
+
+
+def raise_ctrl_c(error: BaseException) -> None:
+    """Raise what stands for Ctrl-C: a KeyboardInterrupt in the main thread. In others it is somebody's own.
+
+    Raises:
+        KeyboardInterrupt: It is one.
+    """
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
+
+
+def refusal_in(error: BaseException) -> tuple[str, str] | None:
+    """Return what the guard in the JVM refused, and the way out, where an error comes of that; else None."""
+    each: BaseException | None = error
+    while each is not None:
+        thrown = getattr(each, "java_exception", None) or getattr(each, "_origin", None)
+        for cause in _causes(thrown):
+            if str(cause.getClass().getName()) == _REFUSAL:
+                return str(cause.reason()), str(cause.hint())
+        each = each.__cause__
+    return None
+
+
+def hint_of(error: BaseException, script: Path | None = None) -> str | None:
+    """Return the way out of a failure: what the guard in the JVM says, or how to get a package that is missing.
+
+    Args:
+        error: The failure.
+        script: The Python file that failed.
+    """
+    if (refusal := refusal_in(error)) is not None:
+        return refusal[1]
+    text = _text_of(error)
+    if _NEEDS_EXTRA.search(text):
+        return "install it:  pip install 'dataflow-recipes[pandas]'"
+    found = re.findall(r"No module named '([\w.]+)'", text)
+    if not found or not (isinstance(error, ModuleNotFoundError) or _is_spark(error)):
+        return None
+    name = without_private_names(found[-1]).partition(".")[0]
+    line = _line_to_add(name, script)
+    if _is_spark(error):
+        return f"if {name} is a file of yours, import it at the top of the script; else {line}"
+    return f"put {name}.py beside the script, or {line}"
+
+
+def _line_to_add(module: str, script: Path | None) -> str:
+    """Say how a module's package comes into the environment of a script."""
+    package = _DISTRIBUTIONS.get(module, module)
+    try:
+        project = project_of(script) if script is not None else None
+    except UsageError:
+        project = None
+    if project is None:
+        return f'write a pyproject.toml:  [project] with dependencies = ["{package}"]'
+    where = display_path(project.file)
+    again = f"dataflow project lock {display_path(project.folder)}"
+    return f'add "{package}" to the dependencies in {where}, then:  {again}'
+
+
+def is_arity(error: BaseException) -> bool:
+    """Say whether a failure is that of an INSERT with too few or too many columns."""
+    return any(sign in str(error) for sign in _ARITY)
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Say whether an error is a mistake in the text, which fails again however often it is tried."""
+    if refusal_in(error) is not None:
+        return True
+    if (thrown := getattr(error, "java_exception", None)) is not None:
+        return any(str(each.getClass().getSimpleName()) in _MISTAKES for each in _causes(thrown))
+    return _is_spark(error) and type(error).__name__ in _MISTAKES
+
+
+def message_of_java(text: str) -> str:
+    """Say what an error means that another language tells: without its Java stack, when it has one."""
+    head = _JAVA_HEAD.search(text)
+    if head is None:
+        return text
+    told = text[head.end() :].partition("\n\tat ")[0]
+    if head[1] in _MISTAKES:
+        return _SQLSTATE.sub("", _TAIL.sub("", told)).strip()
+    if causes := _JAVA_CAUSE.findall(text):
+        return str(causes[-1])
+    return _SQLSTATE.sub("", told if told.startswith("[") else head[0] + told).strip()
+
+
+def is_java_mistake(text: str) -> bool:
+    """Say whether what another language tells is a mistake in the text, as `is_mistake` does for exceptions."""
+    head = _JAVA_HEAD.search(text)
+    return head is not None and head[1] in _MISTAKES
+
+
+def place_of(error: BaseException) -> tuple[int, int] | None:
+    """Return line and column, both from 1, of the SQL text that Spark blames, or None."""
+    if _is_spark(error) and (found := _PLACE.search(str(error))):
+        return int(found[1]), int(found[2]) + ("position" not in found[0])
+    return None
+
+
+def user_frame(error: BaseException, *folders: Path) -> traceback.FrameSummary | None:
+    """Return the innermost frame of an exception that stands in the user's own files."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and _is_inside(frame.filename, folders)
+    ]
+    return frames[-1] if frames else None
+
+
+def worker_frame(error: BaseException, *folders: Path) -> traceback.FrameSummary | None:
+    """Return the innermost frame in the user's own files of what failed in one of Spark's Python workers, or None."""
+    if not _is_spark(error):
+        return None
+    for file, number, name in reversed(_WORKER_FRAME.findall(_text_of(error))):
+        if _is_inside(file, folders):
+            return traceback.FrameSummary(file, int(number), name, line=linecache.getline(file, int(number)).strip())
+    return None
+
+
+def _is_inside(file: str, folders: Sequence[Path]) -> bool:
+    path = Path(file).resolve()
+    return any(path.is_relative_to(it.resolve()) for it in folders) and "site-packages" not in path.parts
+
+
+def in_python(error: BaseException, script: Path) -> str:
+    """Say where in the user's Python code an exception was raised, and what it says."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{display_path(Path(error.filename))}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    folders = (script.parent, *code_roots(script))
+    frame = worker_frame(error, *folders) or user_frame(error, *folders)
+    where = f"{display_path(Path(frame.filename))}:{frame.lineno} in {frame.name}(): " if frame else ""
+    code = f"\n    {frame.line}" if frame and frame.line else ""
+    return f"{where}{message_of(error)}{code}"
+
+
+def in_jvm(error: BaseException, classes: Collection[str], sources: Path | None = None) -> str:
+    """Say where in the user's compiled code an exception was thrown, and what it says.
+
+    Args:
+        error: What py4j raised.
+        classes: The names of the user's classes.
+        sources: The folder that holds their source, where there is one.
+    """
+    thrown = getattr(error, "java_exception", None)
+    if thrown is None:
+        return message_of(error)
+    causes = [*_causes(thrown)]
+    frames = (frame for cause in reversed(causes) for frame in cause.getStackTrace())
+    frame = next((frame for frame in frames if str(frame.getClassName()) in classes), None)
+    if frame is None:
+        return _thrown_text(causes[-1])
+    file, number = str(frame.getFileName()), int(frame.getLineNumber())
+    source = next(iter(sorted(sources.rglob(file))), None) if sources is not None else None
+    shown, code = file, ""
+    if source is not None:
+        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+        shown, code = display_path(source), f"\n    {lines[number - 1].strip()}" if number <= len(lines) else ""
+    method = str(frame.getMethodName()).removeprefix("$anonfun$").partition("$")[0]
+    return f"{shown}:{number} in {method}(): {_thrown_text(causes[-1])}{code}"
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """Return the line of a program's output that best says why it ended."""
+    told = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
+    causes = [place for place, line in enumerate(told) if _LAST_WORDS.match(line)]
+    if not causes:
+        return told[-1] if told else "it said nothing"
+    cause = causes[-1]
+    if told[cause].startswith("Error occurred during initialization"):  # the next line says which error
+        cause = min(cause + 1, len(told) - 1)
+    return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", told[cause])
+
+
+def _causes(thrown: JavaObject | None) -> Iterator[JavaObject]:
+    """Yield a Java exception and its causes, outermost first, without reflection's wrapper."""
+    each = thrown
+    while each is not None:
+        if str(each.getClass().getName()) != "java.lang.reflect.InvocationTargetException":
+            yield each
+        each = each.getCause()
+
+
+def _thrown_text(thrown: JavaObject) -> str:
+    """Say what a Java exception means in a line or two."""
+    name = str(thrown.getClass().getName())
+    if name == _REFUSAL:
+        return str(thrown.reason())
+    if name.startswith("org.apache.spark."):
+        from pyspark.errors.exceptions.captured import convert_exception
+
+        return message_of(convert_exception(thrown))
+    text = thrown.getMessage()
+    return name.rpartition(".")[2] + (f": {text}" if text is not None else "")
+
+
+def _is_spark(error: BaseException) -> bool:
+    return type(error).__module__.startswith(("pyspark.", "py4j."))
+
+
+def _spark_text(error: BaseException, text: str) -> str:
+    if (said := _worker_words(text)) is not None:
+        return said
+    if type(error).__module__.startswith("py4j."):
+        java = getattr(error, "java_exception", None)
+        text = str(java.toString()) if java is not None else text.partition("\n")[0]
+        causes = _JAVA_CAUSE.findall(str(error))
+        return causes[-1] if causes else text
+    return _TAIL.sub("", text)
+
+
+def _worker_words(text: str) -> str | None:
+    """Return what an exception in a Python worker says: the line below its traceback; None where there is none."""
+    _, found, below = text.rpartition("Traceback (most recent call last):\n")
+    lines = [line for line in below.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    return lines[0] if found and lines else None

@@ -1,0 +1,264 @@
+"""Jars that Spark does not bring along, pinned: fetched once, checked, kept in the Dataflow home.
+
+They are fetched with Ivy, which comes with pyspark. It is told where to look the way Spark's own
+`spark.jars.packages` is: a mirror by the setting `spark.jars.ivySettings` or the variable
+`DEFAULT_ARTIFACT_REPOSITORY`, a proxy by `HTTPS_PROXY`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import quoteattr
+
+from dataflow.errors import DataflowError
+from dataflow.files import alone
+from dataflow.home import UMASK, home, subfolder
+from dataflow.process import encoding
+from dataflow.report import Report, silent
+from dataflow.secret import learn_address
+from dataflow.spark.java import Java
+from dataflow.spark.spark_home import spark_home
+
+_MB = 1_000_000
+_STEP = 10 * _MB
+_WAYS_OUT = (
+    "behind a proxy set HTTPS_PROXY; with a mirror set DEFAULT_ARTIFACT_REPOSITORY=<its address> "
+    "or spark.jars.ivySettings in dataflow.yaml; offline set DATAFLOW_JARS=<folder that holds the jars>"
+)
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A pinned jar.
+
+    Attributes:
+        organisation: Its group in a Maven repository.
+        name: Its artifact id.
+        version: Its version.
+        size: Its size in bytes.
+        sha256: Its checksum.
+        title: What to call it to people.
+    """
+
+    organisation: str
+    name: str
+    version: str
+    size: int
+    sha256: str
+    title: str
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called, as in a Maven repository."""
+        return f"{self.name}-{self.version}.jar"
+
+    def is_intact(self, file: Path) -> bool:
+        """Say whether a file is this jar, by its checksum."""
+        if not file.is_file() or file.stat().st_size != self.size:
+            return False
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == self.sha256
+
+
+ICEBERG = Jar(
+    "org.apache.iceberg",
+    "iceberg-spark-runtime-4.1_2.13",
+    "1.12.0",
+    48_309_426,
+    "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82",
+    "Iceberg",
+)
+SQLITE = Jar(
+    "org.xerial",
+    "sqlite-jdbc",
+    "3.50.1.0",
+    14_342_332,
+    "8549557320440887e9ff8dc6ef01cb78f88066d2b1209fb6423f7ad299873ff6",
+    "SQLite",
+)
+SBT = Jar(
+    "org.scala-sbt",
+    "sbt-launch",
+    "1.12.14",
+    3_827_120,
+    "1750c8fb61c2d2f82da40b2cd9014f4d8a1bd49a361402ea5b1cec061ed66578",
+    "sbt's launcher",
+)
+JARS = (ICEBERG, SQLITE)
+"""What every session needs."""
+
+
+def folder() -> Path:
+    """Return where the jars are, or will be: `DATAFLOW_JARS`, else in the Dataflow home."""
+    given = os.environ.get("DATAFLOW_JARS")
+    return Path(given).expanduser().absolute() if given else home() / "jars"
+
+
+def paths() -> list[Path]:
+    """Return the jars' files, whether they are there yet or not."""
+    return [folder() / jar.file_name for jar in JARS]
+
+
+def ensure(
+    java: Java, spark: Mapping[str, str], report: Report = silent, wanted: Sequence[Jar] | None = None
+) -> list[Path]:
+    """Return the jars' files, after fetching those that are missing.
+
+    Args:
+        java: What to run Ivy with.
+        spark: The environment's Spark settings, for a mirror.
+        report: Told of a download and its progress.
+        wanted: The jars; those of a session when omitted.
+
+    Raises:
+        DataflowError: A jar can't be had, or is not the pinned one.
+    """
+    wanted = JARS if wanted is None else wanted
+    if os.environ.get("DATAFLOW_JARS"):
+        _check_given(folder(), wanted)
+    elif _missing(wanted):
+        with alone(subfolder("jars") / ".lock", "fetching jars", report):
+            if missing := _missing(wanted):  # still, after waiting for whoever was fetching them
+                _fetch(java, spark, missing, report)
+    return [folder() / jar.file_name for jar in wanted]
+
+
+def mirror(spark: Mapping[str, str]) -> str | None:
+    """Return the mirror that is configured: an Ivy settings file, a repository's address, or None."""
+    return spark.get("spark.jars.ivySettings") or os.environ.get("DEFAULT_ARTIFACT_REPOSITORY") or None
+
+
+def proxy_options(environ: Mapping[str, str]) -> list[str]:
+    """Turn `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` into Java's system properties."""
+    options = []
+    for scheme in ("http", "https"):
+        address = environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY")
+        if not address:
+            continue
+        learn_address(address)
+        proxy = urlsplit(address if "://" in address else f"http://{address}")
+        options += [f"-D{scheme}.proxyHost={proxy.hostname}", f"-D{scheme}.proxyPort={proxy.port or 80}"]
+        if proxy.username:
+            options += [f"-D{scheme}.proxyUser={unquote(proxy.username)}"]
+            options += [f"-D{scheme}.proxyPassword={unquote(proxy.password or '')}"]
+    if options and (direct := environ.get("no_proxy") or environ.get("NO_PROXY")):
+        hosts = [host.strip() for host in direct.split(",") if host.strip()]
+        options.append("-Dhttp.nonProxyHosts=" + "|".join(f"*{h}" if h.startswith(".") else h for h in hosts))
+    return options
+
+
+def _missing(wanted: Sequence[Jar]) -> list[Jar]:
+    """Return the jars that are not there in full; a rename put them there, so their size tells."""
+    there = {jar: folder() / jar.file_name for jar in wanted}
+    return [jar for jar, file in there.items() if not file.exists() or file.stat().st_size != jar.size]
+
+
+def _check_given(given: Path, wanted: Sequence[Jar]) -> None:
+    for jar in wanted:
+        file = given / jar.file_name
+        if not file.exists():
+            raise DataflowError(f"DATAFLOW_JARS={given} holds no {jar.file_name}", permanent=True)
+        if not jar.is_intact(file):
+            raise DataflowError(f"{file} is not the pinned jar (sha256 {jar.sha256})", permanent=True)
+
+
+def _fetch(java: Java, spark: Mapping[str, str], missing: list[Jar], report: Report) -> None:
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder()) as name:
+        work = Path(name)
+        output = _run_ivy(_ivy_command(java, spark, missing, work), missing, work, report)
+        for jar in missing:
+            file = work / jar.file_name
+            if not file.exists():
+                raise DataflowError(f"{jar.file_name} could not be fetched: {_cause(output)}", _WAYS_OUT)
+            if not jar.is_intact(file):
+                raise DataflowError(
+                    f"what was fetched as {jar.file_name} is not the pinned jar (sha256 {jar.sha256})",
+                    "a mirror or a proxy may have changed it; " + _WAYS_OUT,
+                )
+        for jar in missing:
+            (work / jar.file_name).replace(folder() / jar.file_name)
+
+
+def _ivy_command(java: Java, spark: Mapping[str, str], missing: list[Jar], work: Path) -> list[str]:
+    wanted = "".join(
+        f'<dependency org="{jar.organisation}" name="{jar.name}" rev="{jar.version}" conf="default->master"/>'
+        for jar in missing
+    )
+    (work / "ivy.xml").write_text(
+        '<ivy-module version="2.0"><info organisation="dataflow" module="jars"/>'
+        '<configurations><conf name="default"/></configurations>'
+        f"<dependencies>{wanted}</dependencies></ivy-module>"
+    )
+    command = [str(java.executable), "-cp", str(spark_home() / "jars" / "*"), "org.apache.ivy.Main"]
+    command += ["-ivy", str(work / "ivy.xml"), "-cache", str(work / "cache"), "-types", "jar"]
+    command += ["-retrieve", str(work / "[artifact]-[revision].[ext]")]
+    if configured := mirror(spark):
+        command += ["-settings", _settings_file(configured, work)]
+    return command
+
+
+def _settings_file(configured: str, work: Path) -> str:
+    if configured.endswith(".xml"):
+        return configured
+    file = work / "ivysettings.xml"
+    file.write_text(
+        '<ivysettings><settings defaultResolver="mirror"/><resolvers>'
+        f'<ibiblio name="mirror" m2compatible="true" root={quoteattr(configured)}/>'
+        "</resolvers></ivysettings>"
+    )
+    return str(file)
+
+
+def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report) -> str:
+    total, told = sum(jar.size for jar in missing), 0
+    names = " and ".join(jar.title for jar in missing)
+    report(f"Fetching {names}, this once ({total / _MB:.0f} MB) …")
+    output = work / "ivy.log"
+    # By the environment: a proxy's password has no place on a command line.
+    options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]
+    environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options), **encoding(os.environ)}
+    with (
+        output.open("wb") as log,
+        subprocess.Popen(
+            command, stdout=log, stderr=log, env=environ, umask=UMASK if folder().is_relative_to(home()) else -1
+        ) as ivy,
+    ):
+        try:
+            while ivy.poll() is None:
+                time.sleep(0.2)
+                done = _bytes_so_far(work / "cache")
+                if done - told >= _STEP:
+                    told = done
+                    report(f"  {done / _MB:.0f} of {total / _MB:.0f} MB")
+        except BaseException:
+            ivy.kill()
+            raise
+    return output.read_text(encoding="utf-8", errors="replace")
+
+
+def _bytes_so_far(cache: Path) -> int:
+    """Add up the jars in Ivy's cache, those with `.part` at their end included."""
+    total = 0
+    for file in cache.rglob("*.jar*"):
+        with contextlib.suppress(OSError):  # renamed meanwhile
+            total += file.stat().st_size
+    return total
+
+
+def _cause(output: str) -> str:
+    """Pick the line of Ivy's output that says what went wrong."""
+    for pattern in (r"ERRORS\s+(?:\w+: )?(.+)", r"([\w.]+Exception: .+)", r":: (.+: not found)"):
+        if found := re.search(pattern, output):
+            return found[1].strip()
+    lines = [line.strip(" \t:") for line in output.splitlines() if line.strip(" \t:")]
+    return lines[-1] if lines else "Ivy said nothing"

@@ -1,0 +1,133 @@
+"""A run's branch of a table: made at main's head, written to, and published (`publish`) or dropped.
+
+Readers see main. The facts behind the calls (Iceberg 1.12): a null base breaks py4j, hence the empty first snapshot;
+files move by reference, so publishing copies no data and
+needs copy-on-write tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError
+from dataflow.tables.iceberg import COMMIT_RETRIES, commit, exists, head, load, properties, quoted, set_properties
+from dataflow.tables.partition import Partition, partition_of
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaObject
+    from pyspark.sql import SparkSession
+
+    from dataflow.workflow.audit_models import Scalar
+
+PREFIX = "dataflow_"
+_RETENTION_MS = 7 * 24 * 3600 * 1000
+_MODES = ("write.delete.mode", "write.update.mode", "write.merge.mode")
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A run's branch of one table.
+
+    Attributes:
+        table: The table, `database.table`.
+        name: The branch.
+        base: The snapshot of main that it started from.
+        partition: The rows that the run declared to replace.
+        keeps: Whether the rows that are there already stay, as far as the run does not change them.
+    """
+
+    table: str
+    name: str
+    base: int
+    partition: Partition
+    keeps: bool = False
+
+    @property
+    def reference(self) -> str:
+        """The branch as SQL names it."""
+        return f"{quoted(self.table)}.`branch_{self.name}`"
+
+
+def branch_name(run_id: str, step_id: str) -> str:
+    """Name the branch of a run's step, so that it can be found by the run."""
+    return f"{PREFIX}{run_id}_{step_id}".replace("-", "_").lower()
+
+
+def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: str, *, keeps: bool = False) -> Branch:
+    """Make a branch of main for a run to write to.
+
+    Args:
+        spark: The session.
+        table: The table, `database.table`; it must exist.
+        values: The partition that the run declares to replace.
+        name: The branch; an old one of that name, left by a killed run, is dropped first.
+        keeps: Whether the rows that are there already stay, as far as the run does not change them.
+
+    Raises:
+        DataflowError: The table is missing, is not copy-on-write, or is not partitioned so.
+    """
+    if not exists(spark, table):
+        raise DataflowError(f"table {table} does not exist", "create it by a DDL job that runs before this one")
+    _require_copy_on_write(table, properties(load(spark, table)))
+    set_properties(spark, table, {"commit.retry.num-retries": str(COMMIT_RETRIES)})
+    base = commit(spark, table, lambda loaded: _branch_off(loaded, name))
+    return Branch(table, name, base, partition_of(spark, load(spark, table), values), keeps)
+
+
+def _branch_off(table: JavaObject, name: str) -> int:
+    """Make a branch at main's head, and that head where the table is new; return the head."""
+    if not table.snapshots().iterator().hasNext():
+        table.newAppend().commit()
+        table.refresh()
+    base = head(table)
+    if base is None:
+        raise DataflowError(f"{table.name()} has no main branch", "restore it with Iceberg's rollback procedures")
+    manage = table.manageSnapshots()
+    if head(table, name) is not None:
+        manage = manage.removeBranch(name)
+    manage.createBranch(name, base).setMaxRefAgeMs(name, _RETENTION_MS).commit()
+    return base
+
+
+def _require_copy_on_write(table: str, current: Mapping[str, str]) -> None:
+    for mode in _MODES:
+        if current.get(mode, "copy-on-write") != "copy-on-write":
+            raise DataflowError(
+                f"{table} has {mode} = {current[mode]}, and publishing needs copy-on-write",
+                f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ('{mode}' = 'copy-on-write')",
+            )
+
+
+def abandon(spark: SparkSession, branch: Branch) -> None:
+    """Drop a branch whose rows will not be published."""
+
+    def drop(table: JavaObject) -> None:
+        _drop_if_there(table, branch.name)
+
+    commit(spark, branch.table, drop)
+
+
+def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> list[str]:
+    """Drop the branches that killed runs left on a table.
+
+    Args:
+        spark: The session.
+        table: The table.
+        is_live: Says of a branch's name, without the prefix, whether its run may still be working.
+
+    Returns:
+        The names of the dropped branches.
+    """
+    loaded = load(spark, table)
+    left = [str(ref) for ref in loaded.refs() if str(ref).startswith(PREFIX)]
+    dead = [name for name in left if not is_live(name.removeprefix(PREFIX))]
+    for name in dead:
+        commit(spark, table, lambda fresh: _drop_if_there(fresh, name))  # noqa: B023 - called at once
+    return dead
+
+
+def _drop_if_there(table: JavaObject, name: str) -> None:
+    if head(table, name) is not None:
+        table.manageSnapshots().removeBranch(name).commit()

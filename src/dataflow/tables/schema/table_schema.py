@@ -1,0 +1,203 @@
+"""What a table promises its readers: its columns, partitioning and key, as it is and as a DDL says it should be."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import UsageError, did_you_mean
+from dataflow.tables.column_migration import moving, optional, retired
+from dataflow.tables.properties import PRIMARY_KEY
+from dataflow.tables.schema.columns import Column, of_definition, of_iceberg, of_spark
+from dataflow.tables.schema.transforms import plain_transform, transform_of
+from dataflow.workflow import table_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyiceberg.table import Table
+    from pyspark.sql import SparkSession
+
+_PARAMETER = "__parameter__"
+"""What stands for `${…}` while a DDL is read; what it says where one stands can't be compared."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a table promises its readers.
+
+    Attributes:
+        table: Its name, without the catalog.
+        columns: Its columns, in order.
+        partition: What it is partitioned by, such as `date` or `bucket(16, id)`.
+        key: Its primary key; None where a DDL does not say.
+        comment: What is said of the table; None where a DDL does not say.
+        optional: The columns that a DDL may leave out while a migration moves them, in lower case.
+        retired: The columns that migrations took away, in lower case.
+    """
+
+    table: str
+    columns: tuple[Column, ...]
+    partition: tuple[str, ...] = ()
+    key: tuple[str, ...] | None = ()
+    comment: str | None = ""
+    optional: frozenset[str] = frozenset()
+    retired: frozenset[str] = frozenset()
+
+    def column(self, name: str) -> Column:
+        """Return a column by its name, whatever its case.
+
+        Raises:
+            UsageError: There is none; names the nearest.
+        """
+        for column in self.columns:
+            if column.name.lower() == name.lower():
+                return column
+        raise UsageError(
+            f"{self.table} has no column '{name}'{did_you_mean(name, [column.name for column in self.columns])}"
+        )
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a column of that name."""
+        return any(column.name.lower() == name.lower() for column in self.columns)
+
+
+def declared(ddl: str) -> Shape:
+    """Read a `CREATE TABLE`.
+
+    Raises:
+        UsageError: It can't be read, is something else, or says two things at once.
+    """
+    from sqlglot import exp
+
+    create = _create(ddl)
+    columns = [
+        of_definition(each) for each in create.this.expressions if isinstance(each, exp.ColumnDef | exp.Identifier)
+    ]
+    parts = create.find(exp.PartitionedByProperty)
+    partition = []
+    for part in parts.this.expressions if parts is not None else ():
+        if isinstance(part, exp.ColumnDef):  # Hive's way: the column is declared where the table is partitioned by it
+            columns.append(of_definition(part))
+        partition.append(_partitioned(part))
+    names = [column.name.lower() for column in columns]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"column {twice} stands twice in the new definition")
+    told = {each.this.name: each.args["value"].name for each in create.find_all(exp.Property) if each.args.get("value")}
+    comment = next((each.this.name for each in create.find_all(exp.SchemaCommentProperty)), told.get("comment"))
+    table = ".".join(part.name for part in create.this.this.parts)
+    said = None if comment is None or _PARAMETER in comment else comment
+    return Shape(table, tuple(columns), tuple(partition), _declared_key(create, told.get(PRIMARY_KEY)), said)
+
+
+def require_of(wanted: Shape, table: str) -> None:
+    """Refuse a definition of another table; a parameter may be any name, and one without a database any table.
+
+    Raises:
+        UsageError: It is of another one.
+    """
+    said, live = table_names.split(wanted.table.lower()), table_names.split(table.lower())
+    pairs = zip(reversed(said), reversed(live), strict=False)
+    if len(said) > 1 and any(a != b and _PARAMETER not in a for a, b in pairs):
+        raise UsageError(
+            f"the new definition is of {wanted.table.replace(_PARAMETER, '${…}')}, not of {table}",
+            "plan the table that it names, or name this one in it",
+        )
+
+
+def is_name(said: str) -> bool:
+    """Say whether a definition's table is named, and not left to a parameter."""
+    return _PARAMETER not in said
+
+
+def _create(ddl: str) -> Any:
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    try:
+        found = sqlglot.parse(re.sub(r"\$\{[^}]*\}", _PARAMETER, ddl), read="spark")
+    except SqlglotError as error:
+        raise UsageError(f"the new definition can't be read: {str(error).partition(chr(10))[0]}") from error
+    made = [each for each in found if isinstance(each, exp.Create) and isinstance(each.this, exp.Schema)]
+    if len(made) != 1 or made[0].kind != "TABLE":
+        raise UsageError("the new definition should be one CREATE TABLE with its columns")
+    return made[0]
+
+
+def _declared_key(create: Any, told: str | None) -> tuple[str, ...] | None:
+    """Return the key that a DDL says, by a constraint or by our property.
+
+    Raises:
+        UsageError: It says two.
+    """
+    from sqlglot import exp
+
+    found = [tuple(column.name for column in each.expressions) for each in create.find_all(exp.PrimaryKey)]
+    found += [
+        (column.name,)
+        for column in create.this.expressions
+        if isinstance(column, exp.ColumnDef)
+        and any(isinstance(each.kind, exp.PrimaryKeyColumnConstraint) for each in column.constraints)
+    ]
+    if told is not None and _PARAMETER not in told:
+        found.append(_key(told))
+    if len({frozenset(map(str.lower, key)) for key in found}) > 1:
+        raise UsageError(
+            "the new definition says two primary keys: " + " and ".join(f"({', '.join(k)})" for k in found)
+        )
+    return found[0] if found else None
+
+
+def _key(told: str) -> tuple[str, ...]:
+    """Return the columns of a key, out of the property that the Metadata job writes."""
+    return tuple(filter(None, (name.strip() for name in told.split(","))))
+
+
+def _partitioned(part: Any) -> str:
+    from sqlglot import exp
+
+    if isinstance(part, exp.ColumnDef):
+        return str(part.name).lower()
+    if isinstance(part, exp.Cast):  # what sqlglot makes of date(ts)
+        part = f"date({part.this.sql(dialect='spark')})"
+    return plain_transform(part if isinstance(part, str) else part.sql(dialect="spark"))
+
+
+def shape_of(name: str, table: Table) -> Shape:
+    """Return a live table's shape."""
+    schema = table.schema()
+    partition = tuple(
+        transform_of(str(part.transform), schema.find_column_name(part.source_id) or "?")
+        for part in table.spec().fields
+    )
+    return _told(Shape(name, tuple(map(of_iceberg, schema.fields)), partition), table.properties)
+
+
+def shape_in_spark(spark: SparkSession, name: str) -> Shape:
+    """Return a live table's shape, where only Spark can open its catalog."""
+    from dataflow.tables.iceberg import column_types, load, properties, quoted
+
+    loaded, types = load(spark, name), column_types(spark, name)
+    columns = tuple(
+        of_spark(each.name, types[each.name], each.nullable, (each.metadata or {}).get("comment", ""))
+        for each in spark.table(quoted(name)).schema.fields
+    )
+    schema = loaded.schema()
+    partition = tuple(
+        transform_of(str(part.transform()), str(schema.findColumnName(part.sourceId())))
+        for part in loaded.spec().fields()
+    )
+    return _told(Shape(name, columns, partition), properties(loaded))
+
+
+def _told(shape: Shape, properties: Mapping[str, str]) -> Shape:
+    """Add what a table's properties say."""
+    return replace(
+        shape,
+        key=_key(properties.get(PRIMARY_KEY, "")),
+        comment=properties.get("comment", ""),
+        optional=optional(moving(properties)),
+        retired=retired(properties),
+    )

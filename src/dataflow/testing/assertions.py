@@ -1,0 +1,78 @@
+"""Holding a table to expected rows, for tests in Python and in YAML alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dataflow.testing.row_matching import Tolerance
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from dataflow.testing.diff_report import Look
+    from dataflow.testing.row_diff import Rows
+    from dataflow.testing.snapshots import Snapshots
+
+
+@dataclass(frozen=True)
+class Terms:
+    """By which terms two tables are compared.
+
+    Attributes:
+        key: Columns that identify a row.
+        tolerance: By how much two floating point values may differ.
+        columns: The only columns to compare; None for all.
+        title: What to call the table in a message; by its own name when empty.
+    """
+
+    key: tuple[str, ...] = ()
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    columns: Sequence[str] | None = None
+    title: str = ""
+
+
+class Check:
+    """Compares tables in a session.
+
+    Args:
+        spark: The session.
+        snapshots: What rewrites expected mocks that differ, or None.
+        look: How differences are shown.
+    """
+
+    def __init__(self, spark: SparkSession, snapshots: Snapshots | None = None, look: Look | None = None) -> None:
+        self._spark = spark
+        self._snapshots = snapshots
+        self._look = look
+
+    def rows(self, table: str | DataFrame, wanted: Rows, terms: Terms) -> str:
+        """Say how a table differs from expected rows; empty when it does not."""
+        from dataflow.testing.row_diff import difference
+
+        return difference(self._found(table, terms), wanted, terms.key, terms.tolerance, self._look)
+
+    def mock(self, table: str | DataFrame, file: Path, terms: Terms) -> str:
+        """Say how a table differs from a mock file, or rewrite the file when that is what pytest was asked for."""
+        from dataflow.mocks import load_mock
+        from dataflow.testing.row_diff import difference, mock_rows
+
+        if self._snapshots is not None and not file.exists():
+            self._snapshots.create(file, self._found(table, terms), terms.key)
+            return ""
+        mock = load_mock(file)
+        if terms.columns is None and mock.partial:
+            terms = dataclasses.replace(terms, columns=[column.name for column in mock.columns])
+        key, found = terms.key or mock.key, self._found(table, terms)
+        message = difference(found, mock_rows(mock, file.name), key, terms.tolerance, self._look)
+        if message and self._snapshots is not None:
+            return self._snapshots.rewrite(mock, found, key, terms.tolerance)
+        return message
+
+    def _found(self, table: str | DataFrame, terms: Terms) -> Rows:
+        from dataflow.testing.row_diff import table_rows
+
+        return table_rows(self._spark, table, terms.columns, terms.title)

@@ -1,0 +1,1 @@
+"""Test suites of packages, whatever their language."""

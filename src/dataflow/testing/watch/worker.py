@@ -1,0 +1,176 @@
+"""One rerun, in a process that ends with it: a session of its own in the watcher's JVM, then the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dataflow.testing.watch.protocol import Event, heard, tell
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+LOST = 71
+"""The exit code of a child that found the JVM gone, or too busy to use."""
+
+_QUIET = (
+    # The reports are read from hooks; what pytest prints is shown when it ends before it has any.
+    "-q",
+    "--tb=short",
+    "--color=no",
+    # Ours are imported before pytest starts, and have no assertions to be rewritten.
+    "-Wignore::pytest.PytestAssertRewriteWarning",
+)
+
+
+def serve(order: Event, orders: int, output: Path) -> int:
+    """Prepare, wait for what is to be run, and run it.
+
+    Args:
+        order: The number of the child, and `gateway`: where the JVM listens, if there is one.
+        orders: A descriptor to read the order from.
+        output: File for all that is printed.
+
+    Returns:
+        The exit code.
+    """
+    number = order["number"]
+    events = _set_apart(output)
+
+    def report(event: Event) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            tell(events, {**event, "number": number})
+
+    spark = None
+    if order.get("gateway"):
+        try:
+            spark = _attached(*order["gateway"])
+        except Exception as error:
+            report({"event": "lost", "text": str(error)})
+            return LOST
+    report({"event": "ready"})
+    with os.fdopen(orders, "rb") as stream:
+        wanted = heard(stream.readline())
+    if wanted is None:  # the watcher is gone
+        return 0
+    if wanted["kind"] == "pytest":
+        return _run_pytest(wanted, spark, report)
+    return _run_suite(wanted, report)
+
+
+def _set_apart(output: Path) -> int:
+    """Give the process a standard input and output of its own; return where events go."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    events = os.dup(1)
+    nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nothing, 0), (file, 1), (file, 2)):
+        os.dup2(source, target)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", buffering=1), open(2, "w", buffering=1)  # noqa: SIM115
+    return events
+
+
+def _attached(port: int, secret: str) -> SparkSession:
+    from dataflow.spark.attach import attach
+    from dataflow.testing.session import work_in_one_thread
+
+    spark = attach(port, secret)
+    work_in_one_thread(spark)
+    spark.sql("SHOW NAMESPACES").collect()  # the catalog is opened now, not while somebody waits
+    return spark
+
+
+def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Event], None]) -> int:
+    from dataflow.testing.session import lend
+    from dataflow.testing.suites.runners import python_path
+
+    folder = wanted["folder"]
+    os.chdir(folder)
+    sys.path.insert(0, folder)  # as `python -m pytest` has it
+    own = python_path(Path(folder))
+    sys.path[1:1] = filter(None, own.split(os.pathsep))
+    os.environ["PYTHONPATH"] = own
+    sys.dont_write_bytecode = True  # files saved twice within a second would look unchanged
+    importlib.invalidate_caches()
+    if spark is not None:
+        from dataflow.spark.attach import move
+
+        move(spark, Path(folder))
+        spark.sparkContext.environment["PYTHONPATH"] = own  # of Spark's workers
+        lend(spark, Path(wanted["log"]))
+    code = pytest.main([*_QUIET, *wanted["arguments"]], plugins=[_Reporter(report), _Alone()])
+    sys.stdout.flush()
+    report({"event": "finished"})
+    return int(code)
+
+
+def _run_suite(wanted: Event, report: Callable[[Event], None]) -> int:
+    """Run a suite of another program, which ends with this process when that is asked to end."""
+    from dataflow.testing.suites.discovery import Suite, run_suite
+
+    def end(*_: object) -> None:
+        raise SystemExit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    suite = Suite(wanted["kind"], Path(wanted["folder"]), Path(wanted["package"]))
+    outcome = run_suite(suite, lambda line: report({"event": "said", "text": line}))
+    report(
+        {
+            "event": "suite",
+            "outcome": outcome.status,
+            "tests": outcome.tests,
+            "skipped": outcome.skipped,
+            "seconds": outcome.seconds,
+            "reason": outcome.reason,
+            "text": "\n".join(outcome.output) if outcome.status == "failed" else "",
+        }
+    )
+    report({"event": "finished"})
+    return 0
+
+
+class _Alone:
+    """A pytest plugin that keeps xdist, where a project asks for it, from starting processes without our session."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, object, object]:
+        if hasattr(config.option, "numprocesses"):  # before xdist looks
+            config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
+        return (yield)
+
+
+class _Reporter:
+    """A pytest plugin that tells how each test ended."""
+
+    def __init__(self, report: Callable[[Event], None]) -> None:
+        self._report = report
+        self._seconds = 0.0
+        self._worst: pytest.TestReport | None = None
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._report({"event": "test", "id": report.nodeid, "outcome": "failed", "seconds": 0.0, **_said(report)})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds += report.duration
+        if self._worst is None or report.failed or (report.skipped and not self._worst.failed):
+            self._worst = report
+        if report.when == "teardown":
+            worst, seconds = self._worst, self._seconds
+            self._worst, self._seconds = None, 0.0
+            expected = worst.skipped and hasattr(worst, "wasxfail")
+            outcome = "passed" if expected else worst.outcome
+            said = _said(worst) if worst.failed else {"text": ""}
+            self._report({"event": "test", "id": report.nodeid, "outcome": outcome, "seconds": seconds, **said})
+
+
+def _said(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
+    captured = [f"{title}:\n{content.rstrip()}" for title, content in report.sections if content.strip()]
+    return {"text": "\n".join([report.longreprtext.rstrip(), *captured])}

@@ -1,0 +1,136 @@
+"""The processes that run tests, as the watcher sees them: one at a time, and one that waits for its turn."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from dataflow.testing.watch.affected import Selection
+from dataflow.testing.watch.protocol import Event, heard
+
+_GRACE = 8.0
+
+
+class Family:
+    """Starts the nursery and speaks with it."""
+
+    def __init__(self, log: Path, told: Callable[[Event], None]) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            log: Where Spark writes what it has to say.
+            told: Gets each event, in a thread of its own.
+        """
+        self._log, self._told = log, told
+        self._processes: dict[Path | None, subprocess.Popen[bytes]] = {}
+        self.python: Path | None = None
+        """Whose child is the present one: an environment's Python, or None for Dataflow's own."""
+        self._number = 0
+        self._finished = False
+        self.ready = False
+        """Whether a child waits for its turn."""
+
+    def start(self) -> None:
+        """Start the process that makes the others; there is one for each Python that tests need."""
+        process = self._processes[self.python] = subprocess.Popen(
+            # -P: what the user has in this folder is imported by tests alone
+            [str(self.python or sys.executable), "-P", "-m", "dataflow.testing.watch.fork_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for us; it ends when its input does
+        )
+        threading.Thread(target=self._read, args=(process,), daemon=True, name="hears of tests").start()
+
+    def prepare(self, gateway: tuple[int, str] | None, saved: Iterable[Path], python: Path | None) -> None:
+        """Have a child made ready, in place of one that may be there.
+
+        Args:
+            gateway: Port and secret of the JVM that it attaches to, if there is one.
+            saved: Files that it has to read as they are now.
+            python: The Python that it is to be.
+        """
+        if python != self.python:
+            self._order({"do": "end"})
+            self.python = python
+            if python not in self._processes:
+                self.start()
+        self._number += 1
+        self.ready = self._finished = False
+        order = {"do": "prepare", "number": self._number, "gateway": gateway, "saved": list(map(str, saved))}
+        self._order(order)
+
+    def run(self, selection: Selection) -> None:
+        """Have the child that waits run tests."""
+        suite = selection.suite
+        arguments = [f"--ignore={it}" for it in suite.ignored]
+        self.ready = False
+        self._order(
+            {
+                "do": "run",
+                "number": self._number,
+                "kind": suite.kind,
+                "folder": str(suite.folder),
+                "package": str(suite.package),
+                "log": str(self._log),
+                "arguments": [*arguments, *(selection.targets or map(str, suite.only))],
+            }
+        )
+
+    def renew(self) -> None:
+        """End the child that runs tests; its end is told, whereupon another one is to be prepared."""
+        self.ready = False
+        self._order({"do": "end"})
+
+    def forget(self) -> None:
+        """End the child; nothing more is heard of it."""
+        self._number += 1
+        self.renew()
+
+    def is_current(self, event: Event) -> bool:
+        """Say whether an event is the present child's, and take note of it."""
+        if event.get("number") != self._number:
+            return False
+        match event["event"]:
+            case "ready":
+                self.ready = True
+            case "finished":
+                self._finished = True
+            case "ended":
+                self.ready = False
+                event["finished"] = self._finished
+        return True
+
+    def end(self) -> None:
+        """End all of them."""
+        for process in self._processes.values():
+            if process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+        for process in self._processes.values():
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _order(self, order: dict[str, Any]) -> None:
+        process = self._processes.get(self.python)
+        if process is None or process.stdin is None:
+            return
+        with contextlib.suppress(BrokenPipeError):  # its end is heard of
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            process.stdin.flush()
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        for line in process.stdout or ():
+            if event := heard(line):
+                self._told(event)
+        said = process.stderr.read().decode(errors="replace") if process.stderr else ""
+        self._told({"event": "gone", "text": said.strip()})
