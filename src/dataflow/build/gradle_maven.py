@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.spark import jars
 from dataflow.spark.java import find_java
@@ -105,7 +106,5 @@ def version_of(tool: Tool, program: Path) -> str:
     found = tool.version.search(re.sub(r"\x1b\[[0-9;]*m", "", done.stdout))
     if found is None:
         raise DataflowError(f"{program} --version says nothing of a version: {(done.stdout + done.stderr).strip()}")
-    draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-    draft.write_text(json.dumps({"program": key, "version": found[1]}), encoding="utf-8")
-    draft.replace(file)
+    write_file(file, json.dumps({"program": key, "version": found[1]}))
     return found[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import draft_of
 from dataflow.sample import git
 
 _SETTINGS = {
@@ -121,9 +122,8 @@ class Scratch:
                     folder.rmdir()
             return True
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.part")
-        shutil.copy2(source, draft, follow_symlinks=False)
-        draft.replace(target)
+        with draft_of(target) as draft:
+            shutil.copy2(source, draft, follow_symlinks=False)
         return True
 
     def _changed(self) -> list[str]:

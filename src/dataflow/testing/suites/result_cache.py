@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.workflow.discovery import walk
 
@@ -91,9 +91,7 @@ def remember(outcome: Outcome, before: str) -> None:
         file.unlink(missing_ok=True)
         return
     known = {"inputs": before, "seconds": outcome.seconds, "tests": outcome.tests, "skipped": outcome.skipped}
-    draft = file.with_name(f".{secrets.token_hex(4)}.part")
-    draft.write_text(json.dumps(known), encoding="utf-8")
-    draft.replace(file)
+    write_file(file, json.dumps(known))
 
 
 def _note(suite: Suite) -> Path:
