@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import write_file
 from dataflow.home import subfolder
+from dataflow.process import capture
 from dataflow.spark import jars
 from dataflow.spark.java import find_java
 
@@ -102,9 +102,9 @@ def version_of(tool: Tool, program: Path) -> str:
             return str(known["version"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, env=environ())
-    found = tool.version.search(re.sub(r"\x1b\[[0-9;]*m", "", done.stdout))
+    answer = capture([str(program), "--version"], env=environ())
+    found = tool.version.search(re.sub(r"\x1b\[[0-9;]*m", "", answer.text))
     if found is None:
-        raise DataflowError(f"{program} --version says nothing of a version: {(done.stdout + done.stderr).strip()}")
+        raise DataflowError(f"{program} --version names no version: {(answer.text + answer.error_text).strip()}")
     write_file(file, json.dumps({"program": key, "version": found[1]}))
     return found[1]

@@ -13,7 +13,7 @@ from pathlib import Path
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import exclusive_lock, sha256_of, write_file
 from dataflow.home import subfolder
-from dataflow.process import run_process
+from dataflow.process import CollectedOutput, run_process
 from dataflow.report import Report, silent
 from dataflow.spark import jars
 from dataflow.spark.java import Java, find_java
@@ -144,14 +144,11 @@ def _package(
     report: Report,
     stopped: Callable[[], bool],
 ) -> Path:
-    lines: list[str] = []
-
-    def hear(line: str) -> None:
-        lines.append(line)
-        output(line)
-
+    collected = CollectedOutput(output)
     # `print` runs the task and prints what it made: the jar's path, whatever the project calls it.
-    code = run_sbt(project, ["print Compile/packageBin"], hear, java=java, spark=spark, report=report, stopped=stopped)
+    arguments = ["print Compile/packageBin"]
+    code = run_sbt(project, arguments, collected, java=java, spark=spark, report=report, stopped=stopped)
+    lines = collected.lines
     if code != 0:
         raise _failure(project, lines)
     made = [Path(line.strip()) for line in lines if line.strip().endswith(".jar") and Path(line.strip()).is_file()]

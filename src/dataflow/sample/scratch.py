@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from dataflow import git
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import draft_of
-from dataflow.sample import git
 
 _SETTINGS = {
     "commit.gpgSign": "false",
