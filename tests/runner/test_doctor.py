@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from dataflow.cli.doctor import app
+from dataflow.jobs.spark import r_script
+from dataflow.jobs.spark.r_script import R
+from dataflow.runner import doctor as checks
+from dataflow.spark import jars, java
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """A Dataflow home of the test's own, with the jars that the user's holds."""
+    monkeypatch.setenv("DATAFLOW_JARS", str(jars.folder()))
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATAFLOW_CLASS_DATA", "off")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.mark.spark
+def test_a_machine_that_has_everything_is_found_fit(home):
+    command = [sys.executable, "-m", "dataflow", "doctor", "--output", "json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = {check["name"]: check for check in json.loads(result.stdout)}
+    assert result.returncode == 0
+    assert list(found) == [
+        *("Python", "git", "Spark", "home", "Java", "R", "sparklyr", "sbt", "Iceberg", "write and read", "class data")
+    ]
+    assert found["write and read"]["detail"] == "1 row, catalog dataflow"
+    assert list((home / "warehouse").iterdir()) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_a_missing_java_fails_with_its_remedy_and_spark_is_not_tried(monkeypatch):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(java, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(java, "install_command", lambda: "sudo get java")
+    result = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "FAILED  Java            Spark needs Java 17 or 21" in result.stdout
+    assert "sudo get java" in result.stdout
+    assert "write and read" not in result.stdout
+
+
+def test_a_home_that_can_not_be_written_fails_with_its_remedy(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "file" / "home"))
+    check = checks._home()
+    assert (check.ok, check.detail) == (False, f"{tmp_path}/file/home: {os.strerror(20)}")
+    assert "DATAFLOW_HOME" in check.fix
+
+
+def test_another_pyspark_than_the_pinned_one_fails_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(checks, "version", lambda _: "3.5.1")
+    check = checks._pyspark()
+    assert (check.ok, check.fix) == (False, "pip install pyspark==4.1.3")
+
+
+def test_what_one_recipe_needs_is_told_with_its_remedy_and_fails_nothing(monkeypatch, tmp_path):
+    (tmp_path / "brew").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(checks, "checkup", lambda *_: checks._of_one_recipe())
+    result = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert (
+        "note    R               not found: the sparklyr recipe needs it\n        → brew install r\n" in result.stdout
+    )
+    assert "note    sparklyr        not looked for: there is no R\n" in result.stdout
+    assert "ok      sbt             none on the PATH: fetched when a Scala pipeline is built\n" in result.stdout
+
+
+def test_a_missing_r_package_is_told_with_what_installs_it(monkeypatch, tmp_path):
+    found = R(tmp_path / "Rscript", "4.5.0", {"dplyr": "1.1.4", "dbplyr": "2.5.0", "yaml": "2.3.10"})
+    monkeypatch.setattr(r_script, "find_r", lambda: found)
+    r, sparklyr, _ = checks._of_one_recipe()
+    assert (r.ok, r.detail) == (False, "4.5.0, dplyr 1.1.4, dbplyr 2.5.0, yaml 2.3.10, no testthat")
+    assert r.fix == "Rscript -e 'install.packages(\"testthat\")'"
+    assert (sparklyr.ok, sparklyr.fix) == (False, "Rscript -e 'install.packages(\"sparklyr\")'")
+    assert r.optional
+    assert sparklyr.optional
