@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from dataflow.deploy.plan import make_plan
-from dataflow.deploy.refusals import refuse
+from dataflow.deploy.refusals import require_deployable
 from dataflow.errors import DataflowError, UsageError
 
 
@@ -27,7 +27,7 @@ def clone(repo, folder, *options):
 
 def notes(repo, **options):
     source = repo.source()
-    return refuse(source, make_plan(source, details=False), **options)
+    return require_deployable(source, make_plan(source, details=False), **options)
 
 
 def test_a_commit_that_is_older_than_what_stands_is_refused(repo, tmp_path):

@@ -10,12 +10,14 @@ from dataflow.errors import DataflowError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dataflow.deploy.ownership import Whose
+    from dataflow.deploy.ownership import ProjectOwnership
 
 _ALLOW = "git pull; or, to go back on purpose, `dataflow project rollback` or deploy --allow-older"
 
 
-def compare(whose: Whose, standing: Iterable[str | None], *, allow_older: bool, local: bool = False) -> list[str]:
+def check_ancestry(
+    whose: ProjectOwnership, standing: Iterable[str | None], *, allow_older: bool, local: bool = False
+) -> list[str]:
     """Compare a checkout with the commits that stand.
 
     Args:

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataflow.deploy.bundle import UNPINNED
-from dataflow.deploy.imports import LEFT_BEHIND, beside, imported, unmet
-from dataflow.deploy.package import Build, own_asset
-from dataflow.deploy.script_checks import file_mistakes, r_mistakes
+from dataflow.deploy.imports import LEFT_BEHIND, files_beside, missing_imports, needed_files
+from dataflow.deploy.package import AssetBuild, own_asset
+from dataflow.deploy.script_checks import file_errors, r_syntax_errors
 from dataflow.errors import Problem, UsageError, display_path
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.program_kind import Kind, program_kind
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
-    from dataflow.deploy.file_hashes import Hashes
+    from dataflow.deploy.file_hashes import FileHashCache
     from dataflow.workflow.yamlfile import YamlFile
 
 R_PROJECT = (".Rprofile", "DESCRIPTION", "renv.lock", "renv/activate.R", "renv/settings.json")
 
 
-class Taken:
+class AssetCollector:
     """What is taken along.
 
     Attributes:
@@ -36,7 +36,7 @@ class Taken:
         unmet: What is imported and is no file of the tree, by the name that it would have there.
     """
 
-    def __init__(self, repository: Repository, hashes: Hashes, package: str, touched: set[str]) -> None:
+    def __init__(self, repository: Repository, hashes: FileHashCache, package: str, touched: set[str]) -> None:
         self.repository = repository
         self.root = repository.root
         self.tree = repository.tree
@@ -45,7 +45,7 @@ class Taken:
         self.touched = touched
         self.raw: dict[str, str] = {}
         self.files: dict[str, str] = {}
-        self.builds: set[Build] = set()
+        self.builds: set[AssetBuild] = set()
         self.references: set[str] = set()
         self.unmet: set[str] = set()
         self._mistakes: set[Problem] = set()
@@ -57,7 +57,7 @@ class Taken:
 
     def mistakes(self) -> set[Problem]:
         """Return what can't be run at all: conflict markers, and mistakes of syntax."""
-        return self._mistakes | set(r_mistakes(self.r_scripts))
+        return self._mistakes | set(r_syntax_errors(self.r_scripts))
 
     def gather(self, file: YamlFile, data: Any, name: str) -> Iterator[Problem]:
         """Take what a definition runs, and name the build that a script stands for in its place.
@@ -67,7 +67,7 @@ class Taken:
             data: What is rendered of it.
             name: Its name below the root.
         """
-        for spec in specs(data):
+        for spec in program_specs(data):
             script = str(spec["script"])
             if "${" in script:
                 place = next(it for route, it in file.values.items() if route[-1:] == ("script",))
@@ -98,15 +98,15 @@ class Taken:
         """
         base = script.parent
         self.touched.add(f"{self.relative(script, '.')}/")
-        files = beside(self.tree, base)
-        needed = imported(base, script.name, files)
+        files = files_beside(self.tree, base)
+        needed = needed_files(base, script.name, files)
         self.tree.require_whole(base, but=tuple(it for it in LEFT_BEHIND if f"{it}/" not in needed))
         for name in files:
             if name in needed:
                 path = base / name
                 self._add(path, self.raw if path.suffix in {".py", ".R", ".sql"} else self.files)
         prefix = "" if base == self.root else f"{base.relative_to(self.root).as_posix()}/"
-        self.unmet.update(f"{prefix}{it}" for it in unmet(base, files, needed))
+        self.unmet.update(f"{prefix}{it}" for it in missing_imports(base, files, needed))
         if script.suffix == ".R":
             from dataflow.jobs.spark.r_script import project_of
 
@@ -119,12 +119,12 @@ class Taken:
         wheels = {it.folder: it for it in self.repository.assets if it.type == "wheel"}
         found = next((wheels[it] for it in script.parents if it in wheels), None)
         if found is not None:
-            self.builds.add(Build(type="wheel", namespace=found.namespace))
+            self.builds.add(AssetBuild(type="wheel", namespace=found.namespace))
 
     def _build(self, kind: Literal["jar", "wheel"], namespace: str) -> str:
         from dataflow.assets.ids import escape
 
-        self.builds.add(Build(type=kind, namespace=namespace))
+        self.builds.add(AssetBuild(type=kind, namespace=namespace))
         return f"{POINTER}dataflow.{kind}.{escape(namespace)}{UNPINNED}"
 
     def pointer(self, reference: str) -> str:
@@ -146,7 +146,7 @@ class Taken:
         if self.tree.require(path):
             self.hashes.forget(path)
         if name not in self.touched:
-            self._mistakes.update(file_mistakes(path))
+            self._mistakes.update(file_errors(path))
         self.touched.add(name)
         if any("\ud800" <= it <= "\udfff" for it in name):  # bytes that are no UTF-8
             shown = name.encode("utf-8", "backslashreplace").decode()
@@ -168,14 +168,14 @@ class Taken:
         return path.relative_to(self.root).as_posix()
 
 
-def specs(data: Any, named: str = "script") -> Iterator[dict[str, Any]]:
+def program_specs(data: Any, named: str = "script") -> Iterator[dict[str, Any]]:
     """Yield the mappings of a definition that name a script, or another definition."""
     if isinstance(data, dict):
         if isinstance(data.get(named), str):
             yield data
         for key, value in data.items():
             if key != "params":
-                yield from specs(value, named)
+                yield from program_specs(value, named)
     elif isinstance(data, list):
         for item in data:
-            yield from specs(item, named)
+            yield from program_specs(item, named)

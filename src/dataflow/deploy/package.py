@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from dataflow.deploy.bundle import Deployable, Package, Plain, Settings, TableSchema
+from dataflow.deploy.bundle import BundleModel, EnvironmentSettings, PackageIdentity, RenderedWorkflow, TableSchema
 from dataflow.workflow.discovery import DEFINITION
 from dataflow.workflow.project import FILE_NAME
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from dataflow.repository.tree import Tree
 
 
-class Build(Plain):
+class AssetBuild(BundleModel):
     """An asset of this repository that is built: a jar or a wheel."""
 
     type: Literal["jar", "wheel"]
     namespace: str
 
 
-class Prepared(Plain):
+class PreparedPackage(BundleModel):
     """A package, rendered.
 
     Attributes:
@@ -45,13 +45,13 @@ class Prepared(Plain):
     """
 
     path: str
-    packages: dict[str, Package]
-    environment: Settings
+    packages: dict[str, PackageIdentity]
+    environment: EnvironmentSettings
     user: str
-    workflows: dict[str, Deployable]
+    workflows: dict[str, RenderedWorkflow]
     raw: dict[str, str] = Field({})
     files: dict[str, str] = Field({})
-    builds: tuple[Build, ...] = ()
+    builds: tuple[AssetBuild, ...] = ()
     references: tuple[str, ...] = ()
     schemas: dict[str, TableSchema] = Field({})
     doubts: dict[str, tuple[str, ...]] = Field({})
@@ -60,18 +60,18 @@ class Prepared(Plain):
     unchecked: int = 0
 
     @property
-    def package(self) -> Package:
+    def package(self) -> PackageIdentity:
         """Whose it is."""
         return self.packages[self.path]
 
     @property
-    def own_workflows(self) -> dict[str, Deployable]:
+    def own_workflows(self) -> dict[str, RenderedWorkflow]:
         """The definitions of its own package, by file: not those of others that they call."""
         return {file: it for file, it in self.workflows.items() if PurePosixPath(file).parent.as_posix() == self.path}
 
 
 @dataclass(frozen=True)
-class Folder:
+class PackageFolder:
     """A package's folder.
 
     Attributes:
@@ -89,7 +89,7 @@ class Folder:
         return tuple(file for file in own if (os.path.dirname(file) or ".") == self.path)  # noqa: PTH120
 
 
-def find_packages(tree: Tree, project: str | None = None) -> list[Folder]:
+def find_packages(tree: Tree, project: str | None = None) -> list[PackageFolder]:
     """Find the packages of a project, in the order of their folders: where definitions lie.
 
     Args:
@@ -107,7 +107,7 @@ def find_packages(tree: Tree, project: str | None = None) -> list[Folder]:
             base = folder.relative_to(tree.root).as_posix()
             prefix = "" if base == "." else f"{base}/"
             found.setdefault(top, []).extend(prefix + name for name in files)
-    every = [Folder(top.relative_to(tree.root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
+    every = [PackageFolder(top.relative_to(tree.root).as_posix(), tuple(files)) for top, files in sorted(found.items())]
     return [it for it in every if project_of(tree, it.path) == project]
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from dataflow.deploy import table_schemas
-from dataflow.deploy.bundle import Bundle, Deployable, Plain, load_bundle, pin_text
+from dataflow.deploy.bundle import Bundle, BundleModel, RenderedWorkflow, load_bundle, pin_text
 from dataflow.errors import DataflowError, UsageError, display_path
 
 if TYPE_CHECKING:
-    from dataflow.deploy.deployments import Deployed, Deployment
-    from dataflow.deploy.package import Prepared
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.deployments import DeployedPackage, Deployment
+    from dataflow.deploy.package import PreparedPackage
+    from dataflow.deploy.source import DeploySource
 
 Action = Literal["added", "changed", "removed"]
 
@@ -117,7 +117,7 @@ class DeployPlan:
         }
 
 
-class SavedPlan(Plain):
+class SavedPlan(BundleModel):
     """A plan as `--save` keeps it: enough to tell whether what would be deployed, and onto what, is still the same."""
 
     version: Literal[1] = 1
@@ -128,7 +128,7 @@ class SavedPlan(Plain):
 
 
 @dataclass(frozen=True)
-class Planned:
+class PreparedPlan:
     """A plan together with what it takes to carry it out.
 
     Attributes:
@@ -138,21 +138,21 @@ class Planned:
     """
 
     plan: DeployPlan
-    prepared: Mapping[str, Prepared]
+    prepared: Mapping[str, PreparedPackage]
     before: Deployment | None
 
     @property
-    def due(self) -> list[str]:
+    def packages_to_build(self) -> list[str]:
         """The packages that need a new bundle."""
         return [change.key for change in self.plan.changes if change.action != "removed"]
 
 
 def make_plan(
-    source: Source,
+    source: DeploySource,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
     details: bool = True,
-) -> Planned:
+) -> PreparedPlan:
     """Compare a repository with what its target runs.
 
     Args:
@@ -181,10 +181,10 @@ def make_plan(
         unchanged=sum(key in inputs and was.inputs == inputs[key] for key, was in standing.items()),
         commit=source.checkout.commit if source.checkout.is_clean else None,
     )
-    return Planned(plan, prepared, before)
+    return PreparedPlan(plan, prepared, before)
 
 
-def save_plan(planned: Planned, source: Source, file: Path) -> None:
+def save_plan(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
     """Write a plan to a file, for `deploy --plan`.
 
     Raises:
@@ -202,7 +202,7 @@ def save_plan(planned: Planned, source: Source, file: Path) -> None:
         raise DataflowError(f"can't write {display_path(file)}: {error.strerror}") from None
 
 
-def check_saved(planned: Planned, source: Source, file: Path) -> None:
+def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
     """Refuse when a saved plan is not what would be done now.
 
     Raises:
@@ -233,11 +233,13 @@ def check_saved(planned: Planned, source: Source, file: Path) -> None:
         raise DataflowError(f"the repository is not what the plan was made of: {listed} changed", again, permanent=True)
 
 
-def _own(before: Deployment, source: Source) -> dict[str, Deployed]:
-    return {key: it for key, it in before.switch.packages.items() if source.owns(key, it)}
+def _own(before: Deployment, source: DeploySource) -> dict[str, DeployedPackage]:
+    return {key: it for key, it in before.revision.packages.items() if source.owns(key, it)}
 
 
-def _change(source: Source, key: str, now: Prepared | None, was: Deployed | None, *, details: bool) -> PackageChange:
+def _change(
+    source: DeploySource, key: str, now: PreparedPackage | None, was: DeployedPackage | None, *, details: bool
+) -> PackageChange:
     action: Action = "removed" if now is None else "changed" if was else "added"
     if not details:
         return PackageChange(key, action)
@@ -250,7 +252,7 @@ def _change(source: Source, key: str, now: Prepared | None, was: Deployed | None
     return PackageChange(key, action, tuple(workflows), tuple(_assets(source, before, now)), tables)
 
 
-def _workflows(source: Source, before: Bundle | None, now: Prepared | None) -> Iterator[WorkflowChange]:
+def _workflows(source: DeploySource, before: Bundle | None, now: PreparedPackage | None) -> Iterator[WorkflowChange]:
     old = {} if before is None else before.workflows
     new = {} if now is None else now.workflows
     scripts = tuple(_scripts(source, before, now))
@@ -269,7 +271,7 @@ def _workflows(source: Source, before: Bundle | None, now: Prepared | None) -> I
                 yield WorkflowChange(then.id, "changed", lines, tuple(_missed(was, then)))
 
 
-def _missed(was: Deployable, now: Deployable) -> Iterator[str]:
+def _missed(was: RenderedWorkflow, now: RenderedWorkflow) -> Iterator[str]:
     """Say what a workflow did that it won't do any more."""
     for step in was.steps:
         if step not in now.steps:
@@ -281,7 +283,9 @@ def _missed(was: Deployable, now: Deployable) -> Iterator[str]:
         yield f"{was.id} is called {now.id} from now on"
 
 
-def _scripts(source: Source, before: Bundle | None, now: Prepared | None) -> Iterator[tuple[str, list[str]]]:
+def _scripts(
+    source: DeploySource, before: Bundle | None, now: PreparedPackage | None
+) -> Iterator[tuple[str, list[str]]]:
     """Yield how the text of scripts changes, each with the name of its file."""
     if before is None or now is None:
         return
@@ -302,7 +306,7 @@ def _diff(was: str, now: str) -> Iterator[str]:
             yield line
 
 
-def _assets(source: Source, before: Bundle | None, now: Prepared | None) -> Iterator[AssetChange]:
+def _assets(source: DeploySource, before: Bundle | None, now: PreparedPackage | None) -> Iterator[AssetChange]:
     old = {} if before is None else {it.path or it.id: it for it in before.assets}
     new: dict[str, str] = {}
     if now is not None:
@@ -320,7 +324,7 @@ def _assets(source: Source, before: Bundle | None, now: Prepared | None) -> Iter
             yield AssetChange(name, "same" if same else "new")
 
 
-def _tables(before: Bundle | None, now: Prepared | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _tables(before: Bundle | None, now: PreparedPackage | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what becomes of a package's tables, and what of that breaks readers."""
     told: list[str] = []
     breaking: list[str] = []

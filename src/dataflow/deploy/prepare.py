@@ -15,12 +15,20 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import dataflow
-from dataflow.deploy.bundle import Deployable, Package, Plain, Schedule, TableSchema, digest, settings_of
-from dataflow.deploy.bundle_files import R_PROJECT, Taken, specs
-from dataflow.deploy.file_hashes import Hashes, read_cached, write_cached
-from dataflow.deploy.imports import beside
-from dataflow.deploy.package import Folder, Prepared
-from dataflow.deploy.script_checks import conflict_markers, mistakes_of, r_program, script_doubts
+from dataflow.deploy.bundle import (
+    BundleModel,
+    PackageIdentity,
+    RenderedWorkflow,
+    Schedule,
+    TableSchema,
+    digest,
+    environment_settings,
+)
+from dataflow.deploy.bundle_files import R_PROJECT, AssetCollector, program_specs
+from dataflow.deploy.file_hashes import FileHashCache, read_cached, write_cached
+from dataflow.deploy.imports import files_beside
+from dataflow.deploy.package import PackageFolder, PreparedPackage
+from dataflow.deploy.script_checks import conflict_markers, errors_among, r_program, syntax_problems
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow import table_names
 
@@ -33,10 +41,10 @@ if TYPE_CHECKING:
     from dataflow.workflow.yamlfile import YamlFile
 
 
-class _Kept(Plain):
+class _Kept(BundleModel):
     """What is kept of a preparation: what came of it, and the files elsewhere that it was made of."""
 
-    prepared: Prepared
+    prepared: PreparedPackage
     elsewhere: dict[str, str | None]
 
 
@@ -53,14 +61,14 @@ class Preparation:
 
     repository: Repository
     target: Target
-    hashes: Hashes
+    hashes: FileHashCache
     problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         target = self.target
         about = {
             "dataflow": _tool(),
-            "settings": settings_of(target.environment, target.environment.params).model_dump(mode="json"),
+            "settings": environment_settings(target.environment, target.environment.params).model_dump(mode="json"),
             "user": target.user,
             "holes": sorted(self.repository.tree.holes.items()),
             "assets": sorted((it.type, it.namespace) for it in self.repository.assets if it.builder != "raw"),
@@ -68,7 +76,7 @@ class Preparation:
         }
         self._about = digest(about)
 
-    def prepare(self, folder: Folder) -> Prepared | None:
+    def prepare(self, folder: PackageFolder) -> PreparedPackage | None:
         """Return a package as it would be deployed; None when it has mistakes, which are noted."""
         own = {name: self._checksum(name) for name in folder.files}
         key = digest([self._about, folder.path, own])
@@ -84,7 +92,7 @@ class Preparation:
         write_cached("prepared", key, _Kept(prepared=prepared, elsewhere=elsewhere))
         return prepared
 
-    def _prepare(self, folder: Folder) -> tuple[_Package, Prepared]:
+    def _prepare(self, folder: PackageFolder) -> tuple[_Package, PreparedPackage]:
         """Prepare a package from its own files, and from all of the repository's where those are not enough."""
         tree = self.repository.tree
         for above in PurePosixPath(folder.path).parents:  # where R looks for its project
@@ -105,7 +113,7 @@ class Preparation:
         """Return the checksum of a file, or of the names of all that lies in a folder, which ends in a `/`."""
         path = self.repository.root / name
         if name.endswith("/"):
-            return digest(beside(self.repository.tree, path))
+            return digest(files_beside(self.repository.tree, path))
         if self.repository.tree.marks:
             return self.repository.tree.marks.get(name)
         return self.hashes.of(path) if path.is_file() else None
@@ -123,7 +131,7 @@ def _tool() -> list[str]:
 class _Package:
     """One package while it is prepared."""
 
-    def __init__(self, repository: Repository, target: Target, hashes: Hashes, folder: Folder) -> None:
+    def __init__(self, repository: Repository, target: Target, hashes: FileHashCache, folder: PackageFolder) -> None:
         self.repository = repository
         self.root = repository.root
         self.tree = repository.tree
@@ -131,14 +139,14 @@ class _Package:
         self.hashes = hashes
         self.folder = folder
         self.touched: set[str] = set()
-        self.taken = Taken(repository, hashes, folder.path, self.touched)
+        self.taken = AssetCollector(repository, hashes, folder.path, self.touched)
         self._problems: list[Problem] = []
-        self._packages: dict[str, Package] = {}
+        self._packages: dict[str, PackageIdentity] = {}
         self._schemas: dict[str, TableSchema] = {}
         self._doubts: dict[str, tuple[str, ...]] = {}
         self._broken: set[Problem] = set()
 
-    def prepared(self) -> Prepared:
+    def prepared(self) -> PreparedPackage:
         """Prepare it.
 
         Raises:
@@ -157,10 +165,10 @@ class _Package:
         params = known_params(self._known(identity))
         self._broken.update(*(conflict_markers(self.root / name) for name in self.folder.files))
         taken = self.taken
-        return Prepared(
+        return PreparedPackage(
             path=self.folder.path,
             packages=dict(sorted(self._packages.items())),
-            environment=settings_of(self.target.environment, params),
+            environment=environment_settings(self.target.environment, params),
             user=self._user(identity),
             workflows=workflows,
             raw=dict(sorted(taken.raw.items())),
@@ -199,7 +207,9 @@ class _Package:
             with contextlib.suppress(DefinitionError):
                 if file.is_file():
                     data = read_yaml(file).data
-                    paths += [file.parent / str(it[key]) for key in ("script", "file") for it in specs(data, key)]
+                    paths += [
+                        file.parent / str(it[key]) for key in ("script", "file") for it in program_specs(data, key)
+                    ]
         told = {unreadable(path): path for path in paths if not path.exists()}
         for problem in problems:
             if (path := told.get(problem.message)) is None:
@@ -232,7 +242,7 @@ class _Package:
         self.touched |= files.keys()
         return dict(sorted(files.items())), given
 
-    def _workflow(self, name: str, file: YamlFile, given: set[str], loaded: Mapping[str, Workflow]) -> Deployable:
+    def _workflow(self, name: str, file: YamlFile, given: set[str], loaded: Mapping[str, Workflow]) -> RenderedWorkflow:
         from dataflow.workflow.render import Rendering
 
         identity = self._identity(os.path.dirname(name) or ".")  # noqa: PTH120
@@ -241,13 +251,13 @@ class _Package:
         workflow = loaded.get(name)
         head = f"# {name}, as it is deployed to {self.target.name}. Rendered: edit the definition, not this.\n"
         if workflow is None:  # another package's, called from here: it is deployed and checked as a part of that
-            return Deployable(id=rendering.id, text=head + rendering.text, fixed=rendering.fixed)
-        if doubts := list(script_doubts(workflow)):
+            return RenderedWorkflow(id=rendering.id, text=head + rendering.text, fixed=rendering.fixed)
+        if doubts := list(syntax_problems(workflow)):
             self._doubts[name] = tuple(map(str, doubts))
-            self._broken.update(mistakes_of(doubts))
+            self._broken.update(errors_among(doubts))
         return self._described(workflow, rendering, head + rendering.text, file)
 
-    def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> Deployable:
+    def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> RenderedWorkflow:
         from dataflow.deploy.table_schemas import schemas_of
         from dataflow.runner.plan import plan
 
@@ -257,7 +267,7 @@ class _Package:
         if self.target.isolated:
             self._check_writes(planned.writes, file)
         trigger = workflow.trigger
-        return Deployable(
+        return RenderedWorkflow(
             id=rendering.id,
             text=text,
             schedule=Schedule(cron=trigger.cron, timezone=trigger.timezone) if trigger else None,
@@ -292,7 +302,7 @@ class _Package:
                     "`dataflow sample workflow` writes one; or write owner, package_id and uuid into it, and commit it",
                 )
             self.touched.add(f"{folder}/{FILE_NAME}" if folder != "." else FILE_NAME)
-            self._packages[folder] = Package(id=identity.package_id, uuid=identity.uuid, owner=identity.owner)
+            self._packages[folder] = PackageIdentity(id=identity.package_id, uuid=identity.uuid, owner=identity.owner)
         return self._packages[folder].identity()
 
     def _known(self, identity: Identity, given: Collection[str] = ()) -> Fixed:

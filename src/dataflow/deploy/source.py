@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dataflow import git
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import digest
-from dataflow.deploy.file_hashes import Hashes
-from dataflow.deploy.ownership import Whose
-from dataflow.deploy.package import Prepared, all_projects, find_packages, project_of
+from dataflow.deploy.file_hashes import FileHashCache
+from dataflow.deploy.ownership import ProjectOwnership
+from dataflow.deploy.package import PreparedPackage, all_projects, find_packages, project_of
 from dataflow.deploy.prepare import Preparation
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from dataflow.assets.inputs import Inputs
     from dataflow.assets.publish import Pin
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.deployments import Deployed, Deployment
+    from dataflow.deploy.deployments import DeployedPackage, Deployment
     from dataflow.repository.checkout import Checkout
     from dataflow.repository.tree import Tree
     from dataflow.workflow.project import Project
 
 
 @dataclass
-class Source:
+class DeploySource:
     """A repository and its target.
 
     Attributes:
@@ -54,7 +54,7 @@ class Source:
     registry: Registry
     tree: Tree
     scope: str | None = None
-    hashes: Hashes = field(default_factory=Hashes)
+    hashes: FileHashCache = field(default_factory=FileHashCache)
 
     @property
     def root(self) -> Path:
@@ -64,47 +64,47 @@ class Source:
     @property
     def name(self) -> str:
         """The repository, as ids of assets name it."""
-        return self.whose.name
+        return self.ownership.name
 
     @cached_property
-    def whose(self) -> Whose:
+    def ownership(self) -> ProjectOwnership:
         """Whose its deployments are."""
-        return Whose(self.checkout, self.tree, self.scope, self.project.id)
+        return ProjectOwnership(self.checkout, self.tree, self.scope, self.project.id)
 
     @cached_property
     def standing(self) -> Deployment | None:
         """The target as it stood when it was first looked at."""
         return deployments.current(self.registry, self.target.name)
 
-    def owns(self, key: str, package: Deployed) -> bool:
+    def owns(self, key: str, package: DeployedPackage) -> bool:
         """Say whether a package of an environment is of this project; it is found out once."""
         about = (key, package.project, package.repository, package.commit)
         if about not in self._owned:
-            self._owned[about] = self.whose.owns(key, package)
+            self._owned[about] = self.ownership.owns(key, package)
         return self._owned[about]
 
     @cached_property
     def own_keys(self) -> dict[str, str]:
         """The names of its packages that stand, by folder."""
-        packages = self.standing.switch.packages if self.standing else {}
+        packages = self.standing.revision.packages if self.standing else {}
         return {key.rpartition(":")[2]: key for key, it in packages.items() if self.owns(key, it)}
 
     @cached_property
     def project_id(self) -> str | None:
         """What its packages are known by; a clone that can't tell takes what stands there."""
-        packages = self.standing.switch.packages if self.standing else {}
-        return self.whose.id or next((packages[key].project for key in self.own_keys.values()), None)
+        packages = self.standing.revision.packages if self.standing else {}
+        return self.ownership.id or next((packages[key].project for key in self.own_keys.values()), None)
 
     def key(self, path: str) -> str:
         """Return the name of a package among those of an environment: the one that it has there, if any.
 
         It stays as it is whatever the repository is called later; two repositories of one name are told apart.
         """
-        packages = self.standing.switch.packages if self.standing else {}
+        packages = self.standing.revision.packages if self.standing else {}
         if path in self.own_keys:
             return self.own_keys[path]
         key = f"{self.name}:{path}"
-        return f"{self.name}~{str(self.whose.id).removeprefix('df-')[:8]}:{path}" if key in packages else key
+        return f"{self.name}~{str(self.ownership.id).removeprefix('df-')[:8]}:{path}" if key in packages else key
 
     @cached_property
     def repository(self) -> Repository:
@@ -137,7 +137,7 @@ class Source:
                 told.append(f"{name} is another one on disk, which git was told not to look at")
         return told
 
-    def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Prepared]:
+    def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, PreparedPackage]:
         """Return all its packages by key, ready to be deployed.
 
         Args:
@@ -172,7 +172,7 @@ class Source:
             return UsageError(f"commit {str(self.checkout.commit)[:8]} holds no workflow", f"git add {untracked[0]}")
         return UsageError(f"{shown} holds no workflow", "`dataflow sample workflow spark-sql ./NAME` makes one")
 
-    def inputs(self, prepared: Prepared) -> str:
+    def inputs(self, prepared: PreparedPackage) -> str:
         """Return the hash of all that a package's bundle is made of.
 
         Raises:
@@ -211,7 +211,7 @@ class Source:
             self._pins[reference] = found.resolve(reference)
         return self._pins[reference]
 
-    def pinned(self, prepared: Prepared) -> dict[str, Pin]:
+    def pinned(self, prepared: PreparedPackage) -> dict[str, Pin]:
         """Return the assets of a package whose build is known already, by the names that its texts have for them."""
         from dataflow.assets.ids import escape
         from dataflow.assets.publish import published
@@ -234,7 +234,7 @@ class Source:
         self._owned: dict[tuple[str | None, ...], bool] = {}
 
 
-def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, disk: bool = False) -> Source:
+def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, disk: bool = False) -> DeploySource:
     """Look at the repository that a folder is in.
 
     What a clean checkout deploys is its commit's; a sandbox takes the disk where that holds more than the commit.
@@ -270,7 +270,7 @@ def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, 
         raise UsageError(f"this would go to {target.name}, not to {env}: {why}")
     if not (disk or target.sandbox):
         require_tip(checkout)
-    return Source(checkout, project, target, registry, tree, scope)
+    return DeploySource(checkout, project, target, registry, tree, scope)
 
 
 def project_in(checkout: Checkout, folder: Path) -> tuple[Project, str | None]:
@@ -301,7 +301,7 @@ def _committed(
     return tree, replace(committed, file=project.file, id=committed.id or project.id), scope
 
 
-def _refuse_twins(found: dict[str, Prepared]) -> None:
+def _refuse_twins(found: dict[str, PreparedPackage]) -> None:
     seen: dict[str, str] = {}
     for prepared in found.values():
         for file, workflow in prepared.workflows.items():
