@@ -12,7 +12,7 @@ import pytest
 from dataflow.deploy.adopt import adopt, plan_adoption
 from dataflow.deploy.ownership import normalized_address
 from dataflow.deploy.plan import make_plan
-from dataflow.deploy.refusals import require_deployable
+from dataflow.deploy.preconditions import require_deployable
 from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, UsageError
 from tests.support.standing import KEY

@@ -16,7 +16,7 @@ from dataflow.deploy.ancestry import check_ancestry
 from dataflow.deploy.backends import backend
 from dataflow.deploy.bundle import Bundle, PinnedAsset, RenderedWorkflow, pin_text
 from dataflow.deploy.deployments import DeployedPackage, Revision
-from dataflow.deploy.refusals import require_deployable, require_unique_ids
+from dataflow.deploy.preconditions import require_deployable, require_unique_ids
 from dataflow.errors import DataflowError, display_path
 from dataflow.workflow.identity import current_user
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
     from dataflow.assets.publish import Pin
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.package import PreparedPackage
     from dataflow.deploy.plan import PreparedPlan
+    from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
 
 LIFE = dt.timedelta(days=7)

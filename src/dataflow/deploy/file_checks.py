@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.imports import files_beside, needed_files
 from dataflow.deploy.script_checks import (
     conflict_markers,
     errors_among,
@@ -16,6 +15,7 @@ from dataflow.deploy.script_checks import (
     script_files,
     syntax_problems,
 )
+from dataflow.deploy.script_dependencies import files_beside, needed_files
 from dataflow.repository.tree import Tree, tree_of_disk
 
 if TYPE_CHECKING:
@@ -33,28 +33,28 @@ class PackageFileCheck:
 
     def __init__(self) -> None:
         self.problems: set[Problem] = set()
-        self.unchecked = False
+        self.has_unchecked_r_scripts = False
         self._tree = cache(tree_of_disk)
         self._seen: set[Path] = set()
         self._r: set[Path] = set()
 
-    def look_at(self, workflow: Workflow) -> None:
+    def check(self, workflow: Workflow) -> None:
         """Look at the scripts of a workflow, what goes along with them, and the texts beside its definition."""
         self.problems |= set(errors_among(syntax_problems(workflow)))
         for script in script_files(workflow):
             if script.suffix in {".py", ".R"}:
-                self._look_around(self._tree(script.parent.resolve()), script.name)
+                self._check_dependencies(self._tree(script.parent.resolve()), script.name)
         tree = self._tree(workflow.folder.resolve())
         for folder, _, names in tree.walk():
             for name in names:
                 self.problems |= set(conflict_markers(folder / name))
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Have R look at all its scripts at once, as it takes a while to start."""
         self.problems |= set(r_syntax_errors(sorted(self._r)))
-        self.unchecked = bool(self._r) and r_program() is None
+        self.has_unchecked_r_scripts = bool(self._r) and r_program() is None
 
-    def _look_around(self, tree: Tree, script: str) -> None:
+    def _check_dependencies(self, tree: Tree, script: str) -> None:
         base = tree.root
         for name in needed_files(base, script, files_beside(tree, base)):
             path = base / name

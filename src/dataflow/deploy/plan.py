@@ -16,7 +16,7 @@ from dataflow.errors import DataflowError, UsageError, display_path
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import DeployedPackage, Deployment
-    from dataflow.deploy.package import PreparedPackage
+    from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
 
 Action = Literal["added", "changed", "removed"]

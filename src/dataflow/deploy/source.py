@@ -13,8 +13,9 @@ from dataflow.deploy import deployments
 from dataflow.deploy.bundle import digest
 from dataflow.deploy.file_hashes import FileHashCache
 from dataflow.deploy.ownership import ProjectOwnership
-from dataflow.deploy.package import PreparedPackage, all_projects, find_packages, project_of
-from dataflow.deploy.prepare import Preparation
+from dataflow.deploy.packages import all_projects, find_packages, project_of
+from dataflow.deploy.prepare import PackagePreparer
+from dataflow.deploy.prepared_package import PreparedPackage
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
 from dataflow.repository.tree import EXPORT
@@ -150,15 +151,15 @@ class DeploySource:
         folders = find_packages(self.tree, self.scope)
         if not folders and not self.own_keys:
             raise self._nothing()
-        preparation = Preparation(self.repository, self.target, self.hashes)
+        preparer = PackagePreparer(self.repository, self.target, self.hashes)
         found = {}
         for number, folder in enumerate(folders):
             progress(number, len(folders))
-            prepared = preparation.prepare(folder)
+            prepared = preparer.prepare(folder)
             if prepared is not None:
                 found[self.key(folder.path)] = prepared
-        if preparation.problems:
-            raise DefinitionError(preparation.problems)
+        if preparer.problems:
+            raise DefinitionError(preparer.problems)
         _refuse_twins(found)
         return found
 
@@ -178,9 +179,7 @@ class DeploySource:
         Raises:
             DataflowError: A reference means nothing, or a build tool is missing.
         """
-        about = prepared.model_dump(
-            mode="json", exclude_defaults=True, exclude={"broken", "doubts", "unmet", "unchecked"}
-        )
+        about = prepared.model_dump(mode="json", exclude_defaults=True, exclude=PreparedPackage.NOT_DEPLOYED)
         assets = [self.built(it.type, it.namespace) for it in prepared.builds]
         builds = [[it.type, it.namespace, self.inputs_of(it).sha256] for it in assets]
         pins = [[name, self.pin(name).sha256] for name in prepared.references]

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from dataflow.deploy.package import all_projects, find_packages
-from dataflow.deploy.prepare import Preparation
+from dataflow.deploy.packages import all_projects, find_packages
+from dataflow.deploy.prepare import PackagePreparer
 from dataflow.deploy.source import DeploySource, open_source
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.discovery import DEFINITION
 
 if TYPE_CHECKING:
-    from dataflow.deploy.package import PackageFolder, PreparedPackage
+    from dataflow.deploy.packages import PackageFolder
+    from dataflow.deploy.prepared_package import PreparedPackage
 
 RENDERED = ".workflows"
 
@@ -82,18 +83,18 @@ def _check_project(start: Path, tops: Sequence[Path]) -> list[CheckedDefinition]
     except UsageError:  # this branch can't be deployed; what is written is to be right all the same
         source = open_source(start, sandbox=True, disk=True)
     folders = [it for it in find_packages(source.tree, source.scope) if _is_below(source.root / it.path, tops)]
-    preparation = Preparation(source.repository, source.target, source.hashes)
+    preparer = PackagePreparer(source.repository, source.target, source.hashes)
     prepared: dict[str, PreparedPackage | None] = {}
     mistakes: dict[str, list[str]] = {}
     took: dict[str, float] = {}
     for folder in folders:
         began = time.monotonic()
-        before = len(preparation.problems)
+        before = len(preparer.problems)
         try:
-            prepared[folder.path] = preparation.prepare(folder)
+            prepared[folder.path] = preparer.prepare(folder)
         except UsageError as error:
             prepared[folder.path], mistakes[folder.path] = None, [error.message]
-        for problem in sorted(set(preparation.problems[before:])):
+        for problem in sorted(set(preparer.problems[before:])):
             mistakes.setdefault(folder.path, []).append(str(problem))
         took[folder.path] = time.monotonic() - began
     tables = _TableCheck(source, [it for it in prepared.values() if it is not None])
@@ -134,12 +135,12 @@ def _checked(
     tables: _TableCheck,
     seconds: float,
 ) -> Iterator[CheckedDefinition]:
-    seen = {it for doubts in prepared.doubts.values() for it in doubts}
-    beside = [it for it in prepared.broken if it not in seen]  # in what scripts import
+    seen = {it for doubts in prepared.script_problems.values() for it in doubts}
+    beside = [it for it in prepared.errors if it not in seen]  # in what scripts import
     unknown = list(_references(source, prepared))
     for name in folder.definitions:
         workflow = prepared.workflows[name]
-        problems = [*prepared.doubts.get(name, ()), *beside, *unknown, *tables.missing(workflow.reads)]
+        problems = [*prepared.script_problems.get(name, ()), *beside, *unknown, *tables.missing(workflow.reads)]
         stem = PurePosixPath(name).name.removesuffix(DEFINITION)
         rendered = _write(source.root, f"{names[folder.path]}.{stem}.sch.rendered.yaml", workflow.text)
         notes = (tables.unknown,) if tables.unknown and workflow.reads else ()

@@ -45,7 +45,7 @@ def plan(
     Example:  dataflow project plan --save plan.json
     """
     from dataflow.deploy.plan import make_plan, save_plan
-    from dataflow.deploy.refusals import require_deployable
+    from dataflow.deploy.preconditions import require_deployable
     from dataflow.deploy.source import open_source
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)

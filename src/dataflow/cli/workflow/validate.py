@@ -65,7 +65,7 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
         around = _checkout(file, env)
         try:
             workflow = load_workflow(file, request(None, None, env))
-            validity.look_at(workflow)
+            validity.check(workflow)
             found = check_scripts(workflow, around)
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
@@ -73,8 +73,8 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
                 problems += downstream(workflow, found, checkout, env, looked_at)
         except DefinitionError as error:
             problems += error.problems
-    validity.end()
-    if validity.unchecked:
+    validity.finish()
+    if validity.has_unchecked_r_scripts:
         unchecked[R_UNCHECKED] = None
     return Validated(files, sorted({*problems, *validity.problems}), tuple(unchecked))
 

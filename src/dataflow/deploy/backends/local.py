@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle, Schedule
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.package import PreparedPackage
+    from dataflow.deploy.prepared_package import PreparedPackage
 
 _SERVICE = """\
 # ~/.config/systemd/user/dataflow-due.service

@@ -14,8 +14,8 @@ from dataflow.secret import has_credentials
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import DeployedPackage
-    from dataflow.deploy.package import PreparedPackage
     from dataflow.deploy.plan import PreparedPlan
+    from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
     from dataflow.workflow.project import Environment
 
@@ -42,11 +42,11 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     due = {key: planned.prepared[key] for key in planned.packages_to_build}
     for prepared in due.values():
         _refuse_forgotten(source, prepared)
-    found = [it for prepared in due.values() for it in (*prepared.broken, *_in_builds(source, prepared))]
+    found = [it for prepared in due.values() for it in (*prepared.errors, *_in_builds(source, prepared))]
     if broken := list(dict.fromkeys(found)):
         more = f"\n… and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         told = "\n".join(broken[:_SHOWN]) + more
-        where = shlex.quote(next(it.path for it in due.values() if it.broken or it.builds))
+        where = shlex.quote(next(it.path for it in due.values() if it.errors or it.builds))
         raise DataflowError(told, f"`dataflow workflow validate {where}` says so before", permanent=True)
     runner = backend(target.environment.backend)
     for prepared in due.values():
@@ -59,7 +59,7 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     ids = {key: [it.id for it in prepared.own_workflows.values()] for key, prepared in planned.prepared.items()}
     others = {key: it for key, it in standing.items() if key not in own}
     require_unique_ids({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
-    notes = [f"not checked: {R_UNCHECKED}"] if any(it.unchecked for it in due.values()) else []
+    notes = [f"not checked: {R_UNCHECKED}"] if any(it.unchecked_r_scripts for it in due.values()) else []
     if target.sandbox or not planned.plan.changes:
         return notes
     return notes + check_ancestry(source.ownership, [it.commit for it in own.values()], allow_older=allow_older)
@@ -68,7 +68,7 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
 def _refuse_forgotten(source: DeploySource, prepared: PreparedPackage) -> None:
     """Refuse a script that imports what the disk has beside it, and what is deployed has not."""
     top = source.checkout.root
-    for name in prepared.unmet:
+    for name in prepared.missing_imports:
         here = [top / name] if name.endswith(".R") else [top / f"{name}.py", *(top / name).rglob("*.py")]
         if (file := next((it for it in here if it.is_file()), None)) is not None:
             source.tree.require(source.tree.root / file.relative_to(top))
