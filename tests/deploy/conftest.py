@@ -9,7 +9,7 @@ import pytest
 
 from dataflow.deploy import deployments
 from dataflow.deploy.deploy import Deployer
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
 
 KILLS = 20

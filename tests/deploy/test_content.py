@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from dataflow.deploy.deploy import Deployer
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.repository.commit import tree_of_commit
 from tests.support.standing import KEY, bundle_of, lfs, paths, python_package, store

@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from dataflow.deploy.deployed_run import find_deployed, prepare_run
-from dataflow.deploy.plan import check_saved, make_plan, save_plan
+from dataflow.deploy.plan.builder import make_plan
+from dataflow.deploy.plan.saved import check_saved, save_plan
 from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.workflow.load import Request

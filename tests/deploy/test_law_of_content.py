@@ -18,7 +18,7 @@ from dataflow.assets.registry import open_registry
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
 from dataflow.deploy.deploy import Deployer
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
 from dataflow.errors import UsageError
 from tests.support.standing import lfs, python_package, store

@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.deploy.adopt import adopt, plan_adoption
 from dataflow.deploy.ownership import normalized_address
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.preconditions import require_deployable
 from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, UsageError

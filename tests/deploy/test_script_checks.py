@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.preconditions import require_deployable
 from dataflow.errors import DataflowError, DefinitionError
 from tests.support.standing import python_package

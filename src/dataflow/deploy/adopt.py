@@ -43,10 +43,10 @@ def plan_adoption(source: DeploySource, repository: str | None) -> AdoptionPlan:
     """
     if source.ownership.id is None:
         raise UsageError("this project has no id that it could be known by", "git fetch --unshallow; or pin `id:`")
-    standing = source.standing.revision.packages if source.standing else {}
-    others = {key: it for key, it in standing.items() if not source.owns(key, it)}
+    deployed = source.current.revision.packages if source.current else {}
+    others = {key: it for key, it in deployed.items() if not source.owns(key, it)}
     try:
-        source.ownership.refuse_copy(source.registry, {k: it for k, it in standing.items() if k not in others})
+        source.ownership.refuse_copy(source.registry, {k: it for k, it in deployed.items() if k not in others})
         known = False
     except DataflowError:
         known = True
@@ -62,7 +62,7 @@ def plan_adoption(source: DeploySource, repository: str | None) -> AdoptionPlan:
     if not found and not known:
         raise UsageError(f"{source.target.name} runs nothing that could be meant", "name the repository that it is of")
     if known:
-        found |= {key: it for key, it in standing.items() if key not in others}
+        found |= {key: it for key, it in deployed.items() if key not in others}
     return AdoptionPlan(source.target.name, found, known)
 
 
@@ -78,7 +78,7 @@ def adopt(source: DeploySource, planned: AdoptionPlan) -> Deployment | None:
     Raises:
         DataflowError: Somebody deployed meanwhile.
     """
-    before = source.standing
+    before = source.current
     source.ownership.note(source.registry, over=planned.known)
     if before is None or not planned.packages:
         return before

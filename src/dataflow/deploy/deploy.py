@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
     from dataflow.assets.publish import Pin
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.plan import PreparedPlan
+    from dataflow.deploy.plan.definition import PreparedPlan
     from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
 
@@ -104,7 +104,7 @@ class Deployer:
         from dataflow.assets.publish import publish
 
         if asset not in pins:
-            source, inputs = self.source, self.source.inputs_of(asset)
+            source, inputs = self.source, self.source.assets.inputs_of(asset)
             spark = source.target.environment.spark
             with workspace(spark, self.output, self.report) as context:
                 pins[asset] = publish(
@@ -131,13 +131,13 @@ class Deployer:
             named[f"dataflow.{asset.type}.{escape(asset.namespace)}"] = pin
             found.append(_pinned(pin, path))
         for it in prepared.builds:
-            asset = source.built(it.type, it.namespace)
+            asset = source.assets.built(it.type, it.namespace)
             pin = self._publish(asset, pins)
             named[f"dataflow.{it.type}.{escape(it.namespace)}"] = pin
             found.append(_pinned(pin, asset.path.relative_to(source.root).as_posix()))
         for name in prepared.references:
-            named[name] = source.pin(name)
-            found.append(_pinned(source.pin(name), None))
+            named[name] = source.assets.pin(name)
+            found.append(_pinned(source.assets.pin(name), None))
         assets = sorted({it.id: it for it in found}.values(), key=lambda it: (it.path or "", it.id))
         self._require_one_python(assets)
         return named, assets
@@ -196,8 +196,8 @@ class Deployer:
         now = dt.datetime.now(dt.UTC)
         if before is not None and not plan.changes and not _is_due(before, now, self.life):
             return before, False
-        standing = {} if before is None else before.revision.packages
-        own = {**{key: standing[key] for key in plan.inputs if key in standing}, **packages}
+        deployed = {} if before is None else before.revision.packages
+        own = {**{key: deployed[key] for key in plan.inputs if key in deployed}, **packages}
 
         def make(found: Deployment | None) -> Revision:
             others = {} if found is None else found.revision.packages

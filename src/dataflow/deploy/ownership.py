@@ -119,7 +119,7 @@ class ProjectOwnership:
 
     # ------------------------------------------------------------------------------------------ evidence
 
-    def refuse_copy(self, registry: Registry, standing: Mapping[str, DeployedPackage]) -> None:
+    def refuse_copy(self, registry: Registry, deployed: Mapping[str, DeployedPackage]) -> None:
         """Refuse an id that is another repository's, or another project's of this one.
 
         Raises:
@@ -130,7 +130,7 @@ class ProjectOwnership:
         known = self._known(registry)
         if known is None or set(known["remotes"]) & set(self.remotes):
             return
-        if set(known["roots"]) & set(self.roots) and self._goes_on(known, standing):
+        if set(known["roots"]) & set(self.roots) and self._goes_on(known, deployed):
             return
         where = f" ({known['remotes'][0]})" if known["remotes"] else ""
         mine = self.remotes[0] if self.remotes else display_path(self.checkout.root)
@@ -142,13 +142,13 @@ class ProjectOwnership:
             hint = "git fetch --unshallow, so that the history can tell"
         raise DataflowError(message, f"{hint}; where it moved: dataflow project adopt", permanent=True)
 
-    def _goes_on(self, known: Mapping[str, Any], standing: Mapping[str, DeployedPackage]) -> bool:
+    def _goes_on(self, known: Mapping[str, Any], deployed: Mapping[str, DeployedPackage]) -> bool:
         """Say whether this repository is the one that was known by other remotes, and no copy of it.
 
         A copy has the history as well. It lacks what was deployed since, or the old address still answers, and
         otherwise. An address that does not answer tells nothing: then it has to be a clone that deployed before.
         """
-        commits = {it.commit for it in standing.values() if it.commit}
+        commits = {it.commit for it in deployed.values() if it.commit}
         if commits and not any(map(self.has, commits)):
             return False
         if not known["remotes"] or not self.remotes:

@@ -14,7 +14,7 @@ from dataflow.secret import has_credentials
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import DeployedPackage
-    from dataflow.deploy.plan import PreparedPlan
+    from dataflow.deploy.plan.definition import PreparedPlan
     from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
     from dataflow.workflow.project import Environment
@@ -52,12 +52,12 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     for prepared in due.values():
         if problems := runner.check(prepared):
             raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
-    standing = planned.before.revision.packages if planned.before else {}
-    own = {key: it for key, it in standing.items() if source.owns(key, it)}
+    deployed = planned.before.revision.packages if planned.before else {}
+    own = {key: it for key, it in deployed.items() if source.owns(key, it)}
     if not target.sandbox:
         source.ownership.refuse_copy(source.registry, own)
     ids = {key: [it.id for it in prepared.own_workflows.values()] for key, prepared in planned.prepared.items()}
-    others = {key: it for key, it in standing.items() if key not in own}
+    others = {key: it for key, it in deployed.items() if key not in own}
     require_unique_ids({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
     notes = [f"not checked: {R_UNCHECKED}"] if any(it.unchecked_r_scripts for it in due.values()) else []
     if target.sandbox or not planned.plan.changes:
@@ -77,7 +77,7 @@ def _refuse_forgotten(source: DeploySource, prepared: PreparedPackage) -> None:
 def _in_builds(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]:
     """Yield where conflict markers stand in what wheels and jars are made of: not all of it is compiled."""
     for it in prepared.builds:
-        inputs = source.inputs_of(source.built(it.type, it.namespace))
+        inputs = source.assets.inputs_of(source.assets.built(it.type, it.namespace))
         files = (inputs.root / name for name in inputs.files)
         yield from (str(problem) for file in files for problem in conflict_markers(file))
 
@@ -93,10 +93,10 @@ def require_unique_ids(ids: Mapping[str, Iterable[str]], others: Mapping[str, De
     for key, workflows in ids.items():
         for id_ in workflows:
             if seen.setdefault(id_, key) != key:
-                whose = next((others[it].repository for it in (seen[id_], key) if it in others), None)
+                ownership = next((others[it].repository for it in (seen[id_], key) if it in others), None)
                 raise DataflowError(
                     f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has one of the same id",
-                    f"to take it over: dataflow project adopt {whose}" if whose else None,
+                    f"to take it over: dataflow project adopt {ownership}" if ownership else None,
                     permanent=True,
                 )
 

@@ -152,7 +152,7 @@ def _checked(
 def _references(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]:
     for name in prepared.references:
         try:
-            source.pin(name)
+            source.assets.pin(name)
         except DataflowError as error:
             yield f"{error.message}{f' ({error.hint})' if error.hint else ''}"
 

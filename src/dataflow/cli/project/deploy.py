@@ -37,7 +37,8 @@ def deploy(
     """
     from dataflow.cli.project.sync_lineage import settle
     from dataflow.deploy.deploy import Deployer
-    from dataflow.deploy.plan import check_saved, make_plan
+    from dataflow.deploy.plan.builder import make_plan
+    from dataflow.deploy.plan.saved import check_saved
     from dataflow.deploy.source import open_source
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)

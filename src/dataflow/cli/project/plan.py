@@ -15,7 +15,7 @@ from dataflow.errors import display_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dataflow.deploy.plan import PackageChange, PreparedPlan, WorkflowChange
+    from dataflow.deploy.plan.definition import PackageChange, PreparedPlan, WorkflowChange
     from dataflow.deploy.source import DeploySource
 
 SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")]
@@ -44,7 +44,8 @@ def plan(
 
     Example:  dataflow project plan --save plan.json
     """
-    from dataflow.deploy.plan import make_plan, save_plan
+    from dataflow.deploy.plan.builder import make_plan
+    from dataflow.deploy.plan.saved import save_plan
     from dataflow.deploy.preconditions import require_deployable
     from dataflow.deploy.source import open_source
 
