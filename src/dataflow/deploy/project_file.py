@@ -7,7 +7,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.ownership import new_id
+from dataflow.deploy.ownership import new_project_id
 from dataflow.errors import UsageError, display_path
 from dataflow.git import ask
 from dataflow.workflow.identity import current_user, slug
@@ -82,7 +82,7 @@ def write_project(folder: Path, name: str | None = None) -> Path:
         name=name or slug(folder.resolve().name).replace("_", "-"),
         owner=current_user(),
         branch=branch if branch in {"main", "master"} else "main",
-        id=new_id(),
+        id=new_project_id(),
     )
     draft = folder / f".{FILE_NAME}.{secrets.token_hex(4)}"
     try:
