@@ -7,13 +7,13 @@ import logging
 import mmap
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.sql.statements import statements_of
+from dataflow.process import capture
 from dataflow.spark.sql_parser import spark_mistake
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.workflow_scripts import scripts_of
@@ -92,10 +92,10 @@ def r_syntax_errors(paths: Sequence[Path]) -> Iterator[Problem]:
         return
     command = [program, "--vanilla", "-e", _PARSE_R, *map(str, paths)]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_R_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        answer = capture(command, timeout=_R_SECONDS)
+    except DataflowError as error:
         raise DataflowError(f"R can't check the syntax of {len(paths)} scripts: {error}", "dataflow doctor") from None
-    for line in done.stdout.decode(errors="replace").splitlines():
+    for line in answer.text.splitlines():
         at, _, told = line.partition("\t")
         if at.isdigit():
             place = _R_PLACE.fullmatch(told.strip())
