@@ -16,7 +16,6 @@ from dataflow.lineage.sql.statements import statements_of
 from dataflow.process import capture
 from dataflow.spark.sql_parser import spark_mistake
 from dataflow.workflow.parameters import POINTER, substitute
-from dataflow.workflow.workflow_scripts import scripts_of
 from dataflow.workflow.yamlfile import read_text, unreadable
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ _NOTHING = "Python: it defines nothing"
 
 def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
     """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
-    for script, params in dict.fromkeys(scripts_of(workflow.steps)):
+    for script, params in _distinct(workflow.script_names()):
         path = workflow.folder / script
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
@@ -54,7 +53,7 @@ def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
                 continue
             if path.suffix == ".sql":
                 text = read_text(path)
-                values = {"AUDITED": "audited", **workflow.script_params, **dict(params)}
+                values = {"AUDITED": "audited", **workflow.script_params, **params}
                 yield from _sql(path, substitute(text, values, where=path))
             elif path.suffix == ".py":
                 yield from _python(path)
@@ -62,9 +61,13 @@ def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
             yield from error.problems
 
 
+def _distinct(scripts: Iterable[tuple[str, dict[str, str]]]) -> Iterable[tuple[str, dict[str, str]]]:
+    return {(name, *sorted(params.items())): (name, params) for name, params in scripts}.values()
+
+
 def script_files(workflow: Workflow) -> list[Path]:
     """Return the files that a workflow's jobs and audits run; contained workflows have their own."""
-    names = dict.fromkeys(name for name, _ in scripts_of(workflow.steps) if not name.startswith(POINTER))
+    names = dict.fromkeys(name for name, _ in workflow.script_names() if not name.startswith(POINTER))
     return [path for name in names if (path := workflow.folder / name).is_file()]
 
 
