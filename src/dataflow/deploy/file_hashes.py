@@ -16,7 +16,7 @@ from dataflow.home import subfolder
 M = TypeVar("M", bound=BaseModel)
 
 
-class Hashes:
+class FileHashCache:
     """Checksums of files, each read once. To hash a source takes hardly longer than to ask whether it changed."""
 
     def __init__(self) -> None:

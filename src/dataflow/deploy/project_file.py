@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.ownership import new_id
+from dataflow.deploy.ownership import new_project_id
 from dataflow.errors import UsageError, display_path
 from dataflow.files import create_file, mode_of, write_file
 from dataflow.git import ask
@@ -80,7 +80,7 @@ def write_project(folder: Path, name: str | None = None) -> Path:
         name=name or slug(folder.resolve().name).replace("_", "-"),
         owner=current_user(),
         branch=branch if branch in {"main", "master"} else "main",
-        id=new_id(),
+        id=new_project_id(),
     )
     try:
         create_file(file, text)

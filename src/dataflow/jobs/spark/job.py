@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.context import JobContext
+from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.spark.migrating_columns import fill_migrating_columns
 from dataflow.spark.guard import Scope, scoped_apart
 from dataflow.workflow.models import SparkSpec
 from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
+
+
+def run_spark_job(spec: SparkSpec, context: JobContext) -> Outcome:
+    """Run the script or program of a job by itself.
+
+    Raises:
+        DataflowError: It failed.
+    """
+    run_spark(spec, context, context.scope)
+    fill_migrating_columns(context)
+    return Outcome()
 
 
 def run_spark(spec: SparkSpec, context: JobContext, scope: Scope) -> None:
