@@ -6,7 +6,6 @@ whoever asks finds out by one look whether that still holds, whatever became of 
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from dataflow.deploy.bundle import load_bundle
 from dataflow.lineage.model import Origin, Producer, Written, plain_name
 from dataflow.lineage.static import read_texts
 from dataflow.lineage.store.writer import forget_workflows, insert_into, remember
-from dataflow.state.run_records import Records, metadata
+from dataflow.state.database import StateDatabase, metadata
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -85,9 +84,9 @@ def settle(
         DataflowError: The registry or the state can't be reached.
     """
     told = []
-    with contextlib.closing(Records(state)) as records:
+    with StateDatabase(state) as database:
         for name, number in behind.items():
-            told += _Settling(registry, state, records, name, number, progress).run()
+            told += _Settling(registry, state, database, name, number, progress).run()
     return told
 
 
@@ -95,7 +94,7 @@ def settle(
 class _Settling:
     registry: Registry
     state: str | None
-    records: Records
+    database: StateDatabase
     name: str
     number: int
     progress: Callable[[int, int], None]
@@ -135,7 +134,7 @@ class _Settling:
         for key, written in found.items():
             packages[key] = {"bundle": standing[key].bundle, "workflows": sorted({name for name, _ in written})}
         row = {"number": number, "whole": packages.keys() == standing.keys(), "packages": packages}
-        with self.records.begin() as connection:
+        with self.database.begin() as connection:
             if not self._take(connection, before, row):
                 return False
             forget_workflows(connection, Origin.DEPLOYED, self.name, sorted(stale))
@@ -164,7 +163,7 @@ class _Settling:
                 told.append(f"the lineage of {key} in {self.name} is not known: {_line(error)}")
 
     def _kept(self) -> _Kept | None:
-        with self.records.begin() as connection:
+        with self.database.begin() as connection:
             row = connection.execute(sa.select(deployed).where(*self._mine)).mappings().one_or_none()
         return None if row is None else _Kept(row["number"], row["packages"])
 

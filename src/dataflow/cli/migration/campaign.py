@@ -326,10 +326,10 @@ def list_(env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
 @contextlib.contextmanager
 def _campaigns(known: Known) -> Iterator[Campaigns]:
     from dataflow.migration.store import Campaigns
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
-    with contextlib.closing(Records(known.environment.state)) as records:
-        yield Campaigns(records, known.environment.name)
+    with StateDatabase(known.environment.state) as database:
+        yield Campaigns(database, known.environment.name)
 
 
 def _look(

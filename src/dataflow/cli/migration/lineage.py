@@ -73,15 +73,13 @@ def import_(
 
     Example:  dataflow migration import ./openlineage-events
     """
-    import contextlib
-
     from dataflow.lineage.openlineage.ingest import import_events
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
     from dataflow.workflow.project import environment, find_project
 
     chosen = environment(find_project(Path.cwd()), env)
-    with contextlib.closing(Records(chosen.state)) as records:
-        done = import_events(events, records, chosen.catalog_name)
+    with StateDatabase(chosen.state) as database:
+        done = import_events(events, database, chosen.catalog_name)
     for line in done.skipped[:10]:
         say(f"left out: {line}")
     out().print(f"{done.events:,} events tell of {done.edges:,} writes")

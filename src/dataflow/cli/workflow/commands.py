@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -215,11 +214,11 @@ def _assets(bundle: str) -> list[dict[str, Any]]:
 
 
 def _records(env: str | None) -> Any:
-    from dataflow.state.run_records import Records
+    from dataflow.state.run_records import open_run_records
     from dataflow.workflow.project import environment, find_project
 
     state = environment(find_project(Path.cwd()), env).state
-    return contextlib.closing(Records(state))
+    return open_run_records(state)
 
 
 def _run_row(row: Mapping[str, Any]) -> dict[str, object]:

@@ -14,9 +14,10 @@ from dataflow.foreign import line
 from dataflow.lineage.model import Flow, Origin, Producer, Written, plain_name
 from dataflow.lineage.openlineage.emit import BUNDLE_TAG
 from dataflow.lineage.store.writer import remember
+from dataflow.state.utc import as_utc
 
 if TYPE_CHECKING:
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log"}
 _COUNTED = {"COMPLETE", "RUNNING", "OTHER", None}
@@ -38,12 +39,12 @@ class Imported:
     skipped: list[str] = field(default_factory=list)
 
 
-def import_events(path: Path, records: Records, catalog: str) -> Imported:
+def import_events(path: Path, database: StateDatabase, catalog: str) -> Imported:
     """Read events into the state; reading the same ones again changes nothing.
 
     Args:
         path: A file with one event, a list of events or one a line; or a folder of such files.
-        records: The records at the environment's state address.
+        database: The database at the environment's state address.
         catalog: The catalog whose name is left out of tables' names.
 
     Raises:
@@ -68,7 +69,7 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
     if not done.events:
         why = f": {done.skipped[0]}" if done.skipped else ""
         raise UsageError(f"{display_path(path)} holds no OpenLineage events{why}")
-    with records.begin() as connection:
+    with database.begin() as connection:
         remember(connection, list(found.values()))
     done.edges = len(found)
     return done
@@ -139,7 +140,7 @@ def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, 
                 environment=job.get("namespace"),
                 bundle=_bundle(event),
                 run_id=(event.get("run") or {}).get("runId"),
-                seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
+                seen=as_utc(seen),
             )
             yield producer, Written(target, frozenset(flows))
 
