@@ -23,35 +23,35 @@ if TYPE_CHECKING:
 _AUDITED = "audited"
 
 
-def named_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
+def referenced_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
     """Return by table the columns that a workflow's audits and metadata jobs name; contained workflows aside.
 
     Of an audit in Python it is all that may be a column's name.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for table, columns in _named(workflow.steps, workflow):
+    for table, columns in _referenced(workflow.steps, workflow):
         found[plain_name(table, workflow.environment.catalog_name)].update(
             column.replace("`", "").partition(".")[0] for column in columns
         )
     return {table: frozenset(columns) for table, columns in found.items()}
 
 
-def _named(steps: Sequence[Step], workflow: Workflow) -> Iterator[tuple[str, Sequence[str]]]:
+def _referenced(steps: Sequence[Step], workflow: Workflow) -> Iterator[tuple[str, Sequence[str]]]:
     for step in steps:
         match step:
             case WapStep():
-                yield from ((step.template.table, _of(audit, workflow)) for audit in step.template.audits)
+                yield from ((step.template.table, _columns_of_audit(audit, workflow)) for audit in step.template.audits)
             case JobStep(job=AuditJob() as job):
-                yield from ((job.audit.table, _of(audit, workflow)) for audit in job.audit.audits)
+                yield from ((job.audit.table, _columns_of_audit(audit, workflow)) for audit in job.audit.audits)
             case JobStep(job=MetadataJob() as job):
                 yield job.metadata.table, job.metadata.primary_key
             case ForeachStep() if isinstance(step.items[0].step, JobStep):
-                yield from _named([step.items[0].step], workflow)
+                yield from _referenced([step.items[0].step], workflow)
             case _:
                 pass
 
 
-def _of(audit: Audit, workflow: Workflow) -> Sequence[str]:
+def _columns_of_audit(audit: Audit, workflow: Workflow) -> Sequence[str]:
     match audit:
         case NotNull() | UniqueKey():
             return audit.columns
@@ -66,12 +66,12 @@ def _of(audit: Audit, workflow: Workflow) -> Sequence[str]:
 
 
 def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
-    from dataflow.lineage.sql.column_lineage import columns_of
+    from dataflow.lineage.sql.column_lineage import sql_lineage
 
     where = workflow.file if audit.script is None else workflow.folder / audit.script
     with contextlib.suppress(Exception):  # what can't be read, the run tells by itself
         text = str(audit.sql) if audit.script is None else read_text(where)
-        script = columns_of(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
+        script = sql_lineage(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
         return [use.column for use in script.uses if use.table == _AUDITED and use.column]
     return []
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dataflow.lineage.model import UNKNOWN, Producer
+from dataflow.lineage.model import UNKNOWN_COLUMNS, Producer
 
 Node = tuple[str, str]
 """A table without its catalog, and a column of it; an empty one means the table, or which rows it has."""
@@ -18,26 +18,26 @@ Node = tuple[str, str]
 Edge = tuple[Node, Node, bool, Producer]
 """What is read, what is written, whether it only decides about it (a filter, a join), and by whom."""
 
-Taken = tuple[str, str, str, bool]
+ColumnEdge = tuple[str, str, str, bool]
 """A source, its column, the column that it goes into, and whether it only decides; as in `workflow.flow.Flow`."""
 
 
-def is_naming(taken: Taken) -> bool:
+def is_reference_only(taken: ColumnEdge) -> bool:
     """Say whether a column is only named: nothing flows, but what names it fails without it."""
-    return bool(taken[1]) and not (taken[2] or taken[3] or is_unknown(taken))
+    return bool(taken[1]) and not (taken[2] or taken[3] or has_unknown_columns(taken))
 
 
-def is_unknown(taken: Taken) -> bool:
+def has_unknown_columns(taken: ColumnEdge) -> bool:
     """Say whether nobody can tell which columns of the source are read."""
-    return taken[1] == UNKNOWN
+    return taken[1] == UNKNOWN_COLUMNS
 
 
-def spell(node: Node) -> str:
+def qualified_name(node: Node) -> str:
     """Return a node as people write it: `database.table.column`."""
     return f"{node[0]}.{node[1]}" if node[1] else node[0]
 
 
-class Source(Protocol):
+class LineageSource(Protocol):
     """Somewhere that lineage is known from."""
 
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
@@ -46,12 +46,12 @@ class Source(Protocol):
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
         """Return who writes these tables, each with the tables that it reads for one of them."""
 
-    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
         """Return what is taken from these tables, or goes into them, column by column, and by whom."""
 
 
 @dataclass
-class Reach:
+class Traversal:
     """What can be reached from a node.
 
     Attributes:
@@ -76,7 +76,9 @@ class Reach:
             yield from edges
 
 
-def reach(sources: Sequence[Source], start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Reach:
+def traverse(
+    sources: Sequence[LineageSource], start: Node, *, downstream: bool, depth: int, through_rows: bool = False
+) -> Traversal:
     """Follow lineage from a table or a column, level by level; a node that was met before is not entered again.
 
     Args:
@@ -86,12 +88,12 @@ def reach(sources: Sequence[Source], start: Node, *, downstream: bool, depth: in
         depth: How many steps.
         through_rows: Whether to go on from what a column only decides about.
     """
-    found = Reach(start, downstream, levels={start: 0})
+    found = Traversal(start, downstream, levels={start: 0})
     columns = bool(start[1])
     frontier = {start}
     for level in range(1, depth + 1):
         following: set[Node] = set()
-        edges = _of_columns if columns else _of_tables
+        edges = _column_edges if columns else _table_edges
         for at, leading in edges(sources, frontier, downstream=downstream):
             found.edges.setdefault(at, []).extend(leading)
             for edge in leading:
@@ -106,8 +108,8 @@ def reach(sources: Sequence[Source], start: Node, *, downstream: bool, depth: in
     return found
 
 
-def _of_tables(
-    sources: Sequence[Source], frontier: set[Node], *, downstream: bool
+def _table_edges(
+    sources: Sequence[LineageSource], frontier: set[Node], *, downstream: bool
 ) -> Iterator[tuple[Node, list[Edge]]]:
     tables = {table for table, _ in frontier}
     for source in sources:
@@ -121,8 +123,8 @@ def _of_tables(
                 yield into, [((table, ""), into, False, producer) for table in read]
 
 
-def _of_columns(
-    sources: Sequence[Source], frontier: set[Node], *, downstream: bool
+def _column_edges(
+    sources: Sequence[LineageSource], frontier: set[Node], *, downstream: bool
 ) -> Iterator[tuple[Node, list[Edge]]]:
     wanted: dict[str, dict[str, Node]] = {}
     for node in frontier:
@@ -130,20 +132,22 @@ def _of_columns(
     for source in sources:
         for producer, taken in source.flows(wanted.keys(), downstream=downstream):
             for flow in taken:
-                for at in _met(flow, producer, wanted, downstream=downstream):
+                for at in _matching_nodes(flow, producer, wanted, downstream=downstream):
                     begin = (flow[0], flow[1])
-                    if is_unknown(flow):  # any column may be meant, the one that is asked for among them
+                    if has_unknown_columns(flow):  # any column may be meant, the one that is asked for among them
                         begin = at if downstream else (flow[0], "")
                     yield at, [(begin, (producer.target, flow[2]), flow[3], producer)]
 
 
-def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool) -> Iterable[Node]:
+def _matching_nodes(
+    flow: ColumnEdge, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool
+) -> Iterable[Node]:
     """Return the wanted nodes that a flow leads away from; of a naming there are none."""
     source, source_column, target_column, _ = flow
-    if is_naming(flow):
+    if is_reference_only(flow):
         return ()
     if downstream:
-        if is_unknown(flow):
+        if has_unknown_columns(flow):
             return wanted.get(source, {}).values()
         at = wanted.get(source, {}).get(source_column.lower())
         return () if at is None else (at,)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from dataflow.workflow import table_names
 
-UNKNOWN = "*"
+UNKNOWN_COLUMNS = "*"
 """Stands for a table's columns where nobody can tell which of them are read."""
 
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
@@ -45,11 +45,11 @@ class Flow:
     @property
     def is_unknown(self) -> bool:
         """Whether nobody can tell which columns of the source are read."""
-        return self.source_column == UNKNOWN
+        return self.source_column == UNKNOWN_COLUMNS
 
 
 @dataclass(frozen=True)
-class Written:
+class TableWrite:
     """One table written, and what went into it.
 
     Attributes:
@@ -69,17 +69,17 @@ class Written:
         """The columns that were given values of no table, such as a literal or a count."""
         return self.given - {flow.target_column for flow in self.flows}
 
-    def __or__(self, other: Written) -> Written:
+    def __or__(self, other: TableWrite) -> TableWrite:
         """Join two writes of one table."""
         parts = (self.flows | other.flows, self.given | other.given, self.needed | other.needed)
-        return Written(self.target, *parts)
+        return TableWrite(self.target, *parts)
 
 
-Name = tuple[str, str]
+ColumnName = tuple[str, str]
 """A table, and a column of it that something names."""
 
 
-def with_names(writes: Iterable[Written], names: Iterable[Name]) -> list[Written]:
+def with_references(writes: Iterable[TableWrite], names: Iterable[ColumnName]) -> list[TableWrite]:
     """Add the columns that are named around some writes to those writes, where they are not known to do more.
 
     What is named of a table that is written, such as in its DDL or its audits, says nothing of the other tables.
@@ -91,11 +91,12 @@ def with_names(writes: Iterable[Written], names: Iterable[Name]) -> list[Written
     found, named = list(writes), set(names)
     targets = {write.target for write in found}
     return [
-        _naming(write, {name for name in named if name[0] not in targets or name[0] == write.target}) for write in found
+        _with_references_of(write, {name for name in named if name[0] not in targets or name[0] == write.target})
+        for write in found
     ]
 
 
-def _naming(write: Written, names: Iterable[Name]) -> Written:
+def _with_references_of(write: TableWrite, names: Iterable[ColumnName]) -> TableWrite:
     known = {(flow.source, flow.source_column.lower()) for flow in write.flows if not flow.is_naming}
     known |= {(write.target, column.lower()) for column in write.given}
     flows = {flow for flow in write.flows if not flow.is_naming}

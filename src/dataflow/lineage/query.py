@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.lineage.checkout import Checkout
-from dataflow.lineage.graph import Node, Reach, Source, reach
+from dataflow.lineage.checkout import CheckoutLineage
+from dataflow.lineage.graph import LineageSource, Node, Traversal, traverse
 from dataflow.lineage.model import plain_name
-from dataflow.lineage.store.reader import Store
+from dataflow.lineage.store.reader import LineageStore
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 
-class Columns:
+class CatalogColumns:
     """The columns of a catalog's tables, as far as it can be asked without Spark."""
 
     def __init__(self, environment: Environment) -> None:
@@ -62,7 +62,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Known:
+class LineageGraph:
     """All that is known of lineage for an environment.
 
     Attributes:
@@ -73,12 +73,12 @@ class Known:
     """
 
     environment: Environment
-    store: Store
-    checkouts: Sequence[Checkout]
-    columns: Columns
+    store: LineageStore
+    checkouts: Sequence[CheckoutLineage]
+    columns: CatalogColumns
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[LineageSource]:
         """Where lineage is known from, in the order of trust."""
         return [self.store, *self.checkouts]
 
@@ -139,12 +139,12 @@ class Known:
         found = {table: columns for entry in entries for table, columns in entry.declares.items()}
         return found | {table: columns for table in tables if (columns := self.columns(table)) is not None}
 
-    def reach(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Reach:
+    def reach(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Traversal:
         """Follow lineage from a node; see `graph.reach`."""
-        return reach(self.sources, start, downstream=downstream, depth=depth, through_rows=through_rows)
+        return traverse(self.sources, start, downstream=downstream, depth=depth, through_rows=through_rows)
 
 
-def known(environment: Environment, env: str | None, folders: Sequence[Path]) -> Known:
+def open_lineage(environment: Environment, env: str | None, folders: Sequence[Path]) -> LineageGraph:
     """Gather all that is known.
 
     Args:
@@ -152,9 +152,9 @@ def known(environment: Environment, env: str | None, folders: Sequence[Path]) ->
         env: Its name as it was asked for.
         folders: Checkouts to read besides what was recorded.
     """
-    columns = Columns(environment)
-    checkouts = [Checkout(folder, env, columns) for folder in dict.fromkeys(path.resolve() for path in folders)]
-    return Known(environment, Store(environment.state), checkouts, columns)
+    columns = CatalogColumns(environment)
+    checkouts = [CheckoutLineage(folder, env, columns) for folder in dict.fromkeys(path.resolve() for path in folders)]
+    return LineageGraph(environment, LineageStore(environment.state), checkouts, columns)
 
 
 def checkout_root(start: Path) -> Path:

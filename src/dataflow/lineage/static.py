@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.lineage.definition_columns import named_columns
-from dataflow.lineage.graph import Taken
-from dataflow.lineage.model import Flow, Written, plain_name, with_names
-from dataflow.lineage.sql.column_lineage import Script, columns_of
-from dataflow.lineage.workflow_tables import touched, values_of
+from dataflow.lineage.definition_columns import referenced_columns
+from dataflow.lineage.graph import ColumnEdge
+from dataflow.lineage.model import Flow, TableWrite, plain_name, with_references
+from dataflow.lineage.sql.column_lineage import SqlLineage, sql_lineage
+from dataflow.lineage.workflow_tables import parameters_of, script_tables
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.program_kind import Kind, program_kind
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Mention:
+class Reference:
     """A line that names a table, or a column of it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Entry:
+class WorkflowLineage:
     """What one workflow's files say.
 
     Attributes:
@@ -61,9 +61,9 @@ class Entry:
     workflow: str
     owner: str
     file: str
-    writes: Mapping[str, Sequence[Taken]]
-    mentions: Sequence[Mention]
-    by_position: Sequence[Mention]
+    writes: Mapping[str, Sequence[ColumnEdge]]
+    mentions: Sequence[Reference]
+    by_position: Sequence[Reference]
     declares: Mapping[str, Sequence[str]]
     programs: Sequence[str]
     params: Mapping[str, str]
@@ -71,7 +71,7 @@ class Entry:
 
 
 @dataclass
-class Texts:
+class ScriptLineage:
     """What a workflow's scripts say.
 
     Attributes:
@@ -91,22 +91,24 @@ class Texts:
     workflow: str
     owner: str
     file: Path
-    writes: dict[str, Written] = field(default_factory=dict)
-    mentions: set[Mention] = field(default_factory=set)
-    by_position: set[Mention] = field(default_factory=set)
+    writes: dict[str, TableWrite] = field(default_factory=dict)
+    mentions: set[Reference] = field(default_factory=set)
+    by_position: set[Reference] = field(default_factory=set)
     declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     files: set[Path] = field(default_factory=set)
     blind: bool = False
 
-    def entry(self) -> Entry:
+    def entry(self) -> WorkflowLineage:
         """Return it as it is kept."""
-        return Entry(
+        return WorkflowLineage(
             workflow=self.workflow,
             owner=self.owner,
             file=str(self.file),
-            writes={target: [_taken(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()},
+            writes={
+                target: [_column_edge(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()
+            },
             mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
             by_position=sorted(self.by_position, key=lambda mention: (mention.file, mention.line)),
             declares=self.declares,
@@ -116,7 +118,7 @@ class Texts:
         )
 
 
-def read_texts(workflow: Workflow, schema: Schema, known: Collection[str] = ()) -> list[Texts]:
+def read_script_lineage(workflow: Workflow, schema: Schema, known: Collection[str] = ()) -> list[ScriptLineage]:
     """Read the scripts of a workflow, and of those that it contains; dates of one foreach are the same text.
 
     Args:
@@ -124,15 +126,15 @@ def read_texts(workflow: Workflow, schema: Schema, known: Collection[str] = ()) 
         schema: The columns of tables, as far as they are known.
         known: Names of tables that there are.
     """
-    found: dict[tuple[str, Path], Texts] = {}
+    found: dict[tuple[str, Path], ScriptLineage] = {}
     for each in _contained(workflow):
         key = (each.id, each.file)
-        texts = found.setdefault(key, Texts(each.id, each.owner, each.file, files={each.file}))
-        _Reader(each, schema, known, texts).read()
+        texts = found.setdefault(key, ScriptLineage(each.id, each.owner, each.file, files={each.file}))
+        _WorkflowReader(each, schema, known, texts).read()
     return list(found.values())
 
 
-def _taken(flow: Flow) -> Taken:
+def _column_edge(flow: Flow) -> ColumnEdge:
     return (flow.source, flow.source_column, flow.target_column, flow.indirect)
 
 
@@ -146,34 +148,34 @@ def _contained(workflow: Workflow) -> Iterator[Workflow]:
 
 
 @dataclass
-class _Reader:
+class _WorkflowReader:
     workflow: Workflow
     schema: Schema
     known: Collection[str]
-    texts: Texts
+    texts: ScriptLineage
 
     def read(self) -> None:
         for step in self.workflow.steps:
-            for spec, target in _specs(step):
+            for spec, target in _specs_with_target(step):
                 self._script(spec, target)
         names = {(mention.table, mention.column) for mention in self.texts.mentions if mention.column}
-        self.texts.writes = {write.target: write for write in with_names(self.texts.writes.values(), names)}
-        for table, columns in named_columns(self.workflow).items():
+        self.texts.writes = {write.target: write for write in with_references(self.texts.writes.values(), names)}
+        for table, columns in referenced_columns(self.workflow).items():
             if table in self.texts.writes:
                 self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)
 
     def _script(self, spec: SparkSpec, target: str | None) -> None:
         path = self.workflow.folder / spec.script
-        params = values_of(self.workflow, spec)
+        params = parameters_of(self.workflow, spec)
         if program_kind(path) is Kind.SQL:
             self._sql(path, params)
             return
-        found = touched(self.workflow, spec, target, self.known)
+        found = script_tables(self.workflow, spec, target, self.known)
         self.texts.files.update(found.files)
         self.texts.programs += map(str, found.files)
         self.texts.blind = self.texts.blind or found.guessed
         for written in (target,) if target is not None else found.tables.writes:
-            self._add(Written(written, frozenset(Flow(table) for table in found.tables.reads)))
+            self._add(TableWrite(written, frozenset(Flow(table) for table in found.tables.reads)))
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
         self.texts.files.add(path)
@@ -183,18 +185,22 @@ class _Reader:
         self.texts.blind = self.texts.blind or script.unreadable
         for write in script.writes:
             self._add(write)
-        self.texts.mentions |= {Mention(self._plain(use.table), use.column, str(path), use.line) for use in script.uses}
+        self.texts.mentions |= {
+            Reference(self._plain(use.table), use.column, str(path), use.line) for use in script.uses
+        }
         self.texts.by_position |= {
-            Mention(self._plain(table), "", str(path), line) for table, line in script.by_position
+            Reference(self._plain(table), "", str(path), line) for table, line in script.by_position
         }
 
-    def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
+    def _parsed(self, path: Path, params: Mapping[str, str]) -> SqlLineage:
         text = substitute(read_text(path), params, where=path)
-        return columns_of(text, {**self.schema, **self.texts.declares})
+        return sql_lineage(text, {**self.schema, **self.texts.declares})
 
-    def _add(self, write: Written) -> None:
+    def _add(self, write: TableWrite) -> None:
         target = self._plain(write.target)
-        plain = Written(target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.given)
+        plain = TableWrite(
+            target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.given
+        )
         before = self.texts.writes.get(target)
         self.texts.writes[target] = plain if before is None else before | plain
 
@@ -202,7 +208,7 @@ class _Reader:
         return plain_name(name, self.workflow.environment.catalog_name)
 
 
-def _specs(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
+def _specs_with_target(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
     """Yield what a step runs, and the table that it declares to write."""
     match step:
         case WapStep():
@@ -211,6 +217,6 @@ def _specs(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
             yield job.spark, None
         case ForeachStep():
             if isinstance(step.items[0].step, JobStep):
-                yield from _specs(step.items[0].step)
+                yield from _specs_with_target(step.items[0].step)
         case _:
             pass

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.migration.changes import Change
-from dataflow.migration.impact import Line, Touched
-from dataflow.migration.plan import Plan
+from dataflow.migration.changes import TableChange
+from dataflow.migration.impact import AffectedWorkflow, ScriptLine
+from dataflow.migration.plan import MigrationPlan
 from dataflow.migration.steps import Step, require_steps
-from dataflow.migration.store import Campaigns, Event, Row
+from dataflow.migration.store import CampaignEvent, CampaignRow, CampaignStore
 
 FOLDER = "migrations"
 
@@ -39,10 +39,10 @@ class Campaign:
         readers: The workflows that have to move, those that write the table among them.
     """
 
-    row: Row
-    changes: tuple[Change, ...]
+    row: CampaignRow
+    changes: tuple[TableChange, ...]
     steps: tuple[Step, ...]
-    readers: tuple[Touched, ...]
+    readers: tuple[AffectedWorkflow, ...]
 
     @property
     def id(self) -> str:
@@ -64,8 +64,15 @@ class Campaign:
         return tuple(step for step in self.steps if step.phase == phase)
 
 
-def start(
-    found: Plan, campaigns: Campaigns, folder: Path, *, deadline: dt.date, who: str, now: dt.datetime, name: str | None
+def start_campaign(
+    found: MigrationPlan,
+    campaigns: CampaignStore,
+    folder: Path,
+    *,
+    deadline: dt.date,
+    who: str,
+    now: dt.datetime,
+    name: str | None,
 ) -> tuple[Campaign, Path]:
     """Open a campaign: write its file, then its state.
 
@@ -94,21 +101,21 @@ def start(
         raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise UsageError(f"'{name}' can't name a campaign", "letters, digits, '_', '-' and '.', for example hours-2027")
-    _require_lasting(found, campaigns)
+    _require_no_circle(found, campaigns)
     id_ = name or _free_name(
         folder, f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns
     )
     definition = _definition(id_, found, deadline, who)
-    row = Row(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
+    row = CampaignRow(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
     path = folder / FOLDER / f"{id_}.yaml"
     if path.exists() and id_ not in {row.id for row in campaigns.all()}:
         raise UsageError(f"{display_path(path)} is there already", "give this campaign another name: --name")
-    with _writing(path, definition):
+    with _campaign_file(path, definition):
         campaigns.add(row)
-    return read(row), path
+    return campaign_from_row(row), path
 
 
-def _free_name(folder: Path, name: str, campaigns: Campaigns) -> str:
+def _free_name(folder: Path, name: str, campaigns: CampaignStore) -> str:
     """Return a name that no campaign had yet: a second one on a table may begin on the day that the first ended."""
     files = (folder / FOLDER).glob("*.yaml")  # that of another environment, whose state is elsewhere, among them
     taken = {row.id for row in campaigns.all()} | {path.stem for path in files}
@@ -116,7 +123,7 @@ def _free_name(folder: Path, name: str, campaigns: Campaigns) -> str:
     return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
-def _require_lasting(found: Plan, campaigns: Campaigns) -> None:
+def _require_no_circle(found: MigrationPlan, campaigns: CampaignStore) -> None:
     """Refuse to send readers to a table that is on its way out itself: in a circle they would never arrive.
 
     Raises:
@@ -126,7 +133,7 @@ def _require_lasting(found: Plan, campaigns: Campaigns) -> None:
     following = {change.to for change in found.changes if change.kind == "replace"}
     for row in campaigns.all():
         if row.state == "open" and row.environment == found.environment:
-            for change in read(row).changes:
+            for change in campaign_from_row(row).changes:
                 if row.table in following and change.kind in {"replace", "retire"}:
                     says = f"{row.table} can't take the place of {found.table}: campaign {row.id} is to {change}"
                 elif goes and change.kind == "replace" and change.to == found.table:
@@ -136,28 +143,30 @@ def _require_lasting(found: Plan, campaigns: Campaigns) -> None:
                 raise UsageError(says, f"dataflow migration status {row.id}")
 
 
-def read(row: Row) -> Campaign:
+def campaign_from_row(row: CampaignRow) -> Campaign:
     """Return a campaign out of its row."""
     data = row.definition
     return Campaign(
         row,
-        tuple(Change(**{**each, "shared": tuple(each["shared"])}) for each in data["changes"]),
+        tuple(TableChange(**{**each, "shared": tuple(each["shared"])}) for each in data["changes"]),
         tuple(Step(**each) for each in data["steps"]),
         tuple(_reader(each) for each in data["readers"]),
     )
 
 
-def _reader(data: Mapping[str, Any]) -> Touched:
-    lines = tuple(Line(**line) for line in data.get("lines", ()))
+def _reader(data: Mapping[str, Any]) -> AffectedWorkflow:
+    lines = tuple(ScriptLine(**line) for line in data.get("lines", ()))
     return replace(
-        Touched(data["workflow"], data["owner"], data["role"], file=data.get("file"), known=data.get("known", "")),
+        AffectedWorkflow(
+            data["workflow"], data["owner"], data["role"], file=data.get("file"), known=data.get("known", "")
+        ),
         columns=tuple(data.get("columns", ())),
         writes=tuple(data.get("writes", ())),
         lines=lines,
     )
 
 
-def _definition(id_: str, found: Plan, deadline: dt.date, who: str) -> dict[str, Any]:
+def _definition(id_: str, found: MigrationPlan, deadline: dt.date, who: str) -> dict[str, Any]:
     return {
         "version": 1,
         "campaign": id_,
@@ -178,7 +187,7 @@ def _plain(data: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _writing(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
+def _campaign_file(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
     """Write a campaign's file once what stands inside has succeeded; else leave what was there."""
     import yaml
 
@@ -213,7 +222,7 @@ def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def begun(found: Sequence[Event]) -> list[str]:
+def begun_steps(found: Sequence[CampaignEvent]) -> list[str]:
     """Return the names of the steps that were carried out, or may have been when a process died, in order."""
     done: dict[str, None] = {}
     for event in found:
@@ -224,7 +233,7 @@ def begun(found: Sequence[Event]) -> list[str]:
     return list(done)
 
 
-def applied(found: Sequence[Event]) -> list[str]:
+def applied_steps(found: Sequence[CampaignEvent]) -> list[str]:
     """Return the names of the steps that were carried out and not taken back, in order."""
     done: list[str] = []
     for event in found:

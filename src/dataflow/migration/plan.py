@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.migration.changes import Change, Wish, changes_of, new_name, shared_columns
-from dataflow.migration.impact import Touched, by_position, touched_by
+from dataflow.migration.changes import ChangeRequest, TableChange, changes_of, new_name, shared_columns
+from dataflow.migration.impact import AffectedWorkflow, affected_by, select_star_users
 from dataflow.migration.steps import Step, steps_for
 from dataflow.tables.iceberg import quoted
 from dataflow.tables.properties import PRIMARY_KEY
@@ -21,13 +21,13 @@ from dataflow.workflow import table_names
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.lineage.query import Known
+    from dataflow.lineage.query import LineageGraph
 
 _DOWNSTREAM_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Plan:
+class MigrationPlan:
     """What a change would come to.
 
     Attributes:
@@ -42,10 +42,10 @@ class Plan:
 
     table: str
     environment: str
-    changes: tuple[Change, ...]
-    touched: tuple[Touched, ...]
+    changes: tuple[TableChange, ...]
+    touched: tuple[AffectedWorkflow, ...]
     steps: tuple[Step, ...]
-    by_position: tuple[Touched, ...] = ()
+    by_position: tuple[AffectedWorkflow, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -54,7 +54,7 @@ class Plan:
         return not all(change.safe for change in self.changes)
 
     @property
-    def must_move(self) -> tuple[Touched, ...]:
+    def must_move(self) -> tuple[AffectedWorkflow, ...]:
         """The workflows that have to change: those that use what goes, or may."""
         return tuple(each for each in self.touched if each.role != "downstream")
 
@@ -69,52 +69,54 @@ class Plan:
             ],
             "touched": [asdict(each) for each in self.touched],
             "by_position": [asdict(each) for each in self.by_position],
-            "owners": owners_of([*self.touched, *self.by_position]),
+            "owners": workflows_by_owner([*self.touched, *self.by_position]),
             "steps": [{**asdict(step), "irreversible": step.irreversible} for step in self.steps],
             "notes": list(self.notes),
         }
 
 
-Look = Callable[[str, "Known"], Shape]
+TableSchemaLoader = Callable[[str, "LineageGraph"], Shape]
 """Looks at a table as it is now."""
 
 
-def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | None = None) -> Plan:
-    """Compare a wish with the live table, and look up who is touched.
+def build_plan(
+    table: str, request: ChangeRequest, lineage: LineageGraph, now: dt.datetime, load: TableSchemaLoader | None = None
+) -> MigrationPlan:
+    """Compare a request with the live table, and look up who is touched.
 
     Args:
         table: The table.
-        wish: What is asked for.
-        known: What is known of lineage.
+        request: What is asked for.
+        lineage: What is known of lineage.
         now: This moment.
-        look: How to look at tables; by PyIceberg, without Spark, when None.
+        load: Loads a table's schema; by PyIceberg, without Spark, when None.
 
     Raises:
         UsageError: There is no such table or column, a type can't be read, or nothing would change.
         DataflowError: The catalog can't be asked.
     """
-    look = look or live_shape
-    shape = look(table, known)
+    load = load or load_schema
+    shape = load(table, lineage)
     shared: tuple[str, ...] = ()
-    if wish.replace_by is not None:
-        other = look(wish.replace_by, known)
+    if request.replace_by is not None:
+        other = load(request.replace_by, lineage)
         if other.table == shape.table:
             raise UsageError(f"{shape.table} can't be replaced by itself")
         if not any(other.has(column.name) for column in shape.columns):
             raise UsageError(f"{other.table} has none of the columns of {shape.table}")
-        wish, shared = replace(wish, replace_by=other.table), shared_columns(shape, other)
-    changes = [replace(change, shared=shared) for change in changes_of(shape, wish)]
-    touched = touched_by(shape.table, changes, known, now) if any(not change.safe for change in changes) else []
-    by_place = by_position(shape.table, known, now) if any(map(_adds, changes)) else []
-    notes = list(notes_of(shape, wish, changes))
+        request, shared = replace(request, replace_by=other.table), shared_columns(shape, other)
+    changes = [replace(change, shared=shared) for change in changes_of(shape, request)]
+    touched = affected_by(shape.table, changes, lineage, now) if any(not change.safe for change in changes) else []
+    by_place = select_star_users(shape.table, lineage, now) if any(map(_adds_column, changes)) else []
+    notes = list(notes_for(shape, request, changes))
     steps: list[Step] = []
     try:
         steps = steps_for(shape.table, changes)
     except UsageError as error:  # who is touched is worth knowing all the same
         notes.insert(0, f"{error.message}; {error.hint}")
-    return Plan(
+    return MigrationPlan(
         shape.table,
-        known.environment.name,
+        lineage.environment.name,
         tuple(changes),
         tuple(touched),
         tuple(steps),
@@ -123,12 +125,12 @@ def plan(table: str, wish: Wish, known: Known, now: dt.datetime, look: Look | No
     )
 
 
-def _adds(change: Change) -> bool:
+def _adds_column(change: TableChange) -> bool:
     """Say whether a change gives the table a column more, for good or for as long as readers move."""
     return (change.kind == "add" and not change.within) or (change.kind in {"rename", "type"} and not change.safe)
 
 
-def live_shape(table: str, known: Known) -> Shape:
+def load_schema(table: str, lineage: LineageGraph) -> Shape:
     """Return a table as the catalog has it now, without Spark.
 
     Raises:
@@ -139,15 +141,15 @@ def live_shape(table: str, known: Known) -> Shape:
     from dataflow.tables.catalog import open_catalog
     from dataflow.tables.pyiceberg_catalog import load_table
 
-    name = known.plain(table)
-    catalog = open_catalog(known.environment)
+    name = lineage.plain(table)
+    catalog = open_catalog(lineage.environment)
     try:
         return shape_of(name, load_table(catalog, name))
     except DataflowError as error:
         raise UsageError(error.message, error.hint) from error
 
 
-def live_shape_in_spark(spark: SparkSession, table: str, known: Known) -> Shape:
+def load_schema_in_spark(spark: SparkSession, table: str, lineage: LineageGraph) -> Shape:
     """Return a table as the catalog has it now, where Spark alone can open that.
 
     Raises:
@@ -156,23 +158,23 @@ def live_shape_in_spark(spark: SparkSession, table: str, known: Known) -> Shape:
     from dataflow.tables.iceberg import exists, list_tables, quoted
     from dataflow.tables.pyiceberg_catalog import is_full, no_table
 
-    name = known.plain(table)
+    name = lineage.plain(table)
     parts = table_names.split(name)
     if not (is_full(parts) and exists(spark, quoted(name))):
         raise UsageError(no_table(table, parts, list_tables(spark)).message)
     return shape_in_spark(spark, name)
 
 
-def notes_of(shape: Shape, wish: Wish, changes: Sequence[Change]) -> Iterator[str]:
+def notes_for(shape: Shape, request: ChangeRequest, changes: Sequence[TableChange]) -> Iterator[str]:
     """Yield what the owner of a table has to know besides its steps.
 
     Args:
         shape: The table as it is.
-        wish: What was asked for.
+        request: What was asked for.
         changes: What that comes to.
     """
-    if wish.ddl is not None:
-        said = declared(wish.ddl).table
+    if request.ddl is not None:
+        said = declared(request.ddl).table
         if "." not in said and is_name(said) and said.lower() != table_names.split(shape.table)[-1].lower():
             yield f"the new definition is of '{said}'; it was taken for {shape.table}'s"
     moved = {change.column.lower(): new_name(change) for change in changes if change.column and not change.safe}
@@ -187,10 +189,10 @@ def notes_of(shape: Shape, wish: Wish, changes: Sequence[Change]) -> Iterator[st
     if any(name.lower() in moved for name in key):
         left = [name for name in (moved.get(name.lower(), name) for name in key) if name]
         gone = [name for name in key if moved.get(name.lower()) == ""]
-        yield _of_key(shape.table, key, left, gone)
+        yield _key_note(shape.table, key, left, gone)
 
 
-def _of_key(table: str, key: Sequence[str], left: Sequence[str], gone: Sequence[str]) -> str:
+def _key_note(table: str, key: Sequence[str], left: Sequence[str], gone: Sequence[str]) -> str:
     then = f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ({text(PRIMARY_KEY)} = {text(','.join(left))})"
     if not left:
         then = f"ALTER TABLE {quoted(table)} UNSET TBLPROPERTIES ({text(PRIMARY_KEY)})"
@@ -201,7 +203,7 @@ def _of_key(table: str, key: Sequence[str], left: Sequence[str], gone: Sequence[
     )
 
 
-def owners_of(touched: Sequence[Touched]) -> dict[str, list[str]]:
+def workflows_by_owner(touched: Sequence[AffectedWorkflow]) -> dict[str, list[str]]:
     """Return each owner's workflows; whose owner nobody knows stand under an empty name."""
     found: dict[str, list[str]] = {}
     for each in touched:
@@ -209,7 +211,7 @@ def owners_of(touched: Sequence[Touched]) -> dict[str, list[str]]:
     return found
 
 
-def render(found: Plan) -> Iterator[str]:
+def render(found: MigrationPlan) -> Iterator[str]:
     """Yield a plan's lines for people."""
     yield f"{found.table} in {found.environment}"
     yield ""
@@ -217,7 +219,7 @@ def render(found: Plan) -> Iterator[str]:
         yield f"  {'safe    ' if change.safe else 'breaking'}  {change}{f': {change.why}' if change.why else ''}"
     if found.breaking:
         yield ""
-        yield from _touched(found.touched)
+        yield from _affected_lines(found.touched)
     if found.by_position:
         yield ""
         yield "takes all columns by position: fails once a column is added"
@@ -235,7 +237,7 @@ def render(found: Plan) -> Iterator[str]:
         yield "nothing was changed; `dataflow migration start` with the same options opens a campaign"
 
 
-def _touched(touched: Sequence[Touched]) -> Iterator[str]:
+def _affected_lines(touched: Sequence[AffectedWorkflow]) -> Iterator[str]:
     if not touched:
         yield "nobody is known to read or write what changes"
         return
@@ -255,7 +257,7 @@ def _touched(touched: Sequence[Touched]) -> Iterator[str]:
             yield f"  … and {len(mine) - len(shown):,} more: --output json names all"
 
 
-def _with_lines(touched: Touched) -> Iterator[str]:
+def _with_lines(touched: AffectedWorkflow) -> Iterator[str]:
     columns = touched.columns
     uses = f" uses {', '.join(columns[:4])}{', …' if len(columns) > 4 else ''}" if columns else ""
     yield f"  {touched.workflow} ({touched.owner or 'no owner'}){uses} · {touched.known}"

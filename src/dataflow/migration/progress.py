@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from dataflow.deploy.lineage import GONE
 from dataflow.lineage.model import Origin, Producer
 from dataflow.lineage.show.text import age
-from dataflow.lineage.store.reader import NOTHING, Named, Who, who
-from dataflow.migration.campaign import Campaign, applied
-from dataflow.migration.impact import Touched, uses, writes
-from dataflow.migration.store import Campaigns, Event, subjects
+from dataflow.lineage.store.reader import NO_COLUMNS, ProducerKey, TargetColumns, producer_key
+from dataflow.migration.campaign import Campaign, applied_steps
+from dataflow.migration.impact import AffectedWorkflow, uses_column, writes_column
+from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
 
 if TYPE_CHECKING:
-    from dataflow.lineage.graph import Taken
-    from dataflow.lineage.query import Known
+    from dataflow.lineage.graph import ColumnEdge
+    from dataflow.lineage.query import LineageGraph
 
-_EVIDENCE = {Origin.RECORDED: "run", Origin.DEPLOYED: "deployment", Origin.OPENLINEAGE: "OpenLineage event"}
+_EVIDENCE_NAMES = {Origin.RECORDED: "run", Origin.DEPLOYED: "deployment", Origin.OPENLINEAGE: "OpenLineage event"}
 """What counts: what ran or was deployed. A checkout is a plan."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReaderStatus:
     """Where a reader stands.
 
     Attributes:
@@ -35,7 +35,7 @@ class Standing:
         since: When that was.
     """
 
-    reader: Touched
+    reader: AffectedWorkflow
     state: str
     why: str
     since: dt.datetime | None = None
@@ -46,20 +46,22 @@ class Standing:
         return self.state == "open"
 
 
-def standings(campaign: Campaign, events: Sequence[Event], known: Known) -> list[Standing]:
+def reader_statuses(campaign: Campaign, events: Sequence[CampaignEvent], lineage: LineageGraph) -> list[ReaderStatus]:
     """Return where each reader stands; workflows that began to read the old name since are among them."""
-    evidence = _evidence(campaign, known)
+    evidence = _latest_evidence(campaign, lineage)
     readers = {reader.workflow: reader for reader in campaign.readers}
-    late = set(subjects(events, "joined"))
+    late = set(subjects_of(events, "joined"))
     for workflow, found in evidence.items():
         if workflow not in readers and (found.touches is not False or workflow in late):
-            readers[workflow] = Touched(workflow, found.owner, found.role, known="since the campaign was opened")
+            readers[workflow] = AffectedWorkflow(
+                workflow, found.owner, found.role, known="since the campaign was opened"
+            )
     acks = _acks(list(readers.values()), events)
-    return [_standing(reader, evidence.get(name), acks.get(name), campaign) for name, reader in readers.items()]
+    return [_reader_status(reader, evidence.get(name), acks.get(name), campaign) for name, reader in readers.items()]
 
 
 @dataclass
-class _Newest:
+class _LatestEvidence:
     origin: Origin
     seen: dt.datetime
     owner: str | None
@@ -68,38 +70,40 @@ class _Newest:
     is_gone: bool
 
 
-def _evidence(campaign: Campaign, known: Known) -> dict[str, _Newest]:
+def _latest_evidence(campaign: Campaign, lineage: LineageGraph) -> dict[str, _LatestEvidence]:
     """Return for each workflow the newest word on whether it uses what goes; None where columns are not known."""
-    said: dict[str, dict[Origin, list[tuple[Producer, list[Taken]]]]] = defaultdict(lambda: defaultdict(list))
+    said: dict[str, dict[Origin, list[tuple[Producer, list[ColumnEdge]]]]] = defaultdict(lambda: defaultdict(list))
     for downstream in (True, False):
-        for producer, taken in known.store.flows({campaign.table}, downstream=downstream):
-            if (producer.target != campaign.table) == downstream and producer.origin in _EVIDENCE:
+        for producer, taken in lineage.store.flows({campaign.table}, downstream=downstream):
+            if (producer.target != campaign.table) == downstream and producer.origin in _EVIDENCE_NAMES:
                 said[producer.workflow][producer.origin].append((producer, list(taken)))
-    for producer in known.store.of_workflows([reader.workflow for reader in campaign.readers]):
+    for producer in lineage.store.of_workflows([reader.workflow for reader in campaign.readers]):
         # One that doesn't use the table at all any more is known by what else it writes.
-        if producer.target != campaign.table and producer.origin in _EVIDENCE:
+        if producer.target != campaign.table and producer.origin in _EVIDENCE_NAMES:
             said[producer.workflow][producer.origin].append((producer, []))
-    named = known.store.named(campaign.table)
-    return {name: _newest(campaign, by, named) for name, by in said.items()}
+    named = lineage.store.named(campaign.table)
+    return {name: _latest(campaign, by, named) for name, by in said.items()}
 
 
-def _newest(
+def _latest(
     campaign: Campaign,
-    by: Mapping[Origin, list[tuple[Producer, list[Taken]]]],
-    named: Mapping[Who, Named],
-) -> _Newest:
+    by: Mapping[Origin, list[tuple[Producer, list[ColumnEdge]]]],
+    named: Mapping[ProducerKey, TargetColumns],
+) -> _LatestEvidence:
     here = _of_environment(by, campaign.row.environment)
     origin = max(here, key=lambda each: max(producer.seen for producer, _ in here[each]))
     found = here[origin]
     asked = [(each, column) for each in found for column in campaign.old_columns or ("",)]
-    answers = [uses(campaign.table, column, taken) for (_, taken), column in asked]  # a writer may read its own table
+    answers = [
+        uses_column(campaign.table, column, taken) for (_, taken), column in asked
+    ]  # a writer may read its own table
     answers += [
-        writes(column, taken, named.get(who(producer), NOTHING))
+        writes_column(column, taken, named.get(producer_key(producer), NO_COLUMNS))
         for (producer, taken), column in asked
         if producer.target == campaign.table
     ]
     touches = True if True in answers else None if None in answers else False
-    return _Newest(
+    return _LatestEvidence(
         origin,
         max(producer.seen for producer, _ in found),
         next((producer.owner for producer, _ in found if producer.owner), None),
@@ -110,8 +114,8 @@ def _newest(
 
 
 def _of_environment(
-    by: Mapping[Origin, list[tuple[Producer, list[Taken]]]], environment: str
-) -> Mapping[Origin, list[tuple[Producer, list[Taken]]]]:
+    by: Mapping[Origin, list[tuple[Producer, list[ColumnEdge]]]], environment: str
+) -> Mapping[Origin, list[tuple[Producer, list[ColumnEdge]]]]:
     """Return what is known of a workflow where the campaign is; of one that is not known there, all.
 
     OpenLineage events name their places as others do, and a branch's deployment has workflows of its own names.
@@ -123,9 +127,9 @@ def _of_environment(
     return {origin: found for origin, found in here.items() if found} or by
 
 
-def _acks(readers: Sequence[Touched], events: Sequence[Event]) -> dict[str, Event]:
+def _acks(readers: Sequence[AffectedWorkflow], events: Sequence[CampaignEvent]) -> dict[str, CampaignEvent]:
     """Return the last acknowledgement of each reader: its own, or its owner's for all of theirs."""
-    found: dict[str, Event] = {}
+    found: dict[str, CampaignEvent] = {}
     for event in events:
         if event.kind == "acked":
             for reader in readers:
@@ -134,25 +138,31 @@ def _acks(readers: Sequence[Touched], events: Sequence[Event]) -> dict[str, Even
     return found
 
 
-def _standing(reader: Touched, newest: _Newest | None, ack: Event | None, campaign: Campaign) -> Standing:
+def _reader_status(
+    reader: AffectedWorkflow, newest: _LatestEvidence | None, ack: CampaignEvent | None, campaign: Campaign
+) -> ReaderStatus:
     opened = campaign.row.opened
     if newest is not None and newest.seen > opened and newest.touches is False:
-        why = f"its latest {_EVIDENCE[newest.origin]} uses the old name no more"
-        return Standing(reader, "moved", "it is deployed no more" if newest.is_gone else why, newest.seen)
+        why = f"its latest {_EVIDENCE_NAMES[newest.origin]} uses the old name no more"
+        return ReaderStatus(reader, "moved", "it is deployed no more" if newest.is_gone else why, newest.seen)
     late = newest is not None and newest.seen > opened and newest.touches
     if ack is not None and not (late and newest is not None and newest.seen > ack.moment):
-        return Standing(reader, "acked", f"{ack.who}: {ack.note or 'no note'}", ack.moment)
+        return ReaderStatus(reader, "acked", f"{ack.who}: {ack.note or 'no note'}", ack.moment)
     if newest is None:
-        return Standing(reader, "open", "it never ran where this can be seen")
+        return ReaderStatus(reader, "open", "it never ran where this can be seen")
     if ack is not None:
-        return Standing(reader, "open", f"acknowledged, but a later {_EVIDENCE[newest.origin]} reads it", newest.seen)
+        return ReaderStatus(
+            reader, "open", f"acknowledged, but a later {_EVIDENCE_NAMES[newest.origin]} reads it", newest.seen
+        )
     writer = reader.role == "writes"
     does, may = ("writes or audits it", "may write it") if writer else ("reads it", "may read it")
     what = does if newest.touches else f"{may}: its columns are not known"
-    return Standing(reader, "open", f"its latest {_EVIDENCE[newest.origin]} {what}", newest.seen)
+    return ReaderStatus(reader, "open", f"its latest {_EVIDENCE_NAMES[newest.origin]} {what}", newest.seen)
 
 
-def note_moves(campaign: Campaign, found: Sequence[Standing], campaigns: Campaigns, events: Sequence[Event]) -> None:
+def record_moves(
+    campaign: Campaign, found: Sequence[ReaderStatus], campaigns: CampaignStore, events: Sequence[CampaignEvent]
+) -> None:
     """Write down who moved, or went back, since it was looked at last: the burn-down is made of that."""
     last: dict[str, str] = {}
     for event in events:
@@ -160,7 +170,7 @@ def note_moves(campaign: Campaign, found: Sequence[Standing], campaigns: Campaig
             for reader in (each.reader for each in found):
                 if event.subject in {reader.workflow, reader.owner}:
                     last[reader.workflow] = event.kind
-    known = {reader.workflow for reader in campaign.readers} | subjects(events, "joined")
+    known = {reader.workflow for reader in campaign.readers} | subjects_of(events, "joined")
     for standing in found:
         before, name = last.get(standing.reader.workflow), standing.reader.workflow
         if name not in known:
@@ -172,12 +182,12 @@ def note_moves(campaign: Campaign, found: Sequence[Standing], campaigns: Campaig
 
 
 def burn_down(
-    campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], today: dt.date
+    campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], today: dt.date
 ) -> list[tuple[dt.date, int]]:
     """Return for each day since the opening how many readers had not moved at its end; late ones since they joined."""
     readers = [each.reader for each in found]
     left = {reader.workflow for reader in campaign.readers}
-    by_day: dict[dt.date, list[Event]] = defaultdict(list)
+    by_day: dict[dt.date, list[CampaignEvent]] = defaultdict(list)
     for event in events:
         by_day[event.moment.date()].append(event)
     day, counts = campaign.row.opened.date(), []
@@ -194,10 +204,12 @@ def burn_down(
     return counts
 
 
-def as_data(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], today: dt.date) -> dict[str, Any]:
+def as_data(
+    campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], today: dt.date
+) -> dict[str, Any]:
     """Return how far a campaign is, for programs."""
     row = campaign.row
-    done, days = applied(events), burn_down(campaign, found, events, today)
+    done, days = applied_steps(events), burn_down(campaign, found, events, today)
     return {
         "campaign": row.id,
         "table": row.table,
@@ -224,7 +236,9 @@ def as_data(campaign: Campaign, found: Sequence[Standing], events: Sequence[Even
     }
 
 
-def render(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], now: dt.datetime) -> Iterator[str]:
+def render(
+    campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], now: dt.datetime
+) -> Iterator[str]:
     """Yield the lines of a campaign's status for people."""
     row = campaign.row
     days = (row.deadline - now.date()).days
@@ -246,7 +260,7 @@ def render(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event
     days_left = burn_down(campaign, found, events, now.date())
     yield f"  {_spark([left for _, left in days_left])} open per day since {days_left[0][0]}" if days_left else ""
     yield ""
-    yield from _steps(campaign, applied(events))
+    yield from _steps(campaign, applied_steps(events))
 
 
 def _steps(campaign: Campaign, done: Sequence[str]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, display_path
-from dataflow.lineage.workflow_tables import touched, values_of
+from dataflow.lineage.workflow_tables import parameters_of, script_tables
 from dataflow.tables.pyiceberg_catalog import split_name
 from dataflow.workflow.models import MetadataJob, SparkJob
 from dataflow.workflow.parameters import PARAMETER_NAME, sql_placeholders
@@ -93,7 +93,7 @@ def transformations(workflow: Workflow, asked: Sequence[str]) -> list[Transforma
 
 def _transformation(workflow: Workflow, spec: SparkSpec, target: str, asked: Sequence[str]) -> Transformation:
     script = workflow.folder / spec.script
-    values = values_of(workflow, spec)
+    values = parameters_of(workflow, spec)
     sources, origin = _sources(workflow, spec, values, target, asked)
     named = {table: _parameter(values, table) for table in sources}
     target_param = _parameter(values, target)
@@ -119,7 +119,7 @@ def _sources(
     if asked:
         return list(asked), "asked"
     script = workflow.folder / spec.script
-    tables = touched(workflow, spec, target).tables
+    tables = script_tables(workflow, spec, target).tables
     if tables.complete and (reads := [table for table in tables.reads if table != target]):
         return reads, "sql"
     if recorded := _recorded(workflow, target):
@@ -154,7 +154,7 @@ def _ddl(workflow: Workflow, target: str) -> Path | None:
     for spec in _scripts(workflow):
         path = workflow.folder / spec.script
         if path.suffix == ".sql":
-            tables = touched(workflow, spec).tables
+            tables = script_tables(workflow, spec).tables
             if target in tables.writes and not tables.reads:
                 return path
     return None

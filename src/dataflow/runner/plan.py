@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
-from dataflow.lineage.workflow_tables import touched
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
 from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
@@ -168,7 +168,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
     template = step.template
     scripts = [item.job.spark for item in template.write]
     table = plain_name(template.table, workflow.environment.catalog_name)
-    found = [touched(workflow, script, template.table).tables for script in scripts]
+    found = [script_tables(workflow, script, template.table).tables for script in scripts]
     reads = dict.fromkeys(name for tables in found for name in tables.reads if name != table)
     beside = dict.fromkeys(name for tables in found for name in tables.writes if name != table)
     return StepPlan(
@@ -190,7 +190,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
     patience = _patience(job)
     match job:
         case SparkJob():
-            tables = touched(workflow, job.spark).tables
+            tables = script_tables(workflow, job.spark).tables
             return StepPlan(
                 job.id, job.type, needs, (job.spark.label,), tables.reads, tables.complete, tables.writes, **patience
             )

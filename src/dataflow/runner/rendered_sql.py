@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean, display_path
-from dataflow.lineage.workflow_tables import values_of
+from dataflow.lineage.workflow_tables import parameters_of
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.program_kind import Kind, program_kind
@@ -61,7 +61,9 @@ def rendered_scripts(workflow: Workflow, job: str | None = None) -> list[Rendere
             and program_kind(path) is Kind.SQL
             and not spec.script.startswith(POINTER)
         ):
-            found.append(RenderedScript(name, path, substitute(read_text(path), values_of(inner, spec), where=path)))
+            found.append(
+                RenderedScript(name, path, substitute(read_text(path), parameters_of(inner, spec), where=path))
+            )
     if not found:
         raise UsageError(f"{display_path(workflow.file)} runs no SQL script{f' in {job}' if job else ''}")
     return found

@@ -35,7 +35,7 @@ def deploy(
 
     Example:  dataflow project deploy
     """
-    from dataflow.cli.project.sync_lineage import settle
+    from dataflow.cli.project.sync_lineage import sync_deployed_lineage
     from dataflow.deploy.deploy import Deploy
     from dataflow.deploy.plan import check_saved, make_plan
     from dataflow.deploy.source import open_source
@@ -55,7 +55,7 @@ def deploy(
         _print(done)
     _pin(source)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
-    settle(source.registry, done.deployment.switch.state, before.switch.state)
+    sync_deployed_lineage(source.registry, done.deployment.switch.state, before.switch.state)
 
 
 def _pin(source: Source) -> None:

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dataflow.lineage.model import Written
-from dataflow.lineage.spark_plan.plan_lineage import Read, Told
+from dataflow.lineage.model import TableWrite
+from dataflow.lineage.spark_plan.plan_lineage import RecordedLineage, SnapshotRead
 from dataflow.spark.errors import message_of
 from dataflow.tables.iceberg import java_class
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class Lineage:
+class LineageListener:
     """Collects what the sessions of a run, or of a job of it, read and write, as the listener in Spark's JVM tells it.
 
     Spark tells a listener of one session only, so each session that works for the run is watched.
     """
 
-    def __init__(self, run: Lineage | None = None) -> None:
+    def __init__(self, run: LineageListener | None = None) -> None:
         """Begin with nothing heard.
 
         Args:
             run: The run's lineage, where this is a job's: it takes all that this one hears.
         """
         self._run = run
-        self._told = Told()
+        self._told = RecordedLineage()
         self._lock = threading.Lock()
         self._listeners: dict[int, tuple[JavaObject, str]] = {}
 
@@ -53,7 +53,7 @@ class Lineage:
         with self._heard():
             listener.close()
 
-    def reads(self) -> tuple[Read, ...]:
+    def reads(self) -> tuple[SnapshotRead, ...]:
         """Return what was read so far; waits until Spark has told all."""
         self.hear()
         with self._lock:
@@ -73,7 +73,7 @@ class Lineage:
                 found[read.source] = min(found.get(read.source, snapshot), snapshot)
         return found
 
-    def flows(self) -> tuple[Written, ...]:
+    def flows(self) -> tuple[TableWrite, ...]:
         """Return for each table written which columns of which tables went into it; waits as `reads` does."""
         self.hear()
         with self._lock:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dataflow.lineage.model import Name, Written
-from dataflow.lineage.sql.expressions import Unresolved
-from dataflow.lineage.sql.from_clause import name_of
-from dataflow.lineage.sql.relations import Node, Schema, Star, Use
+from dataflow.lineage.model import ColumnName, TableWrite
+from dataflow.lineage.sql.expressions import UnresolvedName
+from dataflow.lineage.sql.from_clause import table_name_of
+from dataflow.lineage.sql.relations import Node, Schema, SelectStar, SqlReference
 from dataflow.lineage.sql.statements import Statement, statements_of
-from dataflow.lineage.sql.writes import Insertion, Reader
+from dataflow.lineage.sql.writes import Insertion, ScriptReader
 
-_HALF_READ = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_INCOMPLETE_TREE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What trees lead to that sqlglot makes of what is no SQL, such as `DELETE (FROM t)`: parts of them are missing."""
 
 
 @dataclass(frozen=True)
-class Script:
+class SqlLineage:
     """What a SQL script does with tables and columns.
 
     Attributes:
@@ -36,13 +36,13 @@ class Script:
         unreadable: Whether nothing of it could be understood.
     """
 
-    writes: tuple[Written, ...] = ()
-    uses: frozenset[Use] = frozenset()
-    by_position: frozenset[Star] = frozenset()
+    writes: tuple[TableWrite, ...] = ()
+    uses: frozenset[SqlReference] = frozenset()
+    by_position: frozenset[SelectStar] = frozenset()
     reads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    unresolved: tuple[Unresolved, ...] = ()
+    unresolved: tuple[UnresolvedName, ...] = ()
     insertions: tuple[Insertion, ...] = ()
     reshaped: frozenset[str] = frozenset()
     replaces: frozenset[str] = frozenset()
@@ -51,12 +51,12 @@ class Script:
     unreadable: bool = False
 
     @property
-    def names(self) -> frozenset[Name]:
+    def names(self) -> frozenset[ColumnName]:
         """The columns that it names, whatever becomes of them."""
         return frozenset((use.table, use.column) for use in self.uses if use.column)
 
 
-def columns_of(script: str, schema: Schema | None = None) -> Script:
+def sql_lineage(script: str, schema: Schema | None = None) -> SqlLineage:
     """Find what a SQL script, parameters put in, takes from which columns and puts into which.
 
     Args:
@@ -64,8 +64,8 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
         schema: The columns of tables, as far as they are known; the script's own CREATE TABLEs are added.
     """
     statements = statements_of(script)
-    declared = dict(_declared(statements))
-    reader = Reader({**(schema or {}), **declared})
+    declared = dict(_declared_tables(statements))
+    reader = ScriptReader({**(schema or {}), **declared})
     unread = []
     for statement in statements:
         before = dict(reader.unresolved)
@@ -73,11 +73,11 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
             understood = statement.tree is not None and reader.read(statement)
         except RecursionError:
             understood, statement = False, replace(statement, too_deep=True)  # noqa: PLW2901  # the same, marked
-        except _HALF_READ:
+        except _INCOMPLETE_TREE:
             understood, reader.unresolved = False, before
         if not understood:
             unread.append(statement)
-    return Script(
+    return SqlLineage(
         tuple(reader.writes.values()),
         frozenset(reader.uses),
         frozenset(reader.by_position),
@@ -94,7 +94,7 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     )
 
 
-def _declared(statements: Sequence[Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _declared_tables(statements: Sequence[Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
     from sqlglot import exp
 
     for statement in statements:
@@ -102,7 +102,7 @@ def _declared(statements: Sequence[Statement]) -> Iterator[tuple[str, tuple[str,
         if isinstance(tree, exp.Create) and tree.kind == "TABLE" and isinstance(tree.this, exp.Schema):
             names = declared_columns(tree)
             if names and not tree.expression:
-                yield name_of(tree.this.this), names
+                yield table_name_of(tree.this.this), names
 
 
 def declared_columns(create: Node) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ Node = Any
 
 
 @dataclass(frozen=True)
-class Use:
+class SqlReference:
     """A place in a script that names a table, or a column of it.
 
     Attributes:
@@ -37,12 +37,12 @@ class Use:
 Leaf = tuple[str, str, bool]
 """A table, its column, and whether it only decides."""
 
-Star = tuple[str, int]
+SelectStar = tuple[str, int]
 """A table all of whose columns are taken, whatever they are, and the line that says so."""
 
 
 @dataclass
-class Column:
+class QueryColumn:
     """A column that a query brings out.
 
     Attributes:
@@ -77,21 +77,21 @@ class Relation:
         stars: The tables that it has a column more of as soon as they do.
     """
 
-    columns: list[Column] = field(default_factory=list)
+    columns: list[QueryColumn] = field(default_factory=list)
     open: set[str] = field(default_factory=set)
     table: str | None = None
-    stars: frozenset[Star] = frozenset()
+    stars: frozenset[SelectStar] = frozenset()
 
     @property
     def is_known(self) -> bool:
         """Whether it has the columns that it lists, and no others."""
         return not self.open and not any(column.many for column in self.columns)
 
-    def get(self, name: str) -> Column | None:
+    def get(self, name: str) -> QueryColumn | None:
         """Return a known column; None for others."""
         return next(iter(self.all(name)), None)
 
-    def all(self, name: str) -> list[Column]:
+    def all(self, name: str) -> list[QueryColumn]:
         """Return the known columns of a name."""
         return [column for column in self.columns if not column.many and column.name.lower() == name.lower()]
 
@@ -99,31 +99,31 @@ class Relation:
         """Return it with other names for its columns; as it is where there are none."""
         if not names:
             return self
-        pairs = placed(self.columns, len(names))
-        columns = [Column(name, column.leaves, at=(0, 0)) for name, column in zip(names, pairs, strict=False)]
+        pairs = columns_by_position(self.columns, len(names))
+        columns = [QueryColumn(name, column.leaves, at=(0, 0)) for name, column in zip(names, pairs, strict=False)]
         return Relation(columns, self.open, stars=self.stars)
 
-    def maybe(self, name: str) -> Column:
+    def maybe(self, name: str) -> QueryColumn:
         """Return what a name would be if it were one of the columns that nobody knows."""
         leaves = {(table, name, False) for table in self.open}
         vague = {leaf for column in self.columns if column.many for leaf in column.leaves}
-        return Column(name, leaves | vague, given=not vague)
+        return QueryColumn(name, leaves | vague, given=not vague)
 
 
-def placed(columns: Sequence[Column], width: int) -> list[Column]:
+def columns_by_position(columns: Sequence[QueryColumn], width: int) -> list[QueryColumn]:
     """Return which column stands at each of so many places, where some of them stand for any number."""
     at = next((position for position, column in enumerate(columns) if column.many), None)
     if at is None:
         return list(columns)
     before, behind = list(columns[:at]), list(columns[at + 1 :])
     if any(column.many for column in behind):  # nobody knows where one ends and the next begins
-        every = Column("", {leaf for column in columns[at:] for leaf in column.leaves}, many=True)
+        every = QueryColumn("", {leaf for column in columns[at:] for leaf in column.leaves}, many=True)
         return [*before, *[every] * max(width - at, 0)]
     return [*before, *[columns[at]] * max(width - len(before) - len(behind), 0), *behind]
 
 
 @dataclass
-class Scope:
+class QueryScope:
     """What stands in a FROM, as the rest of its query sees it.
 
     Attributes:
@@ -135,7 +135,7 @@ class Scope:
     row: Relation = field(default_factory=Relation)
 
     @classmethod
-    def of(cls, name: str, relation: Relation) -> Scope:
+    def of(cls, name: str, relation: Relation) -> QueryScope:
         """Return the scope of one thing alone."""
         return cls({name.lower(): relation}, relation)
 
@@ -144,10 +144,10 @@ class Scope:
         """Whether all columns of all that stands there are known."""
         return self.row.is_known and all(relation.is_known for relation in self.items.values())
 
-    def beside(self, other: Scope) -> Scope:
+    def beside(self, other: QueryScope) -> QueryScope:
         """Return both, the columns of one behind those of the other."""
         row = Relation([*self.row.columns, *other.row.columns], self.row.open | other.row.open)
-        return Scope({**self.items, **other.items}, row)
+        return QueryScope({**self.items, **other.items}, row)
 
     def named(self, parts: Sequence[str]) -> Relation | None:
         """Return what is called so: by its alias, or a table by its whole name."""
@@ -157,7 +157,7 @@ class Scope:
         tables = (found for found in self.items.values() if found.table is not None)
         return next((found for found in tables if f".{found.table}".lower().endswith(f".{name}")), None)
 
-    def stars(self, line: int) -> frozenset[Star]:
+    def stars(self, line: int) -> frozenset[SelectStar]:
         """Return the tables all of whose columns a star on a line takes."""
         found = ({(relation.table, line)} if relation.table else relation.stars for relation in self.items.values())
         return frozenset(star for stars in found for star in stars)

@@ -7,15 +7,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dataflow.lineage.model import Flow, Written
-from dataflow.lineage.sql.expressions import Unresolved
-from dataflow.lineage.sql.from_clause import identified, name_of
-from dataflow.lineage.sql.relations import Column, Leaf, Node, Relation, Schema, Scope, Use, Views, placed
-from dataflow.lineage.sql.resolver import Resolver
+from dataflow.lineage.model import Flow, TableWrite
+from dataflow.lineage.sql.expressions import UnresolvedName
+from dataflow.lineage.sql.from_clause import identifier_table, table_name_of
+from dataflow.lineage.sql.relations import (
+    Leaf,
+    Node,
+    QueryColumn,
+    QueryScope,
+    Relation,
+    Schema,
+    SqlReference,
+    Views,
+    columns_by_position,
+)
+from dataflow.lineage.sql.resolver import QueryResolver
 from dataflow.lineage.sql.statements import Statement
 from dataflow.workflow import table_names
 
-_TOUCHES_NOTHING = frozenset(
+_NO_TABLE_COMMANDS = frozenset(
     {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "SET", "RESET", "LIST", "ADD", "USE", "GRANT", "REVOKE", "CLEAR", "DECLARE"}
 )
 """Statements that sqlglot passes over and that neither read nor write a table."""
@@ -41,7 +51,7 @@ class Insertion:
 
     table: str
     statement: Statement
-    columns: tuple[Column, ...]
+    columns: tuple[QueryColumn, ...]
     valued: tuple[str, ...]
     by_name: bool
     listed: tuple[str, ...]
@@ -49,7 +59,7 @@ class Insertion:
     target: tuple[str, ...] | None
 
 
-class Reader(Resolver):
+class ScriptReader(QueryResolver):
     """Goes through a script's statements, with the views that it made so far.
 
     Attributes:
@@ -63,7 +73,7 @@ class Reader(Resolver):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
-        self.writes: dict[str, Written] = {}
+        self.writes: dict[str, TableWrite] = {}
         self.read_tables: dict[str, None] = {}
         self.changed: dict[str, None] = {}
         self.insertions: list[Insertion] = []
@@ -131,7 +141,7 @@ class Reader(Resolver):
         if word == "ALTER" and (found := _ALTERED.match(text)):
             self._change(table_names.plain(found["name"]))
             return True
-        return word in _TOUCHES_NOTHING
+        return word in _NO_TABLE_COMMANDS
 
     def _define(self, statement: Node) -> None:
         """Take what drops, empties or changes a table: its columns are then others, or nobody knows which."""
@@ -142,12 +152,12 @@ class Reader(Resolver):
         several = isinstance(statement, exp.TruncateTable)
         targets = statement.expressions if several else statement.args.get("tables") or [statement.this]
         if isinstance(statement, exp.Drop):
-            self.replaced |= {name_of(target) for target in targets}
+            self.replaced |= {table_name_of(target) for target in targets}
         for target in targets:
-            self._change(name_of(target), known=isinstance(statement, exp.TruncateTable | exp.LoadData))
+            self._change(table_name_of(target), known=isinstance(statement, exp.TruncateTable | exp.LoadData))
         for action in statement.args.get("actions") or ():
             if isinstance(action, exp.AlterRename):
-                self._change(name_of(action.this))
+                self._change(table_name_of(action.this))
             elif isinstance(action, exp.Query):
                 self.query(action, {}, [])
 
@@ -174,7 +184,7 @@ class Reader(Resolver):
         found = Relation() if query is None or isinstance(query, bool) else self._asked_for(query, ctes)
         if not isinstance(target, exp.Table | exp.Schema):  # a folder
             return
-        name = name or name_of(target)
+        name = name or table_name_of(target)
         self._change(name, known=True)
         if query is None or isinstance(query, bool):  # DEFAULT VALUES
             return
@@ -214,9 +224,9 @@ class Reader(Resolver):
         """Return what an `IDENTIFIER('…')` in the place of a target means; sqlglot takes it for a list of columns."""
         from sqlglot import exp
 
-        if not (isinstance(target, exp.Schema) and name_of(target.this).upper() == "IDENTIFIER"):
+        if not (isinstance(target, exp.Schema) and table_name_of(target.this).upper() == "IDENTIFIER"):
             return None
-        found = identified(exp.Table(this=exp.Anonymous(this="IDENTIFIER", expressions=target.expressions)))
+        found = identifier_table(exp.Table(this=exp.Anonymous(this="IDENTIFIER", expressions=target.expressions)))
         self.complete = self.complete and found is not None
         return found or "IDENTIFIER"
 
@@ -243,16 +253,16 @@ class Reader(Resolver):
         if statement.kind not in {"TABLE", "VIEW"}:
             return
         query = statement.expression
-        target, names = _unwrapped(statement.this)
+        target, names = _table_and_columns(statement.this)
         own = statement.find(exp.TemporaryProperty) is not None
         if own:
-            found = Relation([Column("", many=True)])  # USING a file
+            found = Relation([QueryColumn("", many=True)])  # USING a file
             if query is not None:
                 found = self.called(self.query(query, self.ctes_of(statement, {}, []), []), names or [])
             shared = statement.find(exp.GlobalProperty) is not None
-            self.keep_view(f"global_temp.{name_of(target)}" if shared else name_of(target), found)
+            self.keep_view(f"global_temp.{table_name_of(target)}" if shared else table_name_of(target), found)
             return
-        name = name_of(target)
+        name = table_name_of(target)
         self.views.pop(name.lower(), None)
         if query is None:
             self._declare(statement, name)
@@ -281,17 +291,17 @@ class Reader(Resolver):
 
     def _merge(self, statement: Node) -> None:
         ctes = self.ctes_of(statement, {}, [])
-        target, name = statement.this, name_of(statement.this)
-        source = self.item(statement.args["using"], ctes, [], Scope())
+        target, name = statement.this, table_name_of(statement.this)
+        source = self.item(statement.args["using"], ctes, [], QueryScope())
         columns = self.schema.get(name.lower(), ())
-        mine = Relation([Column(c, {(name, c, False)}, given=True) for c in columns], table=name)
+        mine = Relation([QueryColumn(c, {(name, c, False)}, given=True) for c in columns], table=name)
         if not mine.columns:
             mine.open = {name}
-        scopes = [Scope.of(target.alias_or_name, mine).beside(source)]
+        scopes = [QueryScope.of(target.alias_or_name, mine).beside(source)]
         self.decide(statement.args.get("on"), scopes, ctes)
         for column in statement.args.get("using_cond") or ():
             self.decide(column, scopes, ctes)
-        written = Written(name, frozenset())
+        written = TableWrite(name, frozenset())
         for when in statement.args["whens"].expressions:
             self.decide(when.args.get("condition"), scopes, ctes)
             written |= self._merged_row(when.args["then"], name, source.row, scopes, ctes)
@@ -300,12 +310,15 @@ class Reader(Resolver):
         self._change(name, known=True)
         self._finish(written, drop=name)
 
-    def _merged_row(self, then: Node, name: str, using: Relation, scopes: list[Scope], ctes: Views) -> Written:
+    def _merged_row(self, then: Node, name: str, using: Relation, scopes: list[QueryScope], ctes: Views) -> TableWrite:
         from sqlglot import exp
 
         if isinstance(then, exp.Update):
             sets = [part for part in then.expressions if isinstance(part, exp.EQ)]
-            pairs, named = [(_column_of(part.this), part.expression) for part in sets], [part.this for part in sets]
+            pairs, named = (
+                [(_assigned_column(part.this), part.expression) for part in sets],
+                [part.this for part in sets],
+            )
             is_star = any(isinstance(part, exp.Star) for part in then.expressions)
         elif isinstance(then, exp.Insert):
             is_star = isinstance(then.this, exp.Star)
@@ -314,7 +327,7 @@ class Reader(Resolver):
             values = then.expression.expressions if then.expression is not None else []
             pairs = list(zip(targets, values, strict=False))
         else:
-            return Written(name, frozenset())
+            return TableWrite(name, frozenset())
         self._use_columns(name, [part.parts[-1] for part in named if isinstance(part, exp.Column)])
         given = {column for column, _ in pairs}
         found = {flow for column, value in pairs for flow in self._flows(self.value(value, scopes, ctes), column)}
@@ -322,27 +335,27 @@ class Reader(Resolver):
             for column in self.schema.get(name.lower()) or [known.name for known in using.columns]:
                 found |= self._flows((using.get(column) or using.maybe(column)).leaves, column)
                 given.add(column)
-        return Written(name, frozenset(found), frozenset(given))
+        return TableWrite(name, frozenset(found), frozenset(given))
 
     def _update(self, statement: Node) -> None:
-        name = name_of(statement.this)
-        scopes = [Scope.of(statement.this.alias_or_name, Resolver.base(self, statement.this, name))]
-        sets = [(_column_of(part.this), part.expression) for part in statement.expressions]
+        name = table_name_of(statement.this)
+        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.base(self, statement.this, name))]
+        sets = [(_assigned_column(part.this), part.expression) for part in statement.expressions]
         flows = {flow for column, value in sets for flow in self._flows(self.value(value, scopes, {}), column)}
         self.decide(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         self._change(name, known=True)
         self._use_columns(name, [part.this.this for part in statement.expressions if len(part.this.parts) == 1])
-        self._finish(Written(name, frozenset(flows), frozenset(column for column, _ in sets)), drop=name)
+        self._finish(TableWrite(name, frozenset(flows), frozenset(column for column, _ in sets)), drop=name)
 
     def _delete(self, statement: Node) -> None:
-        name = name_of(statement.this)
-        scopes = [Scope.of(statement.this.alias_or_name, Resolver.base(self, statement.this, name))]
+        name = table_name_of(statement.this)
+        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.base(self, statement.this, name))]
         self.decide(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         self._change(name, known=True)
         if self.tables:
-            self._finish(Written(name, frozenset()), drop=name)
+            self._finish(TableWrite(name, frozenset()), drop=name)
 
     # ------------------------------------------------------------------------------------------ writes
 
@@ -351,16 +364,18 @@ class Reader(Resolver):
         flows: set[Flow] = set()
         given = set(valued)
         by_name = {name.lower(): name for name in columns or ()} if found.open else {}
-        for position, column in enumerate(placed(found.columns, len(columns)) if columns else found.columns):
+        for position, column in enumerate(
+            columns_by_position(found.columns, len(columns)) if columns else found.columns
+        ):
             into = columns[position] if columns and position < len(columns) else column.name
             into = by_name.pop(column.name.lower(), into)  # beside a star that nobody knows, places tell nothing
             flows |= self._flows(column.leaves, into)
             given |= {into} - {""}
         for name in by_name.values():  # what the star may bring
             flows |= self._flows(found.maybe(name).leaves, name)
-        self._finish(Written(target, frozenset(flows), frozenset(given)))
+        self._finish(TableWrite(target, frozenset(flows), frozenset(given)))
 
-    def _finish(self, write: Written, drop: str | None = None) -> None:
+    def _finish(self, write: TableWrite, drop: str | None = None) -> None:
         """Keep what a statement writes, and what decided it; nothing flows from the table `drop` into itself."""
         flows = {flow for flow in write.flows if flow.source != drop}
         flows |= {Flow(table, column, "", True) for table, column, _ in self.deciding if table != drop}
@@ -375,20 +390,20 @@ class Reader(Resolver):
         for name in names:
             if {"line", "start"} <= name.meta.keys():
                 line, start = name.meta["line"], name.meta["start"]
-                self.uses.add(Use(table, name.name, line, start, declares=declares))
+                self.uses.add(SqlReference(table, name.name, line, start, declares=declares))
                 if known is not None and name.name.lower() not in map(str.lower, known):
-                    self.unresolved[Unresolved(name.name, table, tuple(known), line, start)] = None
+                    self.unresolved[UnresolvedName(name.name, table, tuple(known), line, start)] = None
 
     def _flows(self, leaves: Iterable[Leaf], column: str) -> set[Flow]:
         return {Flow(table, name, column, indirect) for table, name, indirect in leaves}
 
 
-def _column_of(target: Node) -> str:
+def _assigned_column(target: Node) -> str:
     """Return the column that an assignment changes; of a struct's field it may be the field's."""
     return str(target.name)
 
 
-def _unwrapped(target: Node) -> tuple[Any, list[str] | None]:
+def _table_and_columns(target: Node) -> tuple[Any, list[str] | None]:
     from sqlglot import exp
 
     if isinstance(target, exp.Schema):
