@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dataflow.cli.doctor import app
-from dataflow.jobs.spark.job import r_script
+from dataflow.jobs.spark import r_script
 from dataflow.jobs.spark.r_script import R
 from dataflow.runner import doctor as checks
 from dataflow.spark import jars, java

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.spark.job import r_script
+from dataflow.jobs.spark import r_script
 from dataflow.jobs.spark.r_script import find_r, require_r, run_r
 from dataflow.spark.errors import message_of_java
 

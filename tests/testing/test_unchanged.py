@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from dataflow.testing.suites.discovery import Suite, find_suites, parallel, run_suite
+from dataflow.testing.suites import parallel
+from dataflow.testing.suites.discovery import Suite, find_suites, run_suite
 from dataflow.testing.suites.parallel import room, run_all
 from dataflow.testing.suites.result_cache import fingerprint, recall, remember, unchanged
 
