@@ -177,7 +177,7 @@ def static(case: Case) -> dict[str, TableWrite]:
     from dataflow.lineage.sql.column_lineage import sql_lineage
 
     script = sql_lineage(case.script, case.schema)
-    return {write.target: write for write in with_references(script.writes, script.names)}
+    return {write.target: write for write in with_references(script.writes, script.referenced_columns)}
 
 
 def all_direct(writes: Mapping[str, TableWrite]) -> frozenset[tuple[str, str]]:
@@ -212,13 +212,13 @@ def deciders_of(flows: Iterable[Flow]) -> frozenset[str]:
 
 def named_of(flows: Iterable[Flow]) -> frozenset[str]:
     """Return each column that is only named."""
-    return frozenset(f"{flow.source}.{flow.source_column}" for flow in flows if flow.is_naming)
+    return frozenset(f"{flow.source}.{flow.source_column}" for flow in flows if flow.is_reference_only)
 
 
 def shown(flows: Iterable[Flow]) -> set[str]:
     """Spell flows as `table.column -> column`, `~>` where they only decide, `..` where a column is only named."""
-    return {
-        f"{f.source}.{f.source_column} {'~>' if f.indirect else '..' if f.is_naming else '->'} {f.target_column}"
-        for f in flows
-        if f.source_column
-    }
+
+    def arrow(flow: Flow) -> str:
+        return "~>" if flow.indirect else ".." if flow.is_reference_only else "->"
+
+    return {f"{f.source}.{f.source_column} {arrow(f)} {f.target_column}" for f in flows if f.source_column}

@@ -85,8 +85,8 @@ def test_what_a_bundle_gives_constants_and_audits_is_known_as_well(command, repo
     repo.edit("top/src/write.sql", "SUM(view_hours)", "COUNT(*)")
     repo.commit()
     command("project", "deploy")
-    (named,) = LineageStore(None).named("prod.alice_top_results").values()
-    assert (named.constants, named.needed) == ({"hours", "date"}, {"id", "date"})
+    (named,) = LineageStore(None).target_columns("prod.alice_top_results").values()
+    assert (named.constant_columns, named.required_columns) == ({"hours", "date"}, {"id", "date"})
 
 
 def test_a_branch_s_lineage_goes_with_its_deployment(command, repo):
@@ -221,7 +221,7 @@ def test_many_that_look_at_once_leave_what_one_would(command, repo):
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(look, range(4))) == [[]] * 4
     assert set(told(command)) == {f"alice.{name}.main" for name in ("top", "a", "b", "c")}
-    assert LineageStore(None).settled(repo.registry.address) == {"production": 3}
+    assert LineageStore(None).synced_revisions(repo.registry.address) == {"production": 3}
 
 
 def test_lineage_moves_with_the_state_address(command, repo):

@@ -62,11 +62,11 @@ def test_sql_is_followed_column_by_column_through(case, spark, tables):  # noqa:
     flows = {flow for write in found.values() for flow in write.flows}
     decided = {(f.target_column, f"{f.source}.{f.source_column}") for f in flows if f.indirect}
     assert decided.issuperset((column, source) for column, of in case.within.items() for source in of)
-    assert case.unknown == {flow.source for flow in flows if flow.is_unknown}
+    assert case.unknown == {flow.source for flow in flows if flow.has_unknown_columns}
     if case.named is not None:
         assert case.named == named_of(flows)
     if case.constants is not None:
-        assert case.constants == found["li.out"].constants
+        assert case.constants == found["li.out"].constant_columns
 
 
 def test_dataframe_writers_and_temporary_views_are_followed_like_sql(heard):
@@ -187,7 +187,7 @@ def test_a_table_whose_rows_go_where_no_plan_shows_is_read_with_its_columns_unkn
     spark.sql("INSERT INTO li.plays SELECT 2, 3.0, 'DE', DATE'2026-01-01', array('b') WHERE NOT EXISTS "
               "(SELECT * FROM li.plays WHERE id = 2)")  # fmt: skip
     write = written(lambda own, target: way(own, target, tmp_path / "checkpoint"))["li.out"]
-    assert {flow.source for flow in write.flows if flow.is_unknown} == {"li.plays"}
+    assert {flow.source for flow in write.flows if flow.has_unknown_columns} == {"li.plays"}
     assert Flow("li.plays") in write.flows
     assert spark.table("li.out").count() >= 1
 
@@ -202,7 +202,7 @@ def test_a_node_that_nobody_knows_makes_the_columns_unknown_and_is_told(spark, t
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(own._jsparkSession, False)
     listener.onSuccess("command", state.executePlan(plan, getattr(state, "executePlan$default$2")()), 0)
     told = RecordedLineage()
-    told.take(filter(None, str(listener.take()).split("\n")), "dataflow")
+    told.add_lines(filter(None, str(listener.take()).split("\n")), "dataflow")
     listener.close()
     (write,) = told.flows()
     assert write.flows == {Flow("li.plays"), Flow("li.plays", "*")}
@@ -216,7 +216,7 @@ def test_an_error_in_the_listener_is_told(spark):
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, False)
     listener.onSuccess("command", None, 0)
     told = RecordedLineage()
-    told.take([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
+    told.add_lines([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
     listener.close()
     broken, cut = told.errors
     assert broken.startswith("NullPointerException")
@@ -234,7 +234,7 @@ def test_of_a_plan_that_can_not_be_followed_the_tables_are_told_with_their_colum
     jvm = spark._jvm
     line = java_class(spark, "dataflow.lineage.Told").despaired(plan, jvm.java.lang.RuntimeException("no"))
     told = RecordedLineage()
-    told.take([str(line)], "dataflow")
+    told.add_lines([str(line)], "dataflow")
     (write,) = told.flows()
     assert (write.target, write.flows) == ("li.out", {Flow("li.plays"), Flow("li.plays", "*")})
     assert told.errors == ["RuntimeException: no"]
@@ -381,7 +381,7 @@ def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = RecordedLineage()
-    told.take(lines_in(lines), "lake")
+    told.add_lines(lines_in(lines), "lake")
     assert told.errors == []
     (write,) = (write for write in told.flows() if write.target == "own.b")
     assert shown(write.flows) == {

@@ -39,7 +39,7 @@ def names(found):
 
 @pytest.mark.parametrize("at_once", [400, 0], ids=["asked for some", "all read at once"])
 def test_tables_and_columns_are_followed_both_ways(anywhere, at_once, monkeypatch):
-    monkeypatch.setattr(store_module, "_AT_ONCE", at_once or 1)
+    monkeypatch.setattr(store_module, "_BATCH_SIZE", at_once or 1)
     fill(anywhere)
     store = LineageStore(anywhere.address)
     down = traverse([store], ("s.a", ""), downstream=True, depth=9)

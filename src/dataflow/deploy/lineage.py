@@ -206,7 +206,7 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Bun
         for file, workflow in workflows.items():
             top = workflow.file.parents[file.count("/")]
             for texts in read_script_lineage(workflow, schema, schema.keys()):
-                if texts.blind:  # to say what it reads would be to say what it does not
+                if texts.is_incomplete:  # to say what it reads would be to say what it does not
                     continue
                 for target, write in texts.writes.items():
                     producer = Producer(

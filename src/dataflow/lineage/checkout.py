@@ -27,10 +27,10 @@ from dataflow.workflow.discovery import patiently, walk
 _MAX_DEPTH = 3
 """How many folders deep definitions are looked for outside of a project and of git."""
 
-_FORMAT = 3
+_FORMAT = 4
 """Of what is kept, within a version: what was kept in another is read again."""
 
-_REFERENCE_FIELDS = ("mentions", "by_position")
+_REFERENCE_FIELDS = ("references", "select_stars")
 
 Stamp = dict[str, tuple[int, int]]
 ColumnLookup = Callable[[str], Sequence[str] | None]
@@ -190,8 +190,8 @@ def _merged(one: WorkflowLineage, other: WorkflowLineage) -> WorkflowLineage:
         one.owner,
         one.file,
         writes,
-        list(dict.fromkeys([*one.mentions, *other.mentions])),
-        list(dict.fromkeys([*one.by_position, *other.by_position])),
+        list(dict.fromkeys([*one.references, *other.references])),
+        list(dict.fromkeys([*one.select_stars, *other.select_stars])),
         {**other.declares, **one.declares},
         list(dict.fromkeys([*one.programs, *other.programs])),
         {**other.params, **one.params},

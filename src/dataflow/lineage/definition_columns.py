@@ -72,7 +72,7 @@ def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
     with contextlib.suppress(Exception):  # what can't be read, the run tells by itself
         text = str(audit.sql) if audit.script is None else read_text(where)
         script = sql_lineage(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
-        return [use.column for use in script.uses if use.table == _AUDITED and use.column]
+        return [use.column for use in script.references if use.table == _AUDITED and use.column]
     return []
 
 

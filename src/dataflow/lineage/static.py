@@ -1,4 +1,4 @@
-"""Lineage that stands in the text of workflows: what each of them would read and write, and on which lines."""
+"""Lineage read from the text of workflows: what each reads and writes, and on which lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """A line that names a table, or a column of it.
+    """A line of a script that references a table or a column.
 
     Attributes:
         table: The table.
@@ -43,27 +43,27 @@ class Reference:
 
 @dataclass(frozen=True)
 class WorkflowLineage:
-    """What one workflow's files say.
+    """The lineage of a workflow as plain data, which can be cached.
 
     Attributes:
         workflow: Its id.
-        owner: Whose it is.
+        owner: Its owner.
         file: Its definition.
-        writes: What goes into each table that it writes.
-        mentions: Where SQL names tables and columns.
-        by_position: Where it takes all columns of a table, which go on by their position.
-        declares: The columns of tables that its DDL makes.
+        writes: The column edges into each table that it writes.
+        references: Where SQL references tables and columns.
+        select_stars: Where SQL selects all columns of a table and uses them by position.
+        declares: The columns of tables that its DDL creates.
         programs: Its scripts that are not SQL.
-        params: What its scripts' parameters stand for.
-        changed: When one of its files changed last, in seconds since 1970.
+        params: The values of script parameters.
+        changed: When one of its files last changed, in seconds since 1970.
     """
 
     workflow: str
     owner: str
     file: str
     writes: Mapping[str, Sequence[ColumnEdge]]
-    mentions: Sequence[Reference]
-    by_position: Sequence[Reference]
+    references: Sequence[Reference]
+    select_stars: Sequence[Reference]
     declares: Mapping[str, Sequence[str]]
     programs: Sequence[str]
     params: Mapping[str, str]
@@ -72,36 +72,36 @@ class WorkflowLineage:
 
 @dataclass
 class ScriptLineage:
-    """What a workflow's scripts say.
+    """The lineage of the scripts of a workflow.
 
     Attributes:
-        workflow: The workflow's id.
-        owner: Whose it is.
+        workflow: The id of the workflow.
+        owner: Its owner.
         file: Its definition.
-        writes: What goes into each table that it writes, from where.
-        mentions: Where SQL names tables and columns.
-        by_position: Where it takes all columns of a table, which go on by their position.
-        declares: The columns of tables that its DDL makes.
+        writes: The write of each table.
+        references: Where SQL references tables and columns.
+        select_stars: Where SQL selects all columns of a table and uses them by position.
+        declares: The columns of tables that its DDL creates.
         programs: Its scripts that are not SQL.
-        params: What its scripts' parameters stand for.
-        files: All files that this was read from.
-        blind: Whether it runs what can't be read: a jar without its source, a program that names no table it reads.
+        params: The values of script parameters.
+        files: All files that were read.
+        is_incomplete: Whether a program can't be read: a jar without source, or a program that names no source table.
     """
 
     workflow: str
     owner: str
     file: Path
     writes: dict[str, TableWrite] = field(default_factory=dict)
-    mentions: set[Reference] = field(default_factory=set)
-    by_position: set[Reference] = field(default_factory=set)
+    references: set[Reference] = field(default_factory=set)
+    select_stars: set[Reference] = field(default_factory=set)
     declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     files: set[Path] = field(default_factory=set)
-    blind: bool = False
+    is_incomplete: bool = False
 
     def entry(self) -> WorkflowLineage:
-        """Return it as it is kept."""
+        """Return the lineage as plain data."""
         return WorkflowLineage(
             workflow=self.workflow,
             owner=self.owner,
@@ -109,8 +109,8 @@ class ScriptLineage:
             writes={
                 target: [_column_edge(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()
             },
-            mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
-            by_position=sorted(self.by_position, key=lambda mention: (mention.file, mention.line)),
+            references=sorted(self.references, key=lambda mention: (mention.file, mention.line)),
+            select_stars=sorted(self.select_stars, key=lambda mention: (mention.file, mention.line)),
             declares=self.declares,
             programs=self.programs,
             params=self.params,
@@ -119,12 +119,12 @@ class ScriptLineage:
 
 
 def read_script_lineage(workflow: Workflow, schema: Schema, known: Collection[str] = ()) -> list[ScriptLineage]:
-    """Read the scripts of a workflow, and of those that it contains; dates of one foreach are the same text.
+    """Read the scripts of a workflow and of its subworkflows; the first item of a foreach stands for all.
 
     Args:
-        workflow: The workflow, parameters put in.
-        schema: The columns of tables, as far as they are known.
-        known: Names of tables that there are.
+        workflow: The workflow, with parameters substituted.
+        schema: The known columns of tables.
+        known: Names of existing tables.
     """
     found: dict[tuple[str, Path], ScriptLineage] = {}
     for each in _contained(workflow):
@@ -142,7 +142,7 @@ def _contained(workflow: Workflow) -> Iterator[Workflow]:
     yield workflow
     for step in workflow.steps:
         if isinstance(step, ForeachStep):
-            step = step.items[0].step  # noqa: PLW2901  # its first date stands for all
+            step = step.items[0].step  # noqa: PLW2901  # its first item stands for all
         if isinstance(step, SubworkflowStep):
             yield from _contained(step.workflow)
 
@@ -158,11 +158,11 @@ class _WorkflowReader:
         for step in self.workflow.steps:
             for spec, target in _specs_with_target(step):
                 self._script(spec, target)
-        names = {(mention.table, mention.column) for mention in self.texts.mentions if mention.column}
+        names = {(mention.table, mention.column) for mention in self.texts.references if mention.column}
         self.texts.writes = {write.target: write for write in with_references(self.texts.writes.values(), names)}
         for table, columns in referenced_columns(self.workflow).items():
             if table in self.texts.writes:
-                self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)
+                self.texts.writes[table] = replace(self.texts.writes[table], required_columns=columns)
 
     def _script(self, spec: SparkSpec, target: str | None) -> None:
         path = self.workflow.folder / spec.script
@@ -173,7 +173,7 @@ class _WorkflowReader:
         found = script_tables(self.workflow, spec, target, self.known)
         self.texts.files.update(found.files)
         self.texts.programs += map(str, found.files)
-        self.texts.blind = self.texts.blind or found.guessed
+        self.texts.is_incomplete = self.texts.is_incomplete or found.guessed
         for written in (target,) if target is not None else found.tables.writes:
             self._add(TableWrite(written, frozenset(Flow(table) for table in found.tables.reads)))
 
@@ -182,14 +182,14 @@ class _WorkflowReader:
         self.texts.params.update(params)
         script = self._parsed(path, params)
         self.texts.declares.update(script.declares)
-        self.texts.blind = self.texts.blind or script.unreadable
+        self.texts.is_incomplete = self.texts.is_incomplete or script.unreadable
         for write in script.writes:
             self._add(write)
-        self.texts.mentions |= {
-            Reference(self._plain(use.table), use.column, str(path), use.line) for use in script.uses
+        self.texts.references |= {
+            Reference(self._plain(use.table), use.column, str(path), use.line) for use in script.references
         }
-        self.texts.by_position |= {
-            Reference(self._plain(table), "", str(path), line) for table, line in script.by_position
+        self.texts.select_stars |= {
+            Reference(self._plain(table), "", str(path), line) for table, line in script.select_stars
         }
 
     def _parsed(self, path: Path, params: Mapping[str, str]) -> SqlLineage:
@@ -199,7 +199,7 @@ class _WorkflowReader:
     def _add(self, write: TableWrite) -> None:
         target = self._plain(write.target)
         plain = TableWrite(
-            target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.given
+            target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.assigned_columns
         )
         before = self.texts.writes.get(target)
         self.texts.writes[target] = plain if before is None else before | plain
@@ -209,7 +209,7 @@ class _WorkflowReader:
 
 
 def _specs_with_target(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
-    """Yield what a step runs, and the table that it declares to write."""
+    """Yield the scripts of a step, each with the table that it declares to write."""
     match step:
         case WapStep():
             yield from ((item.job.spark, step.template.table) for item in step.template.write)

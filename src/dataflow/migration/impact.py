@@ -110,7 +110,7 @@ def select_star_users(table: str, lineage: LineageGraph, now: dt.datetime) -> li
     """
     found = []
     for entry in (entry for checkout in lineage.checkouts for entry in checkout.entries):
-        lines = sorted({(it.file, it.line) for it in entry.by_position if it.table == table})
+        lines = sorted({(it.file, it.line) for it in entry.select_stars if it.table == table})
         seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
         if lines:
             touched = AffectedWorkflow(
@@ -149,8 +149,8 @@ def writes_column(column: str, taken: Iterable[ColumnEdge], named: TargetColumns
     """
     if not column:
         return True
-    known = named.constants.union(flow[2].lower() for flow in taken if flow[2])
-    return True if column.lower() in known | named.needed else False if known else None
+    known = named.constant_columns.union(flow[2].lower() for flow in taken if flow[2])
+    return True if column.lower() in known | named.required_columns else False if known else None
 
 
 def _readers(
@@ -184,7 +184,7 @@ def _downstream(table: str, columns: set[str], lineage: LineageGraph, *, whole: 
     if whole:
         starts = [(table, "")]
     for start in starts:
-        reached = lineage.reach(start, downstream=True, depth=_MAX_DEPTH, through_rows=True)
+        reached = lineage.traverse(start, downstream=True, depth=_MAX_DEPTH, through_rows=True)
         for node, edges in reached.edges.items():
             if node == start:
                 continue
@@ -226,7 +226,7 @@ def _lines_naming(
         for entry in checkout.entries:
             if entry.workflow != touched.workflow:
                 continue
-            for mention in entry.mentions:
+            for mention in entry.references:
                 named = mention.column.lower() in wanted if wanted else not mention.column
                 if mention.table == table and named:
                     found[ScriptLine(mention.file, mention.line, _line_text(mention.file, mention.line))] = None

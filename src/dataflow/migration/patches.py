@@ -45,7 +45,7 @@ def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], 
     except OSError:
         return ""
     filled, origin = _substituted(text, values)
-    uses = sql_lineage(filled, schema).uses
+    uses = sql_lineage(filled, schema).references
     tables = Counter(use.offset for use in uses)
     edits: dict[int, tuple[int, str]] = {}
     for use in uses:
@@ -76,13 +76,17 @@ def _edit(use: SqlReference, move: ReaderMigration, text: str) -> tuple[str, str
         quote = "`" if text.startswith("`", use.offset) else ""
         old = f"{quote}{use.column}{quote}"
         # Alone in a SELECT it names the result as well, which the rest of the query goes on calling as before.
-        return None if new is None else (old, f"{quote}{new}{quote} AS {old}" if use.bare else f"{quote}{new}{quote}")
+        return (
+            None
+            if new is None
+            else (old, f"{quote}{new}{quote} AS {old}" if use.is_projection else f"{quote}{new}{quote}")
+        )
     return None if move.replaced_by is None else (use.table, move.replaced_by)
 
 
 def _is_rename_enough(use: SqlReference, old: str, move: ReaderMigration) -> bool:
     """Say whether another name is all that a place needs: in a DDL, a type stands behind it."""
-    return not (use.declares and old in move.retyped)
+    return not (use.is_declaration and old in move.retyped)
 
 
 def _substituted(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:

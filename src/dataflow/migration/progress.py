@@ -81,7 +81,7 @@ def _latest_evidence(campaign: Campaign, lineage: LineageGraph) -> dict[str, _La
         # One that doesn't use the table at all any more is known by what else it writes.
         if producer.target != campaign.table and producer.origin in _EVIDENCE_NAMES:
             said[producer.workflow][producer.origin].append((producer, []))
-    named = lineage.store.named(campaign.table)
+    named = lineage.store.target_columns(campaign.table)
     return {name: _latest(campaign, by, named) for name, by in said.items()}
 
 

@@ -204,7 +204,7 @@ class Run:
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
                 jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
                 heard = LineageListener(self.lineage)
-                heard.watch(spark, is_people_s=False)
+                heard.watch(spark, runs_user_code=False)
                 try:
                     return run_step(step, self._context(spark, id_, scope, heard))
                 finally:
@@ -251,7 +251,7 @@ class Run:
         """Return what a job works with; what it reads and writes itself is `heard`, a look at it costs what it did."""
 
         def reads() -> Mapping[str, tuple[int, int]]:
-            heard.hear()
+            heard.collect()
             return self.lineage.sources()
 
         return JobContext(
@@ -290,7 +290,9 @@ class Run:
         for table, columns in self.declared.items():
             name = plain_name(table, self.workflow.environment.catalog_name)
             needed[name] = needed.get(name, frozenset()) | columns
-        return [dataclasses.replace(it, needed=needed.get(it.target, frozenset())) for it in self.lineage.flows()]
+        return [
+            dataclasses.replace(it, required_columns=needed.get(it.target, frozenset())) for it in self.lineage.flows()
+        ]
 
     def note(self, text: str) -> None:
         """Take a line for people."""

@@ -371,7 +371,7 @@ def _require_unread(known: LineageGraph, campaign: Campaign, columns: Sequence[s
         and not is_trial(producer)
         and any(uses_column(campaign.table, column, list(taken)) for column in columns)
     }
-    named = known.store.named(campaign.table)
+    named = known.store.target_columns(campaign.table)
     for producer, taken in known.store.flows({campaign.table}, downstream=False):
         flows, mine = list(taken), named.get(producer_key(producer), NO_COLUMNS)
         if not is_trial(producer) and any(writes_column(column, flows, mine) for column in columns):

@@ -60,7 +60,7 @@ def lineage(
     known = known_here(env, checkout, hurry=True)
     start = known.node(table)
     both = upstream == downstream
-    found = [known.reach(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
+    found = [known.traverse(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
     tell_broken(known)
     _show(found, output)
 

@@ -31,7 +31,7 @@ def _sync(registry: Registry, state: str | None) -> None:
     from dataflow.lineage.store.reader import LineageStore
 
     newest = registry.newest(ENVIRONMENTS)
-    known = LineageStore(state).settled(registry.address) if newest else {}
+    known = LineageStore(state).synced_revisions(registry.address) if newest else {}
     behind = {name: number for name, number in newest.items() if known.get(name) != number}
     if not behind:
         return

@@ -116,7 +116,7 @@ def event(run: FinishedRun) -> dict[str, Any]:
     """Return a run's event."""
     workflow = run.workflow
     place = namespace(workflow.environment)
-    sources = {flow.source for write in run.writes for flow in write.flows if not flow.is_naming}
+    sources = {flow.source for write in run.writes for flow in write.flows if not flow.is_reference_only}
     targets = {write.target for write in run.writes}
     catalog = workflow.environment.catalog_name
     versions = {plain_name(read.source, catalog): read.snapshot for read in run.reads if read.snapshot}

@@ -40,7 +40,7 @@ def grouped_by_target(found: Traversal, node: Node) -> list[tuple[Node, list[Edg
     """Return where a node leads to, each place once, with all edges that lead there."""
     by: dict[Node, list[Edge]] = {}
     for edge in found.edges.get(node, ()):
-        by.setdefault(found.beyond(edge), []).append(edge)
+        by.setdefault(found.far_end(edge), []).append(edge)
     return sorted(by.items(), key=lambda item: item[0])
 
 

@@ -63,7 +63,7 @@ class RecordedLineage:
     _collected: set[str] = field(default_factory=set)
     _opaque: set[str] = field(default_factory=set)
 
-    def take(self, lines: Iterable[str], catalog: str) -> None:
+    def add_lines(self, lines: Iterable[str], catalog: str) -> None:
         """Take lines in.
 
         Args:
@@ -76,9 +76,9 @@ class RecordedLineage:
             except ValueError:  # the Spark that wrote it was killed in the midst of it
                 self.errors.append(f"a line is cut short: {line[:40]}")
                 continue
-            self._take(found, catalog)
+            self._add_line(found, catalog)
 
-    def _take(self, found: Mapping[str, Any], catalog: str) -> None:
+    def _add_line(self, found: Mapping[str, Any], catalog: str) -> None:
         for told in found.get("writes", ()):
             self._add(_table_write(told, catalog))
             if told.get("opaque"):

@@ -84,10 +84,10 @@ def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mappi
         fewer = known is not None and known.may_leave_out
         for offset, message in insertion_problems(insertion, fewer):
             mistakes.setdefault(offset, message)  # a name that is wrong is told once
-    if any(_BLOCK.match(statement.text) for statement in script.unread):
+    if any(_BLOCK.match(statement.text) for statement in script.unparsed):
         mistakes = {}
     found = tuple(problem(offset, message) for offset, message in sorted(mistakes.items()))
-    unread = tuple(text[: placed_back(text, values, it.start)].count("\n") + 1 for it in script.unread)
+    unread = tuple(text[: placed_back(text, values, it.start)].count("\n") + 1 for it in script.unparsed)
     declared = {name.lower() for name in script.declares}
     touched = dict.fromkeys([*script.reads, *(it.table for it in script.insertions)])
     unchecked = tuple(name for name in touched if name.lower() not in tables.keys() | declared)
@@ -110,8 +110,8 @@ def insertion_problems(insertion: Insertion, fewer: bool) -> Iterator[tuple[int,
     target, start = insertion.target, insertion.statement.start
     if target is None or not insertion.is_known:
         return
-    valued = {name.lower() for name in insertion.valued}
-    fill = insertion.listed or tuple(name for name in target if name.lower() not in valued)
+    valued = {name.lower() for name in insertion.partition_values}
+    fill = insertion.listed_columns or tuple(name for name in target if name.lower() not in valued)
     if insertion.by_name:
         for column in insertion.columns:
             if column.name.lower() not in map(str.lower, fill):
@@ -120,7 +120,7 @@ def insertion_problems(insertion: Insertion, fewer: bool) -> Iterator[tuple[int,
     given = len(insertion.columns)
     if given > len(fill) or (given < len(fill) and not fewer):
         yield start, f"the query brings {_plural(given)}, and {insertion.table} takes {len(fill)} here"
-    elif not insertion.listed and given == len(fill) and not insertion.statement.is_positional:
+    elif not insertion.listed_columns and given == len(fill) and not insertion.statement.is_positional:
         yield from _swapped(insertion, fill, target)
 
 
@@ -128,7 +128,12 @@ def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -
     others = {name.lower() for name in target}
     for number, (column, name) in enumerate(zip(insertion.columns, fill, strict=True)):
         said = column.name.lower()
-        if column.at is not None and said != name.lower() and said in others and not _GENERATED_NAME.fullmatch(said):
+        if (
+            column.location is not None
+            and said != name.lower()
+            and said in others
+            and not _GENERATED_NAME.fullmatch(said)
+        ):
             which = _ordinal(number)
             yield (
                 _offset(column, insertion.statement.start),
@@ -138,7 +143,7 @@ def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -
 
 
 def _offset(column: QueryColumn, otherwise: int) -> int:
-    return column.at[1] if column.at is not None and column.at[0] else otherwise
+    return column.location[1] if column.location is not None and column.location[0] else otherwise
 
 
 def _plural(count: int) -> str:

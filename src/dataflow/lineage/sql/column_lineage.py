@@ -22,8 +22,8 @@ class SqlLineage:
 
     Attributes:
         writes: Each table written, and where its columns come from.
-        uses: Where tables and columns are named.
-        by_position: Where all columns of a table are taken and go on by their position.
+        references: Where tables and columns are named.
+        select_stars: Where all columns of a table are taken and go on by their position.
         reads: All tables whose rows it reads, in the order met.
         changes: All tables whose rows or shape it changes, in the order met.
         declares: The columns of tables that it creates, in order.
@@ -31,14 +31,14 @@ class SqlLineage:
         insertions: What its INSERTs put where.
         reshaped: The tables whose columns it changes, or makes by a query.
         replaces: The tables that it makes anew, whatever they were.
-        unread: Statements that could not be understood and may touch more.
+        unparsed: Statements that could not be understood and may touch more.
         complete: Whether there are none of those, and each table is known by its name.
         unreadable: Whether nothing of it could be understood.
     """
 
     writes: tuple[TableWrite, ...] = ()
-    uses: frozenset[SqlReference] = frozenset()
-    by_position: frozenset[SelectStar] = frozenset()
+    references: frozenset[SqlReference] = frozenset()
+    select_stars: frozenset[SelectStar] = frozenset()
     reads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -46,14 +46,14 @@ class SqlLineage:
     insertions: tuple[Insertion, ...] = ()
     reshaped: frozenset[str] = frozenset()
     replaces: frozenset[str] = frozenset()
-    unread: tuple[Statement, ...] = ()
+    unparsed: tuple[Statement, ...] = ()
     complete: bool = True
     unreadable: bool = False
 
     @property
-    def names(self) -> frozenset[ColumnName]:
+    def referenced_columns(self) -> frozenset[ColumnName]:
         """The columns that it names, whatever becomes of them."""
-        return frozenset((use.table, use.column) for use in self.uses if use.column)
+        return frozenset((use.table, use.column) for use in self.references if use.column)
 
 
 def sql_lineage(script: str, schema: Schema | None = None) -> SqlLineage:
@@ -79,8 +79,8 @@ def sql_lineage(script: str, schema: Schema | None = None) -> SqlLineage:
             unread.append(statement)
     return SqlLineage(
         tuple(reader.writes.values()),
-        frozenset(reader.uses),
-        frozenset(reader.by_position),
+        frozenset(reader.references),
+        frozenset(reader.select_stars),
         tuple(reader.read_tables),
         tuple(reader.changed),
         declared,

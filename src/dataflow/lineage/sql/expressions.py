@@ -48,24 +48,24 @@ class ExpressionReader(FromClauseReader):
     """Reads expressions, and notes on the way what they look at.
 
     Attributes:
-        uses: Where tables and columns are named.
-        deciding: What decides which rows the statement at hand gets.
-        by_position: Stars that go somewhere by position: a column more of their table, and the script fails.
+        references: Where tables and columns are named.
+        indirect: What decides which rows the statement at hand gets.
+        select_stars: Stars that go somewhere by position: a column more of their table, and the script fails.
         unresolved: Names that no column has.
         variables: The script's own variables, in lower case.
     """
 
     def __init__(self) -> None:
-        self.uses: set[SqlReference] = set()
-        self.by_position: set[SelectStar] = set()
-        self.deciding: set[Leaf] = set()
+        self.references: set[SqlReference] = set()
+        self.select_stars: set[SelectStar] = set()
+        self.indirect: set[Leaf] = set()
         self.unresolved: dict[UnresolvedName, None] = {}
         self.variables: set[str] = set()
 
-    def decide(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
+    def add_indirect(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
         """Note what a filter, a join's condition, a grouping or an order looks at."""
         if part is not None:
-            self.deciding |= self.value(part, scopes, ctes)
+            self.indirect |= self.value(part, scopes, ctes)
 
     def value(
         self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None = None
@@ -76,7 +76,7 @@ class ExpressionReader(FromClauseReader):
         if isinstance(value, exp.Column | exp.Star):
             return self._column(value, scopes)
         if isinstance(value, exp.Exists | exp.In) and value.find(exp.Query):
-            return self._asked(value, scopes, ctes)
+            return self._subquery_predicate(value, scopes, ctes)
         if isinstance(value, exp.Query):
             inner = self.query(value, ctes, scopes)
             return {leaf for column in inner.columns for leaf in column.leaves}
@@ -90,7 +90,7 @@ class ExpressionReader(FromClauseReader):
             for part in value.this.expressions:
                 leaves |= _indirect(self.value(part, scopes, ctes, windows))
         if isinstance(value, exp.Grouping | exp.GroupingId):
-            self.deciding |= leaves
+            self.indirect |= leaves
             return set()
         return leaves
 
@@ -127,7 +127,7 @@ class ExpressionReader(FromClauseReader):
         if isinstance(value.parent, exp.Count) and isinstance(value, exp.Star):
             return set()
         parts = [part.name for part in value.parts[:-1]] if isinstance(value, exp.Column) else []
-        meant = scopes[0].named(parts) if parts else scopes[0].row
+        meant = scopes[0].lookup(parts) if parts else scopes[0].row
         return {leaf for column in (meant or Relation()).columns for leaf in column.leaves}
 
     def _window(self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node]) -> set[Leaf]:
@@ -142,7 +142,7 @@ class ExpressionReader(FromClauseReader):
                 found |= {leaf for part in parts if part for leaf in _indirect(self.value(part, scopes, ctes))}
         return found
 
-    def _asked(self, value: Node, scopes: list[QueryScope], ctes: Views) -> set[Leaf]:
+    def _subquery_predicate(self, value: Node, scopes: list[QueryScope], ctes: Views) -> set[Leaf]:
         """Take `x IN (query)` and `EXISTS (query)`: what the query looks at decides."""
         from sqlglot import exp
 
@@ -152,7 +152,7 @@ class ExpressionReader(FromClauseReader):
         inner = self.query(query.this if isinstance(query, exp.Subquery) else query, ctes, scopes)
         if isinstance(value, exp.Exists):
             return set()
-        self.by_position |= inner.stars
+        self.select_stars |= inner.stars
         return self.value(value.this, scopes, ctes) | {leaf for column in inner.columns for leaf in column.leaves}
 
     def _resolve(self, parts: Sequence[Node], column: Node, scopes: list[QueryScope]) -> set[Leaf]:
@@ -161,14 +161,16 @@ class ExpressionReader(FromClauseReader):
         for at, scope in enumerate(scopes):
             lacks = False
             for length in (3, 2, 1):  # catalog.database.table, database.table or an alias in front
-                relation = scope.named(names[:length]) if length < len(names) else None
+                relation = scope.lookup(names[:length]) if length < len(names) else None
                 found = None if relation is None else relation.get(names[length])
                 if relation is not None and (found is not None or not relation.is_known):
-                    return self._used(parts, length, column, [found or relation.maybe(names[length])])
+                    return self._add_references(
+                        parts, length, column, [found or relation.possible_column(names[length])]
+                    )
                 lacks = lacks or relation is not None
             known = scope.row.all(names[0])
             if known or not (scope.row.is_known or lacks or _is_alias(names, scopes[at + 1 :])):
-                return self._used(parts, 0, column, known or _possible_columns(scope, names[0]))
+                return self._add_references(parts, 0, column, known or _possible_columns(scope, names[0]))
         self._note_unresolved(parts, scopes)
         return set()
 
@@ -178,7 +180,7 @@ class ExpressionReader(FromClauseReader):
         if names[0].lower() in _LITERALS | self.variables or any(name.startswith("_") for name in names):
             return  # Iceberg's own columns begin so
         lengths = [length for length in (3, 2, 1) if length < len(names)]
-        found = ((length, scope.named(names[:length])) for scope in scopes for length in lengths)
+        found = ((length, scope.lookup(names[:length])) for scope in scopes for length in lengths)
         at, relation = next(((length, it) for length, it in found if it is not None), (0, None))
         relations = [relation] if relation is not None else [scope.row for scope in scopes]
         known = tuple(dict.fromkeys(column.name for each in relations for column in each.columns if column.name))
@@ -189,40 +191,42 @@ class ExpressionReader(FromClauseReader):
         if line is not None and start is not None and names[at].upper() != "ALL":
             self.unresolved[UnresolvedName(names[at], place or "", known, line, start)] = None
             if place:
-                self.uses.add(SqlReference(place, names[at], line, start))
+                self.references.add(SqlReference(place, names[at], line, start))
 
-    def _used(self, parts: Sequence[Node], position: int, column: Node, meant: Sequence[QueryColumn]) -> set[Leaf]:
+    def _add_references(
+        self, parts: Sequence[Node], position: int, column: Node, meant: Sequence[QueryColumn]
+    ) -> set[Leaf]:
         from sqlglot import exp
 
         part = parts[position]
         line, start = part.meta.get("line"), part.meta.get("start")
         if line is not None and start is not None:
             bare = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
-            self.uses |= {
+            self.references |= {
                 SqlReference(table, name, line, start, bare)
                 for each in meant
-                if each.given
+                if each.is_unaliased
                 for table, name, _ in each.leaves
             }
         of = parts[position + 1].name if position + 1 < len(parts) else None
-        return {leaf for each in meant for leaf in (each.leaves if of is None else each.of_field(of))}
+        return {leaf for each in meant for leaf in (each.leaves if of is None else each.leaves_of_field(of))}
 
-    def use_table(self, table: Node, name: str) -> None:
+    def add_table_reference(self, table: Node, name: str) -> None:
         """Note where a table is named."""
         first = table.parts[0] if getattr(table, "parts", None) else None
         if first is not None and "line" in first.meta:
-            self.uses.add(SqlReference(name, "", first.meta["line"], first.meta["start"]))
+            self.references.add(SqlReference(name, "", first.meta["line"], first.meta["start"]))
 
 
 def _is_alias(names: Sequence[str], scopes: Sequence[QueryScope]) -> bool:
     """Say whether what stands in front of a name is what a query around calls something, rather than a struct here."""
     lengths = [length for length in (3, 2, 1) if length < len(names)]
-    return any(scope.named(names[:length]) is not None for scope in scopes for length in lengths)
+    return any(scope.lookup(names[:length]) is not None for scope in scopes for length in lengths)
 
 
 def _possible_columns(scope: QueryScope, name: str) -> list[QueryColumn]:
-    relations = [relation.maybe(name) for relation in scope.items.values() if not relation.is_known]
-    return relations or [scope.row.maybe(name)]
+    relations = [relation.possible_column(name) for relation in scope.items.values() if not relation.is_known]
+    return relations or [scope.row.possible_column(name)]
 
 
 def _indirect(leaves: Iterable[Leaf]) -> set[Leaf]:

@@ -16,8 +16,8 @@ _FILE_FORMATS = frozenset({"parquet", "orc", "csv", "json", "text", "avro", "xml
 class FromClauseReader(ABC):
     """Reads the items of a FROM; what queries and expressions are made of, a subclass tells."""
 
-    deciding: set[Leaf]
-    by_position: set[SelectStar]
+    indirect: set[Leaf]
+    select_stars: set[SelectStar]
 
     @abstractmethod
     def query(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
@@ -30,7 +30,7 @@ class FromClauseReader(ABC):
         """Return what an expression is made of."""
 
     @abstractmethod
-    def decide(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
+    def add_indirect(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
         """Note what a condition looks at."""
 
     @abstractmethod
@@ -44,13 +44,13 @@ class FromClauseReader(ABC):
         scope = QueryScope()
         from_ = select.args.get("from_")
         if from_ is not None:
-            scope = self.item(from_.this, ctes, outer, scope)
+            scope = self.from_item(from_.this, ctes, outer, scope)
         scope = self._joins(scope, select, ctes, outer)
         for lateral in select.args.get("laterals") or ():
-            scope = scope.beside(self._lateral(lateral, ctes, outer, scope))
+            scope = scope.combined_with(self._lateral(lateral, ctes, outer, scope))
         return self._pivoted(select, scope, ctes, outer)
 
-    def item(self, source: Node, ctes: Views, outer: list[QueryScope], before: QueryScope) -> QueryScope:
+    def from_item(self, source: Node, ctes: Views, outer: list[QueryScope], before: QueryScope) -> QueryScope:
         """Return what an item of a FROM brings; `before` is what stands before it."""
         from sqlglot import exp
 
@@ -60,24 +60,26 @@ class FromClauseReader(ABC):
             columns = generator_columns(source.this, source.alias_column_names, self._values_in([before, *outer], ctes))
             return QueryScope.of(source.alias or _generated_alias(before), Relation(columns))
         if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table | exp.Subquery):  # a join in brackets
-            scope = self._joins(self.item(source.this, ctes, outer, before), source, ctes, outer)
+            scope = self._joins(self.from_item(source.this, ctes, outer, before), source, ctes, outer)
             scope = self._pivoted(source, scope, ctes, outer)
             if not source.alias:
                 return scope
-            return QueryScope.of(source.alias, self.called(scope.flat(_line(source)), source.alias_column_names))
+            return QueryScope.of(
+                source.alias, self.with_column_names(scope.flattened(_line(source)), source.alias_column_names)
+            )
         if isinstance(source, exp.Table):
             relation = self.from_table(source, ctes)
         else:
             relation = self.query(source.this if isinstance(source, exp.Subquery) else source, ctes, outer)
-        relation = self.called(relation, source.alias_column_names)
+        relation = self.with_column_names(relation, source.alias_column_names)
         scope = QueryScope.of(source.alias_or_name or _generated_alias(before), relation)
         return self._joins(self._pivoted(source, scope, ctes, outer), source, ctes, outer)
 
-    def called(self, relation: Relation, names: Sequence[str]) -> Relation:
+    def with_column_names(self, relation: Relation, names: Sequence[str]) -> Relation:
         """Give a relation's columns names, each by its position."""
         if names:
-            self.by_position |= relation.stars
-        return relation.called(names)
+            self.select_stars |= relation.stars
+        return relation.with_column_names(names)
 
     def _lateral(self, lateral: Node, ctes: Views, outer: list[QueryScope], before: QueryScope) -> QueryScope:
         from sqlglot import exp
@@ -85,7 +87,7 @@ class FromClauseReader(ABC):
         name = lateral.alias or _generated_alias(before)
         if isinstance(lateral.this, exp.Subquery):
             inner = self.query(lateral.this, ctes, [before, *outer])
-            return QueryScope.of(name, self.called(inner, lateral.alias_column_names))
+            return QueryScope.of(name, self.with_column_names(inner, lateral.alias_column_names))
         values = self._values_in([before, *outer], ctes)
         return QueryScope.of(name, Relation(generator_columns(lateral.this, lateral.alias_column_names, values)))
 
@@ -99,7 +101,7 @@ class FromClauseReader(ABC):
         for join in source.args.get("joins") or ():
             whole = join.args.get("on") is None and not join.args.get("using") and _pivots_of(join.this)
             pivots = join.this.args.pop("pivots", None) if whole else None  # after a join, of all that stands before
-            right = self.item(join.this, ctes, outer, scope)
+            right = self.from_item(join.this, ctes, outer, scope)
             scope = self._joined(scope, right, join, ctes, outer)
             if pivots:
                 join.this.set("pivots", pivots)
@@ -110,30 +112,32 @@ class FromClauseReader(ABC):
     def _joined(
         self, left: QueryScope, right: QueryScope, join: Node, ctes: Views, outer: list[QueryScope]
     ) -> QueryScope:
-        both = left.beside(right)
-        self.decide(join.args.get("on"), [both, *outer], ctes)
+        both = left.combined_with(right)
+        self.add_indirect(join.args.get("on"), [both, *outer], ctes)
         keys = [part.name for part in join.args.get("using") or ()]
         if str(join.args.get("method") or "").upper() == "NATURAL" and not keys:
             theirs = {column.name.lower() for column in right.row.columns}
-            keys = [column.name for column in left.row.columns if column.name.lower() in theirs and not column.many]
+            keys = [
+                column.name for column in left.row.columns if column.name.lower() in theirs and not column.is_wildcard
+            ]
         side, kind = str(join.args.get("side") or "").upper(), str(join.args.get("kind") or "").upper()
         merged = [self._merged(key, left.row, right.row, side) for key in keys]
         is_half = kind in {"SEMI", "ANTI"}
         columns = [*left.row.columns, *(() if is_half else right.row.columns)]
         taken = {key.lower() for key in keys}
-        rest = [column for column in columns if column.many or column.name.lower() not in taken]
-        row = Relation([*merged, *rest], set(left.row.open) if is_half else both.row.open)
+        rest = [column for column in columns if column.is_wildcard or column.name.lower() not in taken]
+        row = Relation([*merged, *rest], set(left.row.open_tables) if is_half else both.row.open_tables)
         items = left.items if is_half else both.items
         return QueryScope({name: _keys_first(item, keys) for name, item in items.items()}, row)
 
     def _merged(self, key: str, left: Relation, right: Relation, side: str) -> QueryColumn:
         """Return the one column that two sides share; both decide which rows meet."""
-        mine, other = left.get(key) or left.maybe(key), right.get(key) or right.maybe(key)
-        self.deciding |= mine.leaves | other.leaves
+        mine, other = left.get(key) or left.possible_column(key), right.get(key) or right.possible_column(key)
+        self.indirect |= mine.leaves | other.leaves
         if side == "FULL":
-            return QueryColumn(key, mine.leaves | other.leaves, at=mine.at)
+            return QueryColumn(key, mine.leaves | other.leaves, location=mine.location)
         chosen = other if side == "RIGHT" else mine
-        return QueryColumn(key, set(chosen.leaves), chosen.given, at=chosen.at)
+        return QueryColumn(key, set(chosen.leaves), chosen.is_unaliased, location=chosen.location)
 
     # ----------------------------------------------------------------------------------------- pivots
 
@@ -141,20 +145,20 @@ class FromClauseReader(ABC):
         for pivot in _pivots_of(source):
             scopes = [scope, *outer]
             made = self._unpivot(pivot, scopes, ctes) if pivot.args.get("unpivot") else self._pivot(pivot, scopes, ctes)
-            found = Relation(made, set(scope.row.open), stars=scope.stars(_line(source)))
+            found = Relation(made, set(scope.row.open_tables), stars=scope.stars(_line(source)))
             names = {pivot.alias.lower()} if pivot.alias else scope.items.keys()
             scope = QueryScope(dict.fromkeys(names, found), found)
             if pivot.alias_column_names:
-                scope = QueryScope.of(pivot.alias, self.called(found, pivot.alias_column_names))
+                scope = QueryScope.of(pivot.alias, self.with_column_names(found, pivot.alias_column_names))
         return scope
 
     def _pivot(self, pivot: Node, scopes: list[QueryScope], ctes: Views) -> list[QueryColumn]:
         """Take PIVOT: rows are grouped by the columns that it does not name, and its key decides."""
         keys = [field.this for field in pivot.args.get("fields") or ()]
         for key in keys:
-            self.decide(key, scopes, ctes)
+            self.add_indirect(key, scopes, ctes)
         kept = _without(scopes[0].row.columns, [*pivot.expressions, *keys])
-        self.deciding |= {leaf for column in kept for leaf in column.leaves}
+        self.indirect |= {leaf for column in kept for leaf in column.leaves}
         values = [self.value(part, scopes, ctes) for part in pivot.expressions]
         names = [column.name for column in pivot.args.get("columns") or ()]
         made = [QueryColumn(name, set(values[at % len(values)])) for at, name in enumerate(names)]
@@ -162,7 +166,7 @@ class FromClauseReader(ABC):
         plain = all(
             map(_has_plain_name, (value for field in pivot.args.get("fields") or () for value in field.expressions))
         )
-        return [*kept, *made, *(() if made and plain else [QueryColumn("", every, many=True)])]
+        return [*kept, *made, *(() if made and plain else [QueryColumn("", every, is_wildcard=True)])]
 
     def _unpivot(self, pivot: Node, scopes: list[QueryScope], ctes: Views) -> list[QueryColumn]:
         """Take UNPIVOT: values go into the value columns, each by its place, and nothing but names into the other."""
@@ -175,7 +179,7 @@ class FromClauseReader(ABC):
             for leaves, part in zip(values, group, strict=False):
                 leaves.update(self.value(part, scopes, ctes))
         if not pivot.args.get("include_nulls"):  # rows without a value are left out
-            self.deciding.update(leaf for leaves in values for leaf in leaves)
+            self.indirect.update(leaf for leaves in values for leaf in leaves)
         made = [QueryColumn(name, leaves) for name, leaves in zip(names, values, strict=True)]
         return [*kept, QueryColumn(field.this.name), *made]
 
@@ -237,7 +241,7 @@ def _keys_first(item: Relation, keys: Iterable[str]) -> Relation:
     if not first:
         return item
     rest = [column for column in item.columns if column not in first]
-    return Relation([*first, *rest], item.open, item.table, item.stars)
+    return Relation([*first, *rest], item.open_tables, item.table, item.stars)
 
 
 def _without(columns: Iterable[QueryColumn], used: Iterable[Node]) -> list[QueryColumn]:

@@ -52,7 +52,7 @@ def generator_columns(function: Node, names: Sequence[str], value: ValueOf) -> l
         return [QueryColumn("id", leaves)]
     if name == "json_tuple":
         return [QueryColumn(f"c{number}", set(leaves)) for number in range(len(arguments) - 1)]
-    return [QueryColumn("", leaves, many=True)]  # an array's one column, a map's two, a struct's fields
+    return [QueryColumn("", leaves, is_wildcard=True)]  # an array's one column, a map's two, a struct's fields
 
 
 def _column_names(columns: Sequence[QueryColumn]) -> list[str]:
@@ -98,7 +98,7 @@ def _stacked(arguments: Sequence[Node], names: Sequence[str], value: ValueOf) ->
     rows, *values = arguments
     if not (isinstance(rows, exp.Literal) and rows.this.isdigit() and int(rows.this)):
         leaves = {leaf for each in values for leaf in value(each)}
-        return [QueryColumn(name, set(leaves)) for name in names] or [QueryColumn("", leaves, many=True)]
+        return [QueryColumn(name, set(leaves)) for name in names] or [QueryColumn("", leaves, is_wildcard=True)]
     width = -(-len(values) // int(rows.this)) or 1
     called: Mapping[int, str] = dict(enumerate(names))
     return [

@@ -30,5 +30,5 @@ def tables_of(script: str) -> Tables:
     from dataflow.lineage.sql.column_lineage import sql_lineage
 
     found = sql_lineage(script)
-    too_deep = next((statement.line for statement in found.unread if statement.too_deep), None)
+    too_deep = next((statement.line for statement in found.unparsed if statement.too_deep), None)
     return Tables(found.reads, found.changes, found.complete, too_deep)

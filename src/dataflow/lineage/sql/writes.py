@@ -42,9 +42,9 @@ class Insertion:
         table: The table.
         statement: The statement.
         columns: What its query brings out, in order.
-        valued: The columns that have a value in its PARTITION, and take none of the query's.
+        partition_values: The columns that have a value in its PARTITION, and take none of the query's.
         by_name: Whether columns go where their names say.
-        listed: The table's columns that the statement lists; empty where it lists none.
+        listed_columns: The table's columns that the statement lists; empty where it lists none.
         is_known: Whether the query brings these columns and no others.
         target: The table's columns as they are then, or None where nobody knows them.
     """
@@ -52,9 +52,9 @@ class Insertion:
     table: str
     statement: Statement
     columns: tuple[QueryColumn, ...]
-    valued: tuple[str, ...]
+    partition_values: tuple[str, ...]
     by_name: bool
-    listed: tuple[str, ...]
+    listed_columns: tuple[str, ...]
     is_known: bool
     target: tuple[str, ...] | None
 
@@ -85,7 +85,7 @@ class ScriptReader(QueryResolver):
         """Take a statement in; return whether it could be understood."""
         from sqlglot import exp
 
-        self.deciding, self.tables, self._statement = set(), {}, statement
+        self.indirect, self.tables, self._statement = set(), {}, statement
         tree = statement.tree
         match tree:
             case exp.Insert():
@@ -95,7 +95,7 @@ class ScriptReader(QueryResolver):
             case exp.Create():
                 self._create(tree)
             case exp.Cache() if tree.expression is not None:
-                self.keep_view(tree.this.name, self.query(tree.expression, {}, []))
+                self.add_view(tree.this.name, self.query(tree.expression, {}, []))
             case exp.Merge():
                 self._merge(tree)
             case exp.Update():
@@ -116,14 +116,14 @@ class ScriptReader(QueryResolver):
             return
         if isinstance(tree, exp.Declare):
             self.variables |= {name.name.lower() for item in tree.expressions for name in item.this}
-        self._ask(tree)
+        self._read_queries(tree)
 
-    def base(self, table: Node, name: str) -> Relation:
+    def catalog_table(self, table: Node, name: str) -> Relation:
         """Return a table of the catalog's, and note that it is read."""
         self.read_tables[name] = None
-        return super().base(table, name)
+        return super().catalog_table(table, name)
 
-    def _ask(self, statement: Node) -> None:
+    def _read_queries(self, statement: Node) -> None:
         """Take in the queries inside of a statement that writes nothing, such as SET VARIABLE."""
         from sqlglot import exp
 
@@ -131,7 +131,7 @@ class ScriptReader(QueryResolver):
             self.query(statement, {}, [])
         else:
             for part in statement.iter_expressions():
-                self._ask(part)
+                self._read_queries(part)
 
     def _command(self, command: Node) -> bool:
         word = str(command.this).upper()
@@ -181,14 +181,14 @@ class ScriptReader(QueryResolver):
             columns = [part.name for part in target.expressions]
             named, target = target.expressions, target.this
         query: Node = statement.args.get("expression") or statement.args.get("source")
-        found = Relation() if query is None or isinstance(query, bool) else self._asked_for(query, ctes)
+        found = Relation() if query is None or isinstance(query, bool) else self._query_or_table(query, ctes)
         if not isinstance(target, exp.Table | exp.Schema):  # a folder
             return
         name = name or table_name_of(target)
         self._change(name, known=True)
         if query is None or isinstance(query, bool):  # DEFAULT VALUES
             return
-        self.use_table(target, name)
+        self.add_table_reference(target, name)
         by_name, partition = bool(statement.args.get("by_name")), target.args.get("partition")
         valued = [part.this.name for part in getattr(partition, "expressions", ()) if isinstance(part, exp.EQ)]
         if by_name:
@@ -196,7 +196,7 @@ class ScriptReader(QueryResolver):
             named = [part.args["alias"] for part in query.selects if isinstance(part, exp.Alias)]
         else:
             whole = {(found.table, query.parts[0].meta.get("line", 0))} if found.table else found.stars
-            self.by_position |= {star for star in whole if star[0] != name}
+            self.select_stars |= {star for star in whole if star[0] != name}
         self._use_columns(name, named)
         known = self.schema.get(name.lower())
         self.insertions.append(
@@ -215,7 +215,7 @@ class ScriptReader(QueryResolver):
             self._use_columns(name, [part.parts[-1] for part in where.find_all(exp.Column) if len(part.parts) == 1])
         self._write(name, found, columns or self._columns_to_fill(name, valued), valued)
 
-    def _asked_for(self, query: Node, ctes: Views) -> Relation:
+    def _query_or_table(self, query: Node, ctes: Views) -> Relation:
         from sqlglot import exp
 
         return self.from_table(query, ctes) if isinstance(query, exp.Table) else self.query(query, ctes, [])
@@ -244,7 +244,7 @@ class ScriptReader(QueryResolver):
             inner = insert.copy()
             if isinstance(inner.expression, exp.Select) and not inner.expression.args.get("from_"):
                 inner.expression.set("from_", exp.From(this=source.copy()))
-            self.deciding, self.tables = set(), {}
+            self.indirect, self.tables = set(), {}
             self._insert(inner, self.ctes_of(statement, {}, []))
 
     def _create(self, statement: Node) -> None:
@@ -256,11 +256,11 @@ class ScriptReader(QueryResolver):
         target, names = _table_and_columns(statement.this)
         own = statement.find(exp.TemporaryProperty) is not None
         if own:
-            found = Relation([QueryColumn("", many=True)])  # USING a file
+            found = Relation([QueryColumn("", is_wildcard=True)])  # USING a file
             if query is not None:
-                found = self.called(self.query(query, self.ctes_of(statement, {}, []), []), names or [])
+                found = self.with_column_names(self.query(query, self.ctes_of(statement, {}, []), []), names or [])
             shared = statement.find(exp.GlobalProperty) is not None
-            self.keep_view(f"global_temp.{table_name_of(target)}" if shared else table_name_of(target), found)
+            self.add_view(f"global_temp.{table_name_of(target)}" if shared else table_name_of(target), found)
             return
         name = table_name_of(target)
         self.views.pop(name.lower(), None)
@@ -270,7 +270,7 @@ class ScriptReader(QueryResolver):
         found = self.query(query, self.ctes_of(statement, {}, []), [])
         self._change(name)
         if names:
-            self.by_position |= found.stars
+            self.select_stars |= found.stars
         self._write(name, found, names)
         if found.is_known and not statement.args.get("exists"):
             self.schema[name.lower()] = list(names or [column.name for column in found.columns])
@@ -292,20 +292,20 @@ class ScriptReader(QueryResolver):
     def _merge(self, statement: Node) -> None:
         ctes = self.ctes_of(statement, {}, [])
         target, name = statement.this, table_name_of(statement.this)
-        source = self.item(statement.args["using"], ctes, [], QueryScope())
+        source = self.from_item(statement.args["using"], ctes, [], QueryScope())
         columns = self.schema.get(name.lower(), ())
-        mine = Relation([QueryColumn(c, {(name, c, False)}, given=True) for c in columns], table=name)
+        mine = Relation([QueryColumn(c, {(name, c, False)}, is_unaliased=True) for c in columns], table=name)
         if not mine.columns:
-            mine.open = {name}
-        scopes = [QueryScope.of(target.alias_or_name, mine).beside(source)]
-        self.decide(statement.args.get("on"), scopes, ctes)
+            mine.open_tables = {name}
+        scopes = [QueryScope.of(target.alias_or_name, mine).combined_with(source)]
+        self.add_indirect(statement.args.get("on"), scopes, ctes)
         for column in statement.args.get("using_cond") or ():
-            self.decide(column, scopes, ctes)
+            self.add_indirect(column, scopes, ctes)
         written = TableWrite(name, frozenset())
         for when in statement.args["whens"].expressions:
-            self.decide(when.args.get("condition"), scopes, ctes)
+            self.add_indirect(when.args.get("condition"), scopes, ctes)
             written |= self._merged_row(when.args["then"], name, source.row, scopes, ctes)
-        self.use_table(target, name)
+        self.add_table_reference(target, name)
         self.tables.pop(name, None)
         self._change(name, known=True)
         self._finish(written, drop=name)
@@ -333,16 +333,16 @@ class ScriptReader(QueryResolver):
         found = {flow for column, value in pairs for flow in self._flows(self.value(value, scopes, ctes), column)}
         if is_star:
             for column in self.schema.get(name.lower()) or [known.name for known in using.columns]:
-                found |= self._flows((using.get(column) or using.maybe(column)).leaves, column)
+                found |= self._flows((using.get(column) or using.possible_column(column)).leaves, column)
                 given.add(column)
         return TableWrite(name, frozenset(found), frozenset(given))
 
     def _update(self, statement: Node) -> None:
         name = table_name_of(statement.this)
-        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.base(self, statement.this, name))]
+        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.catalog_table(self, statement.this, name))]
         sets = [(_assigned_column(part.this), part.expression) for part in statement.expressions]
         flows = {flow for column, value in sets for flow in self._flows(self.value(value, scopes, {}), column)}
-        self.decide(statement.args.get("where"), scopes, {})
+        self.add_indirect(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         self._change(name, known=True)
         self._use_columns(name, [part.this.this for part in statement.expressions if len(part.this.parts) == 1])
@@ -350,8 +350,8 @@ class ScriptReader(QueryResolver):
 
     def _delete(self, statement: Node) -> None:
         name = table_name_of(statement.this)
-        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.base(self, statement.this, name))]
-        self.decide(statement.args.get("where"), scopes, {})
+        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.catalog_table(self, statement.this, name))]
+        self.add_indirect(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         self._change(name, known=True)
         if self.tables:
@@ -363,7 +363,7 @@ class ScriptReader(QueryResolver):
         """Note what a query brings into a table's columns; `valued` ones have a value beside it."""
         flows: set[Flow] = set()
         given = set(valued)
-        by_name = {name.lower(): name for name in columns or ()} if found.open else {}
+        by_name = {name.lower(): name for name in columns or ()} if found.open_tables else {}
         for position, column in enumerate(
             columns_by_position(found.columns, len(columns)) if columns else found.columns
         ):
@@ -372,13 +372,13 @@ class ScriptReader(QueryResolver):
             flows |= self._flows(column.leaves, into)
             given |= {into} - {""}
         for name in by_name.values():  # what the star may bring
-            flows |= self._flows(found.maybe(name).leaves, name)
+            flows |= self._flows(found.possible_column(name).leaves, name)
         self._finish(TableWrite(target, frozenset(flows), frozenset(given)))
 
     def _finish(self, write: TableWrite, drop: str | None = None) -> None:
         """Keep what a statement writes, and what decided it; nothing flows from the table `drop` into itself."""
         flows = {flow for flow in write.flows if flow.source != drop}
-        flows |= {Flow(table, column, "", True) for table, column, _ in self.deciding if table != drop}
+        flows |= {Flow(table, column, "", True) for table, column, _ in self.indirect if table != drop}
         flows |= {Flow(table) for table in self.tables}
         whole = replace(write, flows=frozenset(flows))
         before = self.writes.get(write.target)
@@ -390,7 +390,7 @@ class ScriptReader(QueryResolver):
         for name in names:
             if {"line", "start"} <= name.meta.keys():
                 line, start = name.meta["line"], name.meta["start"]
-                self.uses.add(SqlReference(table, name.name, line, start, declares=declares))
+                self.references.add(SqlReference(table, name.name, line, start, is_declaration=declares))
                 if known is not None and name.name.lower() not in map(str.lower, known):
                     self.unresolved[UnresolvedName(name.name, table, tuple(known), line, start)] = None
 

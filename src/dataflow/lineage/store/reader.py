@@ -34,12 +34,12 @@ class TargetColumns:
     """The columns of its target, in lower case, that a write names though no table's values go into them.
 
     Attributes:
-        constants: Those that get literals or counts.
-        needed: Those that audits look at, or the key.
+        constant_columns: Those that get literals or counts.
+        required_columns: Those that audits look at, or the key.
     """
 
-    constants: frozenset[str] = frozenset()
-    needed: frozenset[str] = frozenset()
+    constant_columns: frozenset[str] = frozenset()
+    required_columns: frozenset[str] = frozenset()
 
 
 NO_COLUMNS = TargetColumns()
@@ -97,7 +97,7 @@ class LineageStore:
 
     def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
         """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
-        known = self._index(tables, self._taken if downstream else self._given)
+        known = self._index(tables, self._edges_by_source if downstream else self._edges_by_target)
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
         asked = sorted(tables)
@@ -110,7 +110,7 @@ class LineageStore:
             taken |= self._by_shape(f"f.shape IN ({_placeholders(some)})", some)
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
-    def named(self, table: str) -> dict[ProducerKey, TargetColumns]:
+    def target_columns(self, table: str) -> dict[ProducerKey, TargetColumns]:
         """Return what those who write a table name of it, besides where values come from; ask by `who`."""
         asked = "SELECT origin, workflow, environment, constants, needed FROM dataflow_lineage WHERE target = ?"
         return {
@@ -126,7 +126,7 @@ class LineageStore:
             for row in self._ask(_from_producers(f"p.workflow IN ({_placeholders(some)})"), some)
         ]
 
-    def settled(self, registry: str) -> dict[str, int]:
+    def synced_revisions(self, registry: str) -> dict[str, int]:
         """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
         mine = "SELECT environment, number FROM dataflow_settled WHERE registry = ? AND whole"
         return dict(self._ask(mine, [registry]))
@@ -174,7 +174,7 @@ class LineageStore:
             found[producer.target].append((producer, by_shape.get(shape, ())))
         return found
 
-    def _taken(self) -> dict[str, ProducerEdges]:
+    def _edges_by_source(self) -> dict[str, ProducerEdges]:
         """Return what is taken from each table, by whom."""
         found: dict[str, ProducerEdges] = defaultdict(list)
         shapes: dict[str, dict[str, list[ColumnEdge]]] = {}
@@ -187,7 +187,7 @@ class LineageStore:
                 found[source].append((producer, some))
         return found
 
-    def _given(self) -> dict[str, ProducerEdges]:
+    def _edges_by_target(self) -> dict[str, ProducerEdges]:
         """Return what goes into each table, by whom."""
         found: dict[str, ProducerEdges] = defaultdict(list)
         taken = self._by_shape("1 = 1", [])

@@ -85,8 +85,8 @@ def store_lineage(connection: sa.Connection, found: Sequence[tuple[Producer, Tab
             "run_id": producer.run_id,
             "file": producer.file,
             "seen": producer.seen,
-            "constants": "\n".join(sorted(write.constants)) or None,
-            "needed": "\n".join(sorted(write.needed)) or None,
+            "constants": "\n".join(sorted(write.constant_columns)) or None,
+            "needed": "\n".join(sorted(write.required_columns)) or None,
         }
         for producer, write in found
     ]
