@@ -6,13 +6,13 @@ import re
 import subprocess
 
 import pytest
-from campaign_world import NUMBERS, READERS
 
 from dataflow.errors import DataflowError
 from dataflow.migration import execute
 from dataflow.migration.campaign import applied_steps, campaign_from_row
 from dataflow.migration.changes import ChangeRequest
 from dataflow.migration.verify import verify
+from tests.support.campaign_world import NUMBERS, READERS
 
 pytestmark = pytest.mark.spark
 

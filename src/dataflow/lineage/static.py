@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,14 @@ from dataflow.lineage.definition_columns import referenced_columns
 from dataflow.lineage.graph import ColumnEdge
 from dataflow.lineage.model import Flow, TableWrite, plain_name, with_references
 from dataflow.lineage.sql.column_lineage import SqlLineage, sql_lineage
-from dataflow.lineage.workflow_tables import parameters_of, script_tables
-from dataflow.workflow.models import SparkJob
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.program_kind import Kind, program_kind
-from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from dataflow.lineage.sql.relations import Schema
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Step, Workflow
+    from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def read_script_lineage(workflow: Workflow, schema: Schema, known: Collection[st
         known: Names of existing tables.
     """
     found: dict[tuple[str, Path], ScriptLineage] = {}
-    for each in _contained(workflow):
+    for each in workflow.walk(every_date=False):
         key = (each.id, each.file)
         texts = found.setdefault(key, ScriptLineage(each.id, each.owner, each.file, files={each.file}))
         _WorkflowReader(each, schema, known, texts).read()
@@ -138,15 +135,6 @@ def _column_edge(flow: Flow) -> ColumnEdge:
     return (flow.source, flow.source_column, flow.target_column, flow.indirect)
 
 
-def _contained(workflow: Workflow) -> Iterator[Workflow]:
-    yield workflow
-    for step in workflow.steps:
-        if isinstance(step, ForeachStep):
-            step = step.items[0].step  # noqa: PLW2901  # its first item stands for all
-        if isinstance(step, SubworkflowStep):
-            yield from _contained(step.workflow)
-
-
 @dataclass
 class _WorkflowReader:
     workflow: Workflow
@@ -155,26 +143,23 @@ class _WorkflowReader:
     texts: ScriptLineage
 
     def read(self) -> None:
-        for step in self.workflow.steps:
-            for spec, target in _specs_with_target(step):
-                self._script(spec, target)
+        for script in self.workflow.spark_specs():
+            self._script(script)
         names = {(mention.table, mention.column) for mention in self.texts.references if mention.column}
         self.texts.writes = {write.target: write for write in with_references(self.texts.writes.values(), names)}
         for table, columns in referenced_columns(self.workflow).items():
             if table in self.texts.writes:
                 self.texts.writes[table] = replace(self.texts.writes[table], required_columns=columns)
 
-    def _script(self, spec: SparkSpec, target: str | None) -> None:
-        path = self.workflow.folder / spec.script
-        params = parameters_of(self.workflow, spec)
-        if program_kind(path) is Kind.SQL:
-            self._sql(path, params)
+    def _script(self, script: DeclaredScript) -> None:
+        if program_kind(script.path) is Kind.SQL:
+            self._sql(script.path, script.params)
             return
-        found = script_tables(self.workflow, spec, target, self.known)
+        found = script_tables(script, self.known)
         self.texts.files.update(found.files)
         self.texts.programs += map(str, found.files)
         self.texts.is_incomplete = self.texts.is_incomplete or found.guessed
-        for written in (target,) if target is not None else found.tables.writes:
+        for written in (script.target,) if script.target is not None else found.tables.writes:
             self._add(TableWrite(written, frozenset(Flow(table) for table in found.tables.reads)))
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
@@ -206,17 +191,3 @@ class _WorkflowReader:
 
     def _plain(self, name: str) -> str:
         return plain_name(name, self.workflow.environment.catalog_name)
-
-
-def _specs_with_target(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
-    """Yield the scripts of a step, each with the table that it declares to write."""
-    match step:
-        case WapStep():
-            yield from ((item.job.spark, step.template.table) for item in step.template.write)
-        case JobStep(job=SparkJob() as job):
-            yield job.spark, None
-        case ForeachStep():
-            if isinstance(step.items[0].step, JobStep):
-                yield from _specs_with_target(step.items[0].step)
-        case _:
-            pass
