@@ -9,7 +9,8 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.migration import execute
-from dataflow.migration.campaign import applied_steps, campaign_from_row
+from dataflow.migration.campaign.definition import campaign_from_row
+from dataflow.migration.campaign.events import applied_steps
 from dataflow.migration.changes import ChangeRequest
 from dataflow.migration.verify import verify
 from tests.support.campaign_world import NUMBERS, READERS

@@ -9,7 +9,7 @@ import pytest
 from dataflow.errors import DataflowError
 from dataflow.migration.changes import ChangeRequest
 from dataflow.migration.impact import select_star_users
-from dataflow.migration.plan import build_plan
+from dataflow.migration.plan.builder import build_plan
 from dataflow.tables.schema.table_schema import shape_in_spark
 
 TAKE = "INSERT OVERWRITE ${TARGET_TABLE} SELECT id FROM"

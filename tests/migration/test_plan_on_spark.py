@@ -9,7 +9,7 @@ import pytest
 from dataflow.errors import UsageError
 from dataflow.lineage.query import open_lineage
 from dataflow.migration.changes import ChangeRequest, changes_of
-from dataflow.migration.plan import load_schema_in_spark
+from dataflow.migration.plan.table_schema import load_schema_in_spark
 from dataflow.migration.steps import STATEMENTS, steps_for
 from dataflow.tables.iceberg import field_paths
 from dataflow.tables.schema.columns import Column

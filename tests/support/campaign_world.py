@@ -11,10 +11,11 @@ import pytest
 from dataflow.jobs.spark.script import run_script
 from dataflow.lineage.query import open_lineage
 from dataflow.migration import execute
-from dataflow.migration.campaign import campaign_from_row, start_campaign
+from dataflow.migration.campaign.builder import start_campaign
+from dataflow.migration.campaign.definition import campaign_from_row
 from dataflow.migration.notify import address_sender, due_notices, send_notices
-from dataflow.migration.plan import build_plan
-from dataflow.migration.progress import reader_statuses, record_moves
+from dataflow.migration.plan.builder import build_plan
+from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.store import CampaignStore
 from dataflow.runner.results import Silent
 from dataflow.runner.runner import Runner

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.jobs.spark.script import statements as split
-from dataflow.migration.campaign import Campaign, applied_steps, begun_steps
+from dataflow.migration.campaign.definition import Campaign
+from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.changes import new_name
-from dataflow.migration.progress import ReaderStatus
+from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
 from dataflow.migration.verify import missing_rows, require_equal

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from dataflow.foreign import page as escape
 from dataflow.lineage.show.text import age
-from dataflow.migration.campaign import Campaign, applied_steps
-from dataflow.migration.progress import ReaderStatus, burn_down
+from dataflow.migration.campaign.definition import Campaign
+from dataflow.migration.campaign.events import applied_steps
+from dataflow.migration.progress.burn_down import burn_down
+from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.store import CampaignEvent
 
 _STYLE = """

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import write_file
-from dataflow.migration.campaign import Campaign
+from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.impact import ScriptLine, select_star_users
 from dataflow.migration.patches import ReaderMigration, suggest_patch
-from dataflow.migration.progress import ReaderStatus
+from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.store import CampaignStore
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from dataflow.lineage.model import Producer
     from dataflow.lineage.query import LineageGraph
-    from dataflow.migration.campaign import Campaign
-    from dataflow.migration.progress import ReaderStatus
+    from dataflow.migration.campaign.definition import Campaign
+    from dataflow.migration.progress.definition import ReaderStatus
     from dataflow.migration.store import CampaignEvent, CampaignStore
 
 CampaignArgument = Annotated[
@@ -72,8 +72,8 @@ def start(
     Example:  dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
     """
     from dataflow.lineage.query import checkout_root
-    from dataflow.migration.campaign import start_campaign as begin
-    from dataflow.migration.plan import build_plan as plan_of
+    from dataflow.migration.campaign.builder import start_campaign as begin
+    from dataflow.migration.plan.builder import build_plan as plan_of
     from dataflow.workflow.identity import current_user
 
     known, now = known_here(env, checkout), _now()
@@ -109,7 +109,7 @@ def notify(
 
     Example:  dataflow migration notify --dry-run
     """
-    from dataflow.migration.campaign import applied_steps
+    from dataflow.migration.campaign.events import applied_steps
     from dataflow.migration.notify import address_sender, due_notices, file_writer, send_notices
 
     known, now = known_here(env, checkout), _now()
@@ -180,20 +180,20 @@ def status(
 
     Example:  dataflow migration status
     """
-    from dataflow.migration import progress
+    from dataflow.migration.progress import explainer
 
     known, now = known_here(env, []), _now()
     with _campaigns(known) as campaigns:
         campaign, events, found = _look(campaigns, known, name, ended=True)
     match output:
         case Shown.JSON:
-            print_json(progress.as_data(campaign, found, events, now.date()))
+            print_json(explainer.as_data(campaign, found, events, now.date()))
         case Shown.HTML:
             from dataflow.migration.html_report import page
 
             write(page(campaign, found, events, now))
         case Shown.TEXT:
-            write("\n".join(progress.render(campaign, found, events, now)) + "\n")
+            write("\n".join(explainer.render(campaign, found, events, now)) + "\n")
 
 
 def apply(
@@ -245,7 +245,7 @@ def verify(name: LookedAtArgument = None, env: EnvOption = None, output: OutputO
     from dataclasses import asdict
 
     from dataflow.migration import verify
-    from dataflow.migration.campaign import campaign_from_row
+    from dataflow.migration.campaign.definition import campaign_from_row
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
@@ -275,7 +275,7 @@ def cancel(
     Example:  dataflow migration cancel --reason "we keep the old name"
     """
     from dataflow.migration import execute
-    from dataflow.migration.campaign import begun_steps
+    from dataflow.migration.campaign.events import begun_steps
     from dataflow.workflow.identity import current_user
 
     known = known_here(env, [])
@@ -338,8 +338,8 @@ def _look(
     campaigns: CampaignStore, known: LineageGraph, name: str | None, *, ended: bool = False
 ) -> tuple[Campaign, list[CampaignEvent], list[ReaderStatus]]:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
-    from dataflow.migration.campaign import campaign_from_row
-    from dataflow.migration.progress import reader_statuses, record_moves
+    from dataflow.migration.campaign.definition import campaign_from_row
+    from dataflow.migration.progress.builder import reader_statuses, record_moves
 
     campaign = campaign_from_row(campaigns.get(name, ended=ended))
     events = campaigns.events(campaign.id)

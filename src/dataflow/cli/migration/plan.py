@@ -58,8 +58,8 @@ def plan(
     Example:  dataflow migration plan prod.playback --rename view_hours=hours
     Example:  dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
     """
-    from dataflow.migration.plan import build_plan as plan_of
-    from dataflow.migration.plan import render
+    from dataflow.migration.plan.builder import build_plan as plan_of
+    from dataflow.migration.plan.explainer import render
 
     known = known_here(env, checkout)
     asked = change_request(to, rename, drop, types, replace_by, drop_table)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.lineage.query import LineageGraph
-    from dataflow.migration.plan import TableSchemaLoader
+    from dataflow.migration.plan.table_schema import TableSchemaLoader
     from dataflow.tables.schema.table_schema import Shape
 
 
@@ -35,7 +35,7 @@ def spark_for(known: LineageGraph, doing: str = "Working on the table …") -> I
 @contextlib.contextmanager
 def table_schema_loader() -> Iterator[TableSchemaLoader]:
     """Give what looks at live tables: PyIceberg, or Spark where that alone can open the catalog."""
-    from dataflow.migration.plan import load_schema, load_schema_in_spark
+    from dataflow.migration.plan.table_schema import load_schema, load_schema_in_spark
     from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 
     with contextlib.ExitStack() as stack:
