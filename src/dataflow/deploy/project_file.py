@@ -89,7 +89,7 @@ def write_project(folder: Path, name: str | None = None) -> Path:
         draft.write_text(text, encoding="utf-8")
         os.link(draft, file)  # only if there is none
     except FileExistsError:
-        raise UsageError(f"{display_path(file)} is there already, and stays as it is") from None
+        raise UsageError(f"{display_path(file)} exists already and was not changed") from None
     finally:
         draft.unlink(missing_ok=True)
     return file

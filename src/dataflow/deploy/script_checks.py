@@ -112,7 +112,7 @@ def conflict_markers(path: Path) -> Iterator[Problem]:
             found = [(it[1][:1], it.start()) for it in _MARKERS.finditer(data)]
             if {b"<", b"=", b">"} <= {kind for kind, _ in found}:
                 line = data[: next(at for kind, at in found if kind == b"<")].count(b"\n") + 1
-                yield Problem(path, line, 1, "conflict markers of a merge or an update: decide between the versions")
+                yield Problem(path, line, 1, "conflict markers of a merge or an update: resolve them")
     except (OSError, ValueError):  # read or refused by whoever runs it; or empty
         return
 
