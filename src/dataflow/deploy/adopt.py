@@ -81,7 +81,7 @@ def adopt(source: DeploySource, planned: AdoptionPlan) -> Deployment | None:
         DataflowError: Somebody deployed meanwhile.
     """
     before = source.current
-    source.ownership.note(source.registry, over=planned.known)
+    source.ownership.register(source.registry, over=planned.known)
     if before is None or not planned.packages:
         return before
 

@@ -89,7 +89,7 @@ class Deployer:
             bundles[key] = self._bundle(prepared, pins)
         packages = {key: self._deployed(key, bundle) for key, bundle in bundles.items()}
         if not source.target.sandbox:
-            source.ownership.note(source.registry)
+            source.ownership.register(source.registry)
         deployment, changed = self._add_revision(packages)
         runner.deploy(deployment, source.registry)
         new = {str(pin.id) for pin, is_new in pins.values() if is_new}

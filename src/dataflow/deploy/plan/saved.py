@@ -53,8 +53,8 @@ def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None
     try:
         saved = SavedPlan.model_validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it was not written by `plan --save`"
-        raise UsageError(f"{display_path(file)} can't be read as a plan: {told}") from None
+        why = error.strerror if isinstance(error, OSError) else "it was not written by `plan --save`"
+        raise UsageError(f"{display_path(file)} can't be read as a plan: {why}") from None
     again = "look at it again: dataflow project plan --save FILE"
     if (saved.repository, saved.environment) != (source.name, source.target.name):
         raise UsageError(
