@@ -7,7 +7,6 @@ no paths of a machine, and no arbitrary order.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
+from dataflow.files import canonical_json
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
@@ -221,9 +221,7 @@ def pin_text(text: str, pins: Mapping[str, Pin]) -> str:
 
 def canonical(data: Any) -> bytes:
     """Write plain data as JSON, the same bytes for the same data."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "surrogateescape"
-    )
+    return canonical_json(data, errors="surrogateescape")  # names of files may be any bytes
 
 
 def digest(data: Any) -> str:

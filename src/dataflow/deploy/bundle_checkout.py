@@ -7,19 +7,18 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
+from dataflow.files import sha256_of, write_file
 from dataflow.home import subfolder
 from dataflow.report import Report, silent
 from dataflow.workflow.identity import FILE_NAME
@@ -190,8 +189,8 @@ def _with_paths(workflow: RenderedWorkflow, folder: Path, built: dict[str, Path]
 
 
 def _fetch(registry: Registry, sha256: str, to: Path) -> None:
-    with contextlib.suppress(OSError), to.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() == sha256:
+    with contextlib.suppress(OSError):
+        if sha256_of(to) == sha256:
             return
     registry.fetch(sha256, to)
 
@@ -201,15 +200,4 @@ def _write(path: Path, data: bytes) -> None:
         if path.read_bytes() == data:
             return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _draft(path) as draft:
-        draft.write_bytes(data)
-
-
-@contextlib.contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    draft = path.with_name(f".part-{secrets.token_hex(6)}")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_file(path, data)

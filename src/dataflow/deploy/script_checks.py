@@ -7,16 +7,15 @@ import logging
 import mmap
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.sql.statements import statements_of
+from dataflow.process import capture
 from dataflow.spark.sql_parser import spark_mistake
 from dataflow.workflow.parameters import POINTER, substitute
-from dataflow.workflow.workflow_scripts import scripts_of
 from dataflow.workflow.yamlfile import read_text, unreadable
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ _EMPTY = "Python: the script defines nothing"
 
 def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
     """Yield the syntax problems of a workflow's scripts; contained workflows are checked by themselves."""
-    for script, params in dict.fromkeys(scripts_of(workflow.steps)):
+    for script, params in _distinct(workflow.script_names()):
         path = workflow.folder / script
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
@@ -54,7 +53,7 @@ def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
                 continue
             if path.suffix == ".sql":
                 text = read_text(path)
-                values = {"AUDITED": "audited", **workflow.script_params, **dict(params)}
+                values = {"AUDITED": "audited", **workflow.script_params, **params}
                 yield from _sql(path, substitute(text, values, where=path))
             elif path.suffix == ".py":
                 yield from _python(path)
@@ -62,9 +61,13 @@ def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
             yield from error.problems
 
 
+def _distinct(scripts: Iterable[tuple[str, dict[str, str]]]) -> Iterable[tuple[str, dict[str, str]]]:
+    return {(name, *sorted(params.items())): (name, params) for name, params in scripts}.values()
+
+
 def script_files(workflow: Workflow) -> list[Path]:
     """Return the files that a workflow's jobs and audits run; contained workflows have their own."""
-    names = dict.fromkeys(name for name, _ in scripts_of(workflow.steps) if not name.startswith(POINTER))
+    names = dict.fromkeys(name for name, _ in workflow.script_names() if not name.startswith(POINTER))
     return [path for name in names if (path := workflow.folder / name).is_file()]
 
 
@@ -92,10 +95,10 @@ def r_syntax_errors(paths: Sequence[Path]) -> Iterator[Problem]:
         return
     command = [program, "--vanilla", "-e", _PARSE_R, *map(str, paths)]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_R_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        answer = capture(command, timeout=_R_SECONDS)
+    except DataflowError as error:
         raise DataflowError(f"R can't check the syntax of {len(paths)} scripts: {error}", "dataflow doctor") from None
-    for line in done.stdout.decode(errors="replace").splitlines():
+    for line in answer.text.splitlines():
         at, _, text = line.partition("\t")
         if at.isdigit():
             place = _R_PLACE.fullmatch(text.strip())

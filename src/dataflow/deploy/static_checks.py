@@ -6,7 +6,6 @@ deploys to. Parameters, references, scripts and tables are checked; nothing is b
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from dataflow.deploy.packages import all_projects, find_packages
 from dataflow.deploy.prepare import PackagePreparer
 from dataflow.deploy.source import DeploySource, open_source
 from dataflow.errors import DataflowError, UsageError
+from dataflow.files import write_file
 from dataflow.workflow.discovery import DEFINITION
 
 if TYPE_CHECKING:
@@ -172,9 +172,8 @@ def _write(root: Path, name: str, text: str) -> Path:
     folder.mkdir(exist_ok=True)
     if not (ignored := folder / ".gitignore").exists():
         ignored.write_text("# Rendered by `dataflow project test`.\n*\n", encoding="utf-8")
-    file, draft = folder / name, folder / f".{secrets.token_hex(4)}.part"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    file = folder / name
+    write_file(file, text)
     return file
 
 

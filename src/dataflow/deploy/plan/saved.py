@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from dataflow.deploy.bundle import BundleModel
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.files import write_file
 
 if TYPE_CHECKING:
     from dataflow.deploy.plan.definition import PreparedPlan
@@ -35,10 +36,8 @@ def save_plan(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
     saved = SavedPlan(
         environment=plan.environment, repository=source.name, number=plan.number, inputs=dict(plan.inputs)
     )
-    draft = file.with_name(f".{file.name}.part")
     try:
-        draft.write_text(saved.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        draft.replace(file)
+        write_file(file, saved.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise DataflowError(f"can't write {display_path(file)}: {error.strerror}") from None
 
