@@ -120,7 +120,7 @@ def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple
     if hinted or tables.reads:
         return list(dict.fromkeys([*hinted, *tables.reads])), "parameters"
     raise UsageError(
-        f"what {display_path(script.path)} reads is not known: its text does not say, and no run has recorded it",
+        f"what {display_path(script.path)} reads is not known: it is not in its text, and no run has recorded it",
         "name the tables: --source database.table, once for each; or run the workflow once",
     )
 
