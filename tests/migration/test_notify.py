@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from dataflow.migration.store import Campaigns
 from tests.support.team import DEADLINE
 
