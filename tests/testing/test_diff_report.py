@@ -5,8 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.testing.diff_report import Look
-from dataflow.testing.row_diff import Rows, difference
+from dataflow.testing.diff_report import DiffStyle
+from dataflow.testing.row_diff import TableRows, difference
 
 COLUMNS = ("title_id", "country_code", *(f"measure_{i:02}" for i in range(20)), "note")
 
@@ -16,9 +16,11 @@ def row(title: int, note: str = "x", **changed: object) -> tuple[object, ...]:
     return (title, "US", *values.values(), note)
 
 
-def shown(actual: list[tuple[object, ...]], expected: list[tuple[object, ...]], look: Look | None = None) -> list[str]:
-    rows = Rows("top", COLUMNS, actual), Rows("top.yaml", COLUMNS, expected)
-    return difference(*rows, ["title_id"], look=look or Look()).splitlines()
+def shown(
+    actual: list[tuple[object, ...]], expected: list[tuple[object, ...]], style: DiffStyle | None = None
+) -> list[str]:
+    rows = TableRows("top", COLUMNS, actual), TableRows("top.yaml", COLUMNS, expected)
+    return difference(*rows, ["title_id"], style=style or DiffStyle()).splitlines()
 
 
 def test_of_a_wide_row_the_key_and_the_cells_that_differ_are_shown() -> None:
@@ -64,10 +66,10 @@ def test_ten_rows_are_shown_however_wide_and_the_rest_counted() -> None:
 
 def test_on_a_terminal_what_should_be_there_is_green_and_what_should_not_red() -> None:
     rows = [("top", [(1, 3), (9, 9)]), ("top.yaml", [(1, 2), (4, 4)])]
-    actual, expected = (Rows(title, ("id", "rank"), found) for title, found in rows)
+    actual, expected = (TableRows(title, ("id", "rank"), found) for title, found in rows)
 
-    plain = difference(actual, expected, ["id"], None, Look())
-    colored = difference(actual, expected, ["id"], None, Look(colored=True))
+    plain = difference(actual, expected, ["id"], None, DiffStyle())
+    colored = difference(actual, expected, ["id"], None, DiffStyle(colored=True))
 
     assert "\x1b[32m2\x1b[39m -> \x1b[31m3\x1b[39m" in colored
     assert "\x1b[32m4\x1b[39m" in colored
@@ -78,6 +80,6 @@ def test_on_a_terminal_what_should_be_there_is_green_and_what_should_not_red() -
 @settings(deadline=None)  # a busy machine stops a test of a millisecond for longer
 @given(st.integers(40, 200), st.text(max_size=300), st.text(max_size=300))
 def test_no_line_is_wider_than_asked_for_but_for_a_summary(width: int, one: str, other: str) -> None:
-    lines = shown([row(1, one), row(2, one)], [row(1, other), row(3, other)], Look(width=width))
+    lines = shown([row(1, one), row(2, one)], [row(1, other), row(3, other)], DiffStyle(width=width))
 
     assert all(len(line) <= max(width, 40 + 12 + 20) for line in lines[3:])

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
-from dataflow.testing.suites.discovery import find_suites, run_suite
+from dataflow.testing.suites.discovery import find_suites
+from dataflow.testing.suites.run import run_suite
 
 PASSES = "def test_it():\n    assert True\n"
 

@@ -5,9 +5,11 @@ import os
 import pytest
 
 from dataflow.testing.suites import parallel
-from dataflow.testing.suites.discovery import Suite, find_suites, run_suite
-from dataflow.testing.suites.parallel import room, run_all
-from dataflow.testing.suites.result_cache import fingerprint, recall, remember, unchanged
+from dataflow.testing.suites.discovery import find_suites
+from dataflow.testing.suites.model import Suite
+from dataflow.testing.suites.parallel import room, run_suites
+from dataflow.testing.suites.result_cache import fingerprint, known_result, read_result, store_result
+from dataflow.testing.suites.run import run_suite
 
 PASSES = "def test_it(): pass\n"
 GRADLE = """\
@@ -67,34 +69,34 @@ def write(folder, **texts):
 
 
 def test_what_passed_is_known_until_something_of_it_changes(suite):
-    inputs, known = unchanged(suite)
+    inputs, known = known_result(suite)
     assert known is None
     outcome = run_suite(suite, print)
-    remember(outcome, inputs)
-    _, known = unchanged(suite)
+    store_result(outcome, inputs)
+    _, known = known_result(suite)
     assert (known.status, known.tests, known.unchanged) == ("passed", 1, True)
     write(suite.folder, **{"src/a.sql": "SELECT 2"})
-    assert unchanged(suite)[1] is None
+    assert known_result(suite)[1] is None
 
 
 def test_a_failure_is_not_remembered_and_ends_what_was(suite):
     inputs = fingerprint(suite)
-    remember(run_suite(suite, print), inputs)
+    store_result(run_suite(suite, print), inputs)
     write(suite.folder, **{"src/test_a.py": "def test_it(): assert False\n"})
     inputs = fingerprint(suite)
-    remember(run_suite(suite, print), inputs)
-    assert recall(suite, inputs) is None
+    store_result(run_suite(suite, print), inputs)
+    assert read_result(suite, inputs) is None
     write(suite.folder, **{"src/test_a.py": PASSES})
-    assert recall(suite, fingerprint(suite)) is None
+    assert read_result(suite, fingerprint(suite)) is None
 
 
 def test_what_changed_while_it_ran_is_not_called_tested(suite):
     inputs = fingerprint(suite)
     outcome = run_suite(suite, print)
     write(suite.folder, **{"src/a.sql": "SELECT 2"})
-    remember(outcome, inputs)
-    assert recall(suite, inputs) is None
-    assert recall(suite, fingerprint(suite)) is None
+    store_result(outcome, inputs)
+    assert read_result(suite, inputs) is None
+    assert read_result(suite, fingerprint(suite)) is None
 
 
 @pytest.mark.parametrize(
@@ -131,10 +133,10 @@ def test_how_tests_are_run_counts(suite, monkeypatch):
 
 def test_a_torn_memory_is_none(suite):
     inputs = fingerprint(suite)
-    remember(run_suite(suite, print), inputs)
+    store_result(run_suite(suite, print), inputs)
     (note,) = (it for it in (home() / "tests").iterdir())
     note.write_text('{"inputs": ')
-    assert recall(suite, inputs) is None
+    assert read_result(suite, inputs) is None
 
 
 def home():
@@ -147,7 +149,7 @@ def test_outcomes_are_told_in_order_whatever_ends_first(tmp_path):
     waits = "import time\ndef test_it(): time.sleep(2)\n"
     write(tmp_path, **{"a/test_a.py": waits, "b/test_b.py": PASSES, "c/test_c.py": PASSES})
     told, seen = [], []
-    outcomes = run_all(
+    outcomes = run_suites(
         find_suites([tmp_path]), jobs=2, report=print, done=told.append, running=lambda now: seen.append(len(now))
     )
     assert told == outcomes
