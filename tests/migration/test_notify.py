@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from dataflow.migration.store import CampaignStore
 from tests.support.team import DEADLINE
 
@@ -97,6 +99,7 @@ def test_messages_can_go_into_files(team, mail):
     assert mail.mails == []
 
 
+@pytest.mark.slow
 def test_killed_while_sending_nobody_is_told_twice(team, mail):
     team.start()
     mail.waits_for = "dave@example.org"
