@@ -78,7 +78,7 @@ def test_from_init_to_destroy(project):
     assert branch["environment"] == "branch-feature~~a-alice"
     asked = project("project", "destroy", "--branch", "feature/a", code=2)
     assert "workflow alice__feature_a__" in asked.stderr
-    assert "there is nobody to ask" in asked.stderr
+    assert "not an interactive terminal: confirm with --yes" in asked.stderr
     assert "taken down" in project("project", "destroy", "--branch", "feature/a", "--yes").stdout
     again = project("project", "destroy", "--branch", "feature/a", "--yes")
     assert again.stdout == "there is nothing to take down\n"

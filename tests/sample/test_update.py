@@ -14,7 +14,7 @@ import yaml
 from template_repo import commit, contents, git, replace
 from typer.testing import CliRunner
 
-from dataflow.cli.sample.commands import app
+from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample.generate import generate
 from dataflow.sample.update import update as update_package

@@ -16,6 +16,9 @@ from dataflow.workflow.project import FILE_NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dataflow.deploy.source import Source
+    from dataflow.report import Report
+
 _TEXT = """\
 # What this project's workflows run on, and where its branches deploy to.
 
@@ -93,6 +96,15 @@ def write_project(folder: Path, name: str | None = None) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return file
+
+
+def pin_project(source: Source, report: Report) -> None:
+    """Write into dataflow.yaml what a project is known by from now on, where it has nothing yet."""
+    whose, file = source.whose, source.project.file
+    if source.target.sandbox or whose.pinned or whose.id is None or file is None:
+        return
+    if pin_id(file, whose.id):
+        report(f"added `id: {whose.id}` to {display_path(file)}: commit it, and any clone is known by it")
 
 
 def pin_id(file: Path, id_: str) -> bool:
