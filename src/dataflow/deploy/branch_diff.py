@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.assets.registry import open_registry
 from dataflow.deploy.bundle import load_bundle
-from dataflow.deploy.data_diff import Difference, compare, missing, pairs, standing
+from dataflow.deploy.data_diff import TableDiff, compare_tables, missing_table, table_pairs
+from dataflow.deploy.deployments import require_current
 from dataflow.deploy.targets import branch_target
 from dataflow.errors import DataflowError
 from dataflow.report import Report
@@ -33,7 +34,7 @@ def compare_branch(
     *,
     date: dt.date | None = None,
     key: Sequence[str] = (),
-) -> list[Difference]:
+) -> list[TableDiff]:
     """Compare the tables that a branch's packages write with another deployment's.
 
     Args:
@@ -50,14 +51,14 @@ def compare_branch(
         DataflowError: None of the tables exists on both sides.
     """
     registry = open_registry(project)
-    here, there = standing(registry, branch_target(branch, project).name), standing(registry, other)
-    found = pairs(registry, here, there)
+    here, there = require_current(registry, branch_target(branch, project).name), require_current(registry, other)
+    found = table_pairs(registry, here, there)
     if key:
         found = [dataclasses.replace(pair, key=tuple(key)) for pair in found]
-    bundle = load_bundle(registry, next(iter(here.switch.packages.values())).bundle)
+    bundle = load_bundle(registry, next(iter(here.revision.packages.values())).bundle)
     with open_spark(bundle.environment.environment()) as spark:
-        absent = {pair.here: table for pair in found if (table := missing(spark, pair))}
-        differences = [compare(spark, pair, date) for pair in found if pair.here not in absent]
+        absent = {pair.here: table for pair in found if (table := missing_table(spark, pair))}
+        differences = [compare_tables(spark, pair, date) for pair in found if pair.here not in absent]
     for table in absent.values():
         report(f"{table} does not exist: the first run of its workflow makes it")
     if not differences:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
 from dataflow.deploy.backends import local
-from dataflow.deploy.data_diff import standing
+from dataflow.deploy.deployments import require_current
 from dataflow.errors import DataflowError
 from dataflow.report import Report
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.backends.local import Due
+    from dataflow.deploy.backends.local import DueRun
     from dataflow.deploy.deployments import Deployment
 
 
 @dataclass(frozen=True)
-class DueRun:
+class DueOutcome:
     """A moment that was due, and what became of it.
 
     Attributes:
@@ -42,7 +42,7 @@ class DueRun:
 
 def run_due(
     registry: Registry, env: str | None, now: dt.datetime, report: Report, *, dry_run: bool
-) -> Iterator[DueRun]:
+) -> Iterator[DueOutcome]:
     """Run what is due, one after the other; what can't be looked at keeps nothing else from running.
 
     Args:
@@ -55,19 +55,19 @@ def run_due(
     Raises:
         UsageError: There is no such deployment.
     """
-    for place in [standing(registry, env)] if env else list(deployments.all_current(registry)):
-        if place.switch.backend == "local":
+    for place in [require_current(registry, env)] if env else list(deployments.all_current(registry)):
+        if place.revision.backend == "local":
             found, failures = _due(place, now)
             yield from failures
             for it in found:
                 yield _as_run(it, "due") if dry_run else _run(registry, it, report)
 
 
-def _due(place: Deployment, now: dt.datetime) -> tuple[list[Due], list[DueRun]]:
-    failures: list[DueRun] = []
+def _due(place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
+    failures: list[DueOutcome] = []
 
     def failed(workflow: str, error: DataflowError) -> None:
-        failures.append(DueRun(place.name, workflow, "failed", error=error))
+        failures.append(DueOutcome(place.name, workflow, "failed", error=error))
 
     try:
         return local.due(place, now, failed), failures
@@ -76,7 +76,7 @@ def _due(place: Deployment, now: dt.datetime) -> tuple[list[Due], list[DueRun]]:
         return [], failures
 
 
-def _run(registry: Registry, found: Due, report: Report) -> DueRun:
+def _run(registry: Registry, found: DueRun, report: Report) -> DueOutcome:
     report(f"{found.workflow} is due since {found.moment:%Y-%m-%d %H:%M %Z}")
     try:
         code = local.run_due(found, registry)
@@ -85,5 +85,5 @@ def _run(registry: Registry, found: Due, report: Report) -> DueRun:
     return _as_run(found, "taken by another" if code is None else "succeeded" if code == 0 else "failed")
 
 
-def _as_run(found: Due, status: str, error: DataflowError | None = None) -> DueRun:
-    return DueRun(found.deployment.name, found.workflow, status, found.moment, found.date, error)
+def _as_run(found: DueRun, status: str, error: DataflowError | None = None) -> DueOutcome:
+    return DueOutcome(found.deployment.name, found.workflow, status, found.moment, found.date, error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.assets.registry import open_registry
 from dataflow.deploy import deployments
-from dataflow.deploy.ownership import Whose
+from dataflow.deploy.ownership import ProjectOwnership
 from dataflow.deploy.source import project_in
 from dataflow.deploy.targets import target_of
 from dataflow.repository.checkout import read_checkout
@@ -17,7 +17,7 @@ from dataflow.repository.tree import tree_of_disk
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.deployments import Deployed, Deployment
+    from dataflow.deploy.deployments import DeployedPackage, Deployment
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class DeploymentHere:
 
     registry: Registry
     name: str
-    owns: Callable[[str, Deployed], bool]
+    owns: Callable[[str, DeployedPackage], bool]
 
 
 def deployment_here(folder: Path, env: str | None) -> DeploymentHere:
     """Return the deployment that is named, or that of the branch that is checked out in a folder."""
     checkout = read_checkout(folder)
     project, scope = project_in(checkout, folder)
-    whose = Whose(checkout, tree_of_disk(checkout.root), scope, project.id)
+    whose = ProjectOwnership(checkout, tree_of_disk(checkout.root), scope, project.id)
     return DeploymentHere(open_registry(project), env or target_of(checkout, project).name, whose.owns)
 
 
@@ -50,23 +50,25 @@ def changes(here: DeploymentHere, limit: int) -> list[dict[str, Any]]:
 
 
 def _change(now: Deployment, before: Deployment | None) -> dict[str, Any]:
-    old = before.switch.packages if before else {}
+    old = before.revision.packages if before else {}
     changed = {
-        key.rpartition(":")[2]: it.bundle[:12] for key, it in now.switch.packages.items() if not _same(old.get(key), it)
+        key.rpartition(":")[2]: it.bundle[:12]
+        for key, it in now.revision.packages.items()
+        if not _same(old.get(key), it)
     }
-    switch = now.switch
-    action = f"{switch.action} to #{switch.restores}" if switch.restores else switch.action
-    commits = {it.commit[:8] for key, it in switch.packages.items() if it.commit and not _same(old.get(key), it)}
+    revision = now.revision
+    action = f"{revision.action} to #{revision.restores}" if revision.restores else revision.action
+    commits = {it.commit[:8] for key, it in revision.packages.items() if it.commit and not _same(old.get(key), it)}
     return {
         "number": now.number,
-        "at": switch.at,
-        "by": switch.by,
+        "at": revision.at,
+        "by": revision.by,
         "action": action,
-        "commit": ", ".join(sorted(commits)) if switch.action == "deploy" else "",
+        "commit": ", ".join(sorted(commits)) if revision.action == "deploy" else "",
         "changed": changed,
-        "removed": sorted(key.rpartition(":")[2] for key in old if key not in switch.packages),
+        "removed": sorted(key.rpartition(":")[2] for key in old if key not in revision.packages),
     }
 
 
-def _same(one: Deployed | None, other: Deployed) -> bool:
+def _same(one: DeployedPackage | None, other: DeployedPackage) -> bool:
     return one is not None and one.bundle == other.bundle

@@ -12,7 +12,7 @@ from dataflow.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle import Pinned
+    from dataflow.deploy.bundle import PinnedAsset
     from dataflow.deploy.deployments import Deployment
 
 TITLES = {
@@ -85,7 +85,7 @@ def list_deployed(
     for deployment in all_current(registry):
         found = {
             (it.group, it.shown): it
-            for key in deployment.switch.packages
+            for key in deployment.revision.packages
             for it in _of_package(registry, deployment, key)
             if it.group in groups and _is_named(it, namespace)
         }
@@ -134,7 +134,7 @@ def _is_named(it: Listed, wanted: str | None) -> bool:
 def _of_package(registry: Registry, deployment: Deployment, key: str) -> Iterable[Listed]:
     from dataflow.deploy.bundle import load_bundle
 
-    package = deployment.switch.packages[key]
+    package = deployment.revision.packages[key]
     bundle = load_bundle(registry, package.bundle)
     for asset in bundle.assets:
         yield _deployed(asset)
@@ -145,7 +145,7 @@ def _of_package(registry: Registry, deployment: Deployment, key: str) -> Iterabl
         yield Listed("workflow", shown, {"id": id_, "namespace": name, "schedule": cron, "package": key})
 
 
-def _deployed(asset: Pinned) -> Listed:
+def _deployed(asset: PinnedAsset) -> Listed:
     from dataflow.assets.discover import BUILD_FILES
     from dataflow.assets.ids import AssetId
 

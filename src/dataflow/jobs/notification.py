@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from dataflow.errors import DataflowError, did_you_mean
 from dataflow.foreign import plain
+from dataflow.jobs.context import JobContext, Outcome
 from dataflow.secret import masked
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -71,6 +72,16 @@ class _Webhook:
 
 
 _Destination = _Email | _Webhook
+
+
+def run_notification(spec: NotificationSpec, context: JobContext) -> Outcome:
+    """Send the message of a job.
+
+    Raises:
+        DataflowError: It could not be sent.
+    """
+    workflow = context.workflow
+    return Outcome(detail=", ".join(send(spec, environment=workflow.environment, owner=workflow.owner)))
 
 
 def send(spec: NotificationSpec, *, environment: Environment, owner: str) -> list[str]:

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.file_checks import Validity
-from dataflow.deploy.script_checks import UNCHECKED
+from dataflow.deploy.file_checks import PackageFileCheck
+from dataflow.deploy.script_checks import R_UNCHECKED
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.query import checkout_root
 from dataflow.migration.script_checks import check_scripts, downstream
@@ -53,14 +53,14 @@ def check_definitions(files: Sequence[Path], request: Request) -> DefinitionChec
         request: The parameters and the environment that they are checked with.
     """
     problems: list[Problem] = []
-    validity = Validity()
+    package_files = PackageFileCheck()
     unchecked: dict[str, None] = {}
     checked = {file.resolve() for file in files}
     for file in files:
         around = _checkout_around(file, request.env)
         try:
             workflow = load_workflow(file, request)
-            validity.look_at(workflow)
+            package_files.check(workflow)
             found = check_scripts(workflow, around)
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
@@ -68,10 +68,10 @@ def check_definitions(files: Sequence[Path], request: Request) -> DefinitionChec
                 problems += downstream(workflow, found, checkout, request.env, checked)
         except DefinitionError as error:
             problems += error.problems
-    validity.end()
-    if validity.unchecked:
-        unchecked[UNCHECKED] = None
-    return DefinitionChecks(files, sorted({*problems, *validity.problems}), tuple(unchecked))
+    package_files.finish()
+    if package_files.has_unchecked_r_scripts:
+        unchecked[R_UNCHECKED] = None
+    return DefinitionChecks(files, sorted({*problems, *package_files.problems}), tuple(unchecked))
 
 
 def require_valid_sql(workflow: Workflow, env: str | None) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from dataflow.errors import DataflowError
 from dataflow.home import private
@@ -141,6 +141,8 @@ class Run:
                 return self._subworkflow(step, step.id, self.first)
             case JobStep() | WapStep():
                 return self._leaf(step, step.id)
+            case _:
+                assert_never(step)
 
     def _foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()

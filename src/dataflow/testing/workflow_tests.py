@@ -13,7 +13,7 @@ from dataflow.mocks.create import check_free, open_table, together
 from dataflow.mocks.workflow_sources import Transformation, transformations
 from dataflow.mocks.write import save_text
 from dataflow.report import Report
-from dataflow.testing.generate import Places, expected_text, places, test_text, todays_rows
+from dataflow.testing.generate import TestPaths, expected_text, places, test_text, todays_rows
 
 if TYPE_CHECKING:
     from dataflow.mocks.create import Made, Sessions, Wanted
@@ -42,7 +42,7 @@ class NewTest:
     """
 
     transformation: Transformation
-    places: Places
+    places: TestPaths
     mocks: Mapping[str, Made]
     expected: Mock | None
 

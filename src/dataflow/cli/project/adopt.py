@@ -14,9 +14,9 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.project.options import TargetOption
 
 if TYPE_CHECKING:
-    from dataflow.deploy.adopt import Adoption
+    from dataflow.deploy.adopt import AdoptionPlan
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.source import DeploySource
 
 
 def adopt(
@@ -47,17 +47,17 @@ def adopt(
     output.show(_Adopted(source, planned, take_over(source, planned)))
 
 
-def _list(source: Source, planned: Adoption) -> None:
+def _list(source: DeploySource, planned: AdoptionPlan) -> None:
     for key, package in planned.packages.items():
         err().print(f"  {key}: {', '.join(package.workflows)}", markup=False)
     if planned.known:
-        err().print(f"  the id {source.whose.id}, which {source.name} has from now on", markup=False)
+        err().print(f"  the id {source.ownership.id}, which {source.name} has from now on", markup=False)
 
 
 @dataclass(frozen=True)
 class _Adopted(Result):
-    source: Source
-    planned: Adoption
+    source: DeploySource
+    planned: AdoptionPlan
     after: Deployment | None
 
     def text(self) -> None:
@@ -70,5 +70,5 @@ class _Adopted(Result):
         return {
             "environment": planned.environment,
             "packages": sorted(planned.packages),
-            "id": self.source.whose.id,
+            "id": self.source.ownership.id,
         }

@@ -15,7 +15,7 @@ from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOptio
 from dataflow.cli.project.target import Target
 
 if TYPE_CHECKING:
-    from dataflow.deploy.deploy import Done
+    from dataflow.deploy.deploy import DeployResult
 
 
 def deploy(
@@ -36,9 +36,10 @@ def deploy(
 
     Example:  dataflow project deploy
     """
-    from dataflow.deploy.deploy import Deploy
+    from dataflow.deploy.deploy import Deployer
     from dataflow.deploy.lineage_sync import sync_lineage
-    from dataflow.deploy.plan import check_saved, make_plan
+    from dataflow.deploy.plan.builder import make_plan
+    from dataflow.deploy.plan.saved import check_saved
     from dataflow.deploy.project_file import pin_project
     from dataflow.deploy.source import open_source
 
@@ -49,20 +50,20 @@ def deploy(
         check_saved(planned, source, plan)
     output.show_part(Target(source, planned))
     with progress("Deploying …") as tell:
-        done = Deploy(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).run()
+        done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
     output.show(_Deployed(done))
     pin_project(source, say)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
-    states = done.deployment.switch.state, before.switch.state
+    states = done.deployment.revision.state, before.revision.state
     sync_lineage(source.registry, *states, report=say, progress=progress)
 
 
 @dataclass(frozen=True)
 class _Deployed(Result):
-    done: Done
+    done: DeployResult
 
     def text(self) -> None:
-        done, switch = self.done, self.done.deployment.switch
+        done, switch = self.done, self.done.deployment.revision
         for asset, is_new in done.assets:
             where = f"./{asset.path}: " if asset.path else ""
             out().print(f" -> {where}{'DEPLOYED AS' if is_new else 'ALREADY DEPLOYED AS'} {asset.id}")
@@ -87,8 +88,8 @@ class _Deployed(Result):
             "environment": deployment.name,
             "number": deployment.number,
             "changed": done.changed,
-            "database": deployment.switch.database,
-            "expires": deployment.switch.expires,
+            "database": deployment.revision.database,
+            "expires": deployment.revision.expires,
             "assets": [
                 {"id": it.id, "path": it.path, "sha256": it.sha256, "new": is_new} for it, is_new in done.assets
             ],

@@ -24,7 +24,7 @@ def destroy(
     Example:  dataflow project destroy --branch feature/top-50
     """
     from dataflow.assets.registry import open_registry
-    from dataflow.deploy.destroy import no_such, plan_destroy, was_there
+    from dataflow.deploy.destroy import not_deployed_error, plan_destroy, was_ever_deployed
     from dataflow.deploy.targets import branch_target, sandbox_target
     from dataflow.workflow.project import find_project
 
@@ -34,6 +34,6 @@ def destroy(
     registry = open_registry(project)
     target = sandbox_target(project) if branch is None else branch_target(branch, project)
     planned = plan_destroy(registry, target.name, target.environment)
-    if planned.is_empty and not sandbox and not was_there(registry, target.name):
-        raise no_such(registry, target.name, str(target.user))
+    if planned.is_empty and not sandbox and not was_ever_deployed(registry, target.name):
+        raise not_deployed_error(registry, target.name, str(target.user))
     take_down(registry, [planned], output, yes=yes)

@@ -16,7 +16,7 @@ from dataflow.cli.options import parse_day
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
-    from dataflow.deploy.data_diff import Difference
+    from dataflow.deploy.data_diff import TableDiff
 
 
 def diff_data(
@@ -56,7 +56,7 @@ def diff_data(
 
 @dataclass(frozen=True)
 class _Compared(Result):
-    found: Sequence[Difference]
+    found: Sequence[TableDiff]
 
     def text(self) -> None:
         for it in self.found:
@@ -66,7 +66,7 @@ class _Compared(Result):
         return [{**dataclasses.asdict(it), "same": it.same} for it in self.found]
 
 
-def _print(found: Difference) -> None:
+def _print(found: TableDiff) -> None:
     from rich.markup import escape
 
     pair = found.pair

@@ -15,8 +15,8 @@ from dataflow.cli.project.target import Target
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.deploy.plan import PackageChange, Planned, WorkflowChange
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.plan.definition import PackageChange, PreparedPlan, WorkflowChange
+    from dataflow.deploy.source import DeploySource
 
 _MARKS = {"added": "[green]+[/]", "changed": "[yellow]~[/]", "removed": "[red]-[/]"}
 _SHOWN = 40  # lines of one workflow's difference
@@ -37,8 +37,9 @@ def plan(
 
     Example:  dataflow project plan --save plan.json
     """
-    from dataflow.deploy.plan import make_plan, save_plan
-    from dataflow.deploy.refusals import refuse
+    from dataflow.deploy.plan.builder import make_plan
+    from dataflow.deploy.plan.saved import save_plan
+    from dataflow.deploy.preconditions import require_deployable
     from dataflow.deploy.source import open_source
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
@@ -47,7 +48,7 @@ def plan(
     if save is not None:
         save_plan(planned, source, save)
     output.show(_Plan(source, planned))
-    for note in refuse(source, planned, allow_older=allow_older):
+    for note in require_deployable(source, planned, allow_older=allow_older):
         say(f"note: {note}")
     if save is not None:
         output.show_part(_Saved(save))
@@ -55,8 +56,8 @@ def plan(
 
 @dataclass(frozen=True)
 class _Plan(Result):
-    source: Source
-    planned: Planned
+    source: DeploySource
+    planned: PreparedPlan
 
     def text(self) -> None:
         Target(self.source, self.planned).text()

@@ -14,7 +14,7 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.project.options import DeploymentOption
 
 if TYPE_CHECKING:
-    from dataflow.deploy.rollback import Rollback
+    from dataflow.deploy.rollback import RollbackPlan
 
 
 def rollback(
@@ -51,10 +51,10 @@ def rollback(
         planned.roll_back_tables(here.registry)
     after = planned.apply(here.registry)
     output.show(_RolledBack(here.name, planned, after.number))
-    sync_lineage(here.registry, after.switch.state, report=say, progress=progress)
+    sync_lineage(here.registry, after.revision.state, report=say, progress=progress)
 
 
-def _list_tables(planned: Rollback) -> None:
+def _list_tables(planned: RollbackPlan) -> None:
     for it in planned.tables:
         undone = ", ".join(it.undone[:6]) + (f" and {len(it.undone) - 6} more" if len(it.undone) > 6 else "")
         err().print(f"  {it.table}: back to snapshot {it.snapshot} of {it.at:%Y-%m-%d %H:%M}; undoes {undone}")
@@ -62,11 +62,11 @@ def _list_tables(planned: Rollback) -> None:
 
 @dataclass(frozen=True)
 class _Planned:
-    planned: Rollback
+    planned: RollbackPlan
 
     def text(self) -> None:
         for key, package in self.planned.packages.items():
-            was = self.planned.before.switch.packages.get(key)
+            was = self.planned.before.revision.packages.get(key)
             path = key.rpartition(":")[2]
             before = was.bundle[:12] if was else "nothing"
             then = f"{package.bundle[:12]} of commit {(package.commit or 'none')[:8]}" if package else "removed"
@@ -76,7 +76,7 @@ class _Planned:
 @dataclass(frozen=True)
 class _RolledBack(Result):
     name: str
-    planned: Rollback
+    planned: RollbackPlan
     number: int
 
     def text(self) -> None:

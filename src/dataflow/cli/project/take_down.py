@@ -11,10 +11,10 @@ from dataflow.cli.output import Output, Result
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.destroy import Demolition
+    from dataflow.deploy.destroy import DestroyPlan
 
 
-def take_down(registry: Registry, planned: Sequence[Demolition], output: Output, *, yes: bool) -> None:
+def take_down(registry: Registry, planned: Sequence[DestroyPlan], output: Output, *, yes: bool) -> None:
     """List what is taken down, ask, and take it down."""
     from dataflow.deploy.destroy import destroy
     from dataflow.deploy.lineage_sync import sync_lineage
@@ -30,7 +30,7 @@ def take_down(registry: Registry, planned: Sequence[Demolition], output: Output,
     sync_lineage(registry, *(it.settings.state for it in found), report=say, progress=progress)
 
 
-def _list(planned: Demolition) -> None:
+def _list(planned: DestroyPlan) -> None:
     until = f" (expired {planned.expired:%Y-%m-%d %H:%M} UTC)" if planned.expired else ""
     err().print(f"{planned.environment}{until}")
     for id_ in planned.workflows:
@@ -43,7 +43,7 @@ def _list(planned: Demolition) -> None:
 
 @dataclass(frozen=True)
 class _TakenDown(Result):
-    found: Sequence[Demolition]
+    found: Sequence[DestroyPlan]
 
     def text(self) -> None:
         if self.found:
@@ -55,7 +55,7 @@ class _TakenDown(Result):
         return [self._facts(it) for it in self.found]
 
     @staticmethod
-    def _facts(it: Demolition) -> dict[str, Any]:
+    def _facts(it: DestroyPlan) -> dict[str, Any]:
         return {
             "environment": it.environment,
             "database": it.database,

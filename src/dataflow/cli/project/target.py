@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from dataflow.cli.console import out, say
 
 if TYPE_CHECKING:
-    from dataflow.deploy.plan import Planned
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.plan.definition import PreparedPlan
+    from dataflow.deploy.source import DeploySource
 
 
 @dataclass(frozen=True)
 class Target:
     """What is deployed, and where to."""
 
-    source: Source
-    planned: Planned
+    source: DeploySource
+    planned: PreparedPlan
 
     def text(self) -> None:
         """Print it, and what of the checkout is left out."""

@@ -15,8 +15,8 @@ from dataflow.cli.project.options import PathsArgument
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
-    from dataflow.deploy.static_checks import Checked
-    from dataflow.testing.suites.discovery import Outcome, Suite
+    from dataflow.deploy.static_checks import CheckedDefinition
+    from dataflow.testing.suites.model import Suite, SuiteResult
 
 
 def run_tests(
@@ -80,16 +80,16 @@ def _updating(suites: Sequence[Suite]) -> list[Suite]:
     return [replace(suite, update=True) for suite in suites if suite.kind == "pytest"]
 
 
-def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, output: Output) -> list[Outcome]:
+def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, output: Output) -> list[SuiteResult]:
     """Run suites side by side, each printed as a whole once those before it are."""
     from rich.markup import escape
 
-    from dataflow.testing.suites.parallel import run_all
+    from dataflow.testing.suites.parallel import run_suites
 
     ended = 0
     with err().status("Testing …") as status:
 
-        def done(outcome: Outcome) -> None:
+        def done(outcome: SuiteResult) -> None:
             nonlocal ended
             ended += 1
             status.stop()  # it would draw over what is printed
@@ -100,7 +100,7 @@ def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, output: Ou
             count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""
             status.update(escape(f"Testing {', '.join(map(suite_name, now))} …{count}"))
 
-        return run_all(suites, again=everything, jobs=jobs, report=say, done=done, running=running)
+        return run_suites(suites, ignore_cache=everything, jobs=jobs, report=say, done=done, running=running)
 
 
 def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
@@ -124,8 +124,8 @@ def suite_name(suite: Suite) -> str:
 class _Tested(Result):
     """All that ended: suites, each shown as soon as it did, and the checks of workflows."""
 
-    outcomes: Sequence[Outcome]
-    checked: Sequence[Checked]
+    outcomes: Sequence[SuiteResult]
+    checked: Sequence[CheckedDefinition]
 
     def text(self) -> None:
         for it in self.checked:
@@ -149,7 +149,7 @@ class _Tested(Result):
 
 @dataclass(frozen=True)
 class _Suite(Result):
-    outcome: Outcome
+    outcome: SuiteResult
 
     def text(self) -> None:
         from rich.text import Text
@@ -194,7 +194,7 @@ class _Suite(Result):
 
 @dataclass(frozen=True)
 class _Workflow(Result):
-    checked: Checked
+    checked: CheckedDefinition
 
     def text(self) -> None:
         from rich.text import Text

@@ -17,7 +17,7 @@ from dataflow.errors import display_path
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from dataflow.testing.suites.discovery import Suite
+    from dataflow.testing.suites.model import Suite
     from dataflow.testing.watch.rerun import Rerun
     from dataflow.testing.watch.rerun import Result as TestResult
 
@@ -56,7 +56,7 @@ class _Reporter:
     def result(self, result: TestResult) -> None:
         self._output.show_event(_TestResult(result))
 
-    def verdict(self, rerun: Rerun, seconds: float, still: Sequence[TestResult]) -> None:
+    def summary(self, rerun: Rerun, seconds: float, still: Sequence[TestResult]) -> None:
         self._output.show_event(_Verdict(rerun, seconds, still, self._busy))
 
     def note(self, text: str) -> None:

@@ -15,7 +15,7 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
-    from dataflow.deploy.due import DueRun
+    from dataflow.deploy.due import DueOutcome
 
 
 def due(
@@ -57,7 +57,7 @@ def due(
 
 @dataclass(frozen=True)
 class _DueRun(Result):
-    run: DueRun
+    run: DueOutcome
 
     def text(self) -> None:
         if self.run.moment is not None:
@@ -78,7 +78,7 @@ class _DueRun(Result):
 class _DueRuns(Result):
     """All that was due; each was shown when it ended."""
 
-    runs: Sequence[DueRun]
+    runs: Sequence[DueOutcome]
 
     def text(self) -> None:
         if not self.runs:

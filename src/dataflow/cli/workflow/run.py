@@ -101,9 +101,8 @@ def run_definition(
 def _python_of(workflow: Workflow) -> Path | None:
     """Return the Python that the scripts of a workflow need; most have none, or need no more than Dataflow has."""
     from dataflow.workflow.pyproject import project_of
-    from dataflow.workflow.workflow_scripts import python_scripts
 
-    scripts = python_scripts(workflow)
+    scripts = workflow.python_scripts
     if not any(project_of(folder) for folder in {it.parent for it in scripts}):
         return None
     from dataflow.build.python.environment import python_for

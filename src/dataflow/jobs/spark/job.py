@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.context import JobContext
+from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.spark.migrating_columns import fill_migrating_columns
 from dataflow.spark.guard import Scope, scoped_apart
 from dataflow.workflow.models import SparkSpec
 from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
+
+
+def run_spark_job(spec: SparkSpec, context: JobContext) -> Outcome:
+    """Run the script or program of a job by itself.
+
+    Raises:
+        DataflowError: It failed.
+    """
+    run_spark(spec, context, context.scope)
+    fill_migrating_columns(context)
+    return Outcome()
 
 
 def run_spark(spec: SparkSpec, context: JobContext, scope: Scope) -> None:
@@ -49,24 +61,19 @@ def _submit(
 ) -> None:
     """Run a jar's `main` by spark-submit, in a Spark of its own."""
     from dataflow.jobs.spark.jar import command_line
-    from dataflow.process import run_process
+    from dataflow.process import CollectedOutput, run_process
     from dataflow.spark.errors import last_words
     from dataflow.spark.launch_env import conf_folder, environ
 
-    programs, lines = context.programs, list[str]()
-
-    def hear(line: str) -> None:
-        lines.append(line)
-        context.output(line)
-
+    programs, output = context.programs, CollectedOutput(context.output)
     command = [str(programs.spark_home / "bin" / "spark-submit"), "--class", entry, str(jar)]
     command += command_line(params, spec.args)
     with conf_folder(programs.settings, programs.heard) as conf, scoped_apart(scope, conf) as variables:
         master = programs.settings.get("spark.master", "local[*]")
         env = environ(conf, programs.spark_home, master, programs.java_home) | variables
-        code = run_process(command, cwd=context.workflow.folder, env=env, output=hear, stopped=context.stopped)
+        code = run_process(command, cwd=context.workflow.folder, env=env, output=output, stopped=context.stopped)
         if code != 0:
-            raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_words(lines)}")
+            raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_words(output.lines)}")
 
 
 def _run_r(path: Path, params: Mapping[str, str], context: JobContext, scope: Scope) -> None:

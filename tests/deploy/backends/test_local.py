@@ -1,0 +1,163 @@
+"""Schedules of the local backend: what is due, and that it runs once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import time
+
+import pytest
+
+from dataflow.deploy import deployments
+from dataflow.deploy.backends.local import BACKEND, due, install_hint, latest_moment, run_due
+from dataflow.deploy.bundle import Schedule
+
+DAY = dt.timedelta(days=1)
+
+
+def at(deployment, days=1.0):
+    """Return a moment so many days after a deployment, when its daily workflow has come due."""
+    return deployment.revision.at + days * DAY
+
+
+@pytest.fixture
+def production(repo):
+    return repo.deploy().deployment
+
+
+def run(found, registry, code=0, calls=None):
+    def start(it, _):
+        if calls is not None:
+            calls.append(it)
+        return code
+
+    return run_due(found, registry, start)
+
+
+def test_what_a_schedule_made_due_runs_once(repo, production):
+    assert due(production, production.revision.at) == []
+    (found,) = due(production, at(production))
+    assert found.workflow == "alice.top.daily"
+    assert (found.moment.hour, str(found.moment.tzinfo)) == (3, "Europe/Berlin")
+    calls = []
+    assert run(found, repo.registry, calls=calls) == 0
+    assert (calls[0].workflow, calls[0].date) == ("alice.top.daily", found.moment.date() - DAY)
+    assert due(production, at(production)) == []
+    assert run(found, repo.registry) is None  # whoever looked at the same moment comes too late
+
+
+def test_of_missed_moments_the_last_one_runs(repo, production):
+    (found,) = due(production, at(production, 5))
+    assert found.moment == latest_moment(Schedule(cron="0 3 * * *", timezone="Europe/Berlin"), at(production, 5))
+    run(found, repo.registry)
+    assert due(production, at(production, 5)) == []
+    assert len(due(production, at(production, 6))) == 1
+
+
+def test_a_new_deployment_of_a_workflow_misses_no_moment(repo, production):
+    moment = at(production)
+    repo.edit("top/src/write.sql", "<= 10", "<= 20")
+    repo.commit()
+    again = repo.deploy().deployment
+    assert len(due(again, moment)) == 1
+
+
+def test_a_failed_run_is_over_until_its_next_moment(repo, production):
+    (found,) = due(production, at(production))
+    assert run(found, repo.registry, code=1) == 1
+    assert due(production, at(production)) == []
+    assert len(due(production, at(production, 2))) == 1
+
+
+def test_branches_and_sandboxes_are_paused(repo):
+    repo.branch("feature")
+    deployment = repo.deploy().deployment
+    assert due(deployment, at(deployment, 3)) == []
+
+
+def fork(work):
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os._exit(work())
+    except BaseException:
+        os._exit(99)
+
+
+def test_of_many_callers_at_once_one_runs_it(repo, production, tmp_path):
+    def call():
+        def start(*_):
+            (tmp_path / f"ran-{os.getpid()}").touch()
+            time.sleep(0.5)
+            return 0
+
+        for found in due(production, at(production)):
+            run_due(found, repo.registry, start)
+        return 0
+
+    pids = [fork(call) for _ in range(6)]
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 6
+    assert len(list(tmp_path.glob("ran-*"))) == 1
+
+
+def test_what_was_killed_is_taken_over_and_what_runs_is_left_alone(repo, production, tmp_path):
+    started = tmp_path / "started"
+
+    def call():
+        def start(*_):
+            started.touch()
+            time.sleep(60)
+            return 0
+
+        run_due(due(production, at(production))[0], repo.registry, start)
+        return 0
+
+    pid = fork(call)
+    while not started.exists():
+        time.sleep(0.02)
+    assert due(production, at(production)) == []
+    assert due(production, at(production, 3)) == []  # never two runs of a workflow at once
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    (found,) = due(production, at(production))
+    assert run(found, repo.registry) == 0
+
+
+def test_the_backend_tells_how_workflows_stand(repo, production):
+    states = {it.workflow: it for it in BACKEND.status(production, repo.registry)}
+    daily = states["alice.top.daily"]
+    assert daily.schedule == "0 3 * * * Europe/Berlin"
+    assert daily.next > dt.datetime.now(dt.UTC)
+    assert states["alice.top.main"].schedule is None
+
+
+def test_the_lines_for_cron_and_systemd_name_this_very_program():
+    hint = install_hint("production")
+    assert "* * * * * " in hint
+    assert "-m dataflow workflow due --env production\n" in hint
+    assert "[Timer]" in hint
+
+
+def test_the_command_line_says_what_is_due(dataflow_command, repo, production):  # noqa: ARG001 - it is deployed
+    dataflow_command.environ["DATAFLOW_HOME"] = os.environ["DATAFLOW_HOME"]
+    assert dataflow_command("workflow", "due", "--dry-run", folder=repo.folder).stdout == "nothing is due\n"
+    assert "crontab" in dataflow_command("workflow", "due", "--install-hint").stdout
+    assert "nothing is deployed to nowhere" in dataflow_command("workflow", "due", "--env", "nowhere", code=2).stderr
+    assert deployments.current(repo.registry, "production") is not None
+
+
+def test_a_schedule_that_never_comes_keeps_no_other_from_running(production):
+    ((key, package),) = production.revision.packages.items()
+    impossible = {"alice.bad": Schedule(cron="0 3 31 2 *", timezone="UTC")}  # as an earlier version deployed it
+    packages = {key: package.model_copy(update={"workflows": {**impossible, **package.workflows}})}
+    deployment = production.model_copy(
+        update={"revision": production.revision.model_copy(update={"packages": packages})}
+    )
+    told = []
+    found = due(deployment, at(deployment), lambda *it: told.append(it))
+    assert [it.workflow for it in found] == ["alice.top.daily"]
+    ((workflow, error),) = told
+    assert workflow == "alice.bad"
+    assert "never comes" in error.message
