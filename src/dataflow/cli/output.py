@@ -122,7 +122,7 @@ class JsonOutput(Output):
 
     def show_event(self, event: Result) -> None:
         """Print a line, at once."""
-        sys.stdout.write(json.dumps(event.data(), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(event.data(), ensure_ascii=False, default=_plain) + "\n")
         sys.stdout.flush()
 
     def show_with(self, result: Result, key: str, rest: Callable[[], None]) -> None:
@@ -185,7 +185,7 @@ def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  
     def chosen(value: object) -> Output:
         found = value if isinstance(value, Output) else known.get(str(value).lower())
         if found is None:
-            raise ValueError(f"{value!r} is not one of {', '.join(map(repr, known))}.")
+            raise ValueError(f"{value!r} is not one of {', '.join(map(repr, known))}")
         return found
 
     return typer.Option(flag, parser=chosen, metavar=f"<{'|'.join(known)}>", help=help)

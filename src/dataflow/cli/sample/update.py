@@ -57,7 +57,7 @@ class _Updated(Result):
         out().print(f"{display_path(done.folder)}: {done.before} → {done.after}")
         for name in done.changed:
             out().print(f"  {name}")
-        out().print("Look at it with `git diff`, test it with `dataflow project test`, then commit.")
+        out().print("look at it with `git diff`, test it with `dataflow project test`, then commit")
 
     def data(self) -> object:
         done = self.done
