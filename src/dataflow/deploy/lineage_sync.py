@@ -33,16 +33,16 @@ def sync_lineage(registry: Registry, *states: str | None, report: Report, progre
 
 
 def _sync(registry: Registry, state: str | None, report: Report, progress: Progress) -> None:
-    from dataflow.lineage.store.reader import Store
+    from dataflow.lineage.store.reader import LineageStore
 
     newest = registry.newest(ENVIRONMENTS)
-    known = Store(state).settled(registry.address) if newest else {}
+    known = LineageStore(state).synced_revisions(registry.address) if newest else {}
     behind = {name: number for name, number in newest.items() if known.get(name) != number}
     if not behind:
         return
-    from dataflow.deploy.lineage import settle  # with SQLAlchemy, which looking alone does not need
+    from dataflow.deploy.lineage import sync_deployed_lineage  # with SQLAlchemy, which looking alone does not need
 
     with progress("Reading the lineage of what is deployed …") as tell:
-        notes = settle(registry, state, behind, tell)
+        notes = sync_deployed_lineage(registry, state, behind, tell)
     for line in notes:
         report(line)

@@ -12,11 +12,11 @@ from dataflow.deploy.file_checks import PackageFileCheck
 from dataflow.deploy.script_checks import R_UNCHECKED
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.query import checkout_root
-from dataflow.migration.script_checks import check_scripts, downstream
+from dataflow.migration.script_checks import check_scripts, downstream_problems
 from dataflow.workflow.load import load_workflow
 
 if TYPE_CHECKING:
-    from dataflow.lineage.checkout import Checkout
+    from dataflow.lineage.checkout import CheckoutLineage
     from dataflow.workflow.load import Request
     from dataflow.workflow.resolved import Workflow
 
@@ -65,7 +65,7 @@ def check_definitions(files: Sequence[Path], request: Request) -> DefinitionChec
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
             if found.declares and (checkout := around()) is not None:
-                problems += downstream(workflow, found, checkout, request.env, checked)
+                problems += downstream_problems(workflow, found, checkout, request.env, checked)
         except DefinitionError as error:
             problems += error.problems
     package_files.finish()
@@ -86,16 +86,16 @@ def require_valid_sql(workflow: Workflow, env: str | None) -> None:
         raise DefinitionError(problems)
 
 
-def _checkout_around(file: Path, env: str | None) -> Callable[[], Checkout | None]:
+def _checkout_around(file: Path, env: str | None) -> Callable[[], CheckoutLineage | None]:
     return lambda: _read_checkout(checkout_root(file.parent), env)
 
 
 @cache
-def _read_checkout(root: Path, env: str | None) -> Checkout | None:
+def _read_checkout(root: Path, env: str | None) -> CheckoutLineage | None:
     """Return the workflows below a folder, read once for all that asks; None where too much lies there."""
-    from dataflow.lineage.checkout import Checkout
+    from dataflow.lineage.checkout import CheckoutLineage
 
-    found = Checkout(root, env)
+    found = CheckoutLineage(root, env)
     try:
         found.tables()
     except DataflowError:

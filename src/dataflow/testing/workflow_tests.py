@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import display_path
-from dataflow.mocks.create import check_free, open_table, together
+from dataflow.mocks.create import append_rows, check_free, open_table
 from dataflow.mocks.workflow_sources import Transformation, transformations
 from dataflow.mocks.write import save_text
 from dataflow.report import Report
-from dataflow.testing.generate import TestPaths, expected_text, places, test_text, todays_rows
+from dataflow.testing.generate import TestPaths, current_rows, expected_text, paths_of_test, test_text
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import Made, Sessions, Wanted
+    from dataflow.mocks.create import MockRequest, MockResult, Sessions
     from dataflow.mocks.model import Mock
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import Workflow
@@ -43,7 +43,7 @@ class NewTest:
 
     transformation: Transformation
     places: TestPaths
-    mocks: Mapping[str, Made]
+    mocks: Mapping[str, MockResult]
     expected: Mock | None
 
 
@@ -59,7 +59,7 @@ class Means:
         done: Receives each test as soon as its files are written.
     """
 
-    make: Callable[[Environment, Wanted], Made]
+    make: Callable[[Environment, MockRequest], MockResult]
     sessions: Callable[[Environment], Sessions]
     report: Report
     running: Callable[[str], AbstractContextManager[object]]
@@ -67,7 +67,7 @@ class Means:
 
 
 def make_tests(
-    workflow: Workflow, sources: Sequence[str], wanted: Wanted, means: Means, *, force: bool
+    workflow: Workflow, sources: Sequence[str], wanted: MockRequest, means: Means, *, force: bool
 ) -> list[NewTest]:
     """Mock what a workflow reads, run its scripts on the mocks, and write both down as new tests.
 
@@ -84,15 +84,15 @@ def make_tests(
     """
     found = transformations(workflow, sources)
     for each in found:
-        where = places(each)
+        where = paths_of_test(each)
         for path in list(where.mocks.values()) if each.why_untestable else where.all():
             check_free(path, force=force)
-    made: dict[str, Made] = {}
+    made: dict[str, MockResult] = {}
     return [_make_test(each, wanted, made, means) for each in found]
 
 
-def _make_test(found: Transformation, wanted: Wanted, made: dict[str, Made], means: Means) -> NewTest:
-    where = places(found)
+def _make_test(found: Transformation, wanted: MockRequest, made: dict[str, MockResult], means: Means) -> NewTest:
+    where = paths_of_test(found)
     means.report(f"{display_path(found.script)} reads {', '.join(found.sources)}: {_ORIGINS[found.origin]}")
     for table in found.sources:
         if table not in made:
@@ -101,7 +101,7 @@ def _make_test(found: Transformation, wanted: Wanted, made: dict[str, Made], mea
     expected = None
     if not found.why_untestable:
         with means.running(f"Running {found.script.name} on the mocks …"):
-            expected = todays_rows(found, mocks, means.report)
+            expected = current_rows(found, mocks, means.report)
     for table, path in where.mocks.items():
         save_text(path, mocks[table].text)
     if expected is not None:
@@ -114,7 +114,7 @@ def _make_test(found: Transformation, wanted: Wanted, made: dict[str, Made], mea
     return new
 
 
-def _mock(found: Transformation, wanted: Wanted, means: Means) -> Made:
+def _mock(found: Transformation, wanted: MockRequest, means: Means) -> MockResult:
     """Make a mock of a source: rows of the day that the script is about, where there are some, and two of others."""
     environment = found.workflow.environment
     _ensure_demo(found, wanted.table, environment, means)
@@ -127,7 +127,7 @@ def _mock(found: Transformation, wanted: Wanted, means: Means) -> Made:
         means.report(f"{wanted.table} has no rows of {day}: taking those of other days")
         return means.make(environment, wanted)
     others = dataclasses.replace(wanted, where=f"NOT ({mine})", rows=_OTHER_DAYS)
-    return together(own, means.make(environment, others), "another day")
+    return append_rows(own, means.make(environment, others), "another day")
 
 
 def _day_column(environment: Environment, table: str) -> str | None:

@@ -26,7 +26,7 @@ def ack(
 
     Example:  dataflow migration ack bob --note "the report is retired"
     """
-    from dataflow.migration.campaigns import acknowledge
+    from dataflow.migration.actions import acknowledge
 
     TEXT.show_part(_Acknowledged(acknowledge(known_here(env, []), campaign, who, note or None)))
 

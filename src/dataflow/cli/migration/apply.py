@@ -14,7 +14,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT
 
 if TYPE_CHECKING:
-    from dataflow.migration.campaigns import AppliedStep
+    from dataflow.migration.actions import AppliedStep
 
 
 def apply(
@@ -30,7 +30,7 @@ def apply(
 
     Example:  dataflow migration apply
     """
-    from dataflow.migration.campaigns import apply_next_step
+    from dataflow.migration.actions import apply_next_step
 
     known = known_here(env, checkout)
     done = apply_next_step(

@@ -15,7 +15,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT
 
 if TYPE_CHECKING:
-    from dataflow.migration.campaign import Campaign
+    from dataflow.migration.campaign.definition import Campaign
 
 
 def cancel(
@@ -31,7 +31,7 @@ def cancel(
 
     Example:  dataflow migration cancel --reason "we keep the old name"
     """
-    from dataflow.migration.campaigns import cancel_campaign
+    from dataflow.migration.actions import cancel_campaign
 
     known = known_here(env, [])
     TEXT.show_part(_Cancelled(*cancel_campaign(known, name, spark_of(known), say, force=force, reason=reason)))

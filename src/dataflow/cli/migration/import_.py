@@ -13,7 +13,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT
 
 if TYPE_CHECKING:
-    from dataflow.lineage.openlineage.ingest import Imported
+    from dataflow.lineage.openlineage.ingest import ImportResult
 
 _SHOWN = 10
 
@@ -40,7 +40,7 @@ def import_(
 
 @dataclass(frozen=True)
 class _ImportedEvents:
-    done: Imported
+    done: ImportResult
 
     def text(self) -> None:
         for line in self.done.skipped[:_SHOWN]:

@@ -19,7 +19,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import HTML, JSON, MERMAID, TEXT, Output, Result, output_option
 
 if TYPE_CHECKING:
-    from dataflow.lineage.graph import Reach
+    from dataflow.lineage.graph import Traversal
 
 
 def lineage(
@@ -39,14 +39,14 @@ def lineage(
     known = known_here(env, checkout, hurry=True)
     start = known.node(table)
     both = upstream == downstream
-    found = [known.reach(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
+    found = [known.traverse(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
     print_left_out(known)
     output.show(_Lineage(found, dt.datetime.now(dt.UTC)))
 
 
 @dataclass(frozen=True)
 class _Lineage(Result):
-    found: Sequence[Reach]
+    found: Sequence[Traversal]
     now: dt.datetime
 
     longest_indented_json = 100_000
@@ -62,9 +62,9 @@ class _Lineage(Result):
                 sys.stdout.write("\n")
 
     def data(self) -> object:
-        from dataflow.lineage.show.text import as_data
+        from dataflow.lineage.show.text import lineage_data
 
-        return as_data(self.found)
+        return lineage_data(self.found)
 
     def mermaid(self) -> str:
         from dataflow.lineage.show.text import mermaid
@@ -72,14 +72,14 @@ class _Lineage(Result):
         return mermaid(self.found)
 
     def html(self) -> str:
-        from dataflow.lineage.graph import spell
-        from dataflow.lineage.show.html import picture
+        from dataflow.lineage.graph import qualified_name
+        from dataflow.lineage.show.html import html_page
 
         ways = " and ".join("downstream" if each.downstream else "upstream" for each in self.found)
-        return picture(self.found, f"{spell(self.found[0].start)}: {ways}", self.now)
+        return html_page(self.found, f"{qualified_name(self.found[0].start)}: {ways}", self.now)
 
 
-def _tree(found: Reach, now: dt.datetime) -> Iterator[str]:
+def _tree(found: Traversal, now: dt.datetime) -> Iterator[str]:
     from dataflow.lineage.show.text import tree
 
     heading = "downstream: who reads it" if found.downstream else "upstream: where it comes from"

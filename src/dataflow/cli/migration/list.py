@@ -17,7 +17,7 @@ def list_(env: EnvOption = None, output: OutputOption = TEXT) -> None:
 
     Example:  dataflow migration list --env production
     """
-    from dataflow.migration.campaigns import list_campaigns
+    from dataflow.migration.actions import list_campaigns
 
     output.show(_Campaigns(list_campaigns(known_here(env, []))))
 

@@ -16,7 +16,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT
 
 if TYPE_CHECKING:
-    from dataflow.migration.notify import Message, Told
+    from dataflow.migration.notify import DeliveryResult, Notice
 
 
 def notify(
@@ -30,7 +30,7 @@ def notify(
 
     Example:  dataflow migration notify --dry-run
     """
-    from dataflow.migration.campaigns import due_notices, send_due_notices
+    from dataflow.migration.actions import due_notices, send_due_notices
 
     known = known_here(env, checkout)
     if dry_run:
@@ -44,7 +44,7 @@ def notify(
 
 @dataclass(frozen=True)
 class _Due:
-    messages: Sequence[Message]
+    messages: Sequence[Notice]
 
     def text(self) -> None:
         for message in self.messages:
@@ -54,8 +54,8 @@ class _Due:
 
 @dataclass(frozen=True)
 class _Sent:
-    due: Sequence[Message]
-    results: Told
+    due: Sequence[Notice]
+    results: DeliveryResult
 
     def text(self) -> None:
         for message, where in self.results.sent:

@@ -12,7 +12,7 @@ from dataflow.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dataflow.migration.changes import Wish
+    from dataflow.migration.changes import ChangeRequest
 
 CampaignArgument = Annotated[
     str | None, typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the only open one if omitted.")
@@ -59,18 +59,18 @@ def change_request(
     types: Sequence[str] | None,
     replace_by: str | None,
     drop_table: bool,
-) -> Wish:
+) -> ChangeRequest:
     """Read the change that the options ask for.
 
     Raises:
         UsageError: An option is not NAME=VALUE, or the file can't be read.
     """
-    from dataflow.migration.changes import Wish
+    from dataflow.migration.changes import ChangeRequest
     from dataflow.workflow.yamlfile import read_text
 
     ddl = None if to is None else read_text(to)
     asked = {column: _type_and_name(text) for column, text in _pairs("--type", "COLUMN=TYPE", types).items()}
-    return Wish(
+    return ChangeRequest(
         ddl=ddl,
         rename=_pairs("--rename", "OLD=NEW", rename),
         drop=drop or (),

@@ -24,7 +24,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
-    from dataflow.migration.plan import Plan
+    from dataflow.migration.plan.definition import MigrationPlan
 
 
 def plan(
@@ -44,22 +44,22 @@ def plan(
     Example:  dataflow migration plan prod.playback --rename view_hours=hours
     Example:  dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
     """
-    from dataflow.migration.plan import plan as plan_change
+    from dataflow.migration.plan.builder import build_plan
 
     known = known_here(env, checkout)
     asked = change_request(to, rename, drop, types, replace_by, drop_table)
     with live_tables() as look:
-        found = plan_change(table, asked, known, dt.datetime.now(dt.UTC), look)
+        found = build_plan(table, asked, known, dt.datetime.now(dt.UTC), look)
     print_left_out(known)
     output.show(_Planned(found))
 
 
 @dataclass(frozen=True)
 class _Planned(Result):
-    found: Plan
+    found: MigrationPlan
 
     def text(self) -> None:
-        from dataflow.migration.plan import render
+        from dataflow.migration.plan.explainer import render
 
         write("\n".join(render(self.found)) + "\n")
 

@@ -26,8 +26,8 @@ from dataflow.cli.output import TEXT
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.migration.campaign import Campaign
-    from dataflow.migration.plan import Plan
+    from dataflow.migration.campaign.definition import Campaign
+    from dataflow.migration.plan.definition import MigrationPlan
 
 
 def start(
@@ -50,7 +50,7 @@ def start(
     Example:  dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
     """
     from dataflow.lineage.query import checkout_root
-    from dataflow.migration.campaigns import start_campaign
+    from dataflow.migration.actions import start_campaign
 
     opened = start_campaign(
         known_here(env, checkout),
@@ -68,7 +68,7 @@ def start(
 class _Started:
     campaign: Campaign
     file: Path
-    plan: Plan
+    plan: MigrationPlan
     env: str | None
 
     def text(self) -> None:

@@ -13,7 +13,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import HTML, JSON, TEXT, Output, Result, output_option
 
 if TYPE_CHECKING:
-    from dataflow.migration.campaigns import CampaignStatus
+    from dataflow.migration.actions import CampaignStatus
 
 
 def status(
@@ -25,7 +25,7 @@ def status(
 
     Example:  dataflow migration status
     """
-    from dataflow.migration.campaigns import campaign_status
+    from dataflow.migration.actions import campaign_status
 
     now = dt.datetime.now(dt.UTC)
     output.show(_Status(campaign_status(known_here(env, []), name), now))
@@ -37,13 +37,13 @@ class _Status(Result):
     now: dt.datetime
 
     def text(self) -> None:
-        from dataflow.migration.progress import render
+        from dataflow.migration.progress.explainer import render
 
         found = self.found
         write("\n".join(render(found.campaign, found.readers, found.events, self.now)) + "\n")
 
     def data(self) -> object:
-        from dataflow.migration.progress import as_data
+        from dataflow.migration.progress.explainer import as_data
 
         found = self.found
         return as_data(found.campaign, found.readers, found.events, self.now.date())

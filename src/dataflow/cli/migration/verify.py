@@ -15,7 +15,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
-    from dataflow.migration.verify import Agreement
+    from dataflow.migration.verify import Comparison
 
 
 def verify(name: AnyCampaignArgument = None, env: EnvOption = None, output: OutputOption = TEXT) -> None:
@@ -23,7 +23,7 @@ def verify(name: AnyCampaignArgument = None, env: EnvOption = None, output: Outp
 
     Example:  dataflow migration verify
     """
-    from dataflow.migration.campaigns import verify_campaign
+    from dataflow.migration.actions import verify_campaign
 
     known = known_here(env, [])
     found = verify_campaign(known, name, spark_of(known))
@@ -34,7 +34,7 @@ def verify(name: AnyCampaignArgument = None, env: EnvOption = None, output: Outp
 
 @dataclass(frozen=True)
 class _Verified(Result):
-    found: Sequence[Agreement]
+    found: Sequence[Comparison]
 
     def text(self) -> None:
         for each in self.found:

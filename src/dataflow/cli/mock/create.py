@@ -16,7 +16,7 @@ from dataflow.cli.output import JSON, TEXT, Output, Result, output_option
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import Wanted
+    from dataflow.mocks.create import MockRequest
     from dataflow.testing.workflow_tests import NewTest
     from dataflow.workflow.resolved import Workflow
 
@@ -80,11 +80,11 @@ def create(
       dataflow mock create --workflow main.sch.yaml --date 2026-01-31
     """
     from dataflow.cli.workflow.options import definition, request
-    from dataflow.mocks.create import Wanted
+    from dataflow.mocks.create import MockRequest
     from dataflow.workflow.load import load_workflow
 
     names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
-    wanted = Wanted(table or "", names, where, rows, tuple(mask or ()), exact, spark)
+    wanted = MockRequest(table or "", names, where, rows, tuple(mask or ()), exact, spark)
     if (table is None) == (workflow is None):
         raise UsageError(
             "name either a table or --workflow", "for example: dataflow mock create dataflow_demo.playback"
@@ -105,7 +105,7 @@ def _refuse(options: dict[str, object], why: str) -> None:
             raise UsageError(f"{name} {why}")
 
 
-def _create_mock(wanted: Wanted, output_file: str | None, env: str | None, output: Output, *, force: bool) -> None:
+def _create_mock(wanted: MockRequest, output_file: str | None, env: str | None, output: Output, *, force: bool) -> None:
     from dataflow.mocks.create import check_free, default_file
     from dataflow.mocks.write import save_text
     from dataflow.tables.pyiceberg_catalog import split_name
@@ -122,7 +122,7 @@ def _create_mock(wanted: Wanted, output_file: str | None, env: str | None, outpu
 
 
 def _create_tests(
-    workflow: Workflow, sources: Sequence[str] | None, wanted: Wanted, output: Output, *, force: bool
+    workflow: Workflow, sources: Sequence[str] | None, wanted: MockRequest, output: Output, *, force: bool
 ) -> None:
     from dataflow.testing.workflow_tests import Means, make_tests
 

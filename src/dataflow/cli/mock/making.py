@@ -11,11 +11,11 @@ from dataflow.cli.output import Result
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import Made, Sessions, Wanted
+    from dataflow.mocks.create import MockRequest, MockResult, Sessions
     from dataflow.workflow.project import Environment
 
 
-def make(environment: Environment, wanted: Wanted) -> Made:
+def make(environment: Environment, wanted: MockRequest) -> MockResult:
     """Make a mock, with a word on what it is doing where that takes long."""
     from rich.markup import escape
 
@@ -47,7 +47,7 @@ def environment_here(name: str | None) -> Environment:
 class MadeMock(Result):
     """A new mock, and its file; None where it is only printed."""
 
-    made: Made
+    made: MockResult
     file: Path | None
 
     def text(self) -> None:

@@ -16,7 +16,7 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.mocks.validate import Checked, Lookup
+    from dataflow.mocks.validate import Lookup, MockCheck
 
 
 def validate(
@@ -49,7 +49,7 @@ def _lookup(env: str | None) -> Lookup:
 
 @dataclass(frozen=True)
 class _Validated(Result):
-    checked: Sequence[Checked]
+    checked: Sequence[MockCheck]
     fixed: Sequence[Path]
 
     def text(self) -> None:
@@ -69,7 +69,7 @@ class _Validated(Result):
     def data(self) -> object:
         return [self._facts(each) for each in self.checked]
 
-    def _facts(self, checked: Checked) -> dict[str, Any]:
+    def _facts(self, checked: MockCheck) -> dict[str, Any]:
         return {
             "file": display_path(checked.file),
             "table": checked.table,

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.lineage.model import Origin
-from dataflow.migration.campaign import Campaign, applied, begun, read
-from dataflow.migration.notify import by_address, deliver, into_files, messages
-from dataflow.migration.progress import Standing, note_moves, standings
-from dataflow.migration.store import Campaigns, Event
+from dataflow.migration import notify
+from dataflow.migration.campaign.definition import Campaign, campaign_from_row
+from dataflow.migration.campaign.events import applied_steps, begun_steps
+from dataflow.migration.progress.builder import reader_statuses, record_moves
+from dataflow.migration.progress.definition import ReaderStatus
+from dataflow.migration.store import CampaignEvent, CampaignStore
 from dataflow.report import Report
 from dataflow.state.run_records import Records
 from dataflow.workflow.identity import current_user
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.lineage.model import Producer
-    from dataflow.lineage.query import Known
-    from dataflow.migration.changes import Wish
-    from dataflow.migration.notify import Message, Told
-    from dataflow.migration.plan import Look, Plan
+    from dataflow.lineage.query import LineageGraph
+    from dataflow.migration.changes import ChangeRequest
+    from dataflow.migration.notify import DeliveryResult, Notice
+    from dataflow.migration.plan.definition import MigrationPlan
+    from dataflow.migration.plan.table_schema import TableSchemaLoader
     from dataflow.migration.steps import Step
-    from dataflow.migration.verify import Agreement
+    from dataflow.migration.verify import Comparison
 
 OpenSpark = Callable[[], AbstractContextManager["SparkSession"]]
 """Starts Spark when a step needs it."""
@@ -46,8 +49,8 @@ class CampaignStatus:
     """
 
     campaign: Campaign
-    events: list[Event]
-    readers: list[Standing]
+    events: list[CampaignEvent]
+    readers: list[ReaderStatus]
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,13 @@ class AppliedStep:
 
 
 @contextlib.contextmanager
-def open_campaigns(known: Known) -> Iterator[Campaigns]:
+def open_campaigns(known: LineageGraph) -> Iterator[CampaignStore]:
     """Open the campaigns of an environment at its state address."""
     with contextlib.closing(Records(known.environment.state)) as records:
-        yield Campaigns(records, known.environment.name)
+        yield CampaignStore(records, known.environment.name)
 
 
-def list_campaigns(known: Known) -> list[dict[str, Any]]:
+def list_campaigns(known: LineageGraph) -> list[dict[str, Any]]:
     """Return all campaigns at an environment's state address, newest first, as plain data."""
     with open_campaigns(known) as campaigns:
         return [
@@ -92,7 +95,7 @@ def list_campaigns(known: Known) -> list[dict[str, Any]]:
         ]
 
 
-def campaign_status(known: Known, name: str | None) -> CampaignStatus:
+def campaign_status(known: LineageGraph, name: str | None) -> CampaignStatus:
     """Return how far a campaign is; the open one, or the last one, when none is named.
 
     Raises:
@@ -103,15 +106,15 @@ def campaign_status(known: Known, name: str | None) -> CampaignStatus:
 
 
 def start_campaign(
-    known: Known,
+    known: LineageGraph,
     table: str,
-    asked: Wish,
+    asked: ChangeRequest,
     *,
     folder: Path,
     deadline: dt.date,
     name: str | None,
-    look: Callable[[], AbstractContextManager[Look]],
-) -> tuple[Campaign, Path, Plan]:
+    look: Callable[[], AbstractContextManager[TableSchemaLoader]],
+) -> tuple[Campaign, Path, MigrationPlan]:
     """Plan a change and open a campaign for it.
 
     Args:
@@ -129,18 +132,18 @@ def start_campaign(
     Raises:
         UsageError: The change needs no campaign, or can't begin now.
     """
-    from dataflow.migration.campaign import start
-    from dataflow.migration.plan import plan
+    from dataflow.migration.campaign.builder import start_campaign as start
+    from dataflow.migration.plan.builder import build_plan
 
     now = dt.datetime.now(dt.UTC)
     with look() as live:
-        found = plan(table, asked, known, now, live)
+        found = build_plan(table, asked, known, now, live)
     with open_campaigns(known) as campaigns:
         opened, path = start(found, campaigns, folder, deadline=deadline, who=current_user(), now=now, name=name)
     return opened, path, found
 
 
-def due_notices(known: Known, name: str | None) -> list[Message]:
+def due_notices(known: LineageGraph, name: str | None) -> list[Notice]:
     """Return the messages that owners of affected workflows should receive now.
 
     Raises:
@@ -150,20 +153,20 @@ def due_notices(known: Known, name: str | None) -> list[Message]:
         return _due(campaigns, known, _open_status(campaigns, known, name))
 
 
-def send_due_notices(known: Known, name: str | None, folder: Path | None) -> tuple[list[Message], Told]:
+def send_due_notices(known: LineageGraph, name: str | None, folder: Path | None) -> tuple[list[Notice], DeliveryResult]:
     """Send the messages that are due, or write them into a folder; return them, and what came of each.
 
     Raises:
         UsageError: There is no such campaign, or it is over.
     """
-    send = into_files(folder) if folder else by_address(known.environment)
+    send = notify.file_writer(folder) if folder else notify.address_sender(known.environment)
     with open_campaigns(known) as campaigns:
         found = _open_status(campaigns, known, name)
         due = _due(campaigns, known, found)
-        return due, deliver(due, found.campaign, campaigns, send)
+        return due, notify.send_notices(due, found.campaign, campaigns, send)
 
 
-def acknowledge(known: Known, name: str | None, who: str, note: str | None) -> list[str]:
+def acknowledge(known: LineageGraph, name: str | None, who: str, note: str | None) -> list[str]:
     """Record that an owner's readers, or one workflow, are ready for the change; return the workflows.
 
     Raises:
@@ -183,7 +186,7 @@ def acknowledge(known: Known, name: str | None, who: str, note: str | None) -> l
 
 
 def apply_next_step(
-    known: Known, name: str | None, open_spark: OpenSpark, announce: Report, *, force: bool, reason: str | None
+    known: LineageGraph, name: str | None, open_spark: OpenSpark, announce: Report, *, force: bool, reason: str | None
 ) -> AppliedStep:
     """Carry out the next step of a campaign on its table.
 
@@ -200,28 +203,28 @@ def apply_next_step(
         DataflowError: Somebody has not moved, old and new differ, or the table refuses.
     """
     from dataflow.migration import execute
-    from dataflow.migration.impact import by_position
+    from dataflow.migration.impact import select_star_users
 
     with open_campaigns(known) as campaigns:
         found = _open_status(campaigns, known, name)
         campaign = found.campaign
-        execute.require_going(campaign, found.events)
+        execute.require_not_cancelling(campaign, found.events)
         step = execute.next_step(campaign, found.events)
         if step is None:  # whoever did the last one died before they said so
             campaigns.close(campaign.id, "done", current_user())
             return AppliedStep(campaign)
         adds_column = step.adds and "." not in step.adds
-        places = by_position(campaign.table, known, dt.datetime.now(dt.UTC)) if adds_column else []
-        execute.require_moved(step, found.readers, places, force=force, reason=reason)
+        places = select_star_users(campaign.table, known, dt.datetime.now(dt.UTC)) if adds_column else []
+        execute.require_readers_moved(step, found.readers, places, force=force, reason=reason)
         with open_spark() as spark:
             if step.irreversible:
-                announce(execute.what_goes(spark, campaign, step))
-            outcome = execute.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
+                announce(execute.describe_removal(spark, campaign, step))
+            outcome = execute.execute_step(spark, campaign, step, campaigns, current_user(), reason if force else None)
         following = execute.next_step(campaign, campaigns.events(campaign.id))
     return AppliedStep(campaign, step, outcome, following)
 
 
-def verify_campaign(known: Known, name: str | None, open_spark: OpenSpark) -> list[Agreement]:
+def verify_campaign(known: LineageGraph, name: str | None, open_spark: OpenSpark) -> list[Comparison]:
     """Compare old and new where both are; of a campaign that is over, just before the old was removed.
 
     Raises:
@@ -230,13 +233,13 @@ def verify_campaign(known: Known, name: str | None, open_spark: OpenSpark) -> li
     from dataflow.migration.verify import verify
 
     with open_campaigns(known) as campaigns:
-        campaign = read(campaigns.get(name, ended=True))
+        campaign = campaign_from_row(campaigns.get(name, ended=True))
         with open_spark() as spark:
             return verify(spark, campaign, campaigns.events(campaign.id))
 
 
 def cancel_campaign(
-    known: Known, name: str | None, open_spark: OpenSpark, report: Report, *, force: bool, reason: str | None
+    known: LineageGraph, name: str | None, open_spark: OpenSpark, report: Report, *, force: bool, reason: str | None
 ) -> tuple[Campaign, list[str]]:
     """End a campaign and take back what it added; return it, and what can't be taken back.
 
@@ -248,7 +251,7 @@ def cancel_campaign(
 
     with open_campaigns(known) as campaigns:
         found = _open_status(campaigns, known, name)
-        campaign, done = found.campaign, begun(found.events)
+        campaign, done = found.campaign, begun_steps(found.events)
         added = [step for step in campaign.steps if step.name in done and step.undo]
         if not force:
             _require_unread(known, campaign, [step.adds for step in added if step.adds])
@@ -256,38 +259,38 @@ def cancel_campaign(
             with open_spark() as spark:
                 execute.undo(spark, campaign, found.events, campaigns, current_user(), report, force=force)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
-    return campaign, execute.for_good(campaign, done)
+    return campaign, execute.irreversible_effects(campaign, done)
 
 
-def _status(campaigns: Campaigns, known: Known, name: str | None, *, ended: bool = False) -> CampaignStatus:
+def _status(campaigns: CampaignStore, known: LineageGraph, name: str | None, *, ended: bool = False) -> CampaignStatus:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
-    campaign = read(campaigns.get(name, ended=ended))
+    campaign = campaign_from_row(campaigns.get(name, ended=ended))
     events = campaigns.events(campaign.id)
-    found = standings(campaign, events, known)
+    found = reader_statuses(campaign, events, known)
     if campaign.row.state == "open":
-        note_moves(campaign, found, campaigns, events)
+        record_moves(campaign, found, campaigns, events)
         events = campaigns.events(campaign.id)
     return CampaignStatus(campaign, events, found)
 
 
-def _open_status(campaigns: Campaigns, known: Known, name: str | None) -> CampaignStatus:
+def _open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None) -> CampaignStatus:
     found = _status(campaigns, known, name)
     if found.campaign.row.state != "open":
         raise UsageError(f"campaign {found.campaign.id} is {found.campaign.row.state}")
     return found
 
 
-def _due(campaigns: Campaigns, known: Known, found: CampaignStatus) -> list[Message]:
+def _due(campaigns: CampaignStore, known: LineageGraph, found: CampaignStatus) -> list[Notice]:
     campaign = found.campaign
     sent = [(row["owner"], row["level"]) for row in campaigns.notices(campaign.id)]
-    ready = {step.name for step in campaign.steps_of("expand")} <= set(applied(found.events))
-    return messages(campaign, found.readers, known, sent, dt.datetime.now(dt.UTC), ready=ready)
+    ready = {step.name for step in campaign.steps_of("expand")} <= set(applied_steps(found.events))
+    return notify.due_notices(campaign, found.readers, known, sent, dt.datetime.now(dt.UTC), ready=ready)
 
 
-def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str]) -> None:
+def _require_unread(known: LineageGraph, campaign: Campaign, columns: Sequence[str]) -> None:
     """Refuse to take back a column that somebody reads or writes by now."""
-    from dataflow.lineage.store.reader import NOTHING, who
-    from dataflow.migration.impact import uses, writes
+    from dataflow.lineage.store.reader import NO_COLUMNS, producer_key
+    from dataflow.migration.impact import uses_column, writes_column
 
     def is_trial(producer: Producer) -> bool:
         return producer.origin is Origin.RECORDED and producer.environment not in {None, campaign.row.environment}
@@ -297,12 +300,12 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str]) ->
         for producer, taken in known.store.flows({campaign.table}, downstream=True)
         if producer.target != campaign.table
         and not is_trial(producer)
-        and any(uses(campaign.table, column, list(taken)) for column in columns)
+        and any(uses_column(campaign.table, column, list(taken)) for column in columns)
     }
-    named = known.store.named(campaign.table)
+    named = known.store.target_columns(campaign.table)
     for producer, taken in known.store.flows({campaign.table}, downstream=False):
-        flows, mine = list(taken), named.get(who(producer), NOTHING)
-        if not is_trial(producer) and any(writes(column, flows, mine) for column in columns):
+        flows, mine = list(taken), named.get(producer_key(producer), NO_COLUMNS)
+        if not is_trial(producer) and any(writes_column(column, flows, mine) for column in columns):
             users.add(producer.workflow)
     if users:
         raise DataflowError(
