@@ -67,11 +67,6 @@ def write(text: str) -> None:
     sys.stdout.write(plain(text))
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 row` and `2,000 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def cell(value: object, style: str = "") -> Text:
     """Return a value for a cell of a table; masked here, as a narrow column would break a secret in two."""
     from rich.text import Text

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import cell, out, plural, say, spark_session
+from dataflow.cli.console import cell, out, say, spark_session
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import CSV, JSON, TABLE, Output, Result, output_option
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from pyspark.sql import Row

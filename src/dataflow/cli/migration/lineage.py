@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow import foreign
-from dataflow.cli.console import out, plural, write
+from dataflow.cli.console import out, write
 from dataflow.cli.migration.known import known_here, print_left_out
 from dataflow.cli.migration.options import CheckoutOption
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import HTML, JSON, MERMAID, TEXT, Output, Result, output_option
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.lineage.graph import Traversal

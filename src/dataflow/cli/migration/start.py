@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import out, plural
+from dataflow.cli.console import out
 from dataflow.cli.migration.known import known_here, live_tables
 from dataflow.cli.migration.options import (
     CheckoutOption,
@@ -24,6 +24,7 @@ from dataflow.cli.migration.options import (
 from dataflow.cli.options import EnvOption, require_day
 from dataflow.cli.output import TEXT
 from dataflow.errors import display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.migration.campaign.definition import Campaign

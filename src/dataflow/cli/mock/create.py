@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import err, plural, say
+from dataflow.cli.console import err, say
 from dataflow.cli.mock.making import MadeMock, environment_here, make, sessions
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import JSON, TEXT, Output, Result, output_option
 from dataflow.errors import UsageError, display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.mocks.create import MockRequest

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.cli.console import err, out, plural, say
+from dataflow.cli.console import err, out, say
 from dataflow.cli.output import Result
 from dataflow.errors import display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.mocks.create import MockRequest, MockResult, Sessions

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import cell, out, plural, say
+from dataflow.cli.console import cell, out, say
 from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.mocks.model import Mock

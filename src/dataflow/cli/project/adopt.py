@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import confirm, err, out, plural
+from dataflow.cli.console import confirm, err, out
 from dataflow.cli.options import YesOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.project.options import TargetOption
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.deploy.adopt import AdoptionPlan

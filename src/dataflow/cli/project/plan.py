@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import out, plural, progress, say
+from dataflow.cli.console import out, progress, say
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOption
 from dataflow.cli.project.target import Target
 from dataflow.errors import display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.deploy.plan.definition import PackageChange, PreparedPlan, WorkflowChange

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import STATUS_STYLES, err, out, plural, say
+from dataflow.cli.console import STATUS_STYLES, err, out, say
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
 from dataflow.cli.project.options import PathsArgument
 from dataflow.errors import UsageError, display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.deploy.static_checks import CheckedDefinition
