@@ -104,7 +104,7 @@ class PackageRenderer:
             parts = parts[1:] if parts[0] == catalog and len(parts) > 2 else parts
             if parts[:-1] != (str(self.target.database).lower(),):
                 message = (
-                    f"'{self.target.name}' may write {self.target.database} alone, and this would write {table}: "
+                    f"'{self.target.name}' may only write to {self.target.database}, and this writes {table}: "
                     "name it by ${TARGET_DB}"
                 )
                 self.problems.append(file.value_place(("workflow", "id")).problem(message))

@@ -159,7 +159,9 @@ def _even_out(branch: branch_publish.Branch, context: JobContext) -> list[column
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
         return pairs
     catalog = context.workflow.environment.catalog_name
-    mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
+    mine = (
+        w.assigned_columns for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower()
+    )
     written = {column.lower() for given in mine for column in given}
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
     own, where = open_session(spark, EVERYTHING), branch.partition.where

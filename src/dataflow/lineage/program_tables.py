@@ -58,7 +58,7 @@ def tables_in_program(
         written.update(dict.fromkeys(found.writes))
     for name, value in params.items():
         role = table_role(name)
-        if _asked_for(name, code) and is_table(value) and (value in known or role is not None):
+        if _is_requested(name, code) and is_table(value) and (value in known or role is not None):
             (written if role is TableRole.TARGET else reads)[value] = None
     return Tables(tuple(table for table in reads if table not in written), tuple(written), complete=False)
 
@@ -68,7 +68,7 @@ def tables_in_params(params: Mapping[str, str]) -> Tables:
     return Tables(source_tables(params), complete=False)
 
 
-def _asked_for(name: str, code: str) -> bool:
+def _is_requested(name: str, code: str) -> bool:
     """Say whether a program asks for a parameter by its name."""
     return re.search(rf"""["'$`]{re.escape(name)}\b""", code) is not None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
-from dataflow.lineage.workflow_tables import touched
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
@@ -170,7 +170,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
     template = step.template
     scripts = [DeclaredScript(item.job.id, workflow, item.job.spark, template.table) for item in template.write]
     table = plain_name(template.table, workflow.environment.catalog_name)
-    found = [touched(script).tables for script in scripts]
+    found = [script_tables(script).tables for script in scripts]
     reads = dict.fromkeys(name for tables in found for name in tables.reads if name != table)
     beside = dict.fromkeys(name for tables in found for name in tables.writes if name != table)
     return StepPlan(
@@ -201,7 +201,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
     )
     if not isinstance(job, SparkJob):
         return declared
-    tables = touched(DeclaredScript(job.id, workflow, job.spark)).tables
+    tables = script_tables(DeclaredScript(job.id, workflow, job.spark)).tables
     return dataclasses.replace(declared, reads=tables.reads, reads_known=tables.complete, writes=tables.writes)
 
 
