@@ -129,7 +129,7 @@ def test_a_python_script_has_no_ctes(folder: Path) -> None:
     found = problems(folder, TEXT.replace("write.sql", "write.py"))
 
     assert found == [
-        "15:7: 'viewing' is no parameter, and only a .sql script has CTEs",
+        "15:7: 'viewing' is not a parameter, and only a .sql script has CTEs",
         "20:7: 'ranked' is not given, and only a .sql script has CTEs; valid here: SOURCE, TARGET",
     ]
 

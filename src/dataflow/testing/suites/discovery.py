@@ -53,11 +53,10 @@ def find_suites(paths: Sequence[Path], *, none_is_fine: bool = False) -> list[Su
 
 
 def no_tests(path: Path) -> UsageError:
-    """Return what to say of a folder without unit tests."""
+    """Return the error for a folder without unit tests."""
     return UsageError(
-        f"{display_path(path)} holds no unit tests",
-        "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat; "
-        "what git ignores, hidden and generated folders aside",
+        f"{display_path(path)} contains no unit tests",
+        "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat",
     )
 
 
