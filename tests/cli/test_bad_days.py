@@ -19,20 +19,9 @@ from dataflow.runner.run_recorder import recorded
 from dataflow.state import run_records as store
 from dataflow.state.run_records import Records
 from dataflow.trouble import trouble, way_out
+from tests.support.packages import EVERY_DAY, definition, spark
 
-MAIN = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-params:
-  EXECUTION_DATE: ${dataflow.yesterday}
-jobs:
-  - job:
-      id: one
-      type: Spark
-      spark:
-        script: one.sql
-"""
+MAIN = definition(spark("one.sql", "one"), params=EVERY_DAY)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
 from dataflow.files import canonical_json
+from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
@@ -106,20 +107,6 @@ class RenderedWorkflow(BundleModel):
     writes: tuple[str, ...] = ()
 
 
-class TableSchema(BundleModel):
-    """What a table looks like by its DDL and its Metadata job.
-
-    Attributes:
-        columns: Types by name, in order, as Spark writes them; `NOT NULL` behind those that are.
-        partitioned_by: Its partitioning.
-        primary_key: What identifies a row.
-    """
-
-    columns: dict[str, str] = {}
-    partitioned_by: tuple[str, ...] = ()
-    primary_key: tuple[str, ...] = ()
-
-
 class EnvironmentSettings(BundleModel):
     """An environment as a bundle keeps it; secrets stand as `${secret:NAME}`."""
 
@@ -187,7 +174,7 @@ class Bundle(BundleModel):
     workflows: dict[str, RenderedWorkflow]
     assets: tuple[PinnedAsset, ...] = ()
     files: dict[str, str] = {}
-    schemas: dict[str, TableSchema] = {}
+    schemas: dict[str, RecordedSchema] = {}
     backend_files: dict[str, str] = {}
 
     @property
