@@ -148,10 +148,10 @@ def test_ci_s_branch_counts_only_where_head_is_its_tip_at_the_remote(repository,
     require_tip(read_checkout(repository))
     (repository / "a.sql").write_text("SELECT 2\n")
     commit(repository)
-    with pytest.raises(UsageError, match=r"CI_COMMIT_BRANCH says branch main, whose tip at origin is \w{8}, not"):
+    with pytest.raises(UsageError, match=r"CI_COMMIT_BRANCH names branch main, whose tip at origin is \w{8}, not"):
         require_tip(read_checkout(repository))
     monkeypatch.setenv("CI_COMMIT_BRANCH", "12/merge")
-    with pytest.raises(UsageError, match="says branch 12/merge, which origin does not have"):
+    with pytest.raises(UsageError, match="names branch 12/merge, which origin does not have"):
         require_tip(read_checkout(repository))
 
 
@@ -234,7 +234,7 @@ def test_without_a_remote_the_branch_of_the_clone_speaks_against_a_variable(repo
     require_tip(read_checkout(repository))
     (repository / "a.sql").write_text("SELECT 2\n")
     commit(repository)
-    with pytest.raises(UsageError, match=r"DATAFLOW_BRANCH says branch main, which is at \w{8} here, not at \w{8}"):
+    with pytest.raises(UsageError, match=r"DATAFLOW_BRANCH names branch main, which is at \w{8} here, not at \w{8}"):
         require_tip(read_checkout(repository))
     monkeypatch.setenv("DATAFLOW_BRANCH", "another")
     require_tip(read_checkout(repository))

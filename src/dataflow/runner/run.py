@@ -29,8 +29,8 @@ from dataflow.spark.errors import message_of, raise_ctrl_c
 from dataflow.spark.guard import EVERYTHING, open_session, scope_of, scoped
 from dataflow.spark.guard import Scope as WriteScope
 from dataflow.spark.spark_home import spark_home
+from dataflow.system_errors import hint_for, system_error
 from dataflow.tables.iceberg import jvm
-from dataflow.trouble import trouble, way_out
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Means:
         except BaseException as error:  # people's code may raise any; Ctrl-C is raised in the main thread alone
             raise_ctrl_c(error)
             said = message_of(error)
-            known = trouble(error) if isinstance(error, Exception) else None
-            raise self.death() or known or DataflowError(said, way_out(said)) from error
+            known = system_error(error) if isinstance(error, Exception) else None
+            raise self.death() or known or DataflowError(said, hint_for(said)) from error
 
 
 @dataclass

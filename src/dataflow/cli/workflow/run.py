@@ -20,7 +20,7 @@ from dataflow.cli.streams import silence_stdout
 from dataflow.cli.workflow.arguments import DateOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
-from dataflow.trouble import trouble
+from dataflow.system_errors import system_error
 
 if TYPE_CHECKING:
     from dataflow.jobs.context import Published
@@ -145,7 +145,7 @@ def run_loaded(workflow: Workflow, *, only: str | None = None, adopt: bool = Fal
         _show(result, preview, output)
     except Exception as error:  # what is published is published: how it is shown must not say otherwise
         silence_stdout()
-        told = trouble(error) or DataflowError(f"{type(error).__name__}: {error}")
+        told = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")
         say(f"the run is over and recorded, but its summary can't be shown: {told.message}")
     if result.status != "succeeded":
         raise typer.Exit(1)
