@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.jobs.spark.modules import loaded
+from dataflow.jobs.spark.modules import script_module
 
 
 def package(folder, **files):
@@ -23,7 +23,7 @@ def package(folder, **files):
 
 
 def result_of(script, *arguments):
-    with loaded(script) as module:
+    with script_module(script) as module:
         return module.main(*arguments)
 
 

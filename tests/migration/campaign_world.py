@@ -17,7 +17,8 @@ from dataflow.migration.notify import by_address, deliver, messages
 from dataflow.migration.plan import plan
 from dataflow.migration.progress import note_moves, standings
 from dataflow.migration.store import Campaigns
-from dataflow.runner.results import Silent
+from dataflow.runner.context import RunContext
+from dataflow.runner.progress import NoProgress
 from dataflow.runner.runner import Runner
 from dataflow.state.run_records import Records
 from dataflow.tables.schema.table_schema import shape_in_spark
@@ -113,7 +114,7 @@ class World:
 
     def ended(self, name):
         workflow = load_workflow(self.root / name / "main.sch.yaml", Request(env="shared"))
-        return Runner(self.spark, self.records, Silent(), self.root / "run.log").run(workflow)
+        return Runner(RunContext(self.spark, self.records, NoProgress(), self.root / "run.log")).run(workflow)
 
     def results(self):
         found = {name: self.spark.table(f"{self.db}.{name}").collect() for name in READERS}

@@ -9,7 +9,8 @@ from dataflow.jobs.spark.r_script import find_r
 from dataflow.lineage.checkout import Checkout
 from dataflow.lineage.graph import is_naming, reach
 from dataflow.lineage.store.reader import Store
-from dataflow.runner.results import Silent
+from dataflow.runner.context import RunContext
+from dataflow.runner.progress import NoProgress
 from dataflow.runner.runner import Runner
 from dataflow.spark.java import find_java
 from dataflow.spark.spark_home import spark_home
@@ -51,7 +52,7 @@ def demo(spark, tmp_path_factory):
             )
             continue
         workflow = load_workflow(flow.file, Request(date=dt.date.fromisoformat(DATE), env="shared"))
-        result = Runner(spark, records, Silent(), root / "run.log").run(workflow)
+        result = Runner(RunContext(spark, records, NoProgress(), root / "run.log")).run(workflow)
         assert result.status == "succeeded", [(step.id, str(step.error)) for step in result.steps]
     records.close()
     return root, flows, address

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.lineage.model import plain_name
 from dataflow.tables.high_water_mark import Moment, Sources, move, oldest
 from dataflow.tables.iceberg import load
@@ -46,7 +46,7 @@ class _Own:
         return [span_of(value) for value in self.partition.values.values()]
 
 
-def run_hwm(spec: HwmSpec, context: JobContext) -> Outcome:
+def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
     """Record that a day, or an hour, of a table is finished, and move the mark as far as none is missing.
 
     Raises:
@@ -66,11 +66,11 @@ def run_hwm(spec: HwmSpec, context: JobContext) -> Outcome:
         spec.table,
         moment,
         timezone=spec.timezone,
-        sources=context.reads() or oldest(_sources_of(told) for told in published.values()),
+        sources=context.services.observed_reads() or oldest(_sources_of(told) for told in published.values()),
         first=context.first_date,
     )
     waiting = f", {len(water.ahead)} finished beyond a gap" if water.ahead else ""
-    return Outcome(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
+    return JobResult(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
 
 
 def _templates(workflow: Workflow, table: str, *, in_foreach: bool = False) -> Iterator[tuple[WapTemplate, bool]]:

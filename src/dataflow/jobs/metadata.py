@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.tables.iceberg import exists
 from dataflow.tables.ownership import claim
 from dataflow.tables.properties import LIFETIME_DAYS, OWNER, PRIMARY_KEY, TAGS
 from dataflow.workflow.models import MetadataSpec
 
 
-def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
+def run_metadata(spec: MetadataSpec, context: JobContext) -> JobResult:
     """Write owner, tags, lifetime and key of a table, and whose package it is.
 
     Raises:
@@ -29,4 +29,4 @@ def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
             PRIMARY_KEY: ",".join(spec.primary_key) or None,
         },
     )
-    return Outcome(detail="" if changed else "unchanged")
+    return JobResult(detail="" if changed else "unchanged")

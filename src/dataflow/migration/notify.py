@@ -135,14 +135,14 @@ def deliver(
 
 def by_address(environment: Environment) -> Callable[[Message], str]:
     """Return what sends a message to an owner's e-mail address, webhook or both."""
-    from dataflow.jobs.notification import send
+    from dataflow.jobs.notification import send_notification
     from dataflow.workflow.models import NotificationSpec
 
     def deliver_one(message: Message) -> str:
         if not message.owner:
             raise DataflowError("these workflows have no owner", "name one under `workflow.owner` of their definitions")
         spec = NotificationSpec(to=[message.owner], subject=message.subject, message=message.text)
-        return ", ".join(send(spec, environment=environment, owner=message.owner))
+        return ", ".join(send_notification(spec, environment=environment, owner=message.owner))
 
     return deliver_one
 

@@ -149,7 +149,7 @@ def _iceberg(java: Java, environment: Environment, report: Report) -> str:
 
 def _write_and_read(environment: Environment, report: Report) -> str:
     """Write a row into a table of its own, read it, drop it."""
-    from dataflow.spark.errors import message_of
+    from dataflow.spark.errors import short_message
 
     namespace = f"dataflow_doctor_{os.getpid()}"
     with Engine(environment, subfolder("logs") / "doctor.log", small=True, train=False, report=report) as engine:
@@ -160,7 +160,7 @@ def _write_and_read(environment: Environment, report: Report) -> str:
             spark.sql(f"INSERT INTO {namespace}.scratch VALUES (1)")
             rows = spark.table(f"{namespace}.scratch").count()
         except Exception as error:
-            raise DataflowError(message_of(error), f"see {subfolder('logs') / 'doctor.log'}") from error
+            raise DataflowError(short_message(error), f"see {subfolder('logs') / 'doctor.log'}") from error
         finally:
             spark.sql(f"DROP TABLE IF EXISTS {namespace}.scratch PURGE")
             spark.sql(f"DROP NAMESPACE IF EXISTS {namespace}")

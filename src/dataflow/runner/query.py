@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.spark.errors import message_of, place_of, refusal_in
-from dataflow.spark.statements import changes_something, is_reading, nodes, parsed
+from dataflow.spark.errors import refusal_in, short_message, sql_position
+from dataflow.spark.plan_inspection import changes_something, is_reading, nodes, parsed
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
@@ -72,14 +72,14 @@ def _mistake(spark: SparkSession, sql: str, error: Exception) -> UsageError:
     if condition == "TABLE_OR_VIEW_NOT_FOUND":
         name = (error.getMessageParameters() or {}).get("relationName", "").replace("`", "")  # type: ignore[attr-defined]
         message = f"there is no table or view '{name}'{did_you_mean(name, _tables(spark))}"
-    if (place := place_of(error)) and place[0] <= len(lines := sql.splitlines()):
+    if (place := sql_position(error)) and place[0] <= len(lines := sql.splitlines()):
         line, column = place
         message += f"\n  {lines[line - 1]}\n  {' ' * (column - 1)}^"
     return UsageError(message)
 
 
 def _words(error: Exception) -> str:
-    return re.sub(r"^\[[A-Z_.]+\] ", "", message_of(error))
+    return re.sub(r"^\[[A-Z_.]+\] ", "", short_message(error))
 
 
 def _tables(spark: SparkSession) -> list[str]:

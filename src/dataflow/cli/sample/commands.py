@@ -210,7 +210,9 @@ def _answer_json(package: Package, *, run: bool) -> None:
 
 def _run_main(package: Package, output: Output) -> None:
     from dataflow.cli.workflow.run import run_definition
+    from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
 
     file = package.folder / "main.sch.yaml"
-    run_definition(file, Request(), output=output, again=["workflow", "run", str(file), "--output", output.value])
+    again = ["workflow", "run", str(file), "--output", output.value]
+    run_definition(file, Request(), RunOptions(), output, again=again)

@@ -143,14 +143,17 @@ def run(
     """
     if (file is None) == (deployed is None):
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
+    from dataflow.runner.options import RunOptions
+
+    options = RunOptions(only=job, adopt=adopt)
     if deployed is not None:
         from dataflow.cli.workflow.run_deployed import run_deployed
 
-        run_deployed(deployed, request(date, param, env), only=job, adopt=adopt, output=output)
+        run_deployed(deployed, request(date, param, env), options, output)
         return
     if file is None:
         raise AssertionError("one of both is given")
-    run_definition(definition(file), request(date, param, env), only=job, adopt=adopt, output=output)
+    run_definition(definition(file), request(date, param, env), options, output)
 
 
 @app.command()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
-from dataflow.jobs.spark.modules import loaded
-from dataflow.spark.errors import hint_of, in_python, message_of, place_of, raise_ctrl_c
+from dataflow.jobs.spark.modules import script_module
+from dataflow.spark.errors import hint_of, python_error_message, raise_ctrl_c, short_message, sql_position
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
 
@@ -60,8 +60,8 @@ def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
     except DataflowError:
         raise
     except Exception as error:
-        line = ":".join(map(str, place_of(error) or ()))
-        message = message_of(error).replace(view, "${AUDITED}")
+        line = ":".join(map(str, sql_position(error) or ()))
+        message = short_message(error).replace(view, "${AUDITED}")
         told = f"audit {name_of(audit)}, {display_path(where)}:{line}: {message}"
         raise DataflowError(told, hint_of(error)) from error
     finally:
@@ -79,7 +79,7 @@ def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
     script = bench.folder / audit.script
     args = {name: resolve_secrets(value) for name, value in bench.params.items()}
     try:
-        with loaded(script) as module:
+        with script_module(script) as module:
             function = getattr(module, audit.callable, None)
             if function is None:
                 own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
@@ -90,7 +90,9 @@ def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
         raise
     except BaseException as error:
         raise_ctrl_c(error)
-        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}", hint_of(error, script)) from error
+        raise DataflowError(
+            f"audit {name_of(audit)}, {python_error_message(error, script)}", hint_of(error, script)
+        ) from error
     if isinstance(figure, bool) or not isinstance(figure, int | float):
         raise DataflowError(
             f"audit {name_of(audit)}: {audit.callable}() in {display_path(script)} returned {figure!r}",

@@ -14,9 +14,8 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.audit.custom import Bench, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
 from dataflow.jobs.audit.rules import Check, Rule, Scope
-from dataflow.spark.errors import message_of
-from dataflow.spark.guard import READING, scoped
-from dataflow.spark.guard import Scope as WriteScope
+from dataflow.spark.errors import short_message
+from dataflow.spark.guard import READING, WriteScope, scoped_session
 from dataflow.workflow.audit_models import Audit, PythonAudit, SqlAudit
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def run_audits(
         bench: Bench | None = None
         for audit in audits:
             if isinstance(audit, SqlAudit | PythonAudit) and bench is None:
-                reader = lent.enter_context((session or functools.partial(scoped, spark))(READING))
+                reader = lent.enter_context((session or functools.partial(scoped_session, spark))(READING))
                 bench = Bench(reader, rows, folder, params)
             match audit:
                 case SqlAudit() if bench:
@@ -82,7 +81,7 @@ def _run_declared(spark: SparkSession, rows: Rows, audits: Sequence[Rule], histo
         raise
     except Exception as error:
         names = ", ".join(map(name_of, audits))
-        raise DataflowError(f"can't audit {rows.table} ({names}): {message_of(error)}") from error
+        raise DataflowError(f"can't audit {rows.table} ({names}): {short_message(error)}") from error
 
 
 def _judged(spark: SparkSession, check: Check, counts: Sequence[int]) -> AuditResult:

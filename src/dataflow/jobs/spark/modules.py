@@ -24,14 +24,14 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from dataflow.jobs.spark.surroundings import put_back
+from dataflow.jobs.spark.process_state import restored_process_state
 from dataflow.spark.errors import PRIVATE_PREFIX
 from dataflow.workflow.pyproject import code_roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SPAWNED = "dataflow.jobs.spark.spawned"
+_SPAWNED = "dataflow.jobs.spark.spawned_process"
 _PLAIN = (FunctionType, type, ModuleType, str, bytes, int, float, complex, type(None))
 
 _spaces: dict[str, Space] = {}
@@ -41,14 +41,14 @@ _wrapping = threading.Lock()
 
 
 @contextlib.contextmanager
-def loaded(script: Path) -> Iterator[ModuleType]:
+def script_module(script: Path) -> Iterator[ModuleType]:
     """Lend a script as a fresh module; afterwards nothing is left of it, of its helpers and of what it set.
 
     Raises:
         BaseException: What the script raises while it is loaded.
     """
     space = Space(script)
-    with put_back(), space.opened():
+    with restored_process_state(), space.opened():
         module = importlib.import_module(space.main)
         space.by_value()
         yield module

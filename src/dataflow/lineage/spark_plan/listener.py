@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import Written
 from dataflow.lineage.spark_plan.plan_lineage import Read, Told
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.tables.iceberg import java_class
 
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ class Lineage:
             return
         except Py4JError as error:
             with self._lock:
-                self._told.errors.append(message_of(error))
+                self._told.errors.append(short_message(error))

@@ -86,7 +86,7 @@ class Watch:
     def _step(self) -> None:
         with contextlib.suppress(queue.Empty):
             self._heard.get(timeout=_TICK)()
-        death = self._engine.death if self._engine is not None else None
+        death = self._engine.exit_error if self._engine is not None else None
         if death is not None:
             self._screen.note(f"{death.message}. Another one is started.")
             self._renew_jvm()
@@ -207,7 +207,7 @@ class Watch:
     # The JVM
 
     def _jvm_died(self) -> bool:
-        return self._engine is not None and self._engine.death is not None
+        return self._engine is not None and self._engine.exit_error is not None
 
     def _start_jvm(self) -> None:
         if self._spark:

@@ -43,7 +43,7 @@ _hearing: list[int] = []
 
 
 @contextlib.contextmanager
-def put_back() -> Iterator[None]:
+def restored_process_state() -> Iterator[None]:
     """Run a job's code; when the block ends, what it changed is as it was."""
     job = object()
     with _turn:
