@@ -12,16 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import Written
-
-_TESTS = Path(__file__).resolve().parent.parent / "tests"
-if str(_TESTS) not in sys.path:
-    sys.path.append(str(_TESTS))
-
-import lineage_corpus as corpus  # noqa: E402
+from tests.support import lineage_corpus as corpus
 
 if TYPE_CHECKING:
     from benchmarks.cases import Figure
-    from lineage_corpus import Case
+    from tests.support.lineage_corpus import Case
 
 _AT_MOST = {"missed": 0.0, "wrong": 2.0, "missed deciding": 1.0}
 

@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
+
 SCHEMAS = Path("recipes/shared/vscode")
 EXAMPLES = {
     "sparksql-workflow": "spark-sql",

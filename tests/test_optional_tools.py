@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from optional_tools import TOOLS, missing
-
-ROOT = Path(__file__).parents[1]
+from tests.optional_tools import TOOLS, missing
+from tests.support.places import ROOT
 
 TESTS = """\
 import pytest

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from trees import GRADLE, POM, WHEEL, git, package, write
 
 from dataflow.assets.discover import discover
 from dataflow.errors import UsageError
+from tests.support.trees import GRADLE, POM, WHEEL, git, package, write
 
 PROJECT = WHEEL % ("a", "a")
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from trees import WHEEL, commit, package, write
 
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import Toolchain, read_inputs
 from dataflow.errors import DataflowError
+from tests.support.trees import WHEEL, commit, package, write
 
 FILES = {
     "etl/pyproject.toml": WHEEL % ("etl", "etl"),

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from processes import at_once
-from trees import WHEEL, WRITE, commit, git, package, write
 
 from dataflow.assets.builders import Artifact, build, workspace
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.publish import publish, published
 from dataflow.repository.checkout import read_checkout
+from tests.support.processes import at_once
+from tests.support.trees import WHEEL, WRITE, commit, git, package, write
 
 PUBLISH = """\
 from pathlib import Path

@@ -8,12 +8,12 @@ import sys
 import time
 
 import pytest
-from processes import at_once
 
 from dataflow.assets.registry import Registry, open_registry
 from dataflow.assets.storage import Storage
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.project import find_project
+from tests.support.processes import at_once
 
 APPEND = """\
 import os, sys

@@ -8,12 +8,12 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from standing import KEY, bundle_of, lfs, paths, python_package, store
 
 from dataflow.deploy.deploy import Deploy
 from dataflow.deploy.plan import make_plan
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.repository.commit import tree_of_commit
+from tests.support.standing import KEY, bundle_of, lfs, paths, python_package, store
 
 
 def test_what_git_ignores_is_not_deployed_and_a_script_that_it_ignores_is_refused(repo):

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from standing import lfs, python_package, store
 
 from dataflow.assets.registry import open_registry
 from dataflow.deploy import deployments
@@ -22,6 +21,7 @@ from dataflow.deploy.deploy import Deploy
 from dataflow.deploy.plan import make_plan
 from dataflow.deploy.source import open_source
 from dataflow.errors import UsageError
+from tests.support.standing import lfs, python_package, store
 
 KINDS = ("tracked", "ignored", "untracked", "skipped", "linked", "lfs", "crlf", "submodule")
 NAMES = (

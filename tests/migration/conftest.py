@@ -3,17 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from campaign_world import World
-from lineage_state import State
-from servers import Hook, Mail
-from team import Team, create
 
-
-@pytest.fixture
-def state(tmp_path):
-    found = State(f"sqlite:///{tmp_path / 'home' / 'state.db'}")
-    yield found
-    found.records.close()
+from tests.support.campaign_world import World
+from tests.support.lineage_state import State
+from tests.support.servers import Hook, Mail
+from tests.support.team import Team, create
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from team import DEADLINE, READERS, create
 
 from dataflow.migration.store import Campaigns
+from tests.support.team import DEADLINE, READERS, create
 
 
 def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lines(team):

@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from shapes import DDL, SAME, SHAPE
 
 from dataflow.errors import UsageError
 from dataflow.migration.changes import Change, Wish, changes_of, new_name
 from dataflow.migration.steps import steps_for
 from dataflow.tables.schema.columns import Column, of_spark, sql_type
 from dataflow.tables.schema.table_schema import Shape
+from tests.support.shapes import DDL, SAME, SHAPE
 
 
 def classed(wish):

@@ -6,13 +6,13 @@ import re
 import subprocess
 
 import pytest
-from campaign_world import NUMBERS, READERS
 
 from dataflow.errors import DataflowError
 from dataflow.migration import execute
 from dataflow.migration.campaign import applied, read
 from dataflow.migration.changes import Wish
 from dataflow.migration.verify import verify
+from tests.support.campaign_world import NUMBERS, READERS
 
 pytestmark = pytest.mark.spark
 

@@ -7,13 +7,13 @@ import datetime as dt
 import json
 
 import pytest
-from campaign_world import MAIN, READERS, World
 
 from dataflow.errors import DataflowError
 from dataflow.migration import execute
 from dataflow.migration.changes import Wish
 from dataflow.migration.notify import messages
 from dataflow.migration.verify import verify
+from tests.support.campaign_world import MAIN, READERS, World
 
 pytestmark = pytest.mark.spark
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from shapes import DDL, SAME, SHAPE
 
 from dataflow.errors import UsageError
 from dataflow.migration.changes import Wish, changes_of, shared_columns
 from dataflow.migration.steps import STATEMENTS, steps_for
+from tests.support.shapes import DDL, SAME, SHAPE
 
 
 def test_a_rename_goes_by_a_column_beside_the_old_one():

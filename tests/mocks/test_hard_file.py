@@ -22,8 +22,8 @@ from dataflow.mocks import Mock, load_mock, to_values_sql
 from dataflow.tables.schema.spark_types import SqlType
 from dataflow.testing.row_diff import difference, mock_rows, table_rows
 from dataflow.testing.row_matching import Tolerance
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 HARD = Path(__file__).parent / "hard" / "hard.yaml"
 SHOW_R = HARD.with_name("show.R")
 MOCKS_R = ROOT / "recipes/sparklyr/tests/testthat/helper-mocks.R"

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mock_schemas import columns, rows
 
 from dataflow.errors import UsageError
 from dataflow.mocks import Column, Mock
@@ -19,6 +18,7 @@ from dataflow.mocks.masking import Mask, Rule, apply_masks, mask_key, plan_masks
 from dataflow.mocks.rewrite import holds
 from dataflow.mocks.write import render_mock
 from dataflow.tables.schema.spark_types import parse_type
+from tests.support.mock_schemas import columns, rows
 
 KEY = b"secret"
 

@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from mock_schemas import columns, rows
 from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
-from test_create_spark import arrow_table
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks import Column, load_mock, to_values_sql
@@ -27,6 +25,8 @@ from dataflow.mocks.model import identity
 from dataflow.mocks.scan_spark import ddl_of
 from dataflow.tables.schema.spark_types import parse_type
 from dataflow.workflow.project import Environment
+from tests.support.arrow_tables import arrow_table
+from tests.support.mock_schemas import columns, rows
 
 pytestmark = pytest.mark.spark
 

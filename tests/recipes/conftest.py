@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from tests.support.places import ROOT
 import time
 import warnings
 from pathlib import Path
 
 import pytest
-from optional_tools import SPARKLYR_RECIPE
+from tests.optional_tools import SPARKLYR_RECIPE
 
 from dataflow.sample.recipes import RECIPES
 
-ROOT = Path(__file__).parents[2]
 ALL = [recipe.name for recipe in RECIPES]
 LOOKS_FOR = {"scala": ("sbt",), "sparklyr": (*SPARKLYR_RECIPE, "R's sparklyr")}
 """The tools that a recipe's tests do more with, or otherwise, where they are there."""

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from optional_tools import SPARKLYR_RECIPE, require
+from tests.optional_tools import SPARKLYR_RECIPE, require
 
 pytestmark = pytest.mark.recipe
 

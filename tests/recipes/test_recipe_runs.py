@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.places import EXAMPLE
 import json
 import os
 import re
@@ -11,11 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-from optional_tools import SPARKLYR_RECIPE, missing, require
+from tests.optional_tools import SPARKLYR_RECIPE, missing, require
 
 pytestmark = pytest.mark.recipe
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "sparksql-workflow"
 MOCKS = "src/mocks"
 DAY = "2026-01-31"
 

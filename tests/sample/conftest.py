@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from template_repo import make_template
 
 from dataflow.sample import git
+from tests.support.template_repo import make_template
 
 
 @pytest.fixture(autouse=True)

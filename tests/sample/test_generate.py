@@ -13,7 +13,6 @@ import copier
 import pytest
 import yaml
 from pytest_copie.plugin import Copie
-from template_repo import ROOT, commit, contents, git, replace
 from typer.testing import CliRunner
 
 from dataflow.cli.sample.commands import app
@@ -21,6 +20,7 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
 from dataflow.sample.recipes import RECIPES
+from tests.support.template_repo import ROOT, commit, contents, git, replace
 
 ALL = [recipe.name for recipe in RECIPES]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from template_repo import ROOT, commit, contents, git, replace
 
 from dataflow.sample.origin import find_origin
+from tests.support.template_repo import ROOT, commit, contents, git, replace
 
 # What a build needs beside the recipes.
 OF_ONE_PACKAGE = (".copier-answers.yml", "identity.yaml")

@@ -18,7 +18,6 @@ import pytest
 import sqlglot
 import yaml
 from copier import run_copy
-from template_repo import ROOT, contents, make_template
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
@@ -26,6 +25,7 @@ from dataflow.sample import git
 from dataflow.sample.recipes import RECIPES
 from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
+from tests.support.template_repo import ROOT, contents, make_template
 
 ALL = [recipe.name for recipe in RECIPES]
 ANSWERS = {

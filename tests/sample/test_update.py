@@ -11,13 +11,13 @@ from pathlib import Path
 import copier
 import pytest
 import yaml
-from template_repo import commit, contents, git, replace
 from typer.testing import CliRunner
 
 from dataflow.cli.sample.commands import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample.generate import generate
 from dataflow.sample.update import update as update_package
+from tests.support.template_repo import commit, contents, git, replace
 
 
 def update(folder: Path, ref: str | None = None):

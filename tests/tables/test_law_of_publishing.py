@@ -11,13 +11,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from branching import settled, write
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import DataflowError
 from dataflow.tables import branch_publish
 from dataflow.tables.publish import PublishConflict, outcome, publish
+from tests.support.branching import settled, write
 
 pytestmark = pytest.mark.spark
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from branching import run
 
 from dataflow.errors import DataflowError
 from dataflow.tables.iceberg import load
 from dataflow.tables.partition import partition_of
+from tests.support.branching import run
 
 pytestmark = pytest.mark.spark
 

@@ -51,7 +51,6 @@ def _require_inside(environment: Environment, table: str) -> None:
     if database is not None and table_names.split(name)[:-1] != table_names.split(database):
         raise DataflowError(
             f"this run would write {name}, which is outside {database}, the database of environment {environment.name}",
-            "use ${TARGET_DB}: a plain run reaches your own sandbox only unless --env names another environment, "
-            "a branch's deployment only its own database",
+            "use ${TARGET_DB}; without --env a run writes to your own sandbox alone",
             permanent=True,
         )

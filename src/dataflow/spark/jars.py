@@ -32,8 +32,8 @@ from dataflow.spark.spark_home import spark_home
 _MB = 1_000_000
 _STEP = 10 * _MB
 _WAYS_OUT = (
-    "behind a proxy set HTTPS_PROXY; with a mirror set DEFAULT_ARTIFACT_REPOSITORY=<its address> "
-    "or spark.jars.ivySettings in dataflow.yaml; offline set DATAFLOW_JARS=<folder that holds the jars>"
+    "behind a proxy set HTTPS_PROXY; with a mirror DEFAULT_ARTIFACT_REPOSITORY=<address>; "
+    "offline DATAFLOW_JARS=<folder>"
 )
 
 

@@ -13,14 +13,14 @@ from dataflow.testing.row_matching import Tolerance
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dataflow.testing.diff_report import Look
-    from dataflow.testing.row_diff import Rows
+    from dataflow.testing.diff_report import DiffStyle
+    from dataflow.testing.row_diff import TableRows
     from dataflow.testing.snapshots import Snapshots
 
 
 @dataclass(frozen=True)
-class Terms:
-    """By which terms two tables are compared.
+class CompareOptions:
+    """By which options two tables are compared.
 
     Attributes:
         key: Columns that identify a row.
@@ -35,7 +35,7 @@ class Terms:
     title: str = ""
 
 
-class Check:
+class RowAssertion:
     """Compares tables in a session.
 
     Args:
@@ -44,35 +44,35 @@ class Check:
         look: How differences are shown.
     """
 
-    def __init__(self, spark: SparkSession, snapshots: Snapshots | None = None, look: Look | None = None) -> None:
+    def __init__(self, spark: SparkSession, snapshots: Snapshots | None = None, style: DiffStyle | None = None) -> None:
         self._spark = spark
         self._snapshots = snapshots
-        self._look = look
+        self._style = style
 
-    def rows(self, table: str | DataFrame, wanted: Rows, terms: Terms) -> str:
+    def rows(self, table: str | DataFrame, wanted: TableRows, options: CompareOptions) -> str:
         """Say how a table differs from expected rows; empty when it does not."""
         from dataflow.testing.row_diff import difference
 
-        return difference(self._found(table, terms), wanted, terms.key, terms.tolerance, self._look)
+        return difference(self._found(table, options), wanted, options.key, options.tolerance, self._style)
 
-    def mock(self, table: str | DataFrame, file: Path, terms: Terms) -> str:
+    def mock(self, table: str | DataFrame, file: Path, options: CompareOptions) -> str:
         """Say how a table differs from a mock file, or rewrite the file when that is what pytest was asked for."""
         from dataflow.mocks import load_mock
         from dataflow.testing.row_diff import difference, mock_rows
 
         if self._snapshots is not None and not file.exists():
-            self._snapshots.create(file, self._found(table, terms), terms.key)
+            self._snapshots.create(file, self._found(table, options), options.key)
             return ""
         mock = load_mock(file)
-        if terms.columns is None and mock.partial:
-            terms = dataclasses.replace(terms, columns=[column.name for column in mock.columns])
-        key, found = terms.key or mock.key, self._found(table, terms)
-        message = difference(found, mock_rows(mock, file.name), key, terms.tolerance, self._look)
+        if options.columns is None and mock.partial:
+            options = dataclasses.replace(options, columns=[column.name for column in mock.columns])
+        key, found = options.key or mock.key, self._found(table, options)
+        message = difference(found, mock_rows(mock, file.name), key, options.tolerance, self._style)
         if message and self._snapshots is not None:
-            return self._snapshots.rewrite(mock, found, key, terms.tolerance)
+            return self._snapshots.rewrite(mock, found, key, options.tolerance)
         return message
 
-    def _found(self, table: str | DataFrame, terms: Terms) -> Rows:
+    def _found(self, table: str | DataFrame, options: CompareOptions) -> TableRows:
         from dataflow.testing.row_diff import table_rows
 
-        return table_rows(self._spark, table, terms.columns, terms.title)
+        return table_rows(self._spark, table, options.columns, options.title)

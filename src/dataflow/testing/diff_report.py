@@ -16,7 +16,7 @@ Cell = tuple[Any, Any, bool]
 
 
 @dataclass(frozen=True)
-class Difference:
+class DiffReport:
     """What is different.
 
     Attributes:
@@ -43,7 +43,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Look:
+class DiffStyle:
     """How a difference is shown.
 
     Attributes:
@@ -71,21 +71,21 @@ class Look:
         return [f"\x1b[0m{line}" for line in lines] if self.colored else [*lines]
 
 
-def describe(difference: Difference, look: Look | None = None) -> str:
+def describe(difference: DiffReport, style: DiffStyle | None = None) -> str:
     """Write a difference down: a summary, then the first of the rows.
 
     They stand under the columns' names; where that is too wide for a line, each by itself with the cells that differ.
     """
-    look = look or Look()
+    style = style or DiffStyle()
     first, *rest = _summary(difference)
     lines = list(_lines(difference))
-    shown = _table(difference, lines[:_SHOWN], look) or [*_blocks(difference, look)]
+    shown = _table(difference, lines[:_SHOWN], style) or [*_blocks(difference, style)]
     more = [f"… and {len(lines) - _SHOWN} more rows"] if len(lines) > _SHOWN else []
     remarks = [f"→ {remark}" for remark in difference.remarks]
-    return "\n".join([first, *look.lines([*rest, "", *shown, *more, *remarks])])
+    return "\n".join([first, *style.lines([*rest, "", *shown, *more, *remarks])])
 
 
-def _summary(difference: Difference) -> Iterator[str]:
+def _summary(difference: DiffReport) -> Iterator[str]:
     found, wanted = difference.counts
     yield f"{difference.actual} has {_rows(found)}, {difference.expected} has {_rows(wanted)}:"
     counts = {
@@ -104,7 +104,7 @@ def _rows(count: int) -> str:
 # ---------------------------------------------------------------------------------------------- as a table
 
 
-def _lines(difference: Difference) -> Iterator[tuple[str, Sequence[tuple[str, str | None]]]]:
+def _lines(difference: DiffReport) -> Iterator[tuple[str, Sequence[tuple[str, str | None]]]]:
     """Yield each row's label and cells: what it is, or what it should be and what it is."""
     for row in difference.differing:
         yield "differs", [(_short(e), None) if equal else (_cell(e), _cell(a)) for e, a, equal in row]
@@ -114,16 +114,16 @@ def _lines(difference: Difference) -> Iterator[tuple[str, Sequence[tuple[str, st
 
 
 def _table(
-    difference: Difference, lines: Sequence[tuple[str, Sequence[tuple[str, str | None]]]], look: Look
+    difference: DiffReport, lines: Sequence[tuple[str, Sequence[tuple[str, str | None]]]], style: DiffStyle
 ) -> list[str]:
     """Return the rows below the columns' names, or nothing when that is too wide."""
     from rich.cells import cell_len
 
     cells = [["", *difference.columns], *([label, *map(_plain, row)] for label, row in lines)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) > look.width:
+    if sum(widths) + 2 * (len(widths) - 1) > style.width:
         return []
-    rows = [cells[0], *([label, *(_marked(cell, label, look) for cell in row)] for label, row in lines)]
+    rows = [cells[0], *([label, *(_marked(cell, label, style) for cell in row)] for label, row in lines)]
     return [
         "  ".join(
             cell + " " * (width - cell_len(plain)) for cell, plain, width in zip(row, bare, widths, strict=True)
@@ -136,50 +136,50 @@ def _plain(cell: tuple[str, str | None]) -> str:
     return cell[0] if cell[1] is None else f"{cell[0]} -> {cell[1]}"
 
 
-def _marked(cell: tuple[str, str | None], label: str, look: Look) -> str:
+def _marked(cell: tuple[str, str | None], label: str, style: DiffStyle) -> str:
     if cell[1] is not None:
-        return f"{look.wanted(cell[0])} -> {look.unwanted(cell[1])}"
-    return look.marked(label, cell[0])
+        return f"{style.wanted(cell[0])} -> {style.unwanted(cell[1])}"
+    return style.marked(label, cell[0])
 
 
 # ------------------------------------------------------------------------------------------- row by row
 
 
-def _blocks(difference: Difference, look: Look) -> Iterator[str]:
+def _blocks(difference: DiffReport, style: DiffStyle) -> Iterator[str]:
     """Yield the first rows one after the other: of one that differs, what tells which it is and what differs."""
     left = _SHOWN
     for row in difference.differing[:left]:
         named = [*zip(difference.columns, row, strict=True)]
         equal = [(name, e) for name, (e, _, same) in named if same]
         about = [pair for pair in equal if pair[0] in difference.key] or equal
-        yield from _wrapped("differs", about, look, lines=1)
+        yield from _wrapped("differs", about, style, lines=1)
         for name, (e, a, same) in named:
             if not same:
-                yield from _change(name, _cell(e), _cell(a), look)
+                yield from _change(name, _cell(e), _cell(a), style)
     left -= len(difference.differing[:left])
     for label, rows in (("missing", difference.missing), ("unexpected", difference.unexpected)):
         for one in sorted(rows, key=str)[:left]:
-            yield from _wrapped(label, [*zip(difference.columns, one, strict=True)], look)
+            yield from _wrapped(label, [*zip(difference.columns, one, strict=True)], style)
         left -= len(rows[:left])
 
 
-def _wrapped(label: str, cells: Sequence[tuple[str, Any]], look: Look, lines: int | None = None) -> Iterator[str]:
+def _wrapped(label: str, cells: Sequence[tuple[str, Any]], style: DiffStyle, lines: int | None = None) -> Iterator[str]:
     text = ", ".join(f"{name}: {_short(value)}" for name, value in cells)
     options: dict[str, Any] = {} if lines is None else {"max_lines": lines, "placeholder": " …"}
-    wrapped = textwrap.wrap(text, max(look.width - _LABEL, _WIDTH), break_on_hyphens=False, **options) or [""]
+    wrapped = textwrap.wrap(text, max(style.width - _LABEL, _WIDTH), break_on_hyphens=False, **options) or [""]
     for number, line in enumerate(wrapped):
-        yield f"{'' if number else label:{_LABEL}}{look.marked(label, line)}".rstrip()
+        yield f"{'' if number else label:{_LABEL}}{style.marked(label, line)}".rstrip()
 
 
-def _change(name: str, expected: str, actual: str, look: Look) -> Iterator[str]:
+def _change(name: str, expected: str, actual: str, style: DiffStyle) -> Iterator[str]:
     """Show a cell that differs; one too long for a line from shortly before the first character that differs."""
-    room = look.width - _LABEL - len(name) - 4
+    room = style.width - _LABEL - len(name) - 4
     if len(expected) + len(actual) + 4 <= room:
-        yield f"{'':{_LABEL}}  {name}: {look.wanted(expected)} -> {look.unwanted(actual)}"
+        yield f"{'':{_LABEL}}  {name}: {style.wanted(expected)} -> {style.unwanted(actual)}"
         return
     pairs = enumerate(zip(expected, actual, strict=False))
     same = next((place for place, (e, a) in pairs if e != a), min(len(expected), len(actual)))
-    for sign, text in ((look.wanted("-"), expected), (look.unwanted("+"), actual)):
+    for sign, text in ((style.wanted("-"), expected), (style.unwanted("+"), actual)):
         yield f"{'':{_LABEL}}  {name}: {sign} {_around(text, same, max(room - 4, _WIDTH))}"
 
 

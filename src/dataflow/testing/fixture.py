@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dataflow.mocks import Mock
-    from dataflow.testing.assertions import Check
+    from dataflow.testing.assertions import RowAssertion
 
 
 class Dataflow:
@@ -29,11 +29,11 @@ class Dataflow:
         check: What compares tables.
     """
 
-    def __init__(self, spark: SparkSession, folder: Path, check: Check | None = None) -> None:
-        from dataflow.testing.assertions import Check
+    def __init__(self, spark: SparkSession, folder: Path, check: RowAssertion | None = None) -> None:
+        from dataflow.testing.assertions import RowAssertion
 
         self.spark = spark
-        self.check = check or Check(spark)
+        self.check = check or RowAssertion(spark)
         self._folder = folder
         self._namespace = f"test_{uuid.uuid4().hex[:8]}"
         self._views: list[str] = []
@@ -217,7 +217,7 @@ class Dataflow:
             UsageError: A tolerance is none, or an expected row names a column twice.
             AssertionError: Rows are missing, unexpected or differ; the message shows which, and where.
         """
-        from dataflow.testing.assertions import Terms
+        from dataflow.testing.assertions import CompareOptions
         from dataflow.testing.row_diff import expected_rows
         from dataflow.testing.row_matching import Tolerance
 
@@ -226,11 +226,11 @@ class Dataflow:
             tolerance = Tolerance(rtol, atol)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        terms = Terms((key,) if isinstance(key, str) else tuple(key or ()), tolerance, columns)
+        options = CompareOptions((key,) if isinstance(key, str) else tuple(key or ()), tolerance, columns)
         if isinstance(expected, str | Path):
-            message = self.check.mock(table, self._folder / expected, terms)
+            message = self.check.mock(table, self._folder / expected, options)
         else:
-            message = self.check.rows(table, expected_rows(expected), terms)
+            message = self.check.rows(table, expected_rows(expected), options)
         if message:
             raise AssertionError(message)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Places:
+class TestPaths:
     """Where the files of a test go.
 
     Attributes:
@@ -43,13 +43,13 @@ class Places:
         return [self.test, *self.mocks.values(), self.expected]
 
 
-def places(found: Transformation) -> Places:
+def places(found: Transformation) -> TestPaths:
     """Say where the files of a new test go: the test beside its script, all else in a folder of the mocks."""
     package = found.workflow.folder
     src = package / "src" / "mocks"
     mocks = (src if src.parent.is_dir() else package / "mocks") / found.name
     test = found.script.parent / f"{found.name}.test.yaml"
-    return Places(test, {table: mocks / f"{table}.yaml" for table in found.sources}, mocks / "expected.yaml")
+    return TestPaths(test, {table: mocks / f"{table}.yaml" for table in found.sources}, mocks / "expected.yaml")
 
 
 def todays_rows(
@@ -106,7 +106,7 @@ def expected_text(found: Transformation, expected: Mock) -> str:
     return render_mock(expected, head=textwrap.wrap(said, 78, break_on_hyphens=False))
 
 
-def test_text(found: Transformation, where: Places, expected: Mock) -> str:
+def test_text(found: Transformation, where: TestPaths, expected: Mock) -> str:
     """Write the test: given the mocks, what the script is to make of them."""
     folder = where.test.parent
     lines = [

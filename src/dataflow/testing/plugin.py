@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dataflow.secret import masked
-from dataflow.testing.repeated_failures import ToldOnce, note_mistake
+from dataflow.testing.repeated_failures import RepeatedFailures, note_mistake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.testing.diff_report import Look
+    from dataflow.testing.diff_report import DiffStyle
     from dataflow.testing.fixture import Dataflow
     from dataflow.testing.snapshots import Snapshots
 
 _DATA = ".test.yaml"
 _LOG = pytest.StashKey[Path]()
-_ONCE: pytest.StashKey[ToldOnce] = pytest.StashKey()
+_ONCE: pytest.StashKey[RepeatedFailures] = pytest.StashKey()
 _SNAPSHOTS: pytest.StashKey[Snapshots] = pytest.StashKey()
 
 
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to rewrite files where nobody would look at them, or where two processes could at once."""
-    config.stash[_ONCE] = ToldOnce()
+    config.stash[_ONCE] = RepeatedFailures()
     config.pluginmanager.register(config.stash[_ONCE], "dataflow-told-once")
     if not config.getoption("update_mocks"):
         return
@@ -88,24 +88,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 @pytest.fixture
 def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Dataflow]:
     """Mocks, tables, scripts and assertions for one test, in names that no other test has."""
-    from dataflow.testing.assertions import Check
+    from dataflow.testing.assertions import RowAssertion
     from dataflow.testing.fixture import Dataflow
 
-    check = Check(spark, request.config.stash.get(_SNAPSHOTS, None), _look(request.config))
+    check = RowAssertion(spark, request.config.stash.get(_SNAPSHOTS, None), _style(request.config))
     bench = Dataflow(spark, request.path.parent, check)
     yield bench
     bench.close()
 
 
-def _look(config: pytest.Config) -> Look:
+def _style(config: pytest.Config) -> DiffStyle:
     """Return how differences are shown: on a terminal coloured and as wide as it is."""
-    from dataflow.testing.diff_report import Look
+    from dataflow.testing.diff_report import DiffStyle
 
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is None or not terminal.hasmarkup:
-        return Look()
+        return DiffStyle()
     margin = len("E           ")
-    return Look(width=max(terminal._tw.fullwidth - margin, 40), colored=True)
+    return DiffStyle(width=max(terminal._tw.fullwidth - margin, 40), colored=True)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

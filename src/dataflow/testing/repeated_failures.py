@@ -19,14 +19,14 @@ _PLACE = re.compile(r"\S.*?:\d+:\d+: \[[A-Z0-9_.]+\]")
 _KINDS = ("error", "failed")
 
 
-class Crash:
+class FailureSummary:
     """What pytest says of a failure in its summary."""
 
     def __init__(self, message: str) -> None:
         self.message = message
 
 
-class Told:
+class FirstFailure:
     """A failure that stands for several: as pytest shows the first, with the names of all below."""
 
     def __init__(self, shown: Any, lines: Sequence[str]) -> None:
@@ -46,11 +46,11 @@ class Told:
         return "\n".join([str(self._shown), *self._lines])
 
 
-class Same:
+class RepeatedFailure:
     """A failure that was shown with another."""
 
     def __init__(self, first: str) -> None:
-        self.reprcrash = Crash(f"the same as {first}")
+        self.reprcrash = FailureSummary(f"the same as {first}")
 
     def __str__(self) -> str:
         return self.reprcrash.message
@@ -65,7 +65,7 @@ def note_mistake(report: pytest.TestReport, error: BaseException, *, is_data: bo
         report.mistake = found[0] if found else text  # type: ignore[attr-defined]  # reports take more
 
 
-class ToldOnce:
+class RepeatedFailures:
     """Has the terminal show each mistake once: what is the same is taken away, and given back for the summary."""
 
     def __init__(self) -> None:
@@ -90,8 +90,10 @@ class ToldOnce:
         if others:
             names = [it.nodeid for it in group[:_SHOWN]]
             more = [f"and {len(group) - _SHOWN} more"] if len(group) > _SHOWN else []
-            told = f"in {len(group)} tests: {', '.join([*names, *more])}"
-            first.longrepr = Told(first.longrepr, [told, f"→ run the first alone: pytest {shlex.quote(first.nodeid)}"])
+            where = f"in {len(group)} tests: {', '.join([*names, *more])}"
+            first.longrepr = FirstFailure(
+                first.longrepr, [where, f"→ run the first alone: pytest {shlex.quote(first.nodeid)}"]
+            )
             self._same += [(other, first.nodeid) for other in others]
         return first
 
@@ -99,4 +101,4 @@ class ToldOnce:
         """Give back what was taken away: the summary and the counts are of all."""
         terminalreporter.stats.update(self._before)
         for report, first in self._same:
-            report.longrepr = Same(first)
+            report.longrepr = RepeatedFailure(first)

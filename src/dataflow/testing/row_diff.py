@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import UsageError
-from dataflow.testing.diff_report import Difference, Look, describe
+from dataflow.testing.diff_report import DiffReport, DiffStyle, describe
 from dataflow.testing.row_matching import Row, Tolerance, equal, hashable, match
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _NEARLY_NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """A table's rows, in whatever order.
 
     Attributes:
@@ -43,7 +43,7 @@ class Rows:
 
 def table_rows(
     spark: SparkSession, table: str | DataFrame, columns: Sequence[str] | None = None, title: str = ""
-) -> Rows:
+) -> TableRows:
     """Collect a table's or a DataFrame's rows.
 
     Args:
@@ -69,7 +69,7 @@ def table_rows(
     cells = [col(f"c{i}").cast(_wall_clock(have[i].dataType)) for i in places]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
     title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
-    return Rows(title, tuple(column.name for column in fields), rows, types)
+    return TableRows(title, tuple(column.name for column in fields), rows, types)
 
 
 def _wall_clock(type_: DataType) -> DataType:
@@ -92,7 +92,7 @@ def _wall_clock(type_: DataType) -> DataType:
             return type_
 
 
-def expected_rows(expected: Sequence[Mapping[str, object]]) -> Rows:
+def expected_rows(expected: Sequence[Mapping[str, object]]) -> TableRows:
     """Return rows given as mappings by column; a column that one of them leaves out is null.
 
     Raises:
@@ -109,18 +109,22 @@ def expected_rows(expected: Sequence[Mapping[str, object]]) -> Rows:
             values[name.lower()] = value
         folded.append(values)
     rows = [tuple(_plain(values.get(name)) for name in spelled) for values in folded]
-    return Rows("the expected rows", tuple(spelled.values()), rows)
+    return TableRows("the expected rows", tuple(spelled.values()), rows)
 
 
-def mock_rows(mock: Mock, title: str) -> Rows:
+def mock_rows(mock: Mock, title: str) -> TableRows:
     """Return a mock's rows."""
     rows = [tuple(map(_plain, row)) for row in mock.rows]
     types = tuple(str(column.type) for column in mock.columns)
-    return Rows(title, tuple(column.name for column in mock.columns), rows, types)
+    return TableRows(title, tuple(column.name for column in mock.columns), rows, types)
 
 
 def difference(
-    actual: Rows, expected: Rows, keys: Sequence[str], tolerance: Tolerance | None = None, look: Look | None = None
+    actual: TableRows,
+    expected: TableRows,
+    keys: Sequence[str],
+    tolerance: Tolerance | None = None,
+    style: DiffStyle | None = None,
 ) -> str:
     """Say how a table differs from what was expected, in a text to be read; empty when it does not.
 
@@ -129,7 +133,7 @@ def difference(
         expected: What it should be.
         keys: Columns by which rows that differ belong together; without, the most similar ones do.
         tolerance: By how much two floating point values may differ.
-        look: How it is shown.
+        style: How it is shown.
     """
     tolerance = tolerance or Tolerance()
     if expected.columns or expected.rows:
@@ -138,7 +142,7 @@ def difference(
         order = [_position(actual.columns, name) for name in expected.columns]
         found = [tuple(row[i] for i in order) for row in actual.rows]
     else:  # no rows given as mappings: nothing tells the columns, and nothing needs to
-        expected, found = Rows(expected.title, actual.columns, []), list(actual.rows)
+        expected, found = TableRows(expected.title, actual.columns, []), list(actual.rows)
     matched = match(expected.rows, found, tolerance)
     missing = _without(expected.rows, {i for i, _ in matched.pairs})
     unexpected = _without(found, {j for _, j in matched.pairs})
@@ -150,7 +154,7 @@ def difference(
         tuple((e, a, equal(e, a, tolerance)) for e, a in zip(missing[i], unexpected[j], strict=True)) for i, j in pairs
     ]
     return describe(
-        Difference(
+        DiffReport(
             actual=actual.title,
             expected=expected.title,
             columns=expected.columns,
@@ -161,7 +165,7 @@ def difference(
             key=[expected.columns[i] for i in positions],
             remarks=list(_remarks(missing, unexpected, tolerance, exact=matched.exact)),
         ),
-        look,
+        style,
     )
 
 
@@ -181,7 +185,7 @@ def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Toler
         yield "so many rows are close that they are paired in the order of their values; a smaller tolerance tells more"
 
 
-def ordered_as(rows: Rows, names: Sequence[str]) -> Rows:
+def ordered_as(rows: TableRows, names: Sequence[str]) -> TableRows:
     """Return rows with these columns first, in this order and spelling, as far as there are such."""
     have = [name.lower() for name in rows.columns]
     first = [name for name in names if name.lower() in have]
@@ -190,10 +194,10 @@ def ordered_as(rows: Rows, names: Sequence[str]) -> Rows:
     order += [i for i, name in enumerate(have) if name not in spelled]
     columns = tuple(spelled.get(have[i], rows.columns[i]) for i in order)
     values = [tuple(row[i] for i in order) for row in rows.rows]
-    return Rows(rows.title, columns, values, tuple(rows.types[i] for i in order))
+    return TableRows(rows.title, columns, values, tuple(rows.types[i] for i in order))
 
 
-def updated(actual: Rows, expected: Rows, keys: Sequence[str], tolerance: Tolerance) -> list[Row]:
+def updated(actual: TableRows, expected: TableRows, keys: Sequence[str], tolerance: Tolerance) -> list[Row]:
     """Return a table's rows as an update of those expected: in their order and columns, new ones at the end.
 
     Values that differ by no more than the tolerance stay as expected.
@@ -227,7 +231,7 @@ def updated(actual: Rows, expected: Rows, keys: Sequence[str], tolerance: Tolera
     return [*(row for row in kept if row is not None), *added]
 
 
-def _columns(actual: Rows, expected: Rows, keys: Sequence[str]) -> list[str]:
+def _columns(actual: TableRows, expected: TableRows, keys: Sequence[str]) -> list[str]:
     """List what is wrong with the columns; names are compared as Spark does, without regard to case."""
     have, want = ([name.lower() for name in rows.columns] for rows in (actual, expected))
     types = dict(zip(have, actual.types, strict=False))

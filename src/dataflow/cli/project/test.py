@@ -14,7 +14,7 @@ from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
     from dataflow.deploy.static_checks import Checked
-    from dataflow.testing.suites.discovery import Outcome, Suite
+    from dataflow.testing.suites.model import Suite, SuiteResult
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
@@ -55,7 +55,7 @@ def run_tests(
     outcomes = _run(suites, everything, jobs, shown=output is Output.TEXT)
     checked = check_workflows(tops)
     _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
-    ended: list[Outcome | Checked] = [*outcomes, *checked]
+    ended: list[SuiteResult | Checked] = [*outcomes, *checked]
     if output is Output.JSON:
         facts = {"suites": list(map(_facts, outcomes)), "workflows": list(map(checked_facts, checked))}
         print_json({**facts, **_counts(ended)})
@@ -86,16 +86,16 @@ def _updating(suites: Sequence[Suite]) -> list[Suite]:
     return [replace(suite, update=True) for suite in suites if suite.kind == "pytest"]
 
 
-def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: bool) -> list[Outcome]:
+def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: bool) -> list[SuiteResult]:
     """Run suites side by side, each printed as a whole once those before it are."""
     from rich.markup import escape
 
-    from dataflow.testing.suites.parallel import run_all
+    from dataflow.testing.suites.parallel import run_suites
 
     ended = 0
     with err().status("Testing …") as status:
 
-        def done(outcome: Outcome) -> None:
+        def done(outcome: SuiteResult) -> None:
             nonlocal ended
             ended += 1
             if shown:
@@ -107,7 +107,7 @@ def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: 
             count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""
             status.update(escape(f"Testing {', '.join(map(_name, now))} …{count}"))
 
-        return run_all(suites, again=everything, jobs=jobs, report=say, done=done, running=running)
+        return run_suites(suites, ignore_cache=everything, jobs=jobs, report=say, done=done, running=running)
 
 
 def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
@@ -120,7 +120,7 @@ def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
             raise no_tests(top)
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: SuiteResult) -> None:
     from rich.text import Text
 
     from dataflow.testing.snapshots import section
@@ -138,7 +138,7 @@ def _name(suite: Suite) -> str:
     return f"{folder if folder.is_absolute() or folder == Path() else f'./{folder}'} ({suite.kind})"
 
 
-def _detail(outcome: Outcome) -> str:
+def _detail(outcome: SuiteResult) -> str:
     if outcome.status == "skipped":
         return f"({outcome.reason})"
     parts = [f"{outcome.tests} {'test' if outcome.tests == 1 else 'tests'}"] if outcome.tests else []
@@ -147,13 +147,13 @@ def _detail(outcome: Outcome) -> str:
     return ", ".join([*parts, "unchanged" if outcome.unchanged else f"{outcome.seconds:.1f} s"])
 
 
-def _print_summary(outcomes: Sequence[Outcome | Checked]) -> None:
+def _print_summary(outcomes: Sequence[SuiteResult | Checked]) -> None:
     counts = _counts(outcomes)
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
     out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
 
 
-def _counts(outcomes: Sequence[Outcome | Checked]) -> dict[str, int]:
+def _counts(outcomes: Sequence[SuiteResult | Checked]) -> dict[str, int]:
     statuses = [it.status for it in outcomes]
     return {
         "successful": statuses.count("passed"),
@@ -162,7 +162,7 @@ def _counts(outcomes: Sequence[Outcome | Checked]) -> dict[str, int]:
     }
 
 
-def _facts(outcome: Outcome) -> dict[str, Any]:
+def _facts(outcome: SuiteResult) -> dict[str, Any]:
     from dataflow.testing.snapshots import section
 
     return {

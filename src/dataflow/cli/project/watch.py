@@ -16,7 +16,7 @@ from dataflow.errors import display_path
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from dataflow.testing.suites.discovery import Suite
+    from dataflow.testing.suites.model import Suite
     from dataflow.testing.watch.rerun import Rerun, Result
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -67,7 +67,7 @@ class _Screen:
         for line in result.text.splitlines() if result.outcome == "failed" else ():
             out().print(f"    {line}".rstrip())
 
-    def verdict(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
+    def summary(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
         self._busy(None)
         counts = _counts(rerun)
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no tests in it"
@@ -104,7 +104,7 @@ class _Lines:
         facts = {"outcome": result.outcome, "seconds": round(result.seconds, 3), "text": result.text}
         self._print("test", folder=str(result.suite.folder), id=result.id, **facts)
 
-    def verdict(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
+    def summary(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
         self._print("verdict", **_counts(rerun), seconds=round(seconds, 3), still_failing=list(map(_name, still)))
 
     def note(self, text: str) -> None:

@@ -10,19 +10,19 @@ import pytest
 
 from dataflow.errors import DataflowError, DefinitionError, display_path
 from dataflow.testing.data_tests.definition import DataTest, load_tests
-from dataflow.testing.repeated_failures import Crash
+from dataflow.testing.repeated_failures import FailureSummary
 
 if TYPE_CHECKING:
     from dataflow.testing.fixture import Dataflow
 
 
-class Failure:
+class FailureReport:
     """What pytest shows of a test that failed: the message, and where the test stands."""
 
     def __init__(self, error: BaseException, where: str) -> None:
         text = "\n".join([str(error), *getattr(error, "__notes__", ())])
         first, _, rest = text.partition("\n")
-        self.reprcrash = Crash(f"{type(error).__name__}: {first}")
+        self.reprcrash = FailureSummary(f"{type(error).__name__}: {first}")
         self._lines = [first, *rest.splitlines(), "", where]
 
     def toterminal(self, writer: Any) -> None:
@@ -71,6 +71,6 @@ class DataItem(pytest.Function):
         """Show what differs, or what failed in the script, and none of our own code."""
         error = excinfo.value
         if isinstance(error, DataflowError | AssertionError):
-            return Failure(error, f"{display_path(self.path)}:{self._test.place.line}")
+            return FailureReport(error, f"{display_path(self.path)}:{self._test.place.line}")
         # Whatever else it is: pytest's own style would print all of `run`, which nobody wrote for this test.
         return self._repr_failure_py(excinfo, style="native")

@@ -39,7 +39,7 @@ SUFFIX = ".test.yaml"
 
 
 @dataclass(frozen=True)
-class Rows:
+class GivenTable:
     """Rows that stand in a mock file, or in the test itself.
 
     Attributes:
@@ -71,7 +71,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Expected(Rows):
+class ExpectedTable(GivenTable):
     """Rows that should be there.
 
     Attributes:
@@ -105,8 +105,8 @@ class DataTest:
     place: Place
     script: Path
     params: Mapping[str, str]
-    given: Mapping[str, Rows]
-    expect: Mapping[str, Expected]
+    given: Mapping[str, GivenTable]
+    expect: Mapping[str, ExpectedTable]
     steps: frozenset[str] = frozenset()
     now: str | None = None
     seed: int | None = None
@@ -123,14 +123,14 @@ def load_tests(file: Path) -> list[DataTest]:
         model: TestFile = validated(TestFile, source, source.data)
     except Mistakes as mistakes:
         raise DefinitionError(mistakes.problems) from None
-    loader = _Loader(source, model)
+    loader = _TestLoader(source, model)
     tests = [loader.test(name, case) for name, case in model.tests.items()]
     if loader.problems:
         raise DefinitionError(loader.problems)
     return tests
 
 
-class _Loader:
+class _TestLoader:
     """Turns a valid file into tests, and collects what its parts say against one another."""
 
     def __init__(self, file: YamlFile, model: TestFile) -> None:
@@ -173,17 +173,17 @@ class _Loader:
                 self.problems.append(self.file.key_place((*at, name)).problem(message))
             yield name, value
 
-    def _tables(self, given: Mapping[str, GivenRows], at: Route) -> Iterator[tuple[str, Rows]]:
+    def _tables(self, given: Mapping[str, GivenRows], at: Route) -> Iterator[tuple[str, GivenTable]]:
         for key, rows in given.items():
             route = (*at, key)
             mock = rows.mock and self._path(rows.mock, self._route(route, "mock"), (".yaml", ".yml"))
             ddl = rows.ddl and self._path(rows.ddl, self._route(route, "ddl"), (".sql",))
             inline = self._inline(route, rows.columns) if rows.rows is not None else None
-            yield key, Rows(self.file.key_place(route), mock or None, ddl or None, inline)
+            yield key, GivenTable(self.file.key_place(route), mock or None, ddl or None, inline)
 
-    def _expected(self, rows: ExpectedRows, route: Route) -> Expected:
+    def _expected(self, rows: ExpectedRows, route: Route) -> ExpectedTable:
         mock = rows.mock and self._path(rows.mock, self._route(route, "mock"), (".yaml", ".yml"))
-        return Expected(
+        return ExpectedTable(
             self.file.key_place(route),
             mock or None,
             inline=self._inline(route, rows.columns) if rows.rows is not None else None,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.jobs.spark.script import errors_placed
-from dataflow.testing.assertions import Terms
-from dataflow.testing.data_tests.definition import DataTest, Expected, Rows
+from dataflow.testing.assertions import CompareOptions
+from dataflow.testing.data_tests.definition import DataTest, ExpectedTable, GivenTable
 from dataflow.testing.row_diff import mock_rows
 from dataflow.workflow.parameters import PARAMETER_NAME
 
@@ -44,7 +44,7 @@ def run_test(test: DataTest, bench: Dataflow) -> None:
         raise AssertionError("\n\n".join(found))
 
 
-def _give(key: str, rows: Rows, bench: Dataflow, *, step: bool) -> str:
+def _give(key: str, rows: GivenTable, bench: Dataflow, *, step: bool) -> str:
     """Make what a test gives, and return the name that the script gets for it."""
     own_name = not step and not PARAMETER_NAME.fullmatch(key)
     if rows.ddl is None:
@@ -57,16 +57,16 @@ def _give(key: str, rows: Rows, bench: Dataflow, *, step: bool) -> str:
     return table
 
 
-def _compare(key: str, table: str | DataFrame, expected: Expected, script: Path, bench: Dataflow) -> str:
+def _compare(key: str, table: str | DataFrame, expected: ExpectedTable, script: Path, bench: Dataflow) -> str:
     """Say how a table differs from what is expected; empty when it does not."""
     frame = bench.spark.table(table) if isinstance(table, str) else table
-    terms = Terms(expected.key, expected.tolerance, expected.columns, key)
+    options = CompareOptions(expected.key, expected.tolerance, expected.columns, key)
     mock = None if expected.mock is not None else expected.read(_types(frame))
     with errors_placed(script, script.read_text("utf-8"), 1, ""):
         if expected.mock is not None:
-            return bench.check.mock(frame, expected.mock, terms)
+            return bench.check.mock(frame, expected.mock, options)
         assert mock is not None  # noqa: S101  # expected rows always have rows: the file was checked
-        return bench.check.rows(frame, mock_rows(mock, "the expected rows"), terms)
+        return bench.check.rows(frame, mock_rows(mock, "the expected rows"), options)
 
 
 def _types(frame: DataFrame) -> Mapping[str, str]:

@@ -1,21 +1,15 @@
-"""A project's unit tests, whatever they are written with: found below a folder, run, and counted."""
+"""Finding the unit tests below a folder, whatever they are written with."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
-from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.errors import UsageError, display_path
 from dataflow.git import ignored
+from dataflow.testing.suites.model import Kind, Suite
 from dataflow.workflow.discovery import package_of, walk
-
-Kind = Literal["pytest", "sbt", "gradle", "maven", "testthat"]
-Status = Literal["passed", "failed", "skipped"]
-Listener = Callable[[str], None]
 
 _PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
 _R_TESTS = re.compile(r"test.*\.[rR]")
@@ -32,52 +26,6 @@ _OWN_BUILD: Mapping[Kind, tuple[str, ...]] = {
     "gradle": ("settings.gradle", "settings.gradle.kts"),
 }
 """What makes a build file below another one of its kind more than a part of that build."""
-
-
-@dataclass(frozen=True)
-class Suite:
-    """Unit tests that one program runs at once.
-
-    Attributes:
-        kind: The program.
-        folder: Where it runs.
-        package: The nearest folder above with a `*.sch.yaml`; `folder` when there is none.
-        only: Folders to which it is restricted; empty for all that it finds.
-        ignored: Folders below that are suites of their own.
-        update: Whether expected mocks that differ are rewritten.
-    """
-
-    kind: Kind
-    folder: Path
-    package: Path
-    only: tuple[Path, ...] = ()
-    ignored: tuple[Path, ...] = ()
-    update: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a suite ended.
-
-    Attributes:
-        suite: Which.
-        status: `skipped` when nothing was tested, for the reason given.
-        seconds: How long it took.
-        tests: How many there were, those skipped among them.
-        skipped: How many of them were skipped.
-        reason: Why the suite was skipped, and what to do about it.
-        output: What it printed, line by line.
-        unchanged: Whether this is how it ended before, and nothing of it has changed since.
-    """
-
-    suite: Suite
-    status: Status
-    seconds: float
-    tests: int = 0
-    skipped: int = 0
-    reason: str | None = None
-    output: Sequence[str] = ()
-    unchanged: bool = False
 
 
 def find_suites(paths: Sequence[Path], *, none_is_fine: bool = False) -> list[Suite]:
@@ -111,34 +59,6 @@ def no_tests(path: Path) -> UsageError:
         "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat; "
         "what git ignores, hidden and generated folders aside",
     )
-
-
-def run_suite(suite: Suite, report: Listener, stopped: Callable[[], bool] = lambda: False) -> Outcome:
-    """Run a suite to its end.
-
-    Args:
-        suite: Which.
-        report: Told of what takes a while before the tests can start, such as a one-time download.
-        stopped: Asked while it runs; once it says yes, its program is ended.
-    """
-    from dataflow.testing.suites.runners import RUNNERS, MissingError
-
-    began = time.monotonic()
-    lines: list[str] = []
-    try:
-        code, tests, skipped = RUNNERS[suite.kind](suite, lines.append, report, stopped)
-    except MissingError as error:
-        return Outcome(suite, "skipped", time.monotonic() - began, reason=error.message)
-    except DataflowError as error:
-        code, tests, skipped = 1, 0, 0
-        lines += [error.message, *([f"→ {error.hint}"] if error.hint else [])]
-    seconds = time.monotonic() - began
-    if code:
-        return Outcome(suite, "failed", seconds, tests, skipped, output=lines)
-    if tests == skipped:
-        reason = "all its tests were skipped" if tests else "no tests in it"
-        return Outcome(suite, "skipped", seconds, tests, skipped, reason, lines)
-    return Outcome(suite, "passed", seconds, tests, skipped, output=lines)
 
 
 def _below(top: Path) -> Iterator[tuple[Path, Kind]]:

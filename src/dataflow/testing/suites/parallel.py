@@ -1,4 +1,4 @@
-"""Running suites side by side: as many as the machine has room for, each heard alone, all ended together."""
+"""Running suites in parallel: as many as the machine has room for, reported in order, stopped together."""
 
 from __future__ import annotations
 
@@ -8,73 +8,75 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from dataflow.testing.suites.discovery import Outcome, Suite, run_suite
-from dataflow.testing.suites.result_cache import remember, unchanged
+from dataflow.testing.suites.model import Suite, SuiteResult
+from dataflow.testing.suites.result_cache import known_result, store_result
+from dataflow.testing.suites.run import run_suite
 
 if TYPE_CHECKING:
-    from dataflow.testing.suites.discovery import Kind, Listener
+    from dataflow.report import Report
+    from dataflow.testing.suites.model import Kind
 
 _GIB = 1024**3
 _NEEDS: dict[Kind, float] = {"pytest": 2.0, "sbt": 2.5, "gradle": 1.5, "maven": 1.5, "testthat": 0.5}
 """GiB that a suite may take: most start a JVM, and a local Spark in it."""
 
 
-def run_all(
+def run_suites(
     suites: Sequence[Suite],
     *,
-    again: bool = False,
+    ignore_cache: bool = False,
     jobs: int | None = None,
-    report: Listener,
-    done: Callable[[Outcome], None],
+    report: Report,
+    done: Callable[[SuiteResult], None],
     running: Callable[[Sequence[Suite]], None],
-) -> list[Outcome]:
+) -> list[SuiteResult]:
     """Run suites, as many at once as there are processors and memory for.
 
     Args:
         suites: Which.
-        again: Whether to run also those that passed and have not changed since.
+        ignore_cache: Whether suites run that passed and have not changed since.
         jobs: How many at once; by what the machine has when None.
-        report: Told of what takes a while.
-        done: Told each outcome, in the order of the suites whatever the order they end in.
-        running: Told which ones are running, whenever that changes.
+        report: Receives a line about what takes a while.
+        done: Receives each result, in the order of the suites.
+        running: Receives the suites that run, whenever that changes.
 
     Returns:
-        The outcomes, in the order of the suites.
+        The results, in the order of the suites.
 
     Raises:
         KeyboardInterrupt: The user stopped it; every program that was started is ended by then.
     """
     at_once = jobs or room(suites)
     stop = threading.Event()
-    found: dict[int, Outcome] = {}
-    told = 0
+    found: dict[int, SuiteResult] = {}
+    reported = 0
     with ThreadPoolExecutor(at_once, thread_name_prefix="suite") as pool:
-        started: dict[Future[Outcome], int] = {}
+        started: dict[Future[SuiteResult], int] = {}
         waiting = list(enumerate(suites))
         try:
             while waiting or started:
                 while waiting and len(started) < at_once:
                     number, suite = waiting.pop(0)
-                    started[pool.submit(_run, suite, again, report, stop)] = number
+                    started[pool.submit(_run, suite, ignore_cache, report, stop)] = number
                 running([suites[number] for number in sorted(started.values())])
                 finished, _ = wait(started, return_when=FIRST_COMPLETED)
                 for future in finished:
                     found[started.pop(future)] = future.result()
-                while told in found:
-                    done(found[told])
-                    told += 1
+                while reported in found:
+                    done(found[reported])
+                    reported += 1
         finally:
             stop.set()  # nothing to end where all came to their end
     return [found[number] for number in range(len(suites))]
 
 
-def _run(suite: Suite, again: bool, report: Listener, stop: threading.Event) -> Outcome:
-    inputs, known = unchanged(suite)
-    if known is not None and not again:
+def _run(suite: Suite, ignore_cache: bool, report: Report, stop: threading.Event) -> SuiteResult:
+    inputs, known = known_result(suite)
+    if known is not None and not ignore_cache:
         return known
     outcome = run_suite(suite, report, stop.is_set)
     if not stop.is_set():
-        remember(outcome, inputs)
+        store_result(outcome, inputs)
     return outcome
 
 

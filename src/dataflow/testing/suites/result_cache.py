@@ -1,8 +1,8 @@
-"""Which suites need not run again: those that passed, and of which nothing has changed since.
+"""Cached results of suites: those that passed, and of which nothing has changed since, need not run again.
 
-What a suite is made of is more than its tests: all files of its folder, those elsewhere that they name by `../`,
+A fingerprint covers more than the tests: all files of the suite's folder, those elsewhere that they name by `../`,
 what configures it from above, what is installed from a folder on this machine, and the programs that run it. Only a
-pass is remembered, in the Dataflow home, and only where nothing changed while it ran.
+pass is stored, in the Dataflow home, and only where nothing changed while it ran.
 """
 
 from __future__ import annotations
@@ -20,14 +20,11 @@ from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from dataflow.home import subfolder
+from dataflow.testing.suites.model import Suite, SuiteResult
 from dataflow.workflow.discovery import walk
-
-if TYPE_CHECKING:
-    from dataflow.testing.suites.discovery import Outcome, Suite
 
 _RULES = "1"
 _ABOVE = (
@@ -57,36 +54,34 @@ def fingerprint(suite: Suite) -> str:
     folders = list(dict.fromkeys([suite.package, suite.folder]))
     elsewhere: set[Path] = set()
     for path in _files(folders):
-        data = _hashed(path, digest)
+        data = _add_file(path, digest)
         if data is not None:
-            elsewhere.update(_named(data, path, suite))
+            elsewhere.update(_paths_outside(data, path, suite))
     for path in sorted(elsewhere):
         for file in _files([path]) if path.is_dir() else [path]:
-            _hashed(file, digest)
+            _add_file(file, digest)
     for folder in suite.folder.parents:
         for name in _ABOVE:
-            _hashed(folder / name, digest)
+            _add_file(folder / name, digest)
         if (folder / ".git").exists():
             break
     return digest.hexdigest()
 
 
-def recall(suite: Suite, inputs: str) -> Outcome | None:
-    """Return how a suite ended with these inputs, if it is known to have passed."""
-    from dataflow.testing.suites.discovery import Outcome
-
+def read_result(suite: Suite, inputs: str) -> SuiteResult | None:
+    """Return the stored result of a suite with this fingerprint; None where there is none."""
     try:
-        known = json.loads(_note(suite).read_text(encoding="utf-8"))
+        known = json.loads(_result_file(suite).read_text(encoding="utf-8"))
         if known["inputs"] == inputs:
-            return Outcome(suite, "passed", known["seconds"], known["tests"], known["skipped"], unchanged=True)
+            return SuiteResult(suite, "passed", known["seconds"], known["tests"], known["skipped"], unchanged=True)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
 
-def remember(outcome: Outcome, before: str) -> None:
-    """Note that a suite passed; anything else, and what changed while it ran, is forgotten."""
-    file = _note(outcome.suite)
+def store_result(outcome: SuiteResult, before: str) -> None:
+    """Store that a suite passed; any other result, and a suite that changed while it ran, is removed."""
+    file = _result_file(outcome.suite)
     if outcome.status != "passed" or fingerprint(outcome.suite) != before:
         file.unlink(missing_ok=True)
         return
@@ -96,7 +91,7 @@ def remember(outcome: Outcome, before: str) -> None:
     draft.replace(file)
 
 
-def _note(suite: Suite) -> Path:
+def _result_file(suite: Suite) -> Path:
     about = json.dumps([suite.kind, *map(str, (suite.folder, *suite.only))])
     return subfolder("tests") / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.json"
 
@@ -107,7 +102,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
             yield from (folder / name for name in files)
 
 
-def _hashed(path: Path, digest: hashlib._Hash) -> bytes | None:
+def _add_file(path: Path, digest: hashlib._Hash) -> bytes | None:
     """Add a file to a checksum; return what it holds unless it is too large to look through."""
     try:
         with path.open("rb") as stream:
@@ -121,8 +116,8 @@ def _hashed(path: Path, digest: hashlib._Hash) -> bytes | None:
     return data if len(data) <= _SEARCHED else None
 
 
-def _named(data: bytes, path: Path, suite: Suite) -> Iterator[Path]:
-    """Yield what lies outside the suite's folders and is named in a file, as seen from there or from its package."""
+def _paths_outside(data: bytes, path: Path, suite: Suite) -> Iterator[Path]:
+    """Yield paths outside the suite's folders that a file names, relative to itself or to the package."""
     if b"../" not in data:
         return
     for name in {os.fsdecode(it) for it in _ELSEWHERE.findall(data)}:
@@ -144,7 +139,7 @@ def _python() -> str:
         if (source := _editable(found)) is not None:
             for file in _files([source / "src" if (source / "src").is_dir() else source]):
                 if file.suffix == ".py":
-                    _hashed(file, digest)
+                    _add_file(file, digest)
     return digest.hexdigest()
 
 
@@ -159,16 +154,16 @@ def _editable(found: metadata.Distribution) -> Path | None:
 @cache
 def _programs(names: Sequence[str]) -> str:
     """Describe programs by their files, as an update of one changes those."""
-    told = []
+    stamps = []
     for name in names:
         if found := shutil.which(name):
             real = Path(found).resolve()
-            told.append(f"{real}:{real.stat().st_size}:{real.stat().st_mtime_ns}")
-    return "\n".join(told)
+            stamps.append(f"{real}:{real.stat().st_size}:{real.stat().st_mtime_ns}")
+    return "\n".join(stamps)
 
 
-def unchanged(suite: Suite) -> tuple[str, Outcome | None]:
-    """Return a suite's fingerprint, and how it ended if that is known."""
+def known_result(suite: Suite) -> tuple[str, SuiteResult | None]:
+    """Return a suite's fingerprint, and its stored result if there is one."""
     inputs = fingerprint(suite)
-    found = recall(suite, inputs)
+    found = read_result(suite, inputs)
     return inputs, replace(found, seconds=0.0) if found else None

@@ -15,10 +15,11 @@ from dataflow.errors import DataflowError
 from dataflow.workflow.pyproject import project_of
 
 if TYPE_CHECKING:
-    from dataflow.testing.suites.discovery import Kind, Listener, Suite
+    from dataflow.report import Report
+    from dataflow.testing.suites.model import Kind, Suite
 
-Stopped = Callable[[], bool]
-Counted = tuple[int, int, int]
+IsStopped = Callable[[], bool]
+ExitAndCounts = tuple[int, int, int]
 """Exit code, number of tests, and how many of them were skipped."""
 
 _NO_TESTS_COLLECTED = 5
@@ -35,11 +36,11 @@ quit(status = as.integer(any(failed)))
 """
 
 
-class MissingError(DataflowError):
-    """A suite can't run on this machine; no fault of its tests."""
+class MissingToolError(DataflowError):
+    """A program that a suite needs is not on this machine."""
 
 
-def _run_pytest(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+def _run_pytest(suite: Suite, output: Report, report: Report, stopped: IsStopped) -> ExitAndCounts:
     from dataflow.process import run_process
 
     python = python_of(suite, report) or sys.executable
@@ -55,11 +56,11 @@ def _run_pytest(suite: Suite, output: Listener, report: Listener, stopped: Stopp
     return (0 if code == _NO_TESTS_COLLECTED else code, *counts)
 
 
-def python_of(suite: Suite, report: Listener) -> Path | None:
+def python_of(suite: Suite, report: Report) -> Path | None:
     """Return the Python that a suite's tests need; None where Dataflow's own will do.
 
     Raises:
-        DataflowError: It can't be had.
+        DataflowError: It is not available.
     """
     if suite.kind != "pytest" or project_of(suite.folder) is None:
         return None
@@ -75,7 +76,7 @@ def python_path(folder: Path) -> str:
     return os.pathsep.join(filter(None, [*(map(str, project.roots()) if project is not None else ()), *given]))
 
 
-def _run_sbt(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+def _run_sbt(suite: Suite, output: Report, report: Report, stopped: IsStopped) -> ExitAndCounts:
     from dataflow.build.sbt import run_sbt
     from dataflow.workflow.project import environment, find_project
 
@@ -85,7 +86,7 @@ def _run_sbt(suite: Suite, output: Listener, report: Listener, stopped: Stopped)
     return (code, *_counts(_reports(suite.folder, "target/test-reports", began)))
 
 
-def _run_jvm(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+def _run_jvm(suite: Suite, output: Report, report: Report, stopped: IsStopped) -> ExitAndCounts:
     """Run `gradle test` or `mvn test` where the build begins."""
     from dataflow.build.gradle_maven import GRADLE, TOOLS, command_of, environ, find_tool
     from dataflow.process import run_process
@@ -95,7 +96,7 @@ def _run_jvm(suite: Suite, output: Listener, report: Listener, stopped: Stopped)
     try:
         program = find_tool(tool, suite.folder, suite.folder)
     except DataflowError as error:
-        raise MissingError(f"{error.message}: {error.hint}") from error
+        raise MissingToolError(f"{error.message}: {error.hint}") from error
     began = time.time()
     # Without cleanTest, Gradle runs no test that it knows as passed, and there would be no report to count.
     arguments = ["cleanTest", "test", "--continue"] if tool is GRADLE else ["test", "--fail-at-end"]
@@ -110,14 +111,14 @@ def _reports(folder: Path, below: str, began: float) -> list[Path]:
     return [it for it in found if it.stat().st_mtime >= began - _TICK]
 
 
-def _run_testthat(suite: Suite, output: Listener, report: Listener, stopped: Stopped) -> Counted:
+def _run_testthat(suite: Suite, output: Report, report: Report, stopped: IsStopped) -> ExitAndCounts:
     from dataflow.jobs.spark.r_script import require_r
     from dataflow.process import run_process
 
     try:
         rscript = require_r(["testthat"]).executable
     except DataflowError as error:
-        raise MissingError(error.message) from error
+        raise MissingToolError(error.message) from error
     with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
         counted = Path(folder) / "counts"
         command = [str(rscript), "-e", _TESTTHAT, str(counted)]
@@ -126,7 +127,7 @@ def _run_testthat(suite: Suite, output: Listener, report: Listener, stopped: Sto
     return code, tests, skipped
 
 
-def _with_spark(report: Listener) -> dict[str, str]:
+def _with_spark(report: Report) -> dict[str, str]:
     """Return the variables by which sparklyr, where it is installed, tests on the Spark that a run uses."""
     from dataflow.spark.java import find_java
     from dataflow.spark.launch_env import SparkLaunch
@@ -139,7 +140,7 @@ def _with_spark(report: Listener) -> dict[str, str]:
 
 
 def _counts(reports: Sequence[Path]) -> tuple[int, int]:
-    """Add up how many tests JUnit reports tell of, and how many of them were skipped."""
+    """Return the number of tests in JUnit reports, and how many of them were skipped."""
     tests = skipped = 0
     for file in reports:
         for suite in ElementTree.parse(file).iter("testsuite"):  # noqa: S314  # written by the user's own tests
@@ -148,7 +149,7 @@ def _counts(reports: Sequence[Path]) -> tuple[int, int]:
     return tests, skipped
 
 
-RUNNERS: dict[Kind, Callable[[Suite, Listener, Listener, Stopped], Counted]] = {
+RUNNERS: dict[Kind, Callable[[Suite, Report, Report, IsStopped], ExitAndCounts]] = {
     "pytest": _run_pytest,
     "sbt": _run_sbt,
     "gradle": _run_jvm,

@@ -1,4 +1,4 @@
-"""Which tests a saved file affects: those that name it, by themselves or through what they import and run."""
+"""Tests that a saved file affects: those that refer to it, themselves or through what they import and run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.testing.suites.discovery import Suite
-from dataflow.testing.watch.references import Named, names_in
+from dataflow.testing.suites.model import Suite
+from dataflow.testing.watch.references import FileReferences, references_of
 from dataflow.workflow.discovery import is_generated as is_generated_folder
 
 _LONGEST_PATH = 255
@@ -26,8 +26,8 @@ class Selection:
     Attributes:
         suite: Of which suite.
         targets: pytest's arguments, from the suite's folder; nothing for all that there is.
-        why: The reason, to be read behind the file's name.
-        sure: Whether it is known that the tests use the file; else they just may.
+        why: The reason, as shown behind the file's name.
+        sure: Whether the tests are known to use the file.
     """
 
     suite: Suite
@@ -37,19 +37,19 @@ class Selection:
 
 
 class Affected:
-    """Tells what saved files affect. What was read is kept until it changes."""
+    """Finds the tests that saved files affect; references are kept until a file changes."""
 
     def __init__(self, suites: Collection[Suite]) -> None:
         self._suites = suites
-        self._read: dict[Path, tuple[tuple[int, int], Named]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], FileReferences]] = {}
 
     def by(self, saved: Path) -> list[Selection]:
-        """List what a file, written, moved or deleted, affects: a selection for each suite that it does.
+        """Return the tests that a file affects, written, moved or deleted: a selection for each suite.
 
         Args:
             saved: The file's absolute path.
         """
-        found = [it for suite in self._suites if suite.kind == "pytest" and (it := self._named(suite, saved))]
+        found = [it for suite in self._suites if suite.kind == "pytest" and (it := self._select_users(suite, saved))]
         named = {id(it.suite) for it in found}
         return found + [
             Selection(suite, (), "all tests" if suite.kind != "pytest" else "all tests, as none names it", sure=False)
@@ -67,7 +67,7 @@ class Affected:
             return False
         return suite.kind != "pytest" or not any(it.suite.package == suite.package for it in found)
 
-    def _named(self, suite: Suite, saved: Path) -> Selection | None:
+    def _select_users(self, suite: Suite, saved: Path) -> Selection | None:
         tests = sorted(tests_of(suite))
         if saved in tests:
             return Selection(suite, (_relative(saved, suite),), "its own tests")
@@ -84,7 +84,7 @@ class Affected:
         )
 
     def _targets(self, suite: Suite, test: Path, saved: Path) -> list[str]:
-        named, file = self._names(test), _relative(test, suite)
+        named, file = self._references(test), _relative(test, suite)
         conftests = [it / "conftest.py" for it in test.parents if it.is_relative_to(suite.folder)]
         files = [it for module in named.modules for it in _module_files(module, test, suite)]
         if any(self._leads_to(it, saved, suite, {test}) for it in [*files, *conftests]):
@@ -98,7 +98,7 @@ class Affected:
         if file in seen or not file.is_file():
             return False
         seen.add(file)
-        named = self._names(file)
+        named = self._references(file)
         files = [it for module in named.modules for it in _module_files(module, file, suite)]
         return any(self._leads_to(it, saved, suite, seen) for it in files) or self._reaches(
             named.words, file, saved, suite, seen
@@ -119,14 +119,14 @@ class Affected:
                     return True
         return False
 
-    def _names(self, file: Path) -> Named:
+    def _references(self, file: Path) -> FileReferences:
         try:
             status = file.stat()
         except OSError:
-            return Named(frozenset(), ())
+            return FileReferences(frozenset(), ())
         stamp = (status.st_mtime_ns, status.st_size)
         if file not in self._read or self._read[file][0] != stamp:
-            self._read[file] = (stamp, names_in(file))
+            self._read[file] = (stamp, references_of(file))
         return self._read[file][1]
 
 
@@ -153,7 +153,7 @@ def tests_of(suite: Suite) -> Iterator[Path]:
 
 
 def _module_files(module: str, file: Path, suite: Suite) -> Iterator[Path]:
-    """Yield where an imported module of the package may be; of installed ones nothing is said."""
+    """Yield where an imported module of the package may be; installed ones are left out."""
     dots = len(module) - len(module.lstrip("."))
     parts = module.lstrip(".").split(".") if module.strip(".") else []
     if dots:

@@ -1,9 +1,9 @@
-"""Fresh Python processes in no time: a process that has imported what every test needs, and forks.
+"""A fork server: a process that has imported what every test needs, and forks a fresh worker for each rerun.
 
 Run as a program by the watcher. It has run no code of the user's and has one thread, so a fork of it is as good as
 a new interpreter, and costs milliseconds where importing pytest and PySpark costs a second. It reads orders from
-its standard input, a line of JSON each, and answers on its standard output. When the input ends, which the kernel
-sees to even when the watcher is killed, it ends the child with all that the child started, and itself.
+its standard input, a line of JSON each, and writes events to its standard output. When the input ends, which the
+kernel sees to even when the watcher is killed, it stops the worker with all that the worker started, and itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dataflow.testing.watch.protocol import tell
+from dataflow.testing.watch.protocol import send
 from dataflow.testing.watch.worker import serve
 
 _IMPORTS = (
@@ -40,25 +40,25 @@ _IMPORTS = (
     "sqlglot",
 )
 
-_BORN = time.time()
+_STARTED = time.time()
 _GRACE = 6.0
 _TAIL = 40
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_PR_SET_PDEATHSIG = 1  # PR_SET_PDEATHSIG
 
 
-class Nursery:
-    """Has one child at a time."""
+class ForkServer:
+    """Keeps one worker at a time."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="dataflow-watch-"))
         self._pid = 0
         self._number = 0
-        self._gently = False
+        self._terminate_first = False
         self._orders = -1
         self._pending = b""
 
     def run(self) -> None:
-        """Obey until there is nobody to obey."""
+        """Carry out orders until the input ends."""
         wake, wake_writer = os.pipe()
         os.set_blocking(wake_writer, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -75,7 +75,7 @@ class Nursery:
                     elif not self._read():
                         return
         finally:
-            self._end()
+            self._stop_child()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self) -> bool:
@@ -86,19 +86,19 @@ class Nursery:
             match order["do"]:
                 case "prepare":
                     if _is_stale(order["saved"]):
-                        self._start_anew()
+                        self._restart()
                     self._fork(order)
                 case "run" if order["number"] == self._number and self._pid:
-                    self._gently = order["kind"] != "pytest"
-                    with contextlib.suppress(BrokenPipeError):  # it died: the end is told anyway
+                    self._terminate_first = order["kind"] != "pytest"
+                    with contextlib.suppress(BrokenPipeError):  # it died: its end is reported anyway
                         os.write(self._orders, line + b"\n")
                 case "end":
-                    self._end()
+                    self._stop_child()
         return bool(data)
 
     def _fork(self, order: dict[str, Any]) -> None:
-        self._end()
-        self._number, self._gently = order["number"], False
+        self._stop_child()
+        self._number, self._terminate_first = order["number"], False
         theirs, self._orders = os.pipe()
         parent = os.getpid()
         self._pid = os.fork()
@@ -111,34 +111,34 @@ class Nursery:
         os.close(self._orders)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _die_with(parent)
+        _die_with_parent(parent)
         code = 70
         try:
             code = serve(order, theirs, self._output)
         finally:
             os._exit(code)
 
-    def _start_anew(self) -> None:
-        """Become a process that has imported nothing yet; the watcher hears that it is born."""
-        self._end()
+    def _restart(self) -> None:
+        """Become a process that has imported nothing yet; it reports `started` again."""
+        self._stop_child()
         shutil.rmtree(self._folder, ignore_errors=True)
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # our own command line
 
     def _reap(self) -> None:
-        """Tell of the child's end, if it has come; what it left running ends too."""
+        """Report the worker's end, if it has ended; what it left running is killed."""
         if not self._pid:
             return
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-            self._told(status)
+            self._report_end(status)
 
-    def _end(self) -> None:
-        """End the child and what it started: asked first where it has programs of its own to end."""
+    def _stop_child(self) -> None:
+        """Stop the worker and what it started: terminated first where it has programs of its own to stop."""
         if not self._pid:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL) if self._gently else (signal.SIGKILL,):
+        for number in (signal.SIGTERM, signal.SIGKILL) if self._terminate_first else (signal.SIGKILL,):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, number)
             deadline = time.monotonic() + _GRACE
@@ -147,47 +147,47 @@ class Nursery:
                 if pid:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(pid, signal.SIGKILL)
-                    self._told(status)
+                    self._report_end(status)
                     return
                 time.sleep(0.002)
 
-    def _told(self, status: int) -> None:
+    def _report_end(self, status: int) -> None:
         os.close(self._orders)
         self._pid, self._orders = 0, -1
-        said = self._output.read_text("utf-8", "replace").splitlines() if self._output.exists() else []
+        lines = self._output.read_text("utf-8", "replace").splitlines() if self._output.exists() else []
         self._output.unlink(missing_ok=True)
         code = os.waitstatus_to_exitcode(status)
         with contextlib.suppress(BrokenPipeError):
-            tell(1, {"event": "ended", "number": self._number, "code": code, "said": said[-_TAIL:]})
+            send(1, {"event": "ended", "number": self._number, "code": code, "output": lines[-_TAIL:]})
 
     @property
     def _output(self) -> Path:
-        """Where the child's standard output goes."""
+        """The file of the worker's standard output."""
         return self._folder / f"{self._number}.log"
 
 
 def _is_stale(paths: list[str]) -> bool:
-    """Say whether files that were saved since are modules that every child would have: installed for development."""
-    saved = {path for path in paths if Path(path).exists() and Path(path).stat().st_mtime > _BORN}
+    """Say whether saved files are modules that this process has imported: those of an editable installation."""
+    saved = {path for path in paths if Path(path).exists() and Path(path).stat().st_mtime > _STARTED}
     return not saved.isdisjoint(getattr(module, "__file__", None) for module in list(sys.modules.values()))
 
 
-def _die_with(parent: int) -> None:
+def _die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, where it can; the parent does it otherwise."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
 
 
-def _rehearse() -> None:
-    """Run a test that tests nothing, so that pytest and the plugins that are installed are imported."""
+def _import_pytest() -> None:
+    """Run an empty test, so that pytest and the installed plugins are imported."""
     import pytest
 
     path, output = list(sys.path), os.dup(1)
     with tempfile.TemporaryDirectory(prefix="dataflow-watch-") as folder, Path(os.devnull).open("w") as nothing:
-        (Path(folder) / "pytest.ini").write_text("[pytest]\n")  # whatever stands above it is not ours to read
-        (Path(folder) / "test_rehearsal.py").write_text("def test_it(): pass\n")
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")  # settings above it are not for this run
+        (Path(folder) / "test_nothing.py").write_text("def test_it(): pass\n")
         before = Path.cwd()
         os.chdir(folder)
         os.dup2(nothing.fileno(), 1)
@@ -199,20 +199,20 @@ def _rehearse() -> None:
             os.close(output)
             os.chdir(before)
     sys.path[:] = path
-    sys.modules.pop("test_rehearsal", None)
+    sys.modules.pop("test_nothing", None)
 
 
 def main() -> None:
-    """Import, and obey."""
+    """Import, and serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the watcher's
     for name in _IMPORTS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    _rehearse()
+    _import_pytest()
     gc.collect()
     gc.freeze()
-    tell(1, {"event": "born"})
-    Nursery().run()
+    send(1, {"event": "started"})
+    ForkServer().run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The watcher: hears of saves and of how tests end, and decides what runs next."""
+"""The watcher: takes in saved files and test results, and decides what runs next."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pathlib import Path
 from dataflow.errors import DataflowError
 from dataflow.spark.session import Engine
 from dataflow.testing.session import warm_engine
-from dataflow.testing.suites.discovery import Suite
+from dataflow.testing.suites.model import Suite
 from dataflow.testing.suites.runners import python_of
 from dataflow.testing.watch.affected import Affected, Selection, is_generated, tests_of
 from dataflow.testing.watch.protocol import Event
-from dataflow.testing.watch.rerun import Rerun, Result, Screen, covers, merged
-from dataflow.testing.watch.worker_process import Family
+from dataflow.testing.watch.rerun import Rerun, Result, WatchReporter, covers, merged
+from dataflow.testing.watch.worker_process import WorkerProcess
 
 _TICK = 0.5
 _END = 5.0
@@ -33,30 +33,30 @@ _PYTEST_ENDS = {0, 1, 5}
 class Watch:
     """Runs tests whenever a file is saved, until it is interrupted."""
 
-    def __init__(self, suites: Sequence[Suite], tops: Collection[Path], log: Path, screen: Screen) -> None:
+    def __init__(self, suites: Sequence[Suite], tops: Collection[Path], log: Path, reporter: WatchReporter) -> None:
         """Prepare; nothing is started yet.
 
         Args:
             suites: What to run.
             tops: Folders to watch, resolved.
-            log: Where Spark writes what it has to say.
-            screen: Whom to tell.
+            log: File for Spark's log.
+            reporter: Shows what happens.
         """
-        self._suites, self._tops, self._screen, self._log = suites, tops, screen, log
+        self._suites, self._tops, self._reporter, self._log = suites, tops, reporter, log
         self._affected = Affected(suites)
-        self._known = {path for top in tops for path in _files_below(top)}
-        self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._family = Family(log, lambda event: self._heard.put(partial(self._told, event)))
+        self._files = {path for top in tops for path in _files_below(top)}
+        self._actions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._worker = WorkerProcess(log, lambda event: self._actions.put(partial(self._on_event, event)))
         self._engine: Engine | None = None
         self._spark = any(map(_needs_spark, suites))
         self._rerun = Rerun(time.time())
-        self._waiting: list[Selection] = []
+        self._queue: list[Selection] = []
         self._running: Selection | None = None
         self._failed: dict[tuple[Path, str], Result] = {}
         self._contents: dict[Path, bytes] = {}
-        self._ran = (0.0, 0.0)  # when tests ran last
-        self._deaths = 0
-        self._born = False
+        self._run_times = (0.0, 0.0)  # when tests ran last
+        self._jvm_restarts = 0
+        self._server_started = False
 
     def run(self) -> None:
         """Watch. Ends by KeyboardInterrupt or SystemExit, and leaves no process behind."""
@@ -65,141 +65,145 @@ class Watch:
         stop = threading.Event()
         try:
             self._start_jvm()
-            self._family.start()
+            self._worker.start()
             for suite in self._suites:
-                with contextlib.suppress(DataflowError):  # told when its turn comes
-                    python_of(suite, self._screen.note)  # now: a lock that is made is nobody's save
+                with contextlib.suppress(DataflowError):  # reported when its turn comes
+                    python_of(suite, self._reporter.note)  # now: a lock file that is written here is not a save
             threading.Thread(target=self._listen, args=(stop,), daemon=True, name="watches files").start()
-            self._screen.watching(self._suites)
+            self._reporter.watching(self._suites)
             if any(suite.kind == "sbt" for suite in self._suites):
-                self._screen.note("sbt starts anew for each rerun, which takes it some seconds")
-            self._want([Selection(suite, (), "all tests") for suite in self._suites], [], time.time())
+                self._reporter.note("sbt is started for each rerun, which takes some seconds")
+            self._start_rerun([Selection(suite, (), "all tests") for suite in self._suites], [], time.time())
             self._prepare()
             while True:
                 self._step()
         finally:
             stop.set()
-            self._family.end()
+            self._worker.end()
             if self._engine is not None:
                 self._engine.close(within=_END)
 
     def _step(self) -> None:
         with contextlib.suppress(queue.Empty):
-            self._heard.get(timeout=_TICK)()
+            self._actions.get(timeout=_TICK)()
         death = self._engine.exit_error if self._engine is not None else None
         if death is not None:
-            self._screen.note(f"{death.message}. Another one is started.")
-            self._renew_jvm()
-        if self._waiting and self._running is None and self._family.ready:
+            self._reporter.note(f"{death.message}; starting another one")
+            self._restart_jvm()
+        if self._queue and self._running is None and self._worker.ready:
             try:
                 python = self._python()
             except DataflowError as error:
-                self._refused(self._waiting.pop(0), error)
+                self._report_unusable_python(self._queue.pop(0), error)
                 return
-            if python != self._family.python:
+            if python != self._worker.python:
                 self._prepare()
                 return
-            self._running = self._waiting.pop(0)
-            self._forget(self._running)
-            self._ran = (time.time(), math.inf)
-            self._family.run(self._running)
+            self._running = self._queue.pop(0)
+            self._clear_failures(self._running)
+            self._run_times = (time.time(), math.inf)
+            self._worker.run(self._running)
 
     # What is to run
 
-    def _saved(self, paths: set[Path], heard: float) -> None:
-        for folder in [path for path in paths if path.is_dir()]:  # new ones: what is in them already is not told
-            paths = (paths - {folder}) | set(_files_below(folder)) - self._known
+    def _on_save(self, paths: set[Path], seen_at: float) -> None:
+        for folder in [
+            path for path in paths if path.is_dir()
+        ]:  # new ones: their contents are not reported by themselves
+            paths = (paths - {folder}) | set(_files_below(folder)) - self._files
         gone = {path for path in paths if not path.exists()}
-        saved = sorted(paths - gone | (gone & self._known))  # what came and went was an editor's, or a test's
-        self._known = (self._known | paths) - gone
+        saved = sorted(paths - gone | (gone & self._files))  # what came and went was an editor's, or a test's
+        self._files = (self._files | paths) - gone
         selections = {path: self._affected.by(path) for path in saved}
-        selections = {path: its for path, its in selections.items() if its and not self._is_tests_own(path, its, heard)}
+        selections = {
+            path: its for path, its in selections.items() if its and not self._was_written_by_tests(path, its, seen_at)
+        }
         if selections:
-            since = min(_moment(path, heard) for path in selections)
-            self._want([it for its in selections.values() for it in its], list(selections), since)
+            since = min(_moment(path, seen_at) for path in selections)
+            self._start_rerun([it for its in selections.values() for it in its], list(selections), since)
 
-    def _is_tests_own(self, path: Path, selections: Sequence[Selection], heard: float) -> bool:
+    def _was_written_by_tests(self, path: Path, selections: Sequence[Selection], seen_at: float) -> bool:
         """Say whether the tests themselves wrote a file: to run them again would have no end.
 
         What was written while they ran, and named by none or written as it was before, is taken for theirs.
         """
         content, before = _digest(path), self._contents.get(path)
         self._contents[path] = content
-        began, ended = self._ran
-        return began <= _moment(path, heard) <= ended and (content == before or not any(it.sure for it in selections))
+        began, ended = self._run_times
+        return began <= _moment(path, seen_at) <= ended and (content == before or not any(it.sure for it in selections))
 
-    def _want(self, selections: Sequence[Selection], saved: list[Path], since: float) -> None:
+    def _start_rerun(self, selections: Sequence[Selection], saved: list[Path], since: float) -> None:
         """Start a rerun; what runs already is ended, and its tests are run with the new ones."""
-        unfinished = [*([self._running] if self._running else []), *self._waiting]
+        unfinished = [*([self._running] if self._running else []), *self._queue]
         again = bool(unfinished)
         if again:
             saved = sorted({*self._rerun.saved, *saved})
         if self._running is not None:
             self._running = None
-            self._family.renew()
-        self._waiting = merged([*unfinished, *selections])
-        self._deaths = 0
-        self._rerun = Rerun(since, saved, list(self._waiting))
-        self._screen.rerun(self._rerun, again=again)
+            self._worker.stop()
+        self._queue = merged([*unfinished, *selections])
+        self._jvm_restarts = 0
+        self._rerun = Rerun(since, saved, list(self._queue))
+        self._reporter.rerun(self._rerun, again=again)
 
-    # What is heard
+    # Events of the worker
 
-    def _told(self, event: Event) -> None:
-        if event["event"] == "gone":
-            raise RuntimeError(f"the process that makes the others has ended: {event['text']}")
-        if event["event"] == "born" and self._born:
+    def _on_event(self, event: Event) -> None:
+        if event["event"] == "exited":
+            raise RuntimeError(f"the test worker server exited: {event['text']}")
+        if event["event"] == "started" and self._server_started:
             self._prepare()
-        self._born |= event["event"] == "born"
-        if not self._family.is_current(event):
+        self._server_started |= event["event"] == "started"
+        if not self._worker.is_current(event):
             return
         suite = self._running.suite if self._running else None
         match event["event"]:
-            case "lost":
-                self._screen.note(f"Spark's JVM can't be used any more: {event['text']}. Another one is started.")
-                self._renew_jvm()
+            case "jvm_lost":
+                self._reporter.note(f"Spark's JVM is unusable: {event['text']}; starting another one")
+                self._restart_jvm()
             case "test" if suite:
-                self._ended(Result(suite, event["id"], event["outcome"], event["seconds"], event["text"]))
+                self._add_result(Result(suite, event["id"], event["outcome"], event["seconds"], event["text"]))
             case "suite" if suite:
                 text = event["text"] or event["reason"] or ""
-                self._ended(Result(suite, "", event["outcome"], event["seconds"], text))
-            case "said":
-                self._screen.note(event["text"])
+                self._add_result(Result(suite, "", event["outcome"], event["seconds"], text))
+            case "output":
+                self._reporter.note(event["text"])
             case "ended":
                 if self._running is not None:
-                    self._conclude(self._running, event)
+                    self._on_run_end(self._running, event)
                 self._prepare()
 
-    def _ended(self, result: Result) -> None:
+    def _add_result(self, result: Result) -> None:
         self._rerun.results.append(result)
         if result.outcome == "failed":
             self._failed[result.suite.folder, result.id] = result
-        self._screen.result(result)
+        self._reporter.result(result)
 
-    def _conclude(self, selection: Selection, event: Event) -> None:
+    def _on_run_end(self, selection: Selection, event: Event) -> None:
         if (problem := _problem(selection, event, self._rerun)) and not self._jvm_died():
-            self._ended(Result(selection.suite, "", "failed", 0.0, problem))
+            self._add_result(Result(selection.suite, "", "failed", 0.0, problem))
         elif problem:
             return  # the next step starts another JVM, and all of it again
         self._running = None
-        self._ran = (self._ran[0], time.time())
-        self._decide()
+        self._run_times = (self._run_times[0], time.time())
+        self._finish()
 
-    def _refused(self, selection: Selection, error: DataflowError) -> None:
-        """Tell of tests that can't run, as their Python can't be had."""
-        self._forget(selection)
+    def _report_unusable_python(self, selection: Selection, error: DataflowError) -> None:
+        """Report tests that can't run because their Python is not available."""
+        self._clear_failures(selection)
         text = "\n".join(filter(None, [error.message, error.hint and f"→ {error.hint}"]))
-        self._ended(Result(selection.suite, "", "failed", 0.0, text))
-        self._decide()
+        self._add_result(Result(selection.suite, "", "failed", 0.0, text))
+        self._finish()
 
-    def _decide(self) -> None:
-        """Tell the verdict, once nothing is left to run."""
-        if not self._waiting:
+    def _finish(self) -> None:
+        """Show the summary, once nothing is left to run."""
+        if not self._queue:
             ours = {(it.suite.folder, it.id) for it in self._rerun.results}
             still = [it for key, it in self._failed.items() if key not in ours]
-            self._screen.verdict(self._rerun, time.time() - self._rerun.since, still)
+            self._reporter.summary(self._rerun, time.time() - self._rerun.since, still)
 
-    def _forget(self, selection: Selection) -> None:
-        """Forget the failures that a run is going to tell of anew."""
+    def _clear_failures(self, selection: Selection) -> None:
+        """Forget the failures that the coming run reports again."""
         for folder, name in list(self._failed):
             if folder == selection.suite.folder and covers(selection, name):
                 del self._failed[folder, name]
@@ -211,34 +215,36 @@ class Watch:
 
     def _start_jvm(self) -> None:
         if self._spark:
-            self._engine = warm_engine(self._log, self._screen.note)
+            self._engine = warm_engine(self._log, self._reporter.note)
             self._engine.begin()
 
-    def _renew_jvm(self) -> None:
+    def _restart_jvm(self) -> None:
         """Start another JVM; what ran when the one before died runs again, unless that kills every JVM."""
         if self._engine is not None:
             self._engine.close(within=_END)
-        self._deaths += 1
+        self._jvm_restarts += 1
         if self._running is not None:
-            if self._deaths > 1:
-                self._ended(Result(self._running.suite, "", "failed", 0.0, "Spark's JVM died again during these tests"))
+            if self._jvm_restarts > 1:
+                self._add_result(
+                    Result(self._running.suite, "", "failed", 0.0, "Spark's JVM died again during these tests")
+                )
             else:
-                self._waiting.insert(0, self._running)
+                self._queue.insert(0, self._running)
             self._running = None
         self._start_jvm()
-        self._family.forget()
+        self._worker.discard()
         self._prepare()
 
     def _prepare(self) -> None:
         gateway = self._engine.connection() if self._engine is not None else None
-        python = self._family.python
-        with contextlib.suppress(DataflowError):  # told when its turn comes
-            python = self._python() if self._waiting else python
-        self._family.prepare(gateway, self._rerun.saved, python)
+        python = self._worker.python
+        with contextlib.suppress(DataflowError):  # reported when its turn comes
+            python = self._python() if self._queue else python
+        self._worker.prepare(gateway, self._rerun.saved, python)
 
     def _python(self) -> Path | None:
         """Return the Python that the next tests need."""
-        return python_of(self._waiting[0].suite, self._screen.note)
+        return python_of(self._queue[0].suite, self._reporter.note)
 
     # Files
 
@@ -254,23 +260,23 @@ class Watch:
             raise_interrupt=False,
         )
         for change in changes:
-            self._heard.put(partial(self._saved, {Path(path) for _, path in change}, time.time()))
+            self._actions.put(partial(self._on_save, {Path(path) for _, path in change}, time.time()))
 
     def _is_generated(self, path: Path) -> bool:
         return any(path.is_relative_to(top) and is_generated(path, top) for top in self._tops)
 
 
 def _problem(selection: Selection, event: Event, rerun: Rerun) -> str:
-    """Say what went wrong with a run besides its tests; nothing when nothing did."""
-    told = any(it.suite is selection.suite and it.outcome == "failed" for it in rerun.results)
-    if event["finished"] and (event["code"] in _PYTEST_ENDS or told):
+    """Return what went wrong with a run besides its tests; empty when nothing did."""
+    reported = any(it.suite is selection.suite and it.outcome == "failed" for it in rerun.results)
+    if event["finished"] and (event["code"] in _PYTEST_ENDS or reported):
         return ""
-    said = "\n".join(event["said"])
+    output = "\n".join(event["output"])
     if event["finished"]:
-        return said or f"pytest ended with {event['code']}"
+        return output or f"pytest ended with {event['code']}"
     code = event["code"]
     ended = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-    return "\n".join(filter(None, [f"the process of the tests ended in the midst of them, {ended}", said]))
+    return "\n".join(filter(None, [f"the process of the tests ended in the midst of them, {ended}", output]))
 
 
 def _needs_spark(suite: Suite) -> bool:
@@ -289,13 +295,13 @@ def _files_below(top: Path) -> Iterator[Path]:
         yield from (Path(name, it) for it in files)
 
 
-def _moment(path: Path, heard: float) -> float:
+def _moment(path: Path, seen_at: float) -> float:
     """Return when a file was saved: what the file says, where that is just now."""
     try:
         saved = path.stat().st_mtime
     except OSError:
-        return heard
-    return saved if heard - _RECENT < saved < heard else heard
+        return seen_at
+    return saved if seen_at - _RECENT < saved < seen_at else seen_at
 
 
 def _digest(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""How the watcher's processes speak: lines of JSON on a pipe."""
+"""The protocol of the watcher's processes: lines of JSON on a pipe."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 Event = dict[str, Any]
 
 
-def tell(descriptor: int, event: Event) -> None:
+def send(descriptor: int, event: Event) -> None:
     """Write an event, on a line of its own even where a killed process left half of one.
 
     Raises:
-        BrokenPipeError: Nobody listens any more.
+        BrokenPipeError: The reader has ended.
     """
     data = memoryview(b"\n" + json.dumps(event).encode() + b"\n")
     while data:
         data = data[os.write(descriptor, data) :]
 
 
-def heard(line: bytes) -> Event | None:
-    """Return the event on a line; None where there is none, or half of one."""
+def decode(line: bytes) -> Event | None:
+    """Return the event on a line; None for an empty line, or a part of one."""
     try:
         event = json.loads(line)
     except ValueError:

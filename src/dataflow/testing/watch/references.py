@@ -1,4 +1,4 @@
-"""What a test file names: each test with the words and modules that it, or what it uses, mentions."""
+"""References of a file: the words and modules that each test, or what it uses, mentions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Unit:
+class TestUnit:
     """One test, or all tests of a class.
 
     Attributes:
@@ -22,8 +22,8 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Named:
-    """What a file names.
+class FileReferences:
+    """What a file refers to.
 
     Attributes:
         words: All string literals of the file.
@@ -32,21 +32,21 @@ class Named:
     """
 
     words: frozenset[str]
-    units: tuple[Unit, ...]
+    units: tuple[TestUnit, ...]
     modules: frozenset[str] = frozenset()
 
 
-def names_in(file: Path) -> Named:
-    """Read what a Python or YAML file names; of a file that can't be read, nothing."""
+def references_of(file: Path) -> FileReferences:
+    """Return what a Python or YAML file refers to; nothing for a file that can't be read."""
     try:
         if file.suffix == ".py":  # as bytes, which say their encoding
-            return _in_python(file.read_bytes())
-        return _in_yaml(file.read_text(encoding="utf-8-sig"))
+            return _python_references(file.read_bytes())
+        return _yaml_references(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError):
-        return Named(frozenset(), ())
+        return FileReferences(frozenset(), ())
 
 
-def _in_yaml(text: str) -> Named:
+def _yaml_references(text: str) -> FileReferences:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -55,18 +55,18 @@ def _in_yaml(text: str) -> Named:
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     words = frozenset(event.value for event in events if isinstance(event, yaml.ScalarEvent))
-    return Named(words, (Unit("", words),))
+    return FileReferences(words, (TestUnit("", words),))
 
 
-def _in_python(source: bytes) -> Named:
+def _python_references(source: bytes) -> FileReferences:
     tree = ast.parse(source)
     parts = {name: node for node in tree.body for name in _defined(node)}
-    units = [Unit(name, _reachable(node, parts)) for name, node in parts.items() if _is_test(node, name)]
+    units = [TestUnit(name, _reachable(node, parts)) for name, node in parts.items() if _is_test(node, name)]
     # What runs on import, or before each test unasked, concerns them all.
     loose = [node for node in tree.body if not _defined(node) or _is_automatic(node)]
     words = [_reachable(node, parts) for node in loose]
-    whole = Unit("", frozenset[str]().union(*words))
-    return Named(frozenset(_strings(tree)), (whole, *units), frozenset(_modules(tree)))
+    whole = TestUnit("", frozenset[str]().union(*words))
+    return FileReferences(frozenset(_strings(tree)), (whole, *units), frozenset(_modules(tree)))
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -102,7 +102,7 @@ def _reachable(start: ast.stmt, parts: dict[str, ast.stmt]) -> frozenset[str]:
     while waiting:
         node = waiting.pop()
         words.update(_strings(node))
-        for name in {*_references(node), *_strings(node)} - seen:  # `usefixtures` has names as strings
+        for name in {*_identifiers(node), *_strings(node)} - seen:  # `usefixtures` has names as strings
             if name in parts:
                 seen.add(name)
                 waiting.append(parts[name])
@@ -113,7 +113,7 @@ def _strings(node: ast.AST) -> Iterator[str]:
     return (it.value for it in ast.walk(node) if isinstance(it, ast.Constant) and isinstance(it.value, str))
 
 
-def _references(node: ast.AST) -> Iterator[str]:
+def _identifiers(node: ast.AST) -> Iterator[str]:
     for it in ast.walk(node):
         if isinstance(it, ast.Name):
             yield it.id

@@ -1,4 +1,4 @@
-"""What runs because of a save, how it ends, and whom that is told."""
+"""A rerun: what runs because of a save, its results, and who reports them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from dataflow.testing.suites.discovery import Suite
+from dataflow.testing.suites.model import Suite
 from dataflow.testing.watch.affected import Selection
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a test, or a suite that is not told test by test, ended.
+    """The result of a test, or of a suite that does not report test by test.
 
     Attributes:
         suite: The suite.
         id: The test's name within it; empty for the suite.
         outcome: `passed`, `failed` or `skipped`.
         seconds: How long it took.
-        text: What there is to say about a failure.
+        text: The failure's message.
     """
 
     suite: Suite
@@ -38,7 +38,7 @@ class Rerun:
         since: When the file was saved, in seconds since 1970.
         saved: The files; none for the first run.
         selections: What is to run, by suite.
-        results: How it ended so far.
+        results: The results so far.
     """
 
     since: float
@@ -47,27 +47,27 @@ class Rerun:
     results: list[Result] = field(default_factory=list)
 
 
-class Screen(Protocol):
-    """Whom the watcher tells."""
+class WatchReporter(Protocol):
+    """Shows what a watcher does."""
 
     def watching(self, suites: Sequence[Suite]) -> None:
-        """It begins."""
+        """Watching begins."""
 
     def rerun(self, rerun: Rerun, *, again: bool) -> None:
-        """Tests are about to run; `again` when a save came while others ran, which are now run anew."""
+        """Tests are about to run; `again` when a save interrupted others, which run again."""
 
     def result(self, result: Result) -> None:
         """A test ended."""
 
-    def verdict(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
-        """All that a save affects has run; `still` are failures of before that it did not touch."""
+    def summary(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
+        """All that a save affects has run; `still` are earlier failures outside of it."""
 
     def note(self, text: str) -> None:
         """Something else happened."""
 
 
 def merged(selections: Iterable[Selection]) -> list[Selection]:
-    """Join what is to run in one suite."""
+    """Merge the selections of one suite."""
     found: dict[Path, Selection] = {}
     for it in selections:
         key = it.suite.folder / it.suite.kind
@@ -84,7 +84,7 @@ def merged(selections: Iterable[Selection]) -> list[Selection]:
 
 
 def covers(selection: Selection, name: str) -> bool:
-    """Say whether a run tells how a test ends."""
+    """Say whether a run includes a test."""
     return not selection.targets or any(
         name in {"", target, target.partition("::")[0]} or name.startswith((f"{target}::", f"{target}["))
         for target in selection.targets

@@ -1,4 +1,4 @@
-"""One rerun, in a process that ends with it: a session of its own in the watcher's JVM, then the tests."""
+"""A worker: runs one rerun in a process of its own, with a session of its own in the watcher's JVM."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dataflow.testing.watch.protocol import Event, heard, tell
+from dataflow.testing.watch.protocol import Event, decode, send
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-LOST = 71
-"""The exit code of a child that found the JVM gone, or too busy to use."""
+JVM_LOST = 71
+"""The exit code of a worker that found the JVM dead, or too busy to use."""
 
 _QUIET = (
-    # The reports are read from hooks; what pytest prints is shown when it ends before it has any.
+    # Reports come from hooks; what pytest prints is shown only where it ends without any.
     "-q",
     "--tb=short",
     "--color=no",
@@ -35,7 +35,7 @@ def serve(order: Event, orders: int, output: Path) -> int:
     """Prepare, wait for what is to be run, and run it.
 
     Args:
-        order: The number of the child, and `gateway`: where the JVM listens, if there is one.
+        order: The number of the worker, and `gateway`: where the JVM listens, if there is one.
         orders: A descriptor to read the order from.
         output: File for all that is printed.
 
@@ -43,31 +43,31 @@ def serve(order: Event, orders: int, output: Path) -> int:
         The exit code.
     """
     number = order["number"]
-    events = _set_apart(output)
+    events = _redirect_streams(output)
 
     def report(event: Event) -> None:
         with contextlib.suppress(BrokenPipeError):
-            tell(events, {**event, "number": number})
+            send(events, {**event, "number": number})
 
     spark = None
     if order.get("gateway"):
         try:
-            spark = _attached(*order["gateway"])
+            spark = _attached_session(*order["gateway"])
         except Exception as error:
-            report({"event": "lost", "text": str(error)})
-            return LOST
+            report({"event": "jvm_lost", "text": str(error)})
+            return JVM_LOST
     report({"event": "ready"})
     with os.fdopen(orders, "rb") as stream:
-        wanted = heard(stream.readline())
-    if wanted is None:  # the watcher is gone
+        request = decode(stream.readline())
+    if request is None:  # the watcher is gone
         return 0
-    if wanted["kind"] == "pytest":
-        return _run_pytest(wanted, spark, report)
-    return _run_suite(wanted, report)
+    if request["kind"] == "pytest":
+        return _run_pytest(request, spark, report)
+    return _run_suite(request, report)
 
 
-def _set_apart(output: Path) -> int:
-    """Give the process a standard input and output of its own; return where events go."""
+def _redirect_streams(output: Path) -> int:
+    """Give the process a standard input and output of its own; return the descriptor for events."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     events = os.dup(1)
     nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -77,7 +77,7 @@ def _set_apart(output: Path) -> int:
     return events
 
 
-def _attached(port: int, secret: str) -> SparkSession:
+def _attached_session(port: int, secret: str) -> SparkSession:
     from dataflow.spark.attach import attach
     from dataflow.testing.session import work_in_one_thread
 
@@ -87,11 +87,11 @@ def _attached(port: int, secret: str) -> SparkSession:
     return spark
 
 
-def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Event], None]) -> int:
+def _run_pytest(request: Event, spark: SparkSession | None, report: Callable[[Event], None]) -> int:
     from dataflow.testing.session import lend
     from dataflow.testing.suites.runners import python_path
 
-    folder = wanted["folder"]
+    folder = request["folder"]
     os.chdir(folder)
     sys.path.insert(0, folder)  # as `python -m pytest` has it
     own = python_path(Path(folder))
@@ -104,23 +104,24 @@ def _run_pytest(wanted: Event, spark: SparkSession | None, report: Callable[[Eve
 
         set_working_directory(spark, Path(folder))
         spark.sparkContext.environment["PYTHONPATH"] = own  # of Spark's workers
-        lend(spark, Path(wanted["log"]))
-    code = pytest.main([*_QUIET, *wanted["arguments"]], plugins=[_Reporter(report), _Alone()])
+        lend(spark, Path(request["log"]))
+    code = pytest.main([*_QUIET, *request["arguments"]], plugins=[_ResultReporter(report), _NoXdist()])
     sys.stdout.flush()
     report({"event": "finished"})
     return int(code)
 
 
-def _run_suite(wanted: Event, report: Callable[[Event], None]) -> int:
+def _run_suite(request: Event, report: Callable[[Event], None]) -> int:
     """Run a suite of another program, which ends with this process when that is asked to end."""
-    from dataflow.testing.suites.discovery import Suite, run_suite
+    from dataflow.testing.suites.model import Suite
+    from dataflow.testing.suites.run import run_suite
 
     def end(*_: object) -> None:
         raise SystemExit(1)
 
     signal.signal(signal.SIGTERM, end)
-    suite = Suite(wanted["kind"], Path(wanted["folder"]), Path(wanted["package"]))
-    outcome = run_suite(suite, lambda line: report({"event": "said", "text": line}))
+    suite = Suite(request["kind"], Path(request["folder"]), Path(request["package"]))
+    outcome = run_suite(suite, lambda line: report({"event": "output", "text": line}))
     report(
         {
             "event": "suite",
@@ -136,7 +137,7 @@ def _run_suite(wanted: Event, report: Callable[[Event], None]) -> int:
     return 0
 
 
-class _Alone:
+class _NoXdist:
     """A pytest plugin that keeps xdist, where a project asks for it, from starting processes without our session."""
 
     @pytest.hookimpl(wrapper=True)
@@ -146,8 +147,8 @@ class _Alone:
         return (yield)
 
 
-class _Reporter:
-    """A pytest plugin that tells how each test ended."""
+class _ResultReporter:
+    """A pytest plugin that reports the result of each test."""
 
     def __init__(self, report: Callable[[Event], None]) -> None:
         self._report = report
@@ -156,7 +157,9 @@ class _Reporter:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._report({"event": "test", "id": report.nodeid, "outcome": "failed", "seconds": 0.0, **_said(report)})
+            self._report(
+                {"event": "test", "id": report.nodeid, "outcome": "failed", "seconds": 0.0, **_failure_text(report)}
+            )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds += report.duration
@@ -167,10 +170,10 @@ class _Reporter:
             self._worst, self._seconds = None, 0.0
             expected = worst.skipped and hasattr(worst, "wasxfail")
             outcome = "passed" if expected else worst.outcome
-            said = _said(worst) if worst.failed else {"text": ""}
-            self._report({"event": "test", "id": report.nodeid, "outcome": outcome, "seconds": seconds, **said})
+            failure = _failure_text(worst) if worst.failed else {"text": ""}
+            self._report({"event": "test", "id": report.nodeid, "outcome": outcome, "seconds": seconds, **failure})
 
 
-def _said(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
+def _failure_text(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
     captured = [f"{title}:\n{content.rstrip()}" for title, content in report.sections if content.strip()]
     return {"text": "\n".join([report.longreprtext.rstrip(), *captured])}

@@ -12,32 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.testing.watch.affected import Selection
-from dataflow.testing.watch.protocol import Event, heard
+from dataflow.testing.watch.protocol import Event, decode
 
 _GRACE = 8.0
 
 
-class Family:
-    """Starts the nursery and speaks with it."""
+class WorkerProcess:
+    """The process in which the next tests run: made ready ahead of time by a fork server, one for each Python."""
 
-    def __init__(self, log: Path, told: Callable[[Event], None]) -> None:
+    def __init__(self, log: Path, on_event: Callable[[Event], None]) -> None:
         """Prepare; nothing is started yet.
 
         Args:
-            log: Where Spark writes what it has to say.
-            told: Gets each event, in a thread of its own.
+            log: File for Spark's log.
+            on_event: Receives each event, in a thread of its own.
         """
-        self._log, self._told = log, told
+        self._log, self._on_event = log, on_event
         self._processes: dict[Path | None, subprocess.Popen[bytes]] = {}
         self.python: Path | None = None
-        """Whose child is the present one: an environment's Python, or None for Dataflow's own."""
+        """The Python of the current worker: an environment's, or None for Dataflow's own."""
         self._number = 0
         self._finished = False
         self.ready = False
-        """Whether a child waits for its turn."""
+        """Whether a worker waits for tests."""
 
     def start(self) -> None:
-        """Start the process that makes the others; there is one for each Python that tests need."""
+        """Start the fork server; there is one for each Python that tests need."""
         process = self._processes[self.python] = subprocess.Popen(
             # -P: what the user has in this folder is imported by tests alone
             [str(self.python or sys.executable), "-P", "-m", "dataflow.testing.watch.fork_server"],
@@ -46,15 +46,15 @@ class Family:
             stderr=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for us; it ends when its input does
         )
-        threading.Thread(target=self._read, args=(process,), daemon=True, name="hears of tests").start()
+        threading.Thread(target=self._read, args=(process,), daemon=True, name="reads test events").start()
 
     def prepare(self, gateway: tuple[int, str] | None, saved: Iterable[Path], python: Path | None) -> None:
-        """Have a child made ready, in place of one that may be there.
+        """Have a worker made ready, in place of the current one.
 
         Args:
             gateway: Port and secret of the JVM that it attaches to, if there is one.
             saved: Files that it has to read as they are now.
-            python: The Python that it is to be.
+            python: The Python that runs it.
         """
         if python != self.python:
             self._order({"do": "end"})
@@ -67,7 +67,7 @@ class Family:
         self._order(order)
 
     def run(self, selection: Selection) -> None:
-        """Have the child that waits run tests."""
+        """Have the waiting worker run tests."""
         suite = selection.suite
         arguments = [f"--ignore={it}" for it in suite.ignored]
         self.ready = False
@@ -83,18 +83,18 @@ class Family:
             }
         )
 
-    def renew(self) -> None:
-        """End the child that runs tests; its end is told, whereupon another one is to be prepared."""
+    def stop(self) -> None:
+        """Stop the worker that runs tests; its end is reported as an event, and another one is to be prepared."""
         self.ready = False
         self._order({"do": "end"})
 
-    def forget(self) -> None:
-        """End the child; nothing more is heard of it."""
+    def discard(self) -> None:
+        """Stop the worker, and ignore its further events."""
         self._number += 1
-        self.renew()
+        self.stop()
 
     def is_current(self, event: Event) -> bool:
-        """Say whether an event is the present child's, and take note of it."""
+        """Say whether an event is the current worker's, and note it."""
         if event.get("number") != self._number:
             return False
         match event["event"]:
@@ -108,7 +108,7 @@ class Family:
         return True
 
     def end(self) -> None:
-        """End all of them."""
+        """Stop all fork servers."""
         for process in self._processes.values():
             if process.stdin is not None:
                 with contextlib.suppress(OSError):
@@ -124,13 +124,13 @@ class Family:
         process = self._processes.get(self.python)
         if process is None or process.stdin is None:
             return
-        with contextlib.suppress(BrokenPipeError):  # its end is heard of
+        with contextlib.suppress(BrokenPipeError):  # its end arrives as an event
             process.stdin.write(json.dumps(order).encode() + b"\n")
             process.stdin.flush()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         for line in process.stdout or ():
-            if event := heard(line):
-                self._told(event)
-        said = process.stderr.read().decode(errors="replace") if process.stderr else ""
-        self._told({"event": "gone", "text": said.strip()})
+            if event := decode(line):
+                self._on_event(event)
+        errors = process.stderr.read().decode(errors="replace") if process.stderr else ""
+        self._on_event({"event": "exited", "text": errors.strip()})

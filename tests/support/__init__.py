@@ -1,0 +1,1 @@
+"""What tests of several rooms share: worlds to test in, servers on this machine, and the command line."""
