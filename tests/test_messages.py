@@ -38,6 +38,18 @@ def strings_of(tree):
             yield from strings_of(node)
 
 
+@functools.cache
+def nodes_of(tree):
+    """Return all that a module is made of."""
+    return tuple(ast.walk(tree))
+
+
+@functools.cache
+def texts_of(tree):
+    """Return the texts of a module, with their nodes, once for all rules."""
+    return tuple((node, text_of(node)) for node in strings_of(tree))
+
+
 def text_of(node):
     """Spell a text as it will be read; of two alternatives the longer one, and a value as its stand-in."""
     match node:
@@ -68,7 +80,7 @@ def modules():
 @functools.cache
 def below(*roots):
     """Return the names of the classes that are made of these ones."""
-    classes = [it for tree in modules().values() for it in ast.walk(tree) if isinstance(it, ast.ClassDef)]
+    classes = [it for tree in modules().values() for it in nodes_of(tree) if isinstance(it, ast.ClassDef)]
     found, before = set(roots), set()
     while found != before:
         before = set(found)
@@ -79,13 +91,14 @@ def below(*roots):
 def takes_messages(call):
     """Say whether what is called takes messages that somebody reads."""
     name = name_of(call)
-    return name in MESSAGES | below("Exception") or name.endswith("Error") or "stderr.write" in ast.unparse(call.func)
+    is_written = name == "write" and "stderr" in ast.unparse(call.func)
+    return is_written or name in MESSAGES or name in below("Exception") or name.endswith("Error")
 
 
 def shown_docstrings(tree):
     """Yield the docstrings that are shown: of commands by --help, of models by editors through the JSON Schema."""
     models = below("BaseModel")
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ClassDef) and node.name in models:
             yield node
         if isinstance(node, ast.FunctionDef) and any(
@@ -96,8 +109,8 @@ def shown_docstrings(tree):
 
 def lines_of(tree):
     """Yield what users may read, line by line: the line's number, and its text."""
-    for node in strings_of(tree):
-        for line in text_of(node).splitlines():
+    for node, text in texts_of(tree):
+        for line in text.splitlines():
             if " " in line.strip():
                 yield node.lineno, line
     for node in shown_docstrings(tree):
@@ -108,7 +121,7 @@ def lines_of(tree):
 def assigned(tree):
     """Return by name what is assigned to it anywhere in a module."""
     found = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found.setdefault(node.targets[0].id, []).append(node.value)
     return found
@@ -116,13 +129,13 @@ def assigned(tree):
 
 def long_ones(tree):
     """Yield the lines, and of help the sentences, that are too long."""
-    calls = [it for it in ast.walk(tree) if isinstance(it, ast.Call)]
+    calls = [it for it in nodes_of(tree) if isinstance(it, ast.Call)]
     described = [it.value for call in calls for it in call.keywords if it.arg in {"help", "description"}]
     sentences = {id(it) for value in described for it in strings_of(ast.Expression(value))}
     split = [call.func.value for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "split"]
-    words = {id(it) for value in split for it in (value, *assigned(tree).get(getattr(value, "id", ""), ()))}
-    for node in strings_of(tree):
-        text = text_of(node)
+    named = assigned(tree)
+    words = {id(it) for value in split for it in (value, *named.get(getattr(value, "id", ""), ()))}
+    for node, text in texts_of(tree):
         if id(node) in words or CODE.search(text):
             continue
         for line in re.split(r"(?<=\.) ", text) if id(node) in sentences else text.splitlines():
@@ -133,7 +146,7 @@ def long_ones(tree):
 def stopped_ones(tree):
     """Yield the messages of one sentence that end in a full stop."""
     named = assigned(tree)
-    for call in (it for it in ast.walk(tree) if isinstance(it, ast.Call) and takes_messages(it)):
+    for call in (it for it in nodes_of(tree) if isinstance(it, ast.Call) and takes_messages(it)):
         given = [*call.args, *(it.value for it in call.keywords)]
         given += [value for it in given if isinstance(it, ast.Name) for value in named.get(it.id, ())]
         for node in (it for value in given for it in strings_of(ast.Expression(value))):

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from dataflow.process import run_process
+from dataflow.errors import DataflowError
+from dataflow.process import CollectedOutput, capture, run_process
 from dataflow.secret import forget, learn
 
 
@@ -90,3 +91,31 @@ def test_a_secret_of_several_lines_is_masked_however_it_is_printed(tmp_path):
         assert python(printed, tmp_path) == (0, ["x *** y", "z"])
     finally:
         forget()
+
+
+def script(code):
+    return [sys.executable, "-c", code]
+
+
+def test_output_is_kept_and_forwarded_line_by_line(tmp_path):
+    forwarded: list[str] = []
+    output = CollectedOutput(forwarded.append)
+    code = run_process(script("print('a\\n\\nb', end='')"), cwd=tmp_path, env={}, output=output)
+    assert (code, output.lines) == (0, ["a", "", "b"])
+    assert forwarded == output.lines
+
+
+def test_a_short_answer_comes_with_its_errors_and_its_exit_code(tmp_path):
+    code = "import os, sys; print(os.getcwd(), sys.stdin.read()); sys.exit('wrong')"
+    found = capture(script(code), cwd=tmp_path, data=b"given")
+    assert (found.code, found.text, found.error_text) == (1, f"{tmp_path} given\n", "wrong\n")
+
+
+def test_a_program_that_is_not_there_is_one_message(tmp_path):
+    with pytest.raises(DataflowError, match=r"^tool can't be started: No such file or directory$"):
+        capture([str(tmp_path / "tool")])
+
+
+def test_a_program_that_takes_too_long_is_ended_with_one_message():
+    with pytest.raises(DataflowError, match=r"^it took more than 0 seconds$"):
+        capture(script("import time; time.sleep(60)"), name="it", timeout=0.2)

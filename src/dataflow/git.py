@@ -9,9 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from dataflow.errors import DataflowError
+from dataflow.process import capture
 
 OF_ONE_REPOSITORY = frozenset(
     {
@@ -42,7 +48,7 @@ the like) are the user's and stay."""
 
 HOW_TO_GET = "`dataflow doctor` says how to get it"
 
-_ALONE = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _SSH = "ssh -oBatchMode=yes -oConnectTimeout=10"
 _REMOTE_TIMEOUT = 60
 
@@ -88,22 +94,71 @@ def run(
         timeout: How many seconds it may take.
         variables: Environment variables on top.
     """
-    env = {**environ(**_ALONE), **(variables or {})}
-    command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=timeout, env=env)
-    except subprocess.TimeoutExpired:
-        return Answer(-1, b"", f"git {arguments[0]} took more than {timeout:.0f} seconds")
-    except OSError as error:
-        return Answer(-1, b"", f"git can't be started: {error.strerror}")
-    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    said = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
-    return Answer(done.returncode, done.stdout, said.removeprefix("fatal: ").removeprefix("error: "))
+        ended = capture(
+            _command(folder, arguments),
+            name=f"git {arguments[0]}",
+            data=data,
+            timeout=timeout,
+            env={**environ(**_UNATTENDED), **(variables or {})},
+        )
+    except DataflowError as error:
+        return Answer(-1, b"", error.message)
+    return Answer(ended.code, ended.output, _complaint(ended.error_text))
 
 
-def ask(folder: Path, *arguments: str) -> str | None:
-    """Run git in a folder and return what it printed; None when it failed or there is no git."""
-    return run(folder, *arguments).text
+def ask(folder: Path, *arguments: str, timeout: float | None = None) -> str | None:
+    """Run git in a folder and return what it printed; None when it failed, took too long, or there is no git."""
+    return run(folder, *arguments, timeout=timeout).text
+
+
+@dataclass
+class Stream:
+    """What git prints, to be read while it runs.
+
+    Attributes:
+        data: Its output.
+        code: Its exit code, once it has ended.
+        last_line: The last line that it complained of, once it has ended; an empty text when there is none.
+    """
+
+    data: IO[bytes]
+    code: int = 0
+    last_line: str = ""
+
+
+@contextmanager
+def stream(folder: Path, *arguments: str, variables: Mapping[str, str]) -> Iterator[Stream]:
+    """Run git in a folder and lend its output; at the end of the context git has ended.
+
+    Args:
+        folder: Where.
+        arguments: Its command.
+        variables: Environment variables on top.
+
+    Raises:
+        OSError: It can't be started.
+    """
+    command, env = _command(folder, arguments), {**environ(**_UNATTENDED), **variables}
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env) as process:
+            if process.stdout is None:
+                raise AssertionError("stdout is a pipe")
+            lent = Stream(process.stdout)
+            try:
+                yield lent
+            finally:
+                process.stdout.close()
+        lent.code = process.returncode
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
+        lent.last_line = lines[-1].removeprefix("error: ") if lines else ""
+
+
+def version() -> str | None:
+    """Return the version of git; None where it can't be started."""
+    found = ask(Path("/"), "--version")
+    return found.strip().removeprefix("git version ") if found is not None else None
 
 
 def run_remote(folder: Path, *arguments: str) -> Answer:
@@ -140,3 +195,14 @@ def is_root(folder: Path) -> bool:
 def marked(folder: Path) -> Path | None:
     """Return the nearest folder, there or above, that holds a `.git`, whether or not git can read it."""
     return next((it for it in (folder, *folder.parents) if os.path.lexists(it / ".git")), None)
+
+
+def _command(folder: Path, arguments: tuple[str, ...]) -> list[str]:
+    return ["git", "-C", str(folder), *arguments]
+
+
+def _complaint(errors: str) -> str:
+    """Return the line that says why git failed."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    found = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "")
+    return found.removeprefix("fatal: ").removeprefix("error: ")

@@ -46,13 +46,6 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags, _FILE)
 
 
-def usual_mode() -> int:
-    """Return what a new file may be to whom; a temporary file is its owner's alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
 def _private(folder: Path) -> Path:
     """Make the home; one that others can look into, as an earlier version made it, is closed with all that is in it."""
     try:

@@ -1,4 +1,4 @@
-"""Programs of their own: run, heard line by line, and ended with all that they started."""
+"""Other programs: run to their end with their output read line by line, or asked for a short answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.errors import DataflowError
 from dataflow.secret import Masking
 
 _POLL = 0.2
@@ -33,9 +35,9 @@ def run_process(
         command: The program and its arguments.
         cwd: Where it runs.
         env: All of its environment variables; UTF-8 is put in where they name no encoding.
-        output: Told each line that it prints, stdout and stderr in the order written, without the line's end and
-            with its secrets masked.
-        stopped: Asked several times a second; once it says yes, the program and its children are ended.
+        output: Called with each line that it prints, stdout and stderr in the order written, without the line's end
+            and with its secrets masked.
+        stopped: Called several times a second; once it returns True, the program and its children are ended.
 
     Returns:
         Its exit code; negative the number of the signal that ended it.
@@ -55,11 +57,88 @@ def run_process(
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
     try:
-        _listen(process, lines, output, stopped)
+        _forward(process, lines, output, stopped)
     except BaseException:
         _end(process)
         raise
     return process.wait()
+
+
+class CollectedOutput:
+    """Output for `run_process` that forwards each line and keeps it.
+
+    Args:
+        forward: Called with each line.
+
+    Attributes:
+        lines: What was printed so far.
+    """
+
+    def __init__(self, forward: Callable[[str], None]) -> None:
+        self.lines: list[str] = []
+        self._forward = forward
+
+    def __call__(self, line: str) -> None:
+        """Keep a line, and forward it."""
+        self.lines.append(line)
+        self._forward(line)
+
+
+@dataclass(frozen=True)
+class Captured:
+    """How a program ended.
+
+    Attributes:
+        code: Its exit code; negative the number of the signal that ended it.
+        output: What it printed to stdout.
+        errors: What it printed to stderr.
+    """
+
+    code: int
+    output: bytes
+    errors: bytes
+
+    @property
+    def text(self) -> str:
+        """What it printed to stdout, as text."""
+        return self.output.decode(errors="replace")
+
+    @property
+    def error_text(self) -> str:
+        """What it printed to stderr, as text."""
+        return self.errors.decode(errors="replace")
+
+
+def capture(
+    command: Sequence[str],
+    *,
+    name: str | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    data: bytes | None = None,
+    timeout: float | None = None,
+) -> Captured:
+    """Run a program that prints a short answer, and return it.
+
+    Args:
+        command: The program and its arguments.
+        name: What a message calls it that takes too long; the program's name when omitted.
+        cwd: Where it runs; the current folder when omitted.
+        env: All of its environment variables; the current ones when omitted.
+        data: What it reads from stdin.
+        timeout: After how many seconds it is ended.
+
+    Raises:
+        DataflowError: It can't be started, or takes too long.
+    """
+    program = Path(command[0]).name
+    try:
+        ended = subprocess.run(command, cwd=cwd, env=env, input=data, capture_output=True, check=False, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise DataflowError(f"{name or program} took more than {timeout:.0f} seconds") from None
+    except OSError as error:
+        raise DataflowError(f"{program} can't be started: {error.strerror}") from None
+    return Captured(ended.returncode, ended.stdout, ended.stderr)
 
 
 def encoding(env: Mapping[str, str]) -> dict[str, str]:
@@ -81,7 +160,7 @@ def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]
     lines.put(None)
 
 
-def _listen(
+def _forward(
     process: subprocess.Popen[bytes],
     lines: queue.SimpleQueue[str | None],
     output: Callable[[str], None],
@@ -104,7 +183,7 @@ def _listen(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and its children: asked first, and killed when it does not listen."""
+    """End a program and its children: by SIGTERM, and by SIGKILL where that does not help."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dataflow.deploy import deployments
-from dataflow.deploy.deploy import Deploy
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.deploy import Deployer
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
 
 KILLS = 20
@@ -156,7 +156,7 @@ class Repo:
 
     def deploy(self, **options):
         source = self.source(**options)
-        return Deploy(source, make_plan(source, details=False)).run()
+        return Deployer(source, make_plan(source, details=False)).deploy()
 
     @property
     def registry(self):

@@ -1,4 +1,4 @@
-"""Which commit is deployed: none that is older than what stands, unless that is what somebody wants."""
+"""Which commit is deployed: not one that is older than what is deployed, unless somebody wants that."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from dataflow.deploy.plan import make_plan
-from dataflow.deploy.refusals import refuse
+from dataflow.deploy.plan.builder import make_plan
+from dataflow.deploy.preconditions import require_deployable
 from dataflow.errors import DataflowError, UsageError
 
 
@@ -27,19 +27,21 @@ def clone(repo, folder, *options):
 
 def notes(repo, **options):
     source = repo.source()
-    return refuse(source, make_plan(source, details=False), **options)
+    return require_deployable(source, make_plan(source, details=False), **options)
 
 
 def test_a_commit_that_is_older_than_what_stands_is_refused(repo, tmp_path):
     stale = clone(repo, tmp_path / "films-stale")
     change(repo, 1)
     repo.deploy()
-    with pytest.raises(DataflowError, match=r"commit \w{8} is older than \w{8}, which stands") as caught:
+    with pytest.raises(DataflowError, match=r"commit \w{8} is older than \w{8}, which is deployed") as caught:
         notes(stale)  # its remote has what stands
     assert "--allow-older" in caught.value.hint
     with pytest.raises(DataflowError, match="is older than"):
         stale.deploy()
-    assert notes(stale, allow_older=True) == [f"commit {stale.git('rev-parse', 'HEAD')[:8]} is older than what stands"]
+    assert notes(stale, allow_older=True) == [
+        f"commit {stale.git('rev-parse', 'HEAD')[:8]} is older than what is deployed"
+    ]
     command = [sys.executable, "-m", "dataflow", "project", "deploy"]
     codes = [
         subprocess.run([*command, *more], cwd=stale.folder, capture_output=True, check=False).returncode

@@ -48,8 +48,8 @@ def test_eight_deployments_of_eight_commits_are_eight_builds_and_eight_whole_swi
     assert [it.number for it in past] == list(range(1, DEPLOYS + 1))
     seen = set()
     for it in past:
-        assert set(it.switch.packages) == {"alice/films:top", "alice/films:bottom"}
-        bundles = [load_bundle(registry, package.bundle) for package in it.switch.packages.values()]
+        assert set(it.revision.packages) == {"alice/films:top", "alice/films:bottom"}
+        bundles = [load_bundle(registry, package.bundle) for package in it.revision.packages.values()]
         ids = {asset.commit for bundle in bundles for asset in bundle.assets if asset.path.endswith("write.sql")}
         assert len(ids) == 1  # both packages of one commit
         seen |= ids

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from dataflow.deploy.deploy import Deploy
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.deploy import Deployer
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.repository.commit import tree_of_commit
 from tests.support.standing import KEY, bundle_of, lfs, paths, python_package, store
@@ -71,13 +71,13 @@ def test_reports_of_a_job_leave_production_production(repo):
 def test_one_commit_is_one_content_whatever_a_user_s_git_is_set_to(repo, setting):
     repo.write(".gitattributes", "* text=auto\n")
     repo.commit()
-    first = repo.deploy().deployment.switch.packages[KEY].bundle
+    first = repo.deploy().deployment.revision.packages[KEY].bundle
     repo.git("config", *setting)
     repo.git("checkout", "-q", "-B", "again")
     assert repo.plan().commit
     repo.git("checkout", "-q", "main")
     assert not repo.deploy().changed
-    assert repo.current().switch.packages[KEY].bundle == first
+    assert repo.current().revision.packages[KEY].bundle == first
 
 
 def test_git_s_own_filters_apply(repo):
@@ -280,14 +280,14 @@ def test_what_this_clone_alone_says_of_files_changes_nothing(repo):
     python_package(repo, **{"version.txt": "$Format:%H %D$\n"})
     commit = repo.commit()
     repo.git("tag", "v1")
-    first = repo.deploy().deployment.switch.packages[KEY].bundle
+    first = repo.deploy().deployment.revision.packages[KEY].bundle
     text = repo.registry.get(bundle_of(repo).files["top/src/version.txt"]).decode()
     assert text.startswith(commit)
     assert "v1" in text
     repo.git("branch", "another")
     (repo.folder / ".git/info/attributes").write_text("* text eol=crlf\n*.sql export-ignore\n")
     assert not repo.deploy().changed
-    assert repo.current().switch.packages[KEY].bundle == first
+    assert repo.current().revision.packages[KEY].bundle == first
 
 
 def test_a_repository_within_is_refused_by_name_in_a_sandbox_too(repo):
@@ -349,7 +349,7 @@ def test_a_change_writes_the_files_of_its_own_package_alone(repo):
     assert {name for name in written if "/" in name} == {
         f"b1/{name}" for name in ("main.sch.yaml", "daily.sch.yaml", "ddl.sql", "identity.yaml", "src/write.sql")
     }
-    assert Deploy(source, planned).run().changed
+    assert Deployer(source, planned).deploy().changed
 
 
 def test_a_package_that_uses_another_s_files_finds_them(repo):

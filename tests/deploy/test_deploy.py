@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from dataflow.deploy.deployed_run import find, prepare_run
-from dataflow.deploy.plan import check_saved, make_plan, save_plan
+from dataflow.deploy.deployed_run import find_deployed, prepare_run
+from dataflow.deploy.plan.builder import make_plan
+from dataflow.deploy.plan.saved import check_saved, save_plan
 from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.workflow.load import Request
@@ -29,7 +30,7 @@ def test_a_deployment_bundles_rendered_workflows_and_what_they_run(repo):
     assert {it.path: it.commit for it in bundle.assets} == {"top/ddl.sql": commit[:8], "top/src/write.sql": commit[:8]}
     assert bundle.schemas["prod.alice_top_results"].columns == {"id": "INT", "hours": "DOUBLE", "date": "DATE"}
     assert bundle.schemas["prod.alice_top_results"].primary_key == ("date", "id")
-    assert repo.current().switch.packages[KEY].workflows["alice.top.daily"].timezone == "Europe/Berlin"
+    assert repo.current().revision.packages[KEY].workflows["alice.top.daily"].timezone == "Europe/Berlin"
 
 
 def test_the_same_inputs_are_the_same_bundle_and_no_new_deployment(repo):
@@ -43,17 +44,17 @@ def test_the_same_inputs_are_the_same_bundle_and_no_new_deployment(repo):
     repo.git("mv", "top", "elsewhere")
     repo.git("mv", "elsewhere", "top")
     assert not repo.deploy().changed
-    assert repo.current().switch.packages[KEY].bundle == first.deployment.switch.packages[KEY].bundle
+    assert repo.current().revision.packages[KEY].bundle == first.deployment.revision.packages[KEY].bundle
 
 
 def test_two_who_deploy_the_same_make_the_same_bytes(repo, monkeypatch, tmp_path):
-    one = repo.deploy().deployment.switch.packages[KEY].bundle
+    one = repo.deploy().deployment.revision.packages[KEY].bundle
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("DATAFLOW_USER", "ci")
     repo.git("remote", "add", "origin", "git@example.org:alice/films.git")
     moved = repo.folder.rename(tmp_path / "moved")
     repo.folder = moved
-    other = repo.deploy().deployment.switch.packages[KEY].bundle
+    other = repo.deploy().deployment.revision.packages[KEY].bundle
     assert other == one
 
 
@@ -61,13 +62,13 @@ def test_one_changed_package_takes_the_others_along_as_they_are(repo):
     repo.package("bottom")
     repo.commit()
     repo.deploy()
-    before = repo.current().switch.packages
+    before = repo.current().revision.packages
     repo.edit("bottom/src/write.sql", "<= 10", "> 10")
     repo.commit()
     assert repo.plan().unchanged == 1
     done = repo.deploy()
     assert set(done.packages) == {"alice/films:bottom"}
-    after = repo.current().switch.packages
+    after = repo.current().revision.packages
     assert after[KEY] == before[KEY]
     assert after["alice/films:bottom"].bundle != before["alice/films:bottom"].bundle
 
@@ -82,7 +83,7 @@ def test_a_package_that_is_gone_is_not_deployed_any_more(repo):
     assert (change.path, change.action) == ("bottom", "removed")
     assert "alice.bottom.main: the workflow is removed" in change.workflows[1].breaking
     repo.deploy()
-    assert set(repo.current().switch.packages) == {KEY}
+    assert set(repo.current().revision.packages) == {KEY}
 
 
 def test_repositories_that_share_an_environment_leave_one_another_alone(repo, tmp_path):
@@ -91,7 +92,7 @@ def test_repositories_that_share_an_environment_leave_one_another_alone(repo, tm
     other.package("best")
     other.commit()
     other.deploy()
-    assert set(repo.current().switch.packages) == {KEY, "alice/books:best"}
+    assert set(repo.current().revision.packages) == {KEY, "alice/books:best"}
     twin = type(repo)(tmp_path / "copies")
     twin.package("top")
     twin.commit()
@@ -175,7 +176,7 @@ def test_a_branch_stands_beside_production(repo):
     repo.deploy()
     repo.branch("feature")
     done = repo.deploy()
-    switch = done.deployment.switch
+    switch = done.deployment.revision
     assert done.deployment.name == "branch-feature-alice"
     assert switch.database == "alice__feature"
     assert set(switch.workflows) == {"alice__feature.alice.top.main", "alice__feature.alice.top.daily"}
@@ -184,7 +185,7 @@ def test_a_branch_stands_beside_production(repo):
     assert "table: alice__feature.alice_top_results" in text
     assert "SOURCE_TABLE: dataflow_demo.playback" in text
     assert repo.current().number == 1
-    assert repo.current().switch.expires is None
+    assert repo.current().revision.expires is None
 
 
 @pytest.mark.parametrize(
@@ -210,10 +211,10 @@ def test_a_branch_that_would_write_production_s_tables_is_refused(repo, file, ol
 
 
 def test_a_schedule_counts_from_the_first_deployment(repo):
-    first = repo.deploy().deployment.switch
+    first = repo.deploy().deployment.revision
     repo.edit("top/src/write.sql", "<= 10", "<= 20")
     repo.commit()
-    second = repo.deploy().deployment.switch
+    second = repo.deploy().deployment.revision
     assert second.packages[KEY].since == first.at != second.at
 
 
@@ -229,7 +230,7 @@ def test_secrets_are_nowhere_in_the_registry(repo, home, monkeypatch):
     repo.edit("top/main.sch.yaml", "  SOURCE_TABLE:", "  OTHER: ${KEY}\n  SOURCE_TABLE:")
     repo.commit()
     repo.deploy()
-    found = find(repo.registry, "alice.top.main")
+    found = find_deployed(repo.registry, "alice.top.main")
     _, workflow = prepare_run(repo.registry, found, Request())
     assert workflow.environment.catalog["token"] == "${secret:CATALOG_TOKEN}"
     assert workflow.params["OTHER"] == "${secret:CATALOG_TOKEN}"
@@ -272,7 +273,7 @@ def test_scripts_take_what_they_import_along(repo):
         "top/src/write.sql",
     }
     assert set(bundle.files) == {"top/src/deeper/values.json"}
-    _, workflow = prepare_run(repo.registry, find(repo.registry, "alice.top.main"), Request())
+    _, workflow = prepare_run(repo.registry, find_deployed(repo.registry, "alice.top.main"), Request())
     assert (workflow.folder / "src" / "deeper" / "values.json").is_file()
     assert not (workflow.folder / "src" / "test_write.py").exists()
 
@@ -283,7 +284,7 @@ def test_the_same_text_under_two_names_is_two_files(repo):
     repo.edit("bottom/main.sch.yaml", "script: ddl.sql", "script: table.sql")
     repo.commit()
     repo.deploy()
-    _, workflow = prepare_run(repo.registry, find(repo.registry, "alice.bottom.main"), Request())
+    _, workflow = prepare_run(repo.registry, find_deployed(repo.registry, "alice.bottom.main"), Request())
     assert (workflow.folder / "table.sql").read_text() == (repo.folder / "top" / "ddl.sql").read_text()
 
 
@@ -293,14 +294,14 @@ def test_another_package_s_definition_is_deployed_with_its_caller(repo):
     repo.commit()
     repo.deploy()
     key = "alice/films:bottom"
-    assert set(repo.current().switch.packages[key].workflows) == {"alice.bottom.main", "alice.bottom.daily"}
-    _, workflow = prepare_run(repo.registry, find(repo.registry, "alice.bottom.daily"), Request())
+    assert set(repo.current().revision.packages[key].workflows) == {"alice.bottom.main", "alice.bottom.daily"}
+    _, workflow = prepare_run(repo.registry, find_deployed(repo.registry, "alice.bottom.daily"), Request())
     assert {it.identity.uuid for it in workflow.walk()} == {"uuid-of-bottom", "uuid-of-top"}
-    before = repo.current().switch.packages[key].bundle
+    before = repo.current().revision.packages[key].bundle
     repo.edit("top/main.sch.yaml", "SOURCE_TABLE: dataflow_demo.playback", "SOURCE_TABLE: dataflow_demo.other")
     repo.commit()
     repo.deploy()
-    assert repo.current().switch.packages[key].bundle != before
+    assert repo.current().revision.packages[key].bundle != before
 
 
 def test_references_are_pinned_and_run_from_the_registry(repo, tmp_path):
@@ -315,7 +316,7 @@ def test_references_are_pinned_and_run_from_the_registry(repo, tmp_path):
     assert asset.id.startswith("dataflow.sql.common~~src~~write.alice.shared.main.")
     assert f"script: asset:{asset.id}#sha256:{asset.sha256}\n" in text_of(repo)
     assert not repo.plan().changes
-    _, workflow = prepare_run(repo.registry, find(repo.registry, "alice.top.main"), Request())
+    _, workflow = prepare_run(repo.registry, find_deployed(repo.registry, "alice.top.main"), Request())
     script = workflow.folder / workflow.steps[0].job.spark.script
     assert script.read_text().startswith("INSERT OVERWRITE")
 
@@ -341,5 +342,5 @@ def test_a_team_s_registry_is_in_a_store(repo, s3_address):
     assert registry.address == s3_address
     plan_rollback(registry, "production").apply(registry)
     shutil.rmtree(repo.folder)
-    _, workflow = prepare_run(registry, find(registry, "alice.top.main"), Request())
+    _, workflow = prepare_run(registry, find_deployed(registry, "alice.top.main"), Request())
     assert "title_id <= 10" in (workflow.folder / "src" / "write.sql").read_text()

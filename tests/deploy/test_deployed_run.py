@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from dataflow.deploy.deployed_run import assets_of, find, prepare_run
+from dataflow.deploy.deployed_run import assets_of, find_deployed, prepare_run
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.load import Request
 from tests.support.standing import KEY, bundle_of
@@ -16,7 +16,7 @@ def test_what_was_deployed_runs_without_its_checkout(repo):
     repo.deploy()
     registry = repo.registry
     shutil.rmtree(repo.folder)
-    found = find(registry, "alice.top.daily")
+    found = find_deployed(registry, "alice.top.daily")
     laid_out, workflow = prepare_run(registry, found, Request())
     assert workflow.bundle == found.sha256
     assert [step.id for step in workflow.steps] == ["each_day"]
@@ -30,7 +30,7 @@ def test_what_was_deployed_runs_without_its_checkout(repo):
 
 def test_a_deployed_run_can_t_be_pointed_elsewhere(repo):
     repo.deploy()
-    found = find(repo.registry, "alice.top.main")
+    found = find_deployed(repo.registry, "alice.top.main")
     with pytest.raises(UsageError, match=r"TARGET_TABLE was fixed .*: prod\.alice_top_results"):
         prepare_run(repo.registry, found, Request(params={"TARGET_TABLE": "x.y"}))
     _, workflow = prepare_run(repo.registry, found, Request(params={"SOURCE_TABLE": "x.y"}))
@@ -42,21 +42,21 @@ def test_deployed_workflows_are_found_by_what_people_call_them(repo):
     repo.branch("feature")
     repo.deploy()
     registry = repo.registry
-    assert find(registry, "alice.top.main").bundle.environment.name == "production"
-    assert find(registry, "alice__feature.alice.top.main").bundle.environment.name == "branch-feature-alice"
-    assert find(registry, "top.main", "production").id == "alice.top.main"
-    sha256 = repo.current().switch.packages[KEY].bundle
-    assert find(registry, sha256[:10]).file == "top/main.sch.yaml"
-    assert find(registry, f"{sha256[:10]}:daily").file == "top/daily.sch.yaml"
+    assert find_deployed(registry, "alice.top.main").bundle.environment.name == "production"
+    assert find_deployed(registry, "alice__feature.alice.top.main").bundle.environment.name == "branch-feature-alice"
+    assert find_deployed(registry, "top.main", "production").id == "alice.top.main"
+    sha256 = repo.current().revision.packages[KEY].bundle
+    assert find_deployed(registry, sha256[:10]).file == "top/main.sch.yaml"
+    assert find_deployed(registry, f"{sha256[:10]}:daily").file == "top/daily.sch.yaml"
     with pytest.raises(UsageError, match="is deployed to branch-feature-alice, production"):
-        find(registry, "top.main")
+        find_deployed(registry, "top.main")
     with pytest.raises(UsageError, match=r"did you mean 'alice\.top\.main'"):
-        find(registry, "alice.top.mian")
+        find_deployed(registry, "alice.top.mian")
 
 
 def test_a_laid_out_file_that_was_changed_is_put_back(repo):
     repo.deploy()
-    found = find(repo.registry, "alice.top.main")
+    found = find_deployed(repo.registry, "alice.top.main")
     _, workflow = prepare_run(repo.registry, found, Request())
     script = workflow.folder / "src" / "write.sql"
     written = script.read_text()
@@ -69,6 +69,6 @@ def test_a_corrupted_object_is_named_and_refused(repo):
     repo.deploy()
     (asset,) = [it for it in bundle_of(repo).assets if it.path == "top/src/write.sql"]
     (repo.folder.parent / "home" / "registry" / "objects" / asset.sha256).write_text("DROP TABLE x")
-    found = find(repo.registry, "alice.top.main")
+    found = find_deployed(repo.registry, "alice.top.main")
     with pytest.raises(DataflowError, match=f"object {asset.sha256} in the registry is corrupted"):
         prepare_run(repo.registry, found, Request())

@@ -149,10 +149,10 @@ def test_what_is_deployed_meanwhile_stays(repo):
 @pytest.fixture
 def two(repo):
     """Deploy two commits, and return their bundles."""
-    first = repo.deploy().deployment.switch.packages[KEY].bundle
+    first = repo.deploy().deployment.revision.packages[KEY].bundle
     repo.edit("top/src/write.sql", "<= 10", "<= 20")
     repo.commit()
-    return first, repo.deploy().deployment.switch.packages[KEY].bundle
+    return first, repo.deploy().deployment.revision.packages[KEY].bundle
 
 
 def plan(repo):
@@ -243,7 +243,7 @@ def test_a_branch_of_any_length_has_a_deployment(repo):
     name = "feature/" + "b" * 120 + "/" + "c" * 110
     repo.branch(name)
     done = repo.deploy()
-    assert len(done.deployment.switch.database) <= 128
+    assert len(done.deployment.revision.database) <= 128
     target = branch_target(name, repo.source().project)
     assert repo.current(target.name).number == 1
     destroy(repo.registry, plan_destroy(repo.registry, target.name, target.environment))

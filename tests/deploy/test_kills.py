@@ -18,8 +18,8 @@ from dataflow.assets import publish
 from dataflow.assets.registry import Registry
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
-from dataflow.deploy.bundle_checkout import materialize
-from dataflow.deploy.deploy import Deploy
+from dataflow.deploy.bundle_checkout import check_out_bundle
+from dataflow.deploy.deploy import Deployer
 
 KILLS = 20  # `nox -s kills` asks for more
 
@@ -73,9 +73,9 @@ def deploy_and_die(repo, step):
     after = {
         "an object is put": lambda: setattr(Registry, "put", dying(Registry.put)),
         "an asset is registered": lambda: setattr(publish, "publish", dying(publish.publish)),
-        "all assets are registered": lambda: setattr(Deploy, "_assets", dying(Deploy._assets)),
-        "a bundle is put": lambda: setattr(Deploy, "_deployed", dying(Deploy._deployed)),
-        "all bundles are put": lambda: setattr(Deploy, "_switch", lambda *_: die()),
+        "all assets are registered": lambda: setattr(Deployer, "_assets", dying(Deployer._assets)),
+        "a bundle is put": lambda: setattr(Deployer, "_deployed", dying(Deployer._deployed)),
+        "all bundles are put": lambda: setattr(Deployer, "_switch", lambda *_: die()),
         "the environment is switched": lambda: setattr(Registry, "append", dying(Registry.append, is_switch)),
     }
     if step == "before anything":
@@ -92,12 +92,12 @@ def assert_whole(repo, allowed):
     if current is None:
         assert None in allowed
         return None
-    packages = current.switch.packages
+    packages = current.revision.packages
     assert set(packages) == {"alice/films:top", "alice/films:bottom"}
     said = set()
     for package in packages.values():
         bundle = load_bundle(repo.registry, package.bundle)
-        laid_out = materialize(repo.registry, bundle, package.bundle)
+        laid_out = check_out_bundle(repo.registry, bundle, package.bundle)
         said.add((laid_out.definition(f"{bundle.path}/src/write.sql")).read_text().partition("\n")[0])
     assert len(said) == 1, said  # both packages are of one commit
     (version,) = said

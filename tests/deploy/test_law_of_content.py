@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from dataflow.assets.registry import open_registry
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
-from dataflow.deploy.deploy import Deploy
-from dataflow.deploy.plan import make_plan
+from dataflow.deploy.deploy import Deployer
+from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
 from dataflow.errors import UsageError
 from tests.support.standing import lfs, python_package, store
@@ -114,12 +114,12 @@ def test_a_bundle_holds_what_git_archive_gives_and_nothing_else(repo, tmp_path, 
     source = open_source(repo.folder)
     if holes := [name for name, kind in files.items() if kind == "submodule"]:
         with pytest.raises(UsageError, match="lies in a submodule") as caught:
-            Deploy(source, make_plan(source, details=False)).run()
+            Deployer(source, make_plan(source, details=False)).deploy()
         assert any(f"top/src/{name}" in caught.value.message for name in holes)
         return
-    Deploy(source, make_plan(source, details=False)).run()
+    Deployer(source, make_plan(source, details=False)).deploy()
     registry = open_registry()
-    standing = deployments.current(registry, "production").switch.packages
+    standing = deployments.current(registry, "production").revision.packages
     bundle = load_bundle(registry, standing[f"alice/{repo.folder.name}:top"].bundle)
     held = {**{it.path: it.sha256 for it in bundle.assets}, **bundle.files}
     found = {name: registry.get(sha256) for name, sha256 in held.items()}

@@ -53,7 +53,7 @@ def told(command, table=SOURCE, env="production"):
 
 
 def bundle(repo, name="production", package="top"):
-    return repo.current(name).switch.packages[f"alice/films:{package}"].bundle
+    return repo.current(name).revision.packages[f"alice/films:{package}"].bundle
 
 
 def test_after_each_switch_lineage_is_that_of_the_bundle_that_stands(command, repo):
@@ -103,7 +103,7 @@ def test_a_branch_s_lineage_goes_with_its_deployment(command, repo):
     command("project", "deploy")
     assert set(told(command)) == {ours, theirs}
     name, past = "branch-feature-alice", dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    deployments.switch(repo.registry, name, lambda it: it.switch.model_copy(update={"expires": past}))
+    deployments.revise(repo.registry, name, lambda it: it.revision.model_copy(update={"expires": past}))
     command("project", "sweep", "--yes")
     assert set(told(command)) == {ours}
 

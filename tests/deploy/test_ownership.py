@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from dataflow.deploy.adopt import adopt, plan_adoption
-from dataflow.deploy.ownership import plain_address
-from dataflow.deploy.plan import make_plan
-from dataflow.deploy.refusals import refuse
+from dataflow.deploy.ownership import normalized_address
+from dataflow.deploy.plan.builder import make_plan
+from dataflow.deploy.preconditions import require_deployable
 from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, UsageError
 from tests.support.standing import KEY
@@ -30,7 +30,7 @@ def run(repo, *arguments):
 
 def planned(repo):
     source = repo.source()
-    refuse(source, make_plan(source, details=False))
+    require_deployable(source, make_plan(source, details=False))
 
 
 def change(repo, number):
@@ -48,13 +48,13 @@ def change(repo, number):
     ],
 )
 def test_an_address_is_the_same_however_it_is_reached(tmp_path, address):
-    assert plain_address(address, tmp_path) == "github.com/acme/films"
+    assert normalized_address(address, tmp_path) == "github.com/acme/films"
 
 
 def test_a_remote_s_credentials_are_noted_nowhere_and_no_argument_of_git(repo, monkeypatch):
     repo.deploy()
     repo.git("remote", "add", "origin", "https://bot:S3cr3t/w@127.0.0.1:1/films.git?token=S3cr3t-too")
-    whose = repo.source().whose
+    whose = repo.source().ownership
     whose.note(repo.registry)
     noted = whose._known(repo.registry)
     assert noted["addresses"] == ["https://127.0.0.1:1/films.git"]
@@ -89,19 +89,19 @@ def test_a_remote_that_comes_later_a_rename_and_another_protocol_change_nothing(
     repo.folder = repo.folder.rename(tmp_path / "moved")
     assert not repo.deploy().changed
     plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
-    assert set(repo.current().switch.packages) == {KEY}
+    assert set(repo.current().revision.packages) == {KEY}
 
 
 def test_init_pins_an_id_and_deploy_adds_one_with_a_word(repo):
     (repo.folder / "dataflow.yaml").unlink()
     assert run(repo, "init").returncode == 0
-    assert repo.source(sandbox=True).whose.pinned.startswith("df-")
+    assert repo.source(sandbox=True).ownership.pinned.startswith("df-")
     repo.git("checkout", "-q", ".")
     done = run(repo, "deploy")
     assert done.returncode == 0, done.stderr
     assert "to dataflow.yaml: commit it" in done.stderr
     text = (repo.folder / "dataflow.yaml").read_text()
-    (package,) = repo.current().switch.packages.values()
+    (package,) = repo.current().revision.packages.values()
     assert f"project: films\nid: {package.project}\n" in text
     again = run(repo, "deploy")
     assert "production stays at #1" in again.stdout
@@ -120,7 +120,7 @@ def test_two_repositories_of_one_name_leave_one_another_alone(repo, tmp_path):
     pin(other, "df-99999999")
     assert [it.action for it in other.plan().changes] == ["added"]
     other.deploy()
-    assert set(repo.current().switch.packages) == {KEY, "alice/films~99999999:top"}
+    assert set(repo.current().revision.packages) == {KEY, "alice/films~99999999:top"}
     assert not repo.plan().changes
     change(other, 1)
     other.deploy()
@@ -128,7 +128,7 @@ def test_two_repositories_of_one_name_leave_one_another_alone(repo, tmp_path):
     shutil.rmtree(other.folder / "top")
     other.commit()
     other.deploy()
-    assert set(repo.current().switch.packages) == {KEY}
+    assert set(repo.current().revision.packages) == {KEY}
 
 
 def test_a_copied_file_is_told_and_a_copied_repository_too(repo, tmp_path):
@@ -147,7 +147,7 @@ def test_a_copied_file_is_told_and_a_copied_repository_too(repo, tmp_path):
     copy.edit("dataflow.yaml", "id: df-0a1b2c3d\n", "")
     copy.commit()
     copy.deploy()
-    assert set(repo.current().switch.packages) == {"acme/films:top", "alice/books:best"}
+    assert set(repo.current().revision.packages) == {"acme/films:top", "alice/books:best"}
 
 
 def test_a_clone_under_a_new_address_is_a_copy_while_the_old_one_goes_its_own_way(repo, tmp_path):
@@ -199,7 +199,7 @@ def test_a_fork_that_deploys_while_it_is_young_is_told_once_it_goes_its_own_way(
     fork.write("top/identity.yaml", "owner: bob\npackage_id: bob.top\nuuid: of-bob\n")
     fork.commit()
     assert fork.deploy().changed
-    assert {it.project for it in repo.current().switch.packages.values()} >= {id_}
+    assert {it.project for it in repo.current().revision.packages.values()} >= {id_}
     assert not repo.plan().changes
 
 
@@ -262,7 +262,7 @@ def test_an_old_address_that_leads_to_the_new_one_is_followed_until_it_is_gone(r
 
 def test_a_merge_of_other_histories_changes_nothing_of_whose_it_is(repo, tmp_path):
     repo.deploy()
-    before = repo.source().whose.id
+    before = repo.source().ownership.id
     for number in range(4):
         other = type(repo)(tmp_path / f"other{number}")
         other.git("rm", "-qf", "--ignore-unmatch", "dataflow.yaml")
@@ -271,7 +271,7 @@ def test_a_merge_of_other_histories_changes_nothing_of_whose_it_is(repo, tmp_pat
         other.commit()
         repo.git("fetch", "-q", str(other.folder), "main")
         repo.git("merge", "-q", "--allow-unrelated-histories", "-m", "merged", "FETCH_HEAD")
-    assert repo.source().whose.id == before
+    assert repo.source().ownership.id == before
     change(repo, 1)
     assert [it.action for it in repo.plan().changes] == ["changed"]
     planned(repo)
@@ -292,10 +292,10 @@ def forget_ids(repo):
     from dataflow.deploy import deployments
 
     def make(found):
-        packages = {key: it.model_copy(update={"project": None}) for key, it in found.switch.packages.items()}
-        return found.switch.model_copy(update={"packages": packages})
+        packages = {key: it.model_copy(update={"project": None}) for key, it in found.revision.packages.items()}
+        return found.revision.model_copy(update={"packages": packages})
 
-    deployments.switch(repo.registry, "production", make)
+    deployments.revise(repo.registry, "production", make)
     shutil.rmtree(repo.folder.parent / "home" / "registry" / "projects")
 
 
@@ -305,7 +305,7 @@ def test_what_stood_before_there_were_ids_is_the_project_s_that_has_its_name(rep
     assert not repo.plan().changes
     change(repo, 1)
     repo.deploy()
-    assert repo.current().switch.packages[KEY].project == repo.source().whose.id
+    assert repo.current().revision.packages[KEY].project == repo.source().ownership.id
 
 
 def test_what_stood_before_there_were_ids_under_another_name_is_adopted_by_one_command(repo):
@@ -325,7 +325,7 @@ def test_what_stood_before_there_were_ids_under_another_name_is_adopted_by_one_c
     assert set(repo.deploy().packages) == {KEY}
     assert "adopt" in run(repo, "history").stdout
     plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
-    assert repo.current().switch.packages[KEY].project == repo.source().whose.id
+    assert repo.current().revision.packages[KEY].project == repo.source().ownership.id
     assert [it.action for it in repo.plan().changes] == ["changed"]
 
 
@@ -372,11 +372,11 @@ def test_a_repository_empties_its_environment(repo):
     repo.commit()
     assert {it.action for it in repo.plan().changes} == {"removed"}
     repo.deploy()
-    assert repo.current().switch.packages == {}
+    assert repo.current().revision.packages == {}
     with pytest.raises(UsageError, match="holds no workflow"):
         repo.plan()
     plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
-    assert len(repo.current().switch.packages) == 2
+    assert len(repo.current().revision.packages) == 2
 
 
 # ------------------------------------------------------------------------------ projects of one repository
@@ -404,7 +404,7 @@ def test_two_projects_of_one_repository_stay_apart(mono):
     a, b = project_of(mono, "a"), project_of(mono, "b")
     assert set(b.deploy().packages) == {"alice/films:b/flowb"}
     assert set(a.deploy().packages) == {"alice/films:a/flowa"}
-    packages = a.current().switch.packages
+    packages = a.current().revision.packages
     assert {key: it.writes for key, it in packages.items()} == {
         "alice/films:a/flowa": ("prod_a.alice_a_results",),
         "alice/films:b/flowb": ("prod_b.alice_b_results",),
@@ -414,7 +414,7 @@ def test_two_projects_of_one_repository_stay_apart(mono):
     shutil.rmtree(b.folder / "flowb")
     mono.commit()
     b.deploy()
-    assert set(a.current().switch.packages) == {"alice/films:a/flowa"}
+    assert set(a.current().revision.packages) == {"alice/films:a/flowa"}
 
 
 def test_a_project_within_a_project_has_its_own_packages(repo):

@@ -16,11 +16,11 @@ def test_an_older_bundle_comes_back_at_once(repo):
         repo.edit("top/src/write.sql", f"<= {number - 10 or 10}", f"<= {number}")
         if number > 10:
             repo.commit()
-        bundles.append(repo.deploy().deployment.switch.packages[KEY].bundle)
+        bundles.append(repo.deploy().deployment.revision.packages[KEY].bundle)
 
     def back(**options):
         plan_rollback(repo.registry, "production", **options).apply(repo.registry)
-        return repo.current().switch.packages[KEY].bundle
+        return repo.current().revision.packages[KEY].bundle
 
     assert back() == bundles[1]
     assert back() == bundles[0]
@@ -33,19 +33,19 @@ def test_an_older_bundle_comes_back_at_once(repo):
     with pytest.raises(UsageError, match="there is no deployment '77'"):
         back(to="77")
     assert repo.plan().changes  # the checkout is not what runs there now
-    assert repo.deploy().deployment.switch.packages[KEY].bundle == bundles[2]
+    assert repo.deploy().deployment.revision.packages[KEY].bundle == bundles[2]
 
 
 def test_one_workflow_goes_back_and_the_others_stay(repo):
     repo.package("bottom")
     repo.commit()
-    first = repo.deploy().deployment.switch.packages
+    first = repo.deploy().deployment.revision.packages
     for name in ("top", "bottom"):
         repo.edit(f"{name}/src/write.sql", "<= 10", "<= 20")
     repo.commit()
-    second = repo.deploy().deployment.switch.packages
+    second = repo.deploy().deployment.revision.packages
     plan_rollback(repo.registry, "production", workflow="alice.top.main").apply(repo.registry)
-    now = repo.current().switch.packages
+    now = repo.current().revision.packages
     assert now[KEY].bundle == first[KEY].bundle
     assert now["alice/films:bottom"].bundle == second["alice/films:bottom"].bundle
 
@@ -68,7 +68,7 @@ def test_every_switch_is_remembered(repo):
     repo.deploy()
     plan_rollback(repo.registry, "production").apply(repo.registry)
     past = deployments.history(repo.registry, "production")
-    assert [(it.number, it.switch.action, it.switch.restores) for it in past] == [
+    assert [(it.number, it.revision.action, it.revision.restores) for it in past] == [
         (1, "deploy", None),
         (2, "deploy", None),
         (3, "rollback", 1),

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from dataflow.deploy.plan import make_plan
-from dataflow.deploy.refusals import refuse
+from dataflow.deploy.plan.builder import make_plan
+from dataflow.deploy.preconditions import require_deployable
 from dataflow.errors import DataflowError, DefinitionError
 from tests.support.standing import python_package
 
@@ -153,7 +153,7 @@ def test_where_there_is_no_r_it_is_said_that_syntax_was_not_checked(repo, tmp_pa
     (only_git / "git").symlink_to(shutil.which("git"))
     monkeypatch.setenv("PATH", str(only_git))
     source = repo.source()
-    (note,) = refuse(source, make_plan(source, details=False))
+    (note,) = require_deployable(source, make_plan(source, details=False))
     assert note == "not checked: the syntax of R scripts: R is not installed"
     done = validate(repo, "top")
     assert done.returncode == 0

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from dataflow.deploy.deployed_run import find, prepare_run
+from dataflow.deploy.deployed_run import find_deployed, prepare_run
 from dataflow.deploy.static_checks import check_workflows
 from dataflow.workflow.load import Request
 from tests.support.places import EXAMPLES
@@ -77,7 +77,7 @@ def test_an_r_script_takes_along_what_it_sources_and_its_project(repo):
     repo.write("titles/identity.yaml", "owner: alice\npackage_id: alice.titles\nuuid: uuid-of-titles\n")
     repo.commit()
     repo.deploy()
-    _, workflow = prepare_run(repo.registry, find(repo.registry, "titles.main"), Request())
+    _, workflow = prepare_run(repo.registry, find_deployed(repo.registry, "titles.main"), Request())
     there = {path.relative_to(workflow.folder).as_posix() for path in workflow.folder.rglob("*") if path.is_file()}
     assert {"src/sparklyr_write.R", "src/tables.R", "src/viewing.R", "DESCRIPTION"} <= there
     assert not [name for name in there if "testthat" in name or "mocks" in name]

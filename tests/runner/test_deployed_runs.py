@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dataflow.deploy.data_diff import Pair, compare
+from dataflow.deploy.data_diff import TablePair, compare_tables
 from dataflow.errors import DataflowError
 from dataflow.lineage.graph import reach
 from dataflow.lineage.show.text import as_data, tree
@@ -91,11 +91,11 @@ def pair(spark, package):
         f"INSERT INTO {package.user}.there VALUES (1, 'a', 1.0, {day}), (2, 'b', 2.0, {day}), (3, 'c', 3.0, {day}), "
         f"(5, 'e', 5.0, {day}), (5, 'e', 5.0, {day})"
     )
-    return Pair(f"{package.user}.here", f"{package.user}.there", ("id", "date"), {"date": "${EXECUTION_DATE}"})
+    return TablePair(f"{package.user}.here", f"{package.user}.there", ("id", "date"), {"date": "${EXECUTION_DATE}"})
 
 
 def test_two_tables_are_compared_key_by_key_and_cell_by_cell(spark, pair):
-    found = compare(spark, pair, DAY)
+    found = compare_tables(spark, pair, DAY)
     assert (found.rows_here, found.rows_there) == (4, 5)
     assert (found.only_here, found.samples_here) == (1, ({"id": "4", "date": "2026-01-01"},))
     assert found.only_there == 2  # a key that is there twice is missed twice
@@ -107,11 +107,11 @@ def test_two_tables_are_compared_key_by_key_and_cell_by_cell(spark, pair):
 
 
 def test_without_a_day_all_rows_are_compared_and_a_table_is_like_itself(spark, pair):
-    itself = Pair(pair.here, pair.here, pair.key, pair.partition)
-    found = compare(spark, itself, None)
+    itself = TablePair(pair.here, pair.here, pair.key, pair.partition)
+    found = compare_tables(spark, itself, None)
     assert (found.rows_here, found.same) == (5, True)
 
 
 def test_tables_without_a_key_are_not_guessed_at(spark, pair):
     with pytest.raises(DataflowError, match="has no key by which its rows could be compared"):
-        compare(spark, Pair(pair.here, pair.there, (), pair.partition), DAY)
+        compare_tables(spark, TablePair(pair.here, pair.there, (), pair.partition), DAY)

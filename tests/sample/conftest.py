@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.sample import git
+from dataflow.sample.copier_environment import copier_environment
 from tests.support.template_repo import make_template
 
 
@@ -18,7 +18,7 @@ def _somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "copier-cache"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    with git.environment():  # for those tests that call Copier themselves
+    with copier_environment():  # for those tests that call Copier themselves
         yield
 
 

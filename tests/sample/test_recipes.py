@@ -21,7 +21,7 @@ from copier import run_copy
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
-from dataflow.sample import git
+from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.recipes import RECIPES
 from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
@@ -123,7 +123,7 @@ def package(
 
 
 def render(template: Path, folder: Path, **answers: str) -> None:
-    with git.environment(DATAFLOW_USER="alice"):
+    with copier_environment(DATAFLOW_USER="alice"):
         run_copy(str(template), folder, data=answers, vcs_ref="HEAD", defaults=True, quiet=True, unsafe=True)
 
 

@@ -10,7 +10,7 @@ KEY = "alice/films:top"
 
 
 def bundle_of(repo, name="production", key=KEY):
-    return load_bundle(repo.registry, repo.current(name).switch.packages[key].bundle)
+    return load_bundle(repo.registry, repo.current(name).revision.packages[key].bundle)
 
 
 def paths(bundle):

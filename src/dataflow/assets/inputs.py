@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.assets.packed import packs
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import sha256_of
 from dataflow.repository.tree import Tree, tree_of_disk
 from dataflow.spark.java import find_java
 
@@ -150,7 +151,6 @@ def _is_source(folder: Path, root: Path) -> bool:
 
 def _read(path: Path) -> tuple[str, bool]:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest(), bool(path.stat().st_mode & 0o100)
+        return sha256_of(path), bool(path.stat().st_mode & 0o100)
     except OSError as error:
         raise DataflowError(f"can't read {display_path(path)}: {error.strerror}") from None

@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dataflow.assets.storage import CHUNK, Storage, draft
+from dataflow.assets.storage import CHUNK, Storage
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import canonical_json, draft_of, sha256_of
 from dataflow.home import home
 
 if TYPE_CHECKING:
@@ -95,13 +96,12 @@ class Registry:
         """
         to.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with draft(to.parent) as (written, target):
-            with target, self._object(sha256) as stream:
+        with draft_of(to) as draft:
+            with draft.open("xb") as target, self._object(sha256) as stream:
                 while chunk := stream.read(CHUNK):
                     digest.update(chunk)
                     target.write(chunk)
             self._verify(sha256, digest.hexdigest())
-            written.replace(to)
         return to
 
     # ----------------------------------------------------------------------------------------- series
@@ -188,8 +188,8 @@ class Registry:
     def _create_note(self, name: str, entry: Mapping[str, Any]) -> bool:
         # A store's client that heard no answer asks again, and then meets what it wrote itself: the mark tells.
         mark = secrets.token_hex(8)
-        text = _canonical(entry)
-        data = _canonical({"entry": entry, "sha256": hashlib.sha256(text).hexdigest(), "mark": mark})
+        text = canonical_json(entry)
+        data = canonical_json({"entry": entry, "sha256": hashlib.sha256(text).hexdigest(), "mark": mark})
         if self._storage.create(f"{name}.json", data):
             return True
         there = self._read_note(name, self._storage.read(f"{name}.json"))
@@ -198,7 +198,7 @@ class Registry:
     def _read_note(self, name: str, data: bytes) -> dict[str, Any]:
         try:
             found = json.loads(data)
-            intact = hashlib.sha256(_canonical(found["entry"])).hexdigest() == found["sha256"] and "mark" in found
+            intact = hashlib.sha256(canonical_json(found["entry"])).hexdigest() == found["sha256"] and "mark" in found
         except (ValueError, KeyError, TypeError):
             intact = False
         if not intact:
@@ -246,8 +246,7 @@ def _digest(data: bytes | Path) -> tuple[str, int]:
     if isinstance(data, bytes):
         return hashlib.sha256(data).hexdigest(), len(data)
     try:
-        with data.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest(), stream.tell()
+        return sha256_of(data), data.stat().st_size
     except OSError as error:
         raise DataflowError(f"can't read {display_path(data)}: {error.strerror}") from None
 
@@ -256,7 +255,3 @@ def _checked(sha256: str) -> str:
     if not _SHA256.fullmatch(sha256):
         raise DataflowError(f"'{sha256}' is no sha256 checksum", permanent=True)
     return sha256
-
-
-def _canonical(data: Mapping[str, Any]) -> bytes:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

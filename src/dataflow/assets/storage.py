@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.home import usual_mode
+from dataflow.files import create_file
 from dataflow.secret import learn_address, without_credentials
 
 CHUNK = 1 << 20
@@ -110,7 +109,7 @@ class Storage:
         try:
             with self._told():
                 if self._protocol == "file":
-                    _link(data, Path(path), Path(self.path(_DRAFTS)))
+                    self._create_locally(data, Path(path))
                 else:
                     self._send(data, path)
         except FileExistsError:
@@ -193,6 +192,13 @@ class Storage:
             told = str(error) or type(error).__name__
             raise DataflowError(f"the registry at {self.address} can't be used: {told}") from error
 
+    def _create_locally(self, data: bytes | Path, path: Path) -> None:
+        drafts = Path(self.path(_DRAFTS))
+        for folder in (path.parent, drafts):
+            folder.mkdir(parents=True, exist_ok=True)
+        _tidy(drafts)
+        create_file(path, data, drafts=drafts, durable=True)  # nothing is ever written here again
+
     def _send(self, data: bytes | Path, path: str) -> None:
         """Put a file that must not be there yet; where S3 can't tell who was first (409), ask again."""
         from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -211,43 +217,10 @@ class Storage:
             raise
 
 
-@contextlib.contextmanager
-def draft(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """Give a new file in a folder, open for writing; it is removed at the end, unless it was renamed."""
-    handle, name = tempfile.mkstemp(prefix=".part-", dir=folder)
-    os.fchmod(handle, usual_mode())  # a team's umask says who else writes here
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield path, stream
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def _s3_code(error: BaseException) -> str:
     """Return what S3 calls an error; an empty text for any other."""
     answer = getattr(error.__cause__ or error, "response", None)
     return str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
-
-
-def _link(data: bytes | Path, path: Path, drafts: Path) -> None:
-    """Write a local file under another name first, and link it in: exclusive, and never seen half."""
-    for folder in (path.parent, drafts):
-        folder.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        raise FileExistsError(path)
-    _tidy(drafts)
-    with draft(drafts) as (written, stream):
-        with stream:
-            if isinstance(data, Path):
-                with data.open("rb") as source:
-                    while chunk := source.read(CHUNK):
-                        stream.write(chunk)
-            else:
-                stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())  # nothing is ever written here again: after a power cut it has to be whole
-        path.hardlink_to(written)
 
 
 def _tidy(drafts: Path) -> None:

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import write_file
 from dataflow.home import subfolder
+from dataflow.process import capture
 from dataflow.spark import jars
 from dataflow.spark.java import find_java
 
@@ -101,11 +102,9 @@ def version_of(tool: Tool, program: Path) -> str:
             return str(known["version"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, env=environ())
-    found = tool.version.search(re.sub(r"\x1b\[[0-9;]*m", "", done.stdout))
+    answer = capture([str(program), "--version"], env=environ())
+    found = tool.version.search(re.sub(r"\x1b\[[0-9;]*m", "", answer.text))
     if found is None:
-        raise DataflowError(f"{program} --version says nothing of a version: {(done.stdout + done.stderr).strip()}")
-    draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-    draft.write_text(json.dumps({"program": key, "version": found[1]}), encoding="utf-8")
-    draft.replace(file)
+        raise DataflowError(f"{program} --version names no version: {(answer.text + answer.error_text).strip()}")
+    write_file(file, json.dumps({"program": key, "version": found[1]}))
     return found[1]

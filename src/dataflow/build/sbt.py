@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.files import alone
+from dataflow.files import exclusive_lock, sha256_of, write_file
 from dataflow.home import subfolder
-from dataflow.process import run_process
+from dataflow.process import CollectedOutput, run_process
 from dataflow.report import Report, silent
 from dataflow.spark import jars
 from dataflow.spark.java import Java, find_java
@@ -54,16 +54,14 @@ def build(
     """
     target = project / "target"
     target.mkdir(exist_ok=True)
-    with alone(target / ".dataflow-build.lock", f"building {_name(project)}", report):
+    with exclusive_lock(target / ".dataflow-build.lock", f"building {_name(project)}", report):
         inputs = digest_of_inputs(project)
         if (known := _known(target, inputs)) is not None:
             return known
         report(f"building {_name(project)} with sbt …")
         jar = _package(project, java, spark, output, report, stopped)
-        state = {"inputs": inputs, "jar": os.path.relpath(jar, target), "sha256": _digest(jar)}
-        draft = target / f"{_STATE}.part"
-        draft.write_text(json.dumps(state, indent=2), encoding="utf-8")
-        draft.replace(target / _STATE)
+        state = {"inputs": inputs, "jar": os.path.relpath(jar, target), "sha256": sha256_of(jar)}
+        write_file(target / _STATE, json.dumps(state, indent=2))
     return jar
 
 
@@ -74,7 +72,7 @@ def digest_of_inputs(project: Path) -> str:
     for path in sorted(found):
         name = path.relative_to(project)
         if "target" not in _around_sources(name):
-            digest.update(f"{name.as_posix()}\0{_digest(path)}\n".encode())
+            digest.update(f"{name.as_posix()}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -146,14 +144,11 @@ def _package(
     report: Report,
     stopped: Callable[[], bool],
 ) -> Path:
-    lines: list[str] = []
-
-    def hear(line: str) -> None:
-        lines.append(line)
-        output(line)
-
+    collected = CollectedOutput(output)
     # `print` runs the task and prints what it made: the jar's path, whatever the project calls it.
-    code = run_sbt(project, ["print Compile/packageBin"], hear, java=java, spark=spark, report=report, stopped=stopped)
+    arguments = ["print Compile/packageBin"]
+    code = run_sbt(project, arguments, collected, java=java, spark=spark, report=report, stopped=stopped)
+    lines = collected.lines
     if code != 0:
         raise _failure(project, lines)
     made = [Path(line.strip()) for line in lines if line.strip().endswith(".jar") and Path(line.strip()).is_file()]
@@ -183,11 +178,6 @@ def _known(target: Path, inputs: str) -> Path | None:
     try:
         state = json.loads((target / _STATE).read_text(encoding="utf-8"))
         jar = target / state["jar"]
-        return jar if state["inputs"] == inputs and _digest(jar) == state["sha256"] else None
+        return jar if state["inputs"] == inputs and sha256_of(jar) == state["sha256"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

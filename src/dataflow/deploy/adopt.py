@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.deployments import Deployed, Switch
+from dataflow.deploy.deployments import DeployedPackage, Revision
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.source import DeploySource
 
 
 @dataclass(frozen=True)
-class Adoption:
+class AdoptionPlan:
     """What would be taken over.
 
     Attributes:
@@ -27,11 +27,11 @@ class Adoption:
     """
 
     environment: str
-    packages: dict[str, Deployed]
+    packages: dict[str, DeployedPackage]
     known: bool
 
 
-def plan_adoption(source: Source, repository: str | None) -> Adoption:
+def plan_adoption(source: DeploySource, repository: str | None) -> AdoptionPlan:
     """Say what would be taken over.
 
     Args:
@@ -41,12 +41,12 @@ def plan_adoption(source: Source, repository: str | None) -> Adoption:
     Raises:
         UsageError: There is nothing of that name, or nothing that could be meant.
     """
-    if source.whose.id is None:
+    if source.ownership.id is None:
         raise UsageError("this project has no id that it could be known by", "git fetch --unshallow; or pin `id:`")
-    standing = source.standing.switch.packages if source.standing else {}
-    others = {key: it for key, it in standing.items() if not source.owns(key, it)}
+    deployed = source.current.revision.packages if source.current else {}
+    others = {key: it for key, it in deployed.items() if not source.owns(key, it)}
     try:
-        source.whose.refuse_copy(source.registry, {k: it for k, it in standing.items() if k not in others})
+        source.ownership.refuse_copy(source.registry, {k: it for k, it in deployed.items() if k not in others})
         known = False
     except DataflowError:
         known = True
@@ -62,32 +62,32 @@ def plan_adoption(source: Source, repository: str | None) -> Adoption:
     if not found and not known:
         raise UsageError(f"{source.target.name} runs nothing that could be meant", "name the repository that it is of")
     if known:
-        found |= {key: it for key, it in standing.items() if key not in others}
-    return Adoption(source.target.name, found, known)
+        found |= {key: it for key, it in deployed.items() if key not in others}
+    return AdoptionPlan(source.target.name, found, known)
 
 
-def _ours(source: Source, package: Deployed) -> Deployed:
+def _ours(source: DeploySource, package: DeployedPackage) -> DeployedPackage:
     """Return a package as one of the project's; a commit that it does not have says nothing of it any more."""
-    commit = package.commit if package.commit and source.whose.has(package.commit) else None
-    return package.model_copy(update={"project": source.whose.id, "commit": commit})
+    commit = package.commit if package.commit and source.ownership.has(package.commit) else None
+    return package.model_copy(update={"project": source.ownership.id, "commit": commit})
 
 
-def adopt(source: Source, planned: Adoption) -> Deployment | None:
+def adopt(source: DeploySource, planned: AdoptionPlan) -> Deployment | None:
     """Take over: what runs stays as it is, and is this project's from now on; None where nothing runs.
 
     Raises:
         DataflowError: Somebody deployed meanwhile.
     """
-    before = source.standing
-    source.whose.note(source.registry, over=planned.known)
+    before = source.current
+    source.ownership.note(source.registry, over=planned.known)
     if before is None or not planned.packages:
         return before
 
-    def make(found: Deployment | None) -> Switch:
+    def make(found: Deployment | None) -> Revision:
         if found is None or found.number != before.number:
             raise DataflowError(f"somebody changed {before.name} just now: nothing was taken over", permanent=True)
         ours = {key: _ours(source, it) for key, it in planned.packages.items()}
         update = {"action": "adopt", "at": dt.datetime.now(dt.UTC), "by": current_user(), "restores": None}
-        return found.switch.model_copy(update={**update, "packages": {**found.switch.packages, **ours}})
+        return found.revision.model_copy(update={**update, "packages": {**found.revision.packages, **ours}})
 
-    return deployments.switch(source.registry, before.name, make)
+    return deployments.revise(source.registry, before.name, make)

@@ -7,7 +7,6 @@ paths of a machine, nothing in an order that means nothing.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
+from dataflow.files import canonical_json
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
@@ -34,13 +34,13 @@ UNPINNED = "#to-be-pinned"
 _UNPINNED = re.compile(rf"{POINTER}(\S+?){UNPINNED}")
 
 
-class Plain(BaseModel):
+class BundleModel(BaseModel):
     """Plain data that knows its shape."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Pinned(Plain):
+class PinnedAsset(BundleModel):
     """An asset of a bundle.
 
     Attributes:
@@ -77,14 +77,14 @@ class Pinned(Plain):
         return AssetId.parse(self.id).commit
 
 
-class Schedule(Plain):
+class Schedule(BundleModel):
     """When a workflow runs by itself."""
 
     cron: str
     timezone: str = "UTC"
 
 
-class Deployable(Plain):
+class RenderedWorkflow(BundleModel):
     """One workflow, rendered.
 
     Attributes:
@@ -106,7 +106,7 @@ class Deployable(Plain):
     writes: tuple[str, ...] = ()
 
 
-class TableSchema(Plain):
+class TableSchema(BundleModel):
     """What a table looks like by its DDL and its Metadata job.
 
     Attributes:
@@ -120,7 +120,7 @@ class TableSchema(Plain):
     primary_key: tuple[str, ...] = ()
 
 
-class Settings(Plain):
+class EnvironmentSettings(BundleModel):
     """An environment as a bundle keeps it; secrets stand as `${secret:NAME}`."""
 
     name: str
@@ -152,7 +152,7 @@ class Settings(Plain):
         )
 
 
-class Package(Plain):
+class PackageIdentity(BundleModel):
     """Whose a package is."""
 
     id: str
@@ -164,7 +164,7 @@ class Package(Plain):
         return Identity(self.owner, self.id, self.uuid)
 
 
-class Bundle(Plain):
+class Bundle(BundleModel):
     """A package as it is deployed: whole, or not at all.
 
     Attributes:
@@ -181,22 +181,22 @@ class Bundle(Plain):
 
     version: Literal[1] = 1
     path: str
-    packages: dict[str, Package]
+    packages: dict[str, PackageIdentity]
     user: str
-    environment: Settings
-    workflows: dict[str, Deployable]
-    assets: tuple[Pinned, ...] = ()
+    environment: EnvironmentSettings
+    workflows: dict[str, RenderedWorkflow]
+    assets: tuple[PinnedAsset, ...] = ()
     files: dict[str, str] = {}
     schemas: dict[str, TableSchema] = {}
     backend_files: dict[str, str] = {}
 
     @property
-    def package(self) -> Package:
+    def package(self) -> PackageIdentity:
         """Whose it is."""
         return self.packages[self.path]
 
     @property
-    def own_workflows(self) -> dict[str, Deployable]:
+    def own_workflows(self) -> dict[str, RenderedWorkflow]:
         """The definitions of its own package, by file: not those of others that they call."""
         return {file: it for file, it in self.workflows.items() if PurePosixPath(file).parent.as_posix() == self.path}
 
@@ -221,9 +221,7 @@ def pin_text(text: str, pins: Mapping[str, Pin]) -> str:
 
 def canonical(data: Any) -> bytes:
     """Write plain data as JSON, the same bytes for the same data."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "surrogateescape"
-    )
+    return canonical_json(data, errors="surrogateescape")  # names of files may be any bytes
 
 
 def digest(data: Any) -> str:
@@ -231,7 +229,7 @@ def digest(data: Any) -> str:
     return hashlib.sha256(canonical(data)).hexdigest()
 
 
-def settings_of(environment: Environment, params: Mapping[str, str]) -> Settings:
+def environment_settings(environment: Environment, params: Mapping[str, str]) -> EnvironmentSettings:
     """Return an environment as a bundle keeps it.
 
     Args:
@@ -239,7 +237,7 @@ def settings_of(environment: Environment, params: Mapping[str, str]) -> Settings
         params: Its parameters, what is known put in.
     """
     smtp = environment.smtp
-    return Settings(
+    return EnvironmentSettings(
         name=environment.name,
         params=dict(params),
         catalog=dict(environment.catalog),

@@ -7,19 +7,18 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
+from dataflow.files import sha256_of, write_file
 from dataflow.home import subfolder
 from dataflow.report import Report, silent
 from dataflow.workflow.identity import FILE_NAME
@@ -30,13 +29,13 @@ from dataflow.workflow.pyproject import UNPACKED
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.build.python.pylock import Lock
-    from dataflow.deploy.bundle import Bundle, Deployable, Pinned
+    from dataflow.deploy.bundle import Bundle, PinnedAsset, RenderedWorkflow
 
 _POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
 
 
 @dataclass(frozen=True)
-class Materialized:
+class BundleCheckout:
     """A bundle as a folder.
 
     Attributes:
@@ -55,23 +54,23 @@ class Materialized:
         """Return where one of its definitions is."""
         return self.folder / "work" / file
 
-    def built(self, asset: Pinned) -> Path:
+    def built(self, asset: PinnedAsset) -> Path:
         """Return where the file of one of its assets is."""
         return self.folder / "assets" / asset.sha256[:16] / asset.name
 
 
-def materialize(registry: Registry, bundle: Bundle, sha256: str) -> Materialized:
+def check_out_bundle(registry: Registry, bundle: Bundle, sha256: str) -> BundleCheckout:
     """Lay a bundle out in the Dataflow home; what is there already and whole is kept.
 
     Raises:
         DataflowError: An object of it is missing or corrupted.
     """
-    found = Materialized(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
+    found = BundleCheckout(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
     _lay_out(found, _fetch)
     return found
 
 
-def materialize_texts(registry: Registry, bundle: Bundle, sha256: str, folder: Path) -> Materialized:
+def check_out_texts(registry: Registry, bundle: Bundle, sha256: str, folder: Path) -> BundleCheckout:
     """Lay a bundle out in a new folder to be read, not run: what was built is an empty file, and so are data.
 
     Raises:
@@ -84,12 +83,12 @@ def materialize_texts(registry: Registry, bundle: Bundle, sha256: str, folder: P
         else:
             _write(to, b"")
 
-    found = Materialized(bundle, sha256, folder, registry)
+    found = BundleCheckout(bundle, sha256, folder, registry)
     _lay_out(found, fetch)
     return found
 
 
-def _lay_out(found: Materialized, fetch: Callable[[Registry, str, Path], None]) -> None:
+def _lay_out(found: BundleCheckout, fetch: Callable[[Registry, str, Path], None]) -> None:
     bundle, registry = found.bundle, found.registry
     built = {it.sha256: found.built(it) for it in bundle.assets}
     pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
@@ -107,7 +106,7 @@ def _lay_out(found: Materialized, fetch: Callable[[Registry, str, Path], None]) 
         _write(_inside(found, str(PurePosixPath(folder, FILE_NAME))), text.encode())
 
 
-def python_of(found: Materialized, report: Report = silent) -> Path | None:
+def python_of(found: BundleCheckout, report: Report = silent) -> Path | None:
     """Return the Python that has what the bundle's wheels are locked to, and unpack them; None when it needs none.
 
     Raises:
@@ -122,7 +121,7 @@ def python_of(found: Materialized, report: Report = silent) -> Path | None:
     return environment(locks, report)
 
 
-def locks_of(registry: Registry, assets: Sequence[Pinned]) -> list[Lock]:
+def locks_of(registry: Registry, assets: Sequence[PinnedAsset]) -> list[Lock]:
     """Return the locks of wheels: what the one environment of a run is made of.
 
     Raises:
@@ -143,7 +142,7 @@ def locks_of(registry: Registry, assets: Sequence[Pinned]) -> list[Lock]:
     return locks
 
 
-def _unpack(found: Materialized, wheels: Sequence[Pinned]) -> None:
+def _unpack(found: BundleCheckout, wheels: Sequence[PinnedAsset]) -> None:
     """Lay out the modules of wheels, and note beside the scripts where they are: a project's own come first."""
     folders = {it.id: found.built(it).parent / "code" for it in wheels}
     for wheel in wheels:
@@ -169,7 +168,7 @@ def _install(wheel: Path, folder: Path) -> None:
             draft.rename(folder)
 
 
-def _inside(found: Materialized, path: str) -> Path:
+def _inside(found: BundleCheckout, path: str) -> Path:
     """Return a place in the folder; a manifest that points out of it is refused."""
     base = found.folder / "work"
     target = Path(os.path.normpath(base / path))
@@ -178,7 +177,7 @@ def _inside(found: Materialized, path: str) -> Path:
     return target
 
 
-def _placed(workflow: Deployable, folder: Path, built: dict[str, Path]) -> str:
+def _placed(workflow: RenderedWorkflow, folder: Path, built: dict[str, Path]) -> str:
     """Return a definition with the files of its assets in place of what points to them."""
 
     def place(pointer: re.Match[str]) -> str:
@@ -190,8 +189,8 @@ def _placed(workflow: Deployable, folder: Path, built: dict[str, Path]) -> str:
 
 
 def _fetch(registry: Registry, sha256: str, to: Path) -> None:
-    with contextlib.suppress(OSError), to.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() == sha256:
+    with contextlib.suppress(OSError):
+        if sha256_of(to) == sha256:
             return
     registry.fetch(sha256, to)
 
@@ -201,15 +200,4 @@ def _write(path: Path, data: bytes) -> None:
         if path.read_bytes() == data:
             return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _draft(path) as draft:
-        draft.write_bytes(data)
-
-
-@contextlib.contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    draft = path.with_name(f".part-{secrets.token_hex(6)}")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_file(path, data)

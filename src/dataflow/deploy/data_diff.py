@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.deploy import deployments
 from dataflow.deploy.bundle import Bundle, load_bundle
 from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import exists, quoted
@@ -31,7 +30,7 @@ _ROWS, _ONLY = "rows", "only"
 
 
 @dataclass(frozen=True)
-class Pair:
+class TablePair:
     """Two tables to compare.
 
     Attributes:
@@ -48,7 +47,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class ColumnDifference:
+class ColumnDiff:
     """A column whose values differ.
 
     Attributes:
@@ -63,7 +62,7 @@ class ColumnDifference:
 
 
 @dataclass(frozen=True)
-class Difference:
+class TableDiff:
     """How two tables differ.
 
     Attributes:
@@ -80,7 +79,7 @@ class Difference:
         columns_there: Columns that the branch has not.
     """
 
-    pair: Pair
+    pair: TablePair
     where: str
     rows_here: int
     rows_there: int
@@ -88,7 +87,7 @@ class Difference:
     only_there: int
     samples_here: tuple[Mapping[str, Any], ...]
     samples_there: tuple[Mapping[str, Any], ...]
-    changed: tuple[ColumnDifference, ...]
+    changed: tuple[ColumnDiff, ...]
     columns_here: tuple[str, ...]
     columns_there: tuple[str, ...]
 
@@ -98,24 +97,24 @@ class Difference:
         return not (self.only_here or self.only_there or self.changed or self.columns_here or self.columns_there)
 
 
-def pairs(registry: Registry, branch: Deployment, production: Deployment) -> list[Pair]:
+def table_pairs(registry: Registry, branch: Deployment, production: Deployment) -> list[TablePair]:
     """Return the tables that a branch's packages write, each with production's.
 
     Raises:
         UsageError: No package is deployed to both.
     """
-    found: list[Pair] = []
-    for key, package in branch.switch.packages.items():
-        if key in production.switch.packages:
+    found: list[TablePair] = []
+    for key, package in branch.revision.packages.items():
+        if key in production.revision.packages:
             here = load_bundle(registry, package.bundle)
-            there = load_bundle(registry, production.switch.packages[key].bundle)
+            there = load_bundle(registry, production.revision.packages[key].bundle)
             found += _pairs(here, there)
     if not found:
         raise UsageError(f"{branch.name} and {production.name} have no table in common", "deploy both, then compare")
     return found
 
 
-def _pairs(here: Bundle, there: Bundle) -> list[Pair]:
+def _pairs(here: Bundle, there: Bundle) -> list[TablePair]:
     """Pair tables by their names without their databases."""
     others = {table_names.split(table)[-1]: table for table in there.writes}
     found = []
@@ -123,7 +122,7 @@ def _pairs(here: Bundle, there: Bundle) -> list[Pair]:
         other = others.get(table_names.split(table)[-1])
         if other is not None:
             schema = here.schemas.get(table)
-            found.append(Pair(table, other, schema.primary_key if schema else (), _partition(here, table)))
+            found.append(TablePair(table, other, schema.primary_key if schema else (), _partition(here, table)))
     return found
 
 
@@ -140,12 +139,12 @@ def _partition(bundle: Bundle, table: str) -> dict[str, str]:
     return {}
 
 
-def missing(spark: SparkSession, pair: Pair) -> str | None:
+def missing_table(spark: SparkSession, pair: TablePair) -> str | None:
     """Return the table of a pair that no run has made yet, or None."""
     return next((table for table in (pair.here, pair.there) if not exists(spark, table)), None)
 
 
-def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference:
+def compare_tables(spark: SparkSession, pair: TablePair, date: dt.date | None) -> TableDiff:
     """Compare two tables.
 
     Args:
@@ -169,21 +168,21 @@ def compare(spark: SparkSession, pair: Pair, date: dt.date | None) -> Difference
     return _difference(pair, where, found, here, there)
 
 
-def _last_day(spark: SparkSession, pair: Pair) -> dt.date | None:
+def _last_day(spark: SparkSession, pair: TablePair) -> dt.date | None:
     """Return up to where the branch's table is complete: the day that its last run was for, mostly."""
     from dataflow.tables import high_water_mark
 
     return high_water_mark.read(spark, pair.here).day
 
 
-def _where(pair: Pair, date: dt.date | None) -> str:
+def _where(pair: TablePair, date: dt.date | None) -> str:
     days = [column for column, value in pair.partition.items() if "EXECUTION_DATE" in value or "yesterday" in value]
     if date is None or not days:
         return "true"
     return " AND ".join(f"CAST({column_name(column)} AS DATE) = DATE {text(date.isoformat())}" for column in days)
 
 
-def _query(pair: Pair, key: Sequence[str], values: Sequence[str], where: str) -> str:
+def _query(pair: TablePair, key: Sequence[str], values: Sequence[str], where: str) -> str:
     """Write the one query. Rows that share a key are told apart by their number within it."""
     names = [column_name(name) for name in key]
     listed = ", ".join(names)
@@ -230,7 +229,9 @@ FROM grouped GROUP BY kind
 """
 
 
-def _difference(pair: Pair, where: str, found: Sequence[Any], here: Sequence[str], there: Sequence[str]) -> Difference:
+def _difference(
+    pair: TablePair, where: str, found: Sequence[Any], here: Sequence[str], there: Sequence[str]
+) -> TableDiff:
     rows = {row["kind"]: row for row in found}
 
     def number(kind: str) -> int:
@@ -240,7 +241,7 @@ def _difference(pair: Pair, where: str, found: Sequence[Any], here: Sequence[str
         return tuple(json.loads(it["key"]) for it in rows[kind]["examples"]) if kind in rows else ()
 
     changed = [
-        ColumnDifference(
+        ColumnDiff(
             name,
             number(f"={name}"),
             tuple(
@@ -251,7 +252,7 @@ def _difference(pair: Pair, where: str, found: Sequence[Any], here: Sequence[str
         for name in here
         if f"={name}" in rows
     ]
-    return Difference(
+    return TableDiff(
         pair,
         where,
         number(f"{_ROWS} here"),
@@ -264,15 +265,3 @@ def _difference(pair: Pair, where: str, found: Sequence[Any], here: Sequence[str
         tuple(name for name in here if name not in there),
         tuple(name for name in there if name not in here),
     )
-
-
-def standing(registry: Registry, name: str) -> Deployment:
-    """Return a deployment as it stands.
-
-    Raises:
-        UsageError: It does not.
-    """
-    deployment = deployments.current(registry, name)
-    if deployment is None:
-        raise UsageError(f"nothing is deployed to {name}", "`dataflow project deploy` deploys the current branch")
-    return deployment

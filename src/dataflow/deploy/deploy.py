@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.ancestry import compare
+from dataflow.deploy.ancestry import check_ancestry
 from dataflow.deploy.backends import backend
-from dataflow.deploy.bundle import Bundle, Deployable, Pinned, pin_text
-from dataflow.deploy.deployments import Deployed, Switch
-from dataflow.deploy.refusals import refuse, refuse_twins
+from dataflow.deploy.bundle import Bundle, PinnedAsset, RenderedWorkflow, pin_text
+from dataflow.deploy.deployments import DeployedPackage, Revision
+from dataflow.deploy.preconditions import require_deployable, require_unique_ids
 from dataflow.errors import DataflowError, display_path
 from dataflow.workflow.identity import current_user
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
     from dataflow.assets.publish import Pin
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.package import Prepared
-    from dataflow.deploy.plan import Planned
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.plan.definition import PreparedPlan
+    from dataflow.deploy.prepared_package import PreparedPackage
+    from dataflow.deploy.source import DeploySource
 
 LIFE = dt.timedelta(days=7)
 """How long a sandbox's or a branch's deployment is kept."""
 
 
 @dataclass(frozen=True)
-class Done:
+class DeployResult:
     """What a deployment did.
 
     Attributes:
@@ -44,13 +44,13 @@ class Done:
     """
 
     deployment: Deployment
-    assets: tuple[tuple[Pinned, bool], ...]
-    packages: Mapping[str, Deployed]
+    assets: tuple[tuple[PinnedAsset, bool], ...]
+    packages: Mapping[str, DeployedPackage]
     changed: bool
 
 
 @dataclass
-class Deploy:
+class Deployer:
     """One deployment of a repository.
 
     Attributes:
@@ -63,25 +63,25 @@ class Deploy:
         allow_older: Whether the commit may be older than what stands.
     """
 
-    source: Source
-    planned: Planned
+    source: DeploySource
+    planned: PreparedPlan
     output: Callable[[str], None] = lambda _: None
     report: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _all: None
     life: dt.timedelta = LIFE
     allow_older: bool = False
 
-    def run(self) -> Done:
+    def deploy(self) -> DeployResult:
         """Deploy.
 
         Raises:
             DataflowError: It failed, and the environment runs what it ran before.
         """
         source, planned = self.source, self.planned
-        for note in refuse(source, planned, allow_older=self.allow_older):
+        for note in require_deployable(source, planned, allow_older=self.allow_older):
             self.report(f"note: {note}")
         runner = backend(source.target.environment.backend)
-        due = {key: planned.prepared[key] for key in planned.due}
+        due = {key: planned.prepared[key] for key in planned.packages_to_build}
         pins: dict[Asset, tuple[Pin, bool]] = {}
         bundles = {}
         for number, (key, prepared) in enumerate(due.items()):
@@ -89,12 +89,12 @@ class Deploy:
             bundles[key] = self._bundle(prepared, pins)
         packages = {key: self._deployed(key, bundle) for key, bundle in bundles.items()}
         if not source.target.sandbox:
-            source.whose.note(source.registry)
+            source.ownership.note(source.registry)
         deployment, changed = self._switch(packages)
         runner.deploy(deployment, source.registry)
         new = {str(pin.id) for pin, is_new in pins.values() if is_new}
         assets = {it.id: it for bundle in bundles.values() for it in bundle.assets}
-        return Done(deployment, tuple((it, it.id in new) for it in assets.values()), packages, changed)
+        return DeployResult(deployment, tuple((it, it.id in new) for it in assets.values()), packages, changed)
 
     # ---------------------------------------------------------------------------------------- assets
 
@@ -104,7 +104,7 @@ class Deploy:
         from dataflow.assets.publish import publish
 
         if asset not in pins:
-            source, inputs = self.source, self.source.inputs_of(asset)
+            source, inputs = self.source, self.source.assets.inputs_of(asset)
             spark = source.target.environment.spark
             with workspace(spark, self.output, self.report) as context:
                 pins[asset] = publish(
@@ -112,13 +112,15 @@ class Deploy:
                 )
         return pins[asset][0]
 
-    def _assets(self, prepared: Prepared, pins: dict[Asset, tuple[Pin, bool]]) -> tuple[dict[str, Pin], list[Pinned]]:
+    def _assets(
+        self, prepared: PreparedPackage, pins: dict[Asset, tuple[Pin, bool]]
+    ) -> tuple[dict[str, Pin], list[PinnedAsset]]:
         """Return a package's assets by the names that its texts have for them, and as its bundle names them."""
         from dataflow.assets.ids import escape
 
         source = self.source
         named: dict[str, Pin] = {}
-        found: list[Pinned] = []
+        found: list[PinnedAsset] = []
         for path, sha256 in prepared.raw.items():
             asset = source.repository.asset(source.root / path)
             if asset is None:
@@ -129,18 +131,18 @@ class Deploy:
             named[f"dataflow.{asset.type}.{escape(asset.namespace)}"] = pin
             found.append(_pinned(pin, path))
         for it in prepared.builds:
-            asset = source.built(it.type, it.namespace)
+            asset = source.assets.built(it.type, it.namespace)
             pin = self._publish(asset, pins)
             named[f"dataflow.{it.type}.{escape(it.namespace)}"] = pin
             found.append(_pinned(pin, asset.path.relative_to(source.root).as_posix()))
         for name in prepared.references:
-            named[name] = source.pin(name)
-            found.append(_pinned(source.pin(name), None))
+            named[name] = source.assets.pin(name)
+            found.append(_pinned(source.assets.pin(name), None))
         assets = sorted({it.id: it for it in found}.values(), key=lambda it: (it.path or "", it.id))
         self._require_one_python(assets)
         return named, assets
 
-    def _require_one_python(self, assets: Sequence[Pinned]) -> None:
+    def _require_one_python(self, assets: Sequence[PinnedAsset]) -> None:
         """Refuse to deploy what no environment could run."""
         if sum(it.lock is not None for it in assets) < 2:
             return
@@ -151,7 +153,7 @@ class Deploy:
 
     # --------------------------------------------------------------------------------------- bundles
 
-    def _bundle(self, prepared: Prepared, pins: dict[Asset, tuple[Pin, bool]]) -> Bundle:
+    def _bundle(self, prepared: PreparedPackage, pins: dict[Asset, tuple[Pin, bool]]) -> Bundle:
         source = self.source
         named, assets = self._assets(prepared, pins)
         for path, sha256 in prepared.files.items():
@@ -172,9 +174,9 @@ class Deploy:
         files = {name: source.registry.put(data) for name, data in sorted(made.items())}
         return bundle.model_copy(update={"backend_files": files}) if files else bundle
 
-    def _deployed(self, key: str, bundle: Bundle) -> Deployed:
+    def _deployed(self, key: str, bundle: Bundle) -> DeployedPackage:
         checkout = self.source.checkout
-        return Deployed(
+        return DeployedPackage(
             bundle=self.source.registry.put(bundle.data()),
             inputs=self.planned.plan.inputs[key],
             package_id=bundle.package.id,
@@ -189,23 +191,23 @@ class Deploy:
 
     # ---------------------------------------------------------------------------------------- switch
 
-    def _switch(self, packages: Mapping[str, Deployed]) -> tuple[Deployment, bool]:
+    def _switch(self, packages: Mapping[str, DeployedPackage]) -> tuple[Deployment, bool]:
         plan, before, target = self.planned.plan, self.planned.before, self.source.target
         now = dt.datetime.now(dt.UTC)
         if before is not None and not plan.changes and not _is_due(before, now, self.life):
             return before, False
-        standing = {} if before is None else before.switch.packages
-        own = {**{key: standing[key] for key in plan.inputs if key in standing}, **packages}
+        deployed = {} if before is None else before.revision.packages
+        own = {**{key: deployed[key] for key in plan.inputs if key in deployed}, **packages}
 
-        def make(found: Deployment | None) -> Switch:
-            others = {} if found is None else found.switch.packages
+        def make(found: Deployment | None) -> Revision:
+            others = {} if found is None else found.revision.packages
             kept = {key: it for key, it in others.items() if not self.source.owns(key, it)}
             if before is not found and not target.sandbox:  # somebody deployed meanwhile
                 standing_now = [it.commit for key, it in others.items() if key not in kept]
-                compare(self.source.whose, standing_now, allow_older=self.allow_older, local=True)
+                check_ancestry(self.source.ownership, standing_now, allow_older=self.allow_older, local=True)
             together = {**kept, **{key: _since(it, others.get(key), now) for key, it in own.items()}}
-            refuse_twins({key: it.workflows for key, it in together.items()}, kept)
-            return Switch(
+            require_unique_ids({key: it.workflows for key, it in together.items()}, kept)
+            return Revision(
                 action="deploy",
                 at=now,
                 by=current_user(),
@@ -216,21 +218,21 @@ class Deploy:
                 backend=target.environment.backend,
             )
 
-        return deployments.switch(self.source.registry, target.name, make), True
+        return deployments.revise(self.source.registry, target.name, make), True
 
 
-def _since(package: Deployed, before: Deployed | None, now: dt.datetime) -> Deployed:
+def _since(package: DeployedPackage, before: DeployedPackage | None, now: dt.datetime) -> DeployedPackage:
     return package.model_copy(update={"since": before.since if before is not None else now})
 
 
 def _is_due(before: Deployment, now: dt.datetime, life: dt.timedelta) -> bool:
     """Say whether a deployment that stays as it is should be kept longer than it would."""
-    expires = before.switch.expires
+    expires = before.revision.expires
     return expires is not None and (expires - now < life / 2 or expires > now + life)
 
 
-def _pinned(pin: Pin, path: str | None) -> Pinned:
-    return Pinned(
+def _pinned(pin: Pin, path: str | None) -> PinnedAsset:
+    return PinnedAsset(
         id=str(pin.id),
         sha256=pin.sha256,
         name=pin.name,
@@ -241,6 +243,6 @@ def _pinned(pin: Pin, path: str | None) -> Pinned:
     )
 
 
-def _pinned_workflow(workflow: Deployable, pins: Mapping[str, Pin]) -> Deployable:
+def _pinned_workflow(workflow: RenderedWorkflow, pins: Mapping[str, Pin]) -> RenderedWorkflow:
     texts = {name: pin_text(value, pins) for name, value in workflow.fixed.items()}
     return workflow.model_copy(update={"text": pin_text(workflow.text, pins), "fixed": texts})

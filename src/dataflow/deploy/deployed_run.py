@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import Bundle, load_bundle
-from dataflow.deploy.bundle_checkout import Materialized, materialize, materialize_texts
+from dataflow.deploy.bundle_checkout import BundleCheckout, check_out_bundle, check_out_texts
 from dataflow.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BUNDLE = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
-class Found:
+class DeployedWorkflow:
     """A deployed workflow.
 
     Attributes:
@@ -42,7 +42,7 @@ class Found:
     id: str
 
 
-def find(registry: Registry, name: str, env: str | None = None, prefer: str | None = None) -> Found:
+def find_deployed(registry: Registry, name: str, env: str | None = None, prefer: str | None = None) -> DeployedWorkflow:
     """Find a deployed workflow.
 
     Args:
@@ -59,28 +59,28 @@ def find(registry: Registry, name: str, env: str | None = None, prefer: str | No
     if _BUNDLE.fullmatch(bundle):
         return _in_bundle(registry, bundle, workflow)
     places = _places(registry, env)
-    exact = [place for place in places if name in place.switch.workflows]
-    ending = [place for place in places if any(it.endswith(f".{name}") for it in place.switch.workflows)]
+    exact = [place for place in places if name in place.revision.workflows]
+    ending = [place for place in places if any(it.endswith(f".{name}") for it in place.revision.workflows)]
     found = exact or ending
     found = [place for place in found if place.name == prefer] or found
     if len(found) > 1:
         where = ", ".join(sorted(it.name for it in found))
         raise UsageError(f"'{name}' is deployed to {where}", f"say which: --env {found[0].name}")
     if not found:
-        known = {id_ for place in places for id_ in place.switch.workflows}
+        known = {id_ for place in places for id_ in place.revision.workflows}
         where = f"to {env}" if env else "anywhere"
         raise UsageError(
             f"no workflow '{name}' is deployed {where}{did_you_mean(name, known)}",
             "`dataflow project list --deployed` lists what is",
         )
     id_ = found[0].workflow(name)
-    package = found[0].switch.packages[found[0].switch.workflows[id_]]
+    package = found[0].revision.packages[found[0].revision.workflows[id_]]
     read = load_bundle(registry, package.bundle)
     file = next(file for file, it in read.workflows.items() if it.id == id_)
-    return Found(read, package.bundle, file, id_)
+    return DeployedWorkflow(read, package.bundle, file, id_)
 
 
-def prepare_run(registry: Registry, found: Found, request: Request) -> tuple[Materialized, Workflow]:
+def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -> tuple[BundleCheckout, Workflow]:
     """Lay a workflow's bundle out and load it.
 
     Args:
@@ -95,7 +95,7 @@ def prepare_run(registry: Registry, found: Found, request: Request) -> tuple[Mat
     from dataflow.workflow.load import load_workflow
 
     _refuse_fixed(found, request.params)
-    laid_out = materialize(registry, found.bundle, found.sha256)
+    laid_out = check_out_bundle(registry, found.bundle, found.sha256)
     full = dataclasses.replace(
         request,
         environment=found.bundle.environment.environment(),
@@ -117,7 +117,7 @@ def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[
     from dataflow.workflow.load import Request, load_workflow
 
     with tempfile.TemporaryDirectory(prefix="dataflow-bundle-") as folder:
-        laid_out = materialize_texts(registry, bundle, sha256, Path(folder).resolve())
+        laid_out = check_out_texts(registry, bundle, sha256, Path(folder).resolve())
         request = Request(environment=bundle.environment.environment(), user=bundle.user, bundle=sha256)
         yield {file: load_workflow(laid_out.definition(file), request) for file in bundle.own_workflows}
 
@@ -128,7 +128,7 @@ def assets_of(registry: Registry, sha256: str) -> list[dict[str, Any]]:
     return [{"id": it.id, "path": it.path, "commit": it.commit, "sha256": it.sha256} for it in bundle.assets]
 
 
-def _refuse_fixed(found: Found, params: Mapping[str, str]) -> None:
+def _refuse_fixed(found: DeployedWorkflow, params: Mapping[str, str]) -> None:
     fixed = found.bundle.workflows[found.file].fixed
     for name in params:
         if name in fixed:
@@ -148,12 +148,12 @@ def _places(registry: Registry, env: str | None) -> list[Deployment]:
     return [found]
 
 
-def _in_bundle(registry: Registry, start: str, workflow: str) -> Found:
+def _in_bundle(registry: Registry, start: str, workflow: str) -> DeployedWorkflow:
     every = {
         package.bundle
         for name in registry.folders(deployments.PREFIX)
         for it in deployments.history(registry, name)
-        for package in it.switch.packages.values()
+        for package in it.revision.packages.values()
     }
     matches = sorted(it for it in every if it.startswith(start))
     if len(matches) != 1:
@@ -163,5 +163,5 @@ def _in_bundle(registry: Registry, start: str, workflow: str) -> Found:
     own = bundle.own_workflows
     for file, it in own.items():
         if it.id == wanted or it.id.endswith(f".{wanted}"):
-            return Found(bundle, matches[0], file, it.id)
+            return DeployedWorkflow(bundle, matches[0], file, it.id)
     raise UsageError(f"bundle {start} has no workflow '{wanted}'{did_you_mean(wanted, [it.id for it in own.values()])}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, ValidationError
 
 from dataflow.assets.registry import ENVIRONMENTS
-from dataflow.deploy.bundle import Plain, Schedule
+from dataflow.deploy.bundle import BundleModel, Schedule
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PREFIX = ENVIRONMENTS
 
 
-class Deployed(Plain):
+class DeployedPackage(BundleModel):
     """A package in an environment.
 
     Attributes:
@@ -53,7 +53,7 @@ class Deployed(Plain):
     since: dt.datetime | None = None
 
 
-class Switch(Plain):
+class Revision(BundleModel):
     """One change of what an environment runs.
 
     Attributes:
@@ -72,7 +72,7 @@ class Switch(Plain):
     action: Literal["adopt", "deploy", "rollback", "destroy"]
     at: dt.datetime
     by: str
-    packages: dict[str, Deployed] = Field({})
+    packages: dict[str, DeployedPackage] = Field({})
     database: str | None = None
     expires: dt.datetime | None = None
     restores: int | None = None
@@ -90,18 +90,18 @@ class Switch(Plain):
         return {id_: key for key, package in self.packages.items() for id_ in package.workflows}
 
 
-class Deployment(Plain):
+class Deployment(BundleModel):
     """An environment as it stands.
 
     Attributes:
         name: The environment.
         number: The number of its last switch.
-        switch: That switch.
+        revision: That revision.
     """
 
     name: str
     number: int
-    switch: Switch
+    revision: Revision
 
     def workflow(self, name: str) -> str:
         """Return the id of a workflow; the last part of it, or its package's id, is enough.
@@ -109,10 +109,10 @@ class Deployment(Plain):
         Raises:
             UsageError: There is none of that name, or several.
         """
-        known = self.switch.workflows
+        known = self.revision.workflows
         ways = (
             [id_ for id_ in known if id_ == name],
-            [id_ for id_ in known if id_ == f"{self.switch.database}.{name}"],
+            [id_ for id_ in known if id_ == f"{self.revision.database}.{name}"],
             [id_ for id_ in known if id_.endswith(f".{name}")],
         )
         found: list[str] = next((way for way in ways if way), [])
@@ -126,7 +126,19 @@ class Deployment(Plain):
 def current(registry: Registry, name: str) -> Deployment | None:
     """Return an environment as it stands, None where nothing was ever deployed or all of it was destroyed."""
     found = registry.latest(f"{PREFIX}/{name}")
-    return None if found is None else _standing(name, *found)
+    return None if found is None else _deployment(name, *found)
+
+
+def require_current(registry: Registry, name: str) -> Deployment:
+    """Return an environment as it stands.
+
+    Raises:
+        UsageError: Nothing is deployed there.
+    """
+    found = current(registry, name)
+    if found is None:
+        raise UsageError(f"nothing is deployed to {name}", "`dataflow project deploy` deploys the current branch")
+    return found
 
 
 def all_current(registry: Registry) -> Iterator[Deployment]:
@@ -139,10 +151,10 @@ def all_current(registry: Registry) -> Iterator[Deployment]:
 def history(registry: Registry, name: str) -> list[Deployment]:
     """Return all switches of an environment, the first one first."""
     entries = registry.entries(f"{PREFIX}/{name}")
-    return [Deployment(name=name, number=n, switch=_switch(name, n, entry)) for n, entry in entries]
+    return [Deployment(name=name, number=n, revision=_revision(name, n, entry)) for n, entry in entries]
 
 
-def switch(registry: Registry, name: str, make: Callable[[Deployment | None], Switch | None]) -> Deployment:
+def revise(registry: Registry, name: str, make: Callable[[Deployment | None], Revision | None]) -> Deployment:
     """Change what an environment runs, in one step.
 
     Args:
@@ -162,7 +174,7 @@ def switch(registry: Registry, name: str, make: Callable[[Deployment | None], Sw
 
     def entry(number: int) -> Mapping[str, object]:
         # What stands just before this number: whoever writes the number has seen it, and nobody can come between.
-        found = _standing(name, number - 1, registry.entry(series, number - 1)) if number > 1 else None
+        found = _deployment(name, number - 1, registry.entry(series, number - 1)) if number > 1 else None
         before[:] = [found]
         made = make(found)
         if made is None:
@@ -175,21 +187,21 @@ def switch(registry: Registry, name: str, make: Callable[[Deployment | None], Sw
         if before[0] is None:
             raise DataflowError(f"nothing is deployed to {name}") from None
         return before[0]
-    return Deployment(name=name, number=number, switch=_switch(name, number, written))
+    return Deployment(name=name, number=number, revision=_revision(name, number, written))
 
 
 class _LeaveError(Exception):
     """Nothing is to be changed."""
 
 
-def _standing(name: str, number: int, entry: Mapping[str, object]) -> Deployment | None:
-    deployment = Deployment(name=name, number=number, switch=_switch(name, number, entry))
-    return deployment if deployment.switch.action != "destroy" else None
+def _deployment(name: str, number: int, entry: Mapping[str, object]) -> Deployment | None:
+    deployment = Deployment(name=name, number=number, revision=_revision(name, number, entry))
+    return deployment if deployment.revision.action != "destroy" else None
 
 
-def _switch(name: str, number: int, entry: Mapping[str, object]) -> Switch:
+def _revision(name: str, number: int, entry: Mapping[str, object]) -> Revision:
     try:
-        return Switch.model_validate(entry)
+        return Revision.model_validate(entry)
     except ValidationError as error:
         raise DataflowError(
             f"{PREFIX}/{name}/{number}.json can't be read: {error.errors()[0]['msg']}",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
-from dataflow.deploy.deployments import Switch
+from dataflow.deploy.deployments import Revision
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.workflow import table_names
 from dataflow.workflow.identity import current_user
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Demolition:
+class DestroyPlan:
     """What would go.
 
     Attributes:
@@ -51,7 +51,7 @@ class Demolition:
     @property
     def workflows(self) -> tuple[str, ...]:
         """The workflows that would not be deployed any more."""
-        return tuple(sorted(self.deployment.switch.workflows)) if self.deployment else ()
+        return tuple(sorted(self.deployment.revision.workflows)) if self.deployment else ()
 
     @property
     def is_empty(self) -> bool:
@@ -59,7 +59,7 @@ class Demolition:
         return self.deployment is None and not self.tables
 
 
-def plan_destroy(registry: Registry, name: str, settings: Environment) -> Demolition:
+def plan_destroy(registry: Registry, name: str, settings: Environment) -> DestroyPlan:
     """Say what would go with a deployment.
 
     Args:
@@ -72,33 +72,33 @@ def plan_destroy(registry: Registry, name: str, settings: Environment) -> Demoli
     """
     deployment = deployments.current(registry, name)
     if deployment is not None:
-        if not deployment.switch.isolated:
+        if not deployment.revision.isolated:
             raise UsageError(f"{name} is no sandbox and no branch's deployment: it is not taken down by a command")
         settings = _settings(registry, deployment) or settings
     if not settings.isolated:
         raise UsageError(f"{name} is no sandbox and no branch's deployment: it is not taken down by a command")
     database = settings.params["TARGET_DB"]
     tables, left = _tables(registry, name, settings, database, every=name.startswith(f"{SANDBOX}-"))
-    return Demolition(name, deployment, settings, database, tables, left)
+    return DestroyPlan(name, deployment, settings, database, tables, left)
 
 
-def plan_sweep(registry: Registry, at: dt.datetime) -> list[Demolition]:
+def plan_sweep(registry: Registry, at: dt.datetime) -> list[DestroyPlan]:
     """Say which sandboxes and branches have outlived their time, and what would go with them.
 
     Of a sandbox only what was deployed to it goes: the rest of it is the user's own.
     """
     found = []
     for deployment in deployments.all_current(registry):
-        expires = deployment.switch.expires
+        expires = deployment.revision.expires
         settings = _settings(registry, deployment)
-        if deployment.switch.isolated and expires is not None and expires <= at and settings is not None:
-            database = str(deployment.switch.database)
+        if deployment.revision.isolated and expires is not None and expires <= at and settings is not None:
+            database = str(deployment.revision.database)
             tables, left = _tables(registry, deployment.name, settings, database, every=False)
-            found.append(Demolition(deployment.name, deployment, settings, database, tables, left, expires))
+            found.append(DestroyPlan(deployment.name, deployment, settings, database, tables, left, expires))
     return found
 
 
-def destroy(registry: Registry, planned: Demolition, report: Callable[[str], None] = lambda _: None) -> None:
+def destroy(registry: Registry, planned: DestroyPlan, report: Callable[[str], None] = lambda _: None) -> None:
     """Take a deployment down. The record goes last, so that whatever ends this is finished by doing it again.
 
     Raises:
@@ -116,35 +116,35 @@ def destroy(registry: Registry, planned: Demolition, report: Callable[[str], Non
         return
     number = planned.deployment.number
 
-    def make(found: deployments.Deployment | None) -> Switch | None:
+    def make(found: deployments.Deployment | None) -> Revision | None:
         if found is None:
             return None  # somebody else has just done the same
         if found.number != number:
             raise DataflowError(f"somebody deployed to {planned.environment} just now: it stays", permanent=True)
-        return Switch(action="destroy", at=dt.datetime.now(dt.UTC), by=current_user(), database=planned.database)
+        return Revision(action="destroy", at=dt.datetime.now(dt.UTC), by=current_user(), database=planned.database)
 
-    deployments.switch(registry, planned.environment, make)
+    deployments.revise(registry, planned.environment, make)
 
 
 def isolated_names(registry: Registry, user: str | None = None) -> list[str]:
     """Return the sandboxes and branches that are deployed, of one user or all."""
-    names = [it.name for it in deployments.all_current(registry) if it.switch.isolated]
+    names = [it.name for it in deployments.all_current(registry) if it.revision.isolated]
     return [name for name in names if user is None or name.endswith(f"-{user}")]
 
 
-def was_there(registry: Registry, name: str) -> bool:
+def was_ever_deployed(registry: Registry, name: str) -> bool:
     """Say whether anything was ever deployed under a name: to take it down once more is no mistake."""
     return bool(registry.numbers(f"{deployments.PREFIX}/{name}"))
 
 
-def no_such(registry: Registry, name: str, user: str) -> UsageError:
+def not_deployed_error(registry: Registry, name: str, user: str) -> UsageError:
     """Return the failure for a deployment that there is not."""
     known = isolated_names(registry, user)
     return UsageError(f"there is no deployment '{name}'{did_you_mean(name, known)}")
 
 
 def _settings(registry: Registry, deployment: Deployment) -> Environment | None:
-    for package in deployment.switch.packages.values():
+    for package in deployment.revision.packages.values():
         return load_bundle(registry, package.bundle).environment.environment()
     return None
 
@@ -160,8 +160,8 @@ def _tables(
 
     catalog = open_catalog(settings)
     past = deployments.history(registry, name)
-    uuids = {package.uuid for it in past for package in it.switch.packages.values()}
-    written = {table for it in past for package in it.switch.packages.values() for table in package.writes}
+    uuids = {package.uuid for it in past for package in it.revision.packages.values()}
+    written = {table for it in past for package in it.revision.packages.values() for table in package.writes}
     sandbox = name.startswith(f"{SANDBOX}-")
     ours: list[str] = []
     left: list[str] = []

@@ -6,16 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.imports import beside, imported
 from dataflow.deploy.script_checks import (
     conflict_markers,
-    file_mistakes,
-    mistakes_of,
-    r_mistakes,
+    errors_among,
+    file_errors,
     r_program,
-    script_doubts,
+    r_syntax_errors,
     script_files,
+    syntax_problems,
 )
+from dataflow.deploy.script_dependencies import files_beside, needed_files
 from dataflow.repository.tree import Tree, tree_of_disk
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 
-class Validity:
+class PackageFileCheck:
     """Looks at the packages of a command, each file once.
 
     Attributes:
@@ -33,34 +33,34 @@ class Validity:
 
     def __init__(self) -> None:
         self.problems: set[Problem] = set()
-        self.unchecked = False
+        self.has_unchecked_r_scripts = False
         self._tree = cache(tree_of_disk)
         self._seen: set[Path] = set()
         self._r: set[Path] = set()
 
-    def look_at(self, workflow: Workflow) -> None:
+    def check(self, workflow: Workflow) -> None:
         """Look at the scripts of a workflow, what goes along with them, and the texts beside its definition."""
-        self.problems |= set(mistakes_of(script_doubts(workflow)))
+        self.problems |= set(errors_among(syntax_problems(workflow)))
         for script in script_files(workflow):
             if script.suffix in {".py", ".R"}:
-                self._look_around(self._tree(script.parent.resolve()), script.name)
+                self._check_dependencies(self._tree(script.parent.resolve()), script.name)
         tree = self._tree(workflow.folder.resolve())
         for folder, _, names in tree.walk():
             for name in names:
                 self.problems |= set(conflict_markers(folder / name))
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Have R look at all its scripts at once, as it takes a while to start."""
-        self.problems |= set(r_mistakes(sorted(self._r)))
-        self.unchecked = bool(self._r) and r_program() is None
+        self.problems |= set(r_syntax_errors(sorted(self._r)))
+        self.has_unchecked_r_scripts = bool(self._r) and r_program() is None
 
-    def _look_around(self, tree: Tree, script: str) -> None:
+    def _check_dependencies(self, tree: Tree, script: str) -> None:
         base = tree.root
-        for name in imported(base, script, beside(tree, base)):
+        for name in needed_files(base, script, files_beside(tree, base)):
             path = base / name
             if name.endswith("/") or path in self._seen:
                 continue
             self._seen.add(path)
-            self.problems |= set(file_mistakes(path))
+            self.problems |= set(file_errors(path))
             if path.suffix == ".R":
                 self._r.add(path)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import sha256_of, write_file
 from dataflow.home import subfolder
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class Hashes:
+class FileHashCache:
     """Checksums of files, each read once. To hash a source takes hardly longer than to ask whether it changed."""
 
     def __init__(self) -> None:
@@ -32,8 +31,7 @@ class Hashes:
         text = os.fspath(path)
         if text not in self._known:
             try:
-                with open(text, "rb") as stream:  # noqa: PTH123 - thousands of them
-                    self._known[text] = hashlib.file_digest(stream, "sha256").hexdigest()
+                self._known[text] = sha256_of(text)
             except OSError as error:
                 raise DataflowError(f"can't read {display_path(Path(path))}: {error.strerror}") from None
         return self._known[text]
@@ -52,18 +50,7 @@ def read_cached(kind: str, key: str, model: type[M]) -> M | None:
 
 
 def write_cached(kind: str, key: str, value: BaseModel) -> None:
-    """Keep something under a key."""
-    _write(subfolder("cache", kind) / f"{key}.json", value.model_dump_json(exclude_defaults=True))
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file whole or not at all; that it can't be written costs time alone."""
+    """Keep something under a key; where it can't be written, that only costs time."""
+    file = subfolder("cache", kind) / f"{key}.json"
     with contextlib.suppress(OSError):
-        handle, draft = tempfile.mkstemp(prefix=".part-", dir=file.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            os.replace(draft, file)  # noqa: PTH105
-        except BaseException:
-            os.unlink(draft)  # noqa: PTH108
-            raise
+        write_file(file, value.model_dump_json(exclude_defaults=True), mode=0o600)

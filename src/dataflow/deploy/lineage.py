@@ -25,7 +25,7 @@ from dataflow.workflow.identity import current_user
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle
-    from dataflow.deploy.deployments import Deployed, Deployment
+    from dataflow.deploy.deployments import DeployedPackage, Deployment
 
 _ATTEMPTS = 10
 
@@ -121,7 +121,7 @@ class _Settling:
 
         What does not stand any more has `left` the environment, or its runs are recorded elsewhere.
         """
-        standing: Mapping[str, Deployed] = here.switch.packages if here else {}
+        standing: Mapping[str, DeployedPackage] = here.revision.packages if here else {}
         kept = before or _Kept()
         same = {key for key, it in standing.items() if kept.packages.get(key, {}).get("bundle") == it.bundle}
         stale = {name for key in kept.packages if key not in same for name in kept.workflows(key)}
@@ -143,7 +143,7 @@ class _Settling:
             remember(connection, [written for key, written in merged.items() if key[0] in stale])
             running = {id_ for it in standing.values() for id_ in it.workflows} | {workflow for workflow, _ in merged}
             if left:
-                at = here.switch.at if here else dt.datetime.now(dt.UTC)
+                at = here.revision.at if here else dt.datetime.now(dt.UTC)
                 remember(
                     connection,
                     [self._gone(workflow, at) for workflow in sorted(stale - running)],
@@ -196,7 +196,7 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Tol
     """
     from dataflow.deploy.deployed_run import read_workflows
 
-    sha256 = deployment.switch.packages[package].bundle
+    sha256 = deployment.revision.packages[package].bundle
     bundle = load_bundle(registry, sha256)
     schema = _schema(registry, deployment, bundle)
     found: Told = {}
@@ -215,7 +215,7 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Tol
                         environment=deployment.name,
                         bundle=sha256,
                         file=texts.file.relative_to(top).as_posix(),
-                        seen=deployment.switch.at,
+                        seen=deployment.revision.at,
                     )
                     first, before = found.get((texts.workflow, target), (producer, write))
                     found[texts.workflow, target] = (first, before | write)
@@ -231,7 +231,7 @@ def _schema(registry: Registry, deployment: Deployment, bundle: Bundle) -> dict[
     found = _columns(bundle, catalog)
     read = {plain_name(table, catalog) for workflow in bundle.workflows.values() for table in workflow.reads}
     missing = read - found.keys()
-    for other in deployment.switch.packages.values():
+    for other in deployment.revision.packages.values():
         if missing & {plain_name(it, catalog) for it in other.writes}:
             found = _columns(load_bundle(registry, other.bundle), catalog) | found
     return found
@@ -241,7 +241,7 @@ def _columns(bundle: Bundle, catalog: str) -> dict[str, list[str]]:
     return {plain_name(table, catalog): list(it.columns) for table, it in bundle.schemas.items() if it.columns}
 
 
-def _merged(found: Mapping[str, Told], standing: Mapping[str, Deployed]) -> Told:
+def _merged(found: Mapping[str, Told], standing: Mapping[str, DeployedPackage]) -> Told:
     """Join what packages tell; of a workflow that several call, its own package has the last word."""
     merged: Told = {}
     for package, written in found.items():
@@ -256,7 +256,7 @@ def _records_at(deployment: Deployment, state: str | None) -> bool:
 
     Without an address it is the Dataflow home of whoever runs it, and a sandbox or a branch is run by its owner.
     """
-    switch = deployment.switch
+    switch = deployment.revision
     return switch.state == state and (state is not None or not switch.isolated or switch.by == current_user())
 
 

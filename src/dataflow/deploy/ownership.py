@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow import git
-from dataflow.deploy.package import project_of
+from dataflow.deploy.packages import project_of
 from dataflow.errors import DataflowError, display_path
 from dataflow.repository.checkout import Checkout, remotes
 from dataflow.workflow.identity import current_user
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.deployments import Deployed
+    from dataflow.deploy.deployments import DeployedPackage
     from dataflow.repository.tree import Tree
 
 _MARK = "dataflow.project"  # in the settings of a clone that deployed
@@ -40,7 +40,7 @@ _PINNED = re.compile(r"^id:\s*['\"]?([a-z0-9-]+)", re.M)
 
 
 @dataclass
-class Whose:
+class ProjectOwnership:
     """A project, as deployments know it.
 
     Attributes:
@@ -86,11 +86,13 @@ class Whose:
     @cached_property
     def remotes(self) -> tuple[str, ...]:
         """The addresses of its remotes, spelled alike however they are reached."""
-        return tuple(sorted({plain_address(it, self.checkout.root) for it in remotes(self.checkout.root).values()}))
+        return tuple(
+            sorted({normalized_address(it, self.checkout.root) for it in remotes(self.checkout.root).values()})
+        )
 
     # ------------------------------------------------------------------------------------------ packages
 
-    def owns(self, key: str, package: Deployed) -> bool:
+    def owns(self, key: str, package: DeployedPackage) -> bool:
         """Say whether a package that stands somewhere is of this project."""
         if package.project is not None and self.id is not None:
             return package.project == self.id
@@ -117,7 +119,7 @@ class Whose:
 
     # ------------------------------------------------------------------------------------------ evidence
 
-    def refuse_copy(self, registry: Registry, standing: Mapping[str, Deployed]) -> None:
+    def refuse_copy(self, registry: Registry, deployed: Mapping[str, DeployedPackage]) -> None:
         """Refuse an id that is another repository's, or another project's of this one.
 
         Raises:
@@ -128,25 +130,25 @@ class Whose:
         known = self._known(registry)
         if known is None or set(known["remotes"]) & set(self.remotes):
             return
-        if set(known["roots"]) & set(self.roots) and self._goes_on(known, standing):
+        if set(known["roots"]) & set(self.roots) and self._goes_on(known, deployed):
             return
         where = f" ({known['remotes'][0]})" if known["remotes"] else ""
         mine = self.remotes[0] if self.remotes else display_path(self.checkout.root)
         message = f"{FILE_NAME} has the id of {known['name']}{where}, and {mine} is not it"
         if self.pinned is None:
             message = f"{known['name']}{where} is deployed from this history, and {mine} is not it"
-        hint = f"a copy gets an id of its own: write `id: {new_id()}` into {FILE_NAME}, and commit it"
+        hint = f"a copy gets an id of its own: write `id: {new_project_id()}` into {FILE_NAME}, and commit it"
         if self.is_shallow:
             hint = "git fetch --unshallow, so that the history can tell"
         raise DataflowError(message, f"{hint}; where it moved: dataflow project adopt", permanent=True)
 
-    def _goes_on(self, known: Mapping[str, Any], standing: Mapping[str, Deployed]) -> bool:
+    def _goes_on(self, known: Mapping[str, Any], deployed: Mapping[str, DeployedPackage]) -> bool:
         """Say whether this repository is the one that was known by other remotes, and no copy of it.
 
         A copy has the history as well. It lacks what was deployed since, or the old address still answers, and
         otherwise. An address that does not answer tells nothing: then it has to be a clone that deployed before.
         """
-        commits = {it.commit for it in standing.values() if it.commit}
+        commits = {it.commit for it in deployed.values() if it.commit}
         if commits and not any(map(self.has, commits)):
             return False
         if not known["remotes"] or not self.remotes:
@@ -174,7 +176,7 @@ class Whose:
                 here = display_path(self.tree.root / (self.scope or ".") / FILE_NAME)
                 raise DataflowError(
                     f"{display_path(folder / FILE_NAME)} has the id of {here}",
-                    f"a copy gets an id of its own: write `id: {new_id()}` into it",
+                    f"a copy gets an id of its own: write `id: {new_project_id()}` into it",
                     permanent=True,
                 )
 
@@ -220,19 +222,19 @@ class Whose:
     def _own(self) -> dict[str, list[str]]:
         """Return the remote that gives the repository its name, spelled alike and as git takes it; else all."""
         top = self.checkout.root
-        found = {it: plain_address(it, top) for it in remotes(top).values()}
+        found = {it: normalized_address(it, top) for it in remotes(top).values()}
         own = {
             it: plain for it, plain in found.items() if plain.casefold().endswith(f"/{self.name}".casefold())
         } or found
         return {"remotes": sorted({*own.values()}), "addresses": [*own]}
 
 
-def new_id() -> str:
+def new_project_id() -> str:
     """Make up an id for a project."""
     return f"df-{secrets.token_hex(8)}"
 
 
-def plain_address(address: str, root: Path) -> str:
+def normalized_address(address: str, root: Path) -> str:
     """Spell a remote's address alike by https and ssh, with and without a user, a port, `.git`, in any letter case."""
     if address.startswith(_LOCAL):
         path = Path(address.removeprefix("file://"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.ownership import new_id
+from dataflow.deploy.ownership import new_project_id
 from dataflow.errors import UsageError, display_path
+from dataflow.files import create_file, mode_of, write_file
 from dataflow.git import ask
 from dataflow.workflow.identity import current_user, slug
 from dataflow.workflow.project import FILE_NAME
@@ -82,16 +80,12 @@ def write_project(folder: Path, name: str | None = None) -> Path:
         name=name or slug(folder.resolve().name).replace("_", "-"),
         owner=current_user(),
         branch=branch if branch in {"main", "master"} else "main",
-        id=new_id(),
+        id=new_project_id(),
     )
-    draft = folder / f".{FILE_NAME}.{secrets.token_hex(4)}"
     try:
-        draft.write_text(text, encoding="utf-8")
-        os.link(draft, file)  # only if there is none
+        create_file(file, text)
     except FileExistsError:
         raise UsageError(f"{display_path(file)} is there already, and stays as it is") from None
-    finally:
-        draft.unlink(missing_ok=True)
     return file
 
 
@@ -106,8 +100,5 @@ def pin_id(file: Path, id_: str) -> bool:
     end = "\r\n" if lines[place - 1].endswith("\r\n") else "\n"
     lines[place - 1] = lines[place - 1].rstrip("\r\n") + end
     lines.insert(place, f"id: {id_}{end}")
-    draft = file.with_name(f".{FILE_NAME}.{secrets.token_hex(4)}")
-    draft.write_text("".join(lines), encoding="utf-8", newline="")
-    shutil.copymode(file, draft)
-    draft.replace(file)
+    write_file(file, "".join(lines), mode=mode_of(file))
     return True

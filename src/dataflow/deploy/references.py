@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.package import own_asset
 from dataflow.home import subfolder
 
 if TYPE_CHECKING:
-    from dataflow.assets.discover import Repository
+    from dataflow.assets.discover import Asset, Repository
     from dataflow.repository.checkout import Checkout
 
 
@@ -55,3 +54,12 @@ def _fetched(name: str, checkout: Checkout, folder: Path) -> Path:
     if not file.exists():
         registry.fetch(pin.sha256, file)
     return file
+
+
+def own_asset(repository: Repository, reference: str) -> Asset | None:
+    """Return the asset of this repository that a plain name such as `dataflow.jar.scala-workflow` means, or None."""
+    from dataflow.assets.ids import escape
+
+    kind, _, name = reference.removeprefix("dataflow.").partition(".")
+    named = (it for it in repository.assets if it.type == kind and name in {it.namespace, escape(it.namespace)})
+    return next(named, None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
-from dataflow.deploy.deployments import Deployed, Switch
+from dataflow.deploy.deployments import DeployedPackage, Revision
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.identity import current_user
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rollback:
+class RollbackPlan:
     """What a rollback would do.
 
     Attributes:
@@ -32,7 +32,7 @@ class Rollback:
 
     before: Deployment
     to: Deployment
-    packages: Mapping[str, Deployed | None]
+    packages: Mapping[str, DeployedPackage | None]
     tables: Sequence[TableRollback] = ()
 
     def apply(self, registry: Registry) -> Deployment:
@@ -42,14 +42,14 @@ class Rollback:
             DataflowError: The environment was switched by somebody else meanwhile.
         """
 
-        def make(found: Deployment | None) -> Switch:
+        def make(found: Deployment | None) -> Revision:
             if found is None or found.number != self.before.number:
                 raise DataflowError(
                     f"{self.before.name} was changed by somebody else just now: nothing was rolled back", permanent=True
                 )
-            packages = {**found.switch.packages, **self.packages}
+            packages = {**found.revision.packages, **self.packages}
             kept = {key: it for key, it in sorted(packages.items()) if it is not None}
-            return found.switch.model_copy(
+            return found.revision.model_copy(
                 update={
                     "action": "rollback",
                     "at": dt.datetime.now(dt.UTC),
@@ -59,7 +59,7 @@ class Rollback:
                 }
             )
 
-        return deployments.switch(registry, self.before.name, make)
+        return deployments.revise(registry, self.before.name, make)
 
 
 def plan_rollback(
@@ -68,9 +68,9 @@ def plan_rollback(
     *,
     workflow: str | None = None,
     to: str | None = None,
-    owns: Callable[[str, Deployed], bool] | None = None,
+    owns: Callable[[str, DeployedPackage], bool] | None = None,
     with_data: bool = False,
-) -> Rollback:
+) -> RollbackPlan:
     """Say what a rollback would do.
 
     Args:
@@ -91,16 +91,16 @@ def plan_rollback(
         raise UsageError(f"nothing is deployed to '{env}'")
     keys = _keys(before, past, workflow, owns)
     target = _named(past, to, keys) if to else _previous(past, before, keys)
-    every = {key: package for it in past for key, package in it.switch.packages.items()}
-    packages = {key: _restored(target.switch.packages.get(key), every[key]) for key in keys}
-    packages = {key: it for key, it in packages.items() if before.switch.packages.get(key) != it}
+    every = {key: package for it in past for key, package in it.revision.packages.items()}
+    packages = {key: _restored(target.revision.packages.get(key), every[key]) for key in keys}
+    packages = {key: it for key, it in packages.items() if before.revision.packages.get(key) != it}
     if not packages:
         raise UsageError(f"{env} runs what #{target.number} ran already")
     tables = _tables(registry, before, packages) if with_data else ()
-    return Rollback(before, target, packages, tables)
+    return RollbackPlan(before, target, packages, tables)
 
 
-def _restored(package: Deployed | None, last: Deployed) -> Deployed | None:
+def _restored(package: DeployedPackage | None, last: DeployedPackage) -> DeployedPackage | None:
     """Return a package as it was, for whom it is now: a project that was handed over stays with whoever has it."""
     return package.model_copy(update={"project": last.project}) if package else None
 
@@ -109,17 +109,17 @@ def _keys(
     before: Deployment,
     past: Sequence[Deployment],
     workflow: str | None,
-    owns: Callable[[str, Deployed], bool] | None,
+    owns: Callable[[str, DeployedPackage], bool] | None,
 ) -> list[str]:
     if workflow is not None:
         try:
-            return [before.switch.workflows[before.workflow(workflow)]]
+            return [before.revision.workflows[before.workflow(workflow)]]
         except UsageError:
-            gone = [it for it in reversed(past) if workflow in it.switch.workflows]  # one that was removed since
+            gone = [it for it in reversed(past) if workflow in it.revision.workflows]  # one that was removed since
             if not gone:
                 raise
-            return [gone[0].switch.workflows[workflow]]
-    every = {key: package for it in past for key, package in it.switch.packages.items()}
+            return [gone[0].revision.workflows[workflow]]
+    every = {key: package for it in past for key, package in it.revision.packages.items()}
     own = [key for key, package in every.items() if owns is not None and owns(key, package)]
     return sorted(own or every)
 
@@ -129,17 +129,17 @@ def _same(one: Deployment, other: Deployment, keys: Sequence[str]) -> bool:
 
 
 def _bundle(deployment: Deployment, key: str) -> str | None:
-    package = deployment.switch.packages.get(key)
+    package = deployment.revision.packages.get(key)
     return package.bundle if package else None
 
 
 def _previous(past: Sequence[Deployment], before: Deployment, keys: Sequence[str]) -> Deployment:
     """Return the last switch that ran something else, before the one that stands; what was rolled back is passed by."""
     start = before
-    while start.switch.restores is not None:
-        start = next(it for it in past if it.number == start.switch.restores)
+    while start.revision.restores is not None:
+        start = next(it for it in past if it.number == start.revision.restores)
     for it in reversed(past):
-        if it.number < start.number and it.switch.action != "destroy" and not _same(it, before, keys):
+        if it.number < start.number and it.revision.action != "destroy" and not _same(it, before, keys):
             return it
     raise UsageError(
         f"there is nothing before #{start.number} of {before.name} to return to",
@@ -153,14 +153,14 @@ def _named(past: Sequence[Deployment], to: str, keys: Sequence[str]) -> Deployme
         found = [it for it in past if it.number == int(number)]
     else:
         found = [it for it in past if any((_bundle(it, key) or "").startswith(to) for key in keys)]
-    if not found or found[-1].switch.action == "destroy":
+    if not found or found[-1].revision.action == "destroy":
         listed = ", ".join(f"#{it.number}" for it in past[-8:])
         raise UsageError(f"there is no deployment '{to}' to return to", f"there is {listed}")
     return found[-1]
 
 
 def _tables(
-    registry: Registry, before: Deployment, packages: Mapping[str, Deployed | None]
+    registry: Registry, before: Deployment, packages: Mapping[str, DeployedPackage | None]
 ) -> tuple[TableRollback, ...]:
     from dataflow.tables.catalog import open_catalog
     from dataflow.tables.rollback import plan_table
@@ -170,7 +170,7 @@ def _tables(
         if package is None:
             raise UsageError(f"{key} was not there then, so its tables have nothing to return to")
         bundle = load_bundle(registry, package.bundle)
-        now = before.switch.packages.get(key)
+        now = before.revision.packages.get(key)
         catalog = open_catalog(bundle.environment.environment())
         for table in sorted({*bundle.writes} & {*(now.writes if now else bundle.writes)}):
             planned = plan_table(catalog, table, package.bundle, package.uuid)

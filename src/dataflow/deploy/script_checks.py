@@ -7,16 +7,15 @@ import logging
 import mmap
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.sql.statements import statements_of
+from dataflow.process import capture
 from dataflow.spark.sql_parser import spark_mistake
 from dataflow.workflow.parameters import POINTER, substitute
-from dataflow.workflow.workflow_scripts import scripts_of
 from dataflow.workflow.yamlfile import read_text, unreadable
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 
-UNCHECKED = "the syntax of R scripts: R is not installed"
+R_UNCHECKED = "the syntax of R scripts: R is not installed"
 
 _MARKERS = re.compile(rb"^(<{7}|={7}|>{7})(?:[ \t][^\r\n]*)?\r?$", re.M)
 _HEAD = 8000
@@ -42,9 +41,9 @@ _R_PLACE = re.compile(r".*?:(\d+):(\d+): (.*)")
 _NOTHING = "Python: it defines nothing"
 
 
-def script_doubts(workflow: Workflow) -> Iterator[Problem]:
+def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
     """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
-    for script, params in dict.fromkeys(scripts_of(workflow.steps)):
+    for script, params in _distinct(workflow.script_names()):
         path = workflow.folder / script
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
             continue
@@ -54,7 +53,7 @@ def script_doubts(workflow: Workflow) -> Iterator[Problem]:
                 continue
             if path.suffix == ".sql":
                 text = read_text(path)
-                values = {"AUDITED": "audited", **workflow.script_params, **dict(params)}
+                values = {"AUDITED": "audited", **workflow.script_params, **params}
                 yield from _sql(path, substitute(text, values, where=path))
             elif path.suffix == ".py":
                 yield from _python(path)
@@ -62,23 +61,27 @@ def script_doubts(workflow: Workflow) -> Iterator[Problem]:
             yield from error.problems
 
 
+def _distinct(scripts: Iterable[tuple[str, dict[str, str]]]) -> Iterable[tuple[str, dict[str, str]]]:
+    return {(name, *sorted(params.items())): (name, params) for name, params in scripts}.values()
+
+
 def script_files(workflow: Workflow) -> list[Path]:
     """Return the files that a workflow's jobs and audits run; contained workflows have their own."""
-    names = dict.fromkeys(name for name, _ in scripts_of(workflow.steps) if not name.startswith(POINTER))
+    names = dict.fromkeys(name for name, _ in workflow.script_names() if not name.startswith(POINTER))
     return [path for name in names if (path := workflow.folder / name).is_file()]
 
 
-def mistakes_of(doubts: Iterable[Problem]) -> Iterator[Problem]:
+def errors_among(doubts: Iterable[Problem]) -> Iterator[Problem]:
     """Yield those doubts that are mistakes for sure."""
     return (it for it in doubts if it.message != _NOTHING)
 
 
-def file_mistakes(path: Path) -> Iterator[Problem]:
+def file_errors(path: Path) -> Iterator[Problem]:
     """Yield why a file can't be run at all: conflict markers, and in Python what is no Python."""
     found = list(conflict_markers(path))
     yield from found
     if not found and path.suffix == ".py":
-        yield from mistakes_of(_python(path))
+        yield from errors_among(_python(path))
 
 
 def r_program() -> str | None:
@@ -86,16 +89,16 @@ def r_program() -> str | None:
     return shutil.which("Rscript")
 
 
-def r_mistakes(paths: Sequence[Path]) -> Iterator[Problem]:
+def r_syntax_errors(paths: Sequence[Path]) -> Iterator[Problem]:
     """Yield why R scripts can't be run at all, as R itself says; nothing where there is no R."""
     if not paths or (program := r_program()) is None:
         return
     command = [program, "--vanilla", "-e", _PARSE_R, *map(str, paths)]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_R_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        answer = capture(command, timeout=_R_SECONDS)
+    except DataflowError as error:
         raise DataflowError(f"R can't check the syntax of {len(paths)} scripts: {error}", "dataflow doctor") from None
-    for line in done.stdout.decode(errors="replace").splitlines():
+    for line in answer.text.splitlines():
         at, _, told = line.partition("\t")
         if at.isdigit():
             place = _R_PLACE.fullmatch(told.strip())

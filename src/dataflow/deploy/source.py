@@ -1,4 +1,4 @@
-"""A repository as it is about to be deployed: the checkout, what it holds, where it goes, and what runs there now."""
+"""A repository about to be deployed: the checkout, its packages, its target, and what the target runs now."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from dataflow import git
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import digest
-from dataflow.deploy.file_hashes import Hashes
-from dataflow.deploy.ownership import Whose
-from dataflow.deploy.package import Prepared, all_projects, find_packages, project_of
-from dataflow.deploy.prepare import Preparation
+from dataflow.deploy.file_hashes import FileHashCache
+from dataflow.deploy.ownership import ProjectOwnership
+from dataflow.deploy.packages import all_projects, find_packages, project_of
+from dataflow.deploy.prepare import PackagePreparer
+from dataflow.deploy.prepared_package import PreparedPackage
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
 from dataflow.repository.tree import EXPORT
@@ -24,18 +24,17 @@ from dataflow.workflow.project import FILE_NAME, find_project, read_project, wit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dataflow.assets.discover import Asset, Repository
-    from dataflow.assets.inputs import Inputs
-    from dataflow.assets.publish import Pin
+    from dataflow.assets.discover import Repository
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.deployments import Deployed, Deployment
+    from dataflow.deploy.deployments import DeployedPackage, Deployment
+    from dataflow.deploy.source_assets import SourceAssets
     from dataflow.repository.checkout import Checkout
     from dataflow.repository.tree import Tree
     from dataflow.workflow.project import Project
 
 
 @dataclass
-class Source:
+class DeploySource:
     """A repository and its target.
 
     Attributes:
@@ -54,7 +53,8 @@ class Source:
     registry: Registry
     tree: Tree
     scope: str | None = None
-    hashes: Hashes = field(default_factory=Hashes)
+    hashes: FileHashCache = field(default_factory=FileHashCache)
+    _owned: dict[tuple[str | None, ...], bool] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def root(self) -> Path:
@@ -64,47 +64,47 @@ class Source:
     @property
     def name(self) -> str:
         """The repository, as ids of assets name it."""
-        return self.whose.name
+        return self.ownership.name
 
     @cached_property
-    def whose(self) -> Whose:
+    def ownership(self) -> ProjectOwnership:
         """Whose its deployments are."""
-        return Whose(self.checkout, self.tree, self.scope, self.project.id)
+        return ProjectOwnership(self.checkout, self.tree, self.scope, self.project.id)
 
     @cached_property
-    def standing(self) -> Deployment | None:
-        """The target as it stood when it was first looked at."""
+    def current(self) -> Deployment | None:
+        """The target as it was when it was first asked for; None where nothing is deployed."""
         return deployments.current(self.registry, self.target.name)
 
-    def owns(self, key: str, package: Deployed) -> bool:
-        """Say whether a package of an environment is of this project; it is found out once."""
-        about = (key, package.project, package.repository, package.commit)
-        if about not in self._owned:
-            self._owned[about] = self.whose.owns(key, package)
-        return self._owned[about]
+    def owns(self, key: str, package: DeployedPackage) -> bool:
+        """Say whether a package of an environment belongs to this project; the answer is kept."""
+        known_by = (key, package.project, package.repository, package.commit)
+        if known_by not in self._owned:
+            self._owned[known_by] = self.ownership.owns(key, package)
+        return self._owned[known_by]
 
     @cached_property
     def own_keys(self) -> dict[str, str]:
-        """The names of its packages that stand, by folder."""
-        packages = self.standing.switch.packages if self.standing else {}
+        """The keys of its deployed packages, by folder."""
+        packages = self.current.revision.packages if self.current else {}
         return {key.rpartition(":")[2]: key for key, it in packages.items() if self.owns(key, it)}
 
     @cached_property
     def project_id(self) -> str | None:
-        """What its packages are known by; a clone that can't tell takes what stands there."""
-        packages = self.standing.switch.packages if self.standing else {}
-        return self.whose.id or next((packages[key].project for key in self.own_keys.values()), None)
+        """The id that its packages carry; a clone that can't tell takes that of its deployed packages."""
+        packages = self.current.revision.packages if self.current else {}
+        return self.ownership.id or next((packages[key].project for key in self.own_keys.values()), None)
 
     def key(self, path: str) -> str:
-        """Return the name of a package among those of an environment: the one that it has there, if any.
+        """Return the key of a package in an environment: the one that it has there, if any.
 
-        It stays as it is whatever the repository is called later; two repositories of one name are told apart.
+        It stays as it is whatever the repository is called later; two repositories of one name get different keys.
         """
-        packages = self.standing.switch.packages if self.standing else {}
+        packages = self.current.revision.packages if self.current else {}
         if path in self.own_keys:
             return self.own_keys[path]
         key = f"{self.name}:{path}"
-        return f"{self.name}~{str(self.whose.id).removeprefix('df-')[:8]}:{path}" if key in packages else key
+        return f"{self.name}~{str(self.ownership.id).removeprefix('df-')[:8]}:{path}" if key in packages else key
 
     @cached_property
     def repository(self) -> Repository:
@@ -113,20 +113,27 @@ class Source:
 
         return discover(self.root, self.checkout.repo, self.tree)
 
+    @cached_property
+    def assets(self) -> SourceAssets:
+        """The assets of its packages."""
+        from dataflow.deploy.source_assets import SourceAssets
+
+        return SourceAssets(self.repository, self.checkout, self.registry, unclean=self.target.sandbox)
+
     def left_out(self) -> list[str]:
-        """Say what the disk has and the commit has not, where somebody may think that it is deployed."""
+        """Return notes about files that are on the disk and not deployed, where that may be a mistake."""
         if self.tree.commit is None:
             return []
-        told = []
+        notes = []
         ignored = [it for it, why in self.tree.holes.items() if why == EXPORT and it.endswith(DEFINITION)]
         if ignored:
-            told.append(f"export-ignore in .gitattributes leaves out {', '.join(sorted(ignored)[:5])}")
+            notes.append(f"export-ignore in .gitattributes leaves out {', '.join(sorted(ignored)[:5])}")
         packages = [it.path for it in find_packages(self.tree, self.scope)]
         packages += [it.rpartition("/")[0] for it in self.checkout.untracked if it.endswith(DEFINITION)]
         new = [it for it in self.checkout.untracked if any(p in ("", ".") or it.startswith(f"{p}/") for p in packages)]
         if new:
             more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-            told.append(f"git does not have {', '.join(new[:3])}{more}, so it is left out")
+            notes.append(f"git does not have {', '.join(new[:3])}{more}, so it is left out")
         root = self.checkout.root
         flagged = git.ask(root, "ls-files", "-v", "-z") or ""
         for name in (it[2:] for it in flagged.split("\0") if it[:1] == "S" or it[:1].islower()):
@@ -134,14 +141,14 @@ class Source:
             if disk.is_file():
                 self.tree.fill(own)
             if disk.is_file() and own.is_file() and disk.read_bytes() != own.read_bytes():
-                told.append(f"{name} is another one on disk, which git was told not to look at")
-        return told
+                notes.append(f"{name} differs on disk, where git is set to ignore its changes")
+        return notes
 
-    def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Prepared]:
+    def prepared(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, PreparedPackage]:
         """Return all its packages by key, ready to be deployed.
 
         Args:
-            progress: Told how many of how many are done.
+            progress: Receives how many of how many packages are done.
 
         Raises:
             DefinitionError: There are mistakes: all of them.
@@ -149,20 +156,20 @@ class Source:
         """
         folders = find_packages(self.tree, self.scope)
         if not folders and not self.own_keys:
-            raise self._nothing()
-        preparation = Preparation(self.repository, self.target, self.hashes)
+            raise self._no_workflows()
+        preparer = PackagePreparer(self.repository, self.target, self.hashes)
         found = {}
         for number, folder in enumerate(folders):
             progress(number, len(folders))
-            prepared = preparation.prepare(folder)
+            prepared = preparer.prepare(folder)
             if prepared is not None:
                 found[self.key(folder.path)] = prepared
-        if preparation.problems:
-            raise DefinitionError(preparation.problems)
-        _refuse_twins(found)
+        if preparer.problems:
+            raise DefinitionError(preparer.problems)
+        _require_unique_ids(found)
         return found
 
-    def _nothing(self) -> UsageError:
+    def _no_workflows(self) -> UsageError:
         others = [it for it in all_projects(self.tree) if it != self.scope]
         shown = display_path(self.root / (self.scope or "."))
         if others:
@@ -172,69 +179,8 @@ class Source:
             return UsageError(f"commit {str(self.checkout.commit)[:8]} holds no workflow", f"git add {untracked[0]}")
         return UsageError(f"{shown} holds no workflow", "`dataflow sample workflow spark-sql ./NAME` makes one")
 
-    def inputs(self, prepared: Prepared) -> str:
-        """Return the hash of all that a package's bundle is made of.
 
-        Raises:
-            DataflowError: A reference means nothing, or a build tool is missing.
-        """
-        about = prepared.model_dump(
-            mode="json", exclude_defaults=True, exclude={"broken", "doubts", "unmet", "unchecked"}
-        )
-        assets = [self.built(it.type, it.namespace) for it in prepared.builds]
-        builds = [[it.type, it.namespace, self.inputs_of(it).sha256] for it in assets]
-        pins = [[name, self.pin(name).sha256] for name in prepared.references]
-        return digest([about, builds, pins])
-
-    def built(self, kind: str, namespace: str) -> Asset:
-        """Return the asset of the repository that has this type and name."""
-        return next(it for it in self.repository.assets if (it.type, it.namespace) == (kind, namespace))
-
-    def inputs_of(self, asset: Asset) -> Inputs:
-        """Return what an asset is made of; it is read once."""
-        if asset not in self._inputs:
-            from dataflow.assets.inputs import read_inputs
-
-            self._inputs[asset] = read_inputs(asset, self._tools, self.tree)
-        return self._inputs[asset]
-
-    def pin(self, reference: str) -> Pin:
-        """Return what the name of an asset of another repository, branch or build stands for now.
-
-        Raises:
-            DataflowError: There is none.
-        """
-        if reference not in self._pins:
-            from dataflow.assets.references import References
-
-            found = References(self.registry, self.checkout, unclean=self.target.sandbox)
-            self._pins[reference] = found.resolve(reference)
-        return self._pins[reference]
-
-    def pinned(self, prepared: Prepared) -> dict[str, Pin]:
-        """Return the assets of a package whose build is known already, by the names that its texts have for them."""
-        from dataflow.assets.ids import escape
-        from dataflow.assets.publish import published
-
-        found = {name: self.pin(name) for name in prepared.references}
-        assets = [self.built(it.type, it.namespace) for it in prepared.builds]
-        assets += [it for path in prepared.raw if (it := self.repository.asset(self.root / path))]
-        for asset in assets:
-            pin = published(self.registry, asset, self.checkout, self.inputs_of(asset))
-            if pin is not None:
-                found[f"dataflow.{asset.type}.{escape(asset.namespace)}"] = pin
-        return found
-
-    def __post_init__(self) -> None:
-        from dataflow.assets.inputs import Toolchain
-
-        self._tools = Toolchain()
-        self._inputs: dict[Asset, Inputs] = {}
-        self._pins: dict[str, Pin] = {}
-        self._owned: dict[tuple[str | None, ...], bool] = {}
-
-
-def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, disk: bool = False) -> Source:
+def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, disk: bool = False) -> DeploySource:
     """Look at the repository that a folder is in.
 
     What a clean checkout deploys is its commit's; a sandbox takes the disk where that holds more than the commit.
@@ -270,7 +216,7 @@ def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, 
         raise UsageError(f"this would go to {target.name}, not to {env}: {why}")
     if not (disk or target.sandbox):
         require_tip(checkout)
-    return Source(checkout, project, target, registry, tree, scope)
+    return DeploySource(checkout, project, target, registry, tree, scope)
 
 
 def project_in(checkout: Checkout, folder: Path) -> tuple[Project, str | None]:
@@ -301,7 +247,7 @@ def _committed(
     return tree, replace(committed, file=project.file, id=committed.id or project.id), scope
 
 
-def _refuse_twins(found: dict[str, Prepared]) -> None:
+def _require_unique_ids(found: dict[str, PreparedPackage]) -> None:
     seen: dict[str, str] = {}
     for prepared in found.values():
         for file, workflow in prepared.workflows.items():

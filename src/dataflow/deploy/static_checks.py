@@ -6,7 +6,6 @@ deploys to. Parameters, references, scripts and tables are checked; nothing is b
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,20 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from dataflow.deploy.package import all_projects, find_packages
-from dataflow.deploy.prepare import Preparation
-from dataflow.deploy.source import Source, open_source
+from dataflow.deploy.packages import all_projects, find_packages
+from dataflow.deploy.prepare import PackagePreparer
+from dataflow.deploy.source import DeploySource, open_source
 from dataflow.errors import DataflowError, UsageError
+from dataflow.files import write_file
 from dataflow.workflow.discovery import DEFINITION
 
 if TYPE_CHECKING:
-    from dataflow.deploy.package import Folder, Prepared
+    from dataflow.deploy.packages import PackageFolder
+    from dataflow.deploy.prepared_package import PreparedPackage
 
 RENDERED = ".workflows"
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedDefinition:
     """A definition that was rendered and checked.
 
     Attributes:
@@ -52,7 +53,7 @@ class Checked:
         return "failed" if self.problems else "passed" if self.rendered else "skipped"
 
 
-def check_workflows(paths: Sequence[Path]) -> list[Checked]:
+def check_workflows(paths: Sequence[Path]) -> list[CheckedDefinition]:
     """Render and check the workflows below some folders of one repository.
 
     Args:
@@ -76,29 +77,29 @@ def _projects(tops: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys([tops[0], *below]))
 
 
-def _check_project(start: Path, tops: Sequence[Path]) -> list[Checked]:
+def _check_project(start: Path, tops: Sequence[Path]) -> list[CheckedDefinition]:
     try:
         source = open_source(start, disk=True)
     except UsageError:  # this branch can't be deployed; what is written is to be right all the same
         source = open_source(start, sandbox=True, disk=True)
     folders = [it for it in find_packages(source.tree, source.scope) if _is_below(source.root / it.path, tops)]
-    preparation = Preparation(source.repository, source.target, source.hashes)
-    prepared: dict[str, Prepared | None] = {}
+    preparer = PackagePreparer(source.repository, source.target, source.hashes)
+    prepared: dict[str, PreparedPackage | None] = {}
     mistakes: dict[str, list[str]] = {}
     took: dict[str, float] = {}
     for folder in folders:
         began = time.monotonic()
-        before = len(preparation.problems)
+        before = len(preparer.problems)
         try:
-            prepared[folder.path] = preparation.prepare(folder)
+            prepared[folder.path] = preparer.prepare(folder)
         except UsageError as error:
             prepared[folder.path], mistakes[folder.path] = None, [error.message]
-        for problem in sorted(set(preparation.problems[before:])):
+        for problem in sorted(set(preparer.problems[before:])):
             mistakes.setdefault(folder.path, []).append(str(problem))
         took[folder.path] = time.monotonic() - began
-    tables = _Tables(source, [it for it in prepared.values() if it is not None])
+    tables = _TableCheck(source, [it for it in prepared.values() if it is not None])
     names = _names(source, folders)
-    checked: list[Checked] = []
+    checked: list[CheckedDefinition] = []
     for folder in folders:
         found = prepared[folder.path]
         if found is None:
@@ -112,7 +113,9 @@ def _is_below(folder: Path, tops: Collection[Path]) -> bool:
     return any(folder.is_relative_to(top) for top in tops)
 
 
-def _failed(source: Source, folder: Folder, mistakes: Sequence[str], seconds: float) -> Iterator[Checked]:
+def _failed(
+    source: DeploySource, folder: PackageFolder, mistakes: Sequence[str], seconds: float
+) -> Iterator[CheckedDefinition]:
     """Tell mistakes at the definition that they are in; those of no definition at the first one."""
     left = list(mistakes)
     for number, name in enumerate(folder.definitions):
@@ -121,36 +124,43 @@ def _failed(source: Source, folder: Folder, mistakes: Sequence[str], seconds: fl
         told = left if last else own
         left = [it for it in left if it not in told]
         notes = () if told else ("not rendered: other definitions of its package have mistakes",)
-        yield Checked(source.root / name, source.root / folder.path, None, tuple(told), notes, seconds)
+        yield CheckedDefinition(source.root / name, source.root / folder.path, None, tuple(told), notes, seconds)
 
 
 def _checked(
-    source: Source, folder: Folder, prepared: Prepared, names: Mapping[str, str], tables: _Tables, seconds: float
-) -> Iterator[Checked]:
-    seen = {it for doubts in prepared.doubts.values() for it in doubts}
-    beside = [it for it in prepared.broken if it not in seen]  # in what scripts import
+    source: DeploySource,
+    folder: PackageFolder,
+    prepared: PreparedPackage,
+    names: Mapping[str, str],
+    tables: _TableCheck,
+    seconds: float,
+) -> Iterator[CheckedDefinition]:
+    seen = {it for doubts in prepared.script_problems.values() for it in doubts}
+    beside = [it for it in prepared.errors if it not in seen]  # in what scripts import
     unknown = list(_references(source, prepared))
     for name in folder.definitions:
         workflow = prepared.workflows[name]
-        problems = [*prepared.doubts.get(name, ()), *beside, *unknown, *tables.missing(workflow.reads)]
+        problems = [*prepared.script_problems.get(name, ()), *beside, *unknown, *tables.missing(workflow.reads)]
         stem = PurePosixPath(name).name.removesuffix(DEFINITION)
         rendered = _write(source.root, f"{names[folder.path]}.{stem}.sch.rendered.yaml", workflow.text)
         notes = (tables.unknown,) if tables.unknown and workflow.reads else ()
-        yield Checked(source.root / name, source.root / folder.path, rendered, tuple(problems), notes, seconds)
+        yield CheckedDefinition(
+            source.root / name, source.root / folder.path, rendered, tuple(problems), notes, seconds
+        )
 
 
-def _references(source: Source, prepared: Prepared) -> Iterator[str]:
+def _references(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]:
     for name in prepared.references:
         try:
-            source.pin(name)
+            source.assets.pin(name)
         except DataflowError as error:
             yield f"{error.message}{f' ({error.hint})' if error.hint else ''}"
 
 
-def _names(source: Source, folders: Sequence[Folder]) -> dict[str, str]:
+def _names(source: DeploySource, folders: Sequence[PackageFolder]) -> dict[str, str]:
     """Return what to call packages in names of files: their folders, their whole paths where two share one."""
 
-    def short(folder: Folder) -> str:
+    def short(folder: PackageFolder) -> str:
         return source.checkout.repo if folder.path == "." else PurePosixPath(folder.path).name
 
     count = Counter(map(short, folders))
@@ -162,20 +172,19 @@ def _write(root: Path, name: str, text: str) -> Path:
     folder.mkdir(exist_ok=True)
     if not (ignored := folder / ".gitignore").exists():
         ignored.write_text("# Rendered by `dataflow project test`.\n*\n", encoding="utf-8")
-    file, draft = folder / name, folder / f".{secrets.token_hex(4)}.part"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    file = folder / name
+    write_file(file, text)
     return file
 
 
-class _Tables:
+class _TableCheck:
     """The tables that there are, or will be: in the catalog, written by the repository's workflows, or made on demand.
 
     Attributes:
         unknown: Why the catalog can't be asked; None when it can.
     """
 
-    def __init__(self, source: Source, prepared: Sequence[Prepared]) -> None:
+    def __init__(self, source: DeploySource, prepared: Sequence[PreparedPackage]) -> None:
         self._source = source
         self._made = {self._plain(it) for package in prepared for w in package.workflows.values() for it in w.writes}
         self._found: dict[str, bool] = {}

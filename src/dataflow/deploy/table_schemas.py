@@ -9,30 +9,24 @@ from typing import TYPE_CHECKING, Any
 from dataflow.deploy.bundle import TableSchema
 from dataflow.errors import DefinitionError
 from dataflow.tables.schema.type_promotion import widens
-from dataflow.workflow.models import MetadataJob, SparkJob
+from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import substitute
-from dataflow.workflow.resolved import JobStep, Workflow
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
+    from dataflow.workflow.resolved import Workflow
+
 
 def schemas_of(workflow: Workflow) -> dict[str, TableSchema]:
     """Return the tables that a workflow's DDL scripts make; those of contained workflows are theirs to tell."""
     found: dict[str, TableSchema] = {}
-    keys: dict[str, tuple[str, ...]] = {}
-    for step in workflow.steps:
-        match step:
-            case JobStep(job=SparkJob() as job) if job.spark.script.endswith(".sql"):
-                path = workflow.folder / job.spark.script
-                with contextlib.suppress(DefinitionError, OSError):
-                    text = substitute(read_text(path), {**workflow.script_params, **job.spark.params}, where=path)
-                    found.update(_created(text))
-            case JobStep(job=MetadataJob() as job):
-                keys[job.metadata.table] = tuple(job.metadata.primary_key)
-            case _:
-                pass
+    for script in workflow.spark_specs():
+        if script.target is None and script.path.suffix == ".sql":
+            with contextlib.suppress(DefinitionError, OSError):
+                found.update(_created(substitute(read_text(script.path), script.params, where=script.path)))
+    keys = {job.metadata.table: tuple(job.metadata.primary_key) for job in workflow.jobs(MetadataJob)}
     for table, key in keys.items():
         found[table] = found.get(table, TableSchema()).model_copy(update={"primary_key": key})
     return found

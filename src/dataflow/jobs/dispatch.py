@@ -1,12 +1,18 @@
-"""Which function runs which step: a new job type is one more case of `run_job`."""
+"""One place that knows which function does which job: a new job type is registered here.
+
+Each function is imported when it is needed: a run without notifications loads nothing that sends mail.
+"""
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from dataflow.jobs.context import JobContext, JobResult
 from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
-from dataflow.workflow.resolved import JobStep, LeafJob, WapStep
+from dataflow.workflow.resolved import JobStep, WapStep
+
+if TYPE_CHECKING:
+    from dataflow.workflow.models import LeafJob
 
 
 def run_step(step: JobStep | WapStep, context: JobContext) -> JobResult:
@@ -15,14 +21,18 @@ def run_step(step: JobStep | WapStep, context: JobContext) -> JobResult:
     Raises:
         DataflowError: It failed.
     """
-    if isinstance(step, WapStep):
-        from dataflow.jobs.write_audit_publish import run_wap
+    match step:
+        case WapStep():
+            from dataflow.jobs.write_audit_publish import run_wap
 
-        return run_wap(step.template, context)
-    return run_job(step.job, context)
+            return run_wap(step.template, context)
+        case JobStep():
+            return _run_job(step.job, context)
+        case _:
+            assert_never(step)
 
 
-def run_job(job: LeafJob, context: JobContext) -> JobResult:
+def _run_job(job: LeafJob, context: JobContext) -> JobResult:
     """Run a job by its type.
 
     Raises:
@@ -42,7 +52,7 @@ def run_job(job: LeafJob, context: JobContext) -> JobResult:
 
             return run_hwm(job.hwm, context)
         case AuditJob():
-            from dataflow.jobs.audit_job import run_audit_job
+            from dataflow.jobs.audit.job import run_audit_job
 
             return run_audit_job(job.audit, context)
         case NotificationJob():

@@ -23,7 +23,7 @@ from dataflow.tables.properties import SOURCES
 from dataflow.tables.publications import Told, newest_publications
 from dataflow.tables.time_spans import HOUR, Span, day_of, hour_of, span_of
 from dataflow.workflow.models import HwmSpec, WapTemplate
-from dataflow.workflow.resolved import ForeachStep, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.resolved import WapStep, Workflow
 
 _WORD = "say 'complete: true' in the HWM job where what this workflow publishes is all of it"
 
@@ -73,22 +73,14 @@ def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
     return JobResult(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
 
 
-def _templates(workflow: Workflow, table: str, *, in_foreach: bool = False) -> Iterator[tuple[WapTemplate, bool]]:
-    """Yield what publishes a table in a workflow and in those that it contains."""
+def _templates(workflow: Workflow, table: str) -> Iterator[tuple[WapTemplate, bool]]:
+    """Yield what publishes a table in a workflow and in those that it contains, each with whether a foreach does."""
     catalog = workflow.environment.catalog_name
-    for step in workflow.steps:
-        match step:
-            case WapStep(template=template):
-                if plain_name(template.table, catalog).lower() == plain_name(table, catalog).lower():
-                    yield template, in_foreach
-            case SubworkflowStep(workflow=inner):
-                yield from _templates(inner, table, in_foreach=in_foreach)
-            case ForeachStep():
-                for item in step.items:
-                    if isinstance(item.step, SubworkflowStep):
-                        yield from _templates(item.step.workflow, table, in_foreach=True)
-            case _:
-                pass
+    for leaf in workflow.leaf_steps(contained=True, every_date=True):
+        if isinstance(leaf.step, WapStep):
+            template = leaf.step.template
+            if plain_name(template.table, catalog).lower() == plain_name(table, catalog).lower():
+                yield template, leaf.in_foreach
 
 
 def _day(spec: HwmSpec) -> dt.date:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from dataflow.errors import DataflowError, did_you_mean
 from dataflow.foreign import plain
-from dataflow.jobs.context import JobResult
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.secret import masked
 from dataflow.workflow.parameters import resolve_secrets
 

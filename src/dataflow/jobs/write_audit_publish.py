@@ -22,7 +22,6 @@ from dataflow.tables.publications import row_history, written_past
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
 from dataflow.workflow.audit_models import NearHistory
 from dataflow.workflow.models import HwmJob
-from dataflow.workflow.resolved import JobStep
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
@@ -235,8 +234,8 @@ def _audit_counts(results: Sequence[AuditResult]) -> str:
 
 def _day(template: WapTemplate, context: JobContext) -> str | None:
     """Return the day that this workflow's HWM job names for this table: the partition need not name one."""
-    jobs = (step.job for step in context.workflow.steps if isinstance(step, JobStep))
-    days = {job.hwm.datetime[:10] for job in jobs if isinstance(job, HwmJob) and job.hwm.table == template.table}
+    jobs = context.workflow.jobs(HwmJob, every_date=True)
+    days = {job.hwm.datetime[:10] for job in jobs if job.hwm.table == template.table}
     return days.pop() if len(days) == 1 else None
 
 

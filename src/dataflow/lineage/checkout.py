@@ -17,6 +17,7 @@ from typing import Any
 
 import dataflow
 from dataflow.errors import DataflowError
+from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.lineage.graph import Taken, is_naming
 from dataflow.lineage.model import Origin, Producer
@@ -244,9 +245,7 @@ class _Cache:
     def save(self, files: Collection[Path]) -> None:
         kept = {str(file) for file in files}
         data = {name: known for name, known in self._data.items() if name in kept}
-        temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(data), encoding="utf-8")
-        temporary.replace(self._file)
+        write_file(self._file, json.dumps(data))
 
 
 def _stamp(path: Path | str) -> tuple[int, int]:

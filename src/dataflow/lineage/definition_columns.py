@@ -5,20 +5,19 @@ from __future__ import annotations
 import ast
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import plain_name
 from dataflow.workflow.audit_models import Audit, Between, NotNull, PythonAudit, SqlAudit, UniqueKey, ValuesIn
-from dataflow.workflow.models import AuditJob, MetadataJob
+from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import substitute
-from dataflow.workflow.resolved import ForeachStep, JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dataflow.workflow.resolved import Step, Workflow
+    from dataflow.workflow.resolved import Workflow
 
 _AUDITED = "audited"
 
@@ -29,26 +28,13 @@ def named_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
     Of an audit in Python it is all that may be a column's name.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    for table, columns in _named(workflow.steps, workflow):
+    named = [(it.table, _of(it.audit, workflow)) for it in workflow.audits()]
+    named += [(job.metadata.table, job.metadata.primary_key) for job in workflow.jobs(MetadataJob)]
+    for table, columns in named:
         found[plain_name(table, workflow.environment.catalog_name)].update(
             column.replace("`", "").partition(".")[0] for column in columns
         )
     return {table: frozenset(columns) for table, columns in found.items()}
-
-
-def _named(steps: Sequence[Step], workflow: Workflow) -> Iterator[tuple[str, Sequence[str]]]:
-    for step in steps:
-        match step:
-            case WapStep():
-                yield from ((step.template.table, _of(audit, workflow)) for audit in step.template.audits)
-            case JobStep(job=AuditJob() as job):
-                yield from ((job.audit.table, _of(audit, workflow)) for audit in job.audit.audits)
-            case JobStep(job=MetadataJob() as job):
-                yield job.metadata.table, job.metadata.primary_key
-            case ForeachStep() if isinstance(step.items[0].step, JobStep):
-                yield from _named([step.items[0].step], workflow)
-            case _:
-                pass
 
 
 def _of(audit: Audit, workflow: Workflow) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,14 @@ from dataflow.lineage.definition_columns import named_columns
 from dataflow.lineage.graph import Taken
 from dataflow.lineage.model import Flow, Written, plain_name, with_names
 from dataflow.lineage.sql.column_lineage import Script, columns_of
-from dataflow.lineage.workflow_tables import touched, values_of
-from dataflow.workflow.models import SparkJob
+from dataflow.lineage.workflow_tables import touched
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.program_kind import Kind, program_kind
-from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from dataflow.lineage.sql.relations import Schema
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Step, Workflow
+    from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ def read_texts(workflow: Workflow, schema: Schema, known: Collection[str] = ()) 
         known: Names of tables that there are.
     """
     found: dict[tuple[str, Path], Texts] = {}
-    for each in _contained(workflow):
+    for each in workflow.walk(every_date=False):
         key = (each.id, each.file)
         texts = found.setdefault(key, Texts(each.id, each.owner, each.file, files={each.file}))
         _Reader(each, schema, known, texts).read()
@@ -136,15 +133,6 @@ def _taken(flow: Flow) -> Taken:
     return (flow.source, flow.source_column, flow.target_column, flow.indirect)
 
 
-def _contained(workflow: Workflow) -> Iterator[Workflow]:
-    yield workflow
-    for step in workflow.steps:
-        if isinstance(step, ForeachStep):
-            step = step.items[0].step  # noqa: PLW2901  # its first date stands for all
-        if isinstance(step, SubworkflowStep):
-            yield from _contained(step.workflow)
-
-
 @dataclass
 class _Reader:
     workflow: Workflow
@@ -153,26 +141,23 @@ class _Reader:
     texts: Texts
 
     def read(self) -> None:
-        for step in self.workflow.steps:
-            for spec, target in _specs(step):
-                self._script(spec, target)
+        for script in self.workflow.spark_specs():
+            self._script(script)
         names = {(mention.table, mention.column) for mention in self.texts.mentions if mention.column}
         self.texts.writes = {write.target: write for write in with_names(self.texts.writes.values(), names)}
         for table, columns in named_columns(self.workflow).items():
             if table in self.texts.writes:
                 self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)
 
-    def _script(self, spec: SparkSpec, target: str | None) -> None:
-        path = self.workflow.folder / spec.script
-        params = values_of(self.workflow, spec)
-        if program_kind(path) is Kind.SQL:
-            self._sql(path, params)
+    def _script(self, script: DeclaredScript) -> None:
+        if program_kind(script.path) is Kind.SQL:
+            self._sql(script.path, script.params)
             return
-        found = touched(self.workflow, spec, target, self.known)
+        found = touched(script, self.known)
         self.texts.files.update(found.files)
         self.texts.programs += map(str, found.files)
         self.texts.blind = self.texts.blind or found.guessed
-        for written in (target,) if target is not None else found.tables.writes:
+        for written in (script.target,) if script.target is not None else found.tables.writes:
             self._add(Written(written, frozenset(Flow(table) for table in found.tables.reads)))
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
@@ -200,17 +185,3 @@ class _Reader:
 
     def _plain(self, name: str) -> str:
         return plain_name(name, self.workflow.environment.catalog_name)
-
-
-def _specs(step: Step) -> Iterator[tuple[SparkSpec, str | None]]:
-    """Yield what a step runs, and the table that it declares to write."""
-    match step:
-        case WapStep():
-            yield from ((item.job.spark, step.template.table) for item in step.template.write)
-        case JobStep(job=SparkJob() as job):
-            yield job.spark, None
-        case ForeachStep():
-            if isinstance(step.items[0].step, JobStep):
-                yield from _specs(step.items[0].step)
-        case _:
-            pass

@@ -10,7 +10,7 @@ from dataflow.errors import DefinitionError, Problem
 from dataflow.lineage.model import plain_name
 from dataflow.lineage.program_tables import tables_in_params, tables_in_program
 from dataflow.lineage.sql.tables import Tables, tables_of
-from dataflow.workflow.parameters import POINTER, substitute
+from dataflow.workflow.parameters import substitute
 from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
 from dataflow.workflow.yamlfile import read_text
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Workflow
+    from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 _SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
 
@@ -39,37 +38,30 @@ class Touched:
     guessed: bool = False
 
 
-def touched(workflow: Workflow, spec: SparkSpec, target: str | None = None, known: Collection[str] = ()) -> Touched:
+def touched(script: DeclaredScript, known: Collection[str] = ()) -> Touched:
     """Find the tables of a script: a SQL script's exactly, a program's as far as its text tells.
 
     Args:
-        workflow: The workflow that runs it.
-        spec: What it runs.
-        target: The table that it is known to write.
+        script: The script.
         known: Names of tables that there are: a parameter that holds one is a table, whatever it is called.
 
     Raises:
         DefinitionError: A SQL script can't be read, or names what has no value.
     """
-    path, params = workflow.folder / spec.script, values_of(workflow, spec)
-    if program_kind(path) is Kind.SQL and not spec.script.startswith(POINTER):
+    workflow, path, params = script.workflow, script.path, script.params
+    if script.is_sql:
         tables = tables_of(substitute(read_text(path), params, where=path))
         if tables.too_deep is not None:
             raise DefinitionError([Problem(path, tables.too_deep, 1, "a statement is nested too deep to be read")])
         return Touched(_plain(tables, workflow), (path,))
     files = source_files(path)
-    found = [_of_file(file, params, known, target) for file in files]
+    found = [_of_file(file, params, known, script.target) for file in files]
     if guessed := not any(each.reads for each in found):
         found.append(tables_in_params(params))
     reads = dict.fromkeys(table for each in found for table in each.reads)
     writes = dict.fromkeys(table for each in found for table in each.writes)
     tables = Tables(tuple(table for table in reads if table not in writes), tuple(writes), complete=False)
     return Touched(_plain(tables, workflow), tuple(files), guessed)
-
-
-def values_of(workflow: Workflow, spec: SparkSpec) -> dict[str, str]:
-    """Return what a script is given by name."""
-    return {**workflow.script_params, **spec.params}
 
 
 def _of_file(file: Path, params: Mapping[str, str], known: Collection[str], target: str | None) -> Tables:

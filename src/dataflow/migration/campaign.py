@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.files import draft_of
 from dataflow.migration.changes import Change
 from dataflow.migration.impact import Line, Touched
 from dataflow.migration.plan import Plan
@@ -190,16 +191,13 @@ def _writing(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
     text = _HEADER.format(id=definition["campaign"]) + yaml.safe_dump(
         shown, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
     )
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        yield
-        temporary.replace(path)
+        with draft_of(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+            yield
     except OSError as error:
         raise DataflowError(f"{display_path(path)} can't be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.files import write_file
 from dataflow.migration.campaign import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.impact import Line, by_position
@@ -154,9 +155,7 @@ def into_files(folder: Path) -> Callable[[Message], str]:
         path = folder / f"{message.owner or 'nobody'}-{message.level.replace(' ', '-')}.txt"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.tmp")
-            temporary.write_text(f"Subject: {message.subject}\n\n{message.text}\n", encoding="utf-8")
-            temporary.replace(path)
+            write_file(path, f"Subject: {message.subject}\n\n{message.text}\n")
         except OSError as error:
             raise DataflowError(f"{display_path(path)} can't be written: {error.strerror}") from error
         return display_path(path)

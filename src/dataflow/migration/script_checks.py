@@ -15,20 +15,17 @@ from dataflow.errors import DataflowError, Problem, display_path
 from dataflow.lineage.model import plain_name
 from dataflow.lineage.sql.checks import Checked, Known, check_script
 from dataflow.lineage.sql.column_lineage import columns_of
-from dataflow.lineage.workflow_tables import touched, values_of
+from dataflow.lineage.workflow_tables import touched
 from dataflow.tables.catalog import is_embedded
 from dataflow.tables.embedded_catalog import live_table
 from dataflow.workflow import table_names
 from dataflow.workflow.audit_models import SqlAudit
 from dataflow.workflow.parameters import POINTER, substitute
-from dataflow.workflow.program_kind import Kind, program_kind
-from dataflow.workflow.workflow_scripts import audits_of, specs_of
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from dataflow.lineage.checkout import Checkout
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Workflow
+    from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 _RESHAPES = re.compile(r"(?i)\bALTER\s+TABLE\b|createOrReplace|\.replace\(\)|saveAsTable|merge-?schema")
 """What a program says that may give a table other columns than its DDL."""
@@ -64,15 +61,12 @@ def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout | None] | 
         DefinitionError: A script can't be read, or a parameter has no value.
     """
     found, schemas = Found(), _Schemas(workflow, checkout)
-    specs = {(spec.script, *sorted(spec.params.items())): spec for spec in specs_of(workflow.steps)}
-    for spec in specs.values():
-        path = workflow.folder / spec.script
-        if program_kind(path) is not Kind.SQL or spec.script.startswith(POINTER):
-            continue
-        _check(path, read_text(path), values_of(workflow, spec), schemas, found)
-    for table, audit in audits_of(workflow.steps):
-        if isinstance(audit, SqlAudit):
-            _check_audit(workflow, table, audit, schemas, found)
+    scripts = {(it.path, *sorted(it.spec.params.items())): it for it in workflow.spark_specs() if it.is_sql}
+    for script in scripts.values():
+        _check(script.path, read_text(script.path), script.params, schemas, found)
+    for declared in workflow.audits():
+        if isinstance(declared.audit, SqlAudit):
+            _check_audit(workflow, declared.table, declared.audit, schemas, found)
     found.declares = set(schemas.declared)
     return found
 
@@ -219,23 +213,21 @@ class _Schemas:
 
     def _read_scripts(self) -> None:
         """Note what the workflow's DDL declares, and the tables that something in it gives other columns."""
-        for inner in self._workflow.walk():
-            for spec in specs_of(inner.steps):
-                path = inner.folder / spec.script
-                if program_kind(path) is Kind.SQL and not spec.script.startswith(POINTER):
-                    script = columns_of(substitute(read_text(path), values_of(inner, spec), where=path))
-                    self.declared |= {self.key(name): columns for name, columns in script.declares.items()}
-                    self._reshaped |= set(map(self.key, script.reshaped))
-                    self._replaced |= set(map(self.key, script.replaces))
-                else:
-                    self._reshaped |= self._by_program(inner, spec)
+        for script in (script for inner in self._workflow.walk() for script in inner.spark_specs()):
+            if not script.is_sql:
+                self._reshaped |= self._by_program(script)
+                continue
+            read = columns_of(substitute(read_text(script.path), script.params, where=script.path))
+            self.declared |= {self.key(name): columns for name, columns in read.declares.items()}
+            self._reshaped |= set(map(self.key, read.reshaped))
+            self._replaced |= set(map(self.key, read.replaces))
 
     def key(self, name: str) -> str:
         """Return how a table is looked for: without the catalog, in lower case."""
         return plain_name(name, self._catalog).lower()
 
-    def _by_program(self, workflow: Workflow, spec: SparkSpec) -> set[str]:
-        found = touched(workflow, spec)
+    def _by_program(self, script: DeclaredScript) -> set[str]:
+        found = touched(replace(script, target=None))  # only what its text says that it writes
         texts = (file.read_text(encoding="utf-8-sig", errors="replace") for file in found.files)
         return {table.lower() for table in found.tables.writes} if any(map(_RESHAPES.search, texts)) else set()
 

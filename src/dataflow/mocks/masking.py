@@ -23,6 +23,7 @@ from enum import StrEnum
 from typing import Any
 
 from dataflow.errors import UsageError, did_you_mean
+from dataflow.files import create_file
 from dataflow.home import home, subfolder
 from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.model import Column, Row
@@ -131,13 +132,8 @@ def mask_key() -> bytes:
         return learn(given).encode()
     file = home() / _FILE
     if not file.exists():
-        draft = subfolder() / f".{_FILE}-{secrets.token_hex(4)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as target:
-            target.write(secrets.token_hex(32))
         with contextlib.suppress(FileExistsError):  # somebody was faster
-            file.hardlink_to(draft)
-        draft.unlink()
+            create_file(subfolder() / _FILE, secrets.token_hex(32), mode=0o600)
     return file.read_bytes()
 
 

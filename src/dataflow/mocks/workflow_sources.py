@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, display_path
-from dataflow.lineage.workflow_tables import touched, values_of
+from dataflow.lineage.workflow_tables import touched
 from dataflow.tables.pyiceberg_catalog import split_name
-from dataflow.workflow.models import MetadataJob, SparkJob
+from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import PARAMETER_NAME, sql_placeholders
-from dataflow.workflow.resolved import JobStep, WapStep
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Workflow
+    from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 _TESTABLE = frozenset({".sql", ".py"})
 
@@ -77,12 +75,10 @@ def transformations(workflow: Workflow, asked: Sequence[str]) -> list[Transforma
         UsageError: It has no such script, or what a script reads is not known.
     """
     found: dict[Path, Transformation] = {}
-    for inner in workflow.walk():
-        for step in inner.steps:
-            if isinstance(step, WapStep):
-                for item in step.template.write:
-                    one = _transformation(inner, item.job.spark, step.template.table, asked)
-                    found.setdefault(one.script, one)
+    for script in (script for inner in workflow.walk() for script in inner.spark_specs()):
+        if script.target is not None:
+            one = _transformation(script, script.target, asked)
+            found.setdefault(one.script, one)
     if not found:
         raise UsageError(
             f"{display_path(workflow.file)} has no write → audit → publish step",
@@ -91,10 +87,9 @@ def transformations(workflow: Workflow, asked: Sequence[str]) -> list[Transforma
     return list(found.values())
 
 
-def _transformation(workflow: Workflow, spec: SparkSpec, target: str, asked: Sequence[str]) -> Transformation:
-    script = workflow.folder / spec.script
-    values = values_of(workflow, spec)
-    sources, origin = _sources(workflow, spec, values, target, asked)
+def _transformation(declared: DeclaredScript, target: str, asked: Sequence[str]) -> Transformation:
+    workflow, script, values = declared.workflow, declared.path, declared.params
+    sources, origin = _sources(declared, target, asked)
     named = {table: _parameter(values, table) for table in sources}
     target_param = _parameter(values, target)
     tables = {*named.values(), target_param}
@@ -112,23 +107,20 @@ def _used(workflow: Workflow, script: Path) -> set[str]:
     return {name for name in workflow.params if workflow.origins.get(name) != "environment"}
 
 
-def _sources(
-    workflow: Workflow, spec: SparkSpec, values: Mapping[str, str], target: str, asked: Sequence[str]
-) -> tuple[list[str], str]:
+def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple[list[str], str]:
     """Return what a script reads, and how that is known: its SQL says it, a run has recorded it, or a name tells."""
     if asked:
         return list(asked), "asked"
-    script = workflow.folder / spec.script
-    tables = touched(workflow, spec, target).tables
+    tables = touched(script).tables
     if tables.complete and (reads := [table for table in tables.reads if table != target]):
         return reads, "sql"
-    if recorded := _recorded(workflow, target):
+    if recorded := _recorded(script.workflow, target):
         return recorded, "recorded"
-    hinted = [value for name, value in values.items() if "SOURCE" in name.split("_") and "." in value]
+    hinted = [value for name, value in script.params.items() if "SOURCE" in name.split("_") and "." in value]
     if hinted or tables.reads:
         return list(dict.fromkeys([*hinted, *tables.reads])), "parameters"
     raise UsageError(
-        f"what {display_path(script)} reads is not known: its text does not say, and no run has recorded it",
+        f"what {display_path(script.path)} reads is not known: its text does not say, and no run has recorded it",
         "name the tables: --source database.table, once for each; or run the workflow once",
     )
 
@@ -151,26 +143,14 @@ def _parameter(values: Mapping[str, str], table: str) -> str | None:
 
 
 def _ddl(workflow: Workflow, target: str) -> Path | None:
-    for spec in _scripts(workflow):
-        path = workflow.folder / spec.script
-        if path.suffix == ".sql":
-            tables = touched(workflow, spec).tables
+    for script in workflow.spark_specs():
+        if script.target is None and script.path.suffix == ".sql":
+            tables = touched(script).tables
             if target in tables.writes and not tables.reads:
-                return path
+                return script.path
     return None
 
 
-def _scripts(workflow: Workflow) -> Iterator[SparkSpec]:
-    for step in workflow.steps:
-        if isinstance(step, JobStep) and isinstance(step.job, SparkJob):
-            yield step.job.spark
-
-
 def _key(workflow: Workflow, target: str) -> tuple[str, ...]:
-    for step in workflow.steps:
-        match step:
-            case JobStep(job=MetadataJob() as job) if job.metadata.table == target:
-                return tuple(job.metadata.primary_key)
-            case _:
-                pass
-    return ()
+    keys = (job.metadata.primary_key for job in workflow.jobs(MetadataJob) if job.metadata.table == target)
+    return tuple(next(keys, ()))

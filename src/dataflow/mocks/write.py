@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.home import usual_mode
+from dataflow.files import mode_of, write_file
 from dataflow.mocks.model import Column, Mock, Row
 from dataflow.mocks.yaml_text import cell_text, comment_text, name_text, quoted, type_text
 from dataflow.tables.schema.spark_types import SqlType
@@ -91,20 +89,11 @@ def save_text(file: Path, text: str) -> None:
     Raises:
         DataflowError: It can't be written.
     """
-    temporary = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
-            target.write(text)
-        temporary.chmod(file.stat().st_mode & 0o777 if file.exists() else usual_mode())
-        temporary.replace(file)
+        write_file(file, text, mode=mode_of(file))
     except OSError as error:
         raise DataflowError(f"can't write {display_path(file)}: {error.strerror}", permanent=True) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _rows(mock: Mock, remarks: Sequence[str]) -> Iterator[str]:

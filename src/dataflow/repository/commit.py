@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -44,6 +43,7 @@ _OWN = frozenset({"HEAD", "index", "info", "packed-refs", "refs"})
 
 _SUBMODULE = "160000"
 _LINK = "120000"
+_ENDED_EARLY = "it ended too early"
 _ATTRIBUTES = ".gitattributes"
 _OF_COMMIT = (b"ident", b"export-subst", b"export-ignore", b"filter=")
 """Attributes with which a file's content is not decided by its checksum and its attributes alone."""
@@ -118,24 +118,20 @@ def _write(tree: Tree, name: str) -> None:
     filters = git.run(top, "config", "-z", "--get-regexp", r"^filter\.").data.decode(errors="surrogateescape")
     pairs = [*(it.partition("\n")[::2] for it in filters.split("\0") if it), *_SETTINGS.items()]
     settings = [part for key, value in pairs for part in ("-c", f"{key}={value}")]
-    command = ["git", "-C", str(top), "--no-replace-objects", *settings, "archive", "--format=tar", str(tree.commit)]
-    env = git.environ(LC_ALL="C", GIT_ATTR_NOSYSTEM="1", GIT_OPTIONAL_LOCKS="0")
-    with _lens(top, str(tree.commit)) as lens, tempfile.TemporaryFile() as said:
-        paths = [] if name == "." else ["--", f":(literal){name}"]
-        env |= {
+    command = ["--no-replace-objects", *settings, "archive", "--format=tar", str(tree.commit)]
+    paths = [] if name == "." else ["--", f":(literal){name}"]
+    with _lens(top, str(tree.commit)) as lens:
+        variables = {
+            "GIT_ATTR_NOSYSTEM": "1",
             "GIT_DIR": str(lens),
             "GIT_WORK_TREE": str(top),
             "GIT_OBJECT_DIRECTORY": os.path.realpath(lens / "objects"),
         }
-        with subprocess.Popen([*command, *paths], stdout=subprocess.PIPE, stderr=said, env=env) as process:
-            try:
-                problem = _unpacked(process.stdout, tree)
-            finally:
-                process.stdout.close() if process.stdout else None
-        if process.returncode != 0 or problem:
-            said.seek(0)
-            told = said.read().decode(errors="replace").strip().splitlines() or ["it ended too early"]
-            why = told[-1].removeprefix("error: ") if process.returncode > 0 else problem or told[-1]
+        with git.stream(top, *command, *paths, variables=variables) as archive:
+            problem = _unpacked(archive.data, tree)
+        if archive.code != 0 or problem:
+            complaint = archive.last_line or _ENDED_EARLY
+            why = complaint if archive.code > 0 else problem or complaint
             raise DataflowError(f"git can't give commit {str(tree.commit)[:8]} of {display_path(top)}: {why}")
     if not tree.marks:
         _refuse_ways_out(tree)
@@ -157,18 +153,18 @@ def _lens(top: Path, commit: str) -> Iterator[Path]:
         yield lens
 
 
-def _unpacked(stream: IO[bytes] | None, tree: Tree) -> str | None:
+def _unpacked(stream: IO[bytes], tree: Tree) -> str | None:
     """Unpack an archive; return what went wrong, if anything."""
     try:
         with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
             links = dict(_files(archive, tree))
-        while stream is not None and stream.read(1 << 16):  # what fills up the last block
+        while stream.read(1 << 16):  # what fills up the last block
             pass
         for name, target in links.items():  # last, so that nothing is written through one
             (tree.root / name).parent.mkdir(parents=True, exist_ok=True)
             (tree.root / name).symlink_to(target)
     except tarfile.TarError:
-        return "it ended too early"
+        return _ENDED_EARLY
     except FileExistsError as error:
         return f"this disk does not tell the names of two files apart: {_below(error, tree)}"
     except OSError as error:

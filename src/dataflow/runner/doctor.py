@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from dataflow import git
 from dataflow.errors import DataflowError
 from dataflow.home import home, subfolder
 from dataflow.report import Report, silent
@@ -86,10 +86,10 @@ def _python() -> Check:
 
 def _git() -> Check:
     fix = "brew install git" if sys.platform == "darwin" else "sudo apt-get install git"
-    if not shutil.which("git"):
+    if not git.is_installed():
         return Check("git", False, "not found: packages can't be updated from their recipes", fix)
-    answer = subprocess.run(["git", "--version"], capture_output=True, text=True, check=False)
-    return Check("git", answer.returncode == 0, answer.stdout.strip().removeprefix("git version "), fix)
+    found = git.version()
+    return Check("git", found is not None, found or "", fix)
 
 
 def _pyspark() -> Check:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
 from dataflow.lineage.workflow_tables import touched
 from dataflow.runner.plan_text import render_plan
-from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
-from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.models import SparkJob
+from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataflow.workflow.audit_models import Audit
-    from dataflow.workflow.models import JobBase
-    from dataflow.workflow.resolved import LeafJob, Step, Workflow
+    from dataflow.workflow.models import JobBase, LeafJob
+    from dataflow.workflow.resolved import Step, Workflow
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,8 @@ def _step(workflow: Workflow, step: Step) -> StepPlan:
             return StepPlan(step.id, "Subworkflow", needs, (inner.file,), contains=inner, **_patience(step.job))
         case ForeachStep():
             return _foreach(workflow, step, needs)
+        case _:
+            assert_never(step)
 
 
 def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
@@ -166,16 +168,16 @@ def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> S
 
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
     template = step.template
-    scripts = [item.job.spark for item in template.write]
+    scripts = [DeclaredScript(item.job.id, workflow, item.job.spark, template.table) for item in template.write]
     table = plain_name(template.table, workflow.environment.catalog_name)
-    found = [touched(workflow, script, template.table).tables for script in scripts]
+    found = [touched(script).tables for script in scripts]
     reads = dict.fromkeys(name for tables in found for name in tables.reads if name != table)
     beside = dict.fromkeys(name for tables in found for name in tables.writes if name != table)
     return StepPlan(
         id=template.id,
         type="wap",
         needs=needs,
-        runs=tuple(script.label for script in scripts),
+        runs=tuple(script.spec.label for script in scripts),
         reads=tuple(reads),
         reads_known=all(tables.complete for tables in found),
         writes=(template.table, *beside),
@@ -187,25 +189,20 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
 
 
 def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
-    patience = _patience(job)
-    match job:
-        case SparkJob():
-            tables = touched(workflow, job.spark).tables
-            return StepPlan(
-                job.id, job.type, needs, (job.spark.label,), tables.reads, tables.complete, tables.writes, **patience
-            )
-        case MetadataJob():
-            runs = f"properties of {job.metadata.table}: owner {job.metadata.owner}"
-            return StepPlan(job.id, job.type, needs, (runs,), writes=(job.metadata.table,), **patience)
-        case HwmJob():
-            runs = f"high-water mark of {job.hwm.table}: {job.hwm.datetime} {job.hwm.timezone}"
-            return StepPlan(job.id, job.type, needs, (runs,), writes=(job.hwm.table,), **patience)
-        case AuditJob():
-            audits = tuple(map(_audit, job.audit.audits))
-            return StepPlan(job.id, job.type, needs, reads=(job.audit.table,), audits=audits, **patience)
-        case NotificationJob():
-            to = [*job.notification.to, *(["a webhook"] if job.notification.webhook else [])]
-            return StepPlan(job.id, job.type, needs, (f"to {', '.join(to)}",), **patience)
+    declared = StepPlan(
+        job.id,
+        job.type,
+        needs,
+        job.summary,
+        reads=job.reads,
+        writes=job.writes,
+        audits=tuple(map(_audit, job.checks)),
+        **_patience(job),
+    )
+    if not isinstance(job, SparkJob):
+        return declared
+    tables = touched(DeclaredScript(job.id, workflow, job.spark)).tables
+    return dataclasses.replace(declared, reads=tables.reads, reads_known=tables.complete, writes=tables.writes)
 
 
 def _patience(job: JobBase) -> dict[str, Any]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.workflow.models import SparkJob
 from dataflow.workflow.program_kind import Kind, program_kind
-from dataflow.workflow.resolved import ForeachStep, JobStep, WapStep, Workflow
+from dataflow.workflow.resolved import Workflow
 
 if TYPE_CHECKING:
     from dataflow.runner.context import Jars
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Step
 
 
 @dataclass(frozen=True)
@@ -32,26 +28,8 @@ class Program:
 
 def programs(workflow: Workflow) -> tuple[Program, ...]:
     """Return what the Spark jobs of a workflow run, contained workflows included, each once."""
-    found: dict[Path, None] = {}
-    for run in workflow.walk():
-        for step in run.steps:
-            for spec in _specs(step):
-                found[run.folder / spec.script] = None
+    found = dict.fromkeys(script.path for script in workflow.spark_specs(contained=True, every_date=True))
     return tuple(Program(path, program_kind(path)) for path in found)
-
-
-def _specs(step: Step) -> Iterator[SparkSpec]:
-    match step:
-        case WapStep():
-            yield from (item.job.spark for item in step.template.write)
-        case JobStep(job=SparkJob() as job):
-            yield job.spark
-        case ForeachStep():
-            for item in step.items:
-                if isinstance(item.step, JobStep):
-                    yield from _specs(item.step)
-        case _:
-            pass
 
 
 def has_jars(workflow: Workflow) -> bool:

@@ -27,9 +27,8 @@ def python_of(workflow: Workflow, report: Report = silent) -> Path | None:
         The interpreter, or None where the scripts need no packages beyond Dataflow's.
     """
     from dataflow.workflow.pyproject import project_of
-    from dataflow.workflow.workflow_scripts import python_scripts
 
-    scripts = python_scripts(workflow)
+    scripts = workflow.python_scripts
     if not any(project_of(folder) for folder in {it.parent for it in scripts}):
         return None
     from dataflow.build.python.environment import python_for

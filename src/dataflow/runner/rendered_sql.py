@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean, display_path
-from dataflow.lineage.workflow_tables import values_of
-from dataflow.workflow.models import SparkJob
-from dataflow.workflow.parameters import POINTER, substitute
-from dataflow.workflow.program_kind import Kind, program_kind
-from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.parameters import substitute
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dataflow.workflow.models import SparkSpec
-    from dataflow.workflow.resolved import Step, Workflow
+    from dataflow.workflow.resolved import Workflow
 
 
 @dataclass(frozen=True)
@@ -49,19 +44,15 @@ def rendered_scripts(workflow: Workflow, job: str | None = None) -> list[Rendere
         DefinitionError: A script can't be read, or names what has no value.
         UsageError: There is no such script.
     """
-    jobs = list(_jobs(workflow, ""))
-    if job is not None and not any(_is_of(name, job) for name, _, _ in jobs):
-        ids = [name for name, _, _ in jobs]
+    scripts = list(workflow.spark_specs(contained=True))
+    if job is not None and not any(_is_of(script.job, job) for script in scripts):
+        ids = [script.job for script in scripts]
         raise UsageError(f"{display_path(workflow.file)} has no job '{job}' with a script{did_you_mean(job, ids)}")
     found = []
-    for name, inner, spec in jobs:
-        path = inner.folder / spec.script
-        if (
-            (job is None or _is_of(name, job))
-            and program_kind(path) is Kind.SQL
-            and not spec.script.startswith(POINTER)
-        ):
-            found.append(RenderedScript(name, path, substitute(read_text(path), values_of(inner, spec), where=path)))
+    for script in scripts:
+        if script.is_sql and (job is None or _is_of(script.job, job)):
+            sql = substitute(read_text(script.path), script.params, where=script.path)
+            found.append(RenderedScript(script.job, script.path, sql))
     if not found:
         raise UsageError(f"{display_path(workflow.file)} runs no SQL script{f' in {job}' if job else ''}")
     return found
@@ -82,22 +73,3 @@ def _closed(sql: str) -> str:
 
 def _is_of(name: str, job: str) -> bool:
     return name == job or name.startswith(f"{job}.") or name.endswith(f".{job}")
-
-
-def _jobs(workflow: Workflow, above: str) -> Iterator[tuple[str, Workflow, SparkSpec]]:
-    for step in workflow.steps:
-        yield from _of_step(workflow, step, f"{above}{step.id}")
-
-
-def _of_step(workflow: Workflow, step: Step, name: str) -> Iterator[tuple[str, Workflow, SparkSpec]]:
-    match step:
-        case JobStep(job=SparkJob() as job):
-            yield name, workflow, job.spark
-        case WapStep():
-            yield from ((f"{name}.{item.job.id}", workflow, item.job.spark) for item in step.template.write)
-        case SubworkflowStep():
-            yield from _jobs(step.workflow, f"{name}.")
-        case ForeachStep():
-            yield from _of_step(workflow, step.items[0].step, name)
-        case _:
-            pass

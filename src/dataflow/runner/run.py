@@ -8,6 +8,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from dataflow.errors import DataflowError
 from dataflow.home import private
@@ -109,6 +110,8 @@ class Run:
                 return self._run_subworkflow(step, step.id, self.first_date)
             case JobStep() | WapStep():
                 return self._run_job(step, step.id)
+            case _:
+                assert_never(step)
 
     def _run_foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()

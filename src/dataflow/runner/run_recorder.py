@@ -7,13 +7,13 @@ import datetime as dt
 import os
 import platform
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dataflow
+from dataflow import git
 from dataflow.errors import DataflowError
 from dataflow.lineage.model import Origin, Producer, Written
 from dataflow.lineage.openlineage.emit import Ended, tell
@@ -24,6 +24,8 @@ from dataflow.state import run_records as store
 from dataflow.state.run_records import Records, now
 from dataflow.workflow.identity import login
 from dataflow.workflow.resolved import Workflow
+
+_GIT_SECONDS = 10
 
 
 class RunRecorder:
@@ -235,16 +237,7 @@ def versions(folder: Path | None) -> dict[str, str]:
         "iceberg": ICEBERG.version,
         "python": platform.python_version(),
     }
-    commit = _git(folder, "rev-parse", "HEAD") if folder else ""
-    if folder and commit:
-        dirty = _git(folder, "status", "--porcelain", "--", ".")
+    if folder and (commit := git.ask(folder, "rev-parse", "HEAD", timeout=_GIT_SECONDS)):
+        dirty = git.ask(folder, "status", "--porcelain", "--", ".", timeout=_GIT_SECONDS)
         found["commit"] = commit + ("+changes" if dirty else "")
     return found
-
-
-def _git(folder: Path, *command: str) -> str:
-    try:
-        done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

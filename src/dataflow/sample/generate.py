@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.sample import git
+from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.origin import Origin, find_origin
 from dataflow.sample.recipes import find_recipe
 from dataflow.secret import without_credentials
@@ -122,7 +122,7 @@ def _workshop(folder: Path) -> Iterator[Path]:
 def _render(origin: Origin, folder: Path, answers: Mapping[str, str], report: Callable[[str], None]) -> None:
     from copier import run_copy
 
-    with copier_errors(origin.address), git.environment(**origin.git_variables):
+    with copier_errors(origin.address), copier_environment(**origin.git_variables):
         if not _is_the_tool_s(origin):
             for command in commands(origin):
                 report(f"the template at {origin.address} runs: {command}")

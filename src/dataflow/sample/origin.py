@@ -23,9 +23,9 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from dataflow import git
 from dataflow.errors import UsageError
 from dataflow.home import subfolder
-from dataflow.sample import git
 from dataflow.secret import learn, learn_address, without_credentials
 
 _PACKAGE = Path(__file__).parents[1]

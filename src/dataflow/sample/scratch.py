@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from dataflow import git
 from dataflow.errors import DataflowError, display_path
-from dataflow.sample import git
+from dataflow.files import draft_of
 
 _SETTINGS = {
     "commit.gpgSign": "false",
@@ -121,9 +122,8 @@ class Scratch:
                     folder.rmdir()
             return True
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.part")
-        shutil.copy2(source, draft, follow_symlinks=False)
-        draft.replace(target)
+        with draft_of(target) as draft:
+            shutil.copy2(source, draft, follow_symlinks=False)
         return True
 
     def _changed(self) -> list[str]:

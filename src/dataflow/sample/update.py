@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dataflow import git
 from dataflow.errors import UsageError, display_path, stands_for
-from dataflow.sample import git
+from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.generate import ANSWERS, NEVER, commands, copier_errors, unsafe_features
 from dataflow.sample.origin import Origin, at_address, find_origin
 from dataflow.sample.scratch import Scratch
@@ -71,7 +72,7 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
         if address != given:  # another tool kept the address with its login
             scratch.rewrite(ANSWERS, given, address)
         stands_for(scratch.copy, folder)
-        with copier_errors(address), git.environment(**scratch.git_variables(origin.git_variables)):
+        with copier_errors(address), copier_environment(**scratch.git_variables(origin.git_variables)):
             trusted = trust or origin.is_own
             unrun = () if trusted else commands(origin)
             _run_copier(scratch.copy, origin, before, trusted=trusted)

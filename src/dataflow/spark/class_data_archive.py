@@ -9,7 +9,6 @@ name; it serves a JVM with any garbage collector and compiler.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import struct
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.files import lock_if_free
 from dataflow.home import home
 from dataflow.spark.java import Java
 
@@ -124,17 +124,8 @@ def _claimed(archive: Path) -> Iterator[int | None]:
     if not archive.parent.is_dir():
         yield -1
         return
-    descriptor = os.open(archive.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        yield None
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with lock_if_free(archive.with_suffix(".lock")) as lock:
+        yield lock
 
 
 def _unfinished(archive: Path) -> Path:

@@ -8,7 +8,6 @@ They are fetched with Ivy, which comes with pyspark. It is told where to look th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import subprocess
@@ -21,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from dataflow.errors import DataflowError
-from dataflow.files import alone
+from dataflow.files import exclusive_lock, sha256_of
 from dataflow.home import UMASK, home, subfolder
 from dataflow.process import encoding
 from dataflow.report import Report, silent
@@ -66,8 +65,7 @@ class Jar:
         """Say whether a file is this jar, by its checksum."""
         if not file.is_file() or file.stat().st_size != self.size:
             return False
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == self.sha256
+        return sha256_of(file) == self.sha256
 
 
 ICEBERG = Jar(
@@ -127,7 +125,7 @@ def ensure(
     if os.environ.get("DATAFLOW_JARS"):
         _check_given(folder(), wanted)
     elif _missing(wanted):
-        with alone(subfolder("jars") / ".lock", "fetching jars", report):
+        with exclusive_lock(subfolder("jars") / ".lock", "fetching jars", report):
             if missing := _missing(wanted):  # still, after waiting for whoever was fetching them
                 _fetch(java, spark, missing, report)
     return [folder() / jar.file_name for jar in wanted]

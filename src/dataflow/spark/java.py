@@ -7,13 +7,13 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import DataflowError
+from dataflow.process import capture
 from dataflow.report import Report, silent
 
 FIT = (17, 21)
@@ -150,11 +150,11 @@ def _from_program(home: Path) -> Java | None:
     """Ask the program itself; it also knows its real home where `home` holds a stand-in for it."""
     command = [str(Java(home, "0", "").executable), "-XshowSettings:properties", "-version"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        answer = capture(command, timeout=20)
+    except DataflowError:
         return None
-    values = dict(re.findall(r"^\s+(java\.[\w.]+) = (.*)$", answer.stderr, re.M))
+    values = dict(re.findall(r"^\s+(java\.[\w.]+) = (.*)$", answer.error_text, re.M))
     version = values.get("java.version", "")
-    if answer.returncode or not version[:1].isdigit():
+    if answer.code or not version[:1].isdigit():
         return None
     return Java(Path(values.get("java.home", home)), version, values.get("java.vendor", platform.system()))

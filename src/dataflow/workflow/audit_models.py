@@ -24,6 +24,11 @@ class AuditBase(Strict):
     name: str | None = Field(None, description="What reports call it; the function's name when omitted.")
     blocking: bool = Field(True, description="Whether a failure stops the publishing; otherwise it warns.")
 
+    @property
+    def script_name(self) -> str | None:
+        """The script that it runs, as the definition names it."""
+        return None
+
 
 class NotNull(AuditBase):
     """No row has a null in these columns."""
@@ -92,6 +97,11 @@ class SqlAudit(AuditBase):
     sql: str | None = None
     script: str | None = Field(None, description="A .sql file instead of the text.")
 
+    @property
+    def script_name(self) -> str | None:
+        """The script, where it has one."""
+        return self.script
+
     @model_validator(mode="after")
     def _has_one_source(self) -> SqlAudit:
         if (self.sql is None) == (self.script is None):
@@ -105,6 +115,11 @@ class PythonAudit(AuditBase):
     function: Literal["python_should_pass"]
     script: str = Field(description="A .py file.")
     callable: str = Field("audit", description="The function's name in it.")
+
+    @property
+    def script_name(self) -> str:
+        """The script, where it has one."""
+        return self.script
 
 
 Audit = Annotated[

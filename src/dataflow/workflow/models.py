@@ -51,6 +51,26 @@ class Tried(Strict):
 class JobBase(Tried):
     """What every job has."""
 
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """What it does, in the few words that a plan has room for."""
+        return ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables that it declares to read."""
+        return ()
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The tables that it declares to change."""
+        return ()
+
+    @property
+    def checks(self) -> tuple[Audit, ...]:
+        """The audits that it runs."""
+        return ()
+
 
 class SparkSpec(Strict):
     """A script or program that runs on Spark."""
@@ -76,6 +96,11 @@ class SparkJob(JobBase):
     type: Literal["Spark"]
     spark: SparkSpec
 
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Its subject, in the few words that a plan has room for."""
+        return (self.spark.label,)
+
 
 class MetadataSpec(Strict):
     """What a table says of itself."""
@@ -93,6 +118,16 @@ class MetadataJob(JobBase):
     type: Literal["Metadata"]
     metadata: MetadataSpec
 
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Its subject, in the few words that a plan has room for."""
+        return (f"properties of {self.metadata.table}: owner {self.metadata.owner}",)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The table that it describes."""
+        return (self.metadata.table,)
+
 
 class AuditSpec(Strict):
     """What to check."""
@@ -107,6 +142,16 @@ class AuditJob(JobBase):
 
     type: Literal["Audit"]
     audit: AuditSpec
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The table whose rows it checks."""
+        return (self.audit.table,)
+
+    @property
+    def checks(self) -> tuple[Audit, ...]:
+        """Its audits."""
+        return tuple(self.audit.audits)
 
 
 class HwmSpec(Strict):
@@ -129,6 +174,16 @@ class HwmJob(JobBase):
 
     type: Literal["HWM"]
     hwm: HwmSpec
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Its subject, in the few words that a plan has room for."""
+        return (f"high-water mark of {self.hwm.table}: {self.hwm.datetime} {self.hwm.timezone}",)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The table that it describes."""
+        return (self.hwm.table,)
 
 
 class SubworkflowSpec(Strict):
@@ -166,10 +221,17 @@ class NotificationJob(JobBase):
     type: Literal["Notification"]
     notification: NotificationSpec
 
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Its subject, in the few words that a plan has room for."""
+        to = [*self.notification.to, *(["a webhook"] if self.notification.webhook else [])]
+        return (f"to {', '.join(to)}",)
 
-Job = Annotated[
-    SparkJob | MetadataJob | AuditJob | HwmJob | SubworkflowJob | NotificationJob, Field(discriminator="type")
-]
+
+LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | NotificationJob
+"""The jobs that do something themselves: to add one, add its model here and its function in `jobs/dispatch.py`."""
+
+Job = Annotated[LeafJob | SubworkflowJob, Field(discriminator="type")]
 
 
 class JobItem(Strict):

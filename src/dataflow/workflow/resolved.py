@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from dataflow.errors import UsageError, did_you_mean, display_path
-from dataflow.workflow.models import (
-    AuditJob,
-    HwmJob,
-    MetadataJob,
-    NotificationJob,
-    Notifications,
-    OnFailure,
-    SparkJob,
-    SubworkflowJob,
-    Trigger,
-    WapTemplate,
-)
+from dataflow.workflow.models import AuditJob, JobBase, Notifications, SparkJob
+from dataflow.workflow.parameters import POINTER
+from dataflow.workflow.program_kind import Kind, program_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from dataflow.workflow.audit_models import Audit
     from dataflow.workflow.identity import Identity
+    from dataflow.workflow.models import LeafJob, OnFailure, SparkSpec, SubworkflowJob, Trigger, WapTemplate
     from dataflow.workflow.project import Environment
 
-LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | NotificationJob
+_Job = TypeVar("_Job", bound=JobBase)
 
 
 @dataclass(frozen=True)
@@ -116,6 +109,68 @@ Step = JobStep | WapStep | SubworkflowStep | ForeachStep
 
 
 @dataclass(frozen=True)
+class LeafStep:
+    """A step that does something itself, and where it stands.
+
+    Attributes:
+        id: Its id, behind those of the steps around it: `each_day.wap`.
+        workflow: The workflow that it is a step of.
+        step: The step.
+        in_foreach: Whether it, or a workflow around it, is the item of a foreach.
+    """
+
+    id: str
+    workflow: Workflow
+    step: JobStep | WapStep
+    in_foreach: bool = False
+
+
+@dataclass(frozen=True)
+class DeclaredScript:
+    """A script or program that a step runs.
+
+    Attributes:
+        job: The id of its job, behind those of the steps around it: `ddl`, `wap.write`.
+        workflow: The workflow that runs it.
+        spec: What the definition says of it.
+        target: The table that the template around it publishes; None for a job by itself.
+    """
+
+    job: str
+    workflow: Workflow
+    spec: SparkSpec
+    target: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The script, jar or folder."""
+        return self.workflow.folder / self.spec.script
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Its parameters: those of the workflow and its own, and the built-ins as `dataflow.NAME`."""
+        return {**self.workflow.script_params, **self.spec.params}
+
+    @property
+    def is_asset(self) -> bool:
+        """Whether it is named as an asset, and not as a file."""
+        return self.spec.script.startswith(POINTER)
+
+    @property
+    def is_sql(self) -> bool:
+        """Whether it is a SQL script that can be read here."""
+        return not self.is_asset and program_kind(self.path) is Kind.SQL
+
+
+@dataclass(frozen=True)
+class DeclaredAudit:
+    """An audit, and the table whose rows it checks."""
+
+    table: str
+    audit: Audit
+
+
+@dataclass(frozen=True)
 class Workflow:
     """A workflow ready to run.
 
@@ -163,21 +218,111 @@ class Workflow:
         """What scripts may use: the parameters, and the built-ins as `dataflow.NAME`."""
         return {**{f"dataflow.{name}": value for name, value in self.builtins.items()}, **self.params}
 
+    def walk(self, *, every_date: bool = True) -> Iterator[Workflow]:
+        """Yield this workflow and all that it contains, outermost first.
+
+        Args:
+            every_date: Whether to yield the contained workflow of each date of a foreach, or the first date's alone.
+        """
+        yield self
+        for _, step, _ in self._unfolded(every_date=every_date):
+            if isinstance(step, SubworkflowStep):
+                yield from step.workflow.walk(every_date=every_date)
+
+    def leaf_steps(self, *, contained: bool = False, every_date: bool = False) -> Iterator[LeafStep]:
+        """Yield the jobs and templates that do something themselves, in running order.
+
+        Args:
+            contained: Whether to yield those of contained workflows as well, in their steps' places.
+            every_date: Whether to yield the job of each date of a foreach, or the first date's alone.
+        """
+        for id_, step, in_foreach in self._unfolded(every_date=every_date):
+            if not isinstance(step, SubworkflowStep):
+                yield LeafStep(id_, self, step, in_foreach)
+            elif contained:
+                for leaf in step.workflow.leaf_steps(contained=True, every_date=every_date):
+                    around = in_foreach or leaf.in_foreach
+                    yield dataclasses.replace(leaf, id=f"{id_}.{leaf.id}", in_foreach=around)
+
+    def jobs(self, kind: type[_Job], *, every_date: bool = False) -> Iterator[_Job]:
+        """Yield the jobs of one type; those of contained workflows not included.
+
+        Args:
+            kind: The type, as its model.
+            every_date: Whether to yield the job of each date of a foreach, or the first date's alone.
+        """
+        for leaf in self.leaf_steps(every_date=every_date):
+            if isinstance(leaf.step, JobStep) and isinstance(leaf.step.job, kind):
+                yield leaf.step.job
+
+    def templates(self) -> Iterator[WapTemplate]:
+        """Yield the templates that write, audit and publish; those of contained workflows not included."""
+        return (leaf.step.template for leaf in self.leaf_steps() if isinstance(leaf.step, WapStep))
+
+    def spark_specs(self, *, contained: bool = False, every_date: bool = False) -> Iterator[DeclaredScript]:
+        """Yield the scripts and programs that jobs and templates run; arguments as of `leaf_steps`."""
+        for leaf in self.leaf_steps(contained=contained, every_date=every_date):
+            match leaf.step:
+                case WapStep(template=template):
+                    for item in template.write:
+                        id_ = f"{leaf.id}.{item.job.id}"
+                        yield DeclaredScript(id_, leaf.workflow, item.job.spark, template.table)
+                case JobStep(job=SparkJob() as job):
+                    yield DeclaredScript(leaf.id, leaf.workflow, job.spark)
+                case JobStep():
+                    pass
+                case _:
+                    assert_never(leaf.step)
+
+    def audits(self) -> Iterator[DeclaredAudit]:
+        """Yield the audits of jobs and templates; those of contained workflows not included."""
+        for leaf in self.leaf_steps():
+            match leaf.step:
+                case WapStep(template=template):
+                    yield from (DeclaredAudit(template.table, audit) for audit in template.audits)
+                case JobStep(job=AuditJob() as job):
+                    yield from (DeclaredAudit(job.audit.table, audit) for audit in job.audit.audits)
+                case JobStep():
+                    pass
+                case _:
+                    assert_never(leaf.step)
+
+    def script_names(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the scripts of jobs and audits as the definition names them, each with its own parameters."""
+        yield from ((script.spec.script, script.spec.params) for script in self.spark_specs())
+        yield from ((name, {}) for it in self.audits() if (name := it.audit.script_name) is not None)
+
+    @property
+    def python_scripts(self) -> tuple[Path, ...]:
+        """The Python files of this workflow and all that it contains, each once."""
+        found = (run.folder / name for run in self.walk() for name, _ in run.script_names())
+        return tuple(path for path in dict.fromkeys(found) if program_kind(path) is Kind.PYTHON)
+
     @property
     def target_tables(self) -> tuple[str, ...]:
-        """The tables that this workflow declares to write, its subworkflows' not included."""
+        """The tables that this workflow declares to write; those of contained workflows not included."""
         found: dict[str, None] = {}
+        for leaf in self.leaf_steps(every_date=True):
+            match leaf.step:
+                case WapStep(template=template):
+                    found[template.table] = None
+                case JobStep(job=job):
+                    found.update(dict.fromkeys(job.writes))
+                case _:
+                    assert_never(leaf.step)
+        return tuple(found)
+
+    def _unfolded(self, *, every_date: bool) -> Iterator[tuple[str, JobStep | WapStep | SubworkflowStep, bool]]:
+        """Yield the steps, those of a foreach in its place and marked, each with the id that it goes by here."""
         for step in self.steps:
             match step:
-                case WapStep():
-                    found[step.template.table] = None
-                case JobStep(job=MetadataJob() as job):
-                    found[job.metadata.table] = None
-                case JobStep(job=HwmJob() as job):
-                    found[job.hwm.table] = None
+                case ForeachStep():
+                    for item in step.items if every_date else step.items[:1]:
+                        yield step.id, item.step, True
+                case JobStep() | WapStep() | SubworkflowStep():
+                    yield step.id, step, False
                 case _:
-                    pass
-        return tuple(found)
+                    assert_never(step)
 
     def choose(self, only: str | None) -> tuple[Step, ...]:
         """Return all steps, or the one of that id.
@@ -214,22 +359,10 @@ class Workflow:
                         for item in step.items
                     )
                     return dataclasses.replace(step, items=items)
-                case _:
+                case JobStep() | WapStep():
                     return step
+                case _:
+                    assert_never(step)
 
         builtins = {**self.builtins, "run_id": run_id}
         return dataclasses.replace(self, run_id=run_id, builtins=builtins, steps=tuple(map(renamed, self.steps)))
-
-    def walk(self) -> Iterator[Workflow]:
-        """Yield this workflow and all that it contains, outermost first."""
-        yield self
-        for step in self.steps:
-            match step:
-                case SubworkflowStep():
-                    yield from step.workflow.walk()
-                case ForeachStep():
-                    for item in step.items:
-                        if isinstance(item.step, SubworkflowStep):
-                            yield from item.step.workflow.walk()
-                case _:
-                    pass

@@ -18,7 +18,7 @@ DAY = dt.timedelta(days=1)
 
 def at(deployment, days=1.0):
     """Return a moment so many days after a deployment, when its daily workflow has come due."""
-    return deployment.switch.at + days * DAY
+    return deployment.revision.at + days * DAY
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def run(found, registry, code=0, calls=None):
 
 
 def test_what_a_schedule_made_due_runs_once(repo, production):
-    assert due(production, production.switch.at) == []
+    assert due(production, production.revision.at) == []
     (found,) = due(production, at(production))
     assert found.workflow == "alice.top.daily"
     assert (found.moment.hour, str(found.moment.tzinfo)) == (3, "Europe/Berlin")
@@ -149,10 +149,12 @@ def test_the_command_line_says_what_is_due(dataflow_command, repo, production): 
 
 
 def test_a_schedule_that_never_comes_keeps_no_other_from_running(production):
-    ((key, package),) = production.switch.packages.items()
+    ((key, package),) = production.revision.packages.items()
     impossible = {"alice.bad": Schedule(cron="0 3 31 2 *", timezone="UTC")}  # as an earlier version deployed it
     packages = {key: package.model_copy(update={"workflows": {**impossible, **package.workflows}})}
-    deployment = production.model_copy(update={"switch": production.switch.model_copy(update={"packages": packages})})
+    deployment = production.model_copy(
+        update={"revision": production.revision.model_copy(update={"packages": packages})}
+    )
     told = []
     found = due(deployment, at(deployment), lambda *it: told.append(it))
     assert [it.workflow for it in found] == ["alice.top.daily"]

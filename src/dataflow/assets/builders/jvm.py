@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dataflow.assets.builders import Artifact, Context, failed
 from dataflow.build.gradle_maven import MAVEN, TOOLS, Tool, command_of, environ, find_tool, version_of
 from dataflow.errors import DataflowError, display_path
-from dataflow.process import run_process
+from dataflow.process import CollectedOutput, run_process
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
@@ -48,17 +48,12 @@ def build_jar(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
     inputs.copy_to(root)
     folder = root / asset.folder.relative_to(asset.root)
     program = find_tool(tool, folder, root)
-    lines: list[str] = []
-
-    def hear(line: str) -> None:
-        lines.append(line.replace(str(root), display_path(asset.root)))
-        context.output(line)
-
+    output = CollectedOutput(context.output)
     command = [*command_of(tool, program), *_arguments(tool, folder, root, context.work)]
     cwd = root if tool is MAVEN else folder
-    code = run_process(command, cwd=cwd, env=environ(), output=hear, stopped=context.stopped)
+    code = run_process(command, cwd=cwd, env=environ(), output=output, stopped=context.stopped)
     if code != 0:
-        raise failed(asset, errors(lines))
+        raise failed(asset, errors([line.replace(str(root), display_path(asset.root)) for line in output.lines]))
     return Artifact(_jar(asset, folder / tool.made))
 
 

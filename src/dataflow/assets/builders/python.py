@@ -12,6 +12,7 @@ from dataflow.build.gradle_maven import SOURCE_DATE_EPOCH
 from dataflow.build.python.lock import PYLOCK, lock_of
 from dataflow.build.uv import INDEX_HINT, run_uv
 from dataflow.errors import UsageError, display_path
+from dataflow.process import CollectedOutput
 from dataflow.workflow.pyproject import read_project
 
 if TYPE_CHECKING:
@@ -43,16 +44,11 @@ def build_wheel(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
     sources, made = context.work / "sources", context.work / "made"
     inputs.copy_to(sources)
     _commit(sources)
-    lines: list[str] = []
-
-    def hear(line: str) -> None:
-        lines.append(line)
-        context.output(line)
-
+    output = CollectedOutput(context.output)
     code = run_uv(
         ["build", "--wheel", "--no-create-gitignore", "--out-dir", str(made), "--python", sys.executable, str(sources)],
         sources,
-        hear,
+        output,
         stopped=context.stopped,
         SOURCE_DATE_EPOCH=SOURCE_DATE_EPOCH,
         PYTHONHASHSEED="0",
@@ -62,7 +58,8 @@ def build_wheel(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
     )
     found = sorted(made.glob("*.whl"))
     if code != 0 or len(found) != 1:
-        raise failed(asset, lines, INDEX_HINT if any("fetch" in it or "resolve" in it for it in lines) else None)
+        about_index = any("fetch" in it or "resolve" in it for it in output.lines)
+        raise failed(asset, output.lines, INDEX_HINT if about_index else None)
     return Artifact(found[0], lock, inputs.toolchain["python"])
 
 

@@ -19,7 +19,7 @@ from dataflow.build.python.lock import check, lock_of
 from dataflow.build.python.pylock import Lock
 from dataflow.build.uv import INDEX_HINT, run_uv
 from dataflow.errors import DataflowError, UsageError
-from dataflow.files import alone
+from dataflow.files import exclusive_lock
 from dataflow.home import subfolder
 from dataflow.report import Report, silent
 from dataflow.workflow.pyproject import PyProject, project_of
@@ -66,7 +66,7 @@ def environment(locks: Sequence[Lock], report: Report = silent) -> Path | None:
         return executable
     for lock in locks:
         check(lock)
-    with alone(folder.with_suffix(".lock"), "making a Python environment", report):
+    with exclusive_lock(folder.with_suffix(".lock"), "making a Python environment", report):
         if not (folder / _DONE).exists():
             report(f"making the Python environment of {', '.join(sorted({it.project for it in locks}))} …")
             shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
@@ -115,9 +115,7 @@ def _make(folder: Path, texts: Sequence[str], indexes: Mapping[str, str]) -> Non
     _site(folder).joinpath(PATH_FILE).write_text(
         "".join(f"import site; site.addsitedir({it!r})\n" for it in own_requirements.packages()), encoding="utf-8"
     )
-    draft = folder / f"{_DONE}.part"
-    draft.touch()
-    draft.replace(folder / _DONE)
+    (folder / _DONE).touch()
 
 
 def _without_brought(text: str) -> str:

@@ -8,7 +8,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from dataflow.build.python.environment import PATH_FILE, current, site_packages
-from dataflow.files import alone
+from dataflow.files import draft_of, exclusive_lock
 from dataflow.report import Report, silent
 from dataflow.spark.config import is_local
 
@@ -31,7 +31,7 @@ def with_packages(environment: Environment, report: Report = silent) -> Environm
     if folder is None or is_local(environment.spark):
         return environment
     archive = folder / f"{_FOLDER}.tar.gz"
-    with alone(folder.with_suffix(".lock"), "packing a Python environment", report):
+    with exclusive_lock(folder.with_suffix(".lock"), "packing a Python environment", report):
         if not archive.exists():
             report("packing the Python environment for the executors …")
             _pack(archive)
@@ -44,14 +44,16 @@ def with_packages(environment: Environment, report: Report = silent) -> Environm
 
 
 def _pack(archive: Path) -> None:
-    packages, draft = site_packages(), archive.with_suffix(".part")
+    packages = site_packages()
     if packages is None:
         raise AssertionError("there is an environment")
-    with tarfile.open(draft, "w:gz", compresslevel=1) as file:
+    with (
+        draft_of(archive, archive.with_suffix(".part")) as draft,  # a killed writer's is overwritten: it is large
+        tarfile.open(draft, "w:gz", compresslevel=1) as file,
+    ):
         for each in sorted(packages.iterdir()):
             if each.name != PATH_FILE and not each.name.startswith("_virtualenv"):
                 file.add(each, each.name)
-    draft.replace(archive)
 
 
 def _joined(by: str, *parts: str | None) -> str:

@@ -52,9 +52,9 @@ def remember(python: Path | None) -> None:
         note.unlink(missing_ok=True)
     elif not (note.is_file() and note.read_text("utf-8") == str(python)):
         subfolder("environments", "ahead")
-        draft = note.with_name(f".{os.getpid()}.part")
-        draft.write_text(str(python), "utf-8")
-        draft.replace(note)
+        from dataflow.files import write_file
+
+        write_file(note, str(python))
 
 
 def go_back() -> None:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import re
-import secrets
 import sys
 import tempfile
 import tomllib
@@ -25,6 +24,7 @@ from dataflow.build.python import own_requirements
 from dataflow.build.python.pylock import Lock, absolute, indexes_of, relative
 from dataflow.build.uv import INDEX_HINT, run_uv
 from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.report import Report, silent
 from dataflow.workflow.pyproject import PyProject, normal, required
@@ -67,7 +67,7 @@ def lock_of(project: PyProject, report: Report = silent, *, keep: bool = True) -
         lock = _of_uv(project, found) if found.name == UV_LOCK else _of_pylock(project, found)
     check(lock)
     if found is not None or keep or not lock.packages:
-        _write(note, lock.text)
+        write_file(note, lock.text)
     return _not_empty(lock)
 
 
@@ -211,7 +211,7 @@ def _made(project: PyProject, report: Report, *, keep: bool, upgrade: bool = Fal
     if not lock.packages:
         return lock
     if keep:
-        _write(file, relative(text, project.folder))
+        write_file(file, relative(text, project.folder))
         report(f"made {display_path(file)}: commit it, and everybody runs on the same packages")
     else:
         report(f"no lock is committed for {project.name}, so this one is for now; to keep one: dataflow project lock")
@@ -333,12 +333,3 @@ def _text(file: Path) -> str:
     with contextlib.suppress(OSError):
         return file.read_text("utf-8", "replace")
     return ""
-
-
-def _write(file: Path, text: str) -> None:
-    draft = file.with_name(f".{secrets.token_hex(4)}.part")
-    try:
-        draft.write_text(text, "utf-8")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

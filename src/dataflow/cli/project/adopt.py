@@ -38,11 +38,13 @@ def adopt(
     for key, package in planned.packages.items():
         err().print(f"  {key}: {', '.join(package.workflows)}", markup=False)
     if planned.known:
-        err().print(f"  the id {source.whose.id}, which {source.name} has from now on", markup=False)
+        err().print(f"  the id {source.ownership.id}, which {source.name} has from now on", markup=False)
     confirm(f"Deploy this to {planned.environment} from {source.name} from now on?", yes=yes)
     after = take_over(source, planned)
     if output is Output.JSON:
-        print_json({"environment": planned.environment, "packages": sorted(planned.packages), "id": source.whose.id})
+        print_json(
+            {"environment": planned.environment, "packages": sorted(planned.packages), "id": source.ownership.id}
+        )
         return
     at = f" (#{after.number})" if after else ""
     taken = f"{len(planned.packages)} package{'' if len(planned.packages) == 1 else 's'}"

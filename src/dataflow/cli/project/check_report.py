@@ -10,12 +10,12 @@ from dataflow.cli.console import err, out
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.deploy.static_checks import Checked
+    from dataflow.deploy.static_checks import CheckedDefinition
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 
-def check_workflows(paths: Sequence[Path]) -> list[Checked]:
+def check_workflows(paths: Sequence[Path]) -> list[CheckedDefinition]:
     """Render and check the workflows below folders, with a word while it takes its time."""
     from dataflow.deploy.static_checks import check_workflows as check
 
@@ -23,7 +23,7 @@ def check_workflows(paths: Sequence[Path]) -> list[Checked]:
         return check(paths)
 
 
-def print_checked(checked: Sequence[Checked]) -> None:
+def print_checked(checked: Sequence[CheckedDefinition]) -> None:
     """Print a line for each workflow, and below it what is wrong."""
     from rich.text import Text
 
@@ -35,7 +35,7 @@ def print_checked(checked: Sequence[Checked]) -> None:
             out().print(f"    {line}")
 
 
-def checked_facts(it: Checked) -> dict[str, Any]:
+def checked_facts(it: CheckedDefinition) -> dict[str, Any]:
     """Return a check for `--output json`."""
     return {
         "package": display_path(it.package),

@@ -13,8 +13,8 @@ from dataflow.cli.project.plan import InsistOption, OlderOption, SandboxOption, 
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.deploy.deploy import Done
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.deploy import DeployResult
+    from dataflow.deploy.source import DeploySource
 
 
 def deploy(
@@ -36,8 +36,9 @@ def deploy(
     Example:  dataflow project deploy
     """
     from dataflow.cli.project.sync_lineage import settle
-    from dataflow.deploy.deploy import Deploy
-    from dataflow.deploy.plan import check_saved, make_plan
+    from dataflow.deploy.deploy import Deployer
+    from dataflow.deploy.plan.builder import make_plan
+    from dataflow.deploy.plan.saved import check_saved
     from dataflow.deploy.source import open_source
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
@@ -48,29 +49,29 @@ def deploy(
     if output is Output.TEXT:
         print_target(source, planned)
     with progress("Deploying …") as tell:
-        done = Deploy(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).run()
+        done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
     if output is Output.JSON:
         print_json(_facts(done))
     else:
         _print(done)
     _pin(source)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
-    settle(source.registry, done.deployment.switch.state, before.switch.state)
+    settle(source.registry, done.deployment.revision.state, before.revision.state)
 
 
-def _pin(source: Source) -> None:
+def _pin(source: DeploySource) -> None:
     """Write into dataflow.yaml what the project is known by from now on, where it has nothing yet."""
     from dataflow.deploy.project_file import pin_id
 
-    whose, file = source.whose, source.project.file
+    whose, file = source.ownership, source.project.file
     if source.target.sandbox or whose.pinned or whose.id is None or file is None:
         return
     if pin_id(file, whose.id):
         say(f"added `id: {whose.id}` to {display_path(file)}: commit it, and any clone is known by it")
 
 
-def _print(done: Done) -> None:
-    switch = done.deployment.switch
+def _print(done: DeployResult) -> None:
+    switch = done.deployment.revision
     for asset, is_new in done.assets:
         where = f"./{asset.path}: " if asset.path else ""
         out().print(f" -> {where}{'DEPLOYED AS' if is_new else 'ALREADY DEPLOYED AS'} {asset.id}")
@@ -90,14 +91,14 @@ def _print(done: Done) -> None:
         out().print(f"  dataflow workflow run --deployed {ids[0]}", style="dim")
 
 
-def _facts(done: Done) -> dict[str, Any]:
+def _facts(done: DeployResult) -> dict[str, Any]:
     deployment = done.deployment
     return {
         "environment": deployment.name,
         "number": deployment.number,
         "changed": done.changed,
-        "database": deployment.switch.database,
-        "expires": deployment.switch.expires,
+        "database": deployment.revision.database,
+        "expires": deployment.revision.expires,
         "assets": [{"id": it.id, "path": it.path, "sha256": it.sha256, "new": is_new} for it, is_new in done.assets],
         "packages": {
             key.rpartition(":")[2]: {"bundle": it.bundle, "workflows": list(it.workflows)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.destroy import Demolition
+    from dataflow.deploy.destroy import DestroyPlan
 
 
 def destroy(
@@ -30,7 +30,7 @@ def destroy(
     Example:  dataflow project destroy --branch feature/top-50
     """
     from dataflow.assets.registry import open_registry
-    from dataflow.deploy.destroy import no_such, plan_destroy, was_there
+    from dataflow.deploy.destroy import not_deployed_error, plan_destroy, was_ever_deployed
     from dataflow.deploy.targets import branch_target, sandbox_target
     from dataflow.workflow.project import find_project
 
@@ -40,8 +40,8 @@ def destroy(
     registry = open_registry(project)
     target = sandbox_target(project) if branch is None else branch_target(branch, project)
     planned = plan_destroy(registry, target.name, target.environment)
-    if planned.is_empty and not sandbox and not was_there(registry, target.name):
-        raise no_such(registry, target.name, str(target.user))
+    if planned.is_empty and not sandbox and not was_ever_deployed(registry, target.name):
+        raise not_deployed_error(registry, target.name, str(target.user))
     _take_down(registry, [planned], yes=yes, output=output)
 
 
@@ -58,7 +58,7 @@ def sweep(yes: YesOption = False, output: OutputOption = Output.TEXT) -> None:
     _take_down(registry, plan_sweep(registry, dt.datetime.now(dt.UTC)), yes=yes, output=output)
 
 
-def _take_down(registry: Registry, planned: Sequence[Demolition], *, yes: bool, output: Output) -> None:
+def _take_down(registry: Registry, planned: Sequence[DestroyPlan], *, yes: bool, output: Output) -> None:
     from dataflow.cli.project.sync_lineage import settle
     from dataflow.deploy.destroy import destroy as take_down
 
@@ -78,7 +78,7 @@ def _take_down(registry: Registry, planned: Sequence[Demolition], *, yes: bool, 
     settle(registry, *(it.settings.state for it in found))
 
 
-def _list(planned: Demolition) -> None:
+def _list(planned: DestroyPlan) -> None:
     until = f" (expired {planned.expired:%Y-%m-%d %H:%M} UTC)" if planned.expired else ""
     err().print(f"{planned.environment}{until}")
     for id_ in planned.workflows:
@@ -89,7 +89,7 @@ def _list(planned: Demolition) -> None:
         err().print(f"  left: {table}, which no package of it made", style="dim")
 
 
-def _facts(planned: Demolition) -> dict[str, Any]:
+def _facts(planned: DestroyPlan) -> dict[str, Any]:
     return {
         "environment": planned.environment,
         "database": planned.database,

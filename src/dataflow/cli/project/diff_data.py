@@ -16,7 +16,7 @@ from dataflow.errors import DataflowError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dataflow.deploy.data_diff import Difference
+    from dataflow.deploy.data_diff import TableDiff
 
 
 def diff_data(
@@ -37,7 +37,8 @@ def diff_data(
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.bundle import load_bundle
-    from dataflow.deploy.data_diff import compare, missing, pairs, standing
+    from dataflow.deploy.data_diff import compare_tables, missing_table, table_pairs
+    from dataflow.deploy.deployments import require_current
     from dataflow.deploy.targets import branch_target
     from dataflow.home import subfolder
     from dataflow.spark.session import Engine
@@ -46,19 +47,19 @@ def diff_data(
     project = find_project(Path.cwd())
     registry = open_registry(project)
     day = parse_day(date)
-    here, there = standing(registry, branch_target(branch, project).name), standing(registry, production)
-    found = pairs(registry, here, there)
+    here, there = require_current(registry, branch_target(branch, project).name), require_current(registry, production)
+    found = table_pairs(registry, here, there)
     if key is not None:
         columns = tuple(word.strip() for word in key.split(","))
         found = [dataclasses.replace(pair, key=columns) for pair in found]
-    bundle = load_bundle(registry, next(iter(here.switch.packages.values())).bundle)
+    bundle = load_bundle(registry, next(iter(here.revision.packages.values())).bundle)
     log = subfolder("logs") / f"diff-{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}.log"
     with (
         err().status("Comparing …"),
         Engine(bundle.environment.environment(), log, small=True, train=False, report=say) as engine,
     ):
-        not_there = {pair.here: table for pair in found if (table := missing(engine.spark, pair))}
-        differences = [compare(engine.spark, pair, day) for pair in found if pair.here not in not_there]
+        not_there = {pair.here: table for pair in found if (table := missing_table(engine.spark, pair))}
+        differences = [compare_tables(engine.spark, pair, day) for pair in found if pair.here not in not_there]
     for table in not_there.values():
         say(f"{table} is not there: the first run of its workflow makes it")
     if not differences:
@@ -70,7 +71,7 @@ def diff_data(
             _print(it)
 
 
-def _print(found: Difference) -> None:
+def _print(found: TableDiff) -> None:
     pair = found.pair
     where = "all rows" if found.where == "true" else found.where
     from rich.markup import escape

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.deployments import Deployed, Deployment
+    from dataflow.deploy.deployments import DeployedPackage, Deployment
 
 DeploymentOption = Annotated[
     str | None,
@@ -47,10 +47,10 @@ def history(
     print_rows([_printed(row) for row in rows])
 
 
-def here(env: str | None) -> tuple[Registry, str, Callable[[str, Deployed], bool]]:
+def here(env: str | None) -> tuple[Registry, str, Callable[[str, DeployedPackage], bool]]:
     """Return the registry, the deployment that is meant, and what says whether a package of it is of this project."""
     from dataflow.assets.registry import open_registry
-    from dataflow.deploy.ownership import Whose
+    from dataflow.deploy.ownership import ProjectOwnership
     from dataflow.deploy.source import project_in
     from dataflow.deploy.targets import target_of
     from dataflow.repository.checkout import read_checkout
@@ -58,16 +58,18 @@ def here(env: str | None) -> tuple[Registry, str, Callable[[str, Deployed], bool
 
     checkout = read_checkout(Path.cwd())
     project, scope = project_in(checkout, Path.cwd())
-    whose = Whose(checkout, tree_of_disk(checkout.root), scope, project.id)
+    whose = ProjectOwnership(checkout, tree_of_disk(checkout.root), scope, project.id)
     return open_registry(project), env or target_of(checkout, project).name, whose.owns
 
 
 def _row(now: Deployment, before: Deployment | None) -> dict[str, Any]:
-    old = before.switch.packages if before else {}
+    old = before.revision.packages if before else {}
     changed = {
-        key.rpartition(":")[2]: it.bundle[:12] for key, it in now.switch.packages.items() if not _same(old.get(key), it)
+        key.rpartition(":")[2]: it.bundle[:12]
+        for key, it in now.revision.packages.items()
+        if not _same(old.get(key), it)
     }
-    switch = now.switch
+    switch = now.revision
     action = f"{switch.action} to #{switch.restores}" if switch.restores else switch.action
     commits = {it.commit[:8] for key, it in switch.packages.items() if it.commit and not _same(old.get(key), it)}
     return {
@@ -86,7 +88,7 @@ def _printed(row: dict[str, Any]) -> dict[str, Any]:
     return {**shown, "at": f"{row['at'].astimezone():%Y-%m-%d %H:%M:%S}", "changed": _listed(row)}
 
 
-def _same(one: Deployed | None, other: Deployed) -> bool:
+def _same(one: DeployedPackage | None, other: DeployedPackage) -> bool:
     return one is not None and one.bundle == other.bundle
 
 

@@ -13,7 +13,7 @@ from dataflow.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository
-    from dataflow.deploy.bundle import Pinned
+    from dataflow.deploy.bundle import PinnedAsset
     from dataflow.deploy.deployments import Deployment
 
 _TITLES = {
@@ -125,7 +125,7 @@ def _list_deployed(groups: tuple[str, ...], namespace: str | None, output: Outpu
     for deployment in all_current(registry):
         rows = {
             (group, shown): facts
-            for key in deployment.switch.packages
+            for key in deployment.revision.packages
             for group, shown, facts in _of_package(registry, deployment, key)
             if group in groups and _is_named(facts["namespace"], namespace)
         }
@@ -143,7 +143,7 @@ def _list_deployed(groups: tuple[str, ...], namespace: str | None, output: Outpu
 def _of_package(registry: Any, deployment: Deployment, key: str) -> Iterable[Row]:
     from dataflow.deploy.bundle import load_bundle
 
-    package = deployment.switch.packages[key]
+    package = deployment.revision.packages[key]
     bundle = load_bundle(registry, package.bundle)
     for asset in bundle.assets:
         yield _deployed(asset)
@@ -154,7 +154,7 @@ def _of_package(registry: Any, deployment: Deployment, key: str) -> Iterable[Row
         yield "workflow", shown, {"id": id_, "namespace": name, "schedule": cron, "package": key}
 
 
-def _deployed(asset: Pinned) -> Row:
+def _deployed(asset: PinnedAsset) -> Row:
     from dataflow.assets.discover import BUILD_FILES
     from dataflow.assets.ids import AssetId
 

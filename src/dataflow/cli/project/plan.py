@@ -15,8 +15,8 @@ from dataflow.errors import display_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dataflow.deploy.plan import PackageChange, Planned, WorkflowChange
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.plan.definition import PackageChange, PreparedPlan, WorkflowChange
+    from dataflow.deploy.source import DeploySource
 
 SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")]
 
@@ -44,8 +44,9 @@ def plan(
 
     Example:  dataflow project plan --save plan.json
     """
-    from dataflow.deploy.plan import make_plan, save_plan
-    from dataflow.deploy.refusals import refuse
+    from dataflow.deploy.plan.builder import make_plan
+    from dataflow.deploy.plan.saved import save_plan
+    from dataflow.deploy.preconditions import require_deployable
     from dataflow.deploy.source import open_source
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
@@ -58,7 +59,7 @@ def plan(
     else:
         print_target(source, planned)
         print_plan(planned)
-    for note in refuse(source, planned, allow_older=allow_older):
+    for note in require_deployable(source, planned, allow_older=allow_older):
         say(f"note: {note}")
     if output is Output.TEXT and save is not None:
         out().print(f"\nsaved: dataflow project deploy --plan {display_path(save)}", style="dim")
@@ -71,7 +72,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, of: status.update(f"{what} {done} of {of}")
 
 
-def print_target(source: Source, planned: Planned) -> None:
+def print_target(source: DeploySource, planned: PreparedPlan) -> None:
     """Print where a deployment goes and from where."""
     checkout, target = source.checkout, source.target
     at = f"now at #{planned.before.number}" if planned.before else "nothing is there yet"
@@ -84,7 +85,7 @@ def print_target(source: Source, planned: Planned) -> None:
         say(f"note: {text}")
 
 
-def print_plan(planned: Planned) -> None:
+def print_plan(planned: PreparedPlan) -> None:
     """Print what changes."""
     found = planned.plan
     for change in found.changes:

@@ -11,7 +11,7 @@ from dataflow.cli.console import Output, OutputOption, err, out, print_json
 from dataflow.cli.project.history import DeploymentOption, here
 
 if TYPE_CHECKING:
-    from dataflow.deploy.rollback import Rollback
+    from dataflow.deploy.rollback import RollbackPlan
 
 
 def rollback(
@@ -59,25 +59,25 @@ def rollback(
         print_json(_facts(planned, after.number))
     else:
         out().print(f"{name} is at #{after.number} now, which runs what #{planned.to.number} ran")
-    settle(registry, after.switch.state)
+    settle(registry, after.revision.state)
 
 
-def _print(planned: Rollback) -> None:
+def _print(planned: RollbackPlan) -> None:
     for key, package in planned.packages.items():
-        was = planned.before.switch.packages.get(key)
+        was = planned.before.revision.packages.get(key)
         path = key.rpartition(":")[2]
         before = was.bundle[:12] if was else "nothing"
         then = f"{package.bundle[:12]} of commit {(package.commit or 'none')[:8]}" if package else "removed"
         out().print(f"  ./{path}: {before} → {then}")
 
 
-def _list_tables(planned: Rollback) -> None:
+def _list_tables(planned: RollbackPlan) -> None:
     for it in planned.tables:
         undone = ", ".join(it.undone[:6]) + (f" and {len(it.undone) - 6} more" if len(it.undone) > 6 else "")
         err().print(f"  {it.table}: back to snapshot {it.snapshot} of {it.at:%Y-%m-%d %H:%M}; undoes {undone}")
 
 
-def _facts(planned: Rollback, number: int) -> dict[str, Any]:
+def _facts(planned: RollbackPlan, number: int) -> dict[str, Any]:
     return {
         "environment": planned.before.name,
         "number": number,

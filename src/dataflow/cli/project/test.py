@@ -13,7 +13,7 @@ from dataflow.cli.project.check_report import check_workflows, checked_facts, pr
 from dataflow.errors import UsageError, display_path
 
 if TYPE_CHECKING:
-    from dataflow.deploy.static_checks import Checked
+    from dataflow.deploy.static_checks import CheckedDefinition
     from dataflow.testing.suites.model import Suite, SuiteResult
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -55,7 +55,7 @@ def run_tests(
     outcomes = _run(suites, everything, jobs, shown=output is Output.TEXT)
     checked = check_workflows(tops)
     _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
-    ended: list[SuiteResult | Checked] = [*outcomes, *checked]
+    ended: list[SuiteResult | CheckedDefinition] = [*outcomes, *checked]
     if output is Output.JSON:
         facts = {"suites": list(map(_facts, outcomes)), "workflows": list(map(checked_facts, checked))}
         print_json({**facts, **_counts(ended)})
@@ -147,13 +147,13 @@ def _detail(outcome: SuiteResult) -> str:
     return ", ".join([*parts, "unchanged" if outcome.unchanged else f"{outcome.seconds:.1f} s"])
 
 
-def _print_summary(outcomes: Sequence[SuiteResult | Checked]) -> None:
+def _print_summary(outcomes: Sequence[SuiteResult | CheckedDefinition]) -> None:
     counts = _counts(outcomes)
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
     out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
 
 
-def _counts(outcomes: Sequence[SuiteResult | Checked]) -> dict[str, int]:
+def _counts(outcomes: Sequence[SuiteResult | CheckedDefinition]) -> dict[str, int]:
     statuses = [it.status for it in outcomes]
     return {
         "successful": statuses.count("passed"),

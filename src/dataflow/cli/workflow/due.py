@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.backends.local import Due
+    from dataflow.deploy.backends.local import DueRun
 
 
 def due(
@@ -57,27 +57,27 @@ def due(
         raise typer.Exit(1)
 
 
-def _found(registry: Registry, env: str | None, now: dt.datetime, rows: list[dict[str, Any]]) -> Iterator[Due]:
+def _found(registry: Registry, env: str | None, now: dt.datetime, rows: list[dict[str, Any]]) -> Iterator[DueRun]:
     """Yield what is due; what can't be looked at is told and noted, and keeps nothing else from running."""
     from dataflow.deploy import deployments
     from dataflow.deploy.backends import local
-    from dataflow.deploy.data_diff import standing
+    from dataflow.deploy.deployments import require_current
 
-    places = [standing(registry, env)] if env else list(deployments.all_current(registry))
+    places = [require_current(registry, env)] if env else list(deployments.all_current(registry))
     for place in places:
 
         def failed(workflow: str, error: DataflowError, name: str = place.name) -> None:
             print_error(DataflowError(f"{workflow or name}: {error.message}", error.hint))
             rows.append({"environment": name, "workflow": workflow, "moment": None, "date": None, "status": "failed"})
 
-        if place.switch.backend == "local":
+        if place.revision.backend == "local":
             try:
                 yield from local.due(place, now, failed)
             except DataflowError as error:  # its run records can't be reached
                 failed("", error)
 
 
-def _run(registry: Registry, found: Due) -> dict[str, Any]:
+def _run(registry: Registry, found: DueRun) -> dict[str, Any]:
     from dataflow.deploy.backends import local
 
     say(f"{found.workflow} is due since {found.moment:%Y-%m-%d %H:%M %Z}")
@@ -89,7 +89,7 @@ def _run(registry: Registry, found: Due) -> dict[str, Any]:
     return _row(found, "taken by another" if code is None else "succeeded" if code == 0 else "failed")
 
 
-def _row(found: Due, status: str) -> dict[str, Any]:
+def _row(found: DueRun, status: str) -> dict[str, Any]:
     return {
         "environment": found.deployment.name,
         "workflow": found.workflow,

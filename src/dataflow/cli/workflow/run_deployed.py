@@ -18,12 +18,12 @@ def run_deployed(name: str, request: Request, options: RunOptions, output: Outpu
     from dataflow.assets.registry import open_registry
     from dataflow.cli.workflow.run import continue_in, run_loaded
     from dataflow.deploy.bundle_checkout import python_of
-    from dataflow.deploy.deployed_run import find, prepare_run
+    from dataflow.deploy.deployed_run import find_deployed, prepare_run
     from dataflow.workflow.project import find_project
 
     project = find_project(Path.cwd())
     registry = open_registry(project)
-    found = find(registry, name, request.env, _own_deployment(project))
+    found = find_deployed(registry, name, request.env, _own_deployment(project))
     laid_out, workflow = prepare_run(registry, found, request)
     workflow.choose(options.only)
     continue_in(python_of(laid_out, say))

@@ -52,20 +52,20 @@ class Validated:
 
 def validated(files: Sequence[Path], env: str | None) -> Validated:
     """Check definitions and their scripts, and the workflows around them that read what their DDL makes."""
-    from dataflow.deploy.file_checks import Validity
-    from dataflow.deploy.script_checks import UNCHECKED
+    from dataflow.deploy.file_checks import PackageFileCheck
+    from dataflow.deploy.script_checks import R_UNCHECKED
     from dataflow.migration.script_checks import check_scripts, downstream
     from dataflow.workflow.load import load_workflow
 
     problems: list[Problem] = []
-    validity = Validity()
+    validity = PackageFileCheck()
     unchecked: dict[str, None] = {}
     looked_at = {file.resolve() for file in files}
     for file in files:
         around = _checkout(file, env)
         try:
             workflow = load_workflow(file, request(None, None, env))
-            validity.look_at(workflow)
+            validity.check(workflow)
             found = check_scripts(workflow, around)
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
@@ -73,9 +73,9 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
                 problems += downstream(workflow, found, checkout, env, looked_at)
         except DefinitionError as error:
             problems += error.problems
-    validity.end()
-    if validity.unchecked:
-        unchecked[UNCHECKED] = None
+    validity.finish()
+    if validity.has_unchecked_r_scripts:
+        unchecked[R_UNCHECKED] = None
     return Validated(files, sorted({*problems, *validity.problems}), tuple(unchecked))
 
 

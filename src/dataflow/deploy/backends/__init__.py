@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.package import Prepared
+    from dataflow.deploy.prepared_package import PreparedPackage
 
 
 @dataclass(frozen=True)
-class Start:
+class RunRequest:
     """A run to be started.
 
     Attributes:
@@ -38,7 +38,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class State:
+class WorkflowStatus:
     """How a workflow stands.
 
     Attributes:
@@ -59,7 +59,7 @@ class State:
 class Backend(Protocol):
     """What runs deployed workflows."""
 
-    def check(self, package: Prepared) -> Sequence[str]:
+    def check(self, package: PreparedPackage) -> Sequence[str]:
         """Say what of a package can't be run here; nothing when all can."""
 
     def render(self, bundle: Bundle) -> Mapping[str, bytes]:
@@ -68,10 +68,10 @@ class Backend(Protocol):
     def deploy(self, deployment: Deployment, registry: Registry) -> None:
         """Make a switch take effect; called again for one that did already, it does nothing."""
 
-    def start(self, start: Start, registry: Registry) -> int:
+    def start(self, start: RunRequest, registry: Registry) -> int:
         """Run a workflow to its end, and return the exit code."""
 
-    def status(self, deployment: Deployment, registry: Registry) -> Sequence[State]:
+    def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:
         """Tell how an environment's workflows stand."""
 
 

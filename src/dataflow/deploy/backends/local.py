@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from dataflow.deploy.backends import Start, State
+from dataflow.deploy.backends import RunRequest, WorkflowStatus
 from dataflow.deploy.backends.moments import latest_moment, next_moment
 from dataflow.errors import DataflowError
 from dataflow.state.run_records import Records, is_alive, metadata, now
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle import Bundle, Schedule
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.package import Prepared
+    from dataflow.deploy.prepared_package import PreparedPackage
 
 _SERVICE = """\
 # ~/.config/systemd/user/dataflow-due.service
@@ -63,7 +63,7 @@ Failed = Callable[[str, DataflowError], None]
 
 
 @dataclass(frozen=True)
-class Due:
+class DueRun:
     """A moment of a schedule that has come and was not run yet.
 
     Attributes:
@@ -82,10 +82,10 @@ class Due:
         return self.moment.date() - dt.timedelta(days=1)
 
 
-class Local:
+class LocalBackend:
     """Runs deployed workflows on this machine."""
 
-    def check(self, package: Prepared) -> Sequence[str]:  # noqa: ARG002 - it runs whatever the engine runs
+    def check(self, package: PreparedPackage) -> Sequence[str]:  # noqa: ARG002 - it runs whatever the engine runs
         """Say what of a package can't be run here: nothing."""
         return ()
 
@@ -96,7 +96,7 @@ class Local:
     def deploy(self, deployment: Deployment, registry: Registry) -> None:
         """Make a switch take effect: `due` reads the registry."""
 
-    def start(self, start: Start, registry: Registry) -> int:
+    def start(self, start: RunRequest, registry: Registry) -> int:
         """Run a workflow to its end, in a process of its own, and return its exit code."""
         command = [sys.executable, "-m", "dataflow", "workflow", "run", "--deployed", start.workflow]
         command += ["--env", start.deployment.name]
@@ -105,16 +105,16 @@ class Local:
         environ = {**os.environ, "DATAFLOW_REGISTRY": registry.address}
         return subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
 
-    def status(self, deployment: Deployment, registry: Registry) -> Sequence[State]:  # noqa: ARG002
+    def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:  # noqa: ARG002
         """Tell how an environment's workflows stand."""
-        with contextlib.closing(Records(deployment.switch.state)) as records:
+        with contextlib.closing(Records(deployment.revision.state)) as records:
             return [_state(deployment, records, id_, schedule) for id_, schedule in _schedules(deployment)]
 
 
-BACKEND = Local()
+BACKEND = LocalBackend()
 
 
-def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -> list[Due]:
+def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -> list[DueRun]:
     """Return what of an environment has come due and nobody has run or is running; nothing where it is paused.
 
     Args:
@@ -122,10 +122,10 @@ def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -
         at: The moment to look at, with its time zone.
         failed: Told of a workflow whose schedule can't be told, which keeps no other from running; raised when omitted.
     """
-    if deployment.switch.isolated:
+    if deployment.revision.isolated:
         return []
     found = []
-    with contextlib.closing(Records(deployment.switch.state)) as records:
+    with contextlib.closing(Records(deployment.revision.state)) as records:
         for id_, schedule in _schedules(deployment):
             try:
                 found.append(_due(deployment, records, id_, schedule, at) if schedule else None)
@@ -136,7 +136,9 @@ def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -
     return [it for it in found if it is not None]
 
 
-def run_due(found: Due, registry: Registry, start: Callable[[Start, Registry], int] = BACKEND.start) -> int | None:
+def run_due(
+    found: DueRun, registry: Registry, start: Callable[[RunRequest, Registry], int] = BACKEND.start
+) -> int | None:
     """Claim a moment and run it.
 
     Args:
@@ -147,12 +149,12 @@ def run_due(found: Due, registry: Registry, start: Callable[[Start, Registry], i
     Returns:
         The exit code; None when somebody else has claimed it.
     """
-    with contextlib.closing(Records(found.deployment.switch.state)) as records:
+    with contextlib.closing(Records(found.deployment.revision.state)) as records:
         if not _claim(records, found):
             return None
         status = "failed"
         try:
-            code = start(Start(found.deployment, found.workflow, found.date), registry)
+            code = start(RunRequest(found.deployment, found.workflow, found.date), registry)
             status = "succeeded" if code == 0 else "failed"
         finally:
             _finish(records, found, status)
@@ -167,23 +169,23 @@ def install_hint(env: str | None) -> str:
 
 
 def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
-    for package in deployment.switch.packages.values():
+    for package in deployment.revision.packages.values():
         yield from package.workflows.items()
 
 
-def _due(deployment: Deployment, records: Records, workflow: str, schedule: Schedule, at: dt.datetime) -> Due | None:
+def _due(deployment: Deployment, records: Records, workflow: str, schedule: Schedule, at: dt.datetime) -> DueRun | None:
     moment = latest_moment(schedule, at)
-    package = deployment.switch.packages[deployment.switch.workflows[workflow]]
-    since = package.since or deployment.switch.at
+    package = deployment.revision.packages[deployment.revision.workflows[workflow]]
+    since = package.since or deployment.revision.at
     if moment <= since:
         return None
     claimed = _claims(records, deployment, workflow)
-    if any(it["status"] == "running" and _lives(it) for it in claimed):
+    if any(it["status"] == "running" and _holder_is_alive(it) for it in claimed):
         return None  # never two runs of a workflow at once: its next call looks again
     done = [it for it in claimed if it["moment"] >= _text(moment)]
     if any(it["status"] != "running" for it in done):
         return None
-    return Due(deployment, workflow, moment)
+    return DueRun(deployment, workflow, moment)
 
 
 def _claims(records: Records, deployment: Deployment, workflow: str) -> list[dict[str, Any]]:
@@ -194,7 +196,7 @@ def _claims(records: Records, deployment: Deployment, workflow: str) -> list[dic
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _claim(records: Records, found: Due) -> bool:
+def _claim(records: Records, found: DueRun) -> bool:
     """Take a moment: nobody has it, or whoever had it is dead. Only one caller gets it."""
     key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
     own = {"claimed": now(), "host": socket.gethostname(), "process": os.getpid(), "status": "running"}
@@ -208,20 +210,20 @@ def _claim(records: Records, found: Due) -> bool:
     mine = [moments.c[name] == value for name, value in key.items()]
     with records.begin() as connection:
         row = connection.execute(sa.select(moments).where(*mine)).mappings().one()
-        if row["status"] != "running" or _lives(dict(row)):
+        if row["status"] != "running" or _holder_is_alive(dict(row)):
             return False
         same = [moments.c[name] == row[name] for name in ("host", "process", "status")]
         return connection.execute(moments.update().where(*mine, *same).values(**own)).rowcount == 1
 
 
-def _finish(records: Records, found: Due, status: str) -> None:
+def _finish(records: Records, found: DueRun, status: str) -> None:
     key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
     mine = [moments.c[name] == value for name, value in key.items()]
     with records.begin() as connection:
         connection.execute(moments.update().where(*mine).values(status=status))
 
 
-def _lives(row: Mapping[str, Any]) -> bool:
+def _holder_is_alive(row: Mapping[str, Any]) -> bool:
     """Say whether a claim's holder may still work on it; of another machine's nobody here knows."""
     claimed: dt.datetime = row["claimed"]
     since = claimed if claimed.tzinfo else claimed.replace(tzinfo=dt.UTC)
@@ -232,13 +234,13 @@ def _text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _state(deployment: Deployment, records: Records, workflow: str, schedule: Schedule | None) -> State:
+def _state(deployment: Deployment, records: Records, workflow: str, schedule: Schedule | None) -> WorkflowStatus:
     last = next((row for row in records.recent(workflow, 5) if row["workflow_id"] == workflow), None)
     following = None
-    if schedule is not None and not deployment.switch.isolated:
+    if schedule is not None and not deployment.revision.isolated:
         with contextlib.suppress(DataflowError):  # it never comes
             following = next_moment(schedule, now())
-    return State(
+    return WorkflowStatus(
         workflow,
         f"{schedule.cron} {schedule.timezone}" if schedule else None,
         following,

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.context import ProgramServices
-from dataflow.process import run_process
+from dataflow.process import capture, run_process
 from dataflow.spark.errors import is_java_mistake, last_log_line, short_java_message
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -85,11 +84,11 @@ def find_r(packages: Iterable[str] = _PACKAGES, folder: Path | None = None) -> R
         return None
     command = [program, "-e", _ASK, *packages]
     try:
-        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
+        answer = capture(command, cwd=folder, timeout=60)
+    except DataflowError:
         return None
-    found = [line.split() for line in answer.stdout.splitlines() if line.strip()]
-    if answer.returncode or not found:
+    found = [line.split() for line in answer.text.splitlines() if line.strip()]
+    if answer.code or not found:
         return None
     return R(Path(program), found[0][0], {line[0]: line[1] for line in found[1:] if len(line) == 2})
 

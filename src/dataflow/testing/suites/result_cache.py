@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.testing.suites.model import Suite, SuiteResult
 from dataflow.workflow.discovery import walk
@@ -86,9 +86,7 @@ def store_result(outcome: SuiteResult, before: str) -> None:
         file.unlink(missing_ok=True)
         return
     known = {"inputs": before, "seconds": outcome.seconds, "tests": outcome.tests, "skipped": outcome.skipped}
-    draft = file.with_name(f".{secrets.token_hex(4)}.part")
-    draft.write_text(json.dumps(known), encoding="utf-8")
-    draft.replace(file)
+    write_file(file, json.dumps(known))
 
 
 def _result_file(suite: Suite) -> Path:

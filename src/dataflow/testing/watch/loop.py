@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
 import queue
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from dataflow.errors import DataflowError
+from dataflow.files import sha256_of
 from dataflow.spark.session import Engine
 from dataflow.testing.session import warm_engine
 from dataflow.testing.suites.model import Suite
@@ -53,7 +53,7 @@ class Watch:
         self._queue: list[Selection] = []
         self._running: Selection | None = None
         self._failed: dict[tuple[Path, str], Result] = {}
-        self._contents: dict[Path, bytes] = {}
+        self._contents: dict[Path, str] = {}
         self._run_times = (0.0, 0.0)  # when tests ran last
         self._jvm_restarts = 0
         self._server_started = False
@@ -304,12 +304,11 @@ def _moment(path: Path, seen_at: float) -> float:
     return saved if seen_at - _RECENT < saved < seen_at else seen_at
 
 
-def _digest(path: Path) -> bytes:
+def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
+        return sha256_of(path)
     except OSError:
-        return b""
+        return ""
 
 
 def _exit(number: int, _: object) -> None:

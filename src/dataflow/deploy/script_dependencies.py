@@ -26,7 +26,7 @@ LEFT_BEHIND = frozenset({"mocks", "test", "tests", "testthat"})
 """Folders of what only tests read."""
 
 
-def imported(folder: Path, script: str, files: Collection[str]) -> set[str]:
+def needed_files(folder: Path, script: str, files: Collection[str]) -> set[str]:
     """Return the files that are taken along.
 
     Args:
@@ -50,7 +50,7 @@ def imported(folder: Path, script: str, files: Collection[str]) -> set[str]:
     return kept | above
 
 
-def beside(tree: Tree, base: Path) -> list[str]:
+def files_beside(tree: Tree, base: Path) -> list[str]:
     """Return what a script in a folder may import, source or read: all files there and below, by their names there."""
     found = []
     for folder, folders, names in tree.walk(base, links=True):
@@ -59,7 +59,7 @@ def beside(tree: Tree, base: Path) -> list[str]:
     return found
 
 
-def unmet(folder: Path, files: Collection[str], kept: Collection[str]) -> set[str]:
+def missing_imports(folder: Path, files: Collection[str], kept: Collection[str]) -> set[str]:
     """Return what scripts import that is none of the files beside them: installed packages, or what was forgotten.
 
     Args:

@@ -6,24 +6,24 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.ancestry import compare
+from dataflow.deploy.ancestry import check_ancestry
 from dataflow.deploy.backends import backend
-from dataflow.deploy.script_checks import UNCHECKED, conflict_markers
+from dataflow.deploy.script_checks import R_UNCHECKED, conflict_markers
 from dataflow.errors import DataflowError, UsageError
 from dataflow.secret import has_credentials
 
 if TYPE_CHECKING:
-    from dataflow.deploy.deployments import Deployed
-    from dataflow.deploy.package import Prepared
-    from dataflow.deploy.plan import Planned
-    from dataflow.deploy.source import Source
+    from dataflow.deploy.deployments import DeployedPackage
+    from dataflow.deploy.plan.definition import PreparedPlan
+    from dataflow.deploy.prepared_package import PreparedPackage
+    from dataflow.deploy.source import DeploySource
     from dataflow.workflow.project import Environment
 
 _SECRET_KEYS = {"password", "secret", "token", "credential", "secret-access-key"}
 _SHOWN = 5
 
 
-def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> list[str]:
+def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_older: bool = False) -> list[str]:
     """Refuse what can't be deployed.
 
     Args:
@@ -38,51 +38,51 @@ def refuse(source: Source, planned: Planned, *, allow_older: bool = False) -> li
         DataflowError: It can't be deployed; the message says why.
     """
     target = source.target
-    refuse_clear_secrets(target.environment)
-    due = {key: planned.prepared[key] for key in planned.due}
+    require_no_clear_secrets(target.environment)
+    due = {key: planned.prepared[key] for key in planned.packages_to_build}
     for prepared in due.values():
         _refuse_forgotten(source, prepared)
-    found = [it for prepared in due.values() for it in (*prepared.broken, *_in_builds(source, prepared))]
+    found = [it for prepared in due.values() for it in (*prepared.errors, *_in_builds(source, prepared))]
     if broken := list(dict.fromkeys(found)):
         more = f"\n… and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         told = "\n".join(broken[:_SHOWN]) + more
-        where = shlex.quote(next(it.path for it in due.values() if it.broken or it.builds))
+        where = shlex.quote(next(it.path for it in due.values() if it.errors or it.builds))
         raise DataflowError(told, f"`dataflow workflow validate {where}` says so before", permanent=True)
     runner = backend(target.environment.backend)
     for prepared in due.values():
         if problems := runner.check(prepared):
             raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
-    standing = planned.before.switch.packages if planned.before else {}
-    own = {key: it for key, it in standing.items() if source.owns(key, it)}
+    deployed = planned.before.revision.packages if planned.before else {}
+    own = {key: it for key, it in deployed.items() if source.owns(key, it)}
     if not target.sandbox:
-        source.whose.refuse_copy(source.registry, own)
+        source.ownership.refuse_copy(source.registry, own)
     ids = {key: [it.id for it in prepared.own_workflows.values()] for key, prepared in planned.prepared.items()}
-    others = {key: it for key, it in standing.items() if key not in own}
-    refuse_twins({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
-    notes = [f"not checked: {UNCHECKED}"] if any(it.unchecked for it in due.values()) else []
+    others = {key: it for key, it in deployed.items() if key not in own}
+    require_unique_ids({**{key: list(it.workflows) for key, it in others.items()}, **ids}, others)
+    notes = [f"not checked: {R_UNCHECKED}"] if any(it.unchecked_r_scripts for it in due.values()) else []
     if target.sandbox or not planned.plan.changes:
         return notes
-    return notes + compare(source.whose, [it.commit for it in own.values()], allow_older=allow_older)
+    return notes + check_ancestry(source.ownership, [it.commit for it in own.values()], allow_older=allow_older)
 
 
-def _refuse_forgotten(source: Source, prepared: Prepared) -> None:
+def _refuse_forgotten(source: DeploySource, prepared: PreparedPackage) -> None:
     """Refuse a script that imports what the disk has beside it, and what is deployed has not."""
     top = source.checkout.root
-    for name in prepared.unmet:
+    for name in prepared.missing_imports:
         here = [top / name] if name.endswith(".R") else [top / f"{name}.py", *(top / name).rglob("*.py")]
         if (file := next((it for it in here if it.is_file()), None)) is not None:
             source.tree.require(source.tree.root / file.relative_to(top))
 
 
-def _in_builds(source: Source, prepared: Prepared) -> Iterator[str]:
+def _in_builds(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]:
     """Yield where conflict markers stand in what wheels and jars are made of: not all of it is compiled."""
     for it in prepared.builds:
-        inputs = source.inputs_of(source.built(it.type, it.namespace))
+        inputs = source.assets.inputs_of(source.assets.built(it.type, it.namespace))
         files = (inputs.root / name for name in inputs.files)
         yield from (str(problem) for file in files for problem in conflict_markers(file))
 
 
-def refuse_twins(ids: Mapping[str, Iterable[str]], others: Mapping[str, Deployed]) -> None:
+def require_unique_ids(ids: Mapping[str, Iterable[str]], others: Mapping[str, DeployedPackage]) -> None:
     """Refuse two packages with one workflow id: another project may have it already.
 
     Args:
@@ -93,15 +93,15 @@ def refuse_twins(ids: Mapping[str, Iterable[str]], others: Mapping[str, Deployed
     for key, workflows in ids.items():
         for id_ in workflows:
             if seen.setdefault(id_, key) != key:
-                whose = next((others[it].repository for it in (seen[id_], key) if it in others), None)
+                ownership = next((others[it].repository for it in (seen[id_], key) if it in others), None)
                 raise DataflowError(
                     f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has one of the same id",
-                    f"to take it over: dataflow project adopt {whose}" if whose else None,
+                    f"to take it over: dataflow project adopt {ownership}" if ownership else None,
                     permanent=True,
                 )
 
 
-def refuse_clear_secrets(environment: Environment) -> None:
+def require_no_clear_secrets(environment: Environment) -> None:
     """Refuse settings that hold a password as it is: a bundle is kept for good, where many can read it."""
     found = [
         f"catalog: {key}"

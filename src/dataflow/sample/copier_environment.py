@@ -1,4 +1,4 @@
-"""Git, as Copier uses it: with settings of its own, and asked short questions."""
+"""The environment variables of the programs that Copier starts."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dataflow.git import HOW_TO_GET, OF_ONE_REPOSITORY, ask, is_installed, is_root, run
-
-__all__ = ["HOW_TO_GET", "ask", "environment", "is_installed", "is_root", "run"]
+from dataflow.git import OF_ONE_REPOSITORY
 
 
 @contextmanager
-def environment(**variables: str) -> Iterator[None]:
+def copier_environment(**variables: str) -> Iterator[None]:
     """Give the programs that Copier starts the current environment, and these variables on top.
 
     Copier starts them through plumbum, which copied `os.environ` when it was imported. What names another repository

@@ -1,20 +1,26 @@
-"""The Audit job: audits rows that are published already."""
+"""The Audit job: checks of rows that are already published."""
 
 from __future__ import annotations
 
-from dataflow.jobs.audit import Rows, run_audits
+from typing import TYPE_CHECKING
+
+from dataflow.jobs.audit.results import Rows
+from dataflow.jobs.audit.run import run_audits
 from dataflow.jobs.context import JobContext, JobResult
 from dataflow.jobs.write_audit_publish import history_for, require_passed
 from dataflow.tables.iceberg import load, quoted
 from dataflow.tables.partition import partition_of
-from dataflow.workflow.models import AuditSpec
+
+if TYPE_CHECKING:
+    from dataflow.workflow.models import AuditSpec
 
 
 def run_audit_job(spec: AuditSpec, context: JobContext) -> JobResult:
-    """Audit a table, or a partition of it.
+    """Run the audits of a job on the published rows of its table.
 
     Raises:
-        DataflowError: A blocking audit failed, or an audit can't be run.
+        AuditFailed: A blocking audit failed.
+        DataflowError: An audit can't be run as it is written.
     """
     workflow = context.workflow
     partition = partition_of(context.spark, load(context.spark, spec.table), spec.partition)

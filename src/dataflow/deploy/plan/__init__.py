@@ -1,0 +1,1 @@
+"""Plans of deployments: what would change, before anything is built."""

@@ -1,0 +1,73 @@
+"""Saved plans: `plan --save` writes one, and `deploy --plan` refuses what it would not be any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from dataflow.deploy.bundle import BundleModel
+from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.files import write_file
+
+if TYPE_CHECKING:
+    from dataflow.deploy.plan.definition import PreparedPlan
+    from dataflow.deploy.source import DeploySource
+
+
+class SavedPlan(BundleModel):
+    """A plan as `--save` keeps it: enough to tell whether what would be deployed, and onto what, is still the same."""
+
+    version: Literal[1] = 1
+    environment: str
+    repository: str
+    number: int
+    inputs: dict[str, str]
+
+
+def save_plan(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
+    """Write a plan to a file, for `deploy --plan`.
+
+    Raises:
+        DataflowError: It can't be written.
+    """
+    plan = planned.plan
+    saved = SavedPlan(
+        environment=plan.environment, repository=source.name, number=plan.number, inputs=dict(plan.inputs)
+    )
+    try:
+        write_file(file, saved.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise DataflowError(f"can't write {display_path(file)}: {error.strerror}") from None
+
+
+def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
+    """Refuse when a saved plan is not what would be done now.
+
+    Raises:
+        UsageError: The file is no plan, or one of another repository.
+        DataflowError: The checkout or the environment is not what it was.
+    """
+    try:
+        saved = SavedPlan.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is none that `plan --save` wrote"
+        raise UsageError(f"{display_path(file)} can't be read as a plan: {told}") from None
+    again = "look at it again: dataflow project plan --save FILE"
+    if (saved.repository, saved.environment) != (source.name, source.target.name):
+        raise UsageError(
+            f"the plan is for {saved.environment} of {saved.repository}, and this is {source.target.name} of "
+            f"{source.name}"
+        )
+    if saved.number != planned.plan.number:
+        raise DataflowError(
+            f"{saved.environment} has moved since the plan was made: from #{saved.number} to #{planned.plan.number}",
+            again,
+            permanent=True,
+        )
+    if saved.inputs != planned.plan.inputs:
+        now = planned.plan.inputs
+        moved = sorted(key for key in {*saved.inputs, *now} if saved.inputs.get(key) != now.get(key))
+        listed = ", ".join(key.rpartition(":")[2] for key in moved[:5]) + (", …" if len(moved) > 5 else "")
+        raise DataflowError(f"the repository is not what the plan was made of: {listed} changed", again, permanent=True)
