@@ -179,7 +179,7 @@ def test_without_an_sbt_and_without_its_launcher_it_says_both(java, tmp_path, mo
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
 
-    with pytest.raises(DataflowError, match=f"there is no sbt on the PATH, and .* holds no {jars.SBT.file_name}"):
+    with pytest.raises(DataflowError, match=f"there is no sbt on the PATH, and .* has no {jars.SBT.file_name}"):
         sbt_command(java, {})
 
 

@@ -11,7 +11,7 @@ import typer
 from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
 
 if TYPE_CHECKING:
-    from dataflow.runner.doctor import Check
+    from dataflow.runner.doctor import Diagnosis
 
 app = typer.Typer(add_completion=False)
 
@@ -26,13 +26,13 @@ def doctor(output: OutputOption = Output.TEXT) -> None:
 
       dataflow doctor --output json
     """
-    from dataflow.runner.doctor import checkup
+    from dataflow.runner.doctor import diagnose
     from dataflow.workflow.project import environment, find_project
 
     chosen = environment(find_project(Path.cwd()), None)
     checks = []
     with err().status("Looking …"):
-        for check in checkup(chosen, say):
+        for check in diagnose(chosen, say):
             checks.append(check)
             if output is Output.TEXT:
                 _print(check)
@@ -42,7 +42,7 @@ def doctor(output: OutputOption = Output.TEXT) -> None:
         raise typer.Exit(1)
 
 
-def _print(check: Check) -> None:
+def _print(check: Diagnosis) -> None:
     from rich.text import Text
 
     if check.ok:

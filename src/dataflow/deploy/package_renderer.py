@@ -78,9 +78,9 @@ class PackageRenderer:
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> RenderedWorkflow:
         from dataflow.deploy.table_schemas import schemas_of
-        from dataflow.runner.plan import plan
+        from dataflow.runner.plan import plan_run
 
-        planned = plan(workflow)
+        planned = plan_run(workflow)
         for table, schema in schemas_of(workflow).items():
             self.schemas.setdefault(table, schema)
         if self.target.isolated:

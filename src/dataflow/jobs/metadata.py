@@ -1,4 +1,4 @@
-"""The Metadata job: what a table says of itself, as Iceberg properties that every engine can read."""
+"""The Metadata job: owner, tags, lifetime and key of a table, as Iceberg properties that every engine can read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataflow.workflow.models import MetadataSpec
 
 
 def run_metadata(spec: MetadataSpec, context: JobContext) -> JobResult:
-    """Write owner, tags, lifetime and key of a table, and whose package it is.
+    """Write owner, tags, lifetime, key and package of a table.
 
     Raises:
         DataflowError: The table does not exist.

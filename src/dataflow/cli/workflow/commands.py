@@ -79,12 +79,12 @@ def plan(
     Example:  dataflow workflow plan main.sch.yaml --date 2026-01-31
     """
     from dataflow.cli.workflow.validate import require_right
-    from dataflow.runner.plan import plan as plan_of
+    from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
     workflow = load_workflow(definition(file), replace(request(date, param, env), ends_only=True))
     require_right(workflow, env)
-    found = plan_of(workflow)
+    found = plan_run(workflow)
     if output is Output.JSON:
         print_json(found.to_dict())
     else:
