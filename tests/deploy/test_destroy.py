@@ -139,7 +139,7 @@ def test_what_is_deployed_meanwhile_stays(repo):
     repo.edit("top/src/write.sql", "<= 10", "<= 20")
     repo.commit()
     repo.deploy()
-    with pytest.raises(DataflowError, match="somebody deployed to branch-feature-alice just now"):
+    with pytest.raises(DataflowError, match="branch-feature-alice has just been changed by somebody else"):
         destroy(repo.registry, planned)
 
 

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 
-from dataflow.migration.store import Campaigns
+import pytest
+
+from dataflow.migration.store import CampaignStore
 from tests.support.team import DEADLINE
 
 
@@ -18,7 +20,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
     team.start("--name", "hours")
     told = team.migration("notify", "--dry-run").stdout
     assert told.count("this one fails as soon as the new column is there") == 1
-    Campaigns(team.state.records, "sandbox").note("hours", "applied", "expand 1", "alice")
+    CampaignStore(team.state.records, "sandbox").note("hours", "applied", "expand 1", "alice")
     done = team.migration("apply", code=1)
     assert (
         "1 workflow takes all columns by position, and would fail once view_hours is there: dave.one (dave), dave_one/"
@@ -30,7 +32,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
 def test_a_message_says_whether_the_new_is_there_already(team):
     team.start("--name", "hours")
     assert "The new is not there yet" in team.migration("notify", "--dry-run").stdout
-    campaigns = Campaigns(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.records, "sandbox")
     for step in ("expand 1", "expand 2", "expand 3"):
         campaigns.note("hours", "applied", step, "alice")
     assert "Old and new stand side by side until then" in team.migration("notify", "--dry-run").stdout
@@ -97,6 +99,7 @@ def test_messages_can_go_into_files(team, mail):
     assert mail.mails == []
 
 
+@pytest.mark.slow
 def test_killed_while_sending_nobody_is_told_twice(team, mail):
     team.start()
     mail.waits_for = "dave@example.org"

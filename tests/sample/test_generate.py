@@ -36,6 +36,7 @@ def identity(folder: Path) -> dict[str, str]:
     return yaml.safe_load((folder / "identity.yaml").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ALL)
 def test_it_generates_byte_for_byte_what_copier_does(recipe: str, template: Path, tmp_path: Path) -> None:
     generate(recipe, tmp_path / "ours" / "my-flow", source_path=str(template))

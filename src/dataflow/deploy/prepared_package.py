@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dataflow.deploy.bundle import BundleModel, EnvironmentSettings, PackageIdentity, RenderedWorkflow, TableSchema
+from dataflow.deploy.bundle import BundleModel, EnvironmentSettings, PackageIdentity, RenderedWorkflow
+from dataflow.tables.schema.recorded_schema import RecordedSchema
 
 
 class AssetBuild(BundleModel):
@@ -48,7 +49,7 @@ class PreparedPackage(BundleModel):
     files: dict[str, str] = Field({})
     builds: tuple[AssetBuild, ...] = ()
     references: tuple[str, ...] = ()
-    schemas: dict[str, TableSchema] = Field({})
+    schemas: dict[str, RecordedSchema] = Field({})
     script_problems: dict[str, tuple[str, ...]] = Field({})
     errors: tuple[str, ...] = ()
     missing_imports: tuple[str, ...] = ()

@@ -85,7 +85,7 @@ def write_project(folder: Path, name: str | None = None) -> Path:
     try:
         create_file(file, text)
     except FileExistsError:
-        raise UsageError(f"{display_path(file)} is there already, and stays as it is") from None
+        raise UsageError(f"{display_path(file)} exists already and was not changed") from None
     return file
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.jobs.audit import AuditResult
-    from dataflow.lineage.model import Written
+    from dataflow.lineage.model import TableWrite
     from dataflow.spark.guard import WriteScope
     from dataflow.spark.launch_env import SparkLaunch
     from dataflow.workflow.resolved import Workflow
@@ -62,7 +62,7 @@ class JobServices(ProgramServices, ScriptServices, Protocol):
     def observed_reads(self) -> Mapping[str, tuple[int, int]]:
         """Return for each source table that the run has read the sequence number and id of its oldest snapshot."""
 
-    def observed_writes(self) -> Sequence[Written]:
+    def observed_writes(self) -> Sequence[TableWrite]:
         """Return for each table that this job has written so far which columns went into it."""
 
     def application_ids(self) -> frozenset[str]:

@@ -60,7 +60,11 @@ def tables_in_program(
         reads.update(dict.fromkeys(found.reads))
         written.update(dict.fromkeys(found.writes))
     for name, value in params.items():
-        if _asked_for(name, code) and _IS_TABLE.fullmatch(value) and (value in known or _NAMED_LIKE_ONE.search(name)):
+        if (
+            _is_requested(name, code)
+            and _IS_TABLE.fullmatch(value)
+            and (value in known or _NAMED_LIKE_ONE.search(name))
+        ):
             (written if _is_target(name) else reads)[value] = None
     return Tables(tuple(table for table in reads if table not in written), tuple(written), complete=False)
 
@@ -72,7 +76,7 @@ def tables_in_params(params: Mapping[str, str]) -> Tables:
     return Tables(tuple(dict.fromkeys(reads)), complete=False)
 
 
-def _asked_for(name: str, code: str) -> bool:
+def _is_requested(name: str, code: str) -> bool:
     """Say whether a program asks for a parameter by its name."""
     return re.search(rf"""["'$`]{re.escape(name)}\b""", code) is not None
 

@@ -61,7 +61,7 @@ def quoted(text: str) -> str:
         ValueError: It holds a zero character, which readers of YAML refuse.
     """
     if "\0" in text:
-        raise ValueError("a zero character can't stand in a mock")
+        raise ValueError("a mock can't contain a NUL character")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{_UNPRINTABLE.sub(lambda found: _escape(found[0]), escaped)}"'
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.jobs.context import JobContext
-from dataflow.lineage.spark_plan.listener import Lineage
+from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.lineage.spark_plan.plan_lineage import lines_in
 from dataflow.runner.retry import Cancelled
 from dataflow.secret import masked
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from dataflow.lineage.model import Written
+    from dataflow.lineage.model import TableWrite
     from dataflow.runner.cancellation import CancelScope
     from dataflow.runner.results import Status
     from dataflow.runner.run import Run
@@ -45,7 +45,7 @@ class JobAttempt:
     step: str
     cancel: CancelScope
     spark: SparkSession
-    lineage: Lineage
+    lineage: LineageListener
 
     @classmethod
     @contextlib.contextmanager
@@ -55,8 +55,8 @@ class JobAttempt:
         spark = open_session(run.context.spark, EVERYTHING)
         # Spark and Iceberg read settings from the thread's active session; a new thread has none.
         jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
-        lineage = Lineage(run.lineage)
-        lineage.watch(spark, is_people_s=False)
+        lineage = LineageListener(run.lineage)
+        lineage.watch(spark, runs_user_code=False)
         try:
             services = cls(run, step, cancel, spark, lineage)
             scope = write_scope(run.workflow.environment, run.workflow.identity)
@@ -112,10 +112,10 @@ class JobAttempt:
 
     def observed_reads(self) -> Mapping[str, tuple[int, int]]:
         """Return for each source table that the run has read the number and id of its oldest snapshot."""
-        self.lineage.hear()  # this attempt's sessions alone: a look at them costs what the attempt did
+        self.lineage.collect()  # this attempt's sessions alone: a look at them costs what the attempt did
         return self.run.lineage.sources()
 
-    def observed_writes(self) -> Sequence[Written]:
+    def observed_writes(self) -> Sequence[TableWrite]:
         """Return for each table that the attempt has written which columns went into it."""
         return self.lineage.flows()
 

@@ -14,9 +14,9 @@ from dataflow.errors import DataflowError
 from dataflow.home import private
 from dataflow.jobs.context import JobResult
 from dataflow.jobs.dispatch import run_step
-from dataflow.lineage.definition_columns import named_columns
-from dataflow.lineage.model import Written, plain_name
-from dataflow.lineage.spark_plan.listener import Lineage
+from dataflow.lineage.definition_columns import referenced_columns
+from dataflow.lineage.model import TableWrite, plain_name
+from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.runner.cancellation import CancelScope
 from dataflow.runner.context import RunContext
 from dataflow.runner.job_attempt import JobAttempt
@@ -52,7 +52,7 @@ class Run:
     recorder: RunRecorder
     cancel: CancelScope
     first_date: dt.date | None = None
-    lineage: Lineage = field(default_factory=Lineage)
+    lineage: LineageListener = field(default_factory=LineageListener)
     declared: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     applications: set[str] = field(default_factory=set)
@@ -215,13 +215,15 @@ class Run:
             return "cancelled"
         return "warned" if step.on_failure == "ignore" else "failed"
 
-    def _writes(self) -> list[Written]:
+    def _writes(self) -> list[TableWrite]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""
-        needed = named_columns(self.workflow)
+        needed = referenced_columns(self.workflow)
         for table, columns in self.declared.items():
             name = plain_name(table, self.workflow.environment.catalog_name)
             needed[name] = needed.get(name, frozenset()) | columns
-        return [dataclasses.replace(it, needed=needed.get(it.target, frozenset())) for it in self.lineage.flows()]
+        return [
+            dataclasses.replace(it, required_columns=needed.get(it.target, frozenset())) for it in self.lineage.flows()
+        ]
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.mocks.arrow import rows_of
-from dataflow.mocks.create import Made
+from dataflow.mocks.create import MockResult
 from dataflow.mocks.model import Mock
 from dataflow.mocks.row_selection import sort_key
 from dataflow.mocks.values_sql import to_values_sql
@@ -43,7 +43,7 @@ class TestPaths:
         return [self.test, *self.mocks.values(), self.expected]
 
 
-def places(found: Transformation) -> TestPaths:
+def paths_of_test(found: Transformation) -> TestPaths:
     """Say where the files of a new test go: the test beside its script, all else in a folder of the mocks."""
     package = found.workflow.folder
     src = package / "src" / "mocks"
@@ -52,8 +52,8 @@ def places(found: Transformation) -> TestPaths:
     return TestPaths(test, {table: mocks / f"{table}.yaml" for table in found.sources}, mocks / "expected.yaml")
 
 
-def todays_rows(
-    found: Transformation, mocks: Mapping[str, Made], report: Callable[[str], None] = lambda _: None
+def current_rows(
+    found: Transformation, mocks: Mapping[str, MockResult], report: Callable[[str], None] = lambda _: None
 ) -> Mock:
     """Run a script on mocks, in a catalog that nothing else can see, and return what it writes.
 
@@ -68,7 +68,7 @@ def todays_rows(
         return _run(spark, found, mocks)
 
 
-def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, Made]) -> Mock:
+def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, MockResult]) -> Mock:
     from dataflow.jobs.spark.script import run_script
     from dataflow.mocks.scan_spark import spark_columns
     from dataflow.tables.iceberg import create_namespace

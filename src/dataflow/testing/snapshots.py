@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.errors import DataflowError, display_path
 
 if TYPE_CHECKING:
-    from dataflow.mocks import Column, Mock
+    from dataflow.mocks import Mock, MockColumn
     from dataflow.tables.schema.spark_types import SqlType
     from dataflow.testing.row_diff import TableRows
     from dataflow.testing.row_matching import Tolerance
@@ -107,24 +107,24 @@ class Snapshots:
         self._files[file.resolve()] = before, after
 
 
-def _columns(actual: TableRows) -> tuple[Column, ...]:
+def _columns(actual: TableRows) -> tuple[MockColumn, ...]:
     counts = Counter(name.lower() for name in actual.columns)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DataflowError(f"{actual.title} has {counts[twice[0]]} columns called {twice[0]}, which a mock can't hold")
     return tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
 
 
-def _column(name: str, type_: str) -> Column:
-    from dataflow.mocks import Column
+def _column(name: str, type_: str) -> MockColumn:
+    from dataflow.mocks import MockColumn
     from dataflow.tables.schema.spark_types import parse_type
 
     try:
-        return Column(name, parse_type(type_))
+        return MockColumn(name, parse_type(type_))
     except ValueError as error:
         raise DataflowError(f"a mock can't hold column {name}: {error}") from None
 
 
-def _row(row: Sequence[Any], columns: Sequence[Column]) -> tuple[Any, ...]:
+def _row(row: Sequence[Any], columns: Sequence[MockColumn]) -> tuple[Any, ...]:
     return tuple(_value(value, column.type) for value, column in zip(row, columns, strict=True))
 
 

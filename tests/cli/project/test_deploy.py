@@ -45,8 +45,8 @@ def edit(command, old, new):
 
 def test_from_init_to_destroy(project):
     assert project("project", "init").stdout.startswith("wrote dataflow.yaml\n")
-    assert "is there already, and stays as it is" in project("project", "init", code=2).stderr
-    assert "holds no workflow" not in project("project", "plan").stdout
+    assert "exists already and was not changed" in project("project", "init", code=2).stderr
+    assert "contains no workflow" not in project("project", "plan").stdout
     commit(project)
 
     planned = project.json("project", "plan")

@@ -21,19 +21,19 @@ from dataflow.cli.migration.plan import (
     ReplaceOption,
     ToOption,
     TypeOption,
-    wish,
+    change_request,
 )
-from dataflow.cli.migration.spark import looking, spark_for
+from dataflow.cli.migration.spark import spark_for, table_schema_loader
 from dataflow.errors import DataflowError, UsageError, display_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataflow.lineage.model import Producer
-    from dataflow.lineage.query import Known
-    from dataflow.migration.campaign import Campaign
-    from dataflow.migration.progress import Standing
-    from dataflow.migration.store import Campaigns, Event
+    from dataflow.lineage.query import LineageGraph
+    from dataflow.migration.campaign.definition import Campaign
+    from dataflow.migration.progress.definition import ReaderStatus
+    from dataflow.migration.store import CampaignEvent, CampaignStore
 
 CampaignArgument = Annotated[
     str | None, typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the only open one if omitted.")
@@ -72,13 +72,13 @@ def start(
     Example:  dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
     """
     from dataflow.lineage.query import checkout_root
-    from dataflow.migration.campaign import start as begin
-    from dataflow.migration.plan import plan as plan_of
+    from dataflow.migration.campaign.builder import start_campaign as begin
+    from dataflow.migration.plan.builder import build_plan as plan_of
     from dataflow.workflow.identity import current_user
 
     known, now = known_here(env, checkout), _now()
-    with looking() as look:
-        found = plan_of(table, wish(to, rename, drop, types, replace_by, drop_table), known, now, look)
+    with table_schema_loader() as look:
+        found = plan_of(table, change_request(to, rename, drop, types, replace_by, drop_table), known, now, look)
     with _campaigns(known) as campaigns:
         opened, path = begin(
             found,
@@ -109,22 +109,24 @@ def notify(
 
     Example:  dataflow migration notify --dry-run
     """
-    from dataflow.migration.campaign import applied
-    from dataflow.migration.notify import by_address, deliver, into_files, messages
+    from dataflow.migration.campaign.events import applied_steps
+    from dataflow.migration.notify import address_sender, due_notices, file_writer, send_notices
 
     known, now = known_here(env, checkout), _now()
     with _campaigns(known) as campaigns:
         campaign, events, found = _look(campaigns, known, name)
         _require_open(campaign)
         sent = [(row["owner"], row["level"]) for row in campaigns.notices(campaign.id)]
-        ready = {step.name for step in campaign.steps_of("expand")} <= set(applied(events))
-        due = messages(campaign, found, known, sent, now, ready=ready)
+        ready = {step.name for step in campaign.steps_of("expand")} <= set(applied_steps(events))
+        due = due_notices(campaign, found, known, sent, now, ready=ready)
         if dry_run:
             for message in due:
                 write(f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n")
             say(f"{len(due)} messages are due; none was sent")
             return
-        told = deliver(due, campaign, campaigns, into_files(files) if files else by_address(known.environment))
+        told = send_notices(
+            due, campaign, campaigns, file_writer(files) if files else address_sender(known.environment)
+        )
     for message, where in told.sent:
         out().print(f"told {message.owner or 'nobody in particular'} ({message.level}): {where}")
     for owner in told.doubtful:
@@ -178,20 +180,20 @@ def status(
 
     Example:  dataflow migration status
     """
-    from dataflow.migration import progress
+    from dataflow.migration.progress import explainer
 
     known, now = known_here(env, []), _now()
     with _campaigns(known) as campaigns:
         campaign, events, found = _look(campaigns, known, name, ended=True)
     match output:
         case Shown.JSON:
-            print_json(progress.as_data(campaign, found, events, now.date()))
+            print_json(explainer.as_data(campaign, found, events, now.date()))
         case Shown.HTML:
             from dataflow.migration.html_report import page
 
             write(page(campaign, found, events, now))
         case Shown.TEXT:
-            write("\n".join(progress.render(campaign, found, events, now)) + "\n")
+            write("\n".join(explainer.render(campaign, found, events, now)) + "\n")
 
 
 def apply(
@@ -206,25 +208,25 @@ def apply(
     Example:  dataflow migration apply
     """
     from dataflow.migration import execute
-    from dataflow.migration.impact import by_position
+    from dataflow.migration.impact import select_star_users
     from dataflow.workflow.identity import current_user
 
     known = known_here(env, checkout)
     with _campaigns(known) as campaigns:
         campaign, events, found = _look(campaigns, known, name)
         _require_open(campaign)
-        execute.require_going(campaign, events)
+        execute.require_not_cancelling(campaign, events)
         step = execute.next_step(campaign, events)
         if step is None:  # whoever did the last one died before they said so
             campaigns.close(campaign.id, "done", current_user())
             out().print(f"campaign {campaign.id} is done")
             return
-        places = by_position(campaign.table, known, _now()) if step.adds and "." not in step.adds else []
-        execute.require_moved(step, found, places, force=force, reason=reason)
+        places = select_star_users(campaign.table, known, _now()) if step.adds and "." not in step.adds else []
+        execute.require_readers_moved(step, found, places, force=force, reason=reason)
         with spark_for(known) as spark:
             if step.irreversible:
-                out().print(f"gone for good: {execute.what_goes(spark, campaign, step)}")
-            went = execute.carry_out(spark, campaign, step, campaigns, current_user(), reason if force else None)
+                out().print(f"gone for good: {execute.describe_removal(spark, campaign, step)}")
+            went = execute.execute_step(spark, campaign, step, campaigns, current_user(), reason if force else None)
         out().print(f"{went}: {step.says}")
         following = execute.next_step(campaign, campaigns.events(campaign.id))
     if following is None:
@@ -243,11 +245,11 @@ def verify(name: LookedAtArgument = None, env: EnvOption = None, output: OutputO
     from dataclasses import asdict
 
     from dataflow.migration import verify
-    from dataflow.migration.campaign import read
+    from dataflow.migration.campaign.definition import campaign_from_row
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
-        campaign = read(campaigns.get(name, ended=True))
+        campaign = campaign_from_row(campaigns.get(name, ended=True))
         with spark_for(known) as spark:
             found = verify.verify(spark, campaign, campaigns.events(campaign.id))
     if output is Output.JSON:
@@ -273,21 +275,21 @@ def cancel(
     Example:  dataflow migration cancel --reason "we keep the old name"
     """
     from dataflow.migration import execute
-    from dataflow.migration.campaign import begun
+    from dataflow.migration.campaign.events import begun_steps
     from dataflow.workflow.identity import current_user
 
     known = known_here(env, [])
     with _campaigns(known) as campaigns:
         campaign, events, _ = _look(campaigns, known, name)
         _require_open(campaign)
-        done = begun(events)
+        done = begun_steps(events)
         added = [step for step in campaign.steps if step.name in done and step.undo]
         _require_unread(known, campaign, [step.adds for step in added if step.adds], force=force)
         if added:
             with spark_for(known) as spark:
                 execute.undo(spark, campaign, events, campaigns, current_user(), say, force=force)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
-    for line in execute.for_good(campaign, done):
+    for line in execute.irreversible_effects(campaign, done):
         out().print(line)
     out().print(f"campaign {campaign.id} is cancelled")
 
@@ -324,26 +326,26 @@ def list_(env: EnvOption = None, output: OutputOption = Output.TEXT) -> None:
 
 
 @contextlib.contextmanager
-def _campaigns(known: Known) -> Iterator[Campaigns]:
-    from dataflow.migration.store import Campaigns
+def _campaigns(known: LineageGraph) -> Iterator[CampaignStore]:
+    from dataflow.migration.store import CampaignStore
     from dataflow.state.run_records import Records
 
     with contextlib.closing(Records(known.environment.state)) as records:
-        yield Campaigns(records, known.environment.name)
+        yield CampaignStore(records, known.environment.name)
 
 
 def _look(
-    campaigns: Campaigns, known: Known, name: str | None, *, ended: bool = False
-) -> tuple[Campaign, list[Event], list[Standing]]:
+    campaigns: CampaignStore, known: LineageGraph, name: str | None, *, ended: bool = False
+) -> tuple[Campaign, list[CampaignEvent], list[ReaderStatus]]:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
-    from dataflow.migration.campaign import read
-    from dataflow.migration.progress import note_moves, standings
+    from dataflow.migration.campaign.definition import campaign_from_row
+    from dataflow.migration.progress.builder import reader_statuses, record_moves
 
-    campaign = read(campaigns.get(name, ended=ended))
+    campaign = campaign_from_row(campaigns.get(name, ended=ended))
     events = campaigns.events(campaign.id)
-    found = standings(campaign, events, known)
+    found = reader_statuses(campaign, events, known)
     if campaign.row.state == "open":
-        note_moves(campaign, found, campaigns, events)
+        record_moves(campaign, found, campaigns, events)
         events = campaigns.events(campaign.id)
     return campaign, events, found
 
@@ -353,11 +355,11 @@ def _require_open(campaign: Campaign) -> None:
         raise UsageError(f"campaign {campaign.id} is {campaign.row.state}")
 
 
-def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *, force: bool) -> None:
+def _require_unread(known: LineageGraph, campaign: Campaign, columns: Sequence[str], *, force: bool) -> None:
     """Refuse to take back a column that somebody reads or writes by now."""
     from dataflow.lineage.model import Origin
-    from dataflow.lineage.store.reader import NOTHING, who
-    from dataflow.migration.impact import uses, writes
+    from dataflow.lineage.store.reader import NO_COLUMNS, producer_key
+    from dataflow.migration.impact import uses_column, writes_column
 
     def is_trial(producer: Producer) -> bool:
         return producer.origin is Origin.RECORDED and producer.environment not in {None, campaign.row.environment}
@@ -367,12 +369,12 @@ def _require_unread(known: Known, campaign: Campaign, columns: Sequence[str], *,
         for producer, taken in known.store.flows({campaign.table}, downstream=True)
         if producer.target != campaign.table
         and not is_trial(producer)
-        and any(uses(campaign.table, column, list(taken)) for column in columns)
+        and any(uses_column(campaign.table, column, list(taken)) for column in columns)
     }
-    named = known.store.named(campaign.table)
+    named = known.store.target_columns(campaign.table)
     for producer, taken in known.store.flows({campaign.table}, downstream=False):
-        flows, mine = list(taken), named.get(who(producer), NOTHING)
-        if not is_trial(producer) and any(writes(column, flows, mine) for column in columns):
+        flows, mine = list(taken), named.get(producer_key(producer), NO_COLUMNS)
+        if not is_trial(producer) and any(writes_column(column, flows, mine) for column in columns):
             users.add(producer.workflow)
     if users and not force:
         raise DataflowError(

@@ -18,8 +18,8 @@ from dataflow.errors import display_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dataflow.lineage.graph import Reach
-    from dataflow.lineage.query import Known
+    from dataflow.lineage.graph import Traversal
+    from dataflow.lineage.query import LineageGraph
 
 _WIDE = 1000
 """How many lines of JSON are still worth being indented."""
@@ -60,7 +60,7 @@ def lineage(
     known = known_here(env, checkout, hurry=True)
     start = known.node(table)
     both = upstream == downstream
-    found = [known.reach(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
+    found = [known.traverse(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
     tell_broken(known)
     _show(found, output)
 
@@ -87,26 +87,26 @@ def import_(
     out().print(f"{done.events:,} events tell of {done.edges:,} writes")
 
 
-def _show(found: Sequence[Reach], output: Drawn) -> None:
-    from dataflow.lineage.graph import spell
+def _show(found: Sequence[Traversal], output: Drawn) -> None:
+    from dataflow.lineage.graph import qualified_name
     from dataflow.lineage.show import text
 
     now = dt.datetime.now(dt.UTC)
     match output:
         case Drawn.JSON:
-            _print_json(text.as_data(found))
+            _print_json(text.lineage_data(found))
         case Drawn.MERMAID:
             write(text.mermaid(found) + "\n")
         case Drawn.HTML:
-            from dataflow.lineage.show.html import picture
+            from dataflow.lineage.show.html import html_page
 
             ways = " and ".join("downstream" if each.downstream else "upstream" for each in found)
-            write(picture(found, f"{spell(found[0].start)}: {ways}", now))
+            write(html_page(found, f"{qualified_name(found[0].start)}: {ways}", now))
         case Drawn.TEXT:
             _print_trees(found, now)
 
 
-def _print_trees(found: Sequence[Reach], now: dt.datetime) -> None:
+def _print_trees(found: Sequence[Traversal], now: dt.datetime) -> None:
     from dataflow.lineage.show import text
 
     is_terminal = sys.stdout.isatty()
@@ -138,14 +138,14 @@ def _print_json(data: dict[str, object]) -> None:
     sys.stdout.write((json.dumps(data, indent=2) if len(text) < _WIDE * 100 else text) + "\n")
 
 
-def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool = False) -> Known:
+def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool = False) -> LineageGraph:
     """Gather what is known of lineage in an environment; without checkouts given, from the one around here.
 
     A registry that is far away is not asked for what was deployed when there is a hurry: who deployed noted that.
     """
     from dataflow.assets.registry import open_registry
-    from dataflow.cli.project.sync_lineage import settle
-    from dataflow.lineage.query import checkout_root, known
+    from dataflow.cli.project.sync_lineage import sync_deployed_lineage
+    from dataflow.lineage.query import checkout_root, open_lineage
     from dataflow.workflow.project import environment, find_project
 
     here = Path.cwd()
@@ -153,11 +153,11 @@ def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool
     chosen = environment(project, env)
     registry = open_registry(project)
     if registry.is_near or not hurry:
-        settle(registry, chosen.state)
-    return known(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
+        sync_deployed_lineage(registry, chosen.state)
+    return open_lineage(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
 
 
-def tell_broken(known: Known) -> None:
+def tell_broken(known: LineageGraph) -> None:
     """Say which definitions were left out, as they have mistakes."""
     broken = [path for checkout in known.checkouts for path in checkout.broken]
     if broken:

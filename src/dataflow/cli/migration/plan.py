@@ -10,13 +10,13 @@ import typer
 
 from dataflow.cli.console import EnvOption, Output, OutputOption, print_json, write
 from dataflow.cli.migration.lineage import CheckoutOption, known_here, tell_broken
-from dataflow.cli.migration.spark import looking
+from dataflow.cli.migration.spark import table_schema_loader
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dataflow.migration.changes import Wish
+    from dataflow.migration.changes import ChangeRequest
 
 RenameOption = Annotated[
     list[str] | None, typer.Option("--rename", metavar="OLD=NEW", help="Give a column another name; may be repeated.")
@@ -58,12 +58,12 @@ def plan(
     Example:  dataflow migration plan prod.playback --rename view_hours=hours
     Example:  dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
     """
-    from dataflow.migration.plan import plan as plan_of
-    from dataflow.migration.plan import render
+    from dataflow.migration.plan.builder import build_plan as plan_of
+    from dataflow.migration.plan.explainer import render
 
     known = known_here(env, checkout)
-    asked = wish(to, rename, drop, types, replace_by, drop_table)
-    with looking() as look:
+    asked = change_request(to, rename, drop, types, replace_by, drop_table)
+    with table_schema_loader() as look:
         found = plan_of(table, asked, known, dt.datetime.now(dt.UTC), look)
     tell_broken(known)
     if output is Output.JSON:
@@ -72,25 +72,25 @@ def plan(
         write("\n".join(render(found)) + "\n")
 
 
-def wish(
+def change_request(
     to: Path | None,
     rename: Sequence[str] | None,
     drop: Sequence[str] | None,
     types: Sequence[str] | None,
     replace_by: str | None,
     drop_table: bool,
-) -> Wish:
+) -> ChangeRequest:
     """Take what was asked for off the command line.
 
     Raises:
         UsageError: An option is no pair, or the file can't be read.
     """
-    from dataflow.migration.changes import Wish
+    from dataflow.migration.changes import ChangeRequest
     from dataflow.workflow.yamlfile import read_text
 
     ddl = None if to is None else read_text(to)
     asked = {column: _type_and_name(text) for column, text in _pairs("--type", types).items()}
-    return Wish(
+    return ChangeRequest(
         ddl=ddl,
         rename=_pairs("--rename", rename),
         drop=drop or (),

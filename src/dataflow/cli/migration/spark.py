@@ -11,13 +11,13 @@ from dataflow.cli.console import err, say
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.lineage.query import Known
-    from dataflow.migration.plan import Look
+    from dataflow.lineage.query import LineageGraph
+    from dataflow.migration.plan.table_schema import TableSchemaLoader
     from dataflow.tables.schema.table_schema import Shape
 
 
 @contextlib.contextmanager
-def spark_for(known: Known, doing: str = "Working on the table …") -> Iterator[SparkSession]:
+def spark_for(known: LineageGraph, doing: str = "Working on the table …") -> Iterator[SparkSession]:
     """Start a session on an environment's catalog, with a line of progress while it starts and works."""
     from dataflow.home import subfolder
     from dataflow.spark.session import Engine
@@ -33,20 +33,20 @@ def spark_for(known: Known, doing: str = "Working on the table …") -> Iterator
 
 
 @contextlib.contextmanager
-def looking() -> Iterator[Look]:
+def table_schema_loader() -> Iterator[TableSchemaLoader]:
     """Give what looks at live tables: PyIceberg, or Spark where that alone can open the catalog."""
-    from dataflow.migration.plan import live_shape, live_shape_in_spark
+    from dataflow.migration.plan.table_schema import load_schema, load_schema_in_spark
     from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 
     with contextlib.ExitStack() as stack:
         sessions: list[SparkSession] = []
 
-        def look(table: str, known: Known) -> Shape:
+        def look(table: str, known: LineageGraph) -> Shape:
             if not sessions:
                 try:
-                    return live_shape(table, known)
+                    return load_schema(table, known)
                 except SparkOnlyError:
                     sessions.append(stack.enter_context(spark_for(known, "Looking at the table …")))
-            return live_shape_in_spark(sessions[0], table, known)
+            return load_schema_in_spark(sessions[0], table, known)
 
         yield look

@@ -15,9 +15,9 @@ from dataflow.errors import UsageError, display_path
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.mocks.create import Made, Sessions, Wanted
+    from dataflow.mocks.create import MockRequest, MockResult, Sessions
     from dataflow.mocks.model import Mock
-    from dataflow.mocks.validate import Checked
+    from dataflow.mocks.validate import MockCheck
     from dataflow.workflow.project import Environment
 
 app = typer.Typer(no_args_is_help=True, help="Make mocks of real tables, check them, look at them.")
@@ -83,13 +83,13 @@ def create(
 
       dataflow mock create --workflow main.sch.yaml --date 2026-01-31
     """
-    from dataflow.mocks.create import Wanted
+    from dataflow.mocks.create import MockRequest
 
     if (table is None) == (workflow is None):
         raise UsageError(
             "name either a table or --workflow", "for example: dataflow mock create dataflow_demo.playback"
         )
-    wanted = Wanted(
+    wanted = MockRequest(
         table or "",
         tuple(name.strip() for name in (columns or "").split(",") if name.strip()),
         where,
@@ -116,7 +116,9 @@ def _refuse(options: dict[str, object], why: str) -> None:
             raise UsageError(f"{name} {why}")
 
 
-def _create_one(wanted: Wanted, output: str | None, env: str | None, *, force: bool, quiet: bool) -> dict[str, Any]:
+def _create_one(
+    wanted: MockRequest, output: str | None, env: str | None, *, force: bool, quiet: bool
+) -> dict[str, Any]:
     from dataflow.mocks.create import check_free, default_file
     from dataflow.mocks.write import save_text
     from dataflow.tables.pyiceberg_catalog import split_name
@@ -136,7 +138,7 @@ def _create_one(wanted: Wanted, output: str | None, env: str | None, *, force: b
     return as_json(made, file)
 
 
-def make(environment: Environment, wanted: Wanted) -> Made:
+def make(environment: Environment, wanted: MockRequest) -> MockResult:
     """Make a mock, with a word on what it is doing where that takes long."""
     from rich.markup import escape
 
@@ -167,7 +169,7 @@ def sessions(environment: Environment) -> Sessions:
     return opened
 
 
-def tell(made: Made, file: Path | None) -> None:
+def tell(made: MockResult, file: Path | None) -> None:
     """Tell what was made, what is masked and what was not looked at."""
     count = len(made.mock.rows)
     of = "" if made.total is None else f" of {made.total:,}"
@@ -185,7 +187,7 @@ def tell(made: Made, file: Path | None) -> None:
         say(f"{made.left_out} rows were left out: they hold a zero character, or a moment that a mock can't hold")
 
 
-def as_json(made: Made, file: Path | None) -> dict[str, Any]:
+def as_json(made: MockResult, file: Path | None) -> dict[str, Any]:
     """Return what was made as plain data."""
     return {
         "file": file,
@@ -247,20 +249,20 @@ class _Tables:
         return self._known[name]
 
 
-def _fix(checked: Sequence[Checked]) -> list[Path]:
-    from dataflow.mocks.validate import fixed_mock
+def _fix(checked: Sequence[MockCheck]) -> list[Path]:
+    from dataflow.mocks.validate import text_with_missing_columns
     from dataflow.mocks.write import save_text
 
     fixed = []
     for each in checked:
-        text = fixed_mock(each)
+        text = text_with_missing_columns(each)
         if text is not None:
             save_text(each.file, text)
             fixed.append(each.file)
     return fixed
 
 
-def _tell_checked(checked: Sequence[Checked], fixed: Sequence[Path]) -> None:
+def _tell_checked(checked: Sequence[MockCheck], fixed: Sequence[Path]) -> None:
     for each in checked:
         for problem in sorted(each.problems):
             out().print(str(problem))
@@ -275,7 +277,7 @@ def _tell_checked(checked: Sequence[Checked], fixed: Sequence[Path]) -> None:
         say(f"{wrong} of {len(checked)} mocks have something wrong")
 
 
-def _checked_json(checked: Checked, *, fixed: bool) -> dict[str, Any]:
+def _checked_json(checked: MockCheck, *, fixed: bool) -> dict[str, Any]:
     return {
         "file": display_path(checked.file),
         "table": checked.table,

@@ -11,7 +11,7 @@ from dataflow.cli.console import err, say
 from dataflow.errors import display_path
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import Made, Wanted
+    from dataflow.mocks.create import MockRequest, MockResult
     from dataflow.mocks.workflow_sources import Transformation
     from dataflow.workflow.project import Environment
 
@@ -26,7 +26,7 @@ _OTHER_DAYS = 2
 
 def create_all(
     file: Path,
-    wanted: Wanted,
+    wanted: MockRequest,
     sources: Sequence[str],
     date: str | None,
     param: Sequence[str] | None,
@@ -39,28 +39,28 @@ def create_all(
     from dataflow.cli.workflow.options import definition, request
     from dataflow.mocks.create import check_free
     from dataflow.mocks.workflow_sources import transformations
-    from dataflow.testing.generate import places
+    from dataflow.testing.generate import paths_of_test
     from dataflow.workflow.load import load_workflow
 
     workflow = load_workflow(definition(file), request(date, param, env))
     found = transformations(workflow, sources)
     for each in found:
-        where = places(each)
+        where = paths_of_test(each)
         for path in list(where.mocks.values()) if each.why_untestable else where.all():
             check_free(path, force=force)
-    made: dict[str, Made] = {}
+    made: dict[str, MockResult] = {}
     answers = [_create(each, wanted, made, workflow.environment, quiet=quiet) for each in found]
     return {"workflow": workflow.id, "tests": answers}
 
 
 def _create(
-    found: Transformation, wanted: Wanted, made: dict[str, Made], environment: Environment, *, quiet: bool
+    found: Transformation, wanted: MockRequest, made: dict[str, MockResult], environment: Environment, *, quiet: bool
 ) -> dict[str, Any]:
     from dataflow.cli.mock.commands import as_json, tell
     from dataflow.mocks.write import save_text
-    from dataflow.testing.generate import expected_text, places, test_text, todays_rows
+    from dataflow.testing.generate import current_rows, expected_text, paths_of_test, test_text
 
-    where = places(found)
+    where = paths_of_test(found)
     say(f"{display_path(found.script)} reads {', '.join(found.sources)}: {_ORIGINS[found.origin]}")
     for table in found.sources:
         if table not in made:
@@ -69,7 +69,7 @@ def _create(
     expected = None
     if not found.why_untestable:
         with err().status(f"Running {found.script.name} on the mocks …"):
-            expected = todays_rows(found, mocks, say)
+            expected = current_rows(found, mocks, say)
     for table, path in where.mocks.items():
         save_text(path, mocks[table].text)
         if not quiet:
@@ -95,10 +95,10 @@ def _create(
     return {**answer, "expected": where.expected, "test": where.test, "expected_rows": len(expected.rows)}
 
 
-def _mock(found: Transformation, wanted: Wanted, environment: Environment) -> Made:
+def _mock(found: Transformation, wanted: MockRequest, environment: Environment) -> MockResult:
     """Make a mock of a source: rows of the day that the script is about, where there are some, and two of others."""
     from dataflow.cli.mock.commands import make
-    from dataflow.mocks.create import together
+    from dataflow.mocks.create import append_rows
 
     _ensure_demo(found, wanted.table, environment)
     column, day = _day_column(environment, wanted.table), found.params.get("EXECUTION_DATE")
@@ -110,7 +110,7 @@ def _mock(found: Transformation, wanted: Wanted, environment: Environment) -> Ma
         say(f"{wanted.table} has no rows of {day}: taking those of other days")
         return make(environment, wanted)
     others = dataclasses.replace(wanted, where=f"NOT ({mine})", rows=_OTHER_DAYS)
-    return together(own, make(environment, others), "another day")
+    return append_rows(own, make(environment, others), "another day")
 
 
 def _day_column(environment: Environment, table: str) -> str | None:

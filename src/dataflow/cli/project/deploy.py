@@ -35,7 +35,7 @@ def deploy(
 
     Example:  dataflow project deploy
     """
-    from dataflow.cli.project.sync_lineage import settle
+    from dataflow.cli.project.sync_lineage import sync_deployed_lineage
     from dataflow.deploy.deploy import Deployer
     from dataflow.deploy.plan.builder import make_plan
     from dataflow.deploy.plan.saved import check_saved
@@ -56,7 +56,7 @@ def deploy(
         _print(done)
     _pin(source)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
-    settle(source.registry, done.deployment.revision.state, before.revision.state)
+    sync_deployed_lineage(source.registry, done.deployment.revision.state, before.revision.state)
 
 
 def _pin(source: DeploySource) -> None:

@@ -59,7 +59,7 @@ def sweep(yes: YesOption = False, output: OutputOption = Output.TEXT) -> None:
 
 
 def _take_down(registry: Registry, planned: Sequence[DestroyPlan], *, yes: bool, output: Output) -> None:
-    from dataflow.cli.project.sync_lineage import settle
+    from dataflow.cli.project.sync_lineage import sync_deployed_lineage
     from dataflow.deploy.destroy import destroy as take_down
 
     found = [it for it in planned if not it.is_empty]
@@ -75,7 +75,7 @@ def _take_down(registry: Registry, planned: Sequence[DestroyPlan], *, yes: bool,
         out().print("there is nothing to take down")
     else:
         out().print(f"taken down: {', '.join(it.environment for it in found)}")
-    settle(registry, *(it.settings.state for it in found))
+    sync_deployed_lineage(registry, *(it.settings.state for it in found))
 
 
 def _list(planned: DestroyPlan) -> None:

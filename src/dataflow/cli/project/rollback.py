@@ -35,7 +35,7 @@ def rollback(
 
     Example:  dataflow project rollback
     """
-    from dataflow.cli.project.sync_lineage import settle
+    from dataflow.cli.project.sync_lineage import sync_deployed_lineage
     from dataflow.deploy.bundle import load_bundle
     from dataflow.deploy.rollback import plan_rollback
 
@@ -59,7 +59,7 @@ def rollback(
         print_json(_facts(planned, after.number))
     else:
         out().print(f"{name} is at #{after.number} now, which runs what #{planned.to.number} ran")
-    settle(registry, after.revision.state)
+    sync_deployed_lineage(registry, after.revision.state)
 
 
 def _print(planned: RollbackPlan) -> None:

@@ -13,7 +13,7 @@ from dataflow.cli.workflow.options import request
 from dataflow.errors import DataflowError, DefinitionError, Problem
 
 if TYPE_CHECKING:
-    from dataflow.lineage.checkout import Checkout
+    from dataflow.lineage.checkout import CheckoutLineage
     from dataflow.workflow.resolved import Workflow
 
 _SHOWN = 10
@@ -54,7 +54,7 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
     """Check definitions and their scripts, and the workflows around them that read what their DDL makes."""
     from dataflow.deploy.file_checks import PackageFileCheck
     from dataflow.deploy.script_checks import R_UNCHECKED
-    from dataflow.migration.script_checks import check_scripts, downstream
+    from dataflow.migration.script_checks import check_scripts, downstream_problems
     from dataflow.workflow.load import load_workflow
 
     problems: list[Problem] = []
@@ -70,7 +70,7 @@ def validated(files: Sequence[Path], env: str | None) -> Validated:
             problems += found.problems
             unchecked.update(dict.fromkeys(found.unchecked))
             if found.declares and (checkout := around()) is not None:
-                problems += downstream(workflow, found, checkout, env, looked_at)
+                problems += downstream_problems(workflow, found, checkout, env, looked_at)
         except DefinitionError as error:
             problems += error.problems
     validity.finish()
@@ -93,18 +93,18 @@ def require_right(workflow: Workflow, env: str | None) -> None:
         raise DefinitionError(problems)
 
 
-def _checkout(file: Path, env: str | None) -> Callable[[], Checkout | None]:
+def _checkout(file: Path, env: str | None) -> Callable[[], CheckoutLineage | None]:
     from dataflow.lineage.query import checkout_root
 
     return lambda: _read_checkout(checkout_root(file.parent), env)
 
 
 @cache
-def _read_checkout(root: Path, env: str | None) -> Checkout | None:
+def _read_checkout(root: Path, env: str | None) -> CheckoutLineage | None:
     """Return the workflows below a folder, read once for all that asks; None where too much lies there."""
-    from dataflow.lineage.checkout import Checkout
+    from dataflow.lineage.checkout import CheckoutLineage
 
-    found = Checkout(root, env)
+    found = CheckoutLineage(root, env)
     try:
         found.tables()
     except DataflowError:

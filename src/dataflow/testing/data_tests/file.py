@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.testing.frozen_clock import moment_of
-from dataflow.workflow.audit_models import Strict
+from dataflow.workflow.strict_model import StrictModel
 
 
 def _words(value: object) -> object:
@@ -25,7 +25,7 @@ Columns = Annotated[Any, BeforeValidator(_columns, json_schema_input_type=dict[s
 Key = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=str | list[str])]
 
 
-class GivenRows(Strict):
+class GivenRows(StrictModel):
     """What a script reads: a mock, or rows right here; with a DDL a table, which a script can write as well."""
 
     mock: str | None = Field(None, description="A mock file.")
@@ -44,7 +44,7 @@ class GivenRows(Strict):
         return self
 
 
-class ExpectedRows(Strict):
+class ExpectedRows(StrictModel):
     """The rows that should be there, in any order: a mock, or rows right here."""
 
     mock: str | None = Field(None, description="A mock file, whose column types must agree too.")
@@ -121,7 +121,7 @@ Seed = Annotated[
 ]
 
 
-class Case(Strict):
+class Case(StrictModel):
     """One test."""
 
     now: Now = None
@@ -131,7 +131,7 @@ class Case(Strict):
     expect: Expect
 
 
-class TestFile(Strict):
+class TestFile(StrictModel):
     """A script's tests on small tables."""
 
     __test__ = False  # to pytest, a name that begins so would be a test
