@@ -18,10 +18,10 @@ from dataflow.home import home, subfolder
 from dataflow.report import Report, silent
 from dataflow.secret import without_credentials
 from dataflow.spark import class_data_archive, jars
+from dataflow.spark.command_session import command_session
 from dataflow.spark.config import is_local, spark_conf
 from dataflow.spark.java import Java, find_java
 from dataflow.spark.jvm import class_path_of
-from dataflow.spark.session import Engine
 from dataflow.tables.catalog import is_embedded, warehouse
 from dataflow.workflow.project import Environment
 
@@ -152,8 +152,7 @@ def _write_and_read(environment: Environment, report: Report) -> str:
     from dataflow.spark.errors import short_message
 
     namespace = f"dataflow_doctor_{os.getpid()}"
-    with Engine(environment, subfolder("logs") / "doctor.log", small=True, train=False, report=report) as engine:
-        spark = engine.spark
+    with command_session(environment, "doctor", small=True, report=report) as spark:
         try:
             spark.sql(f"CREATE NAMESPACE {namespace}")
             spark.sql(f"CREATE TABLE {namespace}.scratch (id INT) USING iceberg")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, print_json, say
+from dataflow.cli.console import say
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT, Output, OutputOption
 from dataflow.cli.streams import silence_stdout
-from dataflow.errors import DataflowError
+from dataflow.cli.workflow.arguments import DateOption, ParamOption
+from dataflow.cli.workflow.options import definition, request
+from dataflow.errors import DataflowError, UsageError
 from dataflow.trouble import trouble
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from pyspark.sql import SparkSession
 
     from dataflow.cli.workflow.progress import LiveProgress
@@ -28,11 +29,50 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 
+def run(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False),
+    ] = None,
+    date: DateOption = None,
+    param: ParamOption = None,
+    job: Annotated[str | None, typer.Option("--job", help="Run this one job, without those before it.")] = None,
+    env: EnvOption = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
+    ] = False,
+    deployed: Annotated[
+        str | None,
+        typer.Option("--deployed", metavar="ID", help="Instead of a file: a deployed workflow, or a bundle."),
+    ] = None,
+    output: OutputOption = TEXT,
+) -> None:
+    """Run a workflow: write on a branch, audit, publish. Reaches your own sandbox unless --env says otherwise.
+
+    With --deployed it runs what was deployed, from the registry alone.
+
+    Example:  dataflow workflow run main.sch.yaml --date 2026-01-31
+    """
+    if (file is None) == (deployed is None):
+        raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
+    from dataflow.runner.options import RunOptions
+
+    options = RunOptions(only=job, adopt=adopt)
+    if deployed is not None:
+        from dataflow.cli.workflow.run_deployed import run_deployed
+
+        run_deployed(deployed, request(date, param, env), options, output)
+        return
+    if file is None:
+        raise AssertionError("one of both is given")
+    run_definition(definition(file), request(date, param, env), options, output)
+
+
 def run_definition(
     file: Path,
     request: Request,
     options: RunOptions,
-    output: Output = Output.TEXT,
+    output: Output = TEXT,
     *,
     again: Sequence[str] | None = None,
 ) -> None:
@@ -70,7 +110,7 @@ def continue_in(python: Path | None, arguments: Sequence[str] | None = None) -> 
         raise typer.Exit(code)
 
 
-def run_loaded(workflow: Workflow, options: RunOptions, output: Output = Output.TEXT) -> None:
+def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -> None:
     """Run a workflow and show its result; raises as `run_definition` does."""
     from dataflow.cli.workflow.progress import LiveProgress
     from dataflow.runner.run_workflow import run_workflow
@@ -78,7 +118,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output = Output.
     workflow.choose(options.only)
     progress = LiveProgress(workflow)
     say(f"run {workflow.run_id} of {workflow.id} in {workflow.environment.name}")
-    with _user_prints(output), progress.showing():
+    with output.reserved(), progress.showing():
         outcome = run_workflow(workflow, options, progress, prepare=_demo_source(progress))
     try:
         _show(outcome, output)
@@ -105,18 +145,8 @@ def _demo_source(progress: LiveProgress) -> Prepare:
     return prepare
 
 
-def _user_prints(output: Output) -> AbstractContextManager[object]:
-    """Send what user code prints to stderr where stdout is for JSON."""
-    return contextlib.redirect_stdout(sys.stderr) if output is Output.JSON else contextlib.nullcontext()
-
-
 def _show(outcome: RunOutcome, output: Output) -> None:
-    if output is Output.JSON:
-        from dataflow.cli.workflow.summary import as_json
+    from dataflow.cli.workflow.summary import RunSummary
 
-        print_json({**as_json(outcome.result), "preview": outcome.preview})
-    else:
-        from dataflow.cli.workflow.summary import print_summary
-
-        print_summary(outcome.result, outcome.preview)
+    output.show(RunSummary(outcome.result, outcome.preview))
     sys.stdout.flush()
