@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from dataflow.lineage.model import plain_name
+from dataflow.workflow import table_names
 from dataflow.workflow.audits import Audit, PythonAudit, RowAudit, SqlAudit
 from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import substitute
@@ -32,7 +33,7 @@ def referenced_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
     named += [(job.metadata.table, job.metadata.primary_key) for job in workflow.jobs(MetadataJob)]
     for table, columns in named:
         found[plain_name(table, workflow.environment.catalog_name)].update(
-            column.replace("`", "").partition(".")[0] for column in columns
+            table_names.split(column)[0] for column in columns
         )
     return {table: frozenset(columns) for table, columns in found.items()}
 

@@ -65,11 +65,11 @@ def run_tests(
 
 def _check_update(*, watch: bool, jobs: int | None) -> None:
     """Refuse to rewrite mocks where nobody would look at them, or where two suites could write one."""
-    from dataflow.testing.snapshots import why_not
+    from dataflow.testing.snapshots import refusal
 
     if watch or (jobs or 1) > 1:
         raise UsageError(f"--update-mocks does not go with {'--watch' if watch else '--jobs'}: it runs once, in order")
-    if why := why_not():
+    if why := refusal():
         raise UsageError(why, "run it on your own machine, and commit what it rewrote")
 
 
