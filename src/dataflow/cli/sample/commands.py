@@ -32,18 +32,20 @@ def list_recipes(output: OutputOption = Output.TEXT) -> None:
 
     Example:  dataflow sample list
     """
-    from dataflow.sample.recipes import RECIPES
+    from dataflow.sample.recipes import recipes
 
     if output is Output.JSON:
-        print_json([{"recipe": it.name, "summary": it.summary} for it in RECIPES])
+        print_json([{"recipe": it.name, "summary": it.summary} for it in recipes()])
         return
-    for recipe in RECIPES:
+    for recipe in recipes():
         out().print(f"{recipe.name:<10} {recipe.summary}")
 
 
 @app.command()
 def workflow(
-    recipe: Annotated[str, typer.Argument(help="spark-sql, pyspark, scala or sparklyr.", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe of `dataflow sample list`, such as spark-sql.", show_default=False)
+    ],
     target_path: Annotated[Path, typer.Argument(help="A new folder, or an empty one.")] = Path(),
     source_path: Annotated[
         str | None, typer.Option("--source-path", help="A folder or git address to take the recipes from.")
