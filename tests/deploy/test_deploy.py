@@ -138,7 +138,7 @@ def test_a_saved_plan_is_done_as_it_is_or_not_at_all(repo, tmp_path):
 
     repo.edit("top/src/write.sql", "<= 20", "<= 30")
     repo.commit()
-    with pytest.raises(DataflowError, match="not what the plan was made of: top changed"):
+    with pytest.raises(DataflowError, match="the repository has changed since the plan was made: top"):
         check_saved(make_plan(repo.source()), repo.source(), file)
 
     repo.deploy()

@@ -94,7 +94,7 @@ def test_production_can_t_be_taken_down(repo):
     project = repo.source().project
     with pytest.raises(UsageError, match="branch main deploys to production, which the team shares"):
         branch_target("main", project)
-    with pytest.raises(UsageError, match="is not taken down by a command"):
+    with pytest.raises(UsageError, match="is a shared environment"):
         plan_destroy(repo.registry, "production", project.environments["production"])
 
 

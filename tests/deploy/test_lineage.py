@@ -187,7 +187,7 @@ def test_a_deployment_stands_whatever_becomes_of_its_lineage(command, repo):
     done = command("project", "deploy")
     assert "production is at #1 now" in done.stdout
     (line,) = [it for it in done.stderr.splitlines() if "lineage" in it]
-    assert line.startswith("lineage does not know what was deployed last, and will look again: the run records at")
+    assert line.startswith("deployed lineage could not be updated and will be retried: the run records at")
     folder.unlink()
     assert "nothing changed" in command("project", "deploy").stdout
     assert set(told(command)) == {"alice.top.main"}

@@ -24,7 +24,7 @@ def test_an_older_bundle_comes_back_at_once(repo):
 
     assert back() == bundles[1]
     assert back() == bundles[0]
-    with pytest.raises(UsageError, match="nothing before #1"):
+    with pytest.raises(UsageError, match="has no earlier deployment than #1"):
         back()
     assert back(to="3") == bundles[2]
     assert back(to=bundles[1][:12]) == bundles[1]

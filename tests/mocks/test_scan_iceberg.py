@@ -186,7 +186,7 @@ def test_columns_that_are_one_to_spark_or_have_no_name_that_yaml_holds_are_named
         made("odd.case")
 
     assert caught.value.message == (
-        "odd.case: column 'A': to Spark it is one with 'a'; column 'c\\x00': a zero character can't stand in a mock; "
+        "odd.case: column 'A': to Spark it is the same as 'a'; column 'c\\x00': a mock can't contain a NUL character; "
         "column 'd': the fields 'x' and 'X' of a struct are one to Spark"
     )
     assert caught.value.hint == "--columns names those that are wanted: --columns a,b"

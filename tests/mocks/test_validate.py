@@ -98,7 +98,7 @@ def test_what_can_not_be_compared_says_why(tmp_path: Path) -> None:
 
     assert (found.problems, found.compared, found.notice) == ((), False, "there is no table 'shop.orders'")
     nameless = checked(tmp_path, MOCK.partition("\n")[2], column("id", "int"))
-    assert nameless.notice == "it names no table to compare it with"
+    assert nameless.notice == "the mock names no table to compare it with"
 
 
 def test_a_key_that_is_no_column_is_a_mistake(tmp_path: Path) -> None:

@@ -43,12 +43,12 @@ def test_a_script_gets_its_values() -> None:
     ("text", "said"),
     [
         ("SELECT 1\n  FROM ${TABEL}", "write.sql:2:8: undefined parameter 'TABEL'; did you mean 'TABLE'?"),
-        ("${table}", "write.sql:1:1: 'table' is no parameter, as those are upper case; did you mean 'TABLE'?"),
-        ("${user}", "write.sql:1:1: 'user' is no parameter, as those are upper case; did you mean 'dataflow.user'?"),
+        ("${table}", "write.sql:1:1: 'table' is not a parameter: those are upper case; did you mean 'TABLE'?"),
+        ("${user}", "write.sql:1:1: 'user' is not a parameter: those are upper case; did you mean 'dataflow.user'?"),
         ("${dataflow.usr}", "write.sql:1:1: unknown built-in 'dataflow.usr'; did you mean 'dataflow.user'?"),
         ("${dataflow.each}", "write.sql:1:1: 'dataflow.each' has a value inside a foreach alone"),
         ("${TABLE", "write.sql:1:1: '${' without a closing '}'"),
-        ("${}", "write.sql:1:1: '' is no parameter, as those are upper case; valid here: TABLE"),
+        ("${}", "write.sql:1:1: '' is not a parameter: those are upper case; valid here: TABLE"),
         ("${secret:a-b}", "write.sql:1:1: 'a-b' can't name a secret: letters, digits and underscores only"),
         *(
             (f"${{{kind}:HOME}}", f"write.sql:1:1: '${{{kind}:...}}' is refused: pass a parameter, "

@@ -151,8 +151,8 @@ class PackageIdentity(BundleModel):
         return Identity(self.owner, self.id, self.uuid)
 
 
-class Bundle(BundleModel):
-    """A package as it is deployed: whole, or not at all.
+class RenderedPackage(BundleModel):
+    """A package whose workflows are rendered for an environment.
 
     Attributes:
         path: The package's folder in its repository.
@@ -160,32 +160,40 @@ class Bundle(BundleModel):
         user: The value of `${dataflow.user}`.
         environment: Where it runs.
         workflows: Its definitions, by file.
-        assets: What they run.
         files: Further files beside what they run, by path, with checksums.
         schemas: The tables that it creates.
-        backend_files: Files that the environment's backend added, by name, with checksums.
     """
 
-    version: Literal[1] = 1
     path: str
     packages: dict[str, PackageIdentity]
     user: str
     environment: EnvironmentSettings
     workflows: dict[str, RenderedWorkflow]
-    assets: tuple[PinnedAsset, ...] = ()
     files: dict[str, str] = {}
     schemas: dict[str, RecordedSchema] = {}
-    backend_files: dict[str, str] = {}
 
     @property
     def package(self) -> PackageIdentity:
-        """Whose it is."""
+        """Its identity."""
         return self.packages[self.path]
 
     @property
     def own_workflows(self) -> dict[str, RenderedWorkflow]:
         """The definitions of its own package, by file: not those of others that they call."""
         return {file: it for file, it in self.workflows.items() if PurePosixPath(file).parent.as_posix() == self.path}
+
+
+class Bundle(RenderedPackage):
+    """A package as it is deployed: whole, or not at all.
+
+    Attributes:
+        assets: What its workflows run.
+        backend_files: Files that the environment's backend added, by name, with checksums.
+    """
+
+    version: Literal[1] = 1
+    assets: tuple[PinnedAsset, ...] = ()
+    backend_files: dict[str, str] = {}
 
     @property
     def writes(self) -> tuple[str, ...]:

@@ -35,6 +35,20 @@ class RollbackPlan:
     packages: Mapping[str, DeployedPackage | None]
     tables: Sequence[TableRollback] = ()
 
+    def roll_back_tables(self, registry: Registry) -> None:
+        """Return the tables, before the switch: what ends it in between is finished by doing it again.
+
+        Raises:
+            DataflowError: Somebody else wrote to one meanwhile.
+        """
+        from dataflow.tables.catalog import open_catalog
+        from dataflow.tables.rollback import roll_back
+
+        bundle = next(it.bundle for it in self.packages.values() if it is not None)
+        catalog = open_catalog(load_bundle(registry, bundle).environment.environment())
+        for table in self.tables:
+            roll_back(catalog, table)
+
     def apply(self, registry: Registry) -> Deployment:
         """Roll back.
 

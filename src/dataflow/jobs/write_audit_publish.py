@@ -20,6 +20,7 @@ from dataflow.tables.ownership import claim
 from dataflow.tables.properties import AUDITS, BUNDLE, DAY, OUTCOME, PARTITION, ROWS, RUN_ID, SOURCES, STEP, WORKFLOW
 from dataflow.tables.publications import row_history, written_past
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
+from dataflow.wording import plural
 from dataflow.workflow.models import HwmJob
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _settled(
         made = clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))
     if number := made.rewritten:
         context.note(
-            f"{number} file{'' if number == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
+            f"{plural(number, 'file')} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
         )
     moves = _even_out(branch, context)

@@ -18,6 +18,7 @@ from dataflow.mocks.rewrite import round_trips
 from dataflow.mocks.row_selection import SelectedRows, select_rows
 from dataflow.mocks.write import render_mock
 from dataflow.tables.properties import PRIMARY_KEY
+from dataflow.wording import plural
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ def append_rows(one: MockResult, other: MockResult, remark: str) -> MockResult:
 
 
 def _first_line(table: str, count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'} of {table}, made by `dataflow mock create`."
+    return f"{plural(count, 'row')} of {table}, made by `dataflow mock create`."
 
 
 def table_columns(environment: Environment, name: str, sessions: Sessions | None) -> tuple[SourceColumn, ...] | str:

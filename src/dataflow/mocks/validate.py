@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean, display_path
@@ -12,6 +13,7 @@ from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.load import read_mock
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import rewritten_mock
+from dataflow.mocks.write import save_text
 from dataflow.workflow.discovery import is_special
 from dataflow.workflow.yamlfile import YamlFile, read_yaml, unreadable
 
@@ -74,6 +76,32 @@ def _looks_like_a_mock(file: Path) -> bool:
         return {"columns", "rows"} <= read_yaml(file).data.keys()
     except DefinitionError:
         return False
+
+
+def check_mocks(
+    paths: Sequence[Path], lookup: Lookup | None, *, fix: bool = False
+) -> tuple[list[MockCheck], list[Path]]:
+    """Check mock files and those in folders; return what was found, and the files to which columns were added.
+
+    Args:
+        paths: Files and folders.
+        lookup: Gives the columns of a table; None to leave tables alone.
+        fix: Whether to add columns that a table has, its mock lacks, and that may be null.
+
+    Raises:
+        UsageError: A file is not there, or a folder has none.
+    """
+    columns = None if lookup is None else cache(lookup)
+    checked = [check_mock(file, columns) for file in find_mocks(paths)]
+    fixed = [each.file for each in checked if fix and _fix(each)]
+    return [check_mock(each.file, columns) if each.file in fixed else each for each in checked], fixed
+
+
+def _fix(checked: MockCheck) -> bool:
+    text = text_with_missing_columns(checked)
+    if text is not None:
+        save_text(checked.file, text)
+    return text is not None
 
 
 def check_mock(file: Path, lookup: Lookup | None) -> MockCheck:

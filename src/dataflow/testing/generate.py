@@ -44,7 +44,7 @@ class TestPaths:
 
 
 def paths_of_test(found: Transformation) -> TestPaths:
-    """Say where the files of a new test go: the test beside its script, all else in a folder of the mocks."""
+    """Return the paths of a new test's files: the test beside its script, all else in a folder of the mocks."""
     package = found.workflow.folder
     src = package / "src" / "mocks"
     mocks = (src if src.parent.is_dir() else package / "mocks") / found.name
@@ -98,16 +98,13 @@ def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, MockRes
 
 
 def expected_text(found: Transformation, expected: Mock) -> str:
-    """Write down what a script makes of mocks today, for a person to check."""
-    said = (
-        f"What {found.script.name} made of the mocks beside this file when `dataflow mock create` wrote it: check each "
-        "row before you trust it."
-    )
-    return render_mock(expected, head=textwrap.wrap(said, 78, break_on_hyphens=False))
+    """Return the mock of what a script writes today, for a person to check."""
+    head = f"What {found.script.name} wrote for the mocks beside this file. Check each row before you trust it."
+    return render_mock(expected, head=textwrap.wrap(head, 78, break_on_hyphens=False))
 
 
 def test_text(found: Transformation, where: TestPaths, expected: Mock) -> str:
-    """Write the test: given the mocks, what the script is to make of them."""
+    """Return the test: the given mocks, and what the script should write."""
     folder = where.test.parent
     lines = [
         f"# Made by `dataflow mock create --workflow {found.workflow.file.name}`: review the expected rows, and",

@@ -24,8 +24,8 @@ SECTION = "expected mocks"
 """What the part of pytest's output is called that shows what was rewritten."""
 
 
-def why_not() -> str:
-    """Say why nothing is to be rewritten here; empty where it may be."""
+def refusal() -> str:
+    """Return why nothing may be rewritten here; empty where it may."""
     if os.environ.get("CI", "").lower() in {"", "0", "false"}:
         return ""
     return "--update-mocks rewrites files for you to review: not in CI (the variable CI is set)"
@@ -58,8 +58,7 @@ class Snapshots:
         """Rewrite an expected mock file, its comments and the order of its rows kept.
 
         Returns:
-            What keeps the test from passing: that another test of this run has other rows for the same file; else
-            nothing.
+            Why the test fails: another test of this run has other rows for the same file; else empty.
         """
         import dataclasses
 
@@ -85,7 +84,7 @@ class Snapshots:
         return len(self._files)
 
     def done(self) -> str:
-        """Say in a line what has come of it."""
+        """Return a line with the result."""
         changed = len(self)
         return (
             f"{_DONE}{changed} rewritten: review the diff before you commit it"

@@ -183,7 +183,7 @@ def _partition(view: View, route: Route) -> Iterator[Problem]:
     for column in partition if isinstance(partition, dict) else ():
         value = view.text(*route, column)
         if value is not None and _DATE_LIKE.fullmatch(value) and not is_moment(value):
-            yield view.problem((*route, column), f"'{value}' is no date that exists")
+            yield view.problem((*route, column), f"'{value}' is not a valid date")
 
 
 def _program(view: View, route: Route, names: set[str]) -> Iterator[Problem]:
@@ -268,7 +268,7 @@ def cron_mistake(text: str) -> str | None:
     for field, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
         for part in field.split(","):
             if not _cron_part_fits(part, low, high, words):
-                return f"'{part}' is no {name} of a schedule: {low} to {high}, *, a-b, or */n"
+                return f"'{part}' is not a valid {name}: {low} to {high}, *, a-b, or */n"
     if fields[4] == "*" and _is_impossible(fields[2], fields[3]):
         return f"the schedule '{text}' never comes: no month of it has such a day"
     return None

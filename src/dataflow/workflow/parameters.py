@@ -101,7 +101,7 @@ class Placeholder:
         nearest = did_you_mean(self.name.upper(), names)
         if f"{PREFIX}{self.name}" in known:
             nearest = f"; did you mean '{PREFIX}{self.name}'?"
-        return f"'{self.name}' is no parameter, as those are upper case{nearest}"
+        return f"'{self.name}' is not a parameter: those are upper case{nearest}"
 
     def _unknown_builtin(self, known: Iterable[str]) -> str:
         if self.name == f"{PREFIX}each":

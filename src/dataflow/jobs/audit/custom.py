@@ -12,6 +12,7 @@ from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
 from dataflow.jobs.spark.modules import loaded
 from dataflow.spark.errors import hint_of, in_python, message_of, place_of, raise_ctrl_c
+from dataflow.wording import plural
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
 
@@ -66,7 +67,7 @@ def sql_audit(audit: SqlAudit, context: CustomAuditContext) -> AuditResult:
         raise DataflowError(problem, hint_of(error)) from error
     finally:
         context.spark.catalog.dropTempView(view)
-    finding = f"the query returns {count} row{'' if count == 1 else 's'}"
+    finding = f"the query returns {plural(count, 'row')}"
     return AuditResult(audit.label, audit.function, audit.blocking, count == 0, count, "0", finding, rows)
 
 

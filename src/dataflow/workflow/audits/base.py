@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import Field
 
+from dataflow.wording import plural
 from dataflow.workflow.strict_model import StrictModel
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def bounds_text(low: object, high: object) -> str:
 
 def rows_text(count: int) -> str:
     """Return a number of rows in words."""
-    return f"{count} row{'' if count == 1 else 's'}"
+    return plural(count, "row")
 
 
 def require_a_bound(low: object, high: object) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dataflow.wording import plural
 from dataflow.workflow.audits.base import AuditContext, AuditQuery, RowAudit, none_failing
 from dataflow.workflow.table_names import quote
 
@@ -31,6 +32,6 @@ class UniqueKey(RowAudit):
         key = f"for key ({', '.join(column.name for column in columns)})"
         return AuditQuery(
             (f"count(*) - (SELECT count(*) FROM (SELECT 1 {rows}))",),
-            lambda n: none_failing(n[0], f"{n[0]} duplicate row{'' if n[0] == 1 else 's'} {key}"),
+            lambda n: none_failing(n[0], f"{plural(n[0], 'duplicate row')} {key}"),
             f"SELECT {shown}, count(*) AS `rows` {rows} HAVING count(*) > 1 ORDER BY count(*) DESC, {keys}",
         )

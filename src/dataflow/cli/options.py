@@ -1,11 +1,21 @@
-"""Days, as people type them."""
+"""Options that many commands have, and how their values are read."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
+
+import typer
 
 from dataflow.errors import UsageError
 from dataflow.workflow.values import FIRST_DAY, LAST_DAY
+
+EnvOption = Annotated[
+    str | None,
+    typer.Option("--env", help="An environment of dataflow.yaml; your own sandbox when omitted."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")]
 
 
 def parse_day(text: str | None) -> dt.date | None:
@@ -17,7 +27,7 @@ def require_day(text: str) -> dt.date:
     """Read a day such as 2026-01-31.
 
     Raises:
-        UsageError: It is none, or so far away that no calendar has the days around it.
+        UsageError: It is not a date, or so far away that no calendar has the days around it.
     """
     try:
         day = dt.date.fromisoformat(text)

@@ -1,12 +1,64 @@
-"""A recorded run, for people."""
+"""`dataflow workflow show`: all that is recorded of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
-from dataflow.cli.console import out
-from dataflow.cli.workflow.summary import print_rows
+import typer
+
+from dataflow.cli.console import err, out, print_rows
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT, OutputOption, Result
+
+
+def show(
+    run_id: Annotated[str, typer.Argument(help="A run's id, the beginning of one, or `last`.")] = "last",
+    env: EnvOption = None,
+    output: OutputOption = TEXT,
+) -> None:
+    """Show all that is recorded of a run: parameters, versions, job times, audits, tables.
+
+    Example:  dataflow workflow show last
+    """
+    from dataflow.cli.workflow.records import run_records
+
+    with run_records(env) as records:
+        found = records.run(run_id)
+    if found["bundle"]:
+        found["assets"] = _assets(found["bundle"])
+    output.show(RecordedRun(found))
+
+
+def _assets(bundle: str) -> list[dict[str, Any]]:
+    """Return what a run's bundle ran, with the commit of each; nothing where the registry has it no more."""
+    from dataflow.assets.registry import open_registry
+    from dataflow.deploy.deployed_run import assets_of
+    from dataflow.errors import DataflowError
+    from dataflow.workflow.project import find_project
+
+    try:
+        return assets_of(open_registry(find_project(Path.cwd())), bundle)
+    except DataflowError as error:
+        err().print(f"note: the content of its bundle is not known: {error.message}", style="yellow")
+        return []
+
+
+@dataclass(frozen=True)
+class RecordedRun(Result):
+    """A run as it is recorded."""
+
+    found: Mapping[str, Any]
+
+    def text(self) -> None:
+        """Print all of it."""
+        print_run(self.found)
+
+    def data(self) -> object:
+        """Return all of it."""
+        return self.found
 
 
 def print_run(found: Mapping[str, Any]) -> None:
@@ -28,8 +80,8 @@ def print_run(found: Mapping[str, Any]) -> None:
         )
     for audit in found["audits"]:
         mark = "[green]✓[/]" if audit["passed"] else "[red]✗[/]" if audit["blocking"] else "[yellow]![/]"
-        told = f"{audit['name']}: {audit['figure']:g} (expected {audit['expected']})"
-        out().print(f"  {mark} {escape(told)}", markup=True)
+        figure = f"{audit['name']}: {audit['figure']:g} (expected {audit['expected']})"
+        out().print(f"  {mark} {escape(figure)}", markup=True)
         if audit["sample"]:
             print_rows(audit["sample"])
     for read in found["reads"]:
