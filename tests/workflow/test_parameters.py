@@ -10,11 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.errors import DataflowError, DefinitionError
-from dataflow.workflow.parameters import Resolver, Source, placeholders, resolve_secrets, script_problems, substitute
-from dataflow.workflow.yamlfile import Place
+from dataflow.workflow.parameters import (
+    ParameterResolver,
+    ParameterSource,
+    placeholders,
+    resolve_secrets,
+    script_problems,
+    substitute,
+)
+from dataflow.workflow.yamlfile import SourceLocation
 
 SCRIPT = Path("write.sql")
-HERE = Place(Path("x.yaml"), 1, 1)
+HERE = SourceLocation(Path("x.yaml"), 1, 1)
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True)
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="${}-/*'\"`\\"), max_size=20)
 
@@ -25,8 +32,8 @@ def complaint(text: str, **values: str) -> str:
     return str(error.value)
 
 
-def resolver(**texts: str) -> Resolver:
-    return Resolver({name: Source(text, "definition", HERE) for name, text in texts.items()}, {})
+def resolver(**texts: str) -> ParameterResolver:
+    return ParameterResolver({name: ParameterSource(text, "definition", HERE) for name, text in texts.items()}, {})
 
 
 # ------------------------------------------------------------------------------------------- scripts
