@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import display_path
-from dataflow.mocks.create import append_rows, check_free, open_table
+from dataflow.mocks.create import append_rows, check_free
+from dataflow.mocks.source_rows import open_table
 from dataflow.mocks.workflow_sources import Transformation, transformations
 from dataflow.mocks.write import save_text
 from dataflow.report import Report
 from dataflow.testing.generate import TestPaths, current_rows, expected_text, paths_of_test, test_text
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import MockRequest, MockResult, Sessions
+    from dataflow.mocks.create import MockResult
     from dataflow.mocks.model import Mock
+    from dataflow.mocks.source_rows import MockRequest, Sessions
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import Workflow
 

@@ -17,7 +17,7 @@ from dataflow.errors import UsageError, display_path
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import MockRequest
+    from dataflow.mocks.source_rows import MockRequest
     from dataflow.testing.workflow_tests import NewTest
     from dataflow.workflow.resolved import Workflow
 
@@ -81,7 +81,7 @@ def create(
       dataflow mock create --workflow main.sch.yaml --date 2026-01-31
     """
     from dataflow.cli.workflow.options import definition, request
-    from dataflow.mocks.create import MockRequest
+    from dataflow.mocks.source_rows import MockRequest
     from dataflow.workflow.load import load_workflow
 
     names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
