@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dataflow.mocks import Mock
 
 _NEW = object()
-_PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
+_PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it helps
 _NEARLY_NOTHING = 1e-6
 
 
@@ -126,7 +126,7 @@ def difference(
     tolerance: Tolerance | None = None,
     style: DiffStyle | None = None,
 ) -> str:
-    """Say how a table differs from what was expected, in a text to be read; empty when it does not.
+    """Return how a table differs from what is expected, as text; empty when it does not.
 
     Args:
         actual: The table.
@@ -141,7 +141,7 @@ def difference(
             return "\n".join([f"{actual.title} does not have the columns of {expected.title}:", *problems])
         order = [_position(actual.columns, name) for name in expected.columns]
         found = [tuple(row[i] for i in order) for row in actual.rows]
-    else:  # no rows given as mappings: nothing tells the columns, and nothing needs to
+    else:  # no rows given as mappings: the columns are not known, and need not be
         expected, found = RowSet(expected.title, actual.columns, []), list(actual.rows)
     matched = match(expected.rows, found, tolerance)
     missing = _without(expected.rows, {i for i, _ in matched.pairs})
@@ -170,7 +170,7 @@ def difference(
 
 
 def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Tolerance, *, exact: bool) -> Iterator[str]:
-    """Say what the tolerance has to do with a difference."""
+    """Yield remarks on how the tolerance affects a difference."""
 
     def has(rows: Sequence[Row], column: int, *, nought: bool) -> bool:
         cells = [row[column] for row in rows if isinstance(row[column], float | int)]

@@ -125,9 +125,11 @@ def _create_mock(wanted: MockRequest, output_file: str | None, env: str | None, 
 def _create_tests(
     workflow: Workflow, sources: Sequence[str] | None, wanted: MockRequest, output: Output, *, force: bool
 ) -> None:
-    from dataflow.testing.workflow_tests import Means, make_tests
+    from dataflow.testing.workflow_tests import TestContext, make_tests
 
-    means = Means(make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new)))
+    means = TestContext(
+        make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new))
+    )
     made = make_tests(workflow, sources or (), wanted, means, force=force)
     output.show(_MadeTests(workflow.id, [_MadeTest(each) for each in made]))
 
