@@ -23,7 +23,7 @@ def sync_deployed_lineage(registry: Registry, *states: str | None) -> None:
         except Exception as error:  # a switch stands, whatever becomes of what is noted of it
             message = error.message if isinstance(error, DataflowError) else str(error) or type(error).__name__
             cause = message.partition("\n")[0]
-            say(f"lineage does not know what was deployed last, and will look again: {cause}")
+            say(f"deployed lineage could not be updated and will be retried: {cause}")
 
 
 def _sync(registry: Registry, state: str | None) -> None:
