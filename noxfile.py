@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import nox
 
-MINUTES = {"lint": 1, "tests": 5, "spark": 16, "recipes": 6, "sparklyr": 1}
+# Without bytecode each process that a test starts compiles all that it imports: seconds, a thousand times.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+MINUTES = {"lint": 1, "tests": 1, "slow": 4, "spark": 16, "recipes": 6, "sparklyr": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
@@ -20,6 +25,7 @@ nox.needs_version = ">=2025.5"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
+FAST_WORKERS = ("--numprocesses=auto", "--dist=worksteal")
 # Two workers fill two cores, which one JVM after the other does not; more would take more memory than a laptop has.
 SPARK_WORKERS = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")  # a file's tests share what it makes
 RECIPE_WORKERS = ("--numprocesses=2", "--dist=worksteal")  # half of the recipes each, and then what the other has left
@@ -41,9 +47,9 @@ def kept_skips(session: nox.Session) -> Path:
     return session.cache_dir / "skips.jsonl"
 
 
-def pytest(session: nox.Session, *arguments: str) -> None:
+def pytest(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
     """Run pytest, and keep what it skipped for want of a tool."""
-    session.run("pytest", f"--skips={kept_skips(session)}", *arguments, *session.posargs)
+    session.run("pytest", f"--skips={kept_skips(session)}", *arguments, *session.posargs, env=env)
 
 
 @nox.session(venv_backend="none")
@@ -71,14 +77,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the fast tests: no Spark."""
+    """Run the fast tests: no Spark, no builds."""
     install(session, "test")
-    pytest(session, "-n", "auto", "--dist=worksteal", "-m", "not spark and not recipe")
+    pytest(session, *FAST_WORKERS, "-m", "not spark and not recipe and not slow")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run what takes its time without Spark: builds, environments, kills, a minute of mutated files."""
+    install(session, "test")
+    pytest(session, *FAST_WORKERS, "-m", "slow or fuzz", "--durations=10", env={"FUZZ_SECONDS": "60"})
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Read files of any content for ten minutes; `tests` does so for one. FUZZ_SEED=… brings a run back."""
+    """Read files of any content for ten minutes; `slow` does so for one. FUZZ_SEED=… brings a run back."""
     install(session, "test")
     env = {"FUZZ_SECONDS": "600"}
     session.run("pytest", "-n", "2", "tests/test_fuzz.py", "-rA", "--verbose", *session.posargs, env=env)

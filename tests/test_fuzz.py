@@ -28,7 +28,7 @@ from dataflow.workflow.checks import cron_mistake
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
 SEED = int(os.environ.get("FUZZ_SEED", str(random.SystemRandom().randrange(2**32))))
 LONGEST = 10  # seconds that one file may take
 
@@ -326,6 +326,7 @@ def at_most(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("target", TARGETS, ids=lambda it: it.name)
 def test_any_content_ends_in_a_message_of_ours(target, tmp_path, monkeypatch, record_property):
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))

@@ -98,6 +98,7 @@ def test_a_wheel_that_can_t_be_built_shows_why(folder, tmp_path):
         built(folder, "etl", tmp_path / "made")
 
 
+@pytest.mark.slow
 def test_a_setup_py_makes_a_wheel_too_and_nothing_of_an_older_build_is_in_it(folder, tmp_path):
     setup = "from setuptools import setup\nsetup(name='old', version='1.0', packages=['old'])\n"
     write(
@@ -109,6 +110,7 @@ def test_a_setup_py_makes_a_wheel_too_and_nothing_of_an_older_build_is_in_it(fol
     assert artifact.lock == ""
 
 
+@pytest.mark.slow
 @pytest.mark.tools("Gradle", "JDK")
 def test_gradle_builds_the_same_jar_each_time_with_the_parts_that_it_needs(folder, tmp_path):
     needs = GRADLE + "dependencies { implementation project(':core') }\n"
@@ -169,6 +171,7 @@ def test_without_the_tool_it_is_said_how_to_get_it(folder, tmp_path, monkeypatch
     assert "apt-get install maven" in error.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.tools("Maven", "JDK")
 def test_maven_builds_a_jar_with_the_same_bytes_each_time(folder, tmp_path):
     write(folder / "m", **{"pom.xml": POM % ("ranks", MAVEN_JAR), RANK: JAVA})
@@ -194,6 +197,7 @@ BACKENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_whatever_builds_a_wheel_data_in_a_hidden_folder_is_in_it(folder, tmp_path, backend):
     system, project = BACKENDS[backend]

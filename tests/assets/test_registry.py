@@ -116,6 +116,7 @@ def test_what_a_maker_raises_leaves_nothing(registry):
     assert registry.latest("environments/production") is None
 
 
+@pytest.mark.slow
 def test_eight_writers_at_once_get_consecutive_numbers_and_lose_none(registry):
     writers, each = 8, 3 if registry.address.startswith("file:") else 1
     given = at_once(APPEND, [[registry.address, each]] * writers)
@@ -128,6 +129,7 @@ def test_eight_writers_at_once_get_consecutive_numbers_and_lose_none(registry):
     assert all(registry.get(entry["object"]).startswith(b"built by") for _, entry in entries)
 
 
+@pytest.mark.slow
 def test_writers_killed_at_any_moment_leave_no_hole_and_nothing_torn(tmp_path):
     registry = Registry(str(tmp_path / "registry"))
     for i in range(12):

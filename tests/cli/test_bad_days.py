@@ -19,20 +19,9 @@ from dataflow.runner.run_recorder import recorded
 from dataflow.state import run_records as store
 from dataflow.state.run_records import Records
 from dataflow.trouble import trouble, way_out
+from tests.support.packages import EVERY_DAY, definition, spark
 
-MAIN = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-params:
-  EXECUTION_DATE: ${dataflow.yesterday}
-jobs:
-  - job:
-      id: one
-      type: Spark
-      spark:
-        script: one.sql
-"""
+MAIN = definition(spark("one.sql", "one"), params=EVERY_DAY)
 
 
 @pytest.fixture
@@ -169,7 +158,7 @@ def test_what_can_t_be_read_to_its_end_stops_nobody(dataflow_command):
         os.mkfifo(dataflow_command.folder / name)
     assert "1 definition is valid" in dataflow_command("workflow", "validate", ".").stdout
     dataflow_command("migration", "lineage", "a.b", code=None)
-    assert "holds no mock" in dataflow_command("mock", "validate", ".", code=2).stderr
+    assert "contains no mock" in dataflow_command("mock", "validate", ".", code=2).stderr
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataflow.deploy import deployments
 from dataflow.deploy.deploy import Deployer
 from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
+from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, identity, metadata, spark, wap
 
 KILLS = 20
 
@@ -31,69 +32,24 @@ environments:
     params:
       TARGET_DB: stage
 """
-MAIN = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-  owner: ${dataflow.owner}
-params:
-  EXECUTION_DATE: ${dataflow.yesterday}
-  SOURCE_TABLE: dataflow_demo.playback
-  TARGET_TABLE: ${TARGET_DB}.${dataflow.package_slug}_results
-jobs:
-  - job:
-      id: ddl
-      type: Spark
-      spark:
-        script: ddl.sql
-  - job:
-      id: metadata
-      type: Metadata
-      metadata:
-        table: ${TARGET_TABLE}
-        owner: ${dataflow.owner}
-        primary_key: [date, id]
-  - template:
-      id: wap
-      type: wap
-      table: ${TARGET_TABLE}
-      partition:
-        date: ${EXECUTION_DATE}
-      write:
-        - job:
-            id: write
-            type: Spark
-            spark:
-              script: src/write.sql
-  - job:
-      id: hwm
-      type: HWM
-      hwm:
-        table: ${TARGET_TABLE}
-        datetime: ${EXECUTION_DATE}
-"""
-DAILY = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.daily
-trigger:
-  cron: "0 3 * * *"
-  timezone: Europe/Berlin
-params:
-  LOOKBACK_DAYS: 3
-jobs:
-  - foreach:
-      id: each_day
-      dates:
-        last: ${LOOKBACK_DAYS}
-      job:
-        id: main
-        type: Subworkflow
-        subworkflow:
-          file: ./main.sch.yaml
-          params:
-            EXECUTION_DATE: ${dataflow.each}
-"""
+MAIN = definition(
+    spark("ddl.sql", "ddl"),
+    metadata("[date, id]"),
+    wap(spark("src/write.sql"), by={"date": DAY}),
+    HWM,
+    owner="${dataflow.owner}",
+    params={
+        **EVERY_DAY,
+        "SOURCE_TABLE": "dataflow_demo.playback",
+        "TARGET_TABLE": "${TARGET_DB}.${dataflow.package_slug}_results",
+    },
+)
+DAILY = definition(
+    each_day("last: ${LOOKBACK_DAYS}"),
+    name="${dataflow.package_id}.daily",
+    head='trigger:\n  cron: "0 3 * * *"\n  timezone: Europe/Berlin\n',
+    params={"LOOKBACK_DAYS": "3"},
+)
 DDL = """
 CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (id INT, hours DOUBLE, date DATE)
 USING iceberg PARTITIONED BY (date);
@@ -138,7 +94,7 @@ class Repo:
         self.write(f"{name}/daily.sch.yaml", DAILY)
         self.write(f"{name}/ddl.sql", DDL)
         self.write(f"{name}/src/write.sql", WRITE)
-        self.write(f"{name}/identity.yaml", f"owner: {owner}\npackage_id: {owner}.{name}\nuuid: uuid-of-{name}\n")
+        self.write(f"{name}/identity.yaml", identity(owner, name))
 
     def commit(self, message: str = "a change") -> str:
         self.git("add", "-A")

@@ -121,6 +121,7 @@ def change(films, number):
     films.commit()
 
 
+@pytest.mark.slow
 def test_whatever_step_a_deployment_is_killed_at_what_runs_is_whole_and_the_next_one_finishes(films):
     before = None
     for number, step in enumerate(STEPS, 1):
@@ -137,6 +138,7 @@ def test_whatever_step_a_deployment_is_killed_at_what_runs_is_whole_and_the_next
     assert builds(films) == list(range(1, len(STEPS) + 1))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_what_runs_is_whole_and_the_next_one_finishes(films, request):
     kills = request.config.getoption("--kills", KILLS)
     seed = random.randrange(2**32)  # noqa: S311 - no secret

@@ -98,6 +98,7 @@ def given_by_git(repo):
         return {it.name: archive.extractfile(it).read() for it in archive if not it.isdir()}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(KINDS), max_size=7), st.booleans())
 def test_a_bundle_holds_what_git_archive_gives_and_nothing_else(repo, tmp_path, files, executable):

@@ -78,7 +78,7 @@ def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
         (("plan", "prod.play", "--drop", "hours"), "did you mean 'prod.plays'?"),
         (("plan", "prod.plays", "--drop", "hour"), "did you mean 'hours'?"),
         (("plan", "prod.plays", "--type", "hours=bigit"), "'bigit' is no type that can be read"),
-        (("plan", "prod.plays", "--rename", "hours"), "'--rename hours' is no pair"),
+        (("plan", "prod.plays", "--rename", "hours"), "'--rename hours' is not OLD=NEW"),
         (("plan", "prod.plays", "--to", "none.sql"), "there is no file 'none.sql'"),
         (("plan", "prod.plays", "--replace-by", "prod.plays"), "can't be replaced by itself"),
         (("plan", "prod.plays", "--drop-table", "--drop", "hours"), "can't be combined with column changes"),

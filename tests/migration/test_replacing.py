@@ -13,7 +13,8 @@ from dataflow.migration import execute
 from dataflow.migration.changes import ChangeRequest
 from dataflow.migration.notify import due_notices
 from dataflow.migration.verify import verify
-from tests.support.campaign_world import MAIN, READERS, World
+from tests.support.campaign_world import READERS, World, main
+from tests.support.packages import spark
 
 pytestmark = pytest.mark.spark
 
@@ -26,8 +27,8 @@ def replace(world):
 
 def move_the_writer(world):
     """Let alice's workflow write the new table."""
-    main = MAIN.format(owner="alice", name="better", db=world.db).replace("alice.better.main", "alice.plays.main")
-    (world.root / "plays" / "main.sch.yaml").write_text(main)
+    text = main("alice", "better", world.db, spark("write.sql")).replace("alice.better.main", "alice.plays.main")
+    (world.root / "plays" / "main.sch.yaml").write_text(text)
     (world.root / "plays" / "ddl.sql").write_text("SELECT 1;\n")
     (world.root / "plays" / "write.sql").write_text(
         "INSERT OVERWRITE ${TARGET_TABLE} SELECT id, country, hours, 2 FROM ${PLAYS}_raw;\n"

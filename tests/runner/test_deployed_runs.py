@@ -113,5 +113,5 @@ def test_without_a_day_all_rows_are_compared_and_a_table_is_like_itself(spark, p
 
 
 def test_tables_without_a_key_are_not_guessed_at(spark, pair):
-    with pytest.raises(DataflowError, match="has no key by which its rows could be compared"):
+    with pytest.raises(DataflowError, match="has no primary key to compare rows by"):
         compare_tables(spark, TablePair(pair.here, pair.there, (), pair.partition), DAY)

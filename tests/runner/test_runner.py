@@ -9,7 +9,7 @@ import pytest
 from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import load, properties
 from dataflow.workflow.identity import pin
-from tests.support.small_runs import ONE, failed
+from tests.support.small_runs import failed, one
 
 pytestmark = pytest.mark.spark
 
@@ -230,7 +230,7 @@ def test_edges_let_independent_jobs_run_side_by_side(package):
                 time.sleep(0.05)
         """,
     )
-    text = ONE % "meet.py" + (ONE % "meet.py").partition("jobs:\n")[2].replace("id: one", "id: two")
+    text = one("meet.py") + one("meet.py").partition("jobs:\n")[2].replace("id: one", "id: two")
     package.write("two.sch.yaml", text + "dag: []\n")
     assert package.run("two.sch.yaml", day=None).status == "succeeded"
 
@@ -374,13 +374,13 @@ def test_a_plain_script_does_not_write_to_another_package_s_table(package):
     package.run(only="ddl")
     claim(package.spark, package.target, Identity("other", "other.x", "uuid-other"))
     package.write("plain.sql", f"INSERT INTO {package.target} VALUES (1, 1D, DATE '2026-01-01');\n")
-    package.write("one.sch.yaml", ONE % "plain.sql")
+    package.write("one.sch.yaml", one("plain.sql"))
     assert "belongs to package other.x" in failed(package.run("one.sch.yaml", day=None))[1]
 
 
 def test_a_jvm_that_died_is_told_as_that(package):
     package.write("broken.py", "def main(args, spark):\n    raise ConnectionRefusedError\n")
-    package.write("one.sch.yaml", ONE % "broken.py")
+    package.write("one.sch.yaml", one("broken.py"))
     death = DataflowError("Spark's JVM died", permanent=True)
     result = package.run("one.sch.yaml", day=None, options={"death": lambda: death})
     assert failed(result)[1] == "Spark's JVM died"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.small_runs import ONE, failed
+from tests.support.small_runs import failed, one
 
 pytestmark = pytest.mark.spark
 
@@ -35,7 +35,7 @@ def test_a_failing_job_is_tried_again(package):
                 raise RuntimeError(f"attempt {count + 1}")
         """,
     )
-    package.write("one.sch.yaml", ONE % "flaky.py" + "      retries: 2\n      retry_delay: 0.1s\n")
+    package.write("one.sch.yaml", one("flaky.py") + "      retries: 2\n      retry_delay: 0.1s\n")
     result = package.run("one.sch.yaml", day=None)
     assert result.status == "succeeded"
     assert result.steps[0].attempts == 3
@@ -51,7 +51,7 @@ def test_a_failing_job_is_tried_again(package):
 def test_spark_work_that_takes_too_long_is_cancelled(package):
     package.write("slow.sql", "CREATE TABLE IF NOT EXISTS ${dataflow.user}_sandbox.slow USING iceberg AS\n"
                   "SELECT count(*) AS n FROM range(1e12) a JOIN range(1e6) b ON a.id % 7 = b.id % 7;\n")  # fmt: skip
-    package.write("one.sch.yaml", ONE % "slow.sql" + "      timeout: 2s\n")
+    package.write("one.sch.yaml", one("slow.sql") + "      timeout: 2s\n")
     began = time.monotonic()
     result = package.run("one.sch.yaml", day=None)
     assert result.status == "failed"
@@ -94,7 +94,7 @@ def main(args, spark):
 
 def test_a_workflow_in_a_workflow_in_a_workflow_is_tried_again_as_runs_of_their_own(package):
     package.write("flaky.py", FLAKY)
-    package.write("one.sch.yaml", ONE % "flaky.py")
+    package.write("one.sch.yaml", one("flaky.py"))
     package.write("middle.sch.yaml", OUTER % "one.sch.yaml")
     package.write("outer.sch.yaml", OUTER % "middle.sch.yaml" + "      retries: 1\n")
     result = package.run("outer.sch.yaml", day=None)
@@ -106,7 +106,7 @@ def test_a_workflow_in_a_workflow_in_a_workflow_is_tried_again_as_runs_of_their_
 
 def test_a_workflow_that_takes_too_long_is_given_up_with_its_cause(package):
     package.write("slow.py", "import time\n\n\ndef main(args, spark):\n    time.sleep(3)\n")
-    package.write("one.sch.yaml", ONE % "slow.py")
+    package.write("one.sch.yaml", one("slow.py"))
     package.write("outer.sch.yaml", OUTER % "one.sch.yaml" + "      timeout: 1s\n")
     result = package.run("outer.sch.yaml", day=None)
     assert result.status == "failed"
@@ -129,6 +129,6 @@ def test_a_whole_template_is_tried_again(package):
 
 def test_a_mistake_in_sql_is_not_tried_again(package):
     package.write("wrong.sql", "SELECT nothing\n")
-    package.write("one.sch.yaml", ONE % "wrong.sql" + "      retries: 3\n      retry_delay: 60s\n")
+    package.write("one.sch.yaml", one("wrong.sql") + "      retries: 3\n      retry_delay: 60s\n")
     result = package.run("one.sch.yaml", day=None)
     assert result.steps[0].attempts == 1

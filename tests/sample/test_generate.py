@@ -15,7 +15,7 @@ import yaml
 from pytest_copie.plugin import Copie
 from typer.testing import CliRunner
 
-from dataflow.cli.sample.commands import app
+from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
@@ -36,6 +36,7 @@ def identity(folder: Path) -> dict[str, str]:
     return yaml.safe_load((folder / "identity.yaml").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ALL)
 def test_it_generates_byte_for_byte_what_copier_does(recipe: str, template: Path, tmp_path: Path) -> None:
     generate(recipe, tmp_path / "ours" / "my-flow", source_path=str(template))

@@ -23,41 +23,10 @@ from dataflow.state.run_records import Records
 from dataflow.tables.schema.table_schema import shape_in_spark
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import environment, find_project
+from tests.support.packages import definition, spark, wap
 from tests.support.servers import PROJECT
 
 NUMBERS = itertools.count(1)
-MAIN = """\
-version: 1
-workflow:
-  id: {owner}.{name}.main
-  owner: {owner}
-params:
-  PLAYS: {db}.plays
-  TARGET_TABLE: {db}.{name}
-jobs:
-  - job:
-      id: ddl
-      type: Spark
-      spark:
-        script: ddl.sql
-  - job:
-      id: write
-      type: Spark
-      spark:
-        script: write.sql
-"""
-WAP = """\
-  - template:
-      id: write
-      type: wap
-      table: ${TARGET_TABLE}
-      write:
-        - job:
-            id: insert
-            type: Spark
-            spark:
-              script: write.sql
-"""
 WRITER = "INSERT OVERWRITE ${TARGET_TABLE} SELECT id, country, %s FROM ${PLAYS}_raw;\n"
 READERS = {  # name: owner, columns, SQL
     "sums": ("bob", "id INT, total DOUBLE", "SELECT id, sum(hours) AS total\nFROM ${PLAYS}\nGROUP BY id"),
@@ -72,6 +41,17 @@ READERS = {  # name: owner, columns, SQL
     ),
     "few": ("dave", "n BIGINT", "SELECT count(*) FROM ${PLAYS} WHERE hours < 5"),
 }  # fmt: skip
+
+
+def main(owner, name, db, write):
+    """Return the definition of a workflow that makes a table and writes it from `plays`."""
+    return definition(
+        spark("ddl.sql", "ddl"),
+        write,
+        name=f"{owner}.{name}.main",
+        owner=owner,
+        params={"PLAYS": f"{db}.plays", "TARGET_TABLE": f"{db}.{name}"},
+    )
 
 
 class World:
@@ -90,16 +70,15 @@ class World:
         spark.sql(f"CREATE TABLE {self.db}.plays_raw (id INT, country STRING, hours DOUBLE) USING iceberg")
         rows = "(1, 'US', 2.0), (2, 'US', 7.5), (3, 'DE', 0.5), (1, 'DE', 1.0), (4, 'DE', NULL)"
         spark.sql(f"INSERT INTO {self.db}.plays_raw VALUES {rows}")
-        self.package("plays", "alice", "id INT, country STRING, hours DOUBLE", WRITER % "hours", wap=True)
+        self.package("plays", "alice", "id INT, country STRING, hours DOUBLE", WRITER % "hours", publishes=True)
         for name, (owner, columns, sql) in READERS.items():
             self.package(name, owner, columns, f"INSERT OVERWRITE ${{TARGET_TABLE}}\n{sql};\n")
 
-    def package(self, name, owner, columns, sql, *, wap=False):
+    def package(self, name, owner, columns, sql, *, publishes=False):
         folder = self.root / name
         folder.mkdir()
-        main = MAIN.format(owner=owner, name=name, db=self.db)
-        main = main.partition("  - job:\n      id: write")[0] + WAP if wap else main
-        (folder / "main.sch.yaml").write_text(main)
+        write = wap(spark("write.sql", "insert"), "write") if publishes else spark("write.sql")
+        (folder / "main.sch.yaml").write_text(main(owner, name, self.db, write))
         (folder / "ddl.sql").write_text(f"CREATE TABLE IF NOT EXISTS ${{TARGET_TABLE}} ({columns}) USING iceberg;\n")
         (folder / "write.sql").write_text(sql)
 

@@ -9,6 +9,8 @@ import pytest
 
 from dataflow.errors import DefinitionError
 from dataflow.workflow.load import load_workflow
+from tests.support.packages import DAY, EVERY_DAY, HWM, each_day, spark, wap
+from tests.support.packages import definition as text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,71 +19,29 @@ if TYPE_CHECKING:
     from dataflow.workflow.load import Request
     from dataflow.workflow.resolved import Workflow
 
-MAIN = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-  owner: ${dataflow.owner}
-params:
-  EXECUTION_DATE: ${dataflow.yesterday}
-  SOURCE_TABLE: demo.playback
-  TARGET_TABLE: ${TARGET_DB}.${dataflow.package_slug}_results
-jobs:
-  - job:
-      id: ddl
-      type: Spark
-      spark:
-        script: ./ddl.sql
-  - template:
-      id: wap
-      type: wap
-      table: ${TARGET_TABLE}
-      partition:
-        date: ${EXECUTION_DATE}
-      write:
-        - job:
-            id: write
-            type: Spark
-            spark:
-              script: ./write.sql
+NOT_NULL = """\
       audits:
         - function: columns_should_not_have_nulls
           columns: [title_id]
-  - job:
-      id: hwm
-      type: HWM
-      hwm:
-        table: ${TARGET_TABLE}
-        datetime: ${EXECUTION_DATE}
 """
+MAIN = text_of(
+    spark("./ddl.sql", "ddl"),
+    wap(spark("./write.sql"), by={"date": DAY}, audits=NOT_NULL),
+    HWM,
+    owner="${dataflow.owner}",
+    params={
+        **EVERY_DAY,
+        "SOURCE_TABLE": "demo.playback",
+        "TARGET_TABLE": "${TARGET_DB}.${dataflow.package_slug}_results",
+    },
+)
 
-DAILY = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.daily
-trigger:
-  cron: "0 3 * * *"
-  timezone: UTC
-notifications:
-  on_failure: [owner]
-params:
-  LOOKBACK_DAYS: 3
-jobs:
-  - foreach:
-      id: each_day
-      dates:
-        last: ${LOOKBACK_DAYS}
-      parallel: 2
-      job:
-        id: main
-        type: Subworkflow
-        subworkflow:
-          file: ./main.sch.yaml
-          params:
-            EXECUTION_DATE: ${dataflow.each}
-        retries: 2
-        timeout: 2h
-"""
+DAILY = text_of(
+    each_day("last: ${LOOKBACK_DAYS}", parallel="2", more="        retries: 2\n        timeout: 2h\n"),
+    name="${dataflow.package_id}.daily",
+    head='trigger:\n  cron: "0 3 * * *"\n  timezone: UTC\nnotifications:\n  on_failure: [owner]\n',
+    params={"LOOKBACK_DAYS": "3"},
+)
 
 FILES = {
     "main.sch.yaml": MAIN,

@@ -8,41 +8,13 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.packages import DAY, EVERY_DAY, definition, spark, wap
+
 DATE = "2026-01-01"
 COLUMNS = ("id", "country", "name", "hours")
 DDL = """\
 CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (id INT, country STRING, name STRING, hours DOUBLE, date DATE)
 USING iceberg PARTITIONED BY (date);
-"""
-MAIN = """\
-version: 1
-workflow:
-  id: {id}
-  owner: {owner}
-params:
-  EXECUTION_DATE: ${{dataflow.yesterday}}
-  SOURCE_TABLE: {first}
-  SECOND_TABLE: {second}
-  TARGET_TABLE: {target}
-jobs:
-  - job:
-      id: ddl
-      type: Spark
-      spark:
-        script: ddl.sql
-  - template:
-      id: wap
-      type: wap
-      table: ${{TARGET_TABLE}}
-      partition:
-        date: ${{EXECUTION_DATE}}
-      empty: keep
-      write:
-        - job:
-            id: write
-            type: Spark
-            spark:
-              script: {script}
 """
 INSERT = "INSERT OVERWRITE ${TARGET_TABLE} PARTITION (date = DATE '${EXECUTION_DATE}')\n"
 TODAY = "date = DATE '${EXECUTION_DATE}'"
@@ -261,12 +233,10 @@ def write_demo(root, java=None, jars=None):
             (f"{places[s[0]]}{s[1:]}", f"{flow.target}.{into}" if into else flow.target) for s, into in truth
         }
         script = _write_script(flow, body)
-        text = MAIN.format(
-            id=flow.id, owner=flow.owner, first=first, second=second or "none.none", target=flow.target, script=script
-        )
-        if second is None:
-            text = text.replace("  SECOND_TABLE: none.none\n", "")
-        flow.file.write_text(text)
+        tables = {"SOURCE_TABLE": first, "SECOND_TABLE": second, "TARGET_TABLE": flow.target}
+        params = EVERY_DAY | {param: table for param, table in tables.items() if table}
+        write = wap(spark(script), by={"date": DAY}, settings="      empty: keep\n")
+        flow.file.write_text(definition(spark("ddl.sql", "ddl"), write, name=flow.id, owner=flow.owner, params=params))
         (folder / "ddl.sql").write_text(DDL)
         found.append(flow)
     if java is not None:

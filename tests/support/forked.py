@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-_PRELOADED = [
-    "dataflow.cli.main",
-    *(f"dataflow.cli.{name}" for name in ("migration", "mock", "project", "sample", "workflow", "console")),
-    *("pyarrow.parquet", "pyiceberg.catalog.sql", "rich.table", "sqlalchemy", "sqlglot", "tenacity"),
-]
+import dataflow
+
+_FOR_TESTS_OF_SPARK = ("dataflow.jobs", "dataflow.spark", "dataflow.testing")  # these need pyspark and pytest
+_OTHERS = ("copier", "pyarrow.parquet", "pyiceberg.catalog.sql", "rich.table", "sqlalchemy", "sqlglot", "tenacity")
+
+
+@cache
+def _preloaded() -> list[str]:
+    """Return the modules that commands are made of, but for those that only a run or a test needs."""
+    ours = (it.name for it in pkgutil.walk_packages(dataflow.__path__, "dataflow."))
+    return [*(it for it in ours if not it.startswith((*_FOR_TESTS_OF_SPARK, "dataflow.__main__"))), *_OTHERS]
 
 
 def run(
@@ -26,7 +34,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line, and return what it came to as `subprocess.run` does."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload(_preloaded())
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         process = context.Process(target=_main, args=(list(arguments), str(cwd), dict(env), str(out), str(err)))

@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, metadata, spark, wap
+
 _numbers = itertools.count(1)
 
 DDL = """
@@ -17,78 +19,37 @@ WRITE = """
 INSERT OVERWRITE ${TARGET_TABLE} PARTITION (date = DATE '${EXECUTION_DATE}')
 SELECT id, hours FROM ${SOURCE_TABLE} WHERE date = DATE '${EXECUTION_DATE}';
 """
-MAIN = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-params:
-  EXECUTION_DATE: ${dataflow.yesterday}
-  SOURCE_TABLE: %(source)s
-  TARGET_TABLE: ${TARGET_DB}.results
-jobs:
-  - job:
-      id: ddl
-      type: Spark
-      spark:
-        script: ddl.sql
-  - job:
-      id: metadata
-      type: Metadata
-      metadata:
-        table: ${TARGET_TABLE}
-        owner: ${dataflow.owner}
-        tags: [a, b]
-        lifetime_days: 9
-        primary_key: [date, id]
-  - template:
-      id: wap
-      type: wap
-      table: ${TARGET_TABLE}
-      partition:
-        date: ${EXECUTION_DATE}
-      write:
-        - job:
-            id: write
-            type: Spark
-            spark:
-              script: write.sql
+AUDITS = """\
       audits:
         - function: columns_should_be_unique
           columns: [date, id]
         - function: columns_should_not_have_nulls
           columns: [hours]
           blocking: false
-  - job:
-      id: hwm
-      type: HWM
-      hwm:
-        table: ${TARGET_TABLE}
-        datetime: ${EXECUTION_DATE}
 """
-RANGE = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.backfill
-params:
-  PARALLEL: 1
-  FROM_DATE: 2026-01-01
-  TO_DATE: 2026-01-04
-jobs:
-  - foreach:
-      id: each_day
-      dates:
-        from: ${FROM_DATE}
-        to: ${TO_DATE}
-      parallel: ${PARALLEL}
-      job:
-        id: main
-        type: Subworkflow
-        subworkflow:
-          file: main.sch.yaml
-          params:
-            EXECUTION_DATE: ${dataflow.each}
-        on_failure: stop
-"""
+
+
+def main(source):
+    """Return the definition of a workflow that reads a table."""
+    return definition(
+        spark("ddl.sql", "ddl"),
+        metadata("[date, id]", "        tags: [a, b]\n        lifetime_days: 9\n"),
+        wap(spark("write.sql"), by={"date": DAY}, audits=AUDITS),
+        HWM,
+        params={**EVERY_DAY, "SOURCE_TABLE": source, "TARGET_TABLE": "${TARGET_DB}.results"},
+    )
+
+
+BACKFILL = definition(
+    each_day(
+        "from: ${FROM_DATE}\nto: ${TO_DATE}",
+        file="main.sch.yaml",
+        parallel="${PARALLEL}",
+        more="        on_failure: stop\n",
+    ),
+    name="${dataflow.package_id}.backfill",
+    params={"PARALLEL": "1", "FROM_DATE": "2026-01-01", "TO_DATE": "2026-01-04"},
+)
 
 
 class Package:
@@ -103,8 +64,8 @@ class Package:
         folder.mkdir(parents=True)
         self.write("ddl.sql", DDL)
         self.write("write.sql", WRITE)
-        self.write("main.sch.yaml", MAIN % {"source": self.source})
-        self.write("backfill.sch.yaml", RANGE)
+        self.write("main.sch.yaml", main(self.source))
+        self.write("backfill.sch.yaml", BACKFILL)
         spark.sql(f"CREATE NAMESPACE IF NOT EXISTS source_{user}")
         spark.sql(f"CREATE TABLE {self.source} (id INT, hours DOUBLE, date DATE) USING iceberg PARTITIONED BY (date)")
 

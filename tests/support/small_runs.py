@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-ONE = """
-version: 1
-workflow:
-  id: ${dataflow.package_id}.one
-jobs:
-  - job:
-      id: one
-      type: Spark
-      spark:
-        script: %s
-"""
+from tests.support.packages import definition, spark
+
+
+def one(script):
+    """Return the definition of a workflow that is one script."""
+    return definition(spark(script, "one"), name="${dataflow.package_id}.one")
 
 
 def failed(result):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
+from tests.support.packages import definition, spark
 from tests.support.servers import PROJECT
 
 OLD = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
@@ -18,18 +19,6 @@ SELECT id, sum(p.hours) AS total
 FROM prod.plays AS p
 WHERE p.hours > 0
 GROUP BY id
-"""
-MAIN = """\
-version: 1
-workflow:
-  id: {id}
-  owner: {owner}
-jobs:
-  - job:
-      id: write
-      type: Spark
-      spark:
-        script: write.sql
 """
 READERS = {"bob.one": "bob", "bob.two": "bob", "carol.one": "carol", "carol.two": "carol", "dave.one": "dave"}
 
@@ -56,7 +45,7 @@ class Team:
         for name, owner in READERS.items():
             folder = self.folder / name.replace(".", "_")
             folder.mkdir()
-            (folder / "main.sch.yaml").write_text(MAIN.format(id=name, owner=owner))
+            (folder / "main.sch.yaml").write_text(definition(spark("write.sql"), name=name, owner=owner))
             (folder / "write.sql").write_text(READER.format(name=folder.name))
             self.ran(name, "hours", OLD)
         state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", seen=OLD)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.support.places import ROOT
@@ -41,12 +43,21 @@ def contents(folder: Path, *, without: tuple[str, ...] = ()) -> dict[str, bytes]
     return {name: data for name, data in read.items() if name not in without}
 
 
-def make_template(folder: Path) -> Path:
-    """Copy the recipes as they stand into a repository without tags."""
+@cache
+def _made() -> tempfile.TemporaryDirectory[str]:
+    """Copy the recipes as they stand into a repository without tags, once for all tests of a process."""
+    made = tempfile.TemporaryDirectory(prefix="template-")
     for part in TEMPLATE_PARTS:
-        place = folder / part
+        place = Path(made.name, part)
         place.parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, place)
-    commit(folder, "One")
+    commit(Path(made.name), "One")
+    git(Path(made.name), "repack", "-adq")  # one file to clone, and not a folder for each object
+    return made
+
+
+def make_template(folder: Path) -> Path:
+    """Make a repository of the recipes as they stand, without tags."""
+    shutil.copytree(_made().name, folder, symlinks=True, dirs_exist_ok=True)
     return folder

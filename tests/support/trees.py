@@ -5,35 +5,18 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-MAIN = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-params:
-  EXECUTION_DATE: ${dataflow.yesterday}
-  TARGET_TABLE: ${TARGET_DB}.${dataflow.package_slug}_results
-jobs:
-  - job:
-      id: ddl
-      type: Spark
-      spark:
-        script: ./ddl/results.sql
-  - template:
-      id: wap
-      type: wap
-      table: ${TARGET_TABLE}
-      partition:
-        date: ${EXECUTION_DATE}
-      write:
-        - job:
-            id: write
-            type: Spark
-            spark:
-              script: ./src/write.sql
+from tests.support.packages import DAY, EVERY_DAY, definition, spark, wap
+
+NOT_NULL = """\
       audits:
         - function: columns_should_not_have_nulls
           columns: [title_id]
 """
+MAIN = definition(
+    spark("./ddl/results.sql", "ddl"),
+    wap(spark("./src/write.sql"), by={"date": DAY}, audits=NOT_NULL),
+    params={**EVERY_DAY, "TARGET_TABLE": "${TARGET_DB}.${dataflow.package_slug}_results"},
+)
 DDL = "CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (title_id INT, date DATE) USING iceberg PARTITIONED BY (date)\n"
 WRITE = "INSERT OVERWRITE ${TARGET_TABLE} SELECT title_id, DATE '${EXECUTION_DATE}' FROM source.titles_%d\n"
 IDENTITY = "owner: alice\npackage_id: alice.%s\nuuid: 00000000-0000-4000-8000-%012d\n"

@@ -6,10 +6,11 @@ import ast
 import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from dataflow.lineage.model import plain_name
-from dataflow.workflow.audit_models import Audit, Between, NotNull, PythonAudit, SqlAudit, UniqueKey, ValuesIn
+from dataflow.workflow import table_names
+from dataflow.workflow.audits import Audit, PythonAudit, RowAudit, SqlAudit
 from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.yamlfile import read_text
@@ -32,23 +33,21 @@ def referenced_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
     named += [(job.metadata.table, job.metadata.primary_key) for job in workflow.jobs(MetadataJob)]
     for table, columns in named:
         found[plain_name(table, workflow.environment.catalog_name)].update(
-            column.replace("`", "").partition(".")[0] for column in columns
+            table_names.split(column)[0] for column in columns
         )
     return {table: frozenset(columns) for table, columns in found.items()}
 
 
 def _columns_of_audit(audit: Audit, workflow: Workflow) -> Sequence[str]:
     match audit:
-        case NotNull() | UniqueKey():
-            return audit.columns
-        case ValuesIn() | Between():
-            return [audit.column]
+        case RowAudit():
+            return audit.named_columns
         case SqlAudit():
             return _in_sql(audit, workflow)
         case PythonAudit():
             return _in_python(workflow.folder / audit.script)
         case _:
-            return []
+            assert_never(audit)
 
 
 def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:

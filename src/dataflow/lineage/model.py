@@ -151,5 +151,4 @@ class Producer:
 
 def plain_name(name: str, catalog: str) -> str:
     """Return the name of a table without quotes and without its catalog."""
-    parts = table_names.split(name)
-    return table_names.joined(parts[1:] if len(parts) > 2 and parts[0] == catalog else parts)
+    return table_names.joined(table_names.without_catalog(name, catalog))

@@ -20,6 +20,7 @@ from dataflow.migration.impact import ScriptLine, select_star_users
 from dataflow.migration.patches import ReaderMigration, suggest_patch
 from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.store import CampaignStore
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.lineage.query import LineageGraph
@@ -181,7 +182,7 @@ def _notice(
     if level == "overdue":
         subject = f"OVERDUE: {subject}"
     elif level != ANNOUNCED:
-        subject = f"{left} day{'' if left == 1 else 's'} left: {subject}"
+        subject = f"{plural(left, 'day')} left: {subject}"
     places = {each.workflow: each.lines for each in select_star_users(row.table, lineage, now)} if not ready else {}
     lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
     patches = [text for standing in mine for text in _patches(campaign, standing, lineage)]
@@ -197,7 +198,7 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
         yield f"The deadline {row.deadline} has passed, and {row.opened_by} can't finish the change because of this:"
         yield ""
     elif level != ANNOUNCED:
-        yield f"A reminder: there {'is' if left == 1 else 'are'} {left} day{'' if left == 1 else 's'} left."
+        yield f"A reminder: there {'is' if left == 1 else 'are'} {plural(left, 'day')} left."
         yield ""
     yield f"{row.opened_by} changes {row.table} in {row.environment}:"
     yield from (f"  - {each}" for each in breaking)

@@ -19,7 +19,7 @@ from dataflow.lineage.workflow_tables import script_tables
 from dataflow.tables.catalog import is_embedded
 from dataflow.tables.embedded_catalog import live_table
 from dataflow.workflow import table_names
-from dataflow.workflow.audit_models import SqlAudit
+from dataflow.workflow.audits import SqlAudit
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.yamlfile import read_text
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, display_path
+from dataflow.lineage.table_parameters import source_tables
 from dataflow.lineage.workflow_tables import script_tables
 from dataflow.tables.pyiceberg_catalog import split_name
 from dataflow.workflow.models import MetadataJob
@@ -116,11 +117,11 @@ def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple
         return reads, "sql"
     if recorded := _recorded(script.workflow, target):
         return recorded, "recorded"
-    hinted = [value for name, value in script.params.items() if "SOURCE" in name.split("_") and "." in value]
+    hinted = source_tables(script.params)
     if hinted or tables.reads:
         return list(dict.fromkeys([*hinted, *tables.reads])), "parameters"
     raise UsageError(
-        f"what {display_path(script.path)} reads is not known: its text does not say, and no run has recorded it",
+        f"what {display_path(script.path)} reads is not known: it is not in its text, and no run has recorded it",
         "name the tables: --source database.table, once for each; or run the workflow once",
     )
 

@@ -16,7 +16,7 @@ from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, Sub
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dataflow.workflow.audit_models import Audit
+    from dataflow.workflow.audits import Audit
     from dataflow.workflow.models import JobBase, LeafJob
     from dataflow.workflow.resolved import Step, Workflow
 
@@ -210,4 +210,4 @@ def _patience(job: JobBase) -> dict[str, Any]:
 
 
 def _audit(audit: Audit) -> str:
-    return f"{'!' if audit.blocking else ''}{audit.name or audit.function}"
+    return f"{'!' if audit.blocking else ''}{audit.label}"

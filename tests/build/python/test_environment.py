@@ -11,19 +11,11 @@ import textwrap
 
 import pytest
 
+from tests.support.packages import definition, identity, spark
+
 pytestmark = pytest.mark.spark
 
-MAIN = """\
-version: 1
-workflow:
-  id: ${dataflow.package_id}.main
-jobs:
-  - job:
-      id: write
-      type: Spark
-      spark:
-        script: src/write.py
-"""
+MAIN = definition(spark("src/write.py"))
 BOTH = """\
 version: 1
 workflow:
@@ -92,7 +84,7 @@ class World:
         for name, version in (("north", "1.0"), ("south", "2.0")):
             self.needs(name, version)
             self.write(f"{name}/main.sch.yaml", MAIN)
-            self.write(f"{name}/identity.yaml", f"owner: alice\npackage_id: alice.{name}\nuuid: uuid-of-{name}\n")
+            self.write(f"{name}/identity.yaml", identity("alice", name))
             self.write(f"{name}/src/write.py", SCRIPT)
             self.write(f"{name}/src/test_write.py", TEST % (name, version))
             self.write(f"{name}/lib/helpers/__init__.py", f"NAME = {name!r}\n")

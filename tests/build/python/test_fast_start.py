@@ -31,6 +31,7 @@ def relock(folder):
     (folder / "pylock.toml").unlink()
 
 
+@pytest.mark.slow
 def test_a_run_goes_ahead_into_the_environment_that_it_had_and_on_to_what_it_needs_now(where, dataflow_process, home):
     own, first = where("dfcolours<2")[0]
     assert first.startswith(str(home / "environments"))

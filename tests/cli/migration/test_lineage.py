@@ -158,6 +158,7 @@ def fill(home):
     return sum(len(write.flows) for _, write in found)
 
 
+@pytest.mark.slow
 def test_ten_thousand_tables_are_answered_at_once(dataflow_process, capsys, monkeypatch):
     """`lineage --depth 10` within 0.5 s and `plan` within 2 s, the command's start included, where nothing else runs.
 

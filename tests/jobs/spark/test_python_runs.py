@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.small_runs import ONE, failed
+from tests.support.packages import definition, spark
+from tests.support.small_runs import failed, one
 
 pytestmark = pytest.mark.spark
 
 
 def jobs(*scripts, after=""):
     """Return a workflow of jobs that run side by side, named as the folders of their scripts."""
-    head, _, job = ONE.partition("jobs:\n")
-    each = [(job % it).replace("id: one", f"id: {it.partition('/')[0].partition('.')[0]}") + after for it in scripts]
-    return f"{head}jobs:\n{''.join(each)}dag: []\n"
+    each = [spark(it, it.partition("/")[0].partition(".")[0]) + after for it in scripts]
+    return definition(*each, name="${dataflow.package_id}.one") + "dag: []\n"
 
 
 def test_jobs_side_by_side_run_each_their_own_helpers_on_the_driver_and_on_the_workers(package):
@@ -61,7 +61,7 @@ def test_an_attempt_knows_nothing_of_the_one_before(package):
             assert left == (None, False, 1), left
         """,
     )
-    package.write("one.sch.yaml", ONE % "flaky.py" + "      retries: 1\n      retry_delay: 0.1s\n")
+    package.write("one.sch.yaml", one("flaky.py") + "      retries: 1\n      retry_delay: 0.1s\n")
     result = package.run("one.sch.yaml", day=None)
     assert result.status == "succeeded", failed(result)
     assert result.steps[0].attempts == 2

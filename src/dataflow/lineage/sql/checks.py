@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import Problem, did_you_mean
 from dataflow.lineage.sql.column_lineage import SqlLineage, sql_lineage
 from dataflow.lineage.sql.statements import POSITIONAL
+from dataflow.wording import plural
 from dataflow.workflow.parameters import placed_back, substitute
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def insertion_problems(insertion: Insertion, fewer: bool) -> Iterator[tuple[int,
         return
     given = len(insertion.columns)
     if given > len(fill) or (given < len(fill) and not fewer):
-        yield start, f"the query brings {_plural(given)}, and {insertion.table} takes {len(fill)} here"
+        yield start, f"the query brings {plural(given, 'column')}, and {insertion.table} takes {len(fill)} here"
     elif not insertion.listed_columns and given == len(fill) and not insertion.statement.is_positional:
         yield from _swapped(insertion, fill, target)
 
@@ -144,10 +145,6 @@ def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -
 
 def _offset(column: QueryColumn, otherwise: int) -> int:
     return column.location[1] if column.location is not None and column.location[0] else otherwise
-
-
-def _plural(count: int) -> str:
-    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _ordinal(number: int) -> str:

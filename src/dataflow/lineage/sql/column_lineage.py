@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from dataflow.lineage.model import ColumnName, TableWrite
 from dataflow.lineage.sql.expressions import UnresolvedName
-from dataflow.lineage.sql.from_clause import table_name_of
-from dataflow.lineage.sql.relations import Node, Schema, SelectStar, SqlReference
+from dataflow.lineage.sql.relations import Schema, SelectStar, SqlReference
 from dataflow.lineage.sql.statements import Statement, statements_of
 from dataflow.lineage.sql.writes import Insertion, ScriptReader
+from dataflow.tables.schema.ddl import create_table
 
 _INCOMPLETE_TREE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What trees lead to that sqlglot makes of what is no SQL, such as `DELETE (FROM t)`: parts of them are missing."""
@@ -95,20 +95,7 @@ def sql_lineage(script: str, schema: Schema | None = None) -> SqlLineage:
 
 
 def _declared_tables(statements: Sequence[Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    from sqlglot import exp
-
     for statement in statements:
-        tree = statement.tree
-        if isinstance(tree, exp.Create) and tree.kind == "TABLE" and isinstance(tree.this, exp.Schema):
-            names = declared_columns(tree)
-            if names and not tree.expression:
-                yield table_name_of(tree.this.this), names
-
-
-def declared_columns(create: Node) -> tuple[str, ...]:
-    """Return the columns that a CREATE TABLE declares, those of its partitioning in Hive's way included."""
-    from sqlglot import exp
-
-    partitioned = create.find(exp.PartitionedByProperty)
-    parts = [*create.this.expressions, *(partitioned.this.expressions if partitioned is not None else ())]
-    return tuple(part.name for part in parts if isinstance(part, exp.ColumnDef))
+        created = create_table(statement.tree)
+        if created is not None and created.column_names and not created.is_query:
+            yield created.table, created.column_names

@@ -23,6 +23,7 @@ from dataflow.lineage.sql.relations import (
 )
 from dataflow.lineage.sql.resolver import QueryResolver
 from dataflow.lineage.sql.statements import Statement
+from dataflow.tables.schema.ddl import create_table
 from dataflow.workflow import table_names
 
 _NO_TABLE_COMMANDS = frozenset(
@@ -276,15 +277,12 @@ class ScriptReader(QueryResolver):
             self.schema[name.lower()] = list(names or [column.name for column in found.columns])
 
     def _declare(self, statement: Node, name: str) -> None:
-        from sqlglot import exp
-
         known = self.schema.get(name.lower())
         self._change(name)
         if statement.args.get("replace"):
             self.replaced.add(name)
-        if statement.kind == "TABLE" and isinstance(statement.this, exp.Schema):
-            parts = [part.this for part in statement.this.expressions if isinstance(part, exp.ColumnDef)]
-            self._use_columns(name, parts, declares=True)
+        if (created := create_table(statement)) is not None:
+            self._use_columns(name, [part.this for part in created.definitions], declares=True)
             if known is not None:
                 self.schema[name.lower()] = known
                 self.reshaped.discard(name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import display_path
 from dataflow.migration.impact import AffectedWorkflow
 from dataflow.migration.plan.definition import MigrationPlan
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     pass
@@ -55,7 +56,7 @@ def _affected_lines(touched: Sequence[AffectedWorkflow]) -> Iterator[str]:
         mine = [each for each in touched if each.role == role]
         if not mine:
             continue
-        yield f"{says}: {len(mine)} workflow{'' if len(mine) == 1 else 's'}"
+        yield f"{says}: {plural(len(mine), 'workflow')}"
         shown = mine if role != "downstream" else mine[:_DOWNSTREAM_SHOWN]
         yield from (line for each in shown for line in _with_lines(each))
         if len(mine) > len(shown):
