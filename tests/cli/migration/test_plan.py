@@ -73,7 +73,7 @@ def test_a_plan_says_what_a_column_of_another_type_will_be_called_and_how_to_cho
     ]
     plan = command.json(*asked, "hours=struct<a: int>")
     assert [change["becomes"] for change in plan["changes"]] == ["hours_struct_a_int"]
-    assert "needs no new column to be BIGINT" in command(*asked, "id=bigint:key", code=2).stderr
+    assert "id widens to BIGINT in place" in command(*asked, "id=bigint:key", code=2).stderr
     assert "'int:' is no type that can be read" in command(*asked, "hours=int:", code=2).stderr
 
 
@@ -89,7 +89,7 @@ def test_a_plan_says_what_a_column_of_another_type_will_be_called_and_how_to_cho
 def test_a_plan_says_that_the_key_names_what_goes(command, option, left, sql):
     (note,) = [each for each in command.json("migration", "plan", "prod.plays", *option)["notes"] if "primary" in each]
     assert "primary key (id, date): after the move, set primary_key" in note
-    assert f"primary_key in its Metadata job be {left}; where no job says it: ALTER TABLE `prod`.`plays` " in note
+    assert f"primary_key in its Metadata job to {left}, or run ALTER TABLE `prod`.`plays` " in note
     assert sql in note
     assert not command.json("migration", "plan", "prod.plays", "--drop", "hours")["notes"]
 
