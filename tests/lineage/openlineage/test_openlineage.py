@@ -248,7 +248,7 @@ def test_starts_and_failures_tell_nothing_and_bad_lines_are_named(tmp_path, stat
     (tmp_path / "log.ndjson").write_text(text)
     done = import_events(tmp_path / "log.ndjson", state.database, "dataflow")
     assert (done.events, done.edges) == (2, 0)
-    assert [line.partition(": ")[2][:12] for line in done.skipped] == ["no JSON: Exp", "it is no eve"]
+    assert [line.partition(": ")[2][:12] for line in done.skipped] == ["invalid JSON", "not an event"]
     assert "log.ndjson:3" in done.skipped[0]
 
 

@@ -60,7 +60,7 @@ def import_events(path: Path, database: StateDatabase, catalog: str) -> ImportRe
         try:
             made = [*_writes(event, catalog)]
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # anybody's program wrote it
-            done.skipped.append(f"event {done.events}: it is not shaped as OpenLineage has it ({error})")
+            done.skipped.append(f"event {done.events}: not a valid OpenLineage event ({error})")
             continue
         for producer, write in made:
             known = found.get((producer.workflow, producer.target))
@@ -82,7 +82,7 @@ def _events(path: Path, done: ImportResult) -> Iterator[Mapping[str, Any]]:
             if isinstance(event, dict) and isinstance(event.get("job"), dict) and "eventTime" in event:
                 yield _escaped(event)
             else:
-                done.skipped.append(f"{place}: it is no event of a run or a job")
+                done.skipped.append(f"{place}: not an event of a run or a job")
 
 
 def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
@@ -101,7 +101,7 @@ def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
                 try:
                     yield f"{shown}:{number}", json.loads(each)
                 except (ValueError, RecursionError) as error:
-                    done.skipped.append(f"{shown}:{number}: no JSON: {error}")
+                    done.skipped.append(f"{shown}:{number}: invalid JSON: {error}")
         return
     for number, event in enumerate(whole if isinstance(whole, list) else [whole], 1):
         yield f"{shown}, event {number}", event
