@@ -96,9 +96,10 @@ class Package:
         from dataflow.runner.context import RunContext
         from dataflow.runner.progress import NoProgress
         from dataflow.runner.runner import Runner
-        from dataflow.state.run_records import Records
+        from dataflow.state.database import StateDatabase
+        from dataflow.state.run_records import RunRecords
 
-        self.records = Records(f"sqlite:///{self.folder.parent / 'state.db'}")
+        self.records = RunRecords(StateDatabase(f"sqlite:///{self.folder.parent / 'state.db'}"))
         log = self.folder / "run.log"
         return Runner(RunContext(self.spark, self.records, progress or NoProgress(), log, **services))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.runner.progress import RunProgress
-    from dataflow.state.run_records import Records
+    from dataflow.state.run_records import RunRecords
 
 
 class JvmStatus(Protocol):
@@ -64,7 +64,7 @@ class RunContext:
     """
 
     spark: SparkSession
-    records: Records
+    records: RunRecords
     progress: RunProgress
     log: Path
     jvm: JvmStatus = field(default_factory=RunningJvm)

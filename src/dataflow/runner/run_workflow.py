@@ -90,12 +90,13 @@ def _run_in(
 ) -> RunOutcome:
     from dataflow.runner.context import RunContext
     from dataflow.runner.runner import Runner
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
+    from dataflow.state.run_records import RunRecords
 
-    with contextlib.closing(Records(workflow.environment.state)) as records:
+    with contextlib.closing(StateDatabase(workflow.environment.state)) as database:
         with progress.waiting("starting Spark"):
             spark = engine.spark
-        context = RunContext(spark, records, progress, log, jvm=engine, jars=jars, launch=engine.launch)
+        context = RunContext(spark, RunRecords(database), progress, log, jvm=engine, jars=jars, launch=engine.launch)
         result = Runner(context, prepare).run(workflow, options)
         return RunOutcome(result, () if result.left_running else _preview(spark, result))
 
