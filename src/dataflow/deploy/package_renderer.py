@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dataflow.deploy.package_loader import DefinitionFile, PackageLoader
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
-    from dataflow.workflow.render import Fixed, Rendering
+    from dataflow.workflow.render import RenderContext, Rendering
     from dataflow.workflow.resolved import Workflow
     from dataflow.workflow.yamlfile import YamlFile
 
@@ -65,17 +65,17 @@ class PackageRenderer:
             self.errors.update(errors_among(problems))
         return self._described(workflow, rendering, text, file)
 
-    def fixed(self, identity: Identity, given: Collection[str] = ()) -> Fixed:
+    def fixed(self, identity: Identity, given: Collection[str] = ()) -> RenderContext:
         """Return what is known of a package's workflows when they are deployed.
 
         Args:
             identity: The package.
             given: Names of parameters that a caller gives, which are not known.
         """
-        from dataflow.workflow.render import Fixed
+        from dataflow.workflow.render import RenderContext
 
         target, user = self.target, self.loader.user(identity)
-        return Fixed(target.environment, identity, user, target.id_prefix, given, self.assets.pointer)
+        return RenderContext(target.environment, identity, user, target.id_prefix, given, self.assets.pointer)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> RenderedWorkflow:
         from dataflow.runner.plan import plan

@@ -127,14 +127,11 @@ def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple
 
 
 def _recorded(workflow: Workflow, target: str) -> list[str]:
-    from dataflow.state.run_records import Records
+    from dataflow.state.run_records import open_run_records
 
     catalog = workflow.environment.catalog_name
-    records = Records(workflow.environment.state)
-    try:
+    with open_run_records(workflow.environment.state) as records:
         found = records.sources_of(workflow.id, f"{catalog}.{'.'.join(split_name(catalog, target))}")
-    finally:
-        records.close()
     return [".".join(split_name(catalog, table)) for table in found]
 
 
