@@ -207,10 +207,10 @@ EXPECTS = """\
 def test_it(request):
     from pathlib import Path
     from dataflow.testing.plugin import _SNAPSHOTS
-    from dataflow.testing.row_diff import Rows
+    from dataflow.testing.row_diff import RowSet
     snapshots = request.config.stash.get(_SNAPSHOTS, None)
     if snapshots is not None:
-        snapshots.create(Path("seen.yaml"), Rows("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
+        snapshots.create(Path("seen.yaml"), RowSet("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
 """
 
 
