@@ -85,7 +85,7 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
             detail(_counted(results))
         with context.phase("publish") as detail:
             if (
-                column_migration.pairs(spark, table) != moves
+                column_migration.column_pairs(spark, table) != moves
             ):  # a migration went on since, and its columns were not filled
                 raise PublishConflict(f"a migration moved columns of {table} during this run")
             _require_unmoved(branch, context)
@@ -100,7 +100,7 @@ def _once(template: WapTemplate, context: JobContext) -> Outcome:
 
 def _settled(
     template: WapTemplate, branch: branch_publish.Branch, context: JobContext
-) -> tuple[Made, list[column_migration.Pair]]:
+) -> tuple[Made, list[column_migration.ColumnPair]]:
     """Make the branch hold what will be published, and say what that is.
 
     Returns:
@@ -115,7 +115,7 @@ def _settled(
             f"{plural(number, 'file')} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
         )
-    moves = _even_out(branch, context)
+    moves = _synchronize(branch, context)
     return (outcome(spark, branch) if moves else made), moves
 
 
@@ -127,7 +127,7 @@ def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         for item in template.write:
             run_spark(item.job.spark, context, scope)
     except DataflowError as error:
-        moves = column_migration.moving(properties(load(spark, template.table)))
+        moves = column_migration.migrating_columns(properties(load(spark, template.table)))
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = column_migration.advice(template.table, moves) or error.hint
         raise
@@ -149,14 +149,14 @@ def _require_unmoved(branch: branch_publish.Branch, context: JobContext) -> None
         )
 
 
-def _even_out(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.Pair]:
+def _synchronize(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.ColumnPair]:
     """Fill the columns of a migration that the write left out: readers of the old and of the new see the same.
 
     Returns:
         The columns that were looked at.
     """
     spark = context.spark
-    pairs = column_migration.pairs(spark, branch.table)
+    pairs = column_migration.column_pairs(spark, branch.table)
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
         return pairs
     catalog = context.workflow.environment.catalog_name
@@ -167,8 +167,8 @@ def _even_out(branch: branch_publish.Branch, context: JobContext) -> list[column
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
     own, where = open_session(spark, EVERYTHING), branch.partition.where
     before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
-    was_even = functools.partial(column_migration.is_even, own, before, where)
-    column_migration.even_out(own, branch.reference, where, pairs, written, was_even)
+    was_synchronized = functools.partial(column_migration.is_synchronized, own, before, where)
+    column_migration.synchronize(own, branch.reference, where, pairs, written, was_synchronized)
     return pairs
 
 
