@@ -165,5 +165,5 @@ def test_a_ddl_may_name_the_old_the_new_or_both(spark, table, declared):
 
 @pytest.mark.spark
 def test_a_ddl_does_not_bring_back_what_a_migration_took_away(spark, table):
-    with pytest.raises(ContractError, match="column Old was taken away by a migration and would come back empty"):
+    with pytest.raises(ContractError, match="column Old was removed by a migration and would come back empty"):
         against(spark, table, "id INT, hours DOUBLE, Old STRING")

@@ -67,8 +67,8 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     table = load(spark, name)  # not asked as a query's source, which would count as reading it
     found = properties(table)
     util = java_class(spark, "org.apache.iceberg.spark.SparkSchemaUtil")
-    standing = StructType.fromJson(json.loads(util.convert(table.schema()).json()))
-    known = {field.name.lower() for field in standing.fields}
+    existing = StructType.fromJson(json.loads(util.convert(table.schema()).json()))
+    known = {field.name.lower() for field in existing.fields}
     wanted = {field.name.lower(): field for field in declared.fields}
     for gone in sorted(retired(found) & wanted.keys() - known):
         breaking.append(f"column {wanted[gone].name} was removed by a migration and would come back empty")
@@ -76,7 +76,7 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     for old, new in moves.items():
         if new is not None and not {old.lower(), new.lower()} & wanted.keys():
             breaking.append(f"columns {old} and {new} are both missing in the DDL")
-    _compare(standing, declared, (), changes, breaking, moves)
+    _compare(existing, declared, (), changes, breaking, moves)
     if breaking:
         listed = "; ".join(breaking)
         raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
