@@ -14,7 +14,7 @@ from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from dataflow.deploy.asset_collector import AssetCollector
-    from dataflow.deploy.package_loader import Definition, PackageLoader
+    from dataflow.deploy.package_loader import DefinitionFile, PackageLoader
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
     from dataflow.workflow.render import RenderContext, Rendering
@@ -44,7 +44,7 @@ class PackageRenderer:
     script_problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
     errors: set[Problem] = field(default_factory=set)
 
-    def render(self, definition: Definition, workflow: Workflow | None) -> RenderedWorkflow:
+    def render(self, definition: DefinitionFile, workflow: Workflow | None) -> RenderedWorkflow:
         """Render a definition.
 
         Args:
