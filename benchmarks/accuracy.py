@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.lineage.model import Written
+from dataflow.lineage.model import TableWrite
 from tests.support import lineage_corpus as corpus
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def figures(report) -> Iterator[Figure]:
     yield from _scored("static", {case: corpus.static(case) for case in corpus.cases() if case.static})
 
 
-def _scored(way: str, found: Mapping[Case, Mapping[str, Written]]) -> Iterator[Figure]:
+def _scored(way: str, found: Mapping[Case, Mapping[str, TableWrite]]) -> Iterator[Figure]:
     from benchmarks.cases import Figure
 
     direct, deciding = corpus.Score(), corpus.Score()

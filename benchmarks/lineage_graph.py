@@ -46,8 +46,8 @@ def fill() -> None:
     """Record a run of each workflow, and put the first table into the catalog."""
     import pyarrow as pa
 
-    from dataflow.lineage.model import Flow, Origin, Producer, Written
-    from dataflow.lineage.store.writer import remember
+    from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
+    from dataflow.lineage.store.writer import store_lineage
     from dataflow.state.run_records import Records
     from dataflow.tables.catalog import open_catalog, warehouse
     from dataflow.workflow.project import Environment
@@ -57,12 +57,14 @@ def fill() -> None:
     found = [
         (
             Producer(Origin.RECORDED, f"{team}.{target}", target, owner=team, run_id=target, seen=now),
-            Written(target, frozenset([*(Flow(source) for source, _, _ in edges), *(Flow(*edge) for edge in edges)])),
+            TableWrite(
+                target, frozenset([*(Flow(source) for source, _, _ in edges), *(Flow(*edge) for edge in edges)])
+            ),
         )
         for target, team, edges in _writes(random.Random(1))  # noqa: S311 - the same graph each time
     ]
     with records.begin() as connection:
-        remember(connection, found)
+        store_lineage(connection, found)
     records.close()
     catalog = open_catalog(Environment("sandbox"))
     namespace, _, name = START.partition(".")

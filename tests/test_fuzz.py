@@ -220,13 +220,13 @@ def _answers(file: Path) -> object:
 
 def _events(file: Path) -> object:
     from dataflow.lineage.openlineage.ingest import import_events
-    from dataflow.lineage.store.reader import Store
+    from dataflow.lineage.store.reader import LineageStore
     from dataflow.state.run_records import Records
 
     address = f"sqlite:///{file.parent / 'state.db'}"
     with contextlib.closing(Records(address)) as records:
         import_events(file, records, "dataflow")
-    store = Store(address)
+    store = LineageStore(address)
     tables = store.tables()
     return [
         *store.readers(tables),

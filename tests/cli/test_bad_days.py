@@ -158,7 +158,7 @@ def test_what_can_t_be_read_to_its_end_stops_nobody(dataflow_command):
         os.mkfifo(dataflow_command.folder / name)
     assert "1 definition is valid" in dataflow_command("workflow", "validate", ".").stdout
     dataflow_command("migration", "lineage", "a.b", code=None)
-    assert "holds no mock" in dataflow_command("mock", "validate", ".", code=2).stderr
+    assert "contains no mock" in dataflow_command("mock", "validate", ".", code=2).stderr
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import re
 import pytest
 
 from dataflow.cli import console
-from dataflow.cli.query import _Format, _print
-from dataflow.cli.workflow.show_run import print_run
-from dataflow.cli.workflow.summary import print_rows
+from dataflow.cli.console import print_rows
+from dataflow.cli.output import CSV, TABLE
+from dataflow.cli.query import QueryRows
+from dataflow.cli.workflow.show import RecordedRun
 
 ESCAPES = "\x1b]0;pwned\x07\x1b[31mRED [red]m[/red] \x1b[2J [/nope]"
 EVENT = {
@@ -66,7 +67,7 @@ def test_a_console_prints_no_markup_and_no_control_character_of_another_s(printe
     console.say(ESCAPES)
     console.write(ESCAPES)
     print_rows([{f"name {ESCAPES}": ESCAPES, "n": 1}])
-    _print([ESCAPES], [(ESCAPES,)], _Format.TABLE)
+    TABLE.show(QueryRows([ESCAPES], [(ESCAPES,)]))
     text = printed()
     assert is_plain(text)
     assert text.count("[red]m[/red]") == 7
@@ -74,7 +75,7 @@ def test_a_console_prints_no_markup_and_no_control_character_of_another_s(printe
 
 
 def test_a_spreadsheet_finds_no_formula_in_a_table(printed):
-    _print(["=a", "b"], [("=HYPERLINK(1)", -1), ("-2", -1.5), (None, None)], _Format.CSV)
+    CSV.show(QueryRows(["=a", "b"], [("=HYPERLINK(1)", -1), ("-2", -1.5), (None, None)]))
     assert printed().splitlines() == ["'=a,b", "'=HYPERLINK(1),-1", "'-2,-1.5", ","]
 
 
@@ -83,7 +84,7 @@ def test_a_recorded_run_is_shown_as_it_stands(printed):
     job = {"job_id": ESCAPES, "attempt": 1, "status": ESCAPES, "started": moment, "ended": moment, "detail": ESCAPES}
     audit = {"name": ESCAPES, "passed": False, "blocking": True, "figure": 1.0, "expected": ESCAPES}
     audit["sample"] = [{"a": ESCAPES}]
-    print_run(
+    RecordedRun(
         {
             **dict.fromkeys(("workflow_id", "run_id", "status", "environment", "user", "host", "file", "log"), ESCAPES),
             **dict.fromkeys(("bundle", "parent_run_id", "error"), ESCAPES),
@@ -94,7 +95,7 @@ def test_a_recorded_run_is_shown_as_it_stands(printed):
             "reads": [{"source": ESCAPES, "snapshot": 1, "written": ESCAPES}],
             "children": [{"run_id": ESCAPES, "params": {}, "status": ESCAPES}],
         }
-    )  # fmt: skip
+    ).text()  # fmt: skip
     text = printed()
     assert is_plain(text)
     assert text.count("[/nope]") > 15

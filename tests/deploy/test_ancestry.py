@@ -114,7 +114,7 @@ def test_what_has_diverged_is_told(repo):
 def test_deploy_insists_on_an_environment(repo):
     assert repo.source(env="production").target.name == "production"
     repo.edit("top/src/write.sql", "<= 10", "<= 20")
-    with pytest.raises(UsageError, match="this would go to sandbox-alice, not to production: there are uncommitted"):
+    with pytest.raises(UsageError, match="this deploys to sandbox-alice, not to production: there are uncommitted"):
         repo.source(env="production")
     repo.commit()
     repo.branch("feature")

@@ -138,11 +138,11 @@ def test_a_saved_plan_is_done_as_it_is_or_not_at_all(repo, tmp_path):
 
     repo.edit("top/src/write.sql", "<= 20", "<= 30")
     repo.commit()
-    with pytest.raises(DataflowError, match="not what the plan was made of: top changed"):
+    with pytest.raises(DataflowError, match="the repository has changed since the plan was made: top"):
         check_saved(make_plan(repo.source()), repo.source(), file)
 
     repo.deploy()
-    with pytest.raises(DataflowError, match="production has moved since the plan was made: from #1 to #2"):
+    with pytest.raises(DataflowError, match="production has changed since the plan was made: from #1 to #2"):
         check_saved(make_plan(repo.source()), repo.source(), file)
 
     file.write_text("{}")
@@ -206,7 +206,7 @@ def test_a_branch_that_would_write_production_s_tables_is_refused(repo, file, ol
         repo.edit("top/main.sch.yaml", "script: ddl.sql", "script: src/write.sql")
     repo.edit(f"top/{file}", old, new)
     repo.commit()
-    with pytest.raises(DefinitionError, match=f"may write alice__feature alone, and this would write {table}"):
+    with pytest.raises(DefinitionError, match=f"may only write to alice__feature, and this writes {table}"):
         repo.deploy()
 
 
@@ -251,7 +251,7 @@ def test_secrets_are_nowhere_in_the_registry(repo, home, monkeypatch):
 def test_a_secret_in_the_clear_is_not_bundled(repo, setting):
     repo.edit("dataflow.yaml", "    branch: main\n", f"    branch: main\n{setting}")
     repo.commit()
-    with pytest.raises(UsageError, match="holds a secret in the clear"):
+    with pytest.raises(UsageError, match="contains a plain-text secret"):
         repo.deploy()
     assert repo.current() is None
 

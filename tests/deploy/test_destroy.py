@@ -94,7 +94,7 @@ def test_production_can_t_be_taken_down(repo):
     project = repo.source().project
     with pytest.raises(UsageError, match="branch main deploys to production, which the team shares"):
         branch_target("main", project)
-    with pytest.raises(UsageError, match="is not taken down by a command"):
+    with pytest.raises(UsageError, match="is a shared environment"):
         plan_destroy(repo.registry, "production", project.environments["production"])
 
 
@@ -139,7 +139,7 @@ def test_what_is_deployed_meanwhile_stays(repo):
     repo.edit("top/src/write.sql", "<= 10", "<= 20")
     repo.commit()
     repo.deploy()
-    with pytest.raises(DataflowError, match="somebody deployed to branch-feature-alice just now"):
+    with pytest.raises(DataflowError, match="branch-feature-alice has just been changed by somebody else"):
         destroy(repo.registry, planned)
 
 

@@ -11,10 +11,10 @@ from contextlib import closing
 import pytest
 
 from dataflow.deploy import deployments
-from dataflow.deploy.lineage import settle
-from dataflow.lineage.model import Flow, Origin, Producer, Written
-from dataflow.lineage.store.reader import Store
-from dataflow.lineage.store.writer import remember
+from dataflow.deploy.lineage import sync_deployed_lineage
+from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
+from dataflow.lineage.store.reader import LineageStore
+from dataflow.lineage.store.writer import store_lineage
 from dataflow.state.run_records import Records, metadata
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
@@ -85,8 +85,8 @@ def test_what_a_bundle_gives_constants_and_audits_is_known_as_well(command, repo
     repo.edit("top/src/write.sql", "SUM(view_hours)", "COUNT(*)")
     repo.commit()
     command("project", "deploy")
-    (named,) = Store(None).named("prod.alice_top_results").values()
-    assert (named.constants, named.needed) == ({"hours", "date"}, {"id", "date"})
+    (named,) = LineageStore(None).target_columns("prod.alice_top_results").values()
+    assert (named.constant_columns, named.required_columns) == ({"hours", "date"}, {"id", "date"})
 
 
 def test_a_branch_s_lineage_goes_with_its_deployment(command, repo):
@@ -187,7 +187,7 @@ def test_a_deployment_stands_whatever_becomes_of_its_lineage(command, repo):
     done = command("project", "deploy")
     assert "production is at #1 now" in done.stdout
     (line,) = [it for it in done.stderr.splitlines() if "lineage" in it]
-    assert line.startswith("lineage does not know what was deployed last, and will look again: the run records at")
+    assert line.startswith("deployed lineage could not be updated and will be retried: the run records at")
     folder.unlink()
     assert "nothing changed" in command("project", "deploy").stdout
     assert set(told(command)) == {"alice.top.main"}
@@ -216,12 +216,12 @@ def test_many_that_look_at_once_leave_what_one_would(command, repo):
 
     def look(_):
         barrier.wait()
-        return settle(repo.registry, None, repo.registry.newest(deployments.PREFIX))
+        return sync_deployed_lineage(repo.registry, None, repo.registry.newest(deployments.PREFIX))
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(look, range(4))) == [[]] * 4
     assert set(told(command)) == {f"alice.{name}.main" for name in ("top", "a", "b", "c")}
-    assert Store(None).settled(repo.registry.address) == {"production": 3}
+    assert LineageStore(None).synced_revisions(repo.registry.address) == {"production": 3}
 
 
 def test_lineage_moves_with_the_state_address(command, repo):
@@ -302,7 +302,7 @@ def test_a_program_that_names_no_table_is_not_taken_for_moved(command, repo, cam
     flow = frozenset({Flow("raw.plays"), Flow("raw.plays", "view_hours", "hours")})
     run = Producer(Origin.RECORDED, "alice.top.main", "prod.alice_top_results", seen=dt.datetime.now(dt.UTC))
     with records.begin() as connection:
-        remember(connection, [(run, Written(run.target, flow))])
+        store_lineage(connection, [(run, TableWrite(run.target, flow))])
     records.close()
     repo.write("top/src/write.py", PYTHON)
     repo.edit("top/main.sch.yaml", "src/write.sql", "src/write.py")

@@ -345,7 +345,7 @@ def test_a_project_is_handed_over_to_another_repository_with_its_history(repo, t
     assert not heir.plan().changes or heir.plan().changes[0].action == "changed"
     with pytest.raises(DataflowError, match="is deployed there by"):
         planned(repo)
-    with pytest.raises(UsageError, match="runs nothing of another repository 'alice/nobody'"):
+    with pytest.raises(UsageError, match="runs no package of another repository 'alice/nobody'"):
         plan_adoption(repo.source(), "alice/nobody")
 
 
@@ -373,7 +373,7 @@ def test_a_repository_empties_its_environment(repo):
     assert {it.action for it in repo.plan().changes} == {"removed"}
     repo.deploy()
     assert repo.current().revision.packages == {}
-    with pytest.raises(UsageError, match="holds no workflow"):
+    with pytest.raises(UsageError, match="contains no workflow"):
         repo.plan()
     plan_rollback(repo.registry, "production", owns=repo.source().owns).apply(repo.registry)
     assert len(repo.current().revision.packages) == 2
@@ -427,6 +427,6 @@ def test_a_project_within_a_project_has_its_own_packages(repo):
 
 def test_where_no_project_s_file_is_those_that_are_there_are_named(mono):
     mono.branch("feature")
-    with pytest.raises(UsageError, match="holds no workflow") as caught:
+    with pytest.raises(UsageError, match="contains no workflow") as caught:
         mono.plan()
     assert "a, b" in caught.value.hint

@@ -24,11 +24,11 @@ def test_an_older_bundle_comes_back_at_once(repo):
 
     assert back() == bundles[1]
     assert back() == bundles[0]
-    with pytest.raises(UsageError, match="nothing before #1"):
+    with pytest.raises(UsageError, match="has no earlier deployment than #1"):
         back()
     assert back(to="3") == bundles[2]
     assert back(to=bundles[1][:12]) == bundles[1]
-    with pytest.raises(UsageError, match="runs what #2 ran already"):
+    with pytest.raises(UsageError, match="already runs what #2 ran"):
         back(to="#2")
     with pytest.raises(UsageError, match="there is no deployment '77'"):
         back(to="77")

@@ -96,7 +96,7 @@ def test_conflict_markers_in_any_text_of_a_package_are_refused_and_told_before(r
     repo.commit()
     with pytest.raises(DataflowError, match=rf"top/{name}:2:1: conflict markers") as caught:
         repo.deploy()
-    assert caught.value.hint == "`dataflow workflow validate top` says so before"
+    assert caught.value.hint == "`dataflow workflow validate top` reports this before a deployment"
     done = validate(repo, "top")
     assert done.returncode == 2
     assert f"top/{name}:2:1: conflict markers" in done.stderr

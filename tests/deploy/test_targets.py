@@ -67,7 +67,7 @@ def test_a_bare_commit_has_no_branch_to_go_by(repo, monkeypatch):
     for name in ("GITHUB_REF_TYPE", "CI_COMMIT_BRANCH", "DATAFLOW_BRANCH"):
         monkeypatch.delenv(name, raising=False)
     repo.git("checkout", "-q", "--detach")
-    with pytest.raises(UsageError, match="no branch is checked out"):
+    with pytest.raises(UsageError, match="detached HEAD"):
         repo.source()
     monkeypatch.setenv("DATAFLOW_BRANCH", "main")
     assert repo.source().target.name == "production"

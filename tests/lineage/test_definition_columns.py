@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.lineage.definition_columns import named_columns
+from dataflow.lineage.definition_columns import referenced_columns
 from dataflow.workflow.load import Request, load_workflow
 
 MAIN = """
@@ -52,7 +52,7 @@ def test_audits_and_the_key_name_the_columns_that_have_to_be_there(tmp_path):
         "def audit(rows, args):\n    return rows.filter(rows.f > 0).select('g').count()\n"
     )
     (tmp_path / "broken.py").write_text("def audit(rows, args:\n")
-    found = named_columns(load_workflow(tmp_path / "main.sch.yaml", Request()))
+    found = referenced_columns(load_workflow(tmp_path / "main.sch.yaml", Request()))
     assert found["db.plays"] >= {"day", "id", "a", "maker", "b", "c", "d", "e", "f", "g"}
     assert not found["db.plays"] & {"other", "name", "1"}
     assert found["db.other"] == {"kind", "k"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dataflow.jobs.spark.r_script import find_r
-from dataflow.lineage.checkout import Checkout
-from dataflow.lineage.graph import is_naming, reach
-from dataflow.lineage.store.reader import Store
+from dataflow.lineage.checkout import CheckoutLineage
+from dataflow.lineage.graph import is_reference_only, traverse
+from dataflow.lineage.store.reader import LineageStore
 from dataflow.runner.results import Silent
 from dataflow.runner.runner import Runner
 from dataflow.spark.java import find_java
@@ -65,7 +65,7 @@ def edges_of(sources, flows, columns):
             for producer, taken in source.flows({flow.target}, downstream=False):
                 if producer.workflow != flow.id:
                     continue
-                for table, column, into, _ in (each for each in taken if not is_naming(each)):
+                for table, column, into, _ in (each for each in taken if not is_reference_only(each)):
                     if columns and column:
                         found[flow.id].add((f"{table}.{column}", f"{flow.target}.{into}" if into else flow.target))
                     elif not columns and not column:
@@ -83,8 +83,8 @@ def measured(found, flows, columns):
 def test_recall_and_precision_of_recorded_static_and_united_lineage(demo, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
     root, flows, address = demo
-    store = Store(address)
-    checkouts = [Checkout(root / name, "shared") for name in ("ingest", "models", "reports")]
+    store = LineageStore(address)
+    checkouts = [CheckoutLineage(root / name, "shared") for name in ("ingest", "models", "reports")]
     known = {"recorded": [store], "static": checkouts, "united": [store, *checkouts]}
     assert len(flows) == 30
     lines = [
@@ -119,9 +119,9 @@ def test_recall_and_precision_of_recorded_static_and_united_lineage(demo, capsys
 
 def test_lineage_goes_through_repositories_and_languages(demo):
     _, _, address = demo
-    found = reach([Store(address)], ("raw.plays", "hours"), downstream=True, depth=20)
+    found = traverse([LineageStore(address)], ("raw.plays", "hours"), downstream=True, depth=20)
     assert ("reports.everything", "hours") in found.levels
     assert ("models.hours", "hours") in found.levels  # by Scala
     assert ("models.audience", "hours") in found.levels  # by Python
-    up = reach([Store(address)], ("reports.everything", ""), downstream=False, depth=20)
+    up = traverse([LineageStore(address)], ("reports.everything", ""), downstream=False, depth=20)
     assert {"raw.plays", "raw.titles"} <= {table for table, _ in up.levels}

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.migration.changes import Change, Wish, changes_of, new_name
+from dataflow.migration.changes import ChangeRequest, TableChange, changes_of, new_name
 from dataflow.migration.steps import steps_for
 from dataflow.tables.schema.columns import Column, of_spark, sql_type
 from dataflow.tables.schema.table_schema import Shape
@@ -20,7 +20,7 @@ def classed(wish):
 
 
 def to(columns, partition="date"):
-    return classed(Wish(ddl=DDL.format(columns, partition)))
+    return classed(ChangeRequest(ddl=DDL.format(columns, partition)))
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_another_partition_breaks():
 def test_a_new_type_does_not_take_over_a_column_that_has_its_name_already():
     taken = replace(SHAPE, columns=(*SHAPE.columns, Column("Hours_int", "INT")))
     with pytest.raises(UsageError, match="needs a column 'hours_int', and there is one of that name already"):
-        changes_of(taken, Wish(types={"hours": "int"}))
+        changes_of(taken, ChangeRequest(types={"hours": "int"}))
 
 
 def test_an_option_and_a_definition_may_ask_for_the_same():
-    wish = Wish(types={"id": "bigint"}, ddl=DDL.format(SAME.replace("id INT", "id BIGINT"), "date"))
+    wish = ChangeRequest(types={"id": "bigint"}, ddl=DDL.format(SAME.replace("id INT", "id BIGINT"), "date"))
     assert classed(wish) == {"change the type of id to BIGINT": True}
     assert len(changes_of(SHAPE, wish)) == 1
 
 
 def test_options_say_the_same_in_short():
-    wish = Wish(rename={"hours": "view_hours"}, drop=["PAID"], types={"id": "bigint"})
+    wish = ChangeRequest(rename={"hours": "view_hours"}, drop=["PAID"], types={"id": "bigint"})
     assert classed(wish) == {
         "rename column hours to view_hours": False,
         "drop column paid": False,
@@ -74,24 +74,39 @@ def test_options_say_the_same_in_short():
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (Wish(rename={"hour": "h"}), r"prod\.plays has no column 'hour'; did you mean 'hours'\?"),
-        (Wish(rename={"hours": "PAID"}), "has a column 'PAID' already"),
-        (Wish(rename={"hours": "a b"}), "'a b' can't name a column"),
-        (Wish(types={"id": "bigit"}), "'bigit' is no type that can be read"),
-        (Wish(types={"id": "int"}), "nothing would change on prod.plays"),
-        (Wish(rename={"hours": "h", "paid": "H"}), "to rename column paid to H needs a column 'H', and there is one"),
-        (Wish(rename={"hours": "h"}, drop=["HOURS"]), "can't rename column hours to h and drop column hours in one"),
-        (Wish(rename={"hours": "h"}, types={"hours": "int"}), "can't rename column hours to h and change the type of"),
-        (Wish(rename={"hours": "h"}, ddl=DDL.format(SAME.replace("hours FLOAT", "h INT"), "date")), "can't rename"),
-        (Wish(types={"hours": "string"}, rename={"paid": "hours_string"}), "needs a column 'hours_string'"),
-        (Wish(ddl="SELECT 1"), "should be one CREATE TABLE"),
-        (Wish(ddl="CREATE TABLE ("), "can't be read"),
-        (Wish(ddl="CREATE VIEW v (id) AS SELECT 1"), "should be one CREATE TABLE"),
-        (Wish(ddl="CREATE TABLE t (id)"), "column id has no type"),
-        (Wish(ddl="CREATE TABLE t (id INT, ID INT)"), "column id stands twice"),
-        (Wish(types={"hours": "int"}, names={"hours": "paid"}), "needs a column 'paid', and there is one"),
-        (Wish(types={"hours": "int"}, names={"hours": "a-b"}), "'a-b' can't name a column"),
-        (Wish(types={"id": "bigint"}, names={"id": "key"}), "id needs no new column to be BIGINT, so none is called"),
+        (ChangeRequest(rename={"hour": "h"}), r"prod\.plays has no column 'hour'; did you mean 'hours'\?"),
+        (ChangeRequest(rename={"hours": "PAID"}), "has a column 'PAID' already"),
+        (ChangeRequest(rename={"hours": "a b"}), "'a b' can't name a column"),
+        (ChangeRequest(types={"id": "bigit"}), "'bigit' is no type that can be read"),
+        (ChangeRequest(types={"id": "int"}), "nothing would change on prod.plays"),
+        (
+            ChangeRequest(rename={"hours": "h", "paid": "H"}),
+            "to rename column paid to H needs a column 'H', and there is one",
+        ),
+        (
+            ChangeRequest(rename={"hours": "h"}, drop=["HOURS"]),
+            "can't rename column hours to h and drop column hours in one",
+        ),
+        (
+            ChangeRequest(rename={"hours": "h"}, types={"hours": "int"}),
+            "can't rename column hours to h and change the type of",
+        ),
+        (
+            ChangeRequest(rename={"hours": "h"}, ddl=DDL.format(SAME.replace("hours FLOAT", "h INT"), "date")),
+            "can't rename",
+        ),
+        (ChangeRequest(types={"hours": "string"}, rename={"paid": "hours_string"}), "needs a column 'hours_string'"),
+        (ChangeRequest(ddl="SELECT 1"), "should be one CREATE TABLE"),
+        (ChangeRequest(ddl="CREATE TABLE ("), "can't be read"),
+        (ChangeRequest(ddl="CREATE VIEW v (id) AS SELECT 1"), "should be one CREATE TABLE"),
+        (ChangeRequest(ddl="CREATE TABLE t (id)"), "column id has no type"),
+        (ChangeRequest(ddl="CREATE TABLE t (id INT, ID INT)"), "column id stands twice"),
+        (ChangeRequest(types={"hours": "int"}, names={"hours": "paid"}), "needs a column 'paid', and there is one"),
+        (ChangeRequest(types={"hours": "int"}, names={"hours": "a-b"}), "'a-b' can't name a column"),
+        (
+            ChangeRequest(types={"id": "bigint"}, names={"id": "key"}),
+            "id needs no new column to be BIGINT, so none is called",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(wish, said):
@@ -134,7 +149,7 @@ def test_types_are_compared_in_one_spelling():
     ],
 )  # fmt: skip
 def test_a_type_that_no_column_can_have_is_refused_and_so_is_what_stands_behind_one(text, said):
-    for wish in (Wish(types={"hours": text}), Wish(ddl=DDL.format(f"{SAME}, extra {text}", "date"))):
+    for wish in (ChangeRequest(types={"hours": text}), ChangeRequest(ddl=DDL.format(f"{SAME}, extra {text}", "date"))):
         if wish.ddl is None or said.endswith("can have"):
             with pytest.raises(UsageError) as caught:
                 changes_of(SHAPE, wish)
@@ -144,7 +159,9 @@ def test_a_type_that_no_column_can_have_is_refused_and_so_is_what_stands_behind_
 
 def test_a_column_of_a_type_that_is_newer_than_we_are_may_stay_as_it_is():
     newer = replace(SHAPE, columns=(*SHAPE.columns, Column("doc", "VARIANT")))
-    (change,) = changes_of(newer, Wish(ddl=DDL.format(SAME.replace("FLOAT", "DOUBLE") + ", doc VARIANT", "date")))
+    (change,) = changes_of(
+        newer, ChangeRequest(ddl=DDL.format(SAME.replace("FLOAT", "DOUBLE") + ", doc VARIANT", "date"))
+    )
     assert str(change) == "change the type of hours to DOUBLE"
 
 
@@ -172,8 +189,8 @@ WRITTEN = (
 
 def test_a_table_s_own_definition_changes_nothing_however_it_is_written():
     with pytest.raises(UsageError, match="nothing would change"):
-        changes_of(STORED, Wish(ddl=WRITTEN))
-    (change,) = changes_of(STORED, Wish(ddl=WRITTEN.replace("HOUR", "DAY")))
+        changes_of(STORED, ChangeRequest(ddl=WRITTEN))
+    (change,) = changes_of(STORED, ChangeRequest(ddl=WRITTEN.replace("HOUR", "DAY")))
     assert str(change) == "partition by day, days(at), bucket(16, id), truncate(3, code)"
 
 
@@ -207,13 +224,13 @@ def test_what_changes_inside_a_column_is_safe_where_iceberg_changes_it_in_place(
         "tags ARRAY<STRUCT<n: INT>>, by MAP<INT, INT>)"
     )
     assert old in written
-    (change,) = changes_of(NESTED, Wish(ddl=written.replace(old, new)))
+    (change,) = changes_of(NESTED, ChangeRequest(ddl=written.replace(old, new)))
     assert change.safe == bool(sql)
     if sql:
         (step,) = steps_for("prod.plays", [change])
         assert step.sql == f"ALTER TABLE `prod`.`plays` {sql}"
         assert step.adds == (change.path if change.kind == "add" else "")
-        assert Change(**json.loads(json.dumps(asdict(replace(change, shared=()))))).within == change.within
+        assert TableChange(**json.loads(json.dumps(asdict(replace(change, shared=()))))).within == change.within
     else:
         assert (change.kind, change.within) == ("type", ())
 
@@ -223,7 +240,9 @@ def test_a_new_column_stands_where_the_definition_has_it():
         step.sql.partition("ADD COLUMN ")[2]
         for step in steps_for(
             "t",
-            changes_of(SHAPE, Wish(ddl=DDL.format("a INT, b INT, " + SAME.replace(", date", ", c INT, date"), "date"))),
+            changes_of(
+                SHAPE, ChangeRequest(ddl=DDL.format("a INT, b INT, " + SAME.replace(", date", ", c INT, date"), "date"))
+            ),
         )
     ]
     assert sql == ["`a` INT FIRST", "`b` INT AFTER `a`", "`c` INT AFTER `paid`"]
@@ -247,9 +266,9 @@ KEYED = replace(STORED, key=("id", "code"))
 def test_another_key_breaks(written, said):
     if said is None:
         with pytest.raises(UsageError, match="nothing would change"):
-            changes_of(KEYED, Wish(ddl=written))
+            changes_of(KEYED, ChangeRequest(ddl=written))
         return
-    (change,) = changes_of(KEYED, Wish(ddl=written))
+    (change,) = changes_of(KEYED, ChangeRequest(ddl=written))
     assert (str(change), change.safe) == (said, False)
     with pytest.raises(UsageError, match="nothing that readers can move through"):
         steps_for("prod.plays", [change])
@@ -259,19 +278,21 @@ def test_a_key_that_follows_a_rename_is_the_same():
     written = WRITTEN.replace("flag CHAR(1)", "mark CHAR(1)")
     keyed = replace(STORED, key=("flag",))
     for name in ("mark", "flag"):
-        wish = Wish(rename={"flag": "mark"}, ddl=f"{written} TBLPROPERTIES ('dataflow.primary-key' = '{name}')")
+        wish = ChangeRequest(
+            rename={"flag": "mark"}, ddl=f"{written} TBLPROPERTIES ('dataflow.primary-key' = '{name}')"
+        )
         assert [str(change) for change in changes_of(keyed, wish)] == ["rename column flag to mark"]
 
 
 def test_a_definition_that_says_two_keys_is_refused():
     both = WRITTEN.replace("day DATE)", "day DATE, PRIMARY KEY (id))") + " TBLPROPERTIES ('dataflow.primary-key'='at')"
     with pytest.raises(UsageError, match=r"says two primary keys: \(id\) and \(at\)"):
-        changes_of(KEYED, Wish(ddl=both))
+        changes_of(KEYED, ChangeRequest(ddl=both))
 
 
 @pytest.mark.parametrize("said", ["COMMENT 'new'", "TBLPROPERTIES ('comment' = 'new')"])
 def test_another_comment_of_the_table_is_safe(said):
-    (change,) = changes_of(STORED, Wish(ddl=f"{WRITTEN} {said}"))
+    (change,) = changes_of(STORED, ChangeRequest(ddl=f"{WRITTEN} {said}"))
     assert (str(change), change.safe) == ("change the comment of the table", True)
     (step,) = steps_for("prod.plays", [change])
     assert step.sql == "ALTER TABLE `prod`.`plays` SET TBLPROPERTIES ('comment' = 'new')"
@@ -287,7 +308,7 @@ def test_another_comment_of_the_table_is_safe(said):
     ],
 )  # fmt: skip
 def test_a_definition_of_another_table_is_refused(name, is_other):
-    wish = Wish(ddl=WRITTEN.replace("prod.plays", name).replace("day DATE", "day DATE, extra INT"))
+    wish = ChangeRequest(ddl=WRITTEN.replace("prod.plays", name).replace("day DATE", "day DATE, extra INT"))
     if is_other:
         with pytest.raises(UsageError, match=r"the new definition is of .*, not of prod\.plays"):
             changes_of(STORED, wish)
@@ -296,19 +317,19 @@ def test_a_definition_of_another_table_is_refused(name, is_other):
 
 
 def test_the_name_of_the_column_for_a_new_type_is_plain_or_chosen():
-    (change,) = changes_of(SHAPE, Wish(types={"hours": "decimal(10,2)"}))
+    (change,) = changes_of(SHAPE, ChangeRequest(types={"hours": "decimal(10,2)"}))
     assert new_name(change) == "hours_decimal_10_2"
-    (change,) = changes_of(NESTED, Wish(types={"place": "struct<town: string, street: string, at: string>"}))
+    (change,) = changes_of(NESTED, ChangeRequest(types={"place": "struct<town: string, street: string, at: string>"}))
     assert new_name(change) == "place_struct"
-    (change,) = changes_of(SHAPE, Wish(types={"hours": "decimal(10,2)"}, names={"HOURS": "view_hours"}))
+    (change,) = changes_of(SHAPE, ChangeRequest(types={"hours": "decimal(10,2)"}, names={"HOURS": "view_hours"}))
     assert new_name(change) == "view_hours"
     assert steps_for("prod.plays", [change])[1].adds == "view_hours"
-    (change,) = changes_of(SHAPE, Wish(types={"id": "bigint"}))
+    (change,) = changes_of(SHAPE, ChangeRequest(types={"id": "bigint"}))
     assert new_name(change) == ""
 
 
 def test_a_definition_may_name_a_column_of_another_type_as_it_is_called_in_the_end():
-    wish = Wish(types={"hours": "decimal(10,2)"}, names={"hours": "view_hours"})
+    wish = ChangeRequest(types={"hours": "decimal(10,2)"}, names={"hours": "view_hours"})
     for name in ("hours", "view_hours"):
         written = DDL.format(SAME.replace("hours FLOAT", f"{name} DECIMAL(10,2)"), "date")
         found = changes_of(SHAPE, replace(wish, ddl=written))
@@ -318,7 +339,10 @@ def test_a_definition_may_name_a_column_of_another_type_as_it_is_called_in_the_e
 
 
 @pytest.mark.parametrize("partition", ["date", "days(date)", "bucket(16, date)"])
-@pytest.mark.parametrize("wish", [Wish(rename={"date": "day"}), Wish(drop=["date"]), Wish(types={"date": "string"})])
+@pytest.mark.parametrize(
+    "wish",
+    [ChangeRequest(rename={"date": "day"}), ChangeRequest(drop=["date"]), ChangeRequest(types={"date": "string"})],
+)
 def test_what_a_table_is_partitioned_by_can_t_go_from_under_its_rows(partition, wish):
     with pytest.raises(UsageError, match="partitioned by date, which can't go") as caught:
         changes_of(replace(SHAPE, partition=(partition,)), wish)
@@ -328,8 +352,10 @@ def test_what_a_table_is_partitioned_by_can_t_go_from_under_its_rows(partition, 
 def test_a_definition_may_leave_out_what_a_migration_moves_and_has_to_leave_out_what_one_took_away():
     moving = replace(STORED, columns=(*STORED.columns, Column("mark", "STRING")), optional=frozenset({"flag", "mark"}))
     with pytest.raises(UsageError, match="nothing would change"):
-        changes_of(moving, Wish(ddl=WRITTEN))
+        changes_of(moving, ChangeRequest(ddl=WRITTEN))
     gone = replace(STORED, retired=frozenset({"old"}))
     with pytest.raises(UsageError, match=r"a migration took Old away from prod\.plays, and it would come back empty"):
-        changes_of(gone, Wish(ddl=WRITTEN.replace("day DATE", "day DATE, Old INT")))
-    assert [str(change) for change in changes_of(gone, Wish(rename={"flag": "old"}))] == ["rename column flag to old"]
+        changes_of(gone, ChangeRequest(ddl=WRITTEN.replace("day DATE", "day DATE, Old INT")))
+    assert [str(change) for change in changes_of(gone, ChangeRequest(rename={"flag": "old"}))] == [
+        "rename column flag to old"
+    ]

@@ -9,8 +9,9 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.migration import execute
-from dataflow.migration.campaign import applied, read
-from dataflow.migration.changes import Wish
+from dataflow.migration.campaign.definition import campaign_from_row
+from dataflow.migration.campaign.events import applied_steps
+from dataflow.migration.changes import ChangeRequest
 from dataflow.migration.verify import verify
 from tests.support.campaign_world import NUMBERS, READERS
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.spark
 
 
 def begin(world):
-    return world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    return world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
 
 
 def patch_of(text, name):
@@ -69,7 +70,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     assert world.column("view_hours") == world.column("hours") == [0.5, 1.0, 2.0, 9.0, None]
     assert world.results() != before
     before = world.results()
-    campaign = read(world.campaigns.get(None))
+    campaign = campaign_from_row(world.campaigns.get(None))
     (agreement,) = verify(world.spark, campaign, world.campaigns.events("hours"))
     assert (agreement.rows, agreement.different) == (5, 0)
 
@@ -91,7 +92,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
     use_patch(to_dave, "few")
     world.run("long", "ranks")
     assert world.open() == set()
-    assert "column hours with 4 values in 5 rows" in execute.what_goes(world.spark, campaign, campaign.steps[-1])
+    assert "column hours with 4 values in 5 rows" in execute.describe_removal(world.spark, campaign, campaign.steps[-1])
     assert world.apply() == "contract 1"
     assert world.campaigns.all()[0].state == "done"
     assert "hours" not in world.spark.table(f"{world.db}.plays").columns
@@ -137,7 +138,7 @@ def test_killed_after_the_table_changed_and_before_that_was_written_down_it_goes
         with world.dying(noting={"applied"}):
             world.apply()
         assert world.apply() == step
-    assert applied(world.campaigns.events("hours")) == ["expand 1", "expand 2", "expand 3"]
+    assert applied_steps(world.campaigns.events("hours")) == ["expand 1", "expand 2", "expand 3"]
     with world.dying(noting={"applied"}):
         world.apply(force=True, reason="nobody minds")
     world.apply(force=True, reason="nobody minds")

@@ -7,9 +7,9 @@ import datetime as dt
 import pytest
 
 from dataflow.errors import DataflowError
-from dataflow.migration.changes import Wish
-from dataflow.migration.impact import by_position
-from dataflow.migration.plan import plan
+from dataflow.migration.changes import ChangeRequest
+from dataflow.migration.impact import select_star_users
+from dataflow.migration.plan.builder import build_plan
 from dataflow.tables.schema.table_schema import shape_in_spark
 
 TAKE = "INSERT OVERWRITE ${TARGET_TABLE} SELECT id FROM"
@@ -50,8 +50,8 @@ def main(args, spark):
 def rename(world):
     """Return the plan of a column's new name."""
     look = lambda table, _: shape_in_spark(world.spark, table)  # noqa: E731
-    wish = Wish(rename={"hours": "view_hours"})
-    return plan(f"{world.db}.plays", wish, world.known(), dt.datetime.now(dt.UTC), look=look)
+    wish = ChangeRequest(rename={"hours": "view_hours"})
+    return build_plan(f"{world.db}.plays", wish, world.known(), dt.datetime.now(dt.UTC), load=look)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_who_only_names_a_column_is_a_reader_by_its_text_and_by_its_run_until_it
 
     write(f"{TAKE} ${{PLAYS}} WHERE hours < 5;\n")
     world.run("few")
-    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     for _ in range(3):
         world.apply()
     for statement, is_open in [*((each, True) for each in STATEMENTS), *((each, False) for each in MOVED)]:
@@ -100,7 +100,7 @@ def test_the_contract_waits_for_who_only_names_the_column(few):
     write, world = few
     write(f"{STATEMENTS[0]};\n")
     world.run("few")
-    found = world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    found = world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     assert "dave.few.main" in {each.workflow for each in found.must_move}
     for _ in range(3):
         world.apply()
@@ -125,7 +125,7 @@ def test_who_takes_all_columns_by_position_is_named_before_the_column_is_added_a
     for statement, goes_on in ALL.items():
         write(f"{statement};\n")
         world.run("few")
-        named = {each.workflow for each in by_position(plays, world.known(), dt.datetime.now(dt.UTC))}
+        named = {each.workflow for each in select_star_users(plays, world.known(), dt.datetime.now(dt.UTC))}
         assert named == (set() if goes_on else {"dave.few.main"}), statement
     world.spark.sql(f"ALTER TABLE {plays} ADD COLUMN more INT")
     for statement, goes_on in ALL.items():

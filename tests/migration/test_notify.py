@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from dataflow.migration.store import Campaigns
+from dataflow.migration.store import CampaignStore
 from tests.support.team import DEADLINE
 
 
@@ -20,7 +20,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
     team.start("--name", "hours")
     told = team.migration("notify", "--dry-run").stdout
     assert told.count("this one fails as soon as the new column is there") == 1
-    Campaigns(team.state.records, "sandbox").note("hours", "applied", "expand 1", "alice")
+    CampaignStore(team.state.records, "sandbox").note("hours", "applied", "expand 1", "alice")
     done = team.migration("apply", code=1)
     assert (
         "1 workflow takes all columns by position, and would fail once view_hours is there: dave.one (dave), dave_one/"
@@ -32,7 +32,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
 def test_a_message_says_whether_the_new_is_there_already(team):
     team.start("--name", "hours")
     assert "The new is not there yet" in team.migration("notify", "--dry-run").stdout
-    campaigns = Campaigns(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.records, "sandbox")
     for step in ("expand 1", "expand 2", "expand 3"):
         campaigns.note("hours", "applied", step, "alice")
     assert "Old and new stand side by side until then" in team.migration("notify", "--dry-run").stdout
@@ -43,7 +43,7 @@ def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, 
     dry = team.migration("notify", "--dry-run").stdout
     assert mail.mails == []
     done = team.migration("notify")
-    assert "told bob (announcement): bob@example.org" in done.stdout
+    assert "notified bob (announcement): bob@example.org" in done.stdout
     ((subject, text),) = mail.to("bob@example.org")
     assert subject.startswith("prod.plays: rename column hours to view_hours by " + DEADLINE)
     assert text.strip() in dry
@@ -57,7 +57,7 @@ def test_each_owner_is_told_once_of_their_own_workflows_lines_and_a_patch(team, 
     assert len(mail.to("dave@example.org")) == 1
 
     again = team.migration("notify")
-    assert "nobody has to be told anything now" in again.stdout
+    assert "no message is due now" in again.stdout
     assert len(mail.mails) == 2
     assert len(hook.texts) == 1
 
@@ -82,11 +82,11 @@ def test_an_owner_without_an_address_is_one_line_and_the_others_are_told(team, m
     team.start()
     (team.folder / "dataflow.yaml").write_text(team.project.replace("  dave:\n    email: dave@example.org\n", ""))
     done = team.migration("notify", code=1)
-    assert "not told: dave: there is no address for 'dave'" in done.stderr
+    assert "not notified: dave: there is no address for 'dave'" in done.stderr
     assert "add owners.dave.email" in done.stderr
     assert len(mail.to("bob@example.org")) == 1
     (team.folder / "dataflow.yaml").write_text(team.project)
-    assert "told dave" in team.migration("notify").stdout
+    assert "notified dave" in team.migration("notify").stdout
     assert len(mail.mails) == 2
 
 
@@ -112,6 +112,6 @@ def test_killed_while_sending_nobody_is_told_twice(team, mail):
     process.communicate()
     mail.waits_for = None
     done = team.migration("notify")
-    assert "dave (announcement) may or may not have been told" in done.stderr + done.stdout
+    assert "dave (announcement) may or may not have been notified" in done.stderr + done.stdout
     assert len(mail.to("bob@example.org")) == 1
     assert len(mail.to("dave@example.org")) == 1

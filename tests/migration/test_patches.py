@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.migration.patches import Move, patch
+from dataflow.migration.patches import ReaderMigration, suggest_patch
 
 SCHEMA = {"s.a": ["id", "hours", "country"], "s.b": ["id", "hours"]}
 
@@ -13,8 +13,8 @@ def moved(tmp_path, monkeypatch, sql, move=None, **values):
     """Return the script as the patch would leave it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.sql").write_text(sql)
-    move = move or Move("s.a", {"hours": "view_hours"})
-    diff = patch(tmp_path / "x.sql", move, values, SCHEMA)
+    move = move or ReaderMigration("s.a", {"hours": "view_hours"})
+    diff = suggest_patch(tmp_path / "x.sql", move, values, SCHEMA)
     lines = sql.splitlines()
     for line in [each[1:] for each in diff.splitlines() if each.startswith("-") and not each.startswith("---")]:
         assert line in lines
@@ -74,12 +74,12 @@ def test_parameters_stay_as_they_are(tmp_path, monkeypatch):
 
 
 def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_it(tmp_path, monkeypatch):
-    move = Move("s.a", {}, "s.better")
+    move = ReaderMigration("s.a", {}, "s.better")
     assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
     assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
 
 
 def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name(tmp_path, monkeypatch):
-    move = Move("s.a", {"hours": "hours_float"}, retyped={"hours"})
+    move = ReaderMigration("s.a", {"hours": "hours_float"}, retyped={"hours"})
     assert moved(tmp_path, monkeypatch, "CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
     assert moved(tmp_path, monkeypatch, "UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]

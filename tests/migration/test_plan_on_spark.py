@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.lineage.query import known
-from dataflow.migration.changes import Wish, changes_of
-from dataflow.migration.plan import live_shape_in_spark
+from dataflow.lineage.query import open_lineage
+from dataflow.migration.changes import ChangeRequest, changes_of
+from dataflow.migration.plan.table_schema import load_schema_in_spark
 from dataflow.migration.steps import STATEMENTS, steps_for
 from dataflow.tables.iceberg import field_paths
 from dataflow.tables.schema.columns import Column
@@ -45,10 +45,10 @@ def lake(spark):
 
 
 def test_a_table_is_looked_at_through_spark_and_an_unknown_one_is_answered_with_the_nearest(spark, lake):
-    here = known(Environment("sandbox", catalog=lake), None, [])
+    here = open_lineage(Environment("sandbox", catalog=lake), None, [])
     columns = (Column("id", "INT", nullable=False), Column("hours", "FLOAT"), Column("day", "DATE"))
     expected = Shape("lake_of_plans.deep.plays", columns, ("months(day)",))
-    assert live_shape_in_spark(spark, f"{lake['name']}.lake_of_plans.deep.plays", here) == expected
+    assert load_schema_in_spark(spark, f"{lake['name']}.lake_of_plans.deep.plays", here) == expected
     for name in (
         "lake_of_plans.deep.play",
         "lake_of_plan.dep.plays",
@@ -56,10 +56,10 @@ def test_a_table_is_looked_at_through_spark_and_an_unknown_one_is_answered_with_
         "lake_of_plans.a b.c",
     ):
         with pytest.raises(UsageError, match=f"there is no table '{name}'; did you mean 'lake_of_plans.deep.plays'"):
-            live_shape_in_spark(spark, name, here)
+            load_schema_in_spark(spark, name, here)
     for name in ("", "nothing"):
         with pytest.raises(UsageError, match=f"there is no table '{name}'"):
-            live_shape_in_spark(spark, name, here)
+            load_schema_in_spark(spark, name, here)
 
 
 def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_is_left(spark):
@@ -82,8 +82,8 @@ def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_
     try:
         spark.sql(ddl)
         with pytest.raises(UsageError, match="nothing would change"):
-            changes_of(shape_in_spark(spark, table), Wish(ddl=ddl))
-        changes = changes_of(shape_in_spark(spark, table), Wish(ddl=new))
+            changes_of(shape_in_spark(spark, table), ChangeRequest(ddl=ddl))
+        changes = changes_of(shape_in_spark(spark, table), ChangeRequest(ddl=new))
         assert all(change.safe for change in changes)
         steps = steps_for(table, changes)
         for step in steps:
@@ -92,7 +92,7 @@ def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_
         assert {step.adds for step in steps if step.adds} == {"first", "place.zip", "tags.element.m"}
         assert {"first", "place.zip", "tags.element.m", "place.at.lat"} <= columns
         with pytest.raises(UsageError, match="nothing would change"):
-            changes_of(shape_in_spark(spark, table), Wish(ddl=new))
+            changes_of(shape_in_spark(spark, table), ChangeRequest(ddl=new))
         assert spark.table(table).schema["place"].dataType.fieldNames() == ["zip", "town", "at"]
         for step in steps:
             if step.undo:
@@ -107,7 +107,7 @@ def test_a_definition_that_names_a_column_of_another_type_as_it_ends_is_what_the
     table = "ends_of_plans.plays"
     old = f"CREATE TABLE {table} (id INT, hours STRUCT<h: DOUBLE NOT NULL COMMENT 'how long'>, day DATE) USING iceberg"
     new = old.replace("hours STRUCT<h: DOUBLE NOT NULL COMMENT 'how long'>", "{} STRUCT<h: STRING>").format
-    asked = Wish(types={"hours": "struct<h: string>"}, names={"hours": "spans"}, rename={"day": "date"})
+    asked = ChangeRequest(types={"hours": "struct<h: string>"}, names={"hours": "spans"}, rename={"day": "date"})
     spark.sql("CREATE NAMESPACE ends_of_plans")
     try:
         spark.sql(old)
@@ -121,9 +121,9 @@ def test_a_definition_that_names_a_column_of_another_type_as_it_ends_is_what_the
         ]
         found = shape_in_spark(spark, table)
         with pytest.raises(UsageError, match="nothing would change"):
-            changes_of(found, Wish(ddl=ddl))
+            changes_of(found, ChangeRequest(ddl=ddl))
         with pytest.raises(UsageError, match="a migration took hours away from"):
-            changes_of(found, Wish(ddl=new("hours")))
+            changes_of(found, ChangeRequest(ddl=new("hours")))
     finally:
         spark.sql(f"DROP TABLE IF EXISTS {table}")
         spark.sql("DROP NAMESPACE ends_of_plans")

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from dataflow.lineage.model import Origin
-from dataflow.lineage.store.reader import Store
+from dataflow.lineage.store.reader import LineageStore
 from tests.support.team import DEADLINE, OLD, create
 
 
@@ -29,7 +29,7 @@ def test_who_only_names_a_column_is_a_reader_until_a_run_does_not(team):
     edges = team.command.json("migration", "lineage", "prod.plays.hours")
     assert target not in str(edges)
     assert name not in {
-        each.workflow for _, found in Store(team.state.address).readers({"prod.plays"}) for each in found
+        each.workflow for _, found in LineageStore(team.state.address).readers({"prod.plays"}) for each in found
     }
 
 
@@ -53,7 +53,7 @@ def test_who_reads_a_table_with_its_columns_unknown_is_never_counted_as_moved(te
     shown = team.migration("lineage", "prod.plays.hours", "--downstream").stdout
     (line,) = (line for line in shown.splitlines() if "out.frank" in line)
     assert "may read it: columns unknown · frank.new" in line
-    assert "*" not in Store(team.state.address).columns("prod.plays")
+    assert "*" not in LineageStore(team.state.address).columns("prod.plays")
 
 
 def test_readers_count_as_moved_by_their_latest_run_and_others_by_their_word(team):

@@ -10,8 +10,8 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.migration import execute
-from dataflow.migration.changes import Wish
-from dataflow.migration.notify import messages
+from dataflow.migration.changes import ChangeRequest
+from dataflow.migration.notify import due_notices
 from dataflow.migration.verify import verify
 from tests.support.campaign_world import READERS, World, main
 from tests.support.packages import spark
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.spark
 def replace(world):
     world.run("plays", "sums")
     world.spark.sql(f"CREATE TABLE {world.db}.better USING iceberg AS SELECT *, 1 AS more FROM {world.db}.plays")
-    return world.begin(Wish(replace_by=f"{world.db}.better"), "better")
+    return world.begin(ChangeRequest(replace_by=f"{world.db}.better"), "better")
 
 
 def move_the_writer(world):
@@ -70,7 +70,7 @@ def test_the_old_name_shows_the_new_table_until_all_have_moved(viewed):
     # A checkout is evidence of what is read, so those that never ran are found as well.
     assert {each.workflow.split(".")[1] for each in found.must_move} == {*READERS, "plays"}
     campaign, standing = viewed.look()
-    due = messages(campaign, standing, viewed.known(), [], dt.datetime.now(dt.UTC))
+    due = due_notices(campaign, standing, viewed.known(), [], dt.datetime.now(dt.UTC))
     assert "${PLAYS}" in due[0].text
     with pytest.raises(DataflowError, match=r"1 of 1 workflows have not moved: alice\.plays\.main"):
         viewed.apply()  # a view can't be written to
@@ -94,7 +94,7 @@ def test_the_old_name_shows_the_new_table_until_all_have_moved(viewed):
 
     with pytest.raises(DataflowError, match="5 of 6 workflows have not moved"):
         viewed.apply()
-    assert "plays_retired with its 5 rows" in execute.what_goes(viewed.spark, campaign, campaign.steps[-1])
+    assert "plays_retired with its 5 rows" in execute.describe_removal(viewed.spark, campaign, campaign.steps[-1])
     viewed.apply(force=True, reason="a test")
     assert {name for name in tables(viewed) if name.startswith("plays")} == {"plays_raw"}
     assert not viewed.spark.sql(f"SHOW VIEWS IN {viewed.db}").collect()
@@ -146,12 +146,12 @@ def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
     move_the_writer(world)
     world.spark.sql("CREATE OR REPLACE TEMPORARY VIEW plays AS SELECT 1")  # SHOW VIEWS lists it as well
     campaign, _ = world.look()
-    went = execute.carry_out(world.spark, campaign, campaign.steps[0], world.campaigns, "alice")
+    went = execute.execute_step(world.spark, campaign, campaign.steps[0], world.campaigns, "alice")
     world.spark.catalog.dropTempView("plays")
     assert went == "left out, as this catalog has no views"
     assert world.spark.table(f"{world.db}.plays").count() == 5
     assert "plays_retired" not in tables(world)
-    assert f"{world.db}.plays with its 5 rows" in execute.what_goes(world.spark, campaign, campaign.steps[-1])
+    assert f"{world.db}.plays with its 5 rows" in execute.describe_removal(world.spark, campaign, campaign.steps[-1])
     world.spark.sql(f"INSERT INTO {world.db}.plays VALUES (9, 'IT', 1.0)")  # nothing keeps anybody from that here
     for owner in ("alice", "bob", "carol", "dave"):
         world.campaigns.note("better", "acked", owner, owner, "a test")
@@ -176,7 +176,7 @@ def test_tables_with_maps_and_with_types_that_clash_are_compared(world):
     spark, table, better = world.spark, f"{world.db}.plays", f"{world.db}.better"
     spark.sql(f"CREATE TABLE {table} USING iceberg AS SELECT 1 AS id, map('a', 1) AS m, 'x' AS t, '5' AS n")
     spark.sql(f"CREATE TABLE {better} USING iceberg AS SELECT 1 AS id, map('a', 1) AS m, 7 AS t, 5 AS n")
-    world.begin(Wish(replace_by=better), "better")
+    world.begin(ChangeRequest(replace_by=better), "better")
     campaign, _ = world.look()
     (agreement,) = verify(spark, campaign, ())
     assert (agreement.rows, agreement.different) == (1, 1)

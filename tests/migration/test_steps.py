@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.migration.changes import Wish, changes_of, shared_columns
+from dataflow.migration.changes import ChangeRequest, changes_of, shared_columns
 from dataflow.migration.steps import STATEMENTS, steps_for
 from tests.support.shapes import DDL, SAME, SHAPE
 
 
 def test_a_rename_goes_by_a_column_beside_the_old_one():
-    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(rename={"hours": "view_hours"})))
+    steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(rename={"hours": "view_hours"})))
     assert [(step.name, step.irreversible) for step in steps] == [
         ("expand 1", False), ("expand 2", False), ("expand 3", False), ("move", False), ("contract 1", True),
     ]  # fmt: skip
@@ -33,20 +33,20 @@ def test_a_rename_goes_by_a_column_beside_the_old_one():
 
 
 def test_a_column_that_only_goes_may_be_left_out_by_its_writers_first():
-    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(drop=["paid"])))
+    steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(drop=["paid"])))
     assert [step.name for step in steps] == ["expand 1", "move", "contract 1"]
     assert steps[0].says == "workflows that write the table may leave paid out"
     assert """'{"paid": null}'""" in steps[0].sql
 
 
 def test_a_column_that_must_have_a_value_may_be_left_out_once_it_goes():
-    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(rename={"id": "play_id"})))
+    steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(rename={"id": "play_id"})))
     assert steps[1].sql == "ALTER TABLE `prod`.`plays` ALTER COLUMN `id` DROP NOT NULL"
     assert steps[2].adds == "play_id"
 
 
 def test_another_table_is_shown_under_the_old_name_where_it_holds_as_much():
-    (change,) = changes_of(SHAPE, Wish(replace_by="prod.better"))
+    (change,) = changes_of(SHAPE, ChangeRequest(replace_by="prod.better"))
     wider = replace(SHAPE, columns=tuple(replace(c, type="BIGINT") if c.type == "INT" else c for c in SHAPE.columns))
     assert shared_columns(SHAPE, wider) == tuple(column.name for column in SHAPE.columns)
     view, move, contract = steps_for("prod.plays", [replace(change, shared=shared_columns(SHAPE, wider))])
@@ -64,24 +64,24 @@ def test_another_table_is_shown_under_the_old_name_where_it_holds_as_much():
 
 
 def test_a_table_that_goes_is_dropped_once_all_have_left_it():
-    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(drop_table=True)))
+    steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(drop_table=True)))
     assert [(step.name, step.sql) for step in steps] == [
         ("move", ""), ("contract 1", "DROP TABLE IF EXISTS `prod`.`plays`"),
     ]  # fmt: skip
 
 
 def test_a_narrower_type_gets_a_column_of_its_own():
-    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(types={"paid": "int"})))
+    steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(types={"paid": "int"})))
     assert steps[1].adds == "paid_int"
     assert "CAST(`paid` AS INT)" in steps[2].sql
 
 
 def test_what_no_column_can_stand_beside_needs_another_table():
     with pytest.raises(UsageError, match="nothing that readers can move through column by column") as caught:
-        steps_for("prod.plays", changes_of(SHAPE, Wish(ddl=DDL.format(SAME, "months(date)"))))
+        steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(ddl=DDL.format(SAME, "months(date)"))))
     assert "--replace-by" in caught.value.hint
 
 
 def test_what_is_safe_has_steps_and_nobody_to_move():
-    steps = steps_for("prod.plays", changes_of(SHAPE, Wish(types={"id": "bigint"})))
+    steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(types={"id": "bigint"})))
     assert [step.sql for step in steps] == ["ALTER TABLE `prod`.`plays` ALTER COLUMN `id` TYPE BIGINT"]

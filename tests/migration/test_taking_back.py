@@ -8,9 +8,9 @@ import pytest
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.migration import execute
-from dataflow.migration.changes import Change, Wish
+from dataflow.migration.changes import ChangeRequest, TableChange
 from dataflow.migration.steps import steps_for
-from dataflow.migration.store import Campaigns, subjects
+from dataflow.migration.store import CampaignStore, subjects_of
 from dataflow.tables.iceberg import load, properties
 
 pytestmark = pytest.mark.spark
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.spark
 
 def test_of_two_columns_the_one_whose_old_name_is_gone_stays(world):
     world.run("plays")
-    world.begin(Wish(rename={"country": "land", "hours": "view_hours"}), "two")
+    world.begin(ChangeRequest(rename={"country": "land", "hours": "view_hours"}), "two")
     for _ in range(5):
         world.apply()
     assert world.apply(force=True, reason="a test") == "contract 1"
@@ -31,7 +31,7 @@ def test_of_two_columns_the_one_whose_old_name_is_gone_stays(world):
 
 def test_killed_within_the_contract_and_then_cancelled_the_new_column_stays(world):
     world.run("plays")
-    world.begin(Wish(rename={"hours": "view_hours"}), "one")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "one")
     for _ in range(3):
         world.apply()
     with world.dying(at="UNSET"):
@@ -42,7 +42,7 @@ def test_killed_within_the_contract_and_then_cancelled_the_new_column_stays(worl
 
 def test_killed_before_the_drop_and_then_cancelled_the_old_name_is_as_good_as_ever(world):
     world.run("plays")
-    world.begin(Wish(drop=["hours"]), "one")
+    world.begin(ChangeRequest(drop=["hours"]), "one")
     world.apply()
     with world.dying(at="DROP COLUMN"):
         world.apply(force=True, reason="a test")
@@ -56,7 +56,7 @@ def test_what_a_comment_says_is_no_statement(world):
     comment = "a;\nb RENAME TO c ADD COLUMN it's"
     quoted = comment.replace("'", "\\'")
     ddl = f"CREATE TABLE t (id INT COMMENT '{quoted}', country STRING, view_hours DOUBLE)"
-    world.begin(Wish(ddl=ddl, rename={"hours": "view_hours"}), "said")
+    world.begin(ChangeRequest(ddl=ddl, rename={"hours": "view_hours"}), "said")
     for _ in range(4):
         world.apply()
     (field,) = (it for it in world.spark.table(f"{world.db}.plays").schema.fields if it.name == "id")
@@ -65,7 +65,7 @@ def test_what_a_comment_says_is_no_statement(world):
 
 def test_a_type_that_nothing_can_be_cast_to_is_refused_before_anything_is_begun(world):
     world.run("plays")
-    world.begin(Wish(types={"hours": "date"}), "date")
+    world.begin(ChangeRequest(types={"hours": "date"}), "date")
     with pytest.raises(DataflowError, match="hours can't be carried from DOUBLE to DATE and back") as caught:
         world.apply()
     assert "--replace-by NEW" in caught.value.hint
@@ -87,7 +87,7 @@ def test_what_iceberg_would_not_drop_in_the_end_is_found_out_first(world, alter,
         world.spark.sql(f"DROP TABLE {world.db}.plays")
         world.spark.sql(f"CREATE TABLE {world.db}.plays (id INT, country STRING NOT NULL, hours DOUBLE) USING iceberg")
     world.spark.sql(f"ALTER TABLE {world.db}.plays {alter}")
-    world.begin(Wish(drop=[column]), "ordered")
+    world.begin(ChangeRequest(drop=[column]), "ordered")
     with pytest.raises(DataflowError, match=said):
         world.apply()
     assert world.cancel() == []
@@ -96,7 +96,7 @@ def test_what_iceberg_would_not_drop_in_the_end_is_found_out_first(world, alter,
 def renamed(world):
     """A rename, everything but the contract done, and nobody left who has to move."""
     world.run("plays")
-    world.begin(Wish(rename={"hours": "view_hours"}), "one")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "one")
     for _ in range(3):
         world.apply()
     for owner in ("alice", "bob", "carol", "dave"):
@@ -129,7 +129,7 @@ def test_what_only_the_new_column_holds_is_brought_over_before_it_is_taken_back(
     world.spark.sql(f"UPDATE {world.db}.plays SET view_hours = 9.0 WHERE hours = 0.5")
     with pytest.raises(DataflowError, match="1 rows have another value in view_hours than in hours, which would be"):
         world.cancel()
-    assert not subjects(world.campaigns.events("one"), "cancelling")  # it was refused, not begun
+    assert not subjects_of(world.campaigns.events("one"), "cancelling")  # it was refused, not begun
     world.spark.sql(f"UPDATE {world.db}.plays SET view_hours = 0.5 WHERE hours = 0.5")
     world.cancel()
     assert world.column("hours") == [0.5, 1.0, 2.0, 5.0, 7.5, None]
@@ -139,16 +139,16 @@ def test_the_contract_says_which_values_only_the_new_column_has(world):
     renamed(world)
     world.spark.sql(f"UPDATE {world.db}.plays SET hours = NULL WHERE id = 2")
     campaign, _ = world.look()
-    says = execute.what_goes(world.spark, campaign, campaign.steps[-1])
+    says = execute.describe_removal(world.spark, campaign, campaign.steps[-1])
     assert "with 3 values in 5 rows; 1 rows have a value in view_hours alone, and keep it" in says
 
 
 def test_two_campaigns_on_one_table_of_a_catalog_do_not_mix(world):
     renamed(world)
-    other = Campaigns(world.records, "elsewhere")
-    campaign = replace(world.look()[0], changes=(Change("drop", "country", type="STRING"),))
+    other = CampaignStore(world.records, "elsewhere")
+    campaign = replace(world.look()[0], changes=(TableChange("drop", "country", type="STRING"),))
     campaign = replace(campaign, row=replace(campaign.row, id="two", environment="elsewhere"))
     campaign = replace(campaign, steps=tuple(steps_for(f"{world.db}.plays", campaign.changes)))
     other.add(campaign.row)
     with pytest.raises(DataflowError, match="are on the move already: hours"):
-        execute.carry_out(world.spark, campaign, campaign.steps[0], other, "alice")
+        execute.execute_step(world.spark, campaign, campaign.steps[0], other, "alice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.jobs import write_audit_publish
-from dataflow.migration.changes import Wish
+from dataflow.migration.changes import ChangeRequest
 
 pytestmark = pytest.mark.spark
 
@@ -33,7 +33,7 @@ WRITES = {  # each on rows (1, 2.0), (2, 7.5): what the column holds then
 
 def test_old_and_new_hold_the_same_whatever_statement_wrote_which_of_them(world):
     world.run("plays")
-    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     for _ in range(3):
         world.apply()
     table, script = f"{world.db}.plays", world.root / "plays" / "write.sql"
@@ -52,7 +52,7 @@ def test_old_and_new_hold_the_same_whatever_statement_wrote_which_of_them(world)
 @pytest.mark.parametrize("value", ["4.0D", "count(*)"])
 def test_a_writer_that_gives_a_value_of_no_table_has_moved_once_it_gives_it_to_the_new_column(world, value):
     world.run("plays")
-    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     for _ in range(3):
         world.apply()
     script, ddl = (world.root / "plays" / name for name in ("write.sql", "ddl.sql"))
@@ -73,7 +73,7 @@ def test_a_writer_that_gives_a_value_of_no_table_has_moved_once_it_gives_it_to_t
 @pytest.mark.parametrize(("old", "new"), [("hours", "view_hours"), ("view_hours", "hours")])
 def test_a_writer_past_wap_fills_what_it_leaves_out_as_well(world, old, new):
     world.run("plays")
-    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     for _ in range(3):
         world.apply()
     world.package("more", "bob", "id INT", f"INSERT INTO ${{PLAYS}} (id, {old}) VALUES (50, 5.0), (51, NULL);\n")
@@ -99,7 +99,7 @@ def test_what_is_written_to_no_table_at_all_fails_nothing(world):
 
 def test_a_run_whose_columns_began_to_move_before_it_published_starts_again(world, monkeypatch):
     world.run("plays")
-    world.begin(Wish(rename={"hours": "view_hours"}), "hours")
+    world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     world.spark.sql(f"DELETE FROM {world.db}.plays")  # so that the filling touches nothing that the run publishes
     audit, applied = write_audit_publish._audit, []
 

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from dataflow.errors import UsageError
 from dataflow.mocks import load_mock, to_values_sql
 from dataflow.mocks.arrow import rows_of
-from dataflow.mocks.create import Made, Wanted, make_mock, table_columns
+from dataflow.mocks.create import MockRequest, MockResult, make_mock, table_columns
 from dataflow.mocks.model import identity
 from dataflow.mocks.validate import check_mock
 from dataflow.tables.catalog import open_catalog
@@ -48,7 +48,7 @@ def test_create_validate_load_gives_the_rows_of_the_table(
     real = catalog.create_table(name, table.schema, location=str(tmp_path / name))
     real.append(table)
 
-    made = make_mock(SANDBOX, Wanted(name, rows=20, masks=tuple(f"{c.name}=keep" for c in of)), no_spark)
+    made = make_mock(SANDBOX, MockRequest(name, rows=20, masks=tuple(f"{c.name}=keep" for c in of)), no_spark)
     file = tmp_path / f"{name}.yaml"
     file.write_text(made.text, "utf-8")
 
@@ -83,8 +83,10 @@ def test_a_view_and_a_condition_that_only_spark_knows_are_read_through_spark(spa
 
     reasons: list[str] = []
 
-    def made(**wanted: Any) -> Made:
-        return make_mock(Environment("x", catalog={"type": "hadoop", "warehouse": "/x"}), Wanted(**wanted), this_one)
+    def made(**wanted: Any) -> MockResult:
+        return make_mock(
+            Environment("x", catalog={"type": "hadoop", "warehouse": "/x"}), MockRequest(**wanted), this_one
+        )
 
     found = made(table="through.plays", rows=10)
 

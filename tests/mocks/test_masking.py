@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
-from dataflow.mocks import Column, Mock
+from dataflow.mocks import Mock, MockColumn
 from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.masking import Mask, Rule, apply_masks, mask_key, plan_masks
-from dataflow.mocks.rewrite import holds
+from dataflow.mocks.rewrite import round_trips
 from dataflow.mocks.write import render_mock
 from dataflow.tables.schema.spark_types import parse_type
 from tests.support.mock_schemas import columns, rows
@@ -24,11 +24,11 @@ KEY = b"secret"
 
 
 def source(name: str, type_: str = "string", comment: str = "", *, nullable: bool = True) -> SourceColumn:
-    return SourceColumn(Column(name, parse_type(type_)), nullable, comment)
+    return SourceColumn(MockColumn(name, parse_type(type_)), nullable, comment)
 
 
 def masked(type_: str, rule: Rule, *values: Any, key: bytes = KEY) -> list[Any]:
-    column = Column("x", parse_type(type_))
+    column = MockColumn("x", parse_type(type_))
     found = apply_masks([(value,) for value in values], [column], [Mask(("x",), rule, "")], key)
     return [row[0] for row in found]
 
@@ -125,7 +125,7 @@ def test_a_masked_value_still_has_its_type(data: st.DataObject) -> None:
     found = apply_masks(some, of, [Mask((column.name,), rule, "") for column in of], KEY)
 
     mock = Mock(Path("mock.yaml"), None, of, tuple(found))
-    assert holds(render_mock(mock), mock)
+    assert round_trips(render_mock(mock), mock)
     for row, before in zip(found, some, strict=True):
         for value, was in zip(row, before, strict=True):
             assert (value is None) == (was is None or rule is Rule.NULL)

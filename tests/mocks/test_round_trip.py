@@ -17,10 +17,10 @@ from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.mocks import Column, load_mock, to_values_sql
+from dataflow.mocks import MockColumn, load_mock, to_values_sql
 from dataflow.mocks import create as creating
 from dataflow.mocks.arrow import rows_of
-from dataflow.mocks.create import Made, Wanted, make_mock
+from dataflow.mocks.create import MockRequest, MockResult, make_mock
 from dataflow.mocks.model import identity
 from dataflow.mocks.scan_spark import ddl_of
 from dataflow.tables.schema.spark_types import parse_type
@@ -36,7 +36,7 @@ MERGE_ON_READ = "'format-version'='2','write.delete.mode'='merge-on-read','write
 
 
 @pytest.fixture
-def mocked(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Made]]:
+def mocked(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., MockResult]]:
     """Make mocks of the session's tables by PyIceberg, which sees what Spark wrote; by Spark where it asks for it."""
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
 
@@ -52,11 +52,11 @@ def mocked(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(creating, "open_table", opened)
     reasons: list[str] = []
 
-    def made(name: str, **wanted: Any) -> Made:
+    def made(name: str, **wanted: Any) -> MockResult:
         wanted = {"rows": 5000, **wanted}
         names = [] if "columns" in wanted else spark.table(name).columns
         masks = tuple(f"{column}=keep" for column in names)
-        return make_mock(Environment("sandbox"), Wanted(name, masks=masks, **wanted), session)
+        return make_mock(Environment("sandbox"), MockRequest(name, masks=masks, **wanted), session)
 
     made.reasons = reasons  # type: ignore[attr-defined]  # a function has room for what it was told
     return made
@@ -67,7 +67,7 @@ def fresh(spark: SparkSession) -> str:
     return f"round.t{next(_numbers)}"
 
 
-def assert_the_same(spark: SparkSession, made: Made, name: str, folder: Path) -> None:
+def assert_the_same(spark: SparkSession, made: MockResult, name: str, folder: Path) -> None:
     """Hold the mock's file, as a test is given it, to Spark's own reading of the table."""
     file = folder / f"{name}.yaml"
     file.write_text(made.text, "utf-8")
@@ -81,8 +81,8 @@ def assert_the_same(spark: SparkSession, made: Made, name: str, folder: Path) ->
     ]
 
 
-def typed(**types: str) -> tuple[Column, ...]:
-    return tuple(Column(name, parse_type(type_)) for name, type_ in types.items())
+def typed(**types: str) -> tuple[MockColumn, ...]:
+    return tuple(MockColumn(name, parse_type(type_)) for name, type_ in types.items())
 
 
 NESTED = typed(
@@ -116,7 +116,7 @@ EDGES: tuple[tuple[Any, ...], ...] = (
 @given(data=st.data())
 @pytest.mark.parametrize("changed", [False, True])
 def test_the_rows_of_any_table_come_back_as_spark_reads_them(
-    spark: SparkSession, mocked: Callable[..., Made], tmp_path: Path, changed: bool, data: st.DataObject
+    spark: SparkSession, mocked: Callable[..., MockResult], tmp_path: Path, changed: bool, data: st.DataObject
 ) -> None:
     of = data.draw(columns(without=_NARROW).filter(lambda found: all("." not in c.name for c in found)))
     some = data.draw(rows(of, at_most=8))
@@ -134,9 +134,9 @@ def test_the_rows_of_any_table_come_back_as_spark_reads_them(
 @pytest.mark.parametrize("how", ["as written", "through Spark", "some deleted", "evolved", "partitioned"])
 def test_nulls_and_edges_survive_whatever_was_done_to_the_table(
     spark: SparkSession,
-    mocked: Callable[..., Made],
+    mocked: Callable[..., MockResult],
     tmp_path: Path,
-    of: Sequence[Column],
+    of: Sequence[MockColumn],
     some: Sequence[tuple[Any, ...]],
     how: str,
 ) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.mocks import Column
+from dataflow.mocks import MockColumn
 from dataflow.mocks.model import identity
-from dataflow.mocks.row_selection import choose
+from dataflow.mocks.row_selection import select_rows
 from dataflow.tables.schema.spark_types import parse_type
 from tests.support.mock_schemas import columns, rows
 
-PLAYS = tuple(Column(n, parse_type(t)) for n, t in (("id", "int"), ("country", "string"), ("hours", "double")))
+PLAYS = tuple(MockColumn(n, parse_type(t)) for n, t in (("id", "int"), ("country", "string"), ("hours", "double")))
 
 
 def plays(count: int) -> list[tuple[Any, ...]]:
@@ -28,7 +28,7 @@ def test_extremes_nulls_ties_and_rare_values_come_first_and_say_why() -> None:
     odd += [(905, "BR", math.nan), (906, "US", 0.0), (907, None, 2.5)]
     counts = {("country",): {"US": 250, "BR": 250, "IS": 1}}
 
-    found = choose([*plays(500), *odd], PLAYS, 12, counts=counts)
+    found = select_rows([*plays(500), *odd], PLAYS, 12, counts=counts)
 
     chosen = {row[0]: reason for row, reason in zip(found.rows, found.reasons, strict=True)}
     assert {900, 901, 902, 903, 904, 905, 906, 907} <= chosen.keys()
@@ -45,7 +45,7 @@ def test_extremes_nulls_ties_and_rare_values_come_first_and_say_why() -> None:
 def test_no_two_rows_share_the_key() -> None:
     twice = [(1, "US", 1.0), (1, "US", 2.0), (2, "US", 3.0), (2, "BR", 3.0)]
 
-    found = choose(twice, PLAYS, 10, key=("id", "country"))
+    found = select_rows(twice, PLAYS, 10, key=("id", "country"))
 
     assert [row[:2] for row in found.rows] == [(1, "US"), (2, "BR"), (2, "US")]
 
@@ -53,7 +53,7 @@ def test_no_two_rows_share_the_key() -> None:
 def test_what_is_left_over_is_filled_with_variety() -> None:
     same = [(1, "US", 1.0 + i / 1000) for i in range(50)]
 
-    found = choose([*same, (1, "NO", 1.02)], PLAYS, 6)
+    found = select_rows([*same, (1, "NO", 1.02)], PLAYS, 6)
 
     assert "NO" in {row[1] for row in found.rows}
 
@@ -65,8 +65,8 @@ def test_the_same_set_of_rows_gives_the_same_choice_of_distinct_rows(data: st.Da
     some = list(data.draw(rows(of, at_most=20)))
     count = data.draw(st.integers(1, 8))
 
-    first = choose(some, of, count)
-    again = choose(data.draw(st.permutations(some)), of, count)
+    first = select_rows(some, of, count)
+    again = select_rows(data.draw(st.permutations(some)), of, count)
 
     assert identity(first.rows) == identity(again.rows)
     assert first.reasons == again.reasons

@@ -14,20 +14,20 @@ from pyiceberg.types import StringType
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks import scan_iceberg
-from dataflow.mocks.create import Made, Wanted, make_mock
+from dataflow.mocks.create import MockRequest, MockResult, make_mock
 from dataflow.workflow.project import Environment
 
 SANDBOX = Environment("sandbox")
 
 
-def made(table: str, **wanted: object) -> Made:
+def made(table: str, **wanted: object) -> MockResult:
     def no_spark(reason: str) -> object:
         raise AssertionError(f"Spark was asked for: {reason}")
 
-    return make_mock(SANDBOX, Wanted(table, **wanted), no_spark)  # type: ignore[arg-type]
+    return make_mock(SANDBOX, MockRequest(table, **wanted), no_spark)  # type: ignore[arg-type]
 
 
-def column(found: Made, name: str) -> list[object]:
+def column(found: MockResult, name: str) -> list[object]:
     at = [column.name for column in found.mock.columns].index(name)
     return [row[at] for row in found.mock.rows]
 
@@ -156,7 +156,7 @@ def test_an_unreadable_file_is_named(make_table: Callable[..., Table]) -> None:
     ("wanted", "message"),
     [
         ({"table": "shop.some"}, r"there is no table 'shop\.some'; did you mean 'shop\.same'"),
-        ({"table": "some"}, "'some' is no table's full name"),
+        ({"table": "some"}, "'some' is not a full table name"),
         ({"table": "shop.same", "columns": ("hour",)}, "has no column 'hour'; did you mean 'hours'"),
         ({"table": "shop.same", "masks": ("hour=hash",)}, "there is no column 'hour'; did you mean 'hours'"),
         ({"table": "shop.same", "masks": ("hours=hush",)}, "there is no rule 'hush'; did you mean 'hash'"),
@@ -186,7 +186,7 @@ def test_columns_that_are_one_to_spark_or_have_no_name_that_yaml_holds_are_named
         made("odd.case")
 
     assert caught.value.message == (
-        "odd.case: column 'A': to Spark it is one with 'a'; column 'c\\x00': a zero character can't stand in a mock; "
+        "odd.case: column 'A': to Spark it is the same as 'a'; column 'c\\x00': a mock can't contain a NUL character; "
         "column 'd': the fields 'x' and 'X' of a struct are one to Spark"
     )
     assert caught.value.hint == "--columns names those that are wanted: --columns a,b"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.mocks import Column, load_mock
+from dataflow.mocks import MockColumn, load_mock
 from dataflow.mocks.arrow import SourceColumn
-from dataflow.mocks.validate import Checked, check_mock, find_mocks, fixed_mock
+from dataflow.mocks.validate import MockCheck, check_mock, find_mocks, text_with_missing_columns
 from dataflow.tables.schema.spark_types import parse_type
 
 MOCK = """\
@@ -27,31 +27,31 @@ rows:
 
 
 def column(name: str, type_: str, *, nullable: bool = True) -> SourceColumn:
-    return SourceColumn(Column(name, parse_type(type_)), nullable)
+    return SourceColumn(MockColumn(name, parse_type(type_)), nullable)
 
 
-def checked(folder: Path, text: str, *columns: SourceColumn) -> Checked:
+def checked(folder: Path, text: str, *columns: SourceColumn) -> MockCheck:
     file = folder / "mock.yaml"
     file.write_text(text)
     return check_mock(file, (lambda _: columns) if columns else None)
 
 
-def said(found: Checked) -> list[str]:
+def said(found: MockCheck) -> list[str]:
     return [f"{problem.line}:{problem.column}: {problem.message}" for problem in found.problems]
 
 
 def test_a_mock_that_agrees_with_its_table_is_valid(tmp_path: Path) -> None:
     found = checked(tmp_path, MOCK, column("ID", "int"), column("name", "string"))
 
-    assert (found.problems, found.compared, fixed_mock(found)) == ((), True, None)
+    assert (found.problems, found.compared, text_with_missing_columns(found)) == ((), True, None)
 
 
 def test_rows_that_stand_twice_are_told_unless_they_are_meant(tmp_path: Path) -> None:
     twice = MOCK + '  - [1, "a"]\n  - [2, "c"]\n'
 
     assert said(checked(tmp_path, twice)) == [
-        "11:5: this row stands on line 9 already; 'duplicates: true' says that it is meant",
-        "12:5: the key (id) of this row stands on line 10 already",
+        "11:5: this row repeats line 9; 'duplicates: true' allows that",
+        "12:5: the key (id) of this row repeats that of line 10",
     ]
     meant = twice.replace("key: [id]\n", "duplicates: true\n")
     assert said(checked(tmp_path, meant)) == []
@@ -79,7 +79,7 @@ def test_missing_nullable_columns_are_added_where_the_table_has_them_and_comment
     wider = (column("id", "int"), column("paid", "decimal(4,2)"), column("name", "string"), column("at", "timestamp"))
     found = checked(tmp_path, MOCK, *wider)
 
-    text = fixed_mock(found)
+    text = text_with_missing_columns(found)
 
     assert text == MOCK.replace("  id: int\n", "  id: int\n  paid: decimal(4,2)\n").replace(
         "as printed\n", "as printed\n  at: timestamp\n"
@@ -98,7 +98,7 @@ def test_what_can_not_be_compared_says_why(tmp_path: Path) -> None:
 
     assert (found.problems, found.compared, found.notice) == ((), False, "there is no table 'shop.orders'")
     nameless = checked(tmp_path, MOCK.partition("\n")[2], column("id", "int"))
-    assert nameless.notice == "it names no table to compare it with"
+    assert nameless.notice == "the mock names no table to compare it with"
 
 
 def test_a_key_that_is_no_column_is_a_mistake(tmp_path: Path) -> None:
@@ -117,5 +117,5 @@ def test_a_folder_stands_for_its_mocks_those_with_mistakes_included(tmp_path: Pa
 
     assert [file.relative_to(tmp_path).as_posix() for file in found] == ["mocks/a.yaml", "other/b.yaml"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="holds no mock"):
+    with pytest.raises(UsageError, match="contains no mock"):
         find_mocks([tmp_path / "empty"])

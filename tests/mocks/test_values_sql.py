@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from dataflow.mocks import Column, Mock, to_values_sql
+from dataflow.mocks import Mock, MockColumn, to_values_sql
 from dataflow.tables.schema.spark_types import parse_type
 from dataflow.testing.row_diff import TableRows as Table
 from dataflow.testing.row_diff import difference, table_rows
@@ -39,7 +39,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         {"a": st.none() | st.integers(-9, 9), "b c": st.lists(st.dates(), max_size=2)}
     ),
 }
-COLUMNS = tuple(Column(f"`{i}.", parse_type(type_)) for i, type_ in enumerate(VALUES))
+COLUMNS = tuple(MockColumn(f"`{i}.", parse_type(type_)) for i, type_ in enumerate(VALUES))
 
 
 @settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
@@ -67,7 +67,7 @@ def test_a_mock_without_rows_is_a_table_with_columns(spark: SparkSession) -> Non
 
 def test_a_timestamp_means_the_same_moment_in_any_session(spark: SparkSession) -> None:
     noon = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
-    mock = Mock(Path("mock.yaml"), None, (Column("at", parse_type("timestamp")),), ((noon,),))
+    mock = Mock(Path("mock.yaml"), None, (MockColumn("at", parse_type("timestamp")),), ((noon,),))
     abroad = spark.newSession()
     abroad.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
 

@@ -14,8 +14,8 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from dataflow.errors import DataflowError
-from dataflow.mocks import Column, Mock, load_mock
-from dataflow.mocks.rewrite import holds, rewritten_mock
+from dataflow.mocks import Mock, MockColumn, load_mock
+from dataflow.mocks.rewrite import rewritten_mock, round_trips
 from dataflow.mocks.write import render_mock, save_text
 from dataflow.mocks.yaml_text import cell_text
 from dataflow.tables.schema.spark_types import parse_type
@@ -54,14 +54,14 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
-def column(name: str, type_: str) -> Column:
-    return Column(name, parse_type(type_))
+def column(name: str, type_: str) -> MockColumn:
+    return MockColumn(name, parse_type(type_))
 
 
 @settings(max_examples=150, deadline=None)
 @given(mock=mocks())
 def test_any_mock_reads_back_as_it_was_written(mock: Mock) -> None:
-    assert holds(render_mock(mock, head=["a", "", "b: c"], remarks=["x # y"] * len(mock.rows)), mock)
+    assert round_trips(render_mock(mock, head=["a", "", "b: c"], remarks=["x # y"] * len(mock.rows)), mock)
 
 
 @settings(max_examples=60, deadline=None)
@@ -115,7 +115,7 @@ def test_a_wide_or_nested_mock_is_a_list_of_mappings_that_yamllint_likes(tmp_pat
 
 
 def test_a_text_with_a_zero_character_can_not_be_written() -> None:
-    with pytest.raises(ValueError, match="a zero character can't stand in a mock"):
+    with pytest.raises(ValueError, match="a mock can't contain a NUL character"):
         cell_text("a\0", parse_type("string"))
 
 
@@ -166,7 +166,7 @@ def test_whatever_the_new_rows_no_comment_is_lost(tmp_path: Path, data: st.DataO
 
     text = rewritten_mock(file, new)
 
-    assert holds(text, new)
+    assert round_trips(text, new)
     if new.rows:
         said = {line.strip() for line in HAND_WRITTEN.splitlines() if line.lstrip().startswith("#")}
         assert said <= {line.strip() for line in text.splitlines()}

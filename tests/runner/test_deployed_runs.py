@@ -9,9 +9,9 @@ import pytest
 
 from dataflow.deploy.data_diff import TablePair, compare_tables
 from dataflow.errors import DataflowError
-from dataflow.lineage.graph import reach
-from dataflow.lineage.show.text import as_data, tree
-from dataflow.lineage.store.reader import Store
+from dataflow.lineage.graph import traverse
+from dataflow.lineage.show.text import lineage_data, tree
+from dataflow.lineage.store.reader import LineageStore
 from dataflow.tables.iceberg import load
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import Environment
@@ -46,14 +46,14 @@ def test_recorded_lineage_says_workflow_owner_bundle_and_snapshot(package, tmp_p
     (read,) = run["reads"]
     assert read["snapshot"] == load(package.spark, package.source).currentSnapshot().snapshotId()
 
-    store = Store(f"sqlite:///{package.folder.parent / 'state.db'}")
-    found = reach([store], (package.source, "hours"), downstream=True, depth=1)
+    store = LineageStore(f"sqlite:///{package.folder.parent / 'state.db'}")
+    found = traverse([store], (package.source, "hours"), downstream=True, depth=1)
     ((_, target, _, producer),) = found.all_edges()
     assert target == (f"{package.user}__x.results", "hours")
     assert (producer.workflow, producer.owner, producer.bundle) == (workflow.id, workflow.owner, "b" * 64)
     assert producer.run_id == run["run_id"]
     assert "recorded bbbbbbbb just now" in "\n".join(told for _, _, told in tree(found, dt.datetime.now(dt.UTC)))
-    assert [each["bundle"] for each in as_data([found])["workflows"]] == ["b" * 64]
+    assert [each["bundle"] for each in lineage_data([found])["workflows"]] == ["b" * 64]
 
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
     (tag,) = json.loads(line)["run"]["facets"]["tags"]["tags"]
@@ -113,5 +113,5 @@ def test_without_a_day_all_rows_are_compared_and_a_table_is_like_itself(spark, p
 
 
 def test_tables_without_a_key_are_not_guessed_at(spark, pair):
-    with pytest.raises(DataflowError, match="has no key by which its rows could be compared"):
+    with pytest.raises(DataflowError, match="has no primary key to compare rows by"):
         compare_tables(spark, TablePair(pair.here, pair.there, (), pair.partition), DAY)

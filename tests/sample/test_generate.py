@@ -15,7 +15,7 @@ import yaml
 from pytest_copie.plugin import Copie
 from typer.testing import CliRunner
 
-from dataflow.cli.sample.commands import app
+from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate

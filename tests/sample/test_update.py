@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from dataflow.cli.sample.commands import app
+from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample.generate import generate
 from dataflow.sample.update import update as update_package

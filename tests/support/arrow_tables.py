@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataflow.mocks import Column
+from dataflow.mocks import MockColumn
 from dataflow.tables.schema.spark_types import SqlType
 
 
@@ -40,7 +40,7 @@ def arrow_value(value: Any, type_: SqlType) -> Any:
     return value
 
 
-def arrow_table(of: tuple[Column, ...], some: tuple[tuple[Any, ...], ...]) -> pa.Table:
+def arrow_table(of: tuple[MockColumn, ...], some: tuple[tuple[Any, ...], ...]) -> pa.Table:
     arrays = [
         pa.array([arrow_value(row[i], column.type) for row in some], arrow_type(column.type))
         for i, column in enumerate(of)

@@ -9,13 +9,14 @@ import itertools
 import pytest
 
 from dataflow.jobs.spark.script import run_script
-from dataflow.lineage.query import known
+from dataflow.lineage.query import open_lineage
 from dataflow.migration import execute
-from dataflow.migration.campaign import read, start
-from dataflow.migration.notify import by_address, deliver, messages
-from dataflow.migration.plan import plan
-from dataflow.migration.progress import note_moves, standings
-from dataflow.migration.store import Campaigns
+from dataflow.migration.campaign.builder import start_campaign
+from dataflow.migration.campaign.definition import campaign_from_row
+from dataflow.migration.notify import address_sender, due_notices, send_notices
+from dataflow.migration.plan.builder import build_plan
+from dataflow.migration.progress.builder import reader_statuses, record_moves
+from dataflow.migration.store import CampaignStore
 from dataflow.runner.results import Silent
 from dataflow.runner.runner import Runner
 from dataflow.state.run_records import Records
@@ -64,7 +65,7 @@ class World:
         (root / "dataflow.yaml").write_text(f"{project}    catalog: {catalog}\n")
         self.environment = environment(find_project(root), "shared")
         self.records = Records(state)
-        self.campaigns = Campaigns(self.records, "shared")
+        self.campaigns = CampaignStore(self.records, "shared")
         spark.sql(f"CREATE NAMESPACE {self.db}")
         spark.sql(f"CREATE TABLE {self.db}.plays_raw (id INT, country STRING, hours DOUBLE) USING iceberg")
         rows = "(1, 'US', 2.0), (2, 'US', 7.5), (3, 'DE', 0.5), (1, 'DE', 1.0), (4, 'DE', NULL)"
@@ -108,12 +109,12 @@ class World:
         run_script(self.spark, script, {})
 
     def known(self):
-        return known(self.environment, "shared", [self.root])
+        return open_lineage(self.environment, "shared", [self.root])
 
     def look(self):
-        campaign = read(self.campaigns.get(None))
-        found = standings(campaign, self.campaigns.events(campaign.id), self.known())
-        note_moves(campaign, found, self.campaigns, self.campaigns.events(campaign.id))
+        campaign = campaign_from_row(self.campaigns.get(None))
+        found = reader_statuses(campaign, self.campaigns.events(campaign.id), self.known())
+        record_moves(campaign, found, self.campaigns, self.campaigns.events(campaign.id))
         return campaign, found
 
     def open(self):
@@ -122,14 +123,14 @@ class World:
     def notify(self):
         campaign, found = self.look()
         sent = [(row["owner"], row["level"]) for row in self.campaigns.notices(campaign.id)]
-        due = messages(campaign, found, self.known(), sent, dt.datetime.now(dt.UTC))
-        return deliver(due, campaign, self.campaigns, by_address(self.environment))
+        due = due_notices(campaign, found, self.known(), sent, dt.datetime.now(dt.UTC))
+        return send_notices(due, campaign, self.campaigns, address_sender(self.environment))
 
     def apply(self, *, force=False, reason=None):
         campaign, found = self.look()
         step = execute.next_step(campaign, self.campaigns.events(campaign.id))
-        execute.require_moved(step, found, force=force, reason=reason)
-        execute.carry_out(self.spark, campaign, step, self.campaigns, "alice", reason)
+        execute.require_readers_moved(step, found, force=force, reason=reason)
+        execute.execute_step(self.spark, campaign, step, self.campaigns, "alice", reason)
         return step.name
 
     def cancel(self):
@@ -142,7 +143,7 @@ class World:
     @contextlib.contextmanager
     def dying(self, *, at=None, noting=()):
         """Have the block end as if it were killed: at a statement that holds a text, or when it notes something."""
-        sql, note = type(self.spark).sql, Campaigns.note
+        sql, note = type(self.spark).sql, CampaignStore.note
 
         def run(session, statement, *more, **named):
             if at is not None and at in statement:
@@ -156,16 +157,16 @@ class World:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(self.spark), "sql", run)
-            patch.setattr(Campaigns, "note", write)
+            patch.setattr(CampaignStore, "note", write)
             with pytest.raises(KeyboardInterrupt):
                 yield
 
     def begin(self, wish, name):
         """Plan a change of the table, and open the campaign for it."""
         now = dt.datetime.now(dt.UTC)
-        found = plan(
-            f"{self.db}.plays", wish, self.known(), now, look=lambda table, _: shape_in_spark(self.spark, table)
+        found = build_plan(
+            f"{self.db}.plays", wish, self.known(), now, load=lambda table, _: shape_in_spark(self.spark, table)
         )
         deadline = now.date() + dt.timedelta(days=30)
-        start(found, self.campaigns, self.root, deadline=deadline, who="alice", now=now, name=name)
+        start_campaign(found, self.campaigns, self.root, deadline=deadline, who="alice", now=now, name=name)
         return found

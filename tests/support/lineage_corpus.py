@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import sqlglot
 import yaml
 
-from dataflow.lineage.model import Flow, Written, with_names
+from dataflow.lineage.model import Flow, TableWrite, with_references
 from tests.support.places import ROOT
 
 if TYPE_CHECKING:
@@ -149,15 +149,15 @@ def make_tables(spark: SparkSession) -> None:
     spark.sql("INSERT INTO li.titles VALUES (1, 'One', struct('me', DATE'2020-01-01'))")
 
 
-def recorded(spark: SparkSession, case: Case) -> dict[str, Written]:
+def recorded(spark: SparkSession, case: Case) -> dict[str, TableWrite]:
     """Run a case in a session of its own, and return what its plans tell that it wrote.
 
     Raises:
         AssertionError: The listener had something to complain of.
     """
-    from dataflow.lineage.spark_plan.listener import Lineage
+    from dataflow.lineage.spark_plan.listener import LineageListener
 
-    own, lineage = spark.newSession(), Lineage()
+    own, lineage = spark.newSession(), LineageListener()
     for name, columns in {**case.tables, "li.out": TABLES["li.out"]}.items():
         own.sql(f"DROP TABLE IF EXISTS {name}")
         own.sql(f"CREATE TABLE {name} ({columns}) USING iceberg")
@@ -173,20 +173,20 @@ def recorded(spark: SparkSession, case: Case) -> dict[str, Written]:
     return {write.target: write for write in lineage.flows()}
 
 
-def static(case: Case) -> dict[str, Written]:
+def static(case: Case) -> dict[str, TableWrite]:
     """Return what a case writes by its text alone, where the columns of its tables are known."""
-    from dataflow.lineage.sql.column_lineage import columns_of
+    from dataflow.lineage.sql.column_lineage import sql_lineage
 
-    script = columns_of(case.script, case.schema)
-    return {write.target: write for write in with_names(script.writes, script.names)}
+    script = sql_lineage(case.script, case.schema)
+    return {write.target: write for write in with_references(script.writes, script.referenced_columns)}
 
 
-def all_direct(writes: Mapping[str, Written]) -> frozenset[tuple[str, str]]:
+def all_direct(writes: Mapping[str, TableWrite]) -> frozenset[tuple[str, str]]:
     """Return each column that goes into one, as a case spells it, of several writes."""
     return frozenset(pair for target, write in writes.items() for pair in direct_of(target, write.flows))
 
 
-def all_deciders(writes: Mapping[str, Written]) -> frozenset[str]:
+def all_deciders(writes: Mapping[str, TableWrite]) -> frozenset[str]:
     """Return each column that decides, of several writes."""
     return frozenset(column for write in writes.values() for column in deciders_of(write.flows))
 
@@ -213,13 +213,13 @@ def deciders_of(flows: Iterable[Flow]) -> frozenset[str]:
 
 def named_of(flows: Iterable[Flow]) -> frozenset[str]:
     """Return each column that is only named."""
-    return frozenset(f"{flow.source}.{flow.source_column}" for flow in flows if flow.is_naming)
+    return frozenset(f"{flow.source}.{flow.source_column}" for flow in flows if flow.is_reference_only)
 
 
 def shown(flows: Iterable[Flow]) -> set[str]:
     """Spell flows as `table.column -> column`, `~>` where they only decide, `..` where a column is only named."""
-    return {
-        f"{f.source}.{f.source_column} {'~>' if f.indirect else '..' if f.is_naming else '->'} {f.target_column}"
-        for f in flows
-        if f.source_column
-    }
+
+    def arrow(flow: Flow) -> str:
+        return "~>" if flow.indirect else ".." if flow.is_reference_only else "->"
+
+    return {f"{f.source}.{f.source_column} {arrow(f)} {f.target_column}" for f in flows if f.source_column}

@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from dataflow.lineage.model import Flow, Origin, Producer, Written
-from dataflow.lineage.store.writer import remember
+from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
+from dataflow.lineage.store.writer import store_lineage
 from dataflow.state.run_records import Records
 
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
@@ -45,7 +45,7 @@ class State:
         owner = workflow.partition(".")[0] if owner is None else owner or None
         producer = Producer(origin, workflow, target, owner=owner, seen=seen, **more)
         with self.records.begin() as connection:
-            remember(connection, [(producer, Written(target, taken(*flows), *named))])
+            store_lineage(connection, [(producer, TableWrite(target, taken(*flows), *named))])
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dataflow.mocks import Column, Mock
+from dataflow.mocks import Mock, MockColumn
 from dataflow.tables.schema.spark_types import SqlType
 
 # Columns: at most a few, whose names say anything that YAML could take for something else.
@@ -76,14 +76,14 @@ def not_null(type_: SqlType) -> st.SearchStrategy[Any]:
     return values(type_).filter(lambda value: value is not None)
 
 
-def columns(*, without: frozenset[str] = frozenset(), at_most: int = 4) -> st.SearchStrategy[tuple[Column, ...]]:
+def columns(*, without: frozenset[str] = frozenset(), at_most: int = 4) -> st.SearchStrategy[tuple[MockColumn, ...]]:
     """Draw some columns; no two have the same name, in whatever case."""
-    column = st.builds(Column, NAMES, types(without=without))
+    column = st.builds(MockColumn, NAMES, types(without=without))
     found = st.lists(column, min_size=1, max_size=at_most, unique_by=lambda column: column.name.lower())
     return found.map(tuple)
 
 
-def rows(of: tuple[Column, ...], at_most: int = 6) -> st.SearchStrategy[tuple[tuple[Any, ...], ...]]:
+def rows(of: tuple[MockColumn, ...], at_most: int = 6) -> st.SearchStrategy[tuple[tuple[Any, ...], ...]]:
     """Draw rows of some columns."""
     return st.lists(st.tuples(*(values(column.type) for column in of)), max_size=at_most).map(tuple)
 

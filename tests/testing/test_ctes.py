@@ -109,7 +109,7 @@ def test_a_script_that_can_not_be_read_says_so() -> None:
 
 
 def test_only_a_cte_that_stands_before_can_be_given() -> None:
-    with pytest.raises(UsageError, match="'last' is no CTE before 'raw'"):
+    with pytest.raises(UsageError, match="'last' is not a CTE before 'raw'"):
         query("raw", last="mock_1")
 
 
@@ -184,5 +184,5 @@ def test_of_a_name_alone_the_cte_is_meant_that_stands_in_no_other() -> None:
     assert find_cte(script, "base", FILE).path == ("base",)
     for name in ("base#2", "base", "BASE"):
         assert "base AS (SELECT * FROM mock_2" in query("`TINY.one`", TWICE, **{name: "mock_2"})
-    with pytest.raises(UsageError, match=r"'base#1' is no CTE before 'TINY\.one'"):
+    with pytest.raises(UsageError, match=r"'base#1' is not a CTE before 'TINY\.one'"):
         query("`TINY.one`", TWICE, **{"base#1": "mock_2"})

@@ -1,43 +1,32 @@
-"""Talking to people and to scripts: words on the terminal, JSON on request, one message per failure."""
+"""Talking to people: words on the terminal, tables, progress, questions, one message per failure."""
 
 from __future__ import annotations
 
-import json
 import sys
-from enum import StrEnum
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 from dataflow.foreign import line, plain
 from dataflow.secret import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pyspark.sql import SparkSession
     from rich.console import Console
+    from rich.segment import Segment
     from rich.text import Text
 
+    from dataflow.workflow.project import Environment
 
 _WIDE = 500  # columns; only tables ask for a width
 
-
-class Output(StrEnum):
-    """How a command answers."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-OutputOption = Annotated[
-    Output, typer.Option("--output", help="`text` for people, `json` for scripts.", case_sensitive=False)
-]
-EnvOption = Annotated[
-    str | None,
-    typer.Option("--env", help="An environment of dataflow.yaml; your own sandbox when omitted."),
-]
+STATUS_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+"""How the outcome of a test is coloured."""
 
 
 @cache
@@ -85,9 +74,17 @@ def cell(value: object, style: str = "") -> Text:
     return Text(line(masked(str(value))), style)
 
 
-def print_json(data: object) -> None:
-    """Print data for a script; moments and paths become text."""
-    sys.stdout.write(json.dumps(data, indent=2, default=_plain) + "\n")
+def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
+    """Print rows as a table."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, value in rows[0].items():
+        table.add_column(cell(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell("null", "dim") if value is None else cell(value) for value in row.values()))
+    out().print(table)
 
 
 def print_error(error: DataflowError) -> None:
@@ -97,5 +94,38 @@ def print_error(error: DataflowError) -> None:
         err().print(f"  → {error.hint}")
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal what takes its time, and how many of how many are done."""
+    with err().status(what) as status:
+        yield lambda done, of: status.update(f"{what} {done} of {of}")
+
+
+@contextmanager
+def spark_session(
+    environment: Environment, name: str, doing: str, *, read_only: bool = False
+) -> Iterator[SparkSession]:
+    """Start a short Spark session, with a line of progress while it starts and works."""
+    from dataflow.spark.command_session import command_session
+
+    with (
+        err().status("Starting Spark …") as status,
+        command_session(environment, name, read_only=read_only, report=say) as spark,
+    ):
+        status.update(doing)
+        yield spark
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only when the user agrees; off a terminal only `--yes` will do.
+
+    Raises:
+        UsageError: There is nobody to ask.
+        typer.Exit: They don't; with 1.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
+from dataflow.cli.console import err, out, say
+from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
     from dataflow.runner.doctor import Check
@@ -17,7 +19,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def doctor(output: OutputOption = Output.TEXT) -> None:
+def doctor(output: OutputOption = TEXT) -> None:
     """Check that everything a pipeline needs is there, and how to mend what is not; exit 1 when something is not.
 
     For example:
@@ -29,26 +31,39 @@ def doctor(output: OutputOption = Output.TEXT) -> None:
     from dataflow.runner.doctor import checkup
     from dataflow.workflow.project import environment, find_project
 
-    chosen = environment(find_project(Path.cwd()), None)
     checks = []
     with err().status("Looking …"):
-        for check in checkup(chosen, say):
+        for check in checkup(environment(find_project(Path.cwd()), None), say):
             checks.append(check)
-            if output is Output.TEXT:
-                _print(check)
-    if output is Output.JSON:
-        print_json([asdict(check) | {"fix": None if check.ok else check.fix} for check in checks])
+            output.show_part(_Checked(check))
+    output.show(_AllChecked(checks))
     if not all(check.ok or check.optional for check in checks):
         raise typer.Exit(1)
 
 
-def _print(check: Check) -> None:
-    from rich.text import Text
+@dataclass(frozen=True)
+class _Checked:
+    check: Check
 
-    if check.ok:
-        word = Text("ok    ", style="green")
-    else:
-        word = Text("note  ", style="yellow") if check.optional else Text("FAILED", style="bold red")
-    out().print(Text.assemble(word, f"  {check.name:<14}  {check.detail}"))
-    if not check.ok and check.fix:
-        out().print(f"        → {check.fix}")
+    def text(self) -> None:
+        from rich.text import Text
+
+        check = self.check
+        if check.ok:
+            word = Text("ok    ", style="green")
+        else:
+            word = Text("note  ", style="yellow") if check.optional else Text("FAILED", style="bold red")
+        out().print(Text.assemble(word, f"  {check.name:<14}  {check.detail}"))
+        if not check.ok and check.fix:
+            out().print(f"        → {check.fix}")
+
+
+@dataclass(frozen=True)
+class _AllChecked(Result):
+    checks: Sequence[Check]
+
+    def text(self) -> None:
+        """Print nothing more: each check was shown when it was done."""
+
+    def data(self) -> object:
+        return [asdict(check) | {"fix": None if check.ok else check.fix} for check in self.checks]

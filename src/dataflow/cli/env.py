@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import EnvOption, Output, OutputOption, out, print_json, say
+from dataflow.cli.console import out, say
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.secret import without_credentials
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def env(
         bool,
         typer.Option("--write", help="With --spark-conf: let them write all that the catalog's login may write."),
     ] = False,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Show where things are, and how other tools reach the same catalog.
 
@@ -51,15 +54,35 @@ def env(
     project = find_project(Path.cwd())
     chosen = environment(project, env)
     if spark_conf:
-        _print_settings(_settings(chosen, write=write), output)
-        return
-    facts = _facts(chosen, project.file)
-    if output is Output.JSON:
-        print_json(facts)
-        return
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        out().print(f"{name:<{width}}  {value if value is not None else '-'}")
+        output.show(_SparkConf(_settings(chosen, write=write)))
+    else:
+        output.show(_Facts(_facts(chosen, project.file)))
+
+
+@dataclass(frozen=True)
+class _Facts(Result):
+    facts: dict[str, Any]
+
+    def text(self) -> None:
+        width = max(map(len, self.facts))
+        for name, value in self.facts.items():
+            out().print(f"{name:<{width}}  {value if value is not None else '-'}")
+
+    def data(self) -> object:
+        return self.facts
+
+
+@dataclass(frozen=True)
+class _SparkConf(Result):
+    conf: dict[str, str]
+
+    def text(self) -> None:
+        from dataflow.spark.launch_env import properties_file
+
+        sys.stdout.write(properties_file(self.conf))
+
+    def data(self) -> object:
+        return self.conf
 
 
 def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
@@ -97,15 +120,6 @@ def _settings(chosen: Environment, *, write: bool) -> dict[str, str]:
 
     jars.ensure(find_java(say), chosen.spark, say)
     found = {**settings(chosen), SETTING: scope_for_people(chosen, write=write).as_json()}
-    return {key: value for key, value in found.items() if key not in _NOT_FOR_OTHERS}
-
-
-def _print_settings(conf: dict[str, str], output: Output) -> None:
-    from dataflow.spark.launch_env import properties_file
-
-    if any("${secret:" in value for value in conf.values()):
+    if any("${secret:" in value for value in found.values()):
         say("secrets are not shown: put them in where the file says ${secret:…}")
-    if output is Output.JSON:
-        print_json(conf)
-    else:
-        sys.stdout.write(properties_file(conf))
+    return {key: value for key, value in found.items() if key not in _NOT_FOR_OTHERS}

@@ -1,43 +1,35 @@
-"""The `dataflow` command: a group whose parts are imported only when they are called."""
+"""The `dataflow` command: what it runs, what it says of a failure, and what it exits with."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from importlib import import_module
-from typing import Any, NoReturn
+from typing import ClassVar, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 import dataflow
+from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
 from dataflow.errors import DataflowError
 from dataflow.foreign import plain
 from dataflow.git import OF_ONE_REPOSITORY
 from dataflow.trouble import trouble
 
-_COMMANDS = {
-    "sample": "Generate a workflow package, update it, make demo data.",
-    "workflow": "Validate, plan and run workflows; look at past runs.",
-    "project": "Test and deploy all that a repository holds, branch by branch.",
-    "mock": "Make mocks of real tables for tests, check them, look at them.",
-    "migration": "See who depends on a table, and change it without surprising them.",
-    "query": "Look at your data: run a SQL query and print its rows.",
-    "env": "Show where things are, and how other tools reach them.",
-    "doctor": "Check that all is there, and how to mend what is not.",
-}
 
-
-class _LazyGroup(TyperGroup):
-    """Lists its commands from the table above, and imports the module of the one that is called."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] in _COMMANDS:
-            module = import_module(f"dataflow.cli.{args[0]}")
-            self.commands[args[0]] = typer.main.get_command(module.app)
-        return super().resolve_command(ctx, args)
+class _Commands(LazyGroup):
+    package = "dataflow.cli"
+    helps: ClassVar[dict[str, str]] = {
+        "sample": "Generate a workflow package, update it, make demo data.",
+        "workflow": "Validate, plan and run workflows; look at past runs.",
+        "project": "Test and deploy all that a repository holds, branch by branch.",
+        "mock": "Make mocks of real tables for tests, check them, look at them.",
+        "migration": "See who depends on a table, and change it without surprising them.",
+        "query": "Look at your data: run a SQL query and print its rows.",
+        "env": "Show where things are, and how other tools reach them.",
+        "doctor": "Check that all is there, and how to mend what is not.",
+    }
 
 
 def _version(asked: bool) -> None:
@@ -47,7 +39,7 @@ def _version(asked: bool) -> None:
 
 
 app = typer.Typer(
-    cls=_LazyGroup,
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -66,24 +58,23 @@ def _root(
     del version, verbose  # both are taken care of before a command runs
 
 
-for _name, _help in _COMMANDS.items():
-    app.command(_name, help=_help)(lambda: None)  # a stand-in for the list; `resolve_command` puts the real one in
+_Commands.list_in(app)
 
 
 def main() -> NoReturn:
     """Run the command line, and exit: 0 is success, 1 a failure, 2 a mistake in what was asked, 130 a stop."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # taken wherever it stands
+    arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # wherever it stands
     verbose = len(arguments) < len(sys.argv) - 1
     for name in OF_ONE_REPOSITORY:  # of a hook: neither we nor what we start are to work on its repository
         os.environ.pop(name, None)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is told like Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
         code = _run(arguments, verbose=verbose)
         sys.exit(flushed(code))
 
 
 def _run(arguments: list[str], *, verbose: bool) -> int:
-    """Run a command, say what went wrong, and return the exit code."""
+    """Run a command, print what went wrong, and return the exit code."""
     try:
         typer.main.get_command(app)(arguments, prog_name="dataflow")
     except SystemExit as ended:
@@ -91,27 +82,27 @@ def _run(arguments: list[str], *, verbose: bool) -> int:
     except KeyboardInterrupt:
         code = STOPPED
     except Exception as error:
-        return _tell(error, verbose=verbose)
+        return _print_failure(error, verbose=verbose)
     if code == STOPPED:
         sys.stderr.write("stopped: nothing half-written is visible\n")
     return code
 
 
-def _tell(error: Exception, *, verbose: bool) -> int:
-    """Say what went wrong, with its traceback if asked: here, where the streams still mask secrets."""
+def _print_failure(error: Exception, *, verbose: bool) -> int:
+    """Print what went wrong, with its traceback if asked: here, where the streams still mask secrets."""
     if verbose:
         import traceback
 
         traceback.print_exception(error)
         return 1
-    told = error if isinstance(error, DataflowError) else trouble(error)
-    if told is None:
-        sys.stderr.write(plain(f"error: {_named(error)}\n  → this is a defect; --verbose shows where\n"))
+    failure = error if isinstance(error, DataflowError) else trouble(error)
+    if failure is None:
+        sys.stderr.write(plain(f"error: {_named(error)}\n  → this is a bug; run with --verbose for a traceback\n"))
         return 1
     from dataflow.cli.console import print_error
 
-    print_error(told)
-    return told.exit_code
+    print_error(failure)
+    return failure.exit_code
 
 
 def _named(error: Exception) -> str:

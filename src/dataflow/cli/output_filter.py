@@ -61,7 +61,7 @@ class Filter:
             process.stdout.close()
 
     def _learned(self, values: frozenset[str]) -> None:
-        """Tell the filter, before anybody can print them."""
+        """Send them to the filter, before anybody can print them."""
         try:
             if self._process is None:
                 self._process = self._start()
@@ -75,7 +75,7 @@ class Filter:
 
     def _start(self) -> subprocess.Popen[bytes]:
         for stream in self._streams.values():
-            with contextlib.suppress(OSError, ValueError):  # a full disk is told when the command ends
+            with contextlib.suppress(OSError, ValueError):  # a full disk is reported when the command ends
                 stream.flush()
         real = {number: os.dup(number) for number in self._streams}
         numbers = list(real)
@@ -154,11 +154,11 @@ def main() -> None:
 
     signal.signal(signal.SIGWINCH, resized)
     passing = {source: _Passing(source, real) for source, real in pairs.items()}
-    told = _Values()
+    values = _Values()
     is_over = False
     while passing:
-        ready, _, _ = select.select([*passing, *told.open], [], [], None if told.open or is_over else 0)
-        told.take()  # first: what comes may hold what was just learned
+        ready, _, _ = select.select([*passing, *values.open], [], [], None if values.open or is_over else 0)
+        values.read()  # first: what comes may hold what was just learned
         if not ready and not is_over:
             os.close(1)  # the command waits for this
             is_over = True
@@ -169,15 +169,15 @@ def main() -> None:
 
 
 class _Values:
-    """What is to be masked, as it is told."""
+    """What is to be masked, as the command learns it."""
 
     def __init__(self) -> None:
         self.open = [0]
         self._begun = b""
         os.set_blocking(0, False)
 
-    def take(self) -> None:
-        """Learn what was told since, without waiting."""
+    def read(self) -> None:
+        """Learn what came since, without waiting."""
         while self.open:
             try:
                 data = os.read(0, _CHUNK)

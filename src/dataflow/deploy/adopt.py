@@ -1,4 +1,4 @@
-"""Taking over what another repository deployed: of before there were ids, or handed over."""
+"""Adopting what another repository deployed: from before there were ids, or handed over."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AdoptionPlan:
-    """What would be taken over.
+    """What would be adopted.
 
     Attributes:
         environment: Where.
         packages: The packages of others, by key.
-        known: Whether the project's id is another repository's so far, and this one takes its place.
+        known: Whether the project's id belongs to another repository so far, whose place this one takes.
     """
 
     environment: str
@@ -32,17 +32,17 @@ class AdoptionPlan:
 
 
 def plan_adoption(source: DeploySource, repository: str | None) -> AdoptionPlan:
-    """Say what would be taken over.
+    """Return what would be adopted.
 
     Args:
-        source: The project that takes over, and where.
-        repository: Whose packages; those that have an id or a workflow of the project's own when None.
+        source: The project that adopts, and its target.
+        repository: Whose packages; when None, those that have an id or a workflow of the project's own.
 
     Raises:
-        UsageError: There is nothing of that name, or nothing that could be meant.
+        UsageError: No package matches.
     """
     if source.ownership.id is None:
-        raise UsageError("this project has no id that it could be known by", "git fetch --unshallow; or pin `id:`")
+        raise UsageError("this project has no id", "git fetch --unshallow; or pin `id:`")
     deployed = source.current.revision.packages if source.current else {}
     others = {key: it for key, it in deployed.items() if not source.owns(key, it)}
     try:
@@ -58,34 +58,38 @@ def plan_adoption(source: DeploySource, repository: str | None) -> AdoptionPlan:
         found = {key: it for key, it in others.items() if it.repository.casefold() == repository.casefold()}
         if not found:
             near = did_you_mean(repository, sorted({it.repository for it in others.values()}))
-            raise UsageError(f"{source.target.name} runs nothing of another repository '{repository}'{near}")
+            raise UsageError(f"{source.target.name} runs no package of another repository '{repository}'{near}")
     if not found and not known:
-        raise UsageError(f"{source.target.name} runs nothing that could be meant", "name the repository that it is of")
+        raise UsageError(
+            f"{source.target.name} runs no package that matches this project", "name the repository that deployed it"
+        )
     if known:
         found |= {key: it for key, it in deployed.items() if key not in others}
     return AdoptionPlan(source.target.name, found, known)
 
 
 def _ours(source: DeploySource, package: DeployedPackage) -> DeployedPackage:
-    """Return a package as one of the project's; a commit that it does not have says nothing of it any more."""
+    """Return a package as the project's own; a commit that the project does not have is removed from it."""
     commit = package.commit if package.commit and source.ownership.has(package.commit) else None
     return package.model_copy(update={"project": source.ownership.id, "commit": commit})
 
 
 def adopt(source: DeploySource, planned: AdoptionPlan) -> Deployment | None:
-    """Take over: what runs stays as it is, and is this project's from now on; None where nothing runs.
+    """Adopt packages: what runs stays unchanged and belongs to this project; None where nothing is deployed.
 
     Raises:
         DataflowError: Somebody deployed meanwhile.
     """
     before = source.current
-    source.ownership.note(source.registry, over=planned.known)
+    source.ownership.register(source.registry, over=planned.known)
     if before is None or not planned.packages:
         return before
 
     def make(found: Deployment | None) -> Revision:
         if found is None or found.number != before.number:
-            raise DataflowError(f"somebody changed {before.name} just now: nothing was taken over", permanent=True)
+            raise DataflowError(
+                f"{before.name} has just been changed by somebody else: nothing was adopted", permanent=True
+            )
         ours = {key: _ours(source, it) for key, it in planned.packages.items()}
         update = {"action": "adopt", "at": dt.datetime.now(dt.UTC), "by": current_user(), "restores": None}
         return found.revision.model_copy(update={**update, "packages": {**found.revision.packages, **ours}})

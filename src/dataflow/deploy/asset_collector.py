@@ -87,7 +87,7 @@ class AssetCollector:
             script = str(spec["script"])
             if "${" in script:
                 place = next(it for route, it in file.values.items() if route[-1:] == ("script",))
-                yield place.problem(f"'{script}' should be known when it is deployed")
+                yield place.problem(f"'{script}' has to be known when it is deployed")
             elif not script.startswith(POINTER):
                 spec["script"] = self._add_program(self._root / os.path.dirname(name) / script, script)  # noqa: PTH120
 

@@ -1,7 +1,7 @@
-"""A bundle: rendered workflows and all that they run, in one manifest that nobody can change.
+"""A bundle: rendered workflows and all that they run, in one immutable manifest.
 
-Its id is the checksum of its bytes, and its bytes are the same whenever it is made of the same things: no times, no
-paths of a machine, nothing in an order that means nothing.
+Its id is the checksum of its bytes, which are the same whenever it is made of the same things: it contains no times,
+no paths of a machine, and no arbitrary order.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dataflow.assets.ids import AssetId
 from dataflow.errors import DataflowError
 from dataflow.files import canonical_json
+from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
@@ -35,7 +36,7 @@ _UNPINNED = re.compile(rf"{POINTER}(\S+?){UNPINNED}")
 
 
 class BundleModel(BaseModel):
-    """Plain data that knows its shape."""
+    """A part of a bundle, or of what is stored beside it: frozen, without further fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,8 +48,8 @@ class PinnedAsset(BundleModel):
         id: The asset's id.
         sha256: Checksum of what was built.
         name: What its file is called.
-        path: The raw file, or the build file, that it is in the repository; None for one of elsewhere.
-        inputs: What it was built from, as a hash.
+        path: The raw file, or the build file, in the repository; None for an asset of elsewhere.
+        inputs: Hash of what it was built from.
         lock: For a wheel: checksum of the lock that its environment is made from.
         python: The Python that the lock was made for.
     """
@@ -63,12 +64,12 @@ class PinnedAsset(BundleModel):
 
     @property
     def pointer(self) -> str:
-        """What stands for it in a rendered definition."""
+        """The pointer to it in a rendered definition."""
         return f"{POINTER}{self.id}#sha256:{self.sha256}"
 
     @property
     def is_raw(self) -> bool:
-        """Whether it is a file of the repository as it stands."""
+        """Whether it is an unchanged file of the repository."""
         return self.path is not None and AssetId.parse(self.id).type not in {"jar", "wheel"}
 
     @property
@@ -78,7 +79,7 @@ class PinnedAsset(BundleModel):
 
 
 class Schedule(BundleModel):
-    """When a workflow runs by itself."""
+    """The schedule of a workflow."""
 
     cron: str
     timezone: str = "UTC"
@@ -89,11 +90,11 @@ class RenderedWorkflow(BundleModel):
 
     Attributes:
         id: The workflow's id.
-        text: The definition, what is known put in.
-        schedule: When it runs by itself.
-        fixed: The parameters that nobody can give any more.
-        steps: Ids of its steps, with what each is.
-        reads: Tables that it reads, as far as its text says.
+        text: The definition with known parameters put in.
+        schedule: Its schedule, or None.
+        fixed: Parameters that a run can't change.
+        steps: Ids of its steps, with their types.
+        reads: Tables that it reads, as far as its text shows.
         writes: Tables that it writes.
     """
 
@@ -104,20 +105,6 @@ class RenderedWorkflow(BundleModel):
     steps: dict[str, str] = {}
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-
-
-class TableSchema(BundleModel):
-    """What a table looks like by its DDL and its Metadata job.
-
-    Attributes:
-        columns: Types by name, in order, as Spark writes them; `NOT NULL` behind those that are.
-        partitioned_by: Its partitioning.
-        primary_key: What identifies a row.
-    """
-
-    columns: dict[str, str] = {}
-    partitioned_by: tuple[str, ...] = ()
-    primary_key: tuple[str, ...] = ()
 
 
 class EnvironmentSettings(BundleModel):
@@ -153,7 +140,7 @@ class EnvironmentSettings(BundleModel):
 
 
 class PackageIdentity(BundleModel):
-    """Whose a package is."""
+    """The id, uuid and owner of a package."""
 
     id: str
     uuid: str
@@ -164,41 +151,49 @@ class PackageIdentity(BundleModel):
         return Identity(self.owner, self.id, self.uuid)
 
 
-class Bundle(BundleModel):
-    """A package as it is deployed: whole, or not at all.
+class RenderedPackage(BundleModel):
+    """A package whose workflows are rendered for an environment.
 
     Attributes:
         path: The package's folder in its repository.
-        packages: Whose it is, by folder: its own, and those of definitions elsewhere that it calls.
-        user: Who `${dataflow.user}` is.
+        packages: Its identity, and those of packages whose definitions it calls, by folder.
+        user: The value of `${dataflow.user}`.
         environment: Where it runs.
         workflows: Its definitions, by file.
-        assets: What they run.
         files: Further files beside what they run, by path, with checksums.
-        schemas: The tables that it makes.
-        backend_files: What the environment's backend made of it, by name, with checksums.
+        schemas: The tables that it creates.
     """
 
-    version: Literal[1] = 1
     path: str
     packages: dict[str, PackageIdentity]
     user: str
     environment: EnvironmentSettings
     workflows: dict[str, RenderedWorkflow]
-    assets: tuple[PinnedAsset, ...] = ()
     files: dict[str, str] = {}
-    schemas: dict[str, TableSchema] = {}
-    backend_files: dict[str, str] = {}
+    schemas: dict[str, RecordedSchema] = {}
 
     @property
     def package(self) -> PackageIdentity:
-        """Whose it is."""
+        """Its identity."""
         return self.packages[self.path]
 
     @property
     def own_workflows(self) -> dict[str, RenderedWorkflow]:
         """The definitions of its own package, by file: not those of others that they call."""
         return {file: it for file, it in self.workflows.items() if PurePosixPath(file).parent.as_posix() == self.path}
+
+
+class Bundle(RenderedPackage):
+    """A package as it is deployed: whole, or not at all.
+
+    Attributes:
+        assets: What its workflows run.
+        backend_files: Files that the environment's backend added, by name, with checksums.
+    """
+
+    version: Literal[1] = 1
+    assets: tuple[PinnedAsset, ...] = ()
+    backend_files: dict[str, str] = {}
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -211,7 +206,7 @@ class Bundle(BundleModel):
 
 
 def pin_text(text: str, pins: Mapping[str, Pin]) -> str:
-    """Put builds in the place of the names of assets, as far as they are known."""
+    """Replace names of assets by pointers to their builds, as far as those are known."""
 
     def pointer(found: re.Match[str]) -> str:
         return f"{POINTER}{pins[found[1]].pointer}" if found[1] in pins else found[0]
@@ -234,7 +229,7 @@ def environment_settings(environment: Environment, params: Mapping[str, str]) ->
 
     Args:
         environment: The environment.
-        params: Its parameters, what is known put in.
+        params: Its parameters, known values put in.
     """
     smtp = environment.smtp
     return EnvironmentSettings(

@@ -1,4 +1,4 @@
-"""A bundle from the registry alone, laid out as a folder that runs: checked to the last byte each time.
+"""Checking out a bundle from the registry: a folder that runs, checked to the last byte each time.
 
 <home>/deployed/<bundle>/work/     definitions, scripts and files, where they were in their repository
 <home>/deployed/<bundle>/assets/   what was built, under its checksum
@@ -36,7 +36,7 @@ _POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
 
 @dataclass(frozen=True)
 class BundleCheckout:
-    """A bundle as a folder.
+    """A bundle that is checked out.
 
     Attributes:
         bundle: The bundle.
@@ -60,18 +60,18 @@ class BundleCheckout:
 
 
 def check_out_bundle(registry: Registry, bundle: Bundle, sha256: str) -> BundleCheckout:
-    """Lay a bundle out in the Dataflow home; what is there already and whole is kept.
+    """Check out a bundle in the Dataflow home; files that are there and complete are kept.
 
     Raises:
         DataflowError: An object of it is missing or corrupted.
     """
     found = BundleCheckout(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
-    _lay_out(found, _fetch)
+    _write_files(found, _fetch)
     return found
 
 
 def check_out_texts(registry: Registry, bundle: Bundle, sha256: str, folder: Path) -> BundleCheckout:
-    """Lay a bundle out in a new folder to be read, not run: what was built is an empty file, and so are data.
+    """Check out a bundle in a new folder for reading, not running: builds and data are empty files.
 
     Raises:
         DataflowError: An object of it is missing or corrupted.
@@ -84,11 +84,11 @@ def check_out_texts(registry: Registry, bundle: Bundle, sha256: str, folder: Pat
             _write(to, b"")
 
     found = BundleCheckout(bundle, sha256, folder, registry)
-    _lay_out(found, fetch)
+    _write_files(found, fetch)
     return found
 
 
-def _lay_out(found: BundleCheckout, fetch: Callable[[Registry, str, Path], None]) -> None:
+def _write_files(found: BundleCheckout, fetch: Callable[[Registry, str, Path], None]) -> None:
     bundle, registry = found.bundle, found.registry
     built = {it.sha256: found.built(it) for it in bundle.assets}
     pointed = {sha256 for it in bundle.workflows.values() for sha256 in _POINTER.findall(it.text)}
@@ -100,7 +100,7 @@ def _lay_out(found: BundleCheckout, fetch: Callable[[Registry, str, Path], None]
     for path, checksum in bundle.files.items():
         fetch(registry, checksum, _inside(found, path))
     for file, workflow in bundle.workflows.items():
-        _write(_inside(found, file), _placed(workflow, _inside(found, file).parent, built).encode())
+        _write(_inside(found, file), _with_paths(workflow, _inside(found, file).parent, built).encode())
     for folder, package in bundle.packages.items():
         text = f"owner: {package.owner}\npackage_id: {package.id}\nuuid: {package.uuid}\n"
         _write(_inside(found, str(PurePosixPath(folder, FILE_NAME))), text.encode())
@@ -143,7 +143,7 @@ def locks_of(registry: Registry, assets: Sequence[PinnedAsset]) -> list[Lock]:
 
 
 def _unpack(found: BundleCheckout, wheels: Sequence[PinnedAsset]) -> None:
-    """Lay out the modules of wheels, and note beside the scripts where they are: a project's own come first."""
+    """Unpack wheels, and write beside the scripts where their modules are, a project's own first."""
     folders = {it.id: found.built(it).parent / "code" for it in wheels}
     for wheel in wheels:
         _install(found.built(wheel), folders[wheel.id])
@@ -169,7 +169,7 @@ def _install(wheel: Path, folder: Path) -> None:
 
 
 def _inside(found: BundleCheckout, path: str) -> Path:
-    """Return a place in the folder; a manifest that points out of it is refused."""
+    """Return the path of a file in the folder; a manifest that points outside is refused."""
     base = found.folder / "work"
     target = Path(os.path.normpath(base / path))
     if not target.is_relative_to(base):
@@ -177,8 +177,8 @@ def _inside(found: BundleCheckout, path: str) -> Path:
     return target
 
 
-def _placed(workflow: RenderedWorkflow, folder: Path, built: dict[str, Path]) -> str:
-    """Return a definition with the files of its assets in place of what points to them."""
+def _with_paths(workflow: RenderedWorkflow, folder: Path, built: dict[str, Path]) -> str:
+    """Return a definition's text with paths of files in place of pointers to assets."""
 
     def place(pointer: re.Match[str]) -> str:
         if pointer[1] not in built:

@@ -1,4 +1,4 @@
-"""A branch's table beside production's, for one day: counts, keys only here or there, and the cells that differ.
+"""Comparing a branch's table with production's, for one day: counts, keys of one side only, cells that differ.
 
 One Spark query compares them: both sides are joined by their key, each difference becomes a row that names its kind
 (a column, or which side is missing), and those are counted in groups that keep an example each.
@@ -70,13 +70,13 @@ class TableDiff:
         where: The part of them that was compared.
         rows_here: Rows in the branch's.
         rows_there: Rows in production's.
-        only_here: Keys that production has not.
-        only_there: Keys that the branch has not.
+        only_here: Keys that production lacks.
+        only_there: Keys that the branch lacks.
         samples_here: Some of the former.
         samples_there: Some of the latter.
         changed: Columns whose values differ.
-        columns_here: Columns that production has not.
-        columns_there: Columns that the branch has not.
+        columns_here: Columns that production lacks.
+        columns_there: Columns that the branch lacks.
     """
 
     pair: TablePair
@@ -93,7 +93,7 @@ class TableDiff:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
+        """Whether the tables are equal."""
         return not (self.only_here or self.only_there or self.changed or self.columns_here or self.columns_there)
 
 
@@ -127,7 +127,7 @@ def _pairs(here: Bundle, there: Bundle) -> list[TablePair]:
 
 
 def _partition(bundle: Bundle, table: str) -> dict[str, str]:
-    """Return what a `wap` template says of a table's partition, with its parameters as they stand there."""
+    """Return the partition that a `wap` template gives a table, with its parameters unresolved."""
     import yaml
 
     for workflow in bundle.workflows.values():
@@ -140,7 +140,7 @@ def _partition(bundle: Bundle, table: str) -> dict[str, str]:
 
 
 def missing_table(spark: SparkSession, pair: TablePair) -> str | None:
-    """Return the table of a pair that no run has made yet, or None."""
+    """Return the table of a pair that does not exist yet, or None."""
     return next((table for table in (pair.here, pair.there) if not exists(spark, table)), None)
 
 
@@ -150,7 +150,7 @@ def compare_tables(spark: SparkSession, pair: TablePair, date: dt.date | None) -
     Args:
         spark: A session.
         pair: The tables, and what identifies a row.
-        date: The day; the last one that the branch's table has when None. All rows where tables have no days.
+        date: The day; when None, the last one of the branch's table. Tables without days are compared whole.
 
     Raises:
         DataflowError: They have no key.
@@ -159,8 +159,8 @@ def compare_tables(spark: SparkSession, pair: TablePair, date: dt.date | None) -
     key = [name for name in pair.key if name in here and name in there]
     if not key or len(key) < len(pair.key):
         raise DataflowError(
-            f"{pair.here} has no key by which its rows could be compared",
-            "say it in its Metadata job (primary_key), or by --key",
+            f"{pair.here} has no primary key to compare rows by",
+            "set primary_key in its Metadata job, or pass --key",
         )
     where = _where(pair, date or _last_day(spark, pair))
     values = [name for name in here if name in there and name not in key]
@@ -169,7 +169,7 @@ def compare_tables(spark: SparkSession, pair: TablePair, date: dt.date | None) -
 
 
 def _last_day(spark: SparkSession, pair: TablePair) -> dt.date | None:
-    """Return up to where the branch's table is complete: the day that its last run was for, mostly."""
+    """Return the day up to which the branch's table is complete: mostly that of its last run."""
     from dataflow.tables import high_water_mark
 
     return high_water_mark.read(spark, pair.here).day
@@ -183,7 +183,7 @@ def _where(pair: TablePair, date: dt.date | None) -> str:
 
 
 def _query(pair: TablePair, key: Sequence[str], values: Sequence[str], where: str) -> str:
-    """Write the one query. Rows that share a key are told apart by their number within it."""
+    """Return the query. Rows that share a key are numbered within it."""
     names = [column_name(name) for name in key]
     listed = ", ".join(names)
     order = ", ".join(column_name(name) for name in values) or listed
@@ -196,8 +196,8 @@ def _query(pair: TablePair, key: Sequence[str], values: Sequence[str], where: st
         )
 
     on = " AND ".join(f"h.{name} <=> t.{name}" for name in [*names, "_copy"])
-    told = zip(key, names, strict=True)
-    keys = ", ".join(f"{text(name)}, CAST(COALESCE(h.{it}, t.{it}) AS STRING)" for name, it in told)
+    pairs = zip(key, names, strict=True)
+    keys = ", ".join(f"{text(name)}, CAST(COALESCE(h.{it}, t.{it}) AS STRING)" for name, it in pairs)
     both = "h._there AND t._there"
     nothing = "CAST(NULL AS STRING)"
     kinds = [
@@ -219,10 +219,10 @@ WITH joined AS (
     filter(array({", ".join(kinds)}), it -> it IS NOT NULL) AS found
   FROM ({side(pair.here)}) h FULL OUTER JOIN ({side(pair.there)}) t ON {on}
 ),
-told AS (SELECT to_json(key) AS key, it.* FROM joined LATERAL VIEW explode(found) AS it),
+differences AS (SELECT to_json(key) AS key, it.* FROM joined LATERAL VIEW explode(found) AS it),
 grouped AS (
   SELECT kind, COUNT(*) AS number, MIN(struct(key, here, there)) AS example
-  FROM told GROUP BY kind, IF(kind LIKE '{_ROWS} %', 0, pmod(xxhash64(key), {_GROUPS}))
+  FROM differences GROUP BY kind, IF(kind LIKE '{_ROWS} %', 0, pmod(xxhash64(key), {_GROUPS}))
 )
 SELECT kind, SUM(number) AS number, slice(array_sort(collect_list(example)), 1, {SAMPLES}) AS examples
 FROM grouped GROUP BY kind

@@ -1,7 +1,7 @@
-"""Deploying: build, register, render, bundle, switch; whatever ends it before the switch changes nothing that runs.
+"""Deploying: build, register, render, bundle, add a revision; a failure before the revision changes nothing that runs.
 
-Each step writes things that nobody uses yet, and finds what an earlier attempt left of them. The switch is the one
-moment at which an environment changes, for all its workflows.
+Each step writes what nobody uses yet, and reuses what an earlier attempt wrote. The new revision is the one moment at
+which an environment changes, for all its workflows.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ LIFE = dt.timedelta(days=7)
 
 @dataclass(frozen=True)
 class DeployResult:
-    """What a deployment did.
+    """The result of a deployment.
 
     Attributes:
-        deployment: The environment as it stands now.
+        deployment: What the environment runs now.
         assets: Every asset of the packages that were deployed, and whether it was built or published for this.
         packages: The packages that changed, by key.
         changed: Whether anything did.
@@ -51,16 +51,16 @@ class DeployResult:
 
 @dataclass
 class Deployer:
-    """One deployment of a repository.
+    """Deploys a repository once.
 
     Attributes:
         source: The repository.
         planned: What is to be done.
-        output: Told each line that a build tool prints.
-        report: Told of what takes a while.
-        progress: Told how many of how many packages are done.
+        output: Receives each line that a build tool prints.
+        report: Receives a line about what takes a while.
+        progress: Receives how many of how many packages are done.
         life: How long it is kept, where it is isolated.
-        allow_older: Whether the commit may be older than what stands.
+        allow_older: Whether the commit may be older than what is deployed.
     """
 
     source: DeploySource
@@ -89,8 +89,8 @@ class Deployer:
             bundles[key] = self._bundle(prepared, pins)
         packages = {key: self._deployed(key, bundle) for key, bundle in bundles.items()}
         if not source.target.sandbox:
-            source.ownership.note(source.registry)
-        deployment, changed = self._switch(packages)
+            source.ownership.register(source.registry)
+        deployment, changed = self._add_revision(packages)
         runner.deploy(deployment, source.registry)
         new = {str(pin.id) for pin, is_new in pins.values() if is_new}
         assets = {it.id: it for bundle in bundles.values() for it in bundle.assets}
@@ -99,7 +99,7 @@ class Deployer:
     # ---------------------------------------------------------------------------------------- assets
 
     def _publish(self, asset: Asset, pins: dict[Asset, tuple[Pin, bool]]) -> Pin:
-        """Build and register an asset, unless that was done before."""
+        """Build and register an asset, unless it is registered already."""
         from dataflow.assets.builders import build, workspace
         from dataflow.assets.publish import publish
 
@@ -124,7 +124,7 @@ class Deployer:
         for path, sha256 in prepared.raw.items():
             asset = source.repository.asset(source.root / path)
             if asset is None:
-                raise DataflowError(f"{display_path(source.root / path)} is gone: it was there a moment ago")
+                raise DataflowError(f"{display_path(source.root / path)} was removed while it was deployed")
             pin = self._publish(asset, pins)
             if pin.sha256 != sha256:
                 raise DataflowError(f"{display_path(source.root / path)} was changed while it was deployed: try again")
@@ -143,7 +143,7 @@ class Deployer:
         return named, assets
 
     def _require_one_python(self, assets: Sequence[PinnedAsset]) -> None:
-        """Refuse to deploy what no environment could run."""
+        """Refuse wheels that no single Python environment could run."""
         if sum(it.lock is not None for it in assets) < 2:
             return
         from dataflow.build.python.environment import require_agreement
@@ -189,12 +189,12 @@ class Deployer:
             writes=bundle.writes,
         )
 
-    # ---------------------------------------------------------------------------------------- switch
+    # -------------------------------------------------------------------------------------- revision
 
-    def _switch(self, packages: Mapping[str, DeployedPackage]) -> tuple[Deployment, bool]:
+    def _add_revision(self, packages: Mapping[str, DeployedPackage]) -> tuple[Deployment, bool]:
         plan, before, target = self.planned.plan, self.planned.before, self.source.target
         now = dt.datetime.now(dt.UTC)
-        if before is not None and not plan.changes and not _is_due(before, now, self.life):
+        if before is not None and not plan.changes and not _should_extend(before, now, self.life):
             return before, False
         deployed = {} if before is None else before.revision.packages
         own = {**{key: deployed[key] for key in plan.inputs if key in deployed}, **packages}
@@ -225,8 +225,8 @@ def _since(package: DeployedPackage, before: DeployedPackage | None, now: dt.dat
     return package.model_copy(update={"since": before.since if before is not None else now})
 
 
-def _is_due(before: Deployment, now: dt.datetime, life: dt.timedelta) -> bool:
-    """Say whether a deployment that stays as it is should be kept longer than it would."""
+def _should_extend(before: Deployment, now: dt.datetime, life: dt.timedelta) -> bool:
+    """Say whether an unchanged deployment should get a new expiry date."""
     expires = before.revision.expires
     return expires is not None and (expires - now < life / 2 or expires > now + life)
 

@@ -1,4 +1,4 @@
-"""Running what is deployed: found by name or by bundle, laid out, loaded, and held to what was fixed."""
+"""Running deployed workflows: found by name or by bundle, checked out, and loaded with their fixed parameters."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
         name: A workflow's id, or the end of one; a bundle's id, or its beginning, with `:<workflow>` behind it
             where `main` is not meant.
         env: The deployment to look in; all of them when None.
-        prefer: The deployment that is meant where several have a workflow of that name.
+        prefer: The deployment to choose where several have a workflow of that name.
 
     Raises:
         UsageError: There is none of that name, or several.
@@ -65,7 +65,7 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
     found = [place for place in found if place.name == prefer] or found
     if len(found) > 1:
         where = ", ".join(sorted(it.name for it in found))
-        raise UsageError(f"'{name}' is deployed to {where}", f"say which: --env {found[0].name}")
+        raise UsageError(f"'{name}' is deployed to {where}", f"pass --env {found[0].name}")
     if not found:
         known = {id_ for place in places for id_ in place.revision.workflows}
         where = f"to {env}" if env else "anywhere"
@@ -81,11 +81,11 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
 
 
 def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -> tuple[BundleCheckout, Workflow]:
-    """Lay a workflow's bundle out and load it.
+    """Check out a workflow's bundle and load the workflow.
 
     Args:
-        registry: Where it is from.
-        found: Which.
+        registry: Where the bundle is.
+        found: The workflow.
         request: Date and parameters.
 
     Raises:
@@ -95,21 +95,21 @@ def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -
     from dataflow.workflow.load import load_workflow
 
     _refuse_fixed(found, request.params)
-    laid_out = check_out_bundle(registry, found.bundle, found.sha256)
+    checkout = check_out_bundle(registry, found.bundle, found.sha256)
     full = dataclasses.replace(
         request,
         environment=found.bundle.environment.environment(),
         user=found.bundle.user,
         bundle=found.sha256,
     )
-    return laid_out, load_workflow(laid_out.definition(found.file), full)
+    return checkout, load_workflow(checkout.definition(found.file), full)
 
 
 @contextlib.contextmanager
 def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[dict[str, Workflow]]:
-    """Give the workflows of a bundle's own package as they would be run, by file, with their scripts beside them.
+    """Load the workflows of a bundle's own package as a run would, by file, with their scripts beside them.
 
-    They are to be read: what was built is not fetched.
+    They are for reading, not for running: what was built is not fetched.
 
     Raises:
         DataflowError: An object is missing or corrupted.
@@ -117,13 +117,13 @@ def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[
     from dataflow.workflow.load import Request, load_workflow
 
     with tempfile.TemporaryDirectory(prefix="dataflow-bundle-") as folder:
-        laid_out = check_out_texts(registry, bundle, sha256, Path(folder).resolve())
+        checkout = check_out_texts(registry, bundle, sha256, Path(folder).resolve())
         request = Request(environment=bundle.environment.environment(), user=bundle.user, bundle=sha256)
-        yield {file: load_workflow(laid_out.definition(file), request) for file in bundle.own_workflows}
+        yield {file: load_workflow(checkout.definition(file), request) for file in bundle.own_workflows}
 
 
 def assets_of(registry: Registry, sha256: str) -> list[dict[str, Any]]:
-    """Return what a bundle runs: each asset with the commit that it is of."""
+    """Return the assets of a bundle, each with its commit."""
     bundle = load_bundle(registry, sha256)
     return [{"id": it.id, "path": it.path, "commit": it.commit, "sha256": it.sha256} for it in bundle.assets]
 
@@ -156,8 +156,10 @@ def _in_bundle(registry: Registry, start: str, workflow: str) -> DeployedWorkflo
         for package in it.revision.packages.values()
     }
     matches = sorted(it for it in every if it.startswith(start))
-    if len(matches) != 1:
-        raise UsageError(f"'{start}' is the beginning of {len(matches) or 'no'} deployed bundle{'s' * bool(matches)}")
+    if not matches:
+        raise UsageError(f"no deployed bundle starts with '{start}'")
+    if len(matches) > 1:
+        raise UsageError(f"'{start}' is ambiguous: {len(matches)} bundles")
     bundle = load_bundle(registry, matches[0])
     wanted = workflow or "main"
     own = bundle.own_workflows

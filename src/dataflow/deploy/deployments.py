@@ -1,7 +1,8 @@
-"""What is deployed: one series of switches per environment, the last of which is what stands there now.
+"""Deployments: a series of revisions for each environment, the last of which is what it runs now.
 
-A switch names the bundle of every package of an environment, so it changes all of them at once or none. Packages of
-other repositories are carried over; what another deploy switched meanwhile is looked at again before each try.
+A revision names the bundle of every package of an environment, so a new one changes all of them at once or none.
+Packages of other repositories are carried over; a revision that another deployment added meanwhile is read again
+before each attempt.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ class DeployedPackage(BundleModel):
         package_id: The package's id.
         uuid: What its tables carry.
         repository: `<owner>/<repo>` that it was first deployed from.
-        project: The id of the project that it is of; None for one of before there were ids.
+        project: The id of its project; None for one from before there were ids.
         branch: The branch.
         commit: The commit; None where no commit holds it.
         workflows: Its workflows by id, with their schedules.
         writes: The tables that it writes.
-        since: When it was first deployed there: its schedule counts from then on.
+        since: When it was first deployed there; its schedule starts then.
     """
 
     bundle: str
@@ -54,16 +55,16 @@ class DeployedPackage(BundleModel):
 
 
 class Revision(BundleModel):
-    """One change of what an environment runs.
+    """What an environment runs from one change on.
 
     Attributes:
         action: What was done.
         at: When.
-        by: Who did it.
-        packages: All that the environment runs from now on, by `<owner>/<repo>:<folder>`.
+        by: By whom.
+        packages: All packages that the environment runs, by `<owner>/<repo>:<folder>`.
         database: The one database that its runs write, where it is isolated.
-        expires: When it may be swept away.
-        restores: The switch that a rollback returned to.
+        expires: When it expires, and may be swept away.
+        restores: The number of the revision that a rollback returned to.
         state: Where its runs are recorded; None for the Dataflow home.
         backend: What runs its workflows.
     """
@@ -81,7 +82,7 @@ class Revision(BundleModel):
 
     @property
     def isolated(self) -> bool:
-        """Whether it stands beside production, its schedules paused."""
+        """Whether it is isolated from production, with its schedules paused."""
         return self.database is not None
 
     @property
@@ -91,11 +92,11 @@ class Revision(BundleModel):
 
 
 class Deployment(BundleModel):
-    """An environment as it stands.
+    """An environment and what it runs now.
 
     Attributes:
         name: The environment.
-        number: The number of its last switch.
+        number: The number of its last revision.
         revision: That revision.
     """
 
@@ -104,7 +105,7 @@ class Deployment(BundleModel):
     revision: Revision
 
     def workflow(self, name: str) -> str:
-        """Return the id of a workflow; the last part of it, or its package's id, is enough.
+        """Return the id of a workflow; its last part, or its package's id, is enough.
 
         Raises:
             UsageError: There is none of that name, or several.
@@ -119,18 +120,18 @@ class Deployment(BundleModel):
         if len(found) == 1:
             return found[0]
         if found:
-            raise UsageError(f"'{name}' could be any of {', '.join(sorted(found))}")
+            raise UsageError(f"'{name}' is ambiguous: {', '.join(sorted(found))}")
         raise UsageError(f"{self.name} runs no workflow '{name}'{did_you_mean(name, known)}")
 
 
 def current(registry: Registry, name: str) -> Deployment | None:
-    """Return an environment as it stands, None where nothing was ever deployed or all of it was destroyed."""
+    """Return what an environment runs; None where nothing was ever deployed or all of it was destroyed."""
     found = registry.latest(f"{PREFIX}/{name}")
     return None if found is None else _deployment(name, *found)
 
 
 def require_current(registry: Registry, name: str) -> Deployment:
-    """Return an environment as it stands.
+    """Return what an environment runs.
 
     Raises:
         UsageError: Nothing is deployed there.
@@ -142,38 +143,38 @@ def require_current(registry: Registry, name: str) -> Deployment:
 
 
 def all_current(registry: Registry) -> Iterator[Deployment]:
-    """Yield every environment that stands."""
+    """Yield every environment that runs something."""
     for name in registry.folders(PREFIX):
         if (found := current(registry, name)) is not None:
             yield found
 
 
 def history(registry: Registry, name: str) -> list[Deployment]:
-    """Return all switches of an environment, the first one first."""
+    """Return all revisions of an environment, the first one first."""
     entries = registry.entries(f"{PREFIX}/{name}")
     return [Deployment(name=name, number=n, revision=_revision(name, n, entry)) for n, entry in entries]
 
 
 def revise(registry: Registry, name: str, make: Callable[[Deployment | None], Revision | None]) -> Deployment:
-    """Change what an environment runs, in one step.
+    """Add a revision to an environment: what it runs changes in one step.
 
     Args:
         registry: The registry.
         name: The environment.
-        make: Given the environment as it stands, returns the change; None to leave it. Called again when somebody
-            else's change came first; what it raises ends the attempt.
+        make: Receives what the environment runs, and returns the new revision; None to leave it. Called again when
+            somebody else's revision came first; what it raises ends the attempt.
 
     Returns:
-        The environment as it stands now.
+        What the environment runs now.
 
     Raises:
-        DataflowError: `make` left an environment that does not stand.
+        DataflowError: `make` left an environment that runs nothing.
     """
     series = f"{PREFIX}/{name}"
     before: list[Deployment | None] = []
 
     def entry(number: int) -> Mapping[str, object]:
-        # What stands just before this number: whoever writes the number has seen it, and nobody can come between.
+        # The revision before this number: whoever writes the number has read it, and nobody can come between.
         found = _deployment(name, number - 1, registry.entry(series, number - 1)) if number > 1 else None
         before[:] = [found]
         made = make(found)

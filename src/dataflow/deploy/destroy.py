@@ -1,7 +1,7 @@
-"""Taking down what stands beside production: listed first, and nothing but what is recorded as ours.
+"""Destroying sandboxes and branch deployments: listed first, and only what is recorded as theirs.
 
-A table goes when it lies in the deployment's own database and carries the mark of a package that was deployed there
-(in a sandbox: of any package, as plain runs write there too). What is left in the database is named and stays.
+A table is dropped when it is in the deployment's own database and carries the id of a package that was deployed there
+(in a sandbox: of any package, as plain runs write there too). Other tables of the database are named and kept.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DestroyPlan:
-    """What would go.
+    """What would be destroyed.
 
     Attributes:
         environment: The deployment's name.
-        deployment: It as it stands; None for a sandbox to which nothing was ever deployed.
+        deployment: The deployment; None for a sandbox to which nothing was ever deployed.
         settings: Its settings.
         database: Its database.
         tables: The tables that would be dropped.
-        left: Tables of the database that are not ours, and stay.
-        expired: Since when it may be swept away, where that is why it goes.
+        left: Other tables of the database, which are kept.
+        expired: When it expired, where a sweep destroys it.
     """
 
     environment: str
@@ -50,42 +50,42 @@ class DestroyPlan:
 
     @property
     def workflows(self) -> tuple[str, ...]:
-        """The workflows that would not be deployed any more."""
+        """The workflows that would no longer be deployed."""
         return tuple(sorted(self.deployment.revision.workflows)) if self.deployment else ()
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to take down."""
+        """Whether there is nothing to destroy."""
         return self.deployment is None and not self.tables
 
 
 def plan_destroy(registry: Registry, name: str, settings: Environment) -> DestroyPlan:
-    """Say what would go with a deployment.
+    """Return what destroying a deployment would remove.
 
     Args:
         registry: The registry.
         name: The deployment.
-        settings: The settings of its environment, for one that has no bundle any more.
+        settings: The settings of its environment, for a deployment without a bundle.
 
     Raises:
-        UsageError: It is one that a team shares.
+        UsageError: It is a shared environment.
     """
     deployment = deployments.current(registry, name)
     if deployment is not None:
         if not deployment.revision.isolated:
-            raise UsageError(f"{name} is no sandbox and no branch's deployment: it is not taken down by a command")
+            raise UsageError(f"{name} is a shared environment: only sandboxes and branch deployments can be destroyed")
         settings = _settings(registry, deployment) or settings
     if not settings.isolated:
-        raise UsageError(f"{name} is no sandbox and no branch's deployment: it is not taken down by a command")
+        raise UsageError(f"{name} is a shared environment: only sandboxes and branch deployments can be destroyed")
     database = settings.params["TARGET_DB"]
     tables, left = _tables(registry, name, settings, database, every=name.startswith(f"{SANDBOX}-"))
     return DestroyPlan(name, deployment, settings, database, tables, left)
 
 
 def plan_sweep(registry: Registry, at: dt.datetime) -> list[DestroyPlan]:
-    """Say which sandboxes and branches have outlived their time, and what would go with them.
+    """Return what destroying the expired sandboxes and branch deployments would remove.
 
-    Of a sandbox only what was deployed to it goes: the rest of it is the user's own.
+    Of a sandbox only what was deployed to it is removed: the rest is the user's own.
     """
     found = []
     for deployment in deployments.all_current(registry):
@@ -99,7 +99,7 @@ def plan_sweep(registry: Registry, at: dt.datetime) -> list[DestroyPlan]:
 
 
 def destroy(registry: Registry, planned: DestroyPlan, report: Callable[[str], None] = lambda _: None) -> None:
-    """Take a deployment down. The record goes last, so that whatever ends this is finished by doing it again.
+    """Destroy a deployment. Its record is removed last, so that an interrupted destroy can be repeated.
 
     Raises:
         DataflowError: A table can't be dropped, or somebody deployed there meanwhile.
@@ -120,25 +120,27 @@ def destroy(registry: Registry, planned: DestroyPlan, report: Callable[[str], No
         if found is None:
             return None  # somebody else has just done the same
         if found.number != number:
-            raise DataflowError(f"somebody deployed to {planned.environment} just now: it stays", permanent=True)
+            raise DataflowError(
+                f"{planned.environment} has just been changed by somebody else: nothing was destroyed", permanent=True
+            )
         return Revision(action="destroy", at=dt.datetime.now(dt.UTC), by=current_user(), database=planned.database)
 
     deployments.revise(registry, planned.environment, make)
 
 
 def isolated_names(registry: Registry, user: str | None = None) -> list[str]:
-    """Return the sandboxes and branches that are deployed, of one user or all."""
+    """Return the names of sandboxes and branch deployments, of one user or all."""
     names = [it.name for it in deployments.all_current(registry) if it.revision.isolated]
     return [name for name in names if user is None or name.endswith(f"-{user}")]
 
 
 def was_ever_deployed(registry: Registry, name: str) -> bool:
-    """Say whether anything was ever deployed under a name: to take it down once more is no mistake."""
+    """Say whether anything was ever deployed under a name, which may be destroyed twice."""
     return bool(registry.numbers(f"{deployments.PREFIX}/{name}"))
 
 
 def not_deployed_error(registry: Registry, name: str, user: str) -> UsageError:
-    """Return the failure for a deployment that there is not."""
+    """Return the error for a deployment that does not exist."""
     known = isolated_names(registry, user)
     return UsageError(f"there is no deployment '{name}'{did_you_mean(name, known)}")
 
@@ -152,7 +154,7 @@ def _settings(registry: Registry, deployment: Deployment) -> Environment | None:
 def _tables(
     registry: Registry, name: str, settings: Environment, database: str, *, every: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the tables of a deployment's database that are ours, and those that are not."""
+    """Return the tables of a deployment's database that are its own, and the others."""
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     from dataflow.tables.catalog import open_catalog

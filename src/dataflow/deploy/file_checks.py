@@ -1,4 +1,4 @@
-"""What is wrong with the files of a package, on the disk as they are: what a deployment would refuse, told before."""
+"""Checking the files of a package on the disk: what a deployment would refuse is reported by `validate`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class PackageFileCheck:
-    """Looks at the packages of a command, each file once.
+    """Checks the files of packages, each file once.
 
     Attributes:
-        problems: What can't be run at all: conflict markers, and mistakes of syntax.
-        unchecked: Whether there are R scripts and no R to check them.
+        problems: What can't run at all: conflict markers, and syntax errors.
+        has_unchecked_r_scripts: Whether there are R scripts that were not checked because R is not installed.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class PackageFileCheck:
         self._r: set[Path] = set()
 
     def check(self, workflow: Workflow) -> None:
-        """Look at the scripts of a workflow, what goes along with them, and the texts beside its definition."""
+        """Check the scripts of a workflow, what is deployed with them, and the text files beside its definition."""
         self.problems |= set(errors_among(syntax_problems(workflow)))
         for script in script_files(workflow):
             if script.suffix in {".py", ".R"}:
@@ -50,7 +50,7 @@ class PackageFileCheck:
                 self.problems |= set(conflict_markers(folder / name))
 
     def finish(self) -> None:
-        """Have R look at all its scripts at once, as it takes a while to start."""
+        """Check all R scripts at once, as R takes a while to start."""
         self.problems |= set(r_syntax_errors(sorted(self._r)))
         self.has_unchecked_r_scripts = bool(self._r) and r_program() is None
 

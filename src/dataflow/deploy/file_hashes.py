@@ -1,4 +1,4 @@
-"""What costs time and depends on nothing but files, kept in the Dataflow home under a hash of those files."""
+"""Checksums of files, and a cache in the Dataflow home of results that depend on nothing but files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class FileHashCache:
-    """Checksums of files, each read once. To hash a source takes hardly longer than to ask whether it changed."""
+    """Checksums of files, each read once; hashing takes hardly longer than asking whether a file changed."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
@@ -37,12 +37,12 @@ class FileHashCache:
         return self._known[text]
 
     def forget(self, path: Path) -> None:
-        """Read a file again when it is asked for: it holds something else now."""
+        """Forget a file whose content has changed."""
         self._known.pop(os.fspath(path), None)
 
 
 def read_cached(kind: str, key: str, model: type[M]) -> M | None:
-    """Return what is kept under a key; None where there is nothing, or nothing that can be read."""
+    """Return the cached value of a key; None where there is none that can be read."""
     try:
         return model.model_validate_json((subfolder("cache", kind) / f"{key}.json").read_bytes())
     except (OSError, ValidationError):
@@ -50,7 +50,7 @@ def read_cached(kind: str, key: str, model: type[M]) -> M | None:
 
 
 def write_cached(kind: str, key: str, value: BaseModel) -> None:
-    """Keep something under a key; where it can't be written, that only costs time."""
+    """Cache a value under a key; where that fails, it only costs time."""
     file = subfolder("cache", kind) / f"{key}.json"
     with contextlib.suppress(OSError):
         write_file(file, value.model_dump_json(exclude_defaults=True), mode=0o600)

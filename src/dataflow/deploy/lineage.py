@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
-from dataflow.lineage.model import Origin, Producer, Written, plain_name
-from dataflow.lineage.static import read_texts
-from dataflow.lineage.store.writer import forget_workflows, insert_into, remember
+from dataflow.lineage.model import Origin, Producer, TableWrite, plain_name
+from dataflow.lineage.static import read_script_lineage
+from dataflow.lineage.store.writer import delete_workflows, dialect_insert, store_lineage
 from dataflow.state.run_records import Records, metadata
 from dataflow.workflow.identity import current_user
 
@@ -42,12 +42,12 @@ deployed = sa.Table(
     sa.Column("packages", sa.JSON, nullable=False),
 )
 
-Told = dict[tuple[str, str], tuple[Producer, Written]]
+BundleWrites = dict[tuple[str, str], tuple[Producer, TableWrite]]
 """What bundles tell of what is written, by workflow and table."""
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _SyncState:
     """What is kept of an environment.
 
     Attributes:
@@ -62,7 +62,7 @@ class _Kept:
         return set(self.packages[package]["workflows"]) if package in self.packages else set()
 
 
-def settle(
+def sync_deployed_lineage(
     registry: Registry,
     state: str | None,
     behind: Mapping[str, int],
@@ -87,12 +87,12 @@ def settle(
     told = []
     with contextlib.closing(Records(state)) as records:
         for name, number in behind.items():
-            told += _Settling(registry, state, records, name, number, progress).run()
+            told += _LineageSync(registry, state, records, name, number, progress).run()
     return told
 
 
 @dataclass
-class _Settling:
+class _LineageSync:
     registry: Registry
     state: str | None
     records: Records
@@ -115,17 +115,17 @@ class _Settling:
         return []  # others are at it, and what they leave is as true
 
     def _attempt(
-        self, here: Deployment | None, number: int, before: _Kept | None, told: list[str], *, left: bool
+        self, here: Deployment | None, number: int, before: _SyncState | None, told: list[str], *, left: bool
     ) -> bool:
         """Take an environment's lineage from what is kept to what stands; False when somebody else did meanwhile.
 
         What does not stand any more has `left` the environment, or its runs are recorded elsewhere.
         """
         standing: Mapping[str, DeployedPackage] = here.revision.packages if here else {}
-        kept = before or _Kept()
+        kept = before or _SyncState()
         same = {key for key, it in standing.items() if kept.packages.get(key, {}).get("bundle") == it.bundle}
         stale = {name for key in kept.packages if key not in same for name in kept.workflows(key)}
-        found: dict[str, Told] = {}
+        found: dict[str, BundleWrites] = {}
         self._read(here, sorted(standing.keys() - same), found, told)
         stale |= {workflow for written in found.values() for workflow, _ in written}
         # A workflow that several packages call is told of by each: those that stay say their word on it again.
@@ -138,22 +138,24 @@ class _Settling:
         with self.records.begin() as connection:
             if not self._take(connection, before, row):
                 return False
-            forget_workflows(connection, Origin.DEPLOYED, self.name, sorted(stale))
+            delete_workflows(connection, Origin.DEPLOYED, self.name, sorted(stale))
             merged = _merged(found, standing)
-            remember(connection, [written for key, written in merged.items() if key[0] in stale])
+            store_lineage(connection, [written for key, written in merged.items() if key[0] in stale])
             running = {id_ for it in standing.values() for id_ in it.workflows} | {workflow for workflow, _ in merged}
             if left:
                 at = here.revision.at if here else dt.datetime.now(dt.UTC)
-                remember(
+                store_lineage(
                     connection,
                     [self._gone(workflow, at) for workflow in sorted(stale - running)],
                 )
         return True
 
-    def _gone(self, workflow: str, at: dt.datetime) -> tuple[Producer, Written]:
-        return Producer(Origin.DEPLOYED, workflow, GONE, environment=self.name, seen=at), Written(GONE, frozenset())
+    def _gone(self, workflow: str, at: dt.datetime) -> tuple[Producer, TableWrite]:
+        return Producer(Origin.DEPLOYED, workflow, GONE, environment=self.name, seen=at), TableWrite(GONE, frozenset())
 
-    def _read(self, here: Deployment | None, keys: Sequence[str], found: dict[str, Told], told: list[str]) -> None:
+    def _read(
+        self, here: Deployment | None, keys: Sequence[str], found: dict[str, BundleWrites], told: list[str]
+    ) -> None:
         if here is None:
             return
         for number, key in enumerate(keys):
@@ -161,18 +163,18 @@ class _Settling:
             try:
                 found[key] = read_bundle(self.registry, here, key)
             except Exception as error:  # one package that can't be read is no reason to know nothing of the others
-                told.append(f"the lineage of {key} in {self.name} is not known: {_line(error)}")
+                told.append(f"the lineage of {key} in {self.name} is not known: {_first_line(error)}")
 
-    def _kept(self) -> _Kept | None:
+    def _kept(self) -> _SyncState | None:
         with self.records.begin() as connection:
             row = connection.execute(sa.select(deployed).where(*self._mine)).mappings().one_or_none()
-        return None if row is None else _Kept(row["number"], row["packages"])
+        return None if row is None else _SyncState(row["number"], row["packages"])
 
-    def _take(self, connection: sa.Connection, before: _Kept | None, row: Mapping[str, object]) -> bool:
+    def _take(self, connection: sa.Connection, before: _SyncState | None, row: Mapping[str, object]) -> bool:
         """Write down what is kept from now on, unless somebody else did since it was looked at."""
         if before is None:
             key = {"registry": self.registry.address, "environment": self.name}
-            inserted = insert_into(connection, deployed).values({**key, **row}).on_conflict_do_nothing()
+            inserted = dialect_insert(connection, deployed).values({**key, **row}).on_conflict_do_nothing()
             # How many rows such an insert wrote, PostgreSQL's driver does not say.
             return connection.execute(inserted.returning(deployed.c.number)).first() is not None
         changed = deployed.update().where(*self._mine, deployed.c.number == before.number).values(row)
@@ -183,7 +185,7 @@ class _Settling:
         return (deployed.c.registry == self.registry.address, deployed.c.environment == self.name)
 
 
-def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Told:
+def read_bundle(registry: Registry, deployment: Deployment, package: str) -> BundleWrites:
     """Read what the workflows of a deployed package write, and from where, out of its bundle alone.
 
     Args:
@@ -199,12 +201,12 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Tol
     sha256 = deployment.revision.packages[package].bundle
     bundle = load_bundle(registry, sha256)
     schema = _schema(registry, deployment, bundle)
-    found: Told = {}
+    found: BundleWrites = {}
     with read_workflows(registry, bundle, sha256) as workflows:
         for file, workflow in workflows.items():
             top = workflow.file.parents[file.count("/")]
-            for texts in read_texts(workflow, schema, schema.keys()):
-                if texts.blind:  # to say what it reads would be to say what it does not
+            for texts in read_script_lineage(workflow, schema, schema.keys()):
+                if texts.is_incomplete:  # to say what it reads would be to say what it does not
                     continue
                 for target, write in texts.writes.items():
                     producer = Producer(
@@ -241,9 +243,9 @@ def _columns(bundle: Bundle, catalog: str) -> dict[str, list[str]]:
     return {plain_name(table, catalog): list(it.columns) for table, it in bundle.schemas.items() if it.columns}
 
 
-def _merged(found: Mapping[str, Told], standing: Mapping[str, DeployedPackage]) -> Told:
+def _merged(found: Mapping[str, BundleWrites], standing: Mapping[str, DeployedPackage]) -> BundleWrites:
     """Join what packages tell; of a workflow that several call, its own package has the last word."""
-    merged: Told = {}
+    merged: BundleWrites = {}
     for package, written in found.items():
         for key, told in written.items():
             if key not in merged or key[0] in standing[package].workflows:
@@ -260,5 +262,5 @@ def _records_at(deployment: Deployment, state: str | None) -> bool:
     return switch.state == state and (state is not None or not switch.isolated or switch.by == current_user())
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).strip().partition("\n")[0]

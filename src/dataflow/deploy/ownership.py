@@ -1,8 +1,8 @@
-"""Whose a deployment is: a project's, known by an id that its `dataflow.yaml` pins.
+"""Ownership of deployments: a project owns them, identified by the id that its `dataflow.yaml` pins.
 
 A name changes with a remote, a move or the way a repository is cloned; an id does not. As files are copied, an id is
-held against what else tells repositories apart: their remotes, and the commit that their history begins with. Both are
-noted in the registry when an id is first deployed, and whenever there is more to tell:
+compared with what else identifies a repository: its remotes, and the commit that its history begins with. Both are
+recorded in the registry when an id is first deployed, and whenever there are more of them:
 
     projects/<id>/<n>.json
 """
@@ -41,13 +41,13 @@ _PINNED = re.compile(r"^id:\s*['\"]?([a-z0-9-]+)", re.M)
 
 @dataclass
 class ProjectOwnership:
-    """A project, as deployments know it.
+    """Identifies a project among those that deploy.
 
     Attributes:
         checkout: The repository.
         tree: Its files.
         scope: The folder of its `dataflow.yaml`; None where it has none.
-        pinned: The id that it pins; None where it pins none.
+        pinned: The id that it pins, or None.
     """
 
     checkout: Checkout
@@ -63,12 +63,12 @@ class ProjectOwnership:
 
     @cached_property
     def is_shallow(self) -> bool:
-        """Whether the clone has a part of the history alone."""
+        """Whether the clone has only a part of the history."""
         return git.ask(self.checkout.root, "rev-parse", "--is-shallow-repository") == "true"
 
     @cached_property
     def roots(self) -> tuple[str, ...]:
-        """The commits that the history begins with; none where they are not known."""
+        """The commits that the history begins with; empty where they are not known."""
         if self.checkout.commit is None or self.is_shallow:
             return ()
         listed = git.ask(self.checkout.root, "rev-list", "--max-parents=0", self.checkout.commit) or ""
@@ -76,16 +76,16 @@ class ProjectOwnership:
 
     @cached_property
     def id(self) -> str | None:
-        """What it is known by: what it pins, else what its history's first commit gives; None where nothing does."""
+        """The project's id: the one that it pins, else one made of its history's first commit; None without either."""
         if self.pinned is not None or not self.roots:
             return self.pinned
-        told = git.ask(self.checkout.root, "rev-list", "--first-parent", "--max-parents=0", str(self.checkout.commit))
-        first = f"{told or self.roots[0]}\0{self.scope or '.'}"  # of the main line: merges bring other beginnings
+        listed = git.ask(self.checkout.root, "rev-list", "--first-parent", "--max-parents=0", str(self.checkout.commit))
+        first = f"{listed or self.roots[0]}\0{self.scope or '.'}"  # of the main line: merges bring other beginnings
         return f"df-{hashlib.sha256(first.encode()).hexdigest()[:16]}"
 
     @cached_property
     def remotes(self) -> tuple[str, ...]:
-        """The addresses of its remotes, spelled alike however they are reached."""
+        """The addresses of its remotes, normalized."""
         return tuple(
             sorted({normalized_address(it, self.checkout.root) for it in remotes(self.checkout.root).values()})
         )
@@ -93,22 +93,22 @@ class ProjectOwnership:
     # ------------------------------------------------------------------------------------------ packages
 
     def owns(self, key: str, package: DeployedPackage) -> bool:
-        """Say whether a package that stands somewhere is of this project."""
+        """Say whether a deployed package belongs to this project."""
         if package.project is not None and self.id is not None:
             return package.project == self.id
-        # Of before there were ids, or of a shallow clone, which can't tell its own: by what the repository holds.
-        if not self._is_near(key.rpartition(":")[2]):
+        # From before there were ids, or of a shallow clone, whose id is unknown: the repository's contents decide.
+        if not self._is_in_scope(key.rpartition(":")[2]):
             return False
         same = package.repository.casefold() == self.name.casefold()
         if package.commit is None or self.checkout.commit is None:
             return same
         return (same or package.project is not None) and self.has(package.commit)
 
-    def _is_near(self, path: str) -> bool:
+    def _is_in_scope(self, path: str) -> bool:
         return project_of(self.tree, path) in (self.scope, None)
 
     def has(self, commit: str) -> bool:
-        """Say whether a commit is in this clone, or can be had from a remote."""
+        """Say whether a commit is in this clone, or can be fetched from a remote."""
         root = self.checkout.root
         if git.ask(root, "cat-file", "-e", f"{commit}^{{commit}}") is not None:
             return True
@@ -120,17 +120,17 @@ class ProjectOwnership:
     # ------------------------------------------------------------------------------------------ evidence
 
     def refuse_copy(self, registry: Registry, deployed: Mapping[str, DeployedPackage]) -> None:
-        """Refuse an id that is another repository's, or another project's of this one.
+        """Refuse an id that belongs to another repository, or to another project of this one.
 
         Raises:
-            DataflowError: It is; the message says whose.
+            DataflowError: It does; the message says to which.
         """
         if self.pinned is not None:
-            self._refuse_twin(self.pinned)
+            self._require_unique_id(self.pinned)
         known = self._known(registry)
         if known is None or set(known["remotes"]) & set(self.remotes):
             return
-        if set(known["roots"]) & set(self.roots) and self._goes_on(known, deployed):
+        if set(known["roots"]) & set(self.roots) and self._is_moved(known, deployed):
             return
         where = f" ({known['remotes'][0]})" if known["remotes"] else ""
         mine = self.remotes[0] if self.remotes else display_path(self.checkout.root)
@@ -142,11 +142,11 @@ class ProjectOwnership:
             hint = "git fetch --unshallow, so that the history can tell"
         raise DataflowError(message, f"{hint}; where it moved: dataflow project adopt", permanent=True)
 
-    def _goes_on(self, known: Mapping[str, Any], deployed: Mapping[str, DeployedPackage]) -> bool:
-        """Say whether this repository is the one that was known by other remotes, and no copy of it.
+    def _is_moved(self, known: Mapping[str, Any], deployed: Mapping[str, DeployedPackage]) -> bool:
+        """Say whether this repository is the one that had other remotes before, and not a copy of it.
 
-        A copy has the history as well. It lacks what was deployed since, or the old address still answers, and
-        otherwise. An address that does not answer tells nothing: then it has to be a clone that deployed before.
+        A copy has the history as well. But it lacks what was deployed since, or the old address still answers, with
+        other branches. Where the old address does not answer, it has to be a clone that deployed before.
         """
         commits = {it.commit for it in deployed.values() if it.commit}
         if commits and not any(map(self.has, commits)):
@@ -165,7 +165,7 @@ class ProjectOwnership:
     def _heads(self, remote: str) -> str | None:
         return git.ask_remote(self.checkout.root, "ls-remote", "--heads", remote) or None
 
-    def _refuse_twin(self, pinned: str) -> None:
+    def _require_unique_id(self, pinned: str) -> None:
         for folder, _, files in self.tree.walk():
             path = folder.relative_to(self.tree.root).as_posix()
             if FILE_NAME not in files or path == self.scope:
@@ -184,33 +184,33 @@ class ProjectOwnership:
         found = registry.latest(f"{_SERIES}/{self.id}") if self.id else None
         return found[1] if found else None
 
-    def note(self, registry: Registry, *, over: bool = False) -> None:
-        """Note what tells this repository, unless it is known.
+    def register(self, registry: Registry, *, over: bool = False) -> None:
+        """Record in the registry what identifies this repository, unless it is recorded already.
 
         Args:
-            registry: Where.
-            over: Forget what was known: the project is handed over.
+            registry: The registry.
+            over: Whether earlier records are replaced, as the project is handed over.
         """
         if self.id is None:
             return
         git.ask(self.checkout.root, "config", "--local", _MARK, self.id)
         before = (self._known(registry) if not over else None) or {}
         now: dict[str, Any] = {"roots": self.roots, "remotes": (), "addresses": (), "alike": ()}
-        if self._is_found(before):
-            now |= self._own()
-        else:  # with others' heads, it is the same repository, or a copy that is young
+        if self._has_new_remotes(before):
+            now |= self._own_remotes()
+        else:  # with the branches of a known one, it is the same repository, or a young copy
             now["alike"] = [hashlib.sha256(it.encode()).hexdigest() for it in self._alike]
-        told = {key: sorted({*before.get(key, ()), *now[key]}) for key in now}
-        if all(told[key] == before.get(key, []) for key in told):
+        found = {key: sorted({*before.get(key, ()), *now[key]}) for key in now}
+        if all(found[key] == before.get(key, []) for key in found):
             return
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        registry.append(f"{_SERIES}/{self.id}", lambda _: {**told, "name": self.name, "by": current_user(), "at": at})
+        registry.append(f"{_SERIES}/{self.id}", lambda _: {**found, "name": self.name, "by": current_user(), "at": at})
 
-    def _is_found(self, known: Mapping[str, Any]) -> bool:
-        """Say whether this repository's remotes are the project's for sure.
+    def _has_new_remotes(self, known: Mapping[str, Any]) -> bool:
+        """Say whether this repository's remotes are certainly the project's.
 
-        They are not where the clone has known ones too, as a fork's clone does; nor where they only answer like a known
-        one, as a young fork does, until they were seen to follow it.
+        They are not where the clone has known ones too, as a fork's clone does; nor where they only have the branches
+        of a known one, as a young fork does, until they were seen to follow it.
         """
         if not known.get("remotes"):
             return True
@@ -219,8 +219,8 @@ class ProjectOwnership:
         now = {hashlib.sha256(it.encode()).hexdigest() for it in self._alike}
         return not now or bool(set(known.get("alike", ())) - now)
 
-    def _own(self) -> dict[str, list[str]]:
-        """Return the remote that gives the repository its name, spelled alike and as git takes it; else all."""
+    def _own_remotes(self) -> dict[str, list[str]]:
+        """Return the remote that gives the repository its name, normalized and as git has it; else all remotes."""
         top = self.checkout.root
         found = {it: normalized_address(it, top) for it in remotes(top).values()}
         own = {
@@ -230,12 +230,12 @@ class ProjectOwnership:
 
 
 def new_project_id() -> str:
-    """Make up an id for a project."""
+    """Return a new id for a project."""
     return f"df-{secrets.token_hex(8)}"
 
 
 def normalized_address(address: str, root: Path) -> str:
-    """Spell a remote's address alike by https and ssh, with and without a user, a port, `.git`, in any letter case."""
+    """Normalize a remote's address: the same by https and ssh, with or without user, port and `.git`, in any case."""
     if address.startswith(_LOCAL):
         path = Path(address.removeprefix("file://"))
         return str((root / path).resolve()).removesuffix(".git")

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.bundle import RenderedWorkflow, Schedule, TableSchema
+from dataflow.deploy.bundle import RenderedWorkflow, Schedule
 from dataflow.deploy.script_checks import errors_among, syntax_problems
 from dataflow.errors import Problem
+from dataflow.tables.schema.recorded_schema import RecordedSchema, recorded_schemas
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class PackageRenderer:
     loader: PackageLoader
     assets: AssetCollector
     problems: list[Problem] = field(default_factory=list)
-    schemas: dict[str, TableSchema] = field(default_factory=dict)
+    schemas: dict[str, RecordedSchema] = field(default_factory=dict)
     script_problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
     errors: set[Problem] = field(default_factory=set)
 
@@ -77,11 +78,10 @@ class PackageRenderer:
         return Fixed(target.environment, identity, user, target.id_prefix, given, self.assets.pointer)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> RenderedWorkflow:
-        from dataflow.deploy.table_schemas import schemas_of
         from dataflow.runner.plan import plan
 
         planned = plan(workflow)
-        for table, schema in schemas_of(workflow).items():
+        for table, schema in recorded_schemas(workflow).items():
             self.schemas.setdefault(table, schema)
         if self.target.isolated:
             self._check_writes(planned.writes, file)
@@ -104,7 +104,7 @@ class PackageRenderer:
             parts = parts[1:] if parts[0] == catalog and len(parts) > 2 else parts
             if parts[:-1] != (str(self.target.database).lower(),):
                 message = (
-                    f"'{self.target.name}' may write {self.target.database} alone, and this would write {table}: "
+                    f"'{self.target.name}' may only write to {self.target.database}, and this writes {table}: "
                     "name it by ${TARGET_DB}"
                 )
                 self.problems.append(file.value_place(("workflow", "id")).problem(message))

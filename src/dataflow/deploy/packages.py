@@ -38,8 +38,8 @@ def find_packages(tree: Tree, project: str | None = None) -> list[PackageFolder]
 
     Args:
         tree: The repository's files.
-        project: The folder of the project's file; packages below another one's are none of it. None where the
-            project has no file.
+        project: The folder of the project's file, whose packages are those below it and not below another one's.
+            None where the project has no file.
     """
     found: dict[Path, list[str]] = {}
     owner: dict[Path, Path | None] = {}
@@ -56,7 +56,7 @@ def find_packages(tree: Tree, project: str | None = None) -> list[PackageFolder]
 
 
 def all_projects(tree: Tree) -> list[str | None]:
-    """Return the folders of the project files that decide for the packages of a repository, None for packages of none.
+    """Return the folders of the project files that packages of a repository belong to, None for packages without one.
 
     Args:
         tree: The repository's files.
@@ -67,7 +67,7 @@ def all_projects(tree: Tree) -> list[str | None]:
 
 
 def project_of(tree: Tree, path: str) -> str | None:
-    """Return the folder of the project's file that decides for a path: the nearest, there or above."""
+    """Return the folder of the project's file that a path belongs to: the nearest, there or above."""
     parts = () if path == "." else PurePosixPath(path).parts
     for end in range(len(parts), -1, -1):
         folder = "/".join(parts[:end]) or "."

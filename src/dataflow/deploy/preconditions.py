@@ -1,9 +1,9 @@
-"""What a deployment is refused for, before anything is built: a plan says the same."""
+"""Preconditions of a deployment, checked before anything is built; a plan checks the same."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataflow.deploy.ancestry import check_ancestry
@@ -24,15 +24,15 @@ _SHOWN = 5
 
 
 def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_older: bool = False) -> list[str]:
-    """Refuse what can't be deployed.
+    """Refuse a deployment that can't be made.
 
     Args:
         source: The repository.
         planned: What would be done.
-        allow_older: Let the commit be older than what stands.
+        allow_older: Whether the commit may be older than what is deployed.
 
     Returns:
-        What the user should know all the same.
+        Notes for the user.
 
     Raises:
         DataflowError: It can't be deployed; the message says why.
@@ -41,13 +41,8 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     require_no_clear_secrets(target.environment)
     due = {key: planned.prepared[key] for key in planned.packages_to_build}
     for prepared in due.values():
-        _refuse_forgotten(source, prepared)
-    found = [it for prepared in due.values() for it in (*prepared.errors, *_in_builds(source, prepared))]
-    if broken := list(dict.fromkeys(found)):
-        more = f"\n… and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-        told = "\n".join(broken[:_SHOWN]) + more
-        where = shlex.quote(next(it.path for it in due.values() if it.errors or it.builds))
-        raise DataflowError(told, f"`dataflow workflow validate {where}` says so before", permanent=True)
+        _require_imports(source, prepared)
+    _require_no_errors(source, due.values())
     runner = backend(target.environment.backend)
     for prepared in due.values():
         if problems := runner.check(prepared):
@@ -65,8 +60,18 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     return notes + check_ancestry(source.ownership, [it.commit for it in own.values()], allow_older=allow_older)
 
 
-def _refuse_forgotten(source: DeploySource, prepared: PreparedPackage) -> None:
-    """Refuse a script that imports what the disk has beside it, and what is deployed has not."""
+def _require_no_errors(source: DeploySource, packages: Collection[PreparedPackage]) -> None:
+    """Refuse files that can't run at all."""
+    errors = [it for package in packages for it in (*package.errors, *_conflict_markers_in_builds(source, package))]
+    if errors := list(dict.fromkeys(errors)):
+        more = f"\n… and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
+        where = shlex.quote(next(it.path for it in packages if it.errors or it.builds))
+        hint = f"`dataflow workflow validate {where}` reports this before a deployment"
+        raise DataflowError("\n".join(errors[:_SHOWN]) + more, hint, permanent=True)
+
+
+def _require_imports(source: DeploySource, prepared: PreparedPackage) -> None:
+    """Refuse a script that imports a file which is on the disk and would not be deployed."""
     top = source.checkout.root
     for name in prepared.missing_imports:
         here = [top / name] if name.endswith(".R") else [top / f"{name}.py", *(top / name).rglob("*.py")]
@@ -74,8 +79,8 @@ def _refuse_forgotten(source: DeploySource, prepared: PreparedPackage) -> None:
             source.tree.require(source.tree.root / file.relative_to(top))
 
 
-def _in_builds(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]:
-    """Yield where conflict markers stand in what wheels and jars are made of: not all of it is compiled."""
+def _conflict_markers_in_builds(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]:
+    """Yield conflict markers in the sources of wheels and jars, not all of which are compiled."""
     for it in prepared.builds:
         inputs = source.assets.inputs_of(source.assets.built(it.type, it.namespace))
         files = (inputs.root / name for name in inputs.files)
@@ -83,11 +88,11 @@ def _in_builds(source: DeploySource, prepared: PreparedPackage) -> Iterator[str]
 
 
 def require_unique_ids(ids: Mapping[str, Iterable[str]], others: Mapping[str, DeployedPackage]) -> None:
-    """Refuse two packages with one workflow id: another project may have it already.
+    """Refuse two packages with one workflow id.
 
     Args:
-        ids: The workflows of all that would stand, by package.
-        others: What of it is of other projects.
+        ids: The workflow ids of all packages that would be deployed, by package.
+        others: Those of the packages that belong to other projects.
     """
     seen: dict[str, str] = {}
     for key, workflows in ids.items():
@@ -95,14 +100,14 @@ def require_unique_ids(ids: Mapping[str, Iterable[str]], others: Mapping[str, De
             if seen.setdefault(id_, key) != key:
                 ownership = next((others[it].repository for it in (seen[id_], key) if it in others), None)
                 raise DataflowError(
-                    f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has one of the same id",
+                    f"workflow {id_} is deployed there by {seen[id_]} already, and {key} has the same id",
                     f"to take it over: dataflow project adopt {ownership}" if ownership else None,
                     permanent=True,
                 )
 
 
 def require_no_clear_secrets(environment: Environment) -> None:
-    """Refuse settings that hold a password as it is: a bundle is kept for good, where many can read it."""
+    """Refuse settings with plain-text passwords: a bundle is kept for good, where many can read it."""
     found = [
         f"catalog: {key}"
         for key, value in environment.catalog.items()
@@ -113,6 +118,6 @@ def require_no_clear_secrets(environment: Environment) -> None:
             found.append(f"{key}:")
     if found:
         raise UsageError(
-            f"environment {environment.name} holds a secret in the clear ({', '.join(found)}), and it would be bundled",
+            f"environment {environment.name} contains a plain-text secret ({', '.join(found)}), which would be bundled",
             "write ${secret:NAME}: the environment variable NAME, or the file that NAME_FILE names",
         )

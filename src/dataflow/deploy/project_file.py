@@ -14,6 +14,9 @@ from dataflow.workflow.project import FILE_NAME
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dataflow.deploy.source import DeploySource
+    from dataflow.report import Report
+
 _TEXT = """\
 # What this project's workflows run on, and where its branches deploy to.
 
@@ -85,8 +88,17 @@ def write_project(folder: Path, name: str | None = None) -> Path:
     try:
         create_file(file, text)
     except FileExistsError:
-        raise UsageError(f"{display_path(file)} is there already, and stays as it is") from None
+        raise UsageError(f"{display_path(file)} exists already and was not changed") from None
     return file
+
+
+def pin_project(source: DeploySource, report: Report) -> None:
+    """Write into dataflow.yaml what a project is known by from now on, where it has nothing yet."""
+    whose, file = source.ownership, source.project.file
+    if source.target.sandbox or whose.pinned or whose.id is None or file is None:
+        return
+    if pin_id(file, whose.id):
+        report(f"added `id: {whose.id}` to {display_path(file)}: commit it, and any clone is known by it")
 
 
 def pin_id(file: Path, id_: str) -> bool:

@@ -1,4 +1,4 @@
-"""References to assets in a run from files: what stands in the checkout, else what the registry has."""
+"""References to assets in a run from files: assets of the checkout, else builds of the registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def local_references(folder: Path) -> Callable[[str], str]:
-    """Return what says where the file, or the sbt project, of an asset is; nothing is looked at before it is asked.
+    """Return a function from a reference to the file, or the sbt project, of an asset; it reads nothing before a call.
 
     Args:
         folder: Any folder of the repository.
@@ -43,7 +43,7 @@ def local_references(folder: Path) -> Callable[[str], str]:
 
 
 def _fetched(name: str, checkout: Checkout, folder: Path) -> Path:
-    """Return the file of a build that the registry has; it is fetched once, and checked."""
+    """Return the file of a build in the registry; it is fetched once, and checked."""
     from dataflow.assets.references import References
     from dataflow.assets.registry import open_registry
     from dataflow.workflow.project import find_project
@@ -57,7 +57,7 @@ def _fetched(name: str, checkout: Checkout, folder: Path) -> Path:
 
 
 def own_asset(repository: Repository, reference: str) -> Asset | None:
-    """Return the asset of this repository that a plain name such as `dataflow.jar.scala-workflow` means, or None."""
+    """Return the asset of this repository with a name such as `dataflow.jar.scala-workflow`, or None."""
     from dataflow.assets.ids import escape
 
     kind, _, name = reference.removeprefix("dataflow.").partition(".")

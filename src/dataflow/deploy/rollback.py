@@ -1,4 +1,4 @@
-"""Back to an earlier bundle: at once, with nothing built; where asked, tables go back to what it had published."""
+"""Rolling back to earlier bundles: nothing is built; tables return to what those had published, if asked for."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class RollbackPlan:
     """What a rollback would do.
 
     Attributes:
-        before: The environment as it stands.
-        to: The switch that it returns to.
+        before: The environment as it is.
+        to: The revision that it returns to.
         packages: What the packages become, by key; None for one that was not there then.
         tables: What their tables would return to; empty unless asked for.
     """
@@ -35,17 +35,32 @@ class RollbackPlan:
     packages: Mapping[str, DeployedPackage | None]
     tables: Sequence[TableRollback] = ()
 
-    def apply(self, registry: Registry) -> Deployment:
-        """Switch.
+    def roll_back_tables(self, registry: Registry) -> None:
+        """Return the tables, before the switch: what ends it in between is finished by doing it again.
 
         Raises:
-            DataflowError: The environment was switched by somebody else meanwhile.
+            DataflowError: Somebody else wrote to one meanwhile.
+        """
+        from dataflow.tables.catalog import open_catalog
+        from dataflow.tables.rollback import roll_back
+
+        bundle = next(it.bundle for it in self.packages.values() if it is not None)
+        catalog = open_catalog(load_bundle(registry, bundle).environment.environment())
+        for table in self.tables:
+            roll_back(catalog, table)
+
+    def apply(self, registry: Registry) -> Deployment:
+        """Roll back.
+
+        Raises:
+            DataflowError: The environment was changed by somebody else meanwhile.
         """
 
         def make(found: Deployment | None) -> Revision:
             if found is None or found.number != self.before.number:
                 raise DataflowError(
-                    f"{self.before.name} was changed by somebody else just now: nothing was rolled back", permanent=True
+                    f"{self.before.name} has just been changed by somebody else: nothing was rolled back",
+                    permanent=True,
                 )
             packages = {**found.revision.packages, **self.packages}
             kept = {key: it for key, it in sorted(packages.items()) if it is not None}
@@ -71,15 +86,15 @@ def plan_rollback(
     owns: Callable[[str, DeployedPackage], bool] | None = None,
     with_data: bool = False,
 ) -> RollbackPlan:
-    """Say what a rollback would do.
+    """Return what a rollback would do.
 
     Args:
         registry: The registry.
         env: The environment.
         workflow: Only the package of this workflow; all of them when None.
-        to: The number of a switch, or the id of a bundle; the last one that was different when None.
-        owns: Says which packages are meant, where any is.
-        with_data: Whether tables return as well.
+        to: The number of a revision, or the id of a bundle; when None, the last revision that was different.
+        owns: Selects the packages that are rolled back; all of them where it selects none.
+        with_data: Whether tables are rolled back as well.
 
     Raises:
         UsageError: There is nothing to return to.
@@ -90,18 +105,18 @@ def plan_rollback(
     if before is None:
         raise UsageError(f"nothing is deployed to '{env}'")
     keys = _keys(before, past, workflow, owns)
-    target = _named(past, to, keys) if to else _previous(past, before, keys)
+    target = _chosen(past, to, keys) if to else _previous(past, before, keys)
     every = {key: package for it in past for key, package in it.revision.packages.items()}
     packages = {key: _restored(target.revision.packages.get(key), every[key]) for key in keys}
     packages = {key: it for key, it in packages.items() if before.revision.packages.get(key) != it}
     if not packages:
-        raise UsageError(f"{env} runs what #{target.number} ran already")
+        raise UsageError(f"{env} already runs what #{target.number} ran")
     tables = _tables(registry, before, packages) if with_data else ()
     return RollbackPlan(before, target, packages, tables)
 
 
 def _restored(package: DeployedPackage | None, last: DeployedPackage) -> DeployedPackage | None:
-    """Return a package as it was, for whom it is now: a project that was handed over stays with whoever has it."""
+    """Return a package as it was, with the project that it belongs to now: an adopted package stays adopted."""
     return package.model_copy(update={"project": last.project}) if package else None
 
 
@@ -134,7 +149,7 @@ def _bundle(deployment: Deployment, key: str) -> str | None:
 
 
 def _previous(past: Sequence[Deployment], before: Deployment, keys: Sequence[str]) -> Deployment:
-    """Return the last switch that ran something else, before the one that stands; what was rolled back is passed by."""
+    """Return the last earlier revision that ran something else; revisions that were rolled back are skipped."""
     start = before
     while start.revision.restores is not None:
         start = next(it for it in past if it.number == start.revision.restores)
@@ -142,12 +157,12 @@ def _previous(past: Sequence[Deployment], before: Deployment, keys: Sequence[str
         if it.number < start.number and it.revision.action != "destroy" and not _same(it, before, keys):
             return it
     raise UsageError(
-        f"there is nothing before #{start.number} of {before.name} to return to",
+        f"{before.name} has no earlier deployment than #{start.number} to roll back to",
         f"`dataflow project history --env {before.name}` lists what ran",
     )
 
 
-def _named(past: Sequence[Deployment], to: str, keys: Sequence[str]) -> Deployment:
+def _chosen(past: Sequence[Deployment], to: str, keys: Sequence[str]) -> Deployment:
     number = to.removeprefix("#")
     if number.isdecimal() and len(number) < 8:
         found = [it for it in past if it.number == int(number)]
@@ -155,7 +170,7 @@ def _named(past: Sequence[Deployment], to: str, keys: Sequence[str]) -> Deployme
         found = [it for it in past if any((_bundle(it, key) or "").startswith(to) for key in keys)]
     if not found or found[-1].revision.action == "destroy":
         listed = ", ".join(f"#{it.number}" for it in past[-8:])
-        raise UsageError(f"there is no deployment '{to}' to return to", f"there is {listed}")
+        raise UsageError(f"there is no deployment '{to}' to roll back to", f"deployments: {listed}")
     return found[-1]
 
 
@@ -168,7 +183,7 @@ def _tables(
     found = []
     for key, package in packages.items():
         if package is None:
-            raise UsageError(f"{key} was not there then, so its tables have nothing to return to")
+            raise UsageError(f"{key} was not deployed then: its tables have no earlier state")
         bundle = load_bundle(registry, package.bundle)
         now = before.revision.packages.get(key)
         catalog = open_catalog(bundle.environment.environment())

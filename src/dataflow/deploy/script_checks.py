@@ -1,4 +1,4 @@
-"""A closer look at the scripts of a workflow, without running them: do they parse?"""
+"""Checking the syntax of scripts without running them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R_UNCHECKED = "the syntax of R scripts: R is not installed"
 
 _MARKERS = re.compile(rb"^(<{7}|={7}|>{7})(?:[ \t][^\r\n]*)?\r?$", re.M)
 _HEAD = 8000
-"""Bytes in which a file that is no text shows a zero, as git has it."""
+"""Bytes in which a binary file contains a zero, as git assumes."""
 
 _PARSE_R = """\
 files <- commandArgs(trailingOnly = TRUE)
@@ -38,11 +38,11 @@ for (at in seq_along(files)) tryCatch(
 """
 _R_SECONDS = 300
 _R_PLACE = re.compile(r".*?:(\d+):(\d+): (.*)")
-_NOTHING = "Python: it defines nothing"
+_EMPTY = "Python: the script defines nothing"
 
 
 def syntax_problems(workflow: Workflow) -> Iterator[Problem]:
-    """Yield what doesn't parse in the scripts of a workflow; contained workflows are looked at by themselves."""
+    """Yield the syntax problems of a workflow's scripts; contained workflows are checked by themselves."""
     for script, params in _distinct(workflow.script_names()):
         path = workflow.folder / script
         if script.startswith(POINTER) or path.suffix not in {".sql", ".py", ".R"}:
@@ -71,13 +71,13 @@ def script_files(workflow: Workflow) -> list[Path]:
     return [path for name in names if (path := workflow.folder / name).is_file()]
 
 
-def errors_among(doubts: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield those doubts that are mistakes for sure."""
-    return (it for it in doubts if it.message != _NOTHING)
+def errors_among(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield those problems that keep a script from running."""
+    return (it for it in problems if it.message != _EMPTY)
 
 
 def file_errors(path: Path) -> Iterator[Problem]:
-    """Yield why a file can't be run at all: conflict markers, and in Python what is no Python."""
+    """Yield what keeps a file from running at all: conflict markers, and syntax errors in Python."""
     found = list(conflict_markers(path))
     yield from found
     if not found and path.suffix == ".py":
@@ -85,12 +85,12 @@ def file_errors(path: Path) -> Iterator[Problem]:
 
 
 def r_program() -> str | None:
-    """Return the R that checks scripts; None where there is none."""
+    """Return the R program that checks scripts; None where R is not installed."""
     return shutil.which("Rscript")
 
 
 def r_syntax_errors(paths: Sequence[Path]) -> Iterator[Problem]:
-    """Yield why R scripts can't be run at all, as R itself says; nothing where there is no R."""
+    """Yield the syntax errors of R scripts, as R reports them; none where R is not installed."""
     if not paths or (program := r_program()) is None:
         return
     command = [program, "--vanilla", "-e", _PARSE_R, *map(str, paths)]
@@ -99,10 +99,10 @@ def r_syntax_errors(paths: Sequence[Path]) -> Iterator[Problem]:
     except DataflowError as error:
         raise DataflowError(f"R can't check the syntax of {len(paths)} scripts: {error}", "dataflow doctor") from None
     for line in answer.text.splitlines():
-        at, _, told = line.partition("\t")
+        at, _, text = line.partition("\t")
         if at.isdigit():
-            place = _R_PLACE.fullmatch(told.strip())
-            number, column, message = place.groups() if place else (1, 1, told.strip())
+            place = _R_PLACE.fullmatch(text.strip())
+            number, column, message = place.groups() if place else (1, 1, text.strip())
             yield Problem(paths[int(at)], int(number), int(column), f"R: {message}")
 
 
@@ -115,8 +115,8 @@ def conflict_markers(path: Path) -> Iterator[Problem]:
             found = [(it[1][:1], it.start()) for it in _MARKERS.finditer(data)]
             if {b"<", b"=", b">"} <= {kind for kind, _ in found}:
                 line = data[: next(at for kind, at in found if kind == b"<")].count(b"\n") + 1
-                yield Problem(path, line, 1, "conflict markers of a merge or an update: decide between the versions")
-    except (OSError, ValueError):  # read or refused by whoever runs it; or empty
+                yield Problem(path, line, 1, "conflict markers of a merge or an update: resolve them")
+    except (OSError, ValueError):  # reported by whoever runs it; or the file is empty
         return
 
 
@@ -126,11 +126,11 @@ def _sql(path: Path, text: str) -> Iterator[Problem]:
 
     if all(statement.tree is not None for statement in statements_of(text)):
         return
-    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would tell of every statement that it can't judge
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would warn of every statement that it can't parse
     try:
         sqlglot.parse(text, read="spark")
     except ParseError as error:
-        if spark_mistake(text) is None:  # it knows more of SQL than the one that was asked first
+        if spark_mistake(text) is None:  # Spark accepts more SQL than sqlglot
             return
         for it in error.errors[:5]:
             near = f" near '{it['highlight']}'" if it.get("highlight") else ""
@@ -152,4 +152,4 @@ def _python(path: Path) -> Iterator[Problem]:
         yield Problem(path, line, column, f"Python: {getattr(error, 'msg', error)}")
         return
     if not any(isinstance(it, ast.FunctionDef | ast.ImportFrom | ast.Import | ast.Assign) for it in tree.body):
-        yield Problem(path, 1, 1, _NOTHING)
+        yield Problem(path, 1, 1, _EMPTY)

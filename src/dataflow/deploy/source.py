@@ -174,10 +174,12 @@ class DeploySource:
         shown = display_path(self.root / (self.scope or "."))
         if others:
             named = ", ".join(it or "none" for it in others[:5])
-            return UsageError(f"the project of {shown} holds no workflow", f"others' dataflow.yaml lie in: {named}")
+            return UsageError(
+                f"the project of {shown} contains no workflow", f"other dataflow.yaml files are in: {named}"
+            )
         if untracked := [it for it in self.checkout.untracked if it.endswith(DEFINITION)]:
-            return UsageError(f"commit {str(self.checkout.commit)[:8]} holds no workflow", f"git add {untracked[0]}")
-        return UsageError(f"{shown} holds no workflow", "`dataflow sample workflow spark-sql ./NAME` makes one")
+            return UsageError(f"commit {str(self.checkout.commit)[:8]} contains no workflow", f"git add {untracked[0]}")
+        return UsageError(f"{shown} contains no workflow", "`dataflow sample workflow spark-sql ./NAME` makes one")
 
 
 def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, disk: bool = False) -> DeploySource:
@@ -213,7 +215,7 @@ def open_source(folder: Path, *, sandbox: bool = False, env: str | None = None, 
     target = target_of(checkout, project, sandbox=sandbox)
     if env is not None and target.name != env:
         why = target.note or f"branch {checkout.branch} is checked out"
-        raise UsageError(f"this would go to {target.name}, not to {env}: {why}")
+        raise UsageError(f"this deploys to {target.name}, not to {env}: {why}")
     if not (disk or target.sandbox):
         require_tip(checkout)
     return DeploySource(checkout, project, target, registry, tree, scope)
@@ -254,6 +256,6 @@ def _require_unique_ids(found: dict[str, PreparedPackage]) -> None:
             first = seen.setdefault(workflow.id, file)
             if first != file:
                 raise UsageError(
-                    f"{first} and {file} are both called '{workflow.id}', and ids are unique in an environment",
+                    f"{first} and {file} both have the id '{workflow.id}', which has to be unique in an environment",
                     "generate one of them with another --workflow-shortname, or change its identity.yaml",
                 )

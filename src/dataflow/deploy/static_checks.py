@@ -1,4 +1,4 @@
-"""What `project test` checks of workflows beside their unit tests: rendered, and looked at without running anything.
+"""Static checks of `project test`: workflows are rendered and checked, and nothing is run.
 
 Each definition is rendered to `.workflows/<package>.<name>.sch.rendered.yaml` for the environment that the checkout
 deploys to. Parameters, references, scripts and tables are checked; nothing is built, no JVM is started.
@@ -49,7 +49,7 @@ class CheckedDefinition:
 
     @property
     def status(self) -> Literal["passed", "failed", "skipped"]:
-        """How it went; what others' mistakes kept from being looked at was skipped."""
+        """The result; `skipped` where mistakes elsewhere in the package kept it from being rendered."""
         return "failed" if self.problems else "passed" if self.rendered else "skipped"
 
 
@@ -116,15 +116,15 @@ def _is_below(folder: Path, tops: Collection[Path]) -> bool:
 def _failed(
     source: DeploySource, folder: PackageFolder, mistakes: Sequence[str], seconds: float
 ) -> Iterator[CheckedDefinition]:
-    """Tell mistakes at the definition that they are in; those of no definition at the first one."""
+    """Yield each mistake with the definition that it is in; those of no definition with the last one."""
     left = list(mistakes)
     for number, name in enumerate(folder.definitions):
         own = [it for it in left if f"{PurePosixPath(name).name}:" in it]
         last = number == len(folder.definitions) - 1
-        told = left if last else own
-        left = [it for it in left if it not in told]
-        notes = () if told else ("not rendered: other definitions of its package have mistakes",)
-        yield CheckedDefinition(source.root / name, source.root / folder.path, None, tuple(told), notes, seconds)
+        problems = left if last else own
+        left = [it for it in left if it not in problems]
+        notes = () if problems else ("not rendered: other definitions of its package have mistakes",)
+        yield CheckedDefinition(source.root / name, source.root / folder.path, None, tuple(problems), notes, seconds)
 
 
 def _checked(
@@ -158,7 +158,7 @@ def _references(source: DeploySource, prepared: PreparedPackage) -> Iterator[str
 
 
 def _names(source: DeploySource, folders: Sequence[PackageFolder]) -> dict[str, str]:
-    """Return what to call packages in names of files: their folders, their whole paths where two share one."""
+    """Return the names of packages in file names: their folders, their whole paths where two share one."""
 
     def short(folder: PackageFolder) -> str:
         return source.checkout.repo if folder.path == "." else PurePosixPath(folder.path).name
@@ -178,10 +178,10 @@ def _write(root: Path, name: str, text: str) -> Path:
 
 
 class _TableCheck:
-    """The tables that there are, or will be: in the catalog, written by the repository's workflows, or made on demand.
+    """Checks whether tables exist: in the catalog, written by the repository's workflows, or made on demand.
 
     Attributes:
-        unknown: Why the catalog can't be asked; None when it can.
+        unknown: Why the catalog can't be read; None when it can.
     """
 
     def __init__(self, source: DeploySource, prepared: Sequence[PreparedPackage]) -> None:
@@ -191,7 +191,7 @@ class _TableCheck:
         self.unknown: str | None = None
 
     def missing(self, tables: Sequence[str]) -> Iterator[str]:
-        """Yield a sentence for each table that is not there and that nobody makes."""
+        """Yield a message for each table that does not exist and that no workflow creates."""
         for table in tables:
             if not (self._plain(table) in self._made or self._exists(table) or self.unknown):
                 yield f"table {table} does not exist, and no workflow here makes it"

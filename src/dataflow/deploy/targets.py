@@ -39,7 +39,7 @@ class Target:
         name: The deployment's name, such as `production` or `branch-feature~~x-alice`.
         environment: The settings of its runs.
         user: Whose deployment it is; None where the team shares one.
-        note: Why it is not the one that the branch would name, or None.
+        note: Why it is not the branch's own target, or None.
         sandbox: Whether it is a user's sandbox, which takes what no commit holds.
     """
 
@@ -51,7 +51,7 @@ class Target:
 
     @property
     def isolated(self) -> bool:
-        """Whether it stands beside production, writes a database of its own, and is swept away some day."""
+        """Whether it is isolated from production: it writes its own database, and expires."""
         return self.user is not None
 
     @property
@@ -71,7 +71,7 @@ def target_of(checkout: Checkout, project: Project, *, sandbox: bool = False) ->
     Args:
         checkout: The checkout.
         project: What its `dataflow.yaml` says.
-        sandbox: Take the user's sandbox whatever the branch is.
+        sandbox: Whether the user's sandbox is taken whatever the branch is.
 
     Raises:
         UsageError: The branch is production's, and `dataflow.yaml` has no such environment; or there is none.
@@ -81,7 +81,7 @@ def target_of(checkout: Checkout, project: Project, *, sandbox: bool = False) ->
     if sandbox or not checkout.is_clean:
         return _sandbox(project, None if sandbox else _why(checkout))
     if checkout.branch == DETACHED:
-        raise UsageError("no branch is checked out, and it says where to deploy to", "set DATAFLOW_BRANCH to its name")
+        raise UsageError("detached HEAD: the branch decides where to deploy", "set DATAFLOW_BRANCH to its name")
     if (shared := _shared(checkout.branch, project)) is not None:
         return shared
     return branch_target(checkout.branch, project)
@@ -134,7 +134,7 @@ def _shared(branch: str, project: Project) -> Target | None:
 
 def _why(checkout: Checkout) -> str:
     if checkout.branch == "nogit":
-        return "this is no git repository"
+        return "this is not a git repository"
     return "there are uncommitted changes" if checkout.commit else "there is no commit yet"
 
 
@@ -156,12 +156,12 @@ def _base(project: Project) -> Environment:
 
 def _isolated(base: Environment, database: str, name: str, project: Project) -> Environment:
     if any(not found.escaped for found in placeholders(database)):
-        raise UsageError(f"TARGET_DB of the sandbox is '{database}': it should be known before anything runs")
+        raise UsageError(f"TARGET_DB of the sandbox is '{database}': it has to be known before a run")
     return dataclasses.replace(
         base,
         name=name,
         params={**base.params, _TARGET: database},
-        # Runs beside production are no part of its records.
+        # Isolated runs are not recorded with those of production.
         state=base.state if base.branch == _ANY else project.environments[SANDBOX].state,
         branch=None,
         places={},

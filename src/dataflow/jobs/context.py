@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.jobs.audit import AuditResult
-    from dataflow.lineage.model import Written
+    from dataflow.lineage.model import TableWrite
     from dataflow.spark.guard import Scope
     from dataflow.workflow.resolved import Workflow
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Writes(Protocol):
     """What the run has written so far, as the lineage listener saw it."""
 
-    def __call__(self) -> Sequence[Written]:
+    def __call__(self) -> Sequence[TableWrite]:
         """Return for each table written which columns went into it."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.audit import Rows, run_audits
+from dataflow.jobs.audit import AuditedRows, run_audits
 from dataflow.jobs.context import JobContext, Outcome, Published
 from dataflow.jobs.spark.job import run_spark
 from dataflow.lineage.model import plain_name
@@ -20,13 +20,13 @@ from dataflow.tables.ownership import claim
 from dataflow.tables.properties import AUDITS, BUNDLE, DAY, OUTCOME, PARTITION, ROWS, RUN_ID, SOURCES, STEP, WORKFLOW
 from dataflow.tables.publications import row_history, written_past
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
-from dataflow.workflow.audit_models import NearHistory
+from dataflow.wording import plural
 from dataflow.workflow.models import HwmJob
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
     from dataflow.tables.partition import Partition
-    from dataflow.workflow.audit_models import Audit
+    from dataflow.workflow.audits import Audit
     from dataflow.workflow.models import WapTemplate
 
 _CONFLICT_RERUNS = 3
@@ -112,7 +112,7 @@ def _settled(
         made = clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))
     if number := made.rewritten:
         context.note(
-            f"{number} file{'' if number == 1 else 's'} of {branch.table} held {branch.partition.label} beside others, "
+            f"{plural(number, 'file')} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
         )
     moves = _even_out(branch, context)
@@ -160,7 +160,9 @@ def _even_out(branch: branch_publish.Branch, context: JobContext) -> list[column
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
         return pairs
     catalog = context.workflow.environment.catalog_name
-    mine = (w.given for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower())
+    mine = (
+        w.assigned_columns for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower()
+    )
     written = {column.lower() for given in mine for column in given}
     # A session of its own: it is not the job that writes this, and its lineage should not say so.
     own, where = open_session(spark, EVERYTHING), branch.partition.where
@@ -189,7 +191,7 @@ def _audit(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
     history = history_for(template.audits, context, template.table, branch.partition)
     results = run_audits(
         context.spark,
-        Rows(branch.reference, branch.partition.where),
+        AuditedRows(branch.reference, branch.partition.where),
         template.audits,
         folder=workflow.folder,
         params=workflow.script_params,
@@ -202,7 +204,7 @@ def _audit(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
 
 def history_for(audits: Sequence[Audit], context: JobContext, table: str, partition: Partition) -> list[int]:
     """Return the row counts of the last published runs, as many as the audits want to see."""
-    longest = max((audit.runs for audit in audits if isinstance(audit, NearHistory)), default=0)
+    longest = max((audit.history_runs for audit in audits), default=0)
     return row_history(context.spark, table, partition, longest) if longest else []
 
 

@@ -19,26 +19,26 @@ import dataflow
 from dataflow.errors import DataflowError
 from dataflow.files import write_file
 from dataflow.home import subfolder
-from dataflow.lineage.graph import Taken, is_naming
+from dataflow.lineage.graph import ColumnEdge, is_reference_only
 from dataflow.lineage.model import Origin, Producer
-from dataflow.lineage.static import Entry, Mention, Texts, read_texts
+from dataflow.lineage.static import Reference, ScriptLineage, WorkflowLineage, read_script_lineage
 from dataflow.repository.tree import tree_of_disk
 from dataflow.workflow.discovery import patiently, walk
 
-_UNBOUNDED = 3
+_MAX_DEPTH = 3
 """How many folders deep definitions are looked for outside of a project and of git."""
 
-_FORMAT = 3
+_FORMAT = 4
 """Of what is kept, within a version: what was kept in another is read again."""
 
-_MENTIONING = ("mentions", "by_position")
+_REFERENCE_FIELDS = ("references", "select_stars")
 
 Stamp = dict[str, tuple[int, int]]
-ColumnsOf = Callable[[str], Sequence[str] | None]
+ColumnLookup = Callable[[str], Sequence[str] | None]
 """Tells the columns of a table of the catalog, or None where there is no such table."""
 
 
-class Checkout:
+class CheckoutLineage:
     """The workflows below a folder.
 
     Args:
@@ -47,22 +47,22 @@ class Checkout:
         columns_of: Asked for tables that no DDL here declares; None where there is no catalog to ask.
     """
 
-    def __init__(self, root: Path, env: str | None = None, columns_of: ColumnsOf | None = None) -> None:
+    def __init__(self, root: Path, env: str | None = None, columns_of: ColumnLookup | None = None) -> None:
         self.root = root.resolve()
         self._env = env
         self._columns_of = columns_of
-        self._entries: list[Entry] | None = None
+        self._entries: list[WorkflowLineage] | None = None
         self.broken: list[Path] = []
         self._now: Path | None = None
-        self._by_source: dict[str, list[tuple[Producer, list[Taken]]]] = defaultdict(list)
-        self._by_target: dict[str, list[tuple[Producer, list[Taken]]]] = defaultdict(list)
+        self._by_source: dict[str, list[tuple[Producer, list[ColumnEdge]]]] = defaultdict(list)
+        self._by_target: dict[str, list[tuple[Producer, list[ColumnEdge]]]] = defaultdict(list)
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[WorkflowLineage]:
         """What its workflows say, each once; definitions with mistakes are left out, and noted as `broken`."""
         return self._require()
 
-    def _require(self) -> list[Entry]:
+    def _require(self) -> list[WorkflowLineage]:
         if self._entries is None:
             self._entries = self._read()
             self._index(self._entries)
@@ -72,7 +72,7 @@ class Checkout:
         """Return for each of these tables who reads it; see `graph.Source`."""
         self._require()
         readers = (
-            (table, [producer for producer, taken in self._by_source[table] if not all(map(is_naming, taken))])
+            (table, [producer for producer, taken in self._by_source[table] if not all(map(is_reference_only, taken))])
             for table in tables
             if table in self._by_source
         )
@@ -84,7 +84,7 @@ class Checkout:
         found = (each for table in tables for each in self._by_target.get(table, ()))
         return [(producer, [flow[0] for flow in taken if not flow[1]]) for producer, taken in found]
 
-    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
         """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
         self._require()
         index = self._by_source if downstream else self._by_target
@@ -105,48 +105,50 @@ class Checkout:
 
     # ------------------------------------------------------------------------------------------- reading
 
-    def _read(self) -> list[Entry]:
+    def _read(self) -> list[WorkflowLineage]:
         files = sorted(definitions(self.root))
         if not files:
             return []
-        cache = _Cache(self.root, self._env, asks=self._columns_of is not None)
+        cache = _LineageCache(self.root, self._env, asks=self._columns_of is not None)
         stale = [file for file in files if not cache.is_fresh(file)]
         if stale:
             with patiently(lambda: f"reading {len(stale)} workflow definitions below {self.root}, now {self._now}"):
                 self._refresh(cache, stale)
             cache.save(files)
-        found: dict[str, Entry] = {}
+        found: dict[str, WorkflowLineage] = {}
         for entry in (entry for file in files for entry in cache.entries(file)):
             known = found.get(entry.workflow)
-            found[entry.workflow] = entry if known is None else _joined(known, entry)
+            found[entry.workflow] = entry if known is None else _merged(known, entry)
         return list(found.values())
 
-    def _refresh(self, cache: _Cache, stale: Sequence[Path]) -> None:
+    def _refresh(self, cache: _LineageCache, stale: Sequence[Path]) -> None:
         """Read definitions anew: once for the tables that their DDL declares, once for what is done with them."""
         from dataflow.workflow.load import Request, load_workflow
 
         workflows = {}
-        first: dict[Path, list[Texts]] = {}
+        first: dict[Path, list[ScriptLineage]] = {}
         for file in stale:
             self._now = file
             try:
                 workflow = load_workflow(file, Request(env=self._env, ends_only=True))
-                first[file] = read_texts(workflow, {})
+                first[file] = read_script_lineage(workflow, {})
                 workflows[file] = workflow
             except (DataflowError, OSError):
                 self.broken.append(file)
         schema: dict[str, Sequence[str]] = cache.declared()
         for texts in (each for found in first.values() for each in found):
             schema.update(texts.declares)
-        touched = {name for found in first.values() for texts in found for name in _names(texts)}
+        touched = {name for found in first.values() for texts in found for name in _table_names(texts)}
         for table in sorted(touched - schema.keys()):
             columns = self._columns_of(table) if self._columns_of is not None else None
             if columns is not None:
                 schema[table] = columns
         for file, workflow in workflows.items():
-            cache.put(file, [texts.entry() for texts in read_texts(workflow, schema, schema.keys())], first[file])
+            cache.put(
+                file, [texts.entry() for texts in read_script_lineage(workflow, schema, schema.keys())], first[file]
+            )
 
-    def _index(self, entries: Iterable[Entry]) -> None:
+    def _index(self, entries: Iterable[WorkflowLineage]) -> None:
         for entry in entries:
             seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
             for target, taken in entry.writes.items():
@@ -154,7 +156,7 @@ class Checkout:
                     Origin.CHECKOUT, entry.workflow, target, owner=entry.owner, file=entry.file, seen=seen
                 )
                 self._by_target[target].append((producer, list(taken)))
-                by_source: dict[str, list[Taken]] = defaultdict(list)
+                by_source: dict[str, list[ColumnEdge]] = defaultdict(list)
                 for flow in taken:
                     by_source[flow[0]].append(flow)
                 for source, some in by_source.items():
@@ -170,27 +172,27 @@ def definitions(root: Path) -> Iterator[Path]:
     bounded = any((folder / name).exists() for folder in (root, *root.parents) for name in ("dataflow.yaml", ".git"))
     for folder, below, files in tree_of_disk(root).walk() if bounded else walk(root):
         below[:] = [name for name in below if not name.startswith(".")]
-        if not bounded and len(folder.relative_to(root).parts) >= _UNBOUNDED:
+        if not bounded and len(folder.relative_to(root).parts) >= _MAX_DEPTH:
             below.clear()
         yield from (folder / name for name in files if name.endswith(".sch.yaml"))
 
 
-def _names(texts: Texts) -> set[str]:
+def _table_names(texts: ScriptLineage) -> set[str]:
     return {*texts.writes, *(flow.source for write in texts.writes.values() for flow in write.flows)}
 
 
-def _joined(one: Entry, other: Entry) -> Entry:
+def _merged(one: WorkflowLineage, other: WorkflowLineage) -> WorkflowLineage:
     """Join what two definitions say of a workflow that both contain."""
     writes = {target: list(taken) for target, taken in one.writes.items()}
     for target, taken in other.writes.items():
         writes[target] = list(dict.fromkeys([*writes.get(target, []), *taken]))
-    return Entry(
+    return WorkflowLineage(
         one.workflow,
         one.owner,
         one.file,
         writes,
-        list(dict.fromkeys([*one.mentions, *other.mentions])),
-        list(dict.fromkeys([*one.by_position, *other.by_position])),
+        list(dict.fromkeys([*one.references, *other.references])),
+        list(dict.fromkeys([*one.select_stars, *other.select_stars])),
         {**other.declares, **one.declares},
         list(dict.fromkeys([*one.programs, *other.programs])),
         {**other.params, **one.params},
@@ -198,7 +200,7 @@ def _joined(one: Entry, other: Entry) -> Entry:
     )
 
 
-class _Cache:
+class _LineageCache:
     """What was read before, in one file for a folder and an environment."""
 
     def __init__(self, root: Path, env: str | None, *, asks: bool) -> None:
@@ -215,14 +217,14 @@ class _Cache:
         known = self._data.get(str(file))
         return known is not None and all(_stamp(path) == tuple(stamp) for path, stamp in known["stamp"].items())
 
-    def entries(self, file: Path) -> list[Entry]:
+    def entries(self, file: Path) -> list[WorkflowLineage]:
         found = self._data.get(str(file), {"entries": []})["entries"]
         return [
-            Entry(
+            WorkflowLineage(
                 **{
                     **entry,
                     "writes": {target: [tuple(flow) for flow in taken] for target, taken in entry["writes"].items()},
-                    **{name: [Mention(*mention) for mention in entry[name]] for name in _MENTIONING},
+                    **{name: [Reference(*mention) for mention in entry[name]] for name in _REFERENCE_FIELDS},
                 }
             )
             for entry in found
@@ -232,12 +234,12 @@ class _Cache:
         entries = (entry for known in self._data.values() for entry in known["entries"])
         return {table: columns for entry in entries for table, columns in entry["declares"].items()}
 
-    def put(self, file: Path, entries: Sequence[Entry], texts: Sequence[Texts]) -> None:
+    def put(self, file: Path, entries: Sequence[WorkflowLineage], texts: Sequence[ScriptLineage]) -> None:
         used = {path for each in texts for path in each.files} | {file}
-        beside = {file.parent / "identity.yaml", *_projects(file)}
+        beside = {file.parent / "identity.yaml", *_project_files(file)}
         stamp = {str(path): _stamp(path) for path in sorted(used | beside)}
         plain = [
-            {**vars(entry), **{name: [astuple(each) for each in getattr(entry, name)] for name in _MENTIONING}}
+            {**vars(entry), **{name: [astuple(each) for each in getattr(entry, name)] for name in _REFERENCE_FIELDS}}
             for entry in entries
         ]
         self._data[str(file)] = {"stamp": stamp, "entries": plain}
@@ -256,6 +258,6 @@ def _stamp(path: Path | str) -> tuple[int, int]:
     return (found.st_size, found.st_mtime_ns)
 
 
-def _projects(file: Path) -> list[Path]:
+def _project_files(file: Path) -> list[Path]:
     """Return where the project's file may be: its settings go into the parameters."""
     return [folder / "dataflow.yaml" for folder in file.parents if (folder / "dataflow.yaml").exists()][:1]

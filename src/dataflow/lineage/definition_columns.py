@@ -6,10 +6,11 @@ import ast
 import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from dataflow.lineage.model import plain_name
-from dataflow.workflow.audit_models import Audit, Between, NotNull, PythonAudit, SqlAudit, UniqueKey, ValuesIn
+from dataflow.workflow import table_names
+from dataflow.workflow.audits import Audit, PythonAudit, RowAudit, SqlAudit
 from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.yamlfile import read_text
@@ -22,43 +23,41 @@ if TYPE_CHECKING:
 _AUDITED = "audited"
 
 
-def named_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
+def referenced_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
     """Return by table the columns that a workflow's audits and metadata jobs name; contained workflows aside.
 
     Of an audit in Python it is all that may be a column's name.
     """
     found: dict[str, set[str]] = defaultdict(set)
-    named = [(it.table, _of(it.audit, workflow)) for it in workflow.audits()]
+    named = [(it.table, _columns_of_audit(it.audit, workflow)) for it in workflow.audits()]
     named += [(job.metadata.table, job.metadata.primary_key) for job in workflow.jobs(MetadataJob)]
     for table, columns in named:
         found[plain_name(table, workflow.environment.catalog_name)].update(
-            column.replace("`", "").partition(".")[0] for column in columns
+            table_names.split(column)[0] for column in columns
         )
     return {table: frozenset(columns) for table, columns in found.items()}
 
 
-def _of(audit: Audit, workflow: Workflow) -> Sequence[str]:
+def _columns_of_audit(audit: Audit, workflow: Workflow) -> Sequence[str]:
     match audit:
-        case NotNull() | UniqueKey():
-            return audit.columns
-        case ValuesIn() | Between():
-            return [audit.column]
+        case RowAudit():
+            return audit.named_columns
         case SqlAudit():
             return _in_sql(audit, workflow)
         case PythonAudit():
             return _in_python(workflow.folder / audit.script)
         case _:
-            return []
+            assert_never(audit)
 
 
 def _in_sql(audit: SqlAudit, workflow: Workflow) -> list[str]:
-    from dataflow.lineage.sql.column_lineage import columns_of
+    from dataflow.lineage.sql.column_lineage import sql_lineage
 
     where = workflow.file if audit.script is None else workflow.folder / audit.script
     with contextlib.suppress(Exception):  # what can't be read, the run tells by itself
         text = str(audit.sql) if audit.script is None else read_text(where)
-        script = columns_of(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
-        return [use.column for use in script.uses if use.table == _AUDITED and use.column]
+        script = sql_lineage(substitute(text, {**workflow.script_params, "AUDITED": _AUDITED}, where=where))
+        return [use.column for use in script.references if use.table == _AUDITED and use.column]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Lineage as a graph: tables and columns, who takes which from where, and who says so.
+"""Lineage as a graph of tables and columns, and its traversal.
 
 Nodes and edges are plain tuples: a catalog of ten thousand tables has some hundred thousand of them, and a command
 that looks ten steps far should answer at once.
@@ -10,55 +10,55 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dataflow.lineage.model import UNKNOWN, Producer
+from dataflow.lineage.model import UNKNOWN_COLUMNS, Producer
 
 Node = tuple[str, str]
-"""A table without its catalog, and a column of it; an empty one means the table, or which rows it has."""
+"""A table without its catalog, and a column of it; an empty column stands for the table and its rows."""
 
 Edge = tuple[Node, Node, bool, Producer]
-"""What is read, what is written, whether it only decides about it (a filter, a join), and by whom."""
+"""Source, target, whether the transformation is indirect, and who writes the target."""
 
-Taken = tuple[str, str, str, bool]
-"""A source, its column, the column that it goes into, and whether it only decides; as in `workflow.flow.Flow`."""
-
-
-def is_naming(taken: Taken) -> bool:
-    """Say whether a column is only named: nothing flows, but what names it fails without it."""
-    return bool(taken[1]) and not (taken[2] or taken[3] or is_unknown(taken))
+ColumnEdge = tuple[str, str, str, bool]
+"""Source table, source column, target column and whether it is indirect: `model.Flow` as a plain tuple."""
 
 
-def is_unknown(taken: Taken) -> bool:
-    """Say whether nobody can tell which columns of the source are read."""
-    return taken[1] == UNKNOWN
+def is_reference_only(taken: ColumnEdge) -> bool:
+    """Return whether a query names the column, and nothing written depends on it; see `model.Flow`."""
+    return bool(taken[1]) and not (taken[2] or taken[3] or has_unknown_columns(taken))
 
 
-def spell(node: Node) -> str:
-    """Return a node as people write it: `database.table.column`."""
+def has_unknown_columns(taken: ColumnEdge) -> bool:
+    """Return whether it is unknown which columns of the source are read."""
+    return taken[1] == UNKNOWN_COLUMNS
+
+
+def qualified_name(node: Node) -> str:
+    """Return the dotted name of a node: `database.table.column`."""
     return f"{node[0]}.{node[1]}" if node[1] else node[0]
 
 
-class Source(Protocol):
-    """Somewhere that lineage is known from."""
+class LineageSource(Protocol):
+    """Something that lineage can be read from: the store, or a checkout."""
 
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
-        """Return for each of these tables who reads it."""
+        """Return the readers of each of these tables."""
 
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
-        """Return who writes these tables, each with the tables that it reads for one of them."""
+        """Return the writers of these tables, each with the tables that the write reads."""
 
-    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
-        """Return what is taken from these tables, or goes into them, column by column, and by whom."""
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
+        """Return the column edges that leave these tables, or that enter them, by producer."""
 
 
 @dataclass
-class Reach:
-    """What can be reached from a node.
+class Traversal:
+    """The part of the graph that is reachable from a node.
 
     Attributes:
-        start: From where.
-        downstream: Whether with the data, to those who read; else against it.
-        edges: By the node that they lead away from, on the way from the start.
-        levels: How many steps away each node is.
+        start: The node.
+        downstream: Whether edges are followed to readers; else to sources.
+        edges: The edges found, by the end that is nearer to the start.
+        levels: The number of steps to each node.
     """
 
     start: Node
@@ -66,32 +66,34 @@ class Reach:
     edges: dict[Node, list[Edge]] = field(default_factory=dict)
     levels: dict[Node, int] = field(default_factory=dict)
 
-    def beyond(self, edge: Edge) -> Node:
-        """Return the node that an edge leads to."""
+    def far_end(self, edge: Edge) -> Node:
+        """Return the end of an edge that is further from the start."""
         return edge[1] if self.downstream else edge[0]
 
     def all_edges(self) -> Iterator[Edge]:
-        """Yield all edges, the nearest first."""
+        """Yield all edges, nearest first."""
         for edges in self.edges.values():
             yield from edges
 
 
-def reach(sources: Sequence[Source], start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Reach:
-    """Follow lineage from a table or a column, level by level; a node that was met before is not entered again.
+def traverse(
+    sources: Sequence[LineageSource], start: Node, *, downstream: bool, depth: int, through_rows: bool = False
+) -> Traversal:
+    """Traverse lineage from a table or a column, breadth first; each node is expanded once.
 
     Args:
-        sources: Where lineage is known from.
-        start: Where to begin.
-        downstream: Whether to follow the data to its readers; else to where it came from.
-        depth: How many steps.
-        through_rows: Whether to go on from what a column only decides about.
+        sources: Where lineage is read from.
+        start: The node to start at.
+        downstream: Whether to go to readers; else to sources.
+        depth: The most steps to go.
+        through_rows: Whether to go on from tables whose rows a column influences.
     """
-    found = Reach(start, downstream, levels={start: 0})
+    found = Traversal(start, downstream, levels={start: 0})
     columns = bool(start[1])
     frontier = {start}
     for level in range(1, depth + 1):
         following: set[Node] = set()
-        edges = _of_columns if columns else _of_tables
+        edges = _column_edges if columns else _table_edges
         for at, leading in edges(sources, frontier, downstream=downstream):
             found.edges.setdefault(at, []).extend(leading)
             for edge in leading:
@@ -106,8 +108,8 @@ def reach(sources: Sequence[Source], start: Node, *, downstream: bool, depth: in
     return found
 
 
-def _of_tables(
-    sources: Sequence[Source], frontier: set[Node], *, downstream: bool
+def _table_edges(
+    sources: Sequence[LineageSource], frontier: set[Node], *, downstream: bool
 ) -> Iterator[tuple[Node, list[Edge]]]:
     tables = {table for table, _ in frontier}
     for source in sources:
@@ -121,8 +123,8 @@ def _of_tables(
                 yield into, [((table, ""), into, False, producer) for table in read]
 
 
-def _of_columns(
-    sources: Sequence[Source], frontier: set[Node], *, downstream: bool
+def _column_edges(
+    sources: Sequence[LineageSource], frontier: set[Node], *, downstream: bool
 ) -> Iterator[tuple[Node, list[Edge]]]:
     wanted: dict[str, dict[str, Node]] = {}
     for node in frontier:
@@ -130,20 +132,22 @@ def _of_columns(
     for source in sources:
         for producer, taken in source.flows(wanted.keys(), downstream=downstream):
             for flow in taken:
-                for at in _met(flow, producer, wanted, downstream=downstream):
+                for at in _matching_nodes(flow, producer, wanted, downstream=downstream):
                     begin = (flow[0], flow[1])
-                    if is_unknown(flow):  # any column may be meant, the one that is asked for among them
+                    if has_unknown_columns(flow):  # any column may be read, the wanted one included
                         begin = at if downstream else (flow[0], "")
                     yield at, [(begin, (producer.target, flow[2]), flow[3], producer)]
 
 
-def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool) -> Iterable[Node]:
-    """Return the wanted nodes that a flow leads away from; of a naming there are none."""
+def _matching_nodes(
+    flow: ColumnEdge, producer: Producer, wanted: dict[str, dict[str, Node]], *, downstream: bool
+) -> Iterable[Node]:
+    """Return the wanted nodes at the near end of an edge; a reference-only one has none."""
     source, source_column, target_column, _ = flow
-    if is_naming(flow):
+    if is_reference_only(flow):
         return ()
     if downstream:
-        if is_unknown(flow):
+        if has_unknown_columns(flow):
             return wanted.get(source, {}).values()
         at = wanted.get(source, {}).get(source_column.lower())
         return () if at is None else (at,)
@@ -153,4 +157,4 @@ def _met(flow: Taken, producer: Producer, wanted: dict[str, dict[str, Node]], *,
     if target_column:
         at = here.get(target_column.lower())
         return () if at is None else (at,)
-    return here.values()  # what decides about rows decides about each of their columns
+    return here.values()  # what influences rows influences each of their columns

@@ -1,4 +1,8 @@
-"""What a write took from where: the one word that recorded, static and imported lineage share."""
+"""The lineage model that recorded, static and imported lineage share: flows into table writes, and their producers.
+
+The words are those of OpenLineage: a source column either becomes the value of a target column (a DIRECT
+transformation), or influences which rows or values there are (INDIRECT: a filter, a join, the order of a window).
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,27 @@ from enum import StrEnum
 
 from dataflow.workflow import table_names
 
-UNKNOWN = "*"
-"""Stands for a table's columns where nobody can tell which of them are read."""
+UNKNOWN_COLUMNS = "*"
+"""Stands for the columns of a table where it is unknown which of them are read."""
 
 _NEVER = dt.datetime.fromtimestamp(0, dt.UTC)
 
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """What a write took from where.
+    """One dependency of a write on a table or a column.
 
-    A flow that has a source's column, yet none that it went into, and that did not decide, is a naming: the column
-    stands in what is run, and no row or value depends on it (`SELECT id FROM (SELECT id, hours FROM plays)`). Nothing
-    flows there, but what names a column fails once the column is gone.
+    A direct flow from a source column to no target column is reference-only: the query names the column, and no row or
+    value depends on it (`SELECT id FROM (SELECT id, hours FROM plays)`). No data flows, but the query fails once the
+    column is gone.
 
-    A flow of the column `UNKNOWN` stands beside what else is known of a table: any other of its columns may be read.
+    A flow of the column `UNKNOWN_COLUMNS` adds to the other flows of a table: any other column may be read as well.
 
     Attributes:
         source: The table read, without its catalog.
-        source_column: Its column; empty for the table as a whole, which stands once for each table read.
-        target_column: The column that it went into; empty where it only decided which rows there are.
-        indirect: Whether it decided (a filter, a join, the order of a window) rather than became the value.
+        source_column: The column read; empty for the table as a whole, which has one such flow.
+        target_column: The column written; empty where the source influences which rows are written.
+        indirect: Whether the transformation is INDIRECT (a filter, a join, the order of a window) rather than DIRECT.
     """
 
     source: str
@@ -38,74 +42,79 @@ class Flow:
     indirect: bool = False
 
     @property
-    def is_naming(self) -> bool:
-        """Whether the column is only named."""
-        return bool(self.source_column) and not (self.target_column or self.indirect or self.is_unknown)
+    def is_reference_only(self) -> bool:
+        """Whether the query names the column, and nothing written depends on it."""
+        return bool(self.source_column) and not (self.target_column or self.indirect or self.has_unknown_columns)
 
     @property
-    def is_unknown(self) -> bool:
-        """Whether nobody can tell which columns of the source are read."""
-        return self.source_column == UNKNOWN
+    def has_unknown_columns(self) -> bool:
+        """Whether it is unknown which columns of the source are read."""
+        return self.source_column == UNKNOWN_COLUMNS
 
 
 @dataclass(frozen=True)
-class Written:
-    """One table written, and what went into it.
+class TableWrite:
+    """A write of one table, and the flows into it.
 
     Attributes:
         target: The table written, without its catalog.
-        flows: Where its columns come from.
-        given: The columns that the write gave values to, constants among them, where that is known.
-        needed: The columns that audits of the table and its key name.
+        flows: Where its columns and rows come from.
+        assigned_columns: The columns that the write assigns values to, constants included, where that is known.
+        required_columns: The columns that audits of the table and its primary key need.
     """
 
     target: str
     flows: frozenset[Flow]
-    given: frozenset[str] = frozenset()
-    needed: frozenset[str] = frozenset()
+    assigned_columns: frozenset[str] = frozenset()
+    required_columns: frozenset[str] = frozenset()
 
     @property
-    def constants(self) -> frozenset[str]:
-        """The columns that were given values of no table, such as a literal or a count."""
-        return self.given - {flow.target_column for flow in self.flows}
+    def constant_columns(self) -> frozenset[str]:
+        """The assigned columns whose values come from no table, such as a literal or a count."""
+        return self.assigned_columns - {flow.target_column for flow in self.flows}
 
-    def __or__(self, other: Written) -> Written:
-        """Join two writes of one table."""
-        parts = (self.flows | other.flows, self.given | other.given, self.needed | other.needed)
-        return Written(self.target, *parts)
+    def __or__(self, other: TableWrite) -> TableWrite:
+        """Merge two writes of one table."""
+        parts = (
+            self.flows | other.flows,
+            self.assigned_columns | other.assigned_columns,
+            self.required_columns | other.required_columns,
+        )
+        return TableWrite(self.target, *parts)
 
 
-Name = tuple[str, str]
-"""A table, and a column of it that something names."""
+ColumnName = tuple[str, str]
+"""A table and one of its columns."""
 
 
-def with_names(writes: Iterable[Written], names: Iterable[Name]) -> list[Written]:
-    """Add the columns that are named around some writes to those writes, where they are not known to do more.
+def with_references(writes: Iterable[TableWrite], names: Iterable[ColumnName]) -> list[TableWrite]:
+    """Add columns that a workflow references as reference-only flows, unless a write already has a flow from them.
 
-    What is named of a table that is written, such as in its DDL or its audits, says nothing of the other tables.
+    A reference to a table that is written, such as in its DDL or its audits, is added to the write of that table alone.
 
     Args:
-        writes: What a workflow writes, each table once.
-        names: What it names anywhere.
+        writes: The writes of a workflow, one for each table.
+        names: The columns that the workflow references anywhere.
     """
     found, named = list(writes), set(names)
     targets = {write.target for write in found}
     return [
-        _naming(write, {name for name in named if name[0] not in targets or name[0] == write.target}) for write in found
+        _with_references_of(write, {name for name in named if name[0] not in targets or name[0] == write.target})
+        for write in found
     ]
 
 
-def _naming(write: Written, names: Iterable[Name]) -> Written:
-    known = {(flow.source, flow.source_column.lower()) for flow in write.flows if not flow.is_naming}
-    known |= {(write.target, column.lower()) for column in write.given}
-    flows = {flow for flow in write.flows if not flow.is_naming}
+def _with_references_of(write: TableWrite, names: Iterable[ColumnName]) -> TableWrite:
+    known = {(flow.source, flow.source_column.lower()) for flow in write.flows if not flow.is_reference_only}
+    known |= {(write.target, column.lower()) for column in write.assigned_columns}
+    flows = {flow for flow in write.flows if not flow.is_reference_only}
     only = {Flow(*name) for name in names} | (write.flows - flows)
     once = {(flow.source, flow.source_column.lower()): flow for flow in sorted(only)}
     return replace(write, flows=frozenset(flows | {flow for name, flow in once.items() if name not in known}))
 
 
 class Origin(StrEnum):
-    """Who says that a workflow reads something."""
+    """Where lineage is known from."""
 
     RECORDED = "recorded"
     DEPLOYED = "deployed"
@@ -115,18 +124,18 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class Producer:
-    """Who writes a table, and who says so.
+    """A workflow that writes a table, and where that is known from.
 
     Attributes:
-        origin: Who says so.
-        workflow: The workflow's id.
+        origin: Where it is known from.
+        workflow: The id of the workflow.
         target: The table, without its catalog.
-        owner: Whose workflow it is.
-        environment: Where it ran.
-        bundle: The bundle that it came from, once workflows are deployed.
-        run_id: The run that was recorded last.
+        owner: The owner of the workflow.
+        environment: The environment in which it ran or is deployed.
+        bundle: The bundle of a deployed workflow.
+        run_id: The latest recorded run.
         file: The definition, as its origin names it.
-        seen: When this was last seen to hold.
+        seen: When this was last observed.
     """
 
     origin: Origin
@@ -141,6 +150,5 @@ class Producer:
 
 
 def plain_name(name: str, catalog: str) -> str:
-    """Return a table's name as lineage knows it: without quotes, and without its catalog's name in front."""
-    parts = table_names.split(name)
-    return table_names.joined(parts[1:] if len(parts) > 2 and parts[0] == catalog else parts)
+    """Return the name of a table without quotes and without its catalog."""
+    return table_names.joined(table_names.without_catalog(name, catalog))

@@ -11,20 +11,17 @@ import re
 from typing import TYPE_CHECKING
 
 from dataflow.lineage.sql.tables import Tables, tables_of
+from dataflow.lineage.table_parameters import TABLE, TableRole, is_table, source_tables, table_role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-_TABLE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){1,3}"
-_IS_TABLE = re.compile(_TABLE)
-_NAMED_LIKE_ONE = re.compile(r"(?:^|_)(?:TABLES?|SOURCES?|INPUTS?|TARGETS?|FROM|INTO)(?:_|$|\d)")
-_NAMED_LIKE_A_SOURCE = re.compile(r"(?:^|_)SOURCES?(?:_|$)")
 _CALL = r"\s*\((?:\s*\w+\s*,)?\s*(?:I\()?\s*"  # R names the connection first: tbl(spark, "a.b")
 _INVOKED = r"""["']\s*,\s*"""  # and calls Spark's own methods by name: invoke(rows, "writeTo", "a.b")
-_READS = re.compile(rf"""\b(?:table|tbl|I|in_catalog|spark_read_table|read_table){_CALL}["'](?P<name>{_TABLE})["']""")
+_READS = re.compile(rf"""\b(?:table|tbl|I|in_catalog|spark_read_table|read_table){_CALL}["'](?P<name>{TABLE})["']""")
 _WRITES = re.compile(
     r"\b(?:writeTo|insertInto|saveAsTable|spark_write_table|spark_insert_table)"
-    rf"""(?:{_CALL}|{_INVOKED})["'](?P<name>{_TABLE})["']"""
+    rf"""(?:{_CALL}|{_INVOKED})["'](?P<name>{TABLE})["']"""
 )
 _SQL = re.compile(
     r'\b(?:sql|dbGetQuery|sdf_sql)\s*\((?:\s*\w+\s*,)?\s*[fsr]?("""(?P<long>.*?)"""|"(?P<short>[^"\n]*)")', re.S
@@ -60,25 +57,20 @@ def tables_in_program(
         reads.update(dict.fromkeys(found.reads))
         written.update(dict.fromkeys(found.writes))
     for name, value in params.items():
-        if _asked_for(name, code) and _IS_TABLE.fullmatch(value) and (value in known or _NAMED_LIKE_ONE.search(name)):
-            (written if _is_target(name) else reads)[value] = None
+        role = table_role(name)
+        if _is_requested(name, code) and is_table(value) and (value in known or role is not None):
+            (written if role is TableRole.TARGET else reads)[value] = None
     return Tables(tuple(table for table in reads if table not in written), tuple(written), complete=False)
 
 
 def tables_in_params(params: Mapping[str, str]) -> Tables:
     """Find the tables of a program whose source is not here: parameters that are called so are all there is."""
-    tables = {name: value for name, value in params.items() if _IS_TABLE.fullmatch(value)}
-    reads = (value for name, value in tables.items() if _NAMED_LIKE_A_SOURCE.search(name))
-    return Tables(tuple(dict.fromkeys(reads)), complete=False)
+    return Tables(source_tables(params), complete=False)
 
 
-def _asked_for(name: str, code: str) -> bool:
+def _is_requested(name: str, code: str) -> bool:
     """Say whether a program asks for a parameter by its name."""
     return re.search(rf"""["'$`]{re.escape(name)}\b""", code) is not None
-
-
-def _is_target(name: str) -> bool:
-    return re.search(r"(?:^|_)(?:TARGETS?|OUTPUTS?|INTO)(?:_|$|\d)", name) is not None
 
 
 def _queries(code: str, params: Mapping[str, str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Asking for lineage: what a name means, and what is up and down from it."""
+"""Queries on lineage: resolve the name of a table or column, and traverse from it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.lineage.checkout import Checkout
-from dataflow.lineage.graph import Node, Reach, Source, reach
+from dataflow.lineage.checkout import CheckoutLineage
+from dataflow.lineage.graph import LineageSource, Node, Traversal, traverse
 from dataflow.lineage.model import plain_name
-from dataflow.lineage.store.reader import Store
+from dataflow.lineage.store.reader import LineageStore
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 
-class Columns:
-    """The columns of a catalog's tables, as far as it can be asked without Spark."""
+class CatalogColumns:
+    """The columns of the tables of a catalog, read without Spark."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -28,7 +28,7 @@ class Columns:
         self._closed = False
 
     def __call__(self, table: str) -> list[str] | None:
-        """Return a table's columns; None where there is no such table, or no such catalog."""
+        """Return the columns of a table; None where the table does not exist or can't be read."""
         from dataflow.tables.pyiceberg_catalog import load_table
 
         catalog = self.catalog
@@ -36,11 +36,11 @@ class Columns:
             return None
         try:
             return [str(field.name) for field in load_table(catalog, table).schema().fields]
-        except Exception:  # a table that can't be read tells nothing; what can be is told all the same
+        except Exception:  # lineage of the other tables is shown all the same
             return None
 
     def names(self) -> list[str]:
-        """Return the tables of the catalog."""
+        """Return the tables of the catalog; none where it can't be read."""
         from dataflow.tables.pyiceberg_catalog import list_tables
 
         try:
@@ -50,7 +50,7 @@ class Columns:
 
     @property
     def catalog(self) -> Catalog | None:
-        """The catalog, opened when it is first asked for."""
+        """The catalog, opened on first use; None where it can't be opened."""
         from dataflow.tables.catalog import open_catalog
 
         if self._catalog is None and not self._closed:
@@ -62,35 +62,35 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Known:
-    """All that is known of lineage for an environment.
+class LineageGraph:
+    """All lineage of an environment.
 
     Attributes:
         environment: The environment.
-        store: What was recorded, deployed and imported.
-        checkouts: The workflows on disk.
-        columns: The catalog's own word on columns.
+        store: Recorded, deployed and imported lineage.
+        checkouts: Lineage of the workflows on disk.
+        columns: The columns of tables, as the catalog has them.
     """
 
     environment: Environment
-    store: Store
-    checkouts: Sequence[Checkout]
-    columns: Columns
+    store: LineageStore
+    checkouts: Sequence[CheckoutLineage]
+    columns: CatalogColumns
 
     @property
-    def sources(self) -> list[Source]:
-        """Where lineage is known from, in the order of trust."""
+    def sources(self) -> list[LineageSource]:
+        """The sources of lineage, most trusted first."""
         return [self.store, *self.checkouts]
 
     def plain(self, name: str) -> str:
-        """Leave the catalog's name and quotes out of a table's name."""
+        """Return the name of a table without quotes and without its catalog."""
         return plain_name(name, self.environment.catalog_name)
 
     def node(self, text: str) -> Node:
-        """Return what `TABLE` or `TABLE.COLUMN` means.
+        """Return the node that `TABLE` or `TABLE.COLUMN` names.
 
         Raises:
-            UsageError: There is no such table, or it has no such column; with the nearest names.
+            UsageError: The table or column does not exist; the message suggests similar names.
         """
         name = self.plain(text)
         if self.knows(name):
@@ -102,24 +102,24 @@ class Known:
             return (name, "")
         if table and self.columns(table) is not None:
             return (table, self.column(table, column))
-        raise self.no_table(text, name)
+        raise self.unknown_table(text, name)
 
-    def no_table(self, text: str, name: str) -> UsageError:
-        """Return the failure that names the nearest tables."""
+    def unknown_table(self, text: str, name: str) -> UsageError:
+        """Return an error that suggests tables with similar names."""
         tables = {*self.tables(), *self.columns.names()}
         near = did_you_mean(name, tables) or did_you_mean(name.rpartition(".")[0], tables)
-        return UsageError(f"there is no table '{text}', and no workflow that is known reads or writes one{near}")
+        return UsageError(f"there is no table '{text}', and no known workflow reads or writes one{near}")
 
     def knows(self, table: str) -> bool:
-        """Say whether any lineage is known of a table."""
+        """Return whether a table has any lineage."""
         return self.store.knows(table) or any(table in checkout.tables() for checkout in self.checkouts)
 
     def tables(self) -> set[str]:
-        """Return the tables that any lineage is known of."""
+        """Return the tables that have any lineage."""
         return {*self.store.tables(), *(name for checkout in self.checkouts for name in checkout.tables())}
 
     def column(self, table: str, column: str) -> str:
-        """Return a column as it is spelled.
+        """Return the name of a column in its original case.
 
         Raises:
             UsageError: The table has no such column.
@@ -134,31 +134,31 @@ class Known:
         return spelled[column.lower()]
 
     def schema(self, *tables: str) -> dict[str, Sequence[str]]:
-        """Return the columns of tables: those that DDL here declares, and of the given ones the catalog's own."""
+        """Return the columns of tables: those declared in checkouts, and for the given tables those in the catalog."""
         entries = (entry for checkout in self.checkouts for entry in checkout.entries)
         found = {table: columns for entry in entries for table, columns in entry.declares.items()}
         return found | {table: columns for table in tables if (columns := self.columns(table)) is not None}
 
-    def reach(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Reach:
-        """Follow lineage from a node; see `graph.reach`."""
-        return reach(self.sources, start, downstream=downstream, depth=depth, through_rows=through_rows)
+    def traverse(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Traversal:
+        """Traverse lineage from a node; see `graph.traverse`."""
+        return traverse(self.sources, start, downstream=downstream, depth=depth, through_rows=through_rows)
 
 
-def known(environment: Environment, env: str | None, folders: Sequence[Path]) -> Known:
-    """Gather all that is known.
+def open_lineage(environment: Environment, env: str | None, folders: Sequence[Path]) -> LineageGraph:
+    """Open the lineage of an environment.
 
     Args:
         environment: The environment.
-        env: Its name as it was asked for.
-        folders: Checkouts to read besides what was recorded.
+        env: The name that was given for it, if any.
+        folders: Folders whose workflows are read besides the store.
     """
-    columns = Columns(environment)
-    checkouts = [Checkout(folder, env, columns) for folder in dict.fromkeys(path.resolve() for path in folders)]
-    return Known(environment, Store(environment.state), checkouts, columns)
+    columns = CatalogColumns(environment)
+    checkouts = [CheckoutLineage(folder, env, columns) for folder in dict.fromkeys(path.resolve() for path in folders)]
+    return LineageGraph(environment, LineageStore(environment.state), checkouts, columns)
 
 
 def checkout_root(start: Path) -> Path:
-    """Return the folder whose workflows belong together: that of dataflow.yaml, else of git, else the folder itself."""
+    """Return the root of a checkout: the folder of dataflow.yaml, else of .git, else the folder itself."""
     start = start.resolve()
     for name in ("dataflow.yaml", ".git"):
         found = next((folder for folder in (start, *start.parents) if (folder / name).exists()), None)

@@ -1,4 +1,4 @@
-"""Lineage that stands in the text of workflows: what each of them would read and write, and on which lines."""
+"""Lineage read from the text of workflows: what each reads and writes, and on which lines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.lineage.definition_columns import named_columns
-from dataflow.lineage.graph import Taken
-from dataflow.lineage.model import Flow, Written, plain_name, with_names
-from dataflow.lineage.sql.column_lineage import Script, columns_of
-from dataflow.lineage.workflow_tables import touched
+from dataflow.lineage.definition_columns import referenced_columns
+from dataflow.lineage.graph import ColumnEdge
+from dataflow.lineage.model import Flow, TableWrite, plain_name, with_references
+from dataflow.lineage.sql.column_lineage import SqlLineage, sql_lineage
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.workflow.parameters import substitute
 from dataflow.workflow.program_kind import Kind, program_kind
 from dataflow.workflow.yamlfile import read_text
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Mention:
-    """A line that names a table, or a column of it.
+class Reference:
+    """A line of a script that references a table or a column.
 
     Attributes:
         table: The table.
@@ -39,28 +39,28 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one workflow's files say.
+class WorkflowLineage:
+    """The lineage of a workflow as plain data, which can be cached.
 
     Attributes:
         workflow: Its id.
-        owner: Whose it is.
+        owner: Its owner.
         file: Its definition.
-        writes: What goes into each table that it writes.
-        mentions: Where SQL names tables and columns.
-        by_position: Where it takes all columns of a table, which go on by their position.
-        declares: The columns of tables that its DDL makes.
+        writes: The column edges into each table that it writes.
+        references: Where SQL references tables and columns.
+        select_stars: Where SQL selects all columns of a table and uses them by position.
+        declares: The columns of tables that its DDL creates.
         programs: Its scripts that are not SQL.
-        params: What its scripts' parameters stand for.
-        changed: When one of its files changed last, in seconds since 1970.
+        params: The values of script parameters.
+        changed: When one of its files last changed, in seconds since 1970.
     """
 
     workflow: str
     owner: str
     file: str
-    writes: Mapping[str, Sequence[Taken]]
-    mentions: Sequence[Mention]
-    by_position: Sequence[Mention]
+    writes: Mapping[str, Sequence[ColumnEdge]]
+    references: Sequence[Reference]
+    select_stars: Sequence[Reference]
     declares: Mapping[str, Sequence[str]]
     programs: Sequence[str]
     params: Mapping[str, str]
@@ -68,44 +68,46 @@ class Entry:
 
 
 @dataclass
-class Texts:
-    """What a workflow's scripts say.
+class ScriptLineage:
+    """The lineage of the scripts of a workflow.
 
     Attributes:
-        workflow: The workflow's id.
-        owner: Whose it is.
+        workflow: The id of the workflow.
+        owner: Its owner.
         file: Its definition.
-        writes: What goes into each table that it writes, from where.
-        mentions: Where SQL names tables and columns.
-        by_position: Where it takes all columns of a table, which go on by their position.
-        declares: The columns of tables that its DDL makes.
+        writes: The write of each table.
+        references: Where SQL references tables and columns.
+        select_stars: Where SQL selects all columns of a table and uses them by position.
+        declares: The columns of tables that its DDL creates.
         programs: Its scripts that are not SQL.
-        params: What its scripts' parameters stand for.
-        files: All files that this was read from.
-        blind: Whether it runs what can't be read: a jar without its source, a program that names no table it reads.
+        params: The values of script parameters.
+        files: All files that were read.
+        is_incomplete: Whether a program can't be read: a jar without source, or a program that names no source table.
     """
 
     workflow: str
     owner: str
     file: Path
-    writes: dict[str, Written] = field(default_factory=dict)
-    mentions: set[Mention] = field(default_factory=set)
-    by_position: set[Mention] = field(default_factory=set)
+    writes: dict[str, TableWrite] = field(default_factory=dict)
+    references: set[Reference] = field(default_factory=set)
+    select_stars: set[Reference] = field(default_factory=set)
     declares: dict[str, tuple[str, ...]] = field(default_factory=dict)
     programs: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     files: set[Path] = field(default_factory=set)
-    blind: bool = False
+    is_incomplete: bool = False
 
-    def entry(self) -> Entry:
-        """Return it as it is kept."""
-        return Entry(
+    def entry(self) -> WorkflowLineage:
+        """Return the lineage as plain data."""
+        return WorkflowLineage(
             workflow=self.workflow,
             owner=self.owner,
             file=str(self.file),
-            writes={target: [_taken(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()},
-            mentions=sorted(self.mentions, key=lambda mention: (mention.file, mention.line)),
-            by_position=sorted(self.by_position, key=lambda mention: (mention.file, mention.line)),
+            writes={
+                target: [_column_edge(flow) for flow in sorted(write.flows)] for target, write in self.writes.items()
+            },
+            references=sorted(self.references, key=lambda mention: (mention.file, mention.line)),
+            select_stars=sorted(self.select_stars, key=lambda mention: (mention.file, mention.line)),
             declares=self.declares,
             programs=self.programs,
             params=self.params,
@@ -113,73 +115,77 @@ class Texts:
         )
 
 
-def read_texts(workflow: Workflow, schema: Schema, known: Collection[str] = ()) -> list[Texts]:
-    """Read the scripts of a workflow, and of those that it contains; dates of one foreach are the same text.
+def read_script_lineage(workflow: Workflow, schema: Schema, known: Collection[str] = ()) -> list[ScriptLineage]:
+    """Read the scripts of a workflow and of its subworkflows; the first item of a foreach stands for all.
 
     Args:
-        workflow: The workflow, parameters put in.
-        schema: The columns of tables, as far as they are known.
-        known: Names of tables that there are.
+        workflow: The workflow, with parameters substituted.
+        schema: The known columns of tables.
+        known: Names of existing tables.
     """
-    found: dict[tuple[str, Path], Texts] = {}
+    found: dict[tuple[str, Path], ScriptLineage] = {}
     for each in workflow.walk(every_date=False):
         key = (each.id, each.file)
-        texts = found.setdefault(key, Texts(each.id, each.owner, each.file, files={each.file}))
-        _Reader(each, schema, known, texts).read()
+        texts = found.setdefault(key, ScriptLineage(each.id, each.owner, each.file, files={each.file}))
+        _WorkflowReader(each, schema, known, texts).read()
     return list(found.values())
 
 
-def _taken(flow: Flow) -> Taken:
+def _column_edge(flow: Flow) -> ColumnEdge:
     return (flow.source, flow.source_column, flow.target_column, flow.indirect)
 
 
 @dataclass
-class _Reader:
+class _WorkflowReader:
     workflow: Workflow
     schema: Schema
     known: Collection[str]
-    texts: Texts
+    texts: ScriptLineage
 
     def read(self) -> None:
         for script in self.workflow.spark_specs():
             self._script(script)
-        names = {(mention.table, mention.column) for mention in self.texts.mentions if mention.column}
-        self.texts.writes = {write.target: write for write in with_names(self.texts.writes.values(), names)}
-        for table, columns in named_columns(self.workflow).items():
+        names = {(mention.table, mention.column) for mention in self.texts.references if mention.column}
+        self.texts.writes = {write.target: write for write in with_references(self.texts.writes.values(), names)}
+        for table, columns in referenced_columns(self.workflow).items():
             if table in self.texts.writes:
-                self.texts.writes[table] = replace(self.texts.writes[table], needed=columns)
+                self.texts.writes[table] = replace(self.texts.writes[table], required_columns=columns)
 
     def _script(self, script: DeclaredScript) -> None:
         if program_kind(script.path) is Kind.SQL:
             self._sql(script.path, script.params)
             return
-        found = touched(script, self.known)
+        found = script_tables(script, self.known)
         self.texts.files.update(found.files)
         self.texts.programs += map(str, found.files)
-        self.texts.blind = self.texts.blind or found.guessed
+        self.texts.is_incomplete = self.texts.is_incomplete or found.guessed
         for written in (script.target,) if script.target is not None else found.tables.writes:
-            self._add(Written(written, frozenset(Flow(table) for table in found.tables.reads)))
+            self._add(TableWrite(written, frozenset(Flow(table) for table in found.tables.reads)))
 
     def _sql(self, path: Path, params: Mapping[str, str]) -> None:
         self.texts.files.add(path)
         self.texts.params.update(params)
         script = self._parsed(path, params)
         self.texts.declares.update(script.declares)
-        self.texts.blind = self.texts.blind or script.unreadable
+        self.texts.is_incomplete = self.texts.is_incomplete or script.unreadable
         for write in script.writes:
             self._add(write)
-        self.texts.mentions |= {Mention(self._plain(use.table), use.column, str(path), use.line) for use in script.uses}
-        self.texts.by_position |= {
-            Mention(self._plain(table), "", str(path), line) for table, line in script.by_position
+        self.texts.references |= {
+            Reference(self._plain(use.table), use.column, str(path), use.line) for use in script.references
+        }
+        self.texts.select_stars |= {
+            Reference(self._plain(table), "", str(path), line) for table, line in script.select_stars
         }
 
-    def _parsed(self, path: Path, params: Mapping[str, str]) -> Script:
+    def _parsed(self, path: Path, params: Mapping[str, str]) -> SqlLineage:
         text = substitute(read_text(path), params, where=path)
-        return columns_of(text, {**self.schema, **self.texts.declares})
+        return sql_lineage(text, {**self.schema, **self.texts.declares})
 
-    def _add(self, write: Written) -> None:
+    def _add(self, write: TableWrite) -> None:
         target = self._plain(write.target)
-        plain = Written(target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.given)
+        plain = TableWrite(
+            target, frozenset(replace(f, source=self._plain(f.source)) for f in write.flows), write.assigned_columns
+        )
         before = self.texts.writes.get(target)
         self.texts.writes[target] = plain if before is None else before | plain
 

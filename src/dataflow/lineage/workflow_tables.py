@@ -24,7 +24,7 @@ _SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
 
 
 @dataclass(frozen=True)
-class Touched:
+class ScriptTables:
     """What a script touches.
 
     Attributes:
@@ -38,7 +38,7 @@ class Touched:
     guessed: bool = False
 
 
-def touched(script: DeclaredScript, known: Collection[str] = ()) -> Touched:
+def script_tables(script: DeclaredScript, known: Collection[str] = ()) -> ScriptTables:
     """Find the tables of a script: a SQL script's exactly, a program's as far as its text tells.
 
     Args:
@@ -53,23 +53,23 @@ def touched(script: DeclaredScript, known: Collection[str] = ()) -> Touched:
         tables = tables_of(substitute(read_text(path), params, where=path))
         if tables.too_deep is not None:
             raise DefinitionError([Problem(path, tables.too_deep, 1, "a statement is nested too deep to be read")])
-        return Touched(_plain(tables, workflow), (path,))
+        return ScriptTables(_without_catalog(tables, workflow), (path,))
     files = source_files(path)
-    found = [_of_file(file, params, known, script.target) for file in files]
+    found = [_tables_of_file(file, params, known, script.target) for file in files]
     if guessed := not any(each.reads for each in found):
         found.append(tables_in_params(params))
     reads = dict.fromkeys(table for each in found for table in each.reads)
     writes = dict.fromkeys(table for each in found for table in each.writes)
     tables = Tables(tuple(table for table in reads if table not in writes), tuple(writes), complete=False)
-    return Touched(_plain(tables, workflow), tuple(files), guessed)
+    return ScriptTables(_without_catalog(tables, workflow), tuple(files), guessed)
 
 
-def _of_file(file: Path, params: Mapping[str, str], known: Collection[str], target: str | None) -> Tables:
+def _tables_of_file(file: Path, params: Mapping[str, str], known: Collection[str], target: str | None) -> Tables:
     text = file.read_text(encoding="utf-8-sig", errors="replace")
     return tables_in_program(text, file.suffix, params, known, [target] if target else [])
 
 
-def _plain(tables: Tables, workflow: Workflow) -> Tables:
+def _without_catalog(tables: Tables, workflow: Workflow) -> Tables:
     def plain(names: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(plain_name(name, workflow.environment.catalog_name) for name in names))
 
@@ -85,11 +85,11 @@ def source_files(path: Path) -> list[Path]:
     if kind is None or not path.is_file():
         return []
     beside = sorted(path.parent.glob(_SOURCES[kind]))
-    imported = _imported(path.read_text(encoding="utf-8-sig", errors="replace"))
+    imported = _imported_names(path.read_text(encoding="utf-8-sig", errors="replace"))
     return [path, *(file for file in beside if file != path and file.stem in imported)]
 
 
-def _imported(text: str) -> set[str]:
+def _imported_names(text: str) -> set[str]:
     """Return the names of files beside a script that it imports (Python) or sources (R)."""
     python = re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", text)
     r = re.findall(r"""source\(["'](?:.*/)?([^"'/]+)\.R["']""", text)

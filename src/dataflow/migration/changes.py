@@ -18,7 +18,7 @@ _LONG = 30
 
 
 @dataclass(frozen=True)
-class Change:
+class TableChange:
     """One change of a table.
 
     Attributes:
@@ -78,7 +78,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ChangeRequest:
     """What was asked for.
 
     Attributes:
@@ -100,24 +100,24 @@ class Wish:
     drop_table: bool = False
 
 
-def changes_of(shape: Shape, wish: Wish) -> list[Change]:
+def changes_of(shape: Shape, request: ChangeRequest) -> list[TableChange]:
     """Return what is to change, each classed.
 
     Raises:
         UsageError: Nothing is to change, a column or a type is not known, a name is taken, or the table goes and is
             to change as well.
     """
-    found = list(_by_flags(shape, wish))
-    if wish.ddl is not None:
-        wanted = declared(wish.ddl)
+    found = list(_requested_by_options(shape, request))
+    if request.ddl is not None:
+        wanted = declared(request.ddl)
         require_of(wanted, shape.table)
-        found += _by_ddl(shape, wanted, wish)
+        found += _requested_by_ddl(shape, wanted, request)
     found = list(dict.fromkeys(found))  # an option and a DDL may ask for the same
     if not found:
         raise UsageError(
             f"nothing would change on {shape.table}", "say --rename a=b, --drop c, --type c=bigint or --to"
         )
-    _require_apart(shape, found)
+    _require_distinct_columns(shape, found)
     if len(found) > 1 and any(change.kind in {"replace", "retire"} for change in found):
         raise UsageError(
             f"{shape.table} can't go and change as well", "say --replace-by or --drop-table, and nothing else"
@@ -125,7 +125,7 @@ def changes_of(shape: Shape, wish: Wish) -> list[Change]:
     return found
 
 
-def _require_apart(shape: Shape, changes: Sequence[Change]) -> None:
+def _require_distinct_columns(shape: Shape, changes: Sequence[TableChange]) -> None:
     """Refuse changes that meet in one column: what one adds would be filled, or taken back, by the other.
 
     Raises:
@@ -143,7 +143,7 @@ def _require_apart(shape: Shape, changes: Sequence[Change]) -> None:
         new.add(name.lower())
 
 
-def new_name(change: Change) -> str:
+def new_name(change: TableChange) -> str:
     """Return the column that readers move to; empty where they have to do without, or nothing of theirs goes."""
     if change.safe or change.kind not in {"rename", "type"}:
         return ""
@@ -161,32 +161,32 @@ def _require_name(name: str) -> None:
         raise UsageError(f"'{name}' can't name a column: letters, digits and underscores")
 
 
-def _by_flags(shape: Shape, wish: Wish) -> Iterator[Change]:
-    for old, new in wish.rename.items():
+def _requested_by_options(shape: Shape, request: ChangeRequest) -> Iterator[TableChange]:
+    for old, new in request.rename.items():
         column = shape.column(old)
         if shape.has(new):
             raise UsageError(f"{shape.table} has a column '{new}' already")
         _require_name(new)
-        yield _going(
-            shape, column, Change("rename", column.name, new, column.full_type, why="who reads the old name fails")
+        yield _completed(
+            shape, column, TableChange("rename", column.name, new, column.full_type, why="who reads the old name fails")
         )
-    for name in wish.drop:
+    for name in request.drop:
         column = shape.column(name)
-        yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
-    for name, text in wish.types.items():
-        yield from _by_type(shape, shape.column(name), sql_type(text), _chosen(wish, name))
-    if wish.replace_by is not None:
-        yield Change("replace", "", wish.replace_by, why="who reads the old table would miss new rows")
-    if wish.drop_table:
-        yield Change("retire", "", why="who reads it fails")
+        yield _completed(shape, column, TableChange("drop", column.name, type=column.type, why="who reads it fails"))
+    for name, text in request.types.items():
+        yield from _requested_type(shape, shape.column(name), sql_type(text), _requested_name(request, name))
+    if request.replace_by is not None:
+        yield TableChange("replace", "", request.replace_by, why="who reads the old table would miss new rows")
+    if request.drop_table:
+        yield TableChange("retire", "", why="who reads it fails")
 
 
-def _chosen(wish: Wish, column: str) -> str:
+def _requested_name(request: ChangeRequest, column: str) -> str:
     """Return what the column that a new type needs is to be called; empty where that was left to us."""
-    return next((new for old, new in wish.names.items() if old.lower() == column.lower()), "")
+    return next((new for old, new in request.names.items() if old.lower() == column.lower()), "")
 
 
-def _by_type(shape: Shape, column: Column, wanted: Column, chosen: str) -> Iterator[Change]:
+def _requested_type(shape: Shape, column: Column, wanted: Column, chosen: str) -> Iterator[TableChange]:
     changes = list(_type_changes(column, wanted, chosen))
     if chosen:
         _require_name(chosen)
@@ -195,36 +195,38 @@ def _by_type(shape: Shape, column: Column, wanted: Column, chosen: str) -> Itera
                 f"{column.name} needs no new column to be {wanted.type}, so none is called '{chosen}'",
                 f"leave the name out: --type '{column.name}={wanted.type.lower()}'",
             )
-    yield from (_going(shape, column, change) for change in changes)
+    yield from (_completed(shape, column, change) for change in changes)
 
 
-def _by_ddl(shape: Shape, wanted: Shape, wish: Wish) -> Iterator[Change]:
-    moved = {old.lower(): new.lower() for old, new in wish.rename.items()}
+def _requested_by_ddl(shape: Shape, wanted: Shape, request: ChangeRequest) -> Iterator[TableChange]:
+    moved = {old.lower(): new.lower() for old, new in request.rename.items()}
     # A column that is to have another type may stand in the definition by its name now, or by that in the end.
-    moved |= {old.lower(): new.lower() for old, new in wish.names.items() if not wanted.has(old)}
-    dropped = {name.lower() for name in wish.drop}
+    moved |= {old.lower(): new.lower() for old, new in request.names.items() if not wanted.has(old)}
+    dropped = {name.lower() for name in request.drop}
     after = {column.name.lower(): column for column in wanted.columns}
     for column in shape.columns:
         found = after.get(moved.get(column.name.lower(), column.name.lower()))
         if found is not None:
-            changes = _column_changes(column, found, _chosen(wish, column.name))
-            yield from (_going(shape, column, change) for change in changes)
+            changes = _column_changes(column, found, _requested_name(request, column.name))
+            yield from (_completed(shape, column, change) for change in changes)
         elif column.name.lower() not in dropped | shape.optional:
-            yield _going(shape, column, Change("drop", column.name, type=column.type, why="who reads it fails"))
+            yield _completed(
+                shape, column, TableChange("drop", column.name, type=column.type, why="who reads it fails")
+            )
     order = [moved.get(column.name.lower(), column.name.lower()) for column in shape.columns]
-    yield from _added(shape, wanted.columns, order)
+    yield from _added_columns(shape, wanted.columns, order)
     if [name for name in after if name in order] != [name for name in order if name in after]:
-        yield Change("order", "", why="who inserts or reads by position gets other columns")
+        yield TableChange("order", "", why="who inserts or reads by position gets other columns")
     if [part.lower() for part in wanted.partition] != [part.lower() for part in shape.partition]:
         to = ", ".join(wanted.partition)
-        yield Change("partition", "", to, why="writers that replace a partition would replace another")
+        yield TableChange("partition", "", to, why="writers that replace a partition would replace another")
     if wanted.key is not None and not _same_key(shape.key or (), wanted.key, moved):
-        yield Change("key", "", ", ".join(wanted.key), why="who relies on the old key may see duplicates")
+        yield TableChange("key", "", ", ".join(wanted.key), why="who relies on the old key may see duplicates")
     if wanted.comment is not None and wanted.comment != shape.comment:
-        yield Change("comment", "", wanted.comment, safe=True, why="readers don't see it")
+        yield TableChange("comment", "", wanted.comment, safe=True, why="readers don't see it")
 
 
-def _added(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Iterator[Change]:
+def _added_columns(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Iterator[TableChange]:
     place = "FIRST"
     for column in columns:
         if column.name.lower() not in there:
@@ -235,7 +237,7 @@ def _added(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Ite
                 )
             require_storable(column)
             why = "readers don't ask for it" if column.nullable else "the rows that are there have no value for it"
-            yield Change(
+            yield TableChange(
                 "add", column.name, column.comment, column.full_type, safe=column.nullable, why=why, place=place
             )
         place = f"AFTER {column_name(column.name)}"
@@ -247,7 +249,7 @@ def _same_key(key: Sequence[str], wanted: Sequence[str], moved: Mapping[str, str
     return {name.lower() for name in wanted} in (now, {moved.get(name, name) for name in now})
 
 
-def _going(shape: Shape, column: Column, change: Change) -> Change:
+def _completed(shape: Shape, column: Column, change: TableChange) -> TableChange:
     """Complete a change that takes a column away, by what the table says of it.
 
     Raises:
@@ -264,36 +266,36 @@ def _going(shape: Shape, column: Column, change: Change) -> Change:
     return replace(change, required=not column.nullable)
 
 
-def _column_changes(column: Column, after: Column, chosen: str) -> Iterator[Change]:
+def _column_changes(column: Column, after: Column, chosen: str) -> Iterator[TableChange]:
     yield from _type_changes(column, after, chosen)
     if column.nullable != after.nullable:
         yield _nullable(column.name, safe=after.nullable)
     if after.comment and column.comment != after.comment:  # a DDL that says nothing takes nothing away
-        yield Change("comment", column.name, after.comment, safe=True, why="readers don't see it")
+        yield TableChange("comment", column.name, after.comment, safe=True, why="readers don't see it")
 
 
-def _nullable(column: str, within: tuple[str, ...] = (), *, safe: bool) -> Change:
+def _nullable(column: str, within: tuple[str, ...] = (), *, safe: bool) -> TableChange:
     why = "no reader minds" if safe else "writers of nulls fail"
-    return Change("nullable", column, safe=safe, why=why, within=within)
+    return TableChange("nullable", column, safe=safe, why=why, within=within)
 
 
-def _type_changes(column: Column, wanted: Column, chosen: str) -> Iterator[Change]:
+def _type_changes(column: Column, wanted: Column, chosen: str) -> Iterator[TableChange]:
     """Yield what a new type changes in place, or the one change to a column of that type.
 
     Raises:
         UsageError: It is none that a column can have.
     """
-    inside = _in_place(column.name, column, wanted, ())
+    inside = _changes_in_place(column.name, column, wanted, ())
     if inside is not None:
         yield from inside
         return
     require_storable(wanted)
     becomes = chosen or _name_for(column.name, wanted.type)
     why = f"{column.type} is not widened by {wanted.type}"
-    yield Change("type", column.name, wanted.type, column.type, why=why, becomes=becomes)
+    yield TableChange("type", column.name, wanted.type, column.type, why=why, becomes=becomes)
 
 
-def _in_place(name: str, before: Column, after: Column, within: tuple[str, ...]) -> list[Change] | None:
+def _changes_in_place(name: str, before: Column, after: Column, within: tuple[str, ...]) -> list[TableChange] | None:
     """Return the safe changes that make one type of another, in a column and inside it; None where none do.
 
     Iceberg changes fields of structs, also inside arrays and maps, as it changes columns; only a map's key stays.
@@ -305,23 +307,25 @@ def _in_place(name: str, before: Column, after: Column, within: tuple[str, ...])
             return [_widened(name, before, after, within)]
         return None
     if before.kind == "STRUCT":
-        return _fields_in_place(name, before, after, within)
+        return _field_changes_in_place(name, before, after, within)
     if before.kind == "MAP" and before.parts[0] != after.parts[0]:
         return None
     part = before.parts[-1]
-    return _in_place(name, part, after.parts[-1], (*within, part.name))
+    return _changes_in_place(name, part, after.parts[-1], (*within, part.name))
 
 
-def _widened(name: str, before: Column, after: Column, within: tuple[str, ...]) -> Change:
-    return Change("type", name, after.type, before.type, safe=True, why="every old value fits", within=within)
+def _widened(name: str, before: Column, after: Column, within: tuple[str, ...]) -> TableChange:
+    return TableChange("type", name, after.type, before.type, safe=True, why="every old value fits", within=within)
 
 
-def _fields_in_place(name: str, before: Column, after: Column, within: tuple[str, ...]) -> list[Change] | None:
+def _field_changes_in_place(
+    name: str, before: Column, after: Column, within: tuple[str, ...]
+) -> list[TableChange] | None:
     there = {part.name.lower(): part for part in before.parts}
     kept = [part.name.lower() for part in after.parts if part.name.lower() in there]
     if kept != list(there):  # one is missing, or they stand in another order
         return None
-    found: list[Change] = []
+    found: list[TableChange] = []
     place = "FIRST"
     for part in after.parts:
         was, way = there.get(part.name.lower()), (*within, part.name)
@@ -330,17 +334,21 @@ def _fields_in_place(name: str, before: Column, after: Column, within: tuple[str
         if was is None:
             require_storable(part)
             why = "readers don't ask for it"
-            found.append(Change("add", name, part.comment, part.full_type, safe=True, why=why, within=way, place=place))
+            found.append(
+                TableChange("add", name, part.comment, part.full_type, safe=True, why=why, within=way, place=place)
+            )
         else:
             way = (*within, was.name)
-            inside = _in_place(name, was, part, way)
+            inside = _changes_in_place(name, was, part, way)
             if inside is None:
                 return None
             found += inside
             if part.nullable and not was.nullable:
                 found.append(_nullable(name, way, safe=True))
             if part.comment and part.comment != was.comment:
-                found.append(Change("comment", name, part.comment, safe=True, why="readers don't see it", within=way))
+                found.append(
+                    TableChange("comment", name, part.comment, safe=True, why="readers don't see it", within=way)
+                )
         place = f"AFTER {column_name(part.name)}"
     return found
 

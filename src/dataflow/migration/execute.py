@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.jobs.spark.script import statements as split
-from dataflow.migration.campaign import Campaign, applied, begun
+from dataflow.migration.campaign.definition import Campaign
+from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.changes import new_name
-from dataflow.migration.progress import Standing
+from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.steps import Step, kept_name
-from dataflow.migration.store import Campaigns, Event, subjects
-from dataflow.migration.verify import missing_rows, require_agreement
+from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
+from dataflow.migration.verify import missing_rows, require_equal
 from dataflow.spark.errors import message_of
 from dataflow.tables.column_migration import moving, pairs
 from dataflow.tables.iceberg import column_names, exists, head, load, properties, quoted
@@ -28,32 +29,37 @@ from dataflow.workflow import table_names
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.migration.impact import Line, Touched
+    from dataflow.migration.impact import AffectedWorkflow, ScriptLine
 
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 _RENAMED = re.compile(r"ALTER TABLE (`.+`) RENAME TO (`.+`)")
 
 
-def next_step(campaign: Campaign, events: Sequence[Event]) -> Step | None:
+def next_step(campaign: Campaign, events: Sequence[CampaignEvent]) -> Step | None:
     """Return the step to carry out next; None when all are done. That readers move is no step of ours."""
-    done = applied(events)
+    done = applied_steps(events)
     return next((step for step in campaign.steps if step.sql and step.name not in done), None)
 
 
-def require_going(campaign: Campaign, events: Sequence[Event]) -> None:
+def require_not_cancelling(campaign: Campaign, events: Sequence[CampaignEvent]) -> None:
     """Refuse to go on with a campaign that somebody began to take back: what is undone already would be missing.
 
     Raises:
         UsageError: Somebody did.
     """
-    if subjects(events, "cancelling"):
+    if subjects_of(events, "cancelling"):
         raise UsageError(f"campaign {campaign.id} is being cancelled", f"dataflow migration cancel {campaign.id}")
 
 
-def require_moved(
-    step: Step, found: Sequence[Standing], by_place: Sequence[Touched] = (), *, force: bool, reason: str | None
+def require_readers_moved(
+    step: Step,
+    found: Sequence[ReaderStatus],
+    by_place: Sequence[AffectedWorkflow] = (),
+    *,
+    force: bool,
+    reason: str | None,
 ) -> None:
     """Refuse to take the old away while anybody uses it, and to put a view where somebody still writes.
 
@@ -79,7 +85,7 @@ def require_moved(
     if force and not (reason or "").strip():
         raise UsageError("--force needs a --reason, which is kept in the campaign")
     if places and not force:
-        named = "; ".join(f"{it.workflow} ({it.owner or 'no owner'}), {_at(it.lines[0])}" for it in places)
+        named = "; ".join(f"{it.workflow} ({it.owner or 'no owner'}), {_shown_place(it.lines[0])}" for it in places)
         count = _counted(len(places), "take")
         raise DataflowError(
             f"{count} all columns by position, and would fail once {step.adds} is there: {named}",
@@ -99,17 +105,17 @@ def _counted(number: int, verb: str) -> str:
     return f"1 workflow {verb}s" if number == 1 else f"{number} workflows {verb}"
 
 
-def _at(line: Line) -> str:
+def _shown_place(line: ScriptLine) -> str:
     return f"{display_path(Path(line.file))}:{line.number}"
 
 
-def _writes(standing: Standing, step: Step) -> bool:
+def _writes(standing: ReaderStatus, step: Step) -> bool:
     """Say whether a workflow writes the table that is to be kept; one that reads it too is a reader first."""
     return standing.reader.role == "writes" or step.keeps in map(kept_name, standing.reader.writes)
 
 
-def carry_out(
-    spark: SparkSession, campaign: Campaign, step: Step, campaigns: Campaigns, who: str, reason: str | None = None
+def execute_step(
+    spark: SparkSession, campaign: Campaign, step: Step, campaigns: CampaignStore, who: str, reason: str | None = None
 ) -> str:
     """Carry a step out, and note it.
 
@@ -127,13 +133,13 @@ def carry_out(
     Raises:
         DataflowError: The table refuses, or old and new differ, and the step would let go of the old.
     """
-    require_going(campaign, campaigns.events(campaign.id))
+    require_not_cancelling(campaign, campaigns.events(campaign.id))
     _require_possible(spark, campaign, step)
     detail = {"sql": step.sql, "snapshot": _snapshot(spark, campaign.table)}
     campaigns.note(campaign.id, "applying", step.name, who, reason, detail)
     went = "was done already" if _is_done(spark, campaign.table, step) else "done"
     if went == "done":
-        require_agreement(spark, campaign, step, forced=reason is not None)
+        require_equal(spark, campaign, step, forced=reason is not None)
     try:
         _run(spark, campaign, step, step.sql)
     except DataflowError as error:
@@ -148,7 +154,7 @@ def carry_out(
     return went
 
 
-def what_goes(spark: SparkSession, campaign: Campaign, step: Step) -> str:
+def describe_removal(spark: SparkSession, campaign: Campaign, step: Step) -> str:
     """Say what a contract step takes away for good, in figures."""
     table = quoted(campaign.table)
     if step.drops in {campaign.table, step.keeps}:
@@ -175,10 +181,10 @@ def what_goes(spark: SparkSession, campaign: Campaign, step: Step) -> str:
 def undo(
     spark: SparkSession,
     campaign: Campaign,
-    events: Sequence[Event],
-    campaigns: Campaigns,
+    events: Sequence[CampaignEvent],
+    campaigns: CampaignStore,
     who: str,
-    say: Say,
+    say: Report,
     *,
     force: bool = False,
 ) -> None:
@@ -198,15 +204,15 @@ def undo(
     """
     by_name = {step.name: step for step in campaign.steps}
     if not force:
-        for name in begun(events):
-            _require_nothing_lost(spark, campaign, by_name[name])
-    if not subjects(events, "cancelling"):
+        for name in begun_steps(events):
+            _require_no_loss(spark, campaign, by_name[name])
+    if not subjects_of(events, "cancelling"):
         campaigns.note(campaign.id, "cancelling", campaign.id, who)
-    for name in reversed(begun(events)):
+    for name in reversed(begun_steps(events)):
         step = by_name[name]
         if not step.undo:
             continue
-        if (gone := _gone(spark, campaign, step)) is not None:
+        if (gone := _reason_to_keep(spark, campaign, step)) is not None:
             say(gone)
         else:
             _run(spark, campaign, step, step.undo)
@@ -214,7 +220,7 @@ def undo(
             say(f"took back {name}: {step.says}")
 
 
-def _require_nothing_lost(spark: SparkSession, campaign: Campaign, step: Step) -> None:
+def _require_no_loss(spark: SparkSession, campaign: Campaign, step: Step) -> None:
     """Give the old what only the new holds, as what was written past any run does; refuse where they differ.
 
     Raises:
@@ -238,7 +244,7 @@ def _require_nothing_lost(spark: SparkSession, campaign: Campaign, step: Step) -
         raise DataflowError("; ".join(told), "bring them over first, or --force", permanent=True)
 
 
-def _gone(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
+def _reason_to_keep(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
     """Say why a step is not taken back: what it stood beside is gone, and what it made alone is left."""
     if step.keeps:
         if any(exists(spark, name) for name in (step.keeps, campaign.table)):
@@ -252,7 +258,7 @@ def _gone(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
     return None if old is None else f"{step.adds} stays: {old} is gone already, and what it held is nowhere else"
 
 
-def for_good(campaign: Campaign, done: Sequence[str]) -> list[str]:
+def irreversible_effects(campaign: Campaign, done: Sequence[str]) -> list[str]:
     """Say which of the steps that were carried out can't be taken back."""
     return [
         f"can't be taken back: {step.says}"
@@ -270,7 +276,7 @@ def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> No
             permanent=True,
         )
     if step.phase == "expand" and campaign.old_columns:
-        _require_loose(spark, campaign)
+        _require_droppable(spark, campaign)
         others = moving(properties(load(spark, campaign.table)))
         if others and others != {c.column: new_name(c) or None for c in campaign.changes if not c.safe and c.column}:
             raise DataflowError(
@@ -292,7 +298,7 @@ def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> No
                 ) from error
 
 
-def _require_loose(spark: SparkSession, campaign: Campaign) -> None:
+def _require_droppable(spark: SparkSession, campaign: Campaign) -> None:
     """Refuse to let a column go that Iceberg would not drop in the end."""
     loaded = load(spark, campaign.table)
     schema, sorts = loaded.schema(), loaded.sortOrder().fields()
@@ -312,7 +318,7 @@ def _require_loose(spark: SparkSession, campaign: Campaign) -> None:
 
 def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
     for statement in (text.strip() for _, text in split(spark, statements)):
-        if not _was_done(spark, campaign.table, step, statement):
+        if not _is_statement_done(spark, campaign.table, step, statement):
             try:
                 spark.sql(statement)
             except Exception as error:
@@ -330,7 +336,7 @@ def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
     return bool(step.drops) and step.drops.lower() not in column_names(spark, table)
 
 
-def _was_done(spark: SparkSession, table: str, step: Step, statement: str) -> bool:
+def _is_statement_done(spark: SparkSession, table: str, step: Step, statement: str) -> bool:
     """Say whether a statement was carried out already, for those that Spark would fail on then."""
     if step.adds and not statement.startswith(f"ALTER TABLE {quoted(table)} DROP COLUMN"):
         return step.adds.lower() in column_names(spark, table)

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from dataflow.foreign import page as escape
 from dataflow.lineage.show.text import age
-from dataflow.migration.campaign import Campaign, applied
-from dataflow.migration.progress import Standing, burn_down
-from dataflow.migration.store import Event
+from dataflow.migration.campaign.definition import Campaign
+from dataflow.migration.campaign.events import applied_steps
+from dataflow.migration.progress.burn_down import burn_down
+from dataflow.migration.progress.definition import ReaderStatus
+from dataflow.migration.store import CampaignEvent
 
 _STYLE = """
 :root { --ink:#1f2933; --dim:#66788a; --line:#cbd5df; --paper:#fff; --done:#2f855a; --open:#c05621; --fill:#fbeee4; }
@@ -32,7 +34,7 @@ li.done { color:var(--dim); text-decoration:line-through; }
 _WIDE, _HIGH = 760.0, 170.0
 
 
-def page(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event], now: dt.datetime) -> str:
+def page(campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], now: dt.datetime) -> str:
     """Return a whole HTML page."""
     row = campaign.row
     done = sum(not each.is_open for each in found)
@@ -46,12 +48,12 @@ def page(campaign: Campaign, found: Sequence[Standing], events: Sequence[Event],
         f'<div class="bar"><div style="width:{share:.0f}%"></div></div>\n'
         f"<p>{done} of {len(found)} readers have moved</p>\n"
         f"<h2>Not moved yet, day by day</h2>\n{_chart(campaign, burn_down(campaign, found, events, now.date()))}\n"
-        f"<h2>Readers</h2>\n{_readers(found, now)}\n<h2>Steps</h2>\n{_steps(campaign, applied(events))}\n"
+        f"<h2>Readers</h2>\n{_readers(found, now)}\n<h2>Steps</h2>\n{_steps(campaign, applied_steps(events))}\n"
         "</body>\n</html>\n"
     )
 
 
-def _readers(found: Sequence[Standing], now: dt.datetime) -> str:
+def _readers(found: Sequence[ReaderStatus], now: dt.datetime) -> str:
     rows = [
         f"<tr><td>{escape(each.reader.workflow)}</td><td>{escape(each.reader.owner or 'no owner')}</td>"
         f'<td class="{each.state}">{each.state}</td><td>{escape(each.why)}</td>'

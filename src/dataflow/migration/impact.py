@@ -9,21 +9,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.lineage.graph import Node, Taken, is_naming, is_unknown, spell
+from dataflow.lineage.graph import ColumnEdge, Node, has_unknown_columns, is_reference_only, qualified_name
 from dataflow.lineage.model import Origin, Producer
-from dataflow.lineage.show.text import said_by
+from dataflow.lineage.show.text import origin_summary
 
 if TYPE_CHECKING:
-    from dataflow.lineage.query import Known
-    from dataflow.lineage.store.reader import Named
-    from dataflow.migration.changes import Change
+    from dataflow.lineage.query import LineageGraph
+    from dataflow.lineage.store.reader import TargetColumns
+    from dataflow.migration.changes import TableChange
 
-_FAR = 100
+_MAX_DEPTH = 100
 """Steps down after which nobody is told any more."""
 
 
 @dataclass(frozen=True)
-class Line:
+class ScriptLine:
     """A line of a script that names what changes.
 
     Attributes:
@@ -38,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Touched:
+class AffectedWorkflow:
     """A workflow that a change touches.
 
     Attributes:
@@ -60,42 +60,44 @@ class Touched:
     writes: tuple[str, ...] = ()
     known: str = ""
     file: str | None = None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ScriptLine, ...] = ()
 
 
 @dataclass
-class _Found:
+class _Usage:
     producers: list[Producer] = field(default_factory=list)
     columns: dict[str, None] = field(default_factory=dict)
 
 
-def touched_by(table: str, changes: Sequence[Change], known: Known, now: dt.datetime) -> list[Touched]:
+def affected_by(
+    table: str, changes: Sequence[TableChange], lineage: LineageGraph, now: dt.datetime
+) -> list[AffectedWorkflow]:
     """Return who is touched by breaking changes: readers first, then writers, then who reads those further down.
 
     A table's writers are touched as well: what they write has to change its name with the table.
     """
     columns = {change.column for change in changes if not change.safe and change.column}
     whole = any(not change.safe and not change.column for change in changes)
-    readers, unsure = _readers(table, columns, known, whole=whole)
-    writers: dict[str, _Found] = {}
-    for source in known.sources:
+    readers, unsure = _readers(table, columns, lineage, whole=whole)
+    writers: dict[str, _Usage] = {}
+    for source in lineage.sources:
         for producer, _ in source.writers({table}):
-            writers.setdefault(producer.workflow, _Found()).producers.append(producer)
+            writers.setdefault(producer.workflow, _Usage()).producers.append(producer)
     for found_here in (readers, unsure):
         for name in found_here.keys() & writers.keys():
             found_here[name].producers += writers[name].producers
-    further = _further(table, columns, known, whole=whole)
+    further = _downstream(table, columns, lineage, whole=whole)
     found = [
-        *_as_touched("reads", readers, now),
-        *_as_touched("may read", {name: each for name, each in unsure.items() if name not in readers}, now),
-        *_as_touched("writes", {name: each for name, each in writers.items() if name not in readers}, now),
+        *_affected("reads", readers, now),
+        *_affected("may read", {name: each for name, each in unsure.items() if name not in readers}, now),
+        *_affected("writes", {name: each for name, each in writers.items() if name not in readers}, now),
     ]
     direct = {each.workflow for each in found}
-    found += _as_touched("downstream", {name: each for name, each in further.items() if name not in direct}, now)
-    return [replace(each, lines=_lines(each, table, columns, known)) for each in found]
+    found += _affected("downstream", {name: each for name, each in further.items() if name not in direct}, now)
+    return [replace(each, lines=_lines_naming(each, table, columns, lineage)) for each in found]
 
 
-def by_position(table: str, known: Known, now: dt.datetime) -> list[Touched]:
+def select_star_users(table: str, lineage: LineageGraph, now: dt.datetime) -> list[AffectedWorkflow]:
     """Return who fails once a table has a column more, by the text of their workflows.
 
     They take all its columns and put them in their places (`INSERT INTO t SELECT * FROM plays`, a UNION of stars with
@@ -103,28 +105,28 @@ def by_position(table: str, known: Known, now: dt.datetime) -> list[Touched]:
 
     Args:
         table: The table.
-        known: What is known; only the workflows on disk tell of stars.
+        lineage: What is known; only the workflows on disk tell of stars.
         now: This moment.
     """
     found = []
-    for entry in (entry for checkout in known.checkouts for entry in checkout.entries):
-        lines = sorted({(it.file, it.line) for it in entry.by_position if it.table == table})
+    for entry in (entry for checkout in lineage.checkouts for entry in checkout.entries):
+        lines = sorted({(it.file, it.line) for it in entry.select_stars if it.table == table})
         seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
         if lines:
-            touched = Touched(
+            touched = AffectedWorkflow(
                 workflow=entry.workflow,
                 owner=entry.owner or None,
                 role="takes all",
                 writes=tuple(entry.writes),
-                known=said_by([Producer(Origin.CHECKOUT, entry.workflow, "", seen=seen)], now),
+                known=origin_summary([Producer(Origin.CHECKOUT, entry.workflow, "", seen=seen)], now),
                 file=entry.file,
-                lines=tuple(Line(file, number, _text(file, number)) for file, number in lines),
+                lines=tuple(ScriptLine(file, number, _line_text(file, number)) for file, number in lines),
             )
             found.append(touched)
     return sorted(found, key=lambda touched: touched.workflow)
 
 
-def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
+def uses_column(table: str, column: str, taken: Iterable[ColumnEdge]) -> bool | None:
     """Say whether flows read a column of a table, or the table where none is given; None where that isn't known.
 
     Whoever only names a column reads it: it fails without it. But such namings don't tell what else is read.
@@ -134,117 +136,119 @@ def uses(table: str, column: str, taken: Iterable[Taken]) -> bool | None:
         return False
     if not column or column.lower() in {flow[1].lower() for flow in mine}:
         return True
-    if any(map(is_unknown, mine)):
+    if any(map(has_unknown_columns, mine)):
         return None
     is_read = any(not flow[1] for flow in mine)
-    return None if is_read and not any(flow[1] and not is_naming(flow) for flow in mine) else False
+    return None if is_read and not any(flow[1] and not is_reference_only(flow) for flow in mine) else False
 
 
-def writes(column: str, taken: Iterable[Taken], named: Named) -> bool | None:
+def writes_column(column: str, taken: Iterable[ColumnEdge], named: TargetColumns) -> bool | None:
     """Say whether a column of a table is written by flows into it, or named besides; None where that isn't known.
 
     A table as a whole, by an empty name, is written by whoever writes to it at all.
     """
     if not column:
         return True
-    known = named.constants.union(flow[2].lower() for flow in taken if flow[2])
-    return True if column.lower() in known | named.needed else False if known else None
+    known = named.constant_columns.union(flow[2].lower() for flow in taken if flow[2])
+    return True if column.lower() in known | named.required_columns else False if known else None
 
 
 def _readers(
-    table: str, columns: set[str], known: Known, *, whole: bool
-) -> tuple[dict[str, _Found], dict[str, _Found]]:
-    readers: dict[str, _Found] = {}
-    unsure: dict[str, _Found] = {}
+    table: str, columns: set[str], lineage: LineageGraph, *, whole: bool
+) -> tuple[dict[str, _Usage], dict[str, _Usage]]:
+    readers: dict[str, _Usage] = {}
+    unsure: dict[str, _Usage] = {}
     sure: set[str] = set()
-    for source in known.sources:
+    for source in lineage.sources:
         for producer, taken in source.flows({table}, downstream=True):
             if producer.target == table:
                 continue
             flows = list(taken)
             for column in columns or {""}:
-                answer = uses(table, column, flows)
+                answer = uses_column(table, column, flows)
                 if answer or whole:
-                    mine = readers.setdefault(producer.workflow, _Found())
+                    mine = readers.setdefault(producer.workflow, _Usage())
                     mine.producers.append(producer)
                     mine.columns |= dict.fromkeys([column] if answer and column else [])
                 elif answer is None:
-                    unsure.setdefault(producer.workflow, _Found()).producers.append(producer)
-                elif not all(map(is_naming, flows)):
+                    unsure.setdefault(producer.workflow, _Usage()).producers.append(producer)
+                elif not all(map(is_reference_only, flows)):
                     sure.add(producer.workflow)
     return readers, {name: found for name, found in unsure.items() if name not in sure}
 
 
-def _further(table: str, columns: set[str], known: Known, *, whole: bool) -> dict[str, _Found]:
+def _downstream(table: str, columns: set[str], lineage: LineageGraph, *, whole: bool) -> dict[str, _Usage]:
     """Return the workflows below the first readers, with the columns that they use of what is made there."""
-    found: dict[str, _Found] = {}
+    found: dict[str, _Usage] = {}
     starts: list[Node] = [(table, column) for column in columns]
     if whole:
         starts = [(table, "")]
     for start in starts:
-        reached = known.reach(start, downstream=True, depth=_FAR, through_rows=True)
+        reached = lineage.traverse(start, downstream=True, depth=_MAX_DEPTH, through_rows=True)
         for node, edges in reached.edges.items():
             if node == start:
                 continue
             for _, _, _, producer in edges:
-                mine = found.setdefault(producer.workflow, _Found())
+                mine = found.setdefault(producer.workflow, _Usage())
                 mine.producers.append(producer)
-                mine.columns[spell(node)] = None
+                mine.columns[qualified_name(node)] = None
     return found
 
 
-def _as_touched(role: str, found: dict[str, _Found], now: dt.datetime) -> list[Touched]:
+def _affected(role: str, found: dict[str, _Usage], now: dt.datetime) -> list[AffectedWorkflow]:
     listed = []
     for workflow, each in sorted(found.items()):
         producers = list(dict.fromkeys(each.producers))
         newest = max(producers, key=lambda producer: producer.seen)
         listed.append(
-            Touched(
+            AffectedWorkflow(
                 workflow=workflow,
                 owner=next((p.owner for p in producers if p.owner), None),
                 role=role,
                 columns=tuple(each.columns),
                 writes=tuple(dict.fromkeys(producer.target for producer in producers)),
-                known=said_by(producers, now),
+                known=origin_summary(producers, now),
                 file=newest.file,
             )
         )
     return listed
 
 
-def _lines(touched: Touched, table: str, columns: set[str], known: Known) -> tuple[Line, ...]:
+def _lines_naming(
+    touched: AffectedWorkflow, table: str, columns: set[str], lineage: LineageGraph
+) -> tuple[ScriptLine, ...]:
     """Return the lines of a workflow's scripts that name what changes; of programs those that have the word."""
     if touched.role == "downstream":
         return ()
     wanted = {column.lower() for column in columns}
-    found: dict[Line, None] = {}
-    for checkout in known.checkouts:
+    found: dict[ScriptLine, None] = {}
+    for checkout in lineage.checkouts:
         for entry in checkout.entries:
             if entry.workflow != touched.workflow:
                 continue
-            for mention in entry.mentions:
+            for mention in entry.references:
                 named = mention.column.lower() in wanted if wanted else not mention.column
                 if mention.table == table and named:
-                    found[Line(mention.file, mention.line, _text(mention.file, mention.line))] = None
+                    found[ScriptLine(mention.file, mention.line, _line_text(mention.file, mention.line))] = None
             # Audits and the key stand in the definition itself, of whoever writes the table.
             definition = [entry.file] if table in touched.writes and columns else []
             for file in (*entry.programs, *definition):
                 words = columns or {table.rpartition(".")[2]}
-                found |= dict.fromkeys(_with_words(file, words))
+                found |= dict.fromkeys(_lines_with_words(file, words))
     return tuple(sorted(found, key=lambda line: (line.file, line.number)))
 
 
-def _text(file: str, number: int) -> str:
+def _line_text(file: str, number: int) -> str:
     try:
         return Path(file).read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
     except (OSError, IndexError):
         return ""
 
 
-def _with_words(file: str, words: Iterable[str]) -> list[Line]:
+def _lines_with_words(file: str, words: Iterable[str]) -> list[ScriptLine]:
     word = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
     try:
         lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    return [Line(file, number, line.strip()) for number, line in enumerate(lines, 1) if word.search(line)]
+    return [ScriptLine(file, number, line.strip()) for number, line in enumerate(lines, 1) if word.search(line)]

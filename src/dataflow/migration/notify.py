@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import write_file
-from dataflow.migration.campaign import Campaign
+from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
-from dataflow.migration.impact import Line, by_position
-from dataflow.migration.patches import Move, patch
-from dataflow.migration.progress import Standing
-from dataflow.migration.store import Campaigns
+from dataflow.migration.impact import ScriptLine, select_star_users
+from dataflow.migration.patches import ReaderMigration, suggest_patch
+from dataflow.migration.progress.definition import ReaderStatus
+from dataflow.migration.store import CampaignStore
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
-    from dataflow.lineage.query import Known
+    from dataflow.lineage.query import LineageGraph
     from dataflow.workflow.project import Environment
 
 LEVELS = ((0, "overdue"), (1, "last day"), (3, "3 days"), (7, "a week"), (14, "two weeks"), (30, "a month"))
@@ -33,7 +34,7 @@ _LINES = 12
 
 
 @dataclass(frozen=True)
-class Message:
+class Notice:
     """What an owner is told.
 
     Attributes:
@@ -50,7 +51,7 @@ class Message:
 
 
 @dataclass
-class Told:
+class DeliveryResult:
     """What came of sending messages.
 
     Attributes:
@@ -59,44 +60,44 @@ class Told:
         doubtful: Who may have been told: the process died while it was sending.
     """
 
-    sent: list[tuple[Message, str]]
-    failed: list[tuple[Message, DataflowError]]
+    sent: list[tuple[Notice, str]]
+    failed: list[tuple[Notice, DataflowError]]
     doubtful: list[str]
 
 
-def messages(
+def due_notices(
     campaign: Campaign,
-    found: Sequence[Standing],
-    known: Known,
+    found: Sequence[ReaderStatus],
+    lineage: LineageGraph,
     sent: Sequence[tuple[str, str]],
     now: dt.datetime,
     *,
     ready: bool = True,
-) -> list[Message]:
+) -> list[Notice]:
     """Return the messages that are due: one for each owner who has not moved and not heard this yet.
 
     Args:
         campaign: The campaign.
         found: Where its readers stand.
-        known: Where scripts and their parameters are found.
+        lineage: Where scripts and their parameters are found.
         sent: Owner and level of the messages that went out.
         now: This moment.
         ready: Whether the new stands beside the old already.
     """
-    owners: dict[str, list[Standing]] = {}
+    owners: dict[str, list[ReaderStatus]] = {}
     for standing in found:
         own = standing.reader.role == "writes" and standing.reader.owner == campaign.row.opened_by
         if standing.is_open and not own:  # who changes the table knows that their own workflow writes it
             owners.setdefault(standing.reader.owner or "", []).append(standing)
     due = []
     for owner, mine in sorted(owners.items()):
-        level = _level(campaign, {level for who, level in sent if who == owner}, now)
+        level = _due_level(campaign, {level for who, level in sent if who == owner}, now)
         if level is not None:
-            due.append(_message(campaign, owner, mine, level, known, now, ready=ready))
+            due.append(_notice(campaign, owner, mine, level, lineage, now, ready=ready))
     return due
 
 
-def _level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
+def _due_level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
     """Return what an owner should hear now: first of all that there is a campaign, then how near its end is."""
     if not heard:
         return ANNOUNCED
@@ -109,14 +110,14 @@ def _level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
     return None if known_from_the_start and days > 1 else level
 
 
-def deliver(
-    due: Sequence[Message],
+def send_notices(
+    due: Sequence[Notice],
     campaign: Campaign,
-    campaigns: Campaigns,
-    send: Callable[[Message], str],
-) -> Told:
+    campaigns: CampaignStore,
+    send: Callable[[Notice], str],
+) -> DeliveryResult:
     """Send messages, each taken on first, so that a second `notify` at the same moment sends none of them."""
-    told = Told([], [], [])
+    told = DeliveryResult([], [], [])
     for message in due:
         if not campaigns.claim(campaign.id, message.owner, message.level):
             continue
@@ -134,12 +135,12 @@ def deliver(
     return told
 
 
-def by_address(environment: Environment) -> Callable[[Message], str]:
+def address_sender(environment: Environment) -> Callable[[Notice], str]:
     """Return what sends a message to an owner's e-mail address, webhook or both."""
     from dataflow.jobs.notification import send
     from dataflow.workflow.models import NotificationSpec
 
-    def deliver_one(message: Message) -> str:
+    def deliver_one(message: Notice) -> str:
         if not message.owner:
             raise DataflowError("these workflows have no owner", "name one under `workflow.owner` of their definitions")
         spec = NotificationSpec(to=[message.owner], subject=message.subject, message=message.text)
@@ -148,10 +149,10 @@ def by_address(environment: Environment) -> Callable[[Message], str]:
     return deliver_one
 
 
-def into_files(folder: Path) -> Callable[[Message], str]:
+def file_writer(folder: Path) -> Callable[[Notice], str]:
     """Return what writes a message into a file, for whoever sends it by other ways."""
 
-    def deliver_one(message: Message) -> str:
+    def deliver_one(message: Notice) -> str:
         path = folder / f"{message.owner or 'nobody'}-{message.level.replace(' ', '-')}.txt"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -163,16 +164,16 @@ def into_files(folder: Path) -> Callable[[Message], str]:
     return deliver_one
 
 
-def _message(
+def _notice(
     campaign: Campaign,
     owner: str,
-    mine: Sequence[Standing],
+    mine: Sequence[ReaderStatus],
     level: str,
-    known: Known,
+    lineage: LineageGraph,
     now: dt.datetime,
     *,
     ready: bool,
-) -> Message:
+) -> Notice:
     row = campaign.row
     breaking = [str(change) for change in campaign.changes if not change.safe]
     left = (row.deadline - now.date()).days
@@ -181,14 +182,14 @@ def _message(
     if level == "overdue":
         subject = f"OVERDUE: {subject}"
     elif level != ANNOUNCED:
-        subject = f"{left} day{'' if left == 1 else 's'} left: {subject}"
-    places = {each.workflow: each.lines for each in by_position(row.table, known, now)} if not ready else {}
+        subject = f"{plural(left, 'day')} left: {subject}"
+    places = {each.workflow: each.lines for each in select_star_users(row.table, lineage, now)} if not ready else {}
     lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
-    patches = [text for standing in mine for text in _patches(campaign, standing, known)]
+    patches = [text for standing in mine for text in _patches(campaign, standing, lineage)]
     if patches:
         lines += ["", "A patch that would do it, to be looked at before it is used:", "", *patches]
-    lines += ["", *_answer(campaign, owner, mine)]
-    return Message(owner, level, subject, "\n".join(lines))
+    lines += ["", *_reply_instructions(campaign, owner, mine)]
+    return Notice(owner, level, subject, "\n".join(lines))
 
 
 def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int, *, ready: bool) -> Iterator[str]:
@@ -197,7 +198,7 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
         yield f"The deadline of {row.deadline} is over, and {row.opened_by} can't finish the change because of this:"
         yield ""
     elif level != ANNOUNCED:
-        yield f"A reminder: there {'is' if left == 1 else 'are'} {left} day{'' if left == 1 else 's'} left."
+        yield f"A reminder: there {'is' if left == 1 else 'are'} {plural(left, 'day')} left."
         yield ""
     yield f"{row.opened_by} changes {row.table} in {row.environment}:"
     yield from (f"  - {each}" for each in breaking)
@@ -212,7 +213,7 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
         yield "After that the old one is gone, and whatever uses it fails."
 
 
-def _workflows(mine: Sequence[Standing], places: Mapping[str, Sequence[Line]]) -> Iterator[str]:
+def _workflows(mine: Sequence[ReaderStatus], places: Mapping[str, Sequence[ScriptLine]]) -> Iterator[str]:
     yield "It concerns:"
     for standing in mine:
         reader = standing.reader
@@ -227,21 +228,21 @@ def _workflows(mine: Sequence[Standing], places: Mapping[str, Sequence[Line]]) -
             yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
 
 
-def _patches(campaign: Campaign, standing: Standing, known: Known) -> Iterator[str]:
+def _patches(campaign: Campaign, standing: ReaderStatus, lineage: LineageGraph) -> Iterator[str]:
     renamed = {change.column: new_name(change) for change in campaign.changes if not change.safe and new_name(change)}
     replaced_by = next((change.to for change in campaign.changes if change.kind == "replace"), None)
     retyped = {change.column for change in campaign.changes if change.kind == "type"}
-    move = Move(campaign.table, renamed, replaced_by, retyped)
-    schema = known.schema(campaign.table)
+    move = ReaderMigration(campaign.table, renamed, replaced_by, retyped)
+    schema = lineage.schema(campaign.table)
     files = dict.fromkeys(line.file for line in standing.reader.lines if line.file.endswith(".sql"))
     for file in files:
-        entries = (entry for checkout in known.checkouts for entry in checkout.entries)
+        entries = (entry for checkout in lineage.checkouts for entry in checkout.entries)
         values = next((entry.params for entry in entries if entry.workflow == standing.reader.workflow), {})
-        if text := patch(Path(file), move, values, schema):
+        if text := suggest_patch(Path(file), move, values, schema):
             yield text
 
 
-def _answer(campaign: Campaign, owner: str, mine: Sequence[Standing]) -> Iterator[str]:
+def _reply_instructions(campaign: Campaign, owner: str, mine: Sequence[ReaderStatus]) -> Iterator[str]:
     one = owner or mine[0].reader.workflow
     env = "" if campaign.row.environment == "sandbox" else f" --env {campaign.row.environment}"
     yield "There is nothing to report back: the next run or deployment that doesn't read the old name is seen."

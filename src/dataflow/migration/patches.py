@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import display_path
-from dataflow.lineage.sql.column_lineage import columns_of
-from dataflow.lineage.sql.relations import Schema, Use
+from dataflow.lineage.sql.column_lineage import sql_lineage
+from dataflow.lineage.sql.relations import Schema, SqlReference
 
 
 @dataclass(frozen=True)
-class Move:
+class ReaderMigration:
     """What readers move to.
 
     Attributes:
@@ -31,7 +31,7 @@ class Move:
     retyped: Collection[str] = ()
 
 
-def patch(file: Path, move: Move, values: Mapping[str, str], schema: Schema) -> str:
+def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], schema: Schema) -> str:
     """Return a diff that moves a SQL script over; empty where nothing can be suggested.
 
     Args:
@@ -44,8 +44,8 @@ def patch(file: Path, move: Move, values: Mapping[str, str], schema: Schema) -> 
         text = file.read_text(encoding="utf-8")
     except OSError:
         return ""
-    filled, origin = _filled(text, values)
-    uses = columns_of(filled, schema).uses
+    filled, origin = _substituted(text, values)
+    uses = sql_lineage(filled, schema).references
     tables = Counter(use.offset for use in uses)
     edits: dict[int, tuple[int, str]] = {}
     for use in uses:
@@ -64,26 +64,32 @@ def patch(file: Path, move: Move, values: Mapping[str, str], schema: Schema) -> 
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def _edit(use: Use, move: Move, text: str) -> tuple[str, str] | None:
+def _edit(use: SqlReference, move: ReaderMigration, text: str) -> tuple[str, str] | None:
     """Return what a place says now and what it should say."""
     if use.table != move.table and not use.table.endswith(f".{move.table}"):
         return None
     if use.column:
         moves = move.renamed.items()
-        new = next((to for old, to in moves if old.lower() == use.column.lower() and _fits(use, old, move)), None)
+        new = next(
+            (to for old, to in moves if old.lower() == use.column.lower() and _is_rename_enough(use, old, move)), None
+        )
         quote = "`" if text.startswith("`", use.offset) else ""
         old = f"{quote}{use.column}{quote}"
         # Alone in a SELECT it names the result as well, which the rest of the query goes on calling as before.
-        return None if new is None else (old, f"{quote}{new}{quote} AS {old}" if use.bare else f"{quote}{new}{quote}")
+        return (
+            None
+            if new is None
+            else (old, f"{quote}{new}{quote} AS {old}" if use.is_projection else f"{quote}{new}{quote}")
+        )
     return None if move.replaced_by is None else (use.table, move.replaced_by)
 
 
-def _fits(use: Use, old: str, move: Move) -> bool:
+def _is_rename_enough(use: SqlReference, old: str, move: ReaderMigration) -> bool:
     """Say whether another name is all that a place needs: in a DDL, a type stands behind it."""
-    return not (use.declares and old in move.retyped)
+    return not (use.is_declaration and old in move.retyped)
 
 
-def _filled(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
+def _substituted(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
     """Put parameters in; return the text, and for each of its letters where it stands in the script."""
     pieces: list[str] = []
     origin: list[int] = []

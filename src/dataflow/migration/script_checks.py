@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, Problem, display_path
 from dataflow.lineage.model import plain_name
-from dataflow.lineage.sql.checks import Checked, Known, check_script
-from dataflow.lineage.sql.column_lineage import columns_of
-from dataflow.lineage.workflow_tables import touched
+from dataflow.lineage.sql.checks import ScriptCheck, TableColumns, check_script
+from dataflow.lineage.sql.column_lineage import sql_lineage
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.tables.catalog import is_embedded
 from dataflow.tables.embedded_catalog import live_table
 from dataflow.workflow import table_names
-from dataflow.workflow.audit_models import SqlAudit
+from dataflow.workflow.audits import SqlAudit
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
-    from dataflow.lineage.checkout import Checkout
+    from dataflow.lineage.checkout import CheckoutLineage
     from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 _RESHAPES = re.compile(r"(?i)\bALTER\s+TABLE\b|createOrReplace|\.replace\(\)|saveAsTable|merge-?schema")
@@ -34,7 +34,7 @@ _OF_TABLE = re.compile(r"(?m)^table:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(?:#.*)?$")
 
 
 @dataclass
-class Found:
+class WorkflowScriptChecks:
     """What was found in the scripts of a workflow.
 
     Attributes:
@@ -50,7 +50,9 @@ class Found:
     declares: set[str] = field(default_factory=set)
 
 
-def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout | None] | None = None) -> Found:
+def check_scripts(
+    workflow: Workflow, checkout: Callable[[], CheckoutLineage | None] | None = None
+) -> WorkflowScriptChecks:
     """Check the SQL scripts of a workflow; contained workflows are checked by themselves.
 
     Args:
@@ -60,7 +62,7 @@ def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout | None] | 
     Raises:
         DefinitionError: A script can't be read, or a parameter has no value.
     """
-    found, schemas = Found(), _Schemas(workflow, checkout)
+    found, schemas = WorkflowScriptChecks(), _TableColumnsLookup(workflow, checkout)
     scripts = {(it.path, *sorted(it.spec.params.items())): it for it in workflow.spark_specs() if it.is_sql}
     for script in scripts.values():
         _check(script.path, read_text(script.path), script.params, schemas, found)
@@ -72,7 +74,13 @@ def check_scripts(workflow: Workflow, checkout: Callable[[], Checkout | None] | 
 
 
 def _check(
-    path: Path, text: str, values: Mapping[str, str], schemas: _Schemas, found: Found, *, begins: int = 0
+    path: Path,
+    text: str,
+    values: Mapping[str, str],
+    schemas: _TableColumnsLookup,
+    found: WorkflowScriptChecks,
+    *,
+    begins: int = 0,
 ) -> None:
     """Check a SQL text and note what is found.
 
@@ -94,7 +102,9 @@ def _check(
     found.unchecked += [f"{where}: the columns of {name}, which nothing here tells" for name in checked.unchecked]
 
 
-def _check_audit(workflow: Workflow, table: str, audit: SqlAudit, schemas: _Schemas, found: Found) -> None:
+def _check_audit(
+    workflow: Workflow, table: str, audit: SqlAudit, schemas: _TableColumnsLookup, found: WorkflowScriptChecks
+) -> None:
     """Check an audit's query on the whole table: its columns are those of the rows under audit."""
     values = {**workflow.script_params, "AUDITED": table_names.quoted(table)}
     if audit.script is None:
@@ -112,8 +122,12 @@ def _line_of(definition: Path, text: str) -> int:
     return next((number for number, line in enumerate(lines, 1) if begins and begins in line), 1)
 
 
-def downstream(
-    workflow: Workflow, found: Found, checkout: Checkout, env: str | None, looked_at: Collection[Path] = ()
+def downstream_problems(
+    workflow: Workflow,
+    found: WorkflowScriptChecks,
+    checkout: CheckoutLineage,
+    env: str | None,
+    looked_at: Collection[Path] = (),
 ) -> Iterator[Problem]:
     """Yield the columns that other workflows of a checkout ask of what a workflow's DDL makes, and that it has not.
 
@@ -128,7 +142,7 @@ def downstream(
 
     readers = {
         Path(producer.file)
-        for _, producers in checkout.readers(_called(checkout, found.declares))
+        for _, producers in checkout.readers(_names_in_checkout(checkout, found.declares))
         for producer in producers
         if producer.file is not None
     }
@@ -143,24 +157,24 @@ def downstream(
             yield from theirs.problems
 
 
-def _called(checkout: Checkout, tables: Collection[str]) -> list[str]:
+def _names_in_checkout(checkout: CheckoutLineage, tables: Collection[str]) -> list[str]:
     return [name for name in checkout.tables() if name.lower() in tables]
 
 
-class _Schemas:
+class _TableColumnsLookup:
     """The columns of tables, from whoever knows them."""
 
-    def __init__(self, workflow: Workflow, checkout: Callable[[], Checkout | None] | None) -> None:
+    def __init__(self, workflow: Workflow, checkout: Callable[[], CheckoutLineage | None] | None) -> None:
         self._workflow, self._checkout = workflow, checkout
         self._catalog = workflow.environment.catalog_name
-        self._known: dict[str, Known | None] = {}
+        self._known: dict[str, TableColumns | None] = {}
         self._mocks: dict[str, Path] | None = None
         self.declared: dict[str, tuple[str, ...]] = {}
         self._reshaped: set[str] = set()
         self._replaced: set[str] = set()
         self._read_scripts()
 
-    def of(self, script: Checked) -> dict[str, Known]:
+    def of(self, script: ScriptCheck) -> dict[str, TableColumns]:
         """Return the columns of the tables that a script touches, by the names that it calls them by."""
         names = {*script.script.reads, *script.script.changes, *script.script.declares}
         found = {name.lower(): self._of(plain_name(name, self._catalog)) for name in names}
@@ -171,13 +185,13 @@ class _Schemas:
             if known is not None and (self.key(name) not in self._reshaped or name in own)
         }
 
-    def _of(self, table: str) -> Known | None:
+    def _of(self, table: str) -> TableColumns | None:
         key = table.lower()
         if key not in self._known:
             self._known[key] = self._live(table) or self._declared(key) or self._mocked(key)
         return self._known[key]
 
-    def _live(self, table: str) -> Known | None:
+    def _live(self, table: str) -> TableColumns | None:
         """Return a table as it is, with what its DDL will add to it."""
         live = live_table(self._workflow.environment, table)
         if live is None or table.lower() in self._replaced:
@@ -185,18 +199,18 @@ class _Schemas:
         declared = self._declared(table.lower())
         there = {column.lower() for column in live.columns}
         more = [column for column in (declared.columns if declared else ()) if column.lower() not in there]
-        return Known((*live.columns, *more), may_leave_out=live.moves)
+        return TableColumns((*live.columns, *more), may_leave_out=live.moves)
 
-    def _declared(self, key: str) -> Known | None:
+    def _declared(self, key: str) -> TableColumns | None:
         columns: Sequence[str] | None = self.declared.get(key)
         around = self._checkout() if columns is None and self._checkout is not None else None
         if around is not None:
             everywhere = (entry.declares.items() for entry in around.entries)
             columns = next((found for each in everywhere for name, found in each if name.lower() == key), None)
         remote = not is_embedded(self._workflow.environment)  # where a migration may be under way
-        return None if columns is None else Known(tuple(columns), may_leave_out=remote)
+        return None if columns is None else TableColumns(tuple(columns), may_leave_out=remote)
 
-    def _mocked(self, key: str) -> Known | None:
+    def _mocked(self, key: str) -> TableColumns | None:
         from dataflow.mocks.load import load_mock
 
         if self._mocks is None:
@@ -209,7 +223,7 @@ class _Schemas:
             mock = load_mock(file)
         except DataflowError:
             return None
-        return None if mock.partial else Known(tuple(column.name for column in mock.columns), may_leave_out=True)
+        return None if mock.partial else TableColumns(tuple(column.name for column in mock.columns), may_leave_out=True)
 
     def _read_scripts(self) -> None:
         """Note what the workflow's DDL declares, and the tables that something in it gives other columns."""
@@ -217,7 +231,7 @@ class _Schemas:
             if not script.is_sql:
                 self._reshaped |= self._by_program(script)
                 continue
-            read = columns_of(substitute(read_text(script.path), script.params, where=script.path))
+            read = sql_lineage(substitute(read_text(script.path), script.params, where=script.path))
             self.declared |= {self.key(name): columns for name, columns in read.declares.items()}
             self._reshaped |= set(map(self.key, read.reshaped))
             self._replaced |= set(map(self.key, read.replaces))
@@ -227,7 +241,7 @@ class _Schemas:
         return plain_name(name, self._catalog).lower()
 
     def _by_program(self, script: DeclaredScript) -> set[str]:
-        found = touched(replace(script, target=None))  # only what its text says that it writes
+        found = script_tables(replace(script, target=None))  # only what its text says that it writes
         texts = (file.read_text(encoding="utf-8-sig", errors="replace") for file in found.files)
         return {table.lower() for table in found.tables.writes} if any(map(_RESHAPES.search, texts)) else set()
 

@@ -14,7 +14,7 @@ from dataflow.tables.properties import MOVING_COLUMNS, RETIRED_COLUMN
 from dataflow.tables.quoting import column_name, text
 
 if TYPE_CHECKING:
-    from dataflow.migration.changes import Change
+    from dataflow.migration.changes import TableChange
 
 Phase = Literal["expand", "move", "contract"]
 
@@ -57,7 +57,7 @@ def kept_name(table: str) -> str:
     return f"{table}_retired"
 
 
-def require_steps(table: str, changes: Sequence[Change]) -> None:
+def require_steps(table: str, changes: Sequence[TableChange]) -> None:
     """Refuse changes that can't be made beside the old table.
 
     Raises:
@@ -71,7 +71,7 @@ def require_steps(table: str, changes: Sequence[Change]) -> None:
             )
 
 
-def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
+def steps_for(table: str, changes: Sequence[TableChange]) -> list[Step]:
     """Return the steps of a campaign, in order.
 
     Raises:
@@ -79,15 +79,15 @@ def steps_for(table: str, changes: Sequence[Change]) -> list[Step]:
     """
     require_steps(table, changes)
     columns = [change for change in changes if not change.safe and change.column]
-    expand = [*_let_move(table, columns), *(step for change in changes for step in _expand(table, change))]
+    expand = [*_allow_migration(table, columns), *(step for change in changes for step in _expand(table, change))]
     contract = [step for change in changes for step in _contract(table, change)]
     if columns:
-        contract[-1] = _end_of_move(table, contract[-1])
-    moves = [] if all(change.safe for change in changes) else [Step("move", "move", _moves(table, changes))]
+        contract[-1] = _end_migration(table, contract[-1])
+    moves = [] if all(change.safe for change in changes) else [Step("move", "move", _move_description(table, changes))]
     return [*_numbered(expand), *moves, *_numbered(contract)]
 
 
-def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
+def _allow_migration(table: str, columns: Sequence[TableChange]) -> Iterator[Step]:
     """Yield the step that lets writers and DDL name the old or the new; each publication fills what they leave out."""
     if not columns:
         return
@@ -109,12 +109,12 @@ def _let_move(table: str, columns: Sequence[Change]) -> Iterator[Step]:
             yield Step("expand", "expand", f"let {change.column} have nulls, so that it may be left out", sql)
 
 
-def _end_of_move(table: str, last: Step) -> Step:
+def _end_migration(table: str, last: Step) -> Step:
     """Let the last step say on the table that no column moves any more."""
     return replace(last, sql=STATEMENTS.join((last.sql, _unset(table, MOVING_COLUMNS))))
 
 
-def _expand(table: str, change: Change) -> list[Step]:
+def _expand(table: str, change: TableChange) -> list[Step]:
     alter = f"ALTER TABLE {quoted(table)}"
     column = change.sql_path
     if change.safe:
@@ -154,7 +154,7 @@ def _expand(table: str, change: Change) -> list[Step]:
     return [added, copied]
 
 
-def _view(table: str, change: Change) -> list[Step]:
+def _view(table: str, change: TableChange) -> list[Step]:
     """Return the step that lets the old name show the new table.
 
     The view is made under another name first: a catalog without views is found out before anything was touched, and
@@ -180,7 +180,7 @@ def _view(table: str, change: Change) -> list[Step]:
     ]
 
 
-def _contract(table: str, change: Change) -> list[Step]:
+def _contract(table: str, change: TableChange) -> list[Step]:
     if change.safe:
         return []
     if change.kind == "retire":
@@ -208,7 +208,7 @@ def _contract(table: str, change: Change) -> list[Step]:
     ]
 
 
-def _moves(table: str, changes: Sequence[Change]) -> str:
+def _move_description(table: str, changes: Sequence[TableChange]) -> str:
     told = []
     for change in changes:
         if change.safe:

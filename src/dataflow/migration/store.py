@@ -54,7 +54,7 @@ notices = sa.Table(
 
 
 @dataclass(frozen=True)
-class Event:
+class CampaignEvent:
     """Something that happened to a campaign.
 
     Attributes:
@@ -76,7 +76,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Row:
+class CampaignRow:
     """A campaign as it is kept.
 
     Attributes:
@@ -102,7 +102,7 @@ class Row:
     definition: Mapping[str, Any]
 
 
-class Campaigns:
+class CampaignStore:
     """The campaigns at one state address, seen from one of the environments that keep their state there.
 
     Args:
@@ -114,7 +114,7 @@ class Campaigns:
         self._records = records
         self._environment = environment
 
-    def add(self, row: Row) -> None:
+    def add(self, row: CampaignRow) -> None:
         """Open a campaign.
 
         Raises:
@@ -147,13 +147,13 @@ class Campaigns:
             if known.id == name:
                 raise UsageError(f"there was a campaign '{name}' already", "give this one another name: --name")
 
-    def all(self) -> list[Row]:
+    def all(self) -> list[CampaignRow]:
         """Return all campaigns at the state address, newest first."""
         with self._records.begin() as connection:
             rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
         return [_row(row) for row in rows]
 
-    def get(self, name: str | None, *, ended: bool = False) -> Row:
+    def get(self, name: str | None, *, ended: bool = False) -> CampaignRow:
         """Return a campaign of the environment by its name, by its table, or the only open one.
 
         Args:
@@ -235,12 +235,12 @@ class Campaigns:
                 )
             )
 
-    def events(self, name: str) -> list[Event]:
+    def events(self, name: str) -> list[CampaignEvent]:
         """Return what happened, oldest first."""
         query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
         with self._records.begin() as connection:
             rows = connection.execute(query).all()
-        return [Event(_zoned(r.moment), r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
+        return [CampaignEvent(_zoned(r.moment), r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
 
     # ------------------------------------------------------------------------------------------- notices
 
@@ -277,15 +277,15 @@ class Campaigns:
         with self._records.begin() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def _is_open(self, row: Row) -> UsageError:
+    def _is_open(self, row: CampaignRow) -> UsageError:
         return UsageError(
             f"a campaign is open on {row.table} already: {row.id}, by {row.opened_by}, deadline {row.deadline}",
             f"dataflow migration status {row.id}",
         )
 
 
-def _row(row: Any) -> Row:
-    return Row(
+def _row(row: Any) -> CampaignRow:
+    return CampaignRow(
         row.id,
         row.table_name,
         row.environment,
@@ -302,6 +302,6 @@ def _zoned(moment: dt.datetime) -> dt.datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)  # SQLite forgets the zone
 
 
-def subjects(found: Sequence[Event], kind: str) -> set[str]:
+def subjects_of(found: Sequence[CampaignEvent], kind: str) -> set[str]:
     """Return the subjects of all events of a kind."""
     return {event.subject for event in found if event.kind == kind}

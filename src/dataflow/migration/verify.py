@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.migration.campaign import Campaign
+from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.steps import Step, kept_name
-from dataflow.migration.store import Event
+from dataflow.migration.store import CampaignEvent
 from dataflow.spark.errors import message_of
 from dataflow.tables.column_migration import Pair, even_out, pairs
 from dataflow.tables.iceberg import column_names, column_types, exists, quoted
@@ -20,11 +20,11 @@ from dataflow.tables.quoting import column_name
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.migration.changes import Change
+    from dataflow.migration.changes import TableChange
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Comparison:
     """Whether old and new agree.
 
     Attributes:
@@ -38,14 +38,14 @@ class Agreement:
     different: int
 
 
-def verify(spark: SparkSession, campaign: Campaign, events: Sequence[Event]) -> list[Agreement]:
+def verify(spark: SparkSession, campaign: Campaign, events: Sequence[CampaignEvent]) -> list[Comparison]:
     """Compare old and new where both are: now, or in the last snapshot before the old was taken away.
 
     Raises:
         DataflowError: There is nothing to compare yet, or no more.
     """
     breaking = [change for change in campaign.changes if not change.safe]
-    found = [each for change in breaking for each in _agreements(spark, campaign, change, events)]
+    found = [each for change in breaking for each in _comparisons(spark, campaign, change, events)]
     if not found:
         has_new = any(change.kind == "replace" or new_name(change) for change in breaking)
         raise DataflowError(
@@ -55,26 +55,28 @@ def verify(spark: SparkSession, campaign: Campaign, events: Sequence[Event]) -> 
     return found
 
 
-def _agreements(
-    spark: SparkSession, campaign: Campaign, change: Change, events: Sequence[Event]
-) -> Iterator[Agreement]:
+def _comparisons(
+    spark: SparkSession, campaign: Campaign, change: TableChange, events: Sequence[CampaignEvent]
+) -> Iterator[Comparison]:
     if change.kind == "replace":
-        yield _tables_agree(spark, campaign.table, change.to)
+        yield _compare_tables(spark, campaign.table, change.to)
         return
     name = new_name(change)
     if not name:
         return
-    where = _both_in(spark, campaign, change.column, name, events)
+    where = _where_both_exist(spark, campaign, change.column, name, events)
     if where is None:
         return
     old, new = column_name(change.column), column_name(name)
     pair = Pair(change.column, change.type, name, change.to if change.kind == "type" else change.type)
     differ = f"NOT {pair.agree} OR ({old} IS NULL) <> ({new} IS NULL)"  # the other type may not hold a value
     (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
-    yield Agreement(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
+    yield Comparison(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
 
 
-def _both_in(spark: SparkSession, campaign: Campaign, old: str, new: str, events: Sequence[Event]) -> str | None:
+def _where_both_exist(
+    spark: SparkSession, campaign: Campaign, old: str, new: str, events: Sequence[CampaignEvent]
+) -> str | None:
     """Return where both columns are: an empty text for now, a time travel for before the contract, or None."""
     if {old.lower(), new.lower()} <= column_names(spark, campaign.table):
         return ""
@@ -88,7 +90,7 @@ def _both_in(spark: SparkSession, campaign: Campaign, old: str, new: str, events
     return None
 
 
-def _tables_agree(spark: SparkSession, table: str, new: str) -> Agreement:
+def _compare_tables(spark: SparkSession, table: str, new: str) -> Comparison:
     old = next((name for name in (kept_name(table), table) if exists(spark, name)), None)
     if old is None:
         raise DataflowError(f"{table} is gone, with its history: there is nothing left to compare {new} with")
@@ -102,7 +104,7 @@ def _tables_agree(spark: SparkSession, table: str, new: str) -> Agreement:
         ).collect()
     except Exception as error:
         raise DataflowError(f"{old} and {new} can't be compared: {message_of(error)}") from error
-    return Agreement(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
+    return Comparison(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
 
 
 def missing_rows(spark: SparkSession, one: str, other: str, columns: Sequence[str]) -> str:
@@ -118,7 +120,7 @@ def missing_rows(spark: SparkSession, one: str, other: str, columns: Sequence[st
     return f"SELECT {mine} FROM {quoted(one)} EXCEPT ALL SELECT {others} FROM {quoted(other)}"
 
 
-def require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:
+def require_equal(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:
     """Refuse to let go of the old where the new does not hold the same; what is merely empty is filled."""
     try:
         if step.drops and step.drops not in {campaign.table, step.keeps}:
@@ -132,7 +134,7 @@ def require_agreement(spark: SparkSession, campaign: Campaign, step: Step, *, fo
             return  # it was held to the new when it was put aside, and nobody wrote to it since
         else:
             changes = [change for change in campaign.changes if change.kind == "replace"]
-        for each in (found for change in changes for found in _agreements(spark, campaign, change, ())):
+        for each in (found for change in changes for found in _comparisons(spark, campaign, change, ())):
             if each.different:
                 raise DataflowError(f"{each.different:,} of {each.rows:,} rows, comparing {each.says}")
     except DataflowError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataflow.mocks.load import load_mock, read_mock
-from dataflow.mocks.model import Column, Mock, Value
+from dataflow.mocks.model import Mock, MockColumn, Value
 from dataflow.mocks.values_sql import to_values_sql
 
-__all__ = ["Column", "Mock", "Value", "load_mock", "read_mock", "to_values_sql"]
+__all__ = ["Mock", "MockColumn", "Value", "load_mock", "read_mock", "to_values_sql"]

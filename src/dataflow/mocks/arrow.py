@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
-from dataflow.mocks.model import Column, Row
+from dataflow.mocks.model import MockColumn, Row
 from dataflow.mocks.yaml_text import name_text, type_text
 from dataflow.tables.schema.spark_types import SqlType, distinct
 
@@ -47,11 +47,11 @@ class SourceColumn:
     Attributes:
         column: Its name and type.
         nullable: Whether it may be null.
-        comment: What the table says of it.
+        comment: Its comment in the table.
         before: The names of the columns before it, where its place matters.
     """
 
-    column: Column
+    column: MockColumn
     nullable: bool = True
     comment: str = ""
     before: tuple[str, ...] = ()
@@ -75,9 +75,9 @@ class UnmockableError(DataflowError):
             why: What is wrong with each of them, by its name.
             others: The names of those that a mock can have.
         """
-        told = "; ".join(f"column {shown_name(name)}: {reason}" for name, reason in why.items())
+        reasons = "; ".join(f"column {shown_name(name)}: {reason}" for name, reason in why.items())
         rest = f": --columns {','.join(others)}" if others and len(others) <= _NAMED else ""
-        super().__init__(f"{table}: {told}", f"--columns names those that are wanted{rest}")
+        super().__init__(f"{table}: {reasons}", f"--columns names those that are wanted{rest}")
 
 
 def source_columns(schema: Schema, table: str = "") -> tuple[SourceColumn, ...]:
@@ -102,11 +102,11 @@ def mockable(
     wrong: dict[str, str] = {}
     for name, type_of, nullable, comment in fields:
         try:
-            column = Column(name, type_of())
+            column = MockColumn(name, type_of())
             name_text(name)
             type_text(column.type)
             if name.lower() in (twin := {it.name.lower(): it.name for it in found}):
-                raise ValueError(f"to Spark it is one with {shown_name(twin[name.lower()])}")
+                raise ValueError(f"to Spark it is the same as {shown_name(twin[name.lower()])}")
         except ValueError as error:
             wrong[name] = str(error)
         else:
@@ -151,11 +151,11 @@ def spark_type(type_: IcebergType) -> SqlType:
     return SqlType(name)
 
 
-def rows_of(table: pa.Table, columns: Sequence[Column]) -> tuple[list[Row], int]:
+def rows_of(table: pa.Table, columns: Sequence[MockColumn]) -> tuple[list[Row], int]:
     """Turn an Arrow table's rows into those of a mock.
 
     Returns:
-        The rows, and how many were left out: a mock can't hold a zero character, nor a year beyond 9999.
+        The rows, and how many were left out: a mock can't contain a NUL character, nor a year beyond 9999.
     """
     rows, left_out = [], 0
     arrays = [table.column(column.name) for column in columns]
@@ -190,7 +190,7 @@ def value_of(value: Any, type_: SqlType) -> Any:  # noqa: PLR0911  # one for eac
             return _micros(value).replace(tzinfo=None)
         case "string":
             if "\0" in (text := str(value)):
-                raise ValueError("a zero character can't stand in a mock")
+                raise ValueError("a mock can't contain a NUL character")
             return text
     return value
 

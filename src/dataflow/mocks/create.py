@@ -14,10 +14,11 @@ from dataflow.errors import DataflowError, UsageError, did_you_mean, display_pat
 from dataflow.mocks.arrow import SourceColumn, rows_of, source_columns
 from dataflow.mocks.masking import Mask, apply_masks, mask_key, plan_masks
 from dataflow.mocks.model import Mock, Row, identity
-from dataflow.mocks.rewrite import holds
-from dataflow.mocks.row_selection import Chosen, choose
+from dataflow.mocks.rewrite import round_trips
+from dataflow.mocks.row_selection import SelectedRows, select_rows
 from dataflow.mocks.write import render_mock
 from dataflow.tables.properties import PRIMARY_KEY
+from dataflow.wording import plural
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ Sessions = Callable[[str], contextlib.AbstractContextManager["SparkSession"]]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a mock is to be.
+class MockRequest:
+    """A request for a mock of a table.
 
     Attributes:
         table: The table's name.
-        columns: The columns wanted; all when empty.
+        columns: The requested columns; all when empty.
         where: A condition in Spark's SQL.
         rows: How many rows at most.
         masks: `column` or `column=rule`.
@@ -59,20 +60,20 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A mock, and how it came to be.
+class MockResult:
+    """A mock that was made, and how.
 
     Attributes:
         mock: The mock.
         text: Its file's text.
         masks: What is masked.
-        looked_at: How many rows were looked at; None when Spark did.
-        total: How many rows could have been.
-        complete: Whether all rows were looked at.
-        left_out: How many notable rows a mock can't hold.
+        looked_at: How many rows were read; None when Spark read them.
+        total: How many rows the table has.
+        complete: Whether all rows were read.
+        left_out: How many notable rows don't fit into a mock.
         engine: `pyiceberg` or `spark`.
         reasons: Why each row is there.
-        head: What the file says of itself.
+        head: The comment at the head of the file.
     """
 
     mock: Mock
@@ -88,7 +89,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _SourceRows:
     """Rows of a table that are worth a look, and what is known of the table."""
 
     name: str
@@ -107,38 +108,38 @@ class _Source:
 
 def make_mock(
     environment: Environment,
-    wanted: Wanted,
+    wanted: MockRequest,
     sessions: Sessions,
     *,
     report: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Made:
+) -> MockResult:
     """Make a mock of a table; nothing is written.
 
     Args:
         environment: Where the table is.
-        wanted: What the mock is to be.
+        wanted: The requested mock.
         sessions: Opens Spark where it is needed.
-        report: Told of what takes a while.
-        progress: Told how many of how many rows were looked at.
+        report: Receives a line about what takes a while.
+        progress: Receives how many of how many rows were read.
 
     Raises:
         UsageError: There is no such table, column or rule, or the condition has a mistake.
         DataflowError: The table can't be read.
     """
-    _check(wanted)
+    _check_request(wanted)
     reason = "--spark asks for it" if wanted.through_spark else None
     if reason is None:
         found = _by_iceberg(environment, wanted, progress)
-        if isinstance(found, _Source):
-            return _made(wanted, found)
+        if isinstance(found, _SourceRows):
+            return _result(wanted, found)
         reason = found
     report(f"reading through Spark: {reason}")
     with sessions(reason) as spark:
-        return _made(wanted, _by_spark(spark, wanted))
+        return _result(wanted, _by_spark(spark, wanted))
 
 
-def _check(wanted: Wanted) -> None:
+def _check_request(wanted: MockRequest) -> None:
     if not 1 <= wanted.rows <= ROWS_AT_MOST:
         raise UsageError(f"--rows {wanted.rows}: a mock has from 1 to {ROWS_AT_MOST:,} rows")
     if wanted.where is not None:
@@ -147,17 +148,19 @@ def _check(wanted: Wanted) -> None:
         parse_where(wanted.where)
 
 
-def _by_iceberg(environment: Environment, wanted: Wanted, progress: Callable[[int, int], None]) -> _Source | str:
+def _by_iceberg(
+    environment: Environment, wanted: MockRequest, progress: Callable[[int, int], None]
+) -> _SourceRows | str:
     """Read a table by PyIceberg, or say why only Spark can."""
-    from dataflow.mocks.scan_iceberg import OnlySparkError, scan_table
+    from dataflow.mocks.scan_iceberg import SparkRequiredError, scan_table
     from dataflow.mocks.where_filter import NotPushedDown, check_columns, parse_where, to_iceberg
 
     table = open_table(environment, wanted.table)
     if isinstance(table, str):
         return table
     known = [field.name for field in table.schema().fields]
-    asked = _asked(wanted, known)
-    columns = source_columns(_only(table, asked), wanted.table)
+    asked = _requested_columns(wanted, known)
+    columns = source_columns(_schema_of(table, asked), wanted.table)
     condition = None
     if wanted.where is not None:
         parsed = parse_where(wanted.where)
@@ -170,15 +173,15 @@ def _by_iceberg(environment: Environment, wanted: Wanted, progress: Callable[[in
     names = [column.name for column in columns]
     try:
         scan = scan_table(table, names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress)
-    except OnlySparkError as error:
+    except SparkRequiredError as error:
         return str(error)
     rows: list[Row] = []
     left_out = 0
-    if scan.notable.bags:
+    if scan.notable.batches:
         rows, left_out = rows_of(scan.notable.pool(max(256, 2 * wanted.rows)), [c.column for c in columns])
     identifiers = ",".join(sorted(table.schema().identifier_field_names()))
     key = _key(table.properties, identifiers, names)
-    return _Source(
+    return _SourceRows(
         ".".join(table.name()[-2:]), columns, len(asked) < len(known), key, tuple(masks), rows,
         left_out, "pyiceberg", scan.notable.counts(), scan.notable.rows, scan.total, scan.complete,
     )  # fmt: skip
@@ -202,7 +205,7 @@ def open_table(environment: Environment, name: str) -> Table | str:
     except DataflowError as error:
         return error.message
     if len(split_name(catalog.name, name)) < 2:
-        raise UsageError(f"'{name}' is no table's full name", "write it as database.table")
+        raise UsageError(f"'{name}' is not a full table name", "write it as database.table")
     try:
         return load_table(catalog, name)
     except DataflowError as error:
@@ -215,19 +218,19 @@ def open_table(environment: Environment, name: str) -> Table | str:
         raise DataflowError(f"the metadata of {name} can't be read: {cause}") from error
 
 
-def _only(table: Table, names: Sequence[str]) -> Any:
-    """Return the schema of columns: of one that nobody asked for, nobody need know the type."""
+def _schema_of(table: Table, names: Sequence[str]) -> Any:
+    """Return the schema of some columns: types of the others need not be known."""
     from pyiceberg.schema import Schema
 
     return Schema(*(field for field in table.schema().fields if field.name in names))
 
 
-def _by_spark(spark: SparkSession, wanted: Wanted) -> _Source:
+def _by_spark(spark: SparkSession, wanted: MockRequest) -> _SourceRows:
     from dataflow.mocks.scan_spark import spark_columns, spark_names, spark_properties, spark_rows
     from dataflow.mocks.where_filter import check_columns, parse_where
 
     known = spark_names(spark, wanted.table)
-    asked = _asked(wanted, known)
+    asked = _requested_columns(wanted, known)
     columns = spark_columns(spark, wanted.table, asked)
     if wanted.where is not None:
         check_columns(parse_where(wanted.where), known)
@@ -237,11 +240,11 @@ def _by_spark(spark: SparkSession, wanted: Wanted) -> _Source:
     rows, left_out, counts = spark_rows(spark, wanted.table, plain, wanted.where, wanted.rows)
     name = table_names.joined(table_names.split(wanted.table)[-2:])
     key = _key(properties, "", [column.name for column in columns])
-    return _Source(name, columns, len(asked) < len(known), key, tuple(masks), rows, left_out, "spark", counts)
+    return _SourceRows(name, columns, len(asked) < len(known), key, tuple(masks), rows, left_out, "spark", counts)
 
 
-def _asked(wanted: Wanted, names: Sequence[str]) -> list[str]:
-    """Return the names of the columns wanted, in the table's order: one in another case where none is written so."""
+def _requested_columns(wanted: MockRequest, names: Sequence[str]) -> list[str]:
+    """Return the names of the requested columns, in the table's order; case matters only between similar names."""
     if not wanted.columns:
         return [*names]
     asked: set[str] = set()
@@ -259,25 +262,27 @@ def _key(properties: Mapping[str, str], identifiers: str, names: Sequence[str]) 
     return key if set(key) <= set(names) else ()
 
 
-def _made(wanted: Wanted, source: _Source) -> Made:
+def _result(wanted: MockRequest, source: _SourceRows) -> MockResult:
     columns = tuple(column.column for column in source.columns)
-    chosen = choose(source.rows, columns, wanted.rows, counts=source.counts, key=source.key)
+    chosen = select_rows(source.rows, columns, wanted.rows, counts=source.counts, key=source.key)
     rows = apply_masks(chosen.rows, columns, source.masks, mask_key() if source.masks else b"")
-    rows, reasons = _still_distinct(rows, chosen, source)
+    rows, reasons = _distinct_after_masking(rows, chosen, source)
     mock = Mock(Path(f"{source.name}.yaml"), source.name, columns, tuple(rows), source.key, source.partial)
     head = tuple(_head(wanted, source, len(rows)))
     text = render_mock(mock, head=head, remarks=reasons)
-    if not holds(text, mock):
+    if not round_trips(text, mock):
         raise DataflowError(
-            f"a mock can't hold {len(rows)} such rows of {source.name}", "ask for fewer --rows or --columns"
+            f"{len(rows)} rows of {source.name} don't fit into a mock", "ask for fewer --rows or --columns"
         )
-    return Made(
+    return MockResult(
         mock, text, source.masks, source.looked_at, source.total, source.complete, source.left_out, source.engine,
         tuple(reasons), head,
     )  # fmt: skip
 
 
-def _still_distinct(rows: Sequence[Row], chosen: Chosen, source: _Source) -> tuple[list[Row], list[str]]:
+def _distinct_after_masking(
+    rows: Sequence[Row], chosen: SelectedRows, source: _SourceRows
+) -> tuple[list[Row], list[str]]:
     """Leave out rows that masking has made equal to others, whole or in their key."""
     places = [i for i, column in enumerate(source.columns) if column.name in source.key]
     seen, kept, reasons = set(), [], []
@@ -290,22 +295,22 @@ def _still_distinct(rows: Sequence[Row], chosen: Chosen, source: _Source) -> tup
     return kept, reasons
 
 
-def _head(wanted: Wanted, source: _Source, count: int) -> list[str]:
-    said = []
+def _head(wanted: MockRequest, source: _SourceRows, count: int) -> list[str]:
+    paragraphs = []
     if wanted.where:
-        said.append(f"Only rows where {' '.join(wanted.where.split())}.")
+        paragraphs.append(f"Only rows where {' '.join(wanted.where.split())}.")
     if not source.complete:
-        said.append(
+        paragraphs.append(
             f"A sample: {source.looked_at:,} of {source.total:,} rows were looked at; --exact looks at all of them."
         )
     if source.masks:
-        said.append(f"Masked: {', '.join(map(str, source.masks))}.")
-    wrapped = [line for paragraph in said for line in textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False)]
+        paragraphs.append(f"Masked: {', '.join(map(str, source.masks))}.")
+    wrapped = [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False)]
     return [_first_line(source.name, count), *wrapped]
 
 
-def together(one: Made, other: Made, remark: str) -> Made:
-    """Return a mock with the rows of another of the same table below its own, and what to say of those."""
+def append_rows(one: MockResult, other: MockResult, remark: str) -> MockResult:
+    """Append the rows of another mock of the same table, with a remark on each; equal rows are left out."""
     known = set(map(identity, one.mock.rows))
     more = tuple(row for row in other.mock.rows if identity(row) not in known)
     mock = dataclasses.replace(one.mock, rows=(*one.mock.rows, *more))
@@ -316,11 +321,11 @@ def together(one: Made, other: Made, remark: str) -> Made:
 
 
 def _first_line(table: str, count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'} of {table}, made by `dataflow mock create`."
+    return f"{plural(count, 'row')} of {table}, made by `dataflow mock create`."
 
 
 def table_columns(environment: Environment, name: str, sessions: Sessions | None) -> tuple[SourceColumn, ...] | str:
-    """Return a table's columns, or say why they can't be had.
+    """Return a table's columns, or why they can't be read.
 
     Args:
         environment: Where the table is.
@@ -351,9 +356,9 @@ def check_free(file: Path, *, force: bool) -> None:
     """Check that a file may be written.
 
     Raises:
-        UsageError: It is there already, and nobody said to overwrite it; or it is a folder.
+        UsageError: It exists and may not be overwritten, or it is a folder.
     """
     if file.is_dir():
         raise UsageError(f"{display_path(file)} is a folder", f"name a file: {display_path(file / 'mock.yaml')}")
     if file.exists() and not force:
-        raise UsageError(f"{display_path(file)} is there already", "--force overwrites it")
+        raise UsageError(f"{display_path(file)} exists already", "--force overwrites it")

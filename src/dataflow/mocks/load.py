@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dataflow.errors import DefinitionError, Problem, did_you_mean
-from dataflow.mocks.model import Column, Mock, Value
+from dataflow.mocks.model import Mock, MockColumn, Value
 from dataflow.mocks.yaml_scalars import read_scalar
 from dataflow.mocks.yaml_text import LONGEST_KEY
 from dataflow.tables.schema.spark_types import LONGEST_NAME, SqlType, parse_type
@@ -40,14 +40,14 @@ def read_mock(file: YamlFile, *, any_case: bool = False) -> Mock:
     Raises:
         DefinitionError: All that is wrong in it, with line and column.
     """
-    reader = _Reader(file, any_case=any_case)
+    reader = _MockReader(file, any_case=any_case)
     mock = reader.mock()
     if reader.problems:
         raise DefinitionError(reader.problems)
     return mock
 
 
-class _Reader:
+class _MockReader:
     """Turns a file's words into values, and collects what is wrong on the way."""
 
     def __init__(self, file: YamlFile, *, any_case: bool) -> None:
@@ -84,7 +84,7 @@ class _Reader:
             self._wrong((name,), f"'{name}' is true or false")
         return found is True
 
-    def _columns(self, found: object) -> tuple[Column, ...]:
+    def _columns(self, found: object) -> tuple[MockColumn, ...]:
         if not isinstance(found, dict) or not found:
             self._wrong(("columns",), "'columns' is a mapping of names to Spark types, such as title_id: int")
             return ()
@@ -99,19 +99,19 @@ class _Reader:
                 self._wrong(route, f"a column's name of {len(name):,} letters is too long: {LONGEST_NAME} are the most")
                 continue
             try:
-                columns.append(Column(name, parse_type(self.file.texts.get(route, ""))))
+                columns.append(MockColumn(name, parse_type(self.file.texts.get(route, ""))))
             except ValueError as error:
                 self._wrong(route, str(error))
         # A column that could not be read would make every row below it a mistake.
         return tuple(columns) if len(columns) == len(found) else ()
 
-    def _rows(self, found: object, columns: tuple[Column, ...]) -> tuple[tuple[Value, ...], ...]:
+    def _rows(self, found: object, columns: tuple[MockColumn, ...]) -> tuple[tuple[Value, ...], ...]:
         if not isinstance(found, list):
             self._wrong(("rows",), "'rows' is a list; a table without rows is written as rows: []")
             return ()
         return tuple(self._row(row, ("rows", i), columns) for i, row in enumerate(found))
 
-    def _row(self, row: object, route: Route, columns: tuple[Column, ...]) -> tuple[Value, ...]:
+    def _row(self, row: object, route: Route, columns: tuple[MockColumn, ...]) -> tuple[Value, ...]:
         if isinstance(row, dict):
             fields = tuple((column.name, column.type) for column in columns)
             return tuple(self._fields(row, route, fields, "").values())

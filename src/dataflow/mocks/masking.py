@@ -26,7 +26,7 @@ from dataflow.errors import UsageError, did_you_mean
 from dataflow.files import create_file
 from dataflow.home import home, subfolder
 from dataflow.mocks.arrow import SourceColumn
-from dataflow.mocks.model import Column, Row
+from dataflow.mocks.model import MockColumn, Row
 from dataflow.secret import learn
 from dataflow.tables.properties import PERSONAL_DATA
 from dataflow.tables.schema.spark_types import SqlType
@@ -112,7 +112,7 @@ def plan_masks(
     return sorted((mask for mask in found if mask.rule is not Rule.KEEP), key=lambda mask: mask.path)
 
 
-def apply_masks(rows: Sequence[Row], columns: Sequence[Column], masks: Sequence[Mask], key: bytes) -> list[Row]:
+def apply_masks(rows: Sequence[Row], columns: Sequence[MockColumn], masks: Sequence[Mask], key: bytes) -> list[Row]:
     """Return the rows with other values in the masked columns; each keeps its place."""
     if not masks:
         return list(rows)
@@ -174,7 +174,7 @@ def _why(path: tuple[str, ...], comment: str, tagged: set[str]) -> str | None:
     return f"its name says {what}" if what else None
 
 
-def _column(value: Any, column: Column, masks: Sequence[Mask], key: bytes) -> Any:
+def _column(value: Any, column: MockColumn, masks: Sequence[Mask], key: bytes) -> Any:
     for mask in masks:
         value = _below(value, column.type, mask.path[1:], mask.rule, key)
     return value

@@ -18,7 +18,7 @@ Row = tuple[Value, ...]
 
 
 @dataclass(frozen=True)
-class Column:
+class MockColumn:
     """A column's name and type."""
 
     name: str
@@ -41,7 +41,7 @@ class Mock:
 
     file: Path
     table: str | None
-    columns: tuple[Column, ...]
+    columns: tuple[MockColumn, ...]
     rows: tuple[Row, ...]
     key: tuple[str, ...] = ()
     partial: bool = False

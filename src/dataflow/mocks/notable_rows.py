@@ -22,16 +22,16 @@ _RAREST, _COMMONEST = 64, 8
 
 
 @dataclass(frozen=True)
-class Spot:
+class RowRef:
     """A row that was found: the number of its bag, and its number in there."""
 
-    bag: int
+    batch: int
     row: int
 
 
 @dataclass
-class Found:
-    """What one column has shown.
+class ColumnFindings:
+    """What was found in one column.
 
     Attributes:
         firsts: The first row of each kind: `null`, `zero`, `nan`, `empty`.
@@ -42,40 +42,40 @@ class Found:
         top: Rows of the greatest values of a column of many.
     """
 
-    firsts: dict[str, Spot] = field(default_factory=dict)
-    least: tuple[Any, Spot] | None = None
-    greatest: tuple[Any, Spot] | None = None
-    longest: tuple[int, Spot] | None = None
-    values: dict[Any, tuple[int, Spot]] | None = field(default_factory=dict)
-    top: list[tuple[Any, Spot]] = field(default_factory=list)
+    firsts: dict[str, RowRef] = field(default_factory=dict)
+    least: tuple[Any, RowRef] | None = None
+    greatest: tuple[Any, RowRef] | None = None
+    longest: tuple[int, RowRef] | None = None
+    values: dict[Any, tuple[int, RowRef]] | None = field(default_factory=dict)
+    top: list[tuple[Any, RowRef]] = field(default_factory=list)
 
 
 @dataclass
-class Notable:
-    """What was found in some pieces of a table.
+class NotableRows:
+    """The notable rows of some pieces of a table.
 
     Attributes:
-        columns: What each column, or field of a struct, has shown, by its path.
+        columns: What was found in each column, or field of a struct, by its path.
         bags: The rows that were found, one table for each piece.
         spread: Rows at even distances.
-        rows: How many rows were looked at.
+        rows: How many rows were read.
     """
 
-    columns: dict[tuple[str, ...], Found] = field(default_factory=dict)
-    bags: list[pa.Table] = field(default_factory=list)
-    spread: list[Spot] = field(default_factory=list)
+    columns: dict[tuple[str, ...], ColumnFindings] = field(default_factory=dict)
+    batches: list[pa.Table] = field(default_factory=list)
+    spread: list[RowRef] = field(default_factory=list)
     rows: int = 0
 
-    def add(self, other: Notable) -> None:
-        """Join what was found in the pieces that follow."""
-        offset = len(self.bags)
-        self.bags += other.bags
+    def add(self, other: NotableRows) -> None:
+        """Add what was found in the pieces that follow."""
+        offset = len(self.batches)
+        self.batches += other.batches
         self.rows += other.rows
-        self.spread += [_moved(spot, offset) for spot in other.spread]
+        self.spread += [_moved(ref, offset) for ref in other.spread]
         for path, found in other.columns.items():
             own = self.columns.get(path)
             if own is None:
-                self.columns[path] = _join(Found(), found, offset)
+                self.columns[path] = _join(ColumnFindings(), found, offset)
             else:
                 _join(own, found, offset)
 
@@ -83,12 +83,12 @@ class Notable:
         """Return the rows that were found, in the order of the table, with at most so many from the even spread."""
         import pyarrow as pa
 
-        spots = {spot for found in self.columns.values() for spot in _spots(found)}
-        spots.update(_evenly(self.spread, spread))
+        refs = {ref for found in self.columns.values() for ref in _refs(found)}
+        refs.update(_evenly(self.spread, spread))
         wanted: dict[int, list[int]] = {}
-        for spot in sorted(spots, key=lambda spot: (spot.bag, spot.row)):
-            wanted.setdefault(spot.bag, []).append(spot.row)
-        return pa.concat_tables([self.bags[bag].take(rows) for bag, rows in wanted.items()])
+        for ref in sorted(refs, key=lambda ref: (ref.batch, ref.row)):
+            wanted.setdefault(ref.batch, []).append(ref.row)
+        return pa.concat_tables([self.batches[batch].take(rows) for batch, rows in wanted.items()])
 
     def counts(self) -> Mapping[tuple[str, ...], Mapping[Any, int]]:
         """Return how often each value of the columns of few values was seen."""
@@ -99,7 +99,7 @@ class Notable:
         }
 
 
-def look(piece: pa.Table, spread: int) -> Notable:
+def find_notable(piece: pa.Table, spread: int) -> NotableRows:
     """Find the rows of a piece that are worth a look.
 
     Args:
@@ -107,11 +107,11 @@ def look(piece: pa.Table, spread: int) -> Notable:
         spread: How many rows to take at even distances beside those that stand out.
     """
     piece = piece.combine_chunks()
-    finder = _Finder()
+    finder = _PieceScanner()
     columns = {path: finder.column(values) for path, values in leaves(piece)} if piece.num_rows else {}
-    even = [finder.spot(row) for row in _evenly(range(piece.num_rows), spread)]
-    bags = [piece.take(finder.rows)] if piece.num_rows else []
-    return Notable(columns, bags, even, piece.num_rows)
+    even = [finder.ref(row) for row in _evenly(range(piece.num_rows), spread)]
+    batches = [piece.take(finder.rows)] if piece.num_rows else []
+    return NotableRows(columns, batches, even, piece.num_rows)
 
 
 def leaves(piece: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Array]]:
@@ -132,23 +132,23 @@ def _leaves(path: tuple[str, ...], values: pa.Array) -> Iterator[tuple[tuple[str
             yield from _leaves((*path, values.type.field(i).name), pc.struct_field(values, i))
 
 
-class _Finder:
+class _PieceScanner:
     """Looks at one piece's columns, and numbers the rows that it will keep."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
-        self._spots: dict[int, Spot] = {}
+        self._refs: dict[int, RowRef] = {}
 
-    def spot(self, row: int) -> Spot:
-        if row not in self._spots:
-            self._spots[row] = Spot(0, len(self.rows))
+    def ref(self, row: int) -> RowRef:
+        if row not in self._refs:
+            self._refs[row] = RowRef(0, len(self.rows))
             self.rows.append(row)
-        return self._spots[row]
+        return self._refs[row]
 
-    def column(self, values: pa.Array) -> Found:
+    def column(self, values: pa.Array) -> ColumnFindings:
         import pyarrow as pa
 
-        found = Found()
+        found = ColumnFindings()
         kind = values.type
         if values.null_count:
             self._first(found, "null", values.is_null())
@@ -161,13 +161,13 @@ class _Finder:
             found.values = None
         return found
 
-    def _values(self, found: Found, values: pa.Array) -> None:
+    def _values(self, found: ColumnFindings, values: pa.Array) -> None:
         import pyarrow as pa
         import pyarrow.compute as pc
 
         kind = values.type
         if pa.types.is_floating(kind) and (missing := pc.index(pc.is_nan(values), True).as_py()) >= 0:
-            found.firsts["nan"] = self.spot(missing)
+            found.firsts["nan"] = self.ref(missing)
             values = pc.if_else(pc.is_nan(values), None, values)  # an extreme in Spark, and none here
         if values.null_count == len(values):
             return
@@ -189,30 +189,30 @@ class _Finder:
         order = sorted(counted)
         found.least, found.greatest = ((value, counted[value][1]) for value in (order[0], order[-1]))
 
-    def _first(self, found: Found, kind: str, mask: pa.Array) -> None:
+    def _first(self, found: ColumnFindings, kind: str, mask: pa.Array) -> None:
         import pyarrow.compute as pc
 
         row = pc.index(mask, True).as_py()
         if row >= 0:
-            found.firsts[kind] = self.spot(row)
+            found.firsts[kind] = self.ref(row)
 
-    def _lengths(self, found: Found, lengths: pa.Array) -> None:
+    def _lengths(self, found: ColumnFindings, lengths: pa.Array) -> None:
         import pyarrow.compute as pc
 
         shortest, longest = pc.min_max(lengths).values()
         if longest.is_valid:
-            found.longest = longest.as_py(), self.spot(pc.index(lengths, longest).as_py())
+            found.longest = longest.as_py(), self.ref(pc.index(lengths, longest).as_py())
         if shortest.as_py() == 0:
-            found.firsts["empty"] = self.spot(pc.index(lengths, shortest).as_py())
+            found.firsts["empty"] = self.ref(pc.index(lengths, shortest).as_py())
 
-    def _extremes(self, found: Found, extremes: pa.StructScalar, values: pa.Array) -> None:
+    def _extremes(self, found: ColumnFindings, extremes: pa.StructScalar, values: pa.Array) -> None:
         import pyarrow.compute as pc
 
         rows = [pc.index(values, extremes[which]).as_py() for which in ("min", "max")]
         least, greatest = plain_list(values.take(rows))
-        found.least, found.greatest = (least, self.spot(rows[0])), (greatest, self.spot(rows[1]))
+        found.least, found.greatest = (least, self.ref(rows[0])), (greatest, self.ref(rows[1]))
 
-    def _tops(self, found: Found, values: pa.Array) -> None:
+    def _tops(self, found: ColumnFindings, values: pa.Array) -> None:
         import pyarrow.compute as pc
 
         order = [("", "descending")]
@@ -224,9 +224,9 @@ class _Finder:
         else:
             rows = sorted(pc.select_k_unstable(values, _TOP, order).to_pylist())
         chosen = zip(plain_list(values.take(rows)), rows, strict=True)
-        found.top = [(value, self.spot(row)) for value, row in chosen if value is not None]
+        found.top = [(value, self.ref(row)) for value, row in chosen if value is not None]
 
-    def _count(self, values: pa.Array) -> dict[Any, tuple[int, Spot]] | None:
+    def _count(self, values: pa.Array) -> dict[Any, tuple[int, RowRef]] | None:
         """Count a column's values, unless they are many; with the first row of each."""
         import pyarrow.compute as pc
 
@@ -239,7 +239,7 @@ class _Finder:
         rows = pc.index_in(distinct, value_set=head).to_pylist()  # of equal ones the first
         rows = [pc.index(values, distinct[i]).as_py() if row is None else row for i, row in enumerate(rows)]
         found = zip(plain_list(distinct), counts.to_pylist(), rows, strict=True)
-        return {value: (count, self.spot(row)) for value, count, row in found}
+        return {value: (count, self.ref(row)) for value, count, row in found}
 
 
 def plain_list(values: pa.Array) -> list[Any]:
@@ -275,44 +275,44 @@ def _is_comparable(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks)
 
 
-def _join(own: Found, other: Found, offset: int) -> Found:
-    for kind, spot in other.firsts.items():
-        own.firsts.setdefault(kind, _moved(spot, offset))
+def _join(own: ColumnFindings, other: ColumnFindings, offset: int) -> ColumnFindings:
+    for kind, ref in other.firsts.items():
+        own.firsts.setdefault(kind, _moved(ref, offset))
     own.least = _better(own.least, other.least, offset, sign=-1)
     own.greatest = _better(own.greatest, other.greatest, offset, sign=1)
     own.longest = _better(own.longest, other.longest, offset, sign=1)
-    moved = [(value, _moved(spot, offset)) for value, spot in other.top]
+    moved = [(value, _moved(ref, offset)) for value, ref in other.top]
     own.top = sorted([*own.top, *moved], key=lambda top: top[0], reverse=True)[:_TOP]
     if other.values is None:
         own.values = None
     elif own.values is not None:
-        for value, (count, spot) in other.values.items():
+        for value, (count, ref) in other.values.items():
             before = own.values.get(value)
-            own.values[value] = (before[0] + count, before[1]) if before else (count, _moved(spot, offset))
+            own.values[value] = (before[0] + count, before[1]) if before else (count, _moved(ref, offset))
         if len(own.values) > FEW:
             own.values = None
     return own
 
 
-def _better(own: tuple[Any, Spot] | None, other: tuple[Any, Spot] | None, offset: int, *, sign: int) -> Any:
+def _better(own: tuple[Any, RowRef] | None, other: tuple[Any, RowRef] | None, offset: int, *, sign: int) -> Any:
     if other is None or (own is not None and (own[0] >= other[0] if sign > 0 else own[0] <= other[0])):
         return own
     return other[0], _moved(other[1], offset)
 
 
-def _moved(spot: Spot, offset: int) -> Spot:
-    return Spot(spot.bag + offset, spot.row)
+def _moved(ref: RowRef, offset: int) -> RowRef:
+    return RowRef(ref.batch + offset, ref.row)
 
 
-def _spots(found: Found) -> Iterator[Spot]:
+def _refs(found: ColumnFindings) -> Iterator[RowRef]:
     yield from found.firsts.values()
     for known in (found.least, found.greatest, found.longest):
         if known is not None:
             yield known[1]
-    by_count = sorted((found.values or {}).values(), key=lambda known: (known[0], known[1].bag, known[1].row))
-    yield from (spot for _, spot in (*by_count[:_RAREST], *by_count[-_COMMONEST:]))
+    by_count = sorted((found.values or {}).values(), key=lambda known: (known[0], known[1].batch, known[1].row))
+    yield from (ref for _, ref in (*by_count[:_RAREST], *by_count[-_COMMONEST:]))
     if found.values is None:
-        yield from (spot for _, spot in found.top)
+        yield from (ref for _, ref in found.top)
 
 
 def _evenly(items: Any, count: int) -> list[Any]:

@@ -1,7 +1,7 @@
-"""Rewriting a mock file in place: what changes is written anew, every comment stays with what it is about.
+"""Rewriting a mock file in place: only what changes is written, and comments stay with their rows and columns.
 
-The text is edited where it changes, by the places that libyaml tells, rather than dumped anew: a round trip through
-a dumper would set the cells of a table one space apart, and take the comment above a row away with the row before it.
+The text is edited where it changes, by the positions that libyaml reports, rather than dumped anew: a round trip
+through a dumper would set the cells of a table one space apart, and lose comments above rows.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from dataflow.mocks.yaml_text import cell_text, type_text
 from dataflow.workflow.yamlfile import YamlFile, read_text, read_yaml
 
 _BREAK = re.compile(r"[\x85\u2028\u2029]|\r(?!$)")
-"""What YAML takes for the end of a line, and nobody else."""
+"""Line ends of YAML that are none elsewhere."""
 
 
 @dataclass
-class _Item:
+class _Block:
     """A row or a column of the file: the comments above it, its own lines, and the comment at its end."""
 
     above: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ def rewritten_mock(file: Path, new: Mock) -> str:
 
     Args:
         file: The file as it stands.
-        new: What it is to hold; its table, key and switches are taken as they stand in the file.
+        new: The new contents; table, key and flags are taken from the file.
 
     Raises:
         DefinitionError: The file can't be read as a mock.
@@ -49,15 +49,15 @@ def rewritten_mock(file: Path, new: Mock) -> str:
     old = read_mock(words)
     lines = read_text(file).split("\n")
     text = _edited(words, lines, old, new)
-    if text is None or not holds(text, new):
+    if text is None or not round_trips(text, new):
         head = [line.removeprefix("#").strip() for line in _head(lines)]
         kept = dataclasses.replace(new, table=old.table, key=old.key, partial=old.partial, duplicates=old.duplicates)
         text = render_mock(kept, head=head)
     return text
 
 
-def holds(text: str, mock: Mock) -> bool:
-    """Say whether a text reads back as the rows and columns that it was made from."""
+def round_trips(text: str, mock: Mock) -> bool:
+    """Say whether a text reads back as the rows and columns that it was made of."""
     with TemporaryDirectory(prefix="dataflow-") as folder:
         file = Path(folder) / "mock.yaml"
         file.write_text(text, encoding="utf-8", newline="")
@@ -78,7 +78,7 @@ def _head(lines: Sequence[str]) -> list[str]:
 
 
 def _edited(words: YamlFile, lines: list[str], old: Mock, new: Mock) -> str | None:
-    """Return the text with both blocks edited, or None where it is written in a way that lines don't tell."""
+    """Return the text with both blocks edited, or None where its lines don't show the structure."""
     if any(_BREAK.search(line) for line in lines):
         return None
     columns, rows = words.keys["columns",].line, words.keys["rows",].line
@@ -123,10 +123,10 @@ def _one_below_another(spans: Sequence[tuple[int, int]], start: int) -> bool:
     return True
 
 
-def _items(words: YamlFile, lines: Sequence[str], spans: Sequence[tuple[int, int]], start: int) -> list[_Item]:
+def _items(words: YamlFile, lines: Sequence[str], spans: Sequence[tuple[int, int]], start: int) -> list[_Block]:
     items, before = [], start
     for i, (first, last) in enumerate(spans):
-        item = _Item(above=list(lines[before : first - 1]), lines=list(lines[first - 1 : last]))
+        item = _Block(above=list(lines[before : first - 1]), lines=list(lines[first - 1 : last]))
         place = words.values.get(("rows", i)) if start == words.keys["rows",].line else None
         if place is not None and first == last and place.written[:1] in {"[", "{"}:
             item.remark = lines[first - 1][place.column - 1 + len(place.written) :].strip()
@@ -135,7 +135,7 @@ def _items(words: YamlFile, lines: Sequence[str], spans: Sequence[tuple[int, int
     return items
 
 
-def _columns(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[str]:
+def _columns(words: YamlFile, items: list[_Block], old: Mock, new: Mock) -> list[str]:
     """Put in what is new, take out what is gone, change types; return comments that are left over."""
     known = dict(zip((column.name for column in old.columns), items, strict=True))
     types = {column.name: column.type for column in old.columns}
@@ -146,20 +146,20 @@ def _columns(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[
             line = item.lines[-1]
             at = place.column - 1
             item.lines[-1] = line[:at] + type_text(wanted) + line[at + len(place.written) :]
-    placed = [known.get(column.name) or _Item(lines=[column_line(column)]) for column in new.columns]
+    placed = [known.get(column.name) or _Block(lines=[column_line(column)]) for column in new.columns]
     gone = [line for name, item in known.items() if name not in {c.name for c in new.columns} for line in item.above]
     items[:] = placed
     return [line for line in gone if line.strip()]
 
 
-def _rows(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[str]:
+def _rows(words: YamlFile, items: list[_Block], old: Mock, new: Mock) -> list[str]:
     """Put the new rows in the place of the old ones; return the comments of rows at the end that are gone."""
     mappings = isinstance(words.data["rows"][0], dict) if items else not is_table(new.columns, new.rows)
     fresh = _fresh_lines(new, mappings=mappings)
-    placed: list[_Item] = []
+    placed: list[_Block] = []
     waiting: list[str] = []  # comments of rows that are gone go to the next one
-    for before, after in _pairs(old, new):
-        item = _Item() if before is None else items[before]
+    for before, after in _paired_rows(old, new):
+        item = _Block() if before is None else items[before]
         if after is None:
             waiting += [*item.above, *_inside(item)]
             continue
@@ -167,7 +167,7 @@ def _rows(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[str
         if lines is None:
             remark = f"  {item.remark}" if item.remark else ""
             lines = [*_inside(item), *fresh[after][:-1], fresh[after][-1] + remark]
-        placed.append(_Item([*waiting, *item.above], lines))
+        placed.append(_Block([*waiting, *item.above], lines))
         waiting = []
     names = [[column.name for column in mock.columns] for mock in (old, new)]
     for item in placed[:1]:
@@ -177,12 +177,12 @@ def _rows(words: YamlFile, items: list[_Item], old: Mock, new: Mock) -> list[str
     return waiting
 
 
-def _inside(item: _Item) -> list[str]:
+def _inside(item: _Block) -> list[str]:
     """Return the comments between the lines of a row."""
     return [line for line in item.lines[1:] if line.lstrip().startswith("#")]
 
 
-def _edited_mapping(words: YamlFile, item: _Item, number: int, new: Mock, row: Row) -> list[str] | None:
+def _edited_mapping(words: YamlFile, item: _Block, number: int, new: Mock, row: Row) -> list[str] | None:
     """Change the values of a row that is a mapping where they stand; None where that can't be done."""
     written = words.data["rows"][number]
     values = {column.name: (value, column.type) for column, value in zip(new.columns, row, strict=True)}
@@ -209,8 +209,8 @@ def _fresh_lines(mock: Mock, *, mappings: bool) -> Sequence[list[str]]:
     return [[line] for line in table_lines([column.type for column in mock.columns], mock.rows)]
 
 
-def _pairs(old: Mock, new: Mock) -> list[tuple[int | None, int | None]]:
-    """Say which old row has become which new one, by the columns that both have; in the new rows' order."""
+def _paired_rows(old: Mock, new: Mock) -> list[tuple[int | None, int | None]]:
+    """Pair old rows with new ones by the columns that both have, in the order of the new rows."""
     shared = [column.name for column in old.columns if column in new.columns]
     before, after = _projected(old, shared), _projected(new, shared)
     found: list[tuple[int | None, int | None]] = []

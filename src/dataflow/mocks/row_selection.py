@@ -1,4 +1,4 @@
-"""Choosing the few rows of a mock: each of them there for a reason, no two the same."""
+"""Selecting the few rows of a mock: each for a reason, no two the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.mocks.model import Column, Row, identity
+from dataflow.mocks.model import MockColumn, Row, identity
 from dataflow.tables.schema.spark_types import NUMBERS, SqlType
 
 Path = tuple[str, ...]
@@ -34,7 +34,7 @@ _REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedRows:
     """Rows of a mock.
 
     Attributes:
@@ -46,14 +46,14 @@ class Chosen:
     reasons: tuple[str, ...]
 
 
-def choose(
+def select_rows(
     rows: Sequence[Row],
-    columns: Sequence[Column],
+    columns: Sequence[MockColumn],
     count: int,
     *,
     counts: Mapping[Path, Mapping[Any, int]] | None = None,
     key: Sequence[str] = (),
-) -> Chosen:
+) -> SelectedRows:
     """Choose the rows that matter most.
 
     Args:
@@ -64,13 +64,13 @@ def choose(
         key: Columns that identify a row: no two chosen rows share them.
     """
     candidates = _distinct(rows, columns, key)
-    chooser = _Chooser(candidates, columns, counts or {})
-    found = sorted(chooser.choose(count))
-    reasons = tuple(_words(chooser.reasons.get(i, [])) for i in found)
-    return Chosen(tuple(candidates[i] for i in found), reasons)
+    selector = _RowSelector(candidates, columns, counts or {})
+    found = sorted(selector.select(count))
+    reasons = tuple(_words(selector.reasons.get(i, [])) for i in found)
+    return SelectedRows(tuple(candidates[i] for i in found), reasons)
 
 
-def _distinct(rows: Sequence[Row], columns: Sequence[Column], key: Sequence[str]) -> list[Row]:
+def _distinct(rows: Sequence[Row], columns: Sequence[MockColumn], key: Sequence[str]) -> list[Row]:
     """Return each row once, in the order of their values; of those that share a key the first."""
     ordered = sorted({identity(row): row for row in rows}.values(), key=lambda row: [sort_key(v) for v in row])
     places = [i for i, column in enumerate(columns) if column.name in key]
@@ -96,10 +96,12 @@ def sort_key(value: Any) -> tuple[Any, ...]:
             return (0, value)
 
 
-class _Chooser:
-    """Takes, again and again, the row that shows the most that no chosen row shows yet."""
+class _RowSelector:
+    """Selects rows one by one: the next one shows most that no selected row shows yet."""
 
-    def __init__(self, rows: list[Row], columns: Sequence[Column], counts: Mapping[Path, Mapping[Any, int]]) -> None:
+    def __init__(
+        self, rows: list[Row], columns: Sequence[MockColumn], counts: Mapping[Path, Mapping[Any, int]]
+    ) -> None:
         self._rows = rows
         self._shows: list[dict[Feature, float]] = [{} for _ in rows]
         self.reasons: dict[int, list[Feature]] = {}
@@ -108,7 +110,7 @@ class _Chooser:
         for path, type_, get in self._leaves:
             self._note(path, type_, [get(row) for row in rows], counts.get(path, {}))
 
-    def choose(self, count: int) -> list[int]:
+    def select(self, count: int) -> list[int]:
         chosen: list[int] = []
         covered: set[Feature] = set()
         self._cover(chosen, covered, count, at_least=_WEIGHTS["longest"])
@@ -231,7 +233,7 @@ def _leaves(position: int, path: Path, type_: SqlType) -> Iterator[tuple[Path, S
 
 
 def _counted(value: Any) -> Any:
-    """Return a value as `notable` counts it: moments as numbers."""
+    """Return a value as `notable_rows` counts it: timestamps as numbers."""
     match value:
         case dt.datetime():
             epoch = dt.datetime(1970, 1, 1, tzinfo=value.tzinfo)

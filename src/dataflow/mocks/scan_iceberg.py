@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
 from dataflow.mocks.arrow import shown_name
-from dataflow.mocks.notable_rows import Notable, look
+from dataflow.mocks.notable_rows import NotableRows, find_notable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,13 +35,13 @@ _SMALL = 4_096  # rows that are all worth a look
 Progress = Callable[[int, int], None]
 
 
-class OnlySparkError(Exception):
-    """A table's rows can't be had right but by Spark; the message says why."""
+class SparkRequiredError(Exception):
+    """Only Spark can read a table correctly; the message says why."""
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What a scan has found.
+class IcebergScan:
+    """The result of a scan.
 
     Attributes:
         notable: The rows.
@@ -49,14 +49,14 @@ class Scan:
         complete: Whether all of them were looked at.
     """
 
-    notable: Notable
+    notable: NotableRows
     total: int
     complete: bool
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """What one thread reads at a time: a file, or some of its row groups; at most so many rows."""
+class _ReadTask:
+    """What one thread reads: a file, or some of its row groups; at most so many rows."""
 
     task: FileScanTask
     groups: tuple[int, ...] | None = None
@@ -71,7 +71,7 @@ def scan_table(
     rows: int,
     exact: bool = False,
     progress: Progress = lambda _done, _all: None,
-) -> Scan:
+) -> IcebergScan:
     """Look for the rows of an Iceberg table that a mock should have.
 
     Args:
@@ -80,40 +80,40 @@ def scan_table(
         where: What its rows must fulfil.
         rows: How many rows the mock will have.
         exact: Whether to read all rows of a large table.
-        progress: Told how many of how many rows were looked at.
+        progress: Receives how many of how many rows were read.
 
     Raises:
-        OnlySparkError: PyIceberg can't read it, or not right.
+        SparkRequiredError: PyIceberg can't read it correctly.
         DataflowError: A file can't be read.
     """
     from pyiceberg.expressions import AlwaysTrue
 
     try:
-        return _scan(_Reader(table, names, where or AlwaysTrue()), rows=rows, exact=exact, progress=progress)
+        return _scan(_TableReader(table, names, where or AlwaysTrue()), rows=rows, exact=exact, progress=progress)
     except (NotImplementedError, ValueError) as error:  # equality deletes, formats and types that it does not know
-        raise OnlySparkError(f"PyIceberg can't: {str(error).strip().partition(chr(10))[0]}") from error
+        raise SparkRequiredError(f"PyIceberg can't: {str(error).strip().partition(chr(10))[0]}") from error
 
 
-def _scan(reader: _Reader, *, rows: int, exact: bool, progress: Progress) -> Scan:
+def _scan(reader: _TableReader, *, rows: int, exact: bool, progress: Progress) -> IcebergScan:
     tasks = sorted(reader.plan(), key=lambda task: task.file.file_path)
     total = sum(task.file.record_count for task in tasks)
     at_most = max(1, VALUES_AT_MOST // max(1, len(reader.columns.fields)))
     complete = exact or total <= at_most
-    units = [_Unit(task) for task in tasks] if complete else list(_sample(reader, tasks, at_most))
+    units = [_ReadTask(task) for task in tasks] if complete else list(_sample(reader, tasks, at_most))
     spread = _SMALL if total <= _SMALL else max(32, 2 * rows)
-    found, planned = Notable(), total if complete else min(total, at_most)
+    found, planned = NotableRows(), total if complete else min(total, at_most)
     workers = max(1, min(os.cpu_count() or 1, 4))
     executor = ThreadPoolExecutor(workers, thread_name_prefix="mock")
     try:
-        for part in executor.map(lambda unit: reader.look(unit, spread), units):
+        for part in executor.map(lambda unit: reader.scan(unit, spread), units):
             found.add(part)
             progress(found.rows, planned)
     finally:
         executor.shutdown(cancel_futures=True)
-    return Scan(found, total, complete)
+    return IcebergScan(found, total, complete)
 
 
-class _Reader:
+class _TableReader:
     """Reads files of one table as the table's columns, whatever the files call them."""
 
     def __init__(self, table: Table, names: Sequence[str], where: BooleanExpression) -> None:
@@ -141,16 +141,16 @@ class _Reader:
     def plan(self) -> Iterable[FileScanTask]:
         return self.table.scan(row_filter=self._where, selected_fields=tuple(self._names)).plan_files()
 
-    def look(self, unit: _Unit, spread: int) -> Notable:
-        found = Notable()
+    def scan(self, unit: _ReadTask, spread: int) -> NotableRows:
+        found = NotableRows()
         pieces = self._pieces(unit)
         while True:
-            with _named(unit.task):
+            with _naming_file(unit.task):
                 piece = next(pieces, None)
             if piece is None:
                 return found
-            part = look(piece, spread)
-            part.bags = [bag.cast(self._given, safe=False) for bag in part.bags]  # files differ in how, not in what
+            part = find_notable(piece, spread)
+            part.batches = [bag.cast(self._given, safe=False) for bag in part.batches]  # files differ in encoding
             found.add(part)
 
     def open(self, task: FileScanTask) -> pq.ParquetFile | None:
@@ -180,15 +180,15 @@ class _Reader:
         ]
         return same if len(same) == len(fields) else None
 
-    def _pieces(self, unit: _Unit) -> Iterator[pa.Table]:
+    def _pieces(self, unit: _ReadTask) -> Iterator[pa.Table]:
         file = self.open(unit.task)
         if file is None:
-            yield from self._by_the_rules(unit)
+            yield from self._read_by_iceberg(unit)
             return
         with file:
-            yield from self._plainly(file, unit)
+            yield from self._read_directly(file, unit)
 
-    def _plainly(self, file: pq.ParquetFile, unit: _Unit) -> Iterator[pa.Table]:
+    def _read_directly(self, file: pq.ParquetFile, unit: _ReadTask) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         names = self.file_names(file) or []
@@ -196,7 +196,7 @@ class _Reader:
         size = min(_PIECE, unit.rows or _PIECE)
         left = unit.rows
         for batch in file.iter_batches(size, row_groups=list(groups), columns=names, use_threads=False):
-            piece = _named_as(pa.Table.from_batches([batch]).select(names), self._read)
+            piece = _with_names_of(pa.Table.from_batches([batch]).select(names), self._read)
             if left is not None:
                 piece = piece.slice(0, left)
                 left -= piece.num_rows
@@ -206,13 +206,13 @@ class _Reader:
             if left == 0:
                 return
 
-    def _by_the_rules(self, unit: _Unit) -> Iterator[pa.Table]:
+    def _read_by_iceberg(self, unit: _ReadTask) -> Iterator[pa.Table]:
         """Read a file with row-level deletes, or of an older schema, as PyIceberg does: it makes null lists empty."""
         import pyarrow as pa
         from pyiceberg.io.pyarrow import ArrowScan
 
         if lists := [shown_name(field.name) for field in self._wanted.fields if _has_list(field.field_type)]:
-            raise OnlySparkError(f"PyIceberg can't tell null from empty in {', '.join(lists)} of changed files")
+            raise SparkRequiredError(f"PyIceberg can't tell null from empty in {', '.join(lists)} of changed files")
         scan = ArrowScan(self.table.metadata, self.table.io, self._read, self._where)
         left = unit.rows
         for batch in scan.to_record_batches([unit.task]):
@@ -241,19 +241,19 @@ def _same(one: IcebergType, other: IcebergType) -> bool:
             return one == other
 
 
-def _named_as(table: pa.Table, schema: Schema) -> pa.Table:
+def _with_names_of(table: pa.Table, schema: Schema) -> pa.Table:
     """Call a file's columns, and all that is in them, as the table does; a cast would take others for missing ones."""
     import pyarrow as pa
 
     arrays = []
     for column, field in zip(table.columns, schema.fields, strict=True):
-        type_ = _renamed(column.type, field.field_type)
+        type_ = _with_table_names(column.type, field.field_type)
         same = column.type.equals(type_)
         arrays.append(column if same else pa.chunked_array([chunk.view(type_) for chunk in column.chunks], type_))
     return pa.Table.from_arrays(arrays, names=[field.name for field in schema.fields])
 
 
-def _renamed(arrow: pa.DataType, type_: IcebergType) -> pa.DataType:
+def _with_table_names(arrow: pa.DataType, type_: IcebergType) -> pa.DataType:
     """Return a file's type with the table's names."""
     import pyarrow as pa
     from pyiceberg.types import ListType, MapType, StructType
@@ -261,12 +261,14 @@ def _renamed(arrow: pa.DataType, type_: IcebergType) -> pa.DataType:
     match type_:
         case StructType():
             parts = enumerate(type_.fields)
-            return pa.struct([(it.name, _renamed(arrow.field(i).type, it.field_type)) for i, it in parts])
+            return pa.struct([(it.name, _with_table_names(arrow.field(i).type, it.field_type)) for i, it in parts])
         case ListType():
             kind = pa.large_list if pa.types.is_large_list(arrow) else pa.list_
-            return kind(_renamed(arrow.value_type, type_.element_type))
+            return kind(_with_table_names(arrow.value_type, type_.element_type))
         case MapType():
-            return pa.map_(_renamed(arrow.key_type, type_.key_type), _renamed(arrow.item_type, type_.value_type))
+            return pa.map_(
+                _with_table_names(arrow.key_type, type_.key_type), _with_table_names(arrow.item_type, type_.value_type)
+            )
         case _:
             return arrow
 
@@ -281,8 +283,8 @@ def _has_list(type_: IcebergType) -> bool:
 
 
 @contextlib.contextmanager
-def _named(task: FileScanTask) -> Iterator[None]:
-    """Name the file in whatever goes wrong while it is read."""
+def _naming_file(task: FileScanTask) -> Iterator[None]:
+    """Add the file's name to errors while it is read."""
     import pyarrow as pa
 
     try:
@@ -292,18 +294,18 @@ def _named(task: FileScanTask) -> Iterator[None]:
         raise DataflowError(f"can't read {task.file.file_path}: {cause}") from error
 
 
-def _sample(reader: _Reader, tasks: Sequence[FileScanTask], at_most: int) -> Iterator[_Unit]:
+def _sample(reader: _TableReader, tasks: Sequence[FileScanTask], at_most: int) -> Iterator[_ReadTask]:
     """Choose row groups until they hold so many rows: first those with extremes and nulls, then an even spread."""
-    wishes = _wishes(reader.columns, tasks)
+    targets = _files_to_read(reader.columns, tasks)
     left, chosen = at_most, set[tuple[str, int]]()
-    for task, wanted in wishes:
+    for task, wanted in targets:
         if left <= 0:
             return
-        with _named(task):
+        with _naming_file(task):
             file = reader.open(task)
             if file is None:
                 rows = min(left, task.file.record_count)
-                yield _Unit(task, None, rows)
+                yield _ReadTask(task, None, rows)
                 left -= rows
                 continue
             with file:
@@ -311,25 +313,25 @@ def _sample(reader: _Reader, tasks: Sequence[FileScanTask], at_most: int) -> Ite
                     rows = min(left, file.metadata.row_group(group).num_rows)
                     if left > 0 and (task.file.file_path, group) not in chosen:
                         chosen.add((task.file.file_path, group))
-                        yield _Unit(task, (group,), rows)
+                        yield _ReadTask(task, (group,), rows)
                         left -= rows
 
 
-def _wishes(schema: Schema, tasks: Sequence[FileScanTask]) -> list[tuple[FileScanTask, list[tuple[str, str]]]]:
-    """Say which files to look at, and for what: a column's name with `least`, `greatest` or `null`."""
-    wishes: dict[str, list[tuple[str, str]]] = {}
+def _files_to_read(schema: Schema, tasks: Sequence[FileScanTask]) -> list[tuple[FileScanTask, list[tuple[str, str]]]]:
+    """Return the files to read, each with what to look for: a column's name with `least`, `greatest` or `null`."""
+    targets: dict[str, list[tuple[str, str]]] = {}
     for field in schema.fields:
         for kind, task in _standing_out(field, tasks):
-            wishes.setdefault(task.file.file_path, []).append((field.name, kind))
+            targets.setdefault(task.file.file_path, []).append((field.name, kind))
     by_path = {task.file.file_path: task for task in tasks}
-    most_wanted = sorted(wishes, key=lambda path: (-len(wishes[path]), path))[: _FILES_AT_MOST // 2]
+    most_wanted = sorted(targets, key=lambda path: (-len(targets[path]), path))[: _FILES_AT_MOST // 2]
     even = [tasks[i * len(tasks) // _FILES_AT_MOST].file.file_path for i in range(min(_FILES_AT_MOST, len(tasks)))]
     paths = dict.fromkeys([*most_wanted, *even])
-    return [(by_path[path], wishes.get(path, [])) for path in list(paths)[:_FILES_AT_MOST]]
+    return [(by_path[path], targets.get(path, [])) for path in list(paths)[:_FILES_AT_MOST]]
 
 
 def _standing_out(field: Any, tasks: Sequence[FileScanTask]) -> Iterator[tuple[str, FileScanTask]]:
-    """Yield the files that hold a column's least and greatest value, and one with nulls, as the manifests tell."""
+    """Yield the files that hold a column's least and greatest value, and one with nulls, by the manifests."""
     from pyiceberg.conversions import from_bytes
     from pyiceberg.types import PrimitiveType
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks.arrow import SourceColumn, mockable, rows_of
-from dataflow.mocks.model import Column, Row
+from dataflow.mocks.model import MockColumn, Row
 from dataflow.mocks.notable_rows import FEW, plain_list
 from dataflow.tables.quoting import column_name
 from dataflow.tables.schema.spark_types import NUMBERS, SqlType, parse_type
@@ -75,7 +75,7 @@ def spark_properties(spark: SparkSession, table: str) -> Mapping[str, str]:
 
 
 def spark_rows(
-    spark: SparkSession, table: str, columns: Sequence[Column], where: str | None, rows: int
+    spark: SparkSession, table: str, columns: Sequence[MockColumn], where: str | None, rows: int
 ) -> tuple[list[Row], int, Mapping[Path, Mapping[Any, int]]]:
     """Collect the rows that are worth a look: all of the table is read, and a few hundred rows leave the cluster.
 
@@ -91,17 +91,17 @@ def spark_rows(
     from dataflow.spark.errors import message_of
 
     try:
-        return _Scan(spark, table, columns, where).rows(rows)
+        return _SparkScan(spark, table, columns, where).rows(rows)
     except (ParseException, AnalysisException) as error:
         raise UsageError(f"--where: {message_of(error)}") from error
     except PySparkException as error:
         raise DataflowError(f"can't read {table}: {message_of(error)}") from error
 
 
-class _Scan:
+class _SparkScan:
     """A table's rows as structs `r`, each with a hash `h` that decides between equals, wherever the row lies."""
 
-    def __init__(self, spark: SparkSession, table: str, columns: Sequence[Column], where: str | None) -> None:
+    def __init__(self, spark: SparkSession, table: str, columns: Sequence[MockColumn], where: str | None) -> None:
         from dataflow.tables.iceberg import quoted
 
         self._spark = spark

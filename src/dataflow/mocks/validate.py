@@ -1,10 +1,11 @@
-"""Checking mocks: what stands in the file, rows that stand there twice, and what has become of the table since."""
+"""Checking mocks: the file itself, repeated rows, and differences from the table."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean, display_path
@@ -12,25 +13,26 @@ from dataflow.mocks.arrow import SourceColumn
 from dataflow.mocks.load import read_mock
 from dataflow.mocks.model import Mock, Row, identity
 from dataflow.mocks.rewrite import rewritten_mock
+from dataflow.mocks.write import save_text
 from dataflow.workflow.discovery import is_special
 from dataflow.workflow.yamlfile import YamlFile, read_yaml, unreadable
 
 Lookup = Callable[[str], tuple[SourceColumn, ...] | str]
-"""Gives a table's columns, or says why they can't be had."""
+"""Returns a table's columns, or why they can't be read."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What was found in a mock file.
+class MockCheck:
+    """The check of a mock file.
 
     Attributes:
         file: The file.
         table: The table that it stands for.
         problems: What is wrong, each at its place.
-        compared: Whether it was held against the table.
-        notice: Why it was not.
+        compared: Whether it was compared with the table.
+        notice: Why it was not compared.
         missing: Columns of the table that it lacks and that may be null: `--fix` adds them.
-        mock: What it holds, where it could be read.
+        mock: The mock, where the file could be read.
     """
 
     file: Path
@@ -57,7 +59,9 @@ def find_mocks(paths: Sequence[Path]) -> list[Path]:
             continue
         inside = [file for file in sorted(path.rglob("*.yaml")) if not is_special(file) and _looks_like_a_mock(file)]
         if not inside:
-            raise UsageError(f"{display_path(path)} holds no mock", "a mock is a .yaml file with 'columns' and 'rows'")
+            raise UsageError(
+                f"{display_path(path)} contains no mock", "a mock is a .yaml file with 'columns' and 'rows'"
+            )
         found.update(dict.fromkeys(inside))
     return list(found)
 
@@ -74,7 +78,33 @@ def _looks_like_a_mock(file: Path) -> bool:
         return False
 
 
-def check_mock(file: Path, lookup: Lookup | None) -> Checked:
+def check_mocks(
+    paths: Sequence[Path], lookup: Lookup | None, *, fix: bool = False
+) -> tuple[list[MockCheck], list[Path]]:
+    """Check mock files and those in folders; return what was found, and the files to which columns were added.
+
+    Args:
+        paths: Files and folders.
+        lookup: Gives the columns of a table; None to leave tables alone.
+        fix: Whether to add columns that a table has, its mock lacks, and that may be null.
+
+    Raises:
+        UsageError: A file is not there, or a folder has none.
+    """
+    columns = None if lookup is None else cache(lookup)
+    checked = [check_mock(file, columns) for file in find_mocks(paths)]
+    fixed = [each.file for each in checked if fix and _fix(each)]
+    return [check_mock(each.file, columns) if each.file in fixed else each for each in checked], fixed
+
+
+def _fix(checked: MockCheck) -> bool:
+    text = text_with_missing_columns(checked)
+    if text is not None:
+        save_text(checked.file, text)
+    return text is not None
+
+
+def check_mock(file: Path, lookup: Lookup | None) -> MockCheck:
     """Check a mock file.
 
     Args:
@@ -85,13 +115,13 @@ def check_mock(file: Path, lookup: Lookup | None) -> Checked:
         words = read_yaml(file)
         mock = read_mock(words)
     except DefinitionError as error:
-        return Checked(file, problems=error.problems)
+        return MockCheck(file, problems=error.problems)
     problems = [*_repeated_rows(words, mock), *_repeated_keys(words, mock)]
-    checked = Checked(file, mock.table, tuple(problems), mock=mock)
+    checked = MockCheck(file, mock.table, tuple(problems), mock=mock)
     if lookup is None:
         return checked
     if mock.table is None:
-        return dataclasses.replace(checked, notice="it names no table to compare it with")
+        return dataclasses.replace(checked, notice="the mock names no table to compare it with")
     columns = lookup(mock.table)
     if isinstance(columns, str):
         return dataclasses.replace(checked, notice=columns)
@@ -101,7 +131,7 @@ def check_mock(file: Path, lookup: Lookup | None) -> Checked:
     )
 
 
-def fixed_mock(checked: Checked) -> str | None:
+def text_with_missing_columns(checked: MockCheck) -> str | None:
     """Return a mock's text with the table's missing nullable columns, null in each row; None when none is missing.
 
     Each one stands where the table has it: behind the column that is before it there.
@@ -129,7 +159,7 @@ def _repeated_rows(words: YamlFile, mock: Mock) -> Iterator[Problem]:
     for i, first in _repeated(mock.rows):
         line = words.value_place(("rows", first)).line
         place = words.value_place(("rows", i))
-        yield place.problem(f"this row stands on line {line} already; 'duplicates: true' says that it is meant")
+        yield place.problem(f"this row repeats line {line}; 'duplicates: true' allows that")
 
 
 def _repeated_keys(words: YamlFile, mock: Mock) -> Iterator[Problem]:
@@ -141,7 +171,7 @@ def _repeated_keys(words: YamlFile, mock: Mock) -> Iterator[Problem]:
     for i, first in _repeated(keys):
         if i not in same_rows:
             line = words.value_place(("rows", first)).line
-            message = f"the key ({', '.join(mock.key)}) of this row stands on line {line} already"
+            message = f"the key ({', '.join(mock.key)}) of this row repeats that of line {line}"
             yield words.value_place(("rows", i)).problem(message)
 
 

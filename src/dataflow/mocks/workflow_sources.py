@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, display_path
-from dataflow.lineage.workflow_tables import touched
+from dataflow.lineage.table_parameters import source_tables
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.tables.pyiceberg_catalog import split_name
 from dataflow.workflow.models import MetadataJob
 from dataflow.workflow.parameters import PARAMETER_NAME, sql_placeholders
@@ -111,16 +112,16 @@ def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple
     """Return what a script reads, and how that is known: its SQL says it, a run has recorded it, or a name tells."""
     if asked:
         return list(asked), "asked"
-    tables = touched(script).tables
+    tables = script_tables(script).tables
     if tables.complete and (reads := [table for table in tables.reads if table != target]):
         return reads, "sql"
     if recorded := _recorded(script.workflow, target):
         return recorded, "recorded"
-    hinted = [value for name, value in script.params.items() if "SOURCE" in name.split("_") and "." in value]
+    hinted = source_tables(script.params)
     if hinted or tables.reads:
         return list(dict.fromkeys([*hinted, *tables.reads])), "parameters"
     raise UsageError(
-        f"what {display_path(script.path)} reads is not known: its text does not say, and no run has recorded it",
+        f"what {display_path(script.path)} reads is not known: it is not in its text, and no run has recorded it",
         "name the tables: --source database.table, once for each; or run the workflow once",
     )
 
@@ -145,7 +146,7 @@ def _parameter(values: Mapping[str, str], table: str) -> str | None:
 def _ddl(workflow: Workflow, target: str) -> Path | None:
     for script in workflow.spark_specs():
         if script.target is None and script.path.suffix == ".sql":
-            tables = touched(script).tables
+            tables = script_tables(script).tables
             if target in tables.writes and not tables.reads:
                 return script.path
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import mode_of, write_file
-from dataflow.mocks.model import Column, Mock, Row
+from dataflow.mocks.model import Mock, MockColumn, Row
 from dataflow.mocks.yaml_text import cell_text, comment_text, name_text, quoted, type_text
 from dataflow.tables.schema.spark_types import SqlType
 from dataflow.workflow import table_names
@@ -40,12 +40,12 @@ def render_mock(mock: Mock, *, head: Sequence[str] = (), remarks: Sequence[str] 
     return "\n".join(lines) + "\n"
 
 
-def column_line(column: Column) -> str:
+def column_line(column: MockColumn) -> str:
     """Write a column's declaration."""
     return f"  {name_text(column.name)}: {type_text(column.type)}"
 
 
-def is_table(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
+def is_table(columns: Sequence[MockColumn], rows: Sequence[Row]) -> bool:
     """Say whether rows are best read as lines of a table: flat values, and no line too long."""
     if any(column.type.nested for column in columns):
         return False
@@ -70,7 +70,7 @@ def table_lines(types: Sequence[SqlType], rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def mapping_lines(columns: Sequence[Column], row: Row) -> list[str]:
+def mapping_lines(columns: Sequence[MockColumn], row: Row) -> list[str]:
     """Write a row as a mapping by column."""
     cells = (
         f"{name_text(column.name)}: {cell_text(value, column.type)}" for column, value in zip(columns, row, strict=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dataflow.mocks.model import Value
 from dataflow.tables.schema.spark_types import SqlType
+from dataflow.workflow.table_names import quote
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN_TYPE = re.compile(r"[\w<>(),:]+")
@@ -61,7 +62,7 @@ def quoted(text: str) -> str:
         ValueError: It holds a zero character, which readers of YAML refuse.
     """
     if "\0" in text:
-        raise ValueError("a zero character can't stand in a mock")
+        raise ValueError("a mock can't contain a NUL character")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{_UNPRINTABLE.sub(lambda found: _escape(found[0]), escaped)}"'
 
@@ -140,4 +141,4 @@ def _type_words(type_: SqlType) -> str:
 
 
 def _field(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else f"`{name.replace('`', '``')}`"
+    return name if _PLAIN_NAME.fullmatch(name) else quote(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
-from dataflow.lineage.workflow_tables import touched
+from dataflow.lineage.workflow_tables import script_tables
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
@@ -16,7 +16,7 @@ from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, Sub
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dataflow.workflow.audit_models import Audit
+    from dataflow.workflow.audits import Audit
     from dataflow.workflow.models import JobBase, LeafJob
     from dataflow.workflow.resolved import Step, Workflow
 
@@ -170,7 +170,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
     template = step.template
     scripts = [DeclaredScript(item.job.id, workflow, item.job.spark, template.table) for item in template.write]
     table = plain_name(template.table, workflow.environment.catalog_name)
-    found = [touched(script).tables for script in scripts]
+    found = [script_tables(script).tables for script in scripts]
     reads = dict.fromkeys(name for tables in found for name in tables.reads if name != table)
     beside = dict.fromkeys(name for tables in found for name in tables.writes if name != table)
     return StepPlan(
@@ -201,7 +201,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
     )
     if not isinstance(job, SparkJob):
         return declared
-    tables = touched(DeclaredScript(job.id, workflow, job.spark)).tables
+    tables = script_tables(DeclaredScript(job.id, workflow, job.spark)).tables
     return dataclasses.replace(declared, reads=tables.reads, reads_known=tables.complete, writes=tables.writes)
 
 
@@ -210,4 +210,4 @@ def _patience(job: JobBase) -> dict[str, Any]:
 
 
 def _audit(audit: Audit) -> str:
-    return f"{'!' if audit.blocking else ''}{audit.name or audit.function}"
+    return f"{'!' if audit.blocking else ''}{audit.label}"

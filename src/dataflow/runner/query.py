@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.spark.errors import message_of, place_of, refusal_in
 from dataflow.spark.statements import changes_something, is_reading, nodes, parsed
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
@@ -70,7 +71,8 @@ def _mistake(spark: SparkSession, sql: str, error: Exception) -> UsageError:
     message = _words(error)
     condition = getattr(error, "getCondition", lambda: None)()
     if condition == "TABLE_OR_VIEW_NOT_FOUND":
-        name = (error.getMessageParameters() or {}).get("relationName", "").replace("`", "")  # type: ignore[attr-defined]
+        name = (error.getMessageParameters() or {}).get("relationName", "")  # type: ignore[attr-defined]
+        name = table_names.plain(name)
         message = f"there is no table or view '{name}'{did_you_mean(name, _tables(spark))}"
     if (place := place_of(error)) and place[0] <= len(lines := sql.splitlines()):
         line, column = place

@@ -15,9 +15,9 @@ from dataflow.errors import DataflowError
 from dataflow.home import private
 from dataflow.jobs.context import JobContext, Outcome, Programs
 from dataflow.jobs.dispatch import run_step
-from dataflow.lineage.definition_columns import named_columns
-from dataflow.lineage.model import Written, plain_name
-from dataflow.lineage.spark_plan.listener import Lineage
+from dataflow.lineage.definition_columns import referenced_columns
+from dataflow.lineage.model import TableWrite, plain_name
+from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.lineage.spark_plan.plan_lineage import lines_in
 from dataflow.runner.cancellation import Scope
 from dataflow.runner.results import Reporter, RunResult, Status, StepResult
@@ -102,7 +102,7 @@ class Run:
     journal: Journal
     scope: Scope
     first: dt.date | None = None
-    lineage: Lineage = field(default_factory=Lineage)
+    lineage: LineageListener = field(default_factory=LineageListener)
     declared: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     sparks: set[str] = field(default_factory=set)
@@ -205,8 +205,8 @@ class Run:
                 spark = open_session(self.means.spark, EVERYTHING)
                 # Spark and Iceberg read settings from the thread's active session; a new thread has none.
                 jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
-                heard = Lineage(self.lineage)
-                heard.watch(spark, is_people_s=False)
+                heard = LineageListener(self.lineage)
+                heard.watch(spark, runs_user_code=False)
                 try:
                     return run_step(step, self._context(spark, id_, scope, heard))
                 finally:
@@ -249,11 +249,11 @@ class Run:
             return "cancelled"
         return "warned" if step.on_failure == "ignore" else "failed"
 
-    def _context(self, spark: SparkSession, id_: str, scope: Scope, heard: Lineage) -> JobContext:
+    def _context(self, spark: SparkSession, id_: str, scope: Scope, heard: LineageListener) -> JobContext:
         """Return what a job works with; what it reads and writes itself is `heard`, a look at it costs what it did."""
 
         def reads() -> Mapping[str, tuple[int, int]]:
-            heard.hear()
+            heard.collect()
             return self.lineage.sources()
 
         return JobContext(
@@ -281,18 +281,20 @@ class Run:
             first_date=self.first,
         )
 
-    def _heard(self, folder: Path, heard: Lineage) -> None:
+    def _heard(self, folder: Path, heard: LineageListener) -> None:
         """Take what the listener in a program's own Spark wrote; each file is named by its application."""
         self.sparks |= {file.name.partition(".")[0] for file in folder.iterdir()}
         heard.add(lines_in(folder), self.workflow.environment.catalog_name)
 
-    def _writes(self) -> list[Written]:
+    def _writes(self) -> list[TableWrite]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""
-        needed = named_columns(self.workflow)
+        needed = referenced_columns(self.workflow)
         for table, columns in self.declared.items():
             name = plain_name(table, self.workflow.environment.catalog_name)
             needed[name] = needed.get(name, frozenset()) | columns
-        return [dataclasses.replace(it, needed=needed.get(it.target, frozenset())) for it in self.lineage.flows()]
+        return [
+            dataclasses.replace(it, required_columns=needed.get(it.target, frozenset())) for it in self.lineage.flows()
+        ]
 
     def note(self, text: str) -> None:
         """Take a line for people."""
@@ -324,7 +326,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def _lent(spark: SparkSession, write: WriteScope, heard: Lineage) -> Iterator[SparkSession]:
+def _lent(spark: SparkSession, write: WriteScope, heard: LineageListener) -> Iterator[SparkSession]:
     """Lend people's code a session, and hear what it reads and writes."""
     with scoped(spark, write) as session:
         heard.watch(session)

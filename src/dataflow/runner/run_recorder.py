@@ -15,10 +15,10 @@ from typing import Any
 import dataflow
 from dataflow import git
 from dataflow.errors import DataflowError
-from dataflow.lineage.model import Origin, Producer, Written
-from dataflow.lineage.openlineage.emit import Ended, tell
-from dataflow.lineage.spark_plan.plan_lineage import Read
-from dataflow.lineage.store.writer import forget_others, remember, remember_run
+from dataflow.lineage.model import Origin, Producer, TableWrite
+from dataflow.lineage.openlineage.emit import FinishedRun, send_event
+from dataflow.lineage.spark_plan.plan_lineage import SnapshotRead
+from dataflow.lineage.store.writer import delete_other_targets, store_lineage, store_run_flows
 from dataflow.runner.results import Status, StepResult
 from dataflow.state import run_records as store
 from dataflow.state.run_records import Records, now
@@ -111,7 +111,11 @@ class Journal:
         return StepResult(step, "skipped", moment, attempts=0)
 
     def end(
-        self, status: Status, results: Sequence[StepResult], reads: Sequence[Read], writes: Sequence[Written] = ()
+        self,
+        status: Status,
+        results: Sequence[StepResult],
+        reads: Sequence[SnapshotRead],
+        writes: Sequence[TableWrite] = (),
     ) -> str | None:
         """Record the run's end, what it read, and which columns went where.
 
@@ -136,9 +140,11 @@ class Journal:
         finished = {result.id for result in results if result.status == "succeeded"}
         self._lineage(writes, whole=finished >= set(self._position))
         self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
-        return tell(Ended(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors)))
+        return send_event(
+            FinishedRun(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors))
+        )
 
-    def _lineage(self, writes: Sequence[Written], *, whole: bool) -> None:
+    def _lineage(self, writes: Sequence[TableWrite], *, whole: bool) -> None:
         """Record which columns went where; after a whole run, what it wrote is all that it writes."""
         if not writes:
             return
@@ -161,11 +167,11 @@ class Journal:
             for write in writes
         ]
         with self._records.begin() as connection:
-            remember(connection, found)
-            remember_run(connection, workflow.run_id, {write.target: write.flows for write in writes})
+            store_lineage(connection, found)
+            store_run_flows(connection, workflow.run_id, {write.target: write.flows for write in writes})
             if whole:
                 targets = {write.target for write in writes}
-                forget_others(connection, Origin.RECORDED, workflow.id, workflow.environment.name, targets)
+                delete_other_targets(connection, Origin.RECORDED, workflow.id, workflow.environment.name, targets)
 
     def is_live_branch(self, name: str) -> bool:
         """Say of a branch's name, without its prefix, whether its run may still be working."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-    from dataflow.workflow.audit_models import Scalar
+    from dataflow.workflow.values import Scalar
 
 PREFIX = "dataflow_"
 _RETENTION_MS = 7 * 24 * 3600 * 1000

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-    from dataflow.workflow.audit_models import Scalar
+    from dataflow.workflow.values import Scalar
 
 _SPANS = ("hour", "day", "month", "year")
 _DECIMAL = re.compile(r"decimal\((\d+), ?(\d+)\)")

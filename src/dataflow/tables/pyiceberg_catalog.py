@@ -89,8 +89,7 @@ def list_tables(catalog: Catalog) -> list[str]:
 
 def split_name(catalog: str, name: str) -> tuple[str, ...]:
     """Split a table's name into database and table; the catalog's own name in front is dropped."""
-    parts = table_names.split(name)
-    return parts[1:] if len(parts) > 2 and parts[0] == catalog else parts
+    return table_names.without_catalog(name, catalog)
 
 
 def _namespaces(catalog: Catalog, above: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dataflow.workflow.audit_models import Scalar
+    from dataflow.workflow.values import Scalar
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")

@@ -1,4 +1,4 @@
-"""Holding a table to expected rows, for tests in Python and in YAML alike."""
+"""Asserting the rows of a table, for tests in Python and in YAML."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """By which options two tables are compared.
+    """How two tables are compared.
 
     Attributes:
         key: Columns that identify a row.
         tolerance: By how much two floating point values may differ.
         columns: The only columns to compare; None for all.
-        title: What to call the table in a message; by its own name when empty.
+        title: The table's name in a message; its own name when empty.
     """
 
     key: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class CompareOptions:
 
 
 class RowAssertion:
-    """Compares tables in a session.
+    """Compares tables of a session with expected rows.
 
     Args:
         spark: The session.
@@ -50,13 +50,13 @@ class RowAssertion:
         self._style = style
 
     def rows(self, table: str | DataFrame, wanted: TableRows, options: CompareOptions) -> str:
-        """Say how a table differs from expected rows; empty when it does not."""
+        """Return how a table differs from expected rows; empty when it does not."""
         from dataflow.testing.row_diff import difference
 
         return difference(self._found(table, options), wanted, options.key, options.tolerance, self._style)
 
     def mock(self, table: str | DataFrame, file: Path, options: CompareOptions) -> str:
-        """Say how a table differs from a mock file, or rewrite the file when that is what pytest was asked for."""
+        """Return how a table differs from a mock file; with `--update-mocks` the file is rewritten instead."""
         from dataflow.mocks import load_mock
         from dataflow.testing.row_diff import difference, mock_rows
 

@@ -1,4 +1,4 @@
-"""One step of a SQL script by itself: the rows of a CTE, without the write."""
+"""The rows of one CTE of a SQL script, without running what the script writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cte_rows(
         spark: The session.
         script: A .sql file.
         name: The CTE, or a path such as `outer.inner`.
-        given: Tables that stand in for CTEs before it, by the CTEs' names.
+        given: Tables that replace CTEs before it, by the CTEs' names.
         params: Values for the script's parameters; only those that are needed have to be there.
 
     Raises:

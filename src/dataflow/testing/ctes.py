@@ -163,7 +163,7 @@ def query_of(script: str, cte: Cte, given: Mapping[str, str], file: Path) -> str
         file: The script's file, for messages.
 
     Raises:
-        UsageError: What is given is no CTE that this one can see.
+        UsageError: A given table names no CTE that this one can see.
     """
     seen = [item for level in cte.levels for item in level.items if item is not cte.item]
     tables = dict(_replaced(script, cte, seen, given, file))
@@ -193,7 +193,7 @@ def _replaced(
             start = -1
         if start not in starts:
             nearest = did_you_mean(name, [item.name for item in seen])
-            raise UsageError(f"{display_path(file)}: '{name}' is no CTE before '{cte.item.name}'{nearest}")
+            raise UsageError(f"{display_path(file)}: '{name}' is not a CTE before '{cte.item.name}'{nearest}")
         yield start, table
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dataflow.wording import plural
+
 _SHOWN = 10
 _WIDTH = 40
 _LABEL = 12
@@ -98,7 +100,7 @@ def _summary(difference: DiffReport) -> Iterator[str]:
 
 
 def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
+    return plural(count, "row")
 
 
 # ---------------------------------------------------------------------------------------------- as a table

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import create_namespace, exists, quoted
-from dataflow.testing.frozen_clock import Frozen
+from dataflow.testing.frozen_clock import FrozenClock
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Dataflow:
         self._views: list[str] = []
         self._tables: list[str] = []
         self._named: list[str] = []
-        self._frozen = Frozen(spark)
+        self._frozen = FrozenClock(spark)
 
     def freeze(self, *, now: str | dt.date | None = None, seed: int | None = None) -> None:
-        """Have the clock stand still, and chance come again, in Spark until the test ends.
+        """Freeze the clock, and seed random functions, in Spark until the test ends.
 
         `current_date()`, `now()` and their like are the moment; `rand()`, `uuid()`, `shuffle()` and their like begin
         with the seed where the script gives them none. Python's `random` is seeded too; Python's own clock goes on,
@@ -53,7 +53,7 @@ class Dataflow:
             seed: A whole number.
 
         Raises:
-            UsageError: One of them is none.
+            UsageError: One of them is invalid.
         """
         from dataflow.testing.frozen_clock import moment_of
 

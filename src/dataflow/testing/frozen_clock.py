@@ -1,4 +1,4 @@
-"""A clock that stands still and chance that comes again, for what a script runs in a test.
+"""A frozen clock and seeded random functions, for what a script runs in a test.
 
 Spark's own functions are frozen in the analysed plan, by `jvm/src/testing/Frozen.scala`: whatever language and spelling
 asks for them. Where PySpark draws a seed before there is a plan, what it draws from is seeded.
@@ -41,8 +41,8 @@ def moment_of(text: str) -> dt.datetime:
     return found
 
 
-class Frozen:
-    """What a test has frozen, until it is let go.
+class FrozenClock:
+    """The clock and the seed that a test has frozen.
 
     Args:
         spark: The session in which it holds.
@@ -53,10 +53,10 @@ class Frozen:
         self._undo = contextlib.ExitStack()
 
     def freeze(self, now: dt.datetime | None, seed: int | None) -> None:
-        """Have it be a moment, and chance begin with a seed; None leaves either as it is.
+        """Freeze the clock at a moment, and seed random functions; None leaves either unchanged.
 
         Raises:
-            UsageError: The seed is none that Spark has.
+            UsageError: Spark has no such seed.
         """
         if now is not None:
             moment = now.replace(tzinfo=dt.UTC) if now.tzinfo is None else now
@@ -71,7 +71,7 @@ class Frozen:
                 self._undo.callback(draws.setSeed, random.getrandbits(62))  # any will do
 
     def thaw(self) -> None:
-        """Let time and chance go on."""
+        """Restore the clock and random functions."""
         self._undo.close()
 
     def _set(self, name: str, value: int) -> None:

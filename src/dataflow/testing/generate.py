@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.mocks.arrow import rows_of
-from dataflow.mocks.create import Made
+from dataflow.mocks.create import MockResult
 from dataflow.mocks.model import Mock
 from dataflow.mocks.row_selection import sort_key
 from dataflow.mocks.values_sql import to_values_sql
@@ -43,8 +43,8 @@ class TestPaths:
         return [self.test, *self.mocks.values(), self.expected]
 
 
-def places(found: Transformation) -> TestPaths:
-    """Say where the files of a new test go: the test beside its script, all else in a folder of the mocks."""
+def paths_of_test(found: Transformation) -> TestPaths:
+    """Return the paths of a new test's files: the test beside its script, all else in a folder of the mocks."""
     package = found.workflow.folder
     src = package / "src" / "mocks"
     mocks = (src if src.parent.is_dir() else package / "mocks") / found.name
@@ -52,8 +52,8 @@ def places(found: Transformation) -> TestPaths:
     return TestPaths(test, {table: mocks / f"{table}.yaml" for table in found.sources}, mocks / "expected.yaml")
 
 
-def todays_rows(
-    found: Transformation, mocks: Mapping[str, Made], report: Callable[[str], None] = lambda _: None
+def current_rows(
+    found: Transformation, mocks: Mapping[str, MockResult], report: Callable[[str], None] = lambda _: None
 ) -> Mock:
     """Run a script on mocks, in a catalog that nothing else can see, and return what it writes.
 
@@ -68,7 +68,7 @@ def todays_rows(
         return _run(spark, found, mocks)
 
 
-def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, Made]) -> Mock:
+def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, MockResult]) -> Mock:
     from dataflow.jobs.spark.script import run_script
     from dataflow.mocks.scan_spark import spark_columns
     from dataflow.tables.iceberg import create_namespace
@@ -98,16 +98,13 @@ def _run(spark: SparkSession, found: Transformation, mocks: Mapping[str, Made]) 
 
 
 def expected_text(found: Transformation, expected: Mock) -> str:
-    """Write down what a script makes of mocks today, for a person to check."""
-    said = (
-        f"What {found.script.name} made of the mocks beside this file when `dataflow mock create` wrote it: check each "
-        "row before you trust it."
-    )
-    return render_mock(expected, head=textwrap.wrap(said, 78, break_on_hyphens=False))
+    """Return the mock of what a script writes today, for a person to check."""
+    head = f"What {found.script.name} wrote for the mocks beside this file. Check each row before you trust it."
+    return render_mock(expected, head=textwrap.wrap(head, 78, break_on_hyphens=False))
 
 
 def test_text(found: Transformation, where: TestPaths, expected: Mock) -> str:
-    """Write the test: given the mocks, what the script is to make of them."""
+    """Return the test: the given mocks, and what the script should write."""
     folder = where.test.parent
     lines = [
         f"# Made by `dataflow mock create --workflow {found.workflow.file.name}`: review the expected rows, and",

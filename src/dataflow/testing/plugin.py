@@ -40,12 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to rewrite files where nobody would look at them, or where two processes could at once."""
     config.stash[_ONCE] = RepeatedFailures()
-    config.pluginmanager.register(config.stash[_ONCE], "dataflow-told-once")
+    config.pluginmanager.register(config.stash[_ONCE], "dataflow-repeated-failures")
     if not config.getoption("update_mocks"):
         return
-    from dataflow.testing.snapshots import Snapshots, why_not
+    from dataflow.testing.snapshots import Snapshots, refusal
 
-    if why := why_not():
+    if why := refusal():
         raise pytest.UsageError(why)
     if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError("--update-mocks rewrites files that several tests may share: run it without -n")
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Show what `--update-mocks` rewrote."""
-    config.stash[_ONCE].give_back(terminalreporter)  # failures are shown by now, the summary is not
+    config.stash[_ONCE].restore(terminalreporter)  # failures are shown by now, the summary is not
     snapshots = config.stash.get(_SNAPSHOTS, None)
     if snapshots is None:
         return

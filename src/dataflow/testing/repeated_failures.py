@@ -1,4 +1,4 @@
-"""One mistake told once: tests that fail by the same message are shown as the first of them, and which they are."""
+"""Repeated failures: tests that fail with the same message are shown once, with the names of all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = ("error", "failed")
 
 
 class FailureSummary:
-    """What pytest says of a failure in its summary."""
+    """What pytest shows of a failure in its summary."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -57,7 +57,7 @@ class RepeatedFailure:
 
 
 def note_mistake(report: pytest.TestReport, error: BaseException, *, is_data: bool) -> None:
-    """Note by what message a test failed, where that tells the mistake; worker processes hand it on."""
+    """Record the message that a test failed with, where it names the mistake; xdist workers pass it on."""
     is_ours = isinstance(error, DataflowError) or (is_data and isinstance(error, AssertionError))
     if is_ours or (isinstance(error, pytest.fail.Exception) and not error.pytrace):
         text = masked("\n".join([str(error), *getattr(error, "__notes__", ())]))
@@ -66,7 +66,7 @@ def note_mistake(report: pytest.TestReport, error: BaseException, *, is_data: bo
 
 
 class RepeatedFailures:
-    """Has the terminal show each mistake once: what is the same is taken away, and given back for the summary."""
+    """Shows each mistake once: repetitions are hidden from the failures, and restored for the summary."""
 
     def __init__(self) -> None:
         self._before: dict[str, list[Any]] = {}
@@ -74,7 +74,7 @@ class RepeatedFailures:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Iterator[None]:
-        """Take away what was told already, before failures are shown."""
+        """Hide repetitions before failures are shown."""
         for kind in _KINDS:
             reports = terminalreporter.stats.get(kind, [])
             groups: dict[object, list[Any]] = {}
@@ -97,8 +97,8 @@ class RepeatedFailures:
             self._same += [(other, first.nodeid) for other in others]
         return first
 
-    def give_back(self, terminalreporter: Any) -> None:
-        """Give back what was taken away: the summary and the counts are of all."""
+    def restore(self, terminalreporter: Any) -> None:
+        """Restore what was hidden: the summary and the counts are of all failures."""
         terminalreporter.stats.update(self._before)
         for report, first in self._same:
             report.longrepr = RepeatedFailure(first)

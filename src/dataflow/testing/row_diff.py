@@ -182,7 +182,7 @@ def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Toler
         if any(has(one, i, nought=True) and has(other, i, nought=False) for one, other, i in pairs):
             yield "a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12"
     if not exact:
-        yield "so many rows are close that they are paired in the order of their values; a smaller tolerance tells more"
+        yield "many rows are close to each other and were paired by order; a smaller tolerance pairs them better"
 
 
 def ordered_as(rows: TableRows, names: Sequence[str]) -> TableRows:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.errors import DataflowError, display_path
 
 if TYPE_CHECKING:
-    from dataflow.mocks import Column, Mock
+    from dataflow.mocks import Mock, MockColumn
     from dataflow.tables.schema.spark_types import SqlType
     from dataflow.testing.row_diff import TableRows
     from dataflow.testing.row_matching import Tolerance
@@ -24,8 +24,8 @@ SECTION = "expected mocks"
 """What the part of pytest's output is called that shows what was rewritten."""
 
 
-def why_not() -> str:
-    """Say why nothing is to be rewritten here; empty where it may be."""
+def refusal() -> str:
+    """Return why nothing may be rewritten here; empty where it may."""
     if os.environ.get("CI", "").lower() in {"", "0", "false"}:
         return ""
     return "--update-mocks rewrites files for you to review: not in CI (the variable CI is set)"
@@ -58,8 +58,7 @@ class Snapshots:
         """Rewrite an expected mock file, its comments and the order of its rows kept.
 
         Returns:
-            What keeps the test from passing: that another test of this run has other rows for the same file; else
-            nothing.
+            Why the test fails: another test of this run has other rows for the same file; else empty.
         """
         import dataclasses
 
@@ -85,7 +84,7 @@ class Snapshots:
         return len(self._files)
 
     def done(self) -> str:
-        """Say in a line what has come of it."""
+        """Return a line with the result."""
         changed = len(self)
         return (
             f"{_DONE}{changed} rewritten: review the diff before you commit it"
@@ -107,24 +106,24 @@ class Snapshots:
         self._files[file.resolve()] = before, after
 
 
-def _columns(actual: TableRows) -> tuple[Column, ...]:
+def _columns(actual: TableRows) -> tuple[MockColumn, ...]:
     counts = Counter(name.lower() for name in actual.columns)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DataflowError(f"{actual.title} has {counts[twice[0]]} columns called {twice[0]}, which a mock can't hold")
     return tuple(_column(name, type_) for name, type_ in zip(actual.columns, actual.types, strict=True))
 
 
-def _column(name: str, type_: str) -> Column:
-    from dataflow.mocks import Column
+def _column(name: str, type_: str) -> MockColumn:
+    from dataflow.mocks import MockColumn
     from dataflow.tables.schema.spark_types import parse_type
 
     try:
-        return Column(name, parse_type(type_))
+        return MockColumn(name, parse_type(type_))
     except ValueError as error:
         raise DataflowError(f"a mock can't hold column {name}: {error}") from None
 
 
-def _row(row: Sequence[Any], columns: Sequence[Column]) -> tuple[Any, ...]:
+def _row(row: Sequence[Any], columns: Sequence[MockColumn]) -> tuple[Any, ...]:
     return tuple(_value(value, column.type) for value, column in zip(row, columns, strict=True))
 
 

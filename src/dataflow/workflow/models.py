@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from dataflow.workflow.audit_models import Audit, Scalar, Strict
-from dataflow.workflow.values import day, seconds, table_name
+from dataflow.workflow.audits import Audit
+from dataflow.workflow.strict_model import StrictModel
+from dataflow.workflow.values import Scalar, day, seconds, table_name
 
 MAX_DATES = 10_000
 """How many dates one foreach may have."""
@@ -34,7 +35,7 @@ OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: nothing new starts; independent steps still run; or the run goes on with a warning."""
 
 
-class Tried(Strict):
+class Tried(StrictModel):
     """What every step has that is tried, given up and failed as a whole."""
 
     id: StepId
@@ -72,7 +73,7 @@ class JobBase(Tried):
         return ()
 
 
-class SparkSpec(Strict):
+class SparkSpec(StrictModel):
     """A script or program that runs on Spark."""
 
     script: str = Field(
@@ -102,7 +103,7 @@ class SparkJob(JobBase):
         return (self.spark.label,)
 
 
-class MetadataSpec(Strict):
+class MetadataSpec(StrictModel):
     """What a table says of itself."""
 
     table: TableName
@@ -129,7 +130,7 @@ class MetadataJob(JobBase):
         return (self.metadata.table,)
 
 
-class AuditSpec(Strict):
+class AuditSpec(StrictModel):
     """What to check."""
 
     table: TableName
@@ -154,7 +155,7 @@ class AuditJob(JobBase):
         return tuple(self.audit.audits)
 
 
-class HwmSpec(Strict):
+class HwmSpec(StrictModel):
     """Up to where a table is complete: a day counts once what this workflow's `wap` templates publish of it is there.
 
     A partition of one column, or a whole table, is all of its day (of an hour, where `datetime` names the hour). One
@@ -186,7 +187,7 @@ class HwmJob(JobBase):
         return (self.hwm.table,)
 
 
-class SubworkflowSpec(Strict):
+class SubworkflowSpec(StrictModel):
     """Another definition, run as one job."""
 
     file: str
@@ -200,7 +201,7 @@ class SubworkflowJob(JobBase):
     subworkflow: SubworkflowSpec
 
 
-class NotificationSpec(Strict):
+class NotificationSpec(StrictModel):
     """A message to people."""
 
     to: list[str] = Field([], description="E-mail addresses, owners of dataflow.yaml, or `owner`.")
@@ -234,13 +235,13 @@ LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | NotificationJob
 Job = Annotated[LeafJob | SubworkflowJob, Field(discriminator="type")]
 
 
-class JobItem(Strict):
+class JobItem(StrictModel):
     """A job in a list of steps."""
 
     job: Job
 
 
-class WriteJob(Strict):
+class WriteJob(StrictModel):
     """A script inside a template, which is tried and given up as a whole."""
 
     id: StepId
@@ -248,7 +249,7 @@ class WriteJob(Strict):
     spark: SparkSpec
 
 
-class WriteItem(Strict):
+class WriteItem(StrictModel):
     """A job in a template's list."""
 
     job: WriteJob
@@ -274,19 +275,19 @@ class WapTemplate(Tried):
     audits: list[Audit] = Field([])
 
 
-class TemplateItem(Strict):
+class TemplateItem(StrictModel):
     """A template in a list of steps."""
 
     template: WapTemplate
 
 
-class LastDates(Strict):
+class LastDates(StrictModel):
     """The last days, ending yesterday."""
 
     last: int = Field(ge=1, le=MAX_DATES)
 
 
-class DateRange(Strict):
+class DateRange(StrictModel):
     """A range of days, both ends included."""
 
     from_: Day = Field(alias="from")
@@ -309,7 +310,7 @@ Dates = Annotated[Annotated[LastDates, Tag("last")] | Annotated[DateRange, Tag("
 """The dates of a foreach."""
 
 
-class Foreach(Strict):
+class Foreach(StrictModel):
     """One job for each of several dates; `${dataflow.each}` is the date."""
 
     id: StepId
@@ -318,7 +319,7 @@ class Foreach(Strict):
     job: Job
 
 
-class ForeachItem(Strict):
+class ForeachItem(StrictModel):
     """A foreach in a list of steps."""
 
     foreach: Foreach
@@ -337,7 +338,7 @@ StepItem = Annotated[
 """One step of a workflow: a job, a template or a foreach."""
 
 
-class WorkflowHead(Strict):
+class WorkflowHead(StrictModel):
     """Who and what a workflow is."""
 
     id: str
@@ -346,21 +347,21 @@ class WorkflowHead(Strict):
     tags: list[str] = Field([])
 
 
-class Trigger(Strict):
+class Trigger(StrictModel):
     """When a deployed workflow runs."""
 
     cron: str
     timezone: str = "UTC"
 
 
-class Notifications(Strict):
+class Notifications(StrictModel):
     """Who hears of a run's end."""
 
     on_failure: list[str] = Field([])
     on_success: list[str] = Field([])
 
 
-class Definition(Strict):
+class Definition(StrictModel):
     """A workflow definition."""
 
     version: Literal[1]

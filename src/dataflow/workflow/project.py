@@ -9,9 +9,9 @@ from pydantic import Field
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow import identity
-from dataflow.workflow.audit_models import Strict
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.parameters import PARAMETER_NAME, Resolver
+from dataflow.workflow.strict_model import StrictModel
 from dataflow.workflow.validation import Mistakes, validated
 from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
 
@@ -118,14 +118,14 @@ class Project:
     id: str | None = None
 
 
-class OwnerSpec(Strict):
+class OwnerSpec(StrictModel):
     """How to reach a person or a team."""
 
     email: str | None = None
     webhook: str | None = Field(None, description="A Slack-style incoming webhook, often `${secret:NAME}`.")
 
 
-class SmtpSpec(Strict):
+class SmtpSpec(StrictModel):
     """The mail server that notifications go through."""
 
     host: str
@@ -136,13 +136,13 @@ class SmtpSpec(Strict):
     starttls: bool = True
 
 
-class ChannelsSpec(Strict):
+class ChannelsSpec(StrictModel):
     """How notifications leave an environment."""
 
     smtp: SmtpSpec | None = None
 
 
-class EnvironmentSpec(Strict):
+class EnvironmentSpec(StrictModel):
     """Where workflows run."""
 
     branch: str | None = Field(
@@ -160,7 +160,7 @@ class EnvironmentSpec(Strict):
     )
 
 
-class ProjectSpec(Strict):
+class ProjectSpec(StrictModel):
     """The project's file."""
 
     version: Literal[1]
@@ -175,7 +175,7 @@ class ProjectSpec(Strict):
     environments: dict[str, EnvironmentSpec] = Field({})
 
 
-class IdentitySpec(Strict):
+class IdentitySpec(StrictModel):
     """`identity.yaml`: who owns a package."""
 
     owner: str
@@ -247,7 +247,7 @@ def read_project(path: Path) -> Project:
 
 
 def _validated(
-    model: type[Strict],
+    model: type[StrictModel],
     file: YamlFile,
     data: Any,
     problems: Iterable[Problem] = (),

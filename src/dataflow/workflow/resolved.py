@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from dataflow.workflow.audit_models import Audit
+    from dataflow.workflow.audits import Audit
     from dataflow.workflow.identity import Identity
     from dataflow.workflow.models import LeafJob, OnFailure, SparkSpec, SubworkflowJob, Trigger, WapTemplate
     from dataflow.workflow.project import Environment

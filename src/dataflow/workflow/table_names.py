@@ -47,6 +47,12 @@ def plain(name: str) -> str:
     return joined(split(name))
 
 
+def without_catalog(name: str, catalog: str) -> tuple[str, ...]:
+    """Take a table's name apart, quoted or not, and drop the catalog's name in front."""
+    parts = split(name)
+    return parts[1:] if len(parts) > 2 and parts[0] == catalog else parts
+
+
 def quote(part: str) -> str:
     """Quote one part of a name, or a column, which may hold anything, a dot or a backtick included."""
     return f"`{part.replace('`', '``')}`"

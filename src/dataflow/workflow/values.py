@@ -14,6 +14,10 @@ _MOST = 366 * 86400.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+Scalar = str | int | float | bool
+"""A value that a partition or an audit is compared with; a date is text, as YAML has it."""
+
+
 def seconds(value: object) -> object:
     """Read a duration such as 30s, 10m, 2h or 1d."""
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())):

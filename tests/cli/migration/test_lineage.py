@@ -136,8 +136,8 @@ def fill(home):
     """Record 9,000 workflows that write 9,000 of 10,000 tables, each from eleven tables of the layer before it."""
     import random
 
-    from dataflow.lineage.model import Flow, Producer, Written
-    from dataflow.lineage.store.writer import remember
+    from dataflow.lineage.model import Flow, Producer, TableWrite
+    from dataflow.lineage.store.writer import store_lineage
     from dataflow.state.run_records import Records
 
     chance = random.Random(7)  # noqa: S311  # a catalog that is the same each time
@@ -150,10 +150,10 @@ def fill(home):
         flows |= {Flow(source, column, column) for source in sources[:3] for column in ("id", "v")}
         owner = f"team{number % 50}"
         producer = Producer(Origin.RECORDED, f"{owner}.flow{number}.main", tables[number], owner=owner, seen=now)
-        found.append((producer, Written(producer.target, frozenset(flows))))
+        found.append((producer, TableWrite(producer.target, frozenset(flows))))
     records = Records(f"sqlite:///{home / 'state.db'}")
     with records.begin() as connection:
-        remember(connection, found)
+        store_lineage(connection, found)
     records.close()
     return sum(len(write.flows) for _, write in found)
 

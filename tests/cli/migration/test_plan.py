@@ -40,8 +40,8 @@ def command(here_command):
         (("prod.plays", "--to", "sane.sql"), "there is no file 'sane.sql'; did you mean 'same.sql'?"),
         (("prod.plays", "--to", "latin.sql"), "latin.sql:1:43: this character is not UTF-8"),
         (("prod.plays", "--to", "same.sql"), "nothing would change on prod.plays"),
-        (("prod.plays", "--rename", "hours=a", "--rename", "HOURS=b"), "--rename says twice what becomes of HOURS"),
-        (("prod.plays", "--type", "hours=int", "--type", "hours=float"), "--type says twice what becomes of hours"),
+        (("prod.plays", "--rename", "hours=a", "--rename", "HOURS=b"), "--rename is given twice for column HOURS"),
+        (("prod.plays", "--type", "hours=int", "--type", "hours=float"), "--type is given twice for column hours"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_2(command, arguments, said):

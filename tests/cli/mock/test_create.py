@@ -38,7 +38,7 @@ def test_a_mock_is_made_validated_and_shown_and_what_is_masked_is_told(command):
     first = file.read_text()
 
     again = command("mock", "create", "shop.people", code=2)
-    assert "mocks/shop.people.yaml is there already" in again.stderr
+    assert "mocks/shop.people.yaml exists already" in again.stderr
     assert "--force" in again.stderr
     assert file.read_text() == first
     made = command("mock", "create", "shop.people", "--rows", "6", "--force", "--format", "json")
@@ -123,4 +123,4 @@ def test_a_workflow_gets_mocks_of_its_sources_and_a_test_of_its_script_for_revie
     assert "  TARGET_TABLE: ../ddl/dataflow_sparksql_sample.sql\n" in text
 
     again = spark_command("mock", "create", "--workflow", "package", "--date", day, code=2)
-    assert f"{name}.test.yaml is there already" in again.stderr
+    assert f"{name}.test.yaml exists already" in again.stderr

@@ -45,8 +45,8 @@ def edit(command, old, new):
 
 def test_from_init_to_destroy(project):
     assert project("project", "init").stdout.startswith("wrote dataflow.yaml\n")
-    assert "is there already, and stays as it is" in project("project", "init", code=2).stderr
-    assert "holds no workflow" not in project("project", "plan").stdout
+    assert "exists already and was not changed" in project("project", "init", code=2).stderr
+    assert "contains no workflow" not in project("project", "plan").stdout
     commit(project)
 
     planned = project.json("project", "plan")
@@ -64,7 +64,7 @@ def test_from_init_to_destroy(project):
     assert "Summary: 0 added, 1 changed, 0 removed, 0 unchanged packages." in shown
     assert project.json("project", "deploy", "--plan", "../plan.json")["number"] == 2
     assert (
-        "production has moved since the plan" in project("project", "deploy", "--plan", "../plan.json", code=1).stderr
+        "production has changed since the plan" in project("project", "deploy", "--plan", "../plan.json", code=1).stderr
     )
 
     assert "production is at #3 now, which runs what #1 ran" in project("project", "rollback", "titles.main").stdout
@@ -77,7 +77,7 @@ def test_from_init_to_destroy(project):
     assert branch["environment"] == "branch-feature~~a-alice"
     asked = project("project", "destroy", "--branch", "feature/a", code=2)
     assert "workflow alice__feature_a__" in asked.stderr
-    assert "there is nobody to ask" in asked.stderr
+    assert "not an interactive terminal: confirm with --yes" in asked.stderr
     assert "taken down" in project("project", "destroy", "--branch", "feature/a", "--yes").stdout
     again = project("project", "destroy", "--branch", "feature/a", "--yes")
     assert again.stdout == "there is nothing to take down\n"

@@ -104,7 +104,7 @@ def test_scripts_get_the_same_as_json(dataflow_command, folder):
 
 def test_a_path_without_tests_or_none_at_all_is_a_mistake_in_what_was_asked(dataflow_command, folder):
     (folder / "empty").mkdir()
-    assert "empty holds no unit tests" in dataflow_command("project", "test", "empty", code=2).stderr
+    assert "empty contains no unit tests" in dataflow_command("project", "test", "empty", code=2).stderr
     assert "nowhere does not exist" in dataflow_command("project", "test", "nowhere", code=2).stderr
 
 

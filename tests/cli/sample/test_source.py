@@ -17,7 +17,7 @@ TABLE = "dataflow_demo.playback"
         (["--from", "2026-02-30"], "--from: '2026-02-30' is not a date"),
         (
             ["--from", "1900-01-01", "--to", "2026-01-01"],
-            "1900-01-01 to 2026-01-01 are 46,022 days; 10,000 are the most",
+            "1900-01-01 to 2026-01-01 is 46,022 days; the maximum is 10,000",
         ),
         (["--rows", "3", "--from", "2026-01-01", "--to", "2026-01-04"], "less than one row for each of 4 days"),
         (["--rows", "900_000_000_000_000"], "900,000,000,000,000 rows take about 11,160,000 GB"),

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 from pyspark.sql import SparkSession
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.audit import AuditResult, Rows, run_audits
-from dataflow.workflow.audit_models import Audit
+from dataflow.jobs.audit import AuditedRows, AuditResult, run_audits
+from dataflow.workflow.audits import Audit
 
 pytestmark = pytest.mark.spark
 
@@ -33,14 +33,14 @@ def table(spark: SparkSession) -> str:
 
 def audit(spark: SparkSession, table: str, **declared: Any) -> AuditResult:
     audits: list[Audit] = TypeAdapter(list[Audit]).validate_python([declared])
-    (found,) = run_audits(spark, Rows(table), audits, folder=None, params={}, history=())  # type: ignore[arg-type]
+    (found,) = run_audits(spark, AuditedRows(table), audits, folder=None, params={}, history=())  # type: ignore[arg-type]
     return found
 
 
 def test_fields_of_structs_are_audited(spark: SparkSession, table: str) -> None:
     columns = ["who.id", "WHO.home.`c.c`", "a.b"]
     nulls = audit(spark, table, function="columns_should_not_have_nulls", columns=columns)
-    assert nulls.message == "1 row with nulls in Who.home.c.c (expected 0)"
+    assert nulls.message == "1 row with NULL in Who.home.c.c (expected 0)"
     twice = audit(spark, table, function="columns_should_be_unique", columns=["who.id"])
     assert (twice.figure, twice.sample) == (1, ({"Who.Id": "1", "rows": "2"},))
     assert audit(spark, table, function="column_should_be_between", column="Who.Id", min=1, max=1).passed

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from pyspark.sql import SparkSession
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.audit import AuditResult, Rows, run_audits
-from dataflow.workflow.audit_models import Audit
+from dataflow.jobs.audit import AuditedRows, AuditResult, run_audits
+from dataflow.workflow.audits import Audit
 
 pytestmark = pytest.mark.spark
 
@@ -40,13 +40,13 @@ def table(spark: SparkSession) -> str:
 def audit(spark: SparkSession, table: str, folder: Path = Path(), **declared: Any) -> AuditResult:
     """Run one audit over the five rows of two days."""
     history = declared.pop("history", [])
-    (result,) = run(spark, Rows(table, DAY), [declared], folder, history)
+    (result,) = run(spark, AuditedRows(table, DAY), [declared], folder, history)
     return result
 
 
 def run(
     spark: SparkSession,
-    rows: Rows,
+    rows: AuditedRows,
     declared: Sequence[dict[str, Any]],
     folder: Path = Path(),
     history: Sequence[int] = (),
@@ -61,7 +61,7 @@ def test_nulls_are_counted_by_row_and_named_by_column(spark: SparkSession, table
 
     assert not result.passed
     assert result.figure == 2
-    assert result.message == "2 rows with nulls in country `code., hours (country `code. 1, hours 1) (expected 0)"
+    assert result.message == "2 rows with NULL in country `code., hours (country `code.: 1, hours: 1) (expected 0)"
     assert {row["title_id"] for row in result.sample} == {"3", "4"}
     assert {row["hours"] for row in result.sample} == {"NaN", "null"}
 
@@ -77,14 +77,14 @@ def test_columns_without_nulls_pass(spark: SparkSession, table: str) -> None:
     )
 
     assert result == AuditResult(
-        "ids", "columns_should_not_have_nulls", False, True, 0, "0", "0 rows with nulls in title_id, date"
+        "ids", "columns_should_not_have_nulls", False, True, 0, "0", "0 rows with NULL in title_id, date"
     )
 
 
 def test_a_repeated_key_is_shown_with_its_number_of_rows(spark: SparkSession, table: str) -> None:
     result = audit(spark, table, function="columns_should_be_unique", columns=["title_id", "country `code."])
 
-    assert result.message == "1 row too many with the same title_id, country `code. (expected 0)"
+    assert result.message == "1 duplicate row for key (title_id, country `code.) (expected 0)"
     assert result.sample == ({"title_id": "1", "country `code.": "US", "rows": "2"},)
     assert audit(spark, table, function="columns_should_be_unique", columns=["title_id", "hours"]).passed
 
@@ -275,7 +275,7 @@ def test_an_audit_that_cannot_run_says_which_and_why(
 
 
 def test_all_rows_of_a_table_may_be_audited(spark: SparkSession, table: str) -> None:
-    (result,) = run(spark, Rows(table, "true"), [{"function": "row_count_should_be_between", "max": 5}])
+    (result,) = run(spark, AuditedRows(table, "true"), [{"function": "row_count_should_be_between", "max": 5}])
 
     assert result.figure == 6
 
@@ -283,7 +283,7 @@ def test_all_rows_of_a_table_may_be_audited(spark: SparkSession, table: str) -> 
 def test_results_come_in_the_order_of_the_audits(spark: SparkSession, table: str) -> None:
     results = run(
         spark,
-        Rows(table, "`date` = DATE'2020-01-01'"),
+        AuditedRows(table, "`date` = DATE'2020-01-01'"),
         [
             {"function": "sql_should_return_no_rows", "sql": "SELECT * FROM ${AUDITED}"},
             {"function": "columns_should_not_have_nulls", "columns": ["title_id"]},
@@ -307,7 +307,7 @@ def test_no_rows_at_all_pass_what_speaks_of_each_row(spark: SparkSession, table:
         {"function": "column_should_be_between", "column": "hours", "min": 0},
     ]
 
-    assert [result.figure for result in run(spark, Rows(table, "false"), rules)] == [0, 0, 0]
+    assert [result.figure for result in run(spark, AuditedRows(table, "false"), rules)] == [0, 0, 0]
 
 
 numbers = st.none() | st.sampled_from([-1.0, -0.0, 0.0, 0.5, 1.0, 1.5, float("inf"), float("nan")])
@@ -321,7 +321,7 @@ def test_counts_equal_those_of_a_plain_loop(spark: SparkSession, rows: list[tupl
 
     results = run(
         spark,
-        Rows("plays"),
+        AuditedRows("plays"),
         [
             {"function": "columns_should_not_have_nulls", "columns": ["a", "b", "c"]},
             {"function": "columns_should_be_unique", "columns": ["a", "b"]},

@@ -13,12 +13,12 @@ import attr
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.lineage.graph import reach
-from dataflow.lineage.model import Origin, Written
-from dataflow.lineage.openlineage.emit import Ended, event, tell
+from dataflow.lineage.graph import traverse
+from dataflow.lineage.model import Origin, TableWrite
+from dataflow.lineage.openlineage.emit import FinishedRun, event, send_event
 from dataflow.lineage.openlineage.ingest import import_events
-from dataflow.lineage.spark_plan.listener import Read
-from dataflow.lineage.store.reader import Store
+from dataflow.lineage.spark_plan.plan_lineage import SnapshotRead
+from dataflow.lineage.store.reader import LineageStore
 from dataflow.workflow.load import Request, load_workflow
 from tests.support.lineage_state import taken
 
@@ -58,9 +58,9 @@ def ended(tmp_path, monkeypatch):
             (tmp_path / "dataflow.yaml").write_text(PROJECT.format(address=address))
         moment = dt.datetime(2026, 1, 31, 3, tzinfo=dt.UTC)
         workflow = load_workflow(tmp_path / "main.sch.yaml", Request(date=dt.date(2026, 1, 30), bundle="b1"))
-        reads = [Read("dataflow.s.out", "dataflow.s.a", 4, 77)]
-        writes = [Written("s.out", taken("s.a.x -> y", "s.a.k ~>", "s.b.n ~> y"))]
-        return Ended(workflow, "parent", status, moment, moment, reads, writes, error)
+        reads = [SnapshotRead("dataflow.s.out", "dataflow.s.a", 4, 77)]
+        writes = [TableWrite("s.out", taken("s.a.x -> y", "s.a.k ~>", "s.b.n ~> y"))]
+        return FinishedRun(workflow, "parent", status, moment, moment, reads, writes, error)
 
     return make
 
@@ -150,11 +150,11 @@ def test_columns_and_what_decides_stand_in_the_column_lineage_facet(ended):
 
 def test_events_go_to_a_file_and_come_back_as_lineage(ended, tmp_path, state):
     file = tmp_path / "events" / "runs.ndjson"
-    assert tell(ended(file)) is None
-    assert tell(ended(file)) is None
+    assert send_event(ended(file)) is None
+    assert send_event(ended(file)) is None
     done = import_events(file.parent, state.records, "dataflow")
     assert (done.events, done.edges, done.skipped) == (2, 1, [])
-    found = reach([Store(state.address)], ("s.a", "x"), downstream=True, depth=3)
+    found = traverse([LineageStore(state.address)], ("s.a", "x"), downstream=True, depth=3)
     ((_, target, indirect, producer),) = found.all_edges()
     assert (target, indirect) == (("s.out", "y"), False)
     assert (producer.origin, producer.owner, producer.workflow[-5:]) == (Origin.OPENLINEAGE, "alice", ".main")
@@ -192,20 +192,20 @@ def server():
 def test_events_go_to_a_server_by_the_variables_that_openlineage_s_clients_know(ended, server, monkeypatch):
     monkeypatch.setenv("OPENLINEAGE_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("OPENLINEAGE_API_KEY", "hush")
-    assert tell(ended()) is None
+    assert send_event(ended()) is None
     ((path, key, got),) = server.got
     assert (path, key, got["eventType"]) == ("/api/v1/lineage", "Bearer hush", "COMPLETE")
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
-    assert tell(ended()) is None
+    assert send_event(ended()) is None
     assert len(server.got) == 1
 
 
 def test_a_lost_event_is_told_and_fails_nothing(ended, server):
     server.status = 500
     address = f"http://127.0.0.1:{server.server_port}/api/v1/lineage"
-    lost = tell(ended(f"{address}?api_key=S3cr3t"))
+    lost = send_event(ended(f"{address}?api_key=S3cr3t"))
     assert lost == f"the OpenLineage event was lost: http://127.0.0.1:{server.server_port}: 500 Internal Server Error"
-    assert tell(ended("/proc/none/x")).startswith("the OpenLineage event was lost: /proc/none/x: ")
+    assert send_event(ended("/proc/none/x")).startswith("the OpenLineage event was lost: /proc/none/x: ")
 
 
 SPARKS_OWN = {
@@ -238,7 +238,7 @@ SPARKS_OWN = {
 def test_a_table_that_is_named_by_its_files_is_found_by_its_symlink(tmp_path, state):
     (tmp_path / "one.json").write_text(json.dumps(SPARKS_OWN))
     import_events(tmp_path / "one.json", state.records, "dataflow")
-    found = reach([Store(state.address)], ("s.a", "hours"), downstream=True, depth=1)
+    found = traverse([LineageStore(state.address)], ("s.a", "hours"), downstream=True, depth=1)
     assert [edge[1] for edge in found.all_edges()] == [("finance.royalties", "base")]
 
 

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from dataflow.lineage.model import Flow
-from dataflow.lineage.spark_plan.listener import Lineage
-from dataflow.lineage.spark_plan.plan_lineage import Told, lines_in
+from dataflow.lineage.spark_plan.listener import LineageListener
+from dataflow.lineage.spark_plan.plan_lineage import RecordedLineage, lines_in
 from dataflow.spark.launch_env import listener_settings, properties_file
 from tests.support.lineage_corpus import all_deciders, all_direct, cases, make_tables, named_of, recorded, shown
 
@@ -35,7 +35,7 @@ def written(spark, tables):  # noqa: ARG001  # they have to be there
         own.sql(f"DROP TABLE IF EXISTS {target}")
         if columns:
             own.sql(f"CREATE TABLE {target} ({columns}) USING iceberg")
-        lineage = Lineage()
+        lineage = LineageListener()
         lineage.watch(own)
         try:
             own.sql(work.format(out=target)) if isinstance(work, str) else work(own, target)
@@ -62,11 +62,11 @@ def test_sql_is_followed_column_by_column_through(case, spark, tables):  # noqa:
     flows = {flow for write in found.values() for flow in write.flows}
     decided = {(f.target_column, f"{f.source}.{f.source_column}") for f in flows if f.indirect}
     assert decided.issuperset((column, source) for column, of in case.within.items() for source in of)
-    assert case.unknown == {flow.source for flow in flows if flow.is_unknown}
+    assert case.unknown == {flow.source for flow in flows if flow.has_unknown_columns}
     if case.named is not None:
         assert case.named == named_of(flows)
     if case.constants is not None:
-        assert case.constants == found["li.out"].constants
+        assert case.constants == found["li.out"].constant_columns
 
 
 def test_dataframe_writers_and_temporary_views_are_followed_like_sql(heard):
@@ -187,7 +187,7 @@ def test_a_table_whose_rows_go_where_no_plan_shows_is_read_with_its_columns_unkn
     spark.sql("INSERT INTO li.plays SELECT 2, 3.0, 'DE', DATE'2026-01-01', array('b') WHERE NOT EXISTS "
               "(SELECT * FROM li.plays WHERE id = 2)")  # fmt: skip
     write = written(lambda own, target: way(own, target, tmp_path / "checkpoint"))["li.out"]
-    assert {flow.source for flow in write.flows if flow.is_unknown} == {"li.plays"}
+    assert {flow.source for flow in write.flows if flow.has_unknown_columns} == {"li.plays"}
     assert Flow("li.plays") in write.flows
     assert spark.table("li.out").count() >= 1
 
@@ -201,8 +201,8 @@ def test_a_node_that_nobody_knows_makes_the_columns_unknown_and_is_told(spark, t
     plan = state.sqlParser().parsePlan("INSERT INTO li.out SELECT id, country, hours FROM STREAM li.plays")
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(own._jsparkSession, False)
     listener.onSuccess("command", state.executePlan(plan, getattr(state, "executePlan$default$2")()), 0)
-    told = Told()
-    told.take(filter(None, str(listener.take()).split("\n")), "dataflow")
+    told = RecordedLineage()
+    told.add_lines(filter(None, str(listener.take()).split("\n")), "dataflow")
     listener.close()
     (write,) = told.flows()
     assert write.flows == {Flow("li.plays"), Flow("li.plays", "*")}
@@ -215,8 +215,8 @@ def test_an_error_in_the_listener_is_told(spark):
 
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, False)
     listener.onSuccess("command", None, 0)
-    told = Told()
-    told.take([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
+    told = RecordedLineage()
+    told.add_lines([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
     listener.close()
     broken, cut = told.errors
     assert broken.startswith("NullPointerException")
@@ -233,8 +233,8 @@ def test_of_a_plan_that_can_not_be_followed_the_tables_are_told_with_their_colum
     plan = state.executePlan(parsed, getattr(state, "executePlan$default$2")()).analyzed()
     jvm = spark._jvm
     line = java_class(spark, "dataflow.lineage.Told").despaired(plan, jvm.java.lang.RuntimeException("no"))
-    told = Told()
-    told.take([str(line)], "dataflow")
+    told = RecordedLineage()
+    told.add_lines([str(line)], "dataflow")
     (write,) = told.flows()
     assert (write.target, write.flows) == ("li.out", {Flow("li.plays"), Flow("li.plays", "*")})
     assert told.errors == ["RuntimeException: no"]
@@ -315,7 +315,7 @@ def test_a_multiple_insert_is_several_writes(heard):
 
 
 def test_a_table_that_is_only_counted_is_read_all_the_same(spark, heard):
-    own, lineage = spark.newSession(), Lineage()
+    own, lineage = spark.newSession(), LineageListener()
     heard("INSERT INTO {out} SELECT id, name, 0 FROM li.titles")
     lineage.watch(own)
     own.sql("INSERT INTO li.out SELECT count(*), 'x', 0 FROM li.other")
@@ -326,7 +326,7 @@ def test_a_table_that_is_only_counted_is_read_all_the_same(spark, heard):
 
 @pytest.mark.usefixtures("tables")
 def test_tables_that_a_subquery_reads_count_as_read_with_their_snapshot(spark):
-    own, lineage = spark.newSession(), Lineage()
+    own, lineage = spark.newSession(), LineageListener()
     own.sql("CREATE TABLE IF NOT EXISTS li.asked (id INT) USING iceberg")
     lineage.watch(own)
     own.sql("INSERT INTO li.asked SELECT id FROM li.titles WHERE id IN (SELECT id FROM li.plays)")
@@ -380,8 +380,8 @@ def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
     env[VARIABLE] = EVERYTHING.as_json()
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = Told()
-    told.take(lines_in(lines), "lake")
+    told = RecordedLineage()
+    told.add_lines(lines_in(lines), "lake")
     assert told.errors == []
     (write,) = (write for write in told.flows() if write.target == "own.b")
     assert shown(write.flows) == {
@@ -400,7 +400,7 @@ def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
 def test_looking_at_a_write_costs_little(spark):
     from dataflow.tables.iceberg import java_class
 
-    own, lineage = spark.newSession(), Lineage()
+    own, lineage = spark.newSession(), LineageListener()
     own.sql("CREATE TABLE IF NOT EXISTS li.timed (id INT, name STRING, hours DOUBLE) USING iceberg")
     (joined,) = (case for case in cases("basics") if case.name == "a filter and a join decide")
     lineage.watch(own)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.lineage.sql.checks import Known, check_script
+from dataflow.lineage.sql.checks import TableColumns, check_script
 from dataflow.lineage.sql.statements import POSITIONAL
 from tests.support.lineage_corpus import cases
 
 TABLES = {
-    "db.t": Known(("id", "kind", "origin")),
-    "db.s": Known(("id", "origin", "kind", "st", "arr", "m", "ts")),
-    "db.moving": Known(("id", "old", "new"), may_leave_out=True),
+    "db.t": TableColumns(("id", "kind", "origin")),
+    "db.s": TableColumns(("id", "origin", "kind", "st", "arr", "m", "ts")),
+    "db.moving": TableColumns(("id", "old", "new"), may_leave_out=True),
 }
 
 
@@ -146,5 +146,5 @@ def test_what_could_not_be_checked_is_listed():
 
 @pytest.mark.parametrize("case", [case for case in cases() if case.static], ids=lambda case: case.name)
 def test_no_statement_of_the_corpus_is_refused(case):
-    tables = {name: Known(tuple(columns)) for name, columns in case.schema.items()}
+    tables = {name: TableColumns(tuple(columns)) for name, columns in case.schema.items()}
     assert [said for said in told(case.script, tables) if not said.endswith(POSITIONAL)] == []

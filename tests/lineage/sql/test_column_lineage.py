@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.lineage.model import Flow
-from dataflow.lineage.sql.column_lineage import columns_of
+from dataflow.lineage.sql.column_lineage import sql_lineage
 from dataflow.lineage.sql.tables import tables_of
 from tests.support.lineage_corpus import Score, all_deciders, all_direct, cases, named_of, shown, static
 
@@ -18,7 +18,7 @@ def test_text_alone_tells_the_same_as_spark_s_plans(case):
     if case.named is not None:
         assert case.named == frozenset().union(*(named_of(write.flows) for write in found.values()))
     if case.constants is not None:
-        assert case.constants == found["li.out"].constants
+        assert case.constants == found["li.out"].constant_columns
     if case.reads is not None:
         assert case.reads == set(tables_of(case.script).reads)
     if case.writes is not None:
@@ -39,7 +39,7 @@ def test_text_alone_tells_nearly_all_of_the_corpus():
 
 
 def flows(sql, schema=None, target="s.out"):
-    found = {write.target: shown(write.flows) for write in columns_of(sql, schema).writes}
+    found = {write.target: shown(write.flows) for write in sql_lineage(sql, schema).writes}
     return found[target]
 
 
@@ -59,9 +59,9 @@ def test_a_star_of_an_unknown_table_fills_the_columns_of_the_target():
 
 def test_beside_a_star_of_an_unknown_table_places_tell_nothing():
     schema = {"s.out": ["id", "name", "day"]}
-    (write,) = columns_of("INSERT INTO s.out SELECT a.*, current_date() AS day FROM s.a a", schema).writes
+    (write,) = sql_lineage("INSERT INTO s.out SELECT a.*, current_date() AS day FROM s.a a", schema).writes
     assert shown(write.flows) == {"s.a.id -> id", "s.a.name -> name"}
-    assert write.constants == {"day"}
+    assert write.constant_columns == {"day"}
 
 
 def test_a_star_leaves_out_what_it_excepts():
@@ -105,7 +105,7 @@ def test_a_view_in_the_catalog_is_written_like_a_table():
 
 def test_the_lines_where_a_column_is_named_are_known():
     sql = "INSERT INTO s.out\nSELECT a.id,\n  a.hours + a.hours\nFROM s.a a\nWHERE hours > 1"
-    uses = columns_of(sql, {"s.a": ["id", "hours"]}).uses
+    uses = sql_lineage(sql, {"s.a": ["id", "hours"]}).references
     assert sorted(use.line for use in uses if use.column == "hours") == [3, 3, 5]
     assert {use.line for use in uses if (use.table, use.column) == ("s.a", "")} == {4}
     assert all(sql.startswith("hours", use.offset) for use in uses if use.column == "hours")
@@ -114,16 +114,16 @@ def test_the_lines_where_a_column_is_named_are_known():
 def test_a_long_row_of_conditions_is_followed_and_what_has_no_query_writes_all_the_same():
     ors = " OR ".join(f"code = '{number}'" for number in range(3000))
     assert flows(f"INSERT INTO s.out SELECT id FROM s.a WHERE {ors}") == {"s.a.id -> id", "s.a.code ~> "}
-    assert columns_of("INSERT INTO s.out DEFAULT VALUES").complete
+    assert sql_lineage("INSERT INTO s.out DEFAULT VALUES").complete
 
 
 def test_a_script_that_sqlglot_can_t_read_says_so():
-    assert not columns_of("INSERT INTO s.out SELECT FROM WHERE (").complete
-    assert not columns_of("CALL system.rollback_to_snapshot('a', 1)").complete
+    assert not sql_lineage("INSERT INTO s.out SELECT FROM WHERE (").complete
+    assert not sql_lineage("CALL system.rollback_to_snapshot('a', 1)").complete
 
 
 def test_no_table_read_is_lost_where_it_only_gives_rows():
-    (write,) = columns_of("INSERT INTO s.out SELECT count(*) FROM s.a").writes
+    (write,) = sql_lineage("INSERT INTO s.out SELECT count(*) FROM s.a").writes
     assert write.flows == {Flow("s.a")}
 
 
@@ -152,7 +152,7 @@ def test_no_table_read_is_lost_where_it_only_gives_rows():
 )
 def test_it_is_known_where_a_table_s_columns_go_by_their_position(sql, lines):
     for schema in (None, {"s.a": ["id", "x"], "s.b": ["id", "x"], "s.out": ["id", "x"]}):
-        assert sorted(columns_of(sql, schema).by_position) == lines
+        assert sorted(sql_lineage(sql, schema).select_stars) == lines
 
 
 @pytest.mark.parametrize("schema", [None, {"s.people": ["id", "name"]}, {"s.plays": ["id", "hours"]}])

@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError
-from dataflow.lineage.graph import reach
+from dataflow.lineage.graph import traverse
 from dataflow.lineage.model import Origin
 from dataflow.lineage.store import reader as store_module
-from dataflow.lineage.store.reader import Store
-from dataflow.lineage.store.writer import flows, forget_others, producers
+from dataflow.lineage.store.reader import LineageStore
+from dataflow.lineage.store.writer import delete_other_targets, flows, producers
 from tests.support.lineage_state import State
 
 
@@ -39,17 +39,17 @@ def names(found):
 
 @pytest.mark.parametrize("at_once", [400, 0], ids=["asked for some", "all read at once"])
 def test_tables_and_columns_are_followed_both_ways(anywhere, at_once, monkeypatch):
-    monkeypatch.setattr(store_module, "_AT_ONCE", at_once or 1)
+    monkeypatch.setattr(store_module, "_BATCH_SIZE", at_once or 1)
     fill(anywhere)
-    store = Store(anywhere.address)
-    down = reach([store], ("s.a", ""), downstream=True, depth=9)
+    store = LineageStore(anywhere.address)
+    down = traverse([store], ("s.a", ""), downstream=True, depth=9)
     assert names(down) == {"s.a": 0, "s.b": 1, "s.c": 2, "s.d": 3}
-    column = reach([store], ("s.a", "x"), downstream=True, depth=9)
+    column = traverse([store], ("s.a", "x"), downstream=True, depth=9)
     assert names(column) == {"s.a.x": 0, "s.b.y": 1, "s.c.z": 2, "s.d.r": 3}
-    up = reach([store], ("s.d", "r"), downstream=False, depth=9)
+    up = traverse([store], ("s.d", "r"), downstream=False, depth=9)
     assert names(up)["s.a.x"] == 3
-    assert names(reach([store], ("s.d", ""), downstream=False, depth=1)) == {"s.d": 0, "s.c": 1}
-    assert names(reach([store], ("s.a", "x"), downstream=True, depth=2)) == {"s.a.x": 0, "s.b.y": 1, "s.c.z": 2}
+    assert names(traverse([store], ("s.d", ""), downstream=False, depth=1)) == {"s.d": 0, "s.c": 1}
+    assert names(traverse([store], ("s.a", "x"), downstream=True, depth=2)) == {"s.a.x": 0, "s.b.y": 1, "s.c.z": 2}
     assert store.columns("s.c") == {"z", "q"}
     assert store.knows("s.other")
     assert not store.knows("s.nothing")
@@ -57,16 +57,16 @@ def test_tables_and_columns_are_followed_both_ways(anywhere, at_once, monkeypatc
 
 def test_what_only_decides_leads_to_the_table_and_further_only_when_asked(anywhere):
     fill(anywhere)
-    store = Store(anywhere.address)
-    assert names(reach([store], ("s.a", "k"), downstream=True, depth=9)) == {"s.a.k": 0, "s.b": 1}
-    through = reach([store], ("s.a", "k"), downstream=True, depth=9, through_rows=True)
+    store = LineageStore(anywhere.address)
+    assert names(traverse([store], ("s.a", "k"), downstream=True, depth=9)) == {"s.a.k": 0, "s.b": 1}
+    through = traverse([store], ("s.a", "k"), downstream=True, depth=9, through_rows=True)
     assert names(through) == {"s.a.k": 0, "s.b": 1, "s.c": 2, "s.d": 3}
 
 
 def test_a_cycle_ends(anywhere):
     fill(anywhere)
     anywhere.add("d.four", "s.a", "s.d.r -> x")
-    found = reach([Store(anywhere.address)], ("s.a", "x"), downstream=True, depth=99)
+    found = traverse([LineageStore(anywhere.address)], ("s.a", "x"), downstream=True, depth=99)
     assert names(found) == {"s.a.x": 0, "s.b.y": 1, "s.c.z": 2, "s.d.r": 3}
     assert [edge[1] for edge in found.edges["s.d", "r"]] == [("s.a", "x")]
 
@@ -77,15 +77,15 @@ def test_the_same_flows_are_stored_once_however_many_runs_had_them(anywhere):
     anywhere.add("z.copy", "s.e", "s.a.x -> y")
     with anywhere.records.begin() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(flows)).scalar() == 2
-    found = reach([Store(anywhere.address)], ("s.a", ""), downstream=True, depth=1)
+    found = traverse([LineageStore(anywhere.address)], ("s.a", ""), downstream=True, depth=1)
     assert sorted(edge[3].workflow for edge in found.all_edges()) == ["a.one", "z.copy"]
 
 
 def test_an_older_word_does_not_replace_a_newer_one(anywhere):
     anywhere.add("a.one", "s.b", "s.a.new -> y", hours=1)
     anywhere.add("a.one", "s.b", "s.a.old -> y", hours=8)
-    assert Store(anywhere.address).columns("s.a") >= {"new"}
-    found = reach([Store(anywhere.address)], ("s.a", "old"), downstream=True, depth=1)
+    assert LineageStore(anywhere.address).columns("s.a") >= {"new"}
+    found = traverse([LineageStore(anywhere.address)], ("s.a", "old"), downstream=True, depth=1)
     assert not found.edges
 
 
@@ -95,18 +95,20 @@ def test_what_a_workflow_writes_no_more_is_forgotten_for_that_origin_and_environ
     anywhere.add("a.one", "s.b", "s.a", environment="production")
     anywhere.add("a.one", "s.c", "s.a", environment="staging")
     with anywhere.records.begin() as connection:
-        forget_others(connection, Origin.RECORDED, "a.one", "production", ["s.b"])
-    left = sorted((p.target, p.origin.value, p.environment) for p in Store(anywhere.address).of_workflows(["a.one"]))
+        delete_other_targets(connection, Origin.RECORDED, "a.one", "production", ["s.b"])
+    left = sorted(
+        (p.target, p.origin.value, p.environment) for p in LineageStore(anywhere.address).of_workflows(["a.one"])
+    )
     assert left == [
         ("s.b", "recorded", "production"), ("s.c", "deployed", "production"), ("s.c", "recorded", "staging"),
     ]  # fmt: skip
 
 
 def test_where_nothing_was_ever_recorded_nothing_is_known(tmp_path):
-    assert Store(f"sqlite:///{tmp_path / 'none.db'}").tables() == set()
+    assert LineageStore(f"sqlite:///{tmp_path / 'none.db'}").tables() == set()
 
 
 def test_a_state_that_can_t_be_reached_is_one_line_without_its_password():
     with pytest.raises(DataflowError, match=r"psycopg://me@127.0.0.1:1/x can't be read") as caught:
-        Store("postgresql+psycopg://me:hush@127.0.0.1:1/x").knows("s.a")
+        LineageStore("postgresql+psycopg://me:hush@127.0.0.1:1/x").knows("s.a")
     assert "hush" not in str(caught.value)

@@ -103,7 +103,7 @@ def test_rows_without_types_take_those_of_the_table_that_they_are_held_to(folder
         ("SOURCE: mocks/source.yaml", "SOURCE: mocks/sorce.yaml", "6:11: there is no file "),
         ("DAY: 2026-01-31", "day: 2026-01-31", "3:3: 'day' can't name a parameter: those are upper case"),
         ("TARGET: mocks", "TARGT: mocks", "11:7: TARGT is not given; did you mean 'TARGET'?"),
-        ("TARGET: mocks", "SOURCE: mocks", "11:7: nothing can write to SOURCE, which is given as rows alone"),
+        ("TARGET: mocks", "SOURCE: mocks", "11:7: nothing can write to SOURCE, which is given as rows only"),
         ("[1, \"2026-01-31 12:00\"]", "[NO, 12:30]", "18:14: title_id: 'NO' is not an int"),
         ("[1, \"2026-01-31 12:00\"]", "[1, 12:30]", '18:17: at: a timestamp stands in quotes: "12:30"'),
         ("title_id: int", "title_id: itn", "16:29: 'itn' is not a type that a mock can have; did you mean 'int'?"),
@@ -129,7 +129,7 @@ def test_a_python_script_has_no_ctes(folder: Path) -> None:
     found = problems(folder, TEXT.replace("write.sql", "write.py"))
 
     assert found == [
-        "15:7: 'viewing' is no parameter, and only a .sql script has CTEs",
+        "15:7: 'viewing' is not a parameter, and only a .sql script has CTEs",
         "20:7: 'ranked' is not given, and only a .sql script has CTEs; valid here: SOURCE, TARGET",
     ]
 

@@ -96,7 +96,7 @@ def test_what_tools_wrote_is_not_looked_at(tmp_path, folder):
         f"{folder}/build.sbt",
         f"{folder}/tests/testthat/test-a.R",
     )
-    with pytest.raises(UsageError, match="holds no unit tests"):
+    with pytest.raises(UsageError, match="contains no unit tests"):
         find_suites([tmp_path])
 
 

@@ -27,7 +27,7 @@ from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.report import Report, silent
-from dataflow.workflow.pyproject import PyProject, normal, required
+from dataflow.workflow.pyproject import PyProject, normal, projects_below, required
 from dataflow.workflow.yamlfile import read_text
 
 UV_LOCK, PYLOCK = "uv.lock", "pylock.toml"
@@ -111,6 +111,22 @@ def renew(project: PyProject, report: Report = silent, *, upgrade: bool = False)
         raise _unresolved(project, lines)
     check(_of_uv(project, found))
     return found
+
+
+def renew_below(
+    folders: Sequence[Path], report: Report = silent, *, upgrade: bool = False
+) -> Iterator[tuple[Path, Path | None]]:
+    """Make the locks of all projects below folders anew; yield each pyproject.toml with its lock, as `renew` does.
+
+    Raises:
+        UsageError: A folder has no Python project.
+    """
+    for top in folders:
+        projects = projects_below(top)
+        if not projects:
+            raise UsageError(f"{display_path(top)} holds no Python project", "write a pyproject.toml with [project]")
+        for project in projects:
+            yield project.file, renew(project, report, upgrade=upgrade)
 
 
 # ------------------------------------------------------------------------------------------ what is committed

@@ -1,5 +1,13 @@
-"""`dataflow mock`: small copies of tables."""
+"""`dataflow mock`: small tables for tests, made of real ones, checked, and shown."""
 
-from dataflow.cli.mock.commands import app
+from __future__ import annotations
 
-__all__ = ["app"]
+import typer
+
+from dataflow.cli.mock import create, show, validate
+
+app = typer.Typer(no_args_is_help=True, help="Make mocks of real tables, check them, look at them.")
+
+app.command("create")(create.create)
+app.command("validate")(validate.validate)
+app.command("show")(show.show)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.confirm import YesOption, confirm
-from dataflow.cli.console import Output, OutputOption, err, out, print_json
-from dataflow.cli.project.plan import InsistOption
+from dataflow.cli.console import confirm, err, out
+from dataflow.cli.options import YesOption
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.project.options import TargetOption
+from dataflow.wording import plural
+
+if TYPE_CHECKING:
+    from dataflow.deploy.adopt import AdoptionPlan
+    from dataflow.deploy.deployments import Deployment
+    from dataflow.deploy.source import DeploySource
 
 
 def adopt(
@@ -19,9 +27,9 @@ def adopt(
             metavar="[OWNER/REPO]", help="Whose; what has ids of this project when omitted.", show_default=False
         ),
     ] = None,
-    env: InsistOption = None,
+    env: TargetOption = None,
     yes: YesOption = False,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Take over what another repository deployed to this branch's environment: it runs on, and is deployed from here.
 
@@ -35,17 +43,33 @@ def adopt(
 
     source = open_source(Path.cwd(), env=env)
     planned = plan_adoption(source, repository)
+    _list(source, planned)
+    confirm(f"Deploy this to {planned.environment} from {source.name} from now on?", yes=yes)
+    output.show(_Adopted(source, planned, take_over(source, planned)))
+
+
+def _list(source: DeploySource, planned: AdoptionPlan) -> None:
     for key, package in planned.packages.items():
         err().print(f"  {key}: {', '.join(package.workflows)}", markup=False)
     if planned.known:
         err().print(f"  the id {source.ownership.id}, which {source.name} has from now on", markup=False)
-    confirm(f"Deploy this to {planned.environment} from {source.name} from now on?", yes=yes)
-    after = take_over(source, planned)
-    if output is Output.JSON:
-        print_json(
-            {"environment": planned.environment, "packages": sorted(planned.packages), "id": source.ownership.id}
-        )
-        return
-    at = f" (#{after.number})" if after else ""
-    taken = f"{len(planned.packages)} package{'' if len(planned.packages) == 1 else 's'}"
-    out().print(f"{source.name} has {taken} of {planned.environment} now{at}", markup=False)
+
+
+@dataclass(frozen=True)
+class _Adopted(Result):
+    source: DeploySource
+    planned: AdoptionPlan
+    after: Deployment | None
+
+    def text(self) -> None:
+        at = f" (#{self.after.number})" if self.after else ""
+        packages = plural(len(self.planned.packages), "package")
+        out().print(f"{self.source.name} has {packages} of {self.planned.environment} now{at}", markup=False)
+
+    def data(self) -> object:
+        planned = self.planned
+        return {
+            "environment": planned.environment,
+            "packages": sorted(planned.packages),
+            "id": self.source.ownership.id,
+        }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, out, print_json, say
-from dataflow.cli.project.plan import InsistOption, OlderOption, SandboxOption, print_target, progress
-from dataflow.errors import display_path
+from dataflow.cli.console import out, progress, say
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOption
+from dataflow.cli.project.target import Target
 
 if TYPE_CHECKING:
     from dataflow.deploy.deploy import DeployResult
-    from dataflow.deploy.source import DeploySource
 
 
 def deploy(
@@ -22,12 +23,12 @@ def deploy(
         Path | None, typer.Option("--plan", metavar="FILE", help="Do just what `plan --save FILE` said, or nothing.")
     ] = None,
     sandbox: SandboxOption = False,
-    env: InsistOption = None,
+    env: TargetOption = None,
     allow_older: OlderOption = False,
     keep: Annotated[
         int, typer.Option("--keep", metavar="DAYS", min=1, max=36_500, help="How long a sandbox or a branch is kept.")
     ] = 7,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Deploy this checkout to the environment of its branch: all of it at once, or nothing.
 
@@ -35,10 +36,11 @@ def deploy(
 
     Example:  dataflow project deploy
     """
-    from dataflow.cli.project.sync_lineage import settle
     from dataflow.deploy.deploy import Deployer
+    from dataflow.deploy.lineage_sync import sync_lineage
     from dataflow.deploy.plan.builder import make_plan
     from dataflow.deploy.plan.saved import check_saved
+    from dataflow.deploy.project_file import pin_project
     from dataflow.deploy.source import open_source
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
@@ -46,62 +48,53 @@ def deploy(
         planned = make_plan(source, tell, details=False)
     if plan is not None:
         check_saved(planned, source, plan)
-    if output is Output.TEXT:
-        print_target(source, planned)
+    output.show_part(Target(source, planned))
     with progress("Deploying …") as tell:
         done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
-    if output is Output.JSON:
-        print_json(_facts(done))
-    else:
-        _print(done)
-    _pin(source)
+    output.show(_Deployed(done))
+    pin_project(source, say)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
-    settle(source.registry, done.deployment.revision.state, before.revision.state)
+    states = done.deployment.revision.state, before.revision.state
+    sync_lineage(source.registry, *states, report=say, progress=progress)
 
 
-def _pin(source: DeploySource) -> None:
-    """Write into dataflow.yaml what the project is known by from now on, where it has nothing yet."""
-    from dataflow.deploy.project_file import pin_id
+@dataclass(frozen=True)
+class _Deployed(Result):
+    done: DeployResult
 
-    whose, file = source.ownership, source.project.file
-    if source.target.sandbox or whose.pinned or whose.id is None or file is None:
-        return
-    if pin_id(file, whose.id):
-        say(f"added `id: {whose.id}` to {display_path(file)}: commit it, and any clone is known by it")
+    def text(self) -> None:
+        done, switch = self.done, self.done.deployment.revision
+        for asset, is_new in done.assets:
+            where = f"./{asset.path}: " if asset.path else ""
+            out().print(f" -> {where}{'DEPLOYED AS' if is_new else 'ALREADY DEPLOYED AS'} {asset.id}")
+        for key, package in done.packages.items():
+            out().print(f" -> ./{key.rpartition(':')[2]}: bundle {package.bundle[:12]}")
+            for id_, schedule in package.workflows.items():
+                at = "" if schedule is None else f", {schedule.cron} {schedule.timezone}"
+                paused = " (paused)" if switch.isolated and schedule is not None else ""
+                out().print(f"      {id_}{at}{paused}")
+        if not done.changed:
+            out().print(f"nothing changed: {done.deployment.name} stays at #{done.deployment.number}")
+            return
+        until = f", kept until {switch.expires:%Y-%m-%d}" if switch.expires else ""
+        out().print(f"{done.deployment.name} is at #{done.deployment.number} now{until}")
+        ids = [id_ for package in done.packages.values() for id_ in package.workflows if id_.endswith(".main")]
+        if ids:
+            out().print(f"  dataflow workflow run --deployed {ids[0]}", style="dim")
 
-
-def _print(done: DeployResult) -> None:
-    switch = done.deployment.revision
-    for asset, is_new in done.assets:
-        where = f"./{asset.path}: " if asset.path else ""
-        out().print(f" -> {where}{'DEPLOYED AS' if is_new else 'ALREADY DEPLOYED AS'} {asset.id}")
-    for key, package in done.packages.items():
-        out().print(f" -> ./{key.rpartition(':')[2]}: bundle {package.bundle[:12]}")
-        for id_, schedule in package.workflows.items():
-            at = "" if schedule is None else f", {schedule.cron} {schedule.timezone}"
-            paused = " (paused)" if switch.isolated and schedule is not None else ""
-            out().print(f"      {id_}{at}{paused}")
-    if not done.changed:
-        out().print(f"nothing changed: {done.deployment.name} stays at #{done.deployment.number}")
-        return
-    until = f", kept until {switch.expires:%Y-%m-%d}" if switch.expires else ""
-    out().print(f"{done.deployment.name} is at #{done.deployment.number} now{until}")
-    ids = [id_ for package in done.packages.values() for id_ in package.workflows if id_.endswith(".main")]
-    if ids:
-        out().print(f"  dataflow workflow run --deployed {ids[0]}", style="dim")
-
-
-def _facts(done: DeployResult) -> dict[str, Any]:
-    deployment = done.deployment
-    return {
-        "environment": deployment.name,
-        "number": deployment.number,
-        "changed": done.changed,
-        "database": deployment.revision.database,
-        "expires": deployment.revision.expires,
-        "assets": [{"id": it.id, "path": it.path, "sha256": it.sha256, "new": is_new} for it, is_new in done.assets],
-        "packages": {
-            key.rpartition(":")[2]: {"bundle": it.bundle, "workflows": list(it.workflows)}
-            for key, it in done.packages.items()
-        },
-    }
+    def data(self) -> object:
+        done, deployment = self.done, self.done.deployment
+        return {
+            "environment": deployment.name,
+            "number": deployment.number,
+            "changed": done.changed,
+            "database": deployment.revision.database,
+            "expires": deployment.revision.expires,
+            "assets": [
+                {"id": it.id, "path": it.path, "sha256": it.sha256, "new": is_new} for it, is_new in done.assets
+            ],
+            "packages": {
+                key.rpartition(":")[2]: {"bundle": it.bundle, "workflows": list(it.workflows)}
+                for key, it in done.packages.items()
+            },
+        }

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
-from dataflow.cli.dates import parse_day
-from dataflow.errors import DataflowError
+from dataflow.cli.console import err, out, say
+from dataflow.cli.options import parse_day
+from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from dataflow.deploy.data_diff import TableDiff
 
 
@@ -29,53 +29,48 @@ def diff_data(
         str | None, typer.Option("--key", metavar="A,B", help="What identifies a row, where no Metadata job says it.")
     ] = None,
     production: Annotated[str, typer.Option("--with", metavar="NAME", help="What to compare with.")] = "production",
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Compare a branch's tables with production's: rows only here or there, and the cells that differ.
 
     Example:  dataflow project diff-data --branch feature/top-50 --date 2026-01-31
     """
-    from dataflow.assets.registry import open_registry
-    from dataflow.deploy.bundle import load_bundle
-    from dataflow.deploy.data_diff import compare_tables, missing_table, table_pairs
-    from dataflow.deploy.deployments import require_current
-    from dataflow.deploy.targets import branch_target
-    from dataflow.home import subfolder
-    from dataflow.spark.session import Engine
+    from dataflow.deploy.branch_diff import compare_branch
+    from dataflow.spark.command_session import command_session
     from dataflow.workflow.project import find_project
 
-    project = find_project(Path.cwd())
-    registry = open_registry(project)
-    day = parse_day(date)
-    here, there = require_current(registry, branch_target(branch, project).name), require_current(registry, production)
-    found = table_pairs(registry, here, there)
-    if key is not None:
-        columns = tuple(word.strip() for word in key.split(","))
-        found = [dataclasses.replace(pair, key=columns) for pair in found]
-    bundle = load_bundle(registry, next(iter(here.revision.packages.values())).bundle)
-    log = subfolder("logs") / f"diff-{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}.log"
-    with (
-        err().status("Comparing …"),
-        Engine(bundle.environment.environment(), log, small=True, train=False, report=say) as engine,
-    ):
-        not_there = {pair.here: table for pair in found if (table := missing_table(engine.spark, pair))}
-        differences = [compare_tables(engine.spark, pair, day) for pair in found if pair.here not in not_there]
-    for table in not_there.values():
-        say(f"{table} is not there: the first run of its workflow makes it")
-    if not differences:
-        raise DataflowError("there is nothing to compare yet", "run the workflows: dataflow workflow run --deployed …")
-    if output is Output.JSON:
-        print_json([{**dataclasses.asdict(it), "same": it.same} for it in differences])
-    else:
-        for it in differences:
+    name = f"diff-{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}"
+    columns = [] if key is None else [word.strip() for word in key.split(",")]
+    with err().status("Comparing …"):
+        found = compare_branch(
+            find_project(Path.cwd()),
+            branch,
+            production,
+            lambda environment: command_session(environment, name, small=True, report=say),
+            say,
+            date=parse_day(date),
+            key=columns,
+        )
+    output.show(_Compared(found))
+
+
+@dataclass(frozen=True)
+class _Compared(Result):
+    found: Sequence[TableDiff]
+
+    def text(self) -> None:
+        for it in self.found:
             _print(it)
+
+    def data(self) -> object:
+        return [{**dataclasses.asdict(it), "same": it.same} for it in self.found]
 
 
 def _print(found: TableDiff) -> None:
-    pair = found.pair
-    where = "all rows" if found.where == "true" else found.where
     from rich.markup import escape
 
+    pair = found.pair
+    where = "all rows" if found.where == "true" else found.where
     out().print(f"[bold]{escape(pair.here)}[/] beside [bold]{escape(pair.there)}[/], {escape(where)}", markup=True)
     out().print(f"  rows: {found.rows_here:,} here, {found.rows_there:,} there")
     for what, columns in (("here", found.columns_here), ("there", found.columns_there)):

@@ -2,94 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-from dataflow.cli.console import Output, OutputOption, out, print_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from dataflow.assets.registry import Registry
-    from dataflow.deploy.deployments import DeployedPackage, Deployment
-
-DeploymentOption = Annotated[
-    str | None,
-    typer.Option("--env", metavar="NAME", help="A deployment's name; the one of this branch when omitted."),
-]
+from dataflow.cli.console import out, print_rows
+from dataflow.cli.options import LimitOption
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.project.options import DeploymentOption
 
 
 def history(
     env: DeploymentOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")] = 20,
-    output: OutputOption = Output.TEXT,
+    limit: LimitOption = 20,
+    output: OutputOption = TEXT,
 ) -> None:
     """List what was deployed to the environment of this branch, the last first.
 
     Example:  dataflow project history --env production
     """
-    from dataflow.deploy import deployments
+    from dataflow.deploy.history import changes, deployment_here
 
-    registry, name, _ = here(env)
-    found = deployments.history(registry, name)
-    rows = [_row(now, before) for before, now in zip([None, *found], found, strict=False)][::-1][:limit]
-    if output is Output.JSON:
-        print_json(rows)
-        return
-    if not rows:
-        out().print(f"nothing was ever deployed to {name}")
-        return
-    from dataflow.cli.workflow.summary import print_rows
-
-    out().print(name, style="bold")
-    print_rows([_printed(row) for row in rows])
+    here = deployment_here(Path.cwd(), env)
+    output.show(_History(here.name, changes(here, limit)))
 
 
-def here(env: str | None) -> tuple[Registry, str, Callable[[str, DeployedPackage], bool]]:
-    """Return the registry, the deployment that is meant, and what says whether a package of it is of this project."""
-    from dataflow.assets.registry import open_registry
-    from dataflow.deploy.ownership import ProjectOwnership
-    from dataflow.deploy.source import project_in
-    from dataflow.deploy.targets import target_of
-    from dataflow.repository.checkout import read_checkout
-    from dataflow.repository.tree import tree_of_disk
+@dataclass(frozen=True)
+class _History(Result):
+    name: str
+    found: Sequence[dict[str, Any]]
 
-    checkout = read_checkout(Path.cwd())
-    project, scope = project_in(checkout, Path.cwd())
-    whose = ProjectOwnership(checkout, tree_of_disk(checkout.root), scope, project.id)
-    return open_registry(project), env or target_of(checkout, project).name, whose.owns
+    def text(self) -> None:
+        if not self.found:
+            out().print(f"nothing was ever deployed to {self.name}")
+            return
+        out().print(self.name, style="bold")
+        print_rows([_printed(row) for row in self.found])
 
-
-def _row(now: Deployment, before: Deployment | None) -> dict[str, Any]:
-    old = before.revision.packages if before else {}
-    changed = {
-        key.rpartition(":")[2]: it.bundle[:12]
-        for key, it in now.revision.packages.items()
-        if not _same(old.get(key), it)
-    }
-    switch = now.revision
-    action = f"{switch.action} to #{switch.restores}" if switch.restores else switch.action
-    commits = {it.commit[:8] for key, it in switch.packages.items() if it.commit and not _same(old.get(key), it)}
-    return {
-        "number": now.number,
-        "at": switch.at,
-        "by": switch.by,
-        "action": action,
-        "commit": ", ".join(sorted(commits)) if switch.action == "deploy" else "",
-        "changed": changed,
-        "removed": sorted(key.rpartition(":")[2] for key in old if key not in switch.packages),
-    }
+    def data(self) -> object:
+        return self.found
 
 
 def _printed(row: dict[str, Any]) -> dict[str, Any]:
     shown = {key: value for key, value in row.items() if key != "removed"}
     return {**shown, "at": f"{row['at'].astimezone():%Y-%m-%d %H:%M:%S}", "changed": _listed(row)}
-
-
-def _same(one: DeployedPackage | None, other: DeployedPackage) -> bool:
-    return one is not None and one.bundle == other.bundle
 
 
 def _listed(row: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, out, print_json
+from dataflow.cli.console import out
+from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import UsageError, display_path
 
 _NEXT = {
@@ -19,7 +21,7 @@ _NEXT = {
 def init(
     folder: Annotated[Path, typer.Argument(help="The repository's top.")] = Path(),
     name: Annotated[str | None, typer.Option("--name", help="What the project is called; the folder's name.")] = None,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Write a commented dataflow.yaml: environments, their branches and databases, and where deployments are kept.
 
@@ -28,11 +30,18 @@ def init(
     from dataflow.deploy.project_file import write_project
 
     if not folder.is_dir():
-        raise UsageError(f"{display_path(folder)} is no folder")
-    file = write_project(folder, name)
-    if output is Output.JSON:
-        print_json({"file": file})
-        return
-    out().print(f"wrote {display_path(file)}")
-    for command, what in _NEXT.items():
-        out().print(f"  {command:<45}{what}", style="dim")
+        raise UsageError(f"{display_path(folder)} is not a folder")
+    output.show(_Written(write_project(folder, name)))
+
+
+@dataclass(frozen=True)
+class _Written(Result):
+    file: Path
+
+    def text(self) -> None:
+        out().print(f"wrote {display_path(self.file)}")
+        for command, what in _NEXT.items():
+            out().print(f"  {command:<45}{what}", style="dim")
+
+    def data(self) -> object:
+        return {"file": self.file}

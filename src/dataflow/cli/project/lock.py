@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dataflow.cli.console import out, say
-from dataflow.errors import UsageError, display_path
+from dataflow.cli.output import TEXT
+from dataflow.cli.project.options import PathsArgument
+from dataflow.errors import display_path
 
 
 def lock(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
-    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest versions that fit.")] = False,
+    paths: PathsArgument = None,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Use the newest versions that fit.")] = False,
 ) -> None:
     """Lock the dependencies of the Python projects below folders, again where a lock is stale.
 
@@ -21,15 +24,21 @@ def lock(
 
     Example:  dataflow project lock ./my-pipeline
     """
-    from dataflow.build.python.lock import renew
-    from dataflow.workflow.pyproject import projects_below
+    from dataflow.build.python.lock import renew_below
 
-    tops = paths or [Path()]
-    for top in tops:
-        projects = projects_below(top)
-        if not projects:
-            raise UsageError(f"{display_path(top)} holds no Python project", "write a pyproject.toml with [project]")
-        for project in projects:
-            file = renew(project, say, upgrade=upgrade)
-            named = display_path(project.file)
-            out().print(f"{named} needs nothing" if file is None else f"{display_path(file)} is up to date")
+    for project, file in renew_below(paths or [Path()], say, upgrade=upgrade):
+        TEXT.show_part(_Locked(project, file))
+
+
+@dataclass(frozen=True)
+class _Locked:
+    """A project's pyproject.toml and its lock; None where nothing needs one."""
+
+    project: Path
+    file: Path | None
+
+    def text(self) -> None:
+        if self.file is None:
+            out().print(f"{display_path(self.project)} needs nothing")
+        else:
+            out().print(f"{display_path(self.file)} is up to date")

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
+from dataflow.cli.console import out, progress, say
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOption
+from dataflow.cli.project.target import Target
 from dataflow.errors import display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dataflow.deploy.plan.definition import PackageChange, PreparedPlan, WorkflowChange
     from dataflow.deploy.source import DeploySource
-
-SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Take your own sandbox, whatever the branch.")]
-
-InsistOption = Annotated[
-    str | None, typer.Option("--env", metavar="NAME", help="Deploy to this environment, or to none.")
-]
-OlderOption = Annotated[bool, typer.Option("--allow-older", help="Even if what stands there is newer.")]
 
 _MARKS = {"added": "[green]+[/]", "changed": "[yellow]~[/]", "removed": "[red]-[/]"}
 _SHOWN = 40  # lines of one workflow's difference
@@ -31,16 +25,16 @@ _SHOWN = 40  # lines of one workflow's difference
 
 def plan(
     sandbox: SandboxOption = False,
-    env: InsistOption = None,
+    env: TargetOption = None,
     allow_older: OlderOption = False,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep it, for `deploy --plan FILE`.")
     ] = None,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Show what a deployment would change in the environment of this branch, and what of it is breaking.
 
-    What `deploy` would refuse is told here as well, with exit code 1.
+    What `deploy` would refuse is reported here as well, with exit code 1.
 
     Example:  dataflow project plan --save plan.json
     """
@@ -54,51 +48,42 @@ def plan(
         planned = make_plan(source, tell)
     if save is not None:
         save_plan(planned, source, save)
-    if output is Output.JSON:
-        print_json(planned.plan.to_dict())
-    else:
-        print_target(source, planned)
-        print_plan(planned)
+    output.show(_Plan(source, planned))
     for note in require_deployable(source, planned, allow_older=allow_older):
         say(f"note: {note}")
-    if output is Output.TEXT and save is not None:
-        out().print(f"\nsaved: dataflow project deploy --plan {display_path(save)}", style="dim")
+    if save is not None:
+        output.show_part(_Saved(save))
 
 
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of how many are done, on a terminal."""
-    with err().status(what) as status:
-        yield lambda done, of: status.update(f"{what} {done} of {of}")
+@dataclass(frozen=True)
+class _Plan(Result):
+    source: DeploySource
+    planned: PreparedPlan
+
+    def text(self) -> None:
+        Target(self.source, self.planned).text()
+        found = self.planned.plan
+        for change in found.changes:
+            _print_package(change)
+        if found.breaking:
+            out().print("\nbreaking", style="bold red")
+            for text in found.breaking:
+                out().print(f"  {text}")
+        added, changed, removed = (sum(it.action == action for it in found.changes) for action in _MARKS)
+        out().print(
+            f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages."
+        )
+
+    def data(self) -> object:
+        return self.planned.plan.to_dict()
 
 
-def print_target(source: DeploySource, planned: PreparedPlan) -> None:
-    """Print where a deployment goes and from where."""
-    checkout, target = source.checkout, source.target
-    at = f"now at #{planned.before.number}" if planned.before else "nothing is there yet"
-    what = f"commit {checkout.commit[:8]}" if checkout.commit and checkout.is_clean else "uncommitted files"
-    note = f" ({target.note}: only a sandbox takes that)" if target.note else ""
-    where = f", database {target.database}, schedules paused" if target.isolated else ""
-    out().print(f"{source.name}, branch {checkout.branch}, {what}")
-    out().print(f"to {target.name}{note}: {at}{where}")
-    for text in source.left_out():
-        say(f"note: {text}")
+@dataclass(frozen=True)
+class _Saved:
+    file: Path
 
-
-def print_plan(planned: PreparedPlan) -> None:
-    """Print what changes."""
-    found = planned.plan
-    for change in found.changes:
-        _print_package(change)
-    if found.breaking:
-        out().print("\nbreaking", style="bold red")
-        for text in found.breaking:
-            out().print(f"  {text}")
-    counts = [sum(it.action == action for it in found.changes) for action in _MARKS]
-    added, changed, removed = counts
-    out().print(
-        f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages."
-    )
+    def text(self) -> None:
+        out().print(f"\nsaved: dataflow project deploy --plan {display_path(self.file)}", style="dim")
 
 
 def _print_package(change: PackageChange) -> None:
@@ -113,7 +98,7 @@ def _print_package(change: PackageChange) -> None:
             out().print(f"      asset {asset.name}: {asset.action}")
     same = sum(it.action == "same" for it in change.assets)
     if same:
-        out().print(f"      {same} asset{'s' if same > 1 else ''} as before")
+        out().print(f"      {plural(same, 'asset')} as before")
     for table in change.tables:
         out().print(f"      table {table}")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.confirm import YesOption, confirm
-from dataflow.cli.console import Output, OutputOption, err, out, print_json
-from dataflow.cli.project.history import DeploymentOption, here
+from dataflow.cli.console import confirm, err, out, progress, say
+from dataflow.cli.options import YesOption
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.project.options import DeploymentOption
 
 if TYPE_CHECKING:
     from dataflow.deploy.rollback import RollbackPlan
@@ -26,7 +29,7 @@ def rollback(
         bool, typer.Option("--with-data", help="Also return the tables to what that bundle had published.")
     ] = False,
     yes: YesOption = False,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Return the environment of this branch to an earlier bundle at once, with nothing built.
 
@@ -35,40 +38,20 @@ def rollback(
 
     Example:  dataflow project rollback
     """
-    from dataflow.cli.project.sync_lineage import settle
-    from dataflow.deploy.bundle import load_bundle
+    from dataflow.deploy.history import deployment_here
+    from dataflow.deploy.lineage_sync import sync_lineage
     from dataflow.deploy.rollback import plan_rollback
 
-    registry, name, owns = here(env)
-    planned = plan_rollback(registry, name, workflow=workflow, to=to, owns=owns, with_data=with_data)
-    if output is Output.TEXT:
-        _print(planned)
+    here = deployment_here(Path.cwd(), env)
+    planned = plan_rollback(here.registry, here.name, workflow=workflow, to=to, owns=here.owns, with_data=with_data)
+    output.show_part(_Planned(planned))
     if planned.tables:
         _list_tables(planned)
-        confirm(f"Return {len(planned.tables)} table(s) of {name}?", yes=yes)
-        from dataflow.tables.catalog import open_catalog
-        from dataflow.tables.rollback import roll_back
-
-        packages = [it for it in planned.packages.values() if it is not None]
-        settings = load_bundle(registry, packages[0].bundle).environment.environment()
-        catalog = open_catalog(settings)
-        for table in planned.tables:  # before the switch: what ends it in between is finished by doing it again
-            roll_back(catalog, table)
-    after = planned.apply(registry)
-    if output is Output.JSON:
-        print_json(_facts(planned, after.number))
-    else:
-        out().print(f"{name} is at #{after.number} now, which runs what #{planned.to.number} ran")
-    settle(registry, after.revision.state)
-
-
-def _print(planned: RollbackPlan) -> None:
-    for key, package in planned.packages.items():
-        was = planned.before.revision.packages.get(key)
-        path = key.rpartition(":")[2]
-        before = was.bundle[:12] if was else "nothing"
-        then = f"{package.bundle[:12]} of commit {(package.commit or 'none')[:8]}" if package else "removed"
-        out().print(f"  ./{path}: {before} → {then}")
+        confirm(f"Return {len(planned.tables)} table(s) of {here.name}?", yes=yes)
+        planned.roll_back_tables(here.registry)
+    after = planned.apply(here.registry)
+    output.show(_RolledBack(here.name, planned, after.number))
+    sync_lineage(here.registry, after.revision.state, report=say, progress=progress)
 
 
 def _list_tables(planned: RollbackPlan) -> None:
@@ -77,11 +60,36 @@ def _list_tables(planned: RollbackPlan) -> None:
         err().print(f"  {it.table}: back to snapshot {it.snapshot} of {it.at:%Y-%m-%d %H:%M}; undoes {undone}")
 
 
-def _facts(planned: RollbackPlan, number: int) -> dict[str, Any]:
-    return {
-        "environment": planned.before.name,
-        "number": number,
-        "restores": planned.to.number,
-        "packages": {key.rpartition(":")[2]: it.bundle if it else None for key, it in planned.packages.items()},
-        "tables": [{"table": it.table, "snapshot": it.snapshot, "undone": list(it.undone)} for it in planned.tables],
-    }
+@dataclass(frozen=True)
+class _Planned:
+    planned: RollbackPlan
+
+    def text(self) -> None:
+        for key, package in self.planned.packages.items():
+            was = self.planned.before.revision.packages.get(key)
+            path = key.rpartition(":")[2]
+            before = was.bundle[:12] if was else "nothing"
+            then = f"{package.bundle[:12]} of commit {(package.commit or 'none')[:8]}" if package else "removed"
+            out().print(f"  ./{path}: {before} → {then}")
+
+
+@dataclass(frozen=True)
+class _RolledBack(Result):
+    name: str
+    planned: RollbackPlan
+    number: int
+
+    def text(self) -> None:
+        out().print(f"{self.name} is at #{self.number} now, which runs what #{self.planned.to.number} ran")
+
+    def data(self) -> object:
+        planned = self.planned
+        return {
+            "environment": planned.before.name,
+            "number": self.number,
+            "restores": planned.to.number,
+            "packages": {key.rpartition(":")[2]: it.bundle if it else None for key, it in planned.packages.items()},
+            "tables": [
+                {"table": it.table, "snapshot": it.snapshot, "undone": list(it.undone)} for it in planned.tables
+            ],
+        }

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import Output, OutputOption, err, out, print_json, say
-from dataflow.cli.project.check_report import check_workflows, checked_facts, print_checked
+from dataflow.cli.console import STATUS_STYLES, err, out, say
+from dataflow.cli.output import TEXT, Output, OutputOption, Result
+from dataflow.cli.project.options import PathsArgument
 from dataflow.errors import UsageError, display_path
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.deploy.static_checks import CheckedDefinition
     from dataflow.testing.suites.model import Suite, SuiteResult
 
-_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
-
 
 def run_tests(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")] = None,
+    paths: PathsArgument = None,
     everything: Annotated[bool, typer.Option("--all", help="Run also what passed and has not changed since.")] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory when omitted.")
@@ -31,7 +32,7 @@ def run_tests(
     update_mocks: Annotated[
         bool, typer.Option("--update-mocks", help="Rewrite expected mocks by what the scripts made; show the diff.")
     ] = False,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
 
@@ -39,54 +40,48 @@ def run_tests(
 
     Example:  dataflow project test ./my-pipeline --watch
     """
+    from dataflow.deploy.static_checks import check_workflows
+    from dataflow.testing.suites.discovery import find_suites
+
+    tops = paths or [Path()]
     if update_mocks:
         _check_update(watch=watch, jobs=jobs)
     if watch:
         from dataflow.cli.project.watch import watch as watch_tests
 
-        watch_tests(paths or [Path()], output)
+        watch_tests(tops, output)
         return
-    from dataflow.testing.suites.discovery import find_suites
-
-    tops = paths or [Path()]
     suites = find_suites(tops, none_is_fine=True)
     if update_mocks:
         suites, everything, jobs = _updating(suites), True, 1  # suites side by side may share a mock
-    outcomes = _run(suites, everything, jobs, shown=output is Output.TEXT)
-    checked = check_workflows(tops)
+    outcomes = _run(suites, everything, jobs, output)
+    with err().status("Rendering workflows …"):
+        checked = check_workflows(tops)
     _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
-    ended: list[SuiteResult | CheckedDefinition] = [*outcomes, *checked]
-    if output is Output.JSON:
-        facts = {"suites": list(map(_facts, outcomes)), "workflows": list(map(checked_facts, checked))}
-        print_json({**facts, **_counts(ended)})
-    else:
-        print_checked(checked)
-        _print_summary(ended)
-    if any(it.status == "failed" for it in ended):
+    output.show(_Tested(outcomes, checked))
+    if "failed" in [*(it.status for it in outcomes), *(it.status for it in checked)]:
         raise typer.Exit(1)
 
 
 def _check_update(*, watch: bool, jobs: int | None) -> None:
     """Refuse to rewrite mocks where nobody would look at them, or where two suites could write one."""
-    from dataflow.testing.snapshots import why_not
+    from dataflow.testing.snapshots import refusal
 
     if watch or (jobs or 1) > 1:
         raise UsageError(f"--update-mocks does not go with {'--watch' if watch else '--jobs'}: it runs once, in order")
-    if why := why_not():
+    if why := refusal():
         raise UsageError(why, "run it on your own machine, and commit what it rewrote")
 
 
 def _updating(suites: Sequence[Suite]) -> list[Suite]:
     """Return the suites that have mocks to rewrite, and say which are left out."""
-    from dataclasses import replace
-
     for suite in suites:
         if suite.kind != "pytest":
-            say(f"{_name(suite)} is left out: only tests in Python and YAML have mocks to rewrite")
+            say(f"{suite_name(suite)} is left out: only tests in Python and YAML have mocks to rewrite")
     return [replace(suite, update=True) for suite in suites if suite.kind == "pytest"]
 
 
-def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: bool) -> list[SuiteResult]:
+def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, output: Output) -> list[SuiteResult]:
     """Run suites side by side, each printed as a whole once those before it are."""
     from rich.markup import escape
 
@@ -98,14 +93,13 @@ def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, *, shown: 
         def done(outcome: SuiteResult) -> None:
             nonlocal ended
             ended += 1
-            if shown:
-                status.stop()  # it would draw over what is printed
-                _print(outcome)
-                status.start()
+            status.stop()  # it would draw over what is printed
+            output.show_part(_Suite(outcome))
+            status.start()
 
         def running(now: Sequence[Suite]) -> None:
             count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""
-            status.update(escape(f"Testing {', '.join(map(_name, now))} …{count}"))
+            status.update(escape(f"Testing {', '.join(map(suite_name, now))} …{count}"))
 
         return run_suites(suites, ignore_cache=everything, jobs=jobs, report=say, done=done, running=running)
 
@@ -120,61 +114,107 @@ def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
             raise no_tests(top)
 
 
-def _print(outcome: SuiteResult) -> None:
-    from rich.text import Text
-
-    from dataflow.testing.snapshots import section
-
-    word = Text(outcome.status.upper().ljust(7), style=_STYLES[outcome.status])
-    out().print(Text.assemble(word, f" {_name(outcome.suite)}  {_detail(outcome)}"))
-    shown = outcome.output if outcome.status == "failed" else section(outcome.output) if outcome.suite.update else ()
-    for line in shown:
-        if line or outcome.status == "failed":
-            out().print(f"    {line}".rstrip())
-
-
-def _name(suite: Suite) -> str:
+def suite_name(suite: Suite) -> str:
+    """Return what a suite is called for people."""
     folder = Path(display_path(suite.folder))
-    return f"{folder if folder.is_absolute() or folder == Path() else f'./{folder}'} ({suite.kind})"
+    shown = folder if folder.is_absolute() or folder == Path() else f"./{folder}"
+    return f"{shown} ({suite.kind})"
 
 
-def _detail(outcome: SuiteResult) -> str:
-    if outcome.status == "skipped":
-        return f"({outcome.reason})"
-    parts = [f"{outcome.tests} {'test' if outcome.tests == 1 else 'tests'}"] if outcome.tests else []
-    if outcome.skipped:
-        parts.append(f"{outcome.skipped} skipped")
-    return ", ".join([*parts, "unchanged" if outcome.unchanged else f"{outcome.seconds:.1f} s"])
+@dataclass(frozen=True)
+class _Tested(Result):
+    """All that ended: suites, each shown as soon as it did, and the checks of workflows."""
+
+    outcomes: Sequence[SuiteResult]
+    checked: Sequence[CheckedDefinition]
+
+    def text(self) -> None:
+        for it in self.checked:
+            _Workflow(it).text()
+        counts = self._counts()
+        skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
+        out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
+
+    def data(self) -> object:
+        suites = [_Suite(it).data() for it in self.outcomes]
+        return {"suites": suites, "workflows": [_Workflow(it).data() for it in self.checked], **self._counts()}
+
+    def _counts(self) -> dict[str, int]:
+        statuses = [*(it.status for it in self.outcomes), *(it.status for it in self.checked)]
+        return {
+            "successful": statuses.count("passed"),
+            "failed": statuses.count("failed"),
+            "skipped": statuses.count("skipped"),
+        }
 
 
-def _print_summary(outcomes: Sequence[SuiteResult | CheckedDefinition]) -> None:
-    counts = _counts(outcomes)
-    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-    out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
+@dataclass(frozen=True)
+class _Suite(Result):
+    outcome: SuiteResult
+
+    def text(self) -> None:
+        from rich.text import Text
+
+        from dataflow.testing.snapshots import section
+
+        it = self.outcome
+        word = Text(it.status.upper().ljust(7), style=STATUS_STYLES[it.status])
+        out().print(Text.assemble(word, f" {suite_name(it.suite)}  {self._detail()}"))
+        shown = it.output if it.status == "failed" else section(it.output) if it.suite.update else ()
+        for line in shown:
+            if line or it.status == "failed":
+                out().print(f"    {line}".rstrip())
+
+    def _detail(self) -> str:
+        it = self.outcome
+        if it.status == "skipped":
+            return f"({it.reason})"
+        parts = [plural(it.tests, "test")] if it.tests else []
+        if it.skipped:
+            parts.append(f"{it.skipped} skipped")
+        return ", ".join([*parts, "unchanged" if it.unchanged else f"{it.seconds:.1f} s"])
+
+    def data(self) -> dict[str, Any]:
+        from dataflow.testing.snapshots import section
+
+        it = self.outcome
+        return {
+            "package": display_path(it.suite.package),
+            "folder": display_path(it.suite.folder),
+            "kind": it.suite.kind,
+            "status": it.status,
+            "tests": it.tests,
+            "tests_skipped": it.skipped,
+            "seconds": round(it.seconds, 3),
+            "unchanged": it.unchanged,
+            "reason": it.reason,
+            "output": list(it.output) if it.status == "failed" else [],
+            **({"rewritten": section(it.output)} if it.suite.update else {}),
+        }
 
 
-def _counts(outcomes: Sequence[SuiteResult | CheckedDefinition]) -> dict[str, int]:
-    statuses = [it.status for it in outcomes]
-    return {
-        "successful": statuses.count("passed"),
-        "failed": statuses.count("failed"),
-        "skipped": statuses.count("skipped"),
-    }
+@dataclass(frozen=True)
+class _Workflow(Result):
+    checked: CheckedDefinition
 
+    def text(self) -> None:
+        from rich.text import Text
 
-def _facts(outcome: SuiteResult) -> dict[str, Any]:
-    from dataflow.testing.snapshots import section
+        it = self.checked
+        word = Text(it.status.upper().ljust(7), style=STATUS_STYLES[it.status])
+        note = f"  ({it.notes[0]})" if it.notes else ""
+        out().print(Text.assemble(word, f" ./{display_path(it.file)} (workflow){note}"))
+        for line in it.problems:
+            out().print(f"    {line}")
 
-    return {
-        "package": display_path(outcome.suite.package),
-        "folder": display_path(outcome.suite.folder),
-        "kind": outcome.suite.kind,
-        "status": outcome.status,
-        "tests": outcome.tests,
-        "tests_skipped": outcome.skipped,
-        "seconds": round(outcome.seconds, 3),
-        "unchanged": outcome.unchanged,
-        "reason": outcome.reason,
-        "output": list(outcome.output) if outcome.status == "failed" else [],
-        **({"rewritten": section(outcome.output)} if outcome.suite.update else {}),
-    }
+    def data(self) -> dict[str, Any]:
+        it = self.checked
+        return {
+            "package": display_path(it.package),
+            "file": display_path(it.file),
+            "kind": "workflow",
+            "status": it.status,
+            "rendered": display_path(it.rendered) if it.rendered else None,
+            "problems": list(it.problems),
+            "notes": list(it.notes),
+        }

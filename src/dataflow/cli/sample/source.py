@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import EnvOption, Output, OutputOption, err, out, print_json
-from dataflow.cli.dates import parse_day
+from dataflow.cli.console import err, out, say
+from dataflow.cli.options import EnvOption, parse_day
+from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataflow.workflow.project import Environment
-
-_SMALL_ROWS = 5_000_000
-"""Up to so many rows a JVM that starts fast is the better one."""
+    from dataflow.sample.demo_size import DemoSize
 
 
 def source(
@@ -39,42 +38,53 @@ def source(
         typer.Option("--to", metavar="YYYY-MM-DD", help="The last day, included; yesterday when omitted."),
     ] = None,
     env: EnvOption = None,
-    output: OutputOption = Output.TEXT,
+    output: OutputOption = TEXT,
 ) -> None:
     """Make the demo source dataflow_demo.playback, as large as you like; days of another size are replaced.
 
     Example:  dataflow sample source --rows 50_000_000 --from 2026-01-01 --to 2026-01-31
     """
-    from pathlib import Path
-
-    from dataflow.sample.demo_source import ROWS_PER_DAY, TABLE
+    from dataflow.sample.demo_size import demo_size
+    from dataflow.sample.demo_source import create
+    from dataflow.spark.command_session import command_session
     from dataflow.workflow.project import environment, find_project
 
-    days = _days(first, last)
-    rows_per_day = ROWS_PER_DAY if rows is None else _rows_per_day(rows, days)
+    end = _day("--to", last)
+    size = demo_size(rows, _day("--from", first), end)
     where = environment(find_project(Path.cwd()), env)
-    _require_space(where, rows_per_day * len(days))
-    _make(where, days, rows_per_day)
-    if output is Output.JSON:
-        print_json({"table": TABLE, "first": days[0], "last": days[-1], "rows_per_day": rows_per_day})
-        return
-    each = "" if len(days) == 1 else f" ({rows_per_day:,} a day)"
-    out().print(f"{TABLE}: {rows_per_day * len(days):,} rows, {_span(days)}{each}")
+    size.require_room(where)
+    with (
+        command_session(where, f"source-{os.getpid()}", small=size.is_small, report=say) as spark,
+        _progress(size.rows) as progress,
+    ):
+        create(spark, size.rows_per_day, size.days[0], size.days[-1], progress)
+    output.show(_Made(size))
 
 
-def _make(where: Environment, days: list[dt.date], rows_per_day: int) -> None:
-    from dataflow.cli.console import say
-    from dataflow.home import subfolder
-    from dataflow.spark.session import Engine
+def _day(option: str, given: str | None) -> dt.date | None:
+    try:
+        return parse_day(given)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", error.hint) from None
 
-    total = rows_per_day * len(days)
-    log = subfolder("logs") / f"source-{os.getpid()}.log"
-    with Engine(where, log, small=total <= _SMALL_ROWS, train=False, report=say) as engine:
-        engine.begin()
-        from dataflow.sample.demo_source import create
 
-        with _progress(total) as progress:
-            create(engine.spark, rows_per_day, days[0], days[-1], progress)
+@dataclass(frozen=True)
+class _Made(Result):
+    size: DemoSize
+
+    def text(self) -> None:
+        from dataflow.sample.demo_source import TABLE
+
+        days, rows_per_day = self.size.days, self.size.rows_per_day
+        span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        each = "" if len(days) == 1 else f" ({rows_per_day:,} a day)"
+        out().print(f"{TABLE}: {self.size.rows:,} rows, {span}{each}")
+
+    def data(self) -> object:
+        from dataflow.sample.demo_source import TABLE
+
+        days = self.size.days
+        return {"table": TABLE, "first": days[0], "last": days[-1], "rows_per_day": self.size.rows_per_day}
 
 
 @contextlib.contextmanager
@@ -96,59 +106,10 @@ class _Lines:
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._told = 0
+        self._printed = 0
 
     def __call__(self, rows: int) -> None:
         tenth = 10 * rows // self._total
-        if tenth > self._told:
-            self._told = tenth
+        if tenth > self._printed:
+            self._printed = tenth
             err().print(f"{rows:,} of {self._total:,} rows")
-
-
-def _days(first: str | None, last: str | None) -> list[dt.date]:
-    from dataflow.workflow.models import MAX_DATES
-
-    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
-    end = _day("--to", last, yesterday)
-    start = _day("--from", first, min(yesterday, end))
-    count = (end - start).days + 1
-    if count < 1:
-        raise UsageError(
-            f"--to {end} lies before --from {start}", "the range ends yesterday unless --to says otherwise"
-        )
-    if count > MAX_DATES:
-        raise UsageError(f"{start} to {end} are {count:,} days; {MAX_DATES:,} are the most")
-    return [start + dt.timedelta(days=i) for i in range(count)]
-
-
-def _day(option: str, given: str | None, default: dt.date) -> dt.date:
-    try:
-        return parse_day(given) or default
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.message}", error.hint) from None
-
-
-def _rows_per_day(rows: int, days: list[dt.date]) -> int:
-    if rows < len(days):
-        raise UsageError(f"--rows {rows} is less than one row for each of {len(days)} days")
-    return round(rows / len(days))
-
-
-def _require_space(where: Environment, rows: int) -> None:
-    """Refuse what the disk of the embedded warehouse has no room for."""
-    from dataflow.home import subfolder
-    from dataflow.sample.demo_source import BYTES_PER_ROW
-    from dataflow.tables.catalog import is_embedded
-
-    if not is_embedded(where):
-        return
-    needed, free = rows * BYTES_PER_ROW, shutil.disk_usage(subfolder()).free
-    if needed > free:
-        raise UsageError(
-            f"{rows:,} rows take about {needed / 1e9:,.0f} GB, and there are {free / 1e9:,.0f} GB free",
-            "make fewer rows, or point DATAFLOW_HOME to a larger disk",
-        )
-
-
-def _span(days: list[dt.date]) -> str:
-    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"

@@ -1,5 +1,17 @@
-"""`dataflow workflow`: running workflows, and looking at runs."""
+"""`dataflow workflow`: validate, plan, run, and look back."""
 
-from dataflow.cli.workflow.commands import app
+from __future__ import annotations
 
-__all__ = ["app"]
+import typer
+
+from dataflow.cli.workflow import due, plan, render, run, runs, show, validate
+
+app = typer.Typer(no_args_is_help=True, help="Validate, plan and run workflows; look at past runs.")
+
+app.command("due")(due.due)
+app.command("validate")(validate.validate)
+app.command("plan")(plan.plan)
+app.command("render")(render.render)
+app.command("run")(run.run)
+app.command("runs")(runs.runs)
+app.command("show")(show.show)

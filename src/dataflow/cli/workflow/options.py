@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.cli.dates import parse_day
+from dataflow.cli.options import parse_day
 from dataflow.errors import UsageError, display_path
 from dataflow.workflow.discovery import is_special
 

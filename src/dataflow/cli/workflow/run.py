@@ -8,14 +8,18 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dataflow.build.python import fast_start
-from dataflow.cli.console import Output, print_json, say
+from dataflow.cli.console import say
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT, Output, OutputOption
 from dataflow.cli.streams import silence_stdout
-from dataflow.errors import DataflowError
+from dataflow.cli.workflow.arguments import DateOption, ParamOption
+from dataflow.cli.workflow.options import definition, request
+from dataflow.errors import DataflowError, UsageError
 from dataflow.trouble import trouble
 
 if TYPE_CHECKING:
@@ -27,13 +31,49 @@ if TYPE_CHECKING:
 _PREVIEW_ROWS = 5
 
 
+def run(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False),
+    ] = None,
+    date: DateOption = None,
+    param: ParamOption = None,
+    job: Annotated[str | None, typer.Option("--job", help="Run this one job, without those before it.")] = None,
+    env: EnvOption = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
+    ] = False,
+    deployed: Annotated[
+        str | None,
+        typer.Option("--deployed", metavar="ID", help="Instead of a file: a deployed workflow, or a bundle."),
+    ] = None,
+    output: OutputOption = TEXT,
+) -> None:
+    """Run a workflow: write on a branch, audit, publish. Reaches your own sandbox unless --env says otherwise.
+
+    With --deployed it runs what was deployed, from the registry alone.
+
+    Example:  dataflow workflow run main.sch.yaml --date 2026-01-31
+    """
+    if (file is None) == (deployed is None):
+        raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
+    if deployed is not None:
+        from dataflow.cli.workflow.run_deployed import run_deployed
+
+        run_deployed(deployed, request(date, param, env), only=job, adopt=adopt, output=output)
+        return
+    if file is None:
+        raise AssertionError("one of both is given")
+    run_definition(definition(file), request(date, param, env), only=job, adopt=adopt, output=output)
+
+
 def run_definition(
     file: Path,
     request: Request,
     *,
     only: str | None = None,
     adopt: bool = False,
-    output: Output = Output.TEXT,
+    output: Output = TEXT,
     again: Sequence[str] | None = None,
 ) -> None:
     """Run a definition and tell how it went; `sample workflow --run` comes here as well.
@@ -97,12 +137,10 @@ def go_on_in(python: Path | None, arguments: Sequence[str] | None = None) -> Non
     raise typer.Exit(process.returncode)
 
 
-def run_loaded(
-    workflow: Workflow, *, only: str | None = None, adopt: bool = False, output: Output = Output.TEXT
-) -> None:
+def run_loaded(workflow: Workflow, *, only: str | None = None, adopt: bool = False, output: Output = TEXT) -> None:
     """Run a workflow and tell how it went; raises as `run_definition` does."""
     workflow.choose(only)  # a mistyped --job is told before a JVM starts
-    result, preview = _execute(workflow, only=only, adopt=adopt, quiet=output is Output.JSON)
+    result, preview = _execute(workflow, only=only, adopt=adopt, output=output)
     try:
         _show(result, preview, output)
     except Exception as error:  # what is published is published: how it is shown must not say otherwise
@@ -114,19 +152,14 @@ def run_loaded(
 
 
 def _show(result: RunResult, preview: Sequence[Mapping[str, object]], output: Output) -> None:
-    if output is Output.JSON:
-        from dataflow.cli.workflow.summary import as_json
+    from dataflow.cli.workflow.summary import RunSummary
 
-        print_json({**as_json(result), "preview": preview})
-    else:
-        from dataflow.cli.workflow.summary import print_summary
-
-        print_summary(result, preview)
+    output.show(RunSummary(result, preview))
     sys.stdout.flush()
 
 
 def _execute(
-    workflow: Workflow, *, only: str | None, adopt: bool, quiet: bool
+    workflow: Workflow, *, only: str | None, adopt: bool, output: Output
 ) -> tuple[RunResult, Sequence[Mapping[str, object]]]:
     from dataflow.cli.workflow.progress import Live
     from dataflow.home import subfolder
@@ -173,17 +206,12 @@ def _execute(
             prepare=demo,
         )
         try:
-            with _prints_apart(quiet):
+            with output.reserved():
                 result = runner.run(workflow, only=only)
             preview = [] if runner.stuck else _preview(spark, result)
         finally:
             records.close()
     return result, preview
-
-
-def _prints_apart(quiet: bool) -> Any:
-    """Send what user code prints to stderr where stdout is for JSON."""
-    return contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext()
 
 
 def _preview(spark: Any, result: RunResult) -> list[dict[str, object]]:

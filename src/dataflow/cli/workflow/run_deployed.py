@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.cli.console import Output, say
+from dataflow.cli.console import say
+from dataflow.cli.output import Output
 
 if TYPE_CHECKING:
     from dataflow.workflow.load import Request

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.cli.console import cell, err, out
+from dataflow.cli.console import err, out, print_rows
+from dataflow.cli.output import Result
 from dataflow.workflow.table_names import typed
 
 if TYPE_CHECKING:
@@ -13,6 +15,22 @@ if TYPE_CHECKING:
     from dataflow.runner.results import RunResult, StepResult
 
 _AUDITS_IN_FULL = 12
+
+
+@dataclass(frozen=True)
+class RunSummary(Result):
+    """A run's result, with a few rows of what it published."""
+
+    result: RunResult
+    preview: Sequence[Mapping[str, object]]
+
+    def text(self) -> None:
+        """Print what was published, the audits' figures, some rows, and what failed."""
+        print_summary(self.result, self.preview)
+
+    def data(self) -> object:
+        """Return all of it."""
+        return {**as_json(self.result), "preview": self.preview}
 
 
 def as_json(result: RunResult) -> dict[str, Any]:
@@ -88,19 +106,6 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
             markup=True,
         )
     _print_next(result)
-
-
-def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:
-    """Print rows as a table."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, value in rows[0].items():
-        table.add_column(cell(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell("null", "dim") if value is None else cell(value) for value in row.values()))
-    out().print(table)
 
 
 def _print_published(result: RunResult) -> None:

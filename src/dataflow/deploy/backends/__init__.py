@@ -1,8 +1,8 @@
 """What runs deployed workflows: one module for each, behind one protocol.
 
-The core renders, bundles and switches. A backend says what it can't run, adds files of its own to the bundle, makes
-a switch take effect where it schedules, starts runs, and tells how they went. It reads bundles and the registry, and
-nothing of a checkout.
+The core renders, bundles and adds revisions. A backend reports what it can't run, adds files of its own to the bundle,
+makes a revision take effect where it schedules, starts runs, and reports their status. It reads bundles and the
+registry, and nothing of a checkout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run to be started.
+    """A run to start.
 
     Attributes:
         deployment: Where.
@@ -39,14 +39,14 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class WorkflowStatus:
-    """How a workflow stands.
+    """The status of a deployed workflow.
 
     Attributes:
         workflow: The workflow's id.
-        schedule: When it runs by itself, in words; None when nothing starts it.
+        schedule: Its schedule as text, or None.
         next: When it runs next.
         last: The id of its last run.
-        status: How that went.
+        status: The status of that run.
     """
 
     workflow: str
@@ -60,19 +60,19 @@ class Backend(Protocol):
     """What runs deployed workflows."""
 
     def check(self, package: PreparedPackage) -> Sequence[str]:
-        """Say what of a package can't be run here; nothing when all can."""
+        """Return what of a package can't run here; empty when all can."""
 
     def render(self, bundle: Bundle) -> Mapping[str, bytes]:
         """Return the files that this backend needs beside a bundle's own, by name; the same bundle, the same bytes."""
 
     def deploy(self, deployment: Deployment, registry: Registry) -> None:
-        """Make a switch take effect; called again for one that did already, it does nothing."""
+        """Make a revision take effect; called again for the same one, it does nothing."""
 
     def start(self, start: RunRequest, registry: Registry) -> int:
         """Run a workflow to its end, and return the exit code."""
 
     def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:
-        """Tell how an environment's workflows stand."""
+        """Return the status of an environment's workflows."""
 
 
 def backend(name: str) -> Backend:

@@ -59,12 +59,12 @@ moments = sa.Table(
 
 
 Failed = Callable[[str, DataflowError], None]
-"""Told of a workflow's id, and why it can't be said when it is due."""
+"""Receives a workflow's id, and why its next run can't be computed."""
 
 
 @dataclass(frozen=True)
 class DueRun:
-    """A moment of a schedule that has come and was not run yet.
+    """A scheduled run that is due and was not started yet.
 
     Attributes:
         deployment: Where.
@@ -86,7 +86,7 @@ class LocalBackend:
     """Runs deployed workflows on this machine."""
 
     def check(self, package: PreparedPackage) -> Sequence[str]:  # noqa: ARG002 - it runs whatever the engine runs
-        """Say what of a package can't be run here: nothing."""
+        """Return what of a package can't run here: nothing."""
         return ()
 
     def render(self, bundle: Bundle) -> Mapping[str, bytes]:  # noqa: ARG002 - it reads bundles as they are
@@ -94,7 +94,7 @@ class LocalBackend:
         return {}
 
     def deploy(self, deployment: Deployment, registry: Registry) -> None:
-        """Make a switch take effect: `due` reads the registry."""
+        """Make a revision take effect: `due` reads the registry."""
 
     def start(self, start: RunRequest, registry: Registry) -> int:
         """Run a workflow to its end, in a process of its own, and return its exit code."""
@@ -106,7 +106,7 @@ class LocalBackend:
         return subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
 
     def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:  # noqa: ARG002
-        """Tell how an environment's workflows stand."""
+        """Return the status of an environment's workflows."""
         with contextlib.closing(Records(deployment.revision.state)) as records:
             return [_state(deployment, records, id_, schedule) for id_, schedule in _schedules(deployment)]
 
@@ -115,12 +115,12 @@ BACKEND = LocalBackend()
 
 
 def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -> list[DueRun]:
-    """Return what of an environment has come due and nobody has run or is running; nothing where it is paused.
+    """Return the runs of an environment that are due and not started by anybody; none where it is paused.
 
     Args:
         deployment: The environment.
         at: The moment to look at, with its time zone.
-        failed: Told of a workflow whose schedule can't be told, which keeps no other from running; raised when omitted.
+        failed: Receives a workflow whose next run can't be computed, while others still run; raised when omitted.
     """
     if deployment.revision.isolated:
         return []
@@ -197,7 +197,7 @@ def _claims(records: Records, deployment: Deployment, workflow: str) -> list[dic
 
 
 def _claim(records: Records, found: DueRun) -> bool:
-    """Take a moment: nobody has it, or whoever had it is dead. Only one caller gets it."""
+    """Claim a moment that nobody holds, or whose holder has died. Only one caller gets it."""
     key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
     own = {"claimed": now(), "host": socket.gethostname(), "process": os.getpid(), "status": "running"}
     try:
@@ -224,7 +224,7 @@ def _finish(records: Records, found: DueRun, status: str) -> None:
 
 
 def _holder_is_alive(row: Mapping[str, Any]) -> bool:
-    """Say whether a claim's holder may still work on it; of another machine's nobody here knows."""
+    """Say whether the process of a claim may still run; one on another machine is assumed to."""
     claimed: dt.datetime = row["claimed"]
     since = claimed if claimed.tzinfo else claimed.replace(tzinfo=dt.UTC)
     return row["host"] != socket.gethostname() or is_alive(row["process"], since)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy import table_schemas
 from dataflow.deploy.bundle import Bundle, RenderedWorkflow, pin_text
 from dataflow.deploy.plan.definition import AssetChange, PackageChange, WorkflowChange
+from dataflow.tables.schema.recorded_schema import schema_changes
 
 if TYPE_CHECKING:
     from dataflow.deploy.prepared_package import PreparedPackage
@@ -115,7 +115,7 @@ def _tables(before: Bundle | None, now: PreparedPackage | None) -> tuple[tuple[s
     breaking: list[str] = []
     was = {} if before is None else before.schemas
     then = {} if now is None else now.schemas
-    for text, breaks in table_schemas.changes(was, then):
+    for text, breaks in schema_changes(was, then):
         changes.append(text)
         if breaks:
             breaking.append(text)

@@ -52,8 +52,8 @@ def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None
     try:
         saved = SavedPlan.model_validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is none that `plan --save` wrote"
-        raise UsageError(f"{display_path(file)} can't be read as a plan: {told}") from None
+        why = error.strerror if isinstance(error, OSError) else "it was not written by `plan --save`"
+        raise UsageError(f"{display_path(file)} can't be read as a plan: {why}") from None
     again = "look at it again: dataflow project plan --save FILE"
     if (saved.repository, saved.environment) != (source.name, source.target.name):
         raise UsageError(
@@ -62,7 +62,7 @@ def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None
         )
     if saved.number != planned.plan.number:
         raise DataflowError(
-            f"{saved.environment} has moved since the plan was made: from #{saved.number} to #{planned.plan.number}",
+            f"{saved.environment} has changed since the plan was made: from #{saved.number} to #{planned.plan.number}",
             again,
             permanent=True,
         )
@@ -70,4 +70,4 @@ def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None
         now = planned.plan.inputs
         moved = sorted(key for key in {*saved.inputs, *now} if saved.inputs.get(key) != now.get(key))
         listed = ", ".join(key.rpartition(":")[2] for key in moved[:5]) + (", …" if len(moved) > 5 else "")
-        raise DataflowError(f"the repository is not what the plan was made of: {listed} changed", again, permanent=True)
+        raise DataflowError(f"the repository has changed since the plan was made: {listed}", again, permanent=True)

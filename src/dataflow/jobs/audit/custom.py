@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
-from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
+from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
 from dataflow.jobs.spark.modules import loaded
 from dataflow.spark.errors import hint_of, in_python, message_of, place_of, raise_ctrl_c
+from dataflow.wording import plural
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from dataflow.workflow.audit_models import PythonAudit, SqlAudit
+    from dataflow.workflow.audits import PythonAudit, SqlAudit
 
 
 @dataclass(frozen=True)
-class Bench:
+class CustomAuditContext:
     """What a custom audit may use.
 
     Attributes:
@@ -33,7 +34,7 @@ class Bench:
     """
 
     spark: SparkSession
-    rows: Rows
+    rows: AuditedRows
     folder: Path
     params: Mapping[str, str]
 
@@ -43,18 +44,18 @@ class Bench:
         return self.spark.sql(f"SELECT * FROM {self.rows.source}")
 
 
-def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
+def sql_audit(audit: SqlAudit, context: CustomAuditContext) -> AuditResult:
     """Run a query that should return no rows.
 
     Raises:
         DataflowError: The query can't run; the message names the audit, the line and the cause.
     """
     view = f"dataflow_audited_{uuid.uuid4().hex}"  # `${AUDITED}` stands without quotes, so its name needs none
-    bench.frame.createTempView(view)
-    text, where = _query(audit, bench.folder)
+    context.frame.createTempView(view)
+    text, where = _query(audit, context.folder)
     try:
-        query = substitute(text, {**bench.params, "AUDITED": view}, where=where)
-        found = bench.spark.sql(resolve_secrets(query))
+        query = substitute(text, {**context.params, "AUDITED": view}, where=where)
+        found = context.spark.sql(resolve_secrets(query))
         count = found.count()
         rows = sample(found) if count else ()
     except DataflowError:
@@ -62,42 +63,42 @@ def sql_audit(audit: SqlAudit, bench: Bench) -> AuditResult:
     except Exception as error:
         line = ":".join(map(str, place_of(error) or ()))
         message = message_of(error).replace(view, "${AUDITED}")
-        told = f"audit {name_of(audit)}, {display_path(where)}:{line}: {message}"
-        raise DataflowError(told, hint_of(error)) from error
+        problem = f"audit {audit.label}, {display_path(where)}:{line}: {message}"
+        raise DataflowError(problem, hint_of(error)) from error
     finally:
-        bench.spark.catalog.dropTempView(view)
-    finding = f"the query returns {count} row{'' if count == 1 else 's'}"
-    return AuditResult(name_of(audit), audit.function, audit.blocking, count == 0, count, "0", finding, rows)
+        context.spark.catalog.dropTempView(view)
+    finding = f"the query returns {plural(count, 'row')}"
+    return AuditResult(audit.label, audit.function, audit.blocking, count == 0, count, "0", finding, rows)
 
 
-def python_audit(audit: PythonAudit, bench: Bench) -> AuditResult:
+def python_audit(audit: PythonAudit, context: CustomAuditContext) -> AuditResult:
     """Call a function that should return 0.
 
     Raises:
-        DataflowError: It is not there, raised an exception, or returned something else than a number.
+        DataflowError: It doesn't exist, raised an exception, or returned something other than a number.
     """
-    script = bench.folder / audit.script
-    args = {name: resolve_secrets(value) for name, value in bench.params.items()}
+    script = context.folder / audit.script
+    args = {name: resolve_secrets(value) for name, value in context.params.items()}
     try:
         with loaded(script) as module:
             function = getattr(module, audit.callable, None)
             if function is None:
                 own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
                 near = did_you_mean(audit.callable, own)
-                raise DataflowError(f"audit {name_of(audit)}: {display_path(script)} has no {audit.callable}(){near}")
-            figure = function(bench.frame, args)
+                raise DataflowError(f"audit {audit.label}: {display_path(script)} has no {audit.callable}(){near}")
+            figure = function(context.frame, args)
     except DataflowError:
         raise
     except BaseException as error:
         raise_ctrl_c(error)
-        raise DataflowError(f"audit {name_of(audit)}, {in_python(error, script)}", hint_of(error, script)) from error
+        raise DataflowError(f"audit {audit.label}, {in_python(error, script)}", hint_of(error, script)) from error
     if isinstance(figure, bool) or not isinstance(figure, int | float):
         raise DataflowError(
-            f"audit {name_of(audit)}: {audit.callable}() in {display_path(script)} returned {figure!r}",
-            "let it return the number of failing rows: 0 passes",
+            f"audit {audit.label}: {audit.callable}() in {display_path(script)} returned {figure!r}",
+            "return the number of failing rows: 0 passes",
         )
     finding = f"{audit.callable}() returns {figure:.15g}"
-    return AuditResult(name_of(audit), audit.function, audit.blocking, figure == 0, figure, "0", finding)
+    return AuditResult(audit.label, audit.function, audit.blocking, figure == 0, figure, "0", finding)
 
 
 def _query(audit: SqlAudit, folder: Path) -> tuple[str, Path]:

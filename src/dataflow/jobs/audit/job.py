@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataflow.jobs.audit.results import Rows
+from dataflow.jobs.audit.results import AuditedRows
 from dataflow.jobs.audit.run import run_audits
 from dataflow.jobs.context import JobContext, Outcome
 from dataflow.jobs.write_audit_publish import history_for, require_passed
@@ -26,7 +26,7 @@ def run_audit_job(spec: AuditSpec, context: JobContext) -> Outcome:
     partition = partition_of(context.spark, load(context.spark, spec.table), spec.partition)
     results = run_audits(
         context.spark,
-        Rows(quoted(spec.table), partition.where),
+        AuditedRows(quoted(spec.table), partition.where),
         spec.audits,
         folder=workflow.folder,
         params=workflow.script_params,

@@ -10,7 +10,7 @@ from dataflow.tables.values import date_of, flag_of, moment_of, number_of
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
-    from dataflow.workflow.audit_models import Scalar
+    from dataflow.workflow.values import Scalar
 
 _WHOLE = frozenset({"byte", "short", "integer", "long"})
 

@@ -10,14 +10,13 @@ from dataflow.secret import masked
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from dataflow.workflow.audit_models import Audit
 
 SAMPLE_ROWS = 5
 """How many offending rows a failing audit shows."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class AuditedRows:
     """The rows under audit.
 
     Attributes:
@@ -40,9 +39,9 @@ class AuditResult:
     """What one audit found.
 
     Attributes:
-        name: What the definition calls it, or the function's name.
-        function: The kind of audit.
-        blocking: Whether a failure stops the publishing.
+        name: Its name in reports.
+        function: The audit's function.
+        blocking: Whether a failure prevents publishing.
         passed: Whether all is as it should be.
         figure: What was measured: a number of failing rows, or the number of rows.
         expected: What the figure should be, in words: `0`, `between 1 and 100`.
@@ -63,11 +62,6 @@ class AuditResult:
     def message(self) -> str:
         """What was found and what was expected, in a line."""
         return f"{self.finding} (expected {self.expected})"
-
-
-def name_of(audit: Audit) -> str:
-    """Say what to call an audit in reports."""
-    return audit.name or audit.function
 
 
 def sample(frame: DataFrame) -> tuple[dict[str, str], ...]:

@@ -1,4 +1,4 @@
-"""Running audits: all declared ones in one pass over the rows, then the user's own one by one."""
+"""Running audits: those that count rows in one pass, then custom ones in SQL or Python one by one."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.audit.custom import Bench, python_audit, sql_audit
-from dataflow.jobs.audit.results import AuditResult, Rows, name_of, sample
-from dataflow.jobs.audit.rules import Check, Rule, Scope
+from dataflow.jobs.audit.custom import CustomAuditContext, python_audit, sql_audit
+from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
+from dataflow.jobs.audit.table_rows import TableRows
 from dataflow.spark.errors import message_of
 from dataflow.spark.guard import READING, scoped
 from dataflow.spark.guard import Scope as WriteScope
-from dataflow.workflow.audit_models import Audit, PythonAudit, SqlAudit
+from dataflow.workflow.audits import Audit, PythonAudit, RowAudit, SqlAudit
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dataflow.workflow.audits.base import AuditQuery
+
 
 def run_audits(
     spark: SparkSession,
-    rows: Rows,
+    rows: AuditedRows,
     audits: Sequence[Audit],
     *,
     folder: Path,
@@ -40,9 +42,9 @@ def run_audits(
         rows: The rows under audit.
         audits: What to check.
         folder: The folder that scripts are named from.
-        params: The run's parameters, for SQL and Python of the user's own.
+        params: The run's parameters, for custom SQL and Python.
         history: Row counts of the last published runs, newest first.
-        session: Lends people's own SQL and Python a session of theirs, which only reads; one beside `spark` if omitted.
+        session: Opens the session of custom SQL and Python, which only reads; one beside `spark` if omitted.
 
     Returns:
         A result for each audit, in their order; failing ones are results too.
@@ -50,46 +52,55 @@ def run_audits(
     Raises:
         DataflowError: An audit can't be run as it is written; the message names it.
     """
-    declared = [audit for audit in audits if not isinstance(audit, SqlAudit | PythonAudit)]
-    results = iter(_run_declared(spark, rows, declared, history) if declared else ())
+    counting = [audit for audit in audits if isinstance(audit, RowAudit)]
+    results = iter(_count(spark, rows, counting, history) if counting else ())
     found = []
     with contextlib.ExitStack() as lent:
-        bench: Bench | None = None
+
+        @functools.cache
+        def context() -> CustomAuditContext:
+            reader = lent.enter_context((session or functools.partial(scoped, spark))(READING))
+            return CustomAuditContext(reader, rows, folder, params)
+
         for audit in audits:
-            if isinstance(audit, SqlAudit | PythonAudit) and bench is None:
-                reader = lent.enter_context((session or functools.partial(scoped, spark))(READING))
-                bench = Bench(reader, rows, folder, params)
             match audit:
-                case SqlAudit() if bench:
-                    found.append(sql_audit(audit, bench))
-                case PythonAudit() if bench:
-                    found.append(python_audit(audit, bench))
-                case _:
+                case RowAudit():
                     found.append(next(results))
+                case SqlAudit():
+                    found.append(sql_audit(audit, context()))
+                case PythonAudit():
+                    found.append(python_audit(audit, context()))
+                case _:
+                    assert_never(audit)
     return found
 
 
-def _run_declared(spark: SparkSession, rows: Rows, audits: Sequence[Rule], history: Sequence[int]) -> list[AuditResult]:
+def _count(
+    spark: SparkSession, rows: AuditedRows, audits: Sequence[RowAudit], history: Sequence[int]
+) -> list[AuditResult]:
     """Count for all audits in one statement; look for rows to blame where an audit fails."""
     try:
-        scope = Scope(rows, spark.table(rows.table).schema, history)
-        checks = [scope.check(audit) for audit in audits]
-        expressions = ", ".join(count for check in checks for count in check.counts)
+        schema = spark.table(rows.table).schema
+        queries = [audit.query(TableRows(audit.label, rows, schema, history)) for audit in audits]
+        expressions = ", ".join(count for query in queries for count in query.counts)
         counted = spark.sql(f"SELECT {expressions} FROM {rows.source}").collect()[0]
         counts = iter([int(count) for count in counted])
-        return [_judged(spark, check, list(itertools.islice(counts, len(check.counts)))) for check in checks]
+        return [
+            _result(spark, audit, query, list(itertools.islice(counts, len(query.counts))))
+            for audit, query in zip(audits, queries, strict=True)
+        ]
     except DataflowError:
         raise
     except Exception as error:
-        names = ", ".join(map(name_of, audits))
+        names = ", ".join(audit.label for audit in audits)
         raise DataflowError(f"can't audit {rows.table} ({names}): {message_of(error)}") from error
 
 
-def _judged(spark: SparkSession, check: Check, counts: Sequence[int]) -> AuditResult:
-    audit, verdict = check.audit, check.judge(counts)
-    blamed = () if verdict.passed or check.offending is None else sample(spark.sql(check.offending))
+def _result(spark: SparkSession, audit: RowAudit, query: AuditQuery, counts: Sequence[int]) -> AuditResult:
+    verdict = query.judge(counts)
+    blamed = () if verdict.passed or query.offending is None else sample(spark.sql(query.offending))
     return AuditResult(
-        name_of(audit),
+        audit.label,
         audit.function,
         audit.blocking,
         verdict.passed,

@@ -32,7 +32,10 @@ def fill_migrating_columns(context: JobContext) -> None:
         try:
             if pairs:
                 column_migration.fill(
-                    open_session(context.spark, EVERYTHING), table, pairs, {column.lower() for column in write.given}
+                    open_session(context.spark, EVERYTHING),
+                    table,
+                    pairs,
+                    {column.lower() for column in write.assigned_columns},
                 )
         except Exception as error:  # its rows are there, and the contract fills them as well
             context.note(f"columns of {write.target} that a migration moves are not filled yet: {message_of(error)}")

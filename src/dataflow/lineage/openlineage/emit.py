@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from dataflow.lineage.model import Flow, Written, plain_name
+from dataflow.lineage.model import Flow, TableWrite, plain_name
 from dataflow.secret import learn, masked, without_credentials
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from dataflow.lineage.spark_plan.plan_lineage import Read
+    from dataflow.lineage.spark_plan.plan_lineage import SnapshotRead
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import Workflow
 
@@ -41,7 +41,7 @@ _TYPES = {"succeeded": "COMPLETE", "cancelled": "ABORT"}
 
 
 @dataclass(frozen=True)
-class Ended:
+class FinishedRun:
     """A run that has ended.
 
     Attributes:
@@ -60,12 +60,12 @@ class Ended:
     status: str
     started: dt.datetime
     ended: dt.datetime
-    reads: Sequence[Read]
-    writes: Sequence[Written]
+    reads: Sequence[SnapshotRead]
+    writes: Sequence[TableWrite]
     error: str = ""
 
 
-def tell(run: Ended) -> str | None:
+def send_event(run: FinishedRun) -> str | None:
     """Send a run's event where the environment says; a lost event fails no run.
 
     Returns:
@@ -112,11 +112,11 @@ def _send(text: str, address: str) -> None:
         pass
 
 
-def event(run: Ended) -> dict[str, Any]:
+def event(run: FinishedRun) -> dict[str, Any]:
     """Return a run's event."""
     workflow = run.workflow
     place = namespace(workflow.environment)
-    sources = {flow.source for write in run.writes for flow in write.flows if not flow.is_naming}
+    sources = {flow.source for write in run.writes for flow in write.flows if not flow.is_reference_only}
     targets = {write.target for write in run.writes}
     catalog = workflow.environment.catalog_name
     versions = {plain_name(read.source, catalog): read.snapshot for read in run.reads if read.snapshot}
@@ -156,7 +156,7 @@ def _facet(name: str, version: str, **fields: Any) -> dict[str, Any]:
     return {"_producer": _PRODUCER, "_schemaURL": f"{_FACETS}/{version}/{name}.json#/$defs/{name}", **fields}
 
 
-def _run_facets(run: Ended) -> dict[str, Any]:
+def _run_facets(run: FinishedRun) -> dict[str, Any]:
     facets: dict[str, Any] = {}
     if run.parent is not None:
         facets["parent"] = _facet(
@@ -197,7 +197,7 @@ def _version(snapshot: int | None) -> dict[str, Any]:
     return {"version": _facet("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=str(snapshot))}
 
 
-def _column_lineage(write: Written, place: str) -> dict[str, Any]:
+def _column_lineage(write: TableWrite, place: str) -> dict[str, Any]:
     fields: dict[str, dict[tuple[str, str], list[dict[str, str]]]] = {}
     rows: dict[tuple[str, str], list[dict[str, str]]] = {}
     for flow in sorted(write.flows):
@@ -207,12 +207,12 @@ def _column_lineage(write: Written, place: str) -> dict[str, Any]:
     return _facet(
         "ColumnLineageDatasetFacet",
         "1-2-0",
-        fields={column: {"inputFields": _inputs(taken, place)} for column, taken in fields.items()},
-        dataset=_inputs(rows, place),
+        fields={column: {"inputFields": _input_fields(taken, place)} for column, taken in fields.items()},
+        dataset=_input_fields(rows, place),
     )
 
 
-def _inputs(taken: Mapping[tuple[str, str], list[dict[str, str]]], place: str) -> list[dict[str, Any]]:
+def _input_fields(taken: Mapping[tuple[str, str], list[dict[str, str]]], place: str) -> list[dict[str, Any]]:
     return [
         {"namespace": place, "name": table, "field": column, "transformations": how}
         for (table, column), how in taken.items()

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, broken_link, display_path
 from dataflow.foreign import line
-from dataflow.lineage.model import Flow, Origin, Producer, Written, plain_name
+from dataflow.lineage.model import Flow, Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.openlineage.emit import BUNDLE_TAG
-from dataflow.lineage.store.writer import remember
+from dataflow.lineage.store.writer import store_lineage
 
 if TYPE_CHECKING:
     from dataflow.state.run_records import Records
 
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log"}
-_COUNTED = {"COMPLETE", "RUNNING", "OTHER", None}
+_BELIEVED_TYPES = {"COMPLETE", "RUNNING", "OTHER", None}
 """Events whose inputs and outputs are believed: one of a start may lack them, one of a failure wrote nothing."""
 
 
 @dataclass
-class Imported:
+class ImportResult:
     """What an import came to.
 
     Attributes:
@@ -38,7 +38,7 @@ class Imported:
     skipped: list[str] = field(default_factory=list)
 
 
-def import_events(path: Path, records: Records, catalog: str) -> Imported:
+def import_events(path: Path, records: Records, catalog: str) -> ImportResult:
     """Read events into the state; reading the same ones again changes nothing.
 
     Args:
@@ -52,8 +52,8 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
     if not path.exists():
         said = broken_link(path) or f"there is no {display_path(path)}"
         raise UsageError(said, "give a file or a folder of OpenLineage events")
-    done = Imported()
-    found: dict[tuple[str, str], tuple[Producer, Written]] = {}
+    done = ImportResult()
+    found: dict[tuple[str, str], tuple[Producer, TableWrite]] = {}
     for event in _events(path, done):
         done.events += 1
         try:
@@ -69,22 +69,22 @@ def import_events(path: Path, records: Records, catalog: str) -> Imported:
         why = f": {done.skipped[0]}" if done.skipped else ""
         raise UsageError(f"{display_path(path)} holds no OpenLineage events{why}")
     with records.begin() as connection:
-        remember(connection, list(found.values()))
+        store_lineage(connection, list(found.values()))
     done.edges = len(found)
     return done
 
 
-def _events(path: Path, done: Imported) -> Iterator[Mapping[str, Any]]:
+def _events(path: Path, done: ImportResult) -> Iterator[Mapping[str, Any]]:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
     for file in files:
         for place, event in _parsed(file, done):
             if isinstance(event, dict) and isinstance(event.get("job"), dict) and "eventTime" in event:
-                yield _spelled(event)
+                yield _escaped(event)
             else:
                 done.skipped.append(f"{place}: it is no event of a run or a job")
 
 
-def _parsed(file: Path, done: Imported) -> Iterator[tuple[str, Any]]:
+def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -106,27 +106,27 @@ def _parsed(file: Path, done: Imported) -> Iterator[tuple[str, Any]]:
         yield f"{shown}, event {number}", event
 
 
-def _spelled(data: Any) -> Any:
+def _escaped(data: Any) -> Any:
     """Spell out the control characters in an event: its names are kept by line, and shown to people."""
     if isinstance(data, str):
         return line(data)
     if isinstance(data, dict):
-        return {line(key): _spelled(value) for key, value in data.items()}
-    return [*map(_spelled, data)] if isinstance(data, list) else data
+        return {line(key): _escaped(value) for key, value in data.items()}
+    return [*map(_escaped, data)] if isinstance(data, list) else data
 
 
-def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, Written]]:
-    if event.get("eventType") not in _COUNTED:
+def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, TableWrite]]:
+    if event.get("eventType") not in _BELIEVED_TYPES:
         return
     try:
         seen = dt.datetime.fromisoformat(event["eventTime"])
     except (ValueError, TypeError):
         return
     job = event["job"]
-    inputs = {_name(dataset, catalog) for dataset in event.get("inputs") or ()}
-    names = {_key(dataset): _name(dataset, catalog) for dataset in event.get("inputs") or ()}
+    inputs = {_table_name(dataset, catalog) for dataset in event.get("inputs") or ()}
+    names = {_dataset_key(dataset): _table_name(dataset, catalog) for dataset in event.get("inputs") or ()}
     for output in event.get("outputs") or ():
-        target = _name(output, catalog)
+        target = _table_name(output, catalog)
         facet = (output.get("facets") or {}).get("columnLineage") or {}
         flows = {*_column_flows(facet, names, catalog)}
         flows |= {Flow(source) for source in {*inputs, *(flow.source for flow in flows)} if source != target}
@@ -141,7 +141,7 @@ def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, 
                 run_id=(event.get("run") or {}).get("runId"),
                 seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
             )
-            yield producer, Written(target, frozenset(flows))
+            yield producer, TableWrite(target, frozenset(flows))
 
 
 def _column_flows(facet: Mapping[str, Any], names: Mapping[tuple[str, str], str], catalog: str) -> Iterator[Flow]:
@@ -155,14 +155,16 @@ def _column_flows(facet: Mapping[str, Any], names: Mapping[tuple[str, str], str]
 def _flow(taken: Mapping[str, Any], into: str, names: Mapping[tuple[str, str], str], catalog: str) -> Flow:
     how = [each.get("type") for each in taken.get("transformations") or ()]
     indirect = not into or (bool(how) and "DIRECT" not in how)
-    return Flow(names.get(_key(taken)) or _name(taken, catalog), str(taken.get("field", "")), into, indirect)
+    return Flow(
+        names.get(_dataset_key(taken)) or _table_name(taken, catalog), str(taken.get("field", "")), into, indirect
+    )
 
 
-def _key(dataset: Mapping[str, Any]) -> tuple[str, str]:
+def _dataset_key(dataset: Mapping[str, Any]) -> tuple[str, str]:
     return (str(dataset.get("namespace")), str(dataset.get("name")))
 
 
-def _name(dataset: Mapping[str, Any], catalog: str) -> str:
+def _table_name(dataset: Mapping[str, Any], catalog: str) -> str:
     """Return a dataset's name as a table of the catalog's: that of its symlinks facet where it has one.
 
     Spark's listener names an Iceberg table by its files' place, and adds the table's own name as a symlink.

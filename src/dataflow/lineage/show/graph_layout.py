@@ -14,7 +14,7 @@ _SWEEPS = 12
 
 
 @dataclass(frozen=True)
-class _Pass:
+class _Waypoint:
     """A place where an edge passes a layer."""
 
     edge: tuple[Hashable, Hashable]
@@ -66,18 +66,18 @@ def arrange(
 def _arrange(
     sizes: Mapping[Item, tuple[float, float]], edges: Sequence[tuple[Item, Item]], between: float, apart: float
 ) -> Layout:
-    found = Layout(backward=_closing(list(sizes), edges))
+    found = Layout(backward=_back_edges(list(sizes), edges))
     forward = [(a, b) if (a, b) not in found.backward else (b, a) for a, b in edges]
     layer = _layers(list(sizes), forward)
-    layers, links = _with_passes(layer, forward)
-    _order(layers, links)
+    layers, links = _with_waypoints(layer, forward)
+    _order_layers(layers, links)
     heights = {item: sizes[item][1] if item in sizes else 6.0 for each in layers for item in each}
     tops = _tops(layers, links, heights, apart)
     left = 0.0
     for each in layers:
         wide = max((sizes[item][0] for item in each if item in sizes), default=0.0)
         for item in each:
-            if isinstance(item, _Pass):
+            if isinstance(item, _Waypoint):
                 points = found.routes.setdefault(item.edge, [])
                 points += [(left, tops[item] + 3), (left + wide, tops[item] + 3)]
             else:
@@ -91,7 +91,7 @@ def _arrange(
     return found
 
 
-def _closing(nodes: Sequence[Item], edges: Sequence[tuple[Item, Item]]) -> set[tuple[Item, Item]]:
+def _back_edges(nodes: Sequence[Item], edges: Sequence[tuple[Item, Item]]) -> set[tuple[Item, Item]]:
     """Return few edges without which there is no cycle: those that lead back in an order of the nodes.
 
     The order is that of Eades, Lin and Smyth (1993): what nothing feeds first, what feeds nothing last, and of the
@@ -144,7 +144,7 @@ def _layers(nodes: Sequence[Item], edges: Sequence[tuple[Item, Item]]) -> dict[I
     return layer
 
 
-def _with_passes(
+def _with_waypoints(
     layer: Mapping[Item, int], edges: Sequence[tuple[Item, Item]]
 ) -> tuple[list[list[Item]], list[tuple[Item, Item]]]:
     layers: list[list[Item]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
@@ -154,7 +154,7 @@ def _with_passes(
     for a, b in edges:
         last: Item = a
         for at in range(layer[a] + 1, layer[b]):
-            place = _Pass((a, b), at)
+            place = _Waypoint((a, b), at)
             layers[at].append(place)
             links.append((last, place))
             last = place
@@ -162,7 +162,7 @@ def _with_passes(
     return layers, links
 
 
-def _order(layers: list[list[Item]], links: Sequence[tuple[Item, Item]]) -> None:
+def _order_layers(layers: list[list[Item]], links: Sequence[tuple[Item, Item]]) -> None:
     before: dict[Item, list[Item]] = {}
     after: dict[Item, list[Item]] = {}
     for a, b in links:
@@ -215,12 +215,12 @@ def _tops(
             at += heights[item] + apart
     for _ in range(8):
         for each in (*layers, *layers[::-1]):
-            _settle(each, beside, heights, tops, apart)
+            _align_layer(each, beside, heights, tops, apart)
     lowest = min(tops.values(), default=0.0)
     return {item: top - lowest for item, top in tops.items()}
 
 
-def _settle(
+def _align_layer(
     each: Sequence[Item],
     beside: Mapping[Item, Sequence[Item]],
     heights: Mapping[Item, float],

@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from dataflow.foreign import page as escape
-from dataflow.lineage.graph import Node, Reach, spell
+from dataflow.lineage.graph import Node, Traversal, qualified_name
 from dataflow.lineage.model import Producer
 from dataflow.lineage.show.graph_layout import Layout, arrange
-from dataflow.lineage.show.text import said_by
+from dataflow.lineage.show.text import origin_summary
 
 _LETTER = 8.5  # pixels of a bold letter at 13 px, on the wide side
 _WIDEST = 340.0
@@ -47,7 +47,7 @@ _ORIGINS = {
 }
 
 
-def picture(found: Sequence[Reach], title: str, now: dt.datetime) -> str:
+def html_page(found: Sequence[Traversal], title: str, now: dt.datetime) -> str:
     """Return a whole HTML page.
 
     Args:
@@ -55,7 +55,7 @@ def picture(found: Sequence[Reach], title: str, now: dt.datetime) -> str:
         title: The page's heading.
         now: When it is drawn; ages are counted to then.
     """
-    edges = _joined(found)
+    edges = _join_edges(found)
     drawing = _Drawing(found[0].start, edges, now)
     origins = _origins([producer for each in edges.values() for producer in each])
     said = f"Drawn on {now:%Y-%m-%d %H:%M} UTC · {len(drawing.tables)} tables · {len(edges)} connections"
@@ -68,11 +68,11 @@ def picture(found: Sequence[Reach], title: str, now: dt.datetime) -> str:
     )
 
 
-Joined = dict[tuple[Node, Node, bool], list[Producer]]
+JoinedEdges = dict[tuple[Node, Node, bool], list[Producer]]
 
 
-def _joined(found: Sequence[Reach]) -> Joined:
-    joined: Joined = {}
+def _join_edges(found: Sequence[Traversal]) -> JoinedEdges:
+    joined: JoinedEdges = {}
     for each in found:
         for edge in each.all_edges():
             producers = joined.setdefault(edge[:3], [])
@@ -88,7 +88,7 @@ def _origins(producers: Sequence[Producer]) -> list[str]:
 class _Drawing:
     """The boxes of tables, their columns as rows, and the connections between them."""
 
-    def __init__(self, start: Node, edges: Joined, now: dt.datetime) -> None:
+    def __init__(self, start: Node, edges: JoinedEdges, now: dt.datetime) -> None:
         self._start = start
         self._edges = edges
         self._now = now
@@ -129,16 +129,16 @@ class _Drawing:
             mark = ' class="start"' if table == self._start[0] else ""
             yield f'<g{mark} transform="translate({left:.1f} {top:.1f})"><title>{escape(table)}</title>'
             yield f'<rect class="box" width="{wide:.0f}" height="{high:.0f}" rx="7"/>'
-            yield f'<text class="name" x="13" y="20">{escape(_cut(table, wide, _LETTER))}</text>'
+            yield f'<text class="name" x="13" y="20">{escape(_shortened(table, wide, _LETTER))}</text>'
             at = _HEAD
             for writer in self._writers.get(table, ()):
-                yield f'<text class="dim" x="13" y="{at + 8:.0f}">{escape(_cut(writer, wide, 6.4))}</text>'
+                yield f'<text class="dim" x="13" y="{at + 8:.0f}">{escape(_shortened(writer, wide, 6.4))}</text>'
                 at += _LINE
             if rows:
                 yield f'<line class="rule" x1="0" x2="{wide:.0f}" y1="{at:.0f}" y2="{at:.0f}"/>'
             for column in rows:
                 weight = ' class="name"' if (table, column) == self._start else ""
-                yield f'<text{weight} x="13" y="{at + 16:.0f}">{escape(_cut(column, wide, _LETTER))}</text>'
+                yield f'<text{weight} x="13" y="{at + 16:.0f}">{escape(_shortened(column, wide, _LETTER))}</text>'
                 at += _ROW
             yield "</g>"
 
@@ -150,8 +150,8 @@ class _Drawing:
             points += self._layout.routes.get((source[0], target[0]), [])
             points.append(self._end(target, right=False))
             origin = _origins(producers)[0]
-            told = f"{spell(source)} → {spell(target)}\n" + "\n".join(
-                f"{producer.workflow} ({producer.owner or 'no owner'}), {said_by([producer], self._now)}"
+            told = f"{qualified_name(source)} → {qualified_name(target)}\n" + "\n".join(
+                f"{producer.workflow} ({producer.owner or 'no owner'}), {origin_summary([producer], self._now)}"
                 for producer in producers
             )
             dashed = " decides" if indirect else ""
@@ -171,7 +171,7 @@ class _Drawing:
         return (left + wide if right else left - 5, top + at)
 
 
-def _writers(edges: Joined) -> dict[str, list[str]]:
+def _writers(edges: JoinedEdges) -> dict[str, list[str]]:
     """Return for each table the workflows that write it, with their owners: at most two, then how many more."""
     found: dict[str, dict[str, None]] = {}
     for (_, target, _), producers in edges.items():
@@ -195,7 +195,7 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(drawn)
 
 
-def _cut(text: str, wide: float, letter: float) -> str:
+def _shortened(text: str, wide: float, letter: float) -> str:
     most = int((wide - 22) / letter)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -219,14 +219,18 @@ def _legend(origins: Sequence[str], decides: bool) -> str:
     return f'<div class="legend">{"".join(told)}</div>'
 
 
-def _table(edges: Joined, now: dt.datetime) -> str:
+def _table(edges: JoinedEdges, now: dt.datetime) -> str:
     if not edges:
         return "<p>Nothing is known to read or to write it.</p>"
     rows = []
     for (source, target, indirect), producers in edges.items():
         by = dict.fromkeys(f"{p.workflow}{f' ({p.owner})' if p.owner else ''}" for p in producers)
-        into = f"{spell(target)}{' (decides)' if indirect else ''}"
-        cells = (f"<code>{escape(spell(source))}</code>", f"<code>{escape(into)}</code>", escape(", ".join(by)))
-        rows.append("".join(f"<td>{cell}</td>" for cell in (*cells, escape(said_by(producers, now)))))
+        into = f"{qualified_name(target)}{' (decides)' if indirect else ''}"
+        cells = (
+            f"<code>{escape(qualified_name(source))}</code>",
+            f"<code>{escape(into)}</code>",
+            escape(", ".join(by)),
+        )
+        rows.append("".join(f"<td>{cell}</td>" for cell in (*cells, escape(origin_summary(producers, now)))))
     head = "".join(f"<th>{name}</th>" for name in ("from", "into", "by", "known from"))
     return f"<table><tr>{head}</tr>\n" + "\n".join(f"<tr>{row}</tr>" for row in rows) + "</table>"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dataflow.foreign import label
-from dataflow.lineage.graph import Edge, Node, Reach, spell
+from dataflow.lineage.graph import Edge, Node, Traversal, qualified_name
 from dataflow.lineage.model import Producer
 
 LIMIT = 400
@@ -24,7 +24,7 @@ def age(moment: dt.datetime, now: dt.datetime) -> str:
     return "just now"
 
 
-def said_by(producers: Iterable[Producer], now: dt.datetime) -> str:
+def origin_summary(producers: Iterable[Producer], now: dt.datetime) -> str:
     """Say who knows of an edge and how fresh that is: `recorded 3 h ago, checkout 2 d ago`."""
     newest: dict[str, dt.datetime] = {}
     for producer in producers:
@@ -36,26 +36,26 @@ def said_by(producers: Iterable[Producer], now: dt.datetime) -> str:
     return ", ".join(f"{name} {age(moment, now)}" for name, moment in freshest)
 
 
-def grouped(found: Reach, node: Node) -> list[tuple[Node, list[Edge]]]:
+def grouped_by_target(found: Traversal, node: Node) -> list[tuple[Node, list[Edge]]]:
     """Return where a node leads to, each place once, with all edges that lead there."""
     by: dict[Node, list[Edge]] = {}
     for edge in found.edges.get(node, ()):
-        by.setdefault(found.beyond(edge), []).append(edge)
+        by.setdefault(found.far_end(edge), []).append(edge)
     return sorted(by.items(), key=lambda item: item[0])
 
 
-def tree(found: Reach, now: dt.datetime, limit: int = LIMIT) -> Iterator[tuple[str, str, str]]:
+def tree(found: Traversal, now: dt.datetime, limit: int = LIMIT) -> Iterator[tuple[str, str, str]]:
     """Yield a tree's lines, each as its branches, what stands there, and what is said of it.
 
     A node is opened where it stands first; further on it is only named, and a cycle is called one.
     """
-    yield "", spell(found.start), ""
+    yield "", qualified_name(found.start), ""
     opened: set[Node] = set()
     lines = 0
     stack: list[tuple[Node, str, bool, list[Edge], tuple[Node, ...]]] = []
 
     def push(node: Node, lead: str, path: tuple[Node, ...]) -> None:
-        below = grouped(found, node)
+        below = grouped_by_target(found, node)
         for place, (child, edges) in reversed(list(enumerate(below))):
             stack.append((child, lead, place == len(below) - 1, edges, (*path, node)))
 
@@ -70,13 +70,13 @@ def tree(found: Reach, now: dt.datetime, limit: int = LIMIT) -> Iterator[tuple[s
         lines += 1
         opens = bool(found.edges.get(node))
         again = " · a cycle" if node in path else " · see above" if node in opened and opens else ""
-        yield f"{lead}{'└── ' if last else '├── '}", spell(node), f"{_told(edges, now)}{again}"
+        yield f"{lead}{'└── ' if last else '├── '}", qualified_name(node), f"{_edge_label(edges, now)}{again}"
         if node not in opened:
             opened.add(node)
             push(node, f"{lead}{'    ' if last else '│   '}", path)
 
 
-def _told(edges: Sequence[Edge], now: dt.datetime) -> str:
+def _edge_label(edges: Sequence[Edge], now: dt.datetime) -> str:
     """Say which workflows make an edge, what they do, and who says so."""
     by: dict[tuple[str, str | None], list[Producer]] = {}
     for _, _, _, producer in edges:
@@ -86,14 +86,14 @@ def _told(edges: Sequence[Edge], now: dt.datetime) -> str:
     if only_rows:  # of all edges that go to no column, only those of unknown ones don't decide
         decides = "decides which rows · " if any(edge[2] for edge in edges) else "may read it: columns unknown · "
     told = [
-        f"{workflow}{f' ({owner})' if owner else ''} · {said_by(producers, now)}"
+        f"{workflow}{f' ({owner})' if owner else ''} · {origin_summary(producers, now)}"
         for (workflow, owner), producers in by.items()
     ]
     shown = "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
     return decides + shown
 
 
-def as_data(found: Sequence[Reach]) -> dict[str, Any]:
+def lineage_data(found: Sequence[Traversal]) -> dict[str, Any]:
     """Return lineage for scripts: nodes with their distance, and for each workflow what it takes from where."""
     by: dict[tuple[str, ...], dict[str, Any]] = {}
     for producer, edges in _by_producer(found):
@@ -113,18 +113,20 @@ def as_data(found: Sequence[Reach]) -> dict[str, Any]:
                 "takes": [],
             },
         )
-        row["takes"] += [_taken(edge) for edge in edges]
+        row["takes"] += [_edge_data(edge) for edge in edges]
     return {
-        "start": spell(found[0].start),
+        "start": qualified_name(found[0].start),
         **{
-            "downstream" if each.downstream else "upstream": {spell(node): level for node, level in each.levels.items()}
+            "downstream" if each.downstream else "upstream": {
+                qualified_name(node): level for node, level in each.levels.items()
+            }
             for each in found
         },
         "workflows": list(by.values()),
     }
 
 
-def _by_producer(found: Sequence[Reach]) -> Iterator[tuple[Producer, list[Edge]]]:
+def _by_producer(found: Sequence[Traversal]) -> Iterator[tuple[Producer, list[Edge]]]:
     by: dict[int, tuple[Producer, list[Edge]]] = {}
     for each in found:
         for edge in each.all_edges():
@@ -132,14 +134,14 @@ def _by_producer(found: Sequence[Reach]) -> Iterator[tuple[Producer, list[Edge]]
     yield from by.values()
 
 
-def _taken(edge: Edge) -> dict[str, Any]:
+def _edge_data(edge: Edge) -> dict[str, Any]:
     source, target, indirect, _ = edge
     if not source[1]:
         return {"from": source[0]}
-    return {"from": spell(source), "into": target[1] or None, "decides": indirect}
+    return {"from": qualified_name(source), "into": target[1] or None, "decides": indirect}
 
 
-def mermaid(found: Sequence[Reach]) -> str:
+def mermaid(found: Sequence[Traversal]) -> str:
     """Return lineage as a Mermaid flowchart; columns stand inside their tables."""
     edges = dict.fromkeys(
         (source, target, indirect) for each in found for source, target, indirect, _ in each.all_edges()

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dataflow.lineage.model import Written
-from dataflow.lineage.spark_plan.plan_lineage import Read, Told
+from dataflow.lineage.model import TableWrite
+from dataflow.lineage.spark_plan.plan_lineage import RecordedLineage, SnapshotRead
 from dataflow.spark.errors import message_of
 from dataflow.tables.iceberg import java_class
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class Lineage:
+class LineageListener:
     """Collects what the sessions of a run, or of a job of it, read and write, as the listener in Spark's JVM tells it.
 
     Spark tells a listener of one session only, so each session that works for the run is watched.
     """
 
-    def __init__(self, run: Lineage | None = None) -> None:
+    def __init__(self, run: LineageListener | None = None) -> None:
         """Begin with nothing heard.
 
         Args:
             run: The run's lineage, where this is a job's: it takes all that this one hears.
         """
         self._run = run
-        self._told = Told()
+        self._recorded = RecordedLineage()
         self._lock = threading.Lock()
         self._listeners: dict[int, tuple[JavaObject, str]] = {}
 
-    def watch(self, spark: SparkSession, *, is_people_s: bool = True) -> None:
+    def watch(self, spark: SparkSession, *, runs_user_code: bool = True) -> None:
         """Listen to a session.
 
         Args:
             spark: The session.
-            is_people_s: Whether people's code has it, which may read tables in ways that no query tells of.
+            runs_user_code: Whether people's code has it, which may read tables in ways that no query tells of.
         """
-        listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, is_people_s)
+        listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, runs_user_code)
         with self._lock:
             self._listeners[id(spark)] = (listener, str(spark.conf.get("spark.sql.defaultCatalog")))
 
@@ -49,15 +49,15 @@ class Lineage:
         """Hear a session out, and stop listening, so that its listener does not outlive the run."""
         with self._lock:
             listener, catalog = self._listeners.pop(id(spark))
-        self._take(listener, catalog)
-        with self._heard():
+        self._add_line(listener, catalog)
+        with self._noting_errors():
             listener.close()
 
-    def reads(self) -> tuple[Read, ...]:
+    def reads(self) -> tuple[SnapshotRead, ...]:
         """Return what was read so far; waits until Spark has told all."""
-        self.hear()
+        self.collect()
         with self._lock:
-            return tuple(self._told.reads.values())
+            return tuple(self._recorded.reads.values())
 
     def sources(self) -> Mapping[str, tuple[int, int]]:
         """Return for each source the sequence number and id of the oldest snapshot read.
@@ -73,39 +73,39 @@ class Lineage:
                 found[read.source] = min(found.get(read.source, snapshot), snapshot)
         return found
 
-    def flows(self) -> tuple[Written, ...]:
+    def flows(self) -> tuple[TableWrite, ...]:
         """Return for each table written which columns of which tables went into it; waits as `reads` does."""
-        self.hear()
+        self.collect()
         with self._lock:
-            return self._told.flows()
+            return self._recorded.flows()
 
     def errors(self) -> tuple[str, ...]:
         """Return what could not be heard, and why; waits as `reads` does."""
-        self.hear()
+        self.collect()
         with self._lock:
-            return tuple(dict.fromkeys(self._told.errors))
+            return tuple(dict.fromkeys(self._recorded.errors))
 
     def add(self, lines: Iterable[str], catalog: str) -> None:
         """Take what another Spark told of; see `planlineage`."""
         lines = list(lines)
         with self._lock:
-            self._told.take(lines, catalog)
+            self._recorded.add_lines(lines, catalog)
         if self._run is not None:
             self._run.add(lines, catalog)
 
-    def hear(self) -> None:
+    def collect(self) -> None:
         """Wait until Spark has told all of what was done so far in the sessions that are watched."""
         with self._lock:
             listeners = list(self._listeners.values())
         for listener, catalog in listeners:
-            self._take(listener, catalog)
+            self._add_line(listener, catalog)
 
-    def _take(self, listener: JavaObject, catalog: str) -> None:
-        with self._heard():
+    def _add_line(self, listener: JavaObject, catalog: str) -> None:
+        with self._noting_errors():
             self.add(filter(None, str(listener.take()).split("\n")), catalog)
 
     @contextlib.contextmanager
-    def _heard(self) -> Iterator[None]:
+    def _noting_errors(self) -> Iterator[None]:
         """Keep why Spark could not be heard; that its JVM is gone is told where it shows."""
         from py4j.protocol import Py4JError, Py4JNetworkError
 
@@ -115,4 +115,4 @@ class Lineage:
             return
         except Py4JError as error:
             with self._lock:
-                self._told.errors.append(message_of(error))
+                self._recorded.errors.append(message_of(error))

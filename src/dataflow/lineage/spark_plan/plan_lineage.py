@@ -23,11 +23,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dataflow.lineage.model import UNKNOWN, Flow, Name, Written, plain_name, with_names
+from dataflow.lineage.model import UNKNOWN_COLUMNS, ColumnName, Flow, TableWrite, plain_name, with_references
 
 
 @dataclass(frozen=True)
-class Read:
+class SnapshotRead:
     """One table that a write read.
 
     Attributes:
@@ -44,7 +44,7 @@ class Read:
 
 
 @dataclass
-class Told:
+class RecordedLineage:
     """What all the lines of a run come to.
 
     Attributes:
@@ -54,16 +54,16 @@ class Told:
         errors: What could not be told, and why.
     """
 
-    writes: dict[str, Written] = field(default_factory=dict)
-    reads: dict[tuple[str, str], Read] = field(default_factory=dict)
-    names: set[Name] = field(default_factory=set)
+    writes: dict[str, TableWrite] = field(default_factory=dict)
+    reads: dict[tuple[str, str], SnapshotRead] = field(default_factory=dict)
+    names: set[ColumnName] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
     _followed: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _collected: set[str] = field(default_factory=set)
     _opaque: set[str] = field(default_factory=set)
 
-    def take(self, lines: Iterable[str], catalog: str) -> None:
+    def add_lines(self, lines: Iterable[str], catalog: str) -> None:
         """Take lines in.
 
         Args:
@@ -76,15 +76,15 @@ class Told:
             except ValueError:  # the Spark that wrote it was killed in the midst of it
                 self.errors.append(f"a line is cut short: {line[:40]}")
                 continue
-            self._take(found, catalog)
+            self._add_line(found, catalog)
 
-    def _take(self, found: Mapping[str, Any], catalog: str) -> None:
+    def _add_line(self, found: Mapping[str, Any], catalog: str) -> None:
         for told in found.get("writes", ()):
-            self._add(_written(told, catalog))
+            self._add(_table_write(told, catalog))
             if told.get("opaque"):
                 self._opaque.add(plain_name(told["target"], catalog))
         for row in found.get("reads", ()):
-            read = Read(*row)
+            read = SnapshotRead(*row)
             key = (read.written, read.source)
             self.reads[key] = min(self.reads.get(key, read), read, key=lambda each: (each.sequence, each.snapshot))
         self.names.update((plain_name(table, catalog), column) for table, column in found.get("names", ()))
@@ -93,11 +93,11 @@ class Told:
         if "error" in found:
             self.errors.append(found["error"])
 
-    def _add(self, write: Written) -> None:
+    def _add(self, write: TableWrite) -> None:
         before = self.writes.get(write.target)
         self.writes[write.target] = write if before is None else before | write
 
-    def flows(self) -> tuple[Written, ...]:
+    def flows(self) -> tuple[TableWrite, ...]:
         """Return for each table written which columns of which tables went into it.
 
         What other queries of the run named goes to each, and tables that were read in ways that nobody hears are
@@ -106,13 +106,13 @@ class Told:
         """
         names = {name for name in self.names if name[0] not in self.writes}
         whole = [self._with_unknown(write) for _, write in sorted(self.writes.items())]
-        return tuple(with_names(whole, names))
+        return tuple(with_references(whole, names))
 
-    def _with_unknown(self, write: Written) -> Written:
+    def _with_unknown(self, write: TableWrite) -> TableWrite:
         tables = self._seen - self._followed
         if write.target in self._opaque:
             tables |= self._collected
-        flows = {Flow(table, column) for table in tables - self.writes.keys() for column in ("", UNKNOWN)}
+        flows = {Flow(table, column) for table in tables - self.writes.keys() for column in ("", UNKNOWN_COLUMNS)}
         return replace(write, flows=write.flows | flows)
 
 
@@ -122,9 +122,9 @@ def lines_in(folder: Path) -> list[str]:
     return [line for file in files for line in file.read_text("utf-8").split("\n") if line]
 
 
-def _written(told: Mapping[str, Any], catalog: str) -> Written:
+def _table_write(told: Mapping[str, Any], catalog: str) -> TableWrite:
     flows = (Flow(plain_name(source, catalog), *rest) for source, *rest in told["flows"])
     names = {(plain_name(table, catalog), column) for table, column in told["names"]}
-    write = Written(plain_name(told["target"], catalog), frozenset(flows), frozenset(told["given"]))
-    (whole,) = with_names([write], names)
+    write = TableWrite(plain_name(told["target"], catalog), frozenset(flows), frozenset(told["given"]))
+    (whole,) = with_references([write], names)
     return whole

@@ -11,26 +11,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import Problem, did_you_mean
-from dataflow.lineage.sql.column_lineage import Script, columns_of
+from dataflow.lineage.sql.column_lineage import SqlLineage, sql_lineage
 from dataflow.lineage.sql.statements import POSITIONAL
+from dataflow.wording import plural
 from dataflow.workflow.parameters import placed_back, substitute
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dataflow.lineage.sql.relations import Column
+    from dataflow.lineage.sql.relations import QueryColumn
     from dataflow.lineage.sql.writes import Insertion
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _BLOCK = re.compile(r"(?:\s|--[^\n]*+|/\*.*?\*/)*+(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
 """How a `BEGIN … END` begins, whose variables are called like columns."""
 
-_MADE_UP = re.compile(r"col\d+")
+_GENERATED_NAME = re.compile(r"col\d+")
 """What Spark calls columns of VALUES and of `stack`."""
 
 
 @dataclass(frozen=True)
-class Known:
+class TableColumns:
     """The columns of a table.
 
     Attributes:
@@ -43,7 +44,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Checked:
+class ScriptCheck:
     """What was found in a script.
 
     Attributes:
@@ -56,10 +57,10 @@ class Checked:
     problems: tuple[Problem, ...]
     unchecked: tuple[str, ...]
     unread: tuple[int, ...]
-    script: Script
+    script: SqlLineage
 
 
-def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mapping[str, Known]) -> Checked:
+def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mapping[str, TableColumns]) -> ScriptCheck:
     """Check the columns of a SQL script.
 
     Args:
@@ -72,35 +73,35 @@ def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mappi
         DefinitionError: A parameter has no value.
     """
     filled = substitute(text, values, where=path)
-    script = columns_of(filled, {name: known.columns for name, known in tables.items()})
+    script = sql_lineage(filled, {name: known.columns for name, known in tables.items()})
 
     def problem(offset: int, message: str) -> Problem:
         before = text[: placed_back(text, values, offset)]
         return Problem(path, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1, message)
 
-    mistakes = {it.offset: _unknown(it.name, it.place, it.known) for it in script.unresolved}
+    mistakes = {it.offset: _unknown_column(it.name, it.place, it.known) for it in script.unresolved}
     for insertion in script.insertions:
         known = tables.get(insertion.table.lower())
         fewer = known is not None and known.may_leave_out
-        for offset, message in insertion_mistakes(insertion, fewer):
+        for offset, message in insertion_problems(insertion, fewer):
             mistakes.setdefault(offset, message)  # a name that is wrong is told once
-    if any(_BLOCK.match(statement.text) for statement in script.unread):
+    if any(_BLOCK.match(statement.text) for statement in script.unparsed):
         mistakes = {}
     found = tuple(problem(offset, message) for offset, message in sorted(mistakes.items()))
-    unread = tuple(text[: placed_back(text, values, it.start)].count("\n") + 1 for it in script.unread)
+    unread = tuple(text[: placed_back(text, values, it.start)].count("\n") + 1 for it in script.unparsed)
     declared = {name.lower() for name in script.declares}
     touched = dict.fromkeys([*script.reads, *(it.table for it in script.insertions)])
     unchecked = tuple(name for name in touched if name.lower() not in tables.keys() | declared)
-    return Checked(found, unchecked, unread, script)
+    return ScriptCheck(found, unchecked, unread, script)
 
 
-def _unknown(name: str, table: str, known: Sequence[str]) -> str:
+def _unknown_column(name: str, table: str, known: Sequence[str]) -> str:
     if table:
         return f"{table} has no column '{name}'{did_you_mean(name, known)}"
     return f"there is no column or table '{name}' here{did_you_mean(name, known)}"
 
 
-def insertion_mistakes(insertion: Insertion, fewer: bool) -> Iterator[tuple[int, str]]:
+def insertion_problems(insertion: Insertion, fewer: bool) -> Iterator[tuple[int, str]]:
     """Yield what is wrong with the columns of an INSERT, each with the offset where it is.
 
     Args:
@@ -110,17 +111,17 @@ def insertion_mistakes(insertion: Insertion, fewer: bool) -> Iterator[tuple[int,
     target, start = insertion.target, insertion.statement.start
     if target is None or not insertion.is_known:
         return
-    valued = {name.lower() for name in insertion.valued}
-    fill = insertion.listed or tuple(name for name in target if name.lower() not in valued)
+    valued = {name.lower() for name in insertion.partition_values}
+    fill = insertion.listed_columns or tuple(name for name in target if name.lower() not in valued)
     if insertion.by_name:
         for column in insertion.columns:
             if column.name.lower() not in map(str.lower, fill):
-                yield _offset(column, start), _unknown(column.name, insertion.table, fill)
+                yield _offset(column, start), _unknown_column(column.name, insertion.table, fill)
         return
     given = len(insertion.columns)
     if given > len(fill) or (given < len(fill) and not fewer):
-        yield start, f"the query brings {_columns(given)}, and {insertion.table} takes {len(fill)} here"
-    elif not insertion.listed and given == len(fill) and not insertion.statement.is_positional:
+        yield start, f"the query brings {plural(given, 'column')}, and {insertion.table} takes {len(fill)} here"
+    elif not insertion.listed_columns and given == len(fill) and not insertion.statement.is_positional:
         yield from _swapped(insertion, fill, target)
 
 
@@ -128,7 +129,12 @@ def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -
     others = {name.lower() for name in target}
     for number, (column, name) in enumerate(zip(insertion.columns, fill, strict=True)):
         said = column.name.lower()
-        if column.at is not None and said != name.lower() and said in others and not _MADE_UP.fullmatch(said):
+        if (
+            column.location is not None
+            and said != name.lower()
+            and said in others
+            and not _GENERATED_NAME.fullmatch(said)
+        ):
             which = _ordinal(number)
             yield (
                 _offset(column, insertion.statement.start),
@@ -137,12 +143,8 @@ def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -
             )
 
 
-def _offset(column: Column, otherwise: int) -> int:
-    return column.at[1] if column.at is not None and column.at[0] else otherwise
-
-
-def _columns(count: int) -> str:
-    return f"{count} column{'' if count == 1 else 's'}"
+def _offset(column: QueryColumn, otherwise: int) -> int:
+    return column.location[1] if column.location is not None and column.location[0] else otherwise
 
 
 def _ordinal(number: int) -> str:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dataflow.lineage.model import Name, Written
-from dataflow.lineage.sql.expressions import Unresolved
-from dataflow.lineage.sql.from_clause import name_of
-from dataflow.lineage.sql.relations import Node, Schema, Star, Use
+from dataflow.lineage.model import ColumnName, TableWrite
+from dataflow.lineage.sql.expressions import UnresolvedName
+from dataflow.lineage.sql.relations import Schema, SelectStar, SqlReference
 from dataflow.lineage.sql.statements import Statement, statements_of
-from dataflow.lineage.sql.writes import Insertion, Reader
+from dataflow.lineage.sql.writes import Insertion, ScriptReader
+from dataflow.tables.schema.ddl import create_table
 
-_HALF_READ = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_INCOMPLETE_TREE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What trees lead to that sqlglot makes of what is no SQL, such as `DELETE (FROM t)`: parts of them are missing."""
 
 
 @dataclass(frozen=True)
-class Script:
+class SqlLineage:
     """What a SQL script does with tables and columns.
 
     Attributes:
         writes: Each table written, and where its columns come from.
-        uses: Where tables and columns are named.
-        by_position: Where all columns of a table are taken and go on by their position.
+        references: Where tables and columns are named.
+        select_stars: Where all columns of a table are taken and go on by their position.
         reads: All tables whose rows it reads, in the order met.
         changes: All tables whose rows or shape it changes, in the order met.
         declares: The columns of tables that it creates, in order.
@@ -31,32 +31,32 @@ class Script:
         insertions: What its INSERTs put where.
         reshaped: The tables whose columns it changes, or makes by a query.
         replaces: The tables that it makes anew, whatever they were.
-        unread: Statements that could not be understood and may touch more.
+        unparsed: Statements that could not be understood and may touch more.
         complete: Whether there are none of those, and each table is known by its name.
         unreadable: Whether nothing of it could be understood.
     """
 
-    writes: tuple[Written, ...] = ()
-    uses: frozenset[Use] = frozenset()
-    by_position: frozenset[Star] = frozenset()
+    writes: tuple[TableWrite, ...] = ()
+    references: frozenset[SqlReference] = frozenset()
+    select_stars: frozenset[SelectStar] = frozenset()
     reads: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     declares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    unresolved: tuple[Unresolved, ...] = ()
+    unresolved: tuple[UnresolvedName, ...] = ()
     insertions: tuple[Insertion, ...] = ()
     reshaped: frozenset[str] = frozenset()
     replaces: frozenset[str] = frozenset()
-    unread: tuple[Statement, ...] = ()
+    unparsed: tuple[Statement, ...] = ()
     complete: bool = True
     unreadable: bool = False
 
     @property
-    def names(self) -> frozenset[Name]:
+    def referenced_columns(self) -> frozenset[ColumnName]:
         """The columns that it names, whatever becomes of them."""
-        return frozenset((use.table, use.column) for use in self.uses if use.column)
+        return frozenset((use.table, use.column) for use in self.references if use.column)
 
 
-def columns_of(script: str, schema: Schema | None = None) -> Script:
+def sql_lineage(script: str, schema: Schema | None = None) -> SqlLineage:
     """Find what a SQL script, parameters put in, takes from which columns and puts into which.
 
     Args:
@@ -64,8 +64,8 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
         schema: The columns of tables, as far as they are known; the script's own CREATE TABLEs are added.
     """
     statements = statements_of(script)
-    declared = dict(_declared(statements))
-    reader = Reader({**(schema or {}), **declared})
+    declared = dict(_declared_tables(statements))
+    reader = ScriptReader({**(schema or {}), **declared})
     unread = []
     for statement in statements:
         before = dict(reader.unresolved)
@@ -73,14 +73,14 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
             understood = statement.tree is not None and reader.read(statement)
         except RecursionError:
             understood, statement = False, replace(statement, too_deep=True)  # noqa: PLW2901  # the same, marked
-        except _HALF_READ:
+        except _INCOMPLETE_TREE:
             understood, reader.unresolved = False, before
         if not understood:
             unread.append(statement)
-    return Script(
+    return SqlLineage(
         tuple(reader.writes.values()),
-        frozenset(reader.uses),
-        frozenset(reader.by_position),
+        frozenset(reader.references),
+        frozenset(reader.select_stars),
         tuple(reader.read_tables),
         tuple(reader.changed),
         declared,
@@ -94,21 +94,8 @@ def columns_of(script: str, schema: Schema | None = None) -> Script:
     )
 
 
-def _declared(statements: Sequence[Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    from sqlglot import exp
-
+def _declared_tables(statements: Sequence[Statement]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for statement in statements:
-        tree = statement.tree
-        if isinstance(tree, exp.Create) and tree.kind == "TABLE" and isinstance(tree.this, exp.Schema):
-            names = declared_columns(tree)
-            if names and not tree.expression:
-                yield name_of(tree.this.this), names
-
-
-def declared_columns(create: Node) -> tuple[str, ...]:
-    """Return the columns that a CREATE TABLE declares, those of its partitioning in Hive's way included."""
-    from sqlglot import exp
-
-    partitioned = create.find(exp.PartitionedByProperty)
-    parts = [*create.this.expressions, *(partitioned.this.expressions if partitioned is not None else ())]
-    return tuple(part.name for part in parts if isinstance(part, exp.ColumnDef))
+        created = create_table(statement.tree)
+        if created is not None and created.column_names and not created.is_query:
+            yield created.table, created.column_names

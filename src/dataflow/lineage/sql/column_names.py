@@ -6,31 +6,31 @@ from collections.abc import Callable, Mapping
 
 from dataflow.lineage.sql.relations import Node
 
-_SIGNS = {
+_OPERATORS = {
     "Add": "+", "Sub": "-", "Mul": "*", "Div": "/", "Mod": "%", "EQ": "=", "NEQ": "<>", "GT": ">", "GTE": ">=",
     "LT": "<", "LTE": "<=", "And": "AND", "Or": "OR", "NullSafeEQ": "<=>",
 }  # fmt: skip
 
 
-def name_by_spark(projection: Node) -> str:
+def spark_column_name(projection: Node) -> str:
     """Return the name of a query's column, as Spark makes it of an expression without an alias."""
     if projection.alias_or_name:
         return str(projection.alias_or_name)
-    return _field(projection) if type(projection).__name__ == "Dot" else _said(projection)
+    return _field(projection) if type(projection).__name__ == "Dot" else _spelled(projection)
 
 
-def _said(node: Node) -> str:
+def _spelled(node: Node) -> str:
     """Spell an expression as Spark does: operators in brackets, functions in small letters."""
     from sqlglot import exp
 
     kind = type(node).__name__
-    if kind in _SIGNS:
-        return f"({_said(node.this)} {_SIGNS[kind]} {_said(node.expression)})"
-    if kind in _SPELLED:
-        return _SPELLED[kind](node)
+    if kind in _OPERATORS:
+        return f"({_spelled(node.this)} {_OPERATORS[kind]} {_spelled(node.expression)})"
+    if kind in _SPELLINGS:
+        return _SPELLINGS[kind](node)
     if isinstance(node, exp.Func):
         name = str(node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()
-        return f"{name}({', '.join(_said(part) for part in node.iter_expressions())})"
+        return f"{name}({', '.join(_spelled(part) for part in node.iter_expressions())})"
     return str(node.sql(dialect="spark"))
 
 
@@ -47,29 +47,29 @@ def _literal(node: Node) -> str:
 
 
 def _cast(node: Node) -> str:
-    return f"CAST({_said(node.this)} AS {node.to.sql(dialect='spark')})"
+    return f"CAST({_spelled(node.this)} AS {node.to.sql(dialect='spark')})"
 
 
 def _case(node: Node) -> str:
-    whens = "".join(f" WHEN {_said(each.this)} THEN {_said(each.args['true'])}" for each in node.args["ifs"])
+    whens = "".join(f" WHEN {_spelled(each.this)} THEN {_spelled(each.args['true'])}" for each in node.args["ifs"])
     default = node.args.get("default")
-    return f"CASE{whens}{f' ELSE {_said(default)}' if default is not None else ''} END"
+    return f"CASE{whens}{f' ELSE {_spelled(default)}' if default is not None else ''} END"
 
 
 def _count(node: Node) -> str:
-    return "count(1)" if type(node.this).__name__ == "Star" else f"count({_said(node.this)})"
+    return "count(1)" if type(node.this).__name__ == "Star" else f"count({_spelled(node.this)})"
 
 
-_SPELLED: Mapping[str, Callable[[Node], str]] = {
+_SPELLINGS: Mapping[str, Callable[[Node], str]] = {
     "Column": _column,
     "Literal": _literal,
     "Cast": _cast,
     "Case": _case,
     "Count": _count,
-    "Paren": lambda node: _said(node.this),
-    "Neg": lambda node: f"(- {_said(node.this)})",
-    "Not": lambda node: f"(NOT {_said(node.this)})",
-    "Bracket": lambda node: f"{_said(node.this)}[{', '.join(map(_said, node.expressions))}]",
-    "Distinct": lambda node: f"DISTINCT {', '.join(map(_said, node.expressions))}",
+    "Paren": lambda node: _spelled(node.this),
+    "Neg": lambda node: f"(- {_spelled(node.this)})",
+    "Not": lambda node: f"(NOT {_spelled(node.this)})",
+    "Bracket": lambda node: f"{_spelled(node.this)}[{', '.join(map(_spelled, node.expressions))}]",
+    "Distinct": lambda node: f"DISTINCT {', '.join(map(_spelled, node.expressions))}",
     "Subquery": lambda _: "scalarsubquery()",
 }

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dataflow.lineage.sql.from_clause import From
+from dataflow.lineage.sql.from_clause import FromClauseReader
 from dataflow.lineage.sql.generators import fields_of, name_of_function
-from dataflow.lineage.sql.relations import Column, Leaf, Node, Relation, Scope, Star, Use, Views
+from dataflow.lineage.sql.relations import (
+    Leaf,
+    Node,
+    QueryColumn,
+    QueryScope,
+    Relation,
+    SelectStar,
+    SqlReference,
+    Views,
+)
 
 _RANKING = frozenset({"ntile", "percent_rank", "rank", "dense_rank", "row_number", "cume_dist"})
 """Functions whose arguments say how to rank, and become no value."""
@@ -17,7 +26,7 @@ _LITERALS = frozenset({"user", "localtimestamp", "current_time", "current_timest
 
 
 @dataclass(frozen=True)
-class Unresolved:
+class UnresolvedName:
     """A name that no column has, where all columns are known that it could mean.
 
     Attributes:
@@ -35,31 +44,31 @@ class Unresolved:
     offset: int
 
 
-class Values(From):
+class ExpressionReader(FromClauseReader):
     """Reads expressions, and notes on the way what they look at.
 
     Attributes:
-        uses: Where tables and columns are named.
-        deciding: What decides which rows the statement at hand gets.
-        by_position: Stars that go somewhere by position: a column more of their table, and the script fails.
+        references: Where tables and columns are named.
+        indirect: What decides which rows the statement at hand gets.
+        select_stars: Stars that go somewhere by position: a column more of their table, and the script fails.
         unresolved: Names that no column has.
         variables: The script's own variables, in lower case.
     """
 
     def __init__(self) -> None:
-        self.uses: set[Use] = set()
-        self.by_position: set[Star] = set()
-        self.deciding: set[Leaf] = set()
-        self.unresolved: dict[Unresolved, None] = {}
+        self.references: set[SqlReference] = set()
+        self.select_stars: set[SelectStar] = set()
+        self.indirect: set[Leaf] = set()
+        self.unresolved: dict[UnresolvedName, None] = {}
         self.variables: set[str] = set()
 
-    def decide(self, part: Node, scopes: list[Scope], ctes: Views) -> None:
+    def add_indirect(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
         """Note what a filter, a join's condition, a grouping or an order looks at."""
         if part is not None:
-            self.deciding |= self.value(part, scopes, ctes)
+            self.indirect |= self.value(part, scopes, ctes)
 
     def value(
-        self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node] | None = None
+        self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None = None
     ) -> set[Leaf]:
         """Return what an expression is made of."""
         from sqlglot import exp
@@ -67,7 +76,7 @@ class Values(From):
         if isinstance(value, exp.Column | exp.Star):
             return self._column(value, scopes)
         if isinstance(value, exp.Exists | exp.In) and value.find(exp.Query):
-            return self._asked(value, scopes, ctes)
+            return self._subquery_predicate(value, scopes, ctes)
         if isinstance(value, exp.Query):
             inner = self.query(value, ctes, scopes)
             return {leaf for column in inner.columns for leaf in column.leaves}
@@ -79,13 +88,15 @@ class Values(From):
         leaves = {leaf for part in parts for leaf in self.value(part, scopes, ctes, windows)}
         if isinstance(value, exp.GroupConcat) and isinstance(value.this, exp.Order):
             for part in value.this.expressions:
-                leaves |= _deciding(self.value(part, scopes, ctes, windows))
+                leaves |= _indirect(self.value(part, scopes, ctes, windows))
         if isinstance(value, exp.Grouping | exp.GroupingId):
-            self.deciding |= leaves
+            self.indirect |= leaves
             return set()
         return leaves
 
-    def _part(self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node] | None) -> set[Leaf]:
+    def _part(
+        self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None
+    ) -> set[Leaf]:
         """Take a window, an aggregate of some rows, whose condition decides, and a field of a struct made here."""
         from sqlglot import exp
 
@@ -96,7 +107,7 @@ class Values(From):
             return self.value(part, scopes, ctes, windows)
 
         if isinstance(value, exp.Filter):
-            return made_of(value.this) | _deciding(made_of(value.expression))
+            return made_of(value.this) | _indirect(made_of(value.expression))
         struct = value.this
         chosen = isinstance(struct, exp.Max | exp.Min)  # by the fields before it, and those behind it
         fields = fields_of(struct.this if chosen else struct, made_of)
@@ -105,9 +116,9 @@ class Values(From):
             return made_of(struct) | (
                 made_of(value.expression) if not isinstance(value.expression, exp.Identifier) else set()
             )
-        return found | _deciding(made_of(struct)) if chosen else found
+        return found | _indirect(made_of(struct)) if chosen else found
 
-    def _column(self, value: Node, scopes: list[Scope]) -> set[Leaf]:
+    def _column(self, value: Node, scopes: list[QueryScope]) -> set[Leaf]:
         """Take a name, or a star that stands for all columns of a FROM, such as in `struct(*)`."""
         from sqlglot import exp
 
@@ -116,22 +127,22 @@ class Values(From):
         if isinstance(value.parent, exp.Count) and isinstance(value, exp.Star):
             return set()
         parts = [part.name for part in value.parts[:-1]] if isinstance(value, exp.Column) else []
-        meant = scopes[0].named(parts) if parts else scopes[0].row
+        meant = scopes[0].lookup(parts) if parts else scopes[0].row
         return {leaf for column in (meant or Relation()).columns for leaf in column.leaves}
 
-    def _window(self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node]) -> set[Leaf]:
+    def _window(self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node]) -> set[Leaf]:
         """Take a window: what it goes over decides its value, and so does what a rank is asked for."""
         named = windows.get(value.alias.lower()) if value.alias else None
         found = self.value(value.this, scopes, ctes, windows)
         if name_of_function(value.this) in _RANKING:
-            found = _deciding(found)
+            found = _indirect(found)
         for window in (value, named):
             if window is not None:
                 parts = (window.args.get("order"), *(window.args.get("partition_by") or ()))
-                found |= {leaf for part in parts if part for leaf in _deciding(self.value(part, scopes, ctes))}
+                found |= {leaf for part in parts if part for leaf in _indirect(self.value(part, scopes, ctes))}
         return found
 
-    def _asked(self, value: Node, scopes: list[Scope], ctes: Views) -> set[Leaf]:
+    def _subquery_predicate(self, value: Node, scopes: list[QueryScope], ctes: Views) -> set[Leaf]:
         """Take `x IN (query)` and `EXISTS (query)`: what the query looks at decides."""
         from sqlglot import exp
 
@@ -141,33 +152,35 @@ class Values(From):
         inner = self.query(query.this if isinstance(query, exp.Subquery) else query, ctes, scopes)
         if isinstance(value, exp.Exists):
             return set()
-        self.by_position |= inner.stars
+        self.select_stars |= inner.stars
         return self.value(value.this, scopes, ctes) | {leaf for column in inner.columns for leaf in column.leaves}
 
-    def _resolve(self, parts: Sequence[Node], column: Node, scopes: list[Scope]) -> set[Leaf]:
+    def _resolve(self, parts: Sequence[Node], column: Node, scopes: list[QueryScope]) -> set[Leaf]:
         """Return the table's column that a name means; the innermost scope that knows it wins."""
         names = [part.name for part in parts]
         for at, scope in enumerate(scopes):
             lacks = False
             for length in (3, 2, 1):  # catalog.database.table, database.table or an alias in front
-                relation = scope.named(names[:length]) if length < len(names) else None
+                relation = scope.lookup(names[:length]) if length < len(names) else None
                 found = None if relation is None else relation.get(names[length])
                 if relation is not None and (found is not None or not relation.is_known):
-                    return self._used(parts, length, column, [found or relation.maybe(names[length])])
+                    return self._add_references(
+                        parts, length, column, [found or relation.possible_column(names[length])]
+                    )
                 lacks = lacks or relation is not None
             known = scope.row.all(names[0])
-            if known or not (scope.row.is_known or lacks or _is_called(names, scopes[at + 1 :])):
-                return self._used(parts, 0, column, known or _maybe(scope, names[0]))
+            if known or not (scope.row.is_known or lacks or _is_alias(names, scopes[at + 1 :])):
+                return self._add_references(parts, 0, column, known or _possible_columns(scope, names[0]))
         self._note_unresolved(parts, scopes)
         return set()
 
-    def _note_unresolved(self, parts: Sequence[Node], scopes: list[Scope]) -> None:
+    def _note_unresolved(self, parts: Sequence[Node], scopes: list[QueryScope]) -> None:
         """Note a name that is no column's, nor anything else that Spark would take it for."""
         names = [part.name for part in parts]
         if names[0].lower() in _LITERALS | self.variables or any(name.startswith("_") for name in names):
             return  # Iceberg's own columns begin so
         lengths = [length for length in (3, 2, 1) if length < len(names)]
-        found = ((length, scope.named(names[:length])) for scope in scopes for length in lengths)
+        found = ((length, scope.lookup(names[:length])) for scope in scopes for length in lengths)
         at, relation = next(((length, it) for length, it in found if it is not None), (0, None))
         relations = [relation] if relation is not None else [scope.row for scope in scopes]
         known = tuple(dict.fromkeys(column.name for each in relations for column in each.columns if column.name))
@@ -176,42 +189,47 @@ class Values(From):
         place = alone if relation is None else relation.table
         line, start = parts[at].meta.get("line"), parts[at].meta.get("start")
         if line is not None and start is not None and names[at].upper() != "ALL":
-            self.unresolved[Unresolved(names[at], place or "", known, line, start)] = None
+            self.unresolved[UnresolvedName(names[at], place or "", known, line, start)] = None
             if place:
-                self.uses.add(Use(place, names[at], line, start))
+                self.references.add(SqlReference(place, names[at], line, start))
 
-    def _used(self, parts: Sequence[Node], position: int, column: Node, meant: Sequence[Column]) -> set[Leaf]:
+    def _add_references(
+        self, parts: Sequence[Node], position: int, column: Node, meant: Sequence[QueryColumn]
+    ) -> set[Leaf]:
         from sqlglot import exp
 
         part = parts[position]
         line, start = part.meta.get("line"), part.meta.get("start")
         if line is not None and start is not None:
             bare = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
-            self.uses |= {
-                Use(table, name, line, start, bare) for each in meant if each.given for table, name, _ in each.leaves
+            self.references |= {
+                SqlReference(table, name, line, start, bare)
+                for each in meant
+                if each.is_unaliased
+                for table, name, _ in each.leaves
             }
         of = parts[position + 1].name if position + 1 < len(parts) else None
-        return {leaf for each in meant for leaf in (each.leaves if of is None else each.of_field(of))}
+        return {leaf for each in meant for leaf in (each.leaves if of is None else each.leaves_of_field(of))}
 
-    def use_table(self, table: Node, name: str) -> None:
+    def add_table_reference(self, table: Node, name: str) -> None:
         """Note where a table is named."""
         first = table.parts[0] if getattr(table, "parts", None) else None
         if first is not None and "line" in first.meta:
-            self.uses.add(Use(name, "", first.meta["line"], first.meta["start"]))
+            self.references.add(SqlReference(name, "", first.meta["line"], first.meta["start"]))
 
 
-def _is_called(names: Sequence[str], scopes: Sequence[Scope]) -> bool:
+def _is_alias(names: Sequence[str], scopes: Sequence[QueryScope]) -> bool:
     """Say whether what stands in front of a name is what a query around calls something, rather than a struct here."""
     lengths = [length for length in (3, 2, 1) if length < len(names)]
-    return any(scope.named(names[:length]) is not None for scope in scopes for length in lengths)
+    return any(scope.lookup(names[:length]) is not None for scope in scopes for length in lengths)
 
 
-def _maybe(scope: Scope, name: str) -> list[Column]:
-    relations = [relation.maybe(name) for relation in scope.items.values() if not relation.is_known]
-    return relations or [scope.row.maybe(name)]
+def _possible_columns(scope: QueryScope, name: str) -> list[QueryColumn]:
+    relations = [relation.possible_column(name) for relation in scope.items.values() if not relation.is_known]
+    return relations or [scope.row.possible_column(name)]
 
 
-def _deciding(leaves: Iterable[Leaf]) -> set[Leaf]:
+def _indirect(leaves: Iterable[Leaf]) -> set[Leaf]:
     return {(table, column, True) for table, column, _ in leaves}
 
 

@@ -5,32 +5,32 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
-from dataflow.lineage.sql.generators import generated
-from dataflow.lineage.sql.relations import Column, Leaf, Node, Relation, Scope, Star, Views
+from dataflow.lineage.sql.generators import generator_columns
+from dataflow.lineage.sql.relations import Leaf, Node, QueryColumn, QueryScope, Relation, SelectStar, Views
 from dataflow.workflow import table_names
 
-_FILES = frozenset({"parquet", "orc", "csv", "json", "text", "avro", "xml", "binaryfile", "delta", "iceberg"})
+_FILE_FORMATS = frozenset({"parquet", "orc", "csv", "json", "text", "avro", "xml", "binaryfile", "delta", "iceberg"})
 """What may stand before a path in the place of a table."""
 
 
-class From(ABC):
+class FromClauseReader(ABC):
     """Reads the items of a FROM; what queries and expressions are made of, a subclass tells."""
 
-    deciding: set[Leaf]
-    by_position: set[Star]
+    indirect: set[Leaf]
+    select_stars: set[SelectStar]
 
     @abstractmethod
-    def query(self, query: Node, ctes: Views, outer: list[Scope]) -> Relation:
+    def query(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
         """Return what a query brings out."""
 
     @abstractmethod
     def value(
-        self, value: Node, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node] | None = None
+        self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None = None
     ) -> set[Leaf]:
         """Return what an expression is made of."""
 
     @abstractmethod
-    def decide(self, part: Node, scopes: list[Scope], ctes: Views) -> None:
+    def add_indirect(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
         """Note what a condition looks at."""
 
     @abstractmethod
@@ -39,67 +39,69 @@ class From(ABC):
 
     # ------------------------------------------------------------------------------------------ items
 
-    def scope_of(self, select: Node, ctes: Views, outer: list[Scope]) -> Scope:
+    def scope_of(self, select: Node, ctes: Views, outer: list[QueryScope]) -> QueryScope:
         """Return what the FROM of a SELECT brings, its joins and lateral views included."""
-        scope = Scope()
+        scope = QueryScope()
         from_ = select.args.get("from_")
         if from_ is not None:
-            scope = self.item(from_.this, ctes, outer, scope)
+            scope = self.from_item(from_.this, ctes, outer, scope)
         scope = self._joins(scope, select, ctes, outer)
         for lateral in select.args.get("laterals") or ():
-            scope = scope.beside(self._lateral(lateral, ctes, outer, scope))
+            scope = scope.combined_with(self._lateral(lateral, ctes, outer, scope))
         return self._pivoted(select, scope, ctes, outer)
 
-    def item(self, source: Node, ctes: Views, outer: list[Scope], before: Scope) -> Scope:
+    def from_item(self, source: Node, ctes: Views, outer: list[QueryScope], before: QueryScope) -> QueryScope:
         """Return what an item of a FROM brings; `before` is what stands before it."""
         from sqlglot import exp
 
         if isinstance(source, exp.Lateral):
             return self._lateral(source, ctes, outer, before)
-        if isinstance(source, exp.Table) and isinstance(source.this, exp.Func) and not _identified(source):
-            columns = generated(source.this, source.alias_column_names, self._values_in([before, *outer], ctes))
-            return Scope.of(source.alias or _nameless(before), Relation(columns))
+        if isinstance(source, exp.Table) and isinstance(source.this, exp.Func) and not _is_identifier_call(source):
+            columns = generator_columns(source.this, source.alias_column_names, self._values_in([before, *outer], ctes))
+            return QueryScope.of(source.alias or _generated_alias(before), Relation(columns))
         if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table | exp.Subquery):  # a join in brackets
-            scope = self._joins(self.item(source.this, ctes, outer, before), source, ctes, outer)
+            scope = self._joins(self.from_item(source.this, ctes, outer, before), source, ctes, outer)
             scope = self._pivoted(source, scope, ctes, outer)
             if not source.alias:
                 return scope
-            return Scope.of(source.alias, self.called(scope.flat(_line(source)), source.alias_column_names))
+            return QueryScope.of(
+                source.alias, self.with_column_names(scope.flattened(_line(source)), source.alias_column_names)
+            )
         if isinstance(source, exp.Table):
             relation = self.from_table(source, ctes)
         else:
             relation = self.query(source.this if isinstance(source, exp.Subquery) else source, ctes, outer)
-        relation = self.called(relation, source.alias_column_names)
-        scope = Scope.of(source.alias_or_name or _nameless(before), relation)
+        relation = self.with_column_names(relation, source.alias_column_names)
+        scope = QueryScope.of(source.alias_or_name or _generated_alias(before), relation)
         return self._joins(self._pivoted(source, scope, ctes, outer), source, ctes, outer)
 
-    def called(self, relation: Relation, names: Sequence[str]) -> Relation:
+    def with_column_names(self, relation: Relation, names: Sequence[str]) -> Relation:
         """Give a relation's columns names, each by its position."""
         if names:
-            self.by_position |= relation.stars
-        return relation.called(names)
+            self.select_stars |= relation.stars
+        return relation.with_column_names(names)
 
-    def _lateral(self, lateral: Node, ctes: Views, outer: list[Scope], before: Scope) -> Scope:
+    def _lateral(self, lateral: Node, ctes: Views, outer: list[QueryScope], before: QueryScope) -> QueryScope:
         from sqlglot import exp
 
-        name = lateral.alias or _nameless(before)
+        name = lateral.alias or _generated_alias(before)
         if isinstance(lateral.this, exp.Subquery):
             inner = self.query(lateral.this, ctes, [before, *outer])
-            return Scope.of(name, self.called(inner, lateral.alias_column_names))
+            return QueryScope.of(name, self.with_column_names(inner, lateral.alias_column_names))
         values = self._values_in([before, *outer], ctes)
-        return Scope.of(name, Relation(generated(lateral.this, lateral.alias_column_names, values)))
+        return QueryScope.of(name, Relation(generator_columns(lateral.this, lateral.alias_column_names, values)))
 
-    def _values_in(self, scopes: list[Scope], ctes: Views) -> _ValueIn:
-        return _ValueIn(self, scopes, ctes)
+    def _values_in(self, scopes: list[QueryScope], ctes: Views) -> _ScopedValue:
+        return _ScopedValue(self, scopes, ctes)
 
     # ------------------------------------------------------------------------------------------ joins
 
-    def _joins(self, scope: Scope, source: Node, ctes: Views, outer: list[Scope]) -> Scope:
+    def _joins(self, scope: QueryScope, source: Node, ctes: Views, outer: list[QueryScope]) -> QueryScope:
         """Add what is joined to an item, from left to right."""
         for join in source.args.get("joins") or ():
             whole = join.args.get("on") is None and not join.args.get("using") and _pivots_of(join.this)
             pivots = join.this.args.pop("pivots", None) if whole else None  # after a join, of all that stands before
-            right = self.item(join.this, ctes, outer, scope)
+            right = self.from_item(join.this, ctes, outer, scope)
             scope = self._joined(scope, right, join, ctes, outer)
             if pivots:
                 join.this.set("pivots", pivots)
@@ -107,62 +109,66 @@ class From(ABC):
             scope = self._pivoted(join, scope, ctes, outer)
         return scope
 
-    def _joined(self, left: Scope, right: Scope, join: Node, ctes: Views, outer: list[Scope]) -> Scope:
-        both = left.beside(right)
-        self.decide(join.args.get("on"), [both, *outer], ctes)
+    def _joined(
+        self, left: QueryScope, right: QueryScope, join: Node, ctes: Views, outer: list[QueryScope]
+    ) -> QueryScope:
+        both = left.combined_with(right)
+        self.add_indirect(join.args.get("on"), [both, *outer], ctes)
         keys = [part.name for part in join.args.get("using") or ()]
         if str(join.args.get("method") or "").upper() == "NATURAL" and not keys:
             theirs = {column.name.lower() for column in right.row.columns}
-            keys = [column.name for column in left.row.columns if column.name.lower() in theirs and not column.many]
+            keys = [
+                column.name for column in left.row.columns if column.name.lower() in theirs and not column.is_wildcard
+            ]
         side, kind = str(join.args.get("side") or "").upper(), str(join.args.get("kind") or "").upper()
         merged = [self._merged(key, left.row, right.row, side) for key in keys]
         is_half = kind in {"SEMI", "ANTI"}
         columns = [*left.row.columns, *(() if is_half else right.row.columns)]
         taken = {key.lower() for key in keys}
-        rest = [column for column in columns if column.many or column.name.lower() not in taken]
-        row = Relation([*merged, *rest], set(left.row.open) if is_half else both.row.open)
+        rest = [column for column in columns if column.is_wildcard or column.name.lower() not in taken]
+        row = Relation([*merged, *rest], set(left.row.open_tables) if is_half else both.row.open_tables)
         items = left.items if is_half else both.items
-        return Scope({name: _keys_first(item, keys) for name, item in items.items()}, row)
+        return QueryScope({name: _keys_first(item, keys) for name, item in items.items()}, row)
 
-    def _merged(self, key: str, left: Relation, right: Relation, side: str) -> Column:
+    def _merged(self, key: str, left: Relation, right: Relation, side: str) -> QueryColumn:
         """Return the one column that two sides share; both decide which rows meet."""
-        mine, other = left.get(key) or left.maybe(key), right.get(key) or right.maybe(key)
-        self.deciding |= mine.leaves | other.leaves
+        mine, other = left.get(key) or left.possible_column(key), right.get(key) or right.possible_column(key)
+        self.indirect |= mine.leaves | other.leaves
         if side == "FULL":
-            return Column(key, mine.leaves | other.leaves, at=mine.at)
+            return QueryColumn(key, mine.leaves | other.leaves, location=mine.location)
         chosen = other if side == "RIGHT" else mine
-        return Column(key, set(chosen.leaves), chosen.given, at=chosen.at)
+        return QueryColumn(key, set(chosen.leaves), chosen.is_unaliased, location=chosen.location)
 
     # ----------------------------------------------------------------------------------------- pivots
 
-    def _pivoted(self, source: Node, scope: Scope, ctes: Views, outer: list[Scope]) -> Scope:
+    def _pivoted(self, source: Node, scope: QueryScope, ctes: Views, outer: list[QueryScope]) -> QueryScope:
         for pivot in _pivots_of(source):
             scopes = [scope, *outer]
             made = self._unpivot(pivot, scopes, ctes) if pivot.args.get("unpivot") else self._pivot(pivot, scopes, ctes)
-            found = Relation(made, set(scope.row.open), stars=scope.stars(_line(source)))
+            found = Relation(made, set(scope.row.open_tables), stars=scope.stars(_line(source)))
             names = {pivot.alias.lower()} if pivot.alias else scope.items.keys()
-            scope = Scope(dict.fromkeys(names, found), found)
+            scope = QueryScope(dict.fromkeys(names, found), found)
             if pivot.alias_column_names:
-                scope = Scope.of(pivot.alias, self.called(found, pivot.alias_column_names))
+                scope = QueryScope.of(pivot.alias, self.with_column_names(found, pivot.alias_column_names))
         return scope
 
-    def _pivot(self, pivot: Node, scopes: list[Scope], ctes: Views) -> list[Column]:
+    def _pivot(self, pivot: Node, scopes: list[QueryScope], ctes: Views) -> list[QueryColumn]:
         """Take PIVOT: rows are grouped by the columns that it does not name, and its key decides."""
         keys = [field.this for field in pivot.args.get("fields") or ()]
         for key in keys:
-            self.decide(key, scopes, ctes)
+            self.add_indirect(key, scopes, ctes)
         kept = _without(scopes[0].row.columns, [*pivot.expressions, *keys])
-        self.deciding |= {leaf for column in kept for leaf in column.leaves}
+        self.indirect |= {leaf for column in kept for leaf in column.leaves}
         values = [self.value(part, scopes, ctes) for part in pivot.expressions]
         names = [column.name for column in pivot.args.get("columns") or ()]
-        made = [Column(name, set(values[at % len(values)])) for at, name in enumerate(names)]
+        made = [QueryColumn(name, set(values[at % len(values)])) for at, name in enumerate(names)]
         every = {leaf for leaves in values for leaf in leaves}
         plain = all(
             map(_has_plain_name, (value for field in pivot.args.get("fields") or () for value in field.expressions))
         )
-        return [*kept, *made, *(() if made and plain else [Column("", every, many=True)])]
+        return [*kept, *made, *(() if made and plain else [QueryColumn("", every, is_wildcard=True)])]
 
-    def _unpivot(self, pivot: Node, scopes: list[Scope], ctes: Views) -> list[Column]:
+    def _unpivot(self, pivot: Node, scopes: list[QueryScope], ctes: Views) -> list[QueryColumn]:
         """Take UNPIVOT: values go into the value columns, each by its place, and nothing but names into the other."""
         (field,) = pivot.args["fields"]
         groups = [_members(part) for part in field.expressions]
@@ -173,44 +179,44 @@ class From(ABC):
             for leaves, part in zip(values, group, strict=False):
                 leaves.update(self.value(part, scopes, ctes))
         if not pivot.args.get("include_nulls"):  # rows without a value are left out
-            self.deciding.update(leaf for leaves in values for leaf in leaves)
-        made = [Column(name, leaves) for name, leaves in zip(names, values, strict=True)]
-        return [*kept, Column(field.this.name), *made]
+            self.indirect.update(leaf for leaves in values for leaf in leaves)
+        made = [QueryColumn(name, leaves) for name, leaves in zip(names, values, strict=True)]
+        return [*kept, QueryColumn(field.this.name), *made]
 
 
-class _ValueIn:
+class _ScopedValue:
     """Tells what an expression is made of, in some scopes."""
 
-    def __init__(self, reader: From, scopes: list[Scope], ctes: Views) -> None:
+    def __init__(self, reader: FromClauseReader, scopes: list[QueryScope], ctes: Views) -> None:
         self._reader, self._scopes, self._ctes = reader, scopes, ctes
 
     def __call__(self, value: Node) -> set[Leaf]:
         return self._reader.value(value, self._scopes, self._ctes)
 
 
-def name_of(table: Node) -> str:
+def table_name_of(table: Node) -> str:
     """Return a table's dotted name."""
     return table_names.joined(part.name for part in getattr(table, "parts", ()))
 
 
-def identified(table: Node) -> str | None:
+def identifier_table(table: Node) -> str | None:
     """Return the table that an `IDENTIFIER('…')` means; None where only the run knows."""
     argument = table.this.expressions[0] if table.this.expressions else None
     return table_names.plain(argument.this) if argument is not None and argument.is_string else None
 
 
-def is_identified(table: Node) -> bool:
+def is_identifier_call(table: Node) -> bool:
     """Say whether `IDENTIFIER(…)` stands in the place of a table."""
-    return _identified(table)
+    return _is_identifier_call(table)
 
 
-def is_files(table: Node) -> bool:
+def is_file_path(table: Node) -> bool:
     """Say whether a format and a path stand in the place of a table."""
     names = [part.name for part in getattr(table, "parts", ())]
-    return len(names) == 2 and names[0].lower() in _FILES and "/" in names[1]
+    return len(names) == 2 and names[0].lower() in _FILE_FORMATS and "/" in names[1]
 
 
-def _identified(table: Node) -> bool:
+def _is_identifier_call(table: Node) -> bool:
     from sqlglot import exp
 
     return isinstance(table.this, exp.Anonymous) and table.this.name.upper() == "IDENTIFIER"
@@ -221,7 +227,7 @@ def _line(source: Node) -> int:
     return int(parts[0].meta.get("line", 0)) if parts else 0
 
 
-def _nameless(before: Scope) -> str:
+def _generated_alias(before: QueryScope) -> str:
     return f"_{len(before.items)}"
 
 
@@ -235,10 +241,10 @@ def _keys_first(item: Relation, keys: Iterable[str]) -> Relation:
     if not first:
         return item
     rest = [column for column in item.columns if column not in first]
-    return Relation([*first, *rest], item.open, item.table, item.stars)
+    return Relation([*first, *rest], item.open_tables, item.table, item.stars)
 
 
-def _without(columns: Iterable[Column], used: Iterable[Node]) -> list[Column]:
+def _without(columns: Iterable[QueryColumn], used: Iterable[Node]) -> list[QueryColumn]:
     from sqlglot import exp
 
     named = {column.name.lower() for part in used for column in part.find_all(exp.Column)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from dataflow.lineage.sql.relations import Column, Leaf, Node
+from dataflow.lineage.sql.relations import Leaf, Node, QueryColumn
 
 _EXPLODING = frozenset({"explode", "explode_outer", "posexplode", "posexplode_outer", "variant_explode"})
 _BY_FIELDS = frozenset({"inline", "inline_outer"})
@@ -29,7 +29,7 @@ def is_generator(node: Node) -> bool:
     return name_of_function(node) in GENERATORS
 
 
-def generated(function: Node, names: Sequence[str], value: ValueOf) -> list[Column]:
+def generator_columns(function: Node, names: Sequence[str], value: ValueOf) -> list[QueryColumn]:
     """Return the columns that a function which makes rows brings out.
 
     Args:
@@ -41,23 +41,25 @@ def generated(function: Node, names: Sequence[str], value: ValueOf) -> list[Colu
     arguments = list(function.iter_expressions())
     if name == "stack":
         return _stacked(arguments, names, value)
-    if (made := _made_here(name, arguments, value)) is not None:
-        return [replace(column, name=called) for column, called in zip(made, names or _called(made), strict=False)]
+    if (made := _literal_columns(name, arguments, value)) is not None:
+        return [
+            replace(column, name=called) for column, called in zip(made, names or _column_names(made), strict=False)
+        ]
     leaves = {leaf for argument in arguments for leaf in value(argument)}
     if names:
-        return [Column(each, set(leaves)) for each in names]
+        return [QueryColumn(each, set(leaves)) for each in names]
     if name == "range":
-        return [Column("id", leaves)]
+        return [QueryColumn("id", leaves)]
     if name == "json_tuple":
-        return [Column(f"c{number}", set(leaves)) for number in range(len(arguments) - 1)]
-    return [Column("", leaves, many=True)]  # an array's one column, a map's two, a struct's fields
+        return [QueryColumn(f"c{number}", set(leaves)) for number in range(len(arguments) - 1)]
+    return [QueryColumn("", leaves, is_wildcard=True)]  # an array's one column, a map's two, a struct's fields
 
 
-def _called(columns: Sequence[Column]) -> list[str]:
+def _column_names(columns: Sequence[QueryColumn]) -> list[str]:
     return [column.name for column in columns]
 
 
-def _made_here(name: str, arguments: Sequence[Node], value: ValueOf) -> list[Column] | None:
+def _literal_columns(name: str, arguments: Sequence[Node], value: ValueOf) -> list[QueryColumn] | None:
     """Take structs and maps that the query itself makes apart: each of their parts goes into a column of its own."""
     from sqlglot import exp
 
@@ -66,11 +68,11 @@ def _made_here(name: str, arguments: Sequence[Node], value: ValueOf) -> list[Col
         rows = [fields_of(row, value) for row in argument.expressions]
         if rows and all(rows):
             columns = zip(*rows, strict=False)
-            return [Column(c[0][0], {leaf for _, leaves in c for leaf in leaves}) for c in columns]
+            return [QueryColumn(c[0][0], {leaf for _, leaves in c for leaf in leaves}) for c in columns]
     if name in {"explode", "explode_outer"} and isinstance(argument, exp.VarMap | exp.Map):
         keys, values = argument.args.get("keys"), argument.args.get("values")
         if keys is not None and values is not None:
-            return [Column("key", value(keys)), Column("value", value(values))]
+            return [QueryColumn("key", value(keys)), QueryColumn("value", value(values))]
     return None
 
 
@@ -89,17 +91,17 @@ def fields_of(struct: Node, value: ValueOf) -> tuple[tuple[str, frozenset[Leaf]]
     return tuple(found)
 
 
-def _stacked(arguments: Sequence[Node], names: Sequence[str], value: ValueOf) -> list[Column]:
+def _stacked(arguments: Sequence[Node], names: Sequence[str], value: ValueOf) -> list[QueryColumn]:
     """Take `stack(rows, a, b, …)`: the values go row by row, so that each column gets every so-manieth."""
     from sqlglot import exp
 
     rows, *values = arguments
     if not (isinstance(rows, exp.Literal) and rows.this.isdigit() and int(rows.this)):
         leaves = {leaf for each in values for leaf in value(each)}
-        return [Column(name, set(leaves)) for name in names] or [Column("", leaves, many=True)]
+        return [QueryColumn(name, set(leaves)) for name in names] or [QueryColumn("", leaves, is_wildcard=True)]
     width = -(-len(values) // int(rows.this)) or 1
     called: Mapping[int, str] = dict(enumerate(names))
     return [
-        Column(called.get(at, f"col{at}"), {leaf for each in values[at::width] for leaf in value(each)})
+        QueryColumn(called.get(at, f"col{at}"), {leaf for each in values[at::width] for leaf in value(each)})
         for at in range(width)
     ]

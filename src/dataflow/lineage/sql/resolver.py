@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from dataflow.lineage.sql.column_names import name_by_spark
-from dataflow.lineage.sql.expressions import Values
-from dataflow.lineage.sql.from_clause import identified, is_files, is_identified, name_of
-from dataflow.lineage.sql.generators import fields_of, generated, is_generator
-from dataflow.lineage.sql.relations import Column, Leaf, Node, Relation, Schema, Scope, Star, Views
+from dataflow.lineage.sql.column_names import spark_column_name
+from dataflow.lineage.sql.expressions import ExpressionReader
+from dataflow.lineage.sql.from_clause import identifier_table, is_file_path, is_identifier_call, table_name_of
+from dataflow.lineage.sql.generators import fields_of, generator_columns, is_generator
+from dataflow.lineage.sql.relations import Leaf, Node, QueryColumn, QueryScope, Relation, Schema, SelectStar, Views
 from dataflow.workflow import table_names
 
 _PARTITIONING = frozenset({"REPARTITION", "REPARTITION_BY_RANGE", "REBALANCE"})
 """Hints that name columns; others name tables."""
 
 
-class Resolver(Values):
+class QueryResolver(ExpressionReader):
     """Knows what queries bring out, and notes on the way what they look at.
 
     Attributes:
@@ -36,16 +36,16 @@ class Resolver(Values):
         self.views: Views = {}
         self.tables: dict[str, None] = {}
         self.complete = True
-        self._of_views: dict[str, tuple[set[Leaf], dict[str, None]]] = {}
+        self._view_sources: dict[str, tuple[set[Leaf], dict[str, None]]] = {}
 
-    def keep_view(self, name: str, found: Relation) -> None:
+    def add_view(self, name: str, found: Relation) -> None:
         """Make what a query brings out a temporary view."""
         self.views[name.lower()] = found
-        self._of_views[name.lower()] = (set(self.deciding), dict(self.tables))
+        self._view_sources[name.lower()] = (set(self.indirect), dict(self.tables))
 
     # ---------------------------------------------------------------------------------------- queries
 
-    def ctes_of(self, statement: Node, ctes: Views, outer: list[Scope]) -> Views:
+    def ctes_of(self, statement: Node, ctes: Views, outer: list[QueryScope]) -> Views:
         """Return the common table expressions that a statement may use: those around it, and its own."""
         from sqlglot import exp
 
@@ -53,13 +53,13 @@ class Resolver(Values):
         with_ = statement.args.get("with_")
         for cte in getattr(with_, "expressions", ()):
             names = [part.name for part in cte.args["alias"].args.get("columns") or ()]
-            key = name_of_part(cte.alias)
+            key = cte_key(cte.alias)
             if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):  # it knows what it begins with
-                found[key] = self.query(cte.this.left, found, outer).called(names)
-            found[key] = self.called(self.query(cte.this, found, outer), names)
+                found[key] = self.query(cte.this.left, found, outer).with_column_names(names)
+            found[key] = self.with_column_names(self.query(cte.this, found, outer), names)
         return found
 
-    def query(self, query: Node, ctes: Views, outer: list[Scope]) -> Relation:
+    def query(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
         """Return what a query brings out.
 
         Args:
@@ -75,27 +75,27 @@ class Resolver(Values):
         if isinstance(query, exp.SetOperation):
             return self._ordered(query, self._combined(query, ctes, outer), ctes)
         if isinstance(query, exp.Subquery | exp.Paren):
-            if _is_bracket(query):
-                return self.item(query, ctes, outer, Scope()).flat(0)
+            if _is_join_in_brackets(query):
+                return self.from_item(query, ctes, outer, QueryScope()).flattened(0)
             return self._ordered(query, self.query(query.this, ctes, outer), ctes)
-        return self.from_table(query, ctes) if isinstance(query, exp.Table) else _rows(query)
+        return self.from_table(query, ctes) if isinstance(query, exp.Table) else _values_columns(query)
 
-    def _combined(self, query: Node, ctes: Views, outer: list[Scope]) -> Relation:
+    def _combined(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
         """Take UNION, INTERSECT and EXCEPT: by position, called as the first side calls them."""
         from sqlglot import exp
 
         left, right = self.query(query.left, ctes, outer), self.query(query.right, ctes, outer)
-        columns = [replace(column, leaves=set(column.leaves), given=False) for column in left.columns]
+        columns = [replace(column, leaves=set(column.leaves), is_unaliased=False) for column in left.columns]
         for column, other in zip(columns, right.columns, strict=False):
             if isinstance(query, exp.Union):
                 column.leaves |= other.leaves
         if not isinstance(query, exp.Union) or query.args.get("distinct"):
-            self.deciding |= {leaf for side in (left, right) for c in side.columns for leaf in c.leaves}
-        if _tables(left.stars) != _tables(right.stars):  # one side gets more columns than the other
-            self.by_position |= left.stars | right.stars
-        return Relation(columns, left.open | right.open, stars=left.stars | right.stars)
+            self.indirect |= {leaf for side in (left, right) for c in side.columns for leaf in c.leaves}
+        if _starred_tables(left.stars) != _starred_tables(right.stars):  # one side gets more columns than the other
+            self.select_stars |= left.stars | right.stars
+        return Relation(columns, left.open_tables | right.open_tables, stars=left.stars | right.stars)
 
-    def _select(self, select: Node, ctes: Views, outer: list[Scope]) -> Relation:
+    def _select(self, select: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
         if _is_transform(select):
             return self._transform(select, ctes, outer)
         scope = self.scope_of(select, ctes, outer)
@@ -107,41 +107,41 @@ class Resolver(Values):
         self._clauses(select, found, scopes, ctes)
         return found
 
-    def _transform(self, select: Node, ctes: Views, outer: list[Scope]) -> Relation:
+    def _transform(self, select: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
         """Take `SELECT TRANSFORM(…) USING 'program' AS (…)`: a program makes each column of all that it is given."""
         (made,) = select.expressions
         scopes = [self.scope_of(select, ctes, outer), *outer]
         leaves = {leaf for part in made.expressions for leaf in self.value(part, scopes, ctes)}
-        self.decide(select.args.get("where"), scopes, ctes)
+        self.add_indirect(select.args.get("where"), scopes, ctes)
         names = [part.name for part in getattr(made.args.get("schema"), "expressions", ())] or ["key", "value"]
-        return Relation([Column(name, set(leaves)) for name in names])
+        return Relation([QueryColumn(name, set(leaves)) for name in names])
 
-    def _clauses(self, select: Node, found: Relation, scopes: list[Scope], ctes: Views) -> None:
+    def _clauses(self, select: Node, found: Relation, scopes: list[QueryScope], ctes: Views) -> None:
         """Note what a query's clauses decide by; some know its own columns' new names, before or after the tables'."""
-        aliases = Scope(row=found)
+        aliases = QueryScope(row=found)
         for name in ("where", "group", "having", "qualify"):
-            self.decide(select.args.get(name), [*scopes, aliases], ctes)
+            self.add_indirect(select.args.get(name), [*scopes, aliases], ctes)
         for hint in getattr(select.args.get("hint"), "expressions", ()):
             if str(getattr(hint, "name", "")).upper() in _PARTITIONING:
-                self.decide(hint, [*scopes, aliases], ctes)
+                self.add_indirect(hint, [*scopes, aliases], ctes)
         if select.args.get("distinct"):
-            self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
+            self.indirect |= {leaf for column in found.columns for leaf in column.leaves}
         group = select.args.get("group")
         if group is not None:
             self._places(group.expressions, found)
             if group.args.get("all"):
                 keys = (part for part in select.expressions if not _is_aggregate(part))
                 for key in keys:
-                    self.decide(key, scopes, ctes)
+                    self.add_indirect(key, scopes, ctes)
         self._ordered(select, found, ctes, scopes)
 
-    def _ordered(self, query: Node, found: Relation, ctes: Views, scopes: Sequence[Scope] = ()) -> Relation:
+    def _ordered(self, query: Node, found: Relation, ctes: Views, scopes: Sequence[QueryScope] = ()) -> Relation:
         """Note what orders and spreads rows; a name there is a column of the result where there is one."""
-        own = Scope(row=Relation([column for column in found.columns if not column.many]))
+        own = QueryScope(row=Relation([column for column in found.columns if not column.is_wildcard]))
         for name in ("order", "sort", "distribute", "cluster"):
             part = query.args.get(name)
             if part is not None:
-                self.decide(part, [own, *(scopes or [Scope(row=found)])], ctes)
+                self.add_indirect(part, [own, *(scopes or [QueryScope(row=found)])], ctes)
                 self._places([getattr(each, "this", each) for each in part.expressions], found)
         return found
 
@@ -151,14 +151,14 @@ class Resolver(Values):
 
         for key in keys:
             if isinstance(key, exp.Literal) and key.this.isdigit() and 0 < int(key.this) <= len(found.columns):
-                self.deciding |= found.columns[int(key.this) - 1].leaves
+                self.indirect |= found.columns[int(key.this) - 1].leaves
             elif isinstance(key, exp.Column) and key.name.upper() == "ALL" and not found.all("all"):
-                self.deciding |= {leaf for column in found.columns for leaf in column.leaves}
+                self.indirect |= {leaf for column in found.columns for leaf in column.leaves}
 
     # ------------------------------------------------------------------------------------ projections
 
     def _projection(
-        self, projection: Node, found: Relation, scopes: list[Scope], ctes: Views, windows: Mapping[str, Node]
+        self, projection: Node, found: Relation, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node]
     ) -> None:
         from sqlglot import exp
 
@@ -169,18 +169,18 @@ class Resolver(Values):
         names = [part.name for part in projection.expressions] if isinstance(projection, exp.Aliases) else []
         if isinstance(projection, exp.Alias):
             names = [projection.alias]
-        at = _place(projection)
-        scopes = [*scopes, Scope(row=Relation(list(found.columns)))]  # of the columns that stand before
+        at = _location(projection)
+        scopes = [*scopes, QueryScope(row=Relation(list(found.columns)))]  # of the columns that stand before
         if is_generator(value):
-            made = generated(value, names, lambda part: self.value(part, scopes, ctes, windows))
-            found.columns += [replace(column, at=at if names else None) for column in made]
+            made = generator_columns(value, names, lambda part: self.value(part, scopes, ctes, windows))
+            found.columns += [replace(column, location=at if names else None) for column in made]
             return
         leaves = self.value(value, scopes, ctes, windows)
         fields = fields_of(value, lambda part: self.value(part, scopes, ctes, windows))
-        for name in names or [name_by_spark(projection)]:
-            found.columns.append(Column(name, set(leaves), at=at, fields=fields))
+        for name in names or [spark_column_name(projection)]:
+            found.columns.append(QueryColumn(name, set(leaves), location=at, fields=fields))
 
-    def _star(self, projection: Node, found: Relation, scopes: list[Scope]) -> None:
+    def _star(self, projection: Node, found: Relation, scopes: list[QueryScope]) -> None:
         """Take `*`, `a.*`, and `s.*` of a struct, whose fields nobody knows."""
         from sqlglot import exp
 
@@ -191,60 +191,62 @@ class Resolver(Values):
         if not parts:
             meant, stars = scopes[0].row, scopes[0].stars(line)
         else:
-            relation = scopes[0].named([part.name for part in parts])
+            relation = scopes[0].lookup([part.name for part in parts])
             if relation is None:
                 leaves = self._resolve(parts, projection, scopes)
                 known = scopes[0].row.get(parts[-1].name)
                 fields = known.fields if known is not None else ()
-                found.columns += [Column(name, set(each)) for name, each in fields] or [Column("", leaves, many=True)]
+                found.columns += [QueryColumn(name, set(each)) for name, each in fields] or [
+                    QueryColumn("", leaves, is_wildcard=True)
+                ]
                 return
             meant, stars = relation, frozenset({(relation.table, line)}) if relation.table else relation.stars
-        kept = (column for column in meant.columns if column.many or column.name.lower() not in left_out)
-        at = _place(projection)
-        found.columns += [replace(each, leaves=set(each.leaves), at=each.at and at) for each in kept]
-        found.open |= meant.open
+        kept = (column for column in meant.columns if column.is_wildcard or column.name.lower() not in left_out)
+        at = _location(projection)
+        found.columns += [replace(each, leaves=set(each.leaves), location=each.location and at) for each in kept]
+        found.open_tables |= meant.open_tables
         found.stars |= stars
 
     def from_table(self, table: Node, ctes: Views) -> Relation:
         """Return what a name in a FROM stands for: a common table expression, a view of the script's, a table."""
-        if is_identified(table):
-            called = identified(table)
+        if is_identifier_call(table):
+            called = identifier_table(table)
             if called is None:
                 self.complete = False
-                return Relation([Column("", many=True)])
+                return Relation([QueryColumn("", is_wildcard=True)])
             return self._of_name(table, called, ctes)
-        if is_files(table):
-            return Relation([Column("", many=True)])
-        return self._of_name(table, name_of(table), ctes)
+        if is_file_path(table):
+            return Relation([QueryColumn("", is_wildcard=True)])
+        return self._of_name(table, table_name_of(table), ctes)
 
     def _of_name(self, table: Node, name: str, ctes: Views) -> Relation:
         key = name.lower()
         if key in ctes:
             return ctes[key]
         if key in self.views:
-            deciding, tables = self._of_views[key]
-            self.deciding |= deciding
+            deciding, tables = self._view_sources[key]
+            self.indirect |= deciding
             self.tables.update(tables)
             return self.views[key]
-        return self.base(table, name)
+        return self.catalog_table(table, name)
 
-    def base(self, table: Node, name: str) -> Relation:
+    def catalog_table(self, table: Node, name: str) -> Relation:
         """Return a table of the catalog's, and note that it is read."""
         self.tables[name] = None
-        self.use_table(table, name)
+        self.add_table_reference(table, name)
         columns = self.schema.get(name.lower())
         if columns is None:
-            return Relation(open={name}, table=name)
-        made = [Column(column, {(name, column, False)}, given=True, at=(0, 0)) for column in columns]
+            return Relation(open_tables={name}, table=name)
+        made = [QueryColumn(column, {(name, column, False)}, is_unaliased=True, location=(0, 0)) for column in columns]
         return Relation(made, table=name)
 
 
-def name_of_part(name: str) -> str:
+def cte_key(name: str) -> str:
     """Return how a common table expression is looked for: as one part of a name, in lower case."""
     return table_names.joined([name]).lower()
 
 
-def _place(projection: Node) -> tuple[int, int] | None:
+def _location(projection: Node) -> tuple[int, int] | None:
     """Return the line and the offset where a column of a SELECT gets its name."""
     names = [projection.args.get("alias"), *reversed(getattr(projection, "parts", ())), projection]
     metas = (each.meta for each in names if each is not None and hasattr(each, "meta"))
@@ -255,17 +257,17 @@ def _place(projection: Node) -> tuple[int, int] | None:
     return None if found is None else (found["line"], found["start"])
 
 
-def _rows(values: Node) -> Relation:
+def _values_columns(values: Node) -> Relation:
     """Return what VALUES brings; of what is no query at all, nobody knows."""
     from sqlglot import exp
 
     if not isinstance(values, exp.Values):
-        return Relation([Column("", many=True)])
+        return Relation([QueryColumn("", is_wildcard=True)])
     width = max((len(row.expressions) or 1 for row in values.expressions), default=0)
-    return Relation([Column(f"col{number}") for number in range(1, width + 1)])
+    return Relation([QueryColumn(f"col{number}") for number in range(1, width + 1)])
 
 
-def _is_bracket(query: Node) -> bool:
+def _is_join_in_brackets(query: Node) -> bool:
     from sqlglot import exp
 
     return isinstance(query, exp.Subquery) and bool(
@@ -286,5 +288,5 @@ def _is_aggregate(projection: Node) -> bool:
     return any(not isinstance(each.parent, exp.Window) for each in projection.find_all(exp.AggFunc))
 
 
-def _tables(stars: Iterable[Star]) -> list[str]:
+def _starred_tables(stars: Iterable[SelectStar]) -> list[str]:
     return sorted(table for table, _ in stars)

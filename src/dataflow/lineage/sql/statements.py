@@ -14,7 +14,7 @@ POSITIONAL = "dataflow: positional"
 
 
 _BEFORE_A_QUERY = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "DISTINCT"})
-_NAMES = frozenset({"VAR", "IDENTIFIER"})
+_FUNCTION_NAMES = frozenset({"VAR", "IDENTIFIER"})
 """What stands before the bracket of a function's arguments."""
 
 
@@ -82,7 +82,11 @@ def _with_selects(tokens: list[Node]) -> list[Node]:
     before = ["", ""]
     for token in tokens:
         kind = token.token_type.name
-        is_query = not before[1] or before[1] in _BEFORE_A_QUERY or (before[1] == "L_PAREN" and before[0] not in _NAMES)
+        is_query = (
+            not before[1]
+            or before[1] in _BEFORE_A_QUERY
+            or (before[1] == "L_PAREN" and before[0] not in _FUNCTION_NAMES)
+        )
         if kind == "TABLE" and is_query:
             for name, text in (("SELECT", "SELECT"), ("STAR", "*"), ("FROM", "FROM")):
                 of = type(token.token_type)[name]

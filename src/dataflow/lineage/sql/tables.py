@@ -27,8 +27,8 @@ def tables_of(script: str) -> Tables:
 
     Views that the script makes for itself, and the steps of its queries, are neither read nor written.
     """
-    from dataflow.lineage.sql.column_lineage import columns_of
+    from dataflow.lineage.sql.column_lineage import sql_lineage
 
-    found = columns_of(script)
-    too_deep = next((statement.line for statement in found.unread if statement.too_deep), None)
+    found = sql_lineage(script)
+    too_deep = next((statement.line for statement in found.unparsed if statement.too_deep), None)
     return Tables(found.reads, found.changes, found.complete, too_deep)

@@ -7,15 +7,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dataflow.lineage.model import Flow, Written
-from dataflow.lineage.sql.expressions import Unresolved
-from dataflow.lineage.sql.from_clause import identified, name_of
-from dataflow.lineage.sql.relations import Column, Leaf, Node, Relation, Schema, Scope, Use, Views, placed
-from dataflow.lineage.sql.resolver import Resolver
+from dataflow.lineage.model import Flow, TableWrite
+from dataflow.lineage.sql.expressions import UnresolvedName
+from dataflow.lineage.sql.from_clause import identifier_table, table_name_of
+from dataflow.lineage.sql.relations import (
+    Leaf,
+    Node,
+    QueryColumn,
+    QueryScope,
+    Relation,
+    Schema,
+    SqlReference,
+    Views,
+    columns_by_position,
+)
+from dataflow.lineage.sql.resolver import QueryResolver
 from dataflow.lineage.sql.statements import Statement
+from dataflow.tables.schema.ddl import create_table
 from dataflow.workflow import table_names
 
-_TOUCHES_NOTHING = frozenset(
+_NO_TABLE_COMMANDS = frozenset(
     {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "SET", "RESET", "LIST", "ADD", "USE", "GRANT", "REVOKE", "CLEAR", "DECLARE"}
 )
 """Statements that sqlglot passes over and that neither read nor write a table."""
@@ -32,24 +43,24 @@ class Insertion:
         table: The table.
         statement: The statement.
         columns: What its query brings out, in order.
-        valued: The columns that have a value in its PARTITION, and take none of the query's.
+        partition_values: The columns that have a value in its PARTITION, and take none of the query's.
         by_name: Whether columns go where their names say.
-        listed: The table's columns that the statement lists; empty where it lists none.
+        listed_columns: The table's columns that the statement lists; empty where it lists none.
         is_known: Whether the query brings these columns and no others.
         target: The table's columns as they are then, or None where nobody knows them.
     """
 
     table: str
     statement: Statement
-    columns: tuple[Column, ...]
-    valued: tuple[str, ...]
+    columns: tuple[QueryColumn, ...]
+    partition_values: tuple[str, ...]
     by_name: bool
-    listed: tuple[str, ...]
+    listed_columns: tuple[str, ...]
     is_known: bool
     target: tuple[str, ...] | None
 
 
-class Reader(Resolver):
+class ScriptReader(QueryResolver):
     """Goes through a script's statements, with the views that it made so far.
 
     Attributes:
@@ -63,7 +74,7 @@ class Reader(Resolver):
 
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
-        self.writes: dict[str, Written] = {}
+        self.writes: dict[str, TableWrite] = {}
         self.read_tables: dict[str, None] = {}
         self.changed: dict[str, None] = {}
         self.insertions: list[Insertion] = []
@@ -75,7 +86,7 @@ class Reader(Resolver):
         """Take a statement in; return whether it could be understood."""
         from sqlglot import exp
 
-        self.deciding, self.tables, self._statement = set(), {}, statement
+        self.indirect, self.tables, self._statement = set(), {}, statement
         tree = statement.tree
         match tree:
             case exp.Insert():
@@ -85,7 +96,7 @@ class Reader(Resolver):
             case exp.Create():
                 self._create(tree)
             case exp.Cache() if tree.expression is not None:
-                self.keep_view(tree.this.name, self.query(tree.expression, {}, []))
+                self.add_view(tree.this.name, self.query(tree.expression, {}, []))
             case exp.Merge():
                 self._merge(tree)
             case exp.Update():
@@ -106,14 +117,14 @@ class Reader(Resolver):
             return
         if isinstance(tree, exp.Declare):
             self.variables |= {name.name.lower() for item in tree.expressions for name in item.this}
-        self._ask(tree)
+        self._read_queries(tree)
 
-    def base(self, table: Node, name: str) -> Relation:
+    def catalog_table(self, table: Node, name: str) -> Relation:
         """Return a table of the catalog's, and note that it is read."""
         self.read_tables[name] = None
-        return super().base(table, name)
+        return super().catalog_table(table, name)
 
-    def _ask(self, statement: Node) -> None:
+    def _read_queries(self, statement: Node) -> None:
         """Take in the queries inside of a statement that writes nothing, such as SET VARIABLE."""
         from sqlglot import exp
 
@@ -121,7 +132,7 @@ class Reader(Resolver):
             self.query(statement, {}, [])
         else:
             for part in statement.iter_expressions():
-                self._ask(part)
+                self._read_queries(part)
 
     def _command(self, command: Node) -> bool:
         word = str(command.this).upper()
@@ -131,7 +142,7 @@ class Reader(Resolver):
         if word == "ALTER" and (found := _ALTERED.match(text)):
             self._change(table_names.plain(found["name"]))
             return True
-        return word in _TOUCHES_NOTHING
+        return word in _NO_TABLE_COMMANDS
 
     def _define(self, statement: Node) -> None:
         """Take what drops, empties or changes a table: its columns are then others, or nobody knows which."""
@@ -142,12 +153,12 @@ class Reader(Resolver):
         several = isinstance(statement, exp.TruncateTable)
         targets = statement.expressions if several else statement.args.get("tables") or [statement.this]
         if isinstance(statement, exp.Drop):
-            self.replaced |= {name_of(target) for target in targets}
+            self.replaced |= {table_name_of(target) for target in targets}
         for target in targets:
-            self._change(name_of(target), known=isinstance(statement, exp.TruncateTable | exp.LoadData))
+            self._change(table_name_of(target), known=isinstance(statement, exp.TruncateTable | exp.LoadData))
         for action in statement.args.get("actions") or ():
             if isinstance(action, exp.AlterRename):
-                self._change(name_of(action.this))
+                self._change(table_name_of(action.this))
             elif isinstance(action, exp.Query):
                 self.query(action, {}, [])
 
@@ -171,14 +182,14 @@ class Reader(Resolver):
             columns = [part.name for part in target.expressions]
             named, target = target.expressions, target.this
         query: Node = statement.args.get("expression") or statement.args.get("source")
-        found = Relation() if query is None or isinstance(query, bool) else self._asked_for(query, ctes)
+        found = Relation() if query is None or isinstance(query, bool) else self._query_or_table(query, ctes)
         if not isinstance(target, exp.Table | exp.Schema):  # a folder
             return
-        name = name or name_of(target)
+        name = name or table_name_of(target)
         self._change(name, known=True)
         if query is None or isinstance(query, bool):  # DEFAULT VALUES
             return
-        self.use_table(target, name)
+        self.add_table_reference(target, name)
         by_name, partition = bool(statement.args.get("by_name")), target.args.get("partition")
         valued = [part.this.name for part in getattr(partition, "expressions", ()) if isinstance(part, exp.EQ)]
         if by_name:
@@ -186,7 +197,7 @@ class Reader(Resolver):
             named = [part.args["alias"] for part in query.selects if isinstance(part, exp.Alias)]
         else:
             whole = {(found.table, query.parts[0].meta.get("line", 0))} if found.table else found.stars
-            self.by_position |= {star for star in whole if star[0] != name}
+            self.select_stars |= {star for star in whole if star[0] != name}
         self._use_columns(name, named)
         known = self.schema.get(name.lower())
         self.insertions.append(
@@ -205,7 +216,7 @@ class Reader(Resolver):
             self._use_columns(name, [part.parts[-1] for part in where.find_all(exp.Column) if len(part.parts) == 1])
         self._write(name, found, columns or self._columns_to_fill(name, valued), valued)
 
-    def _asked_for(self, query: Node, ctes: Views) -> Relation:
+    def _query_or_table(self, query: Node, ctes: Views) -> Relation:
         from sqlglot import exp
 
         return self.from_table(query, ctes) if isinstance(query, exp.Table) else self.query(query, ctes, [])
@@ -214,9 +225,9 @@ class Reader(Resolver):
         """Return what an `IDENTIFIER('…')` in the place of a target means; sqlglot takes it for a list of columns."""
         from sqlglot import exp
 
-        if not (isinstance(target, exp.Schema) and name_of(target.this).upper() == "IDENTIFIER"):
+        if not (isinstance(target, exp.Schema) and table_name_of(target.this).upper() == "IDENTIFIER"):
             return None
-        found = identified(exp.Table(this=exp.Anonymous(this="IDENTIFIER", expressions=target.expressions)))
+        found = identifier_table(exp.Table(this=exp.Anonymous(this="IDENTIFIER", expressions=target.expressions)))
         self.complete = self.complete and found is not None
         return found or "IDENTIFIER"
 
@@ -234,7 +245,7 @@ class Reader(Resolver):
             inner = insert.copy()
             if isinstance(inner.expression, exp.Select) and not inner.expression.args.get("from_"):
                 inner.expression.set("from_", exp.From(this=source.copy()))
-            self.deciding, self.tables = set(), {}
+            self.indirect, self.tables = set(), {}
             self._insert(inner, self.ctes_of(statement, {}, []))
 
     def _create(self, statement: Node) -> None:
@@ -243,16 +254,16 @@ class Reader(Resolver):
         if statement.kind not in {"TABLE", "VIEW"}:
             return
         query = statement.expression
-        target, names = _unwrapped(statement.this)
+        target, names = _table_and_columns(statement.this)
         own = statement.find(exp.TemporaryProperty) is not None
         if own:
-            found = Relation([Column("", many=True)])  # USING a file
+            found = Relation([QueryColumn("", is_wildcard=True)])  # USING a file
             if query is not None:
-                found = self.called(self.query(query, self.ctes_of(statement, {}, []), []), names or [])
+                found = self.with_column_names(self.query(query, self.ctes_of(statement, {}, []), []), names or [])
             shared = statement.find(exp.GlobalProperty) is not None
-            self.keep_view(f"global_temp.{name_of(target)}" if shared else name_of(target), found)
+            self.add_view(f"global_temp.{table_name_of(target)}" if shared else table_name_of(target), found)
             return
-        name = name_of(target)
+        name = table_name_of(target)
         self.views.pop(name.lower(), None)
         if query is None:
             self._declare(statement, name)
@@ -260,52 +271,52 @@ class Reader(Resolver):
         found = self.query(query, self.ctes_of(statement, {}, []), [])
         self._change(name)
         if names:
-            self.by_position |= found.stars
+            self.select_stars |= found.stars
         self._write(name, found, names)
         if found.is_known and not statement.args.get("exists"):
             self.schema[name.lower()] = list(names or [column.name for column in found.columns])
 
     def _declare(self, statement: Node, name: str) -> None:
-        from sqlglot import exp
-
         known = self.schema.get(name.lower())
         self._change(name)
         if statement.args.get("replace"):
             self.replaced.add(name)
-        if statement.kind == "TABLE" and isinstance(statement.this, exp.Schema):
-            parts = [part.this for part in statement.this.expressions if isinstance(part, exp.ColumnDef)]
-            self._use_columns(name, parts, declares=True)
+        if (created := create_table(statement)) is not None:
+            self._use_columns(name, [part.this for part in created.definitions], declares=True)
             if known is not None:
                 self.schema[name.lower()] = known
                 self.reshaped.discard(name)
 
     def _merge(self, statement: Node) -> None:
         ctes = self.ctes_of(statement, {}, [])
-        target, name = statement.this, name_of(statement.this)
-        source = self.item(statement.args["using"], ctes, [], Scope())
+        target, name = statement.this, table_name_of(statement.this)
+        source = self.from_item(statement.args["using"], ctes, [], QueryScope())
         columns = self.schema.get(name.lower(), ())
-        mine = Relation([Column(c, {(name, c, False)}, given=True) for c in columns], table=name)
+        mine = Relation([QueryColumn(c, {(name, c, False)}, is_unaliased=True) for c in columns], table=name)
         if not mine.columns:
-            mine.open = {name}
-        scopes = [Scope.of(target.alias_or_name, mine).beside(source)]
-        self.decide(statement.args.get("on"), scopes, ctes)
+            mine.open_tables = {name}
+        scopes = [QueryScope.of(target.alias_or_name, mine).combined_with(source)]
+        self.add_indirect(statement.args.get("on"), scopes, ctes)
         for column in statement.args.get("using_cond") or ():
-            self.decide(column, scopes, ctes)
-        written = Written(name, frozenset())
+            self.add_indirect(column, scopes, ctes)
+        written = TableWrite(name, frozenset())
         for when in statement.args["whens"].expressions:
-            self.decide(when.args.get("condition"), scopes, ctes)
+            self.add_indirect(when.args.get("condition"), scopes, ctes)
             written |= self._merged_row(when.args["then"], name, source.row, scopes, ctes)
-        self.use_table(target, name)
+        self.add_table_reference(target, name)
         self.tables.pop(name, None)
         self._change(name, known=True)
         self._finish(written, drop=name)
 
-    def _merged_row(self, then: Node, name: str, using: Relation, scopes: list[Scope], ctes: Views) -> Written:
+    def _merged_row(self, then: Node, name: str, using: Relation, scopes: list[QueryScope], ctes: Views) -> TableWrite:
         from sqlglot import exp
 
         if isinstance(then, exp.Update):
             sets = [part for part in then.expressions if isinstance(part, exp.EQ)]
-            pairs, named = [(_column_of(part.this), part.expression) for part in sets], [part.this for part in sets]
+            pairs, named = (
+                [(_assigned_column(part.this), part.expression) for part in sets],
+                [part.this for part in sets],
+            )
             is_star = any(isinstance(part, exp.Star) for part in then.expressions)
         elif isinstance(then, exp.Insert):
             is_star = isinstance(then.this, exp.Star)
@@ -314,35 +325,35 @@ class Reader(Resolver):
             values = then.expression.expressions if then.expression is not None else []
             pairs = list(zip(targets, values, strict=False))
         else:
-            return Written(name, frozenset())
+            return TableWrite(name, frozenset())
         self._use_columns(name, [part.parts[-1] for part in named if isinstance(part, exp.Column)])
         given = {column for column, _ in pairs}
         found = {flow for column, value in pairs for flow in self._flows(self.value(value, scopes, ctes), column)}
         if is_star:
             for column in self.schema.get(name.lower()) or [known.name for known in using.columns]:
-                found |= self._flows((using.get(column) or using.maybe(column)).leaves, column)
+                found |= self._flows((using.get(column) or using.possible_column(column)).leaves, column)
                 given.add(column)
-        return Written(name, frozenset(found), frozenset(given))
+        return TableWrite(name, frozenset(found), frozenset(given))
 
     def _update(self, statement: Node) -> None:
-        name = name_of(statement.this)
-        scopes = [Scope.of(statement.this.alias_or_name, Resolver.base(self, statement.this, name))]
-        sets = [(_column_of(part.this), part.expression) for part in statement.expressions]
+        name = table_name_of(statement.this)
+        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.catalog_table(self, statement.this, name))]
+        sets = [(_assigned_column(part.this), part.expression) for part in statement.expressions]
         flows = {flow for column, value in sets for flow in self._flows(self.value(value, scopes, {}), column)}
-        self.decide(statement.args.get("where"), scopes, {})
+        self.add_indirect(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         self._change(name, known=True)
         self._use_columns(name, [part.this.this for part in statement.expressions if len(part.this.parts) == 1])
-        self._finish(Written(name, frozenset(flows), frozenset(column for column, _ in sets)), drop=name)
+        self._finish(TableWrite(name, frozenset(flows), frozenset(column for column, _ in sets)), drop=name)
 
     def _delete(self, statement: Node) -> None:
-        name = name_of(statement.this)
-        scopes = [Scope.of(statement.this.alias_or_name, Resolver.base(self, statement.this, name))]
-        self.decide(statement.args.get("where"), scopes, {})
+        name = table_name_of(statement.this)
+        scopes = [QueryScope.of(statement.this.alias_or_name, QueryResolver.catalog_table(self, statement.this, name))]
+        self.add_indirect(statement.args.get("where"), scopes, {})
         self.tables.pop(name, None)
         self._change(name, known=True)
         if self.tables:
-            self._finish(Written(name, frozenset()), drop=name)
+            self._finish(TableWrite(name, frozenset()), drop=name)
 
     # ------------------------------------------------------------------------------------------ writes
 
@@ -350,20 +361,22 @@ class Reader(Resolver):
         """Note what a query brings into a table's columns; `valued` ones have a value beside it."""
         flows: set[Flow] = set()
         given = set(valued)
-        by_name = {name.lower(): name for name in columns or ()} if found.open else {}
-        for position, column in enumerate(placed(found.columns, len(columns)) if columns else found.columns):
+        by_name = {name.lower(): name for name in columns or ()} if found.open_tables else {}
+        for position, column in enumerate(
+            columns_by_position(found.columns, len(columns)) if columns else found.columns
+        ):
             into = columns[position] if columns and position < len(columns) else column.name
             into = by_name.pop(column.name.lower(), into)  # beside a star that nobody knows, places tell nothing
             flows |= self._flows(column.leaves, into)
             given |= {into} - {""}
         for name in by_name.values():  # what the star may bring
-            flows |= self._flows(found.maybe(name).leaves, name)
-        self._finish(Written(target, frozenset(flows), frozenset(given)))
+            flows |= self._flows(found.possible_column(name).leaves, name)
+        self._finish(TableWrite(target, frozenset(flows), frozenset(given)))
 
-    def _finish(self, write: Written, drop: str | None = None) -> None:
+    def _finish(self, write: TableWrite, drop: str | None = None) -> None:
         """Keep what a statement writes, and what decided it; nothing flows from the table `drop` into itself."""
         flows = {flow for flow in write.flows if flow.source != drop}
-        flows |= {Flow(table, column, "", True) for table, column, _ in self.deciding if table != drop}
+        flows |= {Flow(table, column, "", True) for table, column, _ in self.indirect if table != drop}
         flows |= {Flow(table) for table in self.tables}
         whole = replace(write, flows=frozenset(flows))
         before = self.writes.get(write.target)
@@ -375,20 +388,20 @@ class Reader(Resolver):
         for name in names:
             if {"line", "start"} <= name.meta.keys():
                 line, start = name.meta["line"], name.meta["start"]
-                self.uses.add(Use(table, name.name, line, start, declares=declares))
+                self.references.add(SqlReference(table, name.name, line, start, is_declaration=declares))
                 if known is not None and name.name.lower() not in map(str.lower, known):
-                    self.unresolved[Unresolved(name.name, table, tuple(known), line, start)] = None
+                    self.unresolved[UnresolvedName(name.name, table, tuple(known), line, start)] = None
 
     def _flows(self, leaves: Iterable[Leaf], column: str) -> set[Flow]:
         return {Flow(table, name, column, indirect) for table, name, indirect in leaves}
 
 
-def _column_of(target: Node) -> str:
+def _assigned_column(target: Node) -> str:
     """Return the column that an assignment changes; of a struct's field it may be the field's."""
     return str(target.name)
 
 
-def _unwrapped(target: Node) -> tuple[Any, list[str] | None]:
+def _table_and_columns(target: Node) -> tuple[Any, list[str] | None]:
     from sqlglot import exp
 
     if isinstance(target, exp.Schema):

@@ -16,46 +16,46 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dataflow.errors import DataflowError
 from dataflow.home import home
-from dataflow.lineage.graph import Taken
-from dataflow.lineage.model import UNKNOWN, Origin, Producer
+from dataflow.lineage.graph import ColumnEdge
+from dataflow.lineage.model import UNKNOWN_COLUMNS, Origin, Producer
 from dataflow.secret import learn_address, without_credentials
 from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.parameters import resolve_secrets
 
-_AT_ONCE = 400
+_BATCH_SIZE = 400
 """How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
 
-_BETWEEN = "\x1f"  # ASCII's unit separator: no name has it
+_SEPARATOR = "\x1f"  # ASCII's unit separator: no name has it
 _PRODUCER = "p.shape, p.origin, p.workflow, p.target, p.owner, p.environment, p.bundle, p.run_id, p.file, p.seen"
 
 
 @dataclass(frozen=True)
-class Named:
+class TargetColumns:
     """The columns of its target, in lower case, that a write names though no table's values go into them.
 
     Attributes:
-        constants: Those that get literals or counts.
-        needed: Those that audits look at, or the key.
+        constant_columns: Those that get literals or counts.
+        required_columns: Those that audits look at, or the key.
     """
 
-    constants: frozenset[str] = frozenset()
-    needed: frozenset[str] = frozenset()
+    constant_columns: frozenset[str] = frozenset()
+    required_columns: frozenset[str] = frozenset()
 
 
-NOTHING = Named()
+NO_COLUMNS = TargetColumns()
 
-Who = tuple[Origin, str, str]
+ProducerKey = tuple[Origin, str, str]
 """Who says it, of which workflow, in which environment."""
 
-Found = list[tuple[Producer, Iterable[Taken]]]
+ProducerEdges = list[tuple[Producer, Iterable[ColumnEdge]]]
 
 
-def who(producer: Producer) -> Who:
+def producer_key(producer: Producer) -> ProducerKey:
     """Return what a producer is told from others by, of one table."""
     return (producer.origin, producer.workflow, producer.environment or "")
 
 
-class Store:
+class LineageStore:
     """What was recorded, deployed and imported.
 
     Args:
@@ -75,7 +75,7 @@ class Store:
         if known is not None:
             return [(table, known[table]) for table in tables if table in known]
         asked = sorted(tables)
-        by_shape = self._tables_by_shape(f"f.source IN ({_places(asked)})", asked)
+        by_shape = self._tables_by_shape(f"f.source IN ({_placeholders(asked)})", asked)
         found: dict[str, list[Producer]] = defaultdict(list)
         for shape, producer in self._producers_of(list(by_shape)):
             for table in by_shape[shape]:
@@ -88,33 +88,33 @@ class Store:
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
         asked = sorted(tables)
-        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
+        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_placeholders(asked)})"), asked)]
         shapes = sorted({shape for shape, _ in by})
         by_shape: dict[str, list[str]] = {}
-        for some in _chunks(shapes):
-            by_shape |= self._tables_by_shape(f"f.shape IN ({_places(some)})", some)
+        for some in _batches(shapes):
+            by_shape |= self._tables_by_shape(f"f.shape IN ({_placeholders(some)})", some)
         return [(producer, by_shape.get(shape, ())) for shape, producer in by]
 
-    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[Taken]]]:
+    def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
         """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
-        known = self._index(tables, self._taken if downstream else self._given)
+        known = self._index(tables, self._edges_by_source if downstream else self._edges_by_target)
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
         asked = sorted(tables)
         if downstream:
-            taken = self._by_shape(f"f.source IN ({_places(asked)})", asked)
+            taken = self._by_shape(f"f.source IN ({_placeholders(asked)})", asked)
             return [(producer, taken[shape]) for shape, producer in self._producers_of(list(taken))]
-        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_places(asked)})"), asked)]
+        by = [_producer(row) for row in self._ask(_from_producers(f"p.target IN ({_placeholders(asked)})"), asked)]
         taken = {}
-        for some in _chunks(sorted({shape for shape, _ in by})):
-            taken |= self._by_shape(f"f.shape IN ({_places(some)})", some)
+        for some in _batches(sorted({shape for shape, _ in by})):
+            taken |= self._by_shape(f"f.shape IN ({_placeholders(some)})", some)
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
-    def named(self, table: str) -> dict[Who, Named]:
+    def target_columns(self, table: str) -> dict[ProducerKey, TargetColumns]:
         """Return what those who write a table name of it, besides where values come from; ask by `who`."""
         asked = "SELECT origin, workflow, environment, constants, needed FROM dataflow_lineage WHERE target = ?"
         return {
-            (_ORIGINS[origin], workflow, environment): Named(*map(_lines, texts))
+            (_ORIGINS[origin], workflow, environment): TargetColumns(*map(_lines, texts))
             for origin, workflow, environment, *texts in self._ask(asked, [table])
         }
 
@@ -122,11 +122,11 @@ class Store:
         """Return what these workflows write, by whoever says so."""
         return [
             _producer(row)[1]
-            for some in _chunks(workflows)
-            for row in self._ask(_from_producers(f"p.workflow IN ({_places(some)})"), some)
+            for some in _batches(workflows)
+            for row in self._ask(_from_producers(f"p.workflow IN ({_placeholders(some)})"), some)
         ]
 
-    def settled(self, registry: str) -> dict[str, int]:
+    def synced_revisions(self, registry: str) -> dict[str, int]:
         """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
         mine = "SELECT environment, number FROM dataflow_settled WHERE registry = ? AND whole"
         return dict(self._ask(mine, [registry]))
@@ -148,12 +148,12 @@ class Store:
         read = self._ask("SELECT DISTINCT source_column FROM dataflow_flows WHERE source = ?", [table])
         join = "dataflow_flows f JOIN dataflow_lineage p ON p.shape = f.shape"
         written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
-        return {row[0] for row in [*read, *written]} - {"", UNKNOWN}
+        return {row[0] for row in [*read, *written]} - {"", UNKNOWN_COLUMNS}
 
     def _index(self, tables: Collection[str], read: Callable[[], Any]) -> Any:
         """Return an index of all that is known, made once for questions of many tables; None for few."""
         name = read.__name__
-        if len(tables) > _AT_ONCE and name not in self._all:
+        if len(tables) > _BATCH_SIZE and name not in self._all:
             self._all[name] = read()
         return self._all.get(name)
 
@@ -174,10 +174,10 @@ class Store:
             found[producer.target].append((producer, by_shape.get(shape, ())))
         return found
 
-    def _taken(self) -> dict[str, Found]:
+    def _edges_by_source(self) -> dict[str, ProducerEdges]:
         """Return what is taken from each table, by whom."""
-        found: dict[str, Found] = defaultdict(list)
-        shapes: dict[str, dict[str, list[Taken]]] = {}
+        found: dict[str, ProducerEdges] = defaultdict(list)
+        shapes: dict[str, dict[str, list[ColumnEdge]]] = {}
         for shape, flows in self._by_shape("1 = 1", []).items():
             by_source = shapes.setdefault(shape, {})
             for flow in flows:
@@ -187,9 +187,9 @@ class Store:
                 found[source].append((producer, some))
         return found
 
-    def _given(self) -> dict[str, Found]:
+    def _edges_by_target(self) -> dict[str, ProducerEdges]:
         """Return what goes into each table, by whom."""
-        found: dict[str, Found] = defaultdict(list)
+        found: dict[str, ProducerEdges] = defaultdict(list)
         taken = self._by_shape("1 = 1", [])
         for shape, producer in self._every_producer():
             found[producer.target].append((producer, taken.get(shape, ())))
@@ -199,8 +199,8 @@ class Store:
         return map(_producer, self._ask(_from_producers("1 = 1")))
 
     def _producers_of(self, shapes: Sequence[str]) -> Iterator[tuple[str, Producer]]:
-        for some in _chunks(shapes):
-            yield from map(_producer, self._ask(_from_producers(f"p.shape IN ({_places(some)})"), some))
+        for some in _batches(shapes):
+            yield from map(_producer, self._ask(_from_producers(f"p.shape IN ({_placeholders(some)})"), some))
 
     def _tables_by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[str]]:
         """Return the tables that are read, by shape; the database joins those of a shape to one text."""
@@ -209,14 +209,16 @@ class Store:
         rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {only} GROUP BY f.shape", values)
         return {shape: text.split("\n") for shape, text in rows}
 
-    def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[Taken]]:
+    def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[ColumnEdge]]:
         """Return flows by shape, columns and all; the database joins those of a shape to one text."""
         how = "CASE WHEN f.indirect THEN '1' ELSE '' END"
-        joined = self._ask.joined(f" || '{_BETWEEN}' || ".join(("f.source", "f.source_column", "f.target_column", how)))
+        joined = self._ask.joined(
+            f" || '{_SEPARATOR}' || ".join(("f.source", "f.source_column", "f.target_column", how))
+        )
         rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {where} GROUP BY f.shape", values)
         found = {}
         for shape, text in rows:
-            split = [line.split(_BETWEEN) for line in text.split("\n")]
+            split = [line.split(_SEPARATOR) for line in text.split("\n")]
             found[shape] = [(source, column, into, decides == "1") for source, column, into, decides in split]
         return found
 
@@ -274,13 +276,13 @@ def _lines(text: str | None) -> frozenset[str]:
     return frozenset(text.lower().split("\n")) if text else frozenset()
 
 
-def _places(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(values), _AT_ONCE):
-        yield values[at : at + _AT_ONCE]
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(values), _BATCH_SIZE):
+        yield values[at : at + _BATCH_SIZE]
 
 
 def _producer(row: Any) -> tuple[str, Producer]:

@@ -13,11 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dataflow.lineage.model import Flow, Origin, Producer, Written
+from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
 from dataflow.state.run_records import metadata, runs
 
 _moment = sa.DateTime(timezone=True)
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
 flows = sa.Table(
@@ -54,13 +54,13 @@ producers = sa.Table(
 )
 
 
-def shape_of(found: Iterable[Flow]) -> str:
+def hash_of_flows(found: Iterable[Flow]) -> str:
     """Return the name of a set of flows: a hash of all that is in it."""
     lines = (f"{f.source}\0{f.source_column}\0{f.target_column}\0{int(f.indirect)}\n" for f in sorted(found))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
-def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]]) -> None:
+def store_lineage(connection: sa.Connection, found: Sequence[tuple[Producer, TableWrite]]) -> None:
     """Store what producers write now; what they were known to write before gives way, per table.
 
     An older word than the one on record changes nothing, so that events can be read again in any order.
@@ -71,40 +71,40 @@ def remember(connection: sa.Connection, found: Sequence[tuple[Producer, Written]
     """
     if not found:
         return
-    shapes = {shape_of(write.flows): write.flows for _, write in found}
+    shapes = {hash_of_flows(write.flows): write.flows for _, write in found}
     _store_shapes(connection, shapes)
     rows = [
         {
             "origin": producer.origin.value,
             "workflow": producer.workflow,
             "target": producer.target,
-            "shape": shape_of(write.flows),
+            "shape": hash_of_flows(write.flows),
             "owner": producer.owner,
             "environment": producer.environment or "",
             "bundle": producer.bundle,
             "run_id": producer.run_id,
             "file": producer.file,
             "seen": producer.seen,
-            "constants": "\n".join(sorted(write.constants)) or None,
-            "needed": "\n".join(sorted(write.needed)) or None,
+            "constants": "\n".join(sorted(write.constant_columns)) or None,
+            "needed": "\n".join(sorted(write.required_columns)) or None,
         }
         for producer, write in found
     ]
-    statement = insert_into(connection, producers)
+    statement = dialect_insert(connection, producers)
     key = ["origin", "workflow", "target", "environment"]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
     newer = producers.c.seen <= statement.excluded.seen
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed, where=newer), rows)
 
 
-def remember_run(connection: sa.Connection, run_id: str, written: Mapping[str, frozenset[Flow]]) -> None:
+def store_run_flows(connection: sa.Connection, run_id: str, written: Mapping[str, frozenset[Flow]]) -> None:
     """Store which set of flows each of a run's writes had."""
     for target, taken in written.items():
-        row = {"run_id": run_id, "target": target, "shape": shape_of(taken)}
-        connection.execute(insert_into(connection, run_writes).values(row).on_conflict_do_nothing())
+        row = {"run_id": run_id, "target": target, "shape": hash_of_flows(taken)}
+        connection.execute(dialect_insert(connection, run_writes).values(row).on_conflict_do_nothing())
 
 
-def forget_others(
+def delete_other_targets(
     connection: sa.Connection, origin: Origin, workflow: str, environment: str, targets: Iterable[str] = ()
 ) -> None:
     """Take back what an origin said that a workflow writes in an environment, but for these tables."""
@@ -113,19 +113,19 @@ def forget_others(
     connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
 
 
-def forget_workflows(connection: sa.Connection, origin: Origin, environment: str, workflows: Sequence[str]) -> None:
+def delete_workflows(connection: sa.Connection, origin: Origin, environment: str, workflows: Sequence[str]) -> None:
     """Take back all that an origin said of what workflows of an environment write."""
     mine = (producers.c.origin == origin.value) & (producers.c.environment == environment)
-    for at in range(0, len(workflows), _AT_ONCE):
-        some = producers.c.workflow.in_(workflows[at : at + _AT_ONCE])
+    for at in range(0, len(workflows), _BATCH_SIZE):
+        some = producers.c.workflow.in_(workflows[at : at + _BATCH_SIZE])
         connection.execute(producers.delete().where(mine & some))
 
 
 def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]]) -> None:
     names = list(shapes)
     known: set[str] = set()
-    for at in range(0, len(names), _AT_ONCE):
-        some = flows.c.shape.in_(names[at : at + _AT_ONCE])
+    for at in range(0, len(names), _BATCH_SIZE):
+        some = flows.c.shape.in_(names[at : at + _BATCH_SIZE])
         known.update(connection.execute(sa.select(flows.c.shape).where(some).distinct()).scalars())
     rows = [
         {
@@ -140,10 +140,10 @@ def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]
         for flow in shapes[shape]
     ]
     if rows:
-        connection.execute(insert_into(connection, flows).on_conflict_do_nothing(), rows)
+        connection.execute(dialect_insert(connection, flows).on_conflict_do_nothing(), rows)
 
 
-def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
+def dialect_insert(connection: sa.Connection, table: sa.Table) -> Any:
     """Return an insert that can give way: both databases have it, each in a dialect of its own."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgresql_insert

@@ -173,11 +173,16 @@ def of_definition(found: Any) -> Column:
     if not isinstance(found, exp.ColumnDef) or found.kind is None:
         raise UsageError(f"column {found.name} has no type in the new definition")
     constraints = [each.kind for each in found.constraints]
-    nullable = not any(
-        isinstance(each, exp.NotNullColumnConstraint) and not each.args.get("allow_null") for each in constraints
-    )
     comment = next((each.this.name for each in constraints if isinstance(each, exp.CommentColumnConstraint)), "")
-    return of_sql(found.name, found.kind, nullable, comment)
+    return of_sql(found.name, found.kind, not is_required(found), comment)
+
+
+def is_required(definition: Any) -> bool:
+    """Say whether a column that sqlglot has parsed is NOT NULL."""
+    from sqlglot import exp
+
+    constraints = (each.kind for each in definition.constraints)
+    return any(isinstance(it, exp.NotNullColumnConstraint) and not it.args.get("allow_null") for it in constraints)
 
 
 def of_spark(name: str, text: str, nullable: bool = True, comment: str = "") -> Column:

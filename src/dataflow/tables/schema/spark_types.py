@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataflow.errors import did_you_mean
+from dataflow.workflow.table_names import quote
 
 _ALIASES = {
     "boolean": "boolean",
@@ -83,7 +84,7 @@ class SqlType:
         if self.name == "decimal":
             return f"decimal({self.digits[0]},{self.digits[1]})"
         if self.name == "struct":
-            inside = ",".join(f"`{name.replace('`', '``')}`:{type_}" for name, type_ in self.fields)
+            inside = ",".join(f"{quote(name)}:{type_}" for name, type_ in self.fields)
             return f"struct<{inside}>"
         return f"{self.name}<{','.join(map(str, self.parts))}>" if self.parts else self.name
 

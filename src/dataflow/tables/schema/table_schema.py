@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean
 from dataflow.tables.column_migration import moving, optional, retired
 from dataflow.tables.properties import PRIMARY_KEY
-from dataflow.tables.schema.columns import Column, of_definition, of_iceberg, of_spark
-from dataflow.tables.schema.transforms import plain_transform, transform_of
+from dataflow.tables.schema.columns import Column, of_iceberg, of_spark
+from dataflow.tables.schema.ddl import CreateTable, create_tables, key_of
+from dataflow.tables.schema.transforms import transform_of
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -69,26 +70,14 @@ def declared(ddl: str) -> Shape:
     Raises:
         UsageError: It can't be read, is something else, or says two things at once.
     """
-    from sqlglot import exp
-
     create = _create(ddl)
-    columns = [
-        of_definition(each) for each in create.this.expressions if isinstance(each, exp.ColumnDef | exp.Identifier)
-    ]
-    parts = create.find(exp.PartitionedByProperty)
-    partition = []
-    for part in parts.this.expressions if parts is not None else ():
-        if isinstance(part, exp.ColumnDef):  # Hive's way: the column is declared where the table is partitioned by it
-            columns.append(of_definition(part))
-        partition.append(_partitioned(part))
+    columns = create.columns
     names = [column.name.lower() for column in columns]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"column {twice} stands twice in the new definition")
-    told = {each.this.name: each.args["value"].name for each in create.find_all(exp.Property) if each.args.get("value")}
-    comment = next((each.this.name for each in create.find_all(exp.SchemaCommentProperty)), told.get("comment"))
-    table = ".".join(part.name for part in create.this.this.parts)
-    said = None if comment is None or _PARAMETER in comment else comment
-    return Shape(table, tuple(columns), tuple(partition), _declared_key(create, told.get(PRIMARY_KEY)), said)
+    comment = create.comment
+    known = None if comment is None or _PARAMETER in comment else comment
+    return Shape(create.table, columns, create.partition, _declared_key(create), known)
 
 
 def require_of(wanted: Shape, table: str) -> None:
@@ -111,58 +100,29 @@ def is_name(said: str) -> bool:
     return _PARAMETER not in said
 
 
-def _create(ddl: str) -> Any:
-    import sqlglot
-    from sqlglot import exp
+def _create(ddl: str) -> CreateTable:
     from sqlglot.errors import SqlglotError
 
     try:
-        found = sqlglot.parse(re.sub(r"\$\{[^}]*\}", _PARAMETER, ddl), read="spark")
+        found = list(create_tables(re.sub(r"\$\{[^}]*\}", _PARAMETER, ddl)))
     except SqlglotError as error:
         raise UsageError(f"the new definition can't be read: {str(error).partition(chr(10))[0]}") from error
-    made = [each for each in found if isinstance(each, exp.Create) and isinstance(each.this, exp.Schema)]
-    if len(made) != 1 or made[0].kind != "TABLE":
+    if len(found) != 1:
         raise UsageError("the new definition should be one CREATE TABLE with its columns")
-    return made[0]
+    return found[0]
 
 
-def _declared_key(create: Any, told: str | None) -> tuple[str, ...] | None:
-    """Return the key that a DDL says, by a constraint or by our property.
+def _declared_key(create: CreateTable) -> tuple[str, ...] | None:
+    """Return the key that a DDL declares, by a constraint or by our property.
 
     Raises:
-        UsageError: It says two.
+        UsageError: It declares two.
     """
-    from sqlglot import exp
-
-    found = [tuple(column.name for column in each.expressions) for each in create.find_all(exp.PrimaryKey)]
-    found += [
-        (column.name,)
-        for column in create.this.expressions
-        if isinstance(column, exp.ColumnDef)
-        and any(isinstance(each.kind, exp.PrimaryKeyColumnConstraint) for each in column.constraints)
-    ]
-    if told is not None and _PARAMETER not in told:
-        found.append(_key(told))
+    found = [key for key in create.primary_keys if not any(_PARAMETER in name for name in key)]
     if len({frozenset(map(str.lower, key)) for key in found}) > 1:
-        raise UsageError(
-            "the new definition says two primary keys: " + " and ".join(f"({', '.join(k)})" for k in found)
-        )
+        listed = " and ".join(f"({', '.join(key)})" for key in found)
+        raise UsageError(f"the new definition has two primary keys: {listed}")
     return found[0] if found else None
-
-
-def _key(told: str) -> tuple[str, ...]:
-    """Return the columns of a key, out of the property that the Metadata job writes."""
-    return tuple(filter(None, (name.strip() for name in told.split(","))))
-
-
-def _partitioned(part: Any) -> str:
-    from sqlglot import exp
-
-    if isinstance(part, exp.ColumnDef):
-        return str(part.name).lower()
-    if isinstance(part, exp.Cast):  # what sqlglot makes of date(ts)
-        part = f"date({part.this.sql(dialect='spark')})"
-    return plain_transform(part if isinstance(part, str) else part.sql(dialect="spark"))
 
 
 def shape_of(name: str, table: Table) -> Shape:
@@ -196,7 +156,7 @@ def _told(shape: Shape, properties: Mapping[str, str]) -> Shape:
     """Add what a table's properties say."""
     return replace(
         shape,
-        key=_key(properties.get(PRIMARY_KEY, "")),
+        key=key_of(properties.get(PRIMARY_KEY, "")),
         comment=properties.get("comment", ""),
         optional=optional(moving(properties)),
         retired=retired(properties),

@@ -40,7 +40,7 @@ SUFFIX = ".test.yaml"
 
 @dataclass(frozen=True)
 class GivenTable:
-    """Rows that stand in a mock file, or in the test itself.
+    """A table that a test gives: a mock file, DDL, or rows in the test itself.
 
     Attributes:
         place: Where the test names them.
@@ -72,7 +72,7 @@ class GivenTable:
 
 @dataclass(frozen=True)
 class ExpectedTable(GivenTable):
-    """Rows that should be there.
+    """A table that a test expects.
 
     Attributes:
         columns: The only columns to be compared; None for all.
@@ -90,15 +90,15 @@ class DataTest:
     """One test, ready to run.
 
     Attributes:
-        name: What it says.
-        place: Where it stands.
+        name: Its name.
+        place: Its position in the file.
         script: What it runs.
         params: The script's parameters, without the names of what is given.
         given: Tables by parameter, own name or CTE.
         expect: Rows by the key of what is given, or by CTE.
         steps: Those of the keys that name CTEs.
-        now: The moment that it is; None where the clock goes on.
-        seed: What chance begins with; None where it is left to itself.
+        now: The time of the frozen clock; None where the clock runs.
+        seed: The seed of random functions; None for a random one.
     """
 
     name: str
@@ -131,7 +131,7 @@ def load_tests(file: Path) -> list[DataTest]:
 
 
 class _TestLoader:
-    """Turns a valid file into tests, and collects what its parts say against one another."""
+    """Turns a valid file into tests, and collects contradictions between its parts."""
 
     def __init__(self, file: YamlFile, model: TestFile) -> None:
         self.file = file
@@ -159,7 +159,7 @@ class _TestLoader:
         return self._model.seed if case.seed is None else case.seed
 
     def _is_step(self, key: str) -> bool:
-        """Tell what names a CTE from what names a table: by the script, and by its looks where the script has none."""
+        """Say whether a key names a CTE rather than a table: by the script, else by its spelling."""
         if key not in self._steps:
             is_parameter = any(placeholder.name == key for placeholder in sql_placeholders(self._text))
             in_script = not is_parameter and has_cte(self._text, key)
@@ -216,13 +216,13 @@ class _TestLoader:
 
 
 def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Problem]:
-    """Yield what a test expects and can't have."""
+    """Yield expectations that can't be met."""
     tables = {key for key in test.given if key in test.expect or key not in test.steps}
     for key in test.expect:
         place = file.key_place((*at, key))
         if key in test.given:
             if key not in test.steps and test.given[key].ddl is None and "." not in key:
-                yield place.problem(f"nothing can write to {key}, which is given as rows alone; add its 'ddl'")
+                yield place.problem(f"nothing can write to {key}, which is given as rows only; add its 'ddl'")
         elif key not in test.steps:
             yield place.problem(f"{key} is not given{did_you_mean(key, tables)}")
         elif test.script.suffix != ".sql":
@@ -235,7 +235,7 @@ def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Probl
     if test.script.suffix != ".sql":
         for key in test.given:
             if key in test.steps:
-                yield test.given[key].place.problem(f"'{key}' is no parameter, and only a .sql script has CTEs")
+                yield test.given[key].place.problem(f"'{key}' is not a parameter, and only a .sql script has CTEs")
 
 
 def _looks_like_a_table(key: str) -> bool:

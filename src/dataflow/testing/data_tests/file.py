@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataflow.testing.frozen_clock import moment_of
-from dataflow.workflow.audit_models import Strict
+from dataflow.workflow.strict_model import StrictModel
 
 
 def _words(value: object) -> object:
@@ -25,7 +25,7 @@ Columns = Annotated[Any, BeforeValidator(_columns, json_schema_input_type=dict[s
 Key = Annotated[list[str], BeforeValidator(_words, json_schema_input_type=str | list[str])]
 
 
-class GivenRows(Strict):
+class GivenRows(StrictModel):
     """What a script reads: a mock, or rows right here; with a DDL a table, which a script can write as well."""
 
     mock: str | None = Field(None, description="A mock file.")
@@ -44,7 +44,7 @@ class GivenRows(Strict):
         return self
 
 
-class ExpectedRows(Strict):
+class ExpectedRows(StrictModel):
     """The rows that should be there, in any order: a mock, or rows right here."""
 
     mock: str | None = Field(None, description="A mock file, whose column types must agree too.")
@@ -86,16 +86,15 @@ Params = Annotated[
 Given = Annotated[
     dict[str, Annotated[GivenRows, BeforeValidator(_as_given, json_schema_input_type=str | GivenRows)]],
     Field(
-        description="By the parameter that gets the table's name (SOURCE_TABLE), by the table's own name where the "
-        "script says it (db.table), or by the CTE that it stands in for. A .yaml file is a mock; a .sql file the DDL "
-        "of an empty table."
+        description="Tables by parameter (SOURCE_TABLE), by name (db.table), or by the CTE that they replace. "
+        "A .yaml file is a mock. A .sql file is the DDL of an empty table."
     ),
 ]
 Expect = Annotated[
     dict[str, Annotated[ExpectedRows, BeforeValidator(_as_expected, json_schema_input_type=str | ExpectedRows)]],
     Field(
         min_length=1,
-        description="By what the table is given as, once the script has run; or by a CTE: nothing is written for that.",
+        description="Expected rows, by the table's key in `given`, or by a CTE; for a CTE alone the script isn't run.",
     ),
 ]
 
@@ -111,17 +110,17 @@ Now = Annotated[
     str | None,
     BeforeValidator(_moment, json_schema_input_type=str),
     Field(
-        description="The moment at which the clock stands still for current_date(), now() and their like: "
-        "2026-01-31 12:30:00, in UTC where no zone is named; a date is its midnight."
+        description="The fixed time of current_date(), now() and similar functions. "
+        "A date, or a timestamp such as 2026-01-31 12:30:00, in UTC without a zone."
     ),
 ]
 Seed = Annotated[
     int | None,
-    Field(ge=-(2**63), lt=2**63, description="What rand(), uuid() and their like begin with where they have no seed."),
+    Field(ge=-(2**63), lt=2**63, description="Seed of rand(), uuid() and similar functions that have none."),
 ]
 
 
-class Case(Strict):
+class Case(StrictModel):
     """One test."""
 
     now: Now = None
@@ -131,17 +130,17 @@ class Case(Strict):
     expect: Expect
 
 
-class TestFile(Strict):
+class TestFile(StrictModel):
     """A script's tests on small tables."""
 
     __test__ = False  # to pytest, a name that begins so would be a test
 
-    script: str = Field(description="The .sql or .py file, seen from this file.")
+    script: str = Field(description="The .sql or .py file, relative to this file.")
     now: Now = None
     seed: Seed = None
     params: Params = Field(default_factory=dict)
     given: Given = Field(default_factory=dict)
     tests: dict[str, Case] = Field(
         min_length=1,
-        description="By a name that says what holds; a test's own params, given, now and seed win over the file's.",
+        description="Tests by name; a test's own params, given, now and seed override those of the file.",
     )

@@ -11,7 +11,9 @@ from dataflow.git import ignored
 from dataflow.testing.suites.model import Kind, Suite
 from dataflow.workflow.discovery import package_of, walk
 
-_PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
+PYTHON_TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
+"""Names of the files in which pytest looks for tests."""
+
 _R_TESTS = re.compile(r"test.*\.[rR]")
 _BUILDS: Mapping[str, Kind] = {
     "build.sbt": "sbt",
@@ -53,11 +55,10 @@ def find_suites(paths: Sequence[Path], *, none_is_fine: bool = False) -> list[Su
 
 
 def no_tests(path: Path) -> UsageError:
-    """Return what to say of a folder without unit tests."""
+    """Return the error for a folder without unit tests."""
     return UsageError(
-        f"{display_path(path)} holds no unit tests",
-        "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat; "
-        "what git ignores, hidden and generated folders aside",
+        f"{display_path(path)} contains no unit tests",
+        "looked for test_*.py, *.test.yaml, build.sbt, src/test of Gradle and Maven, and tests/testthat",
     )
 
 
@@ -68,7 +69,7 @@ def _below(top: Path) -> Iterator[tuple[Path, Kind]]:
     for folder, folders, names in walk(top):
         folders[:] = [it for it in folders if folder / it not in unseen]
         files = [it for it in names if folder / it not in unseen]
-        if any(map(_PYTHON_TESTS.fullmatch, files)):
+        if any(map(PYTHON_TESTS.fullmatch, files)):
             package = package_of(folder)
             if package is None:
                 package = next((it for it in folder.parents if it in loose), folder)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.testing.suites.discovery import PYTHON_TESTS
 from dataflow.testing.suites.model import Suite
 from dataflow.testing.watch.references import FileReferences, references_of
 from dataflow.workflow.discovery import is_generated as is_generated_folder
 
 _LONGEST_PATH = 255
-_TESTS = re.compile(r"test_.*\.py|.*_test\.py|.*\.test\.yaml")
 
 _LANGUAGES = {"sbt": {".java", ".sbt", ".scala"}, "testthat": {".r"}, "pytest": {".py"}}
 """Suffixes that concern one kind of suite alone, where a package has several."""
@@ -132,7 +131,7 @@ class Affected:
 
 def is_test(file: Path) -> bool:
     """Say whether pytest looks for tests in a file of this name."""
-    return _TESTS.fullmatch(file.name) is not None
+    return PYTHON_TESTS.fullmatch(file.name) is not None
 
 
 def is_generated(path: Path, top: Path) -> bool:

@@ -1,0 +1,39 @@
+"""`dataflow migration ack`: record that readers are ready where that can't be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from dataflow.cli.console import out
+from dataflow.cli.migration.known import known_here
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT
+
+
+def ack(
+    who: Annotated[str, typer.Argument(metavar="OWNER|WORKFLOW", help="Whose readers, or which one, count as moved.")],
+    note: Annotated[str, typer.Option("--note", help="Why that is so.")] = "",
+    campaign: Annotated[
+        str | None, typer.Option("--campaign", help="The campaign; the only open one if omitted.")
+    ] = None,
+    env: EnvOption = None,
+) -> None:
+    """Record that an owner's readers, or one workflow, are ready for the change, where that can't be seen.
+
+    Example:  dataflow migration ack bob --note "the report is retired"
+    """
+    from dataflow.migration.actions import acknowledge
+
+    TEXT.show_part(_Acknowledged(acknowledge(known_here(env, []), campaign, who, note or None)))
+
+
+@dataclass(frozen=True)
+class _Acknowledged:
+    workflows: Sequence[str]
+
+    def text(self) -> None:
+        out().print(f"acknowledged: {', '.join(self.workflows)}")

@@ -1,0 +1,48 @@
+"""`dataflow migration import`: lineage of other tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.cli.console import out, say
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT
+
+if TYPE_CHECKING:
+    from dataflow.lineage.openlineage.ingest import ImportResult
+
+_SHOWN = 10
+
+
+def import_(
+    events: Annotated[Path, typer.Argument(help="A file of OpenLineage events, or a folder of such files.")],
+    env: EnvOption = None,
+) -> None:
+    """Import lineage that other tools reported in OpenLineage events; the same events again change nothing.
+
+    Example:  dataflow migration import ./openlineage-events
+    """
+    import contextlib
+
+    from dataflow.lineage.openlineage.ingest import import_events
+    from dataflow.state.run_records import Records
+    from dataflow.workflow.project import environment, find_project
+
+    chosen = environment(find_project(Path.cwd()), env)
+    with contextlib.closing(Records(chosen.state)) as records:
+        done = import_events(events, records, chosen.catalog_name)
+    TEXT.show_part(_ImportedEvents(done))
+
+
+@dataclass(frozen=True)
+class _ImportedEvents:
+    done: ImportResult
+
+    def text(self) -> None:
+        for line in self.done.skipped[:_SHOWN]:
+            say(f"left out: {line}")
+        out().print(f"{self.done.events:,} events describe {self.done.edges:,} writes")

@@ -1,0 +1,70 @@
+"""`dataflow migration notify`: send the owners of affected workflows what they have to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.cli.console import err, out, say, write
+from dataflow.cli.migration.known import known_here
+from dataflow.cli.migration.options import CampaignArgument, CheckoutOption
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import TEXT
+
+if TYPE_CHECKING:
+    from dataflow.migration.notify import DeliveryResult, Notice
+
+
+def notify(
+    name: CampaignArgument = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the messages that are due, and send none.")] = False,
+    files: Annotated[Path | None, typer.Option("--files", help="Write them into this folder instead.")] = None,
+    checkout: CheckoutOption = None,
+    env: EnvOption = None,
+) -> None:
+    """Tell each owner what of theirs is affected, once; nearer to the deadline, remind those who have not moved.
+
+    Example:  dataflow migration notify --dry-run
+    """
+    from dataflow.migration.actions import due_notices, send_due_notices
+
+    known = known_here(env, checkout)
+    if dry_run:
+        TEXT.show_part(_Due(due_notices(known, name)))
+        return
+    due, results = send_due_notices(known, name, files)
+    TEXT.show_part(_Sent(due, results))
+    if results.failed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _Due:
+    messages: Sequence[Notice]
+
+    def text(self) -> None:
+        for message in self.messages:
+            write(f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n")
+        say(f"{len(self.messages)} messages are due; none was sent")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    due: Sequence[Notice]
+    results: DeliveryResult
+
+    def text(self) -> None:
+        for message, where in self.results.sent:
+            out().print(f"notified {message.owner or 'nobody in particular'} ({message.level}): {where}")
+        for owner in self.results.doubtful:
+            say(f"{owner} may or may not have been notified: sending was interrupted; it is not resent automatically")
+        for message, failure in self.results.failed:
+            err().print(f"not notified: {message.owner or 'no owner'}: {failure.message}", style="red")
+            if failure.hint:
+                err().print(f"  → {failure.hint}")
+        if not self.due:
+            out().print("no message is due now")

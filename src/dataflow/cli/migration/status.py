@@ -1,0 +1,55 @@
+"""`dataflow migration status`: who has moved, and who has not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from dataflow.cli.console import write
+from dataflow.cli.migration.known import known_here
+from dataflow.cli.migration.options import AnyCampaignArgument
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import HTML, JSON, TEXT, Output, Result, output_option
+
+if TYPE_CHECKING:
+    from dataflow.migration.actions import CampaignStatus
+
+
+def status(
+    name: AnyCampaignArgument = None,
+    env: EnvOption = None,
+    output: Annotated[Output, output_option(TEXT, JSON, HTML, help="`html` is a page to hand round.")] = TEXT,
+) -> None:
+    """Show who has moved and who has not, how that went day by day, and the steps.
+
+    Example:  dataflow migration status
+    """
+    from dataflow.migration.actions import campaign_status
+
+    now = dt.datetime.now(dt.UTC)
+    output.show(_Status(campaign_status(known_here(env, []), name), now))
+
+
+@dataclass(frozen=True)
+class _Status(Result):
+    found: CampaignStatus
+    now: dt.datetime
+
+    def text(self) -> None:
+        from dataflow.migration.progress.explainer import render
+
+        found = self.found
+        write("\n".join(render(found.campaign, found.readers, found.events, self.now)) + "\n")
+
+    def data(self) -> object:
+        from dataflow.migration.progress.explainer import as_data
+
+        found = self.found
+        return as_data(found.campaign, found.readers, found.events, self.now.date())
+
+    def html(self) -> str:
+        from dataflow.migration.html_report import page
+
+        found = self.found
+        return page(found.campaign, found.readers, found.events, self.now)

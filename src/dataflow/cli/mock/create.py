@@ -1,0 +1,176 @@
+"""`dataflow mock create`: a mock of a real table, or of all that a workflow reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.console import err, say
+from dataflow.cli.mock.making import MadeMock, environment_here, make, sessions
+from dataflow.cli.options import EnvOption
+from dataflow.cli.output import JSON, TEXT, Output, Result, output_option
+from dataflow.errors import UsageError, display_path
+from dataflow.wording import plural
+
+if TYPE_CHECKING:
+    from dataflow.mocks.create import MockRequest
+    from dataflow.testing.workflow_tests import NewTest
+    from dataflow.workflow.resolved import Workflow
+
+
+def create(
+    table: Annotated[
+        str | None, typer.Argument(help="A table's full name: database.table.", show_default=False)
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B", help="Only these columns; all when omitted.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="CONDITION", help="Only rows that fulfil this, in Spark's SQL.")
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=5000, help="At most so many rows.")] = 20,
+    file: Annotated[
+        str | None,
+        typer.Option("--output", metavar="PATH", help="The file; among the package's mocks when omitted, - for none."),
+    ] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mask",
+            metavar="COLUMN[=RULE]",
+            help="Mask a column by hash, fake (the default), redact or null; keep shows it as it is. May be repeated.",
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Look at all rows of a large table, not at a sample.")] = False,
+    spark: Annotated[
+        bool, typer.Option("--spark", help="Read through Spark, as for a view, even where it could do without.")
+    ] = False,
+    workflow: Annotated[
+        Path | None,
+        typer.Option("--workflow", metavar="FILE", help="Mock all that a workflow reads, with a test of its script."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="TABLE", help="With --workflow: a table that it reads. May be repeated."),
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="With --workflow: the day; yesterday if omitted.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="With --workflow: a parameter; may be repeated."),
+    ] = None,
+    env: EnvOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    output: Annotated[
+        Output, output_option(TEXT, JSON, flag="--format", help="How to answer: `text`, or `json` for scripts.")
+    ] = TEXT,
+) -> None:
+    """Make a mock of a real table: few rows that each show something, personal data masked.
+
+    For example:
+
+      dataflow mock create dataflow_demo.playback --where "date = '2026-01-31'" --rows 30
+
+      dataflow mock create crm.customer --columns id,email,country --mask id=hash
+
+      dataflow mock create --workflow main.sch.yaml --date 2026-01-31
+    """
+    from dataflow.cli.workflow.options import definition, request
+    from dataflow.mocks.create import MockRequest
+    from dataflow.workflow.load import load_workflow
+
+    names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
+    wanted = MockRequest(table or "", names, where, rows, tuple(mask or ()), exact, spark)
+    if (table is None) == (workflow is None):
+        raise UsageError(
+            "name either a table or --workflow", "for example: dataflow mock create dataflow_demo.playback"
+        )
+    if workflow is None:
+        _refuse({"--source": source, "--date": date, "--param": param}, "goes with --workflow")
+        _create_mock(wanted, file, env, output, force=force)
+    else:
+        _refuse({"--columns": columns, "--output": file}, "does not go with --workflow")
+        _create_tests(
+            load_workflow(definition(workflow), request(date, param, env)), source, wanted, output, force=force
+        )
+
+
+def _refuse(options: dict[str, object], why: str) -> None:
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} {why}")
+
+
+def _create_mock(wanted: MockRequest, output_file: str | None, env: str | None, output: Output, *, force: bool) -> None:
+    from dataflow.mocks.create import check_free, default_file
+    from dataflow.mocks.write import save_text
+    from dataflow.tables.pyiceberg_catalog import split_name
+
+    environment = environment_here(env)
+    name = ".".join(split_name(environment.catalog_name, wanted.table))
+    file = None if output_file == "-" else Path(output_file) if output_file else default_file(name, Path.cwd())
+    if file is not None:
+        check_free(file, force=force)
+    made = make(environment, wanted)
+    if file is not None:
+        save_text(file, made.text)
+    output.show(MadeMock(made, file))
+
+
+def _create_tests(
+    workflow: Workflow, sources: Sequence[str] | None, wanted: MockRequest, output: Output, *, force: bool
+) -> None:
+    from dataflow.testing.workflow_tests import Means, make_tests
+
+    means = Means(make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new)))
+    made = make_tests(workflow, sources or (), wanted, means, force=force)
+    output.show(_MadeTests(workflow.id, [_MadeTest(each) for each in made]))
+
+
+@dataclass(frozen=True)
+class _MadeTest(Result):
+    new: NewTest
+
+    @property
+    def mocks(self) -> list[MadeMock]:
+        return [MadeMock(self.new.mocks[table], path) for table, path in self.new.places.mocks.items()]
+
+    def text(self) -> None:
+        for mock in self.mocks:
+            mock.text()
+        if (expected := self.new.expected) is None:
+            return
+        where, count = self.new.places, len(expected.rows)
+        err().print(f"✓ {display_path(where.expected)}: {plural(count, 'row')} expected", style="green")
+        err().print(f"✓ {display_path(where.test)}: review it, then run it: pytest {display_path(where.test)}")
+        if not count:
+            say("the script wrote nothing: choose other rows by --where or --date")
+
+    def data(self) -> dict[str, Any]:
+        new = self.new
+        found, expected = new.transformation, new.expected
+        return {
+            "script": found.script,
+            "sources": found.origin,
+            "mocks": [mock.data() for mock in self.mocks],
+            "expected": None if expected is None else new.places.expected,
+            "test": None if expected is None else new.places.test,
+            **({} if expected is None else {"expected_rows": len(expected.rows)}),
+        }
+
+
+@dataclass(frozen=True)
+class _MadeTests(Result):
+    workflow: str
+    tests: Sequence[_MadeTest]
+
+    def text(self) -> None:
+        """Print nothing more: each test was shown when it was made."""
+
+    def data(self) -> object:
+        return {"workflow": self.workflow, "tests": [each.data() for each in self.tests]}

@@ -1,0 +1,204 @@
+"""How a command answers: it makes a `Result`, and the `Output` that was asked for prints it.
+
+A new format is one class here, one method of `Result`, and its name among those that a command offers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Protocol
+
+import typer
+
+from dataflow.foreign import spreadsheet
+
+
+class Part(Protocol):
+    """What people read."""
+
+    def text(self) -> None:
+        """Print it."""
+
+
+class Result(ABC):
+    """What a command found or did: the facts once, and a method for each format that the command offers."""
+
+    longest_indented_json: ClassVar[int | None] = None
+    """Up to how many characters of JSON are worth being indented; None for any number."""
+
+    @abstractmethod
+    def text(self) -> None:
+        """Print it for people."""
+
+    @abstractmethod
+    def data(self) -> object:
+        """Return it as plain data for scripts; moments and paths may be among it."""
+
+    def rows(self) -> Iterable[Sequence[Any]]:
+        """Return it as rows for a spreadsheet, their names first."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """Return it as a page."""
+        raise NotImplementedError
+
+    def mermaid(self) -> str:
+        """Return it as a Mermaid chart."""
+        raise NotImplementedError
+
+
+class Output(ABC):
+    """A format in which a command answers.
+
+    Attributes:
+        name: What it is called on the command line.
+        row_limit: How many rows of data are shown when nobody says how many; None for all.
+    """
+
+    row_limit: int | None = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+    @abstractmethod
+    def show(self, result: Result) -> None:
+        """Print what a command came to."""
+
+    def show_part(self, part: Part) -> None:
+        """Print what people read before the result, or after it; a document has only the result."""
+        del part
+
+    def show_event(self, event: Result) -> None:
+        """Print what just happened, where a command reports until it is stopped."""
+        self.show(event)
+
+    def show_with(self, result: Result, key: str, rest: Callable[[], None]) -> None:
+        """Print a result, then what the rest of the command prints; in a document that stands under the key."""
+        del key
+        self.show(result)
+        rest()
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keep what people's code prints out of a document: it goes to standard error meanwhile."""
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+
+
+class TextOutput(Output):
+    """For people."""
+
+    row_limit = 50
+
+    def show(self, result: Result) -> None:
+        """Print it as text."""
+        result.text()
+
+    def show_part(self, part: Part) -> None:
+        """Print it as text."""
+        part.text()
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Let people's code print where it likes."""
+        yield
+
+
+class JsonOutput(Output):
+    """For scripts: one document, or a line for each event."""
+
+    def show(self, result: Result) -> None:
+        """Print one JSON document."""
+        self._print(result.data(), result.longest_indented_json)
+
+    def show_event(self, event: Result) -> None:
+        """Print a line, at once."""
+        sys.stdout.write(json.dumps(event.data(), ensure_ascii=False, default=_plain) + "\n")
+        sys.stdout.flush()
+
+    def show_with(self, result: Result, key: str, rest: Callable[[], None]) -> None:
+        """Print one JSON document, with that of the rest of the command in it."""
+        data = result.data()
+        if not isinstance(data, dict):
+            raise TypeError("only what has keys can hold what follows")
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                rest()
+        finally:
+            self._print({**data, key: json.loads(printed.getvalue() or "null")})
+
+    @staticmethod
+    def _print(data: object, longest_indented: int | None = None) -> None:
+        text = json.dumps(data, indent=2, default=_plain)
+        if longest_indented is not None and len(compact := json.dumps(data, default=_plain)) >= longest_indented:
+            text = compact
+        sys.stdout.write(f"{text}\n")
+
+
+class CsvOutput(Output):
+    """For spreadsheets."""
+
+    def show(self, result: Result) -> None:
+        """Print rows, in which a spreadsheet finds no formula."""
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows(["" if it is None else spreadsheet(it) for it in row] for row in result.rows())
+
+
+class HtmlOutput(Output):
+    """For browsers."""
+
+    def show(self, result: Result) -> None:
+        """Print a page."""
+        _write(result.html())
+
+
+class MermaidOutput(Output):
+    """For Markdown that draws."""
+
+    def show(self, result: Result) -> None:
+        """Print a chart."""
+        _write(f"{result.mermaid()}\n")
+
+
+TEXT = TextOutput("text")
+TABLE = TextOutput("table")
+JSON = JsonOutput("json")
+CSV = CsvOutput("csv")
+HTML = HtmlOutput("html")
+MERMAID = MermaidOutput("mermaid")
+
+
+def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  # noqa: A002 - as Typer has it
+    """Return the option by which a user chooses one of the outputs of a command."""
+    known = {it.name: it for it in outputs}
+
+    def chosen(value: object) -> Output:
+        found = value if isinstance(value, Output) else known.get(str(value).lower())
+        if found is None:
+            raise ValueError(f"{value!r} is not one of {', '.join(map(repr, known))}")
+        return found
+
+    return typer.Option(flag, parser=chosen, metavar=f"<{'|'.join(known)}>", help=help)
+
+
+OutputOption = Annotated[Output, output_option(TEXT, JSON, help="`text` for people, `json` for scripts.")]
+
+
+def _write(text: str) -> None:
+    from dataflow.cli.console import write
+
+    write(text)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

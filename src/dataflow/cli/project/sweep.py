@@ -1,0 +1,23 @@
+"""`dataflow project sweep`: take down what has outlived its time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from dataflow.cli.options import YesOption
+from dataflow.cli.output import TEXT, OutputOption
+from dataflow.cli.project.take_down import take_down
+
+
+def sweep(yes: YesOption = False, output: OutputOption = TEXT) -> None:
+    """Take down the sandboxes' and branches' deployments that have outlived their time; production never.
+
+    Example:  dataflow project sweep --yes
+    """
+    from dataflow.assets.registry import open_registry
+    from dataflow.deploy.destroy import plan_sweep
+    from dataflow.workflow.project import find_project
+
+    registry = open_registry(find_project(Path.cwd()))
+    take_down(registry, plan_sweep(registry, dt.datetime.now(dt.UTC)), output, yes=yes)

@@ -1,0 +1,19 @@
+"""Arguments and options that commands on a definition share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FileArgument = Annotated[
+    Path, typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False)
+]
+DateOption = Annotated[
+    str | None,
+    typer.Option("--date", metavar="YYYY-MM-DD", help="Run for this day instead of yesterday."),
+]
+ParamOption = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
+]

@@ -1,0 +1,21 @@
+"""The run records that commands look at."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataflow.state.run_records import Records
+
+
+@contextlib.contextmanager
+def run_records(env: str | None) -> Iterator[Records]:
+    """Open the run records of an environment."""
+    from dataflow.state.run_records import Records
+    from dataflow.workflow.project import environment, find_project
+
+    with contextlib.closing(Records(environment(find_project(Path.cwd()), env).state)) as records:
+        yield records

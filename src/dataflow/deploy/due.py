@@ -1,0 +1,89 @@
+"""Running what the schedules of deployed workflows have made due."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataflow.deploy import deployments
+from dataflow.deploy.backends import local
+from dataflow.deploy.deployments import require_current
+from dataflow.errors import DataflowError
+from dataflow.report import Report
+
+if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
+    from dataflow.deploy.backends.local import DueRun
+    from dataflow.deploy.deployments import Deployment
+
+
+@dataclass(frozen=True)
+class DueOutcome:
+    """A moment that was due, and what became of it.
+
+    Attributes:
+        environment: The deployment.
+        workflow: The workflow's id; empty where the deployment could not be looked at.
+        status: `due`, `succeeded`, `failed` or `taken by another`.
+        moment: When it should have started; None where its schedule could not be read.
+        date: The day that the run is for.
+        error: Why it could not be run.
+    """
+
+    environment: str
+    workflow: str
+    status: str
+    moment: dt.datetime | None = None
+    date: dt.date | None = None
+    error: DataflowError | None = None
+
+
+def run_due(
+    registry: Registry, env: str | None, now: dt.datetime, report: Report, *, dry_run: bool
+) -> Iterator[DueOutcome]:
+    """Run what is due, one after the other; what can't be looked at keeps nothing else from running.
+
+    Args:
+        registry: Where deployments are.
+        env: The one deployment to look at; None for all.
+        now: This moment.
+        report: Receives what is about to run.
+        dry_run: Whether to run nothing.
+
+    Raises:
+        UsageError: There is no such deployment.
+    """
+    for place in [require_current(registry, env)] if env else list(deployments.all_current(registry)):
+        if place.revision.backend == "local":
+            found, failures = _due(place, now)
+            yield from failures
+            for it in found:
+                yield _as_run(it, "due") if dry_run else _run(registry, it, report)
+
+
+def _due(place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
+    failures: list[DueOutcome] = []
+
+    def failed(workflow: str, error: DataflowError) -> None:
+        failures.append(DueOutcome(place.name, workflow, "failed", error=error))
+
+    try:
+        return local.due(place, now, failed), failures
+    except DataflowError as error:  # its run records can't be reached
+        failed("", error)
+        return [], failures
+
+
+def _run(registry: Registry, found: DueRun, report: Report) -> DueOutcome:
+    report(f"{found.workflow} is due since {found.moment:%Y-%m-%d %H:%M %Z}")
+    try:
+        code = local.run_due(found, registry)
+    except DataflowError as error:
+        return _as_run(found, "failed", error)
+    return _as_run(found, "taken by another" if code is None else "succeeded" if code == 0 else "failed")
+
+
+def _as_run(found: DueRun, status: str, error: DataflowError | None = None) -> DueOutcome:
+    return DueOutcome(found.deployment.name, found.workflow, status, found.moment, found.date, error)

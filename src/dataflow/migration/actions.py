@@ -1,0 +1,315 @@
+"""What is done with a campaign, from its start to its end: each function is a step that a person takes."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.lineage.model import Origin
+from dataflow.migration import notify
+from dataflow.migration.campaign.definition import Campaign, campaign_from_row
+from dataflow.migration.campaign.events import applied_steps, begun_steps
+from dataflow.migration.progress.builder import reader_statuses, record_moves
+from dataflow.migration.progress.definition import ReaderStatus
+from dataflow.migration.store import CampaignEvent, CampaignStore
+from dataflow.report import Report
+from dataflow.state.run_records import Records
+from dataflow.workflow.identity import current_user
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.lineage.model import Producer
+    from dataflow.lineage.query import LineageGraph
+    from dataflow.migration.changes import ChangeRequest
+    from dataflow.migration.notify import DeliveryResult, Notice
+    from dataflow.migration.plan.definition import MigrationPlan
+    from dataflow.migration.plan.table_schema import TableSchemaLoader
+    from dataflow.migration.steps import Step
+    from dataflow.migration.verify import Comparison
+
+OpenSpark = Callable[[], AbstractContextManager["SparkSession"]]
+"""Starts Spark when a step needs it."""
+
+
+@dataclass(frozen=True)
+class CampaignStatus:
+    """A campaign as it stands.
+
+    Attributes:
+        campaign: The campaign.
+        events: What happened to it.
+        readers: How far its readers are.
+    """
+
+    campaign: Campaign
+    events: list[CampaignEvent]
+    readers: list[ReaderStatus]
+
+
+@dataclass(frozen=True)
+class AppliedStep:
+    """What applying the next step of a campaign came to.
+
+    Attributes:
+        campaign: The campaign.
+        step: The step; None when all were done already.
+        outcome: How it went.
+        following: The step after it; None after the last one.
+    """
+
+    campaign: Campaign
+    step: Step | None = None
+    outcome: str = ""
+    following: Step | None = None
+
+
+@contextlib.contextmanager
+def open_campaigns(known: LineageGraph) -> Iterator[CampaignStore]:
+    """Open the campaigns of an environment at its state address."""
+    with contextlib.closing(Records(known.environment.state)) as records:
+        yield CampaignStore(records, known.environment.name)
+
+
+def list_campaigns(known: LineageGraph) -> list[dict[str, Any]]:
+    """Return all campaigns at an environment's state address, newest first, as plain data."""
+    with open_campaigns(known) as campaigns:
+        return [
+            {
+                "campaign": row.id,
+                "table": row.table,
+                "environment": row.environment,
+                "state": row.state,
+                "deadline": row.deadline.isoformat(),
+                "opened": f"{row.opened:%Y-%m-%d}",
+                "by": row.opened_by,
+                "readers": len(row.definition["readers"]),
+            }
+            for row in campaigns.all()
+        ]
+
+
+def campaign_status(known: LineageGraph, name: str | None) -> CampaignStatus:
+    """Return how far a campaign is; the open one, or the last one, when none is named.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    with open_campaigns(known) as campaigns:
+        return _status(campaigns, known, name, ended=True)
+
+
+def start_campaign(
+    known: LineageGraph,
+    table: str,
+    asked: ChangeRequest,
+    *,
+    folder: Path,
+    deadline: dt.date,
+    name: str | None,
+    look: Callable[[], AbstractContextManager[TableSchemaLoader]],
+) -> tuple[Campaign, Path, MigrationPlan]:
+    """Plan a change and open a campaign for it.
+
+    Args:
+        known: Who depends on the table.
+        table: The table.
+        asked: The change.
+        folder: The repository's root.
+        deadline: Until when readers should have moved.
+        name: What to call it; made of the table and the day when None.
+        look: Opens what reads the live schema of a table.
+
+    Returns:
+        The campaign, its file, and the plan that it carries out.
+
+    Raises:
+        UsageError: The change needs no campaign, or can't begin now.
+    """
+    from dataflow.migration.campaign.builder import start_campaign as start
+    from dataflow.migration.plan.builder import build_plan
+
+    now = dt.datetime.now(dt.UTC)
+    with look() as live:
+        found = build_plan(table, asked, known, now, live)
+    with open_campaigns(known) as campaigns:
+        opened, path = start(found, campaigns, folder, deadline=deadline, who=current_user(), now=now, name=name)
+    return opened, path, found
+
+
+def due_notices(known: LineageGraph, name: str | None) -> list[Notice]:
+    """Return the messages that owners of affected workflows should receive now.
+
+    Raises:
+        UsageError: There is no such campaign, or it is over.
+    """
+    with open_campaigns(known) as campaigns:
+        return _due(campaigns, known, _open_status(campaigns, known, name))
+
+
+def send_due_notices(known: LineageGraph, name: str | None, folder: Path | None) -> tuple[list[Notice], DeliveryResult]:
+    """Send the messages that are due, or write them into a folder; return them, and what came of each.
+
+    Raises:
+        UsageError: There is no such campaign, or it is over.
+    """
+    send = notify.file_writer(folder) if folder else notify.address_sender(known.environment)
+    with open_campaigns(known) as campaigns:
+        found = _open_status(campaigns, known, name)
+        due = _due(campaigns, known, found)
+        return due, notify.send_notices(due, found.campaign, campaigns, send)
+
+
+def acknowledge(known: LineageGraph, name: str | None, who: str, note: str | None) -> list[str]:
+    """Record that an owner's readers, or one workflow, are ready for the change; return the workflows.
+
+    Raises:
+        UsageError: Nobody of that name is a reader; names the nearest.
+    """
+    with open_campaigns(known) as campaigns:
+        found = _open_status(campaigns, known, name)
+        readers = [each.reader for each in found.readers]
+        meant = [each.workflow for each in readers if who in {each.workflow, each.owner}]
+        if not meant:
+            valid = {name for each in readers for name in (each.workflow, each.owner or "") if name}
+            raise UsageError(
+                f"no owner and no workflow of {found.campaign.id} is called '{who}'{did_you_mean(who, valid)}"
+            )
+        campaigns.note(found.campaign.id, "acked", who, current_user(), note)
+    return meant
+
+
+def apply_next_step(
+    known: LineageGraph, name: str | None, open_spark: OpenSpark, announce: Report, *, force: bool, reason: str | None
+) -> AppliedStep:
+    """Carry out the next step of a campaign on its table.
+
+    Args:
+        known: Who depends on the table.
+        name: The campaign or its table; the only open one when None.
+        open_spark: Starts Spark, for the step.
+        announce: Receives what is removed for good, before it is.
+        force: Whether to go on although somebody has not moved.
+        reason: Why; kept in the campaign.
+
+    Raises:
+        UsageError: There is no such campaign, it is over, or is being cancelled.
+        DataflowError: Somebody has not moved, old and new differ, or the table refuses.
+    """
+    from dataflow.migration import execute
+    from dataflow.migration.impact import select_star_users
+
+    with open_campaigns(known) as campaigns:
+        found = _open_status(campaigns, known, name)
+        campaign = found.campaign
+        execute.require_not_cancelling(campaign, found.events)
+        step = execute.next_step(campaign, found.events)
+        if step is None:  # whoever did the last one died before they said so
+            campaigns.close(campaign.id, "done", current_user())
+            return AppliedStep(campaign)
+        adds_column = step.adds and "." not in step.adds
+        places = select_star_users(campaign.table, known, dt.datetime.now(dt.UTC)) if adds_column else []
+        execute.require_readers_moved(step, found.readers, places, force=force, reason=reason)
+        with open_spark() as spark:
+            if step.irreversible:
+                announce(execute.describe_removal(spark, campaign, step))
+            outcome = execute.execute_step(spark, campaign, step, campaigns, current_user(), reason if force else None)
+        following = execute.next_step(campaign, campaigns.events(campaign.id))
+    return AppliedStep(campaign, step, outcome, following)
+
+
+def verify_campaign(known: LineageGraph, name: str | None, open_spark: OpenSpark) -> list[Comparison]:
+    """Compare old and new where both are; of a campaign that is over, just before the old was removed.
+
+    Raises:
+        UsageError: There is no such campaign.
+    """
+    from dataflow.migration.verify import verify
+
+    with open_campaigns(known) as campaigns:
+        campaign = campaign_from_row(campaigns.get(name, ended=True))
+        with open_spark() as spark:
+            return verify(spark, campaign, campaigns.events(campaign.id))
+
+
+def cancel_campaign(
+    known: LineageGraph, name: str | None, open_spark: OpenSpark, report: Report, *, force: bool, reason: str | None
+) -> tuple[Campaign, list[str]]:
+    """End a campaign and take back what it added; return it, and what can't be taken back.
+
+    Raises:
+        UsageError: There is no such campaign, or it is over.
+        DataflowError: Somebody uses the new by now, or it holds what the old does not.
+    """
+    from dataflow.migration import execute
+
+    with open_campaigns(known) as campaigns:
+        found = _open_status(campaigns, known, name)
+        campaign, done = found.campaign, begun_steps(found.events)
+        added = [step for step in campaign.steps if step.name in done and step.undo]
+        if not force:
+            _require_unread(known, campaign, [step.adds for step in added if step.adds])
+        if added:
+            with open_spark() as spark:
+                execute.undo(spark, campaign, found.events, campaigns, current_user(), report, force=force)
+        campaigns.close(campaign.id, "cancelled", current_user(), reason)
+    return campaign, execute.irreversible_effects(campaign, done)
+
+
+def _status(campaigns: CampaignStore, known: LineageGraph, name: str | None, *, ended: bool = False) -> CampaignStatus:
+    """Return a campaign, what happened, and where its readers stand, written down where that changed."""
+    campaign = campaign_from_row(campaigns.get(name, ended=ended))
+    events = campaigns.events(campaign.id)
+    found = reader_statuses(campaign, events, known)
+    if campaign.row.state == "open":
+        record_moves(campaign, found, campaigns, events)
+        events = campaigns.events(campaign.id)
+    return CampaignStatus(campaign, events, found)
+
+
+def _open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None) -> CampaignStatus:
+    found = _status(campaigns, known, name)
+    if found.campaign.row.state != "open":
+        raise UsageError(f"campaign {found.campaign.id} is {found.campaign.row.state}")
+    return found
+
+
+def _due(campaigns: CampaignStore, known: LineageGraph, found: CampaignStatus) -> list[Notice]:
+    campaign = found.campaign
+    sent = [(row["owner"], row["level"]) for row in campaigns.notices(campaign.id)]
+    ready = {step.name for step in campaign.steps_of("expand")} <= set(applied_steps(found.events))
+    return notify.due_notices(campaign, found.readers, known, sent, dt.datetime.now(dt.UTC), ready=ready)
+
+
+def _require_unread(known: LineageGraph, campaign: Campaign, columns: Sequence[str]) -> None:
+    """Refuse to take back a column that somebody reads or writes by now."""
+    from dataflow.lineage.store.reader import NO_COLUMNS, producer_key
+    from dataflow.migration.impact import uses_column, writes_column
+
+    def is_trial(producer: Producer) -> bool:
+        return producer.origin is Origin.RECORDED and producer.environment not in {None, campaign.row.environment}
+
+    users = {
+        producer.workflow
+        for producer, taken in known.store.flows({campaign.table}, downstream=True)
+        if producer.target != campaign.table
+        and not is_trial(producer)
+        and any(uses_column(campaign.table, column, list(taken)) for column in columns)
+    }
+    named = known.store.target_columns(campaign.table)
+    for producer, taken in known.store.flows({campaign.table}, downstream=False):
+        flows, mine = list(taken), named.get(producer_key(producer), NO_COLUMNS)
+        if not is_trial(producer) and any(writes_column(column, flows, mine) for column in columns):
+            users.add(producer.workflow)
+    if users:
+        raise DataflowError(
+            f"{', '.join(sorted(users))} use {', '.join(columns)} by now, which would be taken away",
+            "move them back first, or --force",
+            permanent=True,
+        )

@@ -1,0 +1,1 @@
+"""A migration campaign: a change of a table on its way to all readers."""

@@ -1,0 +1,117 @@
+"""Starts a campaign: checks the plan, then writes the file for review and the state."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import UsageError, display_path
+from dataflow.migration.campaign.definition import Campaign, campaign_from_row
+from dataflow.migration.campaign.file import FOLDER, campaign_file
+from dataflow.migration.plan.definition import MigrationPlan
+from dataflow.migration.steps import require_steps
+from dataflow.migration.store import CampaignRow, CampaignStore
+
+
+def start_campaign(
+    found: MigrationPlan,
+    campaigns: CampaignStore,
+    folder: Path,
+    *,
+    deadline: dt.date,
+    who: str,
+    now: dt.datetime,
+    name: str | None,
+) -> tuple[Campaign, Path]:
+    """Open a campaign: write its file, then its state.
+
+    Args:
+        found: The plan.
+        campaigns: Where its state goes.
+        folder: The repository's root; the file goes into `migrations/` there.
+        deadline: Until when readers should have moved.
+        who: Who opens it.
+        now: This moment.
+        name: What to call it; made of the table and the day when None.
+
+    Returns:
+        The campaign and its file.
+
+    Raises:
+        UsageError: The deadline is over, a campaign is open on that table, or one takes away what is to replace it.
+    """
+    if not found.breaking:
+        raise UsageError(
+            f"nothing of this can break a reader of {found.table}, so it needs no campaign",
+            "change the table's DDL: the next run applies it",
+        )
+    require_steps(found.table, found.changes)
+    if deadline <= now.date():
+        raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise UsageError(f"'{name}' can't name a campaign", "letters, digits, '_', '-' and '.', for example hours-2027")
+    _require_no_circle(found, campaigns)
+    id_ = name or _free_name(
+        folder, f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns
+    )
+    definition = _definition(id_, found, deadline, who)
+    row = CampaignRow(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
+    path = folder / FOLDER / f"{id_}.yaml"
+    if path.exists() and id_ not in {row.id for row in campaigns.all()}:
+        raise UsageError(f"{display_path(path)} is there already", "give this campaign another name: --name")
+    with campaign_file(path, definition):
+        campaigns.add(row)
+    return campaign_from_row(row), path
+
+
+def _free_name(folder: Path, name: str, campaigns: CampaignStore) -> str:
+    """Return a name that no campaign had yet: a second one on a table may begin on the day that the first ended."""
+    files = (folder / FOLDER).glob("*.yaml")  # that of another environment, whose state is elsewhere, among them
+    taken = {row.id for row in campaigns.all()} | {path.stem for path in files}
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
+def _require_no_circle(found: MigrationPlan, campaigns: CampaignStore) -> None:
+    """Refuse to send readers to a table that is on its way out itself: in a circle they would never arrive.
+
+    Raises:
+        UsageError: It is, or others are being sent to this one; names the campaign.
+    """
+    goes = any(change.kind in {"replace", "retire"} for change in found.changes)
+    following = {change.to for change in found.changes if change.kind == "replace"}
+    for row in campaigns.all():
+        if row.state == "open" and row.environment == found.environment:
+            for change in campaign_from_row(row).changes:
+                if row.table in following and change.kind in {"replace", "retire"}:
+                    says = f"{row.table} can't take the place of {found.table}: campaign {row.id} is to {change}"
+                elif goes and change.kind == "replace" and change.to == found.table:
+                    says = f"{found.table} can't go: campaign {row.id} sends readers of {row.table} there"
+                else:
+                    continue
+                raise UsageError(says, f"dataflow migration status {row.id}")
+
+
+def _definition(id_: str, found: MigrationPlan, deadline: dt.date, who: str) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "campaign": id_,
+        "table": found.table,
+        "environment": found.environment,
+        "deadline": deadline.isoformat(),
+        "opened_by": who,
+        "changes": [_plain(asdict(change)) for change in found.changes],
+        "steps": [asdict(step) for step in found.steps],
+        "readers": [_plain(asdict(each)) for each in found.must_move],
+    }
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _plain(value) for key, value in data.items()}
+    return [_plain(each) for each in data] if isinstance(data, list | tuple) else data

@@ -1,0 +1,54 @@
+"""The file of a campaign, for review."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import DataflowError, display_path
+from dataflow.files import draft_of
+
+FOLDER = "migrations"
+
+
+_HEADER = """\
+# A campaign that changes a table: `dataflow migration status {id}` says how far it is.
+#
+# Written by `dataflow migration start`, for review. What was started is what holds; to change it, cancel it and start
+# another.
+"""
+
+
+@contextlib.contextmanager
+def campaign_file(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
+    """Write a campaign's file once what stands inside has succeeded; else leave what was there."""
+    import yaml
+
+    shown = {**definition, "readers": [_for_review(reader) for reader in definition["readers"]]}
+    for part in ("changes", "steps"):
+        shown[part] = [
+            {key: value for key, value in each.items() if value or value is False} for each in definition[part]
+        ]
+    text = _HEADER.format(id=definition["campaign"]) + yaml.safe_dump(
+        shown, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft_of(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+            yield
+    except OSError as error:
+        raise DataflowError(f"{display_path(path)} can't be written: {error.strerror}") from error
+
+
+def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:
+    lines = [f"{display_path(Path(line['file']))}:{line['number']}: {line['text']}" for line in reader["lines"]]
+    return {
+        "workflow": reader["workflow"],
+        "owner": reader["owner"],
+        "role": reader["role"],
+        "columns": list(reader["columns"]),
+        **({"lines": lines} if lines else {}),
+    }

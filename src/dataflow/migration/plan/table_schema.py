@@ -1,0 +1,55 @@
+"""The current schema of a table, by PyIceberg or by Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dataflow.errors import DataflowError, UsageError
+from dataflow.tables.iceberg import quoted
+from dataflow.tables.schema.table_schema import Shape, shape_in_spark, shape_of
+from dataflow.workflow import table_names
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from dataflow.lineage.query import LineageGraph
+
+
+TableSchemaLoader = Callable[[str, "LineageGraph"], Shape]
+"""Looks at a table as it is now."""
+
+
+def load_schema(table: str, lineage: LineageGraph) -> Shape:
+    """Return a table as the catalog has it now, without Spark.
+
+    Raises:
+        UsageError: There is none; with the nearest.
+        SparkOnlyError: PyIceberg can't open the catalog.
+        DataflowError: It can't be reached.
+    """
+    from dataflow.tables.catalog import open_catalog
+    from dataflow.tables.pyiceberg_catalog import load_table
+
+    name = lineage.plain(table)
+    catalog = open_catalog(lineage.environment)
+    try:
+        return shape_of(name, load_table(catalog, name))
+    except DataflowError as error:
+        raise UsageError(error.message, error.hint) from error
+
+
+def load_schema_in_spark(spark: SparkSession, table: str, lineage: LineageGraph) -> Shape:
+    """Return a table as the catalog has it now, where Spark alone can open that.
+
+    Raises:
+        UsageError: There is none; with the nearest.
+    """
+    from dataflow.tables.iceberg import exists, list_tables
+    from dataflow.tables.pyiceberg_catalog import is_full, no_table
+
+    name = lineage.plain(table)
+    parts = table_names.split(name)
+    if not (is_full(parts) and exists(spark, quoted(name))):
+        raise UsageError(no_table(table, parts, list_tables(spark)).message)
+    return shape_in_spark(spark, name)

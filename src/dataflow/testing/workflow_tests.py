@@ -1,0 +1,167 @@
+"""Tests of a workflow's scripts, made of its sources as they are: mocks, what the scripts write now, and the test."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow.errors import display_path
+from dataflow.mocks.create import append_rows, check_free, open_table
+from dataflow.mocks.workflow_sources import Transformation, transformations
+from dataflow.mocks.write import save_text
+from dataflow.report import Report
+from dataflow.testing.generate import TestPaths, current_rows, expected_text, paths_of_test, test_text
+
+if TYPE_CHECKING:
+    from dataflow.mocks.create import MockRequest, MockResult, Sessions
+    from dataflow.mocks.model import Mock
+    from dataflow.workflow.project import Environment
+    from dataflow.workflow.resolved import Workflow
+
+_ORIGINS = {
+    "sql": "its SQL says so",
+    "recorded": "its last run recorded it",
+    "parameters": "the parameter's name says so; --source names others",
+    "asked": "you said so",
+}
+_OTHER_DAYS = 2
+
+
+@dataclass(frozen=True)
+class NewTest:
+    """What was made for a script.
+
+    Attributes:
+        transformation: The script, and what it reads and writes.
+        places: Where the files are.
+        mocks: The mock of each source.
+        expected: The rows that it writes on them; None where no test of it can be made.
+    """
+
+    transformation: Transformation
+    places: TestPaths
+    mocks: Mapping[str, MockResult]
+    expected: Mock | None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What making tests needs of whoever asks for them.
+
+    Attributes:
+        make: Makes a mock.
+        sessions: Opens Spark.
+        report: Receives what is done and what is not.
+        running: Shows that something runs.
+        done: Receives each test as soon as its files are written.
+    """
+
+    make: Callable[[Environment, MockRequest], MockResult]
+    sessions: Callable[[Environment], Sessions]
+    report: Report
+    running: Callable[[str], AbstractContextManager[object]]
+    done: Callable[[NewTest], None]
+
+
+def make_tests(
+    workflow: Workflow, sources: Sequence[str], wanted: MockRequest, means: Means, *, force: bool
+) -> list[NewTest]:
+    """Mock what a workflow reads, run its scripts on the mocks, and write both down as new tests.
+
+    Args:
+        workflow: The workflow, its parameters put in.
+        sources: Tables that the user says it reads.
+        wanted: What the mocks are to be; its table is left aside.
+        means: What this needs of whoever asks.
+        force: Whether to overwrite files.
+
+    Raises:
+        UsageError: What a script reads is not known, or a file exists.
+        DataflowError: A table can't be read, or a script fails on the mocks.
+    """
+    found = transformations(workflow, sources)
+    for each in found:
+        where = paths_of_test(each)
+        for path in list(where.mocks.values()) if each.why_untestable else where.all():
+            check_free(path, force=force)
+    made: dict[str, MockResult] = {}
+    return [_make_test(each, wanted, made, means) for each in found]
+
+
+def _make_test(found: Transformation, wanted: MockRequest, made: dict[str, MockResult], means: Means) -> NewTest:
+    where = paths_of_test(found)
+    means.report(f"{display_path(found.script)} reads {', '.join(found.sources)}: {_ORIGINS[found.origin]}")
+    for table in found.sources:
+        if table not in made:
+            made[table] = _mock(found, dataclasses.replace(wanted, table=table), means)
+    mocks = {table: made[table] for table in found.sources}
+    expected = None
+    if not found.why_untestable:
+        with means.running(f"Running {found.script.name} on the mocks …"):
+            expected = current_rows(found, mocks, means.report)
+    for table, path in where.mocks.items():
+        save_text(path, mocks[table].text)
+    if expected is not None:
+        save_text(where.expected, expected_text(found, expected))
+        save_text(where.test, test_text(found, where, expected))
+    new = NewTest(found, where, mocks, expected)
+    means.done(new)
+    if expected is None:
+        means.report(f"no test was made: {found.why_untestable}")
+    return new
+
+
+def _mock(found: Transformation, wanted: MockRequest, means: Means) -> MockResult:
+    """Make a mock of a source: rows of the day that the script is about, where there are some, and two of others."""
+    environment = found.workflow.environment
+    _ensure_demo(found, wanted.table, environment, means)
+    column, day = _day_column(environment, wanted.table), found.params.get("EXECUTION_DATE")
+    if wanted.where or column is None or day is None or wanted.rows <= _OTHER_DAYS:
+        return means.make(environment, wanted)
+    mine = f"`{column}` = DATE '{day}'"
+    own = means.make(environment, dataclasses.replace(wanted, where=mine, rows=wanted.rows - _OTHER_DAYS))
+    if not own.mock.rows:
+        means.report(f"{wanted.table} has no rows of {day}: taking those of other days")
+        return means.make(environment, wanted)
+    others = dataclasses.replace(wanted, where=f"NOT ({mine})", rows=_OTHER_DAYS)
+    return append_rows(own, means.make(environment, others), "another day")
+
+
+def _day_column(environment: Environment, table: str) -> str | None:
+    """Return the column of dates that a table is partitioned by."""
+    from pyiceberg.transforms import IdentityTransform
+    from pyiceberg.types import DateType
+
+    found = open_table(environment, table)
+    if isinstance(found, str):
+        return None
+    for field in found.spec().fields:
+        column = found.schema().find_field(field.source_id)
+        if isinstance(field.transform, IdentityTransform) and isinstance(column.field_type, DateType):
+            return column.name
+    return None
+
+
+def _ensure_demo(found: Transformation, table: str, environment: Environment, means: Means) -> None:
+    """Make the demo source, where that is what the workflow reads and nobody has made it yet."""
+    from dataflow.sample.demo_source import TABLE, prepare
+    from dataflow.tables.catalog import is_embedded
+
+    if table != TABLE or not is_embedded(environment):
+        return
+    day = found.params.get("EXECUTION_DATE")
+    try:
+        there = open_table(environment, table)
+    except Exception:  # there is none yet
+        there = ""
+    if not isinstance(there, str) and (day is None or _has_day(there, day)):
+        return
+    with means.sessions(environment)("the demo source is made by Spark") as spark:
+        prepare(spark, found.workflow, means.report)
+
+
+def _has_day(table: Any, day: str) -> bool:
+    return any(True for _ in table.scan(row_filter=f"date = '{day}'").plan_files())
