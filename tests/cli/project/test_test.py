@@ -212,10 +212,10 @@ EXPECTS = """\
 def test_it(request):
     from pathlib import Path
     from dataflow.testing.plugin import _SNAPSHOTS
-    from dataflow.testing.row_diff import Rows
+    from dataflow.testing.row_diff import TableRows
     snapshots = request.config.stash.get(_SNAPSHOTS, None)
     if snapshots is not None:
-        snapshots.create(Path("seen.yaml"), Rows("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
+        snapshots.create(Path("seen.yaml"), TableRows("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
 """
 
 
