@@ -202,7 +202,7 @@ def test_a_node_that_nobody_knows_makes_the_columns_unknown_and_is_told(spark, t
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(own._jsparkSession, False)
     listener.onSuccess("command", state.executePlan(plan, getattr(state, "executePlan$default$2")()), 0)
     told = RecordedLineage()
-    told.add_lines(filter(None, str(listener.take()).split("\n")), "dataflow")
+    told.add_lines(filter(None, str(listener.drain()).split("\n")), "dataflow")
     listener.close()
     (write,) = told.flows()
     assert write.flows == {Flow("li.plays"), Flow("li.plays", "*")}
@@ -216,7 +216,7 @@ def test_an_error_in_the_listener_is_told(spark):
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, False)
     listener.onSuccess("command", None, 0)
     told = RecordedLineage()
-    told.add_lines([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
+    told.add_lines([*filter(None, str(listener.drain()).split("\n")), '{"writ'], "dataflow")
     listener.close()
     broken, cut = told.errors
     assert broken.startswith("NullPointerException")
@@ -232,7 +232,7 @@ def test_of_a_plan_that_can_not_be_followed_the_tables_are_told_with_their_colum
     parsed = state.sqlParser().parsePlan("INSERT INTO li.out SELECT id, country, hours FROM li.plays")
     plan = state.executePlan(parsed, getattr(state, "executePlan$default$2")()).analyzed()
     jvm = spark._jvm
-    line = java_class(spark, "dataflow.lineage.Told").despaired(plan, jvm.java.lang.RuntimeException("no"))
+    line = java_class(spark, "dataflow.lineage.LineageReport").failure(plan, jvm.java.lang.RuntimeException("no"))
     told = RecordedLineage()
     told.add_lines([str(line)], "dataflow")
     (write,) = told.flows()
