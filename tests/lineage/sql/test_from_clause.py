@@ -1,4 +1,4 @@
-"""What a FROM brings to the rest of its query: joins, lateral views, pivots, and what stands in the place of a table."""
+"""What a FROM brings to its query: joins, lateral views, pivots, and what stands in the place of a table."""
 
 from __future__ import annotations
 
