@@ -22,12 +22,12 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from dataflow.sample.copier_environment import copier_environment
-from dataflow.sample.recipes import RECIPES
+from dataflow.sample.recipes import recipes
 from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
 from tests.support.template_repo import ROOT, contents, make_template
 
-ALL = [recipe.name for recipe in RECIPES]
+ALL = [recipe.name for recipe in recipes()]
 ANSWERS = {
     "defaults": {},
     "all of them": {
@@ -151,6 +151,7 @@ def test_yaml_is_linted(package: Path) -> None:
         assert [str(problem) for problem in linter.run(file.read_text(), YAML_STYLE, str(file))] == [], file
 
 
+@pytest.mark.slow
 @pytest.mark.tools("R's lintr")
 @pytest.mark.parametrize("recipe", ["sparklyr"], indirect=True)
 def test_r_is_linted(package: Path) -> None:

@@ -163,7 +163,7 @@ class _LineageSync:
             try:
                 found[key] = read_bundle(self.registry, here, key)
             except Exception as error:  # one package that can't be read is no reason to know nothing of the others
-                told.append(f"the lineage of {key} in {self.name} is not known: {first_line(error)}")
+                told.append(f"the lineage of {key} in {self.name} can't be read: {first_line(error)}")
 
     def _kept(self) -> _SyncState | None:
         with self.database.begin() as connection:

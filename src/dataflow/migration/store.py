@@ -1,4 +1,4 @@
-"""Campaigns at the state address: what was opened, what happened to it, who was told what."""
+"""Campaigns in the state database: the campaigns, their events, and the notices sent."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ notices = sa.Table(
 
 @dataclass(frozen=True)
 class CampaignEvent:
-    """Something that happened to a campaign.
+    """An event of a campaign.
 
     Attributes:
-        moment: When.
+        moment: When it happened.
         kind: `opened`, `acked`, `moved`, `returned`, `joined`, `applying`, `applied`, `forced`, `cancelling`, `undone`,
             `cancelled`, `done`.
         subject: A workflow, an owner or a step.
-        who: Who did it.
-        note: What they said.
-        detail: What else is to be kept.
+        who: The user.
+        note: The note or reason given.
+        detail: Further data.
     """
 
     moment: dt.datetime
@@ -77,18 +77,18 @@ class CampaignEvent:
 
 @dataclass(frozen=True)
 class CampaignRow:
-    """A campaign as it is kept.
+    """A campaign in the state database.
 
     Attributes:
         id: Its name.
         table: The table that changes.
         environment: Where it is.
         state: `open`, `done` or `cancelled`.
-        deadline: Until when readers should have moved.
-        opened: When it began.
-        opened_by: Who began it.
+        deadline: The day by which readers should have moved.
+        opened: When it was started.
+        opened_by: The user who started it.
         closed: When it ended.
-        definition: What the campaign's file says.
+        definition: The content of the campaign file.
     """
 
     id: str
@@ -103,11 +103,11 @@ class CampaignRow:
 
 
 class CampaignStore:
-    """The campaigns at one state address, seen from one of the environments that keep their state there.
+    """The campaigns in a state database, as one of its environments sees them.
 
     Args:
         database: The state database.
-        environment: The environment: a campaign is carried out where it was started, and nowhere else.
+        environment: The environment: a campaign runs only where it was started.
     """
 
     def __init__(self, database: StateDatabase, environment: str) -> None:
@@ -115,10 +115,10 @@ class CampaignStore:
         self._environment = environment
 
     def add(self, row: CampaignRow) -> None:
-        """Open a campaign.
+        """Add a campaign.
 
         Raises:
-            UsageError: One is open on that table, or has that name.
+            UsageError: The table has an open campaign, or the name is taken.
         """
         self.require_free(row.id, row.table)
         values = {
@@ -136,16 +136,16 @@ class CampaignStore:
         self.note(row.id, "opened", row.table, row.opened_by)
 
     def require_free(self, name: str, table: str) -> None:
-        """Refuse a second campaign on a table, or of a name.
+        """Require that a table has no open campaign, and that a name is free.
 
         Raises:
-            UsageError: One is open on that table, or has that name.
+            UsageError: It has one, or the name is taken.
         """
         for known in self.all():
             if known.state == "open" and (known.environment, known.table) == (self._environment, table):
                 raise self._is_open(known)
             if known.id == name:
-                raise UsageError(f"there was a campaign '{name}' already", "give this one another name: --name")
+                raise UsageError(f"campaign '{name}' already exists", "choose another name: --name")
 
     def all(self) -> list[CampaignRow]:
         """Return all campaigns at the state address, newest first."""
@@ -154,14 +154,14 @@ class CampaignStore:
         return [_row(row) for row in rows]
 
     def get(self, name: str | None, *, ended: bool = False) -> CampaignRow:
-        """Return a campaign of the environment by its name, by its table, or the only open one.
+        """Return a campaign of the environment by its name or table, or the only open one.
 
         Args:
             name: Its name or table.
-            ended: Whether the one that ended last will do, where none is open.
+            ended: Whether to return the one that ended last where none is open.
 
         Raises:
-            UsageError: There is none, several could be meant, or it is another environment's.
+            UsageError: There is none, the name is ambiguous, or it belongs to another environment.
         """
         everywhere = self.all()
         known = [row for row in everywhere if row.environment == self._environment]
@@ -174,7 +174,8 @@ class CampaignStore:
             listed = f": {', '.join(row.id for row in live)}" if live else ""
             count = len(live) or "no"
             raise UsageError(
-                f"{count} campaigns are open in {self._environment}{listed}", "name one, or see migration list"
+                f"{count} campaigns are open in {self._environment}{listed}",
+                "name one; `dataflow migration list` shows all",
             )
         for row in known:
             if row.id == name:
@@ -207,11 +208,11 @@ class CampaignStore:
         note: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add to what happened; nothing is ever taken out of it."""
+        """Append an event."""
         for attempt in range(_ATTEMPTS):
             try:
                 self._note(name, kind, subject, who, note, detail)
-            except DataflowError as error:  # somebody else took that number in the same moment
+            except DataflowError as error:  # a concurrent process took that number
                 if attempt == _ATTEMPTS - 1 or not isinstance(error.__cause__, sa.exc.IntegrityError):
                     raise
             else:
@@ -236,7 +237,7 @@ class CampaignStore:
             )
 
     def events(self, name: str) -> list[CampaignEvent]:
-        """Return what happened, oldest first."""
+        """Return the events of a campaign, oldest first."""
         query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
         with self._database.begin() as connection:
             rows = connection.execute(query).all()
@@ -244,8 +245,8 @@ class CampaignStore:
 
     # ------------------------------------------------------------------------------------------- notices
 
-    def claim(self, name: str, owner: str, level: str) -> bool:
-        """Take it on to send a message; False when somebody has, so that nobody gets it twice."""
+    def reserve(self, name: str, owner: str, level: str) -> bool:
+        """Reserve a notice for sending; False when it is reserved already, so that it is sent once."""
         values = {"campaign": name, "owner": owner, "level": level, "state": "sending", "moment": now()}
         try:
             with self._database.begin() as connection:
@@ -259,27 +260,27 @@ class CampaignStore:
             raise
         return True
 
-    def sent(self, name: str, owner: str, level: str, told: str) -> None:
-        """Note that a message went out."""
+    def mark_sent(self, name: str, owner: str, level: str, told: str) -> None:
+        """Record that a notice was sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
         with self._database.begin() as connection:
             connection.execute(notices.update().where(mine).values(state="sent", told=told, moment=now()))
 
-    def unclaim(self, name: str, owner: str, level: str) -> None:
-        """Let go of a message that certainly did not go out."""
+    def release(self, name: str, owner: str, level: str) -> None:
+        """Release a notice that was not sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
         with self._database.begin() as connection:
             connection.execute(notices.delete().where(mine))
 
     def notices(self, name: str) -> list[dict[str, Any]]:
-        """Return the messages that went out, or may have."""
+        """Return the notices that were sent, or may have been."""
         query = sa.select(notices).where(notices.c.campaign == name).order_by(notices.c.moment)
         with self._database.begin() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _is_open(self, row: CampaignRow) -> UsageError:
         return UsageError(
-            f"a campaign is open on {row.table} already: {row.id}, by {row.opened_by}, deadline {row.deadline}",
+            f"{row.table} already has an open campaign: {row.id}, by {row.opened_by}, deadline {row.deadline}",
             f"dataflow migration status {row.id}",
         )
 
