@@ -17,7 +17,8 @@ from dataflow.migration.notify import address_sender, due_notices, send_notices
 from dataflow.migration.plan.builder import build_plan
 from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.store import CampaignStore
-from dataflow.runner.results import Silent
+from dataflow.runner.context import RunContext
+from dataflow.runner.progress import NoProgress
 from dataflow.runner.runner import Runner
 from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords
@@ -94,7 +95,8 @@ class World:
 
     def ended(self, name):
         workflow = load_workflow(self.root / name / "main.sch.yaml", Request(env="shared"))
-        return Runner(self.spark, RunRecords(self.database), Silent(), self.root / "run.log").run(workflow)
+        context = RunContext(self.spark, RunRecords(self.database), NoProgress(), self.root / "run.log")
+        return Runner(context).run(workflow)
 
     def results(self):
         found = {name: self.spark.table(f"{self.db}.{name}").collect() for name in READERS}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.jobs.spark.script import statements as split
+from dataflow.jobs.spark.script import split_statements
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.changes import new_name
@@ -20,7 +20,7 @@ from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
 from dataflow.migration.verify import missing_rows, require_equal
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.tables.column_migration import column_pairs, migrating_columns
 from dataflow.tables.iceberg import column_names, exists, head, load, properties, quoted
 from dataflow.tables.quoting import column_name
@@ -314,12 +314,12 @@ def _require_droppable(spark: SparkSession, campaign: Campaign) -> None:
 
 
 def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
-    for statement in (text.strip() for _, text in split(spark, statements)):
+    for statement in (text.strip() for _, text in split_statements(spark, statements)):
         if not _is_statement_done(spark, campaign.table, step, statement):
             try:
                 spark.sql(statement)
             except Exception as error:
-                raise DataflowError(f"'{step.says}' failed: {message_of(error)}") from error
+                raise DataflowError(f"'{step.says}' failed: {short_message(error)}") from error
 
 
 def _is_done(spark: SparkSession, table: str, step: Step) -> bool:

@@ -12,7 +12,7 @@ from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.tables.column_migration import ColumnPair, column_pairs, synchronize
 from dataflow.tables.iceberg import column_names, column_types, exists, quoted
 from dataflow.tables.quoting import column_name
@@ -103,7 +103,7 @@ def _compare_tables(spark: SparkSession, table: str, new: str) -> Comparison:
             f"SELECT (SELECT count(*) FROM {quoted(old)}) AS n, count(*) AS d FROM ({missing})"
         ).collect()
     except Exception as error:
-        raise DataflowError(f"{old} and {new} can't be compared: {message_of(error)}") from error
+        raise DataflowError(f"{old} and {new} can't be compared: {short_message(error)}") from error
     return Comparison(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
 
 
