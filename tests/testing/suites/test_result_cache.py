@@ -10,6 +10,7 @@ from dataflow.testing.suites.model import Suite
 from dataflow.testing.suites.parallel import room, run_suites
 from dataflow.testing.suites.result_cache import fingerprint, known_result, read_result, store_result
 from dataflow.testing.suites.run import run_suite
+from tests.support import trees
 
 PASSES = "def test_it(): pass\n"
 GRADLE = """\
@@ -17,24 +18,14 @@ apply plugin: 'java'
 repositories { mavenCentral() }
 dependencies { testImplementation 'junit:junit:4.13.2' }
 """
-POM = """\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>org.example</groupId>
-  <artifactId>ranks</artifactId>
-  <version>1.0</version>
-  <properties>
-    <maven.compiler.source>17</maven.compiler.source>
-    <maven.compiler.target>17</maven.compiler.target>
-    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
-  </properties>
-  <dependencies>
+POM = trees.POM % (
+    "ranks",
+    """<dependencies>
     <dependency>
       <groupId>junit</groupId><artifactId>junit</artifactId><version>4.13.2</version><scope>test</scope>
     </dependency>
-  </dependencies>
-</project>
-"""
+  </dependencies>""",
+)
 JUNIT = """\
 import org.junit.*;
 
