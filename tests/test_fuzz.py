@@ -171,10 +171,10 @@ class Target:
 
 
 def _definition(file: Path) -> object:
-    from dataflow.runner.plan import plan
+    from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
-    found = plan(load_workflow(file))
+    found = plan_run(load_workflow(file))
     return plain(found.render_text()), json.dumps(found.to_dict(), default=str)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.runner.run_recorder import recorded
+from dataflow.runner.run_recorder import record_or_report
 from dataflow.state import database as state_database
 from dataflow.state.database import StateDatabase
 from dataflow.trouble import trouble, way_out
@@ -104,7 +104,7 @@ def test_a_locked_state_is_waited_for_and_told(tmp_path, monkeypatch):
 
 def test_what_can_t_be_recorded_is_told_first_and_why_second():
     def write():
-        with recorded("write failed: no such column"):
+        with record_or_report("write failed: no such column"):
             raise DataflowError("the run records can't be reached any more: database is locked", "wait")
 
     with pytest.raises(DataflowError) as caught:

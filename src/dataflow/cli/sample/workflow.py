@@ -64,10 +64,12 @@ def workflow(
 
 def _run_main(package: Package, output: Output) -> None:
     from dataflow.cli.workflow.run import run_definition
+    from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
 
     file = package.folder / "main.sch.yaml"
-    run_definition(file, Request(), output=output, again=["workflow", "run", str(file), "--output", output.name])
+    again = ["workflow", "run", str(file), "--output", output.name]
+    run_definition(file, Request(), RunOptions(), output, again=again)
 
 
 @dataclass(frozen=True)
