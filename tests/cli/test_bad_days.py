@@ -35,9 +35,15 @@ def shell(command, line, **options):
     """Run a line of shell in which `dataflow` is the command."""
     line = line.replace("dataflow", f"{sys.executable} -m dataflow")
     return subprocess.run(
-        ["bash", "-c", line], cwd=command.folder, env=command.environ, capture_output=True, text=True, check=False,
-        timeout=300, **options,
-    )  # fmt: skip
+        ["bash", "-c", line],
+        cwd=command.folder,
+        env=command.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.git import ask_remote
 from dataflow.repository.checkout import read_checkout, require_tip
 from dataflow.repository.commit import tree_of_commit
+from tests.support.repositories import commit, git
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +27,6 @@ def repository(tmp_path):
     (folder / "a.sql").write_text("SELECT 1\n")
     commit(folder)
     return folder
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=Alice", "-c", "user.email=alice@example.org"]
-    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def commit(folder):
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "A change")
 
 
 def test_a_checkout_knows_its_branch_and_commit_wherever_it_is_asked(repository):

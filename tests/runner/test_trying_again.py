@@ -50,8 +50,11 @@ def test_a_failing_job_is_tried_again(package):
 
 
 def test_spark_work_that_takes_too_long_is_cancelled(package):
-    package.write("slow.sql", "CREATE TABLE IF NOT EXISTS ${dataflow.user}_sandbox.slow USING iceberg AS\n"
-                  "SELECT count(*) AS n FROM range(1e12) a JOIN range(1e6) b ON a.id % 7 = b.id % 7;\n")  # fmt: skip
+    package.write(
+        "slow.sql",
+        "CREATE TABLE IF NOT EXISTS ${dataflow.user}_sandbox.slow USING iceberg AS\n"
+        "SELECT count(*) AS n FROM range(1e12) a JOIN range(1e6) b ON a.id % 7 = b.id % 7;\n",
+    )
     package.write("one.sch.yaml", one("slow.sql") + "      timeout: 2s\n")
     began = time.monotonic()
     result = package.run("one.sch.yaml", day=None)

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from dataflow.sample.origin import find_origin
-from tests.support.template_repo import ROOT, commit, contents, git, replace
+from tests.support.repositories import commit, git
+from tests.support.template_repo import ROOT, contents, replace
 
 # What a build needs beside the recipes.
 OF_ONE_PACKAGE = (".copier-answers.yml", "identity.yaml")

@@ -17,7 +17,8 @@ from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample.generate import generate
 from dataflow.sample.update import update as update_package
-from tests.support.template_repo import commit, contents, git, replace
+from tests.support.repositories import commit, git
+from tests.support.template_repo import contents, replace
 
 
 def update(folder: Path, ref: str | None = None):
