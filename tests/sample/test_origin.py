@@ -182,7 +182,7 @@ def test_without_git_a_package_is_generated_all_the_same_and_an_update_says_what
     assert said.startswith(f"error: git is not installed, and only it can read {address}\n")
     (tmp_path / "flow" / ".copier-answers.yml").write_text("_src_path: x\n_commit: y\n")
     said = installation.dataflow("sample", "update", tmp_path / "flow", fails=True)
-    assert said.startswith("error: git is not installed, and an update tells your edits apart by it\n")
+    assert said.startswith("error: git is not installed, and an update needs it to find your edits\n")
 
 
 def test_the_same_commit_makes_the_same_wheel(checkout: Path, tmp_path: Path) -> None:

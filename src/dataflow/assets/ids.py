@@ -117,14 +117,14 @@ class AssetId:
         parts = text.split(".")
         if len(parts) != 8 or parts[0] != PREFIX:
             raise UsageError(
-                f"'{text}' is no asset id",
+                f"'{text}' is not an asset id",
                 "one reads dataflow.<type>.<namespace>.<owner>.<repo>.<branch>.<commit>.<build>",
             )
         type_, *names, build = parts[1:]
         if type_ not in ASSET_TYPES:
-            raise UsageError(f"'{text}': '{type_}' is no type of asset{did_you_mean(type_, ASSET_TYPES)}")
+            raise UsageError(f"'{text}': '{type_}' is not a type of asset{did_you_mean(type_, ASSET_TYPES)}")
         if not re.fullmatch(r"[1-9][0-9]*", build):
-            raise UsageError(f"'{text}': '{build}' is no build number")
+            raise UsageError(f"'{text}': '{build}' is not a build number")
         try:
             namespace, owner, repo, branch, commit = map(unescape, names)
         except ValueError as error:

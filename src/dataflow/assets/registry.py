@@ -253,5 +253,5 @@ def _digest(data: bytes | Path) -> tuple[str, int]:
 
 def _checked(sha256: str) -> str:
     if not _SHA256.fullmatch(sha256):
-        raise DataflowError(f"'{sha256}' is no sha256 checksum", permanent=True)
+        raise DataflowError(f"'{sha256}' is not a sha256 checksum", permanent=True)
     return sha256

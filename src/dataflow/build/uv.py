@@ -16,7 +16,7 @@ _AS_PIP = {  # what pip was told of where packages are, uv is told too
     "UV_FIND_LINKS": "PIP_FIND_LINKS",
     "SSL_CERT_FILE": "PIP_CERT",
 }
-INDEX_HINT = "packages come from PyPI, or from where uv is told: UV_INDEX_URL=<address>, or a uv.toml"
+INDEX_HINT = "packages come from PyPI, or from the indexes that uv is given: UV_INDEX_URL=<address>, or a uv.toml"
 
 
 def run_uv(

@@ -166,10 +166,10 @@ def _answers(folder: Path) -> dict[str, str]:
 
 def _require_clean(folder: Path) -> None:
     if not git.is_installed():
-        raise UsageError("git is not installed, and an update tells your edits apart by it", git.HOW_TO_GET)
+        raise UsageError("git is not installed, and an update needs it to find your edits", git.HOW_TO_GET)
     if git.ask(folder, "rev-parse", "--verify", "HEAD") is None:
         raise UsageError(
-            f"{display_path(folder)} is not in git, so an update could not tell your edits apart",
+            f"{display_path(folder)} is not in git, so an update could not find your edits",
             'first: git init && git add . && git commit -m "Generated"',
         )
     if open_changes := git.ask(folder, "status", "--porcelain"):
