@@ -171,10 +171,10 @@ class Target:
 
 
 def _definition(file: Path) -> object:
-    from dataflow.runner.plan import plan
+    from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
-    found = plan(load_workflow(file))
+    found = plan_run(load_workflow(file))
     return plain(found.render_text()), json.dumps(found.to_dict(), default=str)
 
 
@@ -221,11 +221,11 @@ def _answers(file: Path) -> object:
 def _events(file: Path) -> object:
     from dataflow.lineage.openlineage.ingest import import_events
     from dataflow.lineage.store.reader import LineageStore
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
     address = f"sqlite:///{file.parent / 'state.db'}"
-    with contextlib.closing(Records(address)) as records:
-        import_events(file, records, "dataflow")
+    with StateDatabase(address) as database:
+        import_events(file, database, "dataflow")
     store = LineageStore(address)
     tables = store.tables()
     return [

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.runner.run_recorder import recorded
-from dataflow.state import run_records as store
-from dataflow.state.run_records import Records
+from dataflow.runner.run_recorder import record_or_report
+from dataflow.state import database as state_database
+from dataflow.state.database import StateDatabase
 from dataflow.trouble import trouble, way_out
 from tests.support.packages import EVERY_DAY, definition, spark
 
@@ -91,20 +91,20 @@ def test_a_terminal_without_letters_shows_them_as_numbers(package):
 
 
 def test_a_locked_state_is_waited_for_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr(state_database, "LOCK_PATIENCE", 0.2)
     address = f"sqlite:///{tmp_path / 'state.db'}"
-    Records(address).close()
+    StateDatabase(address).close()
     with sqlite3.connect(tmp_path / "state.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DataflowError, match="database is locked") as caught:
-            Records(address)
+            StateDatabase(address)
         assert "another process has held it" in caught.value.hint
         other.execute("ROLLBACK")
 
 
 def test_what_can_t_be_recorded_is_told_first_and_why_second():
     def write():
-        with recorded("write failed: no such column"):
+        with record_or_report("write failed: no such column"):
             raise DataflowError("the run records can't be reached any more: database is locked", "wait")
 
     with pytest.raises(DataflowError) as caught:

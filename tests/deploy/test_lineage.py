@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
@@ -15,7 +14,7 @@ from dataflow.deploy.lineage import sync_deployed_lineage
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
 from dataflow.lineage.store.reader import LineageStore
 from dataflow.lineage.store.writer import store_lineage
-from dataflow.state.run_records import Records, metadata
+from dataflow.state.database import StateDatabase, metadata
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
@@ -114,7 +113,7 @@ def test_who_died_between_the_switch_and_its_lineage_is_followed_by_one_that_see
     repo.edit("top/src/write.sql", "SUM(view_hours)", "MAX(rating)")
     repo.commit()
     repo.deploy()  # the switch, and nothing after it
-    state = Records()
+    state = StateDatabase()
     match healer:
         case "deploy":
             assert "nothing changed" in command("project", "deploy").stdout
@@ -201,7 +200,7 @@ def test_a_package_that_can_t_be_read_is_named_and_read_once_it_can(command, rep
     data = lost.read_bytes()
     lost.unlink()
     done = command("migration", "lineage", SOURCE, "--env", "production")
-    assert "the lineage of alice/films:more in production is not known: object" in done.stderr
+    assert "the lineage of alice/films:more in production can't be read: object" in done.stderr
     assert set(told(command)) == {"alice.top.main"}
     lost.write_bytes(data)
     assert set(told(command)) == {"alice.top.main", "alice.more.main"}
@@ -247,7 +246,7 @@ def test_a_team_s_state_is_a_secret_address_of_postgresql(command, repo, postgre
     repo.deploy()
     assert told(command, f"{SOURCE}.rating")["alice.top.main"]["bundle"] == bundle(repo)
     assert set(told(command)) == {"alice.top.main"}
-    with closing(Records(postgresql)) as records, records.begin() as connection:
+    with StateDatabase(postgresql) as database, database.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
 
@@ -279,7 +278,7 @@ def test_a_reader_counts_as_moved_once_what_is_deployed_reads_the_old_name_no_mo
     repo.commit()
     assert campaign()["state"] == "open"  # a checkout is a plan
     command("project", "deploy")
-    assert (campaign()["state"], campaign()["why"]) == ("moved", "its latest deployment uses the old name no more")
+    assert (campaign()["state"], campaign()["why"]) == ("moved", "its latest deployment no longer uses the old name")
     command("project", "rollback")
     assert campaign()["state"] == "open"
     assert "1 of 1 moved" not in command("migration", "status", "--env", "production").stdout
@@ -290,7 +289,7 @@ def test_a_reader_that_is_deployed_no_more_has_moved_until_it_comes_back(command
     repo.package("other")
     repo.commit("top is retired")
     command("project", "deploy")
-    assert (campaign()["state"], campaign()["why"]) == ("moved", "it is deployed no more")
+    assert (campaign()["state"], campaign()["why"]) == ("moved", "no longer deployed")
     assert set(told(command)) == {"alice.other.main"}
 
     command("project", "rollback")
@@ -298,12 +297,12 @@ def test_a_reader_that_is_deployed_no_more_has_moved_until_it_comes_back(command
 
 
 def test_a_program_that_names_no_table_is_not_taken_for_moved(command, repo, campaign):
-    records = Records()
+    database = StateDatabase()
     flow = frozenset({Flow("raw.plays"), Flow("raw.plays", "view_hours", "hours")})
     run = Producer(Origin.RECORDED, "alice.top.main", "prod.alice_top_results", seen=dt.datetime.now(dt.UTC))
-    with records.begin() as connection:
+    with database.begin() as connection:
         store_lineage(connection, [(run, TableWrite(run.target, flow))])
-    records.close()
+    database.close()
     repo.write("top/src/write.py", PYTHON)
     repo.edit("top/main.sch.yaml", "src/write.sql", "src/write.py")
     repo.commit()

@@ -34,8 +34,8 @@ def to(columns, partition="date"):
         (SAME.replace("(10,2)", "(8,2)"), {"change the type of paid to DECIMAL(8, 2)": False}),
         (SAME.replace("id INT", "id BIGINT"), {"change the type of id to BIGINT": True}),
         (SAME.replace("id INT", "id STRING"), {"change the type of id to STRING": False}),
-        (SAME.replace("id INT NOT NULL", "id INT"), {"let id have nulls": True}),
-        (SAME.replace("date DATE", "date DATE NOT NULL"), {"forbid nulls in date": False}),
+        (SAME.replace("id INT NOT NULL", "id INT"), {"allow NULL in id": True}),
+        (SAME.replace("date DATE", "date DATE NOT NULL"), {"forbid NULL in date": False}),
         (SAME.replace("how long", "in hours"), {"change the comment of hours": True}),
         (SAME.replace(", paid DECIMAL(10,2)", ""), {"drop column paid": False}),
         ("hours FLOAT COMMENT 'how long', id INT NOT NULL, paid DECIMAL(10,2), date DATE",
@@ -52,7 +52,7 @@ def test_another_partition_breaks():
 
 def test_a_new_type_does_not_take_over_a_column_that_has_its_name_already():
     taken = replace(SHAPE, columns=(*SHAPE.columns, Column("Hours_int", "INT")))
-    with pytest.raises(UsageError, match="needs a column 'hours_int', and there is one of that name already"):
+    with pytest.raises(UsageError, match="a column 'hours_int' already exists"):
         changes_of(taken, ChangeRequest(types={"hours": "int"}))
 
 
@@ -75,13 +75,13 @@ def test_options_say_the_same_in_short():
     ("wish", "said"),
     [
         (ChangeRequest(rename={"hour": "h"}), r"prod\.plays has no column 'hour'; did you mean 'hours'\?"),
-        (ChangeRequest(rename={"hours": "PAID"}), "has a column 'PAID' already"),
-        (ChangeRequest(rename={"hours": "a b"}), "'a b' can't name a column"),
-        (ChangeRequest(types={"id": "bigit"}), "'bigit' is no type that can be read"),
+        (ChangeRequest(rename={"hours": "PAID"}), "already has a column 'PAID'"),
+        (ChangeRequest(rename={"hours": "a b"}), "'a b' is not a valid column name"),
+        (ChangeRequest(types={"id": "bigit"}), "'bigit' is not a known type"),
         (ChangeRequest(types={"id": "int"}), "nothing would change on prod.plays"),
         (
             ChangeRequest(rename={"hours": "h", "paid": "H"}),
-            "to rename column paid to H needs a column 'H', and there is one",
+            "can't rename column paid to H: a column 'H' already exists",
         ),
         (
             ChangeRequest(rename={"hours": "h"}, drop=["HOURS"]),
@@ -95,17 +95,20 @@ def test_options_say_the_same_in_short():
             ChangeRequest(rename={"hours": "h"}, ddl=DDL.format(SAME.replace("hours FLOAT", "h INT"), "date")),
             "can't rename",
         ),
-        (ChangeRequest(types={"hours": "string"}, rename={"paid": "hours_string"}), "needs a column 'hours_string'"),
+        (
+            ChangeRequest(types={"hours": "string"}, rename={"paid": "hours_string"}),
+            "a column 'hours_string' already exists",
+        ),
         (ChangeRequest(ddl="SELECT 1"), "should be one CREATE TABLE"),
         (ChangeRequest(ddl="CREATE TABLE ("), "can't be read"),
         (ChangeRequest(ddl="CREATE VIEW v (id) AS SELECT 1"), "should be one CREATE TABLE"),
         (ChangeRequest(ddl="CREATE TABLE t (id)"), "column id has no type"),
         (ChangeRequest(ddl="CREATE TABLE t (id INT, ID INT)"), "column id stands twice"),
-        (ChangeRequest(types={"hours": "int"}, names={"hours": "paid"}), "needs a column 'paid', and there is one"),
-        (ChangeRequest(types={"hours": "int"}, names={"hours": "a-b"}), "'a-b' can't name a column"),
+        (ChangeRequest(types={"hours": "int"}, names={"hours": "paid"}), "a column 'paid' already exists"),
+        (ChangeRequest(types={"hours": "int"}, names={"hours": "a-b"}), "'a-b' is not a valid column name"),
         (
             ChangeRequest(types={"id": "bigint"}, names={"id": "key"}),
-            "id needs no new column to be BIGINT, so none is called",
+            "id widens to BIGINT in place; the column name",
         ),
     ],
 )
@@ -126,22 +129,22 @@ def test_types_are_compared_in_one_spelling():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("int; drop table x", "is no type that can be read"),
-        ("string comment 'x'", "is no type that can be read"),
-        ("int not null", "is no type that can be read"),
-        ("", "is no type that can be read"),
-        ("struct<a int", "is no type that can be read"),
-        ("timestamp_ns", "is no type that can be read"),
-        ("decimal(50,2)", "'decimal(50, 2)' is no type that an Iceberg table can have"),
-        ("decimal(10,20)", "is no type that an Iceberg table can have"),
-        ("decimal(0)", "is no type that an Iceberg table can have"),
-        ("array<decimal(50,2)>", "'decimal(50, 2)' is no type that an Iceberg table can have"),
-        ("struct<a: int, A: int>", "is no type that an Iceberg table can have"),
-        ("map<string, array>", "'array' is no type that an Iceberg table can have"),
-        ("map<int>", "'map<int>' is no type that an Iceberg table can have"),
-        ("int(11)", "'int(11)' is no type that an Iceberg table can have"),
+        ("int; drop table x", "is not a known type"),
+        ("string comment 'x'", "is not a known type"),
+        ("int not null", "is not a known type"),
+        ("", "is not a known type"),
+        ("struct<a int", "is not a known type"),
+        ("timestamp_ns", "is not a known type"),
+        ("decimal(50,2)", "'decimal(50, 2)' is not a type of Iceberg tables"),
+        ("decimal(10,20)", "is not a type of Iceberg tables"),
+        ("decimal(0)", "is not a type of Iceberg tables"),
+        ("array<decimal(50,2)>", "'decimal(50, 2)' is not a type of Iceberg tables"),
+        ("struct<a: int, A: int>", "is not a type of Iceberg tables"),
+        ("map<string, array>", "'array' is not a type of Iceberg tables"),
+        ("map<int>", "'map<int>' is not a type of Iceberg tables"),
+        ("int(11)", "'int(11)' is not a type of Iceberg tables"),
         *(
-            (kind, f"'{kind}' is no type that an Iceberg table can have")
+            (kind, f"'{kind}' is not a type of Iceberg tables")
             for kind in (
                 "interval", "interval day", "json", "variant", "array", "struct", "varchar", "uuid", "time", "datetime",
             )
@@ -270,7 +273,7 @@ def test_another_key_breaks(written, said):
         return
     (change,) = changes_of(KEYED, ChangeRequest(ddl=written))
     assert (str(change), change.safe) == (said, False)
-    with pytest.raises(UsageError, match="nothing that readers can move through"):
+    with pytest.raises(UsageError, match="can't be migrated column by column"):
         steps_for("prod.plays", [change])
 
 
@@ -286,7 +289,7 @@ def test_a_key_that_follows_a_rename_is_the_same():
 
 def test_a_definition_that_says_two_keys_is_refused():
     both = WRITTEN.replace("day DATE)", "day DATE, PRIMARY KEY (id))") + " TBLPROPERTIES ('dataflow.primary-key'='at')"
-    with pytest.raises(UsageError, match=r"says two primary keys: \(id\) and \(at\)"):
+    with pytest.raises(UsageError, match=r"has two primary keys: \(id\) and \(at\)"):
         changes_of(KEYED, ChangeRequest(ddl=both))
 
 
@@ -344,7 +347,7 @@ def test_a_definition_may_name_a_column_of_another_type_as_it_is_called_in_the_e
     [ChangeRequest(rename={"date": "day"}), ChangeRequest(drop=["date"]), ChangeRequest(types={"date": "string"})],
 )
 def test_what_a_table_is_partitioned_by_can_t_go_from_under_its_rows(partition, wish):
-    with pytest.raises(UsageError, match="partitioned by date, which can't go") as caught:
+    with pytest.raises(UsageError, match=r"date can't be dropped: prod\.plays is partitioned by it") as caught:
         changes_of(replace(SHAPE, partition=(partition,)), wish)
     assert "--replace-by NEW" in caught.value.hint
 
@@ -354,7 +357,7 @@ def test_a_definition_may_leave_out_what_a_migration_moves_and_has_to_leave_out_
     with pytest.raises(UsageError, match="nothing would change"):
         changes_of(moving, ChangeRequest(ddl=WRITTEN))
     gone = replace(STORED, retired=frozenset({"old"}))
-    with pytest.raises(UsageError, match=r"a migration took Old away from prod\.plays, and it would come back empty"):
+    with pytest.raises(UsageError, match=r"Old was dropped from prod\.plays by a migration; it would come back empty"):
         changes_of(gone, ChangeRequest(ddl=WRITTEN.replace("day DATE", "day DATE, Old INT")))
     assert [str(change) for change in changes_of(gone, ChangeRequest(rename={"flag": "old"}))] == [
         "rename column flag to old"

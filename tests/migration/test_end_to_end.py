@@ -163,8 +163,8 @@ def test_cancel_takes_back_what_was_added_and_nothing_else(world):
     said = world.cancel()
     assert world.spark.table(f"{world.db}.plays").columns == ["id", "country", "hours"]
     assert said == [
-        "took back expand 2: add view_hours beside hours",
-        "took back expand 1: each publication writes hours and view_hours, whichever its workflow gives",
+        "reverted expand 2: add view_hours beside hours",
+        "reverted expand 1: each publication writes hours and view_hours, whichever its workflow provides",
     ]
     world.run("sums")
 

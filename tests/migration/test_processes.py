@@ -84,7 +84,7 @@ def test_killed_between_the_table_and_the_note_a_campaign_goes_on_to_its_end(pla
     assert "✓ hours and view_hours: 0 of 3 rows differ" in plays("verify")
     plays.killed()  # nobody reads it, so nothing holds the contract up
     done = plays("apply")
-    assert "permanently removed: column hours, which is gone already" in done
+    assert "permanently removed: column hours, which was dropped before" in done
     assert "is done" in done
     assert plays.rows == {"id": [1, 2, 3], "view_hours": [1.5, None, 2.5]}
     assert "0 of 3 rows differ" in plays("verify", "prod.plays")  # in the snapshot before

@@ -40,7 +40,7 @@ def test_who_reads_a_table_with_its_columns_unknown_is_never_counted_as_moved(te
     team.state.add("dave.one", "out.dave_one", *flows, seen=now, environment="sandbox")
     found = {each["workflow"]: each for each in team.status()["readers"]}["dave.one"]
     assert found["state"] == "open"
-    assert found["why"].endswith("may read it: its columns are not known")
+    assert found["why"].endswith("may read it: its columns are unknown")
     (edge,) = (
         edge
         for each in team.command.json("migration", "lineage", "prod.plays.hours", "--downstream")["workflows"]
@@ -119,7 +119,7 @@ def test_a_writer_whose_audits_still_look_at_the_old_column_has_not_moved(team):
         (found,) = [each for each in team.status()["readers"] if each["workflow"] == "alice.plays"]
         assert found["state"] == state
     team.state.add("alice.plays", "prod.plays", "raw.events", needed=["id"], seen=now)
-    assert "may write it: its columns are not known" in team.migration("status").stdout
+    assert "may write it: its columns are unknown" in team.migration("status").stdout
 
 
 def test_a_view_waits_for_a_writer_that_reads_the_table_as_well(team):

@@ -61,7 +61,7 @@ def viewed(spark, tmp_path, servers, monkeypatch):
     with contextlib.ExitStack() as stack:
         stack.callback(conf.set, "spark.sql.defaultCatalog", before)
         found = World(spark.newSession(), tmp_path, *servers, catalog=json.dumps({"name": "viewed", **catalog}))
-        stack.callback(found.records.close)
+        stack.callback(found.database.close)
         yield found
 
 
@@ -138,7 +138,7 @@ def test_killed_within_the_contract_and_then_cancelled_the_view_stays(viewed):
     viewed.apply()
     with viewed.dying(noting={"applied", "forced"}):
         viewed.apply(force=True, reason="a test")
-    assert viewed.cancel() == [f"{viewed.db}.plays stays as it is: {viewed.db}.plays_retired is gone already"]
+    assert viewed.cancel() == [f"{viewed.db}.plays stays as it is: {viewed.db}.plays_retired was dropped"]
 
 
 def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
@@ -148,7 +148,7 @@ def test_a_catalog_without_views_leaves_the_old_table_as_it_is(world):
     campaign, _ = world.look()
     went = execute.execute_step(world.spark, campaign, campaign.steps[0], world.campaigns, "alice")
     world.spark.catalog.dropTempView("plays")
-    assert went == "left out, as this catalog has no views"
+    assert went == "skipped: this catalog has no views"
     assert world.spark.table(f"{world.db}.plays").count() == 5
     assert "plays_retired" not in tables(world)
     assert f"{world.db}.plays with its 5 rows" in execute.describe_removal(world.spark, campaign, campaign.steps[-1])
@@ -167,7 +167,7 @@ def test_rows_that_only_the_new_table_has_are_not_lost_by_a_cancel(viewed):
     move_the_writer(viewed)
     viewed.apply()
     viewed.spark.sql(f"INSERT INTO {viewed.db}.better VALUES (9, 'IT', 1.0, 1)")
-    with pytest.raises(DataflowError, match=r"1 rows of .*better are not in .*plays_retired: who reads .*plays would"):
+    with pytest.raises(DataflowError, match=r"1 rows of .*better are not in .*plays_retired: readers of .*plays would"):
         viewed.cancel()
     assert viewed.spark.table(f"{viewed.db}.plays").count() == 6
 

@@ -18,7 +18,7 @@ def test_a_rename_goes_by_a_column_beside_the_old_one():
         ("expand 1", False), ("expand 2", False), ("expand 3", False), ("move", False), ("contract 1", True),
     ]  # fmt: skip
     both, added, filled, _, contract = steps
-    assert both.says == "each publication writes hours and view_hours, whichever its workflow gives"
+    assert both.says == "each publication writes hours and view_hours, whichever its workflow provides"
     assert """('dataflow.moving-columns' = '{"hours": "view_hours"}')""" in both.sql
     assert added.sql == (
         "ALTER TABLE `prod`.`plays` ADD COLUMN `view_hours` FLOAT COMMENT 'Takes the place of hours.' AFTER `hours`"
@@ -35,7 +35,7 @@ def test_a_rename_goes_by_a_column_beside_the_old_one():
 def test_a_column_that_only_goes_may_be_left_out_by_its_writers_first():
     steps = steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(drop=["paid"])))
     assert [step.name for step in steps] == ["expand 1", "move", "contract 1"]
-    assert steps[0].says == "workflows that write the table may leave paid out"
+    assert steps[0].says == "writers of the table may omit paid"
     assert """'{"paid": null}'""" in steps[0].sql
 
 
@@ -77,7 +77,7 @@ def test_a_narrower_type_gets_a_column_of_its_own():
 
 
 def test_what_no_column_can_stand_beside_needs_another_table():
-    with pytest.raises(UsageError, match="nothing that readers can move through column by column") as caught:
+    with pytest.raises(UsageError, match="can't be migrated column by column") as caught:
         steps_for("prod.plays", changes_of(SHAPE, ChangeRequest(ddl=DDL.format(SAME, "months(date)"))))
     assert "--replace-by" in caught.value.hint
 

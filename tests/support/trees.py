@@ -61,9 +61,15 @@ POM = """\
 def write(folder: Path, **texts: str) -> None:
     """Write files, each named by its path, which keyword arguments take from a dictionary."""
     for name, text in texts.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_file(folder, name, text)
+
+
+def write_file(folder: Path, name: str, text: str = "") -> Path:
+    """Write one file, with the folders above it."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 def package(folder: Path, number: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What a table's owner wants to change, compared with the table as it is: what is safe, and what breaks readers."""
+"""Compares a change request with the current schema of a table: which changes are safe, and which break readers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataflow.tables.schema.transforms import source_of
 from dataflow.tables.schema.type_promotion import widens
 
 _LONG = 30
-"""How long the name of a type may be to stand in a column's."""
+"""The longest type name that becomes part of a column name."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class TableChange:
         column: The column as readers know it; empty where the change is the table's.
         to: The new name, type, comment or table.
         type: The column's type; of a new column the one it gets.
-        safe: Whether no reader can break by it.
-        why: Why it is safe or not, a few words.
-        required: Of a column that goes, whether it must have a value.
-        shared: Of a replaced table its columns, where the new one has them all, with types that hold their values.
-        within: The way from the column to the field inside it that changes, such as `element` and its name.
-        becomes: Of a type that does not widen the column that has the new type, beside the old one and after it.
-        place: Of a new column where it stands among the others, as SQL.
+        safe: Whether it breaks no reader.
+        why: Why it is safe or not.
+        required: Of a column that is dropped, whether it is NOT NULL.
+        shared: Of a replaced table its columns, if the new one has them all with types that hold their values.
+        within: The path from the column to the nested field that changes, such as `element` and its name.
+        becomes: Of a type that does not widen the name of the new column.
+        place: Of a new column its position among the others, as SQL.
     """
 
     kind: str
@@ -53,12 +53,12 @@ class TableChange:
 
     @property
     def path(self) -> str:
-        """The column, or the field inside it, as people write it."""
+        """The dotted name of the column, or of the field inside it."""
         return ".".join((self.column, *self.within))
 
     @property
     def sql_path(self) -> str:
-        """The column, or the field inside it, as SQL names it."""
+        """The quoted name of the column, or of the field inside it, for SQL."""
         return ".".join(map(column_name, (self.column, *self.within)))
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class TableChange:
             "rename": f"rename column {self.column} to {self.to}",
             "type": f"change the type of {self.path} to {self.to}",
             "comment": f"change the comment of {self.path or 'the table'}",
-            "nullable": f"let {self.path} have nulls" if self.safe else f"forbid nulls in {self.path}",
+            "nullable": f"allow NULL in {self.path}" if self.safe else f"forbid NULL in {self.path}",
             "partition": f"partition by {self.to or 'nothing'}",
             "key": f"make {f'({self.to})' if self.to else 'nothing'} the primary key",
             "order": "change the order of the columns",
@@ -79,16 +79,16 @@ class TableChange:
 
 @dataclass(frozen=True)
 class ChangeRequest:
-    """What was asked for.
+    """The changes of a table that a user asks for.
 
     Attributes:
-        ddl: A `CREATE TABLE` that says how the table should be.
-        rename: New names by old ones.
+        ddl: A `CREATE TABLE` with the wanted schema.
+        rename: New column names by old ones.
         drop: Columns to drop.
         types: New types by column.
-        names: What the columns that new types need are to be called, by column; made of column and type otherwise.
+        names: Names of the new columns that new types need, by column; derived from column and type otherwise.
         replace_by: The table to read instead.
-        drop_table: Whether the table goes, and none takes its place.
+        drop_table: Whether to drop the table without a replacement.
     """
 
     ddl: str | None = None
@@ -101,11 +101,11 @@ class ChangeRequest:
 
 
 def changes_of(shape: Shape, request: ChangeRequest) -> list[TableChange]:
-    """Return what is to change, each classed.
+    """Return the requested changes, each classified as safe or breaking.
 
     Raises:
-        UsageError: Nothing is to change, a column or a type is not known, a name is taken, or the table goes and is
-            to change as well.
+        UsageError: Nothing would change, a column or type is unknown, a name is taken, or the table is dropped and
+            changed at once.
     """
     found = list(_requested_by_options(shape, request))
     if request.ddl is not None:
@@ -115,21 +115,21 @@ def changes_of(shape: Shape, request: ChangeRequest) -> list[TableChange]:
     found = list(dict.fromkeys(found))  # an option and a DDL may ask for the same
     if not found:
         raise UsageError(
-            f"nothing would change on {shape.table}", "say --rename a=b, --drop c, --type c=bigint or --to"
+            f"nothing would change on {shape.table}", "use --rename a=b, --drop c, --type c=bigint or --to"
         )
     _require_distinct_columns(shape, found)
     if len(found) > 1 and any(change.kind in {"replace", "retire"} for change in found):
         raise UsageError(
-            f"{shape.table} can't go and change as well", "say --replace-by or --drop-table, and nothing else"
+            "--drop-table and --replace-by can't be combined with column changes", "start one campaign at a time"
         )
     return found
 
 
 def _require_distinct_columns(shape: Shape, changes: Sequence[TableChange]) -> None:
-    """Refuse changes that meet in one column: what one adds would be filled, or taken back, by the other.
+    """Require that each column has at most one change, and that new names are free.
 
     Raises:
-        UsageError: They do; names the column.
+        UsageError: A column has two changes, or a new name is taken.
     """
     for name in dict.fromkeys(each.column.lower() for each in changes if each.column and not each.safe):
         both = [str(each) for each in changes if each.column.lower() == name and each.kind != "comment"]
@@ -139,50 +139,50 @@ def _require_distinct_columns(shape: Shape, changes: Sequence[TableChange]) -> N
     for change in changes:
         name = change.column if change.kind == "add" and not change.within else new_name(change)
         if name and (shape.has(name) or name.lower() in new):
-            raise UsageError(f"to {change} needs a column '{name}', and there is one of that name already")
+            raise UsageError(f"can't {change}: a column '{name}' already exists")
         new.add(name.lower())
 
 
 def new_name(change: TableChange) -> str:
-    """Return the column that readers move to; empty where they have to do without, or nothing of theirs goes."""
+    """Return the new column that readers move to; empty where there is none."""
     if change.safe or change.kind not in {"rename", "type"}:
         return ""
     return change.to if change.kind == "rename" else change.becomes or _name_for(change.column, change.to)
 
 
 def _name_for(column: str, type_: str) -> str:
-    """Name the column beside one whose type does not widen: by the type, of one with parts by its kind alone."""
+    """Return the default name of a column with a new type: the old name and the type, or the kind of a nested type."""
     words = re.sub(r"[^a-z0-9]+", "_", type_.lower()).strip("_")
     return f"{column}_{words if len(words) <= _LONG else words.partition('_')[0]}"
 
 
 def _require_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z_]\w*", name):
-        raise UsageError(f"'{name}' can't name a column: letters, digits and underscores")
+        raise UsageError(f"'{name}' is not a valid column name: use letters, digits and underscores")
 
 
 def _requested_by_options(shape: Shape, request: ChangeRequest) -> Iterator[TableChange]:
     for old, new in request.rename.items():
         column = shape.column(old)
         if shape.has(new):
-            raise UsageError(f"{shape.table} has a column '{new}' already")
+            raise UsageError(f"{shape.table} already has a column '{new}'")
         _require_name(new)
         yield _completed(
-            shape, column, TableChange("rename", column.name, new, column.full_type, why="who reads the old name fails")
+            shape, column, TableChange("rename", column.name, new, column.full_type, why="readers of the old name fail")
         )
     for name in request.drop:
         column = shape.column(name)
-        yield _completed(shape, column, TableChange("drop", column.name, type=column.type, why="who reads it fails"))
+        yield _completed(shape, column, TableChange("drop", column.name, type=column.type, why="readers fail"))
     for name, text in request.types.items():
         yield from _requested_type(shape, shape.column(name), sql_type(text), _requested_name(request, name))
     if request.replace_by is not None:
-        yield TableChange("replace", "", request.replace_by, why="who reads the old table would miss new rows")
+        yield TableChange("replace", "", request.replace_by, why="readers of the old table would miss new rows")
     if request.drop_table:
-        yield TableChange("retire", "", why="who reads it fails")
+        yield TableChange("retire", "", why="readers fail")
 
 
 def _requested_name(request: ChangeRequest, column: str) -> str:
-    """Return what the column that a new type needs is to be called; empty where that was left to us."""
+    """Return the requested name of the column that a new type needs; empty where none was given."""
     return next((new for old, new in request.names.items() if old.lower() == column.lower()), "")
 
 
@@ -192,15 +192,15 @@ def _requested_type(shape: Shape, column: Column, wanted: Column, chosen: str) -
         _require_name(chosen)
         if all(change.safe for change in changes):
             raise UsageError(
-                f"{column.name} needs no new column to be {wanted.type}, so none is called '{chosen}'",
-                f"leave the name out: --type '{column.name}={wanted.type.lower()}'",
+                f"{column.name} widens to {wanted.type} in place; the column name '{chosen}' is not used",
+                f"omit the name: --type '{column.name}={wanted.type.lower()}'",
             )
     yield from (_completed(shape, column, change) for change in changes)
 
 
 def _requested_by_ddl(shape: Shape, wanted: Shape, request: ChangeRequest) -> Iterator[TableChange]:
     moved = {old.lower(): new.lower() for old, new in request.rename.items()}
-    # A column that is to have another type may stand in the definition by its name now, or by that in the end.
+    # The definition may use the current name of a column with a new type, or its final name.
     moved |= {old.lower(): new.lower() for old, new in request.names.items() if not wanted.has(old)}
     dropped = {name.lower() for name in request.drop}
     after = {column.name.lower(): column for column in wanted.columns}
@@ -210,20 +210,18 @@ def _requested_by_ddl(shape: Shape, wanted: Shape, request: ChangeRequest) -> It
             changes = _column_changes(column, found, _requested_name(request, column.name))
             yield from (_completed(shape, column, change) for change in changes)
         elif column.name.lower() not in dropped | shape.optional:
-            yield _completed(
-                shape, column, TableChange("drop", column.name, type=column.type, why="who reads it fails")
-            )
+            yield _completed(shape, column, TableChange("drop", column.name, type=column.type, why="readers fail"))
     order = [moved.get(column.name.lower(), column.name.lower()) for column in shape.columns]
     yield from _added_columns(shape, wanted.columns, order)
     if [name for name in after if name in order] != [name for name in order if name in after]:
-        yield TableChange("order", "", why="who inserts or reads by position gets other columns")
+        yield TableChange("order", "", why="readers and writers by position get other columns")
     if [part.lower() for part in wanted.partition] != [part.lower() for part in shape.partition]:
         to = ", ".join(wanted.partition)
-        yield TableChange("partition", "", to, why="writers that replace a partition would replace another")
+        yield TableChange("partition", "", to, why="writers that replace a partition would replace another one")
     if wanted.key is not None and not _same_key(shape.key or (), wanted.key, moved):
-        yield TableChange("key", "", ", ".join(wanted.key), why="who relies on the old key may see duplicates")
+        yield TableChange("key", "", ", ".join(wanted.key), why="readers that rely on the old key may see duplicates")
     if wanted.comment is not None and wanted.comment != shape.comment:
-        yield TableChange("comment", "", wanted.comment, safe=True, why="readers don't see it")
+        yield TableChange("comment", "", wanted.comment, safe=True, why="readers are not affected")
 
 
 def _added_columns(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Iterator[TableChange]:
@@ -232,11 +230,11 @@ def _added_columns(shape: Shape, columns: Sequence[Column], there: Sequence[str]
         if column.name.lower() not in there:
             if column.name.lower() in shape.retired:
                 raise UsageError(
-                    f"a migration took {column.name} away from {shape.table}, and it would come back empty",
-                    "let the new definition name the column that took its place, or do without",
+                    f"{column.name} was dropped from {shape.table} by a migration; it would come back empty",
+                    "use the column that replaced it, or leave it out of the new definition",
                 )
             require_storable(column)
-            why = "readers don't ask for it" if column.nullable else "the rows that are there have no value for it"
+            why = "readers don't select it" if column.nullable else "existing rows have no value for it"
             yield TableChange(
                 "add", column.name, column.comment, column.full_type, safe=column.nullable, why=why, place=place
             )
@@ -244,23 +242,23 @@ def _added_columns(shape: Shape, columns: Sequence[Column], there: Sequence[str]
 
 
 def _same_key(key: Sequence[str], wanted: Sequence[str], moved: Mapping[str, str]) -> bool:
-    """Say whether two keys are the same columns; one on the move may be called by either of its names."""
+    """Return whether two keys have the same columns; a renamed column may have either name."""
     now = {name.lower() for name in key}
     return {name.lower() for name in wanted} in (now, {moved.get(name, name) for name in now})
 
 
 def _completed(shape: Shape, column: Column, change: TableChange) -> TableChange:
-    """Complete a change that takes a column away, by what the table says of it.
+    """Complete a change that drops or replaces a column with whether the column is required.
 
     Raises:
-        UsageError: The table is partitioned by it, so it can't go.
+        UsageError: The table is partitioned by it, so it can't be dropped.
     """
     if change.safe or change.kind == "nullable":
         return change
     name = column.name.lower()
     if any(f"{source_of(part)}.".lower().startswith(f"{name}.") for part in shape.partition):
         raise UsageError(
-            f"{shape.table} is partitioned by {column.name}, which can't go from under its rows",
+            f"{column.name} can't be dropped: {shape.table} is partitioned by it",
             f"make a new table with its own workflow, then: dataflow migration plan {shape.table} --replace-by NEW",
         )
     return replace(change, required=not column.nullable)
@@ -270,20 +268,20 @@ def _column_changes(column: Column, after: Column, chosen: str) -> Iterator[Tabl
     yield from _type_changes(column, after, chosen)
     if column.nullable != after.nullable:
         yield _nullable(column.name, safe=after.nullable)
-    if after.comment and column.comment != after.comment:  # a DDL that says nothing takes nothing away
-        yield TableChange("comment", column.name, after.comment, safe=True, why="readers don't see it")
+    if after.comment and column.comment != after.comment:  # a DDL without a comment removes none
+        yield TableChange("comment", column.name, after.comment, safe=True, why="readers are not affected")
 
 
 def _nullable(column: str, within: tuple[str, ...] = (), *, safe: bool) -> TableChange:
-    why = "no reader minds" if safe else "writers of nulls fail"
+    why = "readers are not affected" if safe else "writers of NULL fail"
     return TableChange("nullable", column, safe=safe, why=why, within=within)
 
 
 def _type_changes(column: Column, wanted: Column, chosen: str) -> Iterator[TableChange]:
-    """Yield what a new type changes in place, or the one change to a column of that type.
+    """Yield the changes in place that a new type needs, or one change to a new column of that type.
 
     Raises:
-        UsageError: It is none that a column can have.
+        UsageError: Columns can't have this type.
     """
     inside = _changes_in_place(column.name, column, wanted, ())
     if inside is not None:
@@ -296,9 +294,9 @@ def _type_changes(column: Column, wanted: Column, chosen: str) -> Iterator[Table
 
 
 def _changes_in_place(name: str, before: Column, after: Column, within: tuple[str, ...]) -> list[TableChange] | None:
-    """Return the safe changes that make one type of another, in a column and inside it; None where none do.
+    """Return the safe changes from one type to another, nested fields included; None where there are none.
 
-    Iceberg changes fields of structs, also inside arrays and maps, as it changes columns; only a map's key stays.
+    Iceberg changes fields of structs, also inside arrays and maps, as it changes columns; only map keys can't change.
     """
     if not (before.parts and before.kind == after.kind):
         if before.type == after.type:
@@ -315,7 +313,7 @@ def _changes_in_place(name: str, before: Column, after: Column, within: tuple[st
 
 
 def _widened(name: str, before: Column, after: Column, within: tuple[str, ...]) -> TableChange:
-    return TableChange("type", name, after.type, before.type, safe=True, why="every old value fits", within=within)
+    return TableChange("type", name, after.type, before.type, safe=True, why="all values fit", within=within)
 
 
 def _field_changes_in_place(
@@ -347,14 +345,14 @@ def _field_changes_in_place(
                 found.append(_nullable(name, way, safe=True))
             if part.comment and part.comment != was.comment:
                 found.append(
-                    TableChange("comment", name, part.comment, safe=True, why="readers don't see it", within=way)
+                    TableChange("comment", name, part.comment, safe=True, why="readers are not affected", within=way)
                 )
         place = f"AFTER {column_name(part.name)}"
     return found
 
 
 def shared_columns(old: Shape, new: Shape) -> tuple[str, ...]:
-    """Return a table's columns, where another one has them all and can stand in for it; else none."""
+    """Return the columns of a table if another one has them all, with types that hold their values; else none."""
     stand_in = all(
         new.has(column.name)
         and (new.column(column.name).type == column.type or widens(column.type, new.column(column.name).type))

@@ -1,7 +1,7 @@
-"""Carrying a campaign out on the table: the next step, and the way back.
+"""Executes the steps of a campaign on the table, and reverts them.
 
-Iceberg commits each statement of a step whole or not at all. What a statement does is looked up on the table before it
-is done, so that a process that died before it could write its success down is followed by one that goes on there.
+Iceberg commits each statement of a step atomically. Whether a statement was done is checked on the table before it is
+run, so that a step whose process died before it was recorded is resumed where it stopped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.jobs.spark.script import statements as split
+from dataflow.jobs.spark.script import split_statements
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.changes import new_name
@@ -20,7 +20,7 @@ from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
 from dataflow.migration.verify import missing_rows, require_equal
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.tables.column_migration import moving, pairs
 from dataflow.tables.iceberg import column_names, exists, head, load, properties, quoted
 from dataflow.tables.quoting import column_name
@@ -38,16 +38,16 @@ _RENAMED = re.compile(r"ALTER TABLE (`.+`) RENAME TO (`.+`)")
 
 
 def next_step(campaign: Campaign, events: Sequence[CampaignEvent]) -> Step | None:
-    """Return the step to carry out next; None when all are done. That readers move is no step of ours."""
+    """Return the next step to execute; None when all are done. Steps of readers are skipped."""
     done = applied_steps(events)
     return next((step for step in campaign.steps if step.sql and step.name not in done), None)
 
 
 def require_not_cancelling(campaign: Campaign, events: Sequence[CampaignEvent]) -> None:
-    """Refuse to go on with a campaign that somebody began to take back: what is undone already would be missing.
+    """Require that a campaign is not being cancelled: steps that were reverted would be missing.
 
     Raises:
-        UsageError: Somebody did.
+        UsageError: It is being cancelled.
     """
     if subjects_of(events, "cancelling"):
         raise UsageError(f"campaign {campaign.id} is being cancelled", f"dataflow migration cancel {campaign.id}")
@@ -61,42 +61,42 @@ def require_readers_moved(
     force: bool,
     reason: str | None,
 ) -> None:
-    """Refuse to take the old away while anybody uses it, and to put a view where somebody still writes.
+    """Require that a step breaks no workflow, unless it is forced.
 
     Args:
-        step: The step that comes next.
-        found: Where readers and writers stand.
-        by_place: Who fails once the table has a column more.
-        force: Whether they are to break.
-        reason: Why.
+        step: The next step.
+        found: The status of readers and writers.
+        by_place: The workflows that fail when the table gets another column.
+        force: Whether workflows may break.
+        reason: Why, with `force`.
 
     Raises:
-        UsageError: Force was asked for without a reason or the other way round, or for a step that breaks nobody.
-        DataflowError: Somebody has not moved; names them.
+        UsageError: `force` or `reason` is given without the other, or the step breaks no workflow.
+        DataflowError: Workflows have not moved; the message names them.
     """
     places = by_place if step.adds else ()
     breaks = step.irreversible or bool(step.keeps) or bool(places)
     if force and not breaks:
-        raise UsageError(f"'{step.says}' needs no --force: it breaks nobody")
+        raise UsageError(f"--force is not needed: '{step.says}' affects no reader")
     concerned = [each for each in found if step.irreversible or (breaks and _writes(each, step))]
     left = [standing for standing in concerned if standing.is_open]
     if reason is not None and not force:
-        raise UsageError("--reason is what is kept of a --force", "leave it out, or add --force")
+        raise UsageError("--reason can only be used with --force", "omit it, or add --force")
     if force and not (reason or "").strip():
-        raise UsageError("--force needs a --reason, which is kept in the campaign")
+        raise UsageError("--force needs a --reason, which is recorded in the campaign")
     if places and not force:
         named = "; ".join(f"{it.workflow} ({it.owner or 'no owner'}), {_shown_place(it.lines[0])}" for it in places)
-        count = _counted(len(places), "take")
+        count = _counted(len(places), "select")
         raise DataflowError(
-            f"{count} all columns by position, and would fail once {step.adds} is there: {named}",
-            "let them name the columns that they take, or --force --reason WHY, which is kept",
+            f"{count} all columns by position and would fail when column {step.adds} is added: {named}",
+            "list the columns in their SELECTs, or use --force --reason WHY, which is recorded",
             permanent=True,
         )
     if left and not force:
         named = ", ".join(f"{s.reader.workflow} ({s.reader.owner or 'no owner'})" for s in left)
         raise DataflowError(
             f"{len(left)} of {len(concerned)} workflows have not moved: {named}; '{step.says}' would break them",
-            "wait for them, or --force --reason WHY, which is kept",
+            "wait for them, or use --force --reason WHY, which is recorded",
             permanent=True,
         )
 
@@ -110,28 +110,28 @@ def _shown_place(line: ScriptLine) -> str:
 
 
 def _writes(standing: ReaderStatus, step: Step) -> bool:
-    """Say whether a workflow writes the table that is to be kept; one that reads it too is a reader first."""
+    """Return whether a workflow writes the table that the step keeps; one that also reads it counts as a reader."""
     return standing.reader.role == "writes" or step.keeps in map(kept_name, standing.reader.writes)
 
 
 def execute_step(
     spark: SparkSession, campaign: Campaign, step: Step, campaigns: CampaignStore, who: str, reason: str | None = None
 ) -> str:
-    """Carry a step out, and note it.
+    """Execute a step, and record it.
 
     Args:
         spark: The session.
         campaign: The campaign.
         step: Its step.
-        campaigns: Where it is noted.
-        who: Who does it.
-        reason: Why it is done although somebody has not moved, or old and new differ.
+        campaigns: The store that events are recorded in.
+        who: The user.
+        reason: Why it is forced, although a workflow has not moved or old and new differ.
 
     Returns:
-        How it went: `done`, `was done already`, or why it was left out.
+        The outcome: `done`, `was done already`, or why it was skipped.
 
     Raises:
-        DataflowError: The table refuses, or old and new differ, and the step would let go of the old.
+        DataflowError: A statement failed, or old and new differ and the step would drop the old.
     """
     require_not_cancelling(campaign, campaigns.events(campaign.id))
     _require_possible(spark, campaign, step)
@@ -145,7 +145,7 @@ def execute_step(
     except DataflowError as error:
         if not (step.keeps and "view is not supported" in error.message):
             raise
-        went = "left out, as this catalog has no views"
+        went = "skipped: this catalog has no views"
     if reason is not None:
         campaigns.note(campaign.id, "forced", step.name, who, reason)
     campaigns.note(campaign.id, "applied", step.name, who, None, detail)
@@ -155,27 +155,24 @@ def execute_step(
 
 
 def describe_removal(spark: SparkSession, campaign: Campaign, step: Step) -> str:
-    """Say what a contract step takes away for good, in figures."""
+    """Describe what a contract step permanently removes, in figures."""
     table = quoted(campaign.table)
     if step.drops in {campaign.table, step.keeps}:
         gone = next((name for name in (step.drops, campaign.table) if exists(spark, name)), None)
         if gone is None:
-            return f"{step.drops}, which is gone already"
+            return f"{step.drops}, which was dropped before"
         (row,) = spark.sql(f"SELECT count(*) AS n FROM {quoted(gone)}").collect()
         return f"the table {gone} with its {row.n:,} rows and its history"
     if step.drops.lower() not in column_names(spark, campaign.table):
-        return f"column {step.drops}, which is gone already"
+        return f"column {step.drops}, which was dropped before"
     column = column_name(step.drops)
     pair = next((pair for pair in pairs(spark, campaign.table) if pair.old == step.drops), None)
     alone = f"{column} IS NULL AND {column_name(pair.new)} IS NOT NULL" if pair else "false"
     (row,) = spark.sql(
         f"SELECT count({column}) AS filled, count(*) AS n, count_if({alone}) AS alone FROM {table}"
     ).collect()
-    only = f"; {row.alone:,} rows have a value in {pair.new} alone, and keep it" if pair and row.alone else ""
-    return (
-        f"column {step.drops} with {row.filled:,} values in {row.n:,} rows{only}; rolling the table back would bring "
-        "rows back, not the column, and one of that name that is added again is empty"
-    )
+    only = f"; {row.alone:,} rows have a value in {pair.new} only, and keep it" if pair and row.alone else ""
+    return f"column {step.drops} with {row.filled:,} values in {row.n:,} rows{only}; a rollback does not restore it"
 
 
 def undo(
@@ -188,19 +185,19 @@ def undo(
     *,
     force: bool = False,
 ) -> None:
-    """Take back what a campaign did beside the old, newest first.
+    """Revert the steps of a campaign, newest first.
 
     Args:
         spark: The session.
         campaign: The campaign.
-        events: What happened to it.
-        campaigns: Where it is noted.
-        who: Who does it.
-        say: Told what was taken back, and what was not.
-        force: Whether what only the new holds may be lost.
+        events: Its events.
+        campaigns: The store that events are recorded in.
+        who: The user.
+        say: Reports what was reverted, and what was not.
+        force: Whether values that only the new column or table has may be lost.
 
     Raises:
-        DataflowError: The new holds what the old does not.
+        DataflowError: The new column or table has values that the old one lacks.
     """
     by_name = {step.name: step for step in campaign.steps}
     if not force:
@@ -217,21 +214,21 @@ def undo(
         else:
             _run(spark, campaign, step, step.undo)
             campaigns.note(campaign.id, "undone", name, who)
-            say(f"took back {name}: {step.says}")
+            say(f"reverted {name}: {step.says}")
 
 
 def _require_no_loss(spark: SparkSession, campaign: Campaign, step: Step) -> None:
-    """Give the old what only the new holds, as what was written past any run does; refuse where they differ.
+    """Copy values that only the new column has to the old one, and require that the rest is equal.
 
     Raises:
-        DataflowError: They do.
+        DataflowError: Old and new differ.
     """
     told = []
     if step.keeps and exists(spark, step.keeps) and _is_view(spark, campaign.table):
         new = next(change.to for change in campaign.changes if change.kind == "replace")
         rows = spark.sql(missing_rows(spark, new, step.keeps, spark.table(quoted(step.keeps)).columns)).count()
         if rows:
-            told.append(f"{rows:,} rows of {new} are not in {step.keeps}: who reads {campaign.table} would miss them")
+            told.append(f"{rows:,} rows of {new} are not in {step.keeps}: readers of {campaign.table} would miss them")
     beside = pairs(spark, campaign.table) if step.adds else []
     for pair in (pair for pair in beside if pair.new == step.adds):
         table, old, new = quoted(campaign.table), column_name(pair.old), column_name(pair.new)
@@ -239,40 +236,40 @@ def _require_no_loss(spark: SparkSession, campaign: Campaign, step: Step) -> Non
         lost = f"{new} IS NOT NULL AND ({old} IS NULL OR NOT {pair.agree})"
         rows = spark.sql(f"SELECT 1 FROM {table} WHERE {lost}").count()
         if rows:
-            told.append(f"{rows:,} rows have another value in {pair.new} than in {pair.old}, which would be lost")
+            told.append(f"{rows:,} rows have a value in {pair.new} that differs from {pair.old} and would be lost")
     if told:
-        raise DataflowError("; ".join(told), "bring them over first, or --force", permanent=True)
+        raise DataflowError("; ".join(told), "copy them first, or use --force", permanent=True)
 
 
 def _reason_to_keep(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:
-    """Say why a step is not taken back: what it stood beside is gone, and what it made alone is left."""
+    """Return why a step is not reverted: the old column or table was dropped, and only the new one is left."""
     if step.keeps:
         if any(exists(spark, name) for name in (step.keeps, campaign.table)):
             return None
-        return f"{campaign.table} stays as it is: {step.keeps} is gone already"
+        return f"{campaign.table} stays as it is: {step.keeps} was dropped"
     columns = column_names(spark, campaign.table)
     if step.drops and step.drops.lower() not in columns:
-        return f"{step.drops} stays away: it is gone already"
+        return f"{step.drops} can't be restored: it was dropped"
     olds = (change.column for change in campaign.changes if step.adds and new_name(change) == step.adds)
     old = next((old for old in olds if old.lower() not in columns), None)
-    return None if old is None else f"{step.adds} stays: {old} is gone already, and what it held is nowhere else"
+    return None if old is None else f"{step.adds} stays: {old} was dropped, and its values are nowhere else"
 
 
 def irreversible_effects(campaign: Campaign, done: Sequence[str]) -> list[str]:
-    """Say which of the steps that were carried out can't be taken back."""
+    """Return a line for each executed step that can't be reverted."""
     return [
-        f"can't be taken back: {step.says}"
+        f"can't be reverted: {step.says}"
         for step in campaign.steps
         if step.name in done and (step.irreversible or " TYPE " in step.sql or "DROP NOT NULL" in step.sql)
     ]
 
 
 def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> None:
-    """Refuse what could not be gone through with, before anything is begun."""
+    """Require that the step, and those after it, can be completed."""
     if step.keeps and not step.drops and all(exists(spark, name) for name in (campaign.table, step.keeps)):
         raise DataflowError(
-            f"there is a table {step.keeps}, the name under which the rows of {campaign.table} are to be kept",
-            "give that one another name first",
+            f"table {step.keeps} already exists; the rows of {campaign.table} would be kept under this name",
+            "rename it first",
             permanent=True,
         )
     if step.phase == "expand" and campaign.old_columns:
@@ -280,8 +277,8 @@ def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> No
         others = moving(properties(load(spark, campaign.table)))
         if others and others != {c.column: new_name(c) or None for c in campaign.changes if not c.safe and c.column}:
             raise DataflowError(
-                f"columns of {campaign.table} are on the move already: {', '.join(others)}",
-                "it may be another environment's campaign on the same catalog: end that one first",
+                f"a migration of columns of {campaign.table} is already in progress: {', '.join(others)}",
+                "it may be a campaign of another environment on the same catalog: finish or cancel that first",
                 permanent=True,
             )
     for change in campaign.changes:
@@ -291,42 +288,42 @@ def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> No
                 spark.sql("SELECT " + ", ".join(f"try_cast(CAST(NULL AS {a}) AS {b})" for a, b in (there, back)))
             except Exception as error:
                 raise DataflowError(
-                    f"{change.column} can't be carried from {change.type} to {change.to} and back: Spark has no cast",
-                    f"cancel this campaign, and plan another table: dataflow migration plan {campaign.table} "
-                    "--replace-by NEW",
+                    f"{change.column} can't be converted from {change.type} to {change.to} and back: Spark has no cast",
+                    f"cancel this campaign, then replace the table: migration plan {campaign.table} --replace-by NEW",
                     permanent=True,
                 ) from error
 
 
 def _require_droppable(spark: SparkSession, campaign: Campaign) -> None:
-    """Refuse to let a column go that Iceberg would not drop in the end."""
+    """Require that Iceberg can drop the old columns: none is a sort key or an identifier field."""
     loaded = load(spark, campaign.table)
     schema, sorts = loaded.schema(), loaded.sortOrder().fields()
     ordered = {str(schema.findColumnName(sorts.get(i).sourceId())) for i in range(sorts.size())}
-    for held, says, fix in (
-        (ordered, "is written in the order of", "WRITE ORDERED BY others, or WRITE UNORDERED"),
-        ({str(name) for name in schema.identifierFieldNames()}, "is identified by", "DROP IDENTIFIER FIELDS"),
+    identifiers = {str(name) for name in schema.identifierFieldNames()}
+    for held, says, part, fix in (
+        (ordered, "is sorted by", "sort order", "WRITE ORDERED BY others, or WRITE UNORDERED"),
+        (identifiers, "is identified by", "identifier fields", "DROP IDENTIFIER FIELDS"),
     ):
         for column in campaign.old_columns:
             if any(name == column or name.startswith(f"{column}.") for name in held):
                 raise DataflowError(
-                    f"{campaign.table} {says} {column}, which can't be dropped in the end",
-                    f"first: ALTER TABLE {table_names.typed(campaign.table)} {fix}",
+                    f"{campaign.table} {says} {column}; remove {column} from the {part} before migrating it",
+                    f"ALTER TABLE {table_names.typed(campaign.table)} {fix}",
                     permanent=True,
                 )
 
 
 def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
-    for statement in (text.strip() for _, text in split(spark, statements)):
+    for statement in (text.strip() for _, text in split_statements(spark, statements)):
         if not _is_statement_done(spark, campaign.table, step, statement):
             try:
                 spark.sql(statement)
             except Exception as error:
-                raise DataflowError(f"'{step.says}' failed: {message_of(error)}") from error
+                raise DataflowError(f"'{step.says}' failed: {short_message(error)}") from error
 
 
 def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
-    """Say whether the table shows a step done; whether a filling is, only the filling finds out."""
+    """Return whether the table shows that a step is done; False for one that fills a column."""
     if step.keeps and not step.drops:
         return _is_view(spark, table)
     if step.drops and step.drops in {table, step.keeps}:
@@ -337,7 +334,7 @@ def _is_done(spark: SparkSession, table: str, step: Step) -> bool:
 
 
 def _is_statement_done(spark: SparkSession, table: str, step: Step, statement: str) -> bool:
-    """Say whether a statement was carried out already, for those that Spark would fail on then."""
+    """Return whether a statement was executed before, for those that Spark can't execute twice."""
     if step.adds and not statement.startswith(f"ALTER TABLE {quoted(table)} DROP COLUMN"):
         return step.adds.lower() in column_names(spark, table)
     if statement.startswith(("CREATE VIEW", "ALTER VIEW")):

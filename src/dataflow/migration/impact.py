@@ -1,4 +1,4 @@
-"""Who is touched by a change: by the columns that they use, directly and further down."""
+"""Impact analysis: the workflows that a change of a table affects, directly or downstream."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from dataflow.migration.changes import TableChange
 
 _MAX_DEPTH = 100
-"""Steps down after which nobody is told any more."""
+"""The most steps to follow downstream."""
 
 
 @dataclass(frozen=True)
 class ScriptLine:
-    """A line of a script that names what changes.
+    """A line of a script that references what changes.
 
     Attributes:
         file: The script.
-        number: Its line, counted from 1.
-        text: What stands there.
+        number: Line, counted from 1.
+        text: The text of the line.
     """
 
     file: str
@@ -39,18 +39,18 @@ class ScriptLine:
 
 @dataclass(frozen=True)
 class AffectedWorkflow:
-    """A workflow that a change touches.
+    """A workflow that a change affects.
 
     Attributes:
         workflow: Its id.
-        owner: Whose it is; None where nobody said.
-        role: `reads` what changes, `may read` it (its columns are not known), `writes` the table, or `downstream`;
-            `takes all` of who takes each of its columns to a place of its own, see `by_position`.
-        columns: Which of the changed columns, or for `downstream` which columns that are made of them, it uses.
+        owner: Its owner; None where that is unknown.
+        role: `reads` what changes, `may read` it (its columns are unknown), `writes` the table, or `downstream`;
+            `takes all` where it selects all columns by position, see `select_star_users`.
+        columns: The changed columns that it uses, or for `downstream` the columns derived from them.
         writes: The tables that it writes.
-        known: Who says so, and how fresh that is.
+        known: Where that is known from, and how recent it is.
         file: Its definition.
-        lines: The lines of its scripts that name what changes.
+        lines: The lines of its scripts that reference what changes.
     """
 
     workflow: str
@@ -72,9 +72,9 @@ class _Usage:
 def affected_by(
     table: str, changes: Sequence[TableChange], lineage: LineageGraph, now: dt.datetime
 ) -> list[AffectedWorkflow]:
-    """Return who is touched by breaking changes: readers first, then writers, then who reads those further down.
+    """Return the workflows that breaking changes affect: readers first, then writers, then downstream readers.
 
-    A table's writers are touched as well: what they write has to change its name with the table.
+    Writers of the table are affected as well: they have to write the new column or table.
     """
     columns = {change.column for change in changes if not change.safe and change.column}
     whole = any(not change.safe and not change.column for change in changes)
@@ -98,15 +98,14 @@ def affected_by(
 
 
 def select_star_users(table: str, lineage: LineageGraph, now: dt.datetime) -> list[AffectedWorkflow]:
-    """Return who fails once a table has a column more, by the text of their workflows.
+    """Return the workflows that select all columns of a table by position, and fail when it gets another column.
 
-    They take all its columns and put them in their places (`INSERT INTO t SELECT * FROM plays`, a UNION of stars with
-    what is none), where there is no place for another.
+    Examples are `INSERT INTO t SELECT * FROM plays`, and a UNION of a star with a list of columns.
 
     Args:
         table: The table.
-        lineage: What is known; only the workflows on disk tell of stars.
-        now: This moment.
+        lineage: The lineage; only checkouts know of stars.
+        now: The current time.
     """
     found = []
     for entry in (entry for checkout in lineage.checkouts for entry in checkout.entries):
@@ -127,9 +126,9 @@ def select_star_users(table: str, lineage: LineageGraph, now: dt.datetime) -> li
 
 
 def uses_column(table: str, column: str, taken: Iterable[ColumnEdge]) -> bool | None:
-    """Say whether flows read a column of a table, or the table where none is given; None where that isn't known.
+    """Return whether edges read a column of a table, or the table where none is given; None where that is unknown.
 
-    Whoever only names a column reads it: it fails without it. But such namings don't tell what else is read.
+    A reference-only edge counts as a read, as the query fails without the column; it does not show what else is read.
     """
     mine = [flow for flow in taken if flow[0] == table]
     if not mine:
@@ -143,9 +142,9 @@ def uses_column(table: str, column: str, taken: Iterable[ColumnEdge]) -> bool | 
 
 
 def writes_column(column: str, taken: Iterable[ColumnEdge], named: TargetColumns) -> bool | None:
-    """Say whether a column of a table is written by flows into it, or named besides; None where that isn't known.
+    """Return whether edges into a table write a column, or audits require it; None where that is unknown.
 
-    A table as a whole, by an empty name, is written by whoever writes to it at all.
+    An empty column stands for the table as a whole, which each writer writes.
     """
     if not column:
         return True
@@ -178,7 +177,7 @@ def _readers(
 
 
 def _downstream(table: str, columns: set[str], lineage: LineageGraph, *, whole: bool) -> dict[str, _Usage]:
-    """Return the workflows below the first readers, with the columns that they use of what is made there."""
+    """Return the workflows downstream of the direct readers, with the derived columns that they use."""
     found: dict[str, _Usage] = {}
     starts: list[Node] = [(table, column) for column in columns]
     if whole:
@@ -217,7 +216,7 @@ def _affected(role: str, found: dict[str, _Usage], now: dt.datetime) -> list[Aff
 def _lines_naming(
     touched: AffectedWorkflow, table: str, columns: set[str], lineage: LineageGraph
 ) -> tuple[ScriptLine, ...]:
-    """Return the lines of a workflow's scripts that name what changes; of programs those that have the word."""
+    """Return the lines of scripts that reference what changes; of programs those that contain its name."""
     if touched.role == "downstream":
         return ()
     wanted = {column.lower() for column in columns}
@@ -230,7 +229,7 @@ def _lines_naming(
                 named = mention.column.lower() in wanted if wanted else not mention.column
                 if mention.table == table and named:
                     found[ScriptLine(mention.file, mention.line, _line_text(mention.file, mention.line))] = None
-            # Audits and the key stand in the definition itself, of whoever writes the table.
+            # Audits and the primary key are in the definition of the writer of the table.
             definition = [entry.file] if table in touched.writes and columns else []
             for file in (*entry.programs, *definition):
                 words = columns or {table.rpartition(".")[2]}

@@ -1,7 +1,7 @@
-"""One message per owner: what changes, which of their workflows and lines, a patch, the deadline, how to answer.
+"""Notices to owners: what changes, the affected workflows and lines, a suggested patch, the deadline, how to reply.
 
-Nobody gets the same message twice: each is taken on in the state before it is sent. When the process dies in between,
-nobody knows whether it went out; it is not sent again by itself, and said to be in doubt.
+Each notice is sent at most once: it is reserved in the state database before it is sent. If the process dies in
+between, the notice may or may not have been sent; it is reported as uncertain, and not resent automatically.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 LEVELS = ((0, "overdue"), (1, "last day"), (3, "3 days"), (7, "a week"), (14, "two weeks"), (30, "a month"))
-"""From how many days before the deadline each reminder is due, the most pressing first."""
+"""The days before the deadline from which each reminder is due, the most urgent first."""
 
 ANNOUNCED = "announcement"
 _LINES = 12
@@ -35,11 +35,11 @@ _LINES = 12
 
 @dataclass(frozen=True)
 class Notice:
-    """What an owner is told.
+    """A message to an owner.
 
     Attributes:
-        owner: Who; empty for workflows that are nobody's.
-        level: `announcement`, or how near the deadline is.
+        owner: The owner; empty for workflows without one.
+        level: `announcement`, or how close the deadline is.
         subject: The subject.
         text: The text.
     """
@@ -52,12 +52,12 @@ class Notice:
 
 @dataclass
 class DeliveryResult:
-    """What came of sending messages.
+    """The result of sending notices.
 
     Attributes:
-        sent: Who was told what, where.
-        failed: Who could not be told, and why.
-        doubtful: Who may have been told: the process died while it was sending.
+        sent: The notices sent, with the addresses.
+        failed: The notices that could not be sent, with the errors.
+        doubtful: Notices that may have been sent: the process died while sending.
     """
 
     sent: list[tuple[Notice, str]]
@@ -74,20 +74,20 @@ def due_notices(
     *,
     ready: bool = True,
 ) -> list[Notice]:
-    """Return the messages that are due: one for each owner who has not moved and not heard this yet.
+    """Return the notices that are due: one for each owner with open readers, unless it was sent before.
 
     Args:
         campaign: The campaign.
-        found: Where its readers stand.
-        lineage: Where scripts and their parameters are found.
-        sent: Owner and level of the messages that went out.
-        now: This moment.
-        ready: Whether the new stands beside the old already.
+        found: The status of its readers.
+        lineage: The lineage, for scripts and their parameters.
+        sent: Owner and level of the notices sent before.
+        now: The current time.
+        ready: Whether the new column or table exists.
     """
     owners: dict[str, list[ReaderStatus]] = {}
     for standing in found:
         own = standing.reader.role == "writes" and standing.reader.owner == campaign.row.opened_by
-        if standing.is_open and not own:  # who changes the table knows that their own workflow writes it
+        if standing.is_open and not own:  # the owner of the table knows of their own writer
             owners.setdefault(standing.reader.owner or "", []).append(standing)
     due = []
     for owner, mine in sorted(owners.items()):
@@ -98,7 +98,7 @@ def due_notices(
 
 
 def _due_level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
-    """Return what an owner should hear now: first of all that there is a campaign, then how near its end is."""
+    """Return the level that is due for an owner: the announcement first, then reminders."""
     if not heard:
         return ANNOUNCED
     left = (campaign.row.deadline - now.date()).days
@@ -116,18 +116,18 @@ def send_notices(
     campaigns: CampaignStore,
     send: Callable[[Notice], str],
 ) -> DeliveryResult:
-    """Send messages, each taken on first, so that a second `notify` at the same moment sends none of them."""
+    """Send notices, each reserved first, so that a concurrent `notify` sends none of them."""
     told = DeliveryResult([], [], [])
     for message in due:
-        if not campaigns.claim(campaign.id, message.owner, message.level):
+        if not campaigns.reserve(campaign.id, message.owner, message.level):
             continue
         try:
             where = send(message)
         except DataflowError as error:
-            campaigns.unclaim(campaign.id, message.owner, message.level)
+            campaigns.release(campaign.id, message.owner, message.level)
             told.failed.append((message, error))
             continue
-        campaigns.sent(campaign.id, message.owner, message.level, where)
+        campaigns.mark_sent(campaign.id, message.owner, message.level, where)
         told.sent.append((message, where))
     told.doubtful = [
         f"{row['owner']} ({row['level']})" for row in campaigns.notices(campaign.id) if row["state"] == "sending"
@@ -136,21 +136,21 @@ def send_notices(
 
 
 def address_sender(environment: Environment) -> Callable[[Notice], str]:
-    """Return what sends a message to an owner's e-mail address, webhook or both."""
-    from dataflow.jobs.notification import send
+    """Return a function that sends a notice to the e-mail address or webhook of its owner."""
+    from dataflow.jobs.notification import send_notification
     from dataflow.workflow.models import NotificationSpec
 
     def deliver_one(message: Notice) -> str:
         if not message.owner:
-            raise DataflowError("these workflows have no owner", "name one under `workflow.owner` of their definitions")
+            raise DataflowError("these workflows have no owner", "set `workflow.owner` in their definitions")
         spec = NotificationSpec(to=[message.owner], subject=message.subject, message=message.text)
-        return ", ".join(send(spec, environment=environment, owner=message.owner))
+        return ", ".join(send_notification(spec, environment=environment, owner=message.owner))
 
     return deliver_one
 
 
 def file_writer(folder: Path) -> Callable[[Notice], str]:
-    """Return what writes a message into a file, for whoever sends it by other ways."""
+    """Return a function that writes a notice to a file in a folder."""
 
     def deliver_one(message: Notice) -> str:
         path = folder / f"{message.owner or 'nobody'}-{message.level.replace(' ', '-')}.txt"
@@ -187,7 +187,7 @@ def _notice(
     lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
     patches = [text for standing in mine for text in _patches(campaign, standing, lineage)]
     if patches:
-        lines += ["", "A patch that would do it, to be looked at before it is used:", "", *patches]
+        lines += ["", "Suggested patch, to be reviewed before use:", "", *patches]
     lines += ["", *_reply_instructions(campaign, owner, mine)]
     return Notice(owner, level, subject, "\n".join(lines))
 
@@ -195,7 +195,7 @@ def _notice(
 def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int, *, ready: bool) -> Iterator[str]:
     row = campaign.row
     if level == "overdue":
-        yield f"The deadline of {row.deadline} is over, and {row.opened_by} can't finish the change because of this:"
+        yield f"The deadline {row.deadline} has passed, and {row.opened_by} can't finish the change because of this:"
         yield ""
     elif level != ANNOUNCED:
         yield f"A reminder: there {'is' if left == 1 else 'are'} {plural(left, 'day')} left."
@@ -203,28 +203,28 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
     yield f"{row.opened_by} changes {row.table} in {row.environment}:"
     yield from (f"  - {each}" for each in breaking)
     moves = [step.says for step in campaign.steps_of("move")]
-    yield f"What to do until {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
+    yield f"To do by {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
     if campaign.steps_of("expand") and ready:
-        yield "Old and new stand side by side until then. After that the old one is gone, and whatever uses it fails."
+        yield "Old and new both exist until then. After that the old one is dropped, and whatever uses it fails."
     elif campaign.steps_of("expand"):
-        yield "The new is not there yet: `dataflow migration status` shows when it is, and from then on both are, until"
-        yield "the deadline. After that the old one is gone, and whatever uses it fails."
+        yield "The new one does not exist yet: `dataflow migration status` shows when it does. From then on both exist"
+        yield "until the deadline. After that the old one is dropped, and whatever uses it fails."
     else:
-        yield "After that the old one is gone, and whatever uses it fails."
+        yield "After that the old one is dropped, and whatever uses it fails."
 
 
 def _workflows(mine: Sequence[ReaderStatus], places: Mapping[str, Sequence[ScriptLine]]) -> Iterator[str]:
-    yield "It concerns:"
+    yield "Affected workflows:"
     for standing in mine:
         reader = standing.reader
-        role = {"may read": " (it may: which columns it reads is not known)", "writes": " (it writes the table)"}
+        role = {"may read": " (may read it: its columns are unknown)", "writes": " (writes the table)"}
         yield f"  {reader.workflow}{role.get(reader.role, '')}: {standing.why}"
         for line in reader.lines[:_LINES]:
             yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
         if len(reader.lines) > _LINES:
             yield f"      … and {len(reader.lines) - _LINES} more lines"
         for line in places.get(reader.workflow, ()):
-            yield "      this one fails as soon as the new column is there, for it takes all by position; name them:"
+            yield "      selects all columns by position, and fails when the new column is added; list the columns:"
             yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
 
 
@@ -245,8 +245,8 @@ def _patches(campaign: Campaign, standing: ReaderStatus, lineage: LineageGraph) 
 def _reply_instructions(campaign: Campaign, owner: str, mine: Sequence[ReaderStatus]) -> Iterator[str]:
     one = owner or mine[0].reader.workflow
     env = "" if campaign.row.environment == "sandbox" else f" --env {campaign.row.environment}"
-    yield "There is nothing to report back: the next run or deployment that doesn't read the old name is seen."
-    yield "Where it can't be seen, or does not matter, say so:"
+    yield "No reply is needed: the next run or deployment that doesn't use the old name is detected."
+    yield "Where that can't be detected, or the workflow is retired, acknowledge it:"
     yield f'  dataflow migration ack {one} --campaign {campaign.id}{env} --note "…"'
-    yield "How far everybody is:"
+    yield "Progress of all readers:"
     yield f"  dataflow migration status {campaign.id}{env}"

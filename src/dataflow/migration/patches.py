@@ -1,4 +1,4 @@
-"""A suggested patch for a reader's SQL: the places that name what goes, changed, as a diff; never applied by itself."""
+"""Suggests a patch for the SQL of a reader, as a diff; it is never applied automatically."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dataflow.lineage.sql.relations import Schema, SqlReference
 
 @dataclass(frozen=True)
 class ReaderMigration:
-    """What readers move to.
+    """The names that readers migrate to.
 
     Attributes:
         table: The table that changes.
         renamed: New names of columns by old ones.
-        replaced_by: The table to read instead, where the whole table goes.
-        retyped: Those of the old columns whose new one has another type.
+        replaced_by: The table to read instead, where the table is replaced.
+        retyped: The old columns whose new one has another type.
     """
 
     table: str
@@ -32,13 +32,13 @@ class ReaderMigration:
 
 
 def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], schema: Schema) -> str:
-    """Return a diff that moves a SQL script over; empty where nothing can be suggested.
+    """Return a diff that migrates a SQL script; empty where nothing can be suggested.
 
     Args:
         file: The script.
-        move: What readers move to.
-        values: What the script's parameters stand for, as far as they are known.
-        schema: The columns of tables, as far as they are known.
+        move: The new names.
+        values: The known values of script parameters.
+        schema: The known columns of tables.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -50,7 +50,9 @@ def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], 
     edits: dict[int, tuple[int, str]] = {}
     for use in uses:
         edit = _edit(use, move, filled)
-        if edit is not None and use.offset < len(origin) and tables[use.offset] == 1:  # else it may be another table's
+        if (
+            edit is not None and use.offset < len(origin) and tables[use.offset] == 1
+        ):  # otherwise it may belong to another table
             start, (old, new) = origin[use.offset], edit
             if text.startswith(old, start):
                 edits[start] = (len(old), new)
@@ -65,7 +67,7 @@ def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], 
 
 
 def _edit(use: SqlReference, move: ReaderMigration, text: str) -> tuple[str, str] | None:
-    """Return what a place says now and what it should say."""
+    """Return the text at a reference and its replacement."""
     if use.table != move.table and not use.table.endswith(f".{move.table}"):
         return None
     if use.column:
@@ -75,7 +77,7 @@ def _edit(use: SqlReference, move: ReaderMigration, text: str) -> tuple[str, str
         )
         quote = "`" if text.startswith("`", use.offset) else ""
         old = f"{quote}{use.column}{quote}"
-        # Alone in a SELECT it names the result as well, which the rest of the query goes on calling as before.
+        # As a column of a SELECT it names the result as well, and the rest of the query keeps using that name.
         return (
             None
             if new is None
@@ -85,12 +87,12 @@ def _edit(use: SqlReference, move: ReaderMigration, text: str) -> tuple[str, str
 
 
 def _is_rename_enough(use: SqlReference, old: str, move: ReaderMigration) -> bool:
-    """Say whether another name is all that a place needs: in a DDL, a type stands behind it."""
+    """Return whether a new name is enough: in a DDL, the type has to change as well."""
     return not (use.is_declaration and old in move.retyped)
 
 
 def _substituted(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
-    """Put parameters in; return the text, and for each of its letters where it stands in the script."""
+    """Substitute parameters; return the text, and for each character its offset in the script."""
     pieces: list[str] = []
     origin: list[int] = []
     at = 0

@@ -98,8 +98,8 @@ def _check(
     found.problems += (replace(it, line=it.line + above, column=1) if begins else it for it in checked.problems)
     found.reads |= set(map(schemas.key, checked.script.reads))
     where = display_path(path)
-    found.unchecked += [f"{where}:{line + above}: a statement that is not understood" for line in checked.unread]
-    found.unchecked += [f"{where}: the columns of {name}, which nothing here tells" for name in checked.unchecked]
+    found.unchecked += [f"{where}:{line + above}: a statement can't be parsed" for line in checked.unread]
+    found.unchecked += [f"{where}: the columns of {name} are unknown" for name in checked.unchecked]
 
 
 def _check_audit(

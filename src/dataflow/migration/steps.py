@@ -1,4 +1,4 @@
-"""The way to a change that breaks nobody: put the new beside the old, let readers move, take the old away."""
+"""The steps of a campaign: expand (add the new beside the old), move (readers migrate), contract (drop the old)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Phase = Literal["expand", "move", "contract"]
 
 STATEMENTS = ";\n"
-"""Between the statements of a step; each is one commit of Iceberg's, and is looked up before it is done again."""
+"""Separates the statements of a step; each is one Iceberg commit, and is skipped if it was done before."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Step:
     """One step of a campaign.
 
     Attributes:
-        name: What it is called: `expand 1`, `move`, `contract 1`.
-        phase: Which part of the way it belongs to.
-        says: What it does, a sentence.
-        sql: The statements that do it; empty for what people do.
+        name: Its name: `expand 1`, `move`, `contract 1`.
+        phase: The phase that it belongs to.
+        says: A description of what it does.
+        sql: The statements to run; empty for what people do.
         adds: The column that it adds.
-        drops: The column that it drops, or the table.
-        keeps: The name under which it keeps the table whose name it gives to a view.
-        undo: The statements that take it back; empty where there is nothing to take back.
+        drops: The column or table that it drops.
+        keeps: The new name of the table that it replaces by a view.
+        undo: The statements that revert it; empty where there is nothing to revert.
     """
 
     name: str
@@ -48,25 +48,25 @@ class Step:
 
     @property
     def irreversible(self) -> bool:
-        """Whether nothing brings back what it takes away."""
+        """Whether what it drops can't be restored."""
         return self.phase == "contract"
 
 
 def kept_name(table: str) -> str:
-    """Return the name under which a table is kept after another took its place."""
+    """Return the name that a table gets when a view takes its place."""
     return f"{table}_retired"
 
 
 def require_steps(table: str, changes: Sequence[TableChange]) -> None:
-    """Refuse changes that can't be made beside the old table.
+    """Require that each change can be made with a new column beside the old one.
 
     Raises:
-        UsageError: One of them needs a table of its own; says how to go about it.
+        UsageError: A change needs a new table.
     """
     for change in changes:
         if not change.safe and change.kind in {"partition", "key", "order", "nullable", "add"}:
             raise UsageError(
-                f"to {change} is nothing that readers can move through column by column",
+                f'"{change}" can\'t be migrated column by column; replace the table instead',
                 f"make a new table with its own workflow, then: dataflow migration plan {table} --replace-by NEW",
             )
 
@@ -88,14 +88,14 @@ def steps_for(table: str, changes: Sequence[TableChange]) -> list[Step]:
 
 
 def _allow_migration(table: str, columns: Sequence[TableChange]) -> Iterator[Step]:
-    """Yield the step that lets writers and DDL name the old or the new; each publication fills what they leave out."""
+    """Yield steps that let writers and DDL use the old or the new column; each publication fills the other."""
     if not columns:
         return
     pairs = {change.column: new_name(change) or None for change in columns}
     both = [f"{old} and {new}" for old, new in pairs.items() if new]
     alone = [old for old, new in pairs.items() if not new]
-    says = [f"each publication writes {', '.join(both)}, whichever its workflow gives"] if both else []
-    says += [f"workflows that write the table may leave {', '.join(alone)} out"] if alone else []
+    says = [f"each publication writes {', '.join(both)}, whichever its workflow provides"] if both else []
+    says += [f"writers of the table may omit {', '.join(alone)}"] if alone else []
     yield Step(
         "expand",
         "expand",
@@ -106,11 +106,11 @@ def _allow_migration(table: str, columns: Sequence[TableChange]) -> Iterator[Ste
     for change in columns:
         if change.required:
             sql = f"ALTER TABLE {quoted(table)} ALTER COLUMN {column_name(change.column)} DROP NOT NULL"
-            yield Step("expand", "expand", f"let {change.column} have nulls, so that it may be left out", sql)
+            yield Step("expand", "expand", f"allow NULL in {change.column}, so that writers may omit it", sql)
 
 
 def _end_migration(table: str, last: Step) -> Step:
-    """Let the last step say on the table that no column moves any more."""
+    """Remove the migrating columns from the table properties in the last step."""
     return replace(last, sql=STATEMENTS.join((last.sql, _unset(table, MOVING_COLUMNS))))
 
 
@@ -148,17 +148,17 @@ def _expand(table: str, change: TableChange) -> list[Step]:
     copied = Step(
         "expand",
         "expand",
-        f"fill {name} from {change.column} where it is empty",
+        f"fill {name} from {change.column} where it is NULL",
         f"UPDATE {quoted(table)} SET {new} = {value} WHERE {new} IS NULL AND {column} IS NOT NULL",
     )
     return [added, copied]
 
 
 def _view(table: str, change: TableChange) -> list[Step]:
-    """Return the step that lets the old name show the new table.
+    """Return the step that makes the old name a view of the new table.
 
-    The view is made under another name first: a catalog without views is found out before anything was touched, and
-    readers miss the name for no longer than two renames take.
+    The view is created under another name first: a catalog without views fails before anything has changed, and the
+    name is missing only during two renames.
     """
     if not change.shared:
         return []
@@ -172,7 +172,7 @@ def _view(table: str, change: TableChange) -> list[Step]:
         Step(
             "expand",
             "expand",
-            f"let the name {table} be a view of {change.to}, and keep its rows as {kept}",
+            f"make {table} a view of {change.to}, and keep its rows as {kept}",
             STATEMENTS.join((view, _rename(table, kept), _rename(made, table, "VIEW"))),
             keeps=kept,
             undo=STATEMENTS.join((*drops, _rename(kept, table))),
@@ -193,7 +193,7 @@ def _contract(table: str, change: TableChange) -> list[Step]:
         drops += [f"DROP TABLE IF EXISTS {quoted(name)}" for name in (kept, table)]  # the last where there is no view
         sql = STATEMENTS.join(drops)
         return [Step("contract", "contract", f"drop the view {table}, and {kept}", sql, drops=kept, keeps=kept)]
-    # Said first: a run's DDL that still has the column would bring it back empty as soon as it is gone.
+    # Set first: the DDL of a run that still declares the column would add it again, empty, as soon as it is dropped.
     gone = _set(table, f"{RETIRED_COLUMN}{change.column}", "true")
     drop = f"ALTER TABLE {quoted(table)} DROP COLUMN IF EXISTS {column_name(change.column)}"
     return [

@@ -1,4 +1,4 @@
-"""Campaigns at the state address: what was opened, what happened to it, who was told what."""
+"""Campaigns in the state database: the campaigns, their events, and the notices sent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.state.run_records import Records, metadata, now
+from dataflow.state.database import StateDatabase, UtcDateTime, metadata
+from dataflow.state.utc import now
 
-_moment = sa.DateTime(timezone=True)
 _ATTEMPTS = 50
 
 campaigns = sa.Table(
@@ -24,9 +24,9 @@ campaigns = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("open_on", sa.String(600), unique=True),  # the table while it is open: two can't be
     sa.Column("deadline", sa.Date, nullable=False),
-    sa.Column("opened", _moment, nullable=False),
+    sa.Column("opened", UtcDateTime, nullable=False),
     sa.Column("opened_by", sa.String(200), nullable=False),
-    sa.Column("closed", _moment),
+    sa.Column("closed", UtcDateTime),
     sa.Column("definition", sa.JSON, nullable=False),
 )
 events = sa.Table(
@@ -34,7 +34,7 @@ events = sa.Table(
     metadata,
     sa.Column("campaign", sa.String(200), sa.ForeignKey(campaigns.c.id), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("moment", _moment, nullable=False),
+    sa.Column("moment", UtcDateTime, nullable=False),
     sa.Column("kind", sa.String(30), nullable=False),
     sa.Column("subject", sa.String(500), nullable=False),
     sa.Column("who", sa.String(200), nullable=False),
@@ -48,23 +48,23 @@ notices = sa.Table(
     sa.Column("owner", sa.String(200), primary_key=True),
     sa.Column("level", sa.String(30), primary_key=True),
     sa.Column("state", sa.String(20), nullable=False),
-    sa.Column("moment", _moment, nullable=False),
+    sa.Column("moment", UtcDateTime, nullable=False),
     sa.Column("told", sa.Text),
 )
 
 
 @dataclass(frozen=True)
 class CampaignEvent:
-    """Something that happened to a campaign.
+    """An event of a campaign.
 
     Attributes:
-        moment: When.
+        moment: When it happened.
         kind: `opened`, `acked`, `moved`, `returned`, `joined`, `applying`, `applied`, `forced`, `cancelling`, `undone`,
             `cancelled`, `done`.
         subject: A workflow, an owner or a step.
-        who: Who did it.
-        note: What they said.
-        detail: What else is to be kept.
+        who: The user.
+        note: The note or reason given.
+        detail: Further data.
     """
 
     moment: dt.datetime
@@ -77,18 +77,18 @@ class CampaignEvent:
 
 @dataclass(frozen=True)
 class CampaignRow:
-    """A campaign as it is kept.
+    """A campaign in the state database.
 
     Attributes:
         id: Its name.
         table: The table that changes.
         environment: Where it is.
         state: `open`, `done` or `cancelled`.
-        deadline: Until when readers should have moved.
-        opened: When it began.
-        opened_by: Who began it.
+        deadline: The day by which readers should have moved.
+        opened: When it was started.
+        opened_by: The user who started it.
         closed: When it ended.
-        definition: What the campaign's file says.
+        definition: The content of the campaign file.
     """
 
     id: str
@@ -103,22 +103,22 @@ class CampaignRow:
 
 
 class CampaignStore:
-    """The campaigns at one state address, seen from one of the environments that keep their state there.
+    """The campaigns in a state database, as one of its environments sees them.
 
     Args:
-        records: The records.
-        environment: The environment: a campaign is carried out where it was started, and nowhere else.
+        database: The state database.
+        environment: The environment: a campaign runs only where it was started.
     """
 
-    def __init__(self, records: Records, environment: str) -> None:
-        self._records = records
+    def __init__(self, database: StateDatabase, environment: str) -> None:
+        self._database = database
         self._environment = environment
 
     def add(self, row: CampaignRow) -> None:
-        """Open a campaign.
+        """Add a campaign.
 
         Raises:
-            UsageError: One is open on that table, or has that name.
+            UsageError: The table has an open campaign, or the name is taken.
         """
         self.require_free(row.id, row.table)
         values = {
@@ -132,36 +132,36 @@ class CampaignStore:
             "opened_by": row.opened_by,
             "definition": dict(row.definition),
         }
-        self._records.insert(campaigns, values)  # of two at once, the unique column lets one through
+        self._database.insert(campaigns, values)  # of two at once, the unique column lets one through
         self.note(row.id, "opened", row.table, row.opened_by)
 
     def require_free(self, name: str, table: str) -> None:
-        """Refuse a second campaign on a table, or of a name.
+        """Require that a table has no open campaign, and that a name is free.
 
         Raises:
-            UsageError: One is open on that table, or has that name.
+            UsageError: It has one, or the name is taken.
         """
         for known in self.all():
             if known.state == "open" and (known.environment, known.table) == (self._environment, table):
                 raise self._is_open(known)
             if known.id == name:
-                raise UsageError(f"there was a campaign '{name}' already", "give this one another name: --name")
+                raise UsageError(f"campaign '{name}' already exists", "choose another name: --name")
 
     def all(self) -> list[CampaignRow]:
         """Return all campaigns at the state address, newest first."""
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
         return [_row(row) for row in rows]
 
     def get(self, name: str | None, *, ended: bool = False) -> CampaignRow:
-        """Return a campaign of the environment by its name, by its table, or the only open one.
+        """Return a campaign of the environment by its name or table, or the only open one.
 
         Args:
             name: Its name or table.
-            ended: Whether the one that ended last will do, where none is open.
+            ended: Whether to return the one that ended last where none is open.
 
         Raises:
-            UsageError: There is none, several could be meant, or it is another environment's.
+            UsageError: There is none, the name is ambiguous, or it belongs to another environment.
         """
         everywhere = self.all()
         known = [row for row in everywhere if row.environment == self._environment]
@@ -174,7 +174,8 @@ class CampaignStore:
             listed = f": {', '.join(row.id for row in live)}" if live else ""
             count = len(live) or "no"
             raise UsageError(
-                f"{count} campaigns are open in {self._environment}{listed}", "name one, or see migration list"
+                f"{count} campaigns are open in {self._environment}{listed}",
+                "name one; `dataflow migration list` shows all",
             )
         for row in known:
             if row.id == name:
@@ -193,7 +194,7 @@ class CampaignStore:
 
     def close(self, name: str, state: str, who: str, note: str | None = None) -> None:
         """End a campaign as `done` or `cancelled`."""
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             mine = campaigns.c.id == name
             connection.execute(campaigns.update().where(mine).values(state=state, closed=now(), open_on=None))
         self.note(name, state, name, who, note)
@@ -207,11 +208,11 @@ class CampaignStore:
         note: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add to what happened; nothing is ever taken out of it."""
+        """Append an event."""
         for attempt in range(_ATTEMPTS):
             try:
                 self._note(name, kind, subject, who, note, detail)
-            except DataflowError as error:  # somebody else took that number in the same moment
+            except DataflowError as error:  # a concurrent process took that number
                 if attempt == _ATTEMPTS - 1 or not isinstance(error.__cause__, sa.exc.IntegrityError):
                     raise
             else:
@@ -220,7 +221,7 @@ class CampaignStore:
     def _note(
         self, name: str, kind: str, subject: str, who: str, note: str | None, detail: Mapping[str, Any] | None
     ) -> None:
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             highest = sa.select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.campaign == name)
             connection.execute(
                 events.insert().values(
@@ -236,19 +237,19 @@ class CampaignStore:
             )
 
     def events(self, name: str) -> list[CampaignEvent]:
-        """Return what happened, oldest first."""
+        """Return the events of a campaign, oldest first."""
         query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             rows = connection.execute(query).all()
-        return [CampaignEvent(_zoned(r.moment), r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
+        return [CampaignEvent(r.moment, r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
 
     # ------------------------------------------------------------------------------------------- notices
 
-    def claim(self, name: str, owner: str, level: str) -> bool:
-        """Take it on to send a message; False when somebody has, so that nobody gets it twice."""
+    def reserve(self, name: str, owner: str, level: str) -> bool:
+        """Reserve a notice for sending; False when it is reserved already, so that it is sent once."""
         values = {"campaign": name, "owner": owner, "level": level, "state": "sending", "moment": now()}
         try:
-            with self._records.begin() as connection:
+            with self._database.begin() as connection:
                 mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
                 if connection.execute(sa.select(notices.c.owner).where(mine)).first():
                     return False
@@ -259,27 +260,27 @@ class CampaignStore:
             raise
         return True
 
-    def sent(self, name: str, owner: str, level: str, told: str) -> None:
-        """Note that a message went out."""
+    def mark_sent(self, name: str, owner: str, level: str, told: str) -> None:
+        """Record that a notice was sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(notices.update().where(mine).values(state="sent", told=told, moment=now()))
 
-    def unclaim(self, name: str, owner: str, level: str) -> None:
-        """Let go of a message that certainly did not go out."""
+    def release(self, name: str, owner: str, level: str) -> None:
+        """Release a notice that was not sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(notices.delete().where(mine))
 
     def notices(self, name: str) -> list[dict[str, Any]]:
-        """Return the messages that went out, or may have."""
+        """Return the notices that were sent, or may have been."""
         query = sa.select(notices).where(notices.c.campaign == name).order_by(notices.c.moment)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _is_open(self, row: CampaignRow) -> UsageError:
         return UsageError(
-            f"a campaign is open on {row.table} already: {row.id}, by {row.opened_by}, deadline {row.deadline}",
+            f"{row.table} already has an open campaign: {row.id}, by {row.opened_by}, deadline {row.deadline}",
             f"dataflow migration status {row.id}",
         )
 
@@ -291,15 +292,11 @@ def _row(row: Any) -> CampaignRow:
         row.environment,
         row.state,
         row.deadline,
-        _zoned(row.opened),
+        row.opened,
         row.opened_by,
-        None if row.closed is None else _zoned(row.closed),
+        row.closed,
         row.definition,
     )
-
-
-def _zoned(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)  # SQLite forgets the zone
 
 
 def subjects_of(found: Sequence[CampaignEvent], kind: str) -> set[str]:

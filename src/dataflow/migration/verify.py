@@ -1,4 +1,4 @@
-"""Whether old and new hold the same: asked for by people, and before anything lets go of the old."""
+"""Compares old and new columns or tables: for `migration verify`, and before the old is dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.tables.column_migration import Pair, even_out, pairs
 from dataflow.tables.iceberg import column_names, column_types, exists, quoted
 from dataflow.tables.quoting import column_name
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether old and new agree.
+    """The result of comparing old and new.
 
     Attributes:
         says: What was compared.
-        rows: How many rows were.
-        different: How many of them differ.
+        rows: The number of rows compared.
+        different: The number of rows that differ.
     """
 
     says: str
@@ -39,18 +39,18 @@ class Comparison:
 
 
 def verify(spark: SparkSession, campaign: Campaign, events: Sequence[CampaignEvent]) -> list[Comparison]:
-    """Compare old and new where both are: now, or in the last snapshot before the old was taken away.
+    """Compare old and new where both exist: now, or in the last snapshot before the old was dropped.
 
     Raises:
-        DataflowError: There is nothing to compare yet, or no more.
+        DataflowError: There is no state in which both exist.
     """
     breaking = [change for change in campaign.changes if not change.safe]
     found = [each for change in breaking for each in _comparisons(spark, campaign, change, events)]
     if not found:
         has_new = any(change.kind == "replace" or new_name(change) for change in breaking)
         raise DataflowError(
-            "there is nothing to compare: old and new do not stand side by side",
-            "`dataflow migration apply` puts the new beside the old first" if has_new else "this one only takes away",
+            "there is nothing to compare: old and new do not both exist",
+            "`dataflow migration apply` adds the new first" if has_new else "this campaign only drops",
         )
     return found
 
@@ -77,7 +77,7 @@ def _comparisons(
 def _where_both_exist(
     spark: SparkSession, campaign: Campaign, old: str, new: str, events: Sequence[CampaignEvent]
 ) -> str | None:
-    """Return where both columns are: an empty text for now, a time travel for before the contract, or None."""
+    """Return the time travel clause of a state with both columns: empty for now; None where there is none."""
     if {old.lower(), new.lower()} <= column_names(spark, campaign.table):
         return ""
     drops = {step.name for step in campaign.steps if step.drops == old}
@@ -93,7 +93,7 @@ def _where_both_exist(
 def _compare_tables(spark: SparkSession, table: str, new: str) -> Comparison:
     old = next((name for name in (kept_name(table), table) if exists(spark, name)), None)
     if old is None:
-        raise DataflowError(f"{table} is gone, with its history: there is nothing left to compare {new} with")
+        raise DataflowError(f"{table} was dropped with its history: there is nothing to compare {new} with")
     shared = [name for name in spark.table(quoted(old)).columns if name.lower() in column_names(spark, new)]
     if not shared:
         raise DataflowError(f"{old} and {new} have no column in common: there is nothing to compare")
@@ -103,12 +103,12 @@ def _compare_tables(spark: SparkSession, table: str, new: str) -> Comparison:
             f"SELECT (SELECT count(*) FROM {quoted(old)}) AS n, count(*) AS d FROM ({missing})"
         ).collect()
     except Exception as error:
-        raise DataflowError(f"{old} and {new} can't be compared: {message_of(error)}") from error
+        raise DataflowError(f"{old} and {new} can't be compared: {short_message(error)}") from error
     return Comparison(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
 
 
 def missing_rows(spark: SparkSession, one: str, other: str, columns: Sequence[str]) -> str:
-    """Return the query for the rows of a table that another one lacks, by some columns."""
+    """Return a query for the rows of a table that another one lacks, compared by some columns."""
     wanted, there = ({name.lower(): t for name, t in column_types(spark, it).items()} for it in (one, other))
     sides: list[list[str]] = [[], []]
     for name in columns:
@@ -121,17 +121,17 @@ def missing_rows(spark: SparkSession, one: str, other: str, columns: Sequence[st
 
 
 def require_equal(spark: SparkSession, campaign: Campaign, step: Step, *, forced: bool) -> None:
-    """Refuse to let go of the old where the new does not hold the same; what is merely empty is filled."""
+    """Require that the new equals the old before the old is dropped; NULLs in the new are filled first."""
     try:
         if step.drops and step.drops not in {campaign.table, step.keeps}:
             changes = [change for change in campaign.changes if change.column == step.drops]
             for name in filter(None, map(new_name, changes)):
                 if name.lower() not in column_names(spark, campaign.table):
-                    raise DataflowError(f"{name} is not there, and would have been left of {step.drops}")
+                    raise DataflowError(f"column {name} does not exist; dropping {step.drops} would lose its values")
             mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
             even_out(spark, quoted(campaign.table), "true", mine, ())
         elif step.drops and exists(spark, kept_name(campaign.table)):
-            return  # it was held to the new when it was put aside, and nobody wrote to it since
+            return  # it was compared when it was renamed, and has not been written since
         else:
             changes = [change for change in campaign.changes if change.kind == "replace"]
         for each in (found for change in changes for found in _comparisons(spark, campaign, change, ())):
@@ -141,6 +141,6 @@ def require_equal(spark: SparkSession, campaign: Campaign, step: Step, *, forced
         if not forced:
             raise DataflowError(
                 f"old and new differ: {error.message}",
-                "let the new hold what the old does and try again, or --force --reason WHY, which is kept",
+                "make both columns equal and retry, or use --force --reason WHY, which is recorded",
                 permanent=True,
             ) from error

@@ -34,7 +34,7 @@ def spark_names(spark: SparkSession, table: str) -> list[str]:
     from dataflow.runner.query import read_rows
     from dataflow.tables.iceberg import quoted
 
-    read_rows(spark, f"SELECT 1 FROM {quoted(table)} WHERE false", 1)  # tells a mistake in the name
+    read_rows(spark, f"SELECT 1 FROM {quoted(table)} WHERE false", 1)  # reports a mistake in the name
     return list(spark.table(quoted(table)).columns)
 
 
@@ -88,14 +88,14 @@ def spark_rows(
     """
     from pyspark.errors import AnalysisException, ParseException, PySparkException
 
-    from dataflow.spark.errors import message_of
+    from dataflow.spark.errors import short_message
 
     try:
         return _SparkScan(spark, table, columns, where).rows(rows)
     except (ParseException, AnalysisException) as error:
-        raise UsageError(f"--where: {message_of(error)}") from error
+        raise UsageError(f"--where: {short_message(error)}") from error
     except PySparkException as error:
-        raise DataflowError(f"can't read {table}: {message_of(error)}") from error
+        raise DataflowError(f"can't read {table}: {short_message(error)}") from error
 
 
 class _SparkScan:

@@ -221,14 +221,14 @@ def _make(
 @contextlib.contextmanager
 def _told_in_a_line() -> Iterator[None]:
     """Turn what Spark and py4j raise into a message that a user can read, while there is a JVM to ask."""
-    from dataflow.spark.errors import message_of
+    from dataflow.spark.errors import short_message
 
     try:
         yield
     except DataflowError:
         raise
     except Exception as error:
-        raise DataflowError(f"the demo source {TABLE} can't be made: {message_of(error)}") from error
+        raise DataflowError(f"the demo source {TABLE} can't be made: {short_message(error)}") from error
 
 
 def _create_table(spark: SparkSession) -> None:

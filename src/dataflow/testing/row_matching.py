@@ -7,7 +7,7 @@ tolerance, and matched within these.
 What it guarantees: a pair is within the tolerance in every number; and as many rows are paired as can be, whichever of
 several close ones each is paired with. Only in a group of more than `_EDGES_AT_MOST` close pairs that differ in two
 numbers or more are rows paired in the order of their values instead: nothing unequal passes for equal there either, but
-a pairing may be missed, which the caller is told.
+a pairing may be missed, which the result reports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBER = "a number within the tolerance"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much two floating point values may differ and still be equal; one of the two is enough.
+    """How much two equal floating point values may differ; one of the two limits is enough.
 
     Attributes:
         rtol: Relatively to the greater of the two; below 1.

@@ -51,8 +51,8 @@ def small_session(log: Path, report: Callable[[str], None], warehouse: Path | No
     """Open the session that a test run's Spark tests share; its tables live in memory, and go with it.
 
     Args:
-        log: Where Spark writes what it has to say.
-        report: Told of what takes a while, such as a one-time download.
+        log: File for Spark's log.
+        report: Receives a line about what takes a while, such as a one-time download.
         warehouse: A folder for the tables, where other sessions, each with a memory of its own, have to see them.
     """
     if _lent is not None:
@@ -91,25 +91,25 @@ def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:
     """Prepare the engine to whose JVM test runs attach, one after the other; nothing is started yet.
 
     Args:
-        log: Where Spark writes what it has to say.
-        report: Told of what takes a while, such as a one-time download.
+        log: File for Spark's log.
+        report: Receives a line about what takes a while, such as a one-time download.
     """
     return Engine(_environment({**_SETTINGS, **WARM}), log, small=True, train=False, scope=EVERYTHING, report=report)
 
 
 def lend(spark: SparkSession, log: Path) -> None:
-    """Have this process's test run use a session that somebody else opened, and will close.
+    """Have this process's test run use a session that its caller opened and closes.
 
     Args:
         spark: The session.
-        log: Where its Spark writes what it has to say.
+        log: File for the log of its Spark.
     """
     global _lent  # noqa: PLW0603  # fixtures take no arguments: this is how a watcher reaches the one for Spark
     _lent = (spark, log)
 
 
 def _is_typical(spark: SparkSession) -> bool:
-    """Say whether a test run met enough of Spark and Iceberg for others to profit from its class data."""
+    """Say whether a test run has loaded enough classes for its class data to help other runs."""
     try:
         jvm: Any = spark._jvm
         beans = getattr(jvm, "java.lang.management.ManagementFactory").getClassLoadingMXBean()

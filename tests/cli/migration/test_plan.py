@@ -59,19 +59,22 @@ def test_a_file_may_begin_with_a_byte_order_mark(command):
 def test_a_plan_says_what_a_column_of_another_type_will_be_called_and_how_to_choose(command):
     asked = ("migration", "plan", "prod.plays", "--type")
     text = command(*asked, "hours=decimal(10,2)").stdout
-    assert "note: hours will be called hours_decimal_10_2 in the end" in text
-    assert "the DDL has to name it hours_decimal_10_2; for another name: --type 'hours=decimal(10, 2):NAME'" in text
+    assert "note: hours does not widen and becomes hours_decimal_10_2" in text
+    assert (
+        "the DDL has to use hours_decimal_10_2 after the contract; another name: --type 'hours=decimal(10, 2):NAME'"
+        in text
+    )
     plan = command.json(*asked, "hours=decimal(10, 2):view_hours")
     assert [change["becomes"] for change in plan["changes"]] == ["view_hours"]
-    assert "hours will be called view_hours in the end" in plan["notes"][0]
+    assert "hours does not widen and becomes view_hours" in plan["notes"][0]
     plan = command.json(*asked, "hours=struct<a: int, b: struct<c: int>>:parts")
     assert [(change["to"], change["becomes"]) for change in plan["changes"]] == [
         ("STRUCT<a: INT, b: STRUCT<c: INT>>", "parts")
     ]
     plan = command.json(*asked, "hours=struct<a: int>")
     assert [change["becomes"] for change in plan["changes"]] == ["hours_struct_a_int"]
-    assert "needs no new column to be BIGINT" in command(*asked, "id=bigint:key", code=2).stderr
-    assert "'int:' is no type that can be read" in command(*asked, "hours=int:", code=2).stderr
+    assert "id widens to BIGINT in place" in command(*asked, "id=bigint:key", code=2).stderr
+    assert "'int:' is not a known type" in command(*asked, "hours=int:", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -79,14 +82,14 @@ def test_a_plan_says_what_a_column_of_another_type_will_be_called_and_how_to_cho
     [
         (("--rename", "id=play_id"), "[play_id, date]", "SET TBLPROPERTIES ('dataflow.primary-key' = 'play_id,date')"),
         (("--type", "id=string"), "[id_string, date]", "'id_string,date')"),
-        (("--drop", "id"), "[date], which does without id only if the others tell rows apart", "= 'date')"),
+        (("--drop", "id"), "[date] (without id it has to be unique still)", "= 'date')"),
         (("--drop", "id", "--drop", "date"), "[]", "UNSET TBLPROPERTIES ('dataflow.primary-key')"),
     ],
 )
 def test_a_plan_says_that_the_key_names_what_goes(command, option, left, sql):
     (note,) = [each for each in command.json("migration", "plan", "prod.plays", *option)["notes"] if "primary" in each]
-    assert "primary key is (id, date), and no step changes that" in note
-    assert f"primary_key in its Metadata job be {left}; where no job says it: ALTER TABLE `prod`.`plays` " in note
+    assert "primary key (id, date): after the move, set primary_key" in note
+    assert f"primary_key in its Metadata job to {left}, or run ALTER TABLE `prod`.`plays` " in note
     assert sql in note
     assert not command.json("migration", "plan", "prod.plays", "--drop", "hours")["notes"]
 
@@ -96,4 +99,4 @@ def test_a_definition_by_another_name_without_a_database_is_taken_with_a_word(co
         (command.folder / "new.sql").write_text(DDL.replace("prod.plays", name).replace("id INT", "id BIGINT"))
         plan = command.json("migration", "plan", "prod.plays", "--to", "new.sql")
         assert len(plan["notes"]) == notes
-        assert all("the new definition is of 'playz'; it was taken for prod.plays's" in note for note in plan["notes"])
+        assert all("the new definition is of 'playz'; it is used for prod.plays" in note for note in plan["notes"])

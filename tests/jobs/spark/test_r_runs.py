@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dataflow.lineage.store.writer import flows, run_writes
+from dataflow.spark.launch_env import SparkLaunch
 
 pytestmark = [pytest.mark.spark, pytest.mark.tools("R", "R's dplyr")]
 
@@ -29,7 +30,9 @@ def scripted(package, sparklyr):  # noqa: ARG001  # R has to find it
     def run(before=""):
         package.write("write.R", WRITE % before)
         package.edit("main.sch.yaml", "script: write.sql", "script: write.R")
-        return package.runner(settings=dict(package.spark.sparkContext.getConf().getAll())).run(package.load())
+        return package.runner(launch=SparkLaunch(dict(package.spark.sparkContext.getConf().getAll()))).run(
+            package.load()
+        )
 
     package.run_script = run
     return package
@@ -46,7 +49,7 @@ def test_a_script_s_rows_are_written_on_the_branch_audited_and_published(scripte
 def test_what_a_script_read_and_wrote_is_recorded_by_column(scripted):
     scripted.run_script()
     joined = select(flows.c.source_column, flows.c.target_column).join(run_writes, flows.c.shape == run_writes.c.shape)
-    with scripted.records.begin() as connection:
+    with scripted.records.database.begin() as connection:
         found = {tuple(row) for row in connection.execute(joined) if row.source_column}
     assert {("id", "id"), ("hours", "hours")} <= found
 

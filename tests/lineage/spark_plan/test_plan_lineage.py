@@ -202,7 +202,7 @@ def test_a_node_that_nobody_knows_makes_the_columns_unknown_and_is_told(spark, t
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(own._jsparkSession, False)
     listener.onSuccess("command", state.executePlan(plan, getattr(state, "executePlan$default$2")()), 0)
     told = RecordedLineage()
-    told.add_lines(filter(None, str(listener.take()).split("\n")), "dataflow")
+    told.add_lines(filter(None, str(listener.drain()).split("\n")), "dataflow")
     listener.close()
     (write,) = told.flows()
     assert write.flows == {Flow("li.plays"), Flow("li.plays", "*")}
@@ -216,7 +216,7 @@ def test_an_error_in_the_listener_is_told(spark):
     listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, False)
     listener.onSuccess("command", None, 0)
     told = RecordedLineage()
-    told.add_lines([*filter(None, str(listener.take()).split("\n")), '{"writ'], "dataflow")
+    told.add_lines([*filter(None, str(listener.drain()).split("\n")), '{"writ'], "dataflow")
     listener.close()
     broken, cut = told.errors
     assert broken.startswith("NullPointerException")
@@ -232,7 +232,7 @@ def test_of_a_plan_that_can_not_be_followed_the_tables_are_told_with_their_colum
     parsed = state.sqlParser().parsePlan("INSERT INTO li.out SELECT id, country, hours FROM li.plays")
     plan = state.executePlan(parsed, getattr(state, "executePlan$default$2")()).analyzed()
     jvm = spark._jvm
-    line = java_class(spark, "dataflow.lineage.Told").despaired(plan, jvm.java.lang.RuntimeException("no"))
+    line = java_class(spark, "dataflow.lineage.LineageReport").failure(plan, jvm.java.lang.RuntimeException("no"))
     told = RecordedLineage()
     told.add_lines([str(line)], "dataflow")
     (write,) = told.flows()
@@ -364,7 +364,7 @@ spark.stop()
 def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
     from dataflow.spark.config import spark_conf
     from dataflow.spark.guard import EVERYTHING, VARIABLE
-    from dataflow.spark.launch_env import environ
+    from dataflow.spark.launch_env import SparkLaunch
     from dataflow.spark.spark_home import spark_home
     from dataflow.workflow.project import Environment
 
@@ -376,7 +376,7 @@ def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
     (conf / "spark-defaults.conf").write_text(properties_file(settings))
     (tmp_path / "own.py").write_text(SCRIPT)
     program = [str(spark_home() / "bin" / "spark-submit"), str(tmp_path / "own.py")]
-    env = {**environ(conf, spark_home(), "local[1]", None), "PYSPARK_PYTHON": sys.executable}
+    env = {**SparkLaunch({"spark.master": "local[1]"}).variables(conf), "PYSPARK_PYTHON": sys.executable}
     env[VARIABLE] = EVERYTHING.as_json()
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

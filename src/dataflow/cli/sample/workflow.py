@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def workflow(
-    recipe: Annotated[str, typer.Argument(help="spark-sql, pyspark, scala or sparklyr.", show_default=False)],
+    recipe: Annotated[str, typer.Argument(help="As `dataflow sample list` names it: spark-sql.", show_default=False)],
     target_path: Annotated[Path, typer.Argument(help="A new folder, or an empty one.")] = Path(),
     source_path: Annotated[
         str | None, typer.Option("--source-path", help="A folder or git address to take the recipes from.")
@@ -64,10 +64,12 @@ def workflow(
 
 def _run_main(package: Package, output: Output) -> None:
     from dataflow.cli.workflow.run import run_definition
+    from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
 
     file = package.folder / "main.sch.yaml"
-    run_definition(file, Request(), output=output, again=["workflow", "run", str(file), "--output", output.name])
+    again = ["workflow", "run", str(file), "--output", output.name]
+    run_definition(file, Request(), RunOptions(), output, again=again)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from dataflow.foreign import line
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.openlineage.emit import BUNDLE_TAG
 from dataflow.lineage.store.writer import store_lineage
+from dataflow.state.utc import as_utc
 
 if TYPE_CHECKING:
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log"}
 _BELIEVED_TYPES = {"COMPLETE", "RUNNING", "OTHER", None}
@@ -38,12 +39,12 @@ class ImportResult:
     skipped: list[str] = field(default_factory=list)
 
 
-def import_events(path: Path, records: Records, catalog: str) -> ImportResult:
+def import_events(path: Path, database: StateDatabase, catalog: str) -> ImportResult:
     """Read events into the state; reading the same ones again changes nothing.
 
     Args:
         path: A file with one event, a list of events or one a line; or a folder of such files.
-        records: The records at the environment's state address.
+        database: The database at the environment's state address.
         catalog: The catalog whose name is left out of tables' names.
 
     Raises:
@@ -59,7 +60,7 @@ def import_events(path: Path, records: Records, catalog: str) -> ImportResult:
         try:
             made = [*_writes(event, catalog)]
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # anybody's program wrote it
-            done.skipped.append(f"event {done.events}: it is not shaped as OpenLineage has it ({error})")
+            done.skipped.append(f"event {done.events}: not a valid OpenLineage event ({error})")
             continue
         for producer, write in made:
             known = found.get((producer.workflow, producer.target))
@@ -68,7 +69,7 @@ def import_events(path: Path, records: Records, catalog: str) -> ImportResult:
     if not done.events:
         why = f": {done.skipped[0]}" if done.skipped else ""
         raise UsageError(f"{display_path(path)} holds no OpenLineage events{why}")
-    with records.begin() as connection:
+    with database.begin() as connection:
         store_lineage(connection, list(found.values()))
     done.edges = len(found)
     return done
@@ -81,7 +82,7 @@ def _events(path: Path, done: ImportResult) -> Iterator[Mapping[str, Any]]:
             if isinstance(event, dict) and isinstance(event.get("job"), dict) and "eventTime" in event:
                 yield _escaped(event)
             else:
-                done.skipped.append(f"{place}: it is no event of a run or a job")
+                done.skipped.append(f"{place}: not an event of a run or a job")
 
 
 def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
@@ -100,7 +101,7 @@ def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
                 try:
                     yield f"{shown}:{number}", json.loads(each)
                 except (ValueError, RecursionError) as error:
-                    done.skipped.append(f"{shown}:{number}: no JSON: {error}")
+                    done.skipped.append(f"{shown}:{number}: invalid JSON: {error}")
         return
     for number, event in enumerate(whole if isinstance(whole, list) else [whole], 1):
         yield f"{shown}, event {number}", event
@@ -139,7 +140,7 @@ def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, 
                 environment=job.get("namespace"),
                 bundle=_bundle(event),
                 run_id=(event.get("run") or {}).get("runId"),
-                seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
+                seen=as_utc(seen),
             )
             yield producer, TableWrite(target, frozenset(flows))
 

@@ -65,7 +65,7 @@ def tree(found: Traversal, now: dt.datetime, limit: int = LIMIT) -> Iterator[tup
         node, lead, last, edges, path = stack.pop()
         if lines == limit:
             left = len(found.levels) - len(opened)
-            yield "", f"… and {left:,} more, not shown: --output json tells all, --depth shows fewer", ""
+            yield "", f"… and {left:,} more, not shown: --output json lists all, --depth limits the steps", ""
             return
         lines += 1
         opens = bool(found.edges.get(node))

@@ -28,33 +28,35 @@ def start_campaign(
     now: dt.datetime,
     name: str | None,
 ) -> tuple[Campaign, Path]:
-    """Open a campaign: write its file, then its state.
+    """Start a campaign: write its file, then its state.
 
     Args:
         found: The plan.
-        campaigns: Where its state goes.
-        folder: The repository's root; the file goes into `migrations/` there.
-        deadline: Until when readers should have moved.
-        who: Who opens it.
-        now: This moment.
-        name: What to call it; made of the table and the day when None.
+        campaigns: The store that it is added to.
+        folder: The root of the repository; the file is written to `migrations/` in it.
+        deadline: The day by which readers should have moved.
+        who: The user who starts it.
+        now: The current time.
+        name: Its name; made of the table and the day when None.
 
     Returns:
         The campaign and its file.
 
     Raises:
-        UsageError: The deadline is over, a campaign is open on that table, or one takes away what is to replace it.
+        UsageError: The deadline is past, the table has an open campaign, or another campaign drops the replacement.
     """
     if not found.breaking:
         raise UsageError(
-            f"nothing of this can break a reader of {found.table}, so it needs no campaign",
+            f"this change to {found.table} is backward compatible; no migration campaign is needed",
             "change the table's DDL: the next run applies it",
         )
     require_steps(found.table, found.changes)
     if deadline <= now.date():
-        raise UsageError(f"the deadline {deadline} is over", "give a day in the future: --deadline YYYY-MM-DD")
+        raise UsageError(f"the deadline {deadline} is not in the future", "choose a later date: --deadline YYYY-MM-DD")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise UsageError(f"'{name}' can't name a campaign", "letters, digits, '_', '-' and '.', for example hours-2027")
+        raise UsageError(
+            f"'{name}' is not a valid campaign name", "use letters, digits, '_', '-' and '.', for example hours-2027"
+        )
     _require_no_circle(found, campaigns)
     id_ = name or _free_name(
         folder, f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns
@@ -63,25 +65,25 @@ def start_campaign(
     row = CampaignRow(id_, found.table, found.environment, "open", deadline, now, who, None, definition)
     path = folder / FOLDER / f"{id_}.yaml"
     if path.exists() and id_ not in {row.id for row in campaigns.all()}:
-        raise UsageError(f"{display_path(path)} is there already", "give this campaign another name: --name")
+        raise UsageError(f"{display_path(path)} already exists", "choose another name: --name")
     with campaign_file(path, definition):
         campaigns.add(row)
     return campaign_from_row(row), path
 
 
 def _free_name(folder: Path, name: str, campaigns: CampaignStore) -> str:
-    """Return a name that no campaign had yet: a second one on a table may begin on the day that the first ended."""
-    files = (folder / FOLDER).glob("*.yaml")  # that of another environment, whose state is elsewhere, among them
+    """Return a name that no campaign has: a second one on a table may start on the day that the first ended."""
+    files = (folder / FOLDER).glob("*.yaml")  # campaigns of other environments, whose state is elsewhere, included
     taken = {row.id for row in campaigns.all()} | {path.stem for path in files}
     numbered = (f"{name}-{number}" for number in itertools.count(2))
     return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _require_no_circle(found: MigrationPlan, campaigns: CampaignStore) -> None:
-    """Refuse to send readers to a table that is on its way out itself: in a circle they would never arrive.
+    """Require that no open campaign drops the replacement, or moves readers to the table that is dropped.
 
     Raises:
-        UsageError: It is, or others are being sent to this one; names the campaign.
+        UsageError: One does; the message names it.
     """
     goes = any(change.kind in {"replace", "retire"} for change in found.changes)
     following = {change.to for change in found.changes if change.kind == "replace"}
@@ -89,9 +91,9 @@ def _require_no_circle(found: MigrationPlan, campaigns: CampaignStore) -> None:
         if row.state == "open" and row.environment == found.environment:
             for change in campaign_from_row(row).changes:
                 if row.table in following and change.kind in {"replace", "retire"}:
-                    says = f"{row.table} can't take the place of {found.table}: campaign {row.id} is to {change}"
+                    says = f"{row.table} can't replace {found.table}: campaign {row.id} will {change}"
                 elif goes and change.kind == "replace" and change.to == found.table:
-                    says = f"{found.table} can't go: campaign {row.id} sends readers of {row.table} there"
+                    says = f"{found.table} can't be dropped: campaign {row.id} moves readers of {row.table} to it"
                 else:
                     continue
                 raise UsageError(says, f"dataflow migration status {row.id}")

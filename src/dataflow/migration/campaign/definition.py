@@ -17,10 +17,10 @@ class Campaign:
     """A campaign as it was started.
 
     Attributes:
-        row: What is kept of it.
-        changes: What changes.
-        steps: The way there.
-        readers: The workflows that have to move, those that write the table among them.
+        row: Its row in the state database.
+        changes: The changes of the table.
+        steps: The steps to them.
+        readers: The workflows that have to move, writers of the table included.
     """
 
     row: CampaignRow
@@ -40,7 +40,7 @@ class Campaign:
 
     @property
     def old_columns(self) -> tuple[str, ...]:
-        """The columns that go; empty where it is the table that goes."""
+        """The columns that are replaced or dropped; empty where the table is."""
         return tuple(change.column for change in self.changes if not change.safe and change.column)
 
     def steps_of(self, phase: str) -> tuple[Step, ...]:
@@ -49,7 +49,7 @@ class Campaign:
 
 
 def campaign_from_row(row: CampaignRow) -> Campaign:
-    """Return a campaign out of its row."""
+    """Return the campaign of a row in the state database."""
     data = row.definition
     return Campaign(
         row,

@@ -8,7 +8,7 @@ from dataflow.migration.store import CampaignEvent
 
 
 def begun_steps(found: Sequence[CampaignEvent]) -> list[str]:
-    """Return the names of the steps that were carried out, or may have been when a process died, in order."""
+    """Return the names of the steps that were started and not reverted, in order."""
     done: dict[str, None] = {}
     for event in found:
         if event.kind in {"applying", "applied"}:
@@ -19,7 +19,7 @@ def begun_steps(found: Sequence[CampaignEvent]) -> list[str]:
 
 
 def applied_steps(found: Sequence[CampaignEvent]) -> list[str]:
-    """Return the names of the steps that were carried out and not taken back, in order."""
+    """Return the names of the steps that were completed and not reverted, in order."""
     done: list[str] = []
     for event in found:
         if event.kind == "applied":

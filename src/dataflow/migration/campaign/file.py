@@ -14,16 +14,16 @@ FOLDER = "migrations"
 
 
 _HEADER = """\
-# A campaign that changes a table: `dataflow migration status {id}` says how far it is.
+# A campaign that changes a table: `dataflow migration status {id}` shows its progress.
 #
-# Written by `dataflow migration start`, for review. What was started is what holds; to change it, cancel it and start
-# another.
+# Written by `dataflow migration start`, for review. Edits of this file have no effect: to change the campaign, cancel
+# it and start another.
 """
 
 
 @contextlib.contextmanager
 def campaign_file(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
-    """Write a campaign's file once what stands inside has succeeded; else leave what was there."""
+    """Write the file of a campaign once the body of the `with` has succeeded; otherwise change nothing."""
     import yaml
 
     shown = {**definition, "readers": [_for_review(reader) for reader in definition["readers"]]}

@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 def build_plan(
     table: str, request: ChangeRequest, lineage: LineageGraph, now: dt.datetime, load: TableSchemaLoader | None = None
 ) -> MigrationPlan:
-    """Compare a request with the live table, and look up who is touched.
+    """Compare a request with the current schema of the table, and find the affected workflows.
 
     Args:
         table: The table.
-        request: What is asked for.
-        lineage: What is known of lineage.
-        now: This moment.
+        request: The requested changes.
+        lineage: The lineage.
+        now: The current time.
         load: Loads a table's schema; by PyIceberg, without Spark, when None.
 
     Raises:
-        UsageError: There is no such table or column, a type can't be read, or nothing would change.
-        DataflowError: The catalog can't be asked.
+        UsageError: The table or a column does not exist, a type is invalid, or nothing would change.
+        DataflowError: The catalog can't be read.
     """
     load = load or load_schema
     shape = load(table, lineage)
@@ -56,7 +56,7 @@ def build_plan(
     steps: list[Step] = []
     try:
         steps = steps_for(shape.table, changes)
-    except UsageError as error:  # who is touched is worth knowing all the same
+    except UsageError as error:  # the affected workflows are worth knowing all the same
         notes.insert(0, f"{error.message}; {error.hint}")
     return MigrationPlan(
         shape.table,
@@ -70,29 +70,29 @@ def build_plan(
 
 
 def _adds_column(change: TableChange) -> bool:
-    """Say whether a change gives the table a column more, for good or for as long as readers move."""
+    """Return whether a change adds a column, permanently or while readers move."""
     return (change.kind == "add" and not change.within) or (change.kind in {"rename", "type"} and not change.safe)
 
 
 def notes_for(shape: Shape, request: ChangeRequest, changes: Sequence[TableChange]) -> Iterator[str]:
-    """Yield what the owner of a table has to know besides its steps.
+    """Yield notes for the owner of a table, besides the steps.
 
     Args:
-        shape: The table as it is.
-        request: What was asked for.
-        changes: What that comes to.
+        shape: The current schema.
+        request: The requested changes.
+        changes: The classified changes.
     """
     if request.ddl is not None:
         said = declared(request.ddl).table
         if "." not in said and is_name(said) and said.lower() != table_names.split(shape.table)[-1].lower():
-            yield f"the new definition is of '{said}'; it was taken for {shape.table}'s"
+            yield f"the new definition is of '{said}'; it is used for {shape.table}"
     moved = {change.column.lower(): new_name(change) for change in changes if change.column and not change.safe}
     for change in changes:
         if change.kind == "type" and not change.safe:
             name, other = new_name(change), f"--type '{change.column}={change.to.lower()}:NAME'"
             yield (
-                f"{change.column} will be called {name} in the end, as a type that does not widen needs a column "
-                f"of its own: from the contract on, the DDL has to name it {name}; for another name: {other}"
+                f"{change.column} does not widen and becomes {name}: the DDL has to use {name} after the contract; "
+                f"another name: {other}"
             )
     key = shape.key or ()
     if any(name.lower() in moved for name in key):
@@ -105,8 +105,8 @@ def _key_note(table: str, key: Sequence[str], left: Sequence[str], gone: Sequenc
     then = f"ALTER TABLE {quoted(table)} SET TBLPROPERTIES ({text(PRIMARY_KEY)} = {text(','.join(left))})"
     if not left:
         then = f"ALTER TABLE {quoted(table)} UNSET TBLPROPERTIES ({text(PRIMARY_KEY)})"
-    why = f", which does without {', '.join(gone)} only if the others tell rows apart" if gone and left else ""
+    why = f" (without {', '.join(gone)} it has to be unique still)" if gone and left else ""
     return (
-        f"the table says that its primary key is ({', '.join(key)}), and no step changes that: once workflows have "
-        f"moved, let primary_key in its Metadata job be [{', '.join(left)}]{why}; where no job says it: {then}"
+        f"primary key ({', '.join(key)}): after the move, set primary_key in its Metadata job to "
+        f"[{', '.join(left)}]{why}, or run {then}"
     )

@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """What a change would come to.
+    """The plan of a change of a table.
 
     Attributes:
         table: The table.
-        environment: Where it is.
-        changes: What changes, each classed.
-        touched: Who is touched, readers first.
-        steps: The way there; none where it takes another table.
-        by_position: Who fails once the table has a column more.
-        notes: What its owner has to know besides, and to do.
+        environment: The environment.
+        changes: The changes, each classified.
+        affected: The affected workflows, readers first.
+        steps: The steps; none where a new table is needed.
+        select_star_users: The workflows that fail when the table gets another column.
+        notes: What the owner of the table has to know and do besides.
     """
 
     table: str
     environment: str
     changes: tuple[TableChange, ...]
-    touched: tuple[AffectedWorkflow, ...]
+    affected: tuple[AffectedWorkflow, ...]
     steps: tuple[Step, ...]
-    by_position: tuple[AffectedWorkflow, ...] = ()
+    select_star_users: tuple[AffectedWorkflow, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def breaking(self) -> bool:
-        """Whether any reader can break."""
+        """Whether a change can break readers."""
         return not all(change.safe for change in self.changes)
 
     @property
     def must_move(self) -> tuple[AffectedWorkflow, ...]:
-        """The workflows that have to change: those that use what goes, or may."""
-        return tuple(each for each in self.touched if each.role != "downstream")
+        """The affected workflows that have to change: all but those downstream."""
+        return tuple(each for each in self.affected if each.role != "downstream")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan for programs."""
+        """Return the plan as data for JSON."""
         return {
             "table": self.table,
             "environment": self.environment,
@@ -55,17 +55,17 @@ class MigrationPlan:
             "changes": [
                 {**asdict(change), "says": str(change), "becomes": new_name(change)} for change in self.changes
             ],
-            "touched": [asdict(each) for each in self.touched],
-            "by_position": [asdict(each) for each in self.by_position],
-            "owners": workflows_by_owner([*self.touched, *self.by_position]),
+            "touched": [asdict(each) for each in self.affected],
+            "by_position": [asdict(each) for each in self.select_star_users],
+            "owners": workflows_by_owner([*self.affected, *self.select_star_users]),
             "steps": [{**asdict(step), "irreversible": step.irreversible} for step in self.steps],
             "notes": list(self.notes),
         }
 
 
-def workflows_by_owner(touched: Sequence[AffectedWorkflow]) -> dict[str, list[str]]:
-    """Return each owner's workflows; whose owner nobody knows stand under an empty name."""
+def workflows_by_owner(affected: Sequence[AffectedWorkflow]) -> dict[str, list[str]]:
+    """Return workflows by owner; those without an owner have an empty one."""
     found: dict[str, list[str]] = {}
-    for each in touched:
+    for each in affected:
         found.setdefault(each.owner or "", []).append(each.workflow)
     return found

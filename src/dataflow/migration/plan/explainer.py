@@ -18,18 +18,18 @@ _DOWNSTREAM_SHOWN = 20
 
 
 def render(found: MigrationPlan) -> Iterator[str]:
-    """Yield a plan's lines for people."""
+    """Yield the lines of a plan."""
     yield f"{found.table} in {found.environment}"
     yield ""
     for change in found.changes:
         yield f"  {'safe    ' if change.safe else 'breaking'}  {change}{f': {change.why}' if change.why else ''}"
     if found.breaking:
         yield ""
-        yield from _affected_lines(found.touched)
-    if found.by_position:
+        yield from _affected_lines(found.affected)
+    if found.select_star_users:
         yield ""
-        yield "takes all columns by position: fails once a column is added"
-        yield from (line for each in found.by_position for line in _with_lines(each))
+        yield "select all columns by position: fail when a column is added"
+        yield from (line for each in found.select_star_users for line in _with_lines(each))
     yield ""
     yield "steps" if found.steps else "steps: none, see the note"
     for step in found.steps:
@@ -40,18 +40,18 @@ def render(found: MigrationPlan) -> Iterator[str]:
         yield f"note: {note}"
     if found.breaking and found.steps:
         yield ""
-        yield "nothing was changed; `dataflow migration start` with the same options opens a campaign"
+        yield "nothing was changed; `dataflow migration start` with the same options starts a campaign"
 
 
 def _affected_lines(touched: Sequence[AffectedWorkflow]) -> Iterator[str]:
     if not touched:
-        yield "nobody is known to read or write what changes"
+        yield "no known workflow reads or writes what changes"
         return
     for role, says in (
         ("reads", "reads what changes"),
-        ("may read", "may read what changes (its columns are not known)"),
+        ("may read", "may read what changes (its columns are unknown)"),
         ("writes", "writes the table"),
-        ("downstream", "further down, by what is made of it"),
+        ("downstream", "downstream, reads what is derived from it"),
     ):
         mine = [each for each in touched if each.role == role]
         if not mine:
@@ -60,7 +60,7 @@ def _affected_lines(touched: Sequence[AffectedWorkflow]) -> Iterator[str]:
         shown = mine if role != "downstream" else mine[:_DOWNSTREAM_SHOWN]
         yield from (line for each in shown for line in _with_lines(each))
         if len(mine) > len(shown):
-            yield f"  … and {len(mine) - len(shown):,} more: --output json names all"
+            yield f"  … and {len(mine) - len(shown):,} more: --output json lists all"
 
 
 def _with_lines(touched: AffectedWorkflow) -> Iterator[str]:

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 TableSchemaLoader = Callable[[str, "LineageGraph"], Shape]
-"""Looks at a table as it is now."""
+"""Loads the current schema of a table."""
 
 
 def load_schema(table: str, lineage: LineageGraph) -> Shape:
-    """Return a table as the catalog has it now, without Spark.
+    """Load the schema of a table with PyIceberg, without Spark.
 
     Raises:
-        UsageError: There is none; with the nearest.
+        UsageError: The table does not exist; the message suggests similar names.
         SparkOnlyError: PyIceberg can't open the catalog.
-        DataflowError: It can't be reached.
+        DataflowError: The catalog can't be reached.
     """
     from dataflow.tables.catalog import open_catalog
     from dataflow.tables.pyiceberg_catalog import load_table
@@ -40,10 +40,10 @@ def load_schema(table: str, lineage: LineageGraph) -> Shape:
 
 
 def load_schema_in_spark(spark: SparkSession, table: str, lineage: LineageGraph) -> Shape:
-    """Return a table as the catalog has it now, where Spark alone can open that.
+    """Load the schema of a table with Spark, where PyIceberg can't open the catalog.
 
     Raises:
-        UsageError: There is none; with the nearest.
+        UsageError: The table does not exist; the message suggests similar names.
     """
     from dataflow.tables.iceberg import exists, list_tables
     from dataflow.tables.pyiceberg_catalog import is_full, no_table

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def reader_statuses(campaign: Campaign, events: Sequence[CampaignEvent], lineage: LineageGraph) -> list[ReaderStatus]:
-    """Return where each reader stands; workflows that began to read the old name since are among them."""
+    """Return the status of each reader, workflows included that began to use the old name after the start."""
     evidence = latest_evidence(campaign, lineage)
     readers = {reader.workflow: reader for reader in campaign.readers}
     late = set(subjects_of(events, "joined"))
@@ -30,7 +30,7 @@ def reader_statuses(campaign: Campaign, events: Sequence[CampaignEvent], lineage
 
 
 def _acks(readers: Sequence[AffectedWorkflow], events: Sequence[CampaignEvent]) -> dict[str, CampaignEvent]:
-    """Return the last acknowledgement of each reader: its own, or its owner's for all of theirs."""
+    """Return the last acknowledgement of each reader, by its workflow or its owner."""
     found: dict[str, CampaignEvent] = {}
     for event in events:
         if event.kind == "acked":
@@ -45,27 +45,27 @@ def _reader_status(
 ) -> ReaderStatus:
     opened = campaign.row.opened
     if newest is not None and newest.seen > opened and newest.touches is False:
-        why = f"its latest {EVIDENCE_NAMES[newest.origin]} uses the old name no more"
-        return ReaderStatus(reader, "moved", "it is deployed no more" if newest.is_gone else why, newest.seen)
+        why = f"its latest {EVIDENCE_NAMES[newest.origin]} no longer uses the old name"
+        return ReaderStatus(reader, "moved", "no longer deployed" if newest.is_gone else why, newest.seen)
     late = newest is not None and newest.seen > opened and newest.touches
     if ack is not None and not (late and newest is not None and newest.seen > ack.moment):
         return ReaderStatus(reader, "acked", f"{ack.who}: {ack.note or 'no note'}", ack.moment)
     if newest is None:
-        return ReaderStatus(reader, "open", "it never ran where this can be seen")
+        return ReaderStatus(reader, "open", "no recorded run or deployment")
     if ack is not None:
         return ReaderStatus(
             reader, "open", f"acknowledged, but a later {EVIDENCE_NAMES[newest.origin]} reads it", newest.seen
         )
     writer = reader.role == "writes"
     does, may = ("writes or audits it", "may write it") if writer else ("reads it", "may read it")
-    what = does if newest.touches else f"{may}: its columns are not known"
+    what = does if newest.touches else f"{may}: its columns are unknown"
     return ReaderStatus(reader, "open", f"its latest {EVIDENCE_NAMES[newest.origin]} {what}", newest.seen)
 
 
 def record_moves(
     campaign: Campaign, found: Sequence[ReaderStatus], campaigns: CampaignStore, events: Sequence[CampaignEvent]
 ) -> None:
-    """Write down who moved, or went back, since it was looked at last: the burn-down is made of that."""
+    """Record which readers moved or returned since the last time, for the burn-down."""
     last: dict[str, str] = {}
     for event in events:
         if event.kind in {"moved", "acked", "returned"}:

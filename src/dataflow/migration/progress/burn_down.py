@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def burn_down(
     campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], today: dt.date
 ) -> list[tuple[dt.date, int]]:
-    """Return for each day since the opening how many readers had not moved at its end; late ones since they joined."""
+    """Return the number of open readers at the end of each day; readers that joined later count from then on."""
     readers = [each.reader for each in found]
     left = {reader.workflow for reader in campaign.readers}
     by_day: dict[dt.date, list[CampaignEvent]] = defaultdict(list)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReaderStatus:
-    """Where a reader stands.
+    """The status of a reader.
 
     Attributes:
         reader: The reader.
         state: `moved`, `acked` or `open`.
-        why: What tells so.
-        since: When that was.
+        why: The evidence.
+        since: When the evidence was observed.
     """
 
     reader: AffectedWorkflow
@@ -30,5 +30,5 @@ class ReaderStatus:
 
     @property
     def is_open(self) -> bool:
-        """Whether the change would still break it, as far as is known."""
+        """Whether the change would still break it."""
         return self.state == "open"

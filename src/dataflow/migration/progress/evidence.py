@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 EVIDENCE_NAMES = {Origin.RECORDED: "run", Origin.DEPLOYED: "deployment", Origin.OPENLINEAGE: "OpenLineage event"}
-"""What counts: what ran or was deployed. A checkout is a plan."""
+"""Origins that count as evidence; a checkout does not."""
 
 
 @dataclass
@@ -45,14 +45,14 @@ class LatestEvidence:
 
 
 def latest_evidence(campaign: Campaign, lineage: LineageGraph) -> dict[str, LatestEvidence]:
-    """Return for each workflow the newest word on whether it uses what goes; None where columns are not known."""
+    """Return the latest evidence of each workflow that uses the table, or is a reader of the campaign."""
     said: dict[str, dict[Origin, list[tuple[Producer, list[ColumnEdge]]]]] = defaultdict(lambda: defaultdict(list))
     for downstream in (True, False):
         for producer, taken in lineage.store.flows({campaign.table}, downstream=downstream):
             if (producer.target != campaign.table) == downstream and producer.origin in EVIDENCE_NAMES:
                 said[producer.workflow][producer.origin].append((producer, list(taken)))
     for producer in lineage.store.of_workflows([reader.workflow for reader in campaign.readers]):
-        # One that doesn't use the table at all any more is known by what else it writes.
+        # A workflow that no longer uses the table at all is known by its other writes.
         if producer.target != campaign.table and producer.origin in EVIDENCE_NAMES:
             said[producer.workflow][producer.origin].append((producer, []))
     named = lineage.store.target_columns(campaign.table)
@@ -90,9 +90,9 @@ def _latest(
 def _of_environment(
     by: Mapping[Origin, list[tuple[Producer, list[ColumnEdge]]]], environment: str
 ) -> Mapping[Origin, list[tuple[Producer, list[ColumnEdge]]]]:
-    """Return what is known of a workflow where the campaign is; of one that is not known there, all.
+    """Return the evidence of the environment of the campaign, or all where that has none.
 
-    OpenLineage events name their places as others do, and a branch's deployment has workflows of its own names.
+    Events of OpenLineage have namespaces of their own, and workflows of branch deployments have names of their own.
     """
     here = {
         origin: [each for each in found if origin is Origin.OPENLINEAGE or each[0].environment == environment]

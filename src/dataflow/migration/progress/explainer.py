@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def as_data(
     campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], today: dt.date
 ) -> dict[str, Any]:
-    """Return how far a campaign is, for programs."""
+    """Return the progress of a campaign as data for JSON."""
     row = campaign.row
     done, days = applied_steps(events), burn_down(campaign, found, events, today)
     return {
@@ -52,10 +52,10 @@ def as_data(
 def render(
     campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], now: dt.datetime
 ) -> Iterator[str]:
-    """Yield the lines of a campaign's status for people."""
+    """Yield the lines of the status of a campaign."""
     row = campaign.row
     days = (row.deadline - now.date()).days
-    when = f"{days} days left" if days > 0 else "today" if days == 0 else f"{-days} days over"
+    when = f"{days} days left" if days > 0 else "today" if days == 0 else f"{-days} days overdue"
     yield f"{row.id}: {row.table} in {row.environment}, {row.state}"
     yield f"  {'; '.join(str(change) for change in campaign.changes)}"
     yield f"  deadline {row.deadline} ({when}), opened {age(row.opened, now)} by {row.opened_by}"
@@ -88,7 +88,7 @@ def _bar(done: int, total: int, width: int = 30) -> str:
 
 
 def _spark(values: Sequence[int], most: int = 60) -> str:
-    """Draw numbers as a row of bars; of a long row the last ones."""
+    """Return numbers as a sparkline of the last `most` values."""
     shown = list(values)[-most:]
     highest = max(shown, default=0)
     return "".join("▁▂▃▄▅▆▇█"[round(7 * value / highest) if highest else 0] for value in shown)

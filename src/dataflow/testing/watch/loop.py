@@ -86,7 +86,7 @@ class Watch:
     def _step(self) -> None:
         with contextlib.suppress(queue.Empty):
             self._actions.get(timeout=_TICK)()
-        death = self._engine.death if self._engine is not None else None
+        death = self._engine.exit_error if self._engine is not None else None
         if death is not None:
             self._reporter.note(f"{death.message}; starting another one")
             self._restart_jvm()
@@ -211,7 +211,7 @@ class Watch:
     # The JVM
 
     def _jvm_died(self) -> bool:
-        return self._engine is not None and self._engine.death is not None
+        return self._engine is not None and self._engine.exit_error is not None
 
     def _start_jvm(self) -> None:
         if self._spark:
