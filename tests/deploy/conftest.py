@@ -11,6 +11,7 @@ from dataflow.deploy import deployments
 from dataflow.deploy.deploy import Deployer
 from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
+from tests.support import forked
 from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, identity, metadata, spark, wap
 
 KILLS = 20
@@ -113,6 +114,10 @@ class Repo:
     def deploy(self, **options):
         source = self.source(**options)
         return Deployer(source, make_plan(source, details=False)).deploy()
+
+    def command(self, *arguments, **variables):
+        """Run the command line here, in a process that begins with Dataflow's modules loaded."""
+        return forked.run(arguments, cwd=self.folder, env={**os.environ, **variables}, timeout=600)
 
     @property
     def registry(self):

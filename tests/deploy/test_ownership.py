@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -24,8 +23,7 @@ def pin(repo, id_="df-0a1b2c3d"):
 
 
 def run(repo, *arguments):
-    command = [sys.executable, "-m", "dataflow", "project", *arguments]
-    return subprocess.run(command, cwd=repo.folder, capture_output=True, text=True, check=False)
+    return repo.command("project", *arguments)
 
 
 def planned(repo):

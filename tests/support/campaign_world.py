@@ -22,7 +22,7 @@ from dataflow.runner.progress import NoProgress
 from dataflow.runner.runner import Runner
 from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords
-from dataflow.tables.schema.table_schema import shape_in_spark
+from dataflow.tables.schema.table_schema import live_schema_in_spark
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import environment, find_project
 from tests.support.packages import definition, spark, wap
@@ -168,7 +168,7 @@ class World:
         """Plan a change of the table, and open the campaign for it."""
         now = dt.datetime.now(dt.UTC)
         found = build_plan(
-            f"{self.db}.plays", wish, self.known(), now, load=lambda table, _: shape_in_spark(self.spark, table)
+            f"{self.db}.plays", wish, self.known(), now, load=lambda table, _: live_schema_in_spark(self.spark, table)
         )
         deadline = now.date() + dt.timedelta(days=30)
         start_campaign(found, self.campaigns, self.root, deadline=deadline, who="alice", now=now, name=name)

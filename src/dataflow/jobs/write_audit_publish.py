@@ -85,7 +85,7 @@ def _once(template: WapTemplate, context: JobContext) -> JobResult:
             detail(_audit_counts(results))
         with context.services.phase("publish") as detail:
             if (
-                column_migration.pairs(spark, table) != moves
+                column_migration.column_pairs(spark, table) != moves
             ):  # a migration went on since, and its columns were not filled
                 raise PublishConflict(f"a migration moved columns of {table} during this run")
             _require_main_unchanged(branch, context)
@@ -100,7 +100,7 @@ def _once(template: WapTemplate, context: JobContext) -> JobResult:
 
 def _settle(
     template: WapTemplate, branch: branch_publish.Branch, context: JobContext
-) -> tuple[Made, list[column_migration.Pair]]:
+) -> tuple[Made, list[column_migration.ColumnPair]]:
     """Make the branch hold what will be published.
 
     Returns:
@@ -115,7 +115,7 @@ def _settle(
             f"{plural(number, 'file')} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
         )
-    moves = _fill_migrated_columns(branch, context)
+    moves = _synchronize(branch, context)
     return (outcome(spark, branch) if moves else made), moves
 
 
@@ -127,7 +127,7 @@ def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         for item in template.write:
             run_spark(item.job.spark, context, scope)
     except DataflowError as error:
-        moves = column_migration.moving(properties(load(spark, template.table)))
+        moves = column_migration.migrating_columns(properties(load(spark, template.table)))
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = column_migration.advice(template.table, moves) or error.hint
         raise
@@ -149,14 +149,14 @@ def _require_main_unchanged(branch: branch_publish.Branch, context: JobContext) 
         )
 
 
-def _fill_migrated_columns(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.Pair]:
-    """Fill the columns of a migration that the write left out, so that readers of old and new see the same.
+def _synchronize(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.ColumnPair]:
+    """Fill the columns of a migration that the write left out: readers of the old and of the new see the same.
 
     Returns:
         The columns in migration.
     """
     spark = context.spark
-    pairs = column_migration.pairs(spark, branch.table)
+    pairs = column_migration.column_pairs(spark, branch.table)
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
         return pairs
     catalog = context.workflow.environment.catalog_name
@@ -169,8 +169,8 @@ def _fill_migrated_columns(branch: branch_publish.Branch, context: JobContext) -
     # A session of its own, as the job's lineage must not include this write.
     own, where = open_session(spark, EVERYTHING), branch.partition.where
     before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
-    was_even = functools.partial(column_migration.is_even, own, before, where)
-    column_migration.even_out(own, branch.reference, where, pairs, written, was_even)
+    was_synchronized = functools.partial(column_migration.is_synchronized, own, before, where)
+    column_migration.synchronize(own, branch.reference, where, pairs, written, was_synchronized)
     return pairs
 
 

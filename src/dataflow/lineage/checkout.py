@@ -1,6 +1,6 @@
-"""The workflows that lie on disk here, as lineage: read again only where a file changed.
+"""Lineage of the workflows in a checkout, cached: only changed files are read again.
 
-What was read is kept in the Dataflow home with the size and time of each file that it came from.
+The cache is in the Dataflow home, with the size and time of each file that was read.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from dataflow.repository.tree import tree_of_disk
 from dataflow.workflow.discovery import patiently, walk
 
 _MAX_DEPTH = 3
-"""How many folders deep definitions are looked for outside of a project and of git."""
+"""The depth to which definitions are searched outside of projects and git repositories."""
 
 _FORMAT = 4
-"""Of what is kept, within a version: what was kept in another is read again."""
+"""The format of the cache within a version of Dataflow; a cache in another format is read again."""
 
 _REFERENCE_FIELDS = ("references", "select_stars")
 
 Stamp = dict[str, tuple[int, int]]
 ColumnLookup = Callable[[str], Sequence[str] | None]
-"""Tells the columns of a table of the catalog, or None where there is no such table."""
+"""Returns the columns of a table of the catalog; None where it does not exist."""
 
 
 class CheckoutLineage:
@@ -43,8 +43,8 @@ class CheckoutLineage:
 
     Args:
         root: The folder.
-        env: The environment whose parameters are put in.
-        columns_of: Asked for tables that no DDL here declares; None where there is no catalog to ask.
+        env: The environment whose parameters are substituted.
+        columns_of: Looks up tables that no DDL in the checkout declares; None without a catalog.
     """
 
     def __init__(self, root: Path, env: str | None = None, columns_of: ColumnLookup | None = None) -> None:
@@ -59,7 +59,7 @@ class CheckoutLineage:
 
     @property
     def entries(self) -> list[WorkflowLineage]:
-        """What its workflows say, each once; definitions with mistakes are left out, and noted as `broken`."""
+        """The lineage of each workflow; invalid definitions are skipped, and listed as `broken`."""
         return self._require()
 
     def _require(self) -> list[WorkflowLineage]:
@@ -69,7 +69,7 @@ class CheckoutLineage:
         return self._entries
 
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
-        """Return for each of these tables who reads it; see `graph.Source`."""
+        """Return the readers of each of these tables; see `graph.LineageSource`."""
         self._require()
         readers = (
             (table, [producer for producer, taken in self._by_source[table] if not all(map(is_reference_only, taken))])
@@ -79,24 +79,24 @@ class CheckoutLineage:
         return [(table, found) for table, found in readers if found]
 
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
-        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
+        """Return the writers of these tables, each with the tables that it reads; see `graph.LineageSource`."""
         self._require()
         found = (each for table in tables for each in self._by_target.get(table, ()))
         return [(producer, [flow[0] for flow in taken if not flow[1]]) for producer, taken in found]
 
     def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
-        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
+        """Return the column edges from or into these tables, by producer; see `graph.LineageSource`."""
         self._require()
         index = self._by_source if downstream else self._by_target
         return [each for table in tables for each in index.get(table, ())]
 
     def tables(self) -> set[str]:
-        """Return all tables that its workflows name."""
+        """Return all tables that its workflows read or write."""
         self._require()
         return {*self._by_source, *self._by_target}
 
     def columns(self, table: str) -> set[str]:
-        """Return the columns of a table that its workflows name."""
+        """Return the columns of a table that its workflows reference."""
         self._require()
         read = {flow[1] for _, taken in self._by_source.get(table, ()) for flow in taken}
         written = {flow[2] for _, taken in self._by_target.get(table, ()) for flow in taken}
@@ -122,7 +122,7 @@ class CheckoutLineage:
         return list(found.values())
 
     def _refresh(self, cache: _LineageCache, stale: Sequence[Path]) -> None:
-        """Read definitions anew: once for the tables that their DDL declares, once for what is done with them."""
+        """Read changed definitions: first for the tables that DDL declares, then for their lineage."""
         from dataflow.workflow.load import Request, load_workflow
 
         workflows = {}
@@ -164,10 +164,10 @@ class CheckoutLineage:
 
 
 def definitions(root: Path) -> Iterator[Path]:
-    """Yield the `*.sch.yaml` files below a folder; not hidden ones, what git ignores, nor what builds leave.
+    """Yield the `*.sch.yaml` files below a folder; hidden, ignored and generated folders are skipped.
 
     Raises:
-        UsageError: There is too much to look through.
+        UsageError: The folder is too large to search.
     """
     bounded = any((folder / name).exists() for folder in (root, *root.parents) for name in ("dataflow.yaml", ".git"))
     for folder, below, files in tree_of_disk(root).walk() if bounded else walk(root):
@@ -182,7 +182,7 @@ def _table_names(texts: ScriptLineage) -> set[str]:
 
 
 def _merged(one: WorkflowLineage, other: WorkflowLineage) -> WorkflowLineage:
-    """Join what two definitions say of a workflow that both contain."""
+    """Merge the lineage of a workflow that two definitions contain."""
     writes = {target: list(taken) for target, taken in one.writes.items()}
     for target, taken in other.writes.items():
         writes[target] = list(dict.fromkeys([*writes.get(target, []), *taken]))
@@ -201,7 +201,7 @@ def _merged(one: WorkflowLineage, other: WorkflowLineage) -> WorkflowLineage:
 
 
 class _LineageCache:
-    """What was read before, in one file for a folder and an environment."""
+    """The cached lineage of a folder in an environment, in one file."""
 
     def __init__(self, root: Path, env: str | None, *, asks: bool) -> None:
         from dataflow.workflow.identity import current_user
@@ -259,5 +259,5 @@ def _stamp(path: Path | str) -> tuple[int, int]:
 
 
 def _project_files(file: Path) -> list[Path]:
-    """Return where the project's file may be: its settings go into the parameters."""
+    """Return the project file, whose settings affect parameters."""
     return [folder / "dataflow.yaml" for folder in file.parents if (folder / "dataflow.yaml").exists()][:1]

@@ -1,4 +1,4 @@
-"""The columns that a definition itself names of the tables it writes: in audits, and as a key."""
+"""The columns that a definition references in the tables it writes: in audits, and as primary key."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _AUDITED = "audited"
 
 
 def referenced_columns(workflow: Workflow) -> dict[str, frozenset[str]]:
-    """Return by table the columns that a workflow's audits and metadata jobs name; contained workflows aside.
+    """Return the columns that audits and metadata jobs reference, by table; subworkflows are not included.
 
-    Of an audit in Python it is all that may be a column's name.
+    For an audit in Python these are all identifiers and texts that may be a column.
     """
     found: dict[str, set[str]] = defaultdict(set)
     named = [(it.table, _columns_of_audit(it.audit, workflow)) for it in workflow.audits()]

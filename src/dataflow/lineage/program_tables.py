@@ -1,8 +1,7 @@
-"""The tables that a Python, Scala or R program names, found in its text alone.
+"""The tables that a Python, Scala or R program references, found in its text.
 
-A program can make a table's name in ways that no text shows; what it really read is recorded when it runs. Found here
-are the parameters that it asks for whose values are tables, tables that stand as literals where a table is opened, and
-those in SQL texts.
+A program can compute the name of a table; what it really read is recorded when it runs. Found here
+are parameters whose values are tables, literals where a table is opened, and tables in SQL texts.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def tables_in_params(params: Mapping[str, str]) -> Tables:
 
 
 def _is_requested(name: str, code: str) -> bool:
-    """Say whether a program asks for a parameter by its name."""
+    """Return whether a program references a parameter by name."""
     return re.search(rf"""["'$`]{re.escape(name)}\b""", code) is not None
 
 

@@ -1,4 +1,4 @@
-"""Which tables a script of a workflow reads and writes: asked by plan, bundles, lineage, mocks and diff-data alike."""
+"""The tables that a script of a workflow reads and writes, for plans, bundles, lineage, mocks and data diffs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SOURCES = {Kind.JAR: "*.scala", Kind.R: "*.R", Kind.PYTHON: "*.py"}
 
 @dataclass(frozen=True)
 class ScriptTables:
-    """What a script touches.
+    """The tables of a script.
 
     Attributes:
         tables: Its tables, without the name of the environment's catalog.
-        files: The files that this was read from.
-        guessed: Whether its text names no table that it reads, and only what its parameters are called tells.
+        files: The files that were read.
+        guessed: Whether its text names no source table, so that reads are guessed by the names of parameters.
     """
 
     tables: Tables
@@ -39,14 +39,14 @@ class ScriptTables:
 
 
 def script_tables(script: DeclaredScript, known: Collection[str] = ()) -> ScriptTables:
-    """Find the tables of a script: a SQL script's exactly, a program's as far as its text tells.
+    """Return the tables of a script: exactly for SQL, as far as its text shows for a program.
 
     Args:
         script: The script.
-        known: Names of tables that there are: a parameter that holds one is a table, whatever it is called.
+        known: Names of existing tables: a parameter with such a value is a table, whatever its name.
 
     Raises:
-        DefinitionError: A SQL script can't be read, or names what has no value.
+        DefinitionError: A SQL script can't be read, or a parameter has no value.
     """
     workflow, path, params = script.workflow, script.path, script.params
     if script.is_sql:
@@ -77,7 +77,7 @@ def _without_catalog(tables: Tables, workflow: Workflow) -> Tables:
 
 
 def source_files(path: Path) -> list[Path]:
-    """Return the files that a program's source stands in: its own, and those beside it or in its sbt project."""
+    """Return the source files of a program: its own, those that it imports, or those of its sbt project."""
     kind = program_kind(path)
     if kind is Kind.JAR:
         project = sbt_project(path)
@@ -90,7 +90,7 @@ def source_files(path: Path) -> list[Path]:
 
 
 def _imported_names(text: str) -> set[str]:
-    """Return the names of files beside a script that it imports (Python) or sources (R)."""
+    """Return the names that a script imports (Python) or sources (R)."""
     python = re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", text)
     r = re.findall(r"""source\(["'](?:.*/)?([^"'/]+)\.R["']""", text)
     return {*python, *r}

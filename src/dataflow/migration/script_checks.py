@@ -1,6 +1,6 @@
-"""The SQL of a workflow against the columns of its tables, as DDL, mocks, the checkout and the catalog here tell them.
+"""Checks the SQL of a workflow against the columns of its tables, from DDL, mocks, the checkout and a local catalog.
 
-Nothing is asked over a network: of a table that none of these knows, nothing is said but that.
+No network is used: tables that none of these has are reported as unchecked.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import DeclaredScript, Workflow
 
 _RESHAPES = re.compile(r"(?i)\bALTER\s+TABLE\b|createOrReplace|\.replace\(\)|saveAsTable|merge-?schema")
-"""What a program says that may give a table other columns than its DDL."""
+"""Code of a program that may give a table other columns than its DDL."""
 
 _OF_TABLE = re.compile(r"(?m)^table:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(?:#.*)?$")
 
 
 @dataclass
 class WorkflowScriptChecks:
-    """What was found in the scripts of a workflow.
+    """The result of checking the scripts of a workflow.
 
     Attributes:
-        problems: Mistakes, each with its place.
-        unchecked: What could not be checked, in words.
+        problems: The problems, each with its place.
+        unchecked: A line for each table or statement that could not be checked.
         reads: The tables that are read.
-        declares: The tables that its DDL makes.
+        declares: The tables that its DDL creates.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -129,7 +129,7 @@ def downstream_problems(
     env: str | None,
     looked_at: Collection[Path] = (),
 ) -> Iterator[Problem]:
-    """Yield the columns that other workflows of a checkout ask of what a workflow's DDL makes, and that it has not.
+    """Yield problems of other workflows in a checkout that read tables which the DDL of a workflow creates.
 
     Args:
         workflow: The workflow.

@@ -49,9 +49,9 @@ def test_swapped_columns_are_told_with_their_lines(package, command):
     said = package("workflow", command, "package", code=2).stderr.splitlines()
     assert [line.rpartition("package/")[2] for line in said] == [
         "src/sparksql_write.sql:51:3: the third column is 'view_hours', the table's third is 'title_rank'; "
-        "insert BY NAME, or say -- dataflow: positional",
+        "use INSERT BY NAME, or add the comment -- dataflow: positional",
         "src/sparksql_write.sql:52:3: the fourth column is 'title_rank', the table's fourth is 'view_hours'; "
-        "insert BY NAME, or say -- dataflow: positional",
+        "use INSERT BY NAME, or add the comment -- dataflow: positional",
     ]
 
 

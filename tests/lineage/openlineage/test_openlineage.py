@@ -204,8 +204,11 @@ def test_a_lost_event_is_told_and_fails_nothing(ended, server):
     server.status = 500
     address = f"http://127.0.0.1:{server.server_port}/api/v1/lineage"
     lost = send_event(ended(f"{address}?api_key=S3cr3t"))
-    assert lost == f"the OpenLineage event was lost: http://127.0.0.1:{server.server_port}: 500 Internal Server Error"
-    assert send_event(ended("/proc/none/x")).startswith("the OpenLineage event was lost: /proc/none/x: ")
+    assert (
+        lost
+        == f"the OpenLineage event could not be sent: http://127.0.0.1:{server.server_port}: 500 Internal Server Error"
+    )
+    assert send_event(ended("/proc/none/x")).startswith("the OpenLineage event could not be sent: /proc/none/x: ")
 
 
 SPARKS_OWN = {
@@ -254,7 +257,7 @@ def test_starts_and_failures_tell_nothing_and_bad_lines_are_named(tmp_path, stat
 
 def test_a_file_without_events_is_a_mistake(tmp_path, state):
     (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(UsageError, match="holds no OpenLineage events"):
+    with pytest.raises(UsageError, match="contains no OpenLineage events"):
         import_events(tmp_path / "x.json", state.database, "dataflow")
     with pytest.raises(UsageError, match="there is no "):
         import_events(tmp_path / "y.json", state.database, "dataflow")

@@ -26,9 +26,9 @@ def test_swapped_columns_of_an_insert_by_position_are_told_with_their_lines():
     sql = "INSERT INTO ${T}\nWITH final AS (SELECT * FROM db.s)\nSELECT\n  id,\n  origin,\n  kind\nFROM final"
     assert told(sql, T="db.t") == [
         "x.sql:5:3: the second column is 'origin', the table's second is 'kind'; "
-        "insert BY NAME, or say -- dataflow: positional",
+        "use INSERT BY NAME, or add the comment -- dataflow: positional",
         "x.sql:6:3: the third column is 'kind', the table's third is 'origin'; "
-        "insert BY NAME, or say -- dataflow: positional",
+        "use INSERT BY NAME, or add the comment -- dataflow: positional",
     ]
 
 
@@ -81,10 +81,13 @@ def test_the_comment_holds_for_its_own_statement_alone():
             "x.sql:1:45: db.t has no column 'knd'; did you mean 'kind'?",
         ),
         ("INSERT INTO db.t (id, knd) SELECT 1, 2", "x.sql:1:23: db.t has no column 'knd'; did you mean 'kind'?"),
-        ("INSERT INTO db.t SELECT id FROM db.s", "x.sql:1:1: the query brings 1 column, and db.t takes 3 here"),
+        (
+            "INSERT INTO db.t SELECT id FROM db.s",
+            "x.sql:1:1: the query has 1 column, but the INSERT into db.t expects 3",
+        ),
         (
             "INSERT INTO db.t PARTITION (kind = 'a') SELECT id, origin, 1 FROM db.s",
-            "x.sql:1:1: the query brings 3 columns, and db.t takes 2 here",
+            "x.sql:1:1: the query has 3 columns, but the INSERT into db.t expects 2",
         ),
         (
             "MERGE INTO db.t USING db.s ON t.id = s.id WHEN MATCHED THEN UPDATE SET knd = s.kind",

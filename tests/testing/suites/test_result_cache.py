@@ -166,6 +166,7 @@ def test_builds_of_gradle_and_maven_are_suites_where_they_begin(tmp_path):
     assert found == [("g", "gradle"), ("m", "maven")]
 
 
+@pytest.mark.slow
 @pytest.mark.tools("Gradle", "JDK")
 def test_gradle_s_tests_are_run_and_counted(tmp_path):
     write(tmp_path, **{"build.gradle": GRADLE, TEST: JUNIT % "2"})
@@ -173,6 +174,7 @@ def test_gradle_s_tests_are_run_and_counted(tmp_path):
     assert (outcome.status, outcome.tests, outcome.skipped) == ("passed", 2, 1), outcome.output
 
 
+@pytest.mark.slow
 @pytest.mark.tools("Maven", "JDK")
 def test_maven_s_tests_are_run_and_a_failure_shows_what_was_printed(tmp_path):
     write(tmp_path, **{"pom.xml": POM % ("ranks", JUNIT_DEPENDENCY), TEST: JUNIT % "3"})

@@ -28,7 +28,7 @@ def fill_migrating_columns(context: JobContext) -> None:
             continue
         table, pairs = quoted(write.target), []
         with contextlib.suppress(Exception):  # what is no table of Iceberg's has no columns on the move
-            pairs = column_migration.pairs(context.spark, table)
+            pairs = column_migration.column_pairs(context.spark, table)
         try:
             if pairs:
                 column_migration.fill(

@@ -1,1 +1,1 @@
-"""Lineage in OpenLineage's words: sent and taken in."""
+"""Lineage as OpenLineage events: emitted and imported."""

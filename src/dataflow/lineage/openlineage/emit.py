@@ -1,6 +1,6 @@
-"""OpenLineage events of runs: one when a run ends, to a file or to whatever listens at an http address.
+"""Emits an OpenLineage event when a run ends, to a file or an HTTP address.
 
-The switch is `openlineage:` of an environment, else the variables that OpenLineage's own clients know: OPENLINEAGE_URL
+It is enabled by `openlineage:` of an environment, else by the variables of the OpenLineage clients: OPENLINEAGE_URL
 with OPENLINEAGE_ENDPOINT and OPENLINEAGE_API_KEY, and OPENLINEAGE_DISABLED. The shapes are those of the OpenLineage
 JSON Schema 2-0-2 and of its facets.
 """
@@ -45,13 +45,13 @@ class FinishedRun:
     """A run that has ended.
 
     Attributes:
-        workflow: What ran.
-        parent: The run that started it, if another did.
+        workflow: The workflow.
+        parent: The run that started it, if any.
         status: How it ended.
         started: When it began.
         ended: When it ended.
         reads: The snapshots that it read.
-        writes: Which columns went where.
+        writes: Its writes with their flows.
         error: Why it failed.
     """
 
@@ -66,10 +66,10 @@ class FinishedRun:
 
 
 def send_event(run: FinishedRun) -> str | None:
-    """Send a run's event where the environment says; a lost event fails no run.
+    """Send the event of a run to the configured address; a failure does not fail the run.
 
     Returns:
-        A line on what went wrong; None when all went well, or nobody wants events.
+        A warning when the event could not be sent; else None.
     """
     address = _address(run.workflow.environment)
     if address is None:
@@ -77,12 +77,12 @@ def send_event(run: FinishedRun) -> str | None:
     try:
         to = resolve_secrets(address)  # before the event is masked: what stands in the address is a secret as well
         _send(masked(json.dumps(event(run), sort_keys=True)), to)
-    except Exception as error:  # a file that can't be written, a server that is away or says no
+    except Exception as error:  # a file that can't be written, a server that is down or refuses
         shown = address if "://" not in address else re.sub(r"(?<=[^/:])/.*", "", without_credentials(address))
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(error, urllib.error.HTTPError):
             reason = f"{error.code} {error.reason}"
-        return f"the OpenLineage event was lost: {shown}: {reason}"
+        return f"the OpenLineage event could not be sent: {shown}: {reason}"
     return None
 
 
@@ -139,12 +139,12 @@ def event(run: FinishedRun) -> dict[str, Any]:
 
 
 def namespace(environment: Environment) -> str:
-    """Return what OpenLineage calls the place of an environment's tables: its catalog's address, else its name."""
+    """Return the dataset namespace of an environment: the URI of its catalog, else its name."""
     return without_credentials(environment.catalog.get("uri") or environment.catalog_name)
 
 
 def run_uuid(run_id: str) -> str:
-    """Return the UUID that stands for a run: OpenLineage knows runs by UUIDs alone."""
+    """Return the UUID of a run, which OpenLineage requires."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PRODUCER}:{run_id}"))
 
 
@@ -201,7 +201,7 @@ def _column_lineage(write: TableWrite, place: str) -> dict[str, Any]:
     fields: dict[str, dict[tuple[str, str], list[dict[str, str]]]] = {}
     rows: dict[tuple[str, str], list[dict[str, str]]] = {}
     for flow in sorted(write.flows):
-        if flow.target_column or flow.indirect:  # OpenLineage has no word for what flows nowhere
+        if flow.target_column or flow.indirect:  # OpenLineage has no reference-only transformations
             into = fields.setdefault(flow.target_column, {}) if flow.target_column else rows
             into.setdefault((flow.source, flow.source_column), []).append(_transformation(flow))
     return _facet(

@@ -1,4 +1,4 @@
-"""Lineage out of OpenLineage events, whoever wrote them: Airflow, dbt, Spark's own listener, Flink."""
+"""Imports lineage from OpenLineage events of any producer, such as Airflow, dbt, Spark and Flink."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log"}
 _BELIEVED_TYPES = {"COMPLETE", "RUNNING", "OTHER", None}
-"""Events whose inputs and outputs are believed: one of a start may lack them, one of a failure wrote nothing."""
+"""Event types that are imported: a START may lack inputs and outputs, and a FAIL wrote nothing."""
 
 
 @dataclass
 class ImportResult:
-    """What an import came to.
+    """The result of an import.
 
     Attributes:
-        events: How many events were read.
-        edges: How many writes they told of.
-        skipped: Lines that are no events, each with its file and why.
+        events: The number of events read.
+        edges: The number of writes in them.
+        skipped: Lines that are not events, each with its file and the reason.
     """
 
     events: int = 0
@@ -40,15 +40,15 @@ class ImportResult:
 
 
 def import_events(path: Path, database: StateDatabase, catalog: str) -> ImportResult:
-    """Read events into the state; reading the same ones again changes nothing.
+    """Import events into the state database; importing the same ones again changes nothing.
 
     Args:
         path: A file with one event, a list of events or one a line; or a folder of such files.
-        database: The database at the environment's state address.
-        catalog: The catalog whose name is left out of tables' names.
+        database: The state database of the environment.
+        catalog: The catalog, whose name is removed from the names of tables.
 
     Raises:
-        UsageError: There is no such file, or no event in it.
+        UsageError: The file does not exist, or has no events.
     """
     if not path.exists():
         said = broken_link(path) or f"there is no {display_path(path)}"
@@ -59,7 +59,7 @@ def import_events(path: Path, database: StateDatabase, catalog: str) -> ImportRe
         done.events += 1
         try:
             made = [*_writes(event, catalog)]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # anybody's program wrote it
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # any program may have written it
             done.skipped.append(f"event {done.events}: not a valid OpenLineage event ({error})")
             continue
         for producer, write in made:
@@ -68,7 +68,7 @@ def import_events(path: Path, database: StateDatabase, catalog: str) -> ImportRe
                 found[producer.workflow, producer.target] = (producer, write)
     if not done.events:
         why = f": {done.skipped[0]}" if done.skipped else ""
-        raise UsageError(f"{display_path(path)} holds no OpenLineage events{why}")
+        raise UsageError(f"{display_path(path)} contains no OpenLineage events{why}")
     with database.begin() as connection:
         store_lineage(connection, list(found.values()))
     done.edges = len(found)
@@ -108,7 +108,7 @@ def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
 
 
 def _escaped(data: Any) -> Any:
-    """Spell out the control characters in an event: its names are kept by line, and shown to people."""
+    """Escape the control characters in an event: its names are stored by line, and shown to people."""
     if isinstance(data, str):
         return line(data)
     if isinstance(data, dict):
@@ -166,9 +166,9 @@ def _dataset_key(dataset: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _table_name(dataset: Mapping[str, Any], catalog: str) -> str:
-    """Return a dataset's name as a table of the catalog's: that of its symlinks facet where it has one.
+    """Return the table name of a dataset: that of its symlinks facet where it has one.
 
-    Spark's listener names an Iceberg table by its files' place, and adds the table's own name as a symlink.
+    The Spark integration names an Iceberg table by the location of its files, and adds the table name as a symlink.
     """
     symlinks = ((dataset.get("facets") or {}).get("symlinks") or {}).get("identifiers") or ()
     name = next((link["name"] for link in symlinks if link.get("type") == "TABLE" and link.get("name")), None)
@@ -176,7 +176,7 @@ def _table_name(dataset: Mapping[str, Any], catalog: str) -> str:
 
 
 def _bundle(event: Mapping[str, Any]) -> str | None:
-    """Return the bundle that a run of ours says it ran."""
+    """Return the bundle of a Dataflow run."""
     tags = (((event.get("run") or {}).get("facets") or {}).get("tags") or {}).get("tags") or ()
     return next((str(tag["value"]) for tag in tags if (tag.get("key"), tag.get("source")) == BUNDLE_TAG), None)
 

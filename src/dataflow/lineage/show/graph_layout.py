@@ -1,7 +1,7 @@
-"""Where the boxes of a picture stand: in layers along the flow of data, ordered so that few edges cross.
+"""Lays out a graph in layers along the flow of data, ordered so that few edges cross.
 
-Sugiyama's method in its plain form: longest paths give the layers, long edges get a place of their own in each layer
-that they pass, and sweeps to and fro order each layer by the mean place of its neighbours.
+This is the Sugiyama method in its simple form: longest paths give the layers, long edges get a waypoint in each layer
+that they pass, and alternating sweeps order each layer by the mean position of its neighbours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SWEEPS = 12
 
 @dataclass(frozen=True)
 class _Waypoint:
-    """A place where an edge passes a layer."""
+    """A point where an edge passes a layer."""
 
     edge: tuple[Hashable, Hashable]
     layer: int
@@ -27,13 +27,13 @@ T = TypeVar("T", bound=Hashable)
 
 @dataclass
 class Layout:
-    """Where everything stands.
+    """The positions of boxes and edges.
 
     Attributes:
-        boxes: For each box its left and upper edge.
-        routes: For each edge the points that it passes between its boxes, in order.
-        width: Of all.
-        height: Of all.
+        boxes: The left and top position of each box.
+        routes: The waypoints of each edge, in order.
+        width: The total width.
+        height: The total height.
         backward: Edges that close a cycle.
     """
 
@@ -56,8 +56,8 @@ def arrange(
     Args:
         sizes: Width and height of each box.
         edges: Which box feeds which.
-        between: Room between layers.
-        apart: Room between the boxes of a layer.
+        between: Space between layers.
+        apart: Space between the boxes of a layer.
     """
     own: dict[Item, tuple[float, float]] = dict(sizes.items())
     return _arrange(own, list(dict.fromkeys((a, b) for a, b in edges if a != b)), between, apart)

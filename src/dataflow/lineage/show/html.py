@@ -1,4 +1,4 @@
-"""Lineage as a picture for a design document: one HTML file that needs nothing else, the drawing in it plain SVG."""
+"""Lineage as a self-contained HTML page with an SVG drawing."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def html_page(found: Sequence[Traversal], title: str, now: dt.datetime) -> str:
     """Return a whole HTML page.
 
     Args:
-        found: What is upstream, downstream, or both, of one node.
-        title: The page's heading.
-        now: When it is drawn; ages are counted to then.
+        found: The upstream, downstream, or both traversals of a node.
+        title: The heading.
+        now: The current time, which ages refer to.
     """
     edges = _join_edges(found)
     drawing = _Drawing(found[0].start, edges, now)
@@ -172,7 +172,7 @@ class _Drawing:
 
 
 def _writers(edges: JoinedEdges) -> dict[str, list[str]]:
-    """Return for each table the workflows that write it, with their owners: at most two, then how many more."""
+    """Return the writers of each table with their owners: at most two, and the number of others."""
     found: dict[str, dict[str, None]] = {}
     for (_, target, _), producers in edges.items():
         for producer in producers:
@@ -185,7 +185,7 @@ def _writers(edges: JoinedEdges) -> dict[str, list[str]]:
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
-    """Draw a line through points that leaves and arrives level."""
+    """Return a curve through points that starts and ends horizontally."""
     (x, y), *rest = points
     drawn = [f"M{x:.1f} {y:.1f}"]
     for at, bt in rest:

@@ -12,11 +12,11 @@ from dataflow.lineage.graph import Edge, Node, Traversal, qualified_name
 from dataflow.lineage.model import Producer
 
 LIMIT = 400
-"""How many lines a tree has at most: more than that nobody reads."""
+"""The most lines of a tree."""
 
 
 def age(moment: dt.datetime, now: dt.datetime) -> str:
-    """Say how long ago something was, in the largest unit that fits: `3 h ago`."""
+    """Return the age of something in the largest unit that fits: `3 h ago`."""
     seconds = max(0.0, (now - moment).total_seconds())
     for size, unit in ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
@@ -25,7 +25,7 @@ def age(moment: dt.datetime, now: dt.datetime) -> str:
 
 
 def origin_summary(producers: Iterable[Producer], now: dt.datetime) -> str:
-    """Say who knows of an edge and how fresh that is: `recorded 3 h ago, checkout 2 d ago`."""
+    """Return the origins of an edge with their age: `recorded 3 h ago, checkout 2 d ago`."""
     newest: dict[str, dt.datetime] = {}
     for producer in producers:
         name = producer.origin.value
@@ -37,7 +37,7 @@ def origin_summary(producers: Iterable[Producer], now: dt.datetime) -> str:
 
 
 def grouped_by_target(found: Traversal, node: Node) -> list[tuple[Node, list[Edge]]]:
-    """Return where a node leads to, each place once, with all edges that lead there."""
+    """Return the nodes next to a node, each with all edges to it."""
     by: dict[Node, list[Edge]] = {}
     for edge in found.edges.get(node, ()):
         by.setdefault(found.far_end(edge), []).append(edge)
@@ -45,9 +45,9 @@ def grouped_by_target(found: Traversal, node: Node) -> list[tuple[Node, list[Edg
 
 
 def tree(found: Traversal, now: dt.datetime, limit: int = LIMIT) -> Iterator[tuple[str, str, str]]:
-    """Yield a tree's lines, each as its branches, what stands there, and what is said of it.
+    """Yield the lines of a tree, each as its branches, the name of the node, and a label.
 
-    A node is opened where it stands first; further on it is only named, and a cycle is called one.
+    A node is expanded where it occurs first; further occurrences and cycles are marked.
     """
     yield "", qualified_name(found.start), ""
     opened: set[Node] = set()
@@ -77,7 +77,7 @@ def tree(found: Traversal, now: dt.datetime, limit: int = LIMIT) -> Iterator[tup
 
 
 def _edge_label(edges: Sequence[Edge], now: dt.datetime) -> str:
-    """Say which workflows make an edge, what they do, and who says so."""
+    """Return the workflows of an edge, what they do, and the origins."""
     by: dict[tuple[str, str | None], list[Producer]] = {}
     for _, _, _, producer in edges:
         by.setdefault((producer.workflow, producer.owner), []).append(producer)
@@ -94,7 +94,7 @@ def _edge_label(edges: Sequence[Edge], now: dt.datetime) -> str:
 
 
 def lineage_data(found: Sequence[Traversal]) -> dict[str, Any]:
-    """Return lineage for scripts: nodes with their distance, and for each workflow what it takes from where."""
+    """Return lineage as data for JSON: nodes with their distance, and the edges of each workflow."""
     by: dict[tuple[str, ...], dict[str, Any]] = {}
     for producer, edges in _by_producer(found):
         key = (producer.origin.value, producer.workflow, producer.target)
@@ -142,7 +142,7 @@ def _edge_data(edge: Edge) -> dict[str, Any]:
 
 
 def mermaid(found: Sequence[Traversal]) -> str:
-    """Return lineage as a Mermaid flowchart; columns stand inside their tables."""
+    """Return lineage as a Mermaid flowchart, with a subgraph for each table."""
     edges = dict.fromkeys(
         (source, target, indirect) for each in found for source, target, indirect, _ in each.all_edges()
     )
@@ -166,5 +166,5 @@ def mermaid(found: Sequence[Traversal]) -> str:
 
 
 def _id(node: Node) -> str:
-    """Return a name that Mermaid takes: letters, digits and underscores, the same for the same node alone."""
+    """Return a unique Mermaid id for a node: letters, digits and underscores."""
     return "n_" + re.sub(r"\W", lambda letter: f"_{ord(letter[0]):x}_", f"{node[0]}:{node[1]}", flags=re.ASCII)

@@ -1,1 +1,1 @@
-"""Lineage from Spark's own plans."""
+"""Lineage from the plans of Spark."""

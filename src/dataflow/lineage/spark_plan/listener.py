@@ -1,4 +1,4 @@
-"""What each write read, as Spark resolved it: SQL and DataFrame writers alike, views seen through."""
+"""Collects the lineage of Spark sessions from the listener in the JVM, for SQL and DataFrame writers alike."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class LineageListener:
-    """Collects what the sessions of a run, or of a job of it, read and write, as the listener in Spark's JVM tells it.
+    """Collects what the sessions of a run or a job read and write, as the listener in the JVM reports it.
 
-    Spark tells a listener of one session only, so each session that works for the run is watched.
+    A listener observes one session only, so each session of the run is watched.
     """
 
     def __init__(self, run: LineageListener | None = None) -> None:
-        """Begin with nothing heard.
+        """Start with no lineage.
 
         Args:
-            run: The run's lineage, where this is a job's: it takes all that this one hears.
+            run: The listener of the run, where this is one of a job: it receives the same lines.
         """
         self._run = run
         self._recorded = RecordedLineage()
@@ -35,18 +35,18 @@ class LineageListener:
         self._listeners: dict[int, tuple[JavaObject, str]] = {}
 
     def watch(self, spark: SparkSession, *, runs_user_code: bool = True) -> None:
-        """Listen to a session.
+        """Start listening to a session.
 
         Args:
             spark: The session.
-            runs_user_code: Whether people's code has it, which may read tables in ways that no query tells of.
+            runs_user_code: Whether user code has it, which may read tables in ways that no query shows.
         """
         listener = java_class(spark, "dataflow.lineage.SessionListener").open(spark._jsparkSession, runs_user_code)
         with self._lock:
             self._listeners[id(spark)] = (listener, str(spark.conf.get("spark.sql.defaultCatalog")))
 
     def unwatch(self, spark: SparkSession) -> None:
-        """Hear a session out, and stop listening, so that its listener does not outlive the run."""
+        """Collect the rest of a session, and stop listening, so that its listener does not outlive the run."""
         with self._lock:
             listener, catalog = self._listeners.pop(id(spark))
         self._add_line(listener, catalog)
@@ -54,7 +54,7 @@ class LineageListener:
             listener.close()
 
     def reads(self) -> tuple[SnapshotRead, ...]:
-        """Return what was read so far; waits until Spark has told all."""
+        """Return what was read so far; waits for pending events."""
         self.collect()
         with self._lock:
             return tuple(self._recorded.reads.values())
@@ -62,7 +62,7 @@ class LineageListener:
     def sources(self) -> Mapping[str, tuple[int, int]]:
         """Return for each source the sequence number and id of the oldest snapshot read.
 
-        Tables that the run wrote itself are no sources of it.
+        Tables that the run wrote itself are not included.
         """
         reads = self.reads()
         written = {read.written for read in reads}
@@ -74,19 +74,19 @@ class LineageListener:
         return found
 
     def flows(self) -> tuple[TableWrite, ...]:
-        """Return for each table written which columns of which tables went into it; waits as `reads` does."""
+        """Return the write of each table with its flows; waits as `reads` does."""
         self.collect()
         with self._lock:
             return self._recorded.flows()
 
     def errors(self) -> tuple[str, ...]:
-        """Return what could not be heard, and why; waits as `reads` does."""
+        """Return errors of collecting lineage; waits as `reads` does."""
         self.collect()
         with self._lock:
             return tuple(dict.fromkeys(self._recorded.errors))
 
     def add(self, lines: Iterable[str], catalog: str) -> None:
-        """Take what another Spark told of; see `planlineage`."""
+        """Add lines that the listener of another Spark wrote; see `plan_lineage`."""
         lines = list(lines)
         with self._lock:
             self._recorded.add_lines(lines, catalog)
@@ -94,7 +94,7 @@ class LineageListener:
             self._run.add(lines, catalog)
 
     def collect(self) -> None:
-        """Wait until Spark has told all of what was done so far in the sessions that are watched."""
+        """Collect the lines of all watched sessions; waits for pending events."""
         with self._lock:
             listeners = list(self._listeners.values())
         for listener, catalog in listeners:
@@ -106,7 +106,7 @@ class LineageListener:
 
     @contextlib.contextmanager
     def _noting_errors(self) -> Iterator[None]:
-        """Keep why Spark could not be heard; that its JVM is gone is told where it shows."""
+        """Record errors of the listener; that the JVM ended is reported elsewhere."""
         from py4j.protocol import Py4JError, Py4JNetworkError
 
         try:

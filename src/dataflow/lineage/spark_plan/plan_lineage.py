@@ -1,18 +1,18 @@
-"""What our part in Spark's JVM tells of plans: a line of JSON for each write, and for each query that names columns.
+"""Reads the lineage that the listener in the JVM reports: a line of JSON for each write, and for each other query.
 
-It is told by `jvm/src/lineage`, in sessions of ours and in a Spark that a program started by itself alike. A line has
-tables by their full names, and of these keys those that it has something for:
+The listener is in `jvm/src/lineage`; it runs in our sessions, and in a Spark that a program started itself. A line has
+the full names of tables, under those of these keys that apply:
 
-- `writes`: for each table written its `target`, the `flows` into it (source, column, column that it goes into, whether
-  it only decides), the columns `given` values, the `names` of columns that its query has, and whether it is `opaque`:
-  its rows come from code.
+- `writes`: for each table written its `target`, the `flows` into it (source table, source column, target column,
+  whether it is indirect), the columns `given` values, the `names` of columns that its query references, and whether it
+  is `opaque`: its rows come from code.
 - `reads`: for each table that a write read the target, the table, and the sequence number and id of the snapshot.
-- `names`: the columns that a query names which writes nothing.
-- `tables`: the tables whose columns are told by this line.
-- `seen`: tables that somebody looked at. Where no line tells of their columns, they were read past Spark's queries: as
-  an RDD, or by a stream.
-- `collected`: tables whose rows went to code whole.
-- `error`: why the columns of a plan can't be told.
+- `names`: the columns that a query without a write references.
+- `tables`: the tables whose columns this line covers.
+- `seen`: tables in plans that were analysed. A table that no line covers was read without a query: as an RDD, or by a
+  stream.
+- `collected`: tables all of whose columns were collected into code.
+- `error`: why the columns of a plan could not be followed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataflow.lineage.model import UNKNOWN_COLUMNS, ColumnName, Flow, TableWrite
 
 @dataclass(frozen=True)
 class SnapshotRead:
-    """One table that a write read.
+    """A snapshot of a table that a write read.
 
     Attributes:
         written: The table written, with its catalog.
@@ -45,13 +45,13 @@ class SnapshotRead:
 
 @dataclass
 class RecordedLineage:
-    """What all the lines of a run come to.
+    """The lineage of a run, from all its lines.
 
     Attributes:
-        writes: Each table written, and what went into it.
-        reads: The oldest snapshot that was read of each source, by table written and source.
-        names: The columns that queries name which write nothing.
-        errors: What could not be told, and why.
+        writes: The write of each table.
+        reads: The oldest snapshot that was read, by target and source.
+        names: The columns that queries without a write reference.
+        errors: Errors of following plans.
     """
 
     writes: dict[str, TableWrite] = field(default_factory=dict)
@@ -64,16 +64,16 @@ class RecordedLineage:
     _opaque: set[str] = field(default_factory=set)
 
     def add_lines(self, lines: Iterable[str], catalog: str) -> None:
-        """Take lines in.
+        """Add lines.
 
         Args:
             lines: The lines.
-            catalog: The catalog whose name is left out of tables' names.
+            catalog: The catalog, whose name is removed from the names of tables.
         """
         for line in lines:
             try:
                 found = json.loads(line)
-            except ValueError:  # the Spark that wrote it was killed in the midst of it
+            except ValueError:  # the Spark that wrote it was killed while writing
                 self.errors.append(f"a line is cut short: {line[:40]}")
                 continue
             self._add_line(found, catalog)
@@ -98,11 +98,11 @@ class RecordedLineage:
         self.writes[write.target] = write if before is None else before | write
 
     def flows(self) -> tuple[TableWrite, ...]:
-        """Return for each table written which columns of which tables went into it.
+        """Return the write of each table with its flows.
 
-        What other queries of the run named goes to each, and tables that were read in ways that nobody hears are
-        taken for read by each. Of the tables that it writes such queries tell nothing: our own audits are among
-        them, and an owner's move is seen by what is written.
+        Columns that other queries of the run reference are added to each write, and tables that were read without a
+        query count as read by each. References to tables that the run writes are ignored: our own audits are among
+        them.
         """
         names = {name for name in self.names if name[0] not in self.writes}
         whole = [self._with_unknown(write) for _, write in sorted(self.writes.items())]
@@ -117,7 +117,7 @@ class RecordedLineage:
 
 
 def lines_in(folder: Path) -> list[str]:
-    """Return the lines that the Sparks of a program wrote to files in a folder."""
+    """Return the lines that the listeners of a program wrote to files in a folder."""
     files = sorted(folder.glob("*.jsonl"))
     return [line for file in files for line in file.read_text("utf-8").split("\n") if line]
 

@@ -1,6 +1,6 @@
-"""Mistakes in a SQL script that its text and the columns of its tables show, before anything runs.
+"""Checks the columns of a SQL script before it runs.
 
-What Spark would take is no mistake: where a table's columns are not known, nothing is said of them but that.
+Only what Spark would refuse is a problem; tables with unknown columns are reported as unchecked.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _BLOCK = re.compile(r"(?:\s|--[^\n]*+|/\*.*?\*/)*+(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
-"""How a `BEGIN … END` begins, whose variables are called like columns."""
+"""The start of a `BEGIN … END` block, whose variables look like columns."""
 
 _GENERATED_NAME = re.compile(r"col\d+")
-"""What Spark calls columns of VALUES and of `stack`."""
+"""The names of columns of VALUES and of `stack`."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TableColumns:
 
     Attributes:
         columns: Their names, in order.
-        may_leave_out: Whether a write may give fewer: a migration moves some of them, or nobody knows.
+        may_leave_out: Whether a write may omit columns: a migration is or may be in progress.
     """
 
     columns: tuple[str, ...]
@@ -45,13 +45,13 @@ class TableColumns:
 
 @dataclass(frozen=True)
 class ScriptCheck:
-    """What was found in a script.
+    """The result of checking a script.
 
     Attributes:
-        problems: Mistakes, each with its place.
-        unchecked: Tables whose columns nobody told.
-        unread: Lines of statements that could not be read.
-        script: The script, read.
+        problems: The problems, each with its place.
+        unchecked: Tables with unknown columns.
+        unread: Lines of statements that could not be parsed.
+        script: The lineage of the script.
     """
 
     problems: tuple[Problem, ...]
@@ -65,9 +65,9 @@ def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mappi
 
     Args:
         path: The script.
-        text: What stands in it.
+        text: Its text.
         values: Its parameters.
-        tables: The columns of tables, as far as they are known, by their name in lower case.
+        tables: The known columns of tables, by name in lower case.
 
     Raises:
         DefinitionError: A parameter has no value.
@@ -84,7 +84,7 @@ def check_script(path: Path, text: str, values: Mapping[str, str], tables: Mappi
         known = tables.get(insertion.table.lower())
         fewer = known is not None and known.may_leave_out
         for offset, message in insertion_problems(insertion, fewer):
-            mistakes.setdefault(offset, message)  # a name that is wrong is told once
+            mistakes.setdefault(offset, message)  # an unknown name is reported once
     if any(_BLOCK.match(statement.text) for statement in script.unparsed):
         mistakes = {}
     found = tuple(problem(offset, message) for offset, message in sorted(mistakes.items()))
@@ -102,11 +102,11 @@ def _unknown_column(name: str, table: str, known: Sequence[str]) -> str:
 
 
 def insertion_problems(insertion: Insertion, fewer: bool) -> Iterator[tuple[int, str]]:
-    """Yield what is wrong with the columns of an INSERT, each with the offset where it is.
+    """Yield the problems of the columns of an INSERT, each with its offset.
 
     Args:
         insertion: The INSERT.
-        fewer: Whether it may give fewer columns than the table has.
+        fewer: Whether it may omit columns of the table.
     """
     target, start = insertion.target, insertion.statement.start
     if target is None or not insertion.is_known:
@@ -120,7 +120,10 @@ def insertion_problems(insertion: Insertion, fewer: bool) -> Iterator[tuple[int,
         return
     given = len(insertion.columns)
     if given > len(fill) or (given < len(fill) and not fewer):
-        yield start, f"the query brings {plural(given, 'column')}, and {insertion.table} takes {len(fill)} here"
+        yield (
+            start,
+            f"the query has {plural(given, 'column')}, but the INSERT into {insertion.table} expects {len(fill)}",
+        )
     elif not insertion.listed_columns and given == len(fill) and not insertion.statement.is_positional:
         yield from _swapped(insertion, fill, target)
 
@@ -139,7 +142,7 @@ def _swapped(insertion: Insertion, fill: Sequence[str], target: Sequence[str]) -
             yield (
                 _offset(column, insertion.statement.start),
                 f"the {which} column is '{column.name}', the table's {which} is '{name}'; "
-                f"insert BY NAME, or say -- {POSITIONAL}",
+                f"use INSERT BY NAME, or add the comment -- {POSITIONAL}",
             )
 
 

@@ -1,4 +1,4 @@
-"""Column lineage of a SQL script out of its text alone: what each statement writes, and from where."""
+"""Column lineage of a SQL script from its text: what each statement writes, and from where."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from dataflow.lineage.sql.writes import Insertion, ScriptReader
 from dataflow.tables.schema.ddl import create_table
 
 _INCOMPLETE_TREE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What trees lead to that sqlglot makes of what is no SQL, such as `DELETE (FROM t)`: parts of them are missing."""
+"""Errors of reading incomplete trees, which sqlglot makes of invalid SQL such as `DELETE (FROM t)`."""
 
 
 @dataclass(frozen=True)
 class SqlLineage:
-    """What a SQL script does with tables and columns.
+    """The lineage of a SQL script.
 
     Attributes:
-        writes: Each table written, and where its columns come from.
-        references: Where tables and columns are named.
-        select_stars: Where all columns of a table are taken and go on by their position.
-        reads: All tables whose rows it reads, in the order met.
-        changes: All tables whose rows or shape it changes, in the order met.
+        writes: The write of each table.
+        references: Where tables and columns are referenced.
+        select_stars: Where all columns of a table are selected and used by position.
+        reads: The tables whose rows it reads, in order.
+        changes: The tables whose rows or schema it changes, in order.
         declares: The columns of tables that it creates, in order.
-        unresolved: Names that no column has, where all columns are known.
-        insertions: What its INSERTs put where.
-        reshaped: The tables whose columns it changes, or makes by a query.
-        replaces: The tables that it makes anew, whatever they were.
-        unparsed: Statements that could not be understood and may touch more.
-        complete: Whether there are none of those, and each table is known by its name.
-        unreadable: Whether nothing of it could be understood.
+        unresolved: Names without a column, where all columns are known.
+        insertions: The columns of its INSERTs.
+        reshaped: The tables whose columns it changes, or creates by a query.
+        replaces: The tables that it drops or replaces.
+        unparsed: Statements that were not understood, and may read or write more.
+        complete: Whether all statements were understood, and the name of each table is known.
+        unreadable: Whether no statement was understood.
     """
 
     writes: tuple[TableWrite, ...] = ()
@@ -52,16 +52,16 @@ class SqlLineage:
 
     @property
     def referenced_columns(self) -> frozenset[ColumnName]:
-        """The columns that it names, whatever becomes of them."""
+        """The columns that it references."""
         return frozenset((use.table, use.column) for use in self.references if use.column)
 
 
 def sql_lineage(script: str, schema: Schema | None = None) -> SqlLineage:
-    """Find what a SQL script, parameters put in, takes from which columns and puts into which.
+    """Return the lineage of a SQL script.
 
     Args:
-        script: The script's text.
-        schema: The columns of tables, as far as they are known; the script's own CREATE TABLEs are added.
+        script: The text, with parameters substituted.
+        schema: The known columns of tables; those that the script creates are added.
     """
     statements = statements_of(script)
     declared = dict(_declared_tables(statements))

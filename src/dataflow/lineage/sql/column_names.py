@@ -1,4 +1,4 @@
-"""What Spark calls a column of a query that gives it no name."""
+"""The names that Spark gives to columns of a query without an alias."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _OPERATORS = {
 
 
 def spark_column_name(projection: Node) -> str:
-    """Return the name of a query's column, as Spark makes it of an expression without an alias."""
+    """Return the name of a column of a query: its alias, or the name that Spark derives."""
     if projection.alias_or_name:
         return str(projection.alias_or_name)
     return _field(projection) if type(projection).__name__ == "Dot" else _spelled(projection)
 
 
 def _spelled(node: Node) -> str:
-    """Spell an expression as Spark does: operators in brackets, functions in small letters."""
+    """Return the text of an expression as Spark derives it: operators in brackets, functions in lower case."""
     from sqlglot import exp
 
     kind = type(node).__name__

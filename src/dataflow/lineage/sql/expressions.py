@@ -1,4 +1,4 @@
-"""What the expressions of a SQL query are made of: which columns each name in them means."""
+"""The source columns of expressions in SQL queries."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from dataflow.lineage.sql.relations import (
 )
 
 _RANKING = frozenset({"ntile", "percent_rank", "rank", "dense_rank", "row_number", "cume_dist"})
-"""Functions whose arguments say how to rank, and become no value."""
+"""Functions whose arguments determine the ranking, not a value."""
 
 _LITERALS = frozenset({"user", "localtimestamp", "current_time", "current_timestamp", "grouping__id"})
-"""What Spark takes for a function although it looks like a column."""
+"""Functions that are called without parentheses, like columns."""
 
 
 @dataclass(frozen=True)
 class UnresolvedName:
-    """A name that no column has, where all columns are known that it could mean.
+    """A name without a column, where all columns in scope are known.
 
     Attributes:
         name: The name.
-        place: What should have it: a table, or empty for several.
-        known: The names that there are.
+        place: The table that should have it; empty for several.
+        known: The names in scope.
         line: Line, counted from 1.
-        offset: Offset of the name's first character in the script, parameters put in.
+        offset: Offset of the name in the script, with parameters substituted.
     """
 
     name: str
@@ -45,14 +45,14 @@ class UnresolvedName:
 
 
 class ExpressionReader(FromClauseReader):
-    """Reads expressions, and notes on the way what they look at.
+    """Resolves expressions to source columns, and collects references.
 
     Attributes:
-        references: Where tables and columns are named.
-        indirect: What decides which rows the statement at hand gets.
-        select_stars: Stars that go somewhere by position: a column more of their table, and the script fails.
-        unresolved: Names that no column has.
-        variables: The script's own variables, in lower case.
+        references: Where tables and columns are referenced.
+        indirect: The indirect sources of the rows of the current statement.
+        select_stars: Stars that are used by position: the script fails when their table gets another column.
+        unresolved: Names without a column.
+        variables: The variables of the script, in lower case.
     """
 
     def __init__(self) -> None:
@@ -63,14 +63,14 @@ class ExpressionReader(FromClauseReader):
         self.variables: set[str] = set()
 
     def add_indirect(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
-        """Note what a filter, a join's condition, a grouping or an order looks at."""
+        """Add the columns of a filter, a join condition, a grouping or an order as indirect sources."""
         if part is not None:
             self.indirect |= self.value(part, scopes, ctes)
 
     def value(
         self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None = None
     ) -> set[Leaf]:
-        """Return what an expression is made of."""
+        """Return the sources of an expression."""
         from sqlglot import exp
 
         if isinstance(value, exp.Column | exp.Star):
@@ -97,7 +97,7 @@ class ExpressionReader(FromClauseReader):
     def _part(
         self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None
     ) -> set[Leaf]:
-        """Take a window, an aggregate of some rows, whose condition decides, and a field of a struct made here."""
+        """Resolve a window, an aggregate with FILTER, or a field of a struct that the query creates."""
         from sqlglot import exp
 
         if isinstance(value, exp.Window):
@@ -119,7 +119,7 @@ class ExpressionReader(FromClauseReader):
         return found | _indirect(made_of(struct)) if chosen else found
 
     def _column(self, value: Node, scopes: list[QueryScope]) -> set[Leaf]:
-        """Take a name, or a star that stands for all columns of a FROM, such as in `struct(*)`."""
+        """Resolve a name, or a star for all columns of a FROM, such as in `struct(*)`."""
         from sqlglot import exp
 
         if isinstance(value, exp.Column) and not value.is_star:
@@ -131,7 +131,7 @@ class ExpressionReader(FromClauseReader):
         return {leaf for column in (meant or Relation()).columns for leaf in column.leaves}
 
     def _window(self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node]) -> set[Leaf]:
-        """Take a window: what it goes over decides its value, and so does what a rank is asked for."""
+        """Resolve a window: partition and order are indirect, as are the arguments of a ranking function."""
         named = windows.get(value.alias.lower()) if value.alias else None
         found = self.value(value.this, scopes, ctes, windows)
         if name_of_function(value.this) in _RANKING:
@@ -143,7 +143,7 @@ class ExpressionReader(FromClauseReader):
         return found
 
     def _subquery_predicate(self, value: Node, scopes: list[QueryScope], ctes: Views) -> set[Leaf]:
-        """Take `x IN (query)` and `EXISTS (query)`: what the query looks at decides."""
+        """Resolve `x IN (query)` and `EXISTS (query)`: the conditions of the query are indirect."""
         from sqlglot import exp
 
         query = value.args.get("query") if isinstance(value, exp.In) else value.this
@@ -156,7 +156,7 @@ class ExpressionReader(FromClauseReader):
         return self.value(value.this, scopes, ctes) | {leaf for column in inner.columns for leaf in column.leaves}
 
     def _resolve(self, parts: Sequence[Node], column: Node, scopes: list[QueryScope]) -> set[Leaf]:
-        """Return the table's column that a name means; the innermost scope that knows it wins."""
+        """Return the sources of a name; the innermost scope that has it wins."""
         names = [part.name for part in parts]
         for at, scope in enumerate(scopes):
             lacks = False
@@ -175,7 +175,7 @@ class ExpressionReader(FromClauseReader):
         return set()
 
     def _note_unresolved(self, parts: Sequence[Node], scopes: list[QueryScope]) -> None:
-        """Note a name that is no column's, nor anything else that Spark would take it for."""
+        """Add a name that is not a column, nor anything else that Spark accepts."""
         names = [part.name for part in parts]
         if names[0].lower() in _LITERALS | self.variables or any(name.startswith("_") for name in names):
             return  # Iceberg's own columns begin so
@@ -212,14 +212,14 @@ class ExpressionReader(FromClauseReader):
         return {leaf for each in meant for leaf in (each.leaves if of is None else each.leaves_of_field(of))}
 
     def add_table_reference(self, table: Node, name: str) -> None:
-        """Note where a table is named."""
+        """Add a reference to a table."""
         first = table.parts[0] if getattr(table, "parts", None) else None
         if first is not None and "line" in first.meta:
             self.references.add(SqlReference(name, "", first.meta["line"], first.meta["start"]))
 
 
 def _is_alias(names: Sequence[str], scopes: Sequence[QueryScope]) -> bool:
-    """Say whether what stands in front of a name is what a query around calls something, rather than a struct here."""
+    """Return whether the qualifier of a name is an alias in an enclosing query, rather than a struct."""
     lengths = [length for length in (3, 2, 1) if length < len(names)]
     return any(scope.lookup(names[:length]) is not None for scope in scopes for length in lengths)
 
@@ -234,7 +234,7 @@ def _indirect(leaves: Iterable[Leaf]) -> set[Leaf]:
 
 
 def _operands(value: Node) -> list[Node]:
-    """Return the parts of an expression; a thousand ORs are nested a thousand deep, and taken as one."""
+    """Return the operands of an expression; chained operators are flattened, as a thousand ORs nest too deep."""
     from sqlglot import exp
 
     found = []

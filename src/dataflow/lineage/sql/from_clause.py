@@ -1,4 +1,4 @@
-"""What stands in the FROM of a SQL query: tables, joins, functions that make rows, pivots."""
+"""The relations in the FROM of a SQL query: tables, joins, table functions, pivots."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from dataflow.lineage.sql.relations import Leaf, Node, QueryColumn, QueryScope, 
 from dataflow.workflow import table_names
 
 _FILE_FORMATS = frozenset({"parquet", "orc", "csv", "json", "text", "avro", "xml", "binaryfile", "delta", "iceberg"})
-"""What may stand before a path in the place of a table."""
+"""Formats before a path in the place of a table."""
 
 
 class FromClauseReader(ABC):
-    """Reads the items of a FROM; what queries and expressions are made of, a subclass tells."""
+    """Resolves the items of a FROM; a subclass resolves queries and expressions."""
 
     indirect: set[Leaf]
     select_stars: set[SelectStar]
 
     @abstractmethod
     def query(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
-        """Return what a query brings out."""
+        """Return the relation that a query results in."""
 
     @abstractmethod
     def value(
         self, value: Node, scopes: list[QueryScope], ctes: Views, windows: Mapping[str, Node] | None = None
     ) -> set[Leaf]:
-        """Return what an expression is made of."""
+        """Return the sources of an expression."""
 
     @abstractmethod
     def add_indirect(self, part: Node, scopes: list[QueryScope], ctes: Views) -> None:
-        """Note what a condition looks at."""
+        """Add the columns of a condition as indirect sources."""
 
     @abstractmethod
     def from_table(self, table: Node, ctes: Views) -> Relation:
-        """Return what a name stands for."""
+        """Return the relation of a name."""
 
     # ------------------------------------------------------------------------------------------ items
 
     def scope_of(self, select: Node, ctes: Views, outer: list[QueryScope]) -> QueryScope:
-        """Return what the FROM of a SELECT brings, its joins and lateral views included."""
+        """Return the scope of a SELECT, with its joins and lateral views."""
         scope = QueryScope()
         from_ = select.args.get("from_")
         if from_ is not None:
@@ -51,7 +51,7 @@ class FromClauseReader(ABC):
         return self._pivoted(select, scope, ctes, outer)
 
     def from_item(self, source: Node, ctes: Views, outer: list[QueryScope], before: QueryScope) -> QueryScope:
-        """Return what an item of a FROM brings; `before` is what stands before it."""
+        """Return the scope of an item of a FROM; `before` is the scope of the items before it."""
         from sqlglot import exp
 
         if isinstance(source, exp.Lateral):
@@ -76,7 +76,7 @@ class FromClauseReader(ABC):
         return self._joins(self._pivoted(source, scope, ctes, outer), source, ctes, outer)
 
     def with_column_names(self, relation: Relation, names: Sequence[str]) -> Relation:
-        """Give a relation's columns names, each by its position."""
+        """Name the columns of a relation by position."""
         if names:
             self.select_stars |= relation.stars
         return relation.with_column_names(names)
@@ -97,7 +97,7 @@ class FromClauseReader(ABC):
     # ------------------------------------------------------------------------------------------ joins
 
     def _joins(self, scope: QueryScope, source: Node, ctes: Views, outer: list[QueryScope]) -> QueryScope:
-        """Add what is joined to an item, from left to right."""
+        """Add the joins of an item, from left to right."""
         for join in source.args.get("joins") or ():
             whole = join.args.get("on") is None and not join.args.get("using") and _pivots_of(join.this)
             pivots = join.this.args.pop("pivots", None) if whole else None  # after a join, of all that stands before
@@ -131,7 +131,7 @@ class FromClauseReader(ABC):
         return QueryScope({name: _keys_first(item, keys) for name, item in items.items()}, row)
 
     def _merged(self, key: str, left: Relation, right: Relation, side: str) -> QueryColumn:
-        """Return the one column that two sides share; both decide which rows meet."""
+        """Return the shared column of two sides; both are indirect sources."""
         mine, other = left.get(key) or left.possible_column(key), right.get(key) or right.possible_column(key)
         self.indirect |= mine.leaves | other.leaves
         if side == "FULL":
@@ -185,7 +185,7 @@ class FromClauseReader(ABC):
 
 
 class _ScopedValue:
-    """Tells what an expression is made of, in some scopes."""
+    """Resolves expressions in given scopes."""
 
     def __init__(self, reader: FromClauseReader, scopes: list[QueryScope], ctes: Views) -> None:
         self._reader, self._scopes, self._ctes = reader, scopes, ctes
@@ -200,18 +200,18 @@ def table_name_of(table: Node) -> str:
 
 
 def identifier_table(table: Node) -> str | None:
-    """Return the table that an `IDENTIFIER('…')` means; None where only the run knows."""
+    """Return the table of `IDENTIFIER('…')`; None where it is computed."""
     argument = table.this.expressions[0] if table.this.expressions else None
     return table_names.plain(argument.this) if argument is not None and argument.is_string else None
 
 
 def is_identifier_call(table: Node) -> bool:
-    """Say whether `IDENTIFIER(…)` stands in the place of a table."""
+    """Return whether a table is given by `IDENTIFIER(…)`."""
     return _is_identifier_call(table)
 
 
 def is_file_path(table: Node) -> bool:
-    """Say whether a format and a path stand in the place of a table."""
+    """Return whether a table is given by a format and a path."""
     names = [part.name for part in getattr(table, "parts", ())]
     return len(names) == 2 and names[0].lower() in _FILE_FORMATS and "/" in names[1]
 
@@ -236,7 +236,7 @@ def _pivots_of(source: Node) -> list[Node]:
 
 
 def _keys_first(item: Relation, keys: Iterable[str]) -> Relation:
-    """Return a joined item as `item.*` brings it: what it is joined by stands first."""
+    """Return a joined item as `item.*` selects it: with the keys of the join first."""
     first = [column for key in keys for column in item.all(key)]
     if not first:
         return item
@@ -252,7 +252,7 @@ def _without(columns: Iterable[QueryColumn], used: Iterable[Node]) -> list[Query
 
 
 def _has_plain_name(value: Node) -> bool:
-    """Say whether it is known what PIVOT calls the column of a value."""
+    """Return whether the name of the column that PIVOT makes of a value is known."""
     from sqlglot import exp
 
     return isinstance(value, exp.PivotAlias | exp.Alias | exp.Literal)

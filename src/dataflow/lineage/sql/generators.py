@@ -1,4 +1,4 @@
-"""What functions that make rows bring out: their columns, as far as they are known without types."""
+"""The columns of generator functions, as far as they are known without types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ValueOf = Callable[[Node], set[Leaf]]
 
 
 def name_of_function(node: Node) -> str:
-    """Return what a function is called, in lower case; empty for what is none."""
+    """Return the name of a function in lower case; empty for other expressions."""
     from sqlglot import exp
 
     if isinstance(node, exp.Anonymous):
@@ -25,17 +25,17 @@ def name_of_function(node: Node) -> str:
 
 
 def is_generator(node: Node) -> bool:
-    """Say whether an expression makes rows."""
+    """Return whether an expression is a generator function."""
     return name_of_function(node) in GENERATORS
 
 
 def generator_columns(function: Node, names: Sequence[str], value: ValueOf) -> list[QueryColumn]:
-    """Return the columns that a function which makes rows brings out.
+    """Return the columns of a generator function.
 
     Args:
         function: The function.
-        names: What the query calls them; empty where it leaves that to Spark.
-        value: Tells what an argument is made of.
+        names: The aliases of the columns; empty for the names that Spark chooses.
+        value: Returns the sources of an argument.
     """
     name = name_of_function(function)
     arguments = list(function.iter_expressions())
@@ -60,7 +60,7 @@ def _column_names(columns: Sequence[QueryColumn]) -> list[str]:
 
 
 def _literal_columns(name: str, arguments: Sequence[Node], value: ValueOf) -> list[QueryColumn] | None:
-    """Take structs and maps that the query itself makes apart: each of their parts goes into a column of its own."""
+    """Return a column for each part of structs and maps that the query creates; None for other arguments."""
     from sqlglot import exp
 
     (argument, *_) = arguments or [None]
@@ -77,7 +77,7 @@ def _literal_columns(name: str, arguments: Sequence[Node], value: ValueOf) -> li
 
 
 def fields_of(struct: Node, value: ValueOf) -> tuple[tuple[str, frozenset[Leaf]], ...]:
-    """Return the fields of a struct that a query makes, in order; nothing of what is none."""
+    """Return the fields of a struct that a query creates, in order; none for other expressions."""
     from sqlglot import exp
 
     if not isinstance(struct, exp.Struct) or any(part.is_star for part in struct.expressions):
@@ -92,7 +92,7 @@ def fields_of(struct: Node, value: ValueOf) -> tuple[tuple[str, frozenset[Leaf]]
 
 
 def _stacked(arguments: Sequence[Node], names: Sequence[str], value: ValueOf) -> list[QueryColumn]:
-    """Take `stack(rows, a, b, …)`: the values go row by row, so that each column gets every so-manieth."""
+    """Return the columns of `stack(rows, a, b, …)`: the values fill row by row."""
     from sqlglot import exp
 
     rows, *values = arguments

@@ -1,4 +1,4 @@
-"""What a SQL query's parts bring out: columns, what each is made of, and where the script says so."""
+"""The model of the SQL resolver: relations, their columns, and the source columns of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Schema = Mapping[str, Sequence[str]]
-"""The columns of tables by name, in order; tables that are missing have columns that nobody knows."""
+"""The columns of tables by name, in order; the columns of missing tables are unknown."""
 
 Node = Any
 """A node of sqlglot's tree."""
@@ -15,15 +15,15 @@ Node = Any
 
 @dataclass(frozen=True)
 class SqlReference:
-    """A place in a script that names a table, or a column of it.
+    """A place in a script that references a table or a column.
 
     Attributes:
         table: The table.
         column: Its column; empty for the table itself.
         line: Line, counted from 1.
-        offset: Offset of the name's first character in the script, parameters put in.
-        is_projection: Whether it stands in a SELECT by itself, so that the result is called as it is.
-        is_declaration: Whether it stands in the table's own DDL, with its type behind it.
+        offset: Offset of the name in the script, with parameters substituted.
+        is_projection: Whether it is a column of a SELECT, which it gives its name.
+        is_declaration: Whether it is a column definition in the DDL of the table.
     """
 
     table: str
@@ -35,23 +35,23 @@ class SqlReference:
 
 
 Leaf = tuple[str, str, bool]
-"""A table, its column, and whether it only decides."""
+"""A source: a table, its column, and whether it is indirect."""
 
 SelectStar = tuple[str, int]
-"""A table all of whose columns are taken, whatever they are, and the line that says so."""
+"""A table all of whose columns a `*` selects, and the line of the `*`."""
 
 
 @dataclass
 class QueryColumn:
-    """A column that a query brings out.
+    """A column of the result of a query.
 
     Attributes:
         name: Its name.
-        leaves: What it is made of.
-        is_unaliased: Whether its name is the table's own, and would change with the table's.
-        is_wildcard: Whether it stands for any number of columns that nobody can name, such as the fields of a struct.
-        location: The line and the offset where a SELECT says so, or None.
-        fields: The fields of a struct that the query makes, in order, each with what it is made of.
+        leaves: Its sources.
+        is_unaliased: Whether it has the name of the column of the table.
+        is_wildcard: Whether it stands for any number of columns with unknown names, such as the fields of a struct.
+        location: The line and the offset of the column in a SELECT, or None.
+        fields: The fields of a struct that the query creates, in order, each with its sources.
     """
 
     name: str
@@ -62,19 +62,19 @@ class QueryColumn:
     fields: tuple[tuple[str, frozenset[Leaf]], ...] = ()
 
     def leaves_of_field(self, name: str) -> set[Leaf]:
-        """Return what a field of it is made of: all of it where nobody knows its fields."""
+        """Return the sources of a field; all sources where the fields are unknown."""
         return next((set(leaves) for called, leaves in self.fields if called.lower() == name.lower()), self.leaves)
 
 
 @dataclass
 class Relation:
-    """What stands in a FROM, or comes out of a query.
+    """A relation: an item of a FROM, or the result of a query.
 
     Attributes:
-        columns: Those that are known, in order.
-        open_tables: Tables whose columns nobody knows: any name may be one of theirs.
-        table: The table that it is, where it is one.
-        stars: The tables that it has a column more of as soon as they do.
+        columns: The known columns, in order.
+        open_tables: Tables with unknown columns: any name may be one of theirs.
+        table: The table, where it is one.
+        stars: The tables whose new columns it would get.
     """
 
     columns: list[QueryColumn] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Relation:
 
     @property
     def is_known(self) -> bool:
-        """Whether it has the columns that it lists, and no others."""
+        """Whether all of its columns are known."""
         return not self.open_tables and not any(column.is_wildcard for column in self.columns)
 
     def get(self, name: str) -> QueryColumn | None:
@@ -92,11 +92,11 @@ class Relation:
         return next(iter(self.all(name)), None)
 
     def all(self, name: str) -> list[QueryColumn]:
-        """Return the known columns of a name."""
+        """Return the known columns with a name."""
         return [column for column in self.columns if not column.is_wildcard and column.name.lower() == name.lower()]
 
     def with_column_names(self, names: Sequence[str]) -> Relation:
-        """Return it with other names for its columns; as it is where there are none."""
+        """Return it with new column names; unchanged where there are none."""
         if not names:
             return self
         pairs = columns_by_position(self.columns, len(names))
@@ -106,19 +106,19 @@ class Relation:
         return Relation(columns, self.open_tables, stars=self.stars)
 
     def possible_column(self, name: str) -> QueryColumn:
-        """Return what a name would be if it were one of the columns that nobody knows."""
+        """Return the column that a name would be if it were one of the unknown columns."""
         leaves = {(table, name, False) for table in self.open_tables}
         vague = {leaf for column in self.columns if column.is_wildcard for leaf in column.leaves}
         return QueryColumn(name, leaves | vague, is_unaliased=not vague)
 
 
 def columns_by_position(columns: Sequence[QueryColumn], width: int) -> list[QueryColumn]:
-    """Return which column stands at each of so many places, where some of them stand for any number."""
+    """Return the column at each position, where wildcards stand for any number of columns."""
     at = next((position for position, column in enumerate(columns) if column.is_wildcard), None)
     if at is None:
         return list(columns)
     before, behind = list(columns[:at]), list(columns[at + 1 :])
-    if any(column.is_wildcard for column in behind):  # nobody knows where one ends and the next begins
+    if any(column.is_wildcard for column in behind):  # it is unknown where one ends and the next begins
         every = QueryColumn("", {leaf for column in columns[at:] for leaf in column.leaves}, is_wildcard=True)
         return [*before, *[every] * max(width - at, 0)]
     return [*before, *[columns[at]] * max(width - len(before) - len(behind), 0), *behind]
@@ -126,11 +126,11 @@ def columns_by_position(columns: Sequence[QueryColumn], width: int) -> list[Quer
 
 @dataclass
 class QueryScope:
-    """What stands in a FROM, as the rest of its query sees it.
+    """The relations of a FROM, as the rest of the query sees them.
 
     Attributes:
-        items: Tables, views and subqueries by what they are called, in lower case.
-        row: All columns together, as `*` brings them.
+        items: Tables, views and subqueries by alias, in lower case.
+        row: All columns, as `*` selects them.
     """
 
     items: dict[str, Relation] = field(default_factory=dict)
@@ -138,21 +138,21 @@ class QueryScope:
 
     @classmethod
     def of(cls, name: str, relation: Relation) -> QueryScope:
-        """Return the scope of one thing alone."""
+        """Return the scope of one relation."""
         return cls({name.lower(): relation}, relation)
 
     @property
     def is_known(self) -> bool:
-        """Whether all columns of all that stands there are known."""
+        """Whether all columns of all relations are known."""
         return self.row.is_known and all(relation.is_known for relation in self.items.values())
 
     def combined_with(self, other: QueryScope) -> QueryScope:
-        """Return both, the columns of one behind those of the other."""
+        """Return both scopes as one, the columns of the other last."""
         row = Relation([*self.row.columns, *other.row.columns], self.row.open_tables | other.row.open_tables)
         return QueryScope({**self.items, **other.items}, row)
 
     def lookup(self, parts: Sequence[str]) -> Relation | None:
-        """Return what is called so: by its alias, or a table by its whole name."""
+        """Return the relation with an alias, or the table with a qualified name."""
         if len(parts) == 1:
             return self.items.get(parts[0].lower())
         name = ".".join(parts).lower()
@@ -160,12 +160,12 @@ class QueryScope:
         return next((found for found in tables if f".{found.table}".lower().endswith(f".{name}")), None)
 
     def stars(self, line: int) -> frozenset[SelectStar]:
-        """Return the tables all of whose columns a star on a line takes."""
+        """Return the tables all of whose columns a `*` on a line selects."""
         found = ({(relation.table, line)} if relation.table else relation.stars for relation in self.items.values())
         return frozenset(star for stars in found for star in stars)
 
     def flattened(self, line: int) -> Relation:
-        """Return it as one thing, whose parts have no names any more."""
+        """Return it as one relation without aliases."""
         return Relation(list(self.row.columns), set(self.row.open_tables), stars=self.stars(line))
 
 

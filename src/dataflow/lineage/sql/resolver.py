@@ -1,7 +1,7 @@
-"""What the names in a SQL query mean: which table's column each of them is, through subqueries, views and stars.
+"""Name resolution in SQL queries: the source columns of each name, through subqueries, views and stars.
 
-sqlglot has a resolver of its own. It gives up on a query as soon as the columns of one of its tables are not known,
-which for a script that was never run is the rule; this one then takes a name for any of those tables' columns.
+sqlglot has a resolver of its own. It fails on a query as soon as the columns of one of its tables are unknown, which
+is common for a script that was never run; this one then resolves a name to any of those tables.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dataflow.lineage.sql.relations import Leaf, Node, QueryColumn, QueryScope, 
 from dataflow.workflow import table_names
 
 _PARTITIONING = frozenset({"REPARTITION", "REPARTITION_BY_RANGE", "REBALANCE"})
-"""Hints that name columns; others name tables."""
+"""Hints with columns; others have tables."""
 
 
 class QueryResolver(ExpressionReader):
-    """Knows what queries bring out, and notes on the way what they look at.
+    """Resolves queries to relations, and collects references, indirect sources and tables.
 
     Attributes:
         schema: The columns of tables, by lower-case name.
-        views: What the script's temporary views bring out.
-        tables: The tables that it reads.
-        complete: Whether it is known of each table which one it is.
+        views: The relations of the temporary views of the script.
+        tables: The tables that the statement reads.
+        complete: Whether the name of each table is known.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -39,14 +39,14 @@ class QueryResolver(ExpressionReader):
         self._view_sources: dict[str, tuple[set[Leaf], dict[str, None]]] = {}
 
     def add_view(self, name: str, found: Relation) -> None:
-        """Make what a query brings out a temporary view."""
+        """Add a temporary view."""
         self.views[name.lower()] = found
         self._view_sources[name.lower()] = (set(self.indirect), dict(self.tables))
 
     # ---------------------------------------------------------------------------------------- queries
 
     def ctes_of(self, statement: Node, ctes: Views, outer: list[QueryScope]) -> Views:
-        """Return the common table expressions that a statement may use: those around it, and its own."""
+        """Return the common table expressions in the scope of a statement: outer ones and its own."""
         from sqlglot import exp
 
         found = dict(ctes)
@@ -54,18 +54,18 @@ class QueryResolver(ExpressionReader):
         for cte in getattr(with_, "expressions", ()):
             names = [part.name for part in cte.args["alias"].args.get("columns") or ()]
             key = cte_key(cte.alias)
-            if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):  # it knows what it begins with
+            if with_.args.get("recursive") and isinstance(cte.this, exp.SetOperation):  # it refers to its first part
                 found[key] = self.query(cte.this.left, found, outer).with_column_names(names)
             found[key] = self.with_column_names(self.query(cte.this, found, outer), names)
         return found
 
     def query(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
-        """Return what a query brings out.
+        """Return the relation that a query results in.
 
         Args:
             query: The query.
-            ctes: The common table expressions around it.
-            outer: What stands in the FROMs of the queries around it, the innermost first.
+            ctes: The common table expressions in scope.
+            outer: The scopes of the enclosing queries, innermost first.
         """
         from sqlglot import exp
 
@@ -81,7 +81,7 @@ class QueryResolver(ExpressionReader):
         return self.from_table(query, ctes) if isinstance(query, exp.Table) else _values_columns(query)
 
     def _combined(self, query: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
-        """Take UNION, INTERSECT and EXCEPT: by position, called as the first side calls them."""
+        """Resolve UNION, INTERSECT and EXCEPT: by position, with the names of the first side."""
         from sqlglot import exp
 
         left, right = self.query(query.left, ctes, outer), self.query(query.right, ctes, outer)
@@ -108,7 +108,7 @@ class QueryResolver(ExpressionReader):
         return found
 
     def _transform(self, select: Node, ctes: Views, outer: list[QueryScope]) -> Relation:
-        """Take `SELECT TRANSFORM(…) USING 'program' AS (…)`: a program makes each column of all that it is given."""
+        """Resolve `SELECT TRANSFORM(…) USING 'program' AS (…)`: each column has all arguments as sources."""
         (made,) = select.expressions
         scopes = [self.scope_of(select, ctes, outer), *outer]
         leaves = {leaf for part in made.expressions for leaf in self.value(part, scopes, ctes)}
@@ -117,7 +117,7 @@ class QueryResolver(ExpressionReader):
         return Relation([QueryColumn(name, set(leaves)) for name in names])
 
     def _clauses(self, select: Node, found: Relation, scopes: list[QueryScope], ctes: Views) -> None:
-        """Note what a query's clauses decide by; some know its own columns' new names, before or after the tables'."""
+        """Add the indirect sources of the clauses of a query; some also resolve the names of its own columns."""
         aliases = QueryScope(row=found)
         for name in ("where", "group", "having", "qualify"):
             self.add_indirect(select.args.get(name), [*scopes, aliases], ctes)
@@ -136,7 +136,7 @@ class QueryResolver(ExpressionReader):
         self._ordered(select, found, ctes, scopes)
 
     def _ordered(self, query: Node, found: Relation, ctes: Views, scopes: Sequence[QueryScope] = ()) -> Relation:
-        """Note what orders and spreads rows; a name there is a column of the result where there is one."""
+        """Add the indirect sources of ordering and distribution; names are columns of the result first."""
         own = QueryScope(row=Relation([column for column in found.columns if not column.is_wildcard]))
         for name in ("order", "sort", "distribute", "cluster"):
             part = query.args.get(name)
@@ -146,7 +146,7 @@ class QueryResolver(ExpressionReader):
         return found
 
     def _places(self, keys: Iterable[Node], found: Relation) -> None:
-        """Note what decides where a clause names columns by their number, or all of them."""
+        """Add the indirect sources of a clause with column numbers, or ALL."""
         from sqlglot import exp
 
         for key in keys:
@@ -181,7 +181,7 @@ class QueryResolver(ExpressionReader):
             found.columns.append(QueryColumn(name, set(leaves), location=at, fields=fields))
 
     def _star(self, projection: Node, found: Relation, scopes: list[QueryScope]) -> None:
-        """Take `*`, `a.*`, and `s.*` of a struct, whose fields nobody knows."""
+        """Resolve `*`, `a.*`, and `s.*` of a struct, whose fields are unknown."""
         from sqlglot import exp
 
         star = projection.this if isinstance(projection, exp.Column) else projection
@@ -208,7 +208,7 @@ class QueryResolver(ExpressionReader):
         found.stars |= stars
 
     def from_table(self, table: Node, ctes: Views) -> Relation:
-        """Return what a name in a FROM stands for: a common table expression, a view of the script's, a table."""
+        """Return the relation of a name in a FROM: a common table expression, a view of the script, or a table."""
         if is_identifier_call(table):
             called = identifier_table(table)
             if called is None:
@@ -231,7 +231,7 @@ class QueryResolver(ExpressionReader):
         return self.catalog_table(table, name)
 
     def catalog_table(self, table: Node, name: str) -> Relation:
-        """Return a table of the catalog's, and note that it is read."""
+        """Return a table of the catalog, and add it to the tables read."""
         self.tables[name] = None
         self.add_table_reference(table, name)
         columns = self.schema.get(name.lower())
@@ -242,12 +242,12 @@ class QueryResolver(ExpressionReader):
 
 
 def cte_key(name: str) -> str:
-    """Return how a common table expression is looked for: as one part of a name, in lower case."""
+    """Return the key of a common table expression: its name as one part, in lower case."""
     return table_names.joined([name]).lower()
 
 
 def _location(projection: Node) -> tuple[int, int] | None:
-    """Return the line and the offset where a column of a SELECT gets its name."""
+    """Return the line and the offset of the name of a column in a SELECT."""
     names = [projection.args.get("alias"), *reversed(getattr(projection, "parts", ())), projection]
     metas = (each.meta for each in names if each is not None and hasattr(each, "meta"))
     found = next((meta for meta in metas if {"line", "start"} <= meta.keys()), None)
@@ -258,7 +258,7 @@ def _location(projection: Node) -> tuple[int, int] | None:
 
 
 def _values_columns(values: Node) -> Relation:
-    """Return what VALUES brings; of what is no query at all, nobody knows."""
+    """Return the relation of VALUES; of anything that is not a query, one with unknown columns."""
     from sqlglot import exp
 
     if not isinstance(values, exp.Values):
@@ -282,7 +282,7 @@ def _is_transform(select: Node) -> bool:
 
 
 def _is_aggregate(projection: Node) -> bool:
-    """Say whether a column of a SELECT is an aggregate of a group; one over a window is not."""
+    """Return whether a column of a SELECT is an aggregate of a group, not one over a window."""
     from sqlglot import exp
 
     return any(not isinstance(each.parent, exp.Window) for each in projection.find_all(exp.AggFunc))

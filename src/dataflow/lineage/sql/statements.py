@@ -1,4 +1,4 @@
-"""A SQL script taken apart into its statements, each parsed by itself: one that can't be read hides no other."""
+"""Splits a SQL script into statements, and parses each separately: an invalid one does not hide the others."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from functools import lru_cache
 from dataflow.lineage.sql.relations import Node
 
 POSITIONAL = "dataflow: positional"
-"""The comment inside of an INSERT by which its columns may be in another order than their names say."""
+"""The comment in an INSERT that allows columns in another order than their names suggest."""
 
 
 _BEFORE_A_QUERY = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "DISTINCT"})
 _FUNCTION_NAMES = frozenset({"VAR", "IDENTIFIER"})
-"""What stands before the bracket of a function's arguments."""
+"""Tokens before the parenthesis of the arguments of a function."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Statement:
     """A statement of a script.
 
     Attributes:
-        tree: What sqlglot makes of it; None where it can't read it.
-        line: The line that it begins on, from 1.
+        tree: The syntax tree of sqlglot; None where it can't be parsed.
+        line: The line that it starts on, from 1.
         start: Offset of its first character in the script.
-        text: What stands from the semicolon before it to its own, comments included.
-        too_deep: Whether it is nested too deep to be read.
+        text: The text from the previous semicolon to its own, with comments.
+        too_deep: Whether it is nested too deep to be parsed.
     """
 
     tree: Node | None
@@ -38,16 +38,16 @@ class Statement:
 
     @property
     def is_positional(self) -> bool:
-        """Whether a comment in it says that its columns go by position on purpose."""
+        """Whether a comment in it says that its columns are positional on purpose."""
         lines = (line.partition("--")[2].strip().lower() for line in self.text.splitlines())
         return any(line.startswith(POSITIONAL) for line in lines)
 
 
 @lru_cache(maxsize=64)
 def statements_of(script: str) -> tuple[Statement, ...]:
-    """Take a script, parameters put in, apart; one that has no words in it has no statements.
+    """Split and parse a script, with parameters substituted.
 
-    A script is asked for its tables, then for its columns, and both need the same trees, which nobody changes.
+    The result is cached, as the tables and the columns of a script are read separately; the trees must not be changed.
     """
     return tuple(_statements(script))
 
@@ -56,7 +56,7 @@ def _statements(script: str) -> Iterator[Statement]:
     from sqlglot import Dialect
     from sqlglot.errors import SqlglotError
 
-    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it would tell of every statement that it can't judge
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about each statement that it does not support
     dialect = Dialect.get_or_raise("spark")
     try:
         tokens = dialect.tokenize(script)
@@ -68,7 +68,7 @@ def _statements(script: str) -> Iterator[Statement]:
         try:
             trees = [tree for tree in dialect.parser().parse(_with_selects(words), script) if tree is not None]
         except SqlglotError:
-            pass  # Spark's own parser is asked about it elsewhere
+            pass  # the parser of Spark checks it elsewhere
         except RecursionError:
             too_deep = True
         yield Statement(
@@ -98,7 +98,7 @@ def _with_selects(tokens: list[Node]) -> list[Node]:
 
 
 def _split(tokens: list[Node], length: int) -> Iterator[tuple[list[Node], int, int]]:
-    """Yield each statement's tokens, and from where to where it reaches, comments around it included."""
+    """Yield the tokens of each statement, with its start and end, comments included."""
     found: list[Node] = []
     start = 0
     for token in tokens:

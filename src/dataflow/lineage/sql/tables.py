@@ -1,4 +1,4 @@
-"""The tables that a SQL script reads and writes, found in its text alone."""
+"""The tables that a SQL script reads and writes, from its text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tables:
-    """What a script touches, each table once, in the order met.
+    """The tables of a script, each once, in order.
 
     Attributes:
         reads: Tables whose rows it reads.
-        writes: Tables whose rows or shape it changes.
-        complete: False when a statement could not be understood and may touch more.
-        too_deep: The line of a statement that is nested too deep to be read, or None.
+        writes: Tables whose rows or schema it changes.
+        complete: Whether all statements were understood.
+        too_deep: The line of a statement that is nested too deep to be parsed, or None.
     """
 
     reads: tuple[str, ...] = ()
@@ -23,9 +23,9 @@ class Tables:
 
 
 def tables_of(script: str) -> Tables:
-    """Find the tables of a SQL script whose parameters are put in.
+    """Return the tables of a SQL script, with parameters substituted.
 
-    Views that the script makes for itself, and the steps of its queries, are neither read nor written.
+    Temporary views of the script and common table expressions are not included.
     """
     from dataflow.lineage.sql.column_lineage import sql_lineage
 

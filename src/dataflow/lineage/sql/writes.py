@@ -1,4 +1,4 @@
-"""What the statements of a SQL script write, one after the other, with the views and tables that they make."""
+"""The writes of the statements of a SQL script, in order, with the views and tables that they create."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dataflow.workflow import table_names
 _NO_TABLE_COMMANDS = frozenset(
     {"SHOW", "DESCRIBE", "DESC", "EXPLAIN", "SET", "RESET", "LIST", "ADD", "USE", "GRANT", "REVOKE", "CLEAR", "DECLARE"}
 )
-"""Statements that sqlglot passes over and that neither read nor write a table."""
+"""Statements that sqlglot does not parse, and that neither read nor write a table."""
 
 _ALTERED = re.compile(r"\s*(?:TABLE|VIEW)\s+(?P<name>(?:`[^`]+`|\w+)(?:\.(?:`[^`]+`|\w+))*)", re.I)
 _WORD = re.compile(r"\w+")
@@ -37,17 +37,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Insertion:
-    """An INSERT, as far as its columns are concerned.
+    """The columns of an INSERT.
 
     Attributes:
         table: The table.
         statement: The statement.
-        columns: What its query brings out, in order.
-        partition_values: The columns that have a value in its PARTITION, and take none of the query's.
-        by_name: Whether columns go where their names say.
+        columns: The columns of its query, in order.
+        partition_values: The columns with a value in its PARTITION clause.
+        by_name: Whether columns are matched by name.
         listed_columns: The table's columns that the statement lists; empty where it lists none.
-        is_known: Whether the query brings these columns and no others.
-        target: The table's columns as they are then, or None where nobody knows them.
+        is_known: Whether all columns of the query are known.
+        target: The columns of the table at that point; None where they are unknown.
     """
 
     table: str
@@ -61,15 +61,15 @@ class Insertion:
 
 
 class ScriptReader(QueryResolver):
-    """Goes through a script's statements, with the views that it made so far.
+    """Reads the statements of a script in order, with the views created so far.
 
     Attributes:
-        writes: Each table written, and where its columns come from.
+        writes: The write of each table.
         read_tables: The tables whose rows are read.
-        changed: The tables whose rows or shape are changed.
-        insertions: What INSERTs put where.
-        reshaped: The tables whose columns it changes, or makes by a query.
-        replaced: The tables that it makes anew, whatever they were.
+        changed: The tables whose rows or schema are changed.
+        insertions: The columns of INSERTs.
+        reshaped: The tables whose columns are changed, or created by a query.
+        replaced: The tables that are dropped or replaced.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -83,7 +83,7 @@ class ScriptReader(QueryResolver):
         self._statement = Statement(None, 1, 0, "")
 
     def read(self, statement: Statement) -> bool:
-        """Take a statement in; return whether it could be understood."""
+        """Read a statement; return whether it was understood."""
         from sqlglot import exp
 
         self.indirect, self.tables, self._statement = set(), {}, statement
@@ -120,12 +120,12 @@ class ScriptReader(QueryResolver):
         self._read_queries(tree)
 
     def catalog_table(self, table: Node, name: str) -> Relation:
-        """Return a table of the catalog's, and note that it is read."""
+        """Return a table of the catalog, and add it to the tables read."""
         self.read_tables[name] = None
         return super().catalog_table(table, name)
 
     def _read_queries(self, statement: Node) -> None:
-        """Take in the queries inside of a statement that writes nothing, such as SET VARIABLE."""
+        """Read the queries of a statement that writes nothing, such as SET VARIABLE."""
         from sqlglot import exp
 
         if isinstance(statement, exp.Query):
@@ -145,7 +145,7 @@ class ScriptReader(QueryResolver):
         return word in _NO_TABLE_COMMANDS
 
     def _define(self, statement: Node) -> None:
-        """Take what drops, empties or changes a table: its columns are then others, or nobody knows which."""
+        """Read a statement that drops, truncates or alters a table: its columns are then unknown."""
         from sqlglot import exp
 
         if isinstance(statement, exp.Drop | exp.Alter) and statement.args.get("kind") not in {"TABLE", "VIEW"}:

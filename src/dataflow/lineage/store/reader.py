@@ -1,6 +1,6 @@
-"""Lineage at the state address, asked for as much of it as a question needs.
+"""Reads lineage from the state database, as much of it as a query needs.
 
-It is read through the database's own driver: importing SQLAlchemy takes longer than answering.
+It uses the driver of the database directly: importing SQLAlchemy takes longer than the query.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.parameters import resolve_secrets
 
 _BATCH_SIZE = 400
-"""How many tables one query asks for; beyond it, reading all is quicker than asking for each."""
+"""The most tables that one query selects; for more, reading all rows is faster."""
 
-_SEPARATOR = "\x1f"  # ASCII's unit separator: no name has it
+_SEPARATOR = "\x1f"  # the unit separator of ASCII, which names can't contain
 _PRODUCER = "p.shape, p.origin, p.workflow, p.target, p.owner, p.environment, p.bundle, p.run_id, p.file, p.seen"
 
 
 @dataclass(frozen=True)
 class TargetColumns:
-    """The columns of its target, in lower case, that a write names though no table's values go into them.
+    """Columns of a target, in lower case, that a write uses although no values of tables flow into them.
 
     Attributes:
-        constant_columns: Those that get literals or counts.
-        required_columns: Those that audits look at, or the key.
+        constant_columns: Those assigned literals or counts.
+        required_columns: Those that audits or the primary key need.
     """
 
     constant_columns: frozenset[str] = frozenset()
@@ -46,21 +46,21 @@ class TargetColumns:
 NO_COLUMNS = TargetColumns()
 
 ProducerKey = tuple[Origin, str, str]
-"""Who says it, of which workflow, in which environment."""
+"""The origin, workflow and environment of a producer, which identify it among the producers of a table."""
 
 ProducerEdges = list[tuple[Producer, Iterable[ColumnEdge]]]
 
 
 def producer_key(producer: Producer) -> ProducerKey:
-    """Return what a producer is told from others by, of one table."""
+    """Return the key of a producer."""
     return (producer.origin, producer.workflow, producer.environment or "")
 
 
 class LineageStore:
-    """What was recorded, deployed and imported.
+    """Recorded, deployed and imported lineage.
 
     Args:
-        address: SQLAlchemy address of the environment's state; None for SQLite in the Dataflow home.
+        address: SQLAlchemy URL of the state database; None for SQLite in the Dataflow home.
 
     Raises:
         DataflowError: It can't be opened.
@@ -71,7 +71,7 @@ class LineageStore:
         self._all: dict[str, Any] = {}
 
     def readers(self, tables: Collection[str]) -> Iterable[tuple[str, Sequence[Producer]]]:
-        """Return for each of these tables who reads it; see `graph.Source`."""
+        """Return the readers of each of these tables; see `graph.LineageSource`."""
         known = self._index(tables, self._readers)
         if known is not None:
             return [(table, known[table]) for table in tables if table in known]
@@ -84,7 +84,7 @@ class LineageStore:
         return found.items()
 
     def writers(self, tables: Collection[str]) -> Iterable[tuple[Producer, Sequence[str]]]:
-        """Return who writes these tables, each with the tables that it reads; see `graph.Source`."""
+        """Return the writers of these tables, each with the tables that it reads; see `graph.LineageSource`."""
         known = self._index(tables, self._writers)
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
@@ -97,7 +97,7 @@ class LineageStore:
         return [(producer, by_shape.get(shape, ())) for shape, producer in by]
 
     def flows(self, tables: Collection[str], *, downstream: bool) -> Iterable[tuple[Producer, Iterable[ColumnEdge]]]:
-        """Return what is taken from these tables, or goes into them, and by whom; see `graph.Source`."""
+        """Return the column edges from or into these tables, by producer; see `graph.LineageSource`."""
         known = self._index(tables, self._edges_by_source if downstream else self._edges_by_target)
         if known is not None:
             return [found for table in tables for found in known.get(table, ())]
@@ -112,7 +112,7 @@ class LineageStore:
         return [(producer, taken.get(shape, ())) for shape, producer in by]
 
     def target_columns(self, table: str) -> dict[ProducerKey, TargetColumns]:
-        """Return what those who write a table name of it, besides where values come from; ask by `who`."""
+        """Return the constant and required columns of a table by writer; look up by `producer_key`."""
         asked = "SELECT origin, workflow, environment, constants, needed FROM dataflow_lineage WHERE target = ?"
         return {
             (_ORIGINS[origin], workflow, environment): TargetColumns(*map(_lines, texts))
@@ -120,7 +120,7 @@ class LineageStore:
         }
 
     def of_workflows(self, workflows: Sequence[str]) -> list[Producer]:
-        """Return what these workflows write, by whoever says so."""
+        """Return the writes of these workflows, of all origins."""
         return [
             _producer(row)[1]
             for some in _batches(workflows)
@@ -128,38 +128,38 @@ class LineageStore:
         ]
 
     def synced_revisions(self, registry: str) -> dict[str, int]:
-        """Return up to which of its switches the deployed lineage of each environment of a registry is kept."""
+        """Return the revision up to which the lineage of each environment of a registry is stored."""
         mine = "SELECT environment, number FROM dataflow_settled WHERE registry = ? AND whole"
         return dict(self._ask(mine, [registry]))
 
     def tables(self) -> set[str]:
-        """Return all tables that anything is known of."""
+        """Return all tables with lineage."""
         return {
             *(row[0] for row in self._ask("SELECT DISTINCT source FROM dataflow_flows")),
             *(row[0] for row in self._ask("SELECT DISTINCT target FROM dataflow_lineage WHERE target <> ''")),
         }
 
     def knows(self, table: str) -> bool:
-        """Say whether anything is known of a table."""
+        """Return whether a table has lineage."""
         read = self._ask("SELECT 1 FROM dataflow_flows WHERE source = ? LIMIT 1", [table])
         return bool(read or self._ask("SELECT 1 FROM dataflow_lineage WHERE target = ? LIMIT 1", [table]))
 
     def columns(self, table: str) -> set[str]:
-        """Return the columns of a table that anything is known of."""
+        """Return the columns of a table with lineage."""
         read = self._ask("SELECT DISTINCT source_column FROM dataflow_flows WHERE source = ?", [table])
         join = "dataflow_flows f JOIN dataflow_lineage p ON p.shape = f.shape"
         written = self._ask(f"SELECT DISTINCT f.target_column FROM {join} WHERE p.target = ?", [table])
         return {row[0] for row in [*read, *written]} - {"", UNKNOWN_COLUMNS}
 
     def _index(self, tables: Collection[str], read: Callable[[], Any]) -> Any:
-        """Return an index of all that is known, made once for questions of many tables; None for few."""
+        """Return an index of all lineage, built once for queries of many tables; None for few tables."""
         name = read.__name__
         if len(tables) > _BATCH_SIZE and name not in self._all:
             self._all[name] = read()
         return self._all.get(name)
 
     def _readers(self) -> dict[str, list[Producer]]:
-        """Return who reads each table."""
+        """Return the readers of each table."""
         found: dict[str, list[Producer]] = defaultdict(list)
         by_shape = self._tables_by_shape("1 = 1", [])
         for shape, producer in self._every_producer():
@@ -168,7 +168,7 @@ class LineageStore:
         return found
 
     def _writers(self) -> dict[str, list[tuple[Producer, Sequence[str]]]]:
-        """Return who writes each table, and from which."""
+        """Return the writers of each table, with the tables they read."""
         found: dict[str, list[tuple[Producer, Sequence[str]]]] = defaultdict(list)
         by_shape = self._tables_by_shape("1 = 1", [])
         for shape, producer in self._every_producer():
@@ -176,7 +176,7 @@ class LineageStore:
         return found
 
     def _edges_by_source(self) -> dict[str, ProducerEdges]:
-        """Return what is taken from each table, by whom."""
+        """Return the edges from each table, by producer."""
         found: dict[str, ProducerEdges] = defaultdict(list)
         shapes: dict[str, dict[str, list[ColumnEdge]]] = {}
         for shape, flows in self._by_shape("1 = 1", []).items():
@@ -189,7 +189,7 @@ class LineageStore:
         return found
 
     def _edges_by_target(self) -> dict[str, ProducerEdges]:
-        """Return what goes into each table, by whom."""
+        """Return the edges into each table, by producer."""
         found: dict[str, ProducerEdges] = defaultdict(list)
         taken = self._by_shape("1 = 1", [])
         for shape, producer in self._every_producer():
@@ -204,14 +204,14 @@ class LineageStore:
             yield from map(_producer, self._ask(_from_producers(f"p.shape IN ({_placeholders(some)})"), some))
 
     def _tables_by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[str]]:
-        """Return the tables that are read, by shape; the database joins those of a shape to one text."""
+        """Return source tables by shape; the database concatenates those of a shape."""
         joined = self._ask.joined("f.source")
         only = f"{where} AND f.source_column = ''"
         rows = self._ask(f"SELECT f.shape, {joined} FROM dataflow_flows f WHERE {only} GROUP BY f.shape", values)
         return {shape: text.split("\n") for shape, text in rows}
 
     def _by_shape(self, where: str, values: Sequence[str]) -> dict[str, list[ColumnEdge]]:
-        """Return flows by shape, columns and all; the database joins those of a shape to one text."""
+        """Return column edges by shape; the database concatenates those of a shape."""
         how = "CASE WHEN f.indirect THEN '1' ELSE '' END"
         joined = self._ask.joined(
             f" || '{_SEPARATOR}' || ".join(("f.source", "f.source_column", "f.target_column", how))
@@ -225,7 +225,7 @@ class LineageStore:
 
 
 class _Database:
-    """A state address, asked by its own driver."""
+    """The state database, queried by its own driver."""
 
     def __init__(self, address: str | None) -> None:
         self._address = address or f"sqlite:///{home() / 'state.db'}"
@@ -234,7 +234,7 @@ class _Database:
         self._is_sqlite = self._resolved.startswith("sqlite")
 
     def __call__(self, query: str, values: Sequence[object] = ()) -> list[Any]:
-        """Return the rows of a query; none where nothing was ever recorded."""
+        """Return the rows of a query; none where nothing was recorded yet."""
         try:
             if self._connection is None:
                 self._connection = self._open()
@@ -254,7 +254,7 @@ class _Database:
         return found
 
     def joined(self, expression: str) -> str:
-        """Return the SQL that joins a text of several rows to one, a line each."""
+        """Return SQL that concatenates the values of several rows, a line each."""
         return f"group_concat({expression}, char(10))" if self._is_sqlite else f"string_agg({expression}, chr(10))"
 
     def _open(self) -> Any:

@@ -1,8 +1,8 @@
-"""Lineage at the state address: what each write of each run took from where, and who writes what now.
+"""Stores lineage in the state database: the flows of each write of each run, and the current producers of each table.
 
-The columns that a write takes are the same day after day. So each distinct set of them is stored once, under its
-hash, and a run's own record is one short row that names it. Who writes a table now, by which set, is kept beside:
-that is what lineage is asked for, however many runs there were.
+The flows of a write are usually the same in each run. So each distinct set of flows, a shape, is stored once under its
+hash, and a run stores one short row that refers to it. The current producers of a table are stored separately: queries
+read those alone, however many runs there were.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ producers = sa.Table(
 
 
 def hash_of_flows(found: Iterable[Flow]) -> str:
-    """Return the name of a set of flows: a hash of all that is in it."""
+    """Return the hash of a set of flows, which is the name of its shape."""
     lines = (f"{f.source}\0{f.source_column}\0{f.target_column}\0{int(f.indirect)}\n" for f in sorted(found))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
 def store_lineage(connection: sa.Connection, found: Sequence[tuple[Producer, TableWrite]]) -> None:
-    """Store what producers write now; what they were known to write before gives way, per table.
+    """Store the current writes of producers, replacing earlier ones by table.
 
-    An older word than the one on record changes nothing, so that events can be read again in any order.
+    A write that is older than the stored one is ignored, so that events can be imported in any order.
 
     Args:
-        connection: Where to.
-        found: Who writes a table, and from where.
+        connection: The connection.
+        found: The writes by producer.
     """
     if not found:
         return
@@ -98,7 +98,7 @@ def store_lineage(connection: sa.Connection, found: Sequence[tuple[Producer, Tab
 
 
 def store_run_flows(connection: sa.Connection, run_id: str, written: Mapping[str, frozenset[Flow]]) -> None:
-    """Store which set of flows each of a run's writes had."""
+    """Store the shape of each write of a run."""
     for target, taken in written.items():
         row = {"run_id": run_id, "target": target, "shape": hash_of_flows(taken)}
         connection.execute(dialect_insert(connection, run_writes).values(row).on_conflict_do_nothing())
@@ -107,14 +107,14 @@ def store_run_flows(connection: sa.Connection, run_id: str, written: Mapping[str
 def delete_other_targets(
     connection: sa.Connection, origin: Origin, workflow: str, environment: str, targets: Iterable[str] = ()
 ) -> None:
-    """Take back what an origin said that a workflow writes in an environment, but for these tables."""
+    """Delete the writes of a workflow in an environment that an origin stored, except to these tables."""
     mine = (producers.c.origin == origin.value) & (producers.c.workflow == workflow)
     mine &= producers.c.environment == environment
     connection.execute(producers.delete().where(mine & producers.c.target.not_in(list(targets))))
 
 
 def delete_workflows(connection: sa.Connection, origin: Origin, environment: str, workflows: Sequence[str]) -> None:
-    """Take back all that an origin said of what workflows of an environment write."""
+    """Delete all writes of workflows in an environment that an origin stored."""
     mine = (producers.c.origin == origin.value) & (producers.c.environment == environment)
     for at in range(0, len(workflows), _BATCH_SIZE):
         some = producers.c.workflow.in_(workflows[at : at + _BATCH_SIZE])
@@ -144,7 +144,7 @@ def _store_shapes(connection: sa.Connection, shapes: Mapping[str, Iterable[Flow]
 
 
 def dialect_insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """Return an insert that can give way: both databases have it, each in a dialect of its own."""
+    """Return an INSERT with ON CONFLICT, in the dialect of the database."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
