@@ -168,7 +168,7 @@ class GuardedCatalog extends SparkCatalog {
     }
     if (!allowed) {
       throw judge.unknown(
-        s"CALL $name", "what can't be told before it runs",
+        s"CALL $name", "what can't be known before it runs",
         "write it as plain INSERT, DELETE, UPDATE, MERGE or DDL statements that name their tables")
     }
   }

@@ -61,7 +61,7 @@ def test_from_init_to_destroy(project):
     commit(project)
     shown = project("project", "plan", "--save", "../plan.json").stdout
     assert "-  WHERE title_rank <= 100" in shown
-    assert "Summary: 0 added, 1 changed, 0 removed, 0 unchanged packages." in shown
+    assert "Summary: 0 added, 1 changed, 0 removed, 0 unchanged packages" in shown
     assert project.json("project", "deploy", "--plan", "../plan.json")["number"] == 2
     assert (
         "production has changed since the plan" in project("project", "deploy", "--plan", "../plan.json", code=1).stderr

@@ -32,26 +32,26 @@ def test_all_that_a_repository_holds_is_listed_by_kind(repo):
     assert repo("project", "list").stdout.splitlines() == [
         "Python Assets:",
         " -> ./pyspark-workflow/hello_world/pyproject.toml",
-        "Summary: 1 found.",
+        "Summary: 1 found",
         "Gradle Assets:",
         " -> ./java-workflow/build.gradle",
-        "Summary: 1 found.",
+        "Summary: 1 found",
         "sbt Assets:",
         " -> ./scala-workflow/build.sbt",
-        "Summary: 1 found.",
+        "Summary: 1 found",
         "SQL Assets:",
         " -> ./titles/ddl/results.sql",
         " -> ./titles/src/write.sql",
-        "Summary: 2 found.",
+        "Summary: 2 found",
         "Scheduler Workflows:",
         " -> ./titles/daily.sch.yaml",
         " -> ./titles/main.sch.yaml",
-        "Summary: 2 found.",
+        "Summary: 2 found",
     ]
 
 
 def test_one_kind_can_be_asked_for_and_eggs_are_wheels(repo):
-    wheels = "Python Assets:\n -> ./pyspark-workflow/hello_world/pyproject.toml\nSummary: 1 found.\n"
+    wheels = "Python Assets:\n -> ./pyspark-workflow/hello_world/pyproject.toml\nSummary: 1 found\n"
     assert repo("project", "list", "wheels").stdout == wheels
     assert repo("project", "list", "eggs").stdout == wheels
     jars = repo("project", "list", "jars").stdout.splitlines()
@@ -64,13 +64,13 @@ def test_a_name_and_a_folder_narrow_the_list(repo):
     assert repo("project", "list", "--namespace", "scala-workflow").stdout.splitlines() == [
         "sbt Assets:",
         " -> ./scala-workflow/build.sbt",
-        "Summary: 1 found.",
+        "Summary: 1 found",
     ]
     found = repo.json("project", "list", "--namespace", "titles")
     assert [it["namespace"] for it in found["assets"]] == ["titles/ddl/results", "titles/src/write"]
     assert [it["file"] for it in found["workflows"]] == ["titles/daily.sch.yaml", "titles/main.sch.yaml"]
     inside = repo("project", "list", "sql", folder=repo.folder / "titles/src").stdout
-    assert inside == "SQL Assets:\n -> ./write.sql\nSummary: 1 found.\n"
+    assert inside == "SQL Assets:\n -> ./write.sql\nSummary: 1 found\n"
 
 
 def test_scripts_get_what_a_definition_would_refer_to(repo):
@@ -85,7 +85,7 @@ def test_scripts_get_what_a_definition_would_refer_to(repo):
 
 
 def test_a_folder_that_holds_nothing_says_so(dataflow_command):
-    assert dataflow_command("project", "list").stdout == "No assets and no workflows were found here.\n"
+    assert dataflow_command("project", "list").stdout == "no assets and no workflows were found here\n"
     assert dataflow_command.json("project", "list") == {"assets": [], "workflows": []}
 
 
@@ -99,7 +99,7 @@ def test_what_is_deployed_is_listed_by_its_ids(repo):
         "SQL Assets:",
         f" -> dataflow.sql.titles~~ddl~~results.user.stranger-data.main.{head}.1",
         f" -> dataflow.sql.titles~~src~~write.user.stranger-data.main.{head}.1",
-        "Summary: 2 found.",
+        "Summary: 2 found",
     ]
     (environment,) = repo.json("project", "list", "--deployed", "--namespace", "titles")["environments"]
     assert [it["namespace"] for it in environment["workflows"]] == ["titles"] * 2

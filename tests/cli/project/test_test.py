@@ -57,7 +57,7 @@ def test_each_suite_is_a_line_and_a_failure_shows_what_was_printed(dataflow_comm
     assert good.endswith(" s")
     assert one == "PASSED  ./bad/main.sch.yaml (workflow)"
     assert other == "PASSED  ./good/main.sch.yaml (workflow)"
-    assert summary == "Summary: 3 successful, 1 failed."
+    assert summary == "Summary: 3 successful, 1 failed"
 
 
 def test_of_passing_suites_nothing_else_is_shown(dataflow_command, folder):
@@ -132,7 +132,7 @@ def test_without_r_its_suite_is_skipped_with_the_reason_and_the_rest_runs(datafl
     assert passed.startswith("PASSED  ./p")
     assert skipped.startswith("SKIPPED ./r (testthat)  (")
     assert "install it: " in skipped
-    assert summary == "Summary: 1 successful, 0 failed, 1 skipped."
+    assert summary == "Summary: 1 successful, 0 failed, 1 skipped"
 
 
 def test_what_passed_and_has_not_changed_is_not_run_again(dataflow_command, folder):
@@ -143,7 +143,7 @@ def test_what_passed_and_has_not_changed_is_not_run_again(dataflow_command, fold
     bad, *_, good, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
     assert good == "PASSED  ./good (pytest)  1 test, unchanged"
     assert not bad.endswith("unchanged")
-    assert summary == "Summary: 1 successful, 1 failed."
+    assert summary == "Summary: 1 successful, 1 failed"
     again = dataflow_command("project", "test", "good", "--all").stdout
     assert "unchanged" not in again
 

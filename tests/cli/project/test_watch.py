@@ -197,7 +197,7 @@ def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
     started.terminate()
 
     assert started.wait(20) == 128 + signal.SIGTERM
-    assert lines[0] == "Watching ./src (pytest); Ctrl-C ends it."
+    assert lines[0] == "Watching ./src (pytest); Ctrl-C ends it"
     assert lines[2].endswith("  all tests")
     assert lines[3].startswith("FAILED  test_a.py::test_it  0.0")
     assert "        def test_it(): assert 1 + 1 == 3" in lines

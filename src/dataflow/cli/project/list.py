@@ -61,9 +61,9 @@ class _Here(Result):
         for group in shown:
             names = [it.shown for it in self.found if it.group == group]
             out().print("\n".join([f"{TITLES[group]}:", *(f" -> {name}" for name in names)]))
-            out().print(f"Summary: {len(names)} found.")
+            out().print(f"Summary: {len(names)} found")
         if not shown:
-            out().print("No assets and no workflows were found here.")
+            out().print("no assets and no workflows were found here")
 
     def data(self) -> dict[str, Any]:
         return {

@@ -71,7 +71,7 @@ class _Plan(Result):
                 out().print(f"  {text}")
         added, changed, removed = (sum(it.action == action for it in found.changes) for action in _MARKS)
         out().print(
-            f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages."
+            f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages"
         )
 
     def data(self) -> object:

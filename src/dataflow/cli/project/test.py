@@ -133,7 +133,7 @@ class _Tested(Result):
             _Workflow(it).text()
         counts = self._counts()
         skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
-        out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}.")
+        out().print(f"Summary: {counts['successful']} successful, {counts['failed']} failed{skipped}")
 
     def data(self) -> object:
         suites = [_Suite(it).data() for it in self.outcomes]

@@ -85,7 +85,7 @@ class _Watching(Result):
     suites: Sequence[Suite]
 
     def text(self) -> None:
-        out().print(f"Watching {', '.join(map(suite_name, self.suites))}; Ctrl-C ends it.")
+        out().print(f"Watching {', '.join(map(suite_name, self.suites))}; Ctrl-C ends it")
 
     def data(self) -> object:
         return _event("watching", suites=[{"folder": str(it.folder), "kind": it.kind} for it in self.suites])
