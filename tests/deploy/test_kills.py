@@ -75,7 +75,7 @@ def deploy_and_die(repo, step):
         "an asset is registered": lambda: setattr(publish, "publish", dying(publish.publish)),
         "all assets are registered": lambda: setattr(Deployer, "_assets", dying(Deployer._assets)),
         "a bundle is put": lambda: setattr(Deployer, "_deployed", dying(Deployer._deployed)),
-        "all bundles are put": lambda: setattr(Deployer, "_switch", lambda *_: die()),
+        "all bundles are put": lambda: setattr(Deployer, "_add_revision", lambda *_: die()),
         "the environment is switched": lambda: setattr(Registry, "append", dying(Registry.append, is_switch)),
     }
     if step == "before anything":

@@ -59,7 +59,7 @@ def test_a_remote_s_credentials_are_noted_nowhere_and_no_argument_of_git(repo, m
     assert "127.0.0.1/films" in noted["remotes"]
     asked = []
     monkeypatch.setattr("dataflow.git.ask_remote", lambda _, *arguments, **__: asked.append(arguments))
-    whose._goes_on({**noted, "remotes": ["elsewhere"]}, {})
+    whose._is_moved({**noted, "remotes": ["elsewhere"]}, {})
     assert asked
     assert "S3cr3t" not in str([noted, asked])
 
