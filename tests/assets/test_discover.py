@@ -4,7 +4,8 @@ import pytest
 
 from dataflow.assets.discover import discover
 from dataflow.errors import UsageError
-from tests.support.trees import GRADLE, POM, WHEEL, git, package, write
+from tests.support.repositories import git
+from tests.support.trees import GRADLE, POM, WHEEL, package, write
 
 PROJECT = WHEEL % ("a", "a")
 

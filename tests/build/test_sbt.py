@@ -70,9 +70,17 @@ def test_a_project_is_built_once_and_not_again_while_nothing_changed(project, ja
 
 
 @pytest.mark.parametrize(
-    "name", ["build.sbt", "project/build.properties", "project/plugins.sbt", "src/main/scala/Main.scala",
-             "src/main/scala/New.scala", "src/main/resources/log4j2.properties", "lib/own.jar"]
-)  # fmt: skip
+    "name",
+    [
+        "build.sbt",
+        "project/build.properties",
+        "project/plugins.sbt",
+        "src/main/scala/Main.scala",
+        "src/main/scala/New.scala",
+        "src/main/resources/log4j2.properties",
+        "lib/own.jar",
+    ],
+)
 def test_a_change_of_what_the_jar_is_made_of_builds_it_again(project, java, calls, name):
     build(project, java, {})
     (project / name).parent.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def test_a_remote_s_credentials_are_noted_nowhere_and_no_argument_of_git(repo, m
     repo.deploy()
     repo.git("remote", "add", "origin", "https://bot:S3cr3t/w@127.0.0.1:1/films.git?token=S3cr3t-too")
     whose = repo.source().ownership
-    whose.note(repo.registry)
+    whose.register(repo.registry)
     noted = whose._known(repo.registry)
     assert noted["addresses"] == ["https://127.0.0.1:1/films.git"]
     assert "127.0.0.1/films" in noted["remotes"]

@@ -180,9 +180,13 @@ def test_a_login_is_made_with_a_secret_from_the_environment(inbox: Inbox, monkey
 
     with serving(inbox, authenticator=check, auth_required=True, auth_require_tls=False) as port:
         smtp = Smtp(
-            host="127.0.0.1", port=port, sender="d@example.org", starttls=False,
-            username="dataflow", password="${secret:SMTP_PASSWORD}",
-        )  # fmt: skip
+            host="127.0.0.1",
+            port=port,
+            sender="d@example.org",
+            starttls=False,
+            username="dataflow",
+            password="${secret:SMTP_PASSWORD}",
+        )
         assert "secret SMTP_PASSWORD is not set" in failure(note("a@example.org"), environment(smtp)).message
         monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
         assert send_notification(note("a@example.org"), environment=environment(smtp), owner="") == ["a@example.org"]
@@ -200,10 +204,27 @@ def test_the_connection_is_encrypted_and_the_server_must_be_known(
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with serving(inbox, tls_context=context, require_starttls=True) as port:

@@ -46,8 +46,13 @@ def counting(monkeypatch):
     return counting
 
 
-@pytest.mark.parametrize("statement", ["CREATE TABLE {db}.t{n} USING iceberg AS SELECT id FROM range(10)",
-                                       "INSERT INTO {db}.t0 SELECT id FROM range(10)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE {db}.t{n} USING iceberg AS SELECT id FROM range(10)",
+        "INSERT INTO {db}.t0 SELECT id FROM range(10)",
+    ],
+)
 def test_a_job_asks_no_more_of_the_jvm_than_the_jobs_before_it(package, counting, statement):
     database = f"{package.user}_sandbox"
     package.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {database}")

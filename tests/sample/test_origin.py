@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from dataflow.sample.origin import find_origin
-from tests.support.template_repo import ROOT, commit, contents, git, replace
+from tests.support.repositories import commit, git
+from tests.support.template_repo import ROOT, contents, replace
 
 # What a build needs beside the recipes.
 OF_ONE_PACKAGE = (".copier-answers.yml", "identity.yaml")
@@ -188,7 +189,7 @@ def test_without_git_a_package_is_generated_all_the_same_and_an_update_says_what
     assert said.startswith(f"error: git is not installed, and only it can read {address}\n")
     (tmp_path / "flow" / ".copier-answers.yml").write_text("_src_path: x\n_commit: y\n")
     said = installation.dataflow("sample", "update", tmp_path / "flow", fails=True)
-    assert said.startswith("error: git is not installed, and an update needs it to find your edits\n")
+    assert said.startswith("error: git is not installed, and an update needs it to recognize your edits\n")
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample.generate import generate
 from dataflow.sample.update import update as update_package
-from tests.support.template_repo import commit, contents, git, replace
+from tests.support.repositories import commit, git
+from tests.support.template_repo import contents, replace
 
 
 def update(folder: Path, ref: str | None = None):
@@ -225,8 +226,8 @@ def test_a_template_that_always_had_commands_is_updated_without_them(package: Pa
 @pytest.mark.parametrize(
     ("line", "name", "text", "said"),
     [
-        ("_jinja_extensions: [evil.X]", "f.txt", "x", "wants to run commands of its own here: jinja_extensions"),
-        ("_migrations: [{command: 'id > PWNED'}]", "f.txt", "x", "wants to run commands of its own here: migrations"),
+        ("_jinja_extensions: [evil.X]", "f.txt", "x", "wants to run commands here: jinja_extensions"),
+        ("_migrations: [{command: 'id > PWNED'}]", "f.txt", "x", "wants to run commands here: migrations"),
         ("_x: 1", "g.txt.jinja", "{{ cycler.__init__.__globals__.os.popen('id > PWNED') }}", "can't be rendered"),
         ("_x: 1", "g.txt.jinja", "{% include '../../etc/passwd' %}", "can't be rendered: ../../etc/passwd"),
         ("_external_data: {a: /etc/passwd}", "g.txt.jinja", "{{ _external_data.a }}", 'can\'t be used: "/etc/passwd"'),

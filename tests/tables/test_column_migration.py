@@ -155,10 +155,12 @@ def test_a_ddl_may_still_forbid_nulls_in_a_column_that_goes(spark, table):
 @pytest.mark.parametrize(
     "declared",
     [
-        "id INT, hours DOUBLE, note STRING", "id INT, hours_int INT, note STRING", "id INT, hours_int INT",
+        "id INT, hours DOUBLE, note STRING",
+        "id INT, hours_int INT, note STRING",
+        "id INT, hours_int INT",
         "id INT, hours DOUBLE, hours_int INT, note STRING",
     ],
-)  # fmt: skip
+)
 def test_a_ddl_may_name_the_old_the_new_or_both(spark, table, declared):
     assert against(spark, table, declared) == []
 

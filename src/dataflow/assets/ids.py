@@ -104,7 +104,7 @@ class AssetId:
 
     @property
     def is_clean(self) -> bool:
-        """Whether a commit holds what it was built from; else only a sandbox takes it."""
+        """Whether a commit holds what it was built from; else only a sandbox uses it."""
         return _CLEAN.fullmatch(self.commit) is not None
 
     @classmethod
@@ -112,7 +112,7 @@ class AssetId:
         """Read an id.
 
         Raises:
-            UsageError: It is none; the message says which part is wrong.
+            UsageError: It is not an asset id; the message names the part that is wrong.
         """
         parts = text.split(".")
         if len(parts) != 8 or parts[0] != PREFIX:

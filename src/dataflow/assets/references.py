@@ -63,7 +63,7 @@ class Reference:
         """Read what stands between the braces.
 
         Raises:
-            UsageError: It is no reference; the message says which part is wrong.
+            UsageError: It is not a reference; the message names the part that is wrong.
         """
         name, at, version = text.replace("/", "~~").partition("@")
         parts = name.split(".")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dataflow.errors import DataflowError, did_you_mean
-from dataflow.foreign import plain
+from dataflow.foreign import for_terminal
 from dataflow.jobs.context import JobContext, JobResult
 from dataflow.secret import masked
 from dataflow.workflow.parameters import resolve_secrets
@@ -213,9 +213,9 @@ def _deliver(
 ) -> tuple[list[str], list[DataflowError]]:
     """Send a message to each destination once; return those that were notified, and the failures."""
     unique = list(dict.fromkeys(destinations))
-    message = plain(masked(message))
+    message = for_terminal(masked(message))
     emails = [place for place in unique if isinstance(place, _Email)]
-    subject = plain(" ".join(masked(subject).split()))  # a line break would end the header
+    subject = for_terminal(" ".join(masked(subject).split()))  # a line break would end the header
     notified: list[str] = []
     failures: list[DataflowError] = []
     if emails:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from dataflow.errors import DataflowError
 from dataflow.spark.errors import raise_ctrl_c, short_message
 from dataflow.spark.launch_env import SparkLaunch
-from dataflow.trouble import trouble, way_out
+from dataflow.system_errors import hint_for, system_error
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -85,5 +85,5 @@ class RunContext:
         except BaseException as error:  # user code may raise any; Ctrl-C is raised in the main thread alone
             raise_ctrl_c(error)
             message = short_message(error)
-            known = trouble(error) if isinstance(error, Exception) else None
-            raise self.jvm.exit_error or known or DataflowError(message, way_out(message)) from error
+            known = system_error(error) if isinstance(error, Exception) else None
+            raise self.jvm.exit_error or known or DataflowError(message, hint_for(message)) from error

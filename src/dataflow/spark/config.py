@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.spark import jars
+from dataflow.system_errors import LOCK_TIMEOUT
 from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
-from dataflow.trouble import LOCK_PATIENCE
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _catalog(environment: Environment) -> dict[str, str]:
         private = {"spark.hadoop.fs.permissions.umask-mode": f"{UMASK:03o}"}  # Hadoop asks no process for its umask
         properties = {
             "type": "jdbc",
-            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_PATIENCE * 1000}",
+            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_TIMEOUT * 1000}",
             "jdbc.schema-version": "V1",
             "warehouse": str(warehouse()),
         }

@@ -138,9 +138,9 @@ def advice(table: str, moves: Mapping[str, str | None]) -> str | None:
     """Say what a write can do that has to give a value to each column, such as `insertInto` or `MERGE … INSERT *`."""
     if not moves:
         return None
-    told = ", ".join(f"{old} to {new}" if new else f"{old} away" for old, new in moves.items())
+    listed = ", ".join(f"{old} to {new}" if new else f"{old} away" for old, new in moves.items())
     return (
-        f"a migration moves columns of {table} ({told}): name those that are written "
+        f"a migration moves columns of {table} ({listed}): name those that are written "
         "(writeTo, an INSERT or MERGE with a list), or give a value to each"
     )
 

@@ -33,7 +33,7 @@ def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool
     project = find_project(here)
     chosen = environment(project, env)
     registry = open_registry(project)
-    if registry.is_near or not hurry:
+    if registry.is_local or not hurry:
         sync_lineage(registry, chosen.state, report=say, progress=progress)
     return open_lineage(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
 

@@ -16,7 +16,7 @@ from dataflow.cli.streams import silence_stdout
 from dataflow.cli.workflow.arguments import DateOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
-from dataflow.trouble import trouble
+from dataflow.system_errors import system_error
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -124,7 +124,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -
         _show(outcome, output)
     except Exception as error:  # what is published stays published, whether or not it can be shown
         silence_stdout()
-        why = trouble(error) or DataflowError(f"{type(error).__name__}: {error}")
+        why = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")
         say(f"the run is over and recorded, but its summary can't be shown: {why.message}")
     if outcome.result.status != "succeeded":
         raise typer.Exit(1)
