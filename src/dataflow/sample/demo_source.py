@@ -168,7 +168,7 @@ def create(
         progress: Called from time to time, from another thread, with the number of rows written.
 
     Raises:
-        DataflowError: It can't be written, or the table is not the demo source's.
+        DataflowError: It can't be written, or the table is not demo data.
     """
     wanted = [first + dt.timedelta(days=i) for i in range((last - first).days + 1)]
 
