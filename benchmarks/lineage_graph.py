@@ -48,12 +48,12 @@ def fill() -> None:
 
     from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
     from dataflow.lineage.store.writer import store_lineage
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
     from dataflow.tables.catalog import open_catalog, warehouse
     from dataflow.workflow.project import Environment
 
     now = dt.datetime.now(dt.UTC)
-    records = Records(None)
+    database = StateDatabase(None)
     found = [
         (
             Producer(Origin.RECORDED, f"{team}.{target}", target, owner=team, run_id=target, seen=now),
@@ -63,9 +63,9 @@ def fill() -> None:
         )
         for target, team, edges in _writes(random.Random(1))  # noqa: S311 - the same graph each time
     ]
-    with records.begin() as connection:
+    with database.begin() as connection:
         store_lineage(connection, found)
-    records.close()
+    database.close()
     catalog = open_catalog(Environment("sandbox"))
     namespace, _, name = START.partition(".")
     catalog.create_namespace_if_not_exists(namespace)

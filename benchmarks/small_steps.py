@@ -91,7 +91,8 @@ def run(kind: str, steps: int) -> Steps:
     from dataflow.runner.results import Silent
     from dataflow.runner.runner import Runner
     from dataflow.spark.session import Engine
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
+    from dataflow.state.run_records import RunRecords
     from dataflow.workflow.load import Request, load_workflow
 
     workflow = load_workflow(write_package(Path("package"), kind, steps), Request(date=dt.date(2026, 1, 1)))
@@ -112,7 +113,7 @@ def run(kind: str, steps: int) -> Steps:
             bare.append(time.perf_counter() - began)
 
     with Engine(workflow.environment, Path("spark.log"), train=False) as engine:
-        runner = Runner(engine.spark, Records(None), Beside(engine.spark), Path("run.log"))
+        runner = Runner(engine.spark, RunRecords(StateDatabase(None)), Beside(engine.spark), Path("run.log"))
         result = runner.run(workflow)
     if result.status != "succeeded":
         sys.exit(str(result.failed_steps[0][1].error))

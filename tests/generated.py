@@ -17,12 +17,6 @@ from pathlib import Path
 from tests.support.places import ROOT
 
 SCHEMAS = Path("recipes/shared/vscode")
-EXAMPLES = {
-    "sparksql-workflow": "spark-sql",
-    "pyspark-workflow": "pyspark",
-    "scala-workflow": "scala",
-    "sparklyr-workflow": "sparklyr",
-}
 
 
 def main() -> int:
@@ -49,8 +43,10 @@ def main() -> int:
 def write(folder: Path) -> None:
     """Write the schemas and the examples below a folder, as they stand in the repository."""
     write_schemas(folder)
-    for name, recipe in EXAMPLES.items():
-        render_example(folder / "examples" / name, recipe)
+    from dataflow.sample.recipes import recipes
+
+    for recipe in recipes():
+        render_example(folder / "examples" / recipe.example, recipe.name)
 
 
 def write_schemas(folder: Path) -> None:

@@ -221,11 +221,11 @@ def _answers(file: Path) -> object:
 def _events(file: Path) -> object:
     from dataflow.lineage.openlineage.ingest import import_events
     from dataflow.lineage.store.reader import LineageStore
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
     address = f"sqlite:///{file.parent / 'state.db'}"
-    with contextlib.closing(Records(address)) as records:
-        import_events(file, records, "dataflow")
+    with StateDatabase(address) as database:
+        import_events(file, database, "dataflow")
     store = LineageStore(address)
     tables = store.tables()
     return [

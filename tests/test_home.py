@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from dataflow.home import private, private_file, subfolder
-from dataflow.state.run_records import Records
+from dataflow.state.database import StateDatabase
 
 
 def mode(path):
@@ -38,7 +38,7 @@ def test_a_home_that_others_could_look_into_is_closed_with_all_that_is_in_it(hom
 
 
 def test_the_run_records_of_one_person_are_private(home):
-    Records().close()
+    StateDatabase().close()
     assert mode(home / "state.db") == 0o600
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import queue
 import re
@@ -139,6 +140,33 @@ def capture(
     except OSError as error:
         raise DataflowError(f"{program} can't be started: {error.strerror}") from None
     return Captured(ended.returncode, ended.stdout, ended.stderr)
+
+
+def is_alive(process: int, since: dt.datetime) -> bool:
+    """Say whether a process of this machine still runs; one that began later only has its number.
+
+    Args:
+        process: Its number.
+        since: When it was known to run.
+    """
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    began = _began(process)
+    return began is None or began <= since
+
+
+def _began(process: int) -> dt.datetime | None:
+    """Return when a process began, where the system says so (Linux, proc(5): field 22, in ticks since the boot)."""
+    try:
+        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=up - ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def encoding(env: Mapping[str, str]) -> dict[str, str]:

@@ -16,8 +16,8 @@ import pytest
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.runner.run_recorder import recorded
-from dataflow.state import run_records as store
-from dataflow.state.run_records import Records
+from dataflow.state import database as state_database
+from dataflow.state.database import StateDatabase
 from dataflow.trouble import trouble, way_out
 from tests.support.packages import EVERY_DAY, definition, spark
 
@@ -91,13 +91,13 @@ def test_a_terminal_without_letters_shows_them_as_numbers(package):
 
 
 def test_a_locked_state_is_waited_for_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr(state_database, "LOCK_PATIENCE", 0.2)
     address = f"sqlite:///{tmp_path / 'state.db'}"
-    Records(address).close()
+    StateDatabase(address).close()
     with sqlite3.connect(tmp_path / "state.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(DataflowError, match="database is locked") as caught:
-            Records(address)
+            StateDatabase(address)
         assert "another process has held it" in caught.value.hint
         other.execute("ROLLBACK")
 

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
@@ -15,7 +14,7 @@ from dataflow.deploy.lineage import sync_deployed_lineage
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
 from dataflow.lineage.store.reader import LineageStore
 from dataflow.lineage.store.writer import store_lineage
-from dataflow.state.run_records import Records, metadata
+from dataflow.state.database import StateDatabase, metadata
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
@@ -114,7 +113,7 @@ def test_who_died_between_the_switch_and_its_lineage_is_followed_by_one_that_see
     repo.edit("top/src/write.sql", "SUM(view_hours)", "MAX(rating)")
     repo.commit()
     repo.deploy()  # the switch, and nothing after it
-    state = Records()
+    state = StateDatabase()
     match healer:
         case "deploy":
             assert "nothing changed" in command("project", "deploy").stdout
@@ -247,7 +246,7 @@ def test_a_team_s_state_is_a_secret_address_of_postgresql(command, repo, postgre
     repo.deploy()
     assert told(command, f"{SOURCE}.rating")["alice.top.main"]["bundle"] == bundle(repo)
     assert set(told(command)) == {"alice.top.main"}
-    with closing(Records(postgresql)) as records, records.begin() as connection:
+    with StateDatabase(postgresql) as database, database.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
 
@@ -298,12 +297,12 @@ def test_a_reader_that_is_deployed_no_more_has_moved_until_it_comes_back(command
 
 
 def test_a_program_that_names_no_table_is_not_taken_for_moved(command, repo, campaign):
-    records = Records()
+    database = StateDatabase()
     flow = frozenset({Flow("raw.plays"), Flow("raw.plays", "view_hours", "hours")})
     run = Producer(Origin.RECORDED, "alice.top.main", "prod.alice_top_results", seen=dt.datetime.now(dt.UTC))
-    with records.begin() as connection:
+    with database.begin() as connection:
         store_lineage(connection, [(run, TableWrite(run.target, flow))])
-    records.close()
+    database.close()
     repo.write("top/src/write.py", PYTHON)
     repo.edit("top/main.sch.yaml", "src/write.sql", "src/write.py")
     repo.commit()

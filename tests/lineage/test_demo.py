@@ -12,7 +12,8 @@ from dataflow.runner.results import Silent
 from dataflow.runner.runner import Runner
 from dataflow.spark.java import find_java
 from dataflow.spark.spark_home import spark_home
-from dataflow.state.run_records import Records
+from dataflow.state.database import StateDatabase
+from dataflow.state.run_records import RunRecords
 from dataflow.workflow.load import Request, load_workflow
 from tests.support.demo import DATE, LANGUAGES, write_demo
 
@@ -41,7 +42,7 @@ def demo(spark, tmp_path_factory):
     (root / "dataflow.yaml").write_text(
         f"version: 1\nproject: demo\nenvironments:\n  shared:\n    state: {address}\n    params: {{}}\n"
     )
-    records = Records(address)
+    database = StateDatabase(address)
     sparklyr = (r := find_r()) is not None and "sparklyr" in r.packages
     for flow in flows:
         if flow.language == "r" and not sparklyr:
@@ -51,9 +52,9 @@ def demo(spark, tmp_path_factory):
             )
             continue
         workflow = load_workflow(flow.file, Request(date=dt.date.fromisoformat(DATE), env="shared"))
-        result = Runner(spark, records, Silent(), root / "run.log").run(workflow)
+        result = Runner(spark, RunRecords(database), Silent(), root / "run.log").run(workflow)
         assert result.status == "succeeded", [(step.id, str(step.error)) for step in result.steps]
-    records.close()
+    database.close()
     return root, flows, address
 
 

@@ -23,7 +23,7 @@ def world(spark, tmp_path, servers, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = World(spark, tmp_path, *servers)
     yield found
-    found.records.close()
+    found.database.close()
 
 
 @pytest.fixture
@@ -44,4 +44,4 @@ def team(here_command, mail, hook):
     create("prod.plays")
     state = State(f"sqlite:///{home / 'team.db'}")
     yield Team(here_command, state, mail, hook)
-    state.records.close()
+    state.database.close()

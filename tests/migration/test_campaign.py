@@ -77,7 +77,7 @@ def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
     [
         (("plan", "prod.play", "--drop", "hours"), "did you mean 'prod.plays'?"),
         (("plan", "prod.plays", "--drop", "hour"), "did you mean 'hours'?"),
-        (("plan", "prod.plays", "--type", "hours=bigit"), "'bigit' is no type that can be read"),
+        (("plan", "prod.plays", "--type", "hours=bigit"), "'bigit' is not a known type"),
         (("plan", "prod.plays", "--rename", "hours"), "'--rename hours' is not OLD=NEW"),
         (("plan", "prod.plays", "--to", "none.sql"), "there is no file 'none.sql'"),
         (("plan", "prod.plays", "--replace-by", "prod.plays"), "can't be replaced by itself"),
@@ -124,7 +124,7 @@ def test_readers_are_not_sent_in_a_circle(team):
 
 def test_a_campaign_that_somebody_began_to_cancel_is_not_gone_on_with(team):
     team.start("--name", "hours")
-    CampaignStore(team.state.records, "sandbox").note("hours", "cancelling", "hours", "alice")
+    CampaignStore(team.state.database, "sandbox").note("hours", "cancelling", "hours", "alice")
     done = team.migration("apply", code=2)
     assert "campaign hours is being cancelled" in done.stderr
     assert "dataflow migration cancel hours" in done.stderr
@@ -160,7 +160,7 @@ def test_a_file_that_another_environment_s_campaign_has_is_left_alone(team):
 
 def test_what_several_note_at_once_is_all_kept(team):
     team.start("--name", "hours")
-    campaigns = CampaignStore(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.database, "sandbox")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: campaigns.note("hours", "acked", f"w{number}", "alice"), range(80)))
     found = {event.subject for event in campaigns.events("hours") if event.kind == "acked"}
@@ -178,7 +178,7 @@ def test_nobody_is_sent_to_a_table_that_is_let_go_meanwhile(team):
 
 def test_killed_between_the_last_step_and_its_end_the_campaign_is_ended_by_apply(team):
     team.start("--name", "hours")
-    campaigns = CampaignStore(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.database, "sandbox")
     for step in ("expand 1", "expand 2", "expand 3", "contract 1"):
         campaigns.note("hours", "applied", step, "alice")
     assert "campaign hours is done" in team.migration("apply").stdout
@@ -200,9 +200,9 @@ def test_a_campaign_is_carried_out_where_it_was_started(team):
 
 def test_the_contract_is_refused_by_name_before_spark_is_started(team):
     team.start()
-    from dataflow.state.run_records import now
+    from dataflow.state.utc import now
 
-    campaigns = CampaignStore(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.database, "sandbox")
     name = campaigns.get(None).id
     for step in ("expand 1", "expand 2", "expand 3"):
         campaigns.note(name, "applied", step, "alice")
@@ -218,7 +218,7 @@ def test_the_contract_is_refused_by_name_before_spark_is_started(team):
 
 def test_cancel_is_refused_while_somebody_reads_or_writes_what_it_would_take_back(team):
     team.start()
-    campaigns = CampaignStore(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.database, "sandbox")
     campaigns.note(campaigns.get(None).id, "applied", "expand 2", "alice")
     team.ran("bob.one", "view_hours")
     now = dt.datetime.now(dt.UTC)

@@ -77,7 +77,7 @@ def test_options_say_the_same_in_short():
         (ChangeRequest(rename={"hour": "h"}), r"prod\.plays has no column 'hour'; did you mean 'hours'\?"),
         (ChangeRequest(rename={"hours": "PAID"}), "already has a column 'PAID'"),
         (ChangeRequest(rename={"hours": "a b"}), "'a b' is not a valid column name"),
-        (ChangeRequest(types={"id": "bigit"}), "'bigit' is no type that can be read"),
+        (ChangeRequest(types={"id": "bigit"}), "'bigit' is not a known type"),
         (ChangeRequest(types={"id": "int"}), "nothing would change on prod.plays"),
         (
             ChangeRequest(rename={"hours": "h", "paid": "H"}),
@@ -129,22 +129,22 @@ def test_types_are_compared_in_one_spelling():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("int; drop table x", "is no type that can be read"),
-        ("string comment 'x'", "is no type that can be read"),
-        ("int not null", "is no type that can be read"),
-        ("", "is no type that can be read"),
-        ("struct<a int", "is no type that can be read"),
-        ("timestamp_ns", "is no type that can be read"),
-        ("decimal(50,2)", "'decimal(50, 2)' is no type that an Iceberg table can have"),
-        ("decimal(10,20)", "is no type that an Iceberg table can have"),
-        ("decimal(0)", "is no type that an Iceberg table can have"),
-        ("array<decimal(50,2)>", "'decimal(50, 2)' is no type that an Iceberg table can have"),
-        ("struct<a: int, A: int>", "is no type that an Iceberg table can have"),
-        ("map<string, array>", "'array' is no type that an Iceberg table can have"),
-        ("map<int>", "'map<int>' is no type that an Iceberg table can have"),
-        ("int(11)", "'int(11)' is no type that an Iceberg table can have"),
+        ("int; drop table x", "is not a known type"),
+        ("string comment 'x'", "is not a known type"),
+        ("int not null", "is not a known type"),
+        ("", "is not a known type"),
+        ("struct<a int", "is not a known type"),
+        ("timestamp_ns", "is not a known type"),
+        ("decimal(50,2)", "'decimal(50, 2)' is not a type of Iceberg tables"),
+        ("decimal(10,20)", "is not a type of Iceberg tables"),
+        ("decimal(0)", "is not a type of Iceberg tables"),
+        ("array<decimal(50,2)>", "'decimal(50, 2)' is not a type of Iceberg tables"),
+        ("struct<a: int, A: int>", "is not a type of Iceberg tables"),
+        ("map<string, array>", "'array' is not a type of Iceberg tables"),
+        ("map<int>", "'map<int>' is not a type of Iceberg tables"),
+        ("int(11)", "'int(11)' is not a type of Iceberg tables"),
         *(
-            (kind, f"'{kind}' is no type that an Iceberg table can have")
+            (kind, f"'{kind}' is not a type of Iceberg tables")
             for kind in (
                 "interval", "interval day", "json", "variant", "array", "struct", "varchar", "uuid", "time", "datetime",
             )
@@ -289,7 +289,7 @@ def test_a_key_that_follows_a_rename_is_the_same():
 
 def test_a_definition_that_says_two_keys_is_refused():
     both = WRITTEN.replace("day DATE)", "day DATE, PRIMARY KEY (id))") + " TBLPROPERTIES ('dataflow.primary-key'='at')"
-    with pytest.raises(UsageError, match=r"says two primary keys: \(id\) and \(at\)"):
+    with pytest.raises(UsageError, match=r"has two primary keys: \(id\) and \(at\)"):
         changes_of(KEYED, ChangeRequest(ddl=both))
 
 

@@ -20,7 +20,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
     team.start("--name", "hours")
     told = team.migration("notify", "--dry-run").stdout
     assert told.count("selects all columns by position, and fails when the new column is added") == 1
-    CampaignStore(team.state.records, "sandbox").note("hours", "applied", "expand 1", "alice")
+    CampaignStore(team.state.database, "sandbox").note("hours", "applied", "expand 1", "alice")
     done = team.migration("apply", code=1)
     assert (
         "1 workflow selects all columns by position and would fail when column view_hours is added: "
@@ -32,7 +32,7 @@ def test_who_takes_all_columns_by_position_is_told_before_one_is_added_and_waite
 def test_a_message_says_whether_the_new_is_there_already(team):
     team.start("--name", "hours")
     assert "The new one does not exist yet" in team.migration("notify", "--dry-run").stdout
-    campaigns = CampaignStore(team.state.records, "sandbox")
+    campaigns = CampaignStore(team.state.database, "sandbox")
     for step in ("expand 1", "expand 2", "expand 3"):
         campaigns.note("hours", "applied", step, "alice")
     assert "Old and new both exist until then" in team.migration("notify", "--dry-run").stdout
@@ -70,7 +70,7 @@ def test_reminders_come_as_the_deadline_nears_and_grow_more_pressing(team, mail)
     for days, said in ((30, "30 days left"), (6, "6 days left"), (1, "1 day left"), (-1, "OVERDUE")):
         today = dt.datetime.now(dt.UTC)
         moved = {"opened": today - dt.timedelta(days=90), "deadline": today.date() + dt.timedelta(days=days)}
-        with team.state.records.begin() as connection:
+        with team.state.database.begin() as connection:
             connection.execute(campaigns.update().values(moved))
         team.migration("notify")
         team.migration("notify")

@@ -61,7 +61,7 @@ def viewed(spark, tmp_path, servers, monkeypatch):
     with contextlib.ExitStack() as stack:
         stack.callback(conf.set, "spark.sql.defaultCatalog", before)
         found = World(spark.newSession(), tmp_path, *servers, catalog=json.dumps({"name": "viewed", **catalog}))
-        stack.callback(found.records.close)
+        stack.callback(found.database.close)
         yield found
 
 

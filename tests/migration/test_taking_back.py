@@ -145,7 +145,7 @@ def test_the_contract_says_which_values_only_the_new_column_has(world):
 
 def test_two_campaigns_on_one_table_of_a_catalog_do_not_mix(world):
     renamed(world)
-    other = CampaignStore(world.records, "elsewhere")
+    other = CampaignStore(world.database, "elsewhere")
     campaign = replace(world.look()[0], changes=(TableChange("drop", "country", type="STRING"),))
     campaign = replace(campaign, row=replace(campaign.row, id="two", environment="elsewhere"))
     campaign = replace(campaign, steps=tuple(steps_for(f"{world.db}.plays", campaign.changes)))

@@ -17,8 +17,9 @@ from pyspark.sql import SparkSession
 from dataflow.errors import UsageError
 from dataflow.mocks import load_mock, to_values_sql
 from dataflow.mocks.arrow import rows_of
-from dataflow.mocks.create import MockRequest, MockResult, make_mock, table_columns
+from dataflow.mocks.create import MockResult, make_mock
 from dataflow.mocks.model import identity
+from dataflow.mocks.source_rows import MockRequest, table_columns
 from dataflow.mocks.validate import check_mock
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment

@@ -17,12 +17,12 @@ from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.mocks import MockColumn, load_mock, to_values_sql
-from dataflow.mocks import create as creating
+from dataflow.mocks import MockColumn, load_mock, source_rows, to_values_sql
 from dataflow.mocks.arrow import rows_of
-from dataflow.mocks.create import MockRequest, MockResult, make_mock
+from dataflow.mocks.create import MockResult, make_mock
 from dataflow.mocks.model import identity
 from dataflow.mocks.scan_spark import ddl_of
+from dataflow.mocks.source_rows import MockRequest
 from dataflow.tables.schema.spark_types import parse_type
 from dataflow.workflow.project import Environment
 from tests.support.arrow_tables import arrow_table
@@ -49,7 +49,7 @@ def mocked(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         reasons.append(reason)
         yield spark
 
-    monkeypatch.setattr(creating, "open_table", opened)
+    monkeypatch.setattr(source_rows, "open_table", opened)
     reasons: list[str] = []
 
     def made(name: str, **wanted: Any) -> MockResult:
@@ -190,7 +190,7 @@ def test_a_column_that_can_not_be_mocked_is_named_and_the_others_can(
 ) -> None:
     name = fresh(spark)
     spark.sql(f"CREATE TABLE {name} ({columns_sql}) USING iceberg TBLPROPERTIES ('format-version'='3')")
-    monkeypatch.setattr(creating, "open_table", lambda *_: "PyIceberg can't read the metadata")
+    monkeypatch.setattr(source_rows, "open_table", lambda *_: "PyIceberg can't read the metadata")
 
     with pytest.raises(DataflowError) as caught:
         mocked(name)

@@ -14,7 +14,8 @@ from pyiceberg.types import StringType
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.mocks import scan_iceberg
-from dataflow.mocks.create import MockRequest, MockResult, make_mock
+from dataflow.mocks.create import MockResult, make_mock
+from dataflow.mocks.source_rows import MockRequest
 from dataflow.workflow.project import Environment
 
 SANDBOX = Environment("sandbox")

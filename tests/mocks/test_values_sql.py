@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from dataflow.mocks import Mock, MockColumn, to_values_sql
 from dataflow.tables.schema.spark_types import parse_type
-from dataflow.testing.row_diff import TableRows as Table
+from dataflow.testing.row_diff import RowSet as Table
 from dataflow.testing.row_diff import difference, table_rows
 from dataflow.testing.row_matching import Tolerance
 

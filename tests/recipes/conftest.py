@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.optional_tools import SPARKLYR_RECIPE
 
-from dataflow.sample.recipes import RECIPES
+from dataflow.sample.recipes import recipes
 
-ALL = [recipe.name for recipe in RECIPES]
+ALL = [recipe.name for recipe in recipes()]
 LOOKS_FOR = {"scala": ("sbt",), "sparklyr": (*SPARKLYR_RECIPE, "R's sparklyr")}
 """The tools that a recipe's tests do more with, or otherwise, where they are there."""
 

@@ -19,10 +19,10 @@ from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
-from dataflow.sample.recipes import RECIPES
+from dataflow.sample.recipes import recipes
 from tests.support.template_repo import ROOT, commit, contents, git, replace
 
-ALL = [recipe.name for recipe in RECIPES]
+ALL = [recipe.name for recipe in recipes()]
 
 
 def cli(*arguments: object) -> str:
@@ -168,7 +168,7 @@ def test_an_unknown_recipe_lists_the_four(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refusal:
         generate(name, tmp_path / "flow")
     said = f"{refusal.value.message} {refusal.value.hint}"
-    assert all(recipe.name in said for recipe in RECIPES)
+    assert all(recipe.name in said for recipe in recipes())
 
 
 def test_a_mistyped_answer_is_one_message(template: Path, tmp_path: Path) -> None:

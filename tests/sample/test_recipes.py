@@ -22,12 +22,12 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from dataflow.sample.copier_environment import copier_environment
-from dataflow.sample.recipes import RECIPES
+from dataflow.sample.recipes import recipes
 from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
 from tests.support.template_repo import ROOT, contents, make_template
 
-ALL = [recipe.name for recipe in RECIPES]
+ALL = [recipe.name for recipe in recipes()]
 ANSWERS = {
     "defaults": {},
     "all of them": {

@@ -19,7 +19,8 @@ from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.store import CampaignStore
 from dataflow.runner.results import Silent
 from dataflow.runner.runner import Runner
-from dataflow.state.run_records import Records
+from dataflow.state.database import StateDatabase
+from dataflow.state.run_records import RunRecords
 from dataflow.tables.schema.table_schema import shape_in_spark
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import environment, find_project
@@ -64,8 +65,8 @@ class World:
         project = PROJECT.format(name="shared", state=state, port=mail.port, hook=hook.address)
         (root / "dataflow.yaml").write_text(f"{project}    catalog: {catalog}\n")
         self.environment = environment(find_project(root), "shared")
-        self.records = Records(state)
-        self.campaigns = CampaignStore(self.records, "shared")
+        self.database = StateDatabase(state)
+        self.campaigns = CampaignStore(self.database, "shared")
         spark.sql(f"CREATE NAMESPACE {self.db}")
         spark.sql(f"CREATE TABLE {self.db}.plays_raw (id INT, country STRING, hours DOUBLE) USING iceberg")
         rows = "(1, 'US', 2.0), (2, 'US', 7.5), (3, 'DE', 0.5), (1, 'DE', 1.0), (4, 'DE', NULL)"
@@ -93,7 +94,7 @@ class World:
 
     def ended(self, name):
         workflow = load_workflow(self.root / name / "main.sch.yaml", Request(env="shared"))
-        return Runner(self.spark, self.records, Silent(), self.root / "run.log").run(workflow)
+        return Runner(self.spark, RunRecords(self.database), Silent(), self.root / "run.log").run(workflow)
 
     def results(self):
         found = {name: self.spark.table(f"{self.db}.{name}").collect() for name in READERS}

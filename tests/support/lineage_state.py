@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
 from dataflow.lineage.store.writer import store_lineage
-from dataflow.state.run_records import Records
+from dataflow.state.database import StateDatabase
 
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 
@@ -37,14 +37,14 @@ class State:
 
     def __init__(self, address):
         self.address = address
-        self.records = Records(address)
+        self.database = StateDatabase(address)
 
     def add(self, workflow, target, *flows, owner=None, origin=Origin.RECORDED, hours=3, **more):
         named = [frozenset(more.pop(name, ())) for name in ("given", "needed")]
         seen = more.pop("seen", NOW - dt.timedelta(hours=hours))
         owner = workflow.partition(".")[0] if owner is None else owner or None
         producer = Producer(origin, workflow, target, owner=owner, seen=seen, **more)
-        with self.records.begin() as connection:
+        with self.database.begin() as connection:
             store_lineage(connection, [(producer, TableWrite(target, taken(*flows), *named))])
 
 
@@ -52,4 +52,4 @@ class State:
 def state(tmp_path):
     found = State(f"sqlite:///{tmp_path / 'home' / 'state.db'}")
     yield found
-    found.records.close()
+    found.database.close()

@@ -95,9 +95,10 @@ class Package:
     def runner(self, **options):
         from dataflow.runner.results import Silent
         from dataflow.runner.runner import Runner
-        from dataflow.state.run_records import Records
+        from dataflow.state.database import StateDatabase
+        from dataflow.state.run_records import RunRecords
 
-        self.records = Records(f"sqlite:///{self.folder.parent / 'state.db'}")
+        self.records = RunRecords(StateDatabase(f"sqlite:///{self.folder.parent / 'state.db'}"))
         return Runner(self.spark, self.records, Silent(), self.folder / "run.log", **options)
 
     def run(self, name="main.sch.yaml", day=1, only=None, options=None, **params):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.testing.diff_report import DiffStyle
-from dataflow.testing.row_diff import TableRows, difference
+from dataflow.testing.row_diff import RowSet, difference
 
 COLUMNS = ("title_id", "country_code", *(f"measure_{i:02}" for i in range(20)), "note")
 
@@ -19,7 +19,7 @@ def row(title: int, note: str = "x", **changed: object) -> tuple[object, ...]:
 def shown(
     actual: list[tuple[object, ...]], expected: list[tuple[object, ...]], style: DiffStyle | None = None
 ) -> list[str]:
-    rows = TableRows("top", COLUMNS, actual), TableRows("top.yaml", COLUMNS, expected)
+    rows = RowSet("top", COLUMNS, actual), RowSet("top.yaml", COLUMNS, expected)
     return difference(*rows, ["title_id"], style=style or DiffStyle()).splitlines()
 
 
@@ -66,7 +66,7 @@ def test_ten_rows_are_shown_however_wide_and_the_rest_counted() -> None:
 
 def test_on_a_terminal_what_should_be_there_is_green_and_what_should_not_red() -> None:
     rows = [("top", [(1, 3), (9, 9)]), ("top.yaml", [(1, 2), (4, 4)])]
-    actual, expected = (TableRows(title, ("id", "rank"), found) for title, found in rows)
+    actual, expected = (RowSet(title, ("id", "rank"), found) for title, found in rows)
 
     plain = difference(actual, expected, ["id"], None, DiffStyle())
     colored = difference(actual, expected, ["id"], None, DiffStyle(colored=True))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
-from dataflow.testing.row_diff import TableRows, difference, expected_rows
+from dataflow.testing.row_diff import RowSet, difference, expected_rows
 from dataflow.testing.row_matching import Tolerance
 
 COLUMNS = ("title_id", "country_code", "title_rank", "view_hours")
@@ -22,7 +22,7 @@ def diff(
     rtol: float = 1e-9,
 ) -> str:
     rows = [
-        TableRows(name, COLUMNS, [tuple(row) for row in found])
+        RowSet(name, COLUMNS, [tuple(row) for row in found])
         for name, found in (("top", actual), ("top.yaml", expected))
     ]
     return difference(rows[0], rows[1], key, Tolerance(rtol))
@@ -82,7 +82,7 @@ missing  1         "US"          1           9.5"""
 
 
 def test_no_rows_are_expected_by_an_empty_list() -> None:
-    found = difference(TableRows("top", ("a",), [(1,)]), TableRows("the expected rows", (), []), [])
+    found = difference(RowSet("top", ("a",), [(1,)]), RowSet("the expected rows", (), []), [])
 
     assert found.splitlines()[:2] == ["top has 1 row, the expected rows has 0 rows:", "1 unexpected"]
 
@@ -106,8 +106,8 @@ def test_doubles_may_differ_by_the_tolerance_and_no_more() -> None:
 
 
 def test_missing_unexpected_and_retyped_columns_are_told_before_any_rows() -> None:
-    actual = TableRows("top", ("Title_ID", "rank", "day"), [], ("bigint", "int", "date"))
-    expected = TableRows("top.yaml", ("title_id", "title_rank", "day"), [], ("int", "int", "date"))
+    actual = RowSet("top", ("Title_ID", "rank", "day"), [], ("bigint", "int", "date"))
+    expected = RowSet("top.yaml", ("title_id", "title_rank", "day"), [], ("int", "int", "date"))
 
     assert (
         difference(actual, expected, ["dy"])
@@ -121,7 +121,7 @@ top does not have the columns of top.yaml:
 
 
 def test_columns_may_stand_in_another_order_and_case() -> None:
-    assert difference(TableRows("a", ("B", "a"), [(2, 1)]), TableRows("b", ("a", "b"), [(1, 2)]), []) == ""
+    assert difference(RowSet("a", ("B", "a"), [(2, 1)]), RowSet("b", ("a", "b"), [(1, 2)]), []) == ""
 
 
 def test_long_and_wide_values_keep_the_columns_aligned() -> None:
@@ -150,11 +150,11 @@ def test_a_shuffled_table_never_differs_and_one_with_a_row_less_always_does(
 
 
 def test_two_columns_of_one_name_never_pass_for_one() -> None:
-    twice = TableRows("twice", ("id", "ID"), [(1, 1)], ("int", "int"))
+    twice = RowSet("twice", ("id", "ID"), [(1, 1)], ("int", "int"))
 
     for expected in (
-        TableRows("it", ("id",), [(1,)], ("int",)),
-        TableRows("it", ("id", "ID"), [(1, 1)], ("int", "int")),
+        RowSet("it", ("id",), [(1,)], ("int",)),
+        RowSet("it", ("id", "ID"), [(1, 1)], ("int", "int")),
     ):
         assert "  ambiguous   2 columns of twice are called id; give each a name of its own" in difference(
             twice, expected, []
@@ -162,13 +162,13 @@ def test_two_columns_of_one_name_never_pass_for_one() -> None:
 
 
 def test_an_expected_row_that_names_a_column_in_two_cases_is_refused_and_rows_may_differ_in_case() -> None:
-    assert expected_rows([{"id": 1}, {"ID": 2}]) == TableRows("the expected rows", ("id",), [(1,), (2,)])
+    assert expected_rows([{"id": 1}, {"ID": 2}]) == RowSet("the expected rows", ("id",), [(1,), (2,)])
     with pytest.raises(UsageError, match="has 'id' and 'ID', which are one column to Spark"):
         expected_rows([{"id": 1, "ID": 2}])
 
 
 def test_nought_that_a_relative_tolerance_can_not_reach_comes_with_advice() -> None:
-    rows = [TableRows(name, ("id", "x", "y"), [(1, value, 2)]) for name, value in (("a", 5.5e-17), ("e", 0.0))]
+    rows = [RowSet(name, ("id", "x", "y"), [(1, value, 2)]) for name, value in (("a", 5.5e-17), ("e", 0.0))]
 
     assert difference(*rows, ["id"], Tolerance(0.01)).splitlines()[-1] == (
         "→ a relative tolerance never reaches 0.0; atol is an absolute one, such as 1.0e-12"

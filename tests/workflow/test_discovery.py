@@ -26,7 +26,7 @@ def test_a_look_through_a_whole_disk_ends(tmp_path, monkeypatch):
     for number in range(5):
         (tmp_path / str(number)).mkdir()
     monkeypatch.setattr(discovery, "BOUND", 3)
-    with pytest.raises(UsageError, match="ends after 4 folders: that is no project") as caught:
+    with pytest.raises(UsageError, match="ends after 4 folders: that is too much for a project") as caught:
         list(walk(tmp_path))
     assert "name it" in caught.value.hint
 

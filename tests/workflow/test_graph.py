@@ -19,7 +19,7 @@ def test_a_chain_is_several_edges() -> None:
 
 @pytest.mark.parametrize("text", ["a", "", "a ->", "-> b", "a -> -> b", "a, b"])
 def test_what_is_no_edge_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no edge; write 'first -> second'"):
+    with pytest.raises(ValueError, match="is not an edge; write 'first -> second'"):
         parse_edges(0, text)
 
 

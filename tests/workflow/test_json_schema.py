@@ -68,7 +68,7 @@ def test_a_mistake_fails(main: Any, change: Any) -> None:
 def test_every_key_that_needs_words_has_them() -> None:
     models = json_schema()["$defs"]
     assert all(model.get("description") for model in models.values())
-    assert models["WapTemplate"]["properties"]["empty"]["description"].startswith("A write of no rows")
+    assert models["WapTemplate"]["properties"]["empty"]["description"].startswith("What a write of no rows does")
     assert models["SparkJob"]["properties"]["retry_delay"]["default"] == "10s"
 
 

@@ -10,11 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.errors import DataflowError, DefinitionError
-from dataflow.workflow.parameters import Resolver, Source, placeholders, resolve_secrets, script_problems, substitute
-from dataflow.workflow.yamlfile import Place
+from dataflow.workflow.parameters import (
+    ParameterResolver,
+    ParameterSource,
+    placeholders,
+    resolve_secrets,
+    script_problems,
+    substitute,
+)
+from dataflow.workflow.yamlfile import SourceLocation
 
 SCRIPT = Path("write.sql")
-HERE = Place(Path("x.yaml"), 1, 1)
+HERE = SourceLocation(Path("x.yaml"), 1, 1)
 NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True)
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="${}-/*'\"`\\"), max_size=20)
 
@@ -25,8 +32,8 @@ def complaint(text: str, **values: str) -> str:
     return str(error.value)
 
 
-def resolver(**texts: str) -> Resolver:
-    return Resolver({name: Source(text, "definition", HERE) for name, text in texts.items()}, {})
+def resolver(**texts: str) -> ParameterResolver:
+    return ParameterResolver({name: ParameterSource(text, "definition", HERE) for name, text in texts.items()}, {})
 
 
 # ------------------------------------------------------------------------------------------- scripts
@@ -43,12 +50,12 @@ def test_a_script_gets_its_values() -> None:
     ("text", "said"),
     [
         ("SELECT 1\n  FROM ${TABEL}", "write.sql:2:8: undefined parameter 'TABEL'; did you mean 'TABLE'?"),
-        ("${table}", "write.sql:1:1: 'table' is no parameter, as those are upper case; did you mean 'TABLE'?"),
-        ("${user}", "write.sql:1:1: 'user' is no parameter, as those are upper case; did you mean 'dataflow.user'?"),
+        ("${table}", "write.sql:1:1: 'table' is not a parameter: those are upper case; did you mean 'TABLE'?"),
+        ("${user}", "write.sql:1:1: 'user' is not a parameter: those are upper case; did you mean 'dataflow.user'?"),
         ("${dataflow.usr}", "write.sql:1:1: unknown built-in 'dataflow.usr'; did you mean 'dataflow.user'?"),
         ("${dataflow.each}", "write.sql:1:1: 'dataflow.each' has a value inside a foreach alone"),
         ("${TABLE", "write.sql:1:1: '${' without a closing '}'"),
-        ("${}", "write.sql:1:1: '' is no parameter, as those are upper case; valid here: TABLE"),
+        ("${}", "write.sql:1:1: '' is not a parameter: those are upper case; valid here: TABLE"),
         ("${secret:a-b}", "write.sql:1:1: 'a-b' can't name a secret: letters, digits and underscores only"),
         *(
             (f"${{{kind}:HOME}}", f"write.sql:1:1: '${{{kind}:...}}' is refused: pass a parameter, "

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import Environment
-from dataflow.workflow.render import Fixed, Rendering, dump, given_by, known_params
+from dataflow.workflow.render import RenderContext, Rendering, dump, given_by, known_params
 from dataflow.workflow.yamlfile import read_yaml
 
 PRODUCTION = Environment("production", {"TARGET_DB": "prod", "WHO": "${dataflow.user}", "KEY": "${secret:KEY}"})
@@ -50,7 +50,7 @@ def file(tmp_path):
 
 
 def rendering(file, **known):
-    return Rendering(file, Fixed(PRODUCTION, ALICE, "ci", **known))
+    return Rendering(file, RenderContext(PRODUCTION, ALICE, "ci", **known))
 
 
 def test_what_is_known_is_put_in_and_what_a_run_decides_is_kept(file):
@@ -126,7 +126,11 @@ def test_what_callers_give_is_found_in_loops_too(file):
 
 
 def test_environments_know_who_deploys():
-    assert known_params(Fixed(PRODUCTION, ALICE, "ci")) == {"TARGET_DB": "prod", "WHO": "ci", "KEY": "${secret:KEY}"}
+    assert known_params(RenderContext(PRODUCTION, ALICE, "ci")) == {
+        "TARGET_DB": "prod",
+        "WHO": "ci",
+        "KEY": "${secret:KEY}",
+    }
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), include_characters="\n"), max_size=30)

@@ -88,7 +88,7 @@ class _SparkConf(Result):
 def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
     from dataflow.home import home
     from dataflow.spark.config import settings
-    from dataflow.state.run_records import default_address
+    from dataflow.state.database import default_address
     from dataflow.workflow.identity import current_user
     from dataflow.workflow.project import read_identity
 

@@ -185,7 +185,7 @@ def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  
     def chosen(value: object) -> Output:
         found = value if isinstance(value, Output) else known.get(str(value).lower())
         if found is None:
-            raise ValueError(f"{value!r} is not one of {', '.join(map(repr, known))}")
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}")
         return found
 
     return typer.Option(flag, parser=chosen, metavar=f"<{'|'.join(known)}>", help=help)

@@ -30,7 +30,7 @@ def check_ancestry(
         Notes for the user.
 
     Raises:
-        DataflowError: It is older, or it is a shallow clone that can't tell.
+        DataflowError: It is older, or it is a shallow clone, where that is not known.
     """
     head, root = str(ownership.checkout.commit), ownership.checkout.root
     wanted = sorted({it for it in deployed if it and it != head})

@@ -6,7 +6,6 @@ whoever asks finds out by one look whether that still holds, whatever became of 
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from dataflow.deploy.bundle import load_bundle
 from dataflow.lineage.model import Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.static import read_script_lineage
 from dataflow.lineage.store.writer import delete_workflows, dialect_insert, store_lineage
-from dataflow.state.run_records import Records, metadata
+from dataflow.state.database import StateDatabase, metadata
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -85,9 +84,9 @@ def sync_deployed_lineage(
         DataflowError: The registry or the state can't be reached.
     """
     told = []
-    with contextlib.closing(Records(state)) as records:
+    with StateDatabase(state) as database:
         for name, number in behind.items():
-            told += _LineageSync(registry, state, records, name, number, progress).run()
+            told += _LineageSync(registry, state, database, name, number, progress).run()
     return told
 
 
@@ -95,7 +94,7 @@ def sync_deployed_lineage(
 class _LineageSync:
     registry: Registry
     state: str | None
-    records: Records
+    database: StateDatabase
     name: str
     number: int
     progress: Callable[[int, int], None]
@@ -135,7 +134,7 @@ class _LineageSync:
         for key, written in found.items():
             packages[key] = {"bundle": standing[key].bundle, "workflows": sorted({name for name, _ in written})}
         row = {"number": number, "whole": packages.keys() == standing.keys(), "packages": packages}
-        with self.records.begin() as connection:
+        with self.database.begin() as connection:
             if not self._take(connection, before, row):
                 return False
             delete_workflows(connection, Origin.DEPLOYED, self.name, sorted(stale))
@@ -166,7 +165,7 @@ class _LineageSync:
                 told.append(f"the lineage of {key} in {self.name} can't be read: {_first_line(error)}")
 
     def _kept(self) -> _SyncState | None:
-        with self.records.begin() as connection:
+        with self.database.begin() as connection:
             row = connection.execute(sa.select(deployed).where(*self._mine)).mappings().one_or_none()
         return None if row is None else _SyncState(row["number"], row["packages"])
 

@@ -139,7 +139,7 @@ class ProjectOwnership:
             message = f"{known['name']}{where} is deployed from this history, and {mine} is not it"
         hint = f"a copy gets an id of its own: write `id: {new_project_id()}` into {FILE_NAME}, and commit it"
         if self.is_shallow:
-            hint = "git fetch --unshallow, so that the history can tell"
+            hint = "git fetch --unshallow, so that the history identifies it"
         raise DataflowError(message, f"{hint}; where it moved: dataflow project adopt", permanent=True)
 
     def _is_moved(self, known: Mapping[str, Any], deployed: Mapping[str, DeployedPackage]) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Definition:
+class DefinitionFile:
     """A definition file.
 
     Attributes:
@@ -82,7 +82,7 @@ class PackageLoader:
             raise DefinitionError(problems)
         return found
 
-    def definitions(self) -> list[Definition]:
+    def definitions(self) -> list[DefinitionFile]:
         """Return the definitions of the package and all that they call, by name."""
         from dataflow.workflow.render import given_by
         from dataflow.workflow.yamlfile import read_yaml
@@ -101,7 +101,7 @@ class PackageLoader:
                 given.setdefault(inner, set()).update(names)
                 left.append(inner)
         self.assets.read |= files.keys()
-        return [Definition(name, file, frozenset(given[name])) for name, file in sorted(files.items())]
+        return [DefinitionFile(name, file, frozenset(given[name])) for name, file in sorted(files.items())]
 
     def identity(self, folder: str) -> Identity:
         """Return the identity of the package in a folder.

@@ -14,10 +14,10 @@ from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from dataflow.deploy.asset_collector import AssetCollector
-    from dataflow.deploy.package_loader import Definition, PackageLoader
+    from dataflow.deploy.package_loader import DefinitionFile, PackageLoader
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
-    from dataflow.workflow.render import Fixed, Rendering
+    from dataflow.workflow.render import RenderContext, Rendering
     from dataflow.workflow.resolved import Workflow
     from dataflow.workflow.yamlfile import YamlFile
 
@@ -44,7 +44,7 @@ class PackageRenderer:
     script_problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
     errors: set[Problem] = field(default_factory=set)
 
-    def render(self, definition: Definition, workflow: Workflow | None) -> RenderedWorkflow:
+    def render(self, definition: DefinitionFile, workflow: Workflow | None) -> RenderedWorkflow:
         """Render a definition.
 
         Args:
@@ -65,17 +65,17 @@ class PackageRenderer:
             self.errors.update(errors_among(problems))
         return self._described(workflow, rendering, text, file)
 
-    def fixed(self, identity: Identity, given: Collection[str] = ()) -> Fixed:
+    def fixed(self, identity: Identity, given: Collection[str] = ()) -> RenderContext:
         """Return what is known of a package's workflows when they are deployed.
 
         Args:
             identity: The package.
             given: Names of parameters that a caller gives, which are not known.
         """
-        from dataflow.workflow.render import Fixed
+        from dataflow.workflow.render import RenderContext
 
         target, user = self.target, self.loader.user(identity)
-        return Fixed(target.environment, identity, user, target.id_prefix, given, self.assets.pointer)
+        return RenderContext(target.environment, identity, user, target.id_prefix, given, self.assets.pointer)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> RenderedWorkflow:
         from dataflow.runner.plan import plan

@@ -91,7 +91,7 @@ class DeploySource:
 
     @cached_property
     def project_id(self) -> str | None:
-        """The id that its packages carry; a clone that can't tell takes that of its deployed packages."""
+        """The id that its packages carry; a clone without one takes that of its deployed packages."""
         packages = self.current.revision.packages if self.current else {}
         return self.ownership.id or next((packages[key].project for key in self.own_keys.values()), None)
 

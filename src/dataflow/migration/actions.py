@@ -19,7 +19,7 @@ from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.store import CampaignEvent, CampaignStore
 from dataflow.report import Report
-from dataflow.state.run_records import Records
+from dataflow.state.database import StateDatabase
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class AppliedStep:
 @contextlib.contextmanager
 def open_campaigns(known: LineageGraph) -> Iterator[CampaignStore]:
     """Open the campaigns of an environment at its state address."""
-    with contextlib.closing(Records(known.environment.state)) as records:
-        yield CampaignStore(records, known.environment.name)
+    with StateDatabase(known.environment.state) as database:
+        yield CampaignStore(database, known.environment.name)
 
 
 def list_campaigns(known: LineageGraph) -> list[dict[str, Any]]:

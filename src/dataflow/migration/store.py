@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.state.run_records import Records, metadata, now
+from dataflow.state.database import StateDatabase, UtcDateTime, metadata
+from dataflow.state.utc import now
 
-_moment = sa.DateTime(timezone=True)
 _ATTEMPTS = 50
 
 campaigns = sa.Table(
@@ -24,9 +24,9 @@ campaigns = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("open_on", sa.String(600), unique=True),  # the table while it is open: two can't be
     sa.Column("deadline", sa.Date, nullable=False),
-    sa.Column("opened", _moment, nullable=False),
+    sa.Column("opened", UtcDateTime, nullable=False),
     sa.Column("opened_by", sa.String(200), nullable=False),
-    sa.Column("closed", _moment),
+    sa.Column("closed", UtcDateTime),
     sa.Column("definition", sa.JSON, nullable=False),
 )
 events = sa.Table(
@@ -34,7 +34,7 @@ events = sa.Table(
     metadata,
     sa.Column("campaign", sa.String(200), sa.ForeignKey(campaigns.c.id), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("moment", _moment, nullable=False),
+    sa.Column("moment", UtcDateTime, nullable=False),
     sa.Column("kind", sa.String(30), nullable=False),
     sa.Column("subject", sa.String(500), nullable=False),
     sa.Column("who", sa.String(200), nullable=False),
@@ -48,7 +48,7 @@ notices = sa.Table(
     sa.Column("owner", sa.String(200), primary_key=True),
     sa.Column("level", sa.String(30), primary_key=True),
     sa.Column("state", sa.String(20), nullable=False),
-    sa.Column("moment", _moment, nullable=False),
+    sa.Column("moment", UtcDateTime, nullable=False),
     sa.Column("told", sa.Text),
 )
 
@@ -106,12 +106,12 @@ class CampaignStore:
     """The campaigns in a state database, as one of its environments sees them.
 
     Args:
-        records: The state database.
+        database: The state database.
         environment: The environment: a campaign runs only where it was started.
     """
 
-    def __init__(self, records: Records, environment: str) -> None:
-        self._records = records
+    def __init__(self, database: StateDatabase, environment: str) -> None:
+        self._database = database
         self._environment = environment
 
     def add(self, row: CampaignRow) -> None:
@@ -132,7 +132,7 @@ class CampaignStore:
             "opened_by": row.opened_by,
             "definition": dict(row.definition),
         }
-        self._records.insert(campaigns, values)  # of two at once, the unique column lets one through
+        self._database.insert(campaigns, values)  # of two at once, the unique column lets one through
         self.note(row.id, "opened", row.table, row.opened_by)
 
     def require_free(self, name: str, table: str) -> None:
@@ -149,7 +149,7 @@ class CampaignStore:
 
     def all(self) -> list[CampaignRow]:
         """Return all campaigns at the state address, newest first."""
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
         return [_row(row) for row in rows]
 
@@ -194,7 +194,7 @@ class CampaignStore:
 
     def close(self, name: str, state: str, who: str, note: str | None = None) -> None:
         """End a campaign as `done` or `cancelled`."""
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             mine = campaigns.c.id == name
             connection.execute(campaigns.update().where(mine).values(state=state, closed=now(), open_on=None))
         self.note(name, state, name, who, note)
@@ -221,7 +221,7 @@ class CampaignStore:
     def _note(
         self, name: str, kind: str, subject: str, who: str, note: str | None, detail: Mapping[str, Any] | None
     ) -> None:
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             highest = sa.select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.campaign == name)
             connection.execute(
                 events.insert().values(
@@ -239,9 +239,9 @@ class CampaignStore:
     def events(self, name: str) -> list[CampaignEvent]:
         """Return the events of a campaign, oldest first."""
         query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             rows = connection.execute(query).all()
-        return [CampaignEvent(_zoned(r.moment), r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
+        return [CampaignEvent(r.moment, r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
 
     # ------------------------------------------------------------------------------------------- notices
 
@@ -249,7 +249,7 @@ class CampaignStore:
         """Reserve a notice for sending; False when it is reserved already, so that it is sent once."""
         values = {"campaign": name, "owner": owner, "level": level, "state": "sending", "moment": now()}
         try:
-            with self._records.begin() as connection:
+            with self._database.begin() as connection:
                 mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
                 if connection.execute(sa.select(notices.c.owner).where(mine)).first():
                     return False
@@ -263,19 +263,19 @@ class CampaignStore:
     def mark_sent(self, name: str, owner: str, level: str, told: str) -> None:
         """Record that a notice was sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(notices.update().where(mine).values(state="sent", told=told, moment=now()))
 
     def release(self, name: str, owner: str, level: str) -> None:
         """Release a notice that was not sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             connection.execute(notices.delete().where(mine))
 
     def notices(self, name: str) -> list[dict[str, Any]]:
         """Return the notices that were sent, or may have been."""
         query = sa.select(notices).where(notices.c.campaign == name).order_by(notices.c.moment)
-        with self._records.begin() as connection:
+        with self._database.begin() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _is_open(self, row: CampaignRow) -> UsageError:
@@ -292,15 +292,11 @@ def _row(row: Any) -> CampaignRow:
         row.environment,
         row.state,
         row.deadline,
-        _zoned(row.opened),
+        row.opened,
         row.opened_by,
-        None if row.closed is None else _zoned(row.closed),
+        row.closed,
         row.definition,
     )
-
-
-def _zoned(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)  # SQLite forgets the zone
 
 
 def subjects_of(found: Sequence[CampaignEvent], kind: str) -> set[str]:

@@ -10,7 +10,7 @@ from dataflow.mocks.model import Mock, MockColumn, Value
 from dataflow.mocks.yaml_scalars import read_scalar
 from dataflow.mocks.yaml_text import LONGEST_KEY
 from dataflow.tables.schema.spark_types import LONGEST_NAME, SqlType, parse_type
-from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
 _KEYS = ("table", "key", "partial", "duplicates", "columns", "rows")
 
@@ -111,7 +111,7 @@ class _MockReader:
             return ()
         return tuple(self._row(row, ("rows", i), columns) for i, row in enumerate(found))
 
-    def _row(self, row: object, route: Route, columns: tuple[MockColumn, ...]) -> tuple[Value, ...]:
+    def _row(self, row: object, route: YamlPath, columns: tuple[MockColumn, ...]) -> tuple[Value, ...]:
         if isinstance(row, dict):
             fields = tuple((column.name, column.type) for column in columns)
             return tuple(self._fields(row, route, fields, "").values())
@@ -128,7 +128,7 @@ class _MockReader:
         )
 
     def _fields(
-        self, row: dict[str, object], route: Route, fields: tuple[tuple[str, SqlType], ...], where: str
+        self, row: dict[str, object], route: YamlPath, fields: tuple[tuple[str, SqlType], ...], where: str
     ) -> dict[str, Value]:
         """Read a mapping by column or struct field; what is left out is null."""
         folded = {key.lower(): key for key in row} if self._any_case else {}
@@ -141,7 +141,7 @@ class _MockReader:
             for name, type_ in fields
         }
 
-    def _value(self, cell: object, route: Route, type_: SqlType, where: str) -> Value:
+    def _value(self, cell: object, route: YamlPath, type_: SqlType, where: str) -> Value:
         if cell is None and self.file.texts[route] == "null":
             return None
         if not type_.nested:
@@ -157,7 +157,7 @@ class _MockReader:
         self._wrong(route, f"{where}: {type_} is written as {shape}")
         return None
 
-    def _map(self, cell: dict[str, object], route: Route, type_: SqlType, where: str) -> Value:
+    def _map(self, cell: dict[str, object], route: YamlPath, type_: SqlType, where: str) -> Value:
         key, value = type_.parts
         return {
             self._scalar(name, self.file.key_place((*route, name)), key, f"{where}'s key"): self._value(
@@ -166,7 +166,7 @@ class _MockReader:
             for name, item in cell.items()
         }
 
-    def _scalar(self, word: str | None, place: Place, type_: SqlType, where: str) -> Value:
+    def _scalar(self, word: str | None, place: SourceLocation, type_: SqlType, where: str) -> Value:
         """Read one value, unless the word is None: then there stands a list or a mapping."""
         quoted = place.written[:1] in {'"', "'", "|", ">"}
         try:
@@ -181,11 +181,11 @@ class _MockReader:
             self.problems.append(place.problem(f"{where}: {error}"))
             return None
 
-    def _check_keys(self, found: Collection[str], route: Route, valid: Collection[str]) -> None:
+    def _check_keys(self, found: Collection[str], route: YamlPath, valid: Collection[str]) -> None:
         for key in found:
             if key not in valid:
                 place = self.file.key_place((*route, key))
                 self.problems.append(place.problem(f"unknown key '{key}'{did_you_mean(key, valid)}"))
 
-    def _wrong(self, route: Route, message: str) -> None:
+    def _wrong(self, route: YamlPath, message: str) -> None:
         self.problems.append(self.file.value_place(route).problem(message))

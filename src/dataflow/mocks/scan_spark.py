@@ -34,7 +34,7 @@ def spark_names(spark: SparkSession, table: str) -> list[str]:
     from dataflow.runner.query import read_rows
     from dataflow.tables.iceberg import quoted
 
-    read_rows(spark, f"SELECT 1 FROM {quoted(table)} WHERE false", 1)  # tells a mistake in the name
+    read_rows(spark, f"SELECT 1 FROM {quoted(table)} WHERE false", 1)  # reports a mistake in the name
     return list(spark.table(quoted(table)).columns)
 
 

@@ -1,4 +1,4 @@
-"""What a workflow reads and writes, as far as a test of its script needs to know."""
+"""The tables that a workflow reads and writes, as far as a test of its script needs them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _used(workflow: Workflow, script: Path) -> set[str]:
 
 
 def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple[list[str], str]:
-    """Return what a script reads, and how that is known: its SQL says it, a run has recorded it, or a name tells."""
+    """Return what a script reads, and how that is known: from its SQL, a recorded run, or names of parameters."""
     if asked:
         return list(asked), "asked"
     tables = script_tables(script).tables
@@ -127,14 +127,11 @@ def _sources(script: DeclaredScript, target: str, asked: Sequence[str]) -> tuple
 
 
 def _recorded(workflow: Workflow, target: str) -> list[str]:
-    from dataflow.state.run_records import Records
+    from dataflow.state.run_records import open_run_records
 
     catalog = workflow.environment.catalog_name
-    records = Records(workflow.environment.state)
-    try:
+    with open_run_records(workflow.environment.state) as records:
         found = records.sources_of(workflow.id, f"{catalog}.{'.'.join(split_name(catalog, target))}")
-    finally:
-        records.close()
     return [".".join(split_name(catalog, table)) for table in found]
 
 

@@ -25,7 +25,6 @@ from dataflow.spark.session import Engine
 from dataflow.tables.catalog import is_embedded, warehouse
 from dataflow.workflow.project import Environment
 
-_SPARK = "4.1.3"
 _LEAST_FREE = 2_000_000_000
 _R_PACKAGES = ("dplyr", "dbplyr", "testthat", "yaml")
 
@@ -93,13 +92,14 @@ def _git() -> Check:
 
 
 def _pyspark() -> Check:
-    fix = f"pip install pyspark=={_SPARK}"
+    wanted = jars.spark_version()
+    fix = f"pip install pyspark=={wanted}"
     try:
         found = version("pyspark")
     except PackageNotFoundError:
         return Check("Spark", False, "pyspark is not installed", fix)
-    detail = found if found == _SPARK else f"pyspark {found}, but Dataflow is built for {_SPARK}"
-    return Check("Spark", found == _SPARK, detail, fix)
+    detail = found if found == wanted else f"pyspark {found}, but Dataflow is built for {wanted}"
+    return Check("Spark", found == wanted, detail, fix)
 
 
 def _home() -> Check:

@@ -196,7 +196,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
         job.summary,
         reads=job.reads,
         writes=job.writes,
-        audits=tuple(map(_audit, job.checks)),
+        audits=tuple(map(_audit, job.audits)),
         **_patience(job),
     )
     if not isinstance(job, SparkJob):

@@ -36,7 +36,7 @@ from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowSt
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.state.run_records import Records
+    from dataflow.state.run_records import RunRecords
 
 _PARALLEL_STEPS = 8
 
@@ -58,7 +58,7 @@ class Means:
     """
 
     spark: SparkSession
-    records: Records
+    records: RunRecords
     reporter: Reporter
     log: Path
     death: Callable[[], DataflowError | None] = lambda: None

@@ -21,7 +21,8 @@ from dataflow.lineage.spark_plan.plan_lineage import SnapshotRead
 from dataflow.lineage.store.writer import delete_other_targets, store_lineage, store_run_flows
 from dataflow.runner.results import Status, StepResult
 from dataflow.state import run_records as store
-from dataflow.state.run_records import Records, now
+from dataflow.state.run_records import RunRecords
+from dataflow.state.utc import now
 from dataflow.workflow.identity import login
 from dataflow.workflow.resolved import Workflow
 
@@ -38,7 +39,7 @@ class Journal:
         parent: The run that started this one.
     """
 
-    def __init__(self, records: Records, workflow: Workflow, log: Path, *, parent: str | None) -> None:
+    def __init__(self, records: RunRecords, workflow: Workflow, log: Path, *, parent: str | None) -> None:
         self._records = records
         self._workflow = workflow
         self._parent = parent
@@ -166,7 +167,7 @@ class Journal:
             )
             for write in writes
         ]
-        with self._records.begin() as connection:
+        with self._records.database.begin() as connection:
             store_lineage(connection, found)
             store_run_flows(connection, workflow.run_id, {write.target: write.flows for write in writes})
             if whole:

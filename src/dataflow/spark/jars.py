@@ -96,6 +96,14 @@ JARS = (ICEBERG, SQLITE)
 """What every session needs."""
 
 
+def spark_version() -> str:
+    """Return the version of Spark that Dataflow is built for: the one that its own package asks for."""
+    from importlib.metadata import requires
+
+    (pin,) = (it for it in requires("dataflow-recipes") or () if it.startswith("pyspark=="))
+    return pin.removeprefix("pyspark==").partition(";")[0].strip()
+
+
 def folder() -> Path:
     """Return where the jars are, or will be: `DATAFLOW_JARS`, else in the Dataflow home."""
     given = os.environ.get("DATAFLOW_JARS")

@@ -188,8 +188,7 @@ def even_out(
         (row,) = spark.sql(f"SELECT count(*) AS n FROM {reference} WHERE {where} AND NOT {pair.agree}").collect()
         if row.n:
             raise DataflowError(
-                f"{pair.old} and {pair.new} differ in {row.n:,} rows: a migration lets {pair.new} take the place of "
-                f"{pair.old}, and until then both are read",
+                f"{pair.old} and {pair.new} differ in {row.n:,} rows: while a migration is under way, both are read",
                 f"write {pair.new} alone, which fills {pair.old} as well, or both alike",
                 permanent=True,
             )
@@ -218,9 +217,8 @@ def _require_held(spark: SparkSession, reference: str, where: str, pair: Pair) -
     (row,) = spark.sql(f"SELECT count(*) AS n FROM {reference} WHERE {where} AND {lost}").collect()
     if row.n:
         raise DataflowError(
-            f"{row.n:,} values of {pair.new} are none that {pair.old} {pair.old_type} can hold: who reads it would see "
-            "nulls",
-            f"until nobody reads {pair.old} any more, give {pair.new} what both can hold",
+            f"{row.n:,} values of {pair.new} don't fit {pair.old} ({pair.old_type}): its readers would see NULL",
+            f"until nobody reads {pair.old} any more, give {pair.new} values that fit both",
             permanent=True,
         )
 

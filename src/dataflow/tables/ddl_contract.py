@@ -32,10 +32,7 @@ class ContractError(Exception):
         hint: What to do about it.
     """
 
-    hint = (
-        "readers may depend on it, so a run does not change it: bring the DDL back in line with the table, "
-        "or change both so that nobody is surprised: dataflow migration plan --help"
-    )
+    hint = "readers may depend on it: align the DDL with the table, or plan a migration: dataflow migration plan --help"
 
 
 @dataclass(frozen=True)

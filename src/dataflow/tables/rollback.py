@@ -73,8 +73,8 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
             when = _moment(snapshot).strftime("%Y-%m-%d %H:%M")
             others = ", or by the migration that moves its columns," if moving(table.properties) else ""
             raise DataflowError(
-                f"{name} was written by somebody else{others} since: snapshot {snapshot.snapshot_id} of {when} is none "
-                "that a deployed run published, and a rollback would undo it",
+                f"{name} was written by somebody else{others} since: snapshot {snapshot.snapshot_id} of {when} is not "
+                "from a deployed run",
                 "roll back without --with-data, and run the days again",
                 permanent=True,
             )

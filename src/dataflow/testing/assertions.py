@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from dataflow.testing.diff_report import DiffStyle
-    from dataflow.testing.row_diff import TableRows
+    from dataflow.testing.row_diff import RowSet
     from dataflow.testing.snapshots import Snapshots
 
 
@@ -49,7 +49,7 @@ class RowAssertion:
         self._snapshots = snapshots
         self._style = style
 
-    def rows(self, table: str | DataFrame, wanted: TableRows, options: CompareOptions) -> str:
+    def rows(self, table: str | DataFrame, wanted: RowSet, options: CompareOptions) -> str:
         """Return how a table differs from expected rows; empty when it does not."""
         from dataflow.testing.row_diff import difference
 
@@ -72,7 +72,7 @@ class RowAssertion:
             return self._snapshots.rewrite(mock, found, key, options.tolerance)
         return message
 
-    def _found(self, table: str | DataFrame, options: CompareOptions) -> TableRows:
+    def _found(self, table: str | DataFrame, options: CompareOptions) -> RowSet:
         from dataflow.testing.row_diff import table_rows
 
         return table_rows(self._spark, table, options.columns, options.title)

@@ -1,7 +1,7 @@
 """The CTEs of a SQL script, and the text that asks for the rows of one of them.
 
 The script's own text is cut, never written anew: what Spark is given is what stands in the file, on the same lines
-and in the same columns, so that its errors point there. SQLGlot tells code from strings and comments.
+and in the same columns, so that its errors point there. SQLGlot distinguishes code from strings and comments.
 """
 
 from __future__ import annotations

@@ -19,18 +19,18 @@ Cell = tuple[Any, Any, bool]
 
 @dataclass(frozen=True)
 class DiffReport:
-    """What is different.
+    """The differences between two tables.
 
     Attributes:
-        actual: What to call the table.
-        expected: What to call that which it was compared with.
+        actual: The name of the table.
+        expected: The name of what it was compared with.
         columns: The columns' names.
         counts: How many rows there are, and how many there should be.
         differing: Rows that are there with other values: expected, actual, and whether equal.
         missing: Rows that should be there.
         unexpected: Rows that should not.
-        key: The columns that tell which row it is, where they are known.
-        remarks: What else is to be said.
+        key: The columns that identify a row, where they are known.
+        remarks: Further remarks.
     """
 
     actual: str
@@ -46,7 +46,7 @@ class DiffReport:
 
 @dataclass(frozen=True)
 class DiffStyle:
-    """How a difference is shown.
+    """How differences are shown.
 
     Attributes:
         width: How many characters a line may have.
@@ -148,7 +148,7 @@ def _marked(cell: tuple[str, str | None], label: str, style: DiffStyle) -> str:
 
 
 def _blocks(difference: DiffReport, style: DiffStyle) -> Iterator[str]:
-    """Yield the first rows one after the other: of one that differs, what tells which it is and what differs."""
+    """Yield the first rows one after the other: of one that differs, its key and the cells that differ."""
     left = _SHOWN
     for row in difference.differing[:left]:
         named = [*zip(difference.columns, row, strict=True)]

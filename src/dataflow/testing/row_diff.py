@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from dataflow.mocks import Mock
 
 _NEW = object()
-_PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it tells
+_PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it helps
 _NEARLY_NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
-class TableRows:
+class RowSet:
     """A table's rows, in whatever order.
 
     Attributes:
@@ -43,7 +43,7 @@ class TableRows:
 
 def table_rows(
     spark: SparkSession, table: str | DataFrame, columns: Sequence[str] | None = None, title: str = ""
-) -> TableRows:
+) -> RowSet:
     """Collect a table's or a DataFrame's rows.
 
     Args:
@@ -69,7 +69,7 @@ def table_rows(
     cells = [col(f"c{i}").cast(_wall_clock(have[i].dataType)) for i in places]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
     title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
-    return TableRows(title, tuple(column.name for column in fields), rows, types)
+    return RowSet(title, tuple(column.name for column in fields), rows, types)
 
 
 def _wall_clock(type_: DataType) -> DataType:
@@ -92,7 +92,7 @@ def _wall_clock(type_: DataType) -> DataType:
             return type_
 
 
-def expected_rows(expected: Sequence[Mapping[str, object]]) -> TableRows:
+def expected_rows(expected: Sequence[Mapping[str, object]]) -> RowSet:
     """Return rows given as mappings by column; a column that one of them leaves out is null.
 
     Raises:
@@ -109,24 +109,24 @@ def expected_rows(expected: Sequence[Mapping[str, object]]) -> TableRows:
             values[name.lower()] = value
         folded.append(values)
     rows = [tuple(_plain(values.get(name)) for name in spelled) for values in folded]
-    return TableRows("the expected rows", tuple(spelled.values()), rows)
+    return RowSet("the expected rows", tuple(spelled.values()), rows)
 
 
-def mock_rows(mock: Mock, title: str) -> TableRows:
+def mock_rows(mock: Mock, title: str) -> RowSet:
     """Return a mock's rows."""
     rows = [tuple(map(_plain, row)) for row in mock.rows]
     types = tuple(str(column.type) for column in mock.columns)
-    return TableRows(title, tuple(column.name for column in mock.columns), rows, types)
+    return RowSet(title, tuple(column.name for column in mock.columns), rows, types)
 
 
 def difference(
-    actual: TableRows,
-    expected: TableRows,
+    actual: RowSet,
+    expected: RowSet,
     keys: Sequence[str],
     tolerance: Tolerance | None = None,
     style: DiffStyle | None = None,
 ) -> str:
-    """Say how a table differs from what was expected, in a text to be read; empty when it does not.
+    """Return how a table differs from what is expected, as text; empty when it does not.
 
     Args:
         actual: The table.
@@ -141,8 +141,8 @@ def difference(
             return "\n".join([f"{actual.title} does not have the columns of {expected.title}:", *problems])
         order = [_position(actual.columns, name) for name in expected.columns]
         found = [tuple(row[i] for i in order) for row in actual.rows]
-    else:  # no rows given as mappings: nothing tells the columns, and nothing needs to
-        expected, found = TableRows(expected.title, actual.columns, []), list(actual.rows)
+    else:  # no rows given as mappings: the columns are not known, and need not be
+        expected, found = RowSet(expected.title, actual.columns, []), list(actual.rows)
     matched = match(expected.rows, found, tolerance)
     missing = _without(expected.rows, {i for i, _ in matched.pairs})
     unexpected = _without(found, {j for _, j in matched.pairs})
@@ -170,7 +170,7 @@ def difference(
 
 
 def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Tolerance, *, exact: bool) -> Iterator[str]:
-    """Say what the tolerance has to do with a difference."""
+    """Yield remarks on how the tolerance affects a difference."""
 
     def has(rows: Sequence[Row], column: int, *, nought: bool) -> bool:
         cells = [row[column] for row in rows if isinstance(row[column], float | int)]
@@ -185,7 +185,7 @@ def _remarks(missing: Sequence[Row], unexpected: Sequence[Row], tolerance: Toler
         yield "many rows are close to each other and were paired by order; a smaller tolerance pairs them better"
 
 
-def ordered_as(rows: TableRows, names: Sequence[str]) -> TableRows:
+def ordered_as(rows: RowSet, names: Sequence[str]) -> RowSet:
     """Return rows with these columns first, in this order and spelling, as far as there are such."""
     have = [name.lower() for name in rows.columns]
     first = [name for name in names if name.lower() in have]
@@ -194,10 +194,10 @@ def ordered_as(rows: TableRows, names: Sequence[str]) -> TableRows:
     order += [i for i, name in enumerate(have) if name not in spelled]
     columns = tuple(spelled.get(have[i], rows.columns[i]) for i in order)
     values = [tuple(row[i] for i in order) for row in rows.rows]
-    return TableRows(rows.title, columns, values, tuple(rows.types[i] for i in order))
+    return RowSet(rows.title, columns, values, tuple(rows.types[i] for i in order))
 
 
-def updated(actual: TableRows, expected: TableRows, keys: Sequence[str], tolerance: Tolerance) -> list[Row]:
+def updated(actual: RowSet, expected: RowSet, keys: Sequence[str], tolerance: Tolerance) -> list[Row]:
     """Return a table's rows as an update of those expected: in their order and columns, new ones at the end.
 
     Values that differ by no more than the tolerance stay as expected.
@@ -231,7 +231,7 @@ def updated(actual: TableRows, expected: TableRows, keys: Sequence[str], toleran
     return [*(row for row in kept if row is not None), *added]
 
 
-def _columns(actual: TableRows, expected: TableRows, keys: Sequence[str]) -> list[str]:
+def _columns(actual: RowSet, expected: RowSet, keys: Sequence[str]) -> list[str]:
     """List what is wrong with the columns; names are compared as Spark does, without regard to case."""
     have, want = ([name.lower() for name in rows.columns] for rows in (actual, expected))
     types = dict(zip(have, actual.types, strict=False))

@@ -7,7 +7,7 @@ tolerance, and matched within these.
 What it guarantees: a pair is within the tolerance in every number; and as many rows are paired as can be, whichever of
 several close ones each is paired with. Only in a group of more than `_EDGES_AT_MOST` close pairs that differ in two
 numbers or more are rows paired in the order of their values instead: nothing unequal passes for equal there either, but
-a pairing may be missed, which the caller is told.
+a pairing may be missed, which the result reports.
 """
 
 from __future__ import annotations

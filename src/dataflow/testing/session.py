@@ -51,8 +51,8 @@ def small_session(log: Path, report: Callable[[str], None], warehouse: Path | No
     """Open the session that a test run's Spark tests share; its tables live in memory, and go with it.
 
     Args:
-        log: Where Spark writes what it has to say.
-        report: Told of what takes a while, such as a one-time download.
+        log: File for Spark's log.
+        report: Receives a line about what takes a while, such as a one-time download.
         warehouse: A folder for the tables, where other sessions, each with a memory of its own, have to see them.
     """
     if _lent is not None:
@@ -91,8 +91,8 @@ def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:
     """Prepare the engine to whose JVM test runs attach, one after the other; nothing is started yet.
 
     Args:
-        log: Where Spark writes what it has to say.
-        report: Told of what takes a while, such as a one-time download.
+        log: File for Spark's log.
+        report: Receives a line about what takes a while, such as a one-time download.
     """
     return Engine(_environment({**_SETTINGS, **WARM}), log, small=True, train=False, scope=EVERYTHING, report=report)
 
@@ -102,7 +102,7 @@ def lend(spark: SparkSession, log: Path) -> None:
 
     Args:
         spark: The session.
-        log: Where its Spark writes what it has to say.
+        log: File for the log of its Spark.
     """
     global _lent  # noqa: PLW0603  # fixtures take no arguments: this is how a watcher reaches the one for Spark
     _lent = (spark, log)

@@ -15,7 +15,7 @@ from dataflow.errors import DataflowError, display_path
 if TYPE_CHECKING:
     from dataflow.mocks import Mock, MockColumn
     from dataflow.tables.schema.spark_types import SqlType
-    from dataflow.testing.row_diff import TableRows
+    from dataflow.testing.row_diff import RowSet
     from dataflow.testing.row_matching import Tolerance
 
 
@@ -45,7 +45,7 @@ class Snapshots:
     def __init__(self) -> None:
         self._files: dict[Path, tuple[str, str]] = {}
 
-    def create(self, file: Path, actual: TableRows, keys: Sequence[str]) -> None:
+    def create(self, file: Path, actual: RowSet, keys: Sequence[str]) -> None:
         """Write an expected mock file that is not there yet."""
         from dataflow.mocks import Mock
         from dataflow.mocks.write import render_mock
@@ -54,7 +54,7 @@ class Snapshots:
         rows = tuple(_row(row, columns) for row in sorted(actual.rows, key=str))
         self._save(file, "", render_mock(Mock(file, None, columns, rows, tuple(keys))))
 
-    def rewrite(self, mock: Mock, actual: TableRows, keys: Sequence[str], tolerance: Tolerance) -> str:
+    def rewrite(self, mock: Mock, actual: RowSet, keys: Sequence[str], tolerance: Tolerance) -> str:
         """Rewrite an expected mock file, its comments and the order of its rows kept.
 
         Returns:
@@ -106,7 +106,7 @@ class Snapshots:
         self._files[file.resolve()] = before, after
 
 
-def _columns(actual: TableRows) -> tuple[MockColumn, ...]:
+def _columns(actual: RowSet) -> tuple[MockColumn, ...]:
     counts = Counter(name.lower() for name in actual.columns)
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DataflowError(f"{actual.title} has {counts[twice[0]]} columns called {twice[0]}, which a mock can't hold")

@@ -1,4 +1,4 @@
-"""The tox plugin: tells a package's `tox.ini` which Python has Dataflow, and with it the Spark of production.
+"""The tox plugin: gives a package's `tox.ini` the Python that has Dataflow, and with it the Spark of production.
 
 tox makes its environments from the bare interpreter, where there is neither; downloading both once more for each
 package would take minutes and could bring other versions.

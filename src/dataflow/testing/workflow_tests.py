@@ -9,23 +9,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import display_path
-from dataflow.mocks.create import append_rows, check_free, open_table
+from dataflow.mocks.create import append_rows, check_free
+from dataflow.mocks.source_rows import open_table
 from dataflow.mocks.workflow_sources import Transformation, transformations
 from dataflow.mocks.write import save_text
 from dataflow.report import Report
 from dataflow.testing.generate import TestPaths, current_rows, expected_text, paths_of_test, test_text
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import MockRequest, MockResult, Sessions
+    from dataflow.mocks.create import MockResult
     from dataflow.mocks.model import Mock
+    from dataflow.mocks.source_rows import MockRequest, Sessions
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import Workflow
 
 _ORIGINS = {
-    "sql": "its SQL says so",
-    "recorded": "its last run recorded it",
-    "parameters": "the parameter's name says so; --source names others",
-    "asked": "you said so",
+    "sql": "found in its SQL",
+    "recorded": "recorded by its last run",
+    "parameters": "found by the parameter's name; --source names others",
+    "asked": "named by --source",
 }
 _OTHER_DAYS = 2
 
@@ -48,8 +50,8 @@ class NewTest:
 
 
 @dataclass(frozen=True)
-class Means:
-    """What making tests needs of whoever asks for them.
+class TestContext:
+    """What making tests takes from its caller.
 
     Attributes:
         make: Makes a mock.
@@ -67,15 +69,15 @@ class Means:
 
 
 def make_tests(
-    workflow: Workflow, sources: Sequence[str], wanted: MockRequest, means: Means, *, force: bool
+    workflow: Workflow, sources: Sequence[str], wanted: MockRequest, context: TestContext, *, force: bool
 ) -> list[NewTest]:
     """Mock what a workflow reads, run its scripts on the mocks, and write both down as new tests.
 
     Args:
         workflow: The workflow, its parameters put in.
         sources: Tables that the user says it reads.
-        wanted: What the mocks are to be; its table is left aside.
-        means: What this needs of whoever asks.
+        wanted: The requested mocks; its table is ignored.
+        context: What this takes from its caller.
         force: Whether to overwrite files.
 
     Raises:
@@ -88,46 +90,48 @@ def make_tests(
         for path in list(where.mocks.values()) if each.why_untestable else where.all():
             check_free(path, force=force)
     made: dict[str, MockResult] = {}
-    return [_make_test(each, wanted, made, means) for each in found]
+    return [_make_test(each, wanted, made, context) for each in found]
 
 
-def _make_test(found: Transformation, wanted: MockRequest, made: dict[str, MockResult], means: Means) -> NewTest:
+def _make_test(
+    found: Transformation, wanted: MockRequest, made: dict[str, MockResult], context: TestContext
+) -> NewTest:
     where = paths_of_test(found)
-    means.report(f"{display_path(found.script)} reads {', '.join(found.sources)}: {_ORIGINS[found.origin]}")
+    context.report(f"{display_path(found.script)} reads {', '.join(found.sources)}: {_ORIGINS[found.origin]}")
     for table in found.sources:
         if table not in made:
-            made[table] = _mock(found, dataclasses.replace(wanted, table=table), means)
+            made[table] = _mock(found, dataclasses.replace(wanted, table=table), context)
     mocks = {table: made[table] for table in found.sources}
     expected = None
     if not found.why_untestable:
-        with means.running(f"Running {found.script.name} on the mocks …"):
-            expected = current_rows(found, mocks, means.report)
+        with context.running(f"Running {found.script.name} on the mocks …"):
+            expected = current_rows(found, mocks, context.report)
     for table, path in where.mocks.items():
         save_text(path, mocks[table].text)
     if expected is not None:
         save_text(where.expected, expected_text(found, expected))
         save_text(where.test, test_text(found, where, expected))
     new = NewTest(found, where, mocks, expected)
-    means.done(new)
+    context.done(new)
     if expected is None:
-        means.report(f"no test was made: {found.why_untestable}")
+        context.report(f"no test was made: {found.why_untestable}")
     return new
 
 
-def _mock(found: Transformation, wanted: MockRequest, means: Means) -> MockResult:
+def _mock(found: Transformation, wanted: MockRequest, context: TestContext) -> MockResult:
     """Make a mock of a source: rows of the day that the script is about, where there are some, and two of others."""
     environment = found.workflow.environment
-    _ensure_demo(found, wanted.table, environment, means)
+    _ensure_demo(found, wanted.table, environment, context)
     column, day = _day_column(environment, wanted.table), found.params.get("EXECUTION_DATE")
     if wanted.where or column is None or day is None or wanted.rows <= _OTHER_DAYS:
-        return means.make(environment, wanted)
+        return context.make(environment, wanted)
     mine = f"`{column}` = DATE '{day}'"
-    own = means.make(environment, dataclasses.replace(wanted, where=mine, rows=wanted.rows - _OTHER_DAYS))
+    own = context.make(environment, dataclasses.replace(wanted, where=mine, rows=wanted.rows - _OTHER_DAYS))
     if not own.mock.rows:
-        means.report(f"{wanted.table} has no rows of {day}: taking those of other days")
-        return means.make(environment, wanted)
+        context.report(f"{wanted.table} has no rows of {day}: taking those of other days")
+        return context.make(environment, wanted)
     others = dataclasses.replace(wanted, where=f"NOT ({mine})", rows=_OTHER_DAYS)
-    return append_rows(own, means.make(environment, others), "another day")
+    return append_rows(own, context.make(environment, others), "another day")
 
 
 def _day_column(environment: Environment, table: str) -> str | None:
@@ -145,7 +149,7 @@ def _day_column(environment: Environment, table: str) -> str | None:
     return None
 
 
-def _ensure_demo(found: Transformation, table: str, environment: Environment, means: Means) -> None:
+def _ensure_demo(found: Transformation, table: str, environment: Environment, context: TestContext) -> None:
     """Make the demo source, where that is what the workflow reads and nobody has made it yet."""
     from dataflow.sample.demo_source import TABLE, prepare
     from dataflow.tables.catalog import is_embedded
@@ -159,8 +163,8 @@ def _ensure_demo(found: Transformation, table: str, environment: Environment, me
         there = ""
     if not isinstance(there, str) and (day is None or _has_day(there, day)):
         return
-    with means.sessions(environment)("the demo source is made by Spark") as spark:
-        prepare(spark, found.workflow, means.report)
+    with context.sessions(environment)("the demo source is made by Spark") as spark:
+        prepare(spark, found.workflow, context.report)
 
 
 def _has_day(table: Any, day: str) -> bool:

@@ -15,7 +15,7 @@ from dataflow.workflow.parameters import POINTER, script_problems, sql_placehold
 from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
 from dataflow.workflow.validation import PARAMETER_IN_KEY
 from dataflow.workflow.values import FIRST_DAY, LAST_DAY
-from dataflow.workflow.yamlfile import Route, YamlFile, is_file, is_folder, read_text, unreadable
+from dataflow.workflow.yamlfile import YamlFile, YamlPath, is_file, is_folder, read_text, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -40,7 +40,7 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]
 
 
 @dataclass
-class View:
+class DefinitionView:
     """A definition with its parameters put in, as the checks see it.
 
     Attributes:
@@ -54,7 +54,7 @@ class View:
 
     file: YamlFile
     data: dict[str, Any]
-    failed: set[Route]
+    failed: set[YamlPath]
     known: Collection[str]
     owners: Collection[str]
     used: set[str]
@@ -74,7 +74,7 @@ class View:
         value = self.get(*route)
         return value if isinstance(value, str) and route not in self.failed else None
 
-    def texts(self, *route: str | int) -> Iterator[tuple[Route, str]]:
+    def texts(self, *route: str | int) -> Iterator[tuple[YamlPath, str]]:
         """Yield the texts of a list there, with their routes."""
         for i in range(self.length(*route)):
             if (text := self.text(*route, i)) is not None:
@@ -85,12 +85,12 @@ class View:
         value = self.get(*route)
         return len(value) if isinstance(value, list) else 0
 
-    def problem(self, route: Route, message: str) -> Problem:
+    def problem(self, route: YamlPath, message: str) -> Problem:
         """Return a mistake at a value."""
         return self.file.value_place(route).problem(message)
 
 
-def check(view: View) -> Iterator[Problem]:
+def check(view: DefinitionView) -> Iterator[Problem]:
     """Yield what is wrong with a definition beyond its shape."""
     yield from _keys(view)
     yield from _trigger(view)
@@ -104,7 +104,7 @@ def check(view: View) -> Iterator[Problem]:
         yield from _partition(view, ("jobs", i, "template", "partition"))
 
 
-def items(view: View) -> Iterator[tuple[Route, str | None]]:
+def items(view: DefinitionView) -> Iterator[tuple[YamlPath, str | None]]:
     """Yield the steps of a definition: where each stands, and its id."""
     for i in range(view.length("jobs")):
         for kind in ITEM_KINDS:
@@ -112,7 +112,7 @@ def items(view: View) -> Iterator[tuple[Route, str | None]]:
                 yield ("jobs", i, kind), view.text("jobs", i, kind, "id")
 
 
-def jobs(view: View) -> Iterator[Route]:
+def jobs(view: DefinitionView) -> Iterator[YamlPath]:
     """Yield where the jobs of a definition stand, those inside templates and loops included."""
     for route, _ in items(view):
         match route[-1]:
@@ -124,19 +124,19 @@ def jobs(view: View) -> Iterator[Route]:
                 yield from ((*route, "write", i, "job") for i in range(view.length(*route, "write")))
 
 
-def _keys(view: View) -> Iterator[Problem]:
+def _keys(view: DefinitionView) -> Iterator[Problem]:
     for route, place in view.file.keys.items():
         if "${" in str(route[-1]):
             yield place.problem(PARAMETER_IN_KEY)
 
 
-def _trigger(view: View) -> Iterator[Problem]:
+def _trigger(view: DefinitionView) -> Iterator[Problem]:
     if (cron := view.text("trigger", "cron")) is not None and (message := cron_mistake(cron)):
         yield view.problem(("trigger", "cron"), message)
     yield from _timezone(view, ("trigger", "timezone"))
 
 
-def _timezone(view: View, route: Route) -> Iterator[Problem]:
+def _timezone(view: DefinitionView, route: YamlPath) -> Iterator[Problem]:
     name = view.text(*route)
     if name is not None and not is_timezone(name):
         nearest = did_you_mean(name, zoneinfo.available_timezones(), limit=0).partition(";")[2]
@@ -144,7 +144,7 @@ def _timezone(view: View, route: Route) -> Iterator[Problem]:
         yield view.problem(route, f"unknown time zone '{name}'{hint}")
 
 
-def _targets(view: View, route: Route) -> Iterator[Problem]:
+def _targets(view: DefinitionView, route: YamlPath) -> Iterator[Problem]:
     for place, target in view.texts(*route):
         if "@" in target or "${secret:" in target or target == "owner" or target in view.owners:
             continue
@@ -152,7 +152,7 @@ def _targets(view: View, route: Route) -> Iterator[Problem]:
         yield view.problem(place, f"'{target}' is neither an e-mail address nor an owner in dataflow.yaml{nearest}")
 
 
-def _job(view: View, route: Route) -> Iterator[Problem]:
+def _job(view: DefinitionView, route: YamlPath) -> Iterator[Problem]:
     own = view.get(*route, "spark", "params")
     names = set(own) if isinstance(own, dict) else set()
     yield from _program(view, (*route, "spark"), names)
@@ -165,28 +165,28 @@ def _job(view: View, route: Route) -> Iterator[Problem]:
         yield view.problem((*route, "hwm", "datetime"), message)
 
 
-def _audits(view: View) -> Iterator[Route]:
+def _audits(view: DefinitionView) -> Iterator[YamlPath]:
     for route, _ in items(view):
         audits = (*route, "audits") if route[-1] == "template" else (*route, "audit", "audits")
         for i in range(view.length(*audits)):
             yield (*audits, i)
 
 
-def _audit(view: View, route: Route) -> Iterator[Problem]:
+def _audit(view: DefinitionView, route: YamlPath) -> Iterator[Problem]:
     suffix = {"sql_should_return_no_rows": ".sql", "python_should_pass": ".py"}.get(str(view.get(*route, "function")))
     if suffix:
         yield from _script(view, (*route, "script"), (suffix,), {AUDITED})
 
 
-def _partition(view: View, route: Route) -> Iterator[Problem]:
+def _partition(view: DefinitionView, route: YamlPath) -> Iterator[Problem]:
     partition = view.get(*route)
     for column in partition if isinstance(partition, dict) else ():
         value = view.text(*route, column)
         if value is not None and _DATE_LIKE.fullmatch(value) and not is_moment(value):
-            yield view.problem((*route, column), f"'{value}' is no date that exists")
+            yield view.problem((*route, column), f"'{value}' is not a valid date")
 
 
-def _program(view: View, route: Route, names: set[str]) -> Iterator[Problem]:
+def _program(view: DefinitionView, route: YamlPath, names: set[str]) -> Iterator[Problem]:
     """Check what a Spark job runs; a jar that its sbt project will make need not be there yet."""
     name = view.text(*route, "script")
     if name is None or name.startswith(POINTER):
@@ -205,14 +205,14 @@ def _program(view: View, route: Route, names: set[str]) -> Iterator[Problem]:
         yield from _script(view, (*route, "script"), (kind.value,), names)
 
 
-def _jar(view: View, route: Route, path: Path) -> Iterator[Problem]:
+def _jar(view: DefinitionView, route: YamlPath, path: Path) -> Iterator[Problem]:
     if is_folder(path) and sbt_project(path) is None:
         yield view.problem(route, f"{display_path(path)} holds no build.sbt, and only an sbt project's folder can run")
     elif sbt_project(path) is None and not is_file(path):
         yield view.problem(route, unreadable(path))
 
 
-def _script(view: View, route: Route, suffixes: tuple[str, ...], names: set[str]) -> Iterator[Problem]:
+def _script(view: DefinitionView, route: YamlPath, suffixes: tuple[str, ...], names: set[str]) -> Iterator[Problem]:
     name = view.text(*route)
     if name is None:
         return
@@ -268,7 +268,7 @@ def cron_mistake(text: str) -> str | None:
     for field, (name, low, high, words) in zip(fields, _CRON_FIELDS, strict=True):
         for part in field.split(","):
             if not _cron_part_fits(part, low, high, words):
-                return f"'{part}' is no {name} of a schedule: {low} to {high}, *, a-b, or */n"
+                return f"'{part}' is not a valid {name}: {low} to {high}, *, a-b, or */n"
     if fields[4] == "*" and _is_impossible(fields[2], fields[3]):
         return f"the schedule '{text}' never comes: no month of it has such a day"
     return None

@@ -87,7 +87,7 @@ def patiently(text: Callable[[], str]) -> Iterator[None]:
 def too_much(top: Path, after: str) -> UsageError:
     """Return the refusal to look any further."""
     return UsageError(
-        f"the look for workflows below {top} ends {after}: that is no project",
+        f"the search for workflows below {top} ends {after}: that is too much for a project",
         "go to the project's folder first, or name it",
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import Problem, did_you_mean
-from dataflow.workflow.checks import AUDITED, View, items
+from dataflow.workflow.checks import AUDITED, DefinitionView, items
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
 from dataflow.workflow.models import (
     DateRange,
@@ -20,10 +20,10 @@ from dataflow.workflow.models import (
     StepItem,
     SubworkflowJob,
 )
-from dataflow.workflow.parameters import PREFIX, Resolver, Source
+from dataflow.workflow.parameters import PREFIX, ParameterResolver, ParameterSource
 from dataflow.workflow.resolved import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
-from dataflow.workflow.validation import Mistakes, validated
-from dataflow.workflow.yamlfile import Route, YamlFile, is_file, unreadable
+from dataflow.workflow.validation import ValidationProblems, validated
+from dataflow.workflow.yamlfile import YamlFile, YamlPath, is_file, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ EACH = f"{PREFIX}each"
 
 
 @dataclass(frozen=True)
-class Call:
+class LoadRequest:
     """How a definition is asked for.
 
     Attributes:
@@ -51,12 +51,12 @@ class Call:
 
     file: Path
     run_id: str
-    caller: Mapping[str, Source] = field(default_factory=dict)
+    caller: Mapping[str, ParameterSource] = field(default_factory=dict)
     above: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadResult:
     """What came of it.
 
     Attributes:
@@ -105,10 +105,10 @@ def contained(
     return known[path]
 
 
-def fill_with(file: YamlFile, resolver: Resolver, *, each: str) -> Callable[[Route, str], str | None]:
+def fill_with(file: YamlFile, resolver: ParameterResolver, *, each: str) -> Callable[[YamlPath, str], str | None]:
     """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date."""
 
-    def fill(route: Route, text: str) -> str | None:
+    def fill(route: YamlPath, text: str) -> str | None:
         extra = {}
         if route[:1] == ("jobs",) and route[2:4] == ("foreach", "job"):
             extra[EACH] = each
@@ -119,7 +119,7 @@ def fill_with(file: YamlFile, resolver: Resolver, *, each: str) -> Callable[[Rou
     return fill
 
 
-class Expansion:
+class WorkflowExpander:
     """Expands one definition; mistakes are collected, and what they don't concern is expanded all the same.
 
     Attributes:
@@ -128,11 +128,11 @@ class Expansion:
 
     def __init__(
         self,
-        view: View,
-        resolver: Resolver,
-        call: Call,
+        view: DefinitionView,
+        resolver: ParameterResolver,
+        call: LoadRequest,
         params: Mapping[str, str],
-        load: Callable[[Call], Loaded],
+        load: Callable[[LoadRequest], LoadResult],
         problems: set[Problem],
         size: Size,
     ) -> None:
@@ -187,16 +187,16 @@ class Expansion:
             first.setdefault(id_, line)
         return list(dict.fromkeys(id_ for _, id_ in items(self.view) if id_ is not None))
 
-    def _id_routes(self) -> Iterator[Route]:
+    def _id_routes(self) -> Iterator[YamlPath]:
         for route, _ in items(self.view):
             yield (*route, "id")
             yield from (inner for inner in self._inner(route) if self.view.text(*inner) is not None)
 
-    def _inner(self, route: Route) -> Iterator[Route]:
+    def _inner(self, route: YamlPath) -> Iterator[YamlPath]:
         yield (*route, "job", "id")
         yield from ((*route, "write", i, "job", "id") for i in range(self.view.length(*route, "write")))
 
-    def _unknown_steps(self, ids: list[str], route: Route, *names: str) -> Iterator[str]:
+    def _unknown_steps(self, ids: list[str], route: YamlPath, *names: str) -> Iterator[str]:
         inside = {self.view.text(*inner): id_ for outer, id_ in items(self.view) for inner in self._inner(outer)}
         for name in names:
             if name in ids:
@@ -208,12 +208,12 @@ class Expansion:
             self.problems.add(at.problem(f"unknown step '{name}'{hint}"))
             yield name
 
-    def _report(self, route: Route, message: str) -> None:
+    def _report(self, route: YamlPath, message: str) -> None:
         self.problems.add(self.view.problem(route, message))
 
     # ---------------------------------------------------------------------------------------------- steps
 
-    def _single(self, route: Route) -> Step | None:
+    def _single(self, route: YamlPath) -> Step | None:
         outer = route[:-1]
         item = self._validated(StepItem, self.view.get(*outer), outer)
         if route[-1] == "template":
@@ -221,7 +221,7 @@ class Expansion:
         child = self._child(route, self.view.get(*route))
         return _step(item.job, child) if isinstance(item, JobItem) else None
 
-    def _foreach(self, route: Route) -> Step | None:
+    def _foreach(self, route: YamlPath) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
         dates = self._dates(route)
         turns = []
@@ -236,7 +236,7 @@ class Expansion:
             return None
         return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates))
 
-    def _turn(self, route: Route, date: str) -> EachDate | None:
+    def _turn(self, route: YamlPath, date: str) -> EachDate | None:
         if not isinstance(self.view.get(*route), dict):
             return None
         fill = fill_with(self.file, self.resolver, each=date)
@@ -245,7 +245,7 @@ class Expansion:
         step = _step(job, self._child(route, data))
         return EachDate(date, step) if step is not None else None
 
-    def _dates(self, route: Route) -> list[str]:
+    def _dates(self, route: YamlPath) -> list[str]:
         yesterday = dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
         match self._validated(Dates, self.view.get(*route, "dates"), (*route, "dates")):
             case LastDates(last=last):
@@ -256,16 +256,16 @@ class Expansion:
                 first = end = yesterday
         return [(first + dt.timedelta(days=n)).isoformat() for n in range((end - first).days + 1)]
 
-    def _validated(self, annotation: Any, data: Any, route: Route) -> Any:
+    def _validated(self, annotation: Any, data: Any, route: YamlPath) -> Any:
         try:
             return validated(annotation, self.file, data, route, self.view.failed)
-        except Mistakes as mistakes:
+        except ValidationProblems as mistakes:
             self.problems.update(mistakes.problems)
             return None
 
     # ------------------------------------------------------------------------------- contained workflows
 
-    def _child(self, route: Route, job: Any) -> Workflow | None:
+    def _child(self, route: YamlPath, job: Any) -> Workflow | None:
         """Load the definition that a job names, whatever else may be wrong with the job."""
         spec = job.get("subworkflow") if isinstance(job, dict) else None
         place = (*route, "subworkflow", "file")
@@ -283,10 +283,10 @@ class Expansion:
         else:
             run_id = f"{self.call.run_id}_{next(self._numbers)}"
             caller = self._caller((*route, "subworkflow", "params"), spec.get("params"))
-            return self._loaded(Call(file, run_id, caller, chain), (*route, "subworkflow", "params"))
+            return self._loaded(LoadRequest(file, run_id, caller, chain), (*route, "subworkflow", "params"))
         return None
 
-    def _loaded(self, call: Call, params: Route) -> Workflow | None:
+    def _loaded(self, call: LoadRequest, params: YamlPath) -> Workflow | None:
         loaded = self.load(call)
         if loaded.names is not None:
             self.names |= loaded.names
@@ -296,7 +296,7 @@ class Expansion:
                 self.problems.add(place.problem(message + did_you_mean(name, loaded.names)))
         return loaded.workflow
 
-    def _caller(self, route: Route, params: Any) -> dict[str, Source]:
+    def _caller(self, route: YamlPath, params: Any) -> dict[str, ParameterSource]:
         sources = {}
         for name, value in params.items() if isinstance(params, dict) else ():
             place = (*route, name)
@@ -307,7 +307,7 @@ class Expansion:
                 self._report(place, message)
             text = value if isinstance(value, str) else self.file.texts[place]
             known = None if place in self.view.failed else text
-            sources[name] = Source(known, "caller", self.file.values[place], final=True)
+            sources[name] = ParameterSource(known, "caller", self.file.values[place], final=True)
         return sources
 
 

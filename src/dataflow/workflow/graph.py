@@ -37,7 +37,7 @@ def parse_edges(item: int, text: str) -> list[Edge]:
     """
     names = [name.strip() for name in text.split(ARROW)]
     if len(names) < 2 or not all(names):
-        raise ValueError(f"'{text}' is no edge; write 'first {ARROW} second'")
+        raise ValueError(f"'{text}' is not an edge; write 'first {ARROW} second'")
     return [Edge(before, after, item) for before, after in itertools.pairwise(names)]
 
 

@@ -11,16 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
-from dataflow.workflow.checks import AUDITED, View, check, is_date, is_timezone
-from dataflow.workflow.expand import MAX_WORKFLOWS, Call, Expansion, Loaded, Size, contained, fill_with, too_many
+from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
+from dataflow.workflow.expand import (
+    MAX_WORKFLOWS,
+    LoadRequest,
+    LoadResult,
+    Size,
+    WorkflowExpander,
+    contained,
+    fill_with,
+    too_many,
+)
 from dataflow.workflow.graph import ordered
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.models import Definition
-from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, Resolver, Source
+from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, ParameterResolver, ParameterSource
 from dataflow.workflow.project import Environment, environment, find_project, read_identity
 from dataflow.workflow.resolved import Step, Workflow
-from dataflow.workflow.validation import Mistakes, validated
-from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+from dataflow.workflow.validation import ValidationProblems, validated
+from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +84,7 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
     request = request or Request()
     file = Path(os.path.normpath(file.absolute()))
     loader = _Loader(request, request.environment or environment(find_project(file.parent), request.env))
-    loaded = loader.load(Call(file, request.run_id or new_run_id()))
+    loaded = loader.load(LoadRequest(file, request.run_id or new_run_id()))
     unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
     if loader.problems:
         raise DefinitionError([*loader.problems, *(_given("--param").problem(message) for message in unknown)])
@@ -94,9 +103,9 @@ def _unknown_params(request: Request, names: set[str], file: Path) -> list[str]:
     ]
 
 
-def _given(option: str, value: str = "") -> Place:
+def _given(option: str, value: str = "") -> SourceLocation:
     """Return the place of what stands in no file but on the command line."""
-    return Place(Path(option), 0, 0, value)
+    return SourceLocation(Path(option), 0, 0, value)
 
 
 class _Loader:
@@ -112,33 +121,33 @@ class _Loader:
         self.size = Size(ends_only=request.ends_only)
         self._yesterday: dt.date | None = None
 
-    def load(self, call: Call) -> Loaded:
+    def load(self, call: LoadRequest) -> LoadResult:
         """Load one definition for one run of it."""
         file = self._read(call.file)
         if file is None:
-            return Loaded(None, None)
+            return LoadResult(None, None)
         if not call.above and (problem := self._bomb(file)):
             self.problems.add(problem)
-            return Loaded(None, None)
+            return LoadResult(None, None)
         self.size.count += 1
         resolver = self._resolver(file, call)
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        expansion = Expansion(view, resolver, call, self.request.params, self.load, self.problems, self.size)
+        expansion = WorkflowExpander(view, resolver, call, self.request.params, self.load, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
         names = {name for name in names if PARAMETER_NAME.fullmatch(name) and name != AUDITED}
         if definition is None or self.problems:
-            return Loaded(None, names)
-        return Loaded(self._workflow(definition, call, resolver, steps, needs), names)
+            return LoadResult(None, names)
+        return LoadResult(self._workflow(definition, call, resolver, steps, needs), names)
 
     def _workflow(
         self,
         definition: Definition,
-        call: Call,
-        resolver: Resolver,
+        call: LoadRequest,
+        resolver: ParameterResolver,
         steps: Mapping[str, Step],
         needs: Mapping[str, frozenset[str]],
     ) -> Workflow:
@@ -169,28 +178,28 @@ class _Loader:
         count = contained(file.path, lambda path: self._read(path, quietly=True))
         return file.value_place(("jobs",)).problem(too_many(count)) if count > MAX_WORKFLOWS else None
 
-    def _definition(self, view: View) -> Definition | None:
+    def _definition(self, view: DefinitionView) -> Definition | None:
         try:
             found: Definition = validated(Definition, view.file, view.data, failed=view.failed)
-        except Mistakes as mistakes:
+        except ValidationProblems as mistakes:
             self.problems.update(mistakes.problems)
             return None
         return found
 
-    def _view(self, file: YamlFile, resolver: Resolver) -> View:
+    def _view(self, file: YamlFile, resolver: ParameterResolver) -> DefinitionView:
         """Put the parameters in; inside a foreach, for a day that stands for all its dates."""
-        failed: set[Route] = set()
+        failed: set[YamlPath] = set()
         fill = fill_with(file, resolver, each=resolver.value(f"{PREFIX}yesterday") or "")
         data = {key: file.filled((key,), fill, failed) for key in file.data if key != "params"}
         if "params" in file.data:
             params = file.data["params"]
             data["params"] = dict(params) if isinstance(params, dict) else params
             self.problems.update(_parameter_names(file))
-        return View(file, data, failed, resolver.known, self.environment.owners.keys(), set())
+        return DefinitionView(file, data, failed, resolver.known, self.environment.owners.keys(), set())
 
     # ------------------------------------------------------------------------------------- parameters
 
-    def _resolver(self, file: YamlFile, call: Call) -> Resolver:
+    def _resolver(self, file: YamlFile, call: LoadRequest) -> ParameterResolver:
         sources = self._sources(file, call)
         identity = self._identity(call.file.parent)
         builtins: dict[str, Callable[[], str]] = {
@@ -202,11 +211,11 @@ class _Loader:
             "dataflow.run_id": lambda: call.run_id,
         }
         if self._yesterday is None:  # once, by the trigger of the definition that was asked for
-            self._yesterday = self.request.date or _yesterday(file, Resolver(sources, builtins))
+            self._yesterday = self.request.date or _yesterday(file, ParameterResolver(sources, builtins))
         yesterday = self._yesterday
         builtins["dataflow.yesterday"] = yesterday.isoformat
         builtins["dataflow.today"] = (yesterday + dt.timedelta(days=1)).isoformat
-        resolver = Resolver(sources, builtins, reference=self.request.reference)
+        resolver = ParameterResolver(sources, builtins, reference=self.request.reference)
         date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in sources else None
         if date is not None and not is_date(date):
             resolver.fail(EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'")
@@ -214,32 +223,34 @@ class _Loader:
             resolver.value(name)
         return resolver
 
-    def _sources(self, file: YamlFile, call: Call) -> dict[str, Source]:
+    def _sources(self, file: YamlFile, call: LoadRequest) -> dict[str, ParameterSource]:
         """Return where each parameter's value comes from: later ones here win over earlier ones."""
         sources = {
-            name: Source(file.texts[route], "definition", file.values[route])
+            name: ParameterSource(file.texts[route], "definition", file.values[route])
             for name in _declared(file)
             if (route := ("params", name)) in file.texts
         }
         has_date = EXECUTION_DATE in sources
         for name, text in self.environment.params.items():
             place = self.environment.places.get(name) or _given(f"environment {self.environment.name}", text)
-            sources[name] = Source(text, "environment", place)
+            sources[name] = ParameterSource(text, "environment", place)
         sources.update(call.caller)
         if self.request.date and has_date and not call.above:
-            sources[EXECUTION_DATE] = Source(self.request.date.isoformat(), "--date", _given("--date"), final=True)
+            sources[EXECUTION_DATE] = ParameterSource(
+                self.request.date.isoformat(), "--date", _given("--date"), final=True
+            )
         for name, text in self.request.params.items():
-            sources[name] = Source(text, "--param", _given(f"--param {name}", text))
+            sources[name] = ParameterSource(text, "--param", _given(f"--param {name}", text))
         id_ = ("workflow", "id")
         if id_ in file.texts:
-            sources["dataflow.workflow_id"] = Source(file.texts[id_], "definition", file.values[id_])
+            sources["dataflow.workflow_id"] = ParameterSource(file.texts[id_], "definition", file.values[id_])
         return sources
 
-    def _resolved_environment(self, resolver: Resolver) -> Environment:
+    def _resolved_environment(self, resolver: ParameterResolver) -> Environment:
         """Return the environment with its parameters put into one another, whatever a caller gave instead."""
         params = self.environment.params
-        own = {name: Source(text, "environment", _given(name, text)) for name, text in params.items()}
-        alone = Resolver(own, resolver.builtins, reference=resolver.reference)
+        own = {name: ParameterSource(text, "environment", _given(name, text)) for name, text in params.items()}
+        alone = ParameterResolver(own, resolver.builtins, reference=resolver.reference)
         return replace(self.environment, params={name: alone.value(name) or text for name, text in params.items()})
 
     # ------------------------------------------------------------------------------------------ files
@@ -269,7 +280,7 @@ class _Loader:
         return self._user
 
 
-def _yesterday(file: YamlFile, resolver: Resolver) -> dt.date:
+def _yesterday(file: YamlFile, resolver: ParameterResolver) -> dt.date:
     """Return the day before the current one where the trigger's clock is, else in UTC."""
     route = ("trigger", "timezone")
     zone = resolver.render(file.texts.get(route, "UTC"), file.value_place(route)) or "UTC"

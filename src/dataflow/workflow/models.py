@@ -1,4 +1,6 @@
-"""The shape of a `*.sch.yaml` file, as models: they check a definition and write its JSON Schema.
+"""The models of a `*.sch.yaml` file: they validate a definition and write its JSON Schema.
+
+Editors show the docstrings and descriptions of these models: they are written for whoever edits the YAML.
 
 A definition is validated after its parameters were put in, so every field here has its real type; numbers
 that come out of a parameter arrive as text and are converted.
@@ -32,25 +34,28 @@ TableName = Annotated[str, AfterValidator(table_name)]
 """A table's name, quoted or not; within the tool it has no quotes."""
 
 OnFailure = Literal["stop", "finish", "ignore"]
-"""What a failure does: nothing new starts; independent steps still run; or the run goes on with a warning."""
+"""What a failure does: `stop` starts nothing new, `finish` still runs independent steps, `ignore` only warns."""
 
 
-class Tried(StrictModel):
-    """What every step has that is tried, given up and failed as a whole."""
+class RetryPolicyMixin(StrictModel):
+    """Retries, timeout and failure handling."""
 
     id: StepId
-    retries: int = Field(0, ge=0, le=20, description="How many more times to try after a failure.")
+    retries: int = Field(0, ge=0, le=20, description="Number of retries after a failure.")
     retry_delay: Duration = Field(
         10.0,
-        description="Wait before the first retry; doubles with each one.",
+        description="Delay before the first retry; doubles with each retry.",
         json_schema_extra={"default": "10s"},
     )
-    timeout: Duration | None = Field(None, description="Give up on an attempt after this long.")
-    on_failure: OnFailure = "stop"
+    timeout: Duration | None = Field(None, description="Longest time that one attempt may take.")
+    on_failure: OnFailure = Field(
+        "stop",
+        description="`stop` starts nothing new, `finish` still runs independent steps, `ignore` only warns.",
+    )
 
 
-class JobBase(Tried):
-    """What every job has."""
+class JobBase(RetryPolicyMixin):
+    """A job: its id, retries, timeout and failure handling."""
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -68,8 +73,8 @@ class JobBase(Tried):
         return ()
 
     @property
-    def checks(self) -> tuple[Audit, ...]:
-        """The audits that it runs."""
+    def audits(self) -> tuple[Audit, ...]:
+        """Its audits."""
         return ()
 
 
@@ -77,17 +82,19 @@ class SparkSpec(StrictModel):
     """A script or program that runs on Spark."""
 
     script: str = Field(
-        description="A .sql, .py, .R or .jar file, or the folder of an sbt project, from the definition's folder."
+        description="A .sql, .py, .R or .jar file, or the folder of an sbt project; relative to the definition."
     )
     class_: str | None = Field(
-        None, alias="class", description="Of a jar: whose `run(spark, args)` or `main` is called."
+        None, alias="class", description="Jars only: the class whose `run(spark, args)` or `main` is called."
     )
-    args: list[str] | None = Field(None, description="Of a jar's `main`: its command line; NAME=VALUE by default.")
-    params: dict[str, str] = Field({}, description="Parameters for this script alone.")
+    args: list[str] | None = Field(
+        None, description="Jars with a `main` only: its command-line arguments; NAME=VALUE by default."
+    )
+    params: dict[str, str] = Field({}, description="Parameters for this script only.")
 
     @property
     def label(self) -> str:
-        """What to call it to people: the script, and of a jar what is called in it."""
+        """The script, and of a jar the class that is called."""
         return f"{self.script} {self.class_}" if self.class_ else self.script
 
 
@@ -104,17 +111,17 @@ class SparkJob(JobBase):
 
 
 class MetadataSpec(StrictModel):
-    """What a table says of itself."""
+    """Table metadata: owner, tags, retention, primary key."""
 
     table: TableName
     owner: str
     tags: list[str] = Field([])
-    lifetime_days: int | None = Field(None, ge=1, description="How long a partition is to be kept.")
-    primary_key: list[str] = Field([])
+    lifetime_days: int | None = Field(None, ge=1, description="Retention of a partition, in days.")
+    primary_key: list[str] = Field([], description="Columns that identify a row.")
 
 
 class MetadataJob(JobBase):
-    """Writes owner, tags, lifetime and key into the table's properties."""
+    """Writes table metadata (owner, tags, retention, primary key) into the table's properties."""
 
     type: Literal["Metadata"]
     metadata: MetadataSpec
@@ -131,15 +138,15 @@ class MetadataJob(JobBase):
 
 
 class AuditSpec(StrictModel):
-    """What to check."""
+    """Audits of a table or of one partition."""
 
     table: TableName
-    partition: dict[str, Scalar] = Field({}, description="The partition to look at; all rows when empty.")
+    partition: dict[str, Scalar] = Field({}, description="The partition to audit; all rows when omitted.")
     audits: list[Audit] = Field(min_length=1)
 
 
 class AuditJob(JobBase):
-    """Checks rows that are already published."""
+    """Audits rows that are already published."""
 
     type: Literal["Audit"]
     audit: AuditSpec
@@ -150,28 +157,29 @@ class AuditJob(JobBase):
         return (self.audit.table,)
 
     @property
-    def checks(self) -> tuple[Audit, ...]:
+    def audits(self) -> tuple[Audit, ...]:
         """Its audits."""
         return tuple(self.audit.audits)
 
 
 class HwmSpec(StrictModel):
-    """Up to where a table is complete: a day counts once what this workflow's `wap` templates publish of it is there.
+    """High-water mark of a table: the last day (or hour) up to which it is complete.
 
-    A partition of one column, or a whole table, is all of its day (of an hour, where `datetime` names the hour). One
-    of further columns is a part, unless each comes from a `foreach`, whose items are all, or `complete` says so.
+    A day counts as complete once everything that this workflow's `wap` templates publish for it is there. A partition
+    by one column, or a whole table, covers its day (or hour, where `datetime` names one). A partition by further
+    columns covers a part of it, unless each column comes from a `foreach`, or `complete` is true.
     """
 
     table: TableName
-    datetime: str = Field(description="The day, or the moment, that this run completed.")
+    datetime: str = Field(description="The day or timestamp that this run completes.")
     timezone: str = "UTC"
     complete: bool = Field(
-        False, description="What this workflow publishes is all of the day, though its partition has further columns."
+        False, description="This workflow publishes the whole day, although its partition has further columns."
     )
 
 
 class HwmJob(JobBase):
-    """Moves the table's high-water mark over days without a gap."""
+    """Advances the table's high-water mark, never past a missing day."""
 
     type: Literal["HWM"]
     hwm: HwmSpec
@@ -188,24 +196,24 @@ class HwmJob(JobBase):
 
 
 class SubworkflowSpec(StrictModel):
-    """Another definition, run as one job."""
+    """Another workflow definition, run as one job."""
 
-    file: str
-    params: dict[str, str] = Field({})
+    file: str = Field(description="The *.sch.yaml file, relative to this definition.")
+    params: dict[str, str] = Field({}, description="Values for the parameters of that workflow.")
 
 
 class SubworkflowJob(JobBase):
-    """Runs another definition with parameters of its own."""
+    """Runs another workflow definition, with parameters of its own."""
 
     type: Literal["Subworkflow"]
     subworkflow: SubworkflowSpec
 
 
 class NotificationSpec(StrictModel):
-    """A message to people."""
+    """A message by e-mail, by webhook, or both."""
 
-    to: list[str] = Field([], description="E-mail addresses, owners of dataflow.yaml, or `owner`.")
-    webhook: str | None = Field(None, description="A Slack-style incoming webhook; often `${secret:NAME}`.")
+    to: list[str] = Field([], description="E-mail addresses, names of owners in dataflow.yaml, or `owner`.")
+    webhook: str | None = Field(None, description="URL of a Slack-style incoming webhook; usually `${secret:NAME}`.")
     subject: str
     message: str = ""
 
@@ -236,13 +244,13 @@ Job = Annotated[LeafJob | SubworkflowJob, Field(discriminator="type")]
 
 
 class JobItem(StrictModel):
-    """A job in a list of steps."""
+    """A job as a step of the workflow."""
 
     job: Job
 
 
 class WriteJob(StrictModel):
-    """A script inside a template, which is tried and given up as a whole."""
+    """A script inside a template; retries and timeout are the template's."""
 
     id: StepId
     type: Literal["Spark"]
@@ -250,33 +258,33 @@ class WriteJob(StrictModel):
 
 
 class WriteItem(StrictModel):
-    """A job in a template's list."""
+    """A job as a step of a template."""
 
     job: WriteJob
 
 
-class WapTemplate(Tried):
-    """Write, audit, publish: readers see a day once its audits have passed, and all of it at once."""
+class WapTemplate(RetryPolicyMixin):
+    """Write, audit, publish: readers see a partition only after its audits passed, and all of it at once."""
 
     type: Literal["wap"]
     table: TableName
-    partition: dict[str, Scalar] = Field({}, description="The partition written; the whole table when empty.")
+    partition: dict[str, Scalar] = Field({}, description="The partition to write; the whole table when omitted.")
     empty: Literal["fail", "keep", "publish"] = Field(
         "fail",
-        description="A write of no rows fails, keeps the old rows, or publishes the partition as it is then. "
-        "With `existing: keep` a write that changes no row, or leaves none, counts as one of no rows.",
+        description="What a write of no rows does: `fail`, `keep` the old rows, or `publish` the partition as it is. "
+        "With `existing: keep`, a write that changes no row, or leaves none, counts as a write of no rows.",
     )
     existing: Literal["replace", "keep"] = Field(
         "replace",
-        description="Rows that the partition had before: replaced by what this run writes, or kept as far as it does "
-        "not change them, which MERGE, UPDATE and DELETE of some rows need.",
+        description="Rows that the partition already has: `replace` them by what this run writes, or `keep` those "
+        "that it does not change, as MERGE, UPDATE and DELETE need.",
     )
     write: list[WriteItem] = Field(min_length=1)
     audits: list[Audit] = Field([])
 
 
 class TemplateItem(StrictModel):
-    """A template in a list of steps."""
+    """A template as a step of the workflow."""
 
     template: WapTemplate
 
@@ -311,16 +319,16 @@ Dates = Annotated[Annotated[LastDates, Tag("last")] | Annotated[DateRange, Tag("
 
 
 class Foreach(StrictModel):
-    """One job for each of several dates; `${dataflow.each}` is the date."""
+    """Runs one job for each date; `${dataflow.each}` is the date."""
 
     id: StepId
     dates: Dates
-    parallel: int = Field(1, ge=1, le=64, description="How many dates run side by side, in one JVM.")
+    parallel: int = Field(1, ge=1, le=64, description="Number of dates that run at the same time, in one JVM.")
     job: Job
 
 
 class ForeachItem(StrictModel):
-    """A foreach in a list of steps."""
+    """A foreach as a step of the workflow."""
 
     foreach: Foreach
 
@@ -339,7 +347,7 @@ StepItem = Annotated[
 
 
 class WorkflowHead(StrictModel):
-    """Who and what a workflow is."""
+    """Workflow id, description, owner and tags."""
 
     id: str
     description: str = ""
@@ -348,17 +356,17 @@ class WorkflowHead(StrictModel):
 
 
 class Trigger(StrictModel):
-    """When a deployed workflow runs."""
+    """Schedule of a deployed workflow."""
 
-    cron: str
-    timezone: str = "UTC"
+    cron: str = Field(description="Minute, hour, day of month, month, day of week: `0 3 * * *`.")
+    timezone: str = Field("UTC", description="Time zone of the schedule, such as `Europe/Berlin`.")
 
 
 class Notifications(StrictModel):
-    """Who hears of a run's end."""
+    """Notifications at the end of a run."""
 
-    on_failure: list[str] = Field([])
-    on_success: list[str] = Field([])
+    on_failure: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
+    on_success: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
 
 
 class Definition(StrictModel):
@@ -368,8 +376,8 @@ class Definition(StrictModel):
     workflow: WorkflowHead
     trigger: Trigger | None = None
     notifications: Notifications = Notifications()
-    params: dict[str, str] = Field({}, description="Upper-case names and their default values.")
+    params: dict[str, str] = Field({}, description="Parameters: upper-case names and their default values.")
     jobs: list[StepItem] = Field(min_length=1)
     dag: list[str] | None = Field(
-        None, description="Edges such as `ddl -> write`; without it, steps run in the order written."
+        None, description="Dependencies such as `ddl -> write`; without it, steps run in the order written."
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, DefinitionError, Problem, did_you_mean, display_path
 from dataflow.secret import learn
-from dataflow.workflow.yamlfile import Place
+from dataflow.workflow.yamlfile import SourceLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -101,7 +101,7 @@ class Placeholder:
         nearest = did_you_mean(self.name.upper(), names)
         if f"{PREFIX}{self.name}" in known:
             nearest = f"; did you mean '{PREFIX}{self.name}'?"
-        return f"'{self.name}' is no parameter, as those are upper case{nearest}"
+        return f"'{self.name}' is not a parameter: those are upper case{nearest}"
 
     def _unknown_builtin(self, known: Iterable[str]) -> str:
         if self.name == f"{PREFIX}each":
@@ -172,7 +172,7 @@ def placed_back(text: str, values: Mapping[str, str], offset: int) -> int:
 
 def script_problems(text: str, known: Collection[str], where: Path) -> list[Problem]:
     """Say which placeholders of a SQL script have no value when only these names are known."""
-    place = Place(where, 1, 1, text)
+    place = SourceLocation(where, 1, 1, text)
     return [
         place.inside(found.start).problem(message)
         for found in sql_placeholders(text)
@@ -207,7 +207,7 @@ def _secret(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class ParameterSource:
     """Where the value of a parameter comes from.
 
     Attributes:
@@ -219,12 +219,12 @@ class Source:
 
     text: str | None
     origin: str
-    place: Place
+    place: SourceLocation
     final: bool = False
 
 
 @dataclass
-class Resolver:
+class ParameterResolver:
     """Gives every parameter its value, once each, whatever order they refer to one another in.
 
     Attributes:
@@ -236,7 +236,7 @@ class Resolver:
         reference: Says what the name of an asset stands for; raises DataflowError when there is none.
     """
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, ParameterSource]
     builtins: Mapping[str, Callable[[], str]]
     problems: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
@@ -266,7 +266,7 @@ class Resolver:
         self.problems.append(self.sources[name].place.problem(message))
         self._values[name] = None
 
-    def render(self, text: str, place: Place, extra: Mapping[str, str] | None = None) -> str | None:
+    def render(self, text: str, place: SourceLocation, extra: Mapping[str, str] | None = None) -> str | None:
         """Fill the placeholders of a text.
 
         Args:
@@ -331,7 +331,7 @@ def _replace(text: str, found: Iterable[Placeholder], values: Mapping[str, str])
     return "".join([*parts, text[position:]])
 
 
-def _nth(place: Place, number: int) -> Place:
+def _nth(place: SourceLocation, number: int) -> SourceLocation:
     """Return the place of a text's nth placeholder: in its file the text may be quoted or folded."""
     for i, found in enumerate(placeholders(place.written)):
         if i == number:

@@ -10,10 +10,10 @@ from pydantic import Field
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow import identity
 from dataflow.workflow.identity import Identity, current_user
-from dataflow.workflow.parameters import PARAMETER_NAME, Resolver
+from dataflow.workflow.parameters import PARAMETER_NAME, ParameterResolver
 from dataflow.workflow.strict_model import StrictModel
-from dataflow.workflow.validation import Mistakes, validated
-from dataflow.workflow.yamlfile import Place, Route, YamlFile, read_yaml
+from dataflow.workflow.validation import ValidationProblems, validated
+from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -88,7 +88,7 @@ class Environment:
     smtp: Smtp | None = None
     owners: Mapping[str, Owner] = field(default_factory=dict)
     openlineage: str | None = None
-    places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+    places: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False, compare=False)
     isolated: bool = False
     backend: str = "local"
     exports: tuple[str, ...] = ()
@@ -237,7 +237,7 @@ def read_project(path: Path) -> Project:
     """
     file = read_yaml(path)
     problems = _parameter_names(file)
-    failed: set[Route] = set()
+    failed: set[YamlPath] = set()
     data = {key: _settings(file, key, problems, failed) for key in file.data}
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
@@ -251,11 +251,11 @@ def _validated(
     file: YamlFile,
     data: Any,
     problems: Iterable[Problem] = (),
-    failed: Collection[Route] = (),
+    failed: Collection[YamlPath] = (),
 ) -> Any:
     try:
         found = validated(model, file, data, failed=failed)
-    except Mistakes as mistakes:
+    except ValidationProblems as mistakes:
         raise DefinitionError([*problems, *mistakes.problems]) from None
     if problems:
         raise DefinitionError([*problems])
@@ -299,13 +299,15 @@ def _parameter_names(file: YamlFile) -> list[Problem]:
     return problems
 
 
-def _settings(file: YamlFile, key: str, problems: list[Problem], failed: set[Route]) -> Any:
+def _settings(file: YamlFile, key: str, problems: list[Problem], failed: set[YamlPath]) -> Any:
     """Put in the built-ins that settings may use: who and where; `params` are resolved by each run."""
     environments = _environments(file)
 
-    def fill(route: Route, text: str) -> str | None:
+    def fill(route: YamlPath, text: str) -> str | None:
         name = str(route[1]) if len(route) > 1 and route[0] == "environments" else ""
         builtins = {"dataflow.user": current_user, "dataflow.env": lambda: name}
-        return Resolver({}, builtins if name in environments else {}, problems).render(text, file.values[route])
+        return ParameterResolver({}, builtins if name in environments else {}, problems).render(
+            text, file.values[route]
+        )
 
     return file.filled((key,), fill, failed, skip="params")

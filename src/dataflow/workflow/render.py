@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dataflow.workflow.identity import Identity
     from dataflow.workflow.project import Environment
-    from dataflow.workflow.yamlfile import Route, YamlFile
+    from dataflow.workflow.yamlfile import YamlFile, YamlPath
 
 RUN_TIME = frozenset(f"{PREFIX}{name}" for name in ("each", "run_id", "today", "yesterday"))
 """Built-ins that only a run knows."""
@@ -36,7 +36,7 @@ _ORDER = {name: number for number, name in enumerate(_FIRST.split())}
 
 
 @dataclass(frozen=True)
-class Fixed:
+class RenderContext:
     """What is known of a definition when it is deployed.
 
     Attributes:
@@ -71,7 +71,7 @@ class Fixed:
 class _Expander:
     """Puts what is known into texts. They are put in as written: whoever runs it fills the rest exactly once."""
 
-    def __init__(self, known: Fixed, texts: Mapping[str, str], workflow_id: str = "") -> None:
+    def __init__(self, known: RenderContext, texts: Mapping[str, str], workflow_id: str = "") -> None:
         self._known = known
         self._texts = texts
         self._workflow_id = workflow_id
@@ -122,7 +122,7 @@ class Rendering:
         fixed: The parameters that are fixed, with their values.
     """
 
-    def __init__(self, file: YamlFile, known: Fixed) -> None:
+    def __init__(self, file: YamlFile, known: RenderContext) -> None:
         """Render.
 
         Args:
@@ -142,7 +142,7 @@ class Rendering:
         return dump(self.data)
 
     def _data(self, file: YamlFile, texts: Mapping[str, str], expander: _Expander) -> dict[str, Any]:
-        def fill(route: Route, text: str) -> str:
+        def fill(route: YamlPath, text: str) -> str:
             return self.id if route == _ID else expander.expanded(text)
 
         data = {key: file.filled((key,), fill, set()) for key in file.data if key != "params"}
@@ -154,7 +154,7 @@ class Rendering:
         return data
 
 
-def known_params(known: Fixed) -> dict[str, str]:
+def known_params(known: RenderContext) -> dict[str, str]:
     """Return an environment's parameters with what is known put in."""
     expander = _Expander(known, known.environment.params)
     return {name: expander.expanded(text) for name, text in known.environment.params.items()}

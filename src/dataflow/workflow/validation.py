@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from dataflow.workflow.yamlfile import Route, YamlFile
+    from dataflow.workflow.yamlfile import YamlFile, YamlPath
 
 PARAMETER_IN_KEY = "a parameter can't stand in a key"
 _SHOULD_BE = {
@@ -37,7 +37,7 @@ _BOUNDS = {
 }
 
 
-class Mistakes(Exception):
+class ValidationProblems(Exception):
     """What is wrong with one value of a file."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -45,7 +45,9 @@ class Mistakes(Exception):
         self.problems = problems
 
 
-def validated(annotation: Any, file: YamlFile, data: Any, route: Route = (), failed: Collection[Route] = ()) -> Any:
+def validated(
+    annotation: Any, file: YamlFile, data: Any, route: YamlPath = (), failed: Collection[YamlPath] = ()
+) -> Any:
     """Turn plain data into what a model or a type says.
 
     Args:
@@ -56,7 +58,7 @@ def validated(annotation: Any, file: YamlFile, data: Any, route: Route = (), fai
         failed: Routes of values that have been reported already, and so are not reported again.
 
     Raises:
-        Mistakes: It doesn't fit; empty when all that is wrong has been reported already.
+        ValidationProblems: It doesn't fit; empty when all that is wrong has been reported already.
     """
     adapter = _adapter(annotation)
     for _ in range(2):  # the second time, numbers stand as text where text is wanted
@@ -68,10 +70,10 @@ def validated(annotation: Any, file: YamlFile, data: Any, route: Route = (), fai
             changed = [_as_written(file, data, e, route, at) for e, at in zip(errors, inner, strict=True)]
             if not any(changed):
                 break
-    raise Mistakes(list(_problems(annotation, file, route, errors, failed)))
+    raise ValidationProblems(list(_problems(annotation, file, route, errors, failed)))
 
 
-def value_at(data: Any, route: Route) -> Any:
+def value_at(data: Any, route: YamlPath) -> Any:
     """Return the part of plain data that a route leads to."""
     for step in route:
         data = data[step]
@@ -83,7 +85,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def _as_written(file: YamlFile, data: Any, error: ErrorDetails, base: Route, at: Route) -> bool:
+def _as_written(file: YamlFile, data: Any, error: ErrorDetails, base: YamlPath, at: YamlPath) -> bool:
     """Put a number's text as written in its place, when what was wanted is text."""
     text = file.texts.get((*base, *at))
     if error["type"] != "string_type" or not isinstance(error["input"], int | float) or text is None:
@@ -93,7 +95,7 @@ def _as_written(file: YamlFile, data: Any, error: ErrorDetails, base: Route, at:
 
 
 def _problems(
-    annotation: Any, file: YamlFile, base: Route, errors: list[ErrorDetails], failed: Collection[Route]
+    annotation: Any, file: YamlFile, base: YamlPath, errors: list[ErrorDetails], failed: Collection[YamlPath]
 ) -> Iterator[Problem]:
     located = [(e, (*base, *_follow(annotation, e["loc"])[0])) for e in errors]
     wrong_kind = {
@@ -114,18 +116,18 @@ def _problems(
             yield problem
 
 
-def _within(inner: Route, outer: Route) -> bool:
+def _within(inner: YamlPath, outer: YamlPath) -> bool:
     return inner[: len(outer)] == outer
 
 
-def _misspelt(place: Route, unknown: Collection[Route], annotation: Any, error: ErrorDetails) -> bool:
+def _misspelt(place: YamlPath, unknown: Collection[YamlPath], annotation: Any, error: ErrorDetails) -> bool:
     """Say whether a missing key is there under a name that is nearly its own, and so reported already."""
     valid = _keys(_follow(annotation, error["loc"][:-1])[1])
     beside = [str(other[-1]) for other in unknown if other[:-1] == place[:-1]]
     return any(did_you_mean(name, valid) == f"; did you mean '{place[-1]}'?" for name in beside)
 
 
-def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: Route) -> Problem:
+def _problem(annotation: Any, file: YamlFile, error: ErrorDetails, place: YamlPath) -> Problem:
     context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
@@ -151,7 +153,7 @@ def _unknown_key(annotation: Any, error: ErrorDetails, key: str) -> str:
     return f"unknown key '{key}'{did_you_mean(key, _keys(_follow(annotation, error['loc'][:-1])[1]))}"
 
 
-def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, Any]) -> Problem:
+def _without_kind(file: YamlFile, item: Any, place: YamlPath, context: dict[str, Any]) -> Problem:
     key = str(context["discriminator"]).strip("'")
     if key in {"type", "function"}:
         return file.key_place(place).problem(f"missing key '{key}'")
@@ -161,7 +163,7 @@ def _without_kind(file: YamlFile, item: Any, place: Route, context: dict[str, An
     return file.key_place(place).problem(f"should be one of {', '.join(ITEM_KINDS)}, not {_shown(item)}")
 
 
-def _unknown_word(file: YamlFile, place: Route, word: object, valid: list[str]) -> Problem:
+def _unknown_word(file: YamlFile, place: YamlPath, word: object, valid: list[str]) -> Problem:
     """Name a word that is none of a few, with the nearest that is."""
     key = str(place[-1])
     if not valid:
@@ -173,7 +175,7 @@ def _unknown_word(file: YamlFile, place: Route, word: object, valid: list[str]) 
     return file.value_place(place).problem(f"{what} '{word}'{did_you_mean(word, valid, limit=12)}")
 
 
-def _message(error: ErrorDetails, place: Route) -> str:
+def _message(error: ErrorDetails, place: YamlPath) -> str:
     kind, context, shown = error["type"], error.get("ctx", {}), _shown(error["input"])
     key = next((f"'{step}'" for step in reversed(place) if isinstance(step, str)), "this")
     name = key if not place or isinstance(place[-1], str) else f"item {place[-1] + 1} of {key}"
@@ -192,7 +194,7 @@ def _message(error: ErrorDetails, place: Route) -> str:
     return f"{name} should be {_SHOULD_BE.get(kind.partition('_')[0], error['msg'])}, not {shown}"
 
 
-def _from_parameter(file: YamlFile, place: Route, error: ErrorDetails) -> str:
+def _from_parameter(file: YamlFile, place: YamlPath, error: ErrorDetails) -> str:
     written = file.texts.get(place, "")
     return f" ({written})" if "${" in written and written != error["input"] else ""
 
@@ -220,7 +222,7 @@ def _quoted(words: str) -> list[str]:
 # ------------------------------------------------------------------------------- where an error stands
 
 
-def _follow(annotation: Any, loc: tuple[int | str, ...]) -> tuple[Route, Any]:
+def _follow(annotation: Any, loc: tuple[int | str, ...]) -> tuple[YamlPath, Any]:
     """Follow an error's location through the types.
 
     A location names the member of a union as well as keys and list positions; a route in the file does not.

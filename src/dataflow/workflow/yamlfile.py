@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-Route = tuple[str | int, ...]
+YamlPath = tuple[str | int, ...]
 """How to get to a value: keys and list positions from the top of the file."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,7 +32,7 @@ _MAX_VALUES = 50_000  # a few aliases of aliases can stand for billions of value
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceLocation:
     """Where a word stands in a file.
 
     Attributes:
@@ -51,12 +51,12 @@ class Place:
         """Return a mistake at this place."""
         return Problem(self.file, self.line, self.column, message)
 
-    def inside(self, offset: int) -> Place:
+    def inside(self, offset: int) -> SourceLocation:
         """Return the place of one character of what is written here."""
         before = self.written[:offset]
         lines = before.count("\n")
         column = offset - before.rfind("\n") if lines else self.column + offset
-        return Place(self.file, self.line + lines, column, self.written[offset:])
+        return SourceLocation(self.file, self.line + lines, column, self.written[offset:])
 
 
 @dataclass(frozen=True)
@@ -73,33 +73,35 @@ class YamlFile:
 
     path: Path
     data: dict[str, Any]
-    keys: Mapping[Route, Place]
-    values: Mapping[Route, Place]
-    texts: Mapping[Route, str]
+    keys: Mapping[YamlPath, SourceLocation]
+    values: Mapping[YamlPath, SourceLocation]
+    texts: Mapping[YamlPath, str]
 
-    def value_place(self, route: Route) -> Place:
+    def value_place(self, route: YamlPath) -> SourceLocation:
         """Return where a value stands, or the nearest thing around it that is written."""
         while route not in self.values:
             route = route[:-1]
         return self.values[route]
 
-    def key_place(self, route: Route) -> Place:
+    def key_place(self, route: YamlPath) -> SourceLocation:
         """Return where a key stands; for an item of a list, where the item begins."""
         return self.keys.get(route) or self.value_place(route)
 
-    def part(self, route: Route) -> YamlFile:
+    def part(self, route: YamlPath) -> YamlFile:
         """Return a mapping inside the file as if it were one by itself; what stands in it keeps its place."""
         data: Any = self.data
         for step in route:
             data = data[step]
         depth = len(route)
 
-        def below(whole: Mapping[Route, Any]) -> dict[Route, Any]:
+        def below(whole: Mapping[YamlPath, Any]) -> dict[YamlPath, Any]:
             return {each[depth:]: found for each, found in whole.items() if each[:depth] == route}
 
         return YamlFile(self.path, data, below(self.keys), below(self.values), below(self.texts))
 
-    def filled(self, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str = "") -> Any:
+    def filled(
+        self, route: YamlPath, fill: Callable[[YamlPath, str], str | None], failed: set[YamlPath], skip: str = ""
+    ) -> Any:
         """Return a copy of a part of the data with its texts replaced.
 
         Args:
@@ -114,7 +116,9 @@ class YamlFile:
         return _filled(data, route, fill, failed, skip)
 
 
-def _filled(data: Any, route: Route, fill: Callable[[Route, str], str | None], failed: set[Route], skip: str) -> Any:
+def _filled(
+    data: Any, route: YamlPath, fill: Callable[[YamlPath, str], str | None], failed: set[YamlPath], skip: str
+) -> Any:
     if isinstance(data, dict):
         return {
             key: value if key == skip else _filled(value, (*route, key), fill, failed, skip)
@@ -214,12 +218,12 @@ class _Reader:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.text = text
-        self.keys: dict[Route, Place] = {}
-        self.values: dict[Route, Place] = {}
-        self.texts: dict[Route, str] = {}
+        self.keys: dict[YamlPath, SourceLocation] = {}
+        self.values: dict[YamlPath, SourceLocation] = {}
+        self.texts: dict[YamlPath, str] = {}
         self.problems: list[Problem] = []
 
-    def value(self, node: yaml.Node, route: Route, around: tuple[int, ...]) -> Any:
+    def value(self, node: yaml.Node, route: YamlPath, around: tuple[int, ...]) -> Any:
         place = self.place(node)
         if id(node) in around:
             raise DefinitionError([place.problem("an anchor holds itself")])
@@ -239,7 +243,7 @@ class _Reader:
         quoted = isinstance(node, yaml.ScalarNode) and node.style
         return node.value if quoted else plain(node.value)
 
-    def mapping(self, node: yaml.MappingNode, route: Route, around: tuple[int, ...]) -> dict[str, Any]:
+    def mapping(self, node: yaml.MappingNode, route: YamlPath, around: tuple[int, ...]) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key, value in node.value:
             place = self.place(key)
@@ -257,9 +261,9 @@ class _Reader:
             data[name] = self.value(value, (*route, name), around)
         return data
 
-    def place(self, node: yaml.Node) -> Place:
+    def place(self, node: yaml.Node) -> SourceLocation:
         start, end = node.start_mark, node.end_mark
-        return Place(self.path, start.line + 1, start.column + 1, self.text[start.index : end.index])
+        return SourceLocation(self.path, start.line + 1, start.column + 1, self.text[start.index : end.index])
 
 
 def plain(text: str) -> str | int | float | bool | None:

@@ -47,7 +47,7 @@ def lake(here_command):
     state.add("carol.back", "raw.events", "prod.sums.total -> seconds", seen=now)
     here_command.state = state
     yield here_command
-    state.records.close()
+    state.database.close()
 
 
 def test_the_tree_says_who_reads_it_who_says_so_and_how_old_that_is_and_ends_at_a_cycle(lake):
@@ -138,7 +138,7 @@ def fill(home):
 
     from dataflow.lineage.model import Flow, Producer, TableWrite
     from dataflow.lineage.store.writer import store_lineage
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
     chance = random.Random(7)  # noqa: S311  # a catalog that is the same each time
     tables = [f"db{number // 100}.table_{number:05}" for number in range(10_000)]
@@ -151,10 +151,10 @@ def fill(home):
         owner = f"team{number % 50}"
         producer = Producer(Origin.RECORDED, f"{owner}.flow{number}.main", tables[number], owner=owner, seen=now)
         found.append((producer, TableWrite(producer.target, frozenset(flows))))
-    records = Records(f"sqlite:///{home / 'state.db'}")
-    with records.begin() as connection:
+    database = StateDatabase(f"sqlite:///{home / 'state.db'}")
+    with database.begin() as connection:
         store_lineage(connection, found)
-    records.close()
+    database.close()
     return sum(len(write.flows) for _, write in found)
 
 

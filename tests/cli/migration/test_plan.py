@@ -74,7 +74,7 @@ def test_a_plan_says_what_a_column_of_another_type_will_be_called_and_how_to_cho
     plan = command.json(*asked, "hours=struct<a: int>")
     assert [change["becomes"] for change in plan["changes"]] == ["hours_struct_a_int"]
     assert "id widens to BIGINT in place" in command(*asked, "id=bigint:key", code=2).stderr
-    assert "'int:' is no type that can be read" in command(*asked, "hours=int:", code=2).stderr
+    assert "'int:' is not a known type" in command(*asked, "hours=int:", code=2).stderr
 
 
 @pytest.mark.parametrize(

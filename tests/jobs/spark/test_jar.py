@@ -342,7 +342,7 @@ def recorded_flows(scala):
     """Return which of the source's columns the last run recorded, each with the column that it went into."""
     from dataflow.lineage.store.writer import flows, run_writes
 
-    with scala.records.begin() as connection:
+    with scala.records.database.begin() as connection:
         found = connection.execute(flows.join(run_writes, flows.c.shape == run_writes.c.shape).select()).mappings()
         return {(row["source_column"], row["target_column"]) for row in found if row["source_column"]}
 

@@ -46,7 +46,7 @@ def test_a_script_s_rows_are_written_on_the_branch_audited_and_published(scripte
 def test_what_a_script_read_and_wrote_is_recorded_by_column(scripted):
     scripted.run_script()
     joined = select(flows.c.source_column, flows.c.target_column).join(run_writes, flows.c.shape == run_writes.c.shape)
-    with scripted.records.begin() as connection:
+    with scripted.records.database.begin() as connection:
         found = {tuple(row) for row in connection.execute(joined) if row.source_column}
     assert {("id", "id"), ("hours", "hours")} <= found
 

@@ -152,7 +152,7 @@ def test_events_go_to_a_file_and_come_back_as_lineage(ended, tmp_path, state):
     file = tmp_path / "events" / "runs.ndjson"
     assert send_event(ended(file)) is None
     assert send_event(ended(file)) is None
-    done = import_events(file.parent, state.records, "dataflow")
+    done = import_events(file.parent, state.database, "dataflow")
     assert (done.events, done.edges, done.skipped) == (2, 1, [])
     found = traverse([LineageStore(state.address)], ("s.a", "x"), downstream=True, depth=3)
     ((_, target, indirect, producer),) = found.all_edges()
@@ -240,7 +240,7 @@ SPARKS_OWN = {
 
 def test_a_table_that_is_named_by_its_files_is_found_by_its_symlink(tmp_path, state):
     (tmp_path / "one.json").write_text(json.dumps(SPARKS_OWN))
-    import_events(tmp_path / "one.json", state.records, "dataflow")
+    import_events(tmp_path / "one.json", state.database, "dataflow")
     found = traverse([LineageStore(state.address)], ("s.a", "hours"), downstream=True, depth=1)
     assert [edge[1] for edge in found.all_edges()] == [("finance.royalties", "base")]
 
@@ -249,7 +249,7 @@ def test_starts_and_failures_tell_nothing_and_bad_lines_are_named(tmp_path, stat
     lines = [{**SPARKS_OWN, "eventType": "START"}, {**SPARKS_OWN, "eventType": "FAIL"}]
     text = "\n".join(map(json.dumps, lines)) + '\n{"half": \n{"other": 1}\n'
     (tmp_path / "log.ndjson").write_text(text)
-    done = import_events(tmp_path / "log.ndjson", state.records, "dataflow")
+    done = import_events(tmp_path / "log.ndjson", state.database, "dataflow")
     assert (done.events, done.edges) == (2, 0)
     assert [line.partition(": ")[2][:12] for line in done.skipped] == ["invalid JSON", "not an event"]
     assert "log.ndjson:3" in done.skipped[0]
@@ -258,6 +258,6 @@ def test_starts_and_failures_tell_nothing_and_bad_lines_are_named(tmp_path, stat
 def test_a_file_without_events_is_a_mistake(tmp_path, state):
     (tmp_path / "x.json").write_text("{}")
     with pytest.raises(UsageError, match="contains no OpenLineage events"):
-        import_events(tmp_path / "x.json", state.records, "dataflow")
+        import_events(tmp_path / "x.json", state.database, "dataflow")
     with pytest.raises(UsageError, match="there is no "):
-        import_events(tmp_path / "y.json", state.records, "dataflow")
+        import_events(tmp_path / "y.json", state.database, "dataflow")

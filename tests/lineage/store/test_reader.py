@@ -21,10 +21,10 @@ def anywhere(request, tmp_path):
         address = request.getfixturevalue("postgresql")
     found = State(address)
     yield found
-    with found.records.begin() as connection:
+    with found.database.begin() as connection:
         for table in (flows, producers):
             connection.execute(table.delete())
-    found.records.close()
+    found.database.close()
 
 
 def fill(state):
@@ -75,7 +75,7 @@ def test_the_same_flows_are_stored_once_however_many_runs_had_them(anywhere):
     for hours in (9, 5, 1):
         anywhere.add("a.one", "s.b", "s.a.x -> y", hours=hours)
     anywhere.add("z.copy", "s.e", "s.a.x -> y")
-    with anywhere.records.begin() as connection:
+    with anywhere.database.begin() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(flows)).scalar() == 2
     found = traverse([LineageStore(anywhere.address)], ("s.a", ""), downstream=True, depth=1)
     assert sorted(edge[3].workflow for edge in found.all_edges()) == ["a.one", "z.copy"]
@@ -94,7 +94,7 @@ def test_what_a_workflow_writes_no_more_is_forgotten_for_that_origin_and_environ
         anywhere.add("a.one", "s.c", "s.a", origin=origin, environment="production")
     anywhere.add("a.one", "s.b", "s.a", environment="production")
     anywhere.add("a.one", "s.c", "s.a", environment="staging")
-    with anywhere.records.begin() as connection:
+    with anywhere.database.begin() as connection:
         delete_other_targets(connection, Origin.RECORDED, "a.one", "production", ["s.b"])
     left = sorted(
         (p.target, p.origin.value, p.environment) for p in LineageStore(anywhere.address).of_workflows(["a.one"])

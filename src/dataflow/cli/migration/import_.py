@@ -26,15 +26,13 @@ def import_(
 
     Example:  dataflow migration import ./openlineage-events
     """
-    import contextlib
-
     from dataflow.lineage.openlineage.ingest import import_events
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
     from dataflow.workflow.project import environment, find_project
 
     chosen = environment(find_project(Path.cwd()), env)
-    with contextlib.closing(Records(chosen.state)) as records:
-        done = import_events(events, records, chosen.catalog_name)
+    with StateDatabase(chosen.state) as database:
+        done = import_events(events, database, chosen.catalog_name)
     TEXT.show_part(_ImportedEvents(done))
 
 

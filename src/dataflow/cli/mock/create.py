@@ -17,7 +17,7 @@ from dataflow.errors import UsageError, display_path
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import MockRequest
+    from dataflow.mocks.source_rows import MockRequest
     from dataflow.testing.workflow_tests import NewTest
     from dataflow.workflow.resolved import Workflow
 
@@ -81,7 +81,7 @@ def create(
       dataflow mock create --workflow main.sch.yaml --date 2026-01-31
     """
     from dataflow.cli.workflow.options import definition, request
-    from dataflow.mocks.create import MockRequest
+    from dataflow.mocks.source_rows import MockRequest
     from dataflow.workflow.load import load_workflow
 
     names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
@@ -125,9 +125,11 @@ def _create_mock(wanted: MockRequest, output_file: str | None, env: str | None, 
 def _create_tests(
     workflow: Workflow, sources: Sequence[str] | None, wanted: MockRequest, output: Output, *, force: bool
 ) -> None:
-    from dataflow.testing.workflow_tests import Means, make_tests
+    from dataflow.testing.workflow_tests import TestContext, make_tests
 
-    means = Means(make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new)))
+    means = TestContext(
+        make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new))
+    )
     made = make_tests(workflow, sources or (), wanted, means, force=force)
     output.show(_MadeTests(workflow.id, [_MadeTest(each) for each in made]))
 

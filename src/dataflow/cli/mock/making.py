@@ -12,7 +12,8 @@ from dataflow.errors import display_path
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
-    from dataflow.mocks.create import MockRequest, MockResult, Sessions
+    from dataflow.mocks.create import MockResult
+    from dataflow.mocks.source_rows import MockRequest, Sessions
     from dataflow.workflow.project import Environment
 
 

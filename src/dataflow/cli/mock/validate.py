@@ -41,7 +41,7 @@ def validate(
 
 
 def _lookup(env: str | None) -> Lookup:
-    from dataflow.mocks.create import table_columns
+    from dataflow.mocks.source_rows import table_columns
 
     environment = environment_here(env)
     return lambda table: table_columns(environment, table, sessions(environment))

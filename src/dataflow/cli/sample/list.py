@@ -18,9 +18,9 @@ def list_(output: OutputOption = TEXT) -> None:
 
     Example:  dataflow sample list
     """
-    from dataflow.sample.recipes import RECIPES
+    from dataflow.sample.recipes import recipes
 
-    output.show(_Recipes(RECIPES))
+    output.show(_Recipes(recipes()))
 
 
 @dataclass(frozen=True)

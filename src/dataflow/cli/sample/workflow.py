@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def workflow(
-    recipe: Annotated[str, typer.Argument(help="spark-sql, pyspark, scala or sparklyr.", show_default=False)],
+    recipe: Annotated[str, typer.Argument(help="As `dataflow sample list` names it: spark-sql.", show_default=False)],
     target_path: Annotated[Path, typer.Argument(help="A new folder, or an empty one.")] = Path(),
     source_path: Annotated[
         str | None, typer.Option("--source-path", help="A folder or git address to take the recipes from.")

@@ -186,16 +186,17 @@ def _execute(
         prepare_programs(workflow, jars)
         from dataflow.runner.runner import Runner
         from dataflow.sample.demo_source import prepare
-        from dataflow.state.run_records import Records
+        from dataflow.state.database import StateDatabase
+        from dataflow.state.run_records import RunRecords
 
-        records = Records(workflow.environment.state)
+        database = StateDatabase(workflow.environment.state)
         with live.waiting("starting Spark"):
             spark = engine.spark
         # In a team's catalog nothing is made up.
         demo = live.during("looking at the demo source", prepare) if is_embedded(workflow.environment) else None
         runner = Runner(
             spark,
-            records,
+            RunRecords(database),
             live,
             log,
             death=lambda: engine.death,
@@ -210,7 +211,7 @@ def _execute(
                 result = runner.run(workflow, only=only)
             preview = [] if runner.stuck else _preview(spark, result)
         finally:
-            records.close()
+            database.close()
     return result, preview
 
 

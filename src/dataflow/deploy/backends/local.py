@@ -24,7 +24,10 @@ import sqlalchemy as sa
 from dataflow.deploy.backends import RunRequest, WorkflowStatus
 from dataflow.deploy.backends.moments import latest_moment, next_moment
 from dataflow.errors import DataflowError
-from dataflow.state.run_records import Records, is_alive, metadata, now
+from dataflow.process import is_alive
+from dataflow.state.database import StateDatabase, UtcDateTime, metadata
+from dataflow.state.run_records import RunRecords
+from dataflow.state.utc import now
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
@@ -51,7 +54,7 @@ moments = sa.Table(
     sa.Column("environment", sa.String(200), primary_key=True),
     sa.Column("workflow_id", sa.String(300), primary_key=True),
     sa.Column("moment", sa.String(30), primary_key=True),
-    sa.Column("claimed", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("claimed", UtcDateTime, nullable=False),
     sa.Column("host", sa.String(200), nullable=False),
     sa.Column("process", sa.Integer, nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
@@ -107,8 +110,8 @@ class LocalBackend:
 
     def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:  # noqa: ARG002
         """Return the status of an environment's workflows."""
-        with contextlib.closing(Records(deployment.revision.state)) as records:
-            return [_state(deployment, records, id_, schedule) for id_, schedule in _schedules(deployment)]
+        with StateDatabase(deployment.revision.state) as database:
+            return [_state(deployment, database, id_, schedule) for id_, schedule in _schedules(deployment)]
 
 
 BACKEND = LocalBackend()
@@ -125,10 +128,10 @@ def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -
     if deployment.revision.isolated:
         return []
     found = []
-    with contextlib.closing(Records(deployment.revision.state)) as records:
+    with StateDatabase(deployment.revision.state) as database:
         for id_, schedule in _schedules(deployment):
             try:
-                found.append(_due(deployment, records, id_, schedule, at) if schedule else None)
+                found.append(_due(deployment, database, id_, schedule, at) if schedule else None)
             except DataflowError as error:
                 if failed is None:
                     raise
@@ -149,15 +152,15 @@ def run_due(
     Returns:
         The exit code; None when somebody else has claimed it.
     """
-    with contextlib.closing(Records(found.deployment.revision.state)) as records:
-        if not _claim(records, found):
+    with StateDatabase(found.deployment.revision.state) as database:
+        if not _claim(database, found):
             return None
         status = "failed"
         try:
             code = start(RunRequest(found.deployment, found.workflow, found.date), registry)
             status = "succeeded" if code == 0 else "failed"
         finally:
-            _finish(records, found, status)
+            _finish(database, found, status)
     return code
 
 
@@ -173,13 +176,15 @@ def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
         yield from package.workflows.items()
 
 
-def _due(deployment: Deployment, records: Records, workflow: str, schedule: Schedule, at: dt.datetime) -> DueRun | None:
+def _due(
+    deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule, at: dt.datetime
+) -> DueRun | None:
     moment = latest_moment(schedule, at)
     package = deployment.revision.packages[deployment.revision.workflows[workflow]]
     since = package.since or deployment.revision.at
     if moment <= since:
         return None
-    claimed = _claims(records, deployment, workflow)
+    claimed = _claims(database, deployment, workflow)
     if any(it["status"] == "running" and _holder_is_alive(it) for it in claimed):
         return None  # never two runs of a workflow at once: its next call looks again
     done = [it for it in claimed if it["moment"] >= _text(moment)]
@@ -188,27 +193,27 @@ def _due(deployment: Deployment, records: Records, workflow: str, schedule: Sche
     return DueRun(deployment, workflow, moment)
 
 
-def _claims(records: Records, deployment: Deployment, workflow: str) -> list[dict[str, Any]]:
+def _claims(database: StateDatabase, deployment: Deployment, workflow: str) -> list[dict[str, Any]]:
     """Return the last moments of a workflow that were claimed, the last one first."""
     mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow)
     query = sa.select(moments).where(mine).order_by(moments.c.moment.desc()).limit(10)
-    with records.begin() as connection:
+    with database.begin() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _claim(records: Records, found: DueRun) -> bool:
+def _claim(database: StateDatabase, found: DueRun) -> bool:
     """Claim a moment that nobody holds, or whose holder has died. Only one caller gets it."""
     key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
     own = {"claimed": now(), "host": socket.gethostname(), "process": os.getpid(), "status": "running"}
     try:
-        with records.begin() as connection:
+        with database.begin() as connection:
             connection.execute(moments.insert(), {**key, **own})
             return True
     except DataflowError as error:
         if not isinstance(error.__cause__, sa.exc.IntegrityError):
             raise
     mine = [moments.c[name] == value for name, value in key.items()]
-    with records.begin() as connection:
+    with database.begin() as connection:
         row = connection.execute(sa.select(moments).where(*mine)).mappings().one()
         if row["status"] != "running" or _holder_is_alive(dict(row)):
             return False
@@ -216,10 +221,10 @@ def _claim(records: Records, found: DueRun) -> bool:
         return connection.execute(moments.update().where(*mine, *same).values(**own)).rowcount == 1
 
 
-def _finish(records: Records, found: DueRun, status: str) -> None:
+def _finish(database: StateDatabase, found: DueRun, status: str) -> None:
     key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
     mine = [moments.c[name] == value for name, value in key.items()]
-    with records.begin() as connection:
+    with database.begin() as connection:
         connection.execute(moments.update().where(*mine).values(status=status))
 
 
@@ -234,8 +239,8 @@ def _text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _state(deployment: Deployment, records: Records, workflow: str, schedule: Schedule | None) -> WorkflowStatus:
-    last = next((row for row in records.recent(workflow, 5) if row["workflow_id"] == workflow), None)
+def _state(deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None) -> WorkflowStatus:
+    last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
     following = None
     if schedule is not None and not deployment.revision.isolated:
         with contextlib.suppress(DataflowError):  # it never comes

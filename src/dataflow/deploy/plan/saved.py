@@ -1,4 +1,4 @@
-"""Saved plans: `plan --save` writes one, and `deploy --plan` refuses what it would not be any more."""
+"""Saved plans: `plan --save` writes one, and `deploy --plan` refuses one that no longer holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SavedPlan(BundleModel):
-    """A plan as `--save` keeps it: enough to tell whether what would be deployed, and onto what, is still the same."""
+    """A plan as `--save` writes it: what would be deployed, and the revision that it would replace."""
 
     version: Literal[1] = 1
     environment: str
@@ -43,11 +43,11 @@ def save_plan(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
 
 
 def check_saved(planned: PreparedPlan, source: DeploySource, file: Path) -> None:
-    """Refuse when a saved plan is not what would be done now.
+    """Refuse a saved plan that differs from what would be deployed now.
 
     Raises:
-        UsageError: The file is no plan, or one of another repository.
-        DataflowError: The checkout or the environment is not what it was.
+        UsageError: The file is not a plan, or is one of another repository.
+        DataflowError: The checkout or the environment has changed since.
     """
     try:
         saved = SavedPlan.model_validate_json(file.read_bytes())

@@ -14,9 +14,10 @@ from dataflow.foreign import line
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.openlineage.emit import BUNDLE_TAG
 from dataflow.lineage.store.writer import store_lineage
+from dataflow.state.utc import as_utc
 
 if TYPE_CHECKING:
-    from dataflow.state.run_records import Records
+    from dataflow.state.database import StateDatabase
 
 _SUFFIXES = {".json", ".jsonl", ".ndjson", ".log"}
 _BELIEVED_TYPES = {"COMPLETE", "RUNNING", "OTHER", None}
@@ -38,12 +39,12 @@ class ImportResult:
     skipped: list[str] = field(default_factory=list)
 
 
-def import_events(path: Path, records: Records, catalog: str) -> ImportResult:
+def import_events(path: Path, database: StateDatabase, catalog: str) -> ImportResult:
     """Import events into the state database; importing the same ones again changes nothing.
 
     Args:
         path: A file with one event, a list of events or one a line; or a folder of such files.
-        records: The state database of the environment.
+        database: The state database of the environment.
         catalog: The catalog, whose name is removed from the names of tables.
 
     Raises:
@@ -68,7 +69,7 @@ def import_events(path: Path, records: Records, catalog: str) -> ImportResult:
     if not done.events:
         why = f": {done.skipped[0]}" if done.skipped else ""
         raise UsageError(f"{display_path(path)} contains no OpenLineage events{why}")
-    with records.begin() as connection:
+    with database.begin() as connection:
         store_lineage(connection, list(found.values()))
     done.edges = len(found)
     return done
@@ -139,7 +140,7 @@ def _writes(event: Mapping[str, Any], catalog: str) -> Iterator[tuple[Producer, 
                 environment=job.get("namespace"),
                 bundle=_bundle(event),
                 run_id=(event.get("run") or {}).get("runId"),
-                seen=seen if seen.tzinfo else seen.replace(tzinfo=dt.UTC),
+                seen=as_utc(seen),
             )
             yield producer, TableWrite(target, frozenset(flows))
 

@@ -19,6 +19,7 @@ from dataflow.home import home
 from dataflow.lineage.graph import ColumnEdge
 from dataflow.lineage.model import UNKNOWN_COLUMNS, Origin, Producer
 from dataflow.secret import learn_address, without_credentials
+from dataflow.state.utc import as_utc
 from dataflow.trouble import LOCK_PATIENCE, way_out
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -287,9 +288,7 @@ def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _producer(row: Any) -> tuple[str, Producer]:
     shape, origin, workflow, target, owner, environment, bundle, run_id, file, seen = row
-    moment = dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen
-    if moment.tzinfo is None:  # SQLite forgets the zone
-        moment = moment.replace(tzinfo=dt.UTC)
+    moment = as_utc(dt.datetime.fromisoformat(seen) if isinstance(seen, str) else seen)
     return shape, Producer(_ORIGINS[origin], workflow, target, owner, environment or None, bundle, run_id, file, moment)
 
 

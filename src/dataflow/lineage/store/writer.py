@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite
-from dataflow.state.run_records import metadata, runs
+from dataflow.state.database import UtcDateTime, metadata
+from dataflow.state.run_records import runs
 
-_moment = sa.DateTime(timezone=True)
 _BATCH_SIZE = 500
 
 
@@ -48,7 +48,7 @@ producers = sa.Table(
     sa.Column("bundle", sa.String(100)),
     sa.Column("run_id", sa.String(200)),
     sa.Column("file", sa.Text),
-    sa.Column("seen", _moment, nullable=False),
+    sa.Column("seen", UtcDateTime, nullable=False),
     sa.Column("constants", sa.Text),  # a column a line
     sa.Column("needed", sa.Text),
 )

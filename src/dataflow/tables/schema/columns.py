@@ -94,7 +94,7 @@ def sql_type(text: str) -> Column:
     """
     found = _parsed(text)
     if found is None:
-        raise UsageError(f"'{text}' is no type that can be read", _EXAMPLES)
+        raise UsageError(f"'{text}' is not a known type", _EXAMPLES)
     column = of_sql("", found)
     require_storable(column)
     return column
@@ -130,9 +130,9 @@ def require_storable(column: Column) -> None:
         if 1 <= int(size[1]) <= _DIGITS and int(size[2]) <= int(size[1]):
             return
         hint = f"a decimal has 1 to {_DIGITS} digits, and no more than those behind the point: decimal(20, 2)"
-        raise UsageError(f"{where}'{spelled}' is no type that an Iceberg table can have", hint)
+        raise UsageError(f"{where}'{spelled}' is not a type of Iceberg tables", hint)
     if column.type not in _PLAIN:
-        raise UsageError(f"{where}'{spelled}' is no type that an Iceberg table can have", _EXAMPLES)
+        raise UsageError(f"{where}'{spelled}' is not a type of Iceberg tables", _EXAMPLES)
 
 
 def of_sql(name: str, kind: Any, nullable: bool = True, comment: str = "") -> Column:

@@ -1,4 +1,4 @@
-"""What a script's parameters are in a test that does not give them: the constants of the definition that runs it.
+"""Default values of a script's parameters in tests: the constants of the definition that runs the script.
 
 What the definition puts together, such as `${TARGET_DB}.results`, has no default, and neither has a date of the
 calendar: a test that depended on the day, the user or the environment would pass today and fail tomorrow.
@@ -43,7 +43,7 @@ def _definitions(folder: Path) -> list[Path]:
 
 @functools.lru_cache(maxsize=64)
 def _read(file: Path, _changed: int) -> tuple[frozenset[Path], dict[str, str]]:
-    """Return the scripts that a definition runs, and its constants; of a wrong one nothing: `validate` tells why."""
+    """Return the scripts that a definition runs, and its constants; nothing for one with mistakes."""
     try:
         source = read_yaml(file)
     except DefinitionError:

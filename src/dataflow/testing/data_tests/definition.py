@@ -32,8 +32,8 @@ from dataflow.testing.ctes import has_cte
 from dataflow.testing.data_tests.file import Case, ExpectedRows, GivenRows, TestFile
 from dataflow.testing.row_matching import Tolerance
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, sql_placeholders
-from dataflow.workflow.validation import Mistakes, validated
-from dataflow.workflow.yamlfile import Place, Route, YamlFile, is_file, read_text, read_yaml, unreadable
+from dataflow.workflow.validation import ValidationProblems, validated
+from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, is_file, read_text, read_yaml, unreadable
 
 SUFFIX = ".test.yaml"
 
@@ -49,7 +49,7 @@ class GivenTable:
         inline: The part of the test that holds them, or None.
     """
 
-    place: Place
+    place: SourceLocation
     mock: Path | None = None
     ddl: Path | None = None
     inline: YamlFile | None = None
@@ -102,7 +102,7 @@ class DataTest:
     """
 
     name: str
-    place: Place
+    place: SourceLocation
     script: Path
     params: Mapping[str, str]
     given: Mapping[str, GivenTable]
@@ -121,7 +121,7 @@ def load_tests(file: Path) -> list[DataTest]:
     source = read_yaml(file)
     try:
         model: TestFile = validated(TestFile, source, source.data)
-    except Mistakes as mistakes:
+    except ValidationProblems as mistakes:
         raise DefinitionError(mistakes.problems) from None
     loader = _TestLoader(source, model)
     tests = [loader.test(name, case) for name, case in model.tests.items()]
@@ -145,7 +145,7 @@ class _TestLoader:
         self._given = dict(self._tables(model.given, ("given",)))
 
     def test(self, name: str, case: Case) -> DataTest:
-        at: Route = ("tests", name)
+        at: YamlPath = ("tests", name)
         params = {**self._params, **dict(self._named(case.params, (*at, "params")))}
         given = {**self._given, **dict(self._tables(case.given, (*at, "given")))}
         expect = {key: self._expected(rows, (*at, "expect", key)) for key, rows in case.expect.items()}
@@ -166,14 +166,14 @@ class _TestLoader:
             self._steps[key] = in_script or not (is_parameter or _looks_like_a_table(key))
         return self._steps[key]
 
-    def _named(self, params: Mapping[str, str], at: Route) -> Iterator[tuple[str, str]]:
+    def _named(self, params: Mapping[str, str], at: YamlPath) -> Iterator[tuple[str, str]]:
         for name, value in params.items():
             if not PARAMETER_NAME.fullmatch(name) and not name.startswith(PREFIX):
                 message = f"'{name}' can't name a parameter: those are upper case"
                 self.problems.append(self.file.key_place((*at, name)).problem(message))
             yield name, value
 
-    def _tables(self, given: Mapping[str, GivenRows], at: Route) -> Iterator[tuple[str, GivenTable]]:
+    def _tables(self, given: Mapping[str, GivenRows], at: YamlPath) -> Iterator[tuple[str, GivenTable]]:
         for key, rows in given.items():
             route = (*at, key)
             mock = rows.mock and self._path(rows.mock, self._route(route, "mock"), (".yaml", ".yml"))
@@ -181,7 +181,7 @@ class _TestLoader:
             inline = self._inline(route, rows.columns) if rows.rows is not None else None
             yield key, GivenTable(self.file.key_place(route), mock or None, ddl or None, inline)
 
-    def _expected(self, rows: ExpectedRows, route: Route) -> ExpectedTable:
+    def _expected(self, rows: ExpectedRows, route: YamlPath) -> ExpectedTable:
         mock = rows.mock and self._path(rows.mock, self._route(route, "mock"), (".yaml", ".yml"))
         return ExpectedTable(
             self.file.key_place(route),
@@ -192,7 +192,7 @@ class _TestLoader:
             tolerance=Tolerance(rows.rtol, rows.atol),
         )
 
-    def _inline(self, route: Route, columns: object) -> YamlFile:
+    def _inline(self, route: YamlPath, columns: object) -> YamlFile:
         part = self.file.part(route)
         if isinstance(columns, dict):  # else the types are those of a table that is not there yet
             try:
@@ -201,11 +201,11 @@ class _TestLoader:
                 self.problems += error.problems
         return part
 
-    def _route(self, route: Route, key: str) -> Route:
+    def _route(self, route: YamlPath, key: str) -> YamlPath:
         """Return where a path stands: under its key, or in short right there."""
         return (*route, key) if (*route, key) in self.file.values else route
 
-    def _path(self, name: str, route: Route, suffixes: Sequence[str]) -> Path:
+    def _path(self, name: str, route: YamlPath, suffixes: Sequence[str]) -> Path:
         path = self._folder / name
         if path.suffix not in suffixes:
             message = f"this ends in {' or '.join(suffixes)}, not '{path.suffix}'"
@@ -215,7 +215,7 @@ class _TestLoader:
         return path
 
 
-def _contradictions(test: DataTest, file: YamlFile, at: Route) -> Iterator[Problem]:
+def _contradictions(test: DataTest, file: YamlFile, at: YamlPath) -> Iterator[Problem]:
     """Yield expectations that can't be met."""
     tables = {key for key in test.given if key in test.expect or key not in test.steps}
     for key in test.expect:

@@ -45,7 +45,7 @@ def run_test(test: DataTest, bench: Dataflow) -> None:
 
 
 def _give(key: str, rows: GivenTable, bench: Dataflow, *, step: bool) -> str:
-    """Make what a test gives, and return the name that the script gets for it."""
+    """Create a given table, and return its name for the script."""
     own_name = not step and not PARAMETER_NAME.fullmatch(key)
     if rows.ddl is None:
         mock = rows.read()
@@ -58,7 +58,7 @@ def _give(key: str, rows: GivenTable, bench: Dataflow, *, step: bool) -> str:
 
 
 def _compare(key: str, table: str | DataFrame, expected: ExpectedTable, script: Path, bench: Dataflow) -> str:
-    """Say how a table differs from what is expected; empty when it does not."""
+    """Return how a table differs from the expected rows; empty when it does not."""
     frame = bench.spark.table(table) if isinstance(table, str) else table
     options = CompareOptions(expected.key, expected.tolerance, expected.columns, key)
     mock = None if expected.mock is not None else expected.read(_types(frame))
@@ -72,6 +72,6 @@ def _compare(key: str, table: str | DataFrame, expected: ExpectedTable, script: 
 def _types(frame: DataFrame) -> Mapping[str, str]:
     from dataflow.mocks.scan_spark import ddl_of
 
-    # Of two columns of one name the first stands for both here: the comparison tells it.
+    # Of two columns of one name the first is taken here: the comparison reports both.
     fields = {field.name.lower(): field for field in reversed(frame.schema.fields)}
     return {field.name: ddl_of(field.dataType) for field in reversed(fields.values())}

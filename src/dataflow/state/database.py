@@ -1,0 +1,178 @@
+"""The state database: SQLite in the Dataflow home for one person, PostgreSQL for a team.
+
+Whoever keeps something in it registers tables in `metadata`: run records, lineage, campaigns, schedules. They are
+created when the database is opened, so the modules that register them are imported before that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from dataflow.errors import DataflowError, UsageError
+from dataflow.home import home, private_file, subfolder
+from dataflow.secret import learn_address, masked_data, without_credentials
+from dataflow.state.utc import as_utc
+from dataflow.trouble import LOCK_PATIENCE, way_out
+from dataflow.workflow.parameters import resolve_secrets
+
+metadata = sa.MetaData()
+_CREATE_ATTEMPTS = 20
+_FILE = "state.db"
+_HINT = (
+    "check 'state:' of the environment in dataflow.yaml; "
+    "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…"
+)
+
+
+class UtcDateTime(sa.TypeDecorator[dt.datetime]):
+    """A column of moments, in UTC on both ways: SQLite keeps no time zone, and PostgreSQL returns its session's."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:  # noqa: ARG002
+        """Return what is stored."""
+        return None if value is None else as_utc(value)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: sa.Dialect) -> dt.datetime | None:  # noqa: ARG002
+        """Return what was stored."""
+        return None if value is None else as_utc(value)
+
+
+def default_address() -> str:
+    """Return the state address that everyone has without a `dataflow.yaml`."""
+    return f"sqlite:///{home() / _FILE}"
+
+
+class StateDatabase:
+    """The database at a state address; a context manager that closes it.
+
+    Args:
+        address: A SQLAlchemy URL; None is the SQLite file in the Dataflow home.
+
+    Raises:
+        DataflowError: The address can't be opened.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        url = learn_address(resolve_secrets(address)) if address else default_address()
+        try:
+            parsed = sa.make_url(url)
+        except (sa.exc.ArgumentError, ValueError):  # it may hold a password, and nobody can tell where
+            raise UsageError("'state:' of the environment is not the address of a database", _HINT) from None
+        try:
+            if parsed.get_backend_name() == "sqlite" and parsed.database:
+                os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
+            if not address:
+                private_file(subfolder() / _FILE)  # SQLite's other files follow it
+            self.engine = sa.create_engine(parsed, json_serializer=_json, **_options(parsed))
+            sa.event.listen(self.engine, "before_cursor_execute", _masking, retval=True)
+            _create_tables(self.engine)
+            _add_columns(self.engine)
+        except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
+            cause = _cause(error)
+            hint = way_out(cause) or (_HINT if address else "set DATAFLOW_HOME to a folder that you may write to")
+            raise DataflowError(
+                f"the run records at {without_credentials(url)} can't be opened: {cause}", hint
+            ) from error
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Lend a connection in a transaction.
+
+        Raises:
+            DataflowError: The database refuses something, or can't be reached; SQLAlchemy's error is its cause.
+        """
+        with _translated_errors(), self.engine.begin() as connection:
+            yield connection
+
+    def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        """Add rows, all of them or none; raises as `begin` does."""
+        if rows:
+            with self.begin() as connection:
+                connection.execute(table.insert(), rows)
+
+    def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        """Return the rows of a query, by column; raises as `begin` does."""
+        with _translated_errors(), self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    """Make the tables that are missing; another process may make the same ones at this moment."""
+    for left in reversed(range(_CREATE_ATTEMPTS)):
+        try:
+            metadata.create_all(engine)
+            return
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError) as error:
+            if "is locked" in str(error):  # it was waited for
+                raise
+            missing = {table.name for table in metadata.sorted_tables} - {*sa.inspect(engine).get_table_names()}
+            if missing and not left:
+                raise
+
+
+def _add_columns(engine: sa.Engine) -> None:
+    """Add the columns that a database of an earlier version lacks; all of them may be empty."""
+    inspector = sa.inspect(engine)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.columns:
+            if column.name in there:
+                continue
+            kind = column.type.compile(engine.dialect)
+            name = engine.dialect.identifier_preparer.quote(column.name)
+            try:
+                with engine.begin() as connection:
+                    connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {name} {kind}"))
+            except sa.exc.SQLAlchemyError:  # another process may just have done it
+                if column.name not in {it["name"] for it in sa.inspect(engine).get_columns(table.name)}:
+                    raise
+
+
+@contextlib.contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Turn an error of the database into one line."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        cause = _cause(error)
+        raise DataflowError(f"the run records can't be reached any more: {cause}", way_out(cause)) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Return the first line of an error, the driver's own where there is one."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+
+
+def _json(data: object) -> str:
+    """Write data as JSON, its secrets masked: not every driver hands it on as text."""
+    return json.dumps(masked_data(data))
+
+
+def _masking(_: sa.Connection, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
+    """Mask the secrets in what is about to be written."""
+    return statement, masked_data(parameters)
+
+
+def _options(url: sa.URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": LOCK_PATIENCE}}
+    return {"pool_pre_ping": True}
