@@ -16,8 +16,11 @@ import nox
 # Without bytecode each process that a test starts compiles all that it imports: seconds, a thousand times.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-MINUTES = {"lint": 1, "tests": 1, "slow": 4, "spark": 16, "recipes": 6, "sparklyr": 1}
+MINUTES = {"lint": 1, "tests": 1, "slow": 3, "spark": 16, "recipes": 6, "sparklyr": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
+
+NIGHTLY = ("fuzz", "kills", "laws")
+"""The sessions that `nox -s nightly` runs."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -140,6 +143,20 @@ def kills(session: nox.Session) -> None:
     """Kill deployments at 200 random moments; the default sessions do so at 20."""
     install(session, "test")
     pytest(session, "tests/deploy/test_kills.py", "--kills", "200")
+
+
+@nox.session
+def laws(session: nox.Session) -> None:
+    """Hold the law of publishing to many histories; `spark` does so to two."""
+    install(session, "test")
+    pytest(session, "tests/tables/test_law_of_publishing.py", "--hypothesis-profile=long")
+
+
+@nox.session(venv_backend="none")
+def nightly(session: nox.Session) -> None:
+    """Run what is too long for each change: `fuzz`, `kills` and `laws`."""
+    for name in NIGHTLY:
+        session.notify(name)
 
 
 @nox.session

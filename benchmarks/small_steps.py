@@ -88,7 +88,8 @@ def write_package(folder: Path, kind: str, steps: int) -> Path:
 
 def run(kind: str, steps: int) -> Steps:
     """Run the jobs, and each one's statement behind it."""
-    from dataflow.runner.results import Silent
+    from dataflow.runner.context import RunContext
+    from dataflow.runner.progress import NoProgress
     from dataflow.runner.runner import Runner
     from dataflow.spark.session import Engine
     from dataflow.state.database import StateDatabase
@@ -98,7 +99,7 @@ def run(kind: str, steps: int) -> Steps:
     workflow = load_workflow(write_package(Path("package"), kind, steps), Request(date=dt.date(2026, 1, 1)))
     bare: list[float] = []
 
-    class Beside(Silent):
+    class Beside(NoProgress):
         """Runs the bare statement when its job has ended, so that both meet the same machine."""
 
         def __init__(self, spark: SparkSession) -> None:
@@ -113,7 +114,9 @@ def run(kind: str, steps: int) -> Steps:
             bare.append(time.perf_counter() - began)
 
     with Engine(workflow.environment, Path("spark.log"), train=False) as engine:
-        runner = Runner(engine.spark, RunRecords(StateDatabase(None)), Beside(engine.spark), Path("run.log"))
+        runner = Runner(
+            RunContext(engine.spark, RunRecords(StateDatabase(None)), Beside(engine.spark), Path("run.log"))
+        )
         result = runner.run(workflow)
     if result.status != "succeeded":
         sys.exit(str(result.failed_steps[0][1].error))

@@ -21,7 +21,7 @@ import pytest
 from dataflow.deploy.backends.moments import latest_moment, next_moment
 from dataflow.deploy.bundle import Schedule
 from dataflow.errors import DataflowError
-from dataflow.foreign import label, line, page, plain
+from dataflow.foreign import for_html, for_mermaid, for_terminal, for_terminal_line
 from dataflow.secret import has_credentials, learn_address, masked, without_credentials
 from dataflow.workflow.checks import cron_mistake
 
@@ -171,11 +171,11 @@ class Target:
 
 
 def _definition(file: Path) -> object:
-    from dataflow.runner.plan import plan
+    from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
-    found = plan(load_workflow(file))
-    return plain(found.render_text()), json.dumps(found.to_dict(), default=str)
+    found = plan_run(load_workflow(file))
+    return for_terminal(found.render_text()), json.dumps(found.to_dict(), default=str)
 
 
 def _project(file: Path) -> object:
@@ -257,7 +257,7 @@ def _words(file: Path) -> object:
     learn_address(text)
     assert not has_credentials(without_credentials(text))
     masked(json.dumps(text))
-    return [shown(masked(text)).encode() for shown in (plain, line, page, label)]
+    return [shown(masked(text)).encode() for shown in (for_terminal, for_terminal_line, for_html, for_mermaid)]
 
 
 TARGETS = [

@@ -28,7 +28,7 @@ def test_what_names_another_repository_does_not_reach_git(repository, monkeypatc
 
 def test_a_failure_is_no_answer_and_one_line(repository):
     assert git.ask(repository, "rev-parse", "nothing") is None
-    assert git.run(repository, "cat-file", "-e", "nothing").said == "Not a valid object name nothing"
+    assert git.run(repository, "cat-file", "-e", "nothing").error == "Not a valid object name nothing"
 
 
 def test_without_git_every_question_has_no_answer(repository, monkeypatch):

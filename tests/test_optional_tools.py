@@ -132,7 +132,7 @@ def nox(*arguments):
 
 
 def test_nox_says_first_what_it_runs_and_for_about_how_long(tmp_path):
-    first, *running, last = [it["name"] for it in json.loads(nox("--list", "--json").stdout)][:7]
+    first, *running, last = [it["name"] for it in json.loads(nox("--list", "--json").stdout)]
     assert (first, last) == ("plan", "skips")
     said = nox("--session", "plan", "--envdir", str(tmp_path)).stderr
     told = re.findall(r"^nox > (\w+) +about +(\d+) min: [A-Z].*\.$", said, re.M)

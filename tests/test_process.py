@@ -65,8 +65,11 @@ def test_one_that_does_not_listen_is_killed(tmp_path):
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(60)"
     ended = run_process(
         [sys.executable, "-u", "-c", code],
-        cwd=tmp_path, env=dict(os.environ), output=lambda _: up.set(), stopped=up.is_set,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=dict(os.environ),
+        output=lambda _: up.set(),
+        stopped=up.is_set,
+    )
 
     assert ended == -9
 
@@ -78,8 +81,10 @@ def test_a_listener_s_failure_ends_the_program(tmp_path):
     with pytest.raises(RuntimeError, match="up"):
         run_process(
             [sys.executable, "-u", "-c", "print('up'); import time; time.sleep(60)"],
-            cwd=tmp_path, env=dict(os.environ), output=fail,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env=dict(os.environ),
+            output=fail,
+        )
 
 
 def test_a_secret_of_several_lines_is_masked_however_it_is_printed(tmp_path):

@@ -24,6 +24,6 @@ def session(env: str | None = None, *, write: bool = False, **conf: str) -> Spar
     Raises:
         dataflow.errors.DataflowError: Java is missing, or the environment does not exist.
     """
-    from dataflow.spark.session import interactive_session
+    from dataflow.spark.interactive import interactive_session
 
     return interactive_session(env, {key.replace("__", "."): value for key, value in conf.items()}, write=write)

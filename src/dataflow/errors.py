@@ -1,4 +1,4 @@
-"""What goes wrong, said so that the reader can mend it: one message, a place, a fix, an exit code."""
+"""Failures that users can act on: one message, a place, a fix, an exit code."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class DefinitionError(UsageError):
 _ORIGINALS: dict[Path, Path] = {}
 
 
-def stands_for(copy: Path, original: Path) -> None:
-    """Have what lies in a copy of a folder be spelled as what it is in the original."""
+def display_as(copy: Path, original: Path) -> None:
+    """Have `display_path` spell the files in a copy of a folder as those of the original."""
     _ORIGINALS[copy.resolve()] = original.resolve()
 
 
@@ -104,6 +104,15 @@ def broken_link(path: Path) -> str | None:
         if error.errno == errno.ELOOP:
             return f"{display_path(path)} is a link that leads to itself"
     return f"{display_path(path)} is a link to {path.readlink()}, which is not there"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message; the name of its class when it has none."""
+    try:
+        text = str(error).strip()
+    except Exception:  # py4j asks the JVM for it, and that may be gone
+        text = ""
+    return text.partition("\n")[0] or type(error).__name__
 
 
 def did_you_mean(word: str, valid: Iterable[str], *, limit: int = 8) -> str:

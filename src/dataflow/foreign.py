@@ -21,31 +21,31 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 _NOT_PLAIN = re.compile(r"[^\w .,:/()+-]", re.ASCII)
 
 
-def plain(text: str) -> str:
+def for_terminal(text: str) -> str:
     """Return a text that a terminal shows and does not obey; its lines stay lines."""
     return _UNSEEN.sub(_escaped, text)
 
 
-def line(text: str) -> str:
-    """Return a text as `plain` does, on one line."""
-    return _BREAKS.sub(_escaped, plain(text))
+def for_terminal_line(text: str) -> str:
+    """Return a text as `for_terminal` does, on one line."""
+    return _BREAKS.sub(_escaped, for_terminal(text))
 
 
-def page(text: str) -> str:
+def for_html(text: str) -> str:
     """Return a text for HTML and SVG, inside elements and quoted attributes alike."""
-    return html.escape(plain(text))
+    return html.escape(for_terminal(text))
 
 
-def label(text: str) -> str:
+def for_mermaid(text: str) -> str:
     """Return a text for a quoted label of a Mermaid chart: nothing in it ends the label, or is HTML or Markdown."""
-    return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", line(text))
+    return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", for_terminal_line(text))
 
 
-def spreadsheet(value: object) -> object:
+def for_spreadsheet(value: object) -> object:
     """Return a value for a cell of a CSV file: no text in it is taken for a formula, or obeyed by a terminal."""
     if not isinstance(value, str):
         return value
-    return plain(f"'{value}" if value.startswith(_FORMULA) else value)
+    return for_terminal(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 def _escaped(found: re.Match[str]) -> str:

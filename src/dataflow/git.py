@@ -1,7 +1,7 @@
-"""Git, asked about one folder: nothing that was set for another repository reaches it.
+"""Git commands in one folder, which nothing reaches that was set for another repository.
 
 A hook, or a tool that git started, hands on `GIT_DIR` and its like: they name the repository that git was busy with,
-not the one that is asked about here.
+not the one that a command here is about.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO
 from dataflow.errors import DataflowError
 from dataflow.process import capture
 
-OF_ONE_REPOSITORY = frozenset(
+REPOSITORY_VARIABLES = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_ATTR_SOURCE",
@@ -46,7 +46,7 @@ OF_ONE_REPOSITORY = frozenset(
 """What `git rev-parse --local-env-vars` lists, and what changes the meaning of names; settings (`GIT_CONFIG_COUNT` and
 the like) are the user's and stay."""
 
-HOW_TO_GET = "`dataflow doctor` says how to get it"
+INSTALL_HINT = "install git; `dataflow doctor` shows the command"
 
 _UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _SSH = "ssh -oBatchMode=yes -oConnectTimeout=10"
@@ -55,17 +55,17 @@ _REMOTE_TIMEOUT = 60
 
 @dataclass(frozen=True)
 class Answer:
-    """What git answered.
+    """What came of a git command.
 
     Attributes:
         code: Its exit code; -1 where there is no git, or it took too long.
         data: What it printed.
-        said: What it complained of, in one line.
+        error: Why it failed, in one line.
     """
 
     code: int
     data: bytes
-    said: str
+    error: str
 
     @property
     def text(self) -> str | None:
@@ -75,7 +75,7 @@ class Answer:
 
 def environ(**variables: str) -> dict[str, str]:
     """Return the current environment without what names another repository, and these variables on top."""
-    return {key: value for key, value in os.environ.items() if key not in OF_ONE_REPOSITORY} | variables
+    return {key: value for key, value in os.environ.items() if key not in REPOSITORY_VARIABLES} | variables
 
 
 def run(
@@ -85,13 +85,13 @@ def run(
     timeout: float | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Run git in a folder and return what came of it; it asks nobody for a password.
+    """Run git in a folder and return what came of it; it never prompts for a password.
 
     Args:
-        folder: Where.
+        folder: Where it runs.
         arguments: Its command.
-        data: What it reads.
-        timeout: How many seconds it may take.
+        data: What it reads from stdin.
+        timeout: After how many seconds it is ended.
         variables: Environment variables on top.
     """
     try:
@@ -119,7 +119,7 @@ class Stream:
     Attributes:
         data: Its output.
         code: Its exit code, once it has ended.
-        last_line: The last line that it complained of, once it has ended; an empty text when there is none.
+        last_line: The last line that it printed to stderr, once it has ended; an empty text when there is none.
     """
 
     data: IO[bytes]
@@ -132,7 +132,7 @@ def stream(folder: Path, *arguments: str, variables: Mapping[str, str]) -> Itera
     """Run git in a folder and lend its output; at the end of the context git has ended.
 
     Args:
-        folder: Where.
+        folder: Where it runs.
         arguments: Its command.
         variables: Environment variables on top.
 
@@ -162,7 +162,7 @@ def version() -> str | None:
 
 
 def run_remote(folder: Path, *arguments: str) -> Answer:
-    """Run git in a folder where it talks to another machine, for a minute at most; ssh asks nobody for a password."""
+    """Run git in a folder where it talks to another machine, for a minute at most; ssh never prompts for a password."""
     chosen = os.environ.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"} or ask(folder, "config", "core.sshCommand")
     variables = {} if chosen else {"GIT_SSH_COMMAND": _SSH}
     return run(folder, *arguments, timeout=_REMOTE_TIMEOUT, variables=variables)
@@ -177,8 +177,8 @@ def ignored(folder: Path) -> set[Path]:
     """Return the files and folders below one that git ignores; none outside git, or below what it ignores itself."""
     if ask(folder, "check-ignore", "-q", "--", ".") is not None:
         return set()
-    told = run(folder, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", timeout=60)
-    return {folder / os.fsdecode(it.rstrip(b"/")) for it in told.data.split(b"\0") if it}
+    listed = run(folder, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", timeout=60)
+    return {folder / os.fsdecode(it.rstrip(b"/")) for it in listed.data.split(b"\0") if it}
 
 
 def is_installed() -> bool:
@@ -186,13 +186,13 @@ def is_installed() -> bool:
     return shutil.which("git") is not None
 
 
-def is_root(folder: Path) -> bool:
+def is_work_tree_root(folder: Path) -> bool:
     """Say whether a folder is the top of a work tree, as opposed to somewhere below one."""
     top = ask(folder, "rev-parse", "--show-toplevel")
     return bool(top) and Path(str(top)).resolve() == folder.resolve()
 
 
-def marked(folder: Path) -> Path | None:
+def nearest_repository(folder: Path) -> Path | None:
     """Return the nearest folder, there or above, that holds a `.git`, whether or not git can read it."""
     return next((it for it in (folder, *folder.parents) if os.path.lexists(it / ".git")), None)
 

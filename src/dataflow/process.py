@@ -179,10 +179,12 @@ def encoding(env: Mapping[str, str]) -> dict[str, str]:
 
 def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:
     masking, begun = Masking(), ""  # a secret may be several lines long
-    for line in process.stdout or ():
-        *whole, begun = (begun + masking.feed(line.decode("utf-8", errors="replace"))).split("\n")
-        for it in whole:
-            lines.put(it.rstrip("\r"))
+    assert process.stdout is not None  # noqa: S101
+    with process.stdout as output:
+        for line in output:
+            *whole, begun = (begun + masking.feed(line.decode("utf-8", errors="replace"))).split("\n")
+            for it in whole:
+                lines.put(it.rstrip("\r"))
     if begun := begun + masking.rest():
         lines.put(begun.rstrip("\r"))
     lines.put(None)

@@ -1,13 +1,13 @@
-"""Telling whoever waits what takes a while."""
+"""Progress reports of what takes a while."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Report = Callable[[str], None]
-"""Takes a line about what takes a while, or is not as one would expect."""
+"""Called with a line about what takes a while, or is not as one would expect."""
 
 
 def silent(line: str) -> None:
-    """Take a line that nobody waits for."""
+    """Ignore a line of progress."""
     del line

@@ -85,22 +85,22 @@ _known = _Known()
 
 
 def learn(value: str, name: str | None = None) -> str:
-    """Take note of a secret value, and return it.
+    """Remember a secret value, and return it.
 
     Args:
         value: The value; the credentials in it are secrets of their own when it is an address.
-        name: What the user calls it: one that is too short to be masked is told by it, once.
+        name: What the user calls it, for a warning when it is too short to be masked.
     """
     if 0 < len(value.strip()) < LEAST and name is not None and _known.warn_once(name):
-        said = f"secret {name} is shorter than {LEAST} characters, so it can't be masked where it is shown"
+        warning = f"secret {name} is shorter than {LEAST} characters, so it can't be masked where it is shown"
         if sys.stderr is not None:
-            sys.stderr.write(f"warning: {said}\n")
+            sys.stderr.write(f"warning: {warning}\n")
     _known.add(value)
     return value
 
 
 def learn_address(address: str) -> str:
-    """Take note of the credentials that stand in an address, and return the address."""
+    """Remember the credentials in an address, and return the address."""
     for value in _inside(address):
         _known.add(value)
     return address
@@ -128,7 +128,7 @@ def masked_data(data: Any) -> Any:
 
 
 def listen(listener: Callable[[frozenset[str]], None] | None) -> None:
-    """Have somebody told of the values that are known, and of each that comes to be, before it is used; or nobody."""
+    """Call a function with the values that are known, and with each new one before it is used; None for no function."""
     _known.listen(listener)
 
 
@@ -270,7 +270,7 @@ class Masking:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take a piece; return what can be let out."""
+        """Add a piece; return what can be let out."""
         pattern = _known.pattern
         if pattern is None:
             return text

@@ -14,7 +14,8 @@ from dataflow.assets.inputs import read_inputs
 from dataflow.build.python.lock import renew
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.pyproject import project_of
-from tests.support.trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, commit, package, write
+from tests.support.repositories import commit
+from tests.support.trees import GRADLE, JAVA, MAVEN_JAR, POM, WHEEL, package, write
 
 RANK = "src/main/java/Top.java"
 

@@ -4,7 +4,8 @@ import pytest
 
 from dataflow.assets.discover import discover
 from dataflow.errors import UsageError
-from tests.support.trees import GRADLE, POM, WHEEL, git, package, write
+from tests.support.repositories import git
+from tests.support.trees import GRADLE, POM, WHEEL, package, write
 
 PROJECT = WHEEL % ("a", "a")
 
@@ -168,5 +169,5 @@ def test_a_script_leads_to_its_asset(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UsageError, match="nowhere is no folder"):
+    with pytest.raises(UsageError, match="nowhere is not a folder"):
         discover(tmp_path / "nowhere")

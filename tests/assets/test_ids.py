@@ -56,9 +56,9 @@ def test_only_what_a_commit_holds_is_clean():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("dataflow.jar.scala-workflow", "is no asset id"),
-        (TEXT.replace(".jar.", ".jra."), "'jra' is no type of asset; did you mean 'jar'"),
-        (TEXT.replace(".11", ".011"), "'011' is no build number"),
+        ("dataflow.jar.scala-workflow", "is not an asset id"),
+        (TEXT.replace(".jar.", ".jra."), "'jra' is not a type of asset; did you mean 'jar'"),
+        (TEXT.replace(".11", ".011"), "'011' is not a build number"),
         (TEXT.replace("master", "~2"), "'~2' is not the spelling of a name"),
         (TEXT.replace("user", "~61"), "'~61' is not the spelling of a name"),
     ],

@@ -7,7 +7,8 @@ import pytest
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import Toolchain, read_inputs
 from dataflow.errors import DataflowError
-from tests.support.trees import WHEEL, commit, package, write
+from tests.support.repositories import commit
+from tests.support.trees import WHEEL, package, write
 
 FILES = {
     "etl/pyproject.toml": WHEEL % ("etl", "etl"),

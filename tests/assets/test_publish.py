@@ -8,7 +8,8 @@ from dataflow.assets.inputs import read_inputs
 from dataflow.assets.publish import publish, published
 from dataflow.repository.checkout import read_checkout
 from tests.support.processes import at_once
-from tests.support.trees import WHEEL, WRITE, commit, git, package, write
+from tests.support.repositories import commit, git
+from tests.support.trees import WHEEL, WRITE, package, write
 
 PUBLISH = """\
 from pathlib import Path

@@ -121,7 +121,7 @@ def test_an_unknown_one_lists_the_nearest_and_what_is_deployed(registry):
         ("dataflow.jar", "refers to no asset"),
         ("dataflow.jar.a.b", "refers to no asset"),
         ("dataflow.jar.a@", "refers to no asset"),
-        ("dataflow.jra.a", "'jra' is no type of asset; did you mean 'jar'"),
+        ("dataflow.jra.a", "'jra' is not a type of asset; did you mean 'jar'"),
         ("dataflow.jar.a@release/1.2.3", "a branch of that name is spelled @release~~1~_2~_3"),
         ("dataflow.jar.a~x", "is not the spelling of a name"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.build.sbt import build, digest_of_inputs, sbt_command
 from dataflow.errors import DataflowError
-from dataflow.runner.program_builds import Jars
+from dataflow.runner.jar_builder import JarBuilder
 from dataflow.spark import jars
 from dataflow.spark.java import Java
 from dataflow.workflow.project import environment, find_project
@@ -70,9 +70,17 @@ def test_a_project_is_built_once_and_not_again_while_nothing_changed(project, ja
 
 
 @pytest.mark.parametrize(
-    "name", ["build.sbt", "project/build.properties", "project/plugins.sbt", "src/main/scala/Main.scala",
-             "src/main/scala/New.scala", "src/main/resources/log4j2.properties", "lib/own.jar"]
-)  # fmt: skip
+    "name",
+    [
+        "build.sbt",
+        "project/build.properties",
+        "project/plugins.sbt",
+        "src/main/scala/Main.scala",
+        "src/main/scala/New.scala",
+        "src/main/resources/log4j2.properties",
+        "lib/own.jar",
+    ],
+)
 def test_a_change_of_what_the_jar_is_made_of_builds_it_again(project, java, calls, name):
     build(project, java, {})
     (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -140,19 +148,19 @@ def test_a_failed_build_names_file_line_and_cause_and_is_tried_anew_next_time(pr
 
 
 def test_a_jar_that_is_named_is_built_too_and_has_to_be_the_one_that_sbt_makes(project, calls):
-    jars_of_run = Jars(environment(find_project(project), None))
+    jars_of_run = JarBuilder(environment(find_project(project), None))
     named = project / "target/scala-2.13/flow_2.13-0.1.jar"
 
-    assert jars_of_run.of(named) == jars_of_run.of(project) == named
+    assert jars_of_run.jar_of(named) == jars_of_run.jar_of(project) == named
     assert calls() == 1
     with pytest.raises(DataflowError, match=r"builds .*flow_2\.13-0\.1\.jar, not .*flow_2\.13-0\.2\.jar"):
-        jars_of_run.of(named.with_name("flow_2.13-0.2.jar"))
+        jars_of_run.jar_of(named.with_name("flow_2.13-0.2.jar"))
 
 
 def test_a_jar_of_no_project_is_taken_as_it_is(tmp_path, calls):
     jar = tmp_path / "bought.jar"
 
-    assert Jars(environment(find_project(tmp_path), None)).of(jar) == jar
+    assert JarBuilder(environment(find_project(tmp_path), None)).jar_of(jar) == jar
     assert calls() == 0
 
 
@@ -179,7 +187,7 @@ def test_without_an_sbt_and_without_its_launcher_it_says_both(java, tmp_path, mo
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
 
-    with pytest.raises(DataflowError, match=f"there is no sbt on the PATH, and .* holds no {jars.SBT.file_name}"):
+    with pytest.raises(DataflowError, match=f"there is no sbt on the PATH, and .* has no {jars.SBT.file_name}"):
         sbt_command(java, {})
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.runner.run_recorder import recorded
+from dataflow.runner.run_recorder import record_or_report
 from dataflow.state import database as state_database
 from dataflow.state.database import StateDatabase
-from dataflow.trouble import trouble, way_out
+from dataflow.system_errors import hint_for, system_error
 from tests.support.packages import EVERY_DAY, definition, spark
 
 MAIN = definition(spark("one.sql", "one"), params=EVERY_DAY)
@@ -35,9 +35,15 @@ def shell(command, line, **options):
     """Run a line of shell in which `dataflow` is the command."""
     line = line.replace("dataflow", f"{sys.executable} -m dataflow")
     return subprocess.run(
-        ["bash", "-c", line], cwd=command.folder, env=command.environ, capture_output=True, text=True, check=False,
-        timeout=300, **options,
-    )  # fmt: skip
+        ["bash", "-c", line],
+        cwd=command.folder,
+        env=command.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,7 @@ def test_a_terminal_without_letters_shows_them_as_numbers(package):
 
 
 def test_a_locked_state_is_waited_for_and_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(state_database, "LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr(state_database, "LOCK_TIMEOUT", 0.2)
     address = f"sqlite:///{tmp_path / 'state.db'}"
     StateDatabase(address).close()
     with sqlite3.connect(tmp_path / "state.db", isolation_level=None) as other:
@@ -104,7 +110,7 @@ def test_a_locked_state_is_waited_for_and_told(tmp_path, monkeypatch):
 
 def test_what_can_t_be_recorded_is_told_first_and_why_second():
     def write():
-        with recorded("write failed: no such column"):
+        with record_or_report("write failed: no such column"):
             raise DataflowError("the run records can't be reached any more: database is locked", "wait")
 
     with pytest.raises(DataflowError) as caught:
@@ -119,36 +125,36 @@ def test_what_can_t_be_recorded_is_told_first_and_why_second():
     ("error", "said", "hint"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "/x/y: No space left", "free some space"),
-        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y: Read-only", "look at who may"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied", "look at who may"),
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y: Read-only", "check who may"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied", "check who may"),
         (sqlite3.OperationalError("database or disk is full"), "disk is full", "free some space"),
-        (RecursionError(), "nested too deep", ""),
+        (RecursionError(), "nested too deeply", ""),
         (MemoryError(), "there is not enough memory", "end other programs"),
     ],
 )
 def test_trouble_of_the_machine_is_told_with_what_to_do(error, said, hint):
-    told = trouble(error)
+    told = system_error(error)
     assert said in told.message
     assert hint in (told.hint or "")
 
 
 def test_a_mistake_of_ours_is_no_trouble_of_the_machine():
-    assert trouble(KeyError("x")) is None
-    assert way_out("no such column") is None
+    assert system_error(KeyError("x")) is None
+    assert hint_for("no such column") is None
 
 
 def test_the_folder_s_loss_is_a_usage_error(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert isinstance(trouble(FileNotFoundError()), UsageError)
+    assert isinstance(system_error(FileNotFoundError()), UsageError)
 
 
 def test_letters_that_a_locale_without_utf_8_does_not_have_are_told(monkeypatch):
     error = UnicodeEncodeError("utf-8", "a\udcc3", 1, 2, "surrogates not allowed")
-    assert trouble(error) is None
+    assert system_error(error) is None
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
-    assert "locale" in trouble(error).message
+    assert "locale" in system_error(error).message
 
 
 def test_what_can_t_be_read_to_its_end_stops_nobody(dataflow_command):

@@ -88,14 +88,17 @@ def test_a_recorded_run_is_shown_as_it_stands(printed):
         {
             **dict.fromkeys(("workflow_id", "run_id", "status", "environment", "user", "host", "file", "log"), ESCAPES),
             **dict.fromkeys(("bundle", "parent_run_id", "error"), ESCAPES),
-            "started": moment, "ended": moment, "params": {ESCAPES: ESCAPES}, "versions": {},
+            "started": moment,
+            "ended": moment,
+            "params": {ESCAPES: ESCAPES},
+            "versions": {},
             "jobs": [{**job, "error": None}],
             "publications": [{"table_name": ESCAPES, "partition": ESCAPES, "rows": 1, "snapshot": 1}],
             "audits": [audit],
             "reads": [{"source": ESCAPES, "snapshot": 1, "written": ESCAPES}],
             "children": [{"run_id": ESCAPES, "params": {}, "status": ESCAPES}],
         }
-    ).text()  # fmt: skip
+    ).text()
     text = printed()
     assert is_plain(text)
     assert text.count("[/nope]") > 15

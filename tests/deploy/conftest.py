@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import textwrap
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from dataflow.deploy import deployments
 from dataflow.deploy.deploy import Deployer
 from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source
+from tests.support import forked
 from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, identity, metadata, spark, wap
+from tests.support.repositories import git
 
 KILLS = 20
 
@@ -71,11 +72,7 @@ class Repo:
         self.write("dataflow.yaml", PROJECT)
 
     def git(self, *arguments: str) -> str:
-        who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        command = ["git", "-C", str(self.folder), *arguments]
-        return subprocess.run(
-            command, env={**os.environ, **who}, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        return git(self.folder, *arguments)
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -113,6 +110,10 @@ class Repo:
     def deploy(self, **options):
         source = self.source(**options)
         return Deployer(source, make_plan(source, details=False)).deploy()
+
+    def command(self, *arguments, **variables):
+        """Run the command line here, in a process that begins with Dataflow's modules loaded."""
+        return forked.run(arguments, cwd=self.folder, env={**os.environ, **variables}, timeout=600)
 
     @property
     def registry(self):

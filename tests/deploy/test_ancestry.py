@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -42,11 +41,7 @@ def test_a_commit_that_is_older_than_what_stands_is_refused(repo, tmp_path):
     assert notes(stale, allow_older=True) == [
         f"commit {stale.git('rev-parse', 'HEAD')[:8]} is older than what is deployed"
     ]
-    command = [sys.executable, "-m", "dataflow", "project", "deploy"]
-    codes = [
-        subprocess.run([*command, *more], cwd=stale.folder, capture_output=True, check=False).returncode
-        for more in ([], ["--allow-older"])
-    ]
+    codes = [stale.command("project", "deploy", *more).returncode for more in ([], ["--allow-older"])]
     assert codes == [1, 0]
     assert repo.current().number == 2
 
@@ -129,10 +124,9 @@ def test_an_untracked_report_is_named_where_it_lies_in_a_package(repo):
 
 
 def test_a_repository_that_git_does_not_trust_is_an_error_and_no_sandbox(repo):
-    command = [sys.executable, "-m", "dataflow", "project"]
-    env = {**os.environ, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    variables = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     for more in (["deploy"], ["plan"], ["deploy", "--env", "production"], ["deploy", "--sandbox"]):
-        done = subprocess.run([*command, *more], cwd=repo.folder, env=env, capture_output=True, text=True, check=False)
+        done = repo.command("project", *more, **variables)
         assert done.returncode == 1
         assert "is a git repository, and can't be read: detected dubious ownership" in done.stderr
         assert "git config --global --add safe.directory" in done.stderr

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
 
@@ -14,6 +16,7 @@ DEPLOYS = 8
 PACKAGES = 300
 
 
+@pytest.mark.slow
 def test_eight_deployments_of_eight_commits_are_eight_builds_and_eight_whole_switches(repo, tmp_path):
     repo.package("bottom")
     checkouts, commits = [], []
@@ -73,6 +76,7 @@ def used(command, folder, environ):
     return seconds, memory / (1024 if sys.platform != "darwin" else 1024**2), said
 
 
+@pytest.mark.slow
 def test_three_hundred_packages_cost_little_while_nothing_changes_and_one_change_costs_one(repo):
     top = repo.folder / "top"
     environ = dict(os.environ)  # home and user are the test's

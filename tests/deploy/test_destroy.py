@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import subprocess
-import sys
 
 import pyarrow as pa
 import pytest
@@ -225,10 +223,9 @@ def test_another_package_s_table_is_left_alone(repo, catalog, two):  # noqa: ARG
 def test_to_take_down_twice_is_no_mistake_and_to_take_down_what_never_was_is_one(repo):
     repo.branch("feature")
     repo.deploy()
-    command = [sys.executable, "-m", "dataflow", "project", "destroy", "--yes", "--branch"]
 
     def run(name):
-        done = subprocess.run([*command, name], cwd=repo.folder, capture_output=True, text=True, check=False)
+        done = repo.command("project", "destroy", "--yes", "--branch", name)
         return done.returncode, done.stdout + done.stderr
 
     assert run("feature")[0] == 0

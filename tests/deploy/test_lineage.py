@@ -61,10 +61,14 @@ def test_after_each_switch_lineage_is_that_of_the_bundle_that_stands(command, re
     found = told(command)
     assert set(found) == {"alice.top.main"}
     main = found["alice.top.main"]
-    facts = ("writes", "bundle", "owner", "environment", "file")
-    assert [main[name] for name in facts] == [
-        "prod.alice_top_results", first, "alice", "production", "top/main.sch.yaml",
-    ]  # fmt: skip
+    assert main == {
+        **main,
+        "writes": "prod.alice_top_results",
+        "bundle": first,
+        "owner": "alice",
+        "environment": "production",
+        "file": "top/main.sch.yaml",
+    }
     column = told(command, f"{SOURCE}.view_hours")["alice.top.main"]
     assert {"from": f"{SOURCE}.view_hours", "into": "hours", "decides": False} in column["takes"]
     text = command("migration", "lineage", SOURCE, "--env", "production").stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -24,8 +23,7 @@ def pin(repo, id_="df-0a1b2c3d"):
 
 
 def run(repo, *arguments):
-    command = [sys.executable, "-m", "dataflow", "project", *arguments]
-    return subprocess.run(command, cwd=repo.folder, capture_output=True, text=True, check=False)
+    return repo.command("project", *arguments)
 
 
 def planned(repo):
@@ -55,7 +53,7 @@ def test_a_remote_s_credentials_are_noted_nowhere_and_no_argument_of_git(repo, m
     repo.deploy()
     repo.git("remote", "add", "origin", "https://bot:S3cr3t/w@127.0.0.1:1/films.git?token=S3cr3t-too")
     whose = repo.source().ownership
-    whose.note(repo.registry)
+    whose.register(repo.registry)
     noted = whose._known(repo.registry)
     assert noted["addresses"] == ["https://127.0.0.1:1/films.git"]
     assert "127.0.0.1/films" in noted["remotes"]

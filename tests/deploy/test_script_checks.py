@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -45,11 +42,10 @@ def test_a_sql_script_that_does_not_parse_is_not_deployed(repo):
 
 
 def test_validate_tells_mistakes_of_syntax_before(repo):
-    command = [sys.executable, "-m", "dataflow", "workflow", "validate", "top"]
     python_package(repo)
-    assert subprocess.run(command, cwd=repo.folder, check=False).returncode == 0
+    assert validate(repo, "top").returncode == 0
     repo.write("top/src/write.py", "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n")
-    done = subprocess.run(command, cwd=repo.folder, capture_output=True, text=True, check=False)
+    done = validate(repo, "top")
     assert done.returncode == 2
     assert "top/src/write.py:1:1: conflict markers of a merge" in done.stderr
 
@@ -110,9 +106,7 @@ def test_data_that_only_looks_like_a_conflict_is_deployed(repo):
 
 
 def validate(repo, *paths, **variables):
-    command = [sys.executable, "-m", "dataflow", "workflow", "validate", *paths]
-    env = {**os.environ, **variables}
-    return subprocess.run(command, cwd=repo.folder, env=env, capture_output=True, text=True, check=False)
+    return repo.command("workflow", "validate", *paths, **variables)
 
 
 def test_validate_tells_mistakes_of_what_a_script_imports_and_of_all_packages_below(repo):

@@ -21,7 +21,7 @@ from aiosmtpd.smtp import AuthResult
 
 from dataflow import secret
 from dataflow.errors import DataflowError
-from dataflow.jobs.notification import RunEnd, notify_run_end, send
+from dataflow.jobs.notification import RunEnd, notify_run_end, send_notification
 from dataflow.workflow.models import Notifications, NotificationSpec
 from dataflow.workflow.project import Environment, Owner, Smtp
 
@@ -126,13 +126,15 @@ def note(*to: str, **fields: Any) -> NotificationSpec:
 
 def failure(spec: NotificationSpec, where: Environment, owner: str = "alice") -> DataflowError:
     with pytest.raises(DataflowError) as caught:
-        send(spec, environment=where, owner=owner)
+        send_notification(spec, environment=where, owner=owner)
     return caught.value
 
 
 def test_a_mail_reaches_everybody_once_with_proper_headers(inbox: Inbox, plain: Smtp) -> None:
-    told = send(note("a@example.org", "b@example.org", "a@example.org"), environment=environment(plain), owner="")
-    assert told == ["a@example.org", "b@example.org"]
+    notified = send_notification(
+        note("a@example.org", "b@example.org", "a@example.org"), environment=environment(plain), owner=""
+    )
+    assert notified == ["a@example.org", "b@example.org"]
     (mail,) = inbox.mails
     assert inbox.recipients == [["a@example.org", "b@example.org"]]
     assert mail["From"] == "Dataflow <dataflow@example.org>"
@@ -145,19 +147,22 @@ def test_a_mail_reaches_everybody_once_with_proper_headers(inbox: Inbox, plain: 
 
 def test_owners_of_the_project_and_the_workflows_own_are_found(inbox: Inbox, plain: Smtp) -> None:
     where = environment(plain, alice=Owner("alice@example.org"), bob=Owner("bob@example.org"))
-    assert send(note("owner", "bob"), environment=where, owner="alice") == ["alice@example.org", "bob@example.org"]
-    assert send(note("owner"), environment=where, owner="carol@example.org") == ["carol@example.org"]
+    assert send_notification(note("owner", "bob"), environment=where, owner="alice") == [
+        "alice@example.org",
+        "bob@example.org",
+    ]
+    assert send_notification(note("owner"), environment=where, owner="carol@example.org") == ["carol@example.org"]
     assert inbox.recipients == [["alice@example.org", "bob@example.org"], ["carol@example.org"]]
 
 
 def test_an_owner_with_both_hears_by_mail_and_by_webhook(inbox: Inbox, plain: Smtp, posts: Posts) -> None:
     where = environment(plain, team=Owner("team@example.org", posts.address))
-    assert send(note("team"), environment=where, owner="") == ["team@example.org", "webhook of 127.0.0.1"]
+    assert send_notification(note("team"), environment=where, owner="") == ["team@example.org", "webhook of 127.0.0.1"]
     assert len(inbox.mails) == len(posts.texts) == 1
 
 
 def test_other_alphabets_and_line_breaks_in_a_subject_arrive(inbox: Inbox, plain: Smtp) -> None:
-    send(
+    send_notification(
         note("a@example.org", subject="Grüße\r\nBcc: x@example.org", message="日本"),
         environment=environment(plain),
         owner="",
@@ -175,12 +180,16 @@ def test_a_login_is_made_with_a_secret_from_the_environment(inbox: Inbox, monkey
 
     with serving(inbox, authenticator=check, auth_required=True, auth_require_tls=False) as port:
         smtp = Smtp(
-            host="127.0.0.1", port=port, sender="d@example.org", starttls=False,
-            username="dataflow", password="${secret:SMTP_PASSWORD}",
-        )  # fmt: skip
+            host="127.0.0.1",
+            port=port,
+            sender="d@example.org",
+            starttls=False,
+            username="dataflow",
+            password="${secret:SMTP_PASSWORD}",
+        )
         assert "secret SMTP_PASSWORD is not set" in failure(note("a@example.org"), environment(smtp)).message
         monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
-        assert send(note("a@example.org"), environment=environment(smtp), owner="") == ["a@example.org"]
+        assert send_notification(note("a@example.org"), environment=environment(smtp), owner="") == ["a@example.org"]
         monkeypatch.setenv("SMTP_PASSWORD", "mistyped")
         error = failure(note("a@example.org"), environment(smtp))
     assert "refused the login of dataflow" in error.message
@@ -195,17 +204,34 @@ def test_the_connection_is_encrypted_and_the_server_must_be_known(
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with serving(inbox, tls_context=context, require_starttls=True) as port:
         where = environment(Smtp(host="localhost", port=port, sender="d@example.org"))
         assert "certificate" in failure(note("a@example.org"), where).message
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert send(note("a@example.org"), environment=where, owner="") == ["a@example.org"]
+        assert send_notification(note("a@example.org"), environment=where, owner="") == ["a@example.org"]
 
 
 def test_a_server_that_can_not_encrypt_gets_nothing_unless_that_is_said(inbox: Inbox, plain: Smtp) -> None:
@@ -218,7 +244,7 @@ def test_a_server_that_can_not_encrypt_gets_nothing_unless_that_is_said(inbox: I
 
 def test_without_a_mail_server_the_keys_to_write_are_named() -> None:
     error = failure(note("a@example.org"), environment())
-    assert "no mail server is set for environment 'staging', so a@example.org can't be told" in error.message
+    assert "environment 'staging' has no mail server, so a@example.org can't be notified" in error.message
     assert "environments.staging.notifications.smtp" in str(error.hint)
 
 
@@ -231,7 +257,7 @@ def test_a_mail_server_that_is_not_there_is_named() -> None:
 
 def test_a_recipient_whom_the_server_refuses_is_named_and_the_others_are_told(inbox: Inbox, plain: Smtp) -> None:
     error = failure(note("a@example.org", "nobody@example.org"), environment(plain))
-    assert error.message == "the mail server takes no mail for nobody@example.org (told: a@example.org)"
+    assert error.message == "the mail server refused mail for nobody@example.org (notified: a@example.org)"
     assert inbox.recipients == [["a@example.org"]]
     assert "nobody@example.org" in failure(note("nobody@example.org"), environment(plain)).message
 
@@ -255,14 +281,14 @@ def test_somebody_without_an_address_is_named_and_nobody_is_told(
 
 def test_a_webhook_gets_the_message_as_text_with_mentions_made_harmless(posts: Posts) -> None:
     spec = note(webhook=posts.address, message="a < b & c, <!channel>")
-    assert send(spec, environment=environment(), owner="") == ["webhook of 127.0.0.1"]
+    assert send_notification(spec, environment=environment(), owner="") == ["webhook of 127.0.0.1"]
     assert posts.texts == ["Rows are late\na &lt; b &amp; c, &lt;!channel&gt;"]
 
 
 def test_a_webhooks_address_may_be_a_secret(posts: Posts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK", posts.address)
     spec = note("${secret:HOOK}", webhook="${secret:HOOK}")
-    assert send(spec, environment=environment(), owner="") == ["webhook of 127.0.0.1"]
+    assert send_notification(spec, environment=environment(), owner="") == ["webhook of 127.0.0.1"]
     assert posts.paths == ["/services/T00/B00/hush"]
 
 
@@ -317,7 +343,7 @@ def ended(status: str = "failed", **facts: Any) -> RunEnd:
 def test_a_failed_run_is_told_with_the_facts_one_needs_at_night(inbox: Inbox, plain: Smtp) -> None:
     where = environment(plain, alice=Owner("alice@example.org"))
     wanted = Notifications(on_failure=["owner"], on_success=["b@example.org"])
-    assert notify_run_end(ended(), wanted, environment=where, owner="alice") == ["told alice@example.org"]
+    assert notify_run_end(ended(), wanted, environment=where, owner="alice") == ["notified alice@example.org"]
     (mail,) = inbox.mails
     assert mail["Subject"] == "alice.top.daily failed for 2026-01-31 in staging"
     assert mail.get_content().splitlines() == [
@@ -344,15 +370,15 @@ def test_a_message_that_gets_lost_is_told_in_a_line_and_the_others_still_arrive(
     where = environment(None, team=Owner(webhook=posts.address))
     wanted = Notifications(on_failure=["team", "stranger", "a@example.org"])
     lines = notify_run_end(ended(), wanted, environment=where, owner="")
-    assert lines[0] == "told webhook of 127.0.0.1"
+    assert lines[0] == "notified webhook of 127.0.0.1"
     assert "there is no address for 'stranger'" in lines[1]
-    assert "no mail server is set for environment 'staging'" in lines[2]
+    assert "environment 'staging' has no mail server" in lines[2]
     assert len(posts.texts) == 1
 
 
 def test_what_is_sent_holds_no_secret_and_no_control_character(inbox: Inbox, plain: Smtp) -> None:
     secret.learn("S3cr3t-word")
-    send(
+    send_notification(
         note("a@example.org", subject="run of S3cr3t-word", message='bad "S3cr3t-word" \x1b[31m\x00'),
         environment=environment(plain),
         owner="",

@@ -8,7 +8,8 @@ from dataflow.jobs.spark.r_script import find_r
 from dataflow.lineage.checkout import CheckoutLineage
 from dataflow.lineage.graph import is_reference_only, traverse
 from dataflow.lineage.store.reader import LineageStore
-from dataflow.runner.results import Silent
+from dataflow.runner.context import RunContext
+from dataflow.runner.progress import NoProgress
 from dataflow.runner.runner import Runner
 from dataflow.spark.java import find_java
 from dataflow.spark.spark_home import spark_home
@@ -52,7 +53,8 @@ def demo(spark, tmp_path_factory):
             )
             continue
         workflow = load_workflow(flow.file, Request(date=dt.date.fromisoformat(DATE), env="shared"))
-        result = Runner(spark, RunRecords(database), Silent(), root / "run.log").run(workflow)
+        context = RunContext(spark, RunRecords(database), NoProgress(), root / "run.log")
+        result = Runner(context).run(workflow)
         assert result.status == "succeeded", [(step.id, str(step.error)) for step in result.steps]
     database.close()
     return root, flows, address

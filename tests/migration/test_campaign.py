@@ -23,8 +23,12 @@ def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lin
     ]
     assert plan["owners"]["carol"] == ["carol.one", "carol.two"]
     assert [step["name"] for step in plan["steps"]] == [
-        "expand 1", "expand 2", "expand 3", "move", "contract 1",
-    ]  # fmt: skip
+        "expand 1",
+        "expand 2",
+        "expand 3",
+        "move",
+        "contract 1",
+    ]
 
     text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
     assert "breaking  rename column hours to view_hours" in text
@@ -58,9 +62,8 @@ def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
     script.write_text("INSERT OVERWRITE out.dave_one\nSELECT * FROM prod.plays\n")
     (said,) = team.plan()["by_position"]
     (line,) = said["lines"]
-    assert (said["workflow"], said["owner"], said["role"], said["writes"]) == (
-        "dave.one", "dave", "takes all", ["out.dave_one"],
-    )  # fmt: skip
+    dave = {"workflow": "dave.one", "owner": "dave", "role": "takes all", "writes": ["out.dave_one"]}
+    assert said == {**said, **dave}
     assert (line["file"], line["number"], line["text"]) == (str(script), 2, "SELECT * FROM prod.plays")
     text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
     place = "  dave.one (dave) · checkout just now\n      dave_one/write.sql:2: SELECT * FROM prod.plays\n"

@@ -11,7 +11,7 @@ from dataflow.errors import UsageError
 from dataflow.migration.changes import ChangeRequest, TableChange, changes_of, new_name
 from dataflow.migration.steps import steps_for
 from dataflow.tables.schema.columns import Column, of_spark, sql_type
-from dataflow.tables.schema.table_schema import Shape
+from dataflow.tables.schema.table_schema import TableSchema
 from tests.support.shapes import DDL, SAME, SHAPE
 
 
@@ -168,7 +168,7 @@ def test_a_column_of_a_type_that_is_newer_than_we_are_may_stay_as_it_is():
     assert str(change) == "change the type of hours to DOUBLE"
 
 
-STORED = Shape(
+STORED = TableSchema(
     "prod.plays",
     (
         Column("id", "INT"),
@@ -198,7 +198,7 @@ def test_a_table_s_own_definition_changes_nothing_however_it_is_written():
 
 
 PLACE = of_spark("place", "STRUCT<town: STRING COMMENT 'where', at: STRUCT<lat: FLOAT NOT NULL>>")
-NESTED = Shape("prod.plays", (PLACE, of_spark("tags", "ARRAY<STRUCT<n: INT>>"), of_spark("by", "MAP<INT, INT>")))
+NESTED = TableSchema("prod.plays", (PLACE, of_spark("tags", "ARRAY<STRUCT<n: INT>>"), of_spark("by", "MAP<INT, INT>")))
 
 
 @pytest.mark.parametrize(

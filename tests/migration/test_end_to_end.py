@@ -99,7 +99,7 @@ def test_a_column_is_renamed_and_no_reader_s_results_change(world):
 
     world.run("plays", *READERS)
     assert world.results() == before
-    with pytest.raises(DataflowError, match="hours was taken away by a migration and would come back empty"):
+    with pytest.raises(DataflowError, match="hours was removed by a migration and would come back empty"):
         world.spark_ddl("plays", "id INT, country STRING, view_hours DOUBLE, hours DOUBLE")
     (agreement,) = verify(world.spark, campaign, world.campaigns.events("hours"))
     assert (agreement.says, agreement.different) == ("hours and view_hours before the contract", 0)

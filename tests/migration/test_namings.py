@@ -10,7 +10,7 @@ from dataflow.errors import DataflowError
 from dataflow.migration.changes import ChangeRequest
 from dataflow.migration.impact import select_star_users
 from dataflow.migration.plan.builder import build_plan
-from dataflow.tables.schema.table_schema import shape_in_spark
+from dataflow.tables.schema.table_schema import live_schema_in_spark
 
 TAKE = "INSERT OVERWRITE ${TARGET_TABLE} SELECT id FROM"
 STATEMENTS = [  # each names hours, which is no part of what it writes
@@ -49,7 +49,7 @@ def main(args, spark):
 
 def rename(world):
     """Return the plan of a column's new name."""
-    look = lambda table, _: shape_in_spark(world.spark, table)  # noqa: E731
+    look = lambda table, _: live_schema_in_spark(world.spark, table)  # noqa: E731
     wish = ChangeRequest(rename={"hours": "view_hours"})
     return build_plan(f"{world.db}.plays", wish, world.known(), dt.datetime.now(dt.UTC), load=look)
 

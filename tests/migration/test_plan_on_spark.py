@@ -13,7 +13,7 @@ from dataflow.migration.plan.table_schema import load_schema_in_spark
 from dataflow.migration.steps import STATEMENTS, steps_for
 from dataflow.tables.iceberg import field_paths
 from dataflow.tables.schema.columns import Column
-from dataflow.tables.schema.table_schema import Shape, shape_in_spark
+from dataflow.tables.schema.table_schema import TableSchema, live_schema_in_spark
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.spark
@@ -47,7 +47,7 @@ def lake(spark):
 def test_a_table_is_looked_at_through_spark_and_an_unknown_one_is_answered_with_the_nearest(spark, lake):
     here = open_lineage(Environment("sandbox", catalog=lake), None, [])
     columns = (Column("id", "INT", nullable=False), Column("hours", "FLOAT"), Column("day", "DATE"))
-    expected = Shape("lake_of_plans.deep.plays", columns, ("months(day)",))
+    expected = TableSchema("lake_of_plans.deep.plays", columns, ("months(day)",))
     assert load_schema_in_spark(spark, f"{lake['name']}.lake_of_plans.deep.plays", here) == expected
     for name in (
         "lake_of_plans.deep.play",
@@ -82,8 +82,8 @@ def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_
     try:
         spark.sql(ddl)
         with pytest.raises(UsageError, match="nothing would change"):
-            changes_of(shape_in_spark(spark, table), ChangeRequest(ddl=ddl))
-        changes = changes_of(shape_in_spark(spark, table), ChangeRequest(ddl=new))
+            changes_of(live_schema_in_spark(spark, table), ChangeRequest(ddl=ddl))
+        changes = changes_of(live_schema_in_spark(spark, table), ChangeRequest(ddl=new))
         assert all(change.safe for change in changes)
         steps = steps_for(table, changes)
         for step in steps:
@@ -92,7 +92,7 @@ def test_a_table_is_brought_to_its_new_definition_by_the_steps_and_then_nothing_
         assert {step.adds for step in steps if step.adds} == {"first", "place.zip", "tags.element.m"}
         assert {"first", "place.zip", "tags.element.m", "place.at.lat"} <= columns
         with pytest.raises(UsageError, match="nothing would change"):
-            changes_of(shape_in_spark(spark, table), ChangeRequest(ddl=new))
+            changes_of(live_schema_in_spark(spark, table), ChangeRequest(ddl=new))
         assert spark.table(table).schema["place"].dataType.fieldNames() == ["zip", "town", "at"]
         for step in steps:
             if step.undo:
@@ -113,13 +113,13 @@ def test_a_definition_that_names_a_column_of_another_type_as_it_ends_is_what_the
         spark.sql(old)
         spark.sql(f"INSERT INTO {table} VALUES (1, named_struct('h', 2.5D), DATE '2026-01-31')")
         ddl = new("spans").replace("day", "date")
-        for step in steps_for(table, changes_of(shape_in_spark(spark, table), replace(asked, ddl=ddl))):
+        for step in steps_for(table, changes_of(live_schema_in_spark(spark, table), replace(asked, ddl=ddl))):
             for statement in filter(None, step.sql.split(STATEMENTS)):
                 spark.sql(statement)
         assert [(row.id, row.spans.h, str(row.date)) for row in spark.table(table).collect()] == [
             (1, "2.5", "2026-01-31")
         ]
-        found = shape_in_spark(spark, table)
+        found = live_schema_in_spark(spark, table)
         with pytest.raises(UsageError, match="nothing would change"):
             changes_of(found, ChangeRequest(ddl=ddl))
         with pytest.raises(UsageError, match="a migration took hours away from"):

@@ -22,7 +22,7 @@ def test_of_two_columns_the_one_whose_old_name_is_gone_stays(world):
     for _ in range(5):
         world.apply()
     assert world.apply(force=True, reason="a test") == "contract 1"
-    with pytest.raises(DataflowError, match="country was taken away by a migration and would come back empty"):
+    with pytest.raises(DataflowError, match="country was removed by a migration and would come back empty"):
         world.spark_ddl("plays", "id INT, country STRING, hours DOUBLE")
     assert "land stays: country was dropped, and its values are nowhere else" in world.cancel()
     assert world.spark.table(f"{world.db}.plays").columns == ["id", "land", "hours"]

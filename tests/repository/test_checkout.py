@@ -9,6 +9,7 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.git import ask_remote
 from dataflow.repository.checkout import read_checkout, require_tip
 from dataflow.repository.commit import tree_of_commit
+from tests.support.repositories import commit, git
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +27,6 @@ def repository(tmp_path):
     (folder / "a.sql").write_text("SELECT 1\n")
     commit(folder)
     return folder
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=Alice", "-c", "user.email=alice@example.org"]
-    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def commit(folder):
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "A change")
 
 
 def test_a_checkout_knows_its_branch_and_commit_wherever_it_is_asked(repository):
@@ -148,10 +138,10 @@ def test_ci_s_branch_counts_only_where_head_is_its_tip_at_the_remote(repository,
     require_tip(read_checkout(repository))
     (repository / "a.sql").write_text("SELECT 2\n")
     commit(repository)
-    with pytest.raises(UsageError, match=r"CI_COMMIT_BRANCH says branch main, whose tip at origin is \w{8}, not"):
+    with pytest.raises(UsageError, match=r"CI_COMMIT_BRANCH names branch main, whose tip at origin is \w{8}, not"):
         require_tip(read_checkout(repository))
     monkeypatch.setenv("CI_COMMIT_BRANCH", "12/merge")
-    with pytest.raises(UsageError, match="says branch 12/merge, which origin does not have"):
+    with pytest.raises(UsageError, match="names branch 12/merge, which origin does not have"):
         require_tip(read_checkout(repository))
 
 
@@ -234,7 +224,7 @@ def test_without_a_remote_the_branch_of_the_clone_speaks_against_a_variable(repo
     require_tip(read_checkout(repository))
     (repository / "a.sql").write_text("SELECT 2\n")
     commit(repository)
-    with pytest.raises(UsageError, match=r"DATAFLOW_BRANCH says branch main, which is at \w{8} here, not at \w{8}"):
+    with pytest.raises(UsageError, match=r"DATAFLOW_BRANCH names branch main, which is at \w{8} here, not at \w{8}"):
         require_tip(read_checkout(repository))
     monkeypatch.setenv("DATAFLOW_BRANCH", "another")
     require_tip(read_checkout(repository))

@@ -67,7 +67,7 @@ def test_another_pyspark_than_the_pinned_one_fails_with_its_remedy(monkeypatch):
 def test_what_one_recipe_needs_is_told_with_its_remedy_and_fails_nothing(monkeypatch, tmp_path):
     (tmp_path / "brew").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(checks, "checkup", lambda *_: checks._of_one_recipe())
+    monkeypatch.setattr(checks, "diagnose", lambda *_: checks._of_one_recipe())
     result = CliRunner().invoke(app, [], catch_exceptions=False)
     assert result.exit_code == 0
     assert (

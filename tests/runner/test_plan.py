@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dataflow.lineage.sql.tables import tables_of
-from dataflow.runner.plan import plan
+from dataflow.runner.plan import plan_run
 from dataflow.workflow.load import Request
 from tests.support import definitions
 
@@ -55,18 +55,18 @@ steps
 
 
 def test_a_plan_is_told_to_people(load: Load) -> None:
-    assert plan(load(request=DAY)).render_text() == PLAN
+    assert plan_run(load(request=DAY)).render_text() == PLAN
 
 
 def test_a_plan_says_that_a_step_keeps_what_exists(load: Load, edit: Callable[..., None]) -> None:
     edit("main.sch.yaml", "      write:", "      existing: keep\n      write:")
-    found = plan(load(request=DAY))
+    found = plan_run(load(request=DAY))
     assert found.steps[1].existing == "keep"
     assert "              old rows: stay as far as they are not changed\n" in found.render_text()
 
 
 def test_a_plan_is_told_to_programs(load: Load) -> None:
-    found = json.loads(json.dumps(plan(load("daily.sch.yaml", DAY)).to_dict()))
+    found = json.loads(json.dumps(plan_run(load("daily.sch.yaml", DAY)).to_dict()))
     assert (found["reads"], found["writes"]) == (["demo.playback"], [TARGET])
     (step,) = found["steps"]
     assert (step["dates"], step["parallel"]) == (["2026-01-29", "2026-01-30", "2026-01-31"], 2)
@@ -75,7 +75,7 @@ def test_a_plan_is_told_to_programs(load: Load) -> None:
 
 
 def test_a_foreach_shows_its_dates_and_its_first_turn(load: Load) -> None:
-    text = plan(load("daily.sch.yaml", DAY)).render_text()
+    text = plan_run(load("daily.sch.yaml", DAY)).render_text()
     assert "each_day  Subworkflow  3 dates, 2026-01-29 to 2026-01-31, 2 at a time" in text
     assert "3 attempts, at most 2h each" in text
     assert "schedule     0 3 * * * UTC" in text
@@ -84,7 +84,7 @@ def test_a_foreach_shows_its_dates_and_its_first_turn(load: Load) -> None:
 
 def test_steps_that_wait_for_others_than_the_one_before_say_so(load: Load, edit: Callable[..., None]) -> None:
     edit("main.sch.yaml", "jobs:\n", "dag: [ddl -> hwm]\njobs:\n")
-    text = plan(load()).render_text()
+    text = plan_run(load()).render_text()
     assert "starts at once" in text
     assert "after ddl" in text
 
@@ -92,7 +92,7 @@ def test_steps_that_wait_for_others_than_the_one_before_say_so(load: Load, edit:
 def test_what_python_reads_is_not_known_before_it_runs(load: Load, edit: Callable[..., None], package: Path) -> None:
     (package / "write.py").write_text("def main(args, spark): ...\n")
     edit("main.sch.yaml", "./write.sql", "./write.py")
-    found = plan(load())
+    found = plan_run(load())
     assert found.steps[1].reads == ("demo.playback",)
     assert not found.steps[1].reads_known
     assert "reads  demo.playback, more is known after the first run" in found.render_text()
@@ -100,7 +100,7 @@ def test_what_python_reads_is_not_known_before_it_runs(load: Load, edit: Callabl
 
 def test_an_unpinned_package_says_so(load: Load, package: Path) -> None:
     (package / "identity.yaml").unlink()
-    assert "owner alice (not pinned: there is no identity.yaml)" in plan(load()).render_text()
+    assert "owner alice (not pinned: there is no identity.yaml)" in plan_run(load()).render_text()
 
 
 def test_a_secret_is_shown_as_it_is_written(
@@ -108,7 +108,7 @@ def test_a_secret_is_shown_as_it_is_written(
 ) -> None:
     monkeypatch.setenv("TOKEN", "s3cret")
     edit("main.sch.yaml", "params:\n", "params:\n  KEY: ${secret:TOKEN}\n")
-    found = plan(load())
+    found = plan_run(load())
     assert "${secret:TOKEN}" in found.render_text()
     assert "s3cret" not in found.render_text() + json.dumps(found.to_dict())
 
@@ -155,12 +155,12 @@ def test_each_insert_of_a_multiple_one_is_planned(load: Load, package: Path) -> 
     (package / "write.sql").write_text(
         "FROM ${SOURCE_TABLE} INSERT INTO ${TARGET_TABLE} SELECT 1 INSERT INTO x.y SELECT 2"
     )
-    assert plan(load()).steps[1].writes == (TARGET, "x.y")
+    assert plan_run(load()).steps[1].writes == (TARGET, "x.y")
 
 
 def test_a_table_that_only_a_run_can_name_is_said_to_be_unknown(load: Load, package: Path) -> None:
     (package / "write.sql").write_text("INSERT INTO ${TARGET_TABLE} SELECT * FROM IDENTIFIER(:name)")
-    assert not plan(load()).steps[1].reads_known
+    assert not plan_run(load()).steps[1].reads_known
 
 
 @pytest.mark.parametrize("script", ["SELECT * FROM WHERE", "CALL system.expire_snapshots('a.b')"])

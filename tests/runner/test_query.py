@@ -4,7 +4,7 @@ import pytest
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.runner.query import read_rows
-from dataflow.spark.guard import Scope, open_session
+from dataflow.spark.guard import WriteScope, open_session
 
 pytestmark = pytest.mark.spark
 
@@ -77,7 +77,7 @@ def test_a_failure_while_running_is_one_sentence(spark):
 def test_a_statement_that_only_the_guard_knows_to_write_is_refused_as_well(spark, tmp_path):
     """Its session, the first of the command's Spark, has been given nothing to write."""
     folder = tmp_path / "taken"
-    reader = open_session(spark, Scope("nothing"))
+    reader = open_session(spark, WriteScope("nothing"))
     with pytest.raises(UsageError, match="this is not a query: INSERT OVERWRITE DIRECTORY would write"):
         read_rows(reader, f"INSERT OVERWRITE DIRECTORY '{folder}' USING parquet SELECT 1", None)
     assert not folder.exists()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-from email import message_from_bytes
-
 import pytest
-from aiosmtpd.controller import Controller
+
+from tests.support.servers import Mail
 
 pytestmark = pytest.mark.spark
 
@@ -27,25 +25,11 @@ environments:
 """
 
 
-class Inbox:
-    def __init__(self):
-        self.mails = []
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: ARG002, N802 - aiosmtpd's names
-        self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content)))
-        return "250 OK"
-
-
 @pytest.fixture
 def inbox(package):
-    found = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(found, hostname="127.0.0.1", port=port)
-    controller.start()
-    (package.folder / "dataflow.yaml").write_text(PROJECT.format(user=package.user, port=port))
-    yield found
-    controller.stop()
+    with Mail() as found:
+        (package.folder / "dataflow.yaml").write_text(PROJECT.format(user=package.user, port=found.port))
+        yield found
 
 
 def test_the_owner_hears_of_a_failure_and_of_nothing_else(package, inbox):
@@ -60,7 +44,7 @@ def test_the_owner_hears_of_a_failure_and_of_nothing_else(package, inbox):
     ((recipients, mail),) = inbox.mails
     assert recipients == [f"{package.user}@example.org"]
     assert "failed" in mail["Subject"]
-    text = mail.get_payload()
+    text = mail.get_content()
     assert result.workflow.run_id in text
     assert "columns_should_be_unique" in text
 
@@ -77,7 +61,7 @@ def test_a_notification_job_sends_its_message(package, inbox):
     assert package.run().status == "succeeded"
     ((_, mail),) = inbox.mails
     assert mail["Subject"] == "2026-01-01 is there"
-    assert package.target in mail.get_payload()
+    assert package.target in mail.get_content()
 
 
 def test_a_run_is_not_failed_by_a_message_that_can_t_be_sent(package):

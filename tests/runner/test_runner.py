@@ -160,7 +160,7 @@ def test_another_package_s_table_is_refused_before_anything_is_written(package, 
     assert "--adopt" in caught.value.hint
     assert package.records.run("last")["status"] == "failed"
 
-    assert package.run(options={"adopt": True}).status == "succeeded"
+    assert package.run(adopt=True).status == "succeeded"
     assert package.run().status == "succeeded"
 
 
@@ -253,7 +253,6 @@ def test_a_stopped_run_leaves_no_branch_and_is_recorded_as_cancelled(package):
     threading.Timer(2.5, _thread.interrupt_main).start()
     with pytest.raises(KeyboardInterrupt):
         runner.run(workflow)
-    assert not runner.stuck
     assert package.rows() == []
     assert package.refs() <= {"main"}
     assert package.records.run("last")["status"] == "cancelled"
@@ -381,6 +380,9 @@ def test_a_plain_script_does_not_write_to_another_package_s_table(package):
 def test_a_jvm_that_died_is_told_as_that(package):
     package.write("broken.py", "def main(args, spark):\n    raise ConnectionRefusedError\n")
     package.write("one.sch.yaml", one("broken.py"))
-    death = DataflowError("Spark's JVM died", permanent=True)
-    result = package.run("one.sch.yaml", day=None, options={"death": lambda: death})
+
+    class DeadJvm:
+        exit_error = DataflowError("Spark's JVM died", permanent=True)
+
+    result = package.run("one.sch.yaml", day=None, services={"jvm": DeadJvm()})
     assert failed(result)[1] == "Spark's JVM died"

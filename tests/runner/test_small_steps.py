@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from py4j.clientserver import ClientServerConnection
 
-from dataflow.runner.results import Silent
+from dataflow.runner.progress import NoProgress
 
 pytestmark = pytest.mark.spark
 
@@ -19,7 +19,7 @@ JOB = """
 JOBS = 14
 
 
-class Counting(Silent):
+class Counting(NoProgress):
     """Keeps how many calls into the JVM each job made."""
 
     def __init__(self):
@@ -46,8 +46,13 @@ def counting(monkeypatch):
     return counting
 
 
-@pytest.mark.parametrize("statement", ["CREATE TABLE {db}.t{n} USING iceberg AS SELECT id FROM range(10)",
-                                       "INSERT INTO {db}.t0 SELECT id FROM range(10)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE {db}.t{n} USING iceberg AS SELECT id FROM range(10)",
+        "INSERT INTO {db}.t0 SELECT id FROM range(10)",
+    ],
+)
 def test_a_job_asks_no_more_of_the_jvm_than_the_jobs_before_it(package, counting, statement):
     database = f"{package.user}_sandbox"
     package.spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {database}")
@@ -56,8 +61,6 @@ def test_a_job_asks_no_more_of_the_jvm_than_the_jobs_before_it(package, counting
         package.write(f"step_{number}.sql", statement.format(db=database, n=number))
     jobs = "".join(JOB.format(number) for number in range(1, JOBS + 1))
     package.write("main.sch.yaml", f"version: 1\nworkflow:\n  id: ${{dataflow.package_id}}.main\njobs:{jobs}")
-    runner = package.runner()
-    runner.reporter = counting
-    assert runner.run(package.load()).status == "succeeded"
+    assert package.runner(counting).run(package.load()).status == "succeeded"
     early, late = max(counting.jobs[2:6]), max(counting.jobs[-4:])
     assert 10 < late <= early + 5, counting.jobs

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from dataflow.runner import retry
 from tests.support.small_runs import failed, one
 
 pytestmark = pytest.mark.spark
@@ -49,14 +50,36 @@ def test_a_failing_job_is_tried_again(package):
 
 
 def test_spark_work_that_takes_too_long_is_cancelled(package):
-    package.write("slow.sql", "CREATE TABLE IF NOT EXISTS ${dataflow.user}_sandbox.slow USING iceberg AS\n"
-                  "SELECT count(*) AS n FROM range(1e12) a JOIN range(1e6) b ON a.id % 7 = b.id % 7;\n")  # fmt: skip
+    package.write(
+        "slow.sql",
+        "CREATE TABLE IF NOT EXISTS ${dataflow.user}_sandbox.slow USING iceberg AS\n"
+        "SELECT count(*) AS n FROM range(1e12) a JOIN range(1e6) b ON a.id % 7 = b.id % 7;\n",
+    )
     package.write("one.sch.yaml", one("slow.sql") + "      timeout: 2s\n")
     began = time.monotonic()
     result = package.run("one.sch.yaml", day=None)
     assert result.status == "failed"
     assert failed(result)[1] == "gave up after 2 s"
     assert time.monotonic() - began < 14
+
+
+def test_a_result_says_that_user_code_still_runs_after_its_attempt_was_given_up(package, monkeypatch):
+    monkeypatch.setattr(retry, "_GRACE", 1.0)
+    package.write(
+        "stubborn.py",
+        """
+        import time
+
+
+        def main(args, spark):
+            time.sleep(8)
+        """,
+    )
+    package.write("one.sch.yaml", one("stubborn.py") + "      timeout: 1s\n")
+    result = package.run("one.sch.yaml", day=None)
+    assert failed(result)[1] == "gave up after 1 s, and its code is still running"
+    assert result.left_running
+    time.sleep(8)  # its thread ends before the next test
 
 
 def test_an_ignored_failure_warns_and_the_run_goes_on(package):

@@ -20,7 +20,8 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
 from dataflow.sample.recipes import recipes
-from tests.support.template_repo import ROOT, commit, contents, git, replace
+from tests.support.repositories import commit, git
+from tests.support.template_repo import ROOT, contents, replace
 
 ALL = [recipe.name for recipe in recipes()]
 

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from dataflow.sample.origin import find_origin
-from tests.support.template_repo import ROOT, commit, contents, git, replace
+from tests.support.repositories import commit, git
+from tests.support.template_repo import ROOT, contents, replace
 
 # What a build needs beside the recipes.
 OF_ONE_PACKAGE = (".copier-answers.yml", "identity.yaml")
@@ -82,6 +83,7 @@ def answers(package: Path) -> dict[str, str]:
     return yaml.safe_load((package / ".copier-answers.yml").read_text())
 
 
+@pytest.mark.slow
 def test_a_wheel_generates_and_a_later_wheel_updates_without_a_network(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_wheel_generates_and_a_later_wheel_updates_without_a_network(
     assert contents(package, without=mine) == contents(fresh, without=mine)
 
 
+@pytest.mark.slow
 def test_an_older_wheel_does_not_take_a_package_back(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
@@ -123,6 +126,7 @@ def test_an_older_wheel_does_not_take_a_package_back(
     assert "downgrading" in installation.dataflow("sample", "update", package, fails=True)
 
 
+@pytest.mark.slow
 def test_installed_from_a_checkout_it_names_that_and_the_commit_it_was_installed_from(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
@@ -136,6 +140,7 @@ def test_installed_from_a_checkout_it_names_that_and_the_commit_it_was_installed
     assert installed.startswith(answers(tmp_path / "flow")["_commit"])
 
 
+@pytest.mark.slow
 def test_installed_from_a_git_address_it_names_that_and_needs_no_network(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
@@ -150,6 +155,7 @@ def test_installed_from_a_git_address_it_names_that_and_needs_no_network(
     assert git(checkout, "rev-parse", "HEAD").startswith(answers(tmp_path / "flow")["_commit"])
 
 
+@pytest.mark.slow
 def test_an_unpacked_archive_of_the_source_generates_what_cannot_be_updated_and_says_so(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
@@ -168,6 +174,7 @@ def test_an_unpacked_archive_of_the_source_generates_what_cannot_be_updated_and_
     assert contents(tmp_path / "my flow", without=OF_ONE_PACKAGE).keys() == same.keys()
 
 
+@pytest.mark.slow
 def test_without_git_a_package_is_generated_all_the_same_and_an_update_says_what_is_missing(
     checkout: Path, installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,9 +189,10 @@ def test_without_git_a_package_is_generated_all_the_same_and_an_update_says_what
     assert said.startswith(f"error: git is not installed, and only it can read {address}\n")
     (tmp_path / "flow" / ".copier-answers.yml").write_text("_src_path: x\n_commit: y\n")
     said = installation.dataflow("sample", "update", tmp_path / "flow", fails=True)
-    assert said.startswith("error: git is not installed, and an update tells your edits apart by it\n")
+    assert said.startswith("error: git is not installed, and an update needs it to recognize your edits\n")
 
 
+@pytest.mark.slow
 def test_the_same_commit_makes_the_same_wheel(checkout: Path, tmp_path: Path) -> None:
     wheels = [build(checkout, tmp_path / name).read_bytes() for name in ("one", "two")]
     assert wheels[0] == wheels[1]
@@ -195,6 +203,7 @@ def test_an_address_is_taken_as_it_is_and_its_latest_tag_rendered(source: str) -
     assert (find_origin(source).address, find_origin(source).ref) == (source, None)
 
 
+@pytest.mark.slow
 def test_a_repository_named_by_the_metadata_is_recorded_and_not_needed(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:
@@ -210,6 +219,7 @@ def test_a_repository_named_by_the_metadata_is_recorded_and_not_needed(
     assert "is up to date" in installation.dataflow("sample", "update", tmp_path / "flow")
 
 
+@pytest.mark.slow
 def test_tox_runs_the_tests_where_dataflow_is_installed(
     checkout: Path, installation: Installation, tmp_path: Path
 ) -> None:

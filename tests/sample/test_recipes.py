@@ -151,6 +151,7 @@ def test_yaml_is_linted(package: Path) -> None:
         assert [str(problem) for problem in linter.run(file.read_text(), YAML_STYLE, str(file))] == [], file
 
 
+@pytest.mark.slow
 @pytest.mark.tools("R's lintr")
 @pytest.mark.parametrize("recipe", ["sparklyr"], indirect=True)
 def test_r_is_linted(package: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dataflow.spark.guard import Scope, scoped
+from dataflow.spark.guard import WriteScope, scoped_session
 from tests.support.attack_world import PASSES, REFUSED, WRITTEN
 from tests.support.attacks import ATTACKS
 from tests.support.places import ROOT
@@ -70,12 +70,12 @@ def test_a_refusal_says_what_would_be_written_and_what_to_do(outcomes):
 def test_a_script_that_fetches_its_own_session_gets_the_job_s(spark):
     from pyspark.sql import SparkSession
 
-    with scoped(spark, Scope("nothing")) as own:
+    with scoped_session(spark, WriteScope("nothing")) as own:
         assert SparkSession.builder.appName("mine").getOrCreate() is own
 
 
 def test_a_script_that_stops_its_session_stops_nothing(spark):
-    with scoped(spark, Scope("nothing")) as own:
+    with scoped_session(spark, WriteScope("nothing")) as own:
         own.stop()
         spark.stop()
     assert spark.range(3).count() == 3

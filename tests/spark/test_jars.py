@@ -10,11 +10,11 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.spark import jars
-from dataflow.spark.jars import Jar
+from dataflow.spark.jars import PinnedJar
 from dataflow.spark.java import Java, find_java
 
 CONTENT = b"PK not much of a jar"
-TINY = Jar("org.example", "tiny", "1.0", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "the tiny jar")
+TINY = PinnedJar("org.example", "tiny", "1.0", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "the tiny jar")
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_folder_of_ones_own_serves_a_machine_without_network(monkeypatch, tmp_
 
 def test_a_folder_of_ones_own_without_the_jar_is_refused(monkeypatch, tmp_path, no_java):
     monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
-    with pytest.raises(DataflowError, match=r"holds no tiny-1\.0\.jar"):
+    with pytest.raises(DataflowError, match=r"has no tiny-1\.0\.jar"):
         jars.ensure(no_java, {})
 
 

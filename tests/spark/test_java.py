@@ -59,7 +59,7 @@ def test_without_a_fit_java_one_line_says_what_to_install(monkeypatch, tmp_path)
     with pytest.raises(DataflowError) as caught:
         find_java()
     assert caught.value.message == (
-        "Spark needs Java 17 or 21, and there is none here (the PATH has Java 11.0.1); install it:  sudo get java"
+        "Spark needs Java 17 or 21, which was not found (the PATH has Java 11.0.1); install it:  sudo get java"
     )
     assert "\n" not in caught.value.message
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.spark.errors import last_words
+from dataflow.spark.errors import last_log_line
 from dataflow.spark.jvm import class_path_of
 from dataflow.spark.spark_home import spark_home
 
@@ -28,7 +28,7 @@ def test_a_star_in_the_class_path_stands_for_the_jars_of_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("log", "words"),
     [
-        ("", "it said nothing"),
+        ("", "it printed nothing"),
         ("WARN a\nUnrecognized option: -XX:No\n", "Unrecognized option: -XX:No"),
         (
             'Exception in thread "main" java.lang.RuntimeException: no such thing\n\tat a.B.c(B.java:1)\n',
@@ -41,4 +41,4 @@ def test_a_star_in_the_class_path_stands_for_the_jars_of_a_folder(tmp_path):
     ],
 )
 def test_the_last_words_of_a_jvm_name_the_cause(log, words):
-    assert last_words(log.splitlines()) == words
+    assert last_log_line(log.splitlines()) == words

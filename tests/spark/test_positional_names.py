@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from py4j.protocol import Py4JJavaError
 
-from dataflow.spark.guard import Scope, scoped
+from dataflow.spark.guard import WriteScope, scoped_session
 
 pytestmark = pytest.mark.spark
 SWAPPED = "SELECT 1 AS id, 'here' AS origin, 'a' AS kind"
@@ -27,7 +27,9 @@ def own(spark, table):  # noqa: ARG001  # it has to be there
 
     def run(work):
         catalog = spark.conf.get("spark.sql.defaultCatalog")
-        with scoped(spark, Scope("database", catalog=catalog, database="names", environment="test")) as session:
+        with scoped_session(
+            spark, WriteScope("database", catalog=catalog, database="names", environment="test")
+        ) as session:
             work(session)
 
     return run

@@ -145,10 +145,10 @@ def test_a_jvm_that_died_underway_says_so(start):
     program = """
         with e:
             e.spark
-            assert e.death is None
+            assert e.exit_error is None
             os.kill(e._jvm.pid, 9)
             time.sleep(0.5)
-            print(e.death.message)
+            print(e.exit_error.message)
     """
     output, noise = start(program).communicate(timeout=60)
     assert output.strip() == "Spark's JVM died: something killed it; the machine may be out of memory"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.errors import DataflowError
-from dataflow.spark.guard import Scope, scoped
+from dataflow.spark.guard import WriteScope, scoped_session
 
 OWN, FOREIGN, THEIRS = "mine.t", "prod.victim", "mine.theirs"
 REFUSED, WRITTEN, PASSES = "refused", "written", "passes"
 BRANCH = "dataflow_run_wap"
-SANDBOX = Scope("database", "dataflow", "sandbox", database="mine", package="u1")
+SANDBOX = WriteScope("database", "dataflow", "sandbox", database="mine", package="u1")
 
 SETUP = [
     "CREATE NAMESPACE prod",
@@ -111,12 +111,12 @@ class Tried:
         refs = json.loads(newest.read_text())["refs"] if newest else {}
         return refs.get(branch, {}).get("snapshot-id")
 
-    def attempt(self, attack: Attack, scope: Scope) -> dict[str, Any]:
+    def attempt(self, attack: Attack, scope: WriteScope) -> dict[str, Any]:
         """Try one, and say what changed."""
         before = self.others(), self.own("main"), self.own(BRANCH)
         said, job_failed = "", ""
         try:
-            with scoped(self.engine, scope) as job:
+            with scoped_session(self.engine, scope) as job:
                 try:
                     attack.do(World(job, self.warehouse))
                 except BaseException as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dataflow.spark.guard import Scope
+from dataflow.spark.guard import WriteScope
 from dataflow.spark.session import Engine
 from dataflow.workflow.project import Environment
 from tests.support.attack_world import (
@@ -447,7 +447,7 @@ def main(folder: Path) -> None:
     (folder / "exports").mkdir(parents=True)
     catalog = {"type": "hadoop", "warehouse": str(warehouse)}
     environment = Environment("sandbox", params={"TARGET_DB": "mine"}, catalog=catalog, isolated=True)
-    plain = Scope(**{**vars(SANDBOX), "exports": (str(folder / "exports"),)})
+    plain = WriteScope(**{**vars(SANDBOX), "exports": (str(folder / "exports"),)})
     with Engine(environment, folder / "spark.log", small=True, train=False) as engine:
         tried = Tried(engine.spark, warehouse)
         scopes = {"plain": plain, "wap": plain.on_branch(OWN, BRANCH, keep=False)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.spark.guard import Scope, scoped
+from dataflow.spark.guard import WriteScope, scoped_session
 from dataflow.tables import branch_publish
 from dataflow.tables.publish import clear, outcome, publish
 
@@ -13,8 +13,8 @@ def rows(spark, table):
 
 def write(spark, branch, statement):
     """Write as a script does: plainly, in a session that is given the branch."""
-    with scoped(
-        spark, Scope("table", "dataflow", table=branch.table, branch=branch.name, keep=branch.keeps)
+    with scoped_session(
+        spark, WriteScope("table", "dataflow", table=branch.table, branch=branch.name, keep=branch.keeps)
     ) as session:
         session.sql(statement)
 

@@ -17,11 +17,12 @@ from dataflow.migration.notify import address_sender, due_notices, send_notices
 from dataflow.migration.plan.builder import build_plan
 from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.store import CampaignStore
-from dataflow.runner.results import Silent
+from dataflow.runner.context import RunContext
+from dataflow.runner.progress import NoProgress
 from dataflow.runner.runner import Runner
 from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords
-from dataflow.tables.schema.table_schema import shape_in_spark
+from dataflow.tables.schema.table_schema import live_schema_in_spark
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import environment, find_project
 from tests.support.packages import definition, spark, wap
@@ -94,7 +95,8 @@ class World:
 
     def ended(self, name):
         workflow = load_workflow(self.root / name / "main.sch.yaml", Request(env="shared"))
-        return Runner(self.spark, RunRecords(self.database), Silent(), self.root / "run.log").run(workflow)
+        context = RunContext(self.spark, RunRecords(self.database), NoProgress(), self.root / "run.log")
+        return Runner(context).run(workflow)
 
     def results(self):
         found = {name: self.spark.table(f"{self.db}.{name}").collect() for name in READERS}
@@ -166,7 +168,7 @@ class World:
         """Plan a change of the table, and open the campaign for it."""
         now = dt.datetime.now(dt.UTC)
         found = build_plan(
-            f"{self.db}.plays", wish, self.known(), now, load=lambda table, _: shape_in_spark(self.spark, table)
+            f"{self.db}.plays", wish, self.known(), now, load=lambda table, _: live_schema_in_spark(self.spark, table)
         )
         deadline = now.date() + dt.timedelta(days=30)
         start_campaign(found, self.campaigns, self.root, deadline=deadline, who="alice", now=now, name=name)

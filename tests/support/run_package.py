@@ -92,17 +92,21 @@ class Package:
         date = None if day is None else dt.date(2026, 1, day)
         return load_workflow(self.folder / name, Request(params=params, date=date))
 
-    def runner(self, **options):
-        from dataflow.runner.results import Silent
+    def runner(self, progress=None, **services):
+        from dataflow.runner.context import RunContext
+        from dataflow.runner.progress import NoProgress
         from dataflow.runner.runner import Runner
         from dataflow.state.database import StateDatabase
         from dataflow.state.run_records import RunRecords
 
         self.records = RunRecords(StateDatabase(f"sqlite:///{self.folder.parent / 'state.db'}"))
-        return Runner(self.spark, self.records, Silent(), self.folder / "run.log", **options)
+        log = self.folder / "run.log"
+        return Runner(RunContext(self.spark, self.records, progress or NoProgress(), log, **services))
 
-    def run(self, name="main.sch.yaml", day=1, only=None, options=None, **params):
-        return self.runner(**(options or {})).run(self.load(name, day, **params), only=only)
+    def run(self, name="main.sch.yaml", day=1, *, only=None, adopt=False, services=None, **params):
+        from dataflow.runner.options import RunOptions
+
+        return self.runner(**(services or {})).run(self.load(name, day, **params), RunOptions(only, adopt))
 
     def rows(self):
         """Return (id, day of January) of all rows that a reader sees."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataflow.tables.schema.columns import Column
-from dataflow.tables.schema.table_schema import Shape
+from dataflow.tables.schema.table_schema import TableSchema
 
-SHAPE = Shape(
+SHAPE = TableSchema(
     "prod.plays",
     (
         Column("id", "INT", nullable=False),

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
 from tests.support.places import ROOT
+from tests.support.repositories import commit, git
 
 TEMPLATE_PARTS = ("copier.yml", "recipes", "hooks", "src/dataflow/workflow/identity.py")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def commit(folder: Path, message: str = "Change", tag: str | None = None) -> str:
-    """Commit everything in a folder, which becomes a repository where it is none yet."""
-    if not (folder / ".git").exists():
-        git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    somebody = ("-c", "user.name=Alice", "-c", "user.email=alice@example.org")
-    git(folder, *somebody, "commit", "--quiet", "--allow-empty", "-m", message)
-    if tag:
-        git(folder, "tag", tag)
-    return git(folder, "rev-parse", "HEAD")
 
 
 def replace(file: Path, old: str, new: str) -> None:

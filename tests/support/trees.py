@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from tests.support.packages import DAY, EVERY_DAY, definition, spark, wap
+from tests.support.repositories import commit
 
 NOT_NULL = """\
       audits:
@@ -61,9 +61,15 @@ POM = """\
 def write(folder: Path, **texts: str) -> None:
     """Write files, each named by its path, which keyword arguments take from a dictionary."""
     for name, text in texts.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_file(folder, name, text)
+
+
+def write_file(folder: Path, name: str, text: str = "") -> Path:
+    """Write one file, with the folders above it."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 def package(folder: Path, number: int = 0) -> None:
@@ -94,19 +100,3 @@ def repository(folder: Path, packages: int) -> Path:
     write(folder, **{".gitignore": "target/\n.venv/\n"})
     commit(folder)
     return folder
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git as a user of the tests', and return what it printed."""
-    identity = ["-c", "user.name=Alice", "-c", "user.email=alice@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def commit(folder: Path, message: str = "A change") -> str:
-    """Commit all that a folder holds, in a repository that is made when there is none; return the hash."""
-    if not (folder / ".git").exists():
-        git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", message)
-    return git(folder, "rev-parse", "HEAD")

@@ -13,3 +13,12 @@ def namespace(spark):
     name = f"tables_{next(_numbers)}"
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {name}")
     return name
+
+
+@pytest.fixture
+def by_date(spark, namespace):
+    """A table with a row on each of two days."""
+    table = f"{namespace}.by_date"
+    spark.sql(f"CREATE TABLE {table} (id INT, date DATE) USING iceberg PARTITIONED BY (date)")
+    spark.sql(f"INSERT INTO {table} VALUES (1, DATE '2026-01-01'), (2, DATE '2026-01-02')")
+    return table

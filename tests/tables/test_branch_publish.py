@@ -12,15 +12,6 @@ from tests.support.branching import published, rows, write
 pytestmark = pytest.mark.spark
 
 
-@pytest.fixture
-def by_date(spark, namespace):
-    """A table with a row on each of two days."""
-    table = f"{namespace}.by_date"
-    spark.sql(f"CREATE TABLE {table} (id INT, date DATE) USING iceberg PARTITIONED BY (date)")
-    spark.sql(f"INSERT INTO {table} VALUES (1, DATE '2026-01-01'), (2, DATE '2026-01-02')")
-    return table
-
-
 def test_readers_see_a_day_only_once_it_is_published(spark, by_date):
     branch = branch_publish.begin(spark, by_date, {"date": "2026-01-02"}, "dataflow_r1_wap")
     write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '2026-01-02') SELECT 20")

@@ -16,15 +16,6 @@ DAY = {"date": "2026-01-01"}
 
 
 @pytest.fixture
-def by_date(spark, namespace):
-    """A table with a row on each of two days."""
-    table = f"{namespace}.by_date"
-    spark.sql(f"CREATE TABLE {table} (id INT, date DATE) USING iceberg PARTITIONED BY (date)")
-    spark.sql(f"INSERT INTO {table} VALUES (1, DATE '2026-01-01'), (2, DATE '2026-01-02')")
-    return table
-
-
-@pytest.fixture
 def by_country(spark, namespace):
     """A table by day and country, with two countries on a day."""
     table = f"{namespace}.by_country"

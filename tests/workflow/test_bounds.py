@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dataflow.errors import DefinitionError
-from dataflow.runner.plan import plan
+from dataflow.runner.plan import plan_run
 from dataflow.tables.schema.spark_types import parse_type
 from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.parameters import MAX_VALUE, substitute
@@ -89,13 +89,13 @@ def test_a_plan_of_27_years_looks_at_its_ends_and_says_the_same(folder):
     )
     (folder / "all.sch.yaml").write_text(text)
     began = time.monotonic()
-    found = plan(load_workflow(folder / "all.sch.yaml", Request(ends_only=True)))
+    found = plan_run(load_workflow(folder / "all.sch.yaml", Request(ends_only=True)))
     assert time.monotonic() - began < 5
     (step,) = found.steps
     assert (len(step.dates), step.dates[0], step.dates[-1]) == (9862, "1999-01-01", "2025-12-31")
     (folder / "all.sch.yaml").write_text(text.replace("1999-01-01", "2025-12-20"))
     whole, ends = (
-        plan(load_workflow(folder / "all.sch.yaml", Request(ends_only=it, run_id="r"))) for it in (False, True)
+        plan_run(load_workflow(folder / "all.sch.yaml", Request(ends_only=it, run_id="r"))) for it in (False, True)
     )
     assert dataclasses.asdict(whole) == dataclasses.asdict(ends)
 
@@ -104,7 +104,7 @@ def test_a_statement_is_nested_to_a_bound(folder):
     (folder / "deep.sql").write_text(f"INSERT INTO a.b SELECT {'(' * 3000}1{')' * 3000}")
     (folder / "x.sch.yaml").write_text(f"{HEAD}jobs:\n  - job: {{id: d, type: Spark, spark: {{script: ./deep.sql}}}}\n")
     with pytest.raises(DefinitionError, match=r"deep\.sql:1:1: a statement is nested too deep to be read"):
-        plan(load_workflow(folder / "x.sch.yaml"))
+        plan_run(load_workflow(folder / "x.sch.yaml"))
 
 
 def test_a_type_is_nested_to_a_bound():

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import DefinitionError
-from dataflow.runner.plan import plan
+from dataflow.runner.plan import plan_run
 from dataflow.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_any_value_anywhere_is_loaded_or_refused_with_its_place(data: st.DataObj
     (package / "changed.sch.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
     problems = ()
     try:
-        plan(load_workflow(package / "changed.sch.yaml")).render_text()
+        plan_run(load_workflow(package / "changed.sch.yaml")).render_text()
     except DefinitionError as error:
         problems = error.problems
     assert all(problem.line >= 1 and problem.column >= 1 and problem.file.is_file() for problem in problems)

@@ -120,11 +120,11 @@ def discover(root: Path, name: str | None = None, tree: Tree | None = None) -> R
         tree: The files below it; those of the disk when omitted.
 
     Raises:
-        UsageError: It is no folder.
+        UsageError: It is not a folder.
     """
     root = root.resolve()
     if not root.is_dir():
-        raise UsageError(f"{display_path(root)} is no folder")
+        raise UsageError(f"{display_path(root)} is not a folder")
     name = name or root.name
     tree = tree or tree_of_disk(root)
     found = _Walk(root, name, tree)

@@ -104,7 +104,7 @@ class AssetId:
 
     @property
     def is_clean(self) -> bool:
-        """Whether a commit holds what it was built from; else only a sandbox takes it."""
+        """Whether a commit holds what it was built from; else only a sandbox uses it."""
         return _CLEAN.fullmatch(self.commit) is not None
 
     @classmethod
@@ -112,19 +112,19 @@ class AssetId:
         """Read an id.
 
         Raises:
-            UsageError: It is none; the message says which part is wrong.
+            UsageError: It is not an asset id; the message names the part that is wrong.
         """
         parts = text.split(".")
         if len(parts) != 8 or parts[0] != PREFIX:
             raise UsageError(
-                f"'{text}' is no asset id",
+                f"'{text}' is not an asset id",
                 "one reads dataflow.<type>.<namespace>.<owner>.<repo>.<branch>.<commit>.<build>",
             )
         type_, *names, build = parts[1:]
         if type_ not in ASSET_TYPES:
-            raise UsageError(f"'{text}': '{type_}' is no type of asset{did_you_mean(type_, ASSET_TYPES)}")
+            raise UsageError(f"'{text}': '{type_}' is not a type of asset{did_you_mean(type_, ASSET_TYPES)}")
         if not re.fullmatch(r"[1-9][0-9]*", build):
-            raise UsageError(f"'{text}': '{build}' is no build number")
+            raise UsageError(f"'{text}': '{build}' is not a build number")
         try:
             namespace, owner, repo, branch, commit = map(unescape, names)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a Python project packs, as far as its build files say: enough to tell a package called `tests` from tests."""
+"""What a Python project packs, by its build files: enough to distinguish a package called `tests` from tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def packs(project: Path, name: str) -> bool:
 def _texts(file: Path) -> Iterator[str]:
     try:
         found = tomllib.loads(_read(file))
-    except tomllib.TOMLDecodeError:  # its builder says so
+    except tomllib.TOMLDecodeError:  # its builder reports it
         return
     project, tool = found.get("project", {}), found.get("tool", {})
     if isinstance(project, dict) and isinstance(project.get("name"), str):

@@ -68,7 +68,7 @@ class Pin:
 def published(registry: Registry, asset: Asset, checkout: Checkout, inputs: Inputs) -> Pin | None:
     """Return the build that these inputs have on this branch; None when they have none yet.
 
-    What is clean takes a clean build only: production never runs what no commit holds.
+    What is clean uses a clean build only: production never runs what no commit holds.
     """
     return _published(registry, _id(asset, checkout, inputs, 0).series, checkout, inputs)[0]
 
@@ -90,7 +90,7 @@ def publish(
     """
     series = _id(asset, checkout, inputs, 0).series
     pin, seen = _published(registry, series, checkout, inputs)
-    if pin is not None and _is_whole(registry, pin.sha256, pin.lock):
+    if pin is not None and _is_complete(registry, pin.sha256, pin.lock):
         return pin, False
     artifact = _known(registry, inputs) or _keep(registry, inputs, make())
     if pin is not None and (artifact["sha256"], artifact.get("lock")) == (pin.sha256, pin.lock):
@@ -138,7 +138,7 @@ def _entries(
         id_ = _id(asset, checkout, inputs, number)
         for other in range(looked_at + 1, number):  # given to others since then
             pin = _same(registry.entry(id_.series, other), checkout, inputs)
-            if pin is not None and _is_whole(registry, pin.sha256, pin.lock):
+            if pin is not None and _is_complete(registry, pin.sha256, pin.lock):
                 raise _PublishedMeanwhile(pin)
         looked_at = number - 1
         return {
@@ -162,7 +162,7 @@ def _same(entry: Mapping[str, Any], checkout: Checkout, inputs: Inputs) -> Pin |
 def _known(registry: Registry, inputs: Inputs) -> dict[str, Any] | None:
     """Return what these inputs made, on whatever branch, where the registry still has it."""
     made = registry.note(f"inputs/{inputs.sha256}")
-    return made if made is not None and _is_whole(registry, made["sha256"], made.get("lock")) else None
+    return made if made is not None and _is_complete(registry, made["sha256"], made.get("lock")) else None
 
 
 def _keep(registry: Registry, inputs: Inputs, artifact: Artifact) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _keep(registry: Registry, inputs: Inputs, artifact: Artifact) -> dict[str, A
     return _known(registry, inputs) or made  # another process built the same at the same time: one of both counts
 
 
-def _is_whole(registry: Registry, sha256: str, lock: str | None) -> bool:
+def _is_complete(registry: Registry, sha256: str, lock: str | None) -> bool:
     return registry.has(sha256) and (lock is None or registry.has(lock))
 
 

@@ -63,7 +63,7 @@ class Reference:
         """Read what stands between the braces.
 
         Raises:
-            UsageError: It is no reference; the message says which part is wrong.
+            UsageError: It is not a reference; the message names the part that is wrong.
         """
         name, at, version = text.replace("/", "~~").partition("@")
         parts = name.split(".")
@@ -76,11 +76,11 @@ class Reference:
             id_ = AssetId.parse(name)
             return cls(id_.type, id_.namespace, (id_.owner, id_.repo), id_.branch, id_.build, id_.commit)
         if parts[1] not in ASSET_TYPES:
-            raise UsageError(f"'${{{text}}}': '{parts[1]}' is no type of asset{did_you_mean(parts[1], ASSET_TYPES)}")
+            raise UsageError(f"'${{{text}}}': '{parts[1]}' is not a type of asset{did_you_mean(parts[1], ASSET_TYPES)}")
         branch, dot, build = version.partition(".")
         if dot and not (build.isdecimal() and int(build)):
             raise UsageError(
-                f"'${{{text}}}': '{build}' is no build number",
+                f"'${{{text}}}': '{build}' is not a build number",
                 f"a branch of that name is spelled @{escape(version.replace('~~', '/'))}",
             )
         try:

@@ -44,7 +44,7 @@ class Registry:
     """
 
     def __init__(self, address: str) -> None:
-        """Take an address, as `Storage` does; nothing is read or made yet."""
+        """Check an address, as `Storage` does; nothing is read or created yet."""
         self._storage = Storage(address)
         self.address = self._storage.address
 
@@ -52,7 +52,7 @@ class Registry:
         return f"Registry({self.address!r})"
 
     @property
-    def is_near(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it is on this machine's disk, so that a look costs nothing."""
         return self.address.startswith("file://")
 
@@ -253,5 +253,5 @@ def _digest(data: bytes | Path) -> tuple[str, int]:
 
 def _checked(sha256: str) -> str:
     if not _SHA256.fullmatch(sha256):
-        raise DataflowError(f"'{sha256}' is no sha256 checksum", permanent=True)
+        raise DataflowError(f"'{sha256}' is not a SHA-256 checksum", permanent=True)
     return sha256

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from dataflow.errors import DataflowError, UsageError
+from dataflow.errors import DataflowError, UsageError, first_line
 from dataflow.files import create_file
 from dataflow.secret import learn_address, without_credentials
 
@@ -54,7 +54,7 @@ class Storage:
     """
 
     def __init__(self, address: str) -> None:
-        """Take an address; nothing is read or made yet.
+        """Check an address; nothing is read or created yet.
 
         Args:
             address: Such as `file:///srv/registry`, `s3://bucket/folder`, or a path.
@@ -107,7 +107,7 @@ class Storage:
         """
         path = self.path(name)
         try:
-            with self._told():
+            with self._translated_errors():
                 if self._protocol == "file":
                     self._create_locally(data, Path(path))
                 else:
@@ -124,7 +124,7 @@ class Storage:
         Raises:
             FileNotFoundError: There is none.
         """
-        with self._told():
+        with self._translated_errors():
             data: bytes = self.fs.cat_file(self.path(name))
         return data
 
@@ -135,13 +135,13 @@ class Storage:
         Raises:
             FileNotFoundError: There is none.
         """
-        with self._told(), self.fs.open(self.path(name), "rb") as stream:
+        with self._translated_errors(), self.fs.open(self.path(name), "rb") as stream:
             yield stream
 
     def size(self, name: str) -> int | None:
         """Return a file's size in bytes; None when there is none."""
         try:
-            with self._told():
+            with self._translated_errors():
                 return int(self.fs.size(self.path(name)))
         except FileNotFoundError:
             return None
@@ -165,7 +165,7 @@ class Storage:
             except (FileNotFoundError, NotADirectoryError):
                 return []
         try:
-            with self._told():
+            with self._translated_errors():
                 listed = self.fs.ls(self.path(folder), detail=True, refresh=True)
         except FileNotFoundError:
             return []
@@ -176,21 +176,20 @@ class Storage:
         if self._protocol == "file":  # without fsspec, whose import takes longer than looking
             files = [os.path.join(folder, name) for folder, _, names in os.walk(self.path(prefix)) for name in names]  # noqa: PTH118
         else:
-            with self._told():
+            with self._translated_errors():
                 files = self.fs.find(self.path(prefix))
         start = len(self.path("")) + 1
         yield from (str(file)[start:].replace(f"{_GOES_ON}/", "") for file in files)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what the storage complains of into one message; not what is a plain answer."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Turn an error of the storage into one message; whether a file exists is an answer, and stays as it is."""
         try:
             yield
         except (FileNotFoundError, FileExistsError, DataflowError):
             raise
         except Exception as error:  # each client has exceptions of its own
-            told = str(error) or type(error).__name__
-            raise DataflowError(f"the registry at {self.address} can't be used: {told}") from error
+            raise DataflowError(f"the registry at {self.address} can't be used: {first_line(error)}") from error
 
     def _create_locally(self, data: bytes | Path, path: Path) -> None:
         drafts = Path(self.path(_DRAFTS))

@@ -45,9 +45,9 @@ def build(
         project: The folder with the `build.sbt`.
         java: What to build with.
         spark: The environment's Spark settings, for a Maven mirror.
-        output: Told each line that sbt prints.
-        report: Told when it is built, and of a download.
-        stopped: Asked while it is built; once it says yes, sbt is ended.
+        output: Called with each line that sbt prints.
+        report: Called with a line when it is built, and about a download.
+        stopped: Called while it is built; once it returns True, sbt is ended.
 
     Raises:
         DataflowError: The build failed; the message names the files and lines that are wrong.
@@ -98,11 +98,11 @@ def run_sbt(
     Args:
         project: The folder with the `build.sbt`.
         arguments: Its commands.
-        output: Told each line that it prints.
+        output: Called with each line that it prints.
         java: What to run it with; found when omitted.
         spark: The environment's Spark settings, for a Maven mirror.
-        report: Told of a download.
-        stopped: Asked while it runs; once it says yes, sbt is ended.
+        report: Called with a line about a download.
+        stopped: Called while it runs; once it returns True, sbt is ended.
 
     Raises:
         DataflowError: There is no Java, or the launcher can't be had.
@@ -160,11 +160,11 @@ def _package(
 def _failure(project: Path, lines: Sequence[str]) -> DataflowError:
     placed = [found for line in lines if (found := _PLACED.match(line))]
     if placed:
-        told = [f"{display_path(Path(found['file']))}:{found['rest']}" for found in placed]
+        shown = [f"{display_path(Path(found['file']))}:{found['rest']}" for found in placed]
     else:
-        told = [found[1] for line in lines if (found := _ERROR.match(line))] or list(lines[-_SHOWN:])
-    left = [f"… and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
-    listed = "".join(f"\n    {line}" for line in [*told[:_SHOWN], *left])
+        shown = [found[1] for line in lines if (found := _ERROR.match(line))] or list(lines[-_SHOWN:])
+    left = [f"… and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+    listed = "".join(f"\n    {line}" for line in [*shown[:_SHOWN], *left])
     return DataflowError(f"{_name(project)} could not be built:{listed}", permanent=True)
 
 

@@ -10,13 +10,13 @@ from dataflow import git
 from dataflow.errors import DataflowError
 from dataflow.process import run_process
 
-_AS_PIP = {  # what pip was told of where packages are, uv is told too
+_AS_PIP = {  # where pip looks for packages, uv looks too
     "UV_INDEX_URL": "PIP_INDEX_URL",
     "UV_EXTRA_INDEX_URL": "PIP_EXTRA_INDEX_URL",
     "UV_FIND_LINKS": "PIP_FIND_LINKS",
     "SSL_CERT_FILE": "PIP_CERT",
 }
-INDEX_HINT = "packages come from PyPI, or from where uv is told: UV_INDEX_URL=<address>, or a uv.toml"
+INDEX_HINT = "packages come from PyPI, or from the index that UV_INDEX_URL or a uv.toml names"
 
 
 def run_uv(
@@ -32,8 +32,8 @@ def run_uv(
     Args:
         arguments: Its command.
         cwd: Where it runs.
-        output: Told each line that it prints.
-        stopped: Asked while it runs; once it says yes, it is ended.
+        output: Called with each line that it prints.
+        stopped: Called while it runs; once it returns True, it is ended.
         variables: Environment variables on top of the current ones.
 
     Raises:

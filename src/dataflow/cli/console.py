@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.foreign import line, plain
+from dataflow.foreign import for_terminal, for_terminal_line
 from dataflow.secret import masked
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _console(*, stderr: bool) -> Console:
     class Plain(Console):
         def render(self, *args: Any, **kwargs: Any) -> Iterator[Segment]:
             for it in super().render(*args, **kwargs):
-                yield it if it.control else Segment(plain(it.text), it.style)
+                yield it if it.control else Segment(for_terminal(it.text), it.style)
 
     console = Plain(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, markup=False)
     if not console.is_terminal:
@@ -64,14 +64,14 @@ def say(text: str) -> None:
 
 def write(text: str) -> None:
     """Write what a command made as it stands, for people or for a file; control characters are spelled out."""
-    sys.stdout.write(plain(text))
+    sys.stdout.write(for_terminal(text))
 
 
 def cell(value: object, style: str = "") -> Text:
     """Return a value for a cell of a table; masked here, as a narrow column would break a secret in two."""
     from rich.text import Text
 
-    return Text(line(masked(str(value))), style)
+    return Text(for_terminal_line(masked(str(value))), style)
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -> None:

@@ -13,7 +13,7 @@ from dataflow.cli.console import err, out, say
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
-    from dataflow.runner.doctor import Check
+    from dataflow.runner.doctor import Diagnosis
 
 app = typer.Typer(add_completion=False)
 
@@ -28,12 +28,12 @@ def doctor(output: OutputOption = TEXT) -> None:
 
       dataflow doctor --output json
     """
-    from dataflow.runner.doctor import checkup
+    from dataflow.runner.doctor import diagnose
     from dataflow.workflow.project import environment, find_project
 
     checks = []
     with err().status("Looking …"):
-        for check in checkup(environment(find_project(Path.cwd()), None), say):
+        for check in diagnose(environment(find_project(Path.cwd()), None), say):
             checks.append(check)
             output.show_part(_Checked(check))
     output.show(_AllChecked(checks))
@@ -43,7 +43,7 @@ def doctor(output: OutputOption = TEXT) -> None:
 
 @dataclass(frozen=True)
 class _Checked:
-    check: Check
+    check: Diagnosis
 
     def text(self) -> None:
         from rich.text import Text
@@ -60,7 +60,7 @@ class _Checked:
 
 @dataclass(frozen=True)
 class _AllChecked(Result):
-    checks: Sequence[Check]
+    checks: Sequence[Diagnosis]
 
     def text(self) -> None:
         """Print nothing more: each check was shown when it was done."""

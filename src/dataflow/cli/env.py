@@ -115,11 +115,11 @@ def _settings(chosen: Environment, *, write: bool) -> dict[str, str]:
     """Return what another tool needs; the jars are fetched first, as it will not know how."""
     from dataflow.spark import jars
     from dataflow.spark.config import settings
-    from dataflow.spark.guard import SETTING, scope_for_people
+    from dataflow.spark.guard import SETTING, user_scope
     from dataflow.spark.java import find_java
 
     jars.ensure(find_java(say), chosen.spark, say)
-    found = {**settings(chosen), SETTING: scope_for_people(chosen, write=write).as_json()}
+    found = {**settings(chosen), SETTING: user_scope(chosen, write=write).as_json()}
     if any("${secret:" in value for value in found.values()):
         say("secrets are not shown: put them in where the file says ${secret:…}")
     return {key: value for key, value in found.items() if key not in _NOT_FOR_OTHERS}

@@ -13,9 +13,9 @@ import dataflow
 from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
 from dataflow.errors import DataflowError
-from dataflow.foreign import plain
-from dataflow.git import OF_ONE_REPOSITORY
-from dataflow.trouble import trouble
+from dataflow.foreign import for_terminal
+from dataflow.git import REPOSITORY_VARIABLES
+from dataflow.system_errors import system_error
 
 
 class _Commands(LazyGroup):
@@ -65,7 +65,7 @@ def main() -> NoReturn:
     """Run the command line, and exit: 0 is success, 1 a failure, 2 a mistake in what was asked, 130 a stop."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # wherever it stands
     verbose = len(arguments) < len(sys.argv) - 1
-    for name in OF_ONE_REPOSITORY:  # of a hook: neither we nor what we start are to work on its repository
+    for name in REPOSITORY_VARIABLES:  # of a hook: neither we nor what we start are to work on its repository
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
@@ -95,9 +95,11 @@ def _print_failure(error: Exception, *, verbose: bool) -> int:
 
         traceback.print_exception(error)
         return 1
-    failure = error if isinstance(error, DataflowError) else trouble(error)
+    failure = error if isinstance(error, DataflowError) else system_error(error)
     if failure is None:
-        sys.stderr.write(plain(f"error: {_named(error)}\n  → this is a bug; run with --verbose for a traceback\n"))
+        sys.stderr.write(
+            for_terminal(f"error: {_named(error)}\n  → this is a bug; run with --verbose for a traceback\n")
+        )
         return 1
     from dataflow.cli.console import print_error
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import typer
 
-from dataflow.foreign import spreadsheet
+from dataflow.foreign import for_spreadsheet
 
 
 class Part(Protocol):
@@ -151,7 +151,7 @@ class CsvOutput(Output):
     def show(self, result: Result) -> None:
         """Print rows, in which a spreadsheet finds no formula."""
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows(["" if it is None else spreadsheet(it) for it in row] for row in result.rows())
+        writer.writerows(["" if it is None else for_spreadsheet(it) for it in row] for row in result.rows())
 
 
 class HtmlOutput(Output):

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle import load_bundle
+from dataflow.errors import first_line
 from dataflow.lineage.model import Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.static import read_script_lineage
 from dataflow.lineage.store.writer import delete_workflows, dialect_insert, store_lineage
@@ -162,7 +163,7 @@ class _LineageSync:
             try:
                 found[key] = read_bundle(self.registry, here, key)
             except Exception as error:  # one package that can't be read is no reason to know nothing of the others
-                told.append(f"the lineage of {key} in {self.name} can't be read: {_first_line(error)}")
+                told.append(f"the lineage of {key} in {self.name} can't be read: {first_line(error)}")
 
     def _kept(self) -> _SyncState | None:
         with self.database.begin() as connection:
@@ -259,7 +260,3 @@ def _records_at(deployment: Deployment, state: str | None) -> bool:
     """
     switch = deployment.revision
     return switch.state == state and (state is not None or not switch.isolated or switch.by == current_user())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().partition("\n")[0]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from dataflow.assets.registry import ENVIRONMENTS
-from dataflow.errors import DataflowError
+from dataflow.errors import first_line
 from dataflow.report import Report
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def sync_lineage(registry: Registry, *states: str | None, report: Report, progre
         try:
             _sync(registry, state, report, progress)
         except Exception as error:  # a switch stands, whatever becomes of what is noted of it
-            message = error.message if isinstance(error, DataflowError) else str(error) or type(error).__name__
-            cause = message.partition("\n")[0]
-            report(f"deployed lineage could not be updated and will be retried: {cause}")
+            report(f"deployed lineage could not be updated and will be retried: {first_line(error)}")
 
 
 def _sync(registry: Registry, state: str | None, report: Report, progress: Progress) -> None:

@@ -78,9 +78,9 @@ class PackageRenderer:
         return RenderContext(target.environment, identity, user, target.id_prefix, given, self.assets.pointer)
 
     def _described(self, workflow: Workflow, rendering: Rendering, text: str, file: YamlFile) -> RenderedWorkflow:
-        from dataflow.runner.plan import plan
+        from dataflow.runner.plan import plan_run
 
-        planned = plan(workflow)
+        planned = plan_run(workflow)
         for table, schema in recorded_schemas(workflow).items():
             self.schemas.setdefault(table, schema)
         if self.target.isolated:

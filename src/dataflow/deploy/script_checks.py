@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.sql.statements import statements_of
 from dataflow.process import capture
-from dataflow.spark.sql_parser import spark_mistake
+from dataflow.spark.sql_parser import spark_syntax_error
 from dataflow.workflow.parameters import POINTER, substitute
 from dataflow.workflow.yamlfile import read_text, unreadable
 
@@ -130,13 +130,13 @@ def _sql(path: Path, text: str) -> Iterator[Problem]:
     try:
         sqlglot.parse(text, read="spark")
     except ParseError as error:
-        if spark_mistake(text) is None:  # Spark accepts more SQL than sqlglot
+        if spark_syntax_error(text) is None:  # Spark accepts more SQL than sqlglot
             return
         for it in error.errors[:5]:
             near = f" near '{it['highlight']}'" if it.get("highlight") else ""
             yield Problem(path, it.get("line") or 1, it.get("col") or 1, f"SQL: {it['description']}{near}")
     except SqlglotError as error:
-        if spark_mistake(text) is None:
+        if spark_syntax_error(text) is None:
             return
         yield Problem(path, 1, 1, f"SQL: {str(error).partition(chr(10))[0]}")
 

@@ -1,102 +1,112 @@
-"""What a job gets to work with, and what it hands back."""
+"""What a job works with, and its result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pyspark.sql import SparkSession
 
     from dataflow.jobs.audit import AuditResult
     from dataflow.lineage.model import TableWrite
-    from dataflow.spark.guard import Scope
+    from dataflow.spark.guard import WriteScope
+    from dataflow.spark.launch_env import SparkLaunch
     from dataflow.workflow.resolved import Workflow
 
 
-class Writes(Protocol):
-    """What the run has written so far, as the lineage listener saw it."""
+class ProgramServices(Protocol):
+    """What a run does for a program of a job: passes on its output, and cancels it."""
 
-    def __call__(self) -> Sequence[TableWrite]:
-        """Return for each table written which columns went into it."""
+    def print_line(self, line: str) -> None:
+        """Show a line that the program printed, and log it."""
+
+    def log_line(self, line: str) -> None:
+        """Add a line to the run's log, without showing it."""
+
+    def is_cancelled(self) -> bool:
+        """Return whether the job was cancelled, so that the program must end."""
 
 
-class Reads(Protocol):
-    """What the run has read so far, as the lineage listener saw it."""
+class ScriptServices(Protocol):
+    """What a run does for a script: it reports changes of tables, and learns from DDL."""
 
-    def __call__(self) -> Mapping[str, tuple[int, int]]:
-        """Return for each source table the sequence number and id of the oldest snapshot read."""
+    def note(self, text: str) -> None:
+        """Report something that users should know, such as a column that was added."""
+
+    def on_ddl(self, table: str, columns: Sequence[str]) -> None:
+        """Take the columns of a table that the script's CREATE TABLE declares."""
 
 
-@dataclass(frozen=True)
-class Programs:
-    """How the run starts programs beside its session, and where its jars come from.
+class JobServices(ProgramServices, ScriptServices, Protocol):
+    """What a run does for one of its jobs; the run implements it."""
 
-    Attributes:
-        settings: What the run's Spark was started with.
-        spark_home: That Spark.
-        java_home: The Java it runs on, or None for the PATH's.
-        log: Takes what belongs into the run's log, and not before people.
-        jar_of: Returns the jar of an sbt project's folder, or of a path to a jar, built anew where that is due.
-        heard: Takes the folder with what the lineage listener of a Spark that a program started wrote.
-    """
+    def session(self, scope: WriteScope) -> AbstractContextManager[SparkSession]:
+        """Lend user code a session that may write within a scope, its lineage observed, for as long as a block."""
 
-    settings: Mapping[str, str]
-    spark_home: Path
-    java_home: Path | None
-    log: Callable[[str], None]
-    jar_of: Callable[[Path], Path]
-    heard: Callable[[Path], None]
+    def phase(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Mark a named part of the job while it runs, for progress and times.
+
+        Yields:
+            A function that takes a detail to show beside the part.
+
+        Raises:
+            DataflowError: The run was cancelled.
+        """
+
+    def observed_reads(self) -> Mapping[str, tuple[int, int]]:
+        """Return for each source table that the run has read the sequence number and id of its oldest snapshot."""
+
+    def observed_writes(self) -> Sequence[TableWrite]:
+        """Return for each table that this job has written so far which columns went into it."""
+
+    def application_ids(self) -> frozenset[str]:
+        """Return the ids of the Spark applications that this run has written with."""
+
+    def is_live_branch(self, name: str) -> bool:
+        """Return whether the run of a branch, named without its prefix, may still be working."""
+
+    def jar_of(self, path: Path) -> Path:
+        """Return the jar of an sbt project's folder or of a path to a jar, built anew where its sources changed.
+
+        Raises:
+            DataflowError: It could not be built.
+        """
+
+    def launch(self) -> SparkLaunch:
+        """Return how a program starts a Spark of its own that works like the run's."""
+
+    def collect_lineage(self, folder: Path) -> None:
+        """Take the lineage that the listener of a program's own Spark wrote into a folder."""
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """One job's surroundings.
+    """What a job works with.
 
     Attributes:
-        spark: A session of the engine's for this job, its lineage watched; people's code never gets it.
-        workflow: The workflow that it belongs to.
+        spark: A session of the engine's for this job, its lineage observed; user code never gets it.
+        workflow: The workflow that the job belongs to.
         scope: What the job's code may write outside of `wap`.
-        session: Lends people's code a session with a scope, its lineage watched, for as long as a block lasts.
-        reads: What the run has read so far.
-        writes: What the job itself has written so far.
-        declares: Takes a table's name and the columns that a DDL says it has.
-        note: Takes a line for people, such as a column that was added.
-        phase: Marks a part of the job by name while it runs, for progress and times; yields a function that
-            takes a detail to show beside the part.
-        output: Takes a line that the user's program printed.
-        stopped: Says whether the job was given up, so that what it started must end.
-        programs: What it needs to run programs that are more than a script.
-        applications: Returns the ids of the Sparks that this run has written with.
-        is_live: Says of a branch name without its prefix whether its run may still be working.
+        services: What the run does for the job.
         first_date: The first day of the range that this run is a part of, or None.
     """
 
     spark: SparkSession
     workflow: Workflow
-    scope: Scope
-    session: Callable[[Scope], AbstractContextManager[SparkSession]]
-    reads: Reads
-    writes: Writes
-    declares: Callable[[str, Sequence[str]], None]
-    note: Callable[[str], None]
-    phase: Callable[[str], AbstractContextManager[Callable[[str], None]]]
-    output: Callable[[str], None]
-    stopped: Callable[[], bool]
-    programs: Programs
-    applications: Callable[[], frozenset[str]]
-    is_live: Callable[[str], bool]
+    scope: WriteScope
+    services: JobServices
     first_date: dt.date | None = None
 
 
 @dataclass(frozen=True)
 class Published:
-    """What became visible to readers.
+    """Rows that became visible to readers.
 
     Attributes:
         table: The table.
@@ -114,12 +124,12 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a job has to tell once it succeeded.
+class JobResult:
+    """The result of a job that succeeded.
 
     Attributes:
-        detail: A few words, such as `complete up to 2026-01-31`.
-        audits: The figures of its audits.
+        detail: A summary in a few words, such as `complete up to 2026-01-31`.
+        audits: The results of its audits.
         published: What it published.
     """
 

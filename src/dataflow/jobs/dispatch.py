@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
 from dataflow.workflow.resolved import JobStep, WapStep
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from dataflow.workflow.models import LeafJob
 
 
-def run_step(step: JobStep | WapStep, context: JobContext) -> Outcome:
-    """Do what a step says.
+def run_step(step: JobStep | WapStep, context: JobContext) -> JobResult:
+    """Run a step that contains no workflow.
 
     Raises:
         DataflowError: It failed.
@@ -32,7 +32,12 @@ def run_step(step: JobStep | WapStep, context: JobContext) -> Outcome:
             assert_never(step)
 
 
-def _run_job(job: LeafJob, context: JobContext) -> Outcome:
+def _run_job(job: LeafJob, context: JobContext) -> JobResult:
+    """Run a job by its type.
+
+    Raises:
+        DataflowError: It failed.
+    """
     match job:
         case SparkJob():
             from dataflow.jobs.spark.job import run_spark_job

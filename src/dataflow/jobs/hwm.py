@@ -1,8 +1,8 @@
-"""The HWM job: the only one that moves a table's high-water mark.
+"""The HWM job: the only job that moves a table's high-water mark.
 
-It believes the table, whose snapshots say what was published, or was looked at and kept. What counts is what this
-definition itself publishes to it: the partitions of its `wap` templates, and of those in the workflows it contains. So
-it makes no difference how a partition's value is spelled, and a job that runs alone finds the same.
+It reads the table's snapshots, which record what was published or kept. What counts is what this definition itself
+publishes: the partitions of its `wap` templates, and of those in the workflows that it contains. So the spelling of a
+partition's value makes no difference, and a job that runs alone finds the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.lineage.model import plain_name
 from dataflow.tables.high_water_mark import Moment, Sources, move, oldest
 from dataflow.tables.iceberg import load
@@ -25,7 +25,7 @@ from dataflow.tables.time_spans import HOUR, Span, day_of, hour_of, span_of
 from dataflow.workflow.models import HwmSpec, WapTemplate
 from dataflow.workflow.resolved import WapStep, Workflow
 
-_WORD = "say 'complete: true' in the HWM job where what this workflow publishes is all of it"
+_COMPLETE = "set 'complete: true' in the HWM job where what this workflow publishes is all of it"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Own:
 
     Attributes:
         partition: The partition.
-        in_foreach: Whether it is an item of a foreach, whose list then says what makes a whole.
+        in_foreach: Whether it is an item of a foreach, whose list then has all parts.
     """
 
     partition: Partition
@@ -46,7 +46,7 @@ class _Own:
         return [span_of(value) for value in self.partition.values.values()]
 
 
-def run_hwm(spec: HwmSpec, context: JobContext) -> Outcome:
+def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
     """Record that a day, or an hour, of a table is finished, and move the mark as far as none is missing.
 
     Raises:
@@ -66,11 +66,11 @@ def run_hwm(spec: HwmSpec, context: JobContext) -> Outcome:
         spec.table,
         moment,
         timezone=spec.timezone,
-        sources=context.reads() or oldest(_sources_of(told) for told in published.values()),
+        sources=context.services.observed_reads() or oldest(_sources_of(told) for told in published.values()),
         first=context.first_date,
     )
     waiting = f", {len(water.ahead)} finished beyond a gap" if water.ahead else ""
-    return Outcome(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
+    return JobResult(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
 
 
 def _templates(workflow: Workflow, table: str) -> Iterator[tuple[WapTemplate, bool]]:
@@ -103,11 +103,11 @@ def _whole(spec: HwmSpec, own: list[_Own]) -> Moment:
         DataflowError: They are of another time, or a part of it.
     """
     day, hour, complete = day_of(_day(spec)), _hour(spec), spec.complete
-    told = ", ".join(dict.fromkeys(each.partition.label for each in own))
+    labels = ", ".join(dict.fromkeys(each.partition.label for each in own))
     if not complete and any(len(each.spans) > 1 and not each.in_foreach for each in own):
         raise DataflowError(
-            f"{told} may be a part of {day.start.date()} alone: its partition has more columns than one",
-            _WORD,
+            f"{labels} may be a part of {day.start.date()} alone: its partition has more columns than one",
+            _COMPLETE,
             permanent=True,
         )
     timed = [span for each in own for span in each.spans if span is not None]
@@ -119,11 +119,11 @@ def _whole(spec: HwmSpec, own: list[_Own]) -> Moment:
         return hour.start
     if parts:
         raise DataflowError(
-            f"{told} is an hour of {day.start.date()}, not all of it", f"name the hour in 'datetime', or {_WORD}",
+            f"{labels} is an hour of {day.start.date()}, not all of it", f"name the hour in 'datetime', or {_COMPLETE}",
             permanent=True,
         )  # fmt: skip
     raise DataflowError(
-        f"{spec.table} has no published {day.start.date()}, so it can't be called complete: this publishes {told}",
+        f"{spec.table} has no published {day.start.date()}, so it can't be called complete: this publishes {labels}",
         "let 'datetime' of the HWM job and 'partition' of its wap template name the same day",
         permanent=True,
     )
@@ -165,7 +165,7 @@ def _found(spec: HwmSpec, context: JobContext) -> Mapping[str, Told]:
     if every and not found:
         raise DataflowError(
             f"{spec.table} has no published {day.start.date()}, so it can't be called complete",
-            f"run the workflow that publishes it; or {_WORD}",
+            f"run the workflow that publishes it; or {_COMPLETE}",
         )
     return found
 

@@ -1,17 +1,17 @@
-"""The Metadata job: what a table says of itself, as Iceberg properties that every engine can read."""
+"""The Metadata job: owner, tags, lifetime and key of a table, as Iceberg properties that every engine can read."""
 
 from __future__ import annotations
 
 from dataflow.errors import DataflowError
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.tables.iceberg import exists
 from dataflow.tables.ownership import claim
 from dataflow.tables.properties import LIFETIME_DAYS, OWNER, PRIMARY_KEY, TAGS
 from dataflow.workflow.models import MetadataSpec
 
 
-def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
-    """Write owner, tags, lifetime and key of a table, and whose package it is.
+def run_metadata(spec: MetadataSpec, context: JobContext) -> JobResult:
+    """Write owner, tags, lifetime, key and package of a table.
 
     Raises:
         DataflowError: The table does not exist.
@@ -29,4 +29,4 @@ def run_metadata(spec: MetadataSpec, context: JobContext) -> Outcome:
             PRIMARY_KEY: ",".join(spec.primary_key) or None,
         },
     )
-    return Outcome(detail="" if changed else "unchanged")
+    return JobResult(detail="" if changed else "unchanged")

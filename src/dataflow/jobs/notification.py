@@ -1,7 +1,7 @@
-"""Telling people: by e-mail through the environment's mail server, by Slack-style webhooks, or both.
+"""Notifications: by e-mail through the environment's mail server, by Slack-style webhooks, or both.
 
-Secrets are put in at the last moment. What a message or an error shows of a webhook is its host alone, as the rest
-of its address is a password.
+Secrets are resolved at the last moment. Messages and errors show the host of a webhook alone, as the rest of its
+address is a password.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dataflow.errors import DataflowError, did_you_mean
-from dataflow.foreign import plain
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.foreign import for_terminal
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.secret import masked
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
+    from dataflow.jobs.context import JobContext
     from dataflow.workflow.models import Notifications, NotificationSpec
     from dataflow.workflow.project import Environment, Smtp
 
@@ -36,17 +37,17 @@ _IMPLICIT_TLS_PORT = 465
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended, as a message tells it.
+    """The end of a run, for a notification.
 
     Attributes:
         workflow: The workflow's id.
-        run_id: The run.
-        status: `succeeded`, `failed` or another word; only these two are told.
-        params: The run's parameters; its dates are told.
+        run_id: The run's id.
+        status: `succeeded` or `failed`; nobody is notified of any other.
+        params: The run's parameters; the message has its dates.
         seconds: How long it took.
         log: Where Spark's own output is.
         failed_step: The step that failed, if one did.
-        cause: Why; its first line is told.
+        cause: Why it failed; the message has its first line.
     """
 
     workflow: str
@@ -74,53 +75,54 @@ class _Webhook:
 _Destination = _Email | _Webhook
 
 
-def run_notification(spec: NotificationSpec, context: JobContext) -> Outcome:
-    """Send the message of a job.
-
-    Raises:
-        DataflowError: It could not be sent.
-    """
-    workflow = context.workflow
-    return Outcome(detail=", ".join(send(spec, environment=workflow.environment, owner=workflow.owner)))
-
-
-def send(spec: NotificationSpec, *, environment: Environment, owner: str) -> list[str]:
+def run_notification(spec: NotificationSpec, context: JobContext) -> JobResult:
     """Send a Notification job's message.
 
+    Raises:
+        DataflowError: A recipient can't be reached.
+    """
+    workflow = context.workflow
+    notified = send_notification(spec, environment=workflow.environment, owner=workflow.owner)
+    return JobResult(detail=", ".join(notified))
+
+
+def send_notification(spec: NotificationSpec, *, environment: Environment, owner: str) -> list[str]:
+    """Send a message.
+
     Args:
-        spec: What to say, and to whom.
-        environment: Knows the mail server and the owners.
-        owner: Who `owner` is: the workflow's.
+        spec: The message and its recipients.
+        environment: Has the mail server and the owners.
+        owner: The owner that the recipient `owner` stands for.
 
     Returns:
-        Who was told: addresses, and hosts of webhooks.
+        The recipients that were notified: addresses, and hosts of webhooks.
 
     Raises:
-        DataflowError: Somebody can't be reached; the message says who was told all the same.
+        DataflowError: A recipient can't be reached; the message names those that were notified.
     """
     found = [place for target in spec.to for place in _destinations(target, environment, owner)]
     if spec.webhook is not None:
         found.append(_webhook(spec.webhook, "'webhook'"))
-    told, failures = _deliver(found, spec.subject, spec.message, environment)
+    notified, failures = _deliver(found, spec.subject, spec.message, environment)
     if failures:
-        beside = f" (told: {', '.join(told)})" if told else ""
-        message = "; ".join(failure.message for failure in failures) + beside
+        others = f" (notified: {', '.join(notified)})" if notified else ""
+        message = "; ".join(failure.message for failure in failures) + others
         permanent = all(failure.permanent for failure in failures)
         raise DataflowError(message, failures[0].hint, permanent=permanent)
-    return told
+    return notified
 
 
 def notify_run_end(end: RunEnd, notifications: Notifications, *, environment: Environment, owner: str) -> list[str]:
-    """Tell those who want to hear of a run's end. It never raises: a lost message is no reason to fail a run.
+    """Send the notifications of a run's end. It never raises: a run does not fail with its notifications.
 
     Args:
-        end: How the run ended.
-        notifications: Who hears of what.
-        environment: Knows the mail server and the owners.
-        owner: Who `owner` is: the workflow's.
+        end: The run's end.
+        notifications: The recipients for each status.
+        environment: Has the mail server and the owners.
+        owner: The owner that the recipient `owner` stands for.
 
     Returns:
-        Lines for the run's own report: who was told, and who could not be and why.
+        Notes for the run: who was notified, and who could not be and why.
     """
     targets = {"failed": notifications.on_failure, "succeeded": notifications.on_success}.get(end.status, [])
     found: list[_Destination] = []
@@ -130,13 +132,14 @@ def notify_run_end(end: RunEnd, notifications: Notifications, *, environment: En
             found += _destinations(target, environment, owner)
         except DataflowError as error:
             failures.append(error)
-    told, lost = _deliver(found, *_run_end_text(end, environment.name), environment)
-    lines = [f"told {', '.join(told)}"] if told else []
-    return lines + [f"nobody was told: {error.message}" if not told else error.message for error in failures + lost]
+    notified, lost = _deliver(found, *_run_end_text(end, environment.name), environment)
+    lines = [f"notified {', '.join(notified)}"] if notified else []
+    failed = [error.message for error in failures + lost]
+    return lines + (failed if notified else [f"nobody was notified: {message}" for message in failed])
 
 
 def _run_end_text(end: RunEnd, environment: str) -> tuple[str, str]:
-    """Compose subject and message of a run's end."""
+    """Return subject and message for a run's end."""
     dates = [f"{name}={value}" for name, value in end.params.items() if _is_date(value)]
     day = f" for {end.params['EXECUTION_DATE']}" if "EXECUTION_DATE" in end.params else ""
     facts = {
@@ -162,7 +165,7 @@ def _is_date(value: str) -> bool:
 
 
 def _destinations(target: str, environment: Environment, owner: str) -> Iterator[_Destination]:
-    """Yield where a target is reached: an address, an owner of dataflow.yaml, or `owner`."""
+    """Yield the destinations of a recipient: an address, an owner of dataflow.yaml, or `owner`."""
     if "${secret:" in target:
         found = resolve_secrets(target)
         yield _webhook(target, target) if "://" in found else _email(found, target)
@@ -188,12 +191,12 @@ def _destinations(target: str, environment: Environment, owner: str) -> Iterator
 
 def _email(address: str, label: str) -> _Email:
     if "@" not in address or not address.isprintable():
-        raise DataflowError(f"'{label}' is no e-mail address", permanent=True)
+        raise DataflowError(f"'{label}' is not an e-mail address", permanent=True)
     return _Email(address, label)
 
 
 def _webhook(address: str, where: str) -> _Webhook:
-    """Return a webhook, of whose address nothing but the host is ever shown."""
+    """Return a webhook; only the host of its address is ever shown."""
     url = resolve_secrets(address)
     try:
         parts = urlsplit(url)
@@ -201,37 +204,37 @@ def _webhook(address: str, where: str) -> _Webhook:
     except ValueError:
         usable = False
     if not usable or not url.isprintable() or " " in url:
-        raise DataflowError(f"{where} is no http or https address", permanent=True)
+        raise DataflowError(f"{where} is not an http or https address", permanent=True)
     return _Webhook(url, f"webhook of {parts.hostname}")
 
 
 def _deliver(
     destinations: Iterable[_Destination], subject: str, message: str, environment: Environment
 ) -> tuple[list[str], list[DataflowError]]:
-    """Tell everybody once, those that can be reached; return who was told, and what went wrong."""
+    """Send a message to each destination once; return those that were notified, and the failures."""
     unique = list(dict.fromkeys(destinations))
-    message = plain(masked(message))
+    message = for_terminal(masked(message))
     emails = [place for place in unique if isinstance(place, _Email)]
-    subject = plain(" ".join(masked(subject).split()))  # a line break would end the header
-    told: list[str] = []
+    subject = for_terminal(" ".join(masked(subject).split()))  # a line break would end the header
+    notified: list[str] = []
     failures: list[DataflowError] = []
     if emails:
         try:
             refused = _mail(emails, subject, message, environment)
-            told += [place.label for place in emails if place.label not in refused]
+            notified += [place.label for place in emails if place.label not in refused]
             if refused:
                 who = ", ".join(refused)
-                failures.append(DataflowError(f"the mail server takes no mail for {who}", permanent=True))
+                failures.append(DataflowError(f"the mail server refused mail for {who}", permanent=True))
         except DataflowError as error:
             failures.append(error)
     for place in unique:
         if isinstance(place, _Webhook):
             try:
                 _post(place, subject, message)
-                told.append(place.label)
+                notified.append(place.label)
             except DataflowError as error:
                 failures.append(error)
-    return told, failures
+    return notified, failures
 
 
 def _mail(to: Sequence[_Email], subject: str, message: str, environment: Environment) -> list[str]:
@@ -240,7 +243,7 @@ def _mail(to: Sequence[_Email], subject: str, message: str, environment: Environ
     if smtp is None:
         labels = [place.label for place in to]
         raise DataflowError(
-            f"no mail server is set for environment '{environment.name}', so {', '.join(labels)} can't be told",
+            f"environment '{environment.name}' has no mail server, so {', '.join(labels)} can't be notified",
             f"add environments.{environment.name}.notifications.smtp with host and sender to dataflow.yaml",
             permanent=True,
         )
@@ -253,7 +256,7 @@ def _mail(to: Sequence[_Email], subject: str, message: str, environment: Environ
     except smtplib.SMTPAuthenticationError:
         raise DataflowError(
             f"{where} refused the login of {smtp.username}",
-            f"look at username and password of environments.{environment.name}.notifications.smtp",
+            f"check username and password of environments.{environment.name}.notifications.smtp",
             permanent=True,
         ) from None
     except smtplib.SMTPNotSupportedError as error:
@@ -298,14 +301,14 @@ def _connected(smtp: Smtp) -> smtplib.SMTP:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the failure that it is: followed, the message would be lost and the answer fine."""
+    """Fails on a redirect: if it were followed, the message would be lost without an error."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow none."""
+        """Return no request to follow."""
 
 
 def _post(webhook: _Webhook, subject: str, message: str) -> None:
-    """Post a message; raise on any answer but success. No cause is chained, as it may show the address."""
+    """Post a message; raise on any answer but success. No cause is chained, as it may contain the address."""
     text = _slack_escaped(f"{subject}\n{message}".strip())
     request = urllib.request.Request(  # noqa: S310  # http and https alone get here
         webhook.url,
@@ -333,7 +336,7 @@ def _refusal(webhook: _Webhook, code: int) -> DataflowError:
     except ValueError:
         phrase = ""
     lasting = code < 500 and code not in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
-    hint = "it may have been revoked: make a new one, and set it where this one stands" if lasting else None
+    hint = "it may have been revoked: create a new one, and replace this one by it" if lasting else None
     return DataflowError(f"{webhook.label} answered {code} {phrase}".rstrip(), hint, permanent=lasting)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.audit import AuditedRows, run_audits
-from dataflow.jobs.context import JobContext, Outcome, Published
+from dataflow.jobs.context import JobContext, JobResult, Published
 from dataflow.jobs.spark.job import run_spark
 from dataflow.lineage.model import plain_name
 from dataflow.spark.errors import is_arity
@@ -36,7 +36,7 @@ class AuditFailed(DataflowError):
     """A blocking audit failed: nothing was published, unless it audits what is published already.
 
     Attributes:
-        results: All the audits' figures.
+        results: The results of all audits.
     """
 
     permanent = True
@@ -47,8 +47,8 @@ class AuditFailed(DataflowError):
         self.results = tuple(results)
 
 
-def run_wap(template: WapTemplate, context: JobContext) -> Outcome:
-    """Write, audit and publish; start again from the new main when somebody else changed the partition meanwhile.
+def run_wap(template: WapTemplate, context: JobContext) -> JobResult:
+    """Write, audit and publish; start again from the new main when the partition was changed meanwhile.
 
     Raises:
         AuditFailed: A blocking audit failed.
@@ -60,48 +60,48 @@ def run_wap(template: WapTemplate, context: JobContext) -> Outcome:
         except PublishConflict as conflict:
             if not left:
                 raise
-            context.note(f"{conflict.message}: starting again from the new main")
+            context.services.note(f"{conflict.message}: starting again from the new main")
     raise AssertionError("the last attempt returns or raises")
 
 
-def _once(template: WapTemplate, context: JobContext) -> Outcome:
+def _once(template: WapTemplate, context: JobContext) -> JobResult:
     spark, table = context.spark, template.table
     if exists(spark, table):
-        for name in branch_publish.sweep(spark, table, context.is_live):
-            context.note(f"dropped branch {name} of {table}, left by a run that was killed")
+        for name in branch_publish.sweep(spark, table, context.services.is_live_branch):
+            context.services.note(f"dropped branch {name} of {table}, left by a run that was killed")
     name = branch_publish.branch_name(context.workflow.run_id, template.id)
     branch = branch_publish.begin(spark, table, template.partition, name, keeps=template.existing == "keep")
     try:
         claim(spark, table, context.workflow.identity)
-        with context.phase("write") as detail:
+        with context.services.phase("write") as detail:
             _write(template, branch, context)
-            _require_unmoved(branch, context)
-            made, moves = _settled(template, branch, context)
-            detail(_told(made))
+            _require_main_unchanged(branch, context)
+            made, moves = _settle(template, branch, context)
+            detail(_row_counts(made))
         if made.is_empty and template.empty != "publish":
             return _nothing_written(template, branch, context)
-        with context.phase("audit") as detail:
+        with context.services.phase("audit") as detail:
             results = _audit(template, branch, context)
-            detail(_counted(results))
-        with context.phase("publish") as detail:
+            detail(_audit_counts(results))
+        with context.services.phase("publish") as detail:
             if (
-                column_migration.pairs(spark, table) != moves
+                column_migration.column_pairs(spark, table) != moves
             ):  # a migration went on since, and its columns were not filled
                 raise PublishConflict(f"a migration moved columns of {table} during this run")
-            _require_unmoved(branch, context)
+            _require_main_unchanged(branch, context)
             snapshot = publish(spark, branch, made, _summary(template, branch, context, made, results))
             detail(f"snapshot {snapshot}")
     except BaseException:
         branch_publish.abandon(spark, branch)
         raise
     published = Published(table, branch.partition.label, branch.partition.where, made.total, snapshot)
-    return Outcome(_told(made), tuple(results), published)
+    return JobResult(_row_counts(made), tuple(results), published)
 
 
-def _settled(
+def _settle(
     template: WapTemplate, branch: branch_publish.Branch, context: JobContext
-) -> tuple[Made, list[column_migration.Pair]]:
-    """Make the branch hold what will be published, and say what that is.
+) -> tuple[Made, list[column_migration.ColumnPair]]:
+    """Make the branch hold what will be published.
 
     Returns:
         What the run made, and the columns of a migration that were filled.
@@ -111,11 +111,11 @@ def _settled(
     if not branch.keeps and (not made.is_empty or template.empty == "publish"):
         made = clear(spark, branch, made, lambda: open_session(spark, EVERYTHING))
     if number := made.rewritten:
-        context.note(
+        context.services.note(
             f"{plural(number, 'file')} of {branch.table} held {branch.partition.label} beside others, "
             "as it was partitioned before: rewritten for those"
         )
-    moves = _even_out(branch, context)
+    moves = _synchronize(branch, context)
     return (outcome(spark, branch) if moves else made), moves
 
 
@@ -127,19 +127,19 @@ def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         for item in template.write:
             run_spark(item.job.spark, context, scope)
     except DataflowError as error:
-        moves = column_migration.moving(properties(load(spark, template.table)))
+        moves = column_migration.migrating_columns(properties(load(spark, template.table)))
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = column_migration.advice(template.table, moves) or error.hint
         raise
 
 
-def _require_unmoved(branch: branch_publish.Branch, context: JobContext) -> None:
+def _require_main_unchanged(branch: branch_publish.Branch, context: JobContext) -> None:
     """Refuse to go on after this run wrote to main itself, as a program can that replaces the catalog it is given.
 
     Raises:
-        DataflowError: It did: its rows are there for readers to see, past the audits.
+        DataflowError: It did: readers see its rows, which no audit passed.
     """
-    snapshot = written_past(context.spark, branch.table, branch.base, context.applications())
+    snapshot = written_past(context.spark, branch.table, branch.base, context.services.application_ids())
     if snapshot is not None:
         raise DataflowError(
             f"this run wrote to main of {branch.table} itself: readers see snapshot {snapshot}, which no audit passed",
@@ -149,30 +149,32 @@ def _require_unmoved(branch: branch_publish.Branch, context: JobContext) -> None
         )
 
 
-def _even_out(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.Pair]:
+def _synchronize(branch: branch_publish.Branch, context: JobContext) -> list[column_migration.ColumnPair]:
     """Fill the columns of a migration that the write left out: readers of the old and of the new see the same.
 
     Returns:
-        The columns that were looked at.
+        The columns in migration.
     """
     spark = context.spark
-    pairs = column_migration.pairs(spark, branch.table)
+    pairs = column_migration.column_pairs(spark, branch.table)
     if not pairs or head(load(spark, branch.table), branch.name) == branch.base:
         return pairs
     catalog = context.workflow.environment.catalog_name
     mine = (
-        w.assigned_columns for w in context.writes() if plain_name(w.target, catalog).lower() == branch.table.lower()
+        w.assigned_columns
+        for w in context.services.observed_writes()
+        if plain_name(w.target, catalog).lower() == branch.table.lower()
     )
     written = {column.lower() for given in mine for column in given}
-    # A session of its own: it is not the job that writes this, and its lineage should not say so.
+    # A session of its own, as the job's lineage must not include this write.
     own, where = open_session(spark, EVERYTHING), branch.partition.where
     before = f"{quoted(branch.table)} VERSION AS OF {branch.base}"
-    was_even = functools.partial(column_migration.is_even, own, before, where)
-    column_migration.even_out(own, branch.reference, where, pairs, written, was_even)
+    was_synchronized = functools.partial(column_migration.is_synchronized, own, before, where)
+    column_migration.synchronize(own, branch.reference, where, pairs, written, was_synchronized)
     return pairs
 
 
-def _nothing_written(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> Outcome:
+def _nothing_written(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> JobResult:
     label = f"{template.table} {branch.partition.label}"
     found = f"the write {'changed no row of' if branch.keeps else 'brought no rows for'} {label}"
     if template.empty == "fail":
@@ -180,8 +182,8 @@ def _nothing_written(template: WapTemplate, branch: branch_publish.Branch, conte
             found, "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine"
         )
     keep(context.spark, branch, _summary(template, branch, context))
-    context.note(f"{found}: the old rows stay (empty: keep)")
-    return Outcome("0 rows, the old ones stay")
+    context.services.note(f"{found}: the old rows stay (empty: keep)")
+    return JobResult("0 rows, the old ones stay")
 
 
 def _audit(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> list[AuditResult]:
@@ -196,7 +198,7 @@ def _audit(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         folder=workflow.folder,
         params=workflow.script_params,
         history=history,
-        session=context.session,
+        session=context.services.session,
     )
     require_passed(results)
     return results
@@ -212,7 +214,7 @@ def require_passed(results: Sequence[AuditResult], *, published: bool = False) -
     """Raise when a blocking audit failed.
 
     Args:
-        results: All the audits' figures.
+        results: The results of all audits.
         published: Whether the rows are published already.
 
     Raises:
@@ -220,25 +222,25 @@ def require_passed(results: Sequence[AuditResult], *, published: bool = False) -
     """
     failed = [result for result in results if not result.passed and result.blocking]
     if failed:
-        told = "; ".join(f"{result.name}: {result.message}" for result in failed)
+        found = "; ".join(f"{result.name}: {result.message}" for result in failed)
         number = "an audit" if len(failed) == 1 else f"{len(failed)} audits"
-        raise AuditFailed(f"{number} failed: {told}", results, published=published)
+        raise AuditFailed(f"{number} failed: {found}", results, published=published)
 
 
-def _counted(results: Sequence[AuditResult]) -> str:
+def _audit_counts(results: Sequence[AuditResult]) -> str:
     warned = sum(not result.passed for result in results)
     return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
 
 
 def _day(template: WapTemplate, context: JobContext) -> str | None:
-    """Return the day that this workflow's HWM job means by what is published: its partition need not spell it."""
+    """Return the day that this workflow's HWM job names for this table: the partition need not name one."""
     jobs = context.workflow.jobs(HwmJob, every_date=True)
     days = {job.hwm.datetime[:10] for job in jobs if job.hwm.table == template.table}
     return days.pop() if len(days) == 1 else None
 
 
-def _told(made: Made) -> str:
-    """Say how many rows there are, and which of them this run wrote where that is not the same."""
+def _row_counts(made: Made) -> str:
+    """Return the number of rows, and how many of them this run wrote where that differs."""
     written = "" if made.rows == made.total else f", {made.rows:,} of them in files that were written"
     return f"{made.total:,} rows{written}"
 
@@ -250,9 +252,9 @@ def _summary(
     made: Made | None = None,
     results: Sequence[AuditResult] = (),
 ) -> Mapping[str, str]:
-    """What the snapshot says of itself, so that the table tells its own history.
+    """Return the properties of the snapshot, which are the table's own history.
 
-    A run that made nothing leaves a snapshot too, which says so (`dataflow.outcome` is `kept`) and counts no rows.
+    A run that made nothing leaves a snapshot too, with `dataflow.outcome` = `kept` and no number of rows.
     """
     workflow = context.workflow
     figures = {result.name: result.figure for result in results}
@@ -268,5 +270,5 @@ def _summary(
         **({OUTCOME: "kept"} if made is None else {OUTCOME: "published"}),
         **({} if made is None else {ROWS: str(made.total)}),
         AUDITS: json.dumps(figures, sort_keys=True),
-        SOURCES: json.dumps(dict(context.reads()), sort_keys=True),
+        SOURCES: json.dumps(dict(context.services.observed_reads()), sort_keys=True),
     }

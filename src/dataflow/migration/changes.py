@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from dataflow.errors import UsageError
 from dataflow.tables.quoting import column_name
 from dataflow.tables.schema.columns import Column, require_storable, sql_type
-from dataflow.tables.schema.table_schema import Shape, declared, require_of
+from dataflow.tables.schema.table_schema import TableSchema, declared, require_of
 from dataflow.tables.schema.transforms import source_of
 from dataflow.tables.schema.type_promotion import widens
 
@@ -100,7 +100,7 @@ class ChangeRequest:
     drop_table: bool = False
 
 
-def changes_of(shape: Shape, request: ChangeRequest) -> list[TableChange]:
+def changes_of(shape: TableSchema, request: ChangeRequest) -> list[TableChange]:
     """Return the requested changes, each classified as safe or breaking.
 
     Raises:
@@ -125,7 +125,7 @@ def changes_of(shape: Shape, request: ChangeRequest) -> list[TableChange]:
     return found
 
 
-def _require_distinct_columns(shape: Shape, changes: Sequence[TableChange]) -> None:
+def _require_distinct_columns(shape: TableSchema, changes: Sequence[TableChange]) -> None:
     """Require that each column has at most one change, and that new names are free.
 
     Raises:
@@ -161,7 +161,7 @@ def _require_name(name: str) -> None:
         raise UsageError(f"'{name}' is not a valid column name: use letters, digits and underscores")
 
 
-def _requested_by_options(shape: Shape, request: ChangeRequest) -> Iterator[TableChange]:
+def _requested_by_options(shape: TableSchema, request: ChangeRequest) -> Iterator[TableChange]:
     for old, new in request.rename.items():
         column = shape.column(old)
         if shape.has(new):
@@ -186,7 +186,7 @@ def _requested_name(request: ChangeRequest, column: str) -> str:
     return next((new for old, new in request.names.items() if old.lower() == column.lower()), "")
 
 
-def _requested_type(shape: Shape, column: Column, wanted: Column, chosen: str) -> Iterator[TableChange]:
+def _requested_type(shape: TableSchema, column: Column, wanted: Column, chosen: str) -> Iterator[TableChange]:
     changes = list(_type_changes(column, wanted, chosen))
     if chosen:
         _require_name(chosen)
@@ -198,7 +198,7 @@ def _requested_type(shape: Shape, column: Column, wanted: Column, chosen: str) -
     yield from (_completed(shape, column, change) for change in changes)
 
 
-def _requested_by_ddl(shape: Shape, wanted: Shape, request: ChangeRequest) -> Iterator[TableChange]:
+def _requested_by_ddl(shape: TableSchema, wanted: TableSchema, request: ChangeRequest) -> Iterator[TableChange]:
     moved = {old.lower(): new.lower() for old, new in request.rename.items()}
     # The definition may use the current name of a column with a new type, or its final name.
     moved |= {old.lower(): new.lower() for old, new in request.names.items() if not wanted.has(old)}
@@ -224,7 +224,7 @@ def _requested_by_ddl(shape: Shape, wanted: Shape, request: ChangeRequest) -> It
         yield TableChange("comment", "", wanted.comment, safe=True, why="readers are not affected")
 
 
-def _added_columns(shape: Shape, columns: Sequence[Column], there: Sequence[str]) -> Iterator[TableChange]:
+def _added_columns(shape: TableSchema, columns: Sequence[Column], there: Sequence[str]) -> Iterator[TableChange]:
     place = "FIRST"
     for column in columns:
         if column.name.lower() not in there:
@@ -247,7 +247,7 @@ def _same_key(key: Sequence[str], wanted: Sequence[str], moved: Mapping[str, str
     return {name.lower() for name in wanted} in (now, {moved.get(name, name) for name in now})
 
 
-def _completed(shape: Shape, column: Column, change: TableChange) -> TableChange:
+def _completed(shape: TableSchema, column: Column, change: TableChange) -> TableChange:
     """Complete a change that drops or replaces a column with whether the column is required.
 
     Raises:
@@ -351,7 +351,7 @@ def _field_changes_in_place(
     return found
 
 
-def shared_columns(old: Shape, new: Shape) -> tuple[str, ...]:
+def shared_columns(old: TableSchema, new: TableSchema) -> tuple[str, ...]:
     """Return the columns of a table if another one has them all, with types that hold their values; else none."""
     stand_in = all(
         new.has(column.name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.jobs.spark.script import statements as split
+from dataflow.jobs.spark.script import split_statements
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.changes import new_name
@@ -20,8 +20,8 @@ from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
 from dataflow.migration.verify import missing_rows, require_equal
-from dataflow.spark.errors import message_of
-from dataflow.tables.column_migration import moving, pairs
+from dataflow.spark.errors import short_message
+from dataflow.tables.column_migration import column_pairs, migrating_columns
 from dataflow.tables.iceberg import column_names, exists, head, load, properties, quoted
 from dataflow.tables.quoting import column_name
 from dataflow.workflow import table_names
@@ -166,7 +166,7 @@ def describe_removal(spark: SparkSession, campaign: Campaign, step: Step) -> str
     if step.drops.lower() not in column_names(spark, campaign.table):
         return f"column {step.drops}, which was dropped before"
     column = column_name(step.drops)
-    pair = next((pair for pair in pairs(spark, campaign.table) if pair.old == step.drops), None)
+    pair = next((pair for pair in column_pairs(spark, campaign.table) if pair.old == step.drops), None)
     alone = f"{column} IS NULL AND {column_name(pair.new)} IS NOT NULL" if pair else "false"
     (row,) = spark.sql(
         f"SELECT count({column}) AS filled, count(*) AS n, count_if({alone}) AS alone FROM {table}"
@@ -231,7 +231,7 @@ def _require_no_loss(spark: SparkSession, campaign: Campaign, step: Step) -> Non
             losses.append(
                 f"{rows:,} rows of {new} are not in {step.keeps}: readers of {campaign.table} would miss them"
             )
-    beside = pairs(spark, campaign.table) if step.adds else []
+    beside = column_pairs(spark, campaign.table) if step.adds else []
     for pair in (pair for pair in beside if pair.new == step.adds):
         table, old, new = quoted(campaign.table), column_name(pair.old), column_name(pair.new)
         spark.sql(f"UPDATE {table} SET {old} = {pair.as_old} WHERE {old} IS NULL AND {new} IS NOT NULL")
@@ -276,7 +276,7 @@ def _require_possible(spark: SparkSession, campaign: Campaign, step: Step) -> No
         )
     if step.phase == "expand" and campaign.old_columns:
         _require_droppable(spark, campaign)
-        others = moving(properties(load(spark, campaign.table)))
+        others = migrating_columns(properties(load(spark, campaign.table)))
         if others and others != {c.column: new_name(c) or None for c in campaign.changes if not c.safe and c.column}:
             raise DataflowError(
                 f"a migration of columns of {campaign.table} is already in progress: {', '.join(others)}",
@@ -316,12 +316,12 @@ def _require_droppable(spark: SparkSession, campaign: Campaign) -> None:
 
 
 def _run(spark: SparkSession, campaign: Campaign, step: Step, statements: str) -> None:
-    for statement in (text.strip() for _, text in split(spark, statements)):
+    for statement in (text.strip() for _, text in split_statements(spark, statements)):
         if not _is_statement_done(spark, campaign.table, step, statement):
             try:
                 spark.sql(statement)
             except Exception as error:
-                raise DataflowError(f"'{step.says}' failed: {message_of(error)}") from error
+                raise DataflowError(f"'{step.says}' failed: {short_message(error)}") from error
 
 
 def _is_done(spark: SparkSession, table: str, step: Step) -> bool:

@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 from collections.abc import Sequence
 
-from dataflow.foreign import page as escape
+from dataflow.foreign import for_html as escape
 from dataflow.lineage.show.text import age
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.campaign.events import applied_steps

@@ -137,14 +137,14 @@ def send_notices(
 
 def address_sender(environment: Environment) -> Callable[[Notice], str]:
     """Return a function that sends a notice to the e-mail address or webhook of its owner."""
-    from dataflow.jobs.notification import send
+    from dataflow.jobs.notification import send_notification
     from dataflow.workflow.models import NotificationSpec
 
     def deliver_one(message: Notice) -> str:
         if not message.owner:
             raise DataflowError("these workflows have no owner", "set `workflow.owner` in their definitions")
         spec = NotificationSpec(to=[message.owner], subject=message.subject, message=message.text)
-        return ", ".join(send(spec, environment=environment, owner=message.owner))
+        return ", ".join(send_notification(spec, environment=environment, owner=message.owner))
 
     return deliver_one
 

@@ -12,8 +12,8 @@ from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
 from dataflow.migration.steps import Step, kept_name
 from dataflow.migration.store import CampaignEvent
-from dataflow.spark.errors import message_of
-from dataflow.tables.column_migration import Pair, even_out, pairs
+from dataflow.spark.errors import short_message
+from dataflow.tables.column_migration import ColumnPair, column_pairs, synchronize
 from dataflow.tables.iceberg import column_names, column_types, exists, quoted
 from dataflow.tables.quoting import column_name
 
@@ -68,7 +68,7 @@ def _comparisons(
     if where is None:
         return
     old, new = column_name(change.column), column_name(name)
-    pair = Pair(change.column, change.type, name, change.to if change.kind == "type" else change.type)
+    pair = ColumnPair(change.column, change.type, name, change.to if change.kind == "type" else change.type)
     differ = f"NOT {pair.agree} OR ({old} IS NULL) <> ({new} IS NULL)"  # the other type may not hold a value
     (row,) = spark.sql(f"SELECT count(*) AS n, count_if({differ}) AS d FROM {quoted(campaign.table)}{where}").collect()
     yield Comparison(f"{change.column} and {name}{' before the contract' if where else ''}", row.n, row.d)
@@ -103,7 +103,7 @@ def _compare_tables(spark: SparkSession, table: str, new: str) -> Comparison:
             f"SELECT (SELECT count(*) FROM {quoted(old)}) AS n, count(*) AS d FROM ({missing})"
         ).collect()
     except Exception as error:
-        raise DataflowError(f"{old} and {new} can't be compared: {message_of(error)}") from error
+        raise DataflowError(f"{old} and {new} can't be compared: {short_message(error)}") from error
     return Comparison(f"the rows of {old} in {new}, by {', '.join(shared)}", row.n, row.d)
 
 
@@ -128,8 +128,8 @@ def require_equal(spark: SparkSession, campaign: Campaign, step: Step, *, forced
             for name in filter(None, map(new_name, changes)):
                 if name.lower() not in column_names(spark, campaign.table):
                     raise DataflowError(f"column {name} does not exist; dropping {step.drops} would lose its values")
-            mine = [pair for pair in pairs(spark, campaign.table) if pair.old == step.drops]
-            even_out(spark, quoted(campaign.table), "true", mine, ())
+            mine = [pair for pair in column_pairs(spark, campaign.table) if pair.old == step.drops]
+            synchronize(spark, quoted(campaign.table), "true", mine, ())
         elif step.drops and exists(spark, kept_name(campaign.table)):
             return  # it was compared when it was renamed, and has not been written since
         else:

@@ -48,7 +48,7 @@ def read_mock(file: YamlFile, *, any_case: bool = False) -> Mock:
 
 
 class _MockReader:
-    """Turns a file's words into values, and collects what is wrong on the way."""
+    """Turns the scalars of a file into values, and collects problems."""
 
     def __init__(self, file: YamlFile, *, any_case: bool) -> None:
         self.file = file
@@ -167,7 +167,7 @@ class _MockReader:
         }
 
     def _scalar(self, word: str | None, place: SourceLocation, type_: SqlType, where: str) -> Value:
-        """Read one value, unless the word is None: then there stands a list or a mapping."""
+        """Read one value, unless the word is None: then it is a list or a mapping."""
         quoted = place.written[:1] in {'"', "'", "|", ">"}
         try:
             if where.endswith("'s key") and len(place.written) > LONGEST_KEY:

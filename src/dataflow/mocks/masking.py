@@ -1,4 +1,4 @@
-"""Masking: what a mock shows of people. Types stay, and equal values stay equal, in all mocks: joins go on working.
+"""Masking personal data in mocks. Types stay, and equal values stay equal in all mocks, so that joins still work.
 
 What stands in for a value is derived from it with a secret key (HMAC, RFC 2104): whoever has the mock alone can't try
 out which e-mail address gives this one. The key is made once per Dataflow home; a team that wants the same masks
@@ -55,7 +55,7 @@ _PERSONAL = [(what, re.compile(rf"(.*_)?({pattern})(_(hash|raw|text|value))?")) 
 
 
 class Rule(StrEnum):
-    """What stands in for a value."""
+    """How a value is replaced."""
 
     HASH = "hash"
     FAKE = "fake"
@@ -85,7 +85,7 @@ class Mask:
 def plan_masks(
     columns: Sequence[SourceColumn], asked: Sequence[str], properties: Mapping[str, str] | None = None
 ) -> list[Mask]:
-    """Say what is to be masked: what was asked for, and what looks like personal data.
+    """Return what is masked: what was requested, and what looks like personal data.
 
     Args:
         columns: The columns of the mock.
@@ -127,7 +127,7 @@ def apply_masks(rows: Sequence[Row], columns: Sequence[MockColumn], masks: Seque
 
 
 def mask_key() -> bytes:
-    """Return the secret key: what `DATAFLOW_MASK_KEY` says, else the Dataflow home's own, made when it is not there."""
+    """Return the secret key: `DATAFLOW_MASK_KEY`, else the Dataflow home's own, which is made when it is missing."""
     if given := os.environ.get(_KEY):
         return learn(given).encode()
     file = home() / _FILE
@@ -233,7 +233,7 @@ def _redacted(value: Any) -> Any:
 
 
 class _Digits:
-    """Numbers that follow from a value and the key, as many as are asked for."""
+    """A sequence of numbers that depends on a value and the key."""
 
     def __init__(self, key: bytes, value: Any) -> None:
         plain = value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, first_line
 from dataflow.mocks.arrow import shown_name
 from dataflow.mocks.notable_rows import NotableRows, find_notable
 
@@ -290,7 +290,7 @@ def _naming_file(task: FileScanTask) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        cause = str(error).strip().partition("\n")[0]
+        cause = first_line(error)
         raise DataflowError(f"can't read {task.file.file_path}: {cause}") from error
 
 

@@ -88,14 +88,14 @@ def spark_rows(
     """
     from pyspark.errors import AnalysisException, ParseException, PySparkException
 
-    from dataflow.spark.errors import message_of
+    from dataflow.spark.errors import short_message
 
     try:
         return _SparkScan(spark, table, columns, where).rows(rows)
     except (ParseException, AnalysisException) as error:
-        raise UsageError(f"--where: {message_of(error)}") from error
+        raise UsageError(f"--where: {short_message(error)}") from error
     except PySparkException as error:
-        raise DataflowError(f"can't read {table}: {message_of(error)}") from error
+        raise DataflowError(f"can't read {table}: {short_message(error)}") from error
 
 
 class _SparkScan:

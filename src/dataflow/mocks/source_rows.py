@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.errors import DataflowError, UsageError, did_you_mean, first_line
 from dataflow.mocks.arrow import SourceColumn, rows_of, source_columns
 from dataflow.mocks.masking import Mask, plan_masks
 from dataflow.mocks.model import Row
@@ -176,7 +176,7 @@ def open_table(environment: Environment, name: str) -> Table | str:
     except (ValidationError, TypesUnknown):  # a type of a later version of the format
         return f"PyIceberg can't read the metadata of {name}"
     except Exception as error:  # each file system, and each catalog, raises its own
-        cause = str(error).strip().partition("\n")[0]
+        cause = first_line(error)
         raise DataflowError(f"the metadata of {name} can't be read: {cause}") from error
 
 

@@ -26,7 +26,7 @@ _UNDERSTOOD = frozenset({"this", "expression", "expressions", "low", "high", "ne
 
 
 class NotPushedDown(Exception):
-    """A condition that Iceberg has no words for; its text says which."""
+    """A condition that Iceberg can't express; the message names it."""
 
 
 def parse_where(text: str) -> exp.Expression:
@@ -53,7 +53,7 @@ def parse_where(text: str) -> exp.Expression:
 
 
 def check_columns(condition: exp.Expression, names: list[str]) -> None:
-    """Check that a condition speaks of columns that there are.
+    """Check that the columns of a condition exist.
 
     Raises:
         UsageError: It does not; the message names the nearest.
@@ -68,7 +68,7 @@ def check_columns(condition: exp.Expression, names: list[str]) -> None:
 
 
 def to_iceberg(condition: exp.Expression, schema: Schema) -> BooleanExpression:
-    """Turn a condition into Iceberg's words.
+    """Turn a condition into an Iceberg expression.
 
     Raises:
         NotPushedDown: Iceberg has none for a part of it.

@@ -1,4 +1,4 @@
-"""Values and types as a mock file writes them: what `scalars` and `types` read back to the same."""
+"""Values and types as a mock file writes them; `yaml_scalars` and `spark_types` read them back unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataflow.workflow.table_names import quote
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN_TYPE = re.compile(r"[\w<>(),:]+")
 _OTHER_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-"""Words that YAML 1.1 takes for a boolean or for nothing, however they are capitalised."""
+"""Words that YAML 1.1 reads as a boolean or null, in any capitalisation."""
 
 # YAML 1.2, section 5.1: what may stand as it is. Left out besides: line separators, and what can't be seen.
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa1-\u2027\u2030-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")

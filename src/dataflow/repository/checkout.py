@@ -25,18 +25,18 @@ _NO_SUCH = 2  # what `git ls-remote --exit-code` ends with where the remote has 
 
 @dataclass(frozen=True)
 class Checkout:
-    """What git says about a folder, asked once per command.
+    """The state of a folder in git, read once per command.
 
     Attributes:
         root: The top of the work tree; the folder itself outside git.
         owner: The part of the remote's address before the repository's name; without a remote, the current user.
         repo: The repository's name; without a remote, the folder's.
-        branch: The branch; `HEAD` where a bare commit is checked out and no variable says which branch, and `nogit`
+        branch: The branch; `HEAD` where a bare commit is checked out and no variable names the branch, and `nogit`
             outside git.
         commit: The full hash of the commit; None outside git and before the first commit.
         dirty: Whether tracked files differ from the commit.
         untracked: Files that are neither tracked nor ignored, relative to the root.
-        said_by: The environment variable that named the branch, where a bare commit is checked out.
+        named_by: The environment variable that named the branch, where a bare commit is checked out.
     """
 
     root: Path
@@ -46,7 +46,7 @@ class Checkout:
     commit: str | None
     dirty: bool
     untracked: tuple[str, ...] = ()
-    said_by: str | None = None
+    named_by: str | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -54,7 +54,7 @@ class Checkout:
         return self.commit is not None and not self.dirty
 
     def version(self, inputs: str) -> str:
-        """Return the part of an asset's id that says what it was built from: the commit, or a hash of its inputs.
+        """Return the part of an asset's id that names what it was built from: the commit, or a hash of its inputs.
 
         Args:
             inputs: The hash of what the asset is made of.
@@ -77,7 +77,7 @@ def read_checkout(folder: Path) -> Checkout:
         )
     top = git.ask(folder, "rev-parse", "--show-toplevel") if status.code == 0 else None
     if not top:
-        if (marked := git.marked(folder)) is not None:
+        if (marked := git.nearest_repository(folder)) is not None:
             raise _unreadable(marked, status)
         return Checkout(folder, current_user(), folder.name or "root", NO_GIT, None, dirty=True)
     root = Path(top)
@@ -85,7 +85,7 @@ def read_checkout(folder: Path) -> Checkout:
     head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     commit = head.get("branch.oid", "(initial)")
     owner, repo = _remote(root, head.get("branch.upstream", "")) or (current_user(), root.name)
-    branch, said_by = _branch(head.get("branch.head", "(detached)"))
+    branch, named_by = _branch(head.get("branch.head", "(detached)"))
     changed = list(_changed(lines))
     return Checkout(
         root=root,
@@ -95,19 +95,19 @@ def read_checkout(folder: Path) -> Checkout:
         commit=None if commit == "(initial)" else commit,
         dirty=bool(changed) and not _is_pinning(root, changed),
         untracked=tuple(line[2:] for line in lines if line.startswith("? ")),
-        said_by=said_by,
+        named_by=named_by,
     )
 
 
 def require_tip(checkout: Checkout) -> None:
     """Refuse the branch that an environment variable names where HEAD is not what it holds at the remote.
 
-    Without a remote, the clone's own branch counts. Where nobody can be asked, the variable is believed.
+    Without a remote, the clone's own branch counts. Where there is neither, the variable is trusted.
 
     Raises:
         UsageError: The branch is at another commit.
     """
-    if checkout.said_by is None:
+    if checkout.named_by is None:
         return
     refused: list[str] = []
     known = remotes(checkout.root)
@@ -117,31 +117,31 @@ def require_tip(checkout: Checkout) -> None:
             [f"which is at {tip[:8]} here, not at {str(checkout.commit)[:8]}"] if tip != checkout.commit and tip else []
         )
     for remote in known:
-        told = git.run_remote(checkout.root, "ls-remote", "--exit-code", remote, f"refs/heads/{checkout.branch}")
-        tip = told.data.decode().split()[0] if told.code == 0 else None
-        if told.code not in (0, _NO_SUCH):  # it can't be asked: what was heard of it last counts
+        listed = git.run_remote(checkout.root, "ls-remote", "--exit-code", remote, f"refs/heads/{checkout.branch}")
+        tip = listed.data.decode().split()[0] if listed.code == 0 else None
+        if listed.code not in (0, _NO_SUCH):  # it can't be asked: what was fetched last counts
             tip = git.ask(checkout.root, "rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{checkout.branch}")
         if tip == checkout.commit:
             return
         if tip:
             refused.append(f"whose tip at {remote} is {tip[:8]}, not {str(checkout.commit)[:8]}")
-        elif told.code == _NO_SUCH:
+        elif listed.code == _NO_SUCH:
             refused.append(f"which {remote} does not have")
     if refused:
         raise UsageError(
-            f"{checkout.said_by} says branch {checkout.branch}, {refused[0]}",
+            f"{checkout.named_by} names branch {checkout.branch}, {refused[0]}",
             f"deploy from what that branch holds; or check one out: git switch {checkout.branch}",
         )
 
 
 def _unreadable(folder: Path, answer: git.Answer) -> DataflowError:
-    if "dubious ownership" in answer.said:
+    if "dubious ownership" in answer.error:
         hint = f"if you trust it: git config --global --add safe.directory {folder}"
     elif answer.code == -1:
         hint = "install git"
     else:
-        hint = "`git status` there says more"
-    return DataflowError(f"{display_path(folder)} is a git repository, and can't be read: {answer.said}", hint)
+        hint = "run `git status` there for details"
+    return DataflowError(f"{display_path(folder)} is a git repository, and can't be read: {answer.error}", hint)
 
 
 def _branch(head: str) -> tuple[str, str | None]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from dataflow import git
-from dataflow.errors import DataflowError, display_path, stands_for
+from dataflow.errors import DataflowError, display_as, display_path
 from dataflow.home import subfolder
 from dataflow.repository.tree import EXPORT, LINK, SUBMODULE, Tree
 
@@ -60,10 +60,10 @@ class _Entry:
 
 
 def tree_of_commit(checkout: Checkout) -> Tree:
-    """Return the files of a checkout's commit, in a folder that is gone once nobody holds the tree any more.
+    """Return the files of a checkout's commit, in a folder that is removed once the tree is no longer in use.
 
     A file is written when it is needed (`Tree.fill`), and what did not change is known by git's checksums. With links,
-    or with attributes that make more of a file than its checksum tells, all files are written at once.
+    or with attributes by which a file is more than its checksum, all files are written at once.
 
     Raises:
         DataflowError: Git can't give them.
@@ -71,7 +71,7 @@ def tree_of_commit(checkout: Checkout) -> Tree:
     folder = _folder()
     tree = Tree(folder, str(checkout.commit), checkout.root)
     weakref.finalize(tree, shutil.rmtree, folder, ignore_errors=True)
-    stands_for(folder, checkout.root)
+    display_as(folder, checkout.root)
     entries = _entries(checkout)
     tree.holes |= {it.name: SUBMODULE for it in entries if it.mode == _SUBMODULE}
     files = [it for it in entries if it.mode != _SUBMODULE]
@@ -99,14 +99,14 @@ def _entries(checkout: Checkout) -> list[_Entry]:
 
 
 def _attributes(checkout: Checkout, entries: Sequence[_Entry]) -> bytes:
-    """Return the attributes that a commit's files have, as far as the commit says so; Git LFS aside."""
+    """Return the attributes that a commit's files have, as far as the commit itself sets them; Git LFS aside."""
     files = [it for it in entries if it.name.rpartition("/")[2] == _ATTRIBUTES]
     if not files:
         return b""
     asked = "".join(f"{it.oid}\n" for it in files).encode()
-    told = git.run(checkout.root, "--no-replace-objects", "cat-file", "--batch", data=asked)
+    listed = git.run(checkout.root, "--no-replace-objects", "cat-file", "--batch", data=asked)
     names = "\0".join(it.name for it in files).encode(errors="surrogateescape")
-    return names + told.data.replace(b"filter=lfs", b"lfs")
+    return names + listed.data.replace(b"filter=lfs", b"lfs")
 
 
 # ------------------------------------------------------------------------------------------------- writing
@@ -166,7 +166,7 @@ def _unpacked(stream: IO[bytes], tree: Tree) -> str | None:
     except tarfile.TarError:
         return _ENDED_EARLY
     except FileExistsError as error:
-        return f"this disk does not tell the names of two files apart: {_below(error, tree)}"
+        return f"this disk does not distinguish the names of two files: {_below(error, tree)}"
     except OSError as error:
         return f"{_below(error, tree)} can't be written: {error.strerror}"
     return None
@@ -199,7 +199,7 @@ def _below(error: OSError, tree: Tree) -> str:
 
 
 def _refuse_ways_out(tree: Tree) -> None:
-    """Take away the links that lead out of the folder: nothing is read through one."""
+    """Remove the links that lead out of the folder: nothing is read through one."""
     root = os.path.realpath(tree.root)
     links = [folder / name for folder, _, files in tree.walk() for name in files if (folder / name).is_symlink()]
     for link in links:

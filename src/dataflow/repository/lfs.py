@@ -56,6 +56,6 @@ def stored(repository: Path, pointer: Pointer) -> bytes | None:
 
 
 def filtered(repository: Path, commit: str, name: str, pointer: Pointer) -> bytes | None:
-    """Return what git's own filter makes of a pointer, which may fetch it; None where that is not what it says."""
+    """Return what git's own filter makes of a pointer, which may fetch it; None where the content does not match."""
     answer = git.run(repository, "cat-file", "--filters", f"{commit}:{name}", timeout=900)
     return answer.data if answer.code == 0 and pointer.is_of(answer.data) else None

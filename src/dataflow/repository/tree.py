@@ -4,7 +4,7 @@ Production and branches take a commit's (`assets.commit`), so what git does not 
 holds, and one commit is one content for everybody who has it. A sandbox takes the disk, without what git ignores.
 
 Some files have no content to deploy: they lie in a submodule, are links out of the repository, or Git LFS pointers
-whose content is elsewhere. They are holes, and whoever needs one is told its name.
+whose content is elsewhere. They are holes, and whatever needs one fails with its name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _POINTER = "is a Git LFS pointer, and its content is not here"
 _HINTS = {
     SUBMODULE: "copy it into the repository, or refer to an asset: ${dataflow.…}",
     NESTED: "copy it into the repository, or refer to an asset: ${dataflow.…}",
-    EXPORT: "take that line out, and commit",
+    EXPORT: "remove that line, and commit",
     LINK: "copy it into the repository, or refer to an asset: ${dataflow.…}",
     _POINTER: "git lfs pull",
 }
@@ -45,8 +45,8 @@ class Tree:
         commit: The commit that they are of; None for the disk's.
         checkout: Where git has them; None outside git.
         holes: Files and folders without content, below the root, and what they are.
-        marks: What git knows files by, where that tells their content; empty where it does not.
-        on_fill: Writes a file or folder, once somebody needs it; None where all are there.
+        marks: What git knows files by, where that determines their content; empty where it does not.
+        on_fill: Writes a file or folder, once it is needed; None where all are there.
     """
 
     root: Path
@@ -81,7 +81,7 @@ class Tree:
     def walk(self, top: Path | None = None, *, links: bool = False) -> Iterator[tuple[Path, list[str], list[str]]]:
         """Yield each folder below one, itself included, with its sub-folders and files, both in order.
 
-        What the caller takes from the list of sub-folders is not looked at.
+        Sub-folders that the caller removes from the list are not entered.
 
         Args:
             top: Where to begin; the root when omitted.
@@ -225,7 +225,7 @@ def tree_of_disk(root: Path) -> Tree:
     root = root.resolve()
     with patiently(lambda: f"git lists the files below {root}"):
         listed = git.run(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", timeout=LONGEST)
-    if listed.code == -1 and "seconds" in listed.said:
+    if listed.code == -1 and "seconds" in listed.error:
         raise too_much(root, f"after {LONGEST:.0f} seconds")
     if listed.code != 0 or (listed.data == b"" and not (root / ".git").exists()):
         return _all_of(root)

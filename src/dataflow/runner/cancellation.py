@@ -1,4 +1,4 @@
-"""What can be stopped together: a run, a step, an attempt, each inside the one before."""
+"""Cancellation: a run, a step and an attempt are nested scopes, each cancelled with all that it started."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ _AGAIN = 1.0
 
 
 @dataclass(frozen=True)
-class Scope:
-    """A part of a run that can be stopped with all that it started.
+class CancelScope:
+    """A part of a run that can be cancelled with all that it started.
 
     Attributes:
         context: The Spark context whose jobs are cancelled.
         name: Unique in the JVM; the tag of the scope's Spark jobs.
-        parent: What this is a part of.
+        parent: The scope around this one.
     """
 
     context: SparkContext
     name: str
-    parent: Scope | None = None
-    _stopped: threading.Event = field(default_factory=threading.Event)
+    parent: CancelScope | None = None
+    _cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def child(self, name: str) -> Scope:
-        """Open a part of this scope."""
-        return Scope(self.context, f"{self.name}/{name}", self)
+    def child(self, name: str) -> CancelScope:
+        """Return a scope inside this one."""
+        return CancelScope(self.context, f"{self.name}/{name}", self)
 
     def is_set(self) -> bool:
-        """Say whether this scope, or one around it, was stopped."""
-        return self._stopped.is_set() or (self.parent is not None and self.parent.is_set())
+        """Return whether this scope, or one around it, was cancelled."""
+        return self._cancelled.is_set() or (self.parent is not None and self.parent.is_set())
 
-    def stop(self) -> None:
-        """Stop: nothing new starts, and Spark's jobs in it are cancelled."""
-        self._stopped.set()
+    def cancel(self) -> None:
+        """Let nothing new start, and cancel the scope's Spark jobs."""
+        self._cancelled.set()
         self.context.cancelJobsWithTag(self.name)
 
-    def stop_until(self, ended: Callable[[float], bool], grace: float) -> bool:
-        """Stop, and once more while it has not ended: Spark may start a job just after the others were cancelled.
+    def cancel_until(self, ended: Callable[[float], bool], grace: float) -> bool:
+        """Cancel repeatedly until everything has ended: Spark may start a job just after others were cancelled.
 
         Args:
-            ended: Waits so many seconds at most, and says whether all in this scope has ended.
+            ended: Waits at most so many seconds, and returns whether everything in this scope has ended.
             grace: How many seconds to wait in all.
 
         Returns:
-            Whether it has ended.
+            Whether everything has ended.
         """
         deadline = time.monotonic() + grace
         while time.monotonic() < deadline:
-            self.stop()
+            self.cancel()
             if ended(_AGAIN):
                 return True
         return False
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not longer than the scope lasts."""
+        """Sleep, but not beyond the scope's cancellation."""
         left = seconds
         while left > 0 and not self.is_set():
-            self._stopped.wait(min(_POLL, left))
+            self._cancelled.wait(min(_POLL, left))
             left -= _POLL
 
     def tag_jobs(self) -> None:
-        """Mark the Spark jobs that this thread starts, so that each scope around them can cancel them."""
-        scope: Scope | None = self
+        """Tag the Spark jobs that this thread starts, so that each scope around them can cancel them."""
+        scope: CancelScope | None = self
         while scope is not None:
             self.context.addJobTag(scope.name)
             scope = scope.parent

@@ -1,4 +1,4 @@
-"""What a run would do and touch, told from the definition and its scripts alone, without Spark."""
+"""The plan of a run: what it would do, read and write, from the definition and its scripts alone, without Spark."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter, its value for this run, and who gave it."""
+    """A parameter, its value for this run, and the origin of the value."""
 
     name: str
     value: str
@@ -36,20 +36,20 @@ class StepPlan:
 
     Attributes:
         id: The step's id.
-        type: What kind of job or template it is.
+        type: The type of its job or template.
         needs: The steps that must have finished first.
-        runs: The script, file or message that it is about.
-        reads: The tables that it reads, as far as its text says.
-        reads_known: False when a script may read more than its text says: what it read is recorded when it runs.
-        writes: The tables that it changes.
+        runs: The script, file or message of the step.
+        reads: The tables that its text names as read.
+        reads_known: False when a script may read more than its text names; the reads are recorded when it runs.
+        writes: The tables that it writes.
         partition: The partition that it writes; empty for whole tables.
         empty: What a `wap` write of no rows does.
-        existing: What becomes of the rows that a `wap` partition had before.
-        audits: The checks, with a `!` before those that stop a publishing.
-        retries: How many more times it is tried.
+        existing: What happens to the rows that a `wap` partition had before.
+        audits: The audits, with a `!` before those that block publishing.
+        retries: How many attempts may follow the first one.
         timeout: Seconds that an attempt may take.
-        dates: What a foreach goes over.
-        parallel: How many of them side by side.
+        dates: The dates of a foreach.
+        parallel: How many of them run at once.
         contains: The plan of a contained workflow; of a foreach, for its first date.
     """
 
@@ -68,24 +68,24 @@ class StepPlan:
     timeout: float | None = None
     dates: tuple[str, ...] = ()
     parallel: int = 1
-    contains: Plan | None = None
+    contains: RunPlan | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run of a workflow would do.
 
     Attributes:
         workflow: The workflow's id.
         file: Its definition, as the user would type it.
         description: What it is for.
-        owner: Whose it is.
+        owner: Its owner.
         environment: Where it would run.
         catalog: The catalog that holds its tables.
         package: The package's id.
         pinned: Whether the package has an identity of its own, or one derived from user and folder.
-        schedule: When it runs once it is deployed, with the time zone; None when nothing starts it.
-        parameters: All of them.
+        schedule: When it runs once it is deployed, with the time zone; None without a schedule.
+        parameters: All parameters.
         steps: In running order.
     """
 
@@ -110,7 +110,7 @@ class Plan:
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """The tables that the run changes, contained workflows included."""
+        """The tables that the run writes, contained workflows included."""
         return tuple(dict.fromkeys(table for step in self._all_steps() for table in step.writes))
 
     def render_text(self) -> str:
@@ -126,10 +126,10 @@ class Plan:
         return (*self.steps, *inner)
 
 
-def plan(workflow: Workflow) -> Plan:
-    """Say what a run of a workflow would do and touch."""
+def plan_run(workflow: Workflow) -> RunPlan:
+    """Return the plan of a run of a workflow."""
     trigger = workflow.trigger
-    return Plan(
+    return RunPlan(
         workflow=workflow.id,
         file=display_path(workflow.file),
         description=workflow.description,
@@ -152,8 +152,8 @@ def _step(workflow: Workflow, step: Step) -> StepPlan:
         case JobStep():
             return _leaf(workflow, step.job, needs)
         case SubworkflowStep():
-            inner = plan(step.workflow)
-            return StepPlan(step.id, "Subworkflow", needs, (inner.file,), contains=inner, **_patience(step.job))
+            inner = plan_run(step.workflow)
+            return StepPlan(step.id, "Subworkflow", needs, (inner.file,), contains=inner, **_attempts(step.job))
         case ForeachStep():
             return _foreach(workflow, step, needs)
         case _:
@@ -197,7 +197,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
         reads=job.reads,
         writes=job.writes,
         audits=tuple(map(_audit, job.audits)),
-        **_patience(job),
+        **_attempts(job),
     )
     if not isinstance(job, SparkJob):
         return declared
@@ -205,7 +205,7 @@ def _leaf(workflow: Workflow, job: LeafJob, needs: tuple[str, ...]) -> StepPlan:
     return dataclasses.replace(declared, reads=tables.reads, reads_known=tables.complete, writes=tables.writes)
 
 
-def _patience(job: JobBase) -> dict[str, Any]:
+def _attempts(job: JobBase) -> dict[str, Any]:
     return {"retries": job.retries, "timeout": job.timeout}
 
 

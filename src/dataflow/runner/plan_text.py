@@ -1,4 +1,4 @@
-"""A plan as text: what people read before anything happens."""
+"""The plan of a run as text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dataflow.runner.plan import Plan, StepPlan
+    from dataflow.runner.plan import RunPlan, StepPlan
 
-_NAMED = {"Metadata", "HWM"}  # these say themselves what they change of which table
+_NAMED = {"Metadata", "HWM"}  # their text names the table and the change
 _EMPTY = {"fail": "no rows: fails", "keep": "no rows: the old ones stay", "publish": "no rows: becomes empty"}
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: RunPlan) -> str:
     """Return a plan as lines of text."""
     pinned = "" if plan.pinned else " (not pinned: there is no identity.yaml)"
     facts = [
@@ -31,7 +31,7 @@ def render_plan(plan: Plan) -> str:
     return "\n".join([*lines, "", "steps", *_steps(plan, "  ")])
 
 
-def _steps(plan: Plan, indent: str) -> Iterator[str]:
+def _steps(plan: RunPlan, indent: str) -> Iterator[str]:
     width = max((len(step.id) for step in plan.steps), default=0)
     kinds = max((len(step.type) for step in plan.steps), default=0)
     previous: str | None = None

@@ -1,4 +1,4 @@
-"""What is checked before the first step: every declared table lies where this run may write, and is its own."""
+"""Checks before the first step: every declared table is where this run may write, and belongs to its package."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
-    """Check the tables of a workflow and of all that it contains; make their databases.
+    """Check the tables of a workflow and of all that it contains, and create their databases.
 
     Args:
         spark: The engine's session.
         workflow: What is about to run.
-        adopt: Take over tables that carry another package's mark.
+        adopt: Take over tables that belong to another package.
 
     Raises:
         DataflowError: A table is outside the environment, or belongs to another package. Nothing was written.
@@ -41,7 +41,7 @@ def preflight(spark: SparkSession, workflow: Workflow, *, adopt: bool) -> None:
 
 
 def _require_inside(environment: Environment, table: str) -> None:
-    """Refuse a declared table outside the database of an isolated environment.
+    """Raise when a table is outside the database of an isolated environment.
 
     Raises:
         DataflowError: It is.
@@ -51,7 +51,6 @@ def _require_inside(environment: Environment, table: str) -> None:
     if database is not None and table_names.split(name)[:-1] != table_names.split(database):
         raise DataflowError(
             f"this run would write {name}, which is outside {database}, the database of environment {environment.name}",
-            "use ${TARGET_DB}: a plain run reaches your own sandbox only unless --env names another environment, "
-            "a branch's deployment only its own database",
+            "use ${TARGET_DB}; without --env a run writes to your own sandbox alone",
             permanent=True,
         )

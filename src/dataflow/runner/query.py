@@ -1,4 +1,4 @@
-"""Reading tables for people: queries alone, and mistakes in them shown where they stand."""
+"""`dataflow query`: runs queries, and nothing that changes tables; errors show their position in the SQL."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
-from dataflow.spark.errors import message_of, place_of, refusal_in
-from dataflow.spark.statements import changes_something, is_reading, nodes, parsed
+from dataflow.spark.errors import refusal_in, short_message, sql_position
+from dataflow.spark.plan_inspection import changes_something, is_reading, nodes, parsed
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[st
     Args:
         spark: A session.
         sql: The query; may end in a semicolon.
-        limit: How many rows to return at most; None for all.
+        limit: How many rows to return at most; None for all rows.
 
     Returns:
         The column names, the rows, and whether there are more.
 
     Raises:
-        UsageError: It is no query, or has a mistake; the message points at it.
-        DataflowError: It fails while running.
+        UsageError: It is not a query, or has a mistake; the message points at it.
+        DataflowError: It failed while running.
     """
     from pyspark.errors import AnalysisException, ParseException, PySparkException
 
@@ -41,9 +41,9 @@ def read_rows(spark: SparkSession, sql: str, limit: int | None) -> tuple[list[st
         frame = spark.sql(sql)
         rows = (frame if limit is None else frame.limit(limit + 1)).collect()
     except (ParseException, AnalysisException) as error:
-        raise _mistake(spark, sql, error) from error
+        raise _usage_error(spark, sql, error) from error
     except PySparkException as error:
-        raise DataflowError(_words(error)) from error
+        raise DataflowError(_message(error)) from error
     except Exception as error:
         if (refusal := refusal_in(error)) is None:
             raise
@@ -62,26 +62,26 @@ def _require_query(spark: SparkSession, sql: str) -> None:
 
 
 def _statement(node: str) -> str:
-    """Turn a plan's name into words: InsertIntoStatement → insert into."""
+    """Return a plan's name in words: InsertIntoStatement → insert into."""
     name = node.removesuffix("Statement").removesuffix("Command")
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
-def _mistake(spark: SparkSession, sql: str, error: Exception) -> UsageError:
-    message = _words(error)
+def _usage_error(spark: SparkSession, sql: str, error: Exception) -> UsageError:
+    message = _message(error)
     condition = getattr(error, "getCondition", lambda: None)()
     if condition == "TABLE_OR_VIEW_NOT_FOUND":
         name = (error.getMessageParameters() or {}).get("relationName", "")  # type: ignore[attr-defined]
         name = table_names.plain(name)
         message = f"there is no table or view '{name}'{did_you_mean(name, _tables(spark))}"
-    if (place := place_of(error)) and place[0] <= len(lines := sql.splitlines()):
+    if (place := sql_position(error)) and place[0] <= len(lines := sql.splitlines()):
         line, column = place
         message += f"\n  {lines[line - 1]}\n  {' ' * (column - 1)}^"
     return UsageError(message)
 
 
-def _words(error: Exception) -> str:
-    return re.sub(r"^\[[A-Z_.]+\] ", "", message_of(error))
+def _message(error: Exception) -> str:
+    return re.sub(r"^\[[A-Z_.]+\] ", "", short_message(error))
 
 
 def _tables(spark: SparkSession) -> list[str]:

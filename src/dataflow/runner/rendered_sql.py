@@ -1,4 +1,4 @@
-"""The SQL of a workflow as a run would have it: its scripts, parameters put in."""
+"""The SQL of a workflow as a run would execute it: its scripts with their parameters."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RenderedScript:
-    """A script with its parameters put in.
+    """A script with its parameters substituted.
 
     Attributes:
-        job: The id of the job that runs it, those of the steps around it before it.
+        job: The id of the job that runs it, after the ids of the steps around it.
         script: The script.
         sql: Its text.
     """
@@ -34,14 +34,14 @@ class RenderedScript:
 def rendered_scripts(workflow: Workflow, job: str | None = None) -> list[RenderedScript]:
     """Return the SQL scripts of a workflow, and of those that it contains, in running order.
 
-    Of a foreach it is the first date's.
+    Of a foreach, they are those of its first date.
 
     Args:
-        workflow: The workflow, its parameters put in.
+        workflow: The workflow, its parameters resolved.
         job: Only the scripts of this job, or of all jobs of this step.
 
     Raises:
-        DefinitionError: A script can't be read, or names what has no value.
+        DefinitionError: A script can't be read, or uses a parameter without a value.
         UsageError: There is no such script.
     """
     scripts = list(workflow.spark_specs(contained=True))

@@ -1,12 +1,12 @@
-"""What a run comes to: plain facts for records, summaries and exit codes."""
+"""The results of a run and its steps, for records, summaries and exit codes."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from dataflow.errors import DataflowError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 Status = Literal["succeeded", "failed", "warned", "skipped", "cancelled"]
-"""`warned`: it failed, and its `on_failure: ignore` lets the run go on."""
+"""`warned`: the step failed, and its `on_failure: ignore` lets the run go on."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class StepResult:
         started: When its first attempt began.
         seconds: How long all its attempts took.
         attempts: How many there were.
-        detail: A few words of what it did.
+        detail: A summary in a few words.
         error: Why it failed.
-        audits: Its audits' figures.
+        audits: The results of its audits.
         published: What it published.
         children: The runs that it contained.
     """
@@ -57,7 +57,8 @@ class RunResult:
         seconds: How long it took.
         steps: In the order in which they ended.
         log: Where Spark's own output went.
-        notes: What was said on the way.
+        notes: What the run reported on the way.
+        left_running: Whether user code still runs although its attempt was stopped.
     """
 
     workflow: Workflow
@@ -65,7 +66,8 @@ class RunResult:
     seconds: float
     steps: tuple[StepResult, ...]
     log: Path
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    left_running: bool = False
 
     def walk(self) -> Iterator[RunResult]:
         """Yield this run and all that it contains, outermost first."""
@@ -76,7 +78,7 @@ class RunResult:
 
     @property
     def date(self) -> str:
-        """The day that it ran for, or nothing."""
+        """The day that it ran for, or an empty string."""
         return self.workflow.params.get("EXECUTION_DATE", "")
 
     @property
@@ -96,33 +98,14 @@ class RunResult:
         return tuple(sorted(found, key=lambda published: (published.table, published.partition)))
 
 
-class Reporter(Protocol):
-    """Who watches a run: the terminal's live lines, or plain ones."""
+@dataclass(frozen=True)
+class RunOutcome:
+    """A finished run as a command shows it.
 
-    def started(self, run: Workflow, step: str) -> None:
-        """A step, or a named part of one, began."""
+    Attributes:
+        result: How the run ended.
+        preview: The first rows of what it published last, by column name.
+    """
 
-    def finished(self, run: Workflow, step: str, status: Status, seconds: float, detail: str) -> None:
-        """A step, or a named part of one, ended."""
-
-    def note(self, run: Workflow, text: str) -> None:
-        """Something that people should know."""
-
-    def printed(self, run: Workflow, step: str, line: str) -> None:
-        """A line that a step's own program printed."""
-
-
-class Silent:
-    """A reporter that says nothing."""
-
-    def started(self, run: Workflow, step: str) -> None:
-        """Say nothing."""
-
-    def finished(self, run: Workflow, step: str, status: Status, seconds: float, detail: str) -> None:
-        """Say nothing."""
-
-    def note(self, run: Workflow, text: str) -> None:
-        """Say nothing."""
-
-    def printed(self, run: Workflow, step: str, line: str) -> None:
-        """Say nothing."""
+    result: RunResult
+    preview: Sequence[Mapping[str, object]] = ()

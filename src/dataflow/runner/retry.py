@@ -1,4 +1,4 @@
-"""Trying a step: again after a failure with growing waits, and not for longer than its timeout."""
+"""Retries with growing waits, and a timeout for each attempt."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dataflow.errors import DataflowError
-from dataflow.runner.cancellation import Scope
+from dataflow.runner.cancellation import CancelScope
 
 T = TypeVar("T")
 _GRACE = 15.0
-"""Seconds that code gets to end after its Spark jobs were cancelled."""
+"""Seconds that code has to end after its Spark jobs were cancelled."""
 
 
 class Cancelled(DataflowError):
-    """The run was stopped from outside."""
+    """The run was cancelled."""
 
     permanent = True
 
@@ -25,23 +25,23 @@ class TimedOut(DataflowError):
     """An attempt took longer than its timeout.
 
     Attributes:
-        left_behind: Whether its Python code goes on regardless, so that the process has to end soon.
+        left_running: Whether its Python code still runs although it was cancelled.
     """
 
-    def __init__(self, seconds: float, *, left_behind: bool) -> None:
-        still = ", and its code is still running" if left_behind else ""
+    def __init__(self, seconds: float, *, left_running: bool) -> None:
+        still = ", and its code is still running" if left_running else ""
         super().__init__(f"gave up after {seconds:g} s{still}", "raise 'timeout:' if it needs longer")
-        self.left_behind = left_behind
+        self.left_running = left_running
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How often and how long to try.
+class RetryPolicy:
+    """How often to retry, and how long an attempt may take.
 
     Attributes:
-        retries: How many more times after the first failure.
+        retries: How many attempts may follow the first one.
         delay: Seconds before the first retry; doubles with each one.
-        timeout: Seconds for one attempt, or None.
+        timeout: Seconds for one attempt; None for no limit.
     """
 
     retries: int = 0
@@ -49,38 +49,38 @@ class Patience:
     timeout: float | None = None
 
 
-def retrying(
-    patience: Patience,
-    scope: Scope,
-    attempt: Callable[[int, Scope], T],
+def run_with_retry(
+    policy: RetryPolicy,
+    scope: CancelScope,
+    attempt: Callable[[int, CancelScope], T],
     failed: Callable[[int, DataflowError, float], None],
 ) -> T:
-    """Try until it succeeds, fails for good, or the retries are used up.
+    """Retry until it succeeds, fails permanently, or the retries are used up.
 
     Args:
-        patience: How often, and how long each time.
-        scope: Ends the attempts and the waiting between them.
-        attempt: Gets the attempt's number, from 1, and its scope.
-        failed: Told of each failure that is tried again: its number, the error, the seconds until then.
+        policy: How often, and how long each time.
+        scope: Cancels the attempts and the waiting between them.
+        attempt: Called with the attempt's number, from 1, and its scope.
+        failed: Called before each retry with the number of the failed attempt, its error, and the seconds to wait.
 
     Raises:
-        DataflowError: The last attempt's.
+        DataflowError: The last attempt's error.
     """
     import tenacity
 
-    def passes(error: BaseException) -> bool:
+    def is_retryable(error: BaseException) -> bool:
         return isinstance(error, DataflowError) and not error.permanent
 
-    def tell(state: tenacity.RetryCallState) -> None:
+    def report_failure(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, DataflowError):
             failed(state.attempt_number, error, state.upcoming_sleep)
 
     loop = tenacity.Retrying(
-        stop=lambda state: state.attempt_number > patience.retries or scope.is_set(),
-        wait=tenacity.wait_exponential(multiplier=patience.delay, max=3600),
-        retry=tenacity.retry_if_exception(passes),
-        before_sleep=tell,
+        stop=lambda state: state.attempt_number > policy.retries or scope.is_set(),
+        wait=tenacity.wait_exponential(multiplier=policy.delay, max=3600),
+        retry=tenacity.retry_if_exception(is_retryable),
+        before_sleep=report_failure,
         sleep=scope.wait,
         reraise=True,
     )
@@ -88,22 +88,22 @@ def retrying(
         number = turn.retry_state.attempt_number
         with turn:
             inner = scope.child(str(number))
-            return within(patience.timeout, inner, lambda: attempt(number, inner))  # noqa: B023 - called at once
+            return run_with_timeout(policy.timeout, inner, lambda: attempt(number, inner))  # noqa: B023 - called at once
     raise AssertionError("the last attempt returns or raises")
 
 
-def within(seconds: float | None, scope: Scope, call: Callable[[], T]) -> T:
-    """Call a function and give up on it after a while.
+def run_with_timeout(seconds: float | None, scope: CancelScope, call: Callable[[], T]) -> T:
+    """Call a function with a timeout.
 
-    Spark's work is ended by cancelling it; Python code that goes on regardless is left behind in its thread.
+    Spark jobs end when they are cancelled; Python code that ignores that is left running in its thread.
 
     Args:
-        seconds: The timeout, or None to wait for ever.
-        scope: What is stopped when the time is over.
+        seconds: The timeout; None for no limit.
+        scope: Cancelled at the timeout.
         call: The function.
 
     Raises:
-        TimedOut: It took longer.
+        TimedOut: The function took longer.
     """
     if seconds is None:
         return call()
@@ -125,9 +125,9 @@ def within(seconds: float | None, scope: Scope, call: Callable[[], T]) -> T:
             worker.join(wait)
             return not worker.is_alive()
 
-        scope.stop_until(over, _GRACE)
-        if not ended:  # else it got through all the same, and what it published is there
-            raise TimedOut(seconds, left_behind=worker.is_alive())
+        scope.cancel_until(over, _GRACE)
+        if not ended:  # else it succeeded all the same, and what it published is there
+            raise TimedOut(seconds, left_running=worker.is_alive())
     if failure:
         raise failure[0]
     return ended[0]

@@ -1,4 +1,4 @@
-"""One run's entries in the records: written as it goes, so that a kill at any moment leaves the truth."""
+"""Records a run as it goes, so that the records are right whenever it is killed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from dataflow.workflow.resolved import Workflow
 _GIT_SECONDS = 10
 
 
-class Journal:
-    """Writes what happens to a run into the records.
+class RunRecorder:
+    """Records one run: its steps, audits, publications, reads and lineage.
 
     Args:
-        records: Where to.
+        records: The run records.
         workflow: The run's workflow; its run id names the run.
         log: Where Spark's output goes.
-        parent: The run that started this one.
+        parent: The id of the run that contains this one.
     """
 
     def __init__(self, records: RunRecords, workflow: Workflow, log: Path, *, parent: str | None) -> None:
@@ -68,29 +68,29 @@ class Journal:
         )
 
     @contextlib.contextmanager
-    def failing(self) -> Iterator[None]:
-        """Record the run as failed when what stands inside raises."""
+    def record_failure(self) -> Iterator[None]:
+        """Record the run as failed or cancelled when the block raises."""
         try:
             yield
         except BaseException as error:
             status = "failed" if isinstance(error, Exception) else "cancelled"
-            with recorded(str(error)):
+            with record_or_report(str(error)):
                 self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
             raise
 
-    def failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
-        """Record an attempt that failed and is followed by another; a step's last word comes by `ended`."""
-        self._records.insert(store.jobs, self._job(step, number, "failed", started, error=error.message))
-        self._audits(step, number, getattr(error, "results", ()))
+    def record_failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
+        """Record a failed attempt that is followed by another; the last one is recorded by `record_step`."""
+        self._records.insert(store.jobs, self._job_row(step, number, "failed", started, error=error.message))
+        self._record_audits(step, number, getattr(error, "results", ()))
 
-    def ended(self, result: StepResult) -> None:
-        """Record how a step ended."""
+    def record_step(self, result: StepResult) -> None:
+        """Record a step's result."""
         error = result.error.message if result.error else None
-        row = self._job(
+        row = self._job_row(
             result.id, result.attempts, result.status, result.started, detail=result.detail or None, error=error
         )
         self._records.insert(store.jobs, row)
-        self._audits(result.id, result.attempts, result.audits)
+        self._record_audits(result.id, result.attempts, result.audits)
         if result.published is not None:
             shown = result.published
             self._records.insert(
@@ -105,23 +105,23 @@ class Journal:
                 },
             )
 
-    def skipped(self, step: str) -> StepResult:
-        """Record a step that never started."""
+    def record_skipped(self, step: str) -> StepResult:
+        """Record a step that never started, and return its result."""
         moment = now()
-        self._records.insert(store.jobs, self._job(step, 0, "skipped", moment))
+        self._records.insert(store.jobs, self._job_row(step, 0, "skipped", moment))
         return StepResult(step, "skipped", moment, attempts=0)
 
-    def end(
+    def record_end(
         self,
         status: Status,
         results: Sequence[StepResult],
         reads: Sequence[SnapshotRead],
         writes: Sequence[TableWrite] = (),
     ) -> str | None:
-        """Record the run's end, what it read, and which columns went where.
+        """Record the run's end, its reads and its column lineage, and send its OpenLineage event.
 
         Returns:
-            What went wrong where OpenLineage events are sent to; None when nothing did.
+            Why the OpenLineage event could not be sent; None when it was, or when none is to be sent.
         """
         errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
         run_id = self._workflow.run_id
@@ -139,14 +139,14 @@ class Journal:
             ],
         )
         finished = {result.id for result in results if result.status == "succeeded"}
-        self._lineage(writes, whole=finished >= set(self._position))
+        self._record_lineage(writes, whole=finished >= set(self._position))
         self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
         return send_event(
             FinishedRun(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors))
         )
 
-    def _lineage(self, writes: Sequence[TableWrite], *, whole: bool) -> None:
-        """Record which columns went where; after a whole run, what it wrote is all that it writes."""
+    def _record_lineage(self, writes: Sequence[TableWrite], *, whole: bool) -> None:
+        """Record the column lineage; what a whole run wrote replaces all that the workflow wrote before."""
         if not writes:
             return
         workflow, moment = self._workflow, now()
@@ -175,11 +175,11 @@ class Journal:
                 delete_other_targets(connection, Origin.RECORDED, workflow.id, workflow.environment.name, targets)
 
     def is_live_branch(self, name: str) -> bool:
-        """Say of a branch's name, without its prefix, whether its run may still be working."""
+        """Return whether the run of a branch, named without its prefix, may still be working."""
         parts = name.split("_")  # the run's id, then the step's
         return self._records.is_live(["_".join(parts[:n]) for n in range(1, len(parts))])
 
-    def _job(self, step: str, attempt: int, status: str, started: object, **values: Any) -> dict[str, Any]:
+    def _job_row(self, step: str, attempt: int, status: str, started: object, **values: Any) -> dict[str, Any]:
         return {
             "run_id": self._workflow.run_id,
             "job_id": step,
@@ -192,7 +192,7 @@ class Journal:
             "error": values.get("error"),
         }
 
-    def _audits(self, step: str, attempt: int, results: Sequence[Any]) -> None:
+    def _record_audits(self, step: str, attempt: int, results: Sequence[Any]) -> None:
         self._records.insert(
             store.audits,
             [
@@ -215,8 +215,12 @@ class Journal:
 
 
 @contextlib.contextmanager
-def recorded(what: str) -> Iterator[None]:
-    """Tell what there was to record when it can't be: that comes first, and why it is not on record second."""
+def record_or_report(what: str) -> Iterator[None]:
+    """Report what was to be recorded, then why it could not be, when recording it fails.
+
+    Raises:
+        DataflowError: It could not be recorded.
+    """
     try:
         yield
     except DataflowError as lost:
@@ -225,7 +229,7 @@ def recorded(what: str) -> Iterator[None]:
 
 @cache
 def versions(folder: Path | None) -> dict[str, str]:
-    """Return what a run ran with: the versions of the tools, and the commit of the package where git knows one.
+    """Return the versions of the tools, and the commit of the package where it is in a git repository.
 
     Args:
         folder: The package's folder; None for a run from a bundle, which knows the commit of each of its assets.

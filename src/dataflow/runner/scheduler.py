@@ -1,4 +1,4 @@
-"""Running steps in threads: as many side by side as their needs and a limit allow, stopping as they say."""
+"""The scheduler of steps: runs them in threads, in parallel as far as their needs and a limit allow."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataflow.workflow.models import OnFailure
 _POLL = 0.5  # seconds between looks at the cancel flag; also what lets Ctrl-C through
 
 
-class Stoppable(Protocol):
-    """What can be stopped from outside."""
+class Cancellation(Protocol):
+    """Whether a run is cancelled; see `CancelScope`."""
 
     def is_set(self) -> bool:
-        """Say whether it was stopped."""
+        """Return whether it is cancelled."""
 
 
 def run_steps(
@@ -27,19 +27,19 @@ def run_steps(
     *,
     on_failure: Mapping[str, OnFailure],
     parallel: int,
-    cancel: Stoppable,
+    cancel: Cancellation,
 ) -> list[StepResult]:
     """Run steps, each after those that it needs.
 
-    A failed step stops what needs it. With `stop` nothing new starts at all, with `finish` independent steps
+    A failed step stops the steps that need it. With `stop` nothing new starts at all, with `finish` independent steps
     still do, with `ignore` the step counts as done.
 
     Args:
         steps: Ids, in an order in which each stands after those that it needs.
         needs: For each step the ids that must have succeeded.
-        run: Runs one step in a thread of its own; returns how it ended.
-        on_failure: What a failure of each step does.
-        parallel: At most so many at once.
+        run: Runs one step in a thread of its own; returns its result.
+        on_failure: The effect of a failure of each step.
+        parallel: How many steps may run at once.
         cancel: Once it is set, nothing new starts.
 
     Returns:

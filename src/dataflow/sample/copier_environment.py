@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dataflow.git import OF_ONE_REPOSITORY
+from dataflow.git import REPOSITORY_VARIABLES
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def copier_environment(**variables: str) -> Iterator[None]:
     from plumbum import local
 
     with local.env(**{**os.environ, **variables}):
-        for name in OF_ONE_REPOSITORY:
+        for name in REPOSITORY_VARIABLES:
             if name in local.env:
                 del local.env[name]
         yield

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TABLE = "dataflow_demo.playback"
 ROWS_PER_DAY = 400_000
 BYTES_PER_ROW = 12.4
-"""What a row takes on disk, as measured: narrow types, few distinct values, Parquet with zstd."""
+"""Bytes of a row on disk, as measured: narrow types, few distinct values, Parquet with zstd."""
 
 
 _ROWS_PER_FILE = 10_000_000  # files of about 128 MB
@@ -108,7 +108,7 @@ def prepare(spark: SparkSession, workflow: Workflow, report: Callable[[str], Non
     Args:
         spark: The session.
         workflow: What is about to run.
-        report: Told when there is something to be made.
+        report: Called with a line when something has to be made.
     """
     days = {
         dt.date.fromisoformat(inner.params["EXECUTION_DATE"])
@@ -132,7 +132,7 @@ def ensure(
         spark: The session.
         dates: The days that are needed.
         rows_per_day: The size of a new day.
-        report: Told when there is something to be made.
+        report: Called with a line when something has to be made.
 
     Raises:
         DataflowError: It can't be written.
@@ -142,7 +142,7 @@ def ensure(
     def missing(sizes: Mapping[dt.date, int]) -> list[dt.date]:
         return [day for day in wanted if day not in sizes]
 
-    with _told_in_a_line():
+    with _translated_errors():
         if exists(spark, TABLE) and not _is_ours(spark):
             return
         left = missing(existing_dates(spark))
@@ -165,7 +165,7 @@ def create(
         rows_per_day: The size of each day.
         first: The first day.
         last: The last day, included.
-        progress: Told from time to time, from another thread, how many rows are written.
+        progress: Called from time to time, from another thread, with the number of rows written.
 
     Raises:
         DataflowError: It can't be written, or the table is none of ours.
@@ -175,7 +175,7 @@ def create(
     def missing(sizes: Mapping[dt.date, int]) -> list[dt.date]:
         return [day for day in wanted if sizes.get(day) != rows_per_day]
 
-    with _told_in_a_line():
+    with _translated_errors():
         if exists(spark, TABLE) and not _is_ours(spark):
             raise DataflowError(f"{TABLE} was not made by Dataflow, and is left alone", permanent=True)
         _make(spark, missing, rows_per_day, progress)
@@ -213,22 +213,22 @@ def _make(
             conflicts += 1
             if "conflicting files" not in str(error) or conflicts == _ATTEMPTS:
                 raise
-        else:  # on a conflict somebody else has just made one of these days: look again
+        else:  # on a conflict another process has just made one of these days: look again
             done += rows
             progress(done)
 
 
 @contextlib.contextmanager
-def _told_in_a_line() -> Iterator[None]:
-    """Turn what Spark and py4j raise into a message that a user can read, while there is a JVM to ask."""
-    from dataflow.spark.errors import message_of
+def _translated_errors() -> Iterator[None]:
+    """Turn an error of Spark or py4j into one message, while there is a JVM to ask for it."""
+    from dataflow.spark.errors import short_message
 
     try:
         yield
     except DataflowError:
         raise
     except Exception as error:
-        raise DataflowError(f"the demo source {TABLE} can't be made: {message_of(error)}") from error
+        raise DataflowError(f"the demo source {TABLE} can't be made: {short_message(error)}") from error
 
 
 def _create_table(spark: SparkSession) -> None:
@@ -304,7 +304,7 @@ def _items(iterable: JavaObject) -> Iterator[JavaObject]:
 
 @contextlib.contextmanager
 def _watched(spark: SparkSession, done: int, rows: int, progress: Callable[[int], None]) -> Iterator[None]:
-    """Tell while a write runs how many rows are written beside those done, by the tasks that Spark has finished."""
+    """Report while a write runs how many rows are written beside those done, by the tasks that Spark has finished."""
     ended = threading.Event()
     tracker = spark.sparkContext.statusTracker()
 

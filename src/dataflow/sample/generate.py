@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.errors import DataflowError, UsageError, display_path, first_line
 from dataflow.sample.copier_environment import copier_environment
-from dataflow.sample.origin import Origin, find_origin
+from dataflow.sample.origin import TemplateOrigin, find_origin
 from dataflow.sample.recipes import find_recipe
 from dataflow.secret import without_credentials
 from dataflow.workflow.identity import slug
@@ -31,18 +31,18 @@ NEVER = ("[.][gG][iI][tT]",)
 
 
 @dataclass(frozen=True)
-class Package:
+class GeneratedPackage:
     """A package that was just generated.
 
     Attributes:
         folder: Where it is, absolute.
-        answers: What Copier was told.
+        answers: The answers given to Copier.
         origin: The template that it was rendered from.
     """
 
     folder: Path
     answers: Mapping[str, str]
-    origin: Origin
+    origin: TemplateOrigin
 
     @property
     def version(self) -> str | None:
@@ -65,7 +65,7 @@ def generate(
     workflow_shortname: str | None = None,
     workflow_id: str | None = None,
     report: Callable[[str], None] = lambda _: None,
-) -> Package:
+) -> GeneratedPackage:
     """Generate a workflow package.
 
     Args:
@@ -74,7 +74,7 @@ def generate(
         source_path: A template other than the tool's own.
         workflow_shortname: What to call the pipeline; derived from the folder's name when omitted.
         workflow_id: What workflow ids start with; derived from the user and the short name when omitted.
-        report: Told what a template that is not the tool's own will run.
+        report: Called with a line about what a template that is not the tool's own will run.
 
     Raises:
         UsageError: An answer is not valid, or the folder has files in it.
@@ -90,7 +90,7 @@ def generate(
     with _workshop(folder) as workshop:
         _render(origin, workshop, answers, report)
         _move(workshop, folder)
-    return Package(folder, answers, origin)
+    return GeneratedPackage(folder, answers, origin)
 
 
 def _refuse_files_in(folder: Path) -> None:
@@ -119,7 +119,7 @@ def _workshop(folder: Path) -> Iterator[Path]:
         shutil.rmtree(workshop, ignore_errors=True)
 
 
-def _render(origin: Origin, folder: Path, answers: Mapping[str, str], report: Callable[[str], None]) -> None:
+def _render(origin: TemplateOrigin, folder: Path, answers: Mapping[str, str], report: Callable[[str], None]) -> None:
     from copier import run_copy
 
     with copier_errors(origin.address), copier_environment(**origin.git_variables):
@@ -144,14 +144,14 @@ def _render(origin: Origin, folder: Path, answers: Mapping[str, str], report: Ca
         file.write_text(re.sub(r"(?m)^_commit: .*$", line, file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def _is_the_tool_s(origin: Origin) -> bool:
+def _is_the_tool_s(origin: TemplateOrigin) -> bool:
     try:
         return origin.is_own or find_origin().address == origin.address
     except UsageError:  # this installation came without
         return False
 
 
-def commands(origin: Origin) -> list[str]:
+def commands(origin: TemplateOrigin) -> list[str]:
     """Return the commands that a template runs after it was rendered, as it has them, and Python that it loads."""
     from copier._template import Template  # nothing public says them
 
@@ -164,7 +164,7 @@ def commands(origin: Origin) -> list[str]:
 
 def unsafe_features(error: UnsafeTemplateError) -> str:
     """Return the names of what Copier refuses to run, as copier.yml has them."""
-    return str(error).partition("\n")[0].rpartition(": ")[2].rstrip(".")
+    return first_line(error).rpartition(": ")[2].rstrip(".")
 
 
 def _move(workshop: Path, folder: Path) -> None:
@@ -196,21 +196,21 @@ def copier_errors(address: str) -> Iterator[None]:
         try:
             yield
         except ProcessExecutionError as error:
-            said = [line for line in str(error.stderr).splitlines() if line.startswith(("fatal", "error"))]
+            lines = [line for line in str(error.stderr).splitlines() if line.startswith(("fatal", "error"))]
             raise DataflowError(
-                f"git could not read the template at {shown}: {said[0] if said else error}",
+                f"git could not read the template at {shown}: {lines[0] if lines else error}",
                 "is the address still right, and can it be reached from here?",
             ) from error
         except UnsafeTemplateError as error:
             what = unsafe_features(error)
             raise UsageError(
-                f"the template at {shown} is not the tool's own, and wants to run commands of its own here: {what}",
-                "look at what copier.yml there runs; where you trust it: --trust",
+                f"the template at {shown} is not the tool's own and wants to run commands here: {what}",
+                "check what its copier.yml runs; where you trust it: --trust",
             ) from error
         except TemplateError as error:  # one of them is an OSError as well
             raise DataflowError(f"the template at {shown} can't be rendered: {error}", permanent=True) from error
         except CopierError as error:
-            cause = str(error).partition("\n")[0].rstrip(".")
+            cause = first_line(error).rstrip(".")
             raise UsageError(f"the template at {shown} can't be used: {cause}") from error
         except ValueError as error:  # an answer
             raise UsageError(str(error)) from error

@@ -36,7 +36,7 @@ _HOW_TO_NAME_ONE = "name a clone of the repository, or its address: --source-pat
 
 
 @dataclass(frozen=True)
-class Origin:
+class TemplateOrigin:
     """A template at one version.
 
     Attributes:
@@ -65,7 +65,7 @@ class Origin:
         return variables
 
 
-def find_origin(source_path: str | None = None) -> Origin:
+def find_origin(source_path: str | None = None) -> TemplateOrigin:
     """Say where the recipes come from.
 
     Args:
@@ -79,7 +79,7 @@ def find_origin(source_path: str | None = None) -> Origin:
     return replace(_own(), is_own=True)
 
 
-def _own() -> Origin:
+def _own() -> TemplateOrigin:
     root = _PACKAGE.parents[1]
     if (root / "copier.yml").is_file():
         return _of_checkout(root)
@@ -88,29 +88,29 @@ def _own() -> Origin:
     return _of_installation(_distribution(), _BUNDLE if _BUNDLE.is_file() else None)
 
 
-def _named(source: str) -> Origin:
+def _named(source: str) -> TemplateOrigin:
     folder = Path(source).expanduser()
     if not folder.exists() and ":" not in source:
         raise UsageError(f"there is no template at {source}", _HOW_TO_NAME_ONE)
     if not folder.is_dir() or folder.suffix == ".git":  # an address, a bundle or a bare repository
         if not git.is_installed():
             shown = without_credentials(learn_address(source))
-            raise UsageError(f"git is not installed, and only it can read {shown}", git.HOW_TO_GET)
-        return Origin(str(folder.resolve()), ref=None) if folder.exists() else at_address(source)
+            raise UsageError(f"git is not installed, and only it can read {shown}", git.INSTALL_HINT)
+        return TemplateOrigin(str(folder.resolve()), ref=None) if folder.exists() else at_address(source)
     if not (folder / "copier.yml").is_file():
         raise UsageError(f"{source} is not a template: it has no copier.yml", _HOW_TO_NAME_ONE)
     return _of_checkout(folder)
 
 
-def at_address(source: str) -> Origin:
-    """Take an address that somebody wrote; what lets one in goes to git alone, and is neither kept nor shown."""
+def at_address(source: str) -> TemplateOrigin:
+    """Return the origin at an address; its credentials go to git alone, and are neither kept nor shown."""
     scheme, separator, rest = source.partition("://")
     source = f"{scheme.lower()}{separator}{rest}" if separator else source  # git knows it in lower case alone
     address = without_credentials(learn_address(source))
     if address == source:
-        return Origin(address, ref=None)
+        return TemplateOrigin(address, ref=None)
     note = "the template's address is kept without its credentials: an update asks git's credential helper for them"
-    return Origin(address, ref=None, git_config=_login(source), note=note)
+    return TemplateOrigin(address, ref=None, git_config=_login(source), note=note)
 
 
 def _login(source: str) -> dict[str, str]:
@@ -124,14 +124,14 @@ def _login(source: str) -> dict[str, str]:
     return {f"http.{parts.scheme}://{place}/.extraHeader": f"Authorization: Basic {basic}"}
 
 
-def _of_checkout(root: Path) -> Origin:
+def _of_checkout(root: Path) -> TemplateOrigin:
     """Render what stands in a checkout, changes that are not committed included."""
-    commit = git.ask(root, "rev-parse", "HEAD") if git.is_root(root) else None
+    commit = git.ask(root, "rev-parse", "HEAD") if git.is_work_tree_root(root) else None
     if commit is None:
         return _of_files(root)
     if not git.ask(root, "status", "--porcelain", "--", *_TEMPLATE_PARTS):
-        return Origin(str(root.resolve()), commit)
-    return Origin(
+        return TemplateOrigin(str(root.resolve()), commit)
+    return TemplateOrigin(
         str(root.resolve()),
         "HEAD",
         based_on=git.ask(root, "describe", "--tags", "--always"),
@@ -139,7 +139,7 @@ def _of_checkout(root: Path) -> Origin:
     )
 
 
-def _of_files(root: Path) -> Origin:
+def _of_files(root: Path) -> TemplateOrigin:
     """Render a folder as it is, which has no version that could be recorded.
 
     Raises:
@@ -151,7 +151,7 @@ def _of_files(root: Path) -> Origin:
         why = "git is not installed"
     else:
         why = "Dataflow was not installed from a whole git repository" if root == _FILES else f"{root} is not in git"
-    return Origin(str(root.resolve()), ref=None, note=f"{why}: this package can't be updated later")
+    return TemplateOrigin(str(root.resolve()), ref=None, note=f"{why}: this package can't be updated later")
 
 
 def _distribution() -> Distribution | None:
@@ -161,23 +161,23 @@ def _distribution() -> Distribution | None:
         return None
 
 
-def _of_installation(installed: Distribution | None, bundle: Path | None) -> Origin:
+def _of_installation(installed: Distribution | None, bundle: Path | None) -> TemplateOrigin:
     source = json.loads((installed and installed.read_text("direct_url.json")) or "{}")
     commit = _head(bundle) if bundle else None
     if "dir_info" in source:
         folder = Path(unquote(urlsplit(source["url"]).path))
-        if commit and git.is_root(folder) and git.ask(folder, "cat-file", "-e", commit) is not None:
-            return Origin(str(folder.resolve()), commit)
+        if commit and git.is_work_tree_root(folder) and git.ask(folder, "cat-file", "-e", commit) is not None:
+            return TemplateOrigin(str(folder.resolve()), commit)
     address: str | None
     if "vcs_info" in source:
         address, ref = f"git+{source['url']}", source["vcs_info"]["commit_id"]
     else:
         address, ref = _repository(installed), f"v{installed.version if installed else ''}"
     if bundle is None or commit is None:
-        return Origin(address, ref) if address else _of_files(_FILES)
+        return TemplateOrigin(address, ref) if address else _of_files(_FILES)
     if address is None:
-        return Origin(str(_unpacked(bundle, commit)), commit)
-    return Origin(address, commit, git_config={f"url.{bundle}.insteadOf": address.removeprefix("git+")})
+        return TemplateOrigin(str(_unpacked(bundle, commit)), commit)
+    return TemplateOrigin(address, commit, git_config={f"url.{bundle}.insteadOf": address.removeprefix("git+")})
 
 
 def _repository(installed: Distribution | None) -> str | None:

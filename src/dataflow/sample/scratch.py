@@ -83,7 +83,7 @@ class Scratch:
             return False
 
     def conflicts(self) -> tuple[str, ...]:
-        """Return the files with conflict markers, which Copier tells git of, and its patches that did not fit."""
+        """Return the files with conflict markers, which Copier marks in git, and its patches that did not fit."""
         unmerged = self._ask("diff", "--name-only", "--diff-filter=U", "-z").split("\0")
         rejected = [name for name in self._changed() if name.endswith(".rej")]
         return tuple(sorted({*filter(None, unmerged), *rejected}))
@@ -131,7 +131,7 @@ class Scratch:
         return [entry[3:] for entry in listed.split("\0") if entry and not entry.endswith("/")]
 
     def _mark(self, stages: str, dropped: Collection[str]) -> None:
-        """Tell the package's repository of conflicts, so that nobody commits one unseen."""
+        """Mark conflicts in the package's repository, so that none is committed unseen."""
         prefix = git.ask(self.folder, "rev-parse", "--show-prefix") or ""
         lines = [it.split("\t", 1) for it in stages.split("\0") if it]
         for name in dropped:
@@ -164,5 +164,5 @@ class Scratch:
         settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
         answer = git.run(self.copy, *settings, *arguments)
         if answer.text is None:
-            raise DataflowError(f"{display_path(self.folder)} can't be updated: {answer.said}")
+            raise DataflowError(f"{display_path(self.folder)} can't be updated: {answer.error}")
         return answer.text

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from dataflow import git
-from dataflow.errors import UsageError, display_path, stands_for
+from dataflow.errors import UsageError, display_as, display_path
 from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.generate import ANSWERS, NEVER, commands, copier_errors, unsafe_features
-from dataflow.sample.origin import Origin, at_address, find_origin
+from dataflow.sample.origin import TemplateOrigin, at_address, find_origin
 from dataflow.sample.scratch import Scratch
 from dataflow.secret import has_credentials, learn_address, without_credentials
 from dataflow.workflow.yamlfile import read_yaml
@@ -71,7 +71,7 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
     with Scratch(folder) as scratch:
         if address != given:  # another tool kept the address with its login
             scratch.rewrite(ANSWERS, given, address)
-        stands_for(scratch.copy, folder)
+        display_as(scratch.copy, folder)
         with copier_errors(address), copier_environment(**scratch.git_variables(origin.git_variables)):
             trusted = trust or origin.is_own
             unrun = () if trusted else commands(origin)
@@ -83,7 +83,7 @@ def update(package: Path, ref: str | None = None, *, trust: bool = False) -> Upd
     return Update(folder, before, after, changed, tuple(sorted(conflicts)), dropped, left, tuple(unrun))
 
 
-def _run_copier(copy: Path, origin: Origin, before: str, *, trusted: bool) -> None:
+def _run_copier(copy: Path, origin: TemplateOrigin, before: str, *, trusted: bool) -> None:
     from copier._main import Worker  # what `copier.run_update` calls
     from copier._settings import SettingsModel
     from copier.errors import UnsafeTemplateError, UserMessageError
@@ -122,7 +122,7 @@ def _run_copier(copy: Path, origin: Origin, before: str, *, trusted: bool) -> No
             ) from None
         raise UsageError(
             f"{shown} is at {before}, which is newer than the last release of {without_credentials(origin.address)}",
-            "update once the next one is tagged there; or take what stands there: dataflow sample update --ref HEAD",
+            "update once the next one is tagged there; or use its current state: dataflow sample update --ref HEAD",
         ) from None
 
 
@@ -166,10 +166,10 @@ def _answers(folder: Path) -> dict[str, str]:
 
 def _require_clean(folder: Path) -> None:
     if not git.is_installed():
-        raise UsageError("git is not installed, and an update tells your edits apart by it", git.HOW_TO_GET)
+        raise UsageError("git is not installed, and an update needs it to recognize your edits", git.INSTALL_HINT)
     if git.ask(folder, "rev-parse", "--verify", "HEAD") is None:
         raise UsageError(
-            f"{display_path(folder)} is not in git, so an update could not tell your edits apart",
+            f"{display_path(folder)} is not in git, so an update could not recognize your edits",
             'first: git init && git add . && git commit -m "Generated"',
         )
     if open_changes := git.ask(folder, "status", "--porcelain"):
@@ -181,16 +181,16 @@ def _require_clean(folder: Path) -> None:
         )
 
 
-def _origin(address: str) -> Origin:
-    """Take the tool's own version of the template where the package came from the same place."""
-    origin = at_address(address) if has_credentials(address) else Origin(address, ref=None)
+def _origin(address: str) -> TemplateOrigin:
+    """Return the tool's own version of the template where the package came from the same place."""
+    origin = at_address(address) if has_credentials(address) else TemplateOrigin(address, ref=None)
     try:
         own = find_origin()
     except UsageError:
         return origin
     if not _same(own.address, address):
         return origin
-    return Origin(address, own.based_on or own.ref, git_config=own.git_config, is_own=True)
+    return TemplateOrigin(address, own.based_on or own.ref, git_config=own.git_config, is_own=True)
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """A session in a JVM that another process started and keeps: for one process at a time.
 
-py4j shares what it holds, and Spark shares jobs, caches and global views, between all that a JVM serves. So whoever
-attaches first clears away what the one before it left, whichever way that one ended.
+py4j shares its objects, and Spark shares jobs, caches and global views, between all processes that a JVM serves. So a
+process that attaches first removes what the one before it left, however that one ended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
-from dataflow.spark.session import connect
+from dataflow.spark.gateway import connect
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -24,15 +24,15 @@ SETTINGS = {
 }
 
 _PY4J_S_OWN = ("j", "t", "GATEWAY_SERVER")
-_PATIENCE = 3.0
+_STOP_TIMEOUT = 3.0
 
 
 def attach(port: int, secret: str) -> SparkSession:
     """Open a session of this process's own in a running JVM.
 
     Args:
-        port: Where its gateway listens.
-        secret: What it wants to hear first.
+        port: The port of its gateway.
+        secret: The secret that the gateway asks for.
 
     Raises:
         DataflowError: Work that another process left there can't be stopped.
@@ -56,8 +56,8 @@ def attach(port: int, secret: str) -> SparkSession:
     return SparkSession(context, first.newSession())
 
 
-def move(spark: SparkSession, folder: Path) -> None:
-    """Have relative paths mean files of a folder."""
+def set_working_directory(spark: SparkSession, folder: Path) -> None:
+    """Make a folder the one that relative paths start from."""
     context = spark.sparkContext
     jvm: Any = context._jvm
     hadoop = getattr(jvm, "org.apache.hadoop.fs.FileSystem").get(context._jsc.hadoopConfiguration())
@@ -67,15 +67,15 @@ def move(spark: SparkSession, folder: Path) -> None:
 def _stop_work(context: Any) -> None:
     """Stop what runs, and wait until it has stopped."""
     context.cancelAllJobs()
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _STOP_TIMEOUT
     while any(it.numRunningTasks() for it in context.statusTracker().getExecutorInfos()):
         if time.monotonic() > deadline:
-            raise DataflowError("work of the run before could not be stopped")
+            raise DataflowError("work of the previous run could not be stopped")
         time.sleep(0.02)
 
 
 def _clear(jvm: Any, session: Any) -> None:
-    """Clear away what sessions of one JVM share."""
+    """Clear what the sessions of one JVM share."""
     shared = session.sharedState()
     for query in list(shared.activeStreamingQueries().values()):
         with contextlib.suppress(Exception):
@@ -83,6 +83,6 @@ def _clear(jvm: Any, session: Any) -> None:
     shared.globalTempViewManager().clear()
     shared.cacheManager().clearCache()
     files = getattr(jvm, "java.lang.Class").forName("org.apache.iceberg.inmemory.InMemoryFileIO")
-    held = files.getDeclaredField("IN_MEMORY_FILES")  # tables of catalogs that nobody has any more
+    held = files.getDeclaredField("IN_MEMORY_FILES")  # tables of catalogs that are gone
     held.setAccessible(True)
     held.get(None).clear()

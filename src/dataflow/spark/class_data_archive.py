@@ -1,6 +1,6 @@
 """Class data kept between commands: a JVM that maps its classes from an archive starts in half the time.
 
-The JVM of the first real run writes the archive while it exits, behind the finished command (AppCDS). The next
+The JVM of the first real run writes the archive while it exits, after the command has finished (AppCDS). The next
 command finds it whole and puts it in place; one that was cut off is deleted. `DATAFLOW_CLASS_DATA=off` switches
 all of this off. An archive is good for the very jars and the very Java that it was made with, so these make its
 name; it serves a JVM with any garbage collector and compiler.
@@ -31,7 +31,7 @@ _QUIET = ("-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 
 @dataclass(frozen=True)
 class ClassData:
-    """How a JVM is to be started.
+    """How to start a JVM with an archive.
 
     Attributes:
         options: Options for its command line.
@@ -49,7 +49,7 @@ def folder() -> Path:
 
 
 def is_off() -> bool:
-    """Say whether the user wants none."""
+    """Return whether the user switched archives off."""
     return os.environ.get("DATAFLOW_CLASS_DATA", "").lower() in {"off", "0", "false", "no"}
 
 
@@ -88,13 +88,13 @@ def class_data(java: Java, class_path: Sequence[Path], *, train: bool) -> ClassD
 
 
 def is_being_made(archive: Path) -> bool:
-    """Say whether a JVM is at work that will write this archive."""
+    """Return whether a running JVM will write this archive."""
     with _claimed(archive) as lock:
         return lock is None
 
 
 def is_complete(file: Path) -> bool:
-    """Say whether a file is an archive that was written to its end."""
+    """Return whether a file is an archive that was written to its end."""
     try:
         with file.open("rb") as stream:
             return stream.read(4) == struct.pack("=I", _MAGIC)
@@ -103,7 +103,7 @@ def is_complete(file: Path) -> bool:
 
 
 def _adopt_or_claim(archive: Path, *, train: bool) -> int | None:
-    """Put a finished archive in its place; else, where this JVM may train, return the lock that says so."""
+    """Put a finished archive in its place; else, where this JVM may train, return the lock for it."""
     with _claimed(archive) as lock:
         if lock is None:
             return None

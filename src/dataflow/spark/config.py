@@ -1,4 +1,4 @@
-"""The settings of a Spark session: the catalog, what suits one machine, and the environment's own on top."""
+"""The settings of a Spark session: the catalog, those for one machine, and the environment's own on top."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.spark import jars
+from dataflow.system_errors import LOCK_TIMEOUT
 from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
-from dataflow.trouble import LOCK_PATIENCE
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
 _CATALOG_CLASS = re.compile(r"spark\.sql\.catalog\.[^.]+")
 
 GUARD_JAR = Path(__file__).parent / "dataflow-guard.jar"
-"""The part of ours that runs in Spark's JVM (`jvm/`); it goes wherever Iceberg's jar goes."""
+"""Dataflow's code in Spark's JVM (`jvm/`); it goes wherever Iceberg's jar goes."""
 
 _GIB = 1024**3
 
@@ -63,7 +63,7 @@ def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, st
 
 
 def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
-    """Return what `spark_conf` returns with secrets still written `${secret:NAME}`, fit to be shown."""
+    """Return the settings of `spark_conf` with secrets still written `${secret:NAME}`, so that they can be shown."""
     own = {"spark.master": "local[*]", **environment.spark}
     found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": _joined_paths(os.pathsep)}
     if is_local(own):
@@ -77,15 +77,15 @@ def settings(environment: Environment, *, small: bool = False) -> dict[str, str]
 
 
 def _guarded(key: str, value: str) -> tuple[str, str]:
-    """Put our catalog in the place of Iceberg's, whichever catalog it is of: each write is judged there.
+    """Replace Iceberg's catalog by the guarded one, in any catalog: it checks each write.
 
     Raises:
-        UsageError: It is Iceberg's for Spark's own session catalog, whose other tables nobody could judge.
+        UsageError: It is Iceberg's for Spark's own session catalog, whose other tables are not guarded.
     """
     if _CATALOG_CLASS.fullmatch(key) and value == _SESSION_CATALOG:
         raise UsageError(
-            f"{key} is {_SESSION_CATALOG}, whose tables that are not Iceberg's could be written unseen",
-            f"name an Iceberg catalog of its own: {_ICEBERG_CATALOG}",
+            f"{key} is {_SESSION_CATALOG}, whose tables of other formats are not guarded",
+            f"use an Iceberg catalog of its own: {_ICEBERG_CATALOG}",
         )
     if _CATALOG_CLASS.fullmatch(key) and value == _ICEBERG_CATALOG:
         return key, _GUARDED_CATALOG
@@ -94,7 +94,7 @@ def _guarded(key: str, value: str) -> tuple[str, str]:
 
 
 def is_local(spark: Mapping[str, str]) -> bool:
-    """Say whether Spark runs in the driver's own JVM."""
+    """Return whether Spark runs in the driver's own JVM."""
     return re.fullmatch(r"local(\[.*\])?", spark.get("spark.master", "local")) is not None
 
 
@@ -105,7 +105,7 @@ def _catalog(environment: Environment) -> dict[str, str]:
         private = {"spark.hadoop.fs.permissions.umask-mode": f"{UMASK:03o}"}  # Hadoop asks no process for its umask
         properties = {
             "type": "jdbc",
-            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_PATIENCE * 1000}",
+            "uri": f"jdbc:sqlite:{catalog_file()}?journal_mode=WAL&busy_timeout={LOCK_TIMEOUT * 1000}",
             "jdbc.schema-version": "V1",
             "warehouse": str(warehouse()),
         }
@@ -128,7 +128,7 @@ def _catalog(environment: Environment) -> dict[str, str]:
 
 
 def _for_this_machine(small: bool) -> dict[str, str]:
-    """What suits one machine, and what keeps Spark from speaking to any other."""
+    """Return settings for one machine, which keep Spark from connecting to any other."""
     found = {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -142,7 +142,7 @@ def _for_this_machine(small: bool) -> dict[str, str]:
 
 
 def _driver_gib() -> int:
-    """A quarter of the machine's memory, from 1 to 8 GiB."""
+    """Return a quarter of the machine's memory, from 1 to 8 GiB."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):

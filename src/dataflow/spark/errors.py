@@ -1,4 +1,4 @@
-"""The cause of a failure in a few words: the SQL error with its line, the user's exception, never a Java stack."""
+"""Short error messages: the SQL error with its line, the user's exception, never a Java stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"line (\d+),? pos(?:ition)? (\d+)")
 PRIVATE_PREFIX = "dataflow_script_"
-"""What the names of the modules begin with that people's scripts are loaded as; none but Python has to know them."""
+"""The prefix of the private module names that user scripts are loaded under; messages leave it out."""
 
 _PRIVATE_NAME = re.compile(rf"{PRIVATE_PREFIX}[0-9a-f]{{32}}\.")
 _TAIL = re.compile(
@@ -26,7 +26,7 @@ _TAIL = re.compile(
 )
 _JAVA_CAUSE = re.compile(r"^Caused by: ([\w.$]+(?:Exception|Error)[^\n]*)", re.M)
 _JAVA_HEAD = re.compile(r"(?:[a-z_][\w$]*\.)+([\w$]+(?:Exception|Error)|WriteRefused): ")
-_LAST_WORDS = re.compile(
+_EXIT_REASON = re.compile(
     r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
 )
 _MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException", "WriteRefused"})
@@ -49,7 +49,7 @@ _DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }
-"""Packages that are called otherwise than the modules that they bring."""
+"""Packages whose name differs from the modules that they install."""
 
 _NEEDS_EXTRA = re.compile(
     r"No module named '(?:pandas|pyarrow)'|\b(?:Pandas|PyArrow) >= [\d.]+ must be installed", re.I
@@ -58,12 +58,12 @@ _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
 
 
 def without_private_names(text: str) -> str:
-    """Call modules what their users call them."""
+    """Return a text with the names of modules as users know them."""
     return _PRIVATE_NAME.sub("", text)
 
 
-def message_of(error: BaseException) -> str:
-    """Say what an exception means in one or two lines, without plans, stacks and SQL states."""
+def short_message(error: BaseException) -> str:
+    """Return an exception's message in one or two lines, without plans, stacks and SQL states."""
     if (refusal := refusal_in(error)) is not None:
         return refusal[0]
     text = without_private_names(_text_of(error))
@@ -71,7 +71,7 @@ def message_of(error: BaseException) -> str:
         text = _spark_text(error, text)
         return _SQLSTATE.sub("", text).strip()
     if isinstance(error, BaseExceptionGroup):
-        return f"{text}: {'; '.join(map(message_of, error.exceptions))}"
+        return f"{text}: {'; '.join(map(short_message, error.exceptions))}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -83,7 +83,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def raise_ctrl_c(error: BaseException) -> None:
-    """Raise what stands for Ctrl-C: a KeyboardInterrupt in the main thread. In others it is somebody's own.
+    """Raise an exception that is Ctrl-C: a KeyboardInterrupt in the main thread. In others, user code raised it.
 
     Raises:
         KeyboardInterrupt: It is one.
@@ -93,7 +93,7 @@ def raise_ctrl_c(error: BaseException) -> None:
 
 
 def refusal_in(error: BaseException) -> tuple[str, str] | None:
-    """Return what the guard in the JVM refused, and the way out, where an error comes of that; else None."""
+    """Return reason and hint of a write that the guard in the JVM refused, where that caused an error; else None."""
     each: BaseException | None = error
     while each is not None:
         thrown = getattr(each, "java_exception", None) or getattr(each, "_origin", None)
@@ -105,7 +105,7 @@ def refusal_in(error: BaseException) -> tuple[str, str] | None:
 
 
 def hint_of(error: BaseException, script: Path | None = None) -> str | None:
-    """Return the way out of a failure: what the guard in the JVM says, or how to get a package that is missing.
+    """Return the hint for a failure: that of the guard in the JVM, or how to install a missing package.
 
     Args:
         error: The failure.
@@ -127,7 +127,7 @@ def hint_of(error: BaseException, script: Path | None = None) -> str | None:
 
 
 def _line_to_add(module: str, script: Path | None) -> str:
-    """Say how a module's package comes into the environment of a script."""
+    """Return how to add a module's package to the environment of a script."""
     package = _DISTRIBUTIONS.get(module, module)
     try:
         project = project_of(script) if script is not None else None
@@ -141,12 +141,12 @@ def _line_to_add(module: str, script: Path | None) -> str:
 
 
 def is_arity(error: BaseException) -> bool:
-    """Say whether a failure is that of an INSERT with too few or too many columns."""
+    """Return whether an INSERT with too few or too many columns failed."""
     return any(sign in str(error) for sign in _ARITY)
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Say whether an error is a mistake in the text, which fails again however often it is tried."""
+    """Return whether an error is a mistake in the text, which a retry can't mend."""
     if refusal_in(error) is not None:
         return True
     if (thrown := getattr(error, "java_exception", None)) is not None:
@@ -154,26 +154,26 @@ def is_mistake(error: BaseException) -> bool:
     return _is_spark(error) and type(error).__name__ in _MISTAKES
 
 
-def message_of_java(text: str) -> str:
-    """Say what an error means that another language tells: without its Java stack, when it has one."""
+def short_java_message(text: str) -> str:
+    """Return the short message of an error that another language printed, without its Java stack."""
     head = _JAVA_HEAD.search(text)
     if head is None:
         return text
-    told = text[head.end() :].partition("\n\tat ")[0]
+    message = text[head.end() :].partition("\n\tat ")[0]
     if head[1] in _MISTAKES:
-        return _SQLSTATE.sub("", _TAIL.sub("", told)).strip()
+        return _SQLSTATE.sub("", _TAIL.sub("", message)).strip()
     if causes := _JAVA_CAUSE.findall(text):
         return str(causes[-1])
-    return _SQLSTATE.sub("", told if told.startswith("[") else head[0] + told).strip()
+    return _SQLSTATE.sub("", message if message.startswith("[") else head[0] + message).strip()
 
 
 def is_java_mistake(text: str) -> bool:
-    """Say whether what another language tells is a mistake in the text, as `is_mistake` does for exceptions."""
+    """Return whether an error that another language printed is a mistake in the text; see `is_mistake`."""
     head = _JAVA_HEAD.search(text)
     return head is not None and head[1] in _MISTAKES
 
 
-def place_of(error: BaseException) -> tuple[int, int] | None:
+def sql_position(error: BaseException) -> tuple[int, int] | None:
     """Return line and column, both from 1, of the SQL text that Spark blames, or None."""
     if _is_spark(error) and (found := _PLACE.search(str(error))):
         return int(found[1]), int(found[2]) + ("position" not in found[0])
@@ -205,19 +205,19 @@ def _is_inside(file: str, folders: Sequence[Path]) -> bool:
     return any(path.is_relative_to(it.resolve()) for it in folders) and "site-packages" not in path.parts
 
 
-def in_python(error: BaseException, script: Path) -> str:
-    """Say where in the user's Python code an exception was raised, and what it says."""
+def python_error_message(error: BaseException, script: Path) -> str:
+    """Return the message of an exception of the user's Python code, with file, line, function and code."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{display_path(Path(error.filename))}:{error.lineno}: {type(error).__name__}: {error.msg}"
     folders = (script.parent, *code_roots(script))
     frame = worker_frame(error, *folders) or user_frame(error, *folders)
     where = f"{display_path(Path(frame.filename))}:{frame.lineno} in {frame.name}(): " if frame else ""
     code = f"\n    {frame.line}" if frame and frame.line else ""
-    return f"{where}{message_of(error)}{code}"
+    return f"{where}{short_message(error)}{code}"
 
 
-def in_jvm(error: BaseException, classes: Collection[str], sources: Path | None = None) -> str:
-    """Say where in the user's compiled code an exception was thrown, and what it says.
+def jvm_error_message(error: BaseException, classes: Collection[str], sources: Path | None = None) -> str:
+    """Return the message of an exception of the user's compiled code, with file, line, function and code.
 
     Args:
         error: What py4j raised.
@@ -226,7 +226,7 @@ def in_jvm(error: BaseException, classes: Collection[str], sources: Path | None 
     """
     thrown = getattr(error, "java_exception", None)
     if thrown is None:
-        return message_of(error)
+        return short_message(error)
     causes = [*_causes(thrown)]
     frames = (frame for cause in reversed(causes) for frame in cause.getStackTrace())
     frame = next((frame for frame in frames if str(frame.getClassName()) in classes), None)
@@ -242,16 +242,16 @@ def in_jvm(error: BaseException, classes: Collection[str], sources: Path | None 
     return f"{shown}:{number} in {method}(): {_thrown_text(causes[-1])}{code}"
 
 
-def last_words(lines: Sequence[str]) -> str:
-    """Return the line of a program's output that best says why it ended."""
-    told = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
-    causes = [place for place, line in enumerate(told) if _LAST_WORDS.match(line)]
+def last_log_line(lines: Sequence[str]) -> str:
+    """Return the line of a program's output that best explains why it ended."""
+    found = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
+    causes = [place for place, line in enumerate(found) if _EXIT_REASON.match(line)]
     if not causes:
-        return told[-1] if told else "it said nothing"
+        return found[-1] if found else "it printed nothing"
     cause = causes[-1]
-    if told[cause].startswith("Error occurred during initialization"):  # the next line says which error
-        cause = min(cause + 1, len(told) - 1)
-    return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", told[cause])
+    if found[cause].startswith("Error occurred during initialization"):  # the next line names the error
+        cause = min(cause + 1, len(found) - 1)
+    return re.sub(r'^(Caused by|Exception in thread "[^"]*"):? ', "", found[cause])
 
 
 def _causes(thrown: JavaObject | None) -> Iterator[JavaObject]:
@@ -264,14 +264,14 @@ def _causes(thrown: JavaObject | None) -> Iterator[JavaObject]:
 
 
 def _thrown_text(thrown: JavaObject) -> str:
-    """Say what a Java exception means in a line or two."""
+    """Return the message of a Java exception in a line or two."""
     name = str(thrown.getClass().getName())
     if name == _REFUSAL:
         return str(thrown.reason())
     if name.startswith("org.apache.spark."):
         from pyspark.errors.exceptions.captured import convert_exception
 
-        return message_of(convert_exception(thrown))
+        return short_message(convert_exception(thrown))
     text = thrown.getMessage()
     return name.rpartition(".")[2] + (f": {text}" if text is not None else "")
 
@@ -281,8 +281,8 @@ def _is_spark(error: BaseException) -> bool:
 
 
 def _spark_text(error: BaseException, text: str) -> str:
-    if (said := _worker_words(text)) is not None:
-        return said
+    if (message := _worker_message(text)) is not None:
+        return message
     if type(error).__module__.startswith("py4j."):
         java = getattr(error, "java_exception", None)
         text = str(java.toString()) if java is not None else text.partition("\n")[0]
@@ -291,8 +291,8 @@ def _spark_text(error: BaseException, text: str) -> str:
     return _TAIL.sub("", text)
 
 
-def _worker_words(text: str) -> str | None:
-    """Return what an exception in a Python worker says: the line below its traceback; None where there is none."""
+def _worker_message(text: str) -> str | None:
+    """Return the message of an exception in a Python worker: the line below its traceback; None without one."""
     _, found, below = text.rpartition("Traceback (most recent call last):\n")
     lines = [line for line in below.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
     return lines[0] if found and lines else None

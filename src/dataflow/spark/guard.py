@@ -1,7 +1,7 @@
-"""What people's code may write: a scope, given to each session that it gets.
+"""What user code may write: a scope, given to each session that it gets.
 
-The scope is held to in Spark's JVM, by the catalog and the rules of `jvm/src`, whatever way a write takes; here stands
-what a scope says, and how a job gets a session with it.
+Spark's JVM enforces the scope, by the catalog and the rules of `jvm/src`, whatever way a write takes; this module has
+the scopes, and the sessions that jobs get with them.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 SETTING = "spark.dataflow.scope"
-"""Where a Spark context says what its sessions may write that were given nothing else."""
+"""The Spark setting with the scope of sessions that have none of their own."""
 
 VARIABLE = "DATAFLOW_SCOPE"
-"""The same for a program that starts a Spark of its own; no setting of the program's wins over it."""
+"""The environment variable with the scope of a program that starts a Spark of its own; it wins over settings."""
 
 _session: contextvars.ContextVar[SparkSession | None] = contextvars.ContextVar("job_session", default=None)
 
 
 @dataclass(frozen=True)
-class Scope:
+class WriteScope:
     """What a session may write; reading is free.
 
     Attributes:
         reach: How far: everything, a database (or any, where none is named), one table on one branch, or nothing.
         catalog: The only catalog that may be written.
-        environment: What to call the environment in a refusal.
+        environment: The environment's name in a refusal.
         database: The only database, with `database`.
-        package: The uuid of the package that writes; tables that carry another's are refused. None for whoever's.
+        package: The uuid of the package that writes; tables of another package are refused. None for any package.
         table: The only table, `database.table`, with `table`.
         branch: The branch of it that is written.
-        keep: Whether the code works on rows that are there, so that MERGE, UPDATE and DELETE of some rows pass.
+        keep: Whether the code may change rows that are there, by MERGE, UPDATE and DELETE.
         exports: Folders and formats that may be written beside tables.
-        reason: With `nothing`: why, to stand behind "and".
-        hint: The way out.
+        reason: With `nothing`: why, as the end of a sentence.
+        hint: What to do instead.
     """
 
     reach: Literal["all", "database", "table", "nothing"]
@@ -69,41 +69,41 @@ class Scope:
     reason: str | None = None
     hint: str | None = None
 
-    def on_branch(self, table: str, branch: str, *, keep: bool) -> Scope:
+    def on_branch(self, table: str, branch: str, *, keep: bool) -> WriteScope:
         """Return this scope narrowed to one table's branch."""
         return dataclasses.replace(self, reach="table", table=table, branch=branch, keep=keep)
 
     def as_json(self, notes: Path | None = None) -> str:
-        """Write the scope as the JVM reads it.
+        """Return the scope as the JVM reads it.
 
         Args:
-            notes: The file that keeps what is refused, for a JVM that can't be asked.
+            notes: The file that refusals are written to, for a JVM that can't be asked.
         """
-        told = {
+        fields = {
             **{name: value for name, value in dataclasses.asdict(self).items() if value not in (None, ())},
             "database": table_names.split(self.database) if self.database else None,
             "table": table_names.split(self.table) if self.table else None,
             "closed": [str(home())],
             **({"notes": str(notes)} if notes else {}),
         }
-        return json.dumps(told, sort_keys=True)
+        return json.dumps(fields, sort_keys=True)
 
 
-READING = Scope("nothing", reason="an audit only reads", hint="write in a job of the workflow")
-"""Audits in people's own SQL and Python."""
+READING = WriteScope("nothing", reason="an audit only reads", hint="write in a job of the workflow")
+"""For audits in user SQL and Python."""
 
-EVERYTHING = Scope("all")
-"""The engine's own sessions: audits, publishing, migrations, mocks, the demo source."""
+EVERYTHING = WriteScope("all")
+"""For the engine's own sessions: audits, publishing, migrations, mocks, the demo source."""
 
 
-def scope_of(environment: Environment, identity: Identity | None = None) -> Scope:
-    """Return what code may write in an environment: where it is isolated its database alone, which no --param widens.
+def write_scope(environment: Environment, identity: Identity | None = None) -> WriteScope:
+    """Return what code may write in an environment: in an isolated one its database alone, which no --param widens.
 
     Args:
         environment: The environment, its parameters resolved.
         identity: The package whose code it is; None for no package's.
     """
-    return Scope(
+    return WriteScope(
         "database",
         environment.catalog_name,
         environment.name,
@@ -113,7 +113,7 @@ def scope_of(environment: Environment, identity: Identity | None = None) -> Scop
     )
 
 
-def scope_for_people(environment: Environment, *, write: bool) -> Scope:
+def user_scope(environment: Environment, *, write: bool) -> WriteScope:
     """Return what a notebook, or another tool, may write: the sandbox's database, and elsewhere nothing.
 
     Args:
@@ -123,36 +123,35 @@ def scope_for_people(environment: Environment, *, write: bool) -> Scope:
     if write:
         return EVERYTHING
     if not environment.isolated:
-        return Scope(
+        return WriteScope(
             "nothing",
             reason=f"a session on {environment.name} reads only",
             hint="write through a workflow; or ask for it: dataflow.session(…, write=True), env --spark-conf --write",
         )
     database = environment.params.get("TARGET_DB", "").replace("${dataflow.user}", current_user())
-    return scope_of(dataclasses.replace(environment, params={**environment.params, "TARGET_DB": database}))
+    return write_scope(dataclasses.replace(environment, params={**environment.params, "TARGET_DB": database}))
 
 
-def open_session(spark: SparkSession, scope: Scope) -> SparkSession:
+def open_session(spark: SparkSession, scope: WriteScope) -> SparkSession:
     """Open a session in the JVM of another one, with a scope of its own."""
     return _opened(spark, scope)[0]
 
 
-def _opened(spark: SparkSession, scope: Scope) -> tuple[SparkSession, str]:
+def _opened(spark: SparkSession, scope: WriteScope) -> tuple[SparkSession, str]:
     session = spark.newSession()
     return session, str(jvm(spark).dataflow.guard.Scopes.open(session._jsparkSession, scope.as_json()))
 
 
 @contextlib.contextmanager
-def scoped(spark: SparkSession, scope: Scope) -> Iterator[SparkSession]:
-    """Lend people's code a session of its own, held to a scope; when the block ends, so does what it may write.
+def scoped_session(spark: SparkSession, scope: WriteScope) -> Iterator[SparkSession]:
+    """Lend user code a session of its own with a scope, which ends with the block.
 
-    Inside, `SparkSession.builder.getOrCreate()` gives that session, and `stop()` does nothing: it is not the code's
-    to stop.
+    Inside, `SparkSession.builder.getOrCreate()` returns that session, and `stop()` does nothing.
 
     Raises:
-        DataflowError: Something was refused, whatever the code that was stopped by it made of that.
+        DataflowError: A write was refused, whether or not the code caught the refusal.
     """
-    _wrap_sessions()
+    _patch_pyspark()
     session, token = _opened(spark, scope)
     scopes = jvm(spark).dataflow.guard.Scopes
     held = _session.set(session)
@@ -161,11 +160,11 @@ def scoped(spark: SparkSession, scope: Scope) -> Iterator[SparkSession]:
     try:
         yield session
     except Exception as error:
-        if refusal_in(error) is None and (refused := _refused(scopes, token)) is not None:
+        if refusal_in(error) is None and (refused := _first_refusal(scopes, token)) is not None:
             raise refused from error
         raise
     else:
-        if (refused := _refused(scopes, token)) is not None:
+        if (refused := _first_refusal(scopes, token)) is not None:
             raise refused
     finally:
         _session.reset(held)
@@ -176,36 +175,36 @@ def scoped(spark: SparkSession, scope: Scope) -> Iterator[SparkSession]:
 
 
 @contextlib.contextmanager
-def scoped_apart(scope: Scope, folder: Path) -> Iterator[dict[str, str]]:
-    """Lend the variables that hold a program to a scope which starts a Spark of its own.
+def scoped_variables(scope: WriteScope, folder: Path) -> Iterator[dict[str, str]]:
+    """Lend the environment variables that give a scope to a program with a Spark of its own.
 
     Args:
-        scope: What it may write.
-        folder: A folder of this user's alone, for as long as the program runs.
+        scope: What the program may write.
+        folder: A folder that is private to this user, for as long as the program runs.
 
     Raises:
-        DataflowError: Something was refused, whatever the program that was stopped by it made of that.
+        DataflowError: A write was refused, whether or not the program caught the refusal.
     """
     notes = folder / "refused"
     try:
         yield {VARIABLE: scope.as_json(notes)}
     except DataflowError as error:
-        if (refused := _noted(notes)) is not None and refused.message not in error.message:
+        if (refused := _written_refusal(notes)) is not None and refused.message not in error.message:
             raise refused from error
         raise
-    if (refused := _noted(notes)) is not None:
+    if (refused := _written_refusal(notes)) is not None:
         raise refused
 
 
-def _noted(notes: Path) -> DataflowError | None:
-    """Return the first refusal that a file keeps as a failure."""
+def _written_refusal(notes: Path) -> DataflowError | None:
+    """Return the first refusal in a file as a failure."""
     if not notes.exists():
         return None
     reason, hint = json.loads(notes.read_text("utf-8").splitlines()[0])
     return DataflowError(reason, hint, permanent=True)
 
 
-def _refused(scopes: Any, token: str) -> DataflowError | None:
+def _first_refusal(scopes: Any, token: str) -> DataflowError | None:
     """Return the first refusal of a scope as a failure."""
     with contextlib.suppress(Exception):
         for reason, hint in scopes.of(token).refusals():
@@ -216,18 +215,18 @@ def _refused(scopes: Any, token: str) -> DataflowError | None:
 # ------------------------------------------------------------------------------ which session a script gets
 
 
-def _wrap_sessions() -> None:
-    """Have PySpark hand a job's code the job's session, once; outside of jobs nothing changes."""
+def _patch_pyspark() -> None:
+    """Patch PySpark, once, to return the job's session to the job's code; outside of jobs nothing changes."""
     from pyspark.sql import SparkSession
 
     if hasattr(SparkSession.stop, "__wrapped__"):
         return
-    _wrap(SparkSession, "stop", _staying)
-    _wrap(SparkSession.Builder, "getOrCreate", _giving_the_job_s)
-    # PySpark keeps one in Python for all threads, that of whichever job came last.
+    _wrap(SparkSession, "stop", _patch_stop)
+    _wrap(SparkSession.Builder, "getOrCreate", _patch_get_or_create)
+    # PySpark keeps one for all threads, that of the last job.
     original = SparkSession.getActiveSession
     setattr(SparkSession, "getActiveSession", staticmethod(lambda: _session.get() or original()))  # noqa: B010
-    _wrap(threading.Thread, "start", _taking_the_session_along)
+    _wrap(threading.Thread, "start", _patch_thread_start)
 
 
 _Method = Callable[..., Any]
@@ -238,7 +237,9 @@ def _wrap(owner: type, name: str, around: Callable[[_Method], _Method]) -> None:
     setattr(owner, name, functools.wraps(original)(around(original)))
 
 
-def _staying(original: _Method) -> _Method:
+def _patch_stop(original: _Method) -> _Method:
+    """Let a job's code stop no session: it is the run's."""
+
     def stop(self: Any) -> None:
         if _session.get() is None:
             original(self)
@@ -246,14 +247,18 @@ def _staying(original: _Method) -> _Method:
     return stop
 
 
-def _giving_the_job_s(original: _Method) -> _Method:
+def _patch_get_or_create(original: _Method) -> _Method:
+    """Return the job's session to the job's code."""
+
     def get_or_create(self: Any) -> Any:
         return _session.get() or original(self)
 
     return get_or_create
 
 
-def _taking_the_session_along(original: _Method) -> _Method:
+def _patch_thread_start(original: _Method) -> _Method:
+    """Give a thread that a job's code starts the job's session."""
+
     def start(self: Any) -> None:
         if _session.get() is not None:
             self.run = functools.partial(contextvars.copy_context().run, self.run)

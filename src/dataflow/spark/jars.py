@@ -1,7 +1,7 @@
 """Jars that Spark does not bring along, pinned: fetched once, checked, kept in the Dataflow home.
 
-They are fetched with Ivy, which comes with pyspark. It is told where to look the way Spark's own
-`spark.jars.packages` is: a mirror by the setting `spark.jars.ivySettings` or the variable
+They are fetched with Ivy, which comes with pyspark. It is configured like Spark's own
+`spark.jars.packages`: a mirror by the setting `spark.jars.ivySettings` or the variable
 `DEFAULT_ARTIFACT_REPOSITORY`, a proxy by `HTTPS_PROXY`.
 """
 
@@ -31,14 +31,14 @@ from dataflow.spark.spark_home import spark_home
 _MB = 1_000_000
 _STEP = 10 * _MB
 _WAYS_OUT = (
-    "behind a proxy set HTTPS_PROXY; with a mirror set DEFAULT_ARTIFACT_REPOSITORY=<its address> "
-    "or spark.jars.ivySettings in dataflow.yaml; offline set DATAFLOW_JARS=<folder that holds the jars>"
+    "behind a proxy set HTTPS_PROXY; with a mirror DEFAULT_ARTIFACT_REPOSITORY=<address>; "
+    "offline DATAFLOW_JARS=<folder>"
 )
 
 
 @dataclass(frozen=True)
-class Jar:
-    """A pinned jar.
+class PinnedJar:
+    """A jar of a pinned version.
 
     Attributes:
         organisation: Its group in a Maven repository.
@@ -46,7 +46,7 @@ class Jar:
         version: Its version.
         size: Its size in bytes.
         sha256: Its checksum.
-        title: What to call it to people.
+        title: Its name in messages.
     """
 
     organisation: str
@@ -58,17 +58,17 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """What the file is called, as in a Maven repository."""
+        """The file's name, as in a Maven repository."""
         return f"{self.name}-{self.version}.jar"
 
     def is_intact(self, file: Path) -> bool:
-        """Say whether a file is this jar, by its checksum."""
+        """Return whether a file is this jar, by its checksum."""
         if not file.is_file() or file.stat().st_size != self.size:
             return False
         return sha256_of(file) == self.sha256
 
 
-ICEBERG = Jar(
+ICEBERG = PinnedJar(
     "org.apache.iceberg",
     "iceberg-spark-runtime-4.1_2.13",
     "1.12.0",
@@ -76,7 +76,7 @@ ICEBERG = Jar(
     "3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82",
     "Iceberg",
 )
-SQLITE = Jar(
+SQLITE = PinnedJar(
     "org.xerial",
     "sqlite-jdbc",
     "3.50.1.0",
@@ -84,7 +84,7 @@ SQLITE = Jar(
     "8549557320440887e9ff8dc6ef01cb78f88066d2b1209fb6423f7ad299873ff6",
     "SQLite",
 )
-SBT = Jar(
+SBT = PinnedJar(
     "org.scala-sbt",
     "sbt-launch",
     "1.12.14",
@@ -93,7 +93,7 @@ SBT = Jar(
     "sbt's launcher",
 )
 JARS = (ICEBERG, SQLITE)
-"""What every session needs."""
+"""The jars that every session needs."""
 
 
 def spark_version() -> str:
@@ -116,14 +116,14 @@ def paths() -> list[Path]:
 
 
 def ensure(
-    java: Java, spark: Mapping[str, str], report: Report = silent, wanted: Sequence[Jar] | None = None
+    java: Java, spark: Mapping[str, str], report: Report = silent, wanted: Sequence[PinnedJar] | None = None
 ) -> list[Path]:
     """Return the jars' files, after fetching those that are missing.
 
     Args:
         java: What to run Ivy with.
         spark: The environment's Spark settings, for a mirror.
-        report: Told of a download and its progress.
+        report: Receives lines about a download and its progress.
         wanted: The jars; those of a session when omitted.
 
     Raises:
@@ -163,22 +163,22 @@ def proxy_options(environ: Mapping[str, str]) -> list[str]:
     return options
 
 
-def _missing(wanted: Sequence[Jar]) -> list[Jar]:
-    """Return the jars that are not there in full; a rename put them there, so their size tells."""
+def _missing(wanted: Sequence[PinnedJar]) -> list[PinnedJar]:
+    """Return the jars that are missing or incomplete; they were put there by a rename, so the size is enough."""
     there = {jar: folder() / jar.file_name for jar in wanted}
     return [jar for jar, file in there.items() if not file.exists() or file.stat().st_size != jar.size]
 
 
-def _check_given(given: Path, wanted: Sequence[Jar]) -> None:
+def _check_given(given: Path, wanted: Sequence[PinnedJar]) -> None:
     for jar in wanted:
         file = given / jar.file_name
         if not file.exists():
-            raise DataflowError(f"DATAFLOW_JARS={given} holds no {jar.file_name}", permanent=True)
+            raise DataflowError(f"DATAFLOW_JARS={given} has no {jar.file_name}", permanent=True)
         if not jar.is_intact(file):
             raise DataflowError(f"{file} is not the pinned jar (sha256 {jar.sha256})", permanent=True)
 
 
-def _fetch(java: Java, spark: Mapping[str, str], missing: list[Jar], report: Report) -> None:
+def _fetch(java: Java, spark: Mapping[str, str], missing: list[PinnedJar], report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder()) as name:
         work = Path(name)
         output = _run_ivy(_ivy_command(java, spark, missing, work), missing, work, report)
@@ -188,14 +188,14 @@ def _fetch(java: Java, spark: Mapping[str, str], missing: list[Jar], report: Rep
                 raise DataflowError(f"{jar.file_name} could not be fetched: {_cause(output)}", _WAYS_OUT)
             if not jar.is_intact(file):
                 raise DataflowError(
-                    f"what was fetched as {jar.file_name} is not the pinned jar (sha256 {jar.sha256})",
+                    f"the fetched {jar.file_name} is not the pinned jar (sha256 {jar.sha256})",
                     "a mirror or a proxy may have changed it; " + _WAYS_OUT,
                 )
         for jar in missing:
             (work / jar.file_name).replace(folder() / jar.file_name)
 
 
-def _ivy_command(java: Java, spark: Mapping[str, str], missing: list[Jar], work: Path) -> list[str]:
+def _ivy_command(java: Java, spark: Mapping[str, str], missing: list[PinnedJar], work: Path) -> list[str]:
     wanted = "".join(
         f'<dependency org="{jar.organisation}" name="{jar.name}" rev="{jar.version}" conf="default->master"/>'
         for jar in missing
@@ -225,12 +225,12 @@ def _settings_file(configured: str, work: Path) -> str:
     return str(file)
 
 
-def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report) -> str:
-    total, told = sum(jar.size for jar in missing), 0
+def _run_ivy(command: list[str], missing: list[PinnedJar], work: Path, report: Report) -> str:
+    total, reported = sum(jar.size for jar in missing), 0
     names = " and ".join(jar.title for jar in missing)
     report(f"Fetching {names}, this once ({total / _MB:.0f} MB) …")
     output = work / "ivy.log"
-    # By the environment: a proxy's password has no place on a command line.
+    # By the environment: a proxy's password must not stand on a command line.
     options = [os.environ.get("JDK_JAVA_OPTIONS", ""), *proxy_options(os.environ)]
     environ = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(options), **encoding(os.environ)}
     with (
@@ -243,8 +243,8 @@ def _run_ivy(command: list[str], missing: list[Jar], work: Path, report: Report)
             while ivy.poll() is None:
                 time.sleep(0.2)
                 done = _bytes_so_far(work / "cache")
-                if done - told >= _STEP:
-                    told = done
+                if done - reported >= _STEP:
+                    reported = done
                     report(f"  {done / _MB:.0f} of {total / _MB:.0f} MB")
         except BaseException:
             ivy.kill()
@@ -262,9 +262,9 @@ def _bytes_so_far(cache: Path) -> int:
 
 
 def _cause(output: str) -> str:
-    """Pick the line of Ivy's output that says what went wrong."""
+    """Return the line of Ivy's output with the error."""
     for pattern in (r"ERRORS\s+(?:\w+: )?(.+)", r"([\w.]+Exception: .+)", r":: (.+: not found)"):
         if found := re.search(pattern, output):
             return found[1].strip()
     lines = [line.strip(" \t:") for line in output.splitlines() if line.strip(" \t:")]
-    return lines[-1] if lines else "Ivy said nothing"
+    return lines[-1] if lines else "Ivy printed nothing"

@@ -79,7 +79,7 @@ def find_java(report: Report = silent) -> Java:
     """Return a Java that Spark runs on.
 
     Args:
-        report: Told when `JAVA_HOME` names one that does not fit, and another is used.
+        report: Receives a line when `JAVA_HOME` names an unfit Java and another is used.
 
     Raises:
         DataflowError: There is none; the message says how to install one.
@@ -89,7 +89,7 @@ def find_java(report: Report = silent) -> Java:
         java = _inspect(home)
         if java is None:
             if source == "JAVA_HOME":
-                unfit.append(f"JAVA_HOME ({home}) holds no Java")
+                unfit.append(f"JAVA_HOME ({home}) has no Java")
         elif java.fit:
             if unfit and unfit[0].startswith("JAVA_HOME"):
                 report(f"{unfit[0]}; using Java {java.version} in {java.home}")
@@ -98,8 +98,7 @@ def find_java(report: Report = silent) -> Java:
             unfit.append(f"{source} {'is' if source == 'JAVA_HOME' else 'has'} Java {java.version}")
     found = f" ({'; '.join(dict.fromkeys(unfit))})" if unfit else ""
     raise DataflowError(
-        f"Spark needs Java {' or '.join(map(str, FIT))}, and there is none here{found}; "
-        f"install it:  {install_command()}",
+        f"Spark needs Java {' or '.join(map(str, FIT))}, which was not found{found}; install it:  {install_command()}",
         permanent=True,
     )
 
@@ -113,7 +112,7 @@ def install_command() -> str:
 
 
 def _candidates() -> Iterator[tuple[str, Path]]:
-    """Yield where a Java may be, best first, each with what to call the place."""
+    """Yield where a Java may be, best first, each with the name of the place."""
     if named := os.environ.get("JAVA_HOME"):
         yield "JAVA_HOME", Path(named).expanduser()
     if program := shutil.which("java"):
@@ -125,7 +124,7 @@ def _candidates() -> Iterator[tuple[str, Path]]:
 
 
 def _rank(home: Path) -> int:
-    """Sort the usual places by version, told by the `release` file alone: no program is started for it."""
+    """Sort the usual places by version, as the `release` file has it: no program is started for it."""
     java = _from_release_file(home)
     return FIT.index(java.major) if java and java.fit else len(FIT)
 

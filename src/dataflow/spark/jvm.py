@@ -1,4 +1,4 @@
-"""Spark's JVM as a child process: started at once and waited for later, ended with us, never in our way.
+"""Spark's JVM as a child process: started at once, waited for when it is needed, ended with this process.
 
 `bin/spark-submit` starts a JVM to compute the command line of the second; we compute it ourselves. The rest
 is what `pyspark.java_gateway.launch_gateway` does: the JVM writes port and secret into a file, and ends when its
@@ -25,7 +25,7 @@ from dataflow.home import private
 from dataflow.process import encoding
 from dataflow.spark.class_data_archive import class_data
 from dataflow.spark.config import is_local
-from dataflow.spark.errors import last_words
+from dataflow.spark.errors import last_log_line
 from dataflow.spark.java import Java
 from dataflow.spark.launch_env import properties_file
 from dataflow.spark.spark_home import spark_home
@@ -170,13 +170,13 @@ class Jvm:
         """Wait until the gateway listens; return its port and secret.
 
         Raises:
-            DataflowError: The JVM died first; the message holds its last words.
+            DataflowError: The JVM exited first; the message has the reason.
         """
         file = self._private / "connection"
         try:
             while not file.exists():  # put there by a rename
                 if self._process.poll() is not None:
-                    raise self.obituary("Spark's JVM did not start")
+                    raise self.exit_error("Spark's JVM did not start")
                 time.sleep(0.005)
             data = file.read_bytes()
         finally:
@@ -190,25 +190,25 @@ class Jvm:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def obituary(self, what: str) -> DataflowError:
-        """Return the failure that tells of its death, with its last words and where to read more."""
+    def exit_error(self, what: str) -> DataflowError:
+        """Return the error of its exit, with the reason and the log to read."""
         code = self._process.wait()
         if code == -signal.SIGKILL:
             cause = "something killed it; the machine may be out of memory"
         elif code < 0:
             cause = f"it was ended by {signal.Signals(-code).name}"
         else:
-            cause = _last_words(self._log)
+            cause = _exit_reason(self._log)
         return DataflowError(f"{what}: {cause}", f"see {display_path(self._log)}", permanent=True)
 
     def end(self, within: float | None = None) -> None:
-        """Let it end the normal way, behind us: it may have an archive to write.
+        """Let it end normally, in the background: it may have an archive to write.
 
         Args:
             within: Seconds after which it is killed, and until which it is waited for.
         """
         self._forget_private()
-        if not self._listens:  # what it tells its port by is gone: it would fail to, and stay for ever
+        if not self._listens:  # the file for its port is gone: it would fail to write it, and stay for ever
             self._process.kill()
             self._process.wait()
         if self._process.stdin is not None:
@@ -230,12 +230,12 @@ class Jvm:
         shutil.rmtree(self._private, ignore_errors=True)
 
 
-def _last_words(log: Path) -> str:
-    """Return the line of a log that best says why the JVM ended."""
+def _exit_reason(log: Path) -> str:
+    """Return the line of a log that best explains why the JVM ended."""
     try:
-        return last_words(log.read_text(encoding="utf-8", errors="replace").splitlines()[-500:])
+        return last_log_line(log.read_text(encoding="utf-8", errors="replace").splitlines()[-500:])
     except OSError:
-        return last_words([])
+        return last_log_line([])
 
 
 def class_path_of(conf: Mapping[str, str]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a script needs that starts a Spark of its own: the run's settings as a folder of configuration.
+"""How a program starts a Spark of its own: the run's settings as a folder of configuration, and its variables.
 
 sparklyr and a jar that has only a `main` run beside the run's session, not in it. They find catalog and everything
 else where Spark looks by itself: in `SPARK_CONF_DIR`. What they may write, and on which branch, is a variable.
@@ -11,8 +11,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+
+from dataflow.spark.spark_home import spark_home
 
 _QUIET_LOG = """\
 rootLogger.level = warn
@@ -27,56 +30,70 @@ appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 _LISTENERS = "spark.sql.queryExecutionListeners"
 
 
-def _deaf(_: Path) -> None:
-    """Hear nothing."""
+def _ignore(_: Path) -> None:
+    """Ignore the lineage of a program's own Spark."""
 
 
-@contextlib.contextmanager
-def conf_folder(settings: Mapping[str, str], heard: Callable[[Path], None] = _deaf) -> Iterator[Path]:
-    """Lend a folder for `SPARK_CONF_DIR`; it is this user's alone, as settings may hold secrets, and gone afterwards.
+@dataclass(frozen=True)
+class SparkLaunch:
+    """How a program starts a Spark of its own that works like the run's.
 
-    Args:
-        settings: What the run's own Spark was started with.
-        heard: Gets the folder with what the lineage listener of the Spark that was started wrote, before it is gone.
+    Attributes:
+        settings: What the run's Spark was started with, secrets put in: never print or log it.
+        spark_home: The Spark that the run uses.
+        java_home: The Java that the run uses, or None for the PATH's.
     """
-    folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
-    told = folder / "lineage"
-    told.mkdir()
-    try:
-        own = {**settings, **listener_settings(settings, told)}
-        (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
-        (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
-        yield folder
-        heard(told)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    spark_home: Path = field(default_factory=spark_home)
+    java_home: Path | None = None
+
+    @property
+    def master(self) -> str:
+        """Where Spark runs."""
+        return self.settings.get("spark.master", "local[*]")
+
+    def variables(self, conf: Path | None = None) -> dict[str, str]:
+        """Return the environment variables of the program.
+
+        Args:
+            conf: Its `SPARK_CONF_DIR`; None for a unit test, which brings its own settings.
+        """
+        found = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")}
+        # A Spark that pip installed does not name its version where sparklyr looks for it.
+        found |= {"SPARK_HOME": str(self.spark_home), "SPARK_HOME_VERSION": version("pyspark")}
+        if conf is not None:
+            found["SPARK_CONF_DIR"] = str(conf)
+        if self.java_home is not None:
+            found["JAVA_HOME"] = str(self.java_home)
+        if self.master.startswith("local"):
+            found["SPARK_LOCAL_IP"] = "127.0.0.1"
+        return found
+
+    @contextlib.contextmanager
+    def conf_folder(self, collect_lineage: Callable[[Path], None] = _ignore) -> Iterator[Path]:
+        """Lend a folder for `SPARK_CONF_DIR`: private to this user, as settings may hold secrets, and removed later.
+
+        Args:
+            collect_lineage: Called with the folder that the lineage listener of the started Spark wrote to.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
+        lineage = folder / "lineage"
+        lineage.mkdir()
+        try:
+            own = {**self.settings, **listener_settings(self.settings, lineage)}
+            (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
+            (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
+            yield folder
+            collect_lineage(lineage)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def listener_settings(settings: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Return the settings under which a Spark tells its lineage to a file in a folder, beside who listens already."""
+    """Return the settings under which a Spark writes its lineage into a folder, beside the listeners that it has."""
     listeners = [settings.get(_LISTENERS, ""), "dataflow.lineage.FileListener"]
     return {_LISTENERS: ",".join(filter(None, listeners)), "spark.dataflow.lineage": str(folder)}
-
-
-def environ(conf: Path | None, spark_home: Path, master: str, java_home: Path | None) -> dict[str, str]:
-    """Return the variables of a program that starts a Spark of its own.
-
-    Args:
-        conf: What `conf_folder` lent; None for a unit test, which brings its own settings.
-        spark_home: The Spark that the run uses.
-        master: Where it runs.
-        java_home: The Java that the run uses, or None for the PATH's.
-    """
-    found = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")}
-    # A Spark that pip installed does not say its version where sparklyr looks for it.
-    found |= {"SPARK_HOME": str(spark_home), "SPARK_HOME_VERSION": version("pyspark")}
-    if conf is not None:
-        found["SPARK_CONF_DIR"] = str(conf)
-    if java_home is not None:
-        found["JAVA_HOME"] = str(java_home)
-    if master.startswith("local"):
-        found["SPARK_LOCAL_IP"] = "127.0.0.1"
-    return found
 
 
 def properties_file(settings: Mapping[str, str]) -> str:
@@ -85,6 +102,6 @@ def properties_file(settings: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Escape what a properties file would read otherwise."""
+    """Escape the characters that a properties file reads in another way."""
     escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     return f"\\{escaped}" if escaped.startswith(" ") else escaped

@@ -1,30 +1,25 @@
-"""The Spark session of a command, and the one behind `dataflow.session()`."""
+"""The Spark session of a command."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import logging
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, display_path
-from dataflow.home import UMASK, subfolder
+from dataflow.home import UMASK
 from dataflow.report import Report, silent
 from dataflow.spark import jars
 from dataflow.spark.config import is_local, spark_conf
-from dataflow.spark.errors import message_of
-from dataflow.spark.guard import EVERYTHING, Scope, open_session, scope_for_people
+from dataflow.spark.errors import short_message
+from dataflow.spark.gateway import connect, disconnect, first_session
+from dataflow.spark.guard import EVERYTHING, WriteScope, open_session
 from dataflow.spark.guard import SETTING as SCOPE_SETTING
 from dataflow.spark.java import Java, find_java
 from dataflow.spark.jvm import Jvm
+from dataflow.spark.launch_env import SparkLaunch
 from dataflow.tables.catalog import ensure_catalog, is_embedded
-from dataflow.workflow.project import environment, find_project
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,7 +39,7 @@ class Engine:
         *,
         small: bool = False,
         train: bool = True,
-        scope: Scope | None = None,
+        scope: WriteScope | None = None,
         interactive: bool = False,
         report: Report = silent,
     ) -> None:
@@ -54,10 +49,10 @@ class Engine:
             environment: Where to run.
             log: Where Spark's and the JVM's output goes.
             small: The data is small: start fast rather than run long.
-            train: Whether the work is typical enough for the class-data archive to be made from.
-            scope: What all sessions of this JVM may write that are given nothing else; nothing when omitted.
+            train: Whether the work is typical enough to make the class-data archive from.
+            scope: What sessions of this JVM may write that have no scope of their own; nothing when omitted.
             interactive: Ctrl-C cancels Spark's jobs, as PySpark has it; else it stops the command.
-            report: Told of what takes a while, such as a one-time download.
+            report: Receives lines about what takes a while, such as a one-time download.
         """
         self.environment = environment
         self._log = log
@@ -96,7 +91,7 @@ class Engine:
 
     @property
     def reader(self) -> SparkSession:
-        """The JVM's first session, which people's code can reach: it writes what the engine's `scope` allows.
+        """The JVM's first session, which user code can reach: it writes what the engine's `scope` allows.
 
         Raises:
             DataflowError: There is no Java, or the JVM died.
@@ -105,7 +100,7 @@ class Engine:
             jvm = self._jvm or self._start()
             try:
                 self._gateway = connect(*self.connection())
-                self._reader = _session(self._gateway, local=is_local(self._conf), interactive=self._interactive)
+                self._reader = first_session(self._gateway, local=is_local(self._conf), interactive=self._interactive)
             except (DataflowError, KeyboardInterrupt):
                 self.close()
                 raise
@@ -116,14 +111,9 @@ class Engine:
         return self._reader
 
     @property
-    def settings(self) -> Mapping[str, str]:
-        """What Spark was started with, secrets put in: never print or log it. Empty until it has begun."""
-        return self._conf
-
-    @property
-    def java_home(self) -> Path | None:
-        """The Java that runs it; None until it has begun."""
-        return None if self._java is None else self._java.home
+    def launch(self) -> SparkLaunch:
+        """How a program starts a Spark of its own that works like this one; without settings until it has begun."""
+        return SparkLaunch(self._conf, java_home=None if self._java is None else self._java.home)
 
     @property
     def is_training(self) -> bool:
@@ -131,11 +121,11 @@ class Engine:
         return self._jvm is not None and self._jvm.is_training
 
     @property
-    def death(self) -> DataflowError | None:
-        """Why the JVM is gone, when it ended before it should, as for want of memory; else None."""
+    def exit_error(self) -> DataflowError | None:
+        """Why the JVM exited before the session was closed, such as for want of memory; None while it runs."""
         if self._jvm is None or self._jvm.is_alive:
             return None
-        return self._jvm.obituary("Spark's JVM died")
+        return self._jvm.exit_error("Spark's JVM died")
 
     def connection(self) -> tuple[int, str]:
         """Wait until the JVM listens, for processes that attach to it; return its port and secret.
@@ -148,7 +138,7 @@ class Engine:
         return self._address
 
     def close(self, within: float | None = None) -> None:
-        """Stop the session. The JVM ends by itself, behind us; a class-data archive is written by then.
+        """Stop the session. The JVM ends by itself, in the background, after it has written a class-data archive.
 
         Args:
             within: Seconds after which it is killed, and until which it is waited for.
@@ -156,10 +146,10 @@ class Engine:
         if self._jvm is None:
             return
         if self._reader is not None and self._jvm.is_alive:
-            with contextlib.suppress(Exception):  # it is going away either way
+            with contextlib.suppress(Exception):  # it ends either way
                 self._reader.stop()
         if self._gateway is not None:
-            _forget(self._gateway)
+            disconnect(self._gateway)
         self._jvm.end(within)
         self._jvm = self._address = self._gateway = self._spark = self._reader = None
 
@@ -172,8 +162,8 @@ class Engine:
         self.close()
 
     def _start(self) -> Jvm:
-        if _has_a_session():
-            raise _one_is_enough()
+        if has_session():
+            raise second_session_error()
         self._java = java = find_java(self._report)
         self._conf = spark_conf(self.environment, small=self._small)
         if self._scope is not None:
@@ -187,126 +177,16 @@ class Engine:
 
     def _failure_of_start(self, jvm: Jvm, error: Exception) -> DataflowError:
         if jvm.is_alive:
-            return DataflowError(f"Spark did not start: {message_of(error)}", f"see {display_path(self._log)}")
-        return jvm.obituary("Spark did not start")
+            return DataflowError(f"Spark did not start: {short_message(error)}", f"see {display_path(self._log)}")
+        return jvm.exit_error("Spark did not start")
 
 
-_interactive: Engine | None = None
-
-
-def interactive_session(env: str | None, conf: Mapping[str, str], *, write: bool = False) -> SparkSession:
-    """Return a session that lives until Python ends, or until its own `stop()`.
-
-    Called again it returns the same one, with session settings applied; another environment needs another
-    process.
-
-    Args:
-        env: Name of an environment of the nearest `dataflow.yaml`.
-        conf: Spark settings that win over the environment's.
-        write: Whether it may write all that the catalog's login may write, beyond the sandbox's database.
-
-    Raises:
-        DataflowError: Spark can't be started, or this process has another session already.
-    """
-    global _interactive  # noqa: PLW0603  # Spark allows one context in a process
-    wanted = environment(find_project(Path.cwd()), env)
-    if not _has_a_session():
-        if _interactive is not None:  # its session was stopped by hand
-            _interactive.close()
-        wanted = dataclasses.replace(wanted, spark={**wanted.spark, **conf})
-        log = subfolder("logs") / f"session-{os.getpid()}.log"
-        scope = scope_for_people(wanted, write=write)
-        _interactive = Engine(wanted, log, train=False, scope=scope, interactive=True, report=_tell)
-        return _interactive.spark
-    if _interactive is None or _interactive.environment.name != wanted.name:
-        raise _one_is_enough()
-    spark = _interactive.spark
-    for key, value in conf.items():
-        if spark.conf.isModifiable(key):
-            spark.conf.set(key, value)
-    return spark
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-
-
-def _has_a_session() -> bool:
+def has_session() -> bool:
+    """Return whether this process has a Spark session."""
     pyspark = sys.modules.get("pyspark")  # where it is not imported there is none
     return pyspark is not None and pyspark.SparkContext._active_spark_context is not None
 
 
-def _one_is_enough() -> UsageError:
+def second_session_error() -> UsageError:
+    """Return the error of a second session in one process."""
     return UsageError("this process has another Spark session already", "use that one, or stop it first: spark.stop()")
-
-
-def connect(port: int, secret: str) -> Any:
-    """Connect to a JVM by pyspark's own code; return its gateway."""
-    from pyspark.java_gateway import launch_gateway
-
-    quieten()
-    with _variables(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=secret):
-        return launch_gateway()  # type: ignore[no-untyped-call]  # with these it connects, and launches nothing
-
-
-def _session(gateway: Any, *, local: bool, interactive: bool) -> SparkSession:
-    """Open the session in a JVM."""
-    from pyspark import SparkConf, SparkContext
-    from pyspark.sql import SparkSession
-
-    SparkContext._gateway = SparkContext._jvm = None  # that of a stopped session would win over ours
-    with _interrupts(pyspark_s=interactive):
-        context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
-    if local:
-        context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
-    return SparkSession(context)
-
-
-@contextlib.contextmanager
-def _interrupts(*, pyspark_s: bool) -> Iterator[None]:
-    """Undo PySpark's handler of Ctrl-C unless it is wanted: it speaks to the JVM in the midst of a question."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if not pyspark_s and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, before)
-
-
-def quieten() -> None:
-    """Keep PySpark and py4j from printing what they raise."""
-    from pyspark.logger import PySparkLogger
-
-    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
-        # They print every SQL error, Java stack and all, on the terminal, before it is raised.
-        PySparkLogger.getLogger(name).disabled = True
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it prints what it raises, here and on the root logger
-    logging.getLogger().addFilter(_is_not_py4j_s)
-
-
-def _is_not_py4j_s(record: logging.LogRecord) -> bool:
-    return "py4j" not in record.pathname
-
-
-def _forget(gateway: Any) -> None:
-    """Make pyspark forget a JVM, so that the next session gets another."""
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
-
-    if SparkContext._gateway is gateway:
-        SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
-        SparkSession._instantiatedSession = SparkSession._activeSession = None
-    with contextlib.suppress(Exception):
-        gateway.shutdown()
-
-
-@contextlib.contextmanager
-def _variables(**values: str) -> Iterator[None]:
-    """Set environment variables for a moment."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

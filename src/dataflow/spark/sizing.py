@@ -1,4 +1,4 @@
-"""How much data a run is going to meet, told by table metadata before a JVM starts.
+"""The size of the data that a run will read, by table metadata, before a JVM starts.
 
 A JVM for small data compiles less and collects garbage with one thread, which saves seconds at every start; on
 large data the same settings would cost more than they save.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 256 * 1024 * 1024
 _MANY_DAYS = 30
-"""Runs, from which on a range is no small thing, whatever is there before it starts."""
+"""A range of more runs than these is not small, whatever is there before it starts."""
 
 
 def is_small(workflow: Workflow) -> bool:
-    """Say whether the tables that a workflow names, in its parameters or its scripts, are small.
+    """Return whether the tables that a workflow names, in its parameters or its scripts, are small.
 
     Known for the embedded catalog alone; with any other, and with files that can't be read, the answer is no.
     """
@@ -41,7 +41,7 @@ def is_small(workflow: Workflow) -> bool:
 
 
 def _texts(runs: list[Workflow]) -> Iterator[str]:
-    """Yield where a table's name can stand: parameters, and the files beside the definitions."""
+    """Yield the texts that may name tables: parameters, and the files beside the definitions."""
     for run in runs:
         yield from run.params.values()
     for folder in {run.folder for run in runs}:

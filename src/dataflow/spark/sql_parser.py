@@ -1,4 +1,4 @@
-"""Spark's own parser, without a session: asked where another one doubts that a text is SQL."""
+"""Spark's own parser, without a session: it decides where another parser takes a text for invalid."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 _MESSAGE = re.compile(r"\[(?P<what>[A-Z_.]+)\] (?P<text>.*?)(?: SQLSTATE: \w+)?(?: \(line (?P<line>\d+)|\n|$)")
 
 
-def spark_mistake(text: str) -> str | None:
-    """Return what Spark finds wrong with the syntax of a script, split as a run splits it; None where it finds nothing.
+def spark_syntax_error(text: str) -> str | None:
+    """Return the syntax error that Spark finds in a script, split as a run splits it.
 
-    Where it can't be asked, for want of a Java, nothing is found either.
+    Returns:
+        The error, or None when there is none, or when there is no Java to ask.
     """
     from py4j.protocol import Py4JError, Py4JJavaError
 

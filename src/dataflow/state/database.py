@@ -15,19 +15,18 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from dataflow.errors import DataflowError, UsageError
+from dataflow.errors import DataflowError, UsageError, first_line
 from dataflow.home import home, private_file, subfolder
 from dataflow.secret import learn_address, masked_data, without_credentials
 from dataflow.state.utc import as_utc
-from dataflow.trouble import LOCK_PATIENCE, way_out
+from dataflow.system_errors import LOCK_TIMEOUT, hint_for
 from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _CREATE_ATTEMPTS = 20
 _FILE = "state.db"
 _HINT = (
-    "check 'state:' of the environment in dataflow.yaml; "
-    "PostgreSQL needs `pip install 'dataflow-recipes[postgresql]'` and postgresql+psycopg://…"
+    "check 'state:' in dataflow.yaml; PostgreSQL: `pip install 'dataflow-recipes[postgresql]'`, postgresql+psycopg://…"
 )
 
 
@@ -65,7 +64,7 @@ class StateDatabase:
         url = learn_address(resolve_secrets(address)) if address else default_address()
         try:
             parsed = sa.make_url(url)
-        except (sa.exc.ArgumentError, ValueError):  # it may hold a password, and nobody can tell where
+        except (sa.exc.ArgumentError, ValueError):  # it may hold a password anywhere in it
             raise UsageError("'state:' of the environment is not the address of a database", _HINT) from None
         try:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
@@ -73,12 +72,12 @@ class StateDatabase:
             if not address:
                 private_file(subfolder() / _FILE)  # SQLite's other files follow it
             self.engine = sa.create_engine(parsed, json_serializer=_json, **_options(parsed))
-            sa.event.listen(self.engine, "before_cursor_execute", _masking, retval=True)
+            sa.event.listen(self.engine, "before_cursor_execute", _mask_parameters, retval=True)
             _create_tables(self.engine)
             _add_columns(self.engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             cause = _cause(error)
-            hint = way_out(cause) or (_HINT if address else "set DATAFLOW_HOME to a folder that you may write to")
+            hint = hint_for(cause) or (_HINT if address else "set DATAFLOW_HOME to a folder that you may write to")
             raise DataflowError(
                 f"the run records at {without_credentials(url)} can't be opened: {cause}", hint
             ) from error
@@ -154,12 +153,12 @@ def _translated_errors() -> Iterator[None]:
         yield
     except sa.exc.SQLAlchemyError as error:
         cause = _cause(error)
-        raise DataflowError(f"the run records can't be reached any more: {cause}", way_out(cause)) from error
+        raise DataflowError(f"the run records can't be reached any more: {cause}", hint_for(cause)) from error
 
 
 def _cause(error: BaseException) -> str:
     """Return the first line of an error, the driver's own where there is one."""
-    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    return first_line(getattr(error, "orig", None) or error)
 
 
 def _json(data: object) -> str:
@@ -167,12 +166,12 @@ def _json(data: object) -> str:
     return json.dumps(masked_data(data))
 
 
-def _masking(_: sa.Connection, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
+def _mask_parameters(_: sa.Connection, __: object, statement: str, parameters: Any, *___: object) -> tuple[str, Any]:
     """Mask the secrets in what is about to be written."""
     return statement, masked_data(parameters)
 
 
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": LOCK_PATIENCE}}
+        return {"connect_args": {"timeout": LOCK_TIMEOUT}}
     return {"pool_pre_ping": True}

@@ -116,7 +116,7 @@ class RunRecords:
         self.database.insert(table, rows)
 
     def update_run(self, run_id: str, **values: object) -> None:
-        """Change what a run's record says."""
+        """Change values of a run's record."""
         with self.database.begin() as connection:
             connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ColumnPair:
     """Two columns with the same values.
 
     Attributes:
@@ -54,7 +54,7 @@ class Pair:
             return agree
         return f"({agree} OR {same(column_name(self.old), self.as_old, self.old_type)})"
 
-    def sides(self, written: Collection[str]) -> tuple[str, str, str] | None:
+    def direction(self, written: Collection[str]) -> tuple[str, str, str] | None:
         """Return which column leads and which follows it, as SQL, and the leading one as SQL of the other's type.
 
         Args:
@@ -74,10 +74,10 @@ class Pair:
         return name if self.old_type == self.new_type else f"try_cast({name} AS {type_})"
 
 
-def moving(found: Mapping[str, str]) -> dict[str, str | None]:
+def migrating_columns(found: Mapping[str, str]) -> dict[str, str | None]:
     """Return the new columns by the old ones, out of a table's properties."""
-    told = json.loads(found.get(MOVING_COLUMNS, "{}"))
-    return {str(old): None if new is None else str(new) for old, new in told.items()}
+    pairs = json.loads(found.get(MOVING_COLUMNS, "{}"))
+    return {str(old): None if new is None else str(new) for old, new in pairs.items()}
 
 
 def retired(found: Mapping[str, str]) -> frozenset[str]:
@@ -90,15 +90,15 @@ def optional(moves: Mapping[str, str | None]) -> frozenset[str]:
     return frozenset(name.lower() for pair in moves.items() for name in pair if name is not None)
 
 
-def pairs(spark: SparkSession, table: str) -> list[Pair]:
+def column_pairs(spark: SparkSession, table: str) -> list[ColumnPair]:
     """Return the columns of a table that stand side by side."""
-    told = moving(properties(load(spark, table)))
-    if not told:
+    moves = migrating_columns(properties(load(spark, table)))
+    if not moves:
         return []
     types = {name.lower(): type_ for name, type_ in column_types(spark, table).items()}
     return [
-        Pair(old, types[old.lower()], new, types[new.lower()])
-        for old, new in told.items()
+        ColumnPair(old, types[old.lower()], new, types[new.lower()])
+        for old, new in moves.items()
         if new is not None and {old.lower(), new.lower()} <= types.keys()
     ]
 
@@ -138,20 +138,20 @@ def advice(table: str, moves: Mapping[str, str | None]) -> str | None:
     """Say what a write can do that has to give a value to each column, such as `insertInto` or `MERGE … INSERT *`."""
     if not moves:
         return None
-    told = ", ".join(f"{old} to {new}" if new else f"{old} away" for old, new in moves.items())
+    listed = ", ".join(f"{old} to {new}" if new else f"{old} away" for old, new in moves.items())
     return (
-        f"a migration moves columns of {table} ({told}): name those that are written "
+        f"a migration moves columns of {table} ({listed}): name those that are written "
         "(writeTo, an INSERT or MERGE with a list), or give a value to each"
     )
 
 
-def even_out(
+def synchronize(
     spark: SparkSession,
     reference: str,
     where: str,
-    found: Iterable[Pair],
+    found: Iterable[ColumnPair],
     written: Collection[str],
-    was_even: Callable[[Pair], bool] = lambda _: True,
+    was_synchronized: Callable[[ColumnPair], bool] = lambda _: True,
 ) -> None:
     """Fill of each pair the column that a writer left out.
 
@@ -164,22 +164,22 @@ def even_out(
         where: The rows that were written.
         found: The pairs.
         written: The columns that the writer gave values to, in lower case.
-        was_even: Says of a pair whether old and new held the same before this write. Where they did not, what is
-            empty may be a row that nobody has filled yet, and empties nothing.
+        was_synchronized: Says of a pair whether old and new held the same before this write. Where they did not, a NULL
+            may be a row that nobody has filled yet, and so empties nothing.
 
     Raises:
         DataflowError: The writer wrote both, and they differ; or it wrote the new, and the old can't hold it.
     """
     for pair in found:
         old, new = column_name(pair.old), column_name(pair.new)
-        if (sides := pair.sides(written)) is not None:
-            leads, follows, value = sides
-            even = was_even(pair)
-            filled = "" if even else f" AND {leads} IS NOT NULL"
+        if (direction := pair.direction(written)) is not None:
+            leads, follows, value = direction
+            in_sync = was_synchronized(pair)
+            filled = "" if in_sync else f" AND {leads} IS NOT NULL"
             spark.sql(f"UPDATE {reference} SET {follows} = {value} WHERE {where} AND NOT {pair.agree}{filled}")
             if leads == new:
                 _require_held(spark, reference, where, pair)
-            if even:
+            if in_sync:
                 continue
         spark.sql(
             f"UPDATE {reference} SET {old} = coalesce({old}, {pair.as_old}), {new} = coalesce({new}, {pair.as_new}) "
@@ -194,7 +194,7 @@ def even_out(
             )
 
 
-def fill(spark: SparkSession, table: str, found: Iterable[Pair], written: Collection[str]) -> None:
+def fill(spark: SparkSession, table: str, found: Iterable[ColumnPair], written: Collection[str]) -> None:
     """Fill of each pair the column that a writer left out, wherever that is empty; nothing that is there is changed.
 
     Args:
@@ -204,12 +204,12 @@ def fill(spark: SparkSession, table: str, found: Iterable[Pair], written: Collec
         written: The columns that the writer gave values to, in lower case.
     """
     for pair in found:
-        if (sides := pair.sides(written)) is not None:
-            leads, follows, value = sides
+        if (direction := pair.direction(written)) is not None:
+            leads, follows, value = direction
             spark.sql(f"UPDATE {table} SET {follows} = {value} WHERE {follows} IS NULL AND {leads} IS NOT NULL")
 
 
-def _require_held(spark: SparkSession, reference: str, where: str, pair: Pair) -> None:
+def _require_held(spark: SparkSession, reference: str, where: str, pair: ColumnPair) -> None:
     """Refuse values of the new type that the old one has none for: its readers would see nulls."""
     if pair.old_type == pair.new_type:
         return
@@ -223,7 +223,7 @@ def _require_held(spark: SparkSession, reference: str, where: str, pair: Pair) -
         )
 
 
-def is_even(spark: SparkSession, reference: str, where: str, pair: Pair) -> bool:
+def is_synchronized(spark: SparkSession, reference: str, where: str, pair: ColumnPair) -> bool:
     """Say whether two columns hold the same in rows; a snapshot has the schema of its time."""
     columns = {name.lower() for name in spark.sql(f"SELECT * FROM {reference}").columns}
     if not {pair.old.lower(), pair.new.lower()} <= columns:

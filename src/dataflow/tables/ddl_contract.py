@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from dataflow.tables.column_migration import moving, optional, retired
+from dataflow.tables.column_migration import migrating_columns, optional, retired
 from dataflow.tables.iceberg import exists, java_class, jvm, load, properties, quoted
 from dataflow.tables.quoting import column_name, text
 from dataflow.tables.schema.transforms import plain_transform
@@ -36,7 +36,7 @@ class ContractError(Exception):
 
 
 @dataclass(frozen=True)
-class Change:
+class SafeChange:
     """A safe change: what it does, in words and in SQL (after `ALTER TABLE name`)."""
 
     text: str
@@ -62,21 +62,21 @@ def reconcile(spark: SparkSession, plan: JavaObject) -> list[str]:
     if not exists(spark, name):
         return []
     declared = StructType.fromJson(json.loads(_as_stored(spark, plan.tableSchema()).json()))
-    changes: list[Change] = []
+    changes: list[SafeChange] = []
     breaking: list[str] = list(_partitioning(spark, plan, name))
     table = load(spark, name)  # not asked as a query's source, which would count as reading it
-    told = properties(table)
+    found = properties(table)
     util = java_class(spark, "org.apache.iceberg.spark.SparkSchemaUtil")
-    standing = StructType.fromJson(json.loads(util.convert(table.schema()).json()))
-    known = {field.name.lower() for field in standing.fields}
+    existing = StructType.fromJson(json.loads(util.convert(table.schema()).json()))
+    known = {field.name.lower() for field in existing.fields}
     wanted = {field.name.lower(): field for field in declared.fields}
-    for gone in sorted(retired(told) & wanted.keys() - known):
-        breaking.append(f"column {wanted[gone].name} was taken away by a migration and would come back empty")
-    moves = moving(told)
+    for gone in sorted(retired(found) & wanted.keys() - known):
+        breaking.append(f"column {wanted[gone].name} was removed by a migration and would come back empty")
+    moves = migrating_columns(found)
     for old, new in moves.items():
         if new is not None and not {old.lower(), new.lower()} & wanted.keys():
             breaking.append(f"columns {old} and {new} are both missing in the DDL")
-    _compare(standing, declared, (), changes, breaking, moves)
+    _compare(existing, declared, (), changes, breaking, moves)
     if breaking:
         listed = "; ".join(breaking)
         raise ContractError(f"{name} differs from its DDL in a way that is not safe: {listed}")
@@ -102,7 +102,7 @@ def _compare(
     actual: StructType,
     declared: StructType,
     path: tuple[str, ...],
-    changes: list[Change],
+    changes: list[SafeChange],
     breaking: list[str],
     moves: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
@@ -134,7 +134,7 @@ def _compare_column(
     found: StructField,
     field: StructField,
     path: tuple[str, ...],
-    changes: list[Change],
+    changes: list[SafeChange],
     breaking: list[str],
     *,
     is_going: bool,
@@ -150,15 +150,15 @@ def _compare_column(
     elif found.dataType != field.dataType:
         old, new = found.dataType.simpleString(), field.dataType.simpleString()
         if widens(old, new):
-            changes.append(Change(f"widened {dotted} from {old} to {new}", f"ALTER COLUMN {column} TYPE {new}"))
+            changes.append(SafeChange(f"widened {dotted} from {old} to {new}", f"ALTER COLUMN {column} TYPE {new}"))
         else:
             breaking.append(f"column {dotted} is {old} in the table and {new} in the DDL")
     if found.nullable and not field.nullable and not is_going:
         breaking.append(f"column {dotted} is NOT NULL in the DDL, but the table allows nulls")
     elif field.nullable and not found.nullable:
-        changes.append(Change(f"{dotted} may be null now", f"ALTER COLUMN {column} DROP NOT NULL"))
+        changes.append(SafeChange(f"{dotted} may be null now", f"ALTER COLUMN {column} DROP NOT NULL"))
     if (comment := _comment(field)) and comment != _comment(found):
-        changes.append(Change(f"new comment on {dotted}", f"ALTER COLUMN {column} COMMENT {text(comment)}"))
+        changes.append(SafeChange(f"new comment on {dotted}", f"ALTER COLUMN {column} COMMENT {text(comment)}"))
 
 
 def _inner(found: DataType, declared: DataType) -> tuple[StructField, StructField] | None:
@@ -172,12 +172,12 @@ def _inner(found: DataType, declared: DataType) -> tuple[StructField, StructFiel
     return None
 
 
-def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> Change:
+def _added(field: StructField, path: tuple[str, ...], previous: str | None) -> SafeChange:
     """Add a column where the DDL has it: an INSERT goes by position."""
     place = f" AFTER {column_name(previous)}" if previous else " FIRST"
     comment = f" COMMENT {text(_comment(field))}" if _comment(field) else ""
     type_ = field.dataType.simpleString()
-    return Change(
+    return SafeChange(
         f"added column {_dotted(path, field.name)} {type_}",
         f"ADD COLUMN {_quoted_path(path, field.name)} {type_}{comment}{place}",
     )
@@ -191,14 +191,14 @@ def _partitioning(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[
         yield f"it is partitioned by ({', '.join(actual)}), the DDL says ({', '.join(declared)})"
 
 
-def _properties(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[Change]:
+def _properties(spark: SparkSession, plan: JavaObject, name: str) -> Iterator[SafeChange]:
     declared = _scala_map(plan.tableSpec().properties())
     if plan.tableSpec().comment().isDefined():
         declared["comment"] = str(plan.tableSpec().comment().get())
     current = properties(load(spark, name))
     for key, value in declared.items():
         if current.get(key) != value:
-            yield Change(
+            yield SafeChange(
                 "new comment on the table" if key == "comment" else f"set {key} = {value}",
                 f"SET TBLPROPERTIES ({text(key)} = {text(value)})",
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from dataflow.tables.catalog import catalog_file, is_embedded
-from dataflow.tables.column_migration import moving
+from dataflow.tables.column_migration import migrating_columns
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ def _table(metadata: dict[str, Any]) -> LiveTable:
     schemas = {schema["schema-id"]: schema for schema in metadata.get("schemas", ())}
     schema = schemas[metadata["current-schema-id"]] if schemas else metadata["schema"]
     columns = tuple(field["name"] for field in schema["fields"])
-    return LiveTable(columns, bool(moving(metadata.get("properties") or {})))
+    return LiveTable(columns, bool(migrating_columns(metadata.get("properties") or {})))

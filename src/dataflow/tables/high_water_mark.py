@@ -85,7 +85,7 @@ class HighWater:
         return HighWater(mark, sources, beyond, None if mark else start)
 
     def _in_hours(self) -> HighWater:
-        """Return the same, told in hours."""
+        """Return the same, in hours."""
         ahead = {hour: sources for moment, sources in self.ahead.items() for hour in _hours(moment)}
         mark = _hours(self.mark)[-1] if self.mark else None
         return HighWater(mark, self.sources, ahead, _hours(self.first)[0] if self.first else None)

@@ -34,9 +34,9 @@ def newest_publications(spark: SparkSession, table: str, labels: Collection[str]
     for snapshot in _history(load(spark, table)):
         if labels is not None and len(found) == len(set(labels)):
             break
-        label = _told(snapshot, PARTITION)
+        label = _summary_value(snapshot, PARTITION)
         if label is not None and (labels is None or label in labels):
-            found.setdefault(label, {SOURCES: _told(snapshot, SOURCES) or "{}"})
+            found.setdefault(label, {SOURCES: _summary_value(snapshot, SOURCES) or "{}"})
     return found
 
 
@@ -57,7 +57,7 @@ def written_past(spark: SparkSession, table: str, base: int, applications: Colle
     for snapshot in _history(load(spark, table)):
         if int(snapshot.snapshotId()) == base:
             break
-        if _told(snapshot, "spark.app.id") in applications and _told(snapshot, RUN_ID) is None:
+        if _summary_value(snapshot, "spark.app.id") in applications and _summary_value(snapshot, RUN_ID) is None:
             return int(snapshot.snapshotId())
     return None
 
@@ -69,7 +69,7 @@ def row_history(spark: SparkSession, table: str, partition: Partition, limit: in
     """
     counts: dict[str, int] = {}
     for snapshot in _history(load(spark, table)):
-        label, rows = _told(snapshot, PARTITION) or "", _told(snapshot, ROWS)
+        label, rows = _summary_value(snapshot, PARTITION) or "", _summary_value(snapshot, ROWS)
         if rows is not None and label != partition.label:
             counts.setdefault(label, int(rows))
         if len(counts) == limit:
@@ -86,6 +86,6 @@ def _history(table: JavaObject) -> Iterator[JavaObject]:
         snapshot = None if parent is None else table.snapshot(parent)
 
 
-def _told(snapshot: JavaObject, key: str) -> str | None:
+def _summary_value(snapshot: JavaObject, key: str) -> str | None:
     value = snapshot.summary().get(key)
     return None if value is None else str(value)

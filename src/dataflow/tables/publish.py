@@ -284,7 +284,7 @@ def _same_rest(spark: SparkSession, branch: Branch, beyond: Changes) -> bool:
     """Compare the rows beyond the partition in the files that were removed with those in the files added."""
     if beyond.removed.isEmpty():
         return False
-    told = [
+    checksums = [
         spark.sql(
             "SELECT count(*), sum(CAST(xxhash64(to_json(struct(*))) AS DECIMAL(38, 0))) "
             f"FROM {source} WHERE {_beyond(branch, files)}"
@@ -294,7 +294,7 @@ def _same_rest(spark: SparkSession, branch: Branch, beyond: Changes) -> bool:
             (branch.reference, beyond.added),
         )
     ]
-    return bool(told[0] == told[1])
+    return bool(checksums[0] == checksums[1])
 
 
 def _total(spark: SparkSession, files: Files, branch: Branch, tip: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.tables import pyiceberg_catalog
-from dataflow.tables.column_migration import moving
+from dataflow.tables.column_migration import migrating_columns
 from dataflow.tables.properties import BUNDLE, DAY, HWM, HWM_AHEAD, HWM_SOURCES, PACKAGE, PARTITION, SOURCES
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
             return _planned(table, name, snapshot, undone) if undone else None
         if BUNDLE not in summary:
             when = _moment(snapshot).strftime("%Y-%m-%d %H:%M")
-            others = ", or by the migration that moves its columns," if moving(table.properties) else ""
+            others = ", or by the migration that moves its columns," if migrating_columns(table.properties) else ""
             raise DataflowError(
                 f"{name} was written by somebody else{others} since: snapshot {snapshot.snapshot_id} of {when} is not "
                 "from a deployed run",

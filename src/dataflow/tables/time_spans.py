@@ -28,7 +28,7 @@ class Span:
 
 
 def span_of(text: str) -> Span | None:
-    """Return the time that a value stands for, or None where it can't be told: a number may be anything.
+    """Return the time that a value stands for, or None where that is unknown: a number may be anything.
 
     Args:
         text: Such as `2026-01-31`, `20260131`, `2026-01-31T05:00`, `2026013105` or `2026-01`.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem
-from dataflow.jobs.spark.script import errors_placed, statements
-from dataflow.spark.statements import changes, parsed
+from dataflow.jobs.spark.script import errors_placed, split_statements
+from dataflow.spark.plan_inspection import changes, parsed
 from dataflow.testing.ctes import find_cte, query_of
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import is_file, read_text, unreadable
@@ -40,7 +40,7 @@ def cte_rows(
     source = read_text(script)
     cte = find_cte(source, name, script)
     before = source[: cte.statement]
-    for first_line, statement in statements(spark, substitute(before, params, where=script)):
+    for first_line, statement in split_statements(spark, substitute(before, params, where=script)):
         with errors_placed(script, source, first_line, statement):
             if not [*changes(spark, parsed(spark, statement))]:
                 spark.sql(resolve_secrets(statement))

@@ -1,4 +1,4 @@
-"""The CTEs of a SQL script, and the text that asks for the rows of one of them.
+"""The CTEs of a SQL script, and the query for the rows of one of them.
 
 The script's own text is cut, never written anew: what Spark is given is what stands in the file, on the same lines
 and in the same columns, so that its errors point there. SQLGlot distinguishes code from strings and comments.
@@ -183,7 +183,7 @@ def query_of(script: str, cte: Cte, given: Mapping[str, str], file: Path) -> str
 def _replaced(
     script: str, cte: Cte, seen: Sequence[Item], given: Mapping[str, str], file: Path
 ) -> Iterator[tuple[int, str]]:
-    """Yield where each CTE begins that a table stands in for, and the table; of a plain name the nearest one."""
+    """Yield the position of each CTE that a table replaces, and the table; of a plain name the nearest one."""
     for name, table in given.items():
         starts = {item.start for item in seen}
         near = [item.start for item in seen if item.name.lower() == name.lower()]
@@ -198,7 +198,7 @@ def _replaced(
 
 
 def _needed(cte: Cte, seen: list[Item], given: Collection[int]) -> list[Item]:
-    """Return the CTEs that a CTE reads, those that stand behind one that is given not among them."""
+    """Return the CTEs that a CTE reads, without those that only a replaced one reads."""
     needed: list[Item] = []
     words = set(cte.item.words)
     for item in reversed(seen):  # each sees those before it alone
@@ -210,7 +210,7 @@ def _needed(cte: Cte, seen: list[Item], given: Collection[int]) -> list[Item]:
 
 
 class _Writer:
-    """Copies parts of a script, and puts spaces in the place of the rest."""
+    """Copies parts of a script, and replaces the rest by spaces."""
 
     def __init__(self, script: str) -> None:
         self._script = script
@@ -229,7 +229,7 @@ class _Writer:
         return inside
 
     def item(self, item: Item, table: str | None, last: Item) -> None:
-        """Copy a CTE, its query replaced where a table stands in for it."""
+        """Copy a CTE, its query replaced where a table is given for it."""
         self.text += _blank(self._script[self._position : item.start])
         if table is None:
             self.text += self._script[item.start : item.close + 1]

@@ -74,7 +74,7 @@ class DiffStyle:
 
 
 def describe(difference: DiffReport, style: DiffStyle | None = None) -> str:
-    """Write a difference down: a summary, then the first of the rows.
+    """Return differences as text: a summary, then the first of the rows.
 
     They stand under the columns' names; where that is too wide for a line, each by itself with the cells that differ.
     """

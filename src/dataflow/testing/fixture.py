@@ -251,7 +251,7 @@ class Dataflow:
 
 def _filled(script: Path, params: Mapping[str, object]) -> dict[str, str]:
     """Return a script's parameters as text: those given, and what the definition says of the others."""
-    from dataflow.testing.data_tests.defaults import defaults
+    from dataflow.testing.data_tests.parameter_defaults import defaults
 
     return {**defaults(script), **{name: str(value) for name, value in params.items()}}
 

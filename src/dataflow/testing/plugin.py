@@ -112,7 +112,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect `*.test.yaml` files."""
     if not file_path.name.endswith(_DATA):
         return None
-    from dataflow.testing.data_tests.collect import DataFile
+    from dataflow.testing.data_tests.collector import DataFile
 
     return DataFile.from_parent(parent, path=file_path)
 

@@ -29,7 +29,7 @@ _NUMBER = "a number within the tolerance"
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much two floating point values may differ and still be equal; one of the two is enough.
+    """How much two equal floating point values may differ; one of the two limits is enough.
 
     Attributes:
         rtol: Relatively to the greater of the two; below 1.

@@ -98,7 +98,7 @@ def warm_engine(log: Path, report: Callable[[str], None]) -> Engine:
 
 
 def lend(spark: SparkSession, log: Path) -> None:
-    """Have this process's test run use a session that somebody else opened, and will close.
+    """Have this process's test run use a session that its caller opened and closes.
 
     Args:
         spark: The session.
@@ -109,7 +109,7 @@ def lend(spark: SparkSession, log: Path) -> None:
 
 
 def _is_typical(spark: SparkSession) -> bool:
-    """Say whether a test run met enough of Spark and Iceberg for others to profit from its class data."""
+    """Say whether a test run has loaded enough classes for its class data to help other runs."""
     try:
         jvm: Any = spark._jvm
         beans = getattr(jvm, "java.lang.management.ManagementFactory").getClassLoadingMXBean()

@@ -50,7 +50,7 @@ class Patience:
     def __init__(self, top: Path) -> None:
         self._top = top
         self._began = time.monotonic()
-        self._told = False
+        self._reported = False
         self._seen = 0
 
     def spend(self, folder: Path) -> None:
@@ -61,8 +61,8 @@ class Patience:
         """
         self._seen += 1
         took = time.monotonic() - self._began
-        if not self._told and took > PATIENCE:
-            self._told = True
+        if not self._reported and took > PATIENCE:
+            self._reported = True
             sys.stderr.write(f"looking for workflows below {self._top}, now in {folder} …\n")
         if self._seen > BOUND or took > LONGEST:
             raise too_much(self._top, f"after {self._seen:,} folders")

@@ -91,10 +91,10 @@ def contained(
 ) -> int:
     """Count the workflows that a definition comes to, itself included, as far as its text alone says."""
     known = {} if known is None else known
-    if depth > MAX_DEPTH:  # told elsewhere
+    if depth > MAX_DEPTH:  # reported elsewhere
         return 1
     if path not in known:
-        known[path] = 1  # what contains itself is told elsewhere
+        known[path] = 1  # what contains itself is reported elsewhere
         file = read(path)
         below = [
             contained(path.parent.joinpath(name).resolve(), read, known, depth + 1)

@@ -260,7 +260,7 @@ class _Loader:
             try:
                 self._files[path] = read_yaml(path)
             except DefinitionError as error:
-                if quietly:  # it is told where it is asked for
+                if quietly:  # it is reported where it is used
                     return None
                 self.problems.update(error.problems)
                 self._files[path] = None

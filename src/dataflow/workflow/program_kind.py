@@ -1,4 +1,4 @@
-"""What a Spark job may run, told from a path alone: a script, a jar, or the sbt project that makes one."""
+"""What a Spark job may run, by its path alone: a script, a jar, or the sbt project that makes one."""
 
 from __future__ import annotations
 

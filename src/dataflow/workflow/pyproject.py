@@ -138,7 +138,7 @@ def code_roots(script: Path) -> tuple[Path, ...]:
             return tuple((folder / it).resolve() for it in noted.read_text("utf-8").splitlines())
     try:
         project = project_of(script)
-    except UsageError:  # told where the project is read for what it needs
+    except UsageError:  # reported where the project is read for what it needs
         return ()
     return () if project is None else project.roots()
 
@@ -177,7 +177,7 @@ def _top(start: Path) -> Path:
 
 
 def _declared(tool: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the folders that build backends are told to look for packages in."""
+    """Yield the folders that build backends are configured to look for packages in."""
     setuptools = _table(tool, "setuptools")
     yield from (str(it) for it in _table(setuptools, "package-dir").values())
     packages = setuptools.get("packages")

@@ -185,7 +185,7 @@ class Workflow:
         steps: In an order in which each stands after all those that it needs.
         needs: For each step's id the ids that must have finished first.
         trigger: When it runs once it is deployed.
-        notifications: Who hears of a run's end.
+        notifications: Recipients at the end of a run.
         origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment` or
             `definition`.
         bundle: The bundle that it is run from; None for a run from files.

@@ -267,7 +267,7 @@ class _Reader:
 
 
 def plain(text: str) -> str | int | float | bool | None:
-    """Convert what YAML's core schema says is no text; `1e3` in a field for text is told apart later."""
+    """Convert what YAML's core schema says is no text; `1e3` in a field for text is converted back later."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _INT.fullmatch(text):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import textwrap
 import pytest
 
 from tests.support.packages import definition, identity, spark
+from tests.support.repositories import commit, git
 
 pytestmark = pytest.mark.spark
 
@@ -72,15 +72,25 @@ packages = ["lib/helpers"]
 """
 
 
+COMPASS = """\
+version: 1
+project: compass
+environments:
+  production:
+    branch: main
+    params:
+      TARGET_DB: prod
+"""
+
+
 class World:
     """A repository with two packages, and the command in it."""
 
     def __init__(self, command, index):
         self.command, self.index = command, index
         self.folder = command.folder
-        self.git("init", "-q", "-b", "main")
-        self.write("dataflow.yaml", "version: 1\nproject: compass\nenvironments:\n  production:\n    branch: main\n"
-                   "    params:\n      TARGET_DB: prod\n")  # fmt: skip
+        git(self.folder, "init", "--quiet")
+        self.write("dataflow.yaml", COMPASS)
         for name, version in (("north", "1.0"), ("south", "2.0")):
             self.needs(name, version)
             self.write(f"{name}/main.sch.yaml", MAIN)
@@ -97,13 +107,8 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
 
-    def git(self, *arguments):
-        who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        subprocess.run(["git", "-C", self.folder, *arguments], env={**os.environ, **who}, check=True)
-
     def deploy(self):
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "a change")
+        commit(self.folder)
         return self.command("project", "deploy")
 
     def watched(self):

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.support.trees import GRADLE, WHEEL, commit, git, package, repository, write
+from tests.support.repositories import commit, git
+from tests.support.trees import GRADLE, WHEEL, package, repository, write
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.support.trees import write_file
+
 WORKFLOW = """\
 version: 1
 workflow:
@@ -41,17 +43,10 @@ def folder(dataflow_command):
     return dataflow_command.folder
 
 
-def write(folder, name, text=""):
-    file = folder / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
-
-
 def test_each_suite_is_a_line_and_a_failure_shows_what_was_printed(dataflow_command, folder):
     for name, text in (("good", PASSES), ("bad", FAILS)):
-        write(folder, f"{name}/main.sch.yaml", WORKFLOW)
-        write(folder, f"{name}/src/test_{name}.py", text)
+        write_file(folder, f"{name}/main.sch.yaml", WORKFLOW)
+        write_file(folder, f"{name}/src/test_{name}.py", text)
 
     bad, *shown, good, one, other, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
 
@@ -66,7 +61,7 @@ def test_each_suite_is_a_line_and_a_failure_shows_what_was_printed(dataflow_comm
 
 
 def test_of_passing_suites_nothing_else_is_shown(dataflow_command, folder):
-    write(folder, "test_a.py", "def test_it(): print('seen by nobody')\n")
+    write_file(folder, "test_a.py", "def test_it(): print('seen by nobody')\n")
     done = dataflow_command("project", "test", ".")
     assert done.stdout.startswith("PASSED  . (pytest)  1 test, ")
     assert len(done.stdout.splitlines()) == 2
@@ -74,9 +69,9 @@ def test_of_passing_suites_nothing_else_is_shown(dataflow_command, folder):
 
 
 def test_scripts_get_the_same_as_json(dataflow_command, folder):
-    write(folder, "etl/main.sch.yaml", WORKFLOW)
-    write(folder, "etl/src/test_a.py", FAILS)
-    write(folder, "other/test_b.py", PASSES)
+    write_file(folder, "etl/main.sch.yaml", WORKFLOW)
+    write_file(folder, "etl/src/test_a.py", FAILS)
+    write_file(folder, "other/test_b.py", PASSES)
 
     answer = dataflow_command.json("project", "test", code=1)
 
@@ -110,9 +105,9 @@ def test_a_path_without_tests_or_none_at_all_is_a_mistake_in_what_was_asked(data
 
 def test_the_sbt_of_the_path_is_used_and_its_reports_are_counted(dataflow_command, folder):
     fake_sbt(dataflow_command, f"mkdir -p target/test-reports; echo '{REPORT}' > target/test-reports/TEST-a.xml")
-    write(folder, "jar/main.sch.yaml", WORKFLOW)
-    write(folder, "jar/build.sbt")
-    write(folder, "jar/target/test-reports/TEST-old.xml", REPORT)
+    write_file(folder, "jar/main.sch.yaml", WORKFLOW)
+    write_file(folder, "jar/build.sbt")
+    write_file(folder, "jar/target/test-reports/TEST-old.xml", REPORT)
     os.utime(folder / "jar/target/test-reports/TEST-old.xml", (0, 0))
 
     assert dataflow_command("project", "test").stdout.startswith("PASSED  ./jar (sbt)  4 tests, 1 skipped, ")
@@ -120,7 +115,7 @@ def test_the_sbt_of_the_path_is_used_and_its_reports_are_counted(dataflow_comman
 
 def test_a_failing_sbt_build_shows_its_log(dataflow_command, folder):
     fake_sbt(dataflow_command, "echo '[error] not found: value rank'; exit 1")
-    write(folder, "jar/build.sbt")
+    write_file(folder, "jar/build.sbt")
 
     shown = dataflow_command("project", "test", code=1).stdout
     assert shown.startswith("FAILED  ./jar (sbt)  ")
@@ -129,8 +124,8 @@ def test_a_failing_sbt_build_shows_its_log(dataflow_command, folder):
 
 def test_without_r_its_suite_is_skipped_with_the_reason_and_the_rest_runs(dataflow_command, folder):
     dataflow_command.environ["PATH"] = str(folder)
-    write(folder, "r/tests/testthat/test-a.R")
-    write(folder, "p/test_a.py", PASSES)
+    write_file(folder, "r/tests/testthat/test-a.R")
+    write_file(folder, "p/test_a.py", PASSES)
 
     passed, skipped, summary = dataflow_command("project", "test").stdout.splitlines()
 
@@ -142,7 +137,7 @@ def test_without_r_its_suite_is_skipped_with_the_reason_and_the_rest_runs(datafl
 
 def test_what_passed_and_has_not_changed_is_not_run_again(dataflow_command, folder):
     for name, text in (("good", PASSES), ("bad", FAILS)):
-        write(folder, f"{name}/test_{name}.py", text)
+        write_file(folder, f"{name}/test_{name}.py", text)
     dataflow_command("project", "test", code=1)
 
     bad, *_, good, summary = dataflow_command("project", "test", code=1).stdout.splitlines()
@@ -152,7 +147,7 @@ def test_what_passed_and_has_not_changed_is_not_run_again(dataflow_command, fold
     again = dataflow_command("project", "test", "good", "--all").stdout
     assert "unchanged" not in again
 
-    write(folder, "good/helper.py", "A = 1\n")
+    write_file(folder, "good/helper.py", "A = 1\n")
     assert "unchanged" not in dataflow_command("project", "test", "good").stdout
     assert dataflow_command.json("project", "test", "good")["suites"][0]["unchanged"]
 
@@ -162,7 +157,7 @@ def test_suites_run_side_by_side_and_are_printed_one_after_the_other(dataflow_co
     meet += "    for _ in range(200):\n        if pathlib.Path('../{1}').exists(): break\n        time.sleep(0.1)\n"
     meet += "    assert pathlib.Path('../{1}').exists() and not 'to be seen'\n"
     for mine, other in (("a", "b"), ("b", "a")):
-        write(folder, f"suite-{mine}/test_{mine}.py", meet.format(mine, other))
+        write_file(folder, f"suite-{mine}/test_{mine}.py", meet.format(mine, other))
     lines = dataflow_command("project", "test", "--jobs", "2", code=1).stdout.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("FAILED")]
     assert [lines[it][:18] for it in starts] == ["FAILED  ./suite-a ", "FAILED  ./suite-b "]
@@ -175,7 +170,7 @@ def test_suites_run_side_by_side_and_are_printed_one_after_the_other(dataflow_co
 def test_ctrl_c_ends_all_tests_that_run(dataflow_command, folder):
     notes = [folder / name / "pid" for name in ("a", "b")]
     for note in notes:
-        write(note.parent, f"test_{note.parent.name}.py", WAITS)
+        write_file(note.parent, f"test_{note.parent.name}.py", WAITS)
     started = subprocess.Popen(
         [sys.executable, "-m", "dataflow", "project", "test", "--jobs", "2"], cwd=folder, env=dataflow_command.environ
     )
@@ -188,7 +183,7 @@ def test_ctrl_c_ends_all_tests_that_run(dataflow_command, folder):
 def fake_sbt(command, script):
     """Put an `sbt` on the PATH that does what a few lines of shell say."""
     folder = command.folder.parent / "bin"
-    write(folder, "sbt", f"#!/bin/sh\n{script}\n").chmod(0o755)
+    write_file(folder, "sbt", f"#!/bin/sh\n{script}\n").chmod(0o755)
     command.environ["PATH"] = f"{folder}{os.pathsep}{command.environ['PATH']}"
 
 
@@ -212,19 +207,19 @@ EXPECTS = """\
 def test_it(request):
     from pathlib import Path
     from dataflow.testing.plugin import _SNAPSHOTS
-    from dataflow.testing.row_diff import Rows
+    from dataflow.testing.row_diff import RowSet
     snapshots = request.config.stash.get(_SNAPSHOTS, None)
     if snapshots is not None:
-        snapshots.create(Path("seen.yaml"), Rows("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
+        snapshots.create(Path("seen.yaml"), RowSet("it", ("id",), [(2,), (1,)], ("int",)), ["id"])
 """
 
 
 def test_update_mocks_rewrites_in_every_suite_shows_the_diff_and_says_what_is_left_out(dataflow_command, folder):
     dataflow_command.environ.update(PYTEST_PLUGINS="dataflow.testing.plugin", CI="")
     for name in ("one", "two"):
-        write(folder, f"{name}/main.sch.yaml", WORKFLOW)
-        write(folder, f"{name}/test_it.py", EXPECTS)
-    write(folder, "jvm/build.sbt")
+        write_file(folder, f"{name}/main.sch.yaml", WORKFLOW)
+        write_file(folder, f"{name}/test_it.py", EXPECTS)
+    write_file(folder, "jvm/build.sbt")
 
     done = dataflow_command("project", "test", "--update-mocks")
 
@@ -247,7 +242,7 @@ def test_update_mocks_rewrites_in_every_suite_shows_the_diff_and_says_what_is_le
     ],
 )
 def test_update_mocks_is_refused_where_nobody_would_look(dataflow_command, folder, options, environ, why):
-    write(folder, "one/test_it.py", PASSES)
+    write_file(folder, "one/test_it.py", PASSES)
     dataflow_command.environ.update({"CI": "", **environ})
 
     assert why in dataflow_command("project", "test", "--update-mocks", *options, code=2).stderr

@@ -9,8 +9,9 @@ import pytest
 
 from dataflow.build.sbt import build
 from dataflow.errors import DataflowError
-from dataflow.runner.results import Silent
+from dataflow.runner.progress import NoProgress
 from dataflow.spark.java import find_java
+from dataflow.spark.launch_env import SparkLaunch
 
 pytestmark = [pytest.mark.spark, pytest.mark.tools("sbt", needed=False)]  # the launcher is fetched where there is none
 
@@ -170,18 +171,17 @@ def scala(package, jar):
     """A package whose write is a program of the jar."""
     package.add_source((1, 1.0, 1), (2, 2.0, 1), (3, 3.0, 2))
 
-    def run(program, name="main.sch.yaml", reporter=None, jar_=jar, **params):
+    def run(program, name="main.sch.yaml", progress=None, jar_=jar, **params):
         package.edit("main.sch.yaml", "script: write.sql", f"script: {jar_}\n              class: programs.{program}")
-        runner = package.runner(settings=dict(package.spark.sparkContext.getConf().getAll()))
-        runner.reporter = reporter or Silent()
-        return runner.run(package.load(name, **params))
+        launch = SparkLaunch(dict(package.spark.sparkContext.getConf().getAll()))
+        return package.runner(progress, launch=launch).run(package.load(name, **params))
 
     package.run_program = run
     return package
 
 
-class Hearing(Silent):
-    """A reporter that keeps what programs print."""
+class Hearing(NoProgress):
+    """Keeps what programs print."""
 
     def __init__(self):
         self.heard = []
@@ -349,7 +349,7 @@ def recorded_flows(scala):
 
 def test_a_jar_that_has_only_a_main_runs_in_a_spark_of_its_own_on_the_run_s_branch(scala):
     hearing = Hearing()
-    result = scala.run_program("OnlyMain", reporter=hearing)
+    result = scala.run_program("OnlyMain", progress=hearing)
 
     assert result.status == "succeeded", failure(result)
     assert ("2026-01-01", "wap", "this is main") in hearing.heard

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.jobs.spark.modules import loaded
+from dataflow.jobs.spark.modules import script_module
 
 
 def package(folder, **files):
@@ -23,7 +23,7 @@ def package(folder, **files):
 
 
 def result_of(script, *arguments):
-    with loaded(script) as module:
+    with script_module(script) as module:
         return module.main(*arguments)
 
 
@@ -144,7 +144,7 @@ def test_a_thread_that_a_script_leaves_behind_changes_nothing_for_others(tmp_pat
     go.set()
     thread.join(10)
     assert ("LATE" in os.environ, Path.cwd()) == (False, before)
-    assert seen == ["the job that this thread belongs to has ended: it changes nothing for others"] * 2
+    assert seen == ["the job of this thread has ended, so the thread can't change the process"] * 2
 
 
 def test_a_process_that_a_script_forks_may_change_its_own_directory_while_others_run(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dataflow.lineage.store.writer import flows, run_writes
+from dataflow.spark.launch_env import SparkLaunch
 
 pytestmark = [pytest.mark.spark, pytest.mark.tools("R", "R's dplyr")]
 
@@ -29,7 +30,9 @@ def scripted(package, sparklyr):  # noqa: ARG001  # R has to find it
     def run(before=""):
         package.write("write.R", WRITE % before)
         package.edit("main.sch.yaml", "script: write.sql", "script: write.R")
-        return package.runner(settings=dict(package.spark.sparkContext.getConf().getAll())).run(package.load())
+        return package.runner(launch=SparkLaunch(dict(package.spark.sparkContext.getConf().getAll()))).run(
+            package.load()
+        )
 
     package.run_script = run
     return package

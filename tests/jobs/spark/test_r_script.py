@@ -10,7 +10,8 @@ import pytest
 from dataflow.errors import DataflowError
 from dataflow.jobs.spark import r_script
 from dataflow.jobs.spark.r_script import find_r, require_r, run_r
-from dataflow.spark.errors import message_of_java
+from dataflow.spark.errors import short_java_message
+from dataflow.spark.launch_env import SparkLaunch
 
 needs_r = pytest.mark.tools("R")
 
@@ -42,6 +43,15 @@ def r_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
+class Services:
+    """Keeps what a script prints."""
+
+    def __init__(self, lines: list[str], logged: list[str], is_cancelled) -> None:
+        self.print_line = lines.append
+        self.log_line = logged.append
+        self.is_cancelled = is_cancelled
+
+
 class Script:
     """A script in a folder of its own, run with the stand-in for sparklyr."""
 
@@ -54,17 +64,9 @@ class Script:
     def run(self, text: str, params: dict[str, str] | None = None, *, master: str = "local[2]", stopped=lambda: False):
         """Run a script and return all that was printed."""
         self.file.write_text(text, encoding="utf-8")
-        run_r(
-            self.file,
-            params or {},
-            conf_folder=self.conf,
-            spark_home=Path("/spark"),
-            master=master,
-            java_home=None,
-            output=self.lines.append,
-            log=self.logged.append,
-            stopped=stopped,
-        )
+        launch = SparkLaunch({"spark.master": master}, Path("/spark"))
+        services = Services(self.lines, self.logged, stopped)
+        run_r(self.file, params or {}, services, master=master, variables=launch.variables(self.conf))
         return self.lines
 
     def fail(self, text: str, **options) -> DataflowError:
@@ -339,7 +341,7 @@ main <- function(args, spark) {
     ],
 )
 def test_what_java_says_is_told_without_its_stack(told, message):
-    assert message_of_java(told) == message
+    assert short_java_message(told) == message
 
 
 @needs_r

@@ -9,7 +9,7 @@ import pytest
 
 from dataflow.jobs.spark.r_script import run_r
 from dataflow.spark.guard import EVERYTHING, VARIABLE
-from dataflow.spark.launch_env import conf_folder
+from dataflow.spark.launch_env import SparkLaunch
 from tests.support.attack_world import BRANCH, FOREIGN, OWN, REFUSED, SANDBOX, SETUP, THEIRS
 from tests.support.attacks import ATTACKS
 
@@ -55,6 +55,16 @@ WRITERS = """
 """
 
 
+class Services:
+    """Keeps what a script prints."""
+
+    def __init__(self, lines):
+        self.print_line = self.log_line = lines.append
+
+    def is_cancelled(self):
+        return False
+
+
 class Spark:
     """Runs scripts in an R of their own, with a Spark of its own over tables that lie in a folder."""
 
@@ -71,21 +81,12 @@ class Spark:
 
     def run(self, scope, body):
         """Run R code that attempts things; return what came of each."""
-        import pyspark
-
         lines = []
         self.script.write_text(TRY % body)
-        with conf_folder(self.settings) as conf:
-            run_r(
-                self.script,
-                {},
-                conf_folder=conf,
-                spark_home=Path(pyspark.__file__).parent,
-                master="local[2]",
-                java_home=Path(self.home),
-                variables={VARIABLE: scope.as_json()},
-                output=lines.append,
-            )
+        launch = SparkLaunch(self.settings, java_home=Path(self.home))
+        with launch.conf_folder() as conf:
+            variables = launch.variables(conf) | {VARIABLE: scope.as_json()}
+            run_r(self.script, {}, Services(lines), master="local[2]", variables=variables)
         return dict(line.split("\t")[1:3] for line in lines if line.startswith("tried\t"))
 
     def statements(self, scope, statements):

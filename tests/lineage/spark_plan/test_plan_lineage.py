@@ -364,7 +364,7 @@ spark.stop()
 def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
     from dataflow.spark.config import spark_conf
     from dataflow.spark.guard import EVERYTHING, VARIABLE
-    from dataflow.spark.launch_env import environ
+    from dataflow.spark.launch_env import SparkLaunch
     from dataflow.spark.spark_home import spark_home
     from dataflow.workflow.project import Environment
 
@@ -376,7 +376,7 @@ def test_a_spark_of_its_own_tells_the_same_as_a_session_of_ours(tmp_path):
     (conf / "spark-defaults.conf").write_text(properties_file(settings))
     (tmp_path / "own.py").write_text(SCRIPT)
     program = [str(spark_home() / "bin" / "spark-submit"), str(tmp_path / "own.py")]
-    env = {**environ(conf, spark_home(), "local[1]", None), "PYSPARK_PYTHON": sys.executable}
+    env = {**SparkLaunch({"spark.master": "local[1]"}).variables(conf), "PYSPARK_PYTHON": sys.executable}
     env[VARIABLE] = EVERYTHING.as_json()
     done = subprocess.run(program, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

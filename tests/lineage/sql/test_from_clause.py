@@ -1,4 +1,4 @@
-"""What the FROM of a query brings: tables, joins, functions that make rows, pivots; read for their columns."""
+"""What a FROM brings to its query: joins, lateral views, pivots, and what stands in the place of a table."""
 
 from __future__ import annotations
 

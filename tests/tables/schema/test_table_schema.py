@@ -18,7 +18,7 @@ from pyiceberg.types import (
 )
 
 from dataflow.tables.schema.columns import sql_type
-from dataflow.tables.schema.table_schema import shape_in_spark, shape_of
+from dataflow.tables.schema.table_schema import live_schema, live_schema_in_spark
 
 NESTED = "STRUCT<order: INT, `A b`: ARRAY<STRUCT<`x-y`: MAP<STRING, INT>>>>"
 
@@ -41,12 +41,12 @@ class Live:
 def test_names_inside_a_type_are_kept_whatever_they_hold():
     inner = StructType(NestedField(6, "x-y", MapType(7, StringType(), 8, IntegerType())))
     outer = StructType(NestedField(3, "order", IntegerType()), NestedField(4, "A b", ListType(5, inner)))
-    (column,) = shape_of("s.t", Live(NestedField(1, "place", outer))).columns
+    (column,) = live_schema("s.t", Live(NestedField(1, "place", outer))).columns
     assert column.type == NESTED
 
 
 def test_a_type_that_is_newer_than_we_are_is_named_and_stops_nothing():
-    shape = shape_of("s.t", Live(NestedField(1, "at", TimestampNanoType()), NestedField(2, "id", IntegerType())))
+    shape = live_schema("s.t", Live(NestedField(1, "at", TimestampNanoType()), NestedField(2, "id", IntegerType())))
     assert [column.type for column in shape.columns] == ["TIMESTAMP_NS", "INT"]
 
 
@@ -64,7 +64,7 @@ def test_what_a_table_is_made_of_goes_below_its_columns_and_what_it_says_of_itse
             "dataflow.retired-column.Z": "true",
         },
     )
-    shape = shape_of("s.t", live)
+    shape = live_schema("s.t", live)
     assert shape.partition == ("days(place.in.at)", "bucket(4, place.in.at)")
     assert shape.columns[0].full_type == "STRUCT<in: STRUCT<at: TIMESTAMP NOT NULL COMMENT 'when'>>"
     assert (shape.comment, shape.key) == ("what was played", ("id", "day"))
@@ -75,5 +75,5 @@ def test_what_a_table_is_made_of_goes_below_its_columns_and_what_it_says_of_itse
 def test_spark_tells_the_same_of_it(spark):
     spark.sql("CREATE NAMESPACE IF NOT EXISTS shapes")
     spark.sql(f"CREATE TABLE shapes.nested (place {NESTED}) USING iceberg")
-    (column,) = shape_in_spark(spark, "shapes.nested").columns
+    (column,) = live_schema_in_spark(spark, "shapes.nested").columns
     assert column.type == NESTED == sql_type(NESTED.replace("order", "`order`")).type

@@ -10,6 +10,7 @@ from dataflow.testing.suites.model import Suite
 from dataflow.testing.suites.parallel import room, run_suites
 from dataflow.testing.suites.result_cache import fingerprint, known_result, read_result, store_result
 from dataflow.testing.suites.run import run_suite
+from tests.support.trees import POM, write
 
 PASSES = "def test_it(): pass\n"
 GRADLE = """\
@@ -17,24 +18,11 @@ apply plugin: 'java'
 repositories { mavenCentral() }
 dependencies { testImplementation 'junit:junit:4.13.2' }
 """
-POM = """\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>org.example</groupId>
-  <artifactId>ranks</artifactId>
-  <version>1.0</version>
-  <properties>
-    <maven.compiler.source>17</maven.compiler.source>
-    <maven.compiler.target>17</maven.compiler.target>
-    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
-  </properties>
-  <dependencies>
+JUNIT_DEPENDENCY = """<dependencies>
     <dependency>
       <groupId>junit</groupId><artifactId>junit</artifactId><version>4.13.2</version><scope>test</scope>
     </dependency>
-  </dependencies>
-</project>
-"""
+  </dependencies>"""
 JUNIT = """\
 import org.junit.*;
 
@@ -59,13 +47,6 @@ def suite(tmp_path):
     )
     (found,) = find_suites([tmp_path])
     return found
-
-
-def write(folder, **texts):
-    for name, text in texts.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
 
 
 def test_what_passed_is_known_until_something_of_it_changes(suite):
@@ -185,6 +166,7 @@ def test_builds_of_gradle_and_maven_are_suites_where_they_begin(tmp_path):
     assert found == [("g", "gradle"), ("m", "maven")]
 
 
+@pytest.mark.slow
 @pytest.mark.tools("Gradle", "JDK")
 def test_gradle_s_tests_are_run_and_counted(tmp_path):
     write(tmp_path, **{"build.gradle": GRADLE, TEST: JUNIT % "2"})
@@ -192,9 +174,10 @@ def test_gradle_s_tests_are_run_and_counted(tmp_path):
     assert (outcome.status, outcome.tests, outcome.skipped) == ("passed", 2, 1), outcome.output
 
 
+@pytest.mark.slow
 @pytest.mark.tools("Maven", "JDK")
 def test_maven_s_tests_are_run_and_a_failure_shows_what_was_printed(tmp_path):
-    write(tmp_path, **{"pom.xml": POM, TEST: JUNIT % "3"})
+    write(tmp_path, **{"pom.xml": POM % ("ranks", JUNIT_DEPENDENCY), TEST: JUNIT % "3"})
     outcome = run_suite(*find_suites([tmp_path]), print)
     assert (outcome.status, outcome.tests, outcome.skipped) == ("failed", 2, 1), outcome.output
     assert any("expected:<3> but was:<2>" in line for line in outcome.output)

@@ -6,6 +6,7 @@ import pytest
 
 from dataflow.testing.suites.discovery import find_suites
 from dataflow.testing.watch.affected import Affected
+from tests.support.trees import write_file
 
 TEST = """\
 import helpers
@@ -37,22 +38,15 @@ YAML = "script: write.sql\ngiven:\n  demo.playback: mocks/playback.yaml\n"
 @pytest.fixture
 def package(tmp_path):
     """A package whose tests name its scripts and mocks."""
-    write(tmp_path, "main.sch.yaml")
-    write(tmp_path, "src/test_a.py", TEST)
-    write(tmp_path, "src/steps.test.yaml", YAML)
-    write(tmp_path, "src/test_other.py", "def test_alone(): pass\n")
-    write(tmp_path, "src/helpers.py", "from src import deeper\n")
-    write(tmp_path, "src/job.py", "import tables\n\ndef main(args, spark): ...\n")
+    write_file(tmp_path, "main.sch.yaml")
+    write_file(tmp_path, "src/test_a.py", TEST)
+    write_file(tmp_path, "src/steps.test.yaml", YAML)
+    write_file(tmp_path, "src/test_other.py", "def test_alone(): pass\n")
+    write_file(tmp_path, "src/helpers.py", "from src import deeper\n")
+    write_file(tmp_path, "src/job.py", "import tables\n\ndef main(args, spark): ...\n")
     for name in ("deeper.py", "tables.py", "write.sql", "mocks/playback.yaml", "mocks/titles.yaml"):
-        write(tmp_path, f"src/{name}")
+        write_file(tmp_path, f"src/{name}")
     return tmp_path
-
-
-def write(folder, name, text=""):
-    file = folder / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
 
 
 def targets(package, name):
@@ -100,20 +94,20 @@ def test_a_deleted_test_file_affects_nothing(package):
 
 def test_a_test_file_with_a_mistake_is_run_whole(package):
     affected = Affected(find_suites([package]))
-    write(package, "src/test_a.py", "def test_a(:\n")
+    write_file(package, "src/test_a.py", "def test_a(:\n")
     assert affected.by(package / "src/test_a.py")[0].targets == ("src/test_a.py",)
 
 
 def test_what_a_test_names_is_read_anew_when_it_changes(package):
     affected = Affected(find_suites([package]))
     assert affected.by(package / "src/new.sql")[0].targets == ()
-    write(package, "src/test_other.py", "def test_alone(dataflow): dataflow.run_script('new.sql')\n")
+    write_file(package, "src/test_other.py", "def test_alone(dataflow): dataflow.run_script('new.sql')\n")
     assert affected.by(package / "src/new.sql")[0].targets == ("src/test_other.py::test_alone",)
 
 
 def test_a_name_that_is_put_together_from_parts_is_found(package):
     text = "from pathlib import Path\n\ndef test_it(): read(Path(__file__).parent / 'mocks' / 'titles.yaml')\n"
-    write(package, "src/test_other.py", text)
+    write_file(package, "src/test_other.py", text)
     assert "src/test_other.py::test_it" in targets(package, "src/mocks/titles.yaml")
 
 
@@ -122,19 +116,19 @@ def test_fixtures_count_as_what_a_test_names(package):
         "import pytest\n\n@pytest.fixture\ndef source(dataflow): return dataflow.mock('mocks/new.yaml')\n\n"
         "def test_it(source): pass\n\n@pytest.mark.usefixtures('source')\ndef test_too(): pass\n\ndef test_no(): pass\n"
     )
-    write(package, "src/test_other.py", text)
+    write_file(package, "src/test_other.py", text)
     assert targets(package, "src/mocks/new.yaml") == {"src/test_other.py::test_it", "src/test_other.py::test_too"}
 
 
 def test_what_runs_before_every_test_concerns_them_all(package):
     text = "import pytest\n\n@pytest.fixture(autouse=True)\ndef f(): open('new.csv')\n\ndef test_it(): pass\n"
-    write(package, "src/test_other.py", text)
+    write_file(package, "src/test_other.py", text)
     assert targets(package, "src/new.csv") == {"src/test_other.py"}
 
 
 def test_of_several_languages_the_one_that_is_written_in_runs(package):
-    write(package, "build.sbt")
-    write(package, "tests/testthat/test-a.R")
+    write_file(package, "build.sbt")
+    write_file(package, "tests/testthat/test-a.R")
     affected = Affected(find_suites([package]))
 
     def kinds(name):
@@ -147,8 +141,8 @@ def test_of_several_languages_the_one_that_is_written_in_runs(package):
 
 
 def test_a_file_of_no_package_concerns_those_that_name_it(package):
-    write(package.parent, "shared/x.sql")
+    write_file(package.parent, "shared/x.sql")
     affected = Affected(find_suites([package]))
     assert affected.by(package.parent / "shared/x.sql") == []
-    write(package, "src/test_other.py", "def test_it(dataflow): dataflow.run_script('../../shared/x.sql')\n")
+    write_file(package, "src/test_other.py", "def test_it(dataflow): dataflow.run_script('../../shared/x.sql')\n")
     assert affected.by(package.parent / "shared/x.sql")[0].targets == ("src/test_other.py::test_it",)

@@ -37,15 +37,15 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Context:
+class BuildContext:
     """What builders may use.
 
     Attributes:
         work: An empty folder.
         spark: The environment's Spark settings, for a Maven mirror.
-        output: Told each line that a tool prints.
-        report: Told, in a line, of what takes a while.
-        stopped: Asked now and then; once it says yes, the build is ended.
+        output: Called with each line that a tool prints.
+        report: Called with a line about what takes a while.
+        stopped: Called now and then; once it returns True, the build is ended.
     """
 
     work: Path
@@ -55,7 +55,7 @@ class Context:
     stopped: Callable[[], bool] = lambda: False
 
 
-def build(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
+def build(asset: Asset, inputs: Inputs, context: BuildContext) -> Artifact:
     """Build an asset.
 
     Args:
@@ -100,14 +100,14 @@ def workspace(
     output: Listener = silent,
     report: Listener = silent,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Context]:
+) -> Iterator[BuildContext]:
     """Give a build a folder, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="dataflow-build-", ignore_cleanup_errors=True) as name:
-        yield Context(Path(name), spark or {}, output, report, stopped)
+        yield BuildContext(Path(name), spark or {}, output, report, stopped)
 
 
 def failed(asset: Asset, lines: Sequence[str], hint: str | None = None) -> DataflowError:
-    """Return the failure of a build, with the last of what its tool said."""
-    told = [line.rstrip() for line in lines if line.strip()]
-    listed = "".join(f"\n    {line}" for line in told[-_SHOWN:])
+    """Return the failure of a build, with the last lines of its tool."""
+    printed = [line.rstrip() for line in lines if line.strip()]
+    listed = "".join(f"\n    {line}" for line in printed[-_SHOWN:])
     return DataflowError(f"{display_path(asset.path)} could not be built:{listed}", hint, permanent=True)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.assets.builders import Artifact, Context, failed
+from dataflow.assets.builders import Artifact, BuildContext, failed
 from dataflow.build.gradle_maven import MAVEN, TOOLS, Tool, command_of, environ, find_tool, version_of
 from dataflow.errors import DataflowError, display_path
 from dataflow.process import CollectedOutput, run_process
@@ -40,7 +40,7 @@ def tool_version(asset: Asset) -> str:
     return "wrapper" if program.name == tool.wrapper else version_of(tool, program)
 
 
-def build_jar(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
+def build_jar(asset: Asset, inputs: Inputs, context: BuildContext) -> Artifact:
     """Build the jar of a Gradle or Maven project, in a copy of its files."""
     tool = TOOLS[asset.builder]
     context.report(f"building {display_path(asset.folder)} with {tool.name} …")
@@ -81,10 +81,10 @@ def _jar(asset: Asset, folder: Path) -> Path:
 
 
 def errors(lines: list[str]) -> list[str]:
-    """Return what a tool calls errors, without its advice; all that it said where it calls nothing one."""
-    told = [line.removeprefix("[ERROR] ") for line in lines if _ERROR.search(line) and "[Help 1]" not in line]
+    """Return what a tool calls errors, without its advice; all that it printed where it calls nothing an error."""
+    marked = [line.removeprefix("[ERROR] ") for line in lines if _ERROR.search(line) and "[Help 1]" not in line]
     found = [
-        line for line in dict.fromkeys(told) if not line.startswith(("Re-run Maven", "To see the full", "For more"))
+        line for line in dict.fromkeys(marked) if not line.startswith(("Re-run Maven", "To see the full", "For more"))
     ]
     if found or "* What went wrong:" not in lines:
         return found or lines

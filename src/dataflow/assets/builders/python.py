@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow import git
-from dataflow.assets.builders import Artifact, Context, failed
+from dataflow.assets.builders import Artifact, BuildContext, failed
 from dataflow.build.gradle_maven import SOURCE_DATE_EPOCH
 from dataflow.build.python.lock import PYLOCK, lock_of
 from dataflow.build.uv import INDEX_HINT, run_uv
@@ -26,14 +26,14 @@ _VERSIONS = (
     "SETUPTOOLS_SCM_PRETEND_VERSION",
     "UV_DYNAMIC_VERSIONING_BYPASS",
 )
-"""What tells backends a version that they would ask git for: the inputs are the version."""
+"""Variables that give backends the version that they would ask git for: the inputs are the version."""
 
 _SKIPPED = {"SKIP_GENERATE_AUTHORS": "1", "SKIP_WRITE_GIT_CHANGELOG": "1"}  # pbr's files of the history
 _SOMEBODY = ("-c", "user.name=dataflow", "-c", "user.email=dataflow@localhost", "-c", "commit.gpgSign=false")
 _THEN = {"GIT_AUTHOR_DATE": f"@{SOURCE_DATE_EPOCH} +0000", "GIT_COMMITTER_DATE": f"@{SOURCE_DATE_EPOCH} +0000"}
 
 
-def build_wheel(asset: Asset, inputs: Inputs, context: Context) -> Artifact:
+def build_wheel(asset: Asset, inputs: Inputs, context: BuildContext) -> Artifact:
     """Build a project's wheel in a copy of its files, and lock what it needs; without modules it is its lock alone."""
     lock = _lock(asset, context)
     if not read_project(asset.path).is_packed:
@@ -69,7 +69,7 @@ def _commit(sources: Path) -> None:
         git.run(sources, *arguments, variables=_THEN)
 
 
-def _lock(asset: Asset, context: Context) -> str:
+def _lock(asset: Asset, context: BuildContext) -> str:
     """Return what is needed, each with its checksums: what is installed in production is what was locked here."""
     lock = lock_of(read_project(asset.path), context.report, keep=False)
     if lock is None:

@@ -109,8 +109,8 @@ def _make(folder: Path, texts: Sequence[str], indexes: Mapping[str, str]) -> Non
             install = ["pip", "install", "--no-deps", "--python", str(folder), "-r", str(file)]
             code = run_uv(install, folder, lines.append, UV_INDEX=named)
     if code != 0:
-        told = "".join(f"\n    {line}" for line in lines[-8:] if not line.startswith("warning:"))
-        raise DataflowError(f"the Python environment could not be made:{told}", INDEX_HINT)
+        printed = "".join(f"\n    {line}" for line in lines[-8:] if not line.startswith("warning:"))
+        raise DataflowError(f"the Python environment could not be made:{printed}", INDEX_HINT)
     (folder / own_requirements.ORIGIN).write_text("\n".join(own_requirements.packages()), encoding="utf-8")
     _site(folder).joinpath(PATH_FILE).write_text(
         "".join(f"import site; site.addsitedir({it!r})\n" for it in own_requirements.packages()), encoding="utf-8"

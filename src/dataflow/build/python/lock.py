@@ -23,7 +23,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from dataflow.build.python import own_requirements
 from dataflow.build.python.pylock import Lock, absolute, indexes_of, relative
 from dataflow.build.uv import INDEX_HINT, run_uv
-from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.errors import DataflowError, UsageError, display_path, first_line
 from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.report import Report, silent
@@ -44,7 +44,7 @@ def lock_of(project: PyProject, report: Report = silent, *, keep: bool = True) -
 
     Args:
         project: Which.
-        report: Told what is made.
+        report: Called with a line about what is made.
         keep: Whether a lock that is missing is written beside the project.
 
     Raises:
@@ -95,8 +95,8 @@ def renew(project: PyProject, report: Report = silent, *, upgrade: bool = False)
 
     Args:
         project: Which.
-        report: Told what is made.
-        upgrade: Whether to take the newest versions, rather than those of the lock where they still fit.
+        report: Called with a line about what is made.
+        upgrade: Whether to use the newest versions, rather than those of the lock where they still fit.
     """
     require_python(project.file, project.requires_python)
     if project.dependencies == ():
@@ -206,7 +206,7 @@ def _made(project: PyProject, report: Report, *, keep: bool, upgrade: bool = Fal
     """Resolve what a project needs, for every platform; what Dataflow itself needs holds as well."""
     report(f"locking what {display_path(project.folder)} needs …")
     file = project.folder / PYLOCK
-    text, told = "", list[str]()
+    text, printed = "", list[str]()
     everything = [
         str(it)
         for name, each in own_requirements.needed().items()
@@ -215,11 +215,12 @@ def _made(project: PyProject, report: Report, *, keep: bool, upgrade: bool = Fal
     ]
     direct = own_requirements.requirements()
     for limits in ([*direct, *_plain(everything)], direct):
-        told = []
-        if (text := _compiled(project, file, limits, told, upgrade=upgrade)) or "No solution found" not in told[0]:
+        printed = []
+        text = _compiled(project, file, limits, printed, upgrade=upgrade)
+        if text or "No solution found" not in printed[0]:
             break
     if not text:
-        raise _unresolved(project, told)
+        raise _unresolved(project, printed)
     record = json.dumps(_asked(project))
     text = f"{text.rstrip()}\n\n[tool.dataflow]\nfor = {record}\n{indexes_of(project)}"
     lock = Lock(project.name, display_path(file), text)
@@ -234,7 +235,7 @@ def _made(project: PyProject, report: Report, *, keep: bool, upgrade: bool = Fal
     return lock
 
 
-def _compiled(project: PyProject, file: Path, limits: Sequence[str], told: list[str], *, upgrade: bool) -> str:
+def _compiled(project: PyProject, file: Path, limits: Sequence[str], printed: list[str], *, upgrade: bool) -> str:
     with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
         target, constraints = Path(folder).resolve() / PYLOCK, Path(folder) / "dataflow.txt"
         constraints.write_text("".join(f"{it}\n" for it in limits), "utf-8")
@@ -242,8 +243,8 @@ def _compiled(project: PyProject, file: Path, limits: Sequence[str], told: list[
             target.write_text(absolute(read_text(file), file.parent), "utf-8")
         command = ["pip", "compile", str(project.file), "--universal", "--no-header", "--no-annotate", "--quiet"]
         command += ["--format", PYLOCK, "--output-file", str(target), "--constraints", str(constraints)]
-        code = run_uv([*command, "--python", sys.executable], project.folder, told.append)
-        told.append("")
+        code = run_uv([*command, "--python", sys.executable], project.folder, printed.append)
+        printed.append("")
         return target.read_text("utf-8") if code == 0 else ""
 
 
@@ -256,11 +257,11 @@ def _plain(wanted: Sequence[str]) -> Iterator[str]:
 
 
 def _unresolved(project: PyProject, lines: Sequence[str]) -> DataflowError:
-    told = [line.rstrip() for line in lines if line.strip() and not line.startswith(("warning:", "Using "))]
-    listed = "".join(f"\n    {line}" for line in told[-_SHOWN:])
-    both = [it for it in own_requirements.requirements() if any(required(it) in line for line in told)]
+    printed = [line.rstrip() for line in lines if line.strip() and not line.startswith(("warning:", "Using "))]
+    listed = "".join(f"\n    {line}" for line in printed[-_SHOWN:])
+    both = [it for it in own_requirements.requirements() if any(required(it) in line for line in printed)]
     also = f" beside what Dataflow needs ({', '.join(both)})" if both else ""
-    offline = any(word in line for line in told for word in ("fetch", "connect", "registry"))
+    offline = any(word in line for line in printed for word in ("fetch", "connect", "registry"))
     return DataflowError(
         f"what {display_path(project.file)} needs can't be had{also}:{listed}",
         INDEX_HINT if offline else None,
@@ -332,8 +333,8 @@ def _requirement(project: PyProject) -> Any:
         try:
             return Requirement(text)
         except InvalidRequirement as error:
-            first = str(error).partition("\n")[0]
-            raise UsageError(f"{display_path(project.file)}: '{text}' is not a requirement: {first}") from None
+            where = display_path(project.file)
+            raise UsageError(f"{where}: '{text}' is not a requirement: {first_line(error)}") from None
 
     return read
 

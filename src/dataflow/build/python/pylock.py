@@ -1,4 +1,4 @@
-"""A lock as a `pylock.toml` (PEP 751): what it says, and how its files are named where it lies."""
+"""A lock as a `pylock.toml` (PEP 751): its content, and how its files are named where it lies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Lock:
 
     @property
     def indexes(self) -> dict[str, str]:
-        """The named indexes that packages may be from: uv is told of credentials by these names."""
+        """The named indexes that packages may be from: uv finds their credentials by these names."""
         found = tomllib.loads(self.text).get("tool", {}).get("dataflow", {}).get("indexes", {})
         return {str(name): str(url) for name, url in found.items()}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dataflow.lineage.query import LineageGraph
     from dataflow.migration.plan.table_schema import TableSchemaLoader
-    from dataflow.tables.schema.table_schema import Shape
+    from dataflow.tables.schema.table_schema import TableSchema
 
 
 def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool = False) -> LineageGraph:
@@ -33,7 +33,7 @@ def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool
     project = find_project(here)
     chosen = environment(project, env)
     registry = open_registry(project)
-    if registry.is_near or not hurry:
+    if registry.is_local or not hurry:
         sync_lineage(registry, chosen.state, report=say, progress=progress)
     return open_lineage(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
 
@@ -62,7 +62,7 @@ def live_tables() -> Iterator[TableSchemaLoader]:
     with contextlib.ExitStack() as stack:
         sessions: list[SparkSession] = []
 
-        def look(table: str, known: LineageGraph) -> Shape:
+        def look(table: str, known: LineageGraph) -> TableSchema:
             if not sessions:
                 try:
                     return load_schema(table, known)

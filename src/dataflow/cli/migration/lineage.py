@@ -87,7 +87,7 @@ def _tree(found: Traversal, now: dt.datetime) -> Iterator[str]:
     tables = len({table for table, _ in found.levels}) - 1
     yield f"{heading} ({plural(tables, 'table') if found.edges else 'nobody that is known'})"
     for branches, name, note in tree(found, now):
-        yield f"{branches}{foreign.line(name)}{f'  {foreign.line(note)}' if note else ''}"
+        yield f"{branches}{foreign.for_terminal_line(name)}{f'  {foreign.for_terminal_line(note)}' if note else ''}"
 
 
 def _print_dimmed(lines: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from dataflow.secret import without_credentials
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from dataflow.sample.generate import Package
+    from dataflow.sample.generate import GeneratedPackage
 
 
 def workflow(
@@ -62,17 +62,19 @@ def workflow(
         output.show(generated)
 
 
-def _run_main(package: Package, output: Output) -> None:
+def _run_main(package: GeneratedPackage, output: Output) -> None:
     from dataflow.cli.workflow.run import run_definition
+    from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
 
     file = package.folder / "main.sch.yaml"
-    run_definition(file, Request(), output=output, again=["workflow", "run", str(file), "--output", output.name])
+    again = ["workflow", "run", str(file), "--output", output.name]
+    run_definition(file, Request(), RunOptions(), output, again=again)
 
 
 @dataclass(frozen=True)
 class _Generated(Result):
-    package: Package
+    package: GeneratedPackage
     source_path: str | None
     skip_info: bool
 
@@ -95,7 +97,7 @@ class _Generated(Result):
         }
 
 
-def _print_info(package: Package, source_path: str | None) -> None:
+def _print_info(package: GeneratedPackage, source_path: str | None) -> None:
     where = display_path(package.folder)
     answers = package.answers
     out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:")
@@ -123,7 +125,7 @@ def _tree(root: str, files: Iterable[str]) -> Tree:
     return tree
 
 
-def _command(package: Package, source_path: str | None) -> list[str]:
+def _command(package: GeneratedPackage, source_path: str | None) -> list[str]:
     answers = package.answers
     command = ["dataflow", "sample", "workflow", answers["recipe"], display_path(package.folder)]
     command += ["--workflow-shortname", answers["workflow_shortname"]]
@@ -132,7 +134,7 @@ def _command(package: Package, source_path: str | None) -> list[str]:
     return [*command, "--source-path", without_credentials(source_path)] if source_path else command
 
 
-def _copier_command(package: Package) -> list[str]:
+def _copier_command(package: GeneratedPackage) -> list[str]:
     ref = ["--vcs-ref", package.origin.ref] if package.origin.ref else []
     data = [part for key, value in package.answers.items() for part in ("-d", f"{key}={value}")]
     place = [package.origin.address, display_path(package.folder)]

@@ -1,4 +1,4 @@
-"""What a user gives a command that works with a definition: which one, its date and its parameters."""
+"""Options of the commands that work with a definition: the definition, its date and its parameters."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def request(date: str | None, param: Sequence[str] | None, env: str | None) -> Request:
-    """Take what a run is asked for off the command line.
+    """Return the request for a workflow that the options of a command make.
 
     Raises:
-        UsageError: A parameter is no `NAME=VALUE`, or the date is none.
+        UsageError: A parameter is not `NAME=VALUE`, or the date is not a date.
     """
     from dataflow.workflow.load import Request
 
@@ -33,7 +33,7 @@ def request(date: str | None, param: Sequence[str] | None, env: str | None) -> R
 
 
 def _reference(name: str) -> str:
-    """Return where an asset is that a definition names; most definitions name none, and then nothing is looked for."""
+    """Return the address of an asset; the assets are looked up at the first one that a definition names."""
     return _references()(name)
 
 
@@ -45,15 +45,15 @@ def _references() -> Callable[[str], str]:
 
 
 def definition(path: Path) -> Path:
-    """Return the definition that a path means: a folder stands for its main.sch.yaml."""
+    """Return the definition at a path: of a folder its main.sch.yaml."""
     return path / "main.sch.yaml" if path.is_dir() else path
 
 
 def definitions(paths: Sequence[Path]) -> list[Path]:
-    """Return the definitions that paths mean: a folder stands for all that it holds, or else for all below it.
+    """Return the definitions at paths: of a folder all that are in it, or else all below it.
 
     Raises:
-        UsageError: A folder holds none.
+        UsageError: A folder has none.
     """
     found: list[Path] = []
     for path in paths:

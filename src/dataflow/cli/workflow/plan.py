@@ -12,7 +12,7 @@ from dataflow.cli.workflow.arguments import DateOption, FileArgument, ParamOptio
 from dataflow.cli.workflow.options import definition, request
 
 if TYPE_CHECKING:
-    from dataflow.runner.plan import Plan
+    from dataflow.runner.plan import RunPlan
 
 
 def plan(
@@ -27,7 +27,7 @@ def plan(
     Example:  dataflow workflow plan main.sch.yaml --date 2026-01-31
     """
     from dataflow.migration.definition_checks import require_valid_sql
-    from dataflow.runner.plan import plan as plan_run
+    from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
     workflow = load_workflow(definition(file), replace(request(date, param, env), ends_only=True))
@@ -37,7 +37,7 @@ def plan(
 
 @dataclass(frozen=True)
 class _Planned(Result):
-    found: Plan
+    found: RunPlan
 
     def text(self) -> None:
         out().print(self.found.render_text())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ParamSpec
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from dataflow.cli.console import err
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from dataflow.runner.results import Status
     from dataflow.workflow.resolved import Workflow
-
-P = ParamSpec("P")
 
 _MARKS = {
     "succeeded": "[green]✓[/]",
@@ -27,8 +25,8 @@ _MARKS = {
 _WIDTH = 28
 
 
-class Live:
-    """A reporter for people: finished steps as lines, running ones below with their time."""
+class LiveProgress:
+    """Shows finished steps as lines, and running ones below with their time."""
 
     def __init__(self, root: Workflow) -> None:
         self._root = root
@@ -60,21 +58,12 @@ class Live:
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Show that something which is no step takes its time."""
+        """Show a text for as long as a block of code takes."""
         self._show(text, text)
         try:
             yield
         finally:
             self._hide(text)
-
-    def during(self, text: str, work: Callable[P, None]) -> Callable[P, None]:
-        """Return work that shows while it takes its time."""
-
-        def shown(*args: P.args, **kwargs: P.kwargs) -> None:
-            with self.waiting(text):
-                work(*args, **kwargs)
-
-        return shown
 
     def say(self, text: str) -> None:
         """Print a line that is not about one run."""
@@ -88,7 +77,7 @@ class Live:
                 self._in_parts.add(f"{run.run_id}/{step.rpartition('.')[0]}")
 
     def finished(self, run: Workflow, step: str, status: Status, seconds: float, detail: str) -> None:
-        """Print how a step ended; one that told its parts says no more when all went well."""
+        """Print how a step ended, unless it succeeded and its parts were printed."""
         key = f"{run.run_id}/{step}"
         self._hide(key)
         if status == "succeeded" and key in self._in_parts:
@@ -106,7 +95,7 @@ class Live:
         err().print(f"    {prefix}{text}", style="dim")
 
     def printed(self, run: Workflow, step: str, line: str) -> None:
-        """Print a line of a step's own program, with the step before it: several may run side by side."""
+        """Print a line of a step's own program, with the step before it, as several may run at once."""
         err().print(f"    {self._label(run, step)} | {line}")
 
     def _label(self, run: Workflow, step: str) -> str:

@@ -1,4 +1,4 @@
-"""`dataflow workflow run --deployed`: what was deployed runs from the registry alone."""
+"""`dataflow workflow run --deployed`: runs what is deployed, from the registry alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataflow.cli.console import say
 from dataflow.cli.output import Output
 
 if TYPE_CHECKING:
+    from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
     from dataflow.workflow.project import Project
 
 
-def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, output: Output) -> None:
-    """Run a deployed workflow and tell how it went."""
+def run_deployed(name: str, request: Request, options: RunOptions, output: Output) -> None:
+    """Run a deployed workflow and show its result; raises as `run_definition` does."""
     from dataflow.assets.registry import open_registry
-    from dataflow.cli.workflow.run import go_on_in, run_loaded
+    from dataflow.cli.workflow.run import continue_in, run_loaded
     from dataflow.deploy.bundle_checkout import python_of
     from dataflow.deploy.deployed_run import find_deployed, prepare_run
     from dataflow.workflow.project import find_project
@@ -25,13 +26,13 @@ def run_deployed(name: str, request: Request, *, only: str | None, adopt: bool, 
     registry = open_registry(project)
     found = find_deployed(registry, name, request.env, _own_deployment(project))
     laid_out, workflow = prepare_run(registry, found, request)
-    workflow.choose(only)
-    go_on_in(python_of(laid_out, say))
-    run_loaded(workflow, only=only, adopt=adopt, output=output)
+    workflow.choose(options.only)
+    continue_in(python_of(laid_out, say))
+    run_loaded(workflow, options, output)
 
 
 def _own_deployment(project: Project) -> str | None:
-    """Return the deployment of the branch that is checked out here: where others have the same, that is meant."""
+    """Return the deployment of the branch that is checked out here, which comes before others; None without one."""
     from dataflow.deploy.targets import target_of
     from dataflow.errors import DataflowError
     from dataflow.repository.checkout import read_checkout

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
-from dataflow.jobs.spark.modules import loaded
-from dataflow.spark.errors import hint_of, in_python, message_of, place_of, raise_ctrl_c
+from dataflow.jobs.spark.modules import script_module
+from dataflow.spark.errors import hint_of, python_error_message, raise_ctrl_c, short_message, sql_position
 from dataflow.wording import plural
 from dataflow.workflow.parameters import resolve_secrets, substitute
 from dataflow.workflow.yamlfile import read_text
@@ -61,8 +61,8 @@ def sql_audit(audit: SqlAudit, context: CustomAuditContext) -> AuditResult:
     except DataflowError:
         raise
     except Exception as error:
-        line = ":".join(map(str, place_of(error) or ()))
-        message = message_of(error).replace(view, "${AUDITED}")
+        line = ":".join(map(str, sql_position(error) or ()))
+        message = short_message(error).replace(view, "${AUDITED}")
         problem = f"audit {audit.label}, {display_path(where)}:{line}: {message}"
         raise DataflowError(problem, hint_of(error)) from error
     finally:
@@ -80,7 +80,7 @@ def python_audit(audit: PythonAudit, context: CustomAuditContext) -> AuditResult
     script = context.folder / audit.script
     args = {name: resolve_secrets(value) for name, value in context.params.items()}
     try:
-        with loaded(script) as module:
+        with script_module(script) as module:
             function = getattr(module, audit.callable, None)
             if function is None:
                 own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
@@ -91,7 +91,9 @@ def python_audit(audit: PythonAudit, context: CustomAuditContext) -> AuditResult
         raise
     except BaseException as error:
         raise_ctrl_c(error)
-        raise DataflowError(f"audit {audit.label}, {in_python(error, script)}", hint_of(error, script)) from error
+        raise DataflowError(
+            f"audit {audit.label}, {python_error_message(error, script)}", hint_of(error, script)
+        ) from error
     if isinstance(figure, bool) or not isinstance(figure, int | float):
         raise DataflowError(
             f"audit {audit.label}: {audit.callable}() in {display_path(script)} returned {figure!r}",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.jobs.audit.results import AuditedRows
 from dataflow.jobs.audit.run import run_audits
-from dataflow.jobs.context import JobContext, Outcome
+from dataflow.jobs.context import JobContext, JobResult
 from dataflow.jobs.write_audit_publish import history_for, require_passed
 from dataflow.tables.iceberg import load, quoted
 from dataflow.tables.partition import partition_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.models import AuditSpec
 
 
-def run_audit_job(spec: AuditSpec, context: JobContext) -> Outcome:
+def run_audit_job(spec: AuditSpec, context: JobContext) -> JobResult:
     """Run the audits of a job on the published rows of its table.
 
     Raises:
@@ -31,7 +31,7 @@ def run_audit_job(spec: AuditSpec, context: JobContext) -> Outcome:
         folder=workflow.folder,
         params=workflow.script_params,
         history=history_for(spec.audits, context, spec.table, partition),
-        session=context.session,
+        session=context.services.session,
     )
     require_passed(results, published=True)
-    return Outcome(detail=f"{len(results)} audits", audits=tuple(results))
+    return JobResult(detail=f"{len(results)} audits", audits=tuple(results))

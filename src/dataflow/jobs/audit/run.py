@@ -14,9 +14,8 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.audit.custom import CustomAuditContext, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
 from dataflow.jobs.audit.table_rows import TableRows
-from dataflow.spark.errors import message_of
-from dataflow.spark.guard import READING, scoped
-from dataflow.spark.guard import Scope as WriteScope
+from dataflow.spark.errors import short_message
+from dataflow.spark.guard import READING, WriteScope, scoped_session
 from dataflow.workflow.audits import Audit, PythonAudit, RowAudit, SqlAudit
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def run_audits(
 
         @functools.cache
         def context() -> CustomAuditContext:
-            reader = lent.enter_context((session or functools.partial(scoped, spark))(READING))
+            reader = lent.enter_context((session or functools.partial(scoped_session, spark))(READING))
             return CustomAuditContext(reader, rows, folder, params)
 
         for audit in audits:
@@ -93,7 +92,7 @@ def _count(
         raise
     except Exception as error:
         names = ", ".join(audit.label for audit in audits)
-        raise DataflowError(f"can't audit {rows.table} ({names}): {message_of(error)}") from error
+        raise DataflowError(f"can't audit {rows.table} ({names}): {short_message(error)}") from error
 
 
 def _result(spark: SparkSession, audit: RowAudit, query: AuditQuery, counts: Sequence[int]) -> AuditResult:

@@ -2,7 +2,7 @@
 
 The session brings the jar to the driver and to executors by Spark's artifacts, which are the session's alone: two
 jars with classes of the same names, or one that was built again, never meet. What its code prints through Scala's
-console is heard per job; Java's `System.out` and loggers are the JVM's, and go to the run's log.
+console is captured per job; Java's `System.out` and loggers are the JVM's, and go to the run's log.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean, display_path
-from dataflow.spark.errors import hint_of, in_jvm, is_mistake
+from dataflow.jobs.context import ProgramServices
+from dataflow.spark.errors import hint_of, is_mistake, jvm_error_message
 from dataflow.tables.iceberg import jvm
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import SparkSession
 
-Listener = Callable[[str], None]
 _POLL = 0.2
 
 
 @dataclass(frozen=True)
-class Jar:
-    """A jar file.
+class ProgramJar:
+    """A jar with a job's program.
 
     Attributes:
         path: The file.
@@ -85,7 +85,7 @@ class Jar:
 
 
 def run_jar(
-    spark: SparkSession, jar: Jar, entry: str, params: Mapping[str, str], *, output: Listener, log: Listener
+    spark: SparkSession, jar: ProgramJar, entry: str, params: Mapping[str, str], services: ProgramServices
 ) -> bool:
     """Call a jar's `run(spark, args)` in a session.
 
@@ -93,9 +93,8 @@ def run_jar(
         spark: The job's session.
         jar: The jar.
         entry: The class to call.
-        params: What `run` gets as its arguments, by name.
-        output: Told each line that its code prints.
-        log: Told the stack trace of a failure.
+        params: The arguments of `run`, by name.
+        services: Shows each line that the code prints, and logs the stack trace of a failure.
 
     Returns:
         False when the class has a `main` alone, which ends the session it runs in: nothing was called then.
@@ -107,14 +106,14 @@ def run_jar(
         method = _run_method(spark, _load(spark, entry, loader, jar))
         if method is not None:
             arguments = {key: resolve_secrets(value) for key, value in params.items()}
-            with _console(spark, output):
-                _invoke(spark, method, arguments, jar, log)
+            with _console(spark, services.print_line):
+                _invoke(spark, method, arguments, jar, services)
     return method is not None
 
 
 @contextlib.contextmanager
 def _class_loader(spark: SparkSession, jar: Path) -> Iterator[JavaObject]:
-    """Bring a jar to a session, and make its loader this thread's, where encoders look for case classes."""
+    """Add a jar to a session, and make its loader this thread's, where encoders look for case classes."""
     session: Any = spark._jsparkSession
     artifacts = session.artifactManager()
     session.addArtifact(jvm(spark).java.io.File(str(jar.resolve())).toURI())
@@ -127,12 +126,12 @@ def _class_loader(spark: SparkSession, jar: Path) -> Iterator[JavaObject]:
         thread.setContextClassLoader(before)
 
 
-def _load(spark: SparkSession, name: str, loader: JavaObject, jar: Jar) -> JavaObject:
+def _load(spark: SparkSession, name: str, loader: JavaObject, jar: ProgramJar) -> JavaObject:
     try:
         return jvm(spark).java.lang.Class.forName(name, True, loader)
     except Exception as error:
         raise DataflowError(
-            f"{display_path(jar.path)}: {in_jvm(error, jar.classes, jar.sources)}", permanent=True
+            f"{display_path(jar.path)}: {jvm_error_message(error, jar.classes, jar.sources)}", permanent=True
         ) from error
 
 
@@ -167,7 +166,9 @@ def _run_method(spark: SparkSession, cls: JavaObject) -> _Method | None:
     return None
 
 
-def _invoke(spark: SparkSession, method: _Method, params: Mapping[str, str], jar: Jar, log: Listener) -> None:
+def _invoke(
+    spark: SparkSession, method: _Method, params: Mapping[str, str], jar: ProgramJar, services: ProgramServices
+) -> None:
     arguments = jvm(spark).java.util.HashMap()
     for name, value in params.items():
         arguments.put(name, value)
@@ -180,9 +181,9 @@ def _invoke(spark: SparkSession, method: _Method, params: Mapping[str, str], jar
         method.java.invoke(None, both)
     except Exception as error:
         for line in str((getattr(error, "java_exception", None) and _stack(spark, error)) or error).splitlines():
-            log(line)
-        told = in_jvm(error, jar.classes, jar.sources)
-        raise DataflowError(told, hint_of(error), permanent=is_mistake(error)) from error
+            services.log_line(line)
+        message = jvm_error_message(error, jar.classes, jar.sources)
+        raise DataflowError(message, hint_of(error), permanent=is_mistake(error)) from error
 
 
 def _stack(spark: SparkSession, error: Any) -> str:
@@ -192,8 +193,8 @@ def _stack(spark: SparkSession, error: Any) -> str:
 
 
 @contextlib.contextmanager
-def _console(spark: SparkSession, output: Listener) -> Iterator[None]:
-    """Hear what this thread, and those that it starts, print through Scala's console; nobody else's."""
+def _console(spark: SparkSession, output: Callable[[str], None]) -> Iterator[None]:
+    """Capture what this thread, and those that it starts, print through Scala's console."""
     java = jvm(spark).java
     # Scala's own way in, `Console.withOut`, takes a function; these are what it calls.
     console = java.lang.Class.forName("scala.Console$").getField("MODULE$").get(None)
@@ -204,7 +205,7 @@ def _console(spark: SparkSession, output: Listener) -> Iterator[None]:
         console.setOutDirect(stream)
         console.setErrDirect(stream)
         try:
-            with _following(file, output):
+            with _followed(file, output):
                 yield
         finally:
             console.setOutDirect(before[0])
@@ -213,8 +214,8 @@ def _console(spark: SparkSession, output: Listener) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _following(file: Path, output: Listener) -> Iterator[None]:
-    """Tell the lines of a file while it grows, and what is left at the end."""
+def _followed(file: Path, output: Callable[[str], None]) -> Iterator[None]:
+    """Pass on the lines of a file while it grows, and the rest at the end."""
     over = threading.Event()
 
     def follow() -> None:
@@ -242,7 +243,7 @@ def _following(file: Path, output: Listener) -> Iterator[None]:
 
 
 def command_line(params: Mapping[str, str], args: Sequence[str] | None) -> list[str]:
-    """Return what a `main` gets: its own arguments, else NAME=VALUE for each parameter of the user's.
+    """Return the arguments of a `main`: those of the job, else NAME=VALUE for each parameter of the user's.
 
     Raises:
         DataflowError: A secret is among them: a command line can be read by everybody on the machine.

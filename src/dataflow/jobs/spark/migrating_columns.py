@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import plain_name
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.spark.guard import EVERYTHING, open_session
 from dataflow.tables import column_migration
 from dataflow.tables.iceberg import quoted
@@ -23,12 +23,12 @@ def fill_migrating_columns(context: JobContext) -> None:
     workflow = context.workflow
     catalog = workflow.environment.catalog_name
     published = {plain_name(template.table, catalog).lower() for template in workflow.templates()}
-    for write in context.writes():
+    for write in context.services.observed_writes():
         if write.target.lower() in published:
             continue
         table, pairs = quoted(write.target), []
         with contextlib.suppress(Exception):  # what is no table of Iceberg's has no columns on the move
-            pairs = column_migration.pairs(context.spark, table)
+            pairs = column_migration.column_pairs(context.spark, table)
         try:
             if pairs:
                 column_migration.fill(
@@ -38,4 +38,6 @@ def fill_migrating_columns(context: JobContext) -> None:
                     {column.lower() for column in write.assigned_columns},
                 )
         except Exception as error:  # its rows are there, and the contract fills them as well
-            context.note(f"columns of {write.target} that a migration moves are not filled yet: {message_of(error)}")
+            context.services.note(
+                f"columns of {write.target} that a migration moves are not filled yet: {short_message(error)}"
+            )

@@ -1,4 +1,4 @@
-"""The modules of people's Python: each attempt has its own script and its own helpers, in one process with others.
+"""The modules of user code: each attempt has its own script and its own helpers, in one process with others.
 
 `import` and `sys` are an attempt's own, by the `__builtins__` of its modules, whichever thread runs them. What lies in
 the script's folder, or in its Python project, is loaded below a package that has no other attempt's name, and forgotten
@@ -24,45 +24,45 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from dataflow.jobs.spark.surroundings import put_back
+from dataflow.jobs.spark.process_state import restored_process_state
 from dataflow.spark.errors import PRIVATE_PREFIX
 from dataflow.workflow.pyproject import code_roots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SPAWNED = "dataflow.jobs.spark.spawned"
+_SPAWNED = "dataflow.jobs.spark.spawned_process"
 _PLAIN = (FunctionType, type, ModuleType, str, bytes, int, float, complex, type(None))
 
-_spaces: dict[str, Space] = {}
-_space: contextvars.ContextVar[Space | None] = contextvars.ContextVar("job_modules", default=None)
+_spaces: dict[str, ModuleSpace] = {}
+_space: contextvars.ContextVar[ModuleSpace | None] = contextvars.ContextVar("job_modules", default=None)
 _trying = threading.local()
 _wrapping = threading.Lock()
 
 
 @contextlib.contextmanager
-def loaded(script: Path) -> Iterator[ModuleType]:
-    """Lend a script as a fresh module; afterwards nothing is left of it, of its helpers and of what it set.
+def script_module(script: Path) -> Iterator[ModuleType]:
+    """Lend a script as a fresh module, and remove it, its helpers and its changes of the process afterwards.
 
     Raises:
         BaseException: What the script raises while it is loaded.
     """
-    space = Space(script)
-    with put_back(), space.opened():
+    space = ModuleSpace(script)
+    with restored_process_state(), space.opened():
         module = importlib.import_module(space.main)
-        space.by_value()
+        space.pickle_by_value()
         yield module
 
 
-class Space:
+class ModuleSpace:
     """The modules of one attempt.
 
     Attributes:
-        name: The package that they lie below.
+        name: The package that they are in.
         script: The script.
         main: Its module's name.
-        sys: What its modules get for `sys`: its `path` is their own.
-        aliases: Other names of the package, or of its modules, that pickled objects brought.
+        sys: The `sys` of its modules, with a `path` of their own.
+        aliases: Other names of the package, or of its modules, that pickled objects use.
     """
 
     def __init__(self, script: Path, name: str | None = None, path: Sequence[str] | None = None) -> None:
@@ -78,7 +78,7 @@ class Space:
         self.aliases: set[str] = set()
         self._foreign: set[str] = set()
 
-    def opened_for_good(self) -> None:
+    def open(self) -> None:
         """Make the modules importable."""
         _wrap_imports()
         package = ModuleType(self.name)
@@ -88,9 +88,9 @@ class Space:
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
         """Make the modules importable, and forget them afterwards."""
-        self.opened_for_good()
+        self.open()
         held = _space.set(self)
-        self.by_value()
+        self.pickle_by_value()
         try:
             yield
         finally:
@@ -103,40 +103,42 @@ class Space:
             for name in [name for name in sys.modules.copy() if name.partition(".")[0] in gone]:
                 sys.modules.pop(name, None)
 
-    def by_value(self) -> None:
-        """Send functions and classes to Spark's workers, which can't import them, as what they are."""
+    def pickle_by_value(self) -> None:
+        """Pickle functions and classes by value, as Spark's workers can't import them."""
         for each in _cloudpickles():
             each.register_pickle_by_value(sys.modules[self.name])
 
     def path(self) -> list[str]:
-        """Return where its own modules lie: by the script, in its project, and where its code put on `sys.path`."""
+        """Return the folders of its own modules: the script's, its project's, and what its code added to `sys.path`."""
         added = [it for it in self.sys.path if it not in self._others and it != self._folder]
         return [self._folder, *added]
 
     def has(self, name: str) -> bool:
-        """Say whether a module is the attempt's own, by the first word of its name."""
+        """Return whether a module is the attempt's own, by the first part of its name."""
         if f"{self.name}.{name}" in sys.modules:
             return True
         if name in self._foreign or BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name):
             return False
         spec = PathFinder.find_spec(name, self.path())
-        if spec is None or (spec.origin is None and _elsewhere(name)):  # a folder without code is no rival
+        if spec is None or (spec.origin is None and _elsewhere(name)):  # a folder without code does not count
             if name in sys.modules:
                 self._foreign.add(name)
             return False
         return True
 
     def private(self, name: str) -> str:
-        """Return the name that a module of the attempt's own is loaded under; any other's is returned as it is."""
+        """Return the private name of a module of the attempt's own; any other name is returned as it is."""
         return f"{self.name}.{name}" if name and self.has(name.partition(".")[0]) else name
 
     def spec(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-        """Find one of the attempt's modules, by its private name."""
+        """Find one of the attempt's modules by its private name."""
         if name == self.main:
-            return importlib.util.spec_from_file_location(name, self.script, loader=_Loader(name, str(self.script)))
+            return importlib.util.spec_from_file_location(
+                name, self.script, loader=_SourceLoader(name, str(self.script))
+            )
         found = PathFinder.find_spec(name, self.path() if name.count(".") == 1 else path)
         if found is not None and isinstance(found.loader, SourceFileLoader):
-            found.loader = _Loader(name, found.loader.path)
+            found.loader = _SourceLoader(name, found.loader.path)
         return found
 
     def _import(
@@ -207,7 +209,7 @@ class _Module(ModuleType):
 
 
 def _can_be_sent(value: object) -> bool:
-    """Say whether a value can be pickled; a session, a lock or a pool of a helper module can't, and needn't."""
+    """Return whether a value can be pickled; a session, a lock or a pool of a helper module can't, and needn't."""
     if isinstance(value, _PLAIN) or getattr(_trying, "now", False):
         return True
     from pyspark.cloudpickle import cloudpickle
@@ -222,7 +224,7 @@ def _can_be_sent(value: object) -> bool:
     return True
 
 
-class _Loader(SourceFileLoader):
+class _SourceLoader(SourceFileLoader):
     """Loads a source file as it is now, with the attempt's own `import`; leaves nothing beside it."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -247,11 +249,11 @@ class _Alias:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Do nothing; it is there."""
+        """Do nothing: the module is complete."""
 
 
 class _Finder:
-    """Finds the modules of attempts by their private names, those of attempts that are over among this one's."""
+    """Finds the modules of attempts by their private names; those of ended attempts among this attempt's."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, _: ModuleType | None = None) -> ModuleSpec | None:
@@ -264,7 +266,7 @@ class _Finder:
 
 
 class _LastFinder:
-    """Finds them by their plain names for a library that a job's code calls, where there is no other of the name."""
+    """Finds them by their plain names for a library that a job's code calls, where no other module has the name."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> ModuleSpec | None:
@@ -283,15 +285,15 @@ def _alias(name: str, own: str) -> ModuleSpec | None:
     return importlib.util.spec_from_loader(name, _Alias(private))  # type: ignore[arg-type]  # all that is asked for
 
 
-def current() -> Space | None:
-    """Return the modules of the attempt whose code runs here; in a thread that nobody knows, of the only one."""
+def current_space() -> ModuleSpace | None:
+    """Return the modules of the attempt whose code runs here; in an unknown thread, of the only attempt."""
     if (space := _space.get()) is not None:
         return space
     return next(iter(_spaces.values())) if len(_spaces) == 1 else None
 
 
 def _elsewhere(name: str) -> bool:
-    """Say whether there is code for a module that is not of an attempt's."""
+    """Return whether a module outside of all attempts has code."""
     others = (it for it in sys.meta_path if it not in (_Finder, _LastFinder))
     return any(spec is not None and spec.origin is not None for spec in (it.find_spec(name, None) for it in others))
 
@@ -302,11 +304,11 @@ def _cloudpickles() -> list[Any]:
     return [it for it in found if hasattr(it, "register_pickle_by_value")]
 
 
-# ------------------------------------------------------------------------------ what is told to Python, once
+# ------------------------------------------------------------------------------ patches of Python, made once
 
 
 def _wrap_imports() -> None:
-    """Have Python find attempts' modules, also by `importlib` and in processes that they spawn."""
+    """Patch Python to find attempts' modules, also by `importlib` and in processes that they spawn."""
     from multiprocessing import spawn
 
     with _wrapping:
@@ -336,20 +338,20 @@ def _prepared(original: Callable[[str], dict[str, Any]]) -> Callable[[str], dict
 
     @functools.wraps(original)
     def get_preparation_data(name: str) -> dict[str, Any]:
-        data, space = original(name), current()
+        data, space = original(name), current_space()
         if space is not None:
             data.pop("init_main_from_path", None)
             data["init_main_from_name"] = _SPAWNED
-            told = json.dumps({"name": space.name, "script": str(space.script), "path": space.sys.path})
-            data["sys_argv"] = [*data["sys_argv"][:1], told, *data["sys_argv"][1:]]  # runpy sets the first
+            space_json = json.dumps({"name": space.name, "script": str(space.script), "path": space.sys.path})
+            data["sys_argv"] = [*data["sys_argv"][:1], space_json, *data["sys_argv"][1:]]  # runpy sets the first
         return data
 
     return get_preparation_data
 
 
-def adopt(told: str) -> None:
-    """Have the modules of the attempt that spawned this process."""
-    found = json.loads(told)
-    space = Space(Path(found["script"]), found["name"], found["path"])
-    space.opened_for_good()
+def open_parent_space(space_json: str) -> None:
+    """Open the modules of the attempt that spawned this process."""
+    found = json.loads(space_json)
+    space = ModuleSpace(Path(found["script"]), found["name"], found["path"])
+    space.open()
     _space.set(space)

@@ -11,14 +11,14 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import DataflowError, display_path
+from dataflow.jobs.context import ProgramServices
 from dataflow.process import capture, run_process
-from dataflow.spark.errors import is_java_mistake, last_words, message_of_java
-from dataflow.spark.launch_env import environ
+from dataflow.spark.errors import is_java_mistake, last_log_line, short_java_message
 from dataflow.workflow.parameters import resolve_secrets
 
 _BOOTSTRAP = Path(__file__).with_name("run.R")
@@ -30,7 +30,7 @@ _PACKAGES = ("sparklyr", "dplyr", "dbplyr", "testthat", "yaml")
 
 _CHATTER = re.compile(
     r"\(?\d\d/\d\d/\d\d [\d:]{8} (?P<level>[A-Z]+) sparklyr: "  # sparklyr's half in the JVM
-    r"|[\d:]{8} [A-Z]+ [\w$.]+: "  # Spark, as standalone.py has it print
+    r"|[\d:]{8} [A-Z]+ [\w$.]+: "  # Spark, as launch_env.py has it print
     r"|WARNING: Using incubator modules"
 )
 _STACK = re.compile(
@@ -141,35 +141,20 @@ def install_packages(names: Iterable[str]) -> str:
     return f"Rscript -e 'install.packages({f'c({quoted})' if ',' in quoted else quoted})'"
 
 
-def run_r(  # noqa: PLR0913  # each of them says something else about the Spark to start
-    path: Path,
-    params: Mapping[str, str],
-    *,
-    conf_folder: Path,
-    spark_home: Path,
-    master: str,
-    java_home: Path | None,
-    output: Callable[[str], None],
-    log: Callable[[str], None] | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-    variables: Mapping[str, str] | None = None,
+def run_r(
+    path: Path, params: Mapping[str, str], services: ProgramServices, *, master: str, variables: Mapping[str, str]
 ) -> None:
     """Run an R script's `main(args, spark)` to its end.
 
-    R starts in the folder of the script's project, so that an `.Rprofile` there (renv's, for one) says which packages
-    are used, wherever the command was typed.
+    R starts in the folder of the script's project, so that an `.Rprofile` there (renv's, for one) chooses the packages,
+    wherever the command was typed.
 
     Args:
         path: The script.
-        params: What `main` gets as `args`, a list by name.
-        conf_folder: The settings of its Spark, as `SPARK_CONF_DIR` has them.
-        spark_home: The Spark that it starts.
-        master: Where that Spark runs.
-        java_home: The Java that it runs on, or None for the PATH's.
-        output: Told each line that the script prints.
-        log: Told what R, sparklyr and Spark's JVM say about themselves, such as stacks; None for `output`.
-        stopped: Asked several times a second; once it says yes, R and Spark are ended.
-        variables: Further environment variables, such as what its Spark may write.
+        params: The list `args` that `main` gets, by name.
+        services: Shows the script's own output, logs what R, sparklyr and Spark's JVM print, and cancels the script.
+        master: Where the script's Spark runs.
+        variables: R's environment variables; see `SparkLaunch`.
 
     Raises:
         DataflowError: The script failed; the message names its file and line and the cause.
@@ -177,38 +162,36 @@ def run_r(  # noqa: PLR0913  # each of them says something else about the Spark 
     program = shutil.which("Rscript")
     if program is None:
         raise DataflowError(f"R is not installed; install it:  {install_command()}", permanent=True)
-    env = environ(conf_folder, spark_home, master, java_home) | dict(variables or {})
-    env |= {"LANGUAGE": "en"}
     with tempfile.TemporaryDirectory(prefix="dataflow-") as name:
         folder = Path(name)
         _write_job(folder / "job.R", path, params, master)
-        spark, heard = _Spark(folder / "spark"), _Listener(name, output, log or output)
+        spark, output = _SparkProcess(folder / "spark"), _OutputFilter(name, services)
         code = run_process(
             [program, str(_BOOTSTRAP), str(folder)],
             cwd=project_of(path),
-            env=env,
-            output=heard,
-            stopped=lambda: stopped() or spark.is_gone(),
+            env={**variables, "LANGUAGE": "en"},
+            output=output,
+            stopped=lambda: services.is_cancelled() or spark.is_gone(),
         )
-        if stopped():
+        if services.is_cancelled():
             raise DataflowError(f"{display_path(path)} was stopped")
         if (folder / "failed").exists():
             raise _failure(path, (folder / "failed").read_text("utf-8"))
         if not (folder / "ended").exists():
-            how = f"Spark died: {last_words(heard.errors)}" if spark.is_gone() else _how(code)
+            how = f"Spark died: {last_log_line(output.errors)}" if spark.is_gone() else _how(code)
             raise DataflowError(f"{display_path(path)}: `main` did not return: {how}")
 
 
-class _Listener:
-    """Sorts what comes from R: a script's own lines from those that its reader did not ask for.
+class _OutputFilter:
+    """Shows a script's own lines, and logs those of sparklyr and the JVM.
 
     Attributes:
-        errors: The last lines that look like one, whoever wrote them.
+        errors: The last lines that look like an error, whoever wrote them.
     """
 
-    def __init__(self, end: str, output: Callable[[str], None], log: Callable[[str], None]) -> None:
+    def __init__(self, end: str, services: ProgramServices) -> None:
         self.errors = deque[str](maxlen=_REMEMBERED)
-        self._end, self._output, self._log = end, output, log
+        self._end, self._services = end, services
         self._over, self._within = False, ""
 
     def __call__(self, line: str) -> None:
@@ -218,14 +201,14 @@ class _Listener:
         if line.endswith(self._end):
             self._over, line = True, line.removesuffix(self._end)
             if line:
-                self._output(line)
+                self._services.print_line(line)
         elif self._over or self._is_noise(line):
-            self._log(line)
+            self._services.log_line(line)
         else:
-            self._output(line)
+            self._services.print_line(line)
 
     def _is_noise(self, line: str) -> bool:
-        """Say whether a line is sparklyr's or the JVM's; an error of theirs goes on up to the end of its stack."""
+        """Return whether a line is sparklyr's or the JVM's; an error of theirs goes on up to the end of its stack."""
         if chatter := _CHATTER.match(line):
             self._within = "error" if chatter["level"] == "ERROR" else ""
         elif _STACK.match(line):
@@ -236,7 +219,7 @@ class _Listener:
         return True
 
 
-class _Spark:
+class _SparkProcess:
     """The JVM that sparklyr speaks to, by its process: sparklyr itself does not notice when it dies."""
 
     def __init__(self, file: Path) -> None:
@@ -244,15 +227,15 @@ class _Spark:
         self._missed: float | None = None
 
     def is_gone(self) -> bool:
-        """Say whether it has been gone for longer than R may take to end after it."""
-        if not self._file.exists() or not (told := self._file.read_text("ascii")).endswith("\n") or _runs(int(told)):
+        """Return whether it has been gone for longer than R may take to end after it."""
+        if not self._file.exists() or not (pid := self._file.read_text("ascii")).endswith("\n") or _runs(int(pid)):
             return False
         self._missed = self._missed or time.monotonic()
         return time.monotonic() - self._missed > _GRACE
 
 
 def _runs(process: int) -> bool:
-    """Say whether a process runs; one that has ended and that nobody has asked about does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         os.kill(process, 0)
         return ") Z " not in Path(f"/proc/{process}/stat").read_text("utf-8", errors="replace")
@@ -301,7 +284,7 @@ def _free_port() -> int:
 
 
 def _failure(script: Path, noted: str) -> DataflowError:
-    """Say what run.R noted: the step, then file, line, function and code, then the message."""
+    """Return the failure that run.R wrote: the step, then file, line, function and code, then the message."""
     step, file, line, function, code, message = noted.split("\n", 5)
     message = message.strip()
     if step == "find main":
@@ -315,7 +298,7 @@ def _failure(script: Path, noted: str) -> DataflowError:
     quoted = f"\n    {code}" if code else ""
     if syntax := re.match(r"[^\n]+:\d+:\d+: ([^\n]+)", message):
         return DataflowError(f"{where}: {syntax[1]}{quoted}", permanent=True)
-    return DataflowError(f"{where}: {message_of_java(message)}{quoted}", permanent=is_java_mistake(message))
+    return DataflowError(f"{where}: {short_java_message(message)}{quoted}", permanent=is_java_mistake(message))
 
 
 def _how(code: int) -> str:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
-from dataflow.jobs.spark.modules import loaded
-from dataflow.spark.errors import hint_of, in_python, is_mistake, message_of, place_of, raise_ctrl_c
-from dataflow.spark.statements import completed, parsed
+from dataflow.jobs.context import ScriptServices
+from dataflow.jobs.spark.modules import script_module
+from dataflow.spark.errors import (
+    hint_of,
+    is_mistake,
+    python_error_message,
+    raise_ctrl_c,
+    short_message,
+    sql_position,
+)
+from dataflow.spark.plan_inspection import completed, parsed
 from dataflow.tables.ddl_contract import ContractError, reconcile, table_name
 from dataflow.tables.iceberg import exists, jvm
 from dataflow.workflow import table_names
@@ -22,40 +30,48 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
     from pyspark.sql import DataFrame, SparkSession
 
-Report = Callable[[str], None]
-Declares = Callable[[str, Sequence[str]], None]
-
 _BLANK = r"(?:\s|--[^\n]*+|/\*.*?\*/)*+"
 _BLOCK = re.compile(rf"{_BLANK}(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
 _BLOCK_END = re.compile(rf"\bEND(?:\s+\w+)?{_BLANK}$", re.I | re.S)
+
+
+class _Unobserved:
+    """Ignores what a script reports."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""
+
+    def on_ddl(self, table: str, columns: Sequence[str]) -> None:
+        """Ignore it."""
+
+
+_UNOBSERVED = _Unobserved()
 
 
 def run_script(
     spark: SparkSession,
     path: Path,
     params: Mapping[str, str],
-    report: Report = lambda _: None,
-    declares: Declares = lambda _table, _columns: None,
+    services: ScriptServices = _UNOBSERVED,
 ) -> None:
     """Run a script in a session, by the rules that hold in production and in unit tests alike.
 
     Args:
         spark: The session; what the script sets in it stays set.
         path: A .sql or .py file.
-        params: Values for `${NAME}` in SQL, and what `main` gets as `args`, by name.
-        report: Told what was done to a table on the way, a line each.
-        declares: Told which columns a DDL says that a table has.
+        params: Values for `${NAME}` in SQL, and the `args` of `main`, by name.
+        services: Receives notes on changes of tables, and the columns that DDL declares.
 
     Raises:
         DataflowError: The script failed; the message names its file and line and the cause.
     """
     if path.suffix == ".sql":
-        _run_sql(spark, path, params, report, declares)
+        _run_sql(spark, path, params, services)
     else:
         _run_python(spark, path, params)
 
 
-def statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
+def split_statements(spark: SparkSession, text: str) -> Iterator[tuple[int, str]]:
     """Split a SQL script as `spark-sql -f` does; a `BEGIN … END` is one statement.
 
     Yields:
@@ -87,25 +103,25 @@ def _end_of_block(spark: SparkSession, text: str, start: int, ends: Sequence[int
     return ends[-1]
 
 
-def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], report: Report, declares: Declares) -> None:
+def _run_sql(spark: SparkSession, path: Path, params: Mapping[str, str], services: ScriptServices) -> None:
     source = read_text(path)
-    for first_line, statement in statements(spark, substitute(source, params, where=path)):
+    for first_line, statement in split_statements(spark, substitute(source, params, where=path)):
         with errors_placed(path, source, first_line, statement):
-            _run_statement(spark, resolve_secrets(statement), report, declares)
+            _run_statement(spark, resolve_secrets(statement), services)
 
 
 @contextlib.contextmanager
 def errors_placed(path: Path, source: str, first_line: int, statement: str) -> Iterator[None]:
-    """Say of what goes wrong with a statement where in its script that is.
+    """Name the script and the line in the error of a statement.
 
     Args:
         path: The script.
-        source: What stands in it.
+        source: Its text.
         first_line: The line, from 1, on which the statement's text begins.
         statement: That text.
 
     Raises:
-        DataflowError: What went wrong.
+        DataflowError: The statement failed.
     """
     try:
         yield
@@ -118,36 +134,36 @@ def errors_placed(path: Path, source: str, first_line: int, statement: str) -> I
 
 
 def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> DataflowError:
-    """Say where in a script Spark's error is, and what it says."""
-    lines, place = source.splitlines(), place_of(error)
+    """Return Spark's error with its position in the script."""
+    lines, place = source.splitlines(), sql_position(error)
     where, shown = f":{first_line}", ""
     if place is not None:
         line = first_line + place[0] - 1
         where = f":{line}:{place[1]}"
         shown = lines[line - 1].strip() if line <= len(lines) else ""  # an unfinished statement ends after the text
     quoted = f"\n    {shown}" if shown else ""
-    told = f"{display_path(path)}{where}: {message_of(error)}{quoted}"
-    return DataflowError(told, hint_of(error), permanent=is_mistake(error))
+    message = f"{display_path(path)}{where}: {short_message(error)}{quoted}"
+    return DataflowError(message, hint_of(error), permanent=is_mistake(error))
 
 
-def _run_statement(spark: SparkSession, statement: str, report: Report, declares: Declares) -> None:
+def _run_statement(spark: SparkSession, statement: str, services: ScriptServices) -> None:
     plan = parsed(spark, statement)
     if plan.nodeName() == "CreateTable" and plan.ignoreIfExists():
         name = table_names.joined(completed(spark, table_names.split(table_name(plan))))
-        declares(name, list(plan.tableSchema().fieldNames()))
-        _create_or_reconcile(spark, statement, plan, report)
+        services.on_ddl(name, list(plan.tableSchema().fieldNames()))
+        _create_or_reconcile(spark, statement, plan, services)
     else:  # commands and writes run at once; a query is only analysed
-        _be_heard(spark.sql(statement))
+        _trigger_lineage(spark.sql(statement))
 
 
-def _be_heard(found: DataFrame) -> None:
-    """Run a query that nobody looks at for no rows: lineage hears only of what runs."""
-    if found._jdf.queryExecution().commandExecuted().nodeName() != "CommandResult":
-        with contextlib.suppress(Exception):  # it was right, as far as anybody asked
-            found.limit(0).collect()
+def _trigger_lineage(query: DataFrame) -> None:
+    """Run a query for no rows, as lineage is reported of what runs alone; commands have run already."""
+    if query._jdf.queryExecution().commandExecuted().nodeName() != "CommandResult":
+        with contextlib.suppress(Exception):  # it was valid, and nobody asked for its rows
+            query.limit(0).collect()
 
 
-def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, report: Report) -> None:
+def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, services: ScriptServices) -> None:
     name = table_name(plan)
     try:
         if not exists(spark, name):
@@ -157,13 +173,13 @@ def _create_or_reconcile(spark: SparkSession, statement: str, plan: JavaObject, 
         if not exists(spark, name):
             raise
     for change in reconcile(spark, plan):
-        report(change)
+        services.note(change)
 
 
 def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> None:
     arguments = {name: resolve_secrets(value) for name, value in params.items()}
     try:
-        with loaded(path) as module:
+        with script_module(path) as module:
             main = getattr(module, "main", None)
             if main is None:
                 raise DataflowError(
@@ -174,7 +190,9 @@ def _run_python(spark: SparkSession, path: Path, params: Mapping[str, str]) -> N
     except DataflowError:
         raise
     except BaseException as error:
-        if isinstance(error, SystemExit) and not error.code:  # `sys.exit(0)`: it says that all is well
+        if isinstance(error, SystemExit) and not error.code:  # `sys.exit(0)`: success
             return
         raise_ctrl_c(error)
-        raise DataflowError(in_python(error, path), hint_of(error, path), permanent=is_mistake(error)) from error
+        raise DataflowError(
+            python_error_message(error, path), hint_of(error, path), permanent=is_mistake(error)
+        ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, UsageError, broken_link, display_path
-from dataflow.foreign import line
+from dataflow.foreign import for_terminal_line
 from dataflow.lineage.model import Flow, Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.openlineage.emit import BUNDLE_TAG
 from dataflow.lineage.store.writer import store_lineage
@@ -110,9 +110,9 @@ def _parsed(file: Path, done: ImportResult) -> Iterator[tuple[str, Any]]:
 def _escaped(data: Any) -> Any:
     """Escape the control characters in an event: its names are stored by line, and shown to people."""
     if isinstance(data, str):
-        return line(data)
+        return for_terminal_line(data)
     if isinstance(data, dict):
-        return {line(key): _escaped(value) for key, value in data.items()}
+        return {for_terminal_line(key): _escaped(value) for key, value in data.items()}
     return [*map(_escaped, data)] if isinstance(data, list) else data
 
 

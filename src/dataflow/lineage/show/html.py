@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from dataflow.foreign import page as escape
+from dataflow.foreign import for_html as escape
 from dataflow.lineage.graph import Node, Traversal, qualified_name
 from dataflow.lineage.model import Producer
 from dataflow.lineage.show.graph_layout import Layout, arrange

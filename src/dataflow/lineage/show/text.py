@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dataflow.foreign import label
+from dataflow.foreign import for_mermaid
 from dataflow.lineage.graph import Edge, Node, Traversal, qualified_name
 from dataflow.lineage.model import Producer
 
@@ -155,10 +155,10 @@ def mermaid(found: Sequence[Traversal]) -> str:
     columns = any(column for _, column in nodes)
     for table, inside in tables.items():
         if not columns:
-            lines.append(f'  {_id((table, ""))}["{label(table)}"]')
+            lines.append(f'  {_id((table, ""))}["{for_mermaid(table)}"]')
             continue
-        lines.append(f'  subgraph {_id((table, "*"))}["{label(table)}"]')
-        lines += [f'    {_id((table, column))}["{label(column or "rows")}"]' for column in inside]
+        lines.append(f'  subgraph {_id((table, "*"))}["{for_mermaid(table)}"]')
+        lines += [f'    {_id((table, column))}["{for_mermaid(column or "rows")}"]' for column in inside]
         lines.append("  end")
     lines += [f"  {_id(source)} {'-.->' if indirect else '-->'} {_id(target)}" for source, target, indirect in edges]
     lines.append(f"  style {_id(found[0].start)} stroke-width:3px")

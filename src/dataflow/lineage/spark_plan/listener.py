@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import TableWrite
 from dataflow.lineage.spark_plan.plan_lineage import RecordedLineage, SnapshotRead
-from dataflow.spark.errors import message_of
+from dataflow.spark.errors import short_message
 from dataflow.tables.iceberg import java_class
 
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ class LineageListener:
             return
         except Py4JError as error:
             with self._lock:
-                self._recorded.errors.append(message_of(error))
+                self._recorded.errors.append(short_message(error))

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, first_line
 from dataflow.home import home
 from dataflow.lineage.graph import ColumnEdge
 from dataflow.lineage.model import UNKNOWN_COLUMNS, Origin, Producer
 from dataflow.secret import learn_address, without_credentials
 from dataflow.state.utc import as_utc
-from dataflow.trouble import LOCK_PATIENCE, way_out
+from dataflow.system_errors import LOCK_TIMEOUT, hint_for
 from dataflow.workflow.parameters import resolve_secrets
 
 _BATCH_SIZE = 400
@@ -248,9 +248,9 @@ class _Database:
                 self._connection.rollback()
             if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
                 return []
-            cause = str(error).strip().partition("\n")[0]
+            cause = first_line(error)
             shown = without_credentials(self._address)
-            raise DataflowError(f"the state at {shown} can't be read: {cause}", way_out(cause)) from error
+            raise DataflowError(f"the state at {shown} can't be read: {cause}", hint_for(cause)) from error
         return found
 
     def joined(self, expression: str) -> str:
@@ -261,7 +261,7 @@ class _Database:
         if self._is_sqlite:
             path = unquote(self._resolved.partition(":///")[2].partition("?")[0])
             with contextlib.suppress(sqlite3.OperationalError):  # without a file there is nothing
-                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_PATIENCE, check_same_thread=False)
+                return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=LOCK_TIMEOUT, check_same_thread=False)
             return None
         import psycopg
 

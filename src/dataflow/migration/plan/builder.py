@@ -16,7 +16,7 @@ from dataflow.migration.steps import Step, steps_for
 from dataflow.tables.iceberg import quoted
 from dataflow.tables.properties import PRIMARY_KEY
 from dataflow.tables.quoting import text
-from dataflow.tables.schema.table_schema import Shape, declared, is_name
+from dataflow.tables.schema.table_schema import TableSchema, declared, is_name
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _adds_column(change: TableChange) -> bool:
     return (change.kind == "add" and not change.within) or (change.kind in {"rename", "type"} and not change.safe)
 
 
-def notes_for(shape: Shape, request: ChangeRequest, changes: Sequence[TableChange]) -> Iterator[str]:
+def notes_for(shape: TableSchema, request: ChangeRequest, changes: Sequence[TableChange]) -> Iterator[str]:
     """Yield notes for the owner of a table, besides the steps.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import quoted
-from dataflow.tables.schema.table_schema import Shape, shape_in_spark, shape_of
+from dataflow.tables.schema.table_schema import TableSchema, live_schema, live_schema_in_spark
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dataflow.lineage.query import LineageGraph
 
 
-TableSchemaLoader = Callable[[str, "LineageGraph"], Shape]
+TableSchemaLoader = Callable[[str, "LineageGraph"], TableSchema]
 """Loads the current schema of a table."""
 
 
-def load_schema(table: str, lineage: LineageGraph) -> Shape:
+def load_schema(table: str, lineage: LineageGraph) -> TableSchema:
     """Load the schema of a table with PyIceberg, without Spark.
 
     Raises:
@@ -34,12 +34,12 @@ def load_schema(table: str, lineage: LineageGraph) -> Shape:
     name = lineage.plain(table)
     catalog = open_catalog(lineage.environment)
     try:
-        return shape_of(name, load_table(catalog, name))
+        return live_schema(name, load_table(catalog, name))
     except DataflowError as error:
         raise UsageError(error.message, error.hint) from error
 
 
-def load_schema_in_spark(spark: SparkSession, table: str, lineage: LineageGraph) -> Shape:
+def load_schema_in_spark(spark: SparkSession, table: str, lineage: LineageGraph) -> TableSchema:
     """Load the schema of a table with Spark, where PyIceberg can't open the catalog.
 
     Raises:
@@ -52,4 +52,4 @@ def load_schema_in_spark(spark: SparkSession, table: str, lineage: LineageGraph)
     parts = table_names.split(name)
     if not (is_full(parts) and exists(spark, quoted(name))):
         raise UsageError(no_table(table, parts, list_tables(spark)).message)
-    return shape_in_spark(spark, name)
+    return live_schema_in_spark(spark, name)

@@ -139,27 +139,29 @@ def of_sql(name: str, kind: Any, nullable: bool = True, comment: str = "") -> Co
     """Return a column of a type that sqlglot has parsed; one that Iceberg lacks is kept by its name."""
     from sqlglot import exp
 
-    told = kind.this.name if isinstance(kind.this, exp.DType) else kind.this.sql(dialect="spark")
+    kind_name = kind.this.name if isinstance(kind.this, exp.DType) else kind.this.sql(dialect="spark")
     arguments = list(kind.expressions)
     parts: tuple[Column, ...] = ()
-    if told == "STRUCT" and all(isinstance(each, exp.ColumnDef) for each in arguments):
+    if kind_name == "STRUCT" and all(isinstance(each, exp.ColumnDef) for each in arguments):
         parts = tuple(of_definition(each) for each in arguments)
-    elif (told, len(arguments)) in {("ARRAY", 1), ("MAP", 2)} and not kind.args.get("values"):
-        names = ("element",) if told == "ARRAY" else ("key", "value")
+    elif (kind_name, len(arguments)) in {("ARRAY", 1), ("MAP", 2)} and not kind.args.get("values"):
+        names = ("element",) if kind_name == "ARRAY" else ("key", "value")
         parts = tuple(of_sql(each, part) for each, part in zip(names, arguments, strict=True))
-    type_ = _made_of(told, parts) if parts else _plain(told, [each.sql(dialect="spark") for each in arguments])
+    type_ = (
+        _made_of(kind_name, parts) if parts else _plain(kind_name, [each.sql(dialect="spark") for each in arguments])
+    )
     return Column(name, type_, nullable, comment, parts)
 
 
-def _plain(told: str, arguments: Sequence[str]) -> str:
+def _plain(kind_name: str, arguments: Sequence[str]) -> str:
     """Spell a type without parts; sqlglot itself would spell a `time` as a timestamp, and an int(11) as an int."""
-    if told == "DECIMAL" and len(arguments) <= 2:
+    if kind_name == "DECIMAL" and len(arguments) <= 2:
         precision, scale = (*arguments, *("10", "0")[len(arguments) :])
         return f"DECIMAL({precision}, {scale})"
-    if told in _OF_SQL and len(arguments) == (1 if told in _SIZED else 0):
-        return _OF_SQL[told]
-    opening, closing = "<>" if told in {"STRUCT", "ARRAY", "MAP"} else "()"
-    return f"{told}{opening}{', '.join(arguments)}{closing}" if arguments else told
+    if kind_name in _OF_SQL and len(arguments) == (1 if kind_name in _SIZED else 0):
+        return _OF_SQL[kind_name]
+    opening, closing = "<>" if kind_name in {"STRUCT", "ARRAY", "MAP"} else "()"
+    return f"{kind_name}{opening}{', '.join(arguments)}{closing}" if arguments else kind_name
 
 
 def of_definition(found: Any) -> Column:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, did_you_mean
-from dataflow.tables.column_migration import moving, optional, retired
+from dataflow.tables.column_migration import migrating_columns, optional, retired
 from dataflow.tables.properties import PRIMARY_KEY
 from dataflow.tables.schema.columns import Column, of_iceberg, of_spark
 from dataflow.tables.schema.ddl import CreateTable, create_tables, key_of
@@ -25,7 +25,7 @@ _PARAMETER = "__parameter__"
 
 
 @dataclass(frozen=True)
-class Shape:
+class TableSchema:
     """What a table promises its readers.
 
     Attributes:
@@ -64,7 +64,7 @@ class Shape:
         return any(column.name.lower() == name.lower() for column in self.columns)
 
 
-def declared(ddl: str) -> Shape:
+def declared(ddl: str) -> TableSchema:
     """Read a `CREATE TABLE`.
 
     Raises:
@@ -77,10 +77,10 @@ def declared(ddl: str) -> Shape:
         raise UsageError(f"column {twice} stands twice in the new definition")
     comment = create.comment
     known = None if comment is None or _PARAMETER in comment else comment
-    return Shape(create.table, columns, create.partition, _declared_key(create), known)
+    return TableSchema(create.table, columns, create.partition, _declared_key(create), known)
 
 
-def require_of(wanted: Shape, table: str) -> None:
+def require_of(wanted: TableSchema, table: str) -> None:
     """Refuse a definition of another table; a parameter may be any name, and one without a database any table.
 
     Raises:
@@ -125,18 +125,18 @@ def _declared_key(create: CreateTable) -> tuple[str, ...] | None:
     return found[0] if found else None
 
 
-def shape_of(name: str, table: Table) -> Shape:
-    """Return a live table's shape."""
+def live_schema(name: str, table: Table) -> TableSchema:
+    """Return the schema of a live table."""
     schema = table.schema()
     partition = tuple(
         transform_of(str(part.transform), schema.find_column_name(part.source_id) or "?")
         for part in table.spec().fields
     )
-    return _told(Shape(name, tuple(map(of_iceberg, schema.fields)), partition), table.properties)
+    return _with_properties(TableSchema(name, tuple(map(of_iceberg, schema.fields)), partition), table.properties)
 
 
-def shape_in_spark(spark: SparkSession, name: str) -> Shape:
-    """Return a live table's shape, where only Spark can open its catalog."""
+def live_schema_in_spark(spark: SparkSession, name: str) -> TableSchema:
+    """Return the schema of a live table, where only Spark can open its catalog."""
     from dataflow.tables.iceberg import column_types, load, properties, quoted
 
     loaded, types = load(spark, name), column_types(spark, name)
@@ -149,15 +149,15 @@ def shape_in_spark(spark: SparkSession, name: str) -> Shape:
         transform_of(str(part.transform()), str(schema.findColumnName(part.sourceId())))
         for part in loaded.spec().fields()
     )
-    return _told(Shape(name, columns, partition), properties(loaded))
+    return _with_properties(TableSchema(name, columns, partition), properties(loaded))
 
 
-def _told(shape: Shape, properties: Mapping[str, str]) -> Shape:
-    """Add what a table's properties say."""
+def _with_properties(shape: TableSchema, properties: Mapping[str, str]) -> TableSchema:
+    """Add what a table's properties declare."""
     return replace(
         shape,
         key=key_of(properties.get(PRIMARY_KEY, "")),
         comment=properties.get("comment", ""),
-        optional=optional(moving(properties)),
+        optional=optional(migrating_columns(properties)),
         retired=retired(properties),
     )

@@ -130,14 +130,13 @@ def _run_testthat(suite: Suite, output: Report, report: Report, stopped: IsStopp
 def _with_spark(report: Report) -> dict[str, str]:
     """Return the variables by which sparklyr, where it is installed, tests on the Spark that a run uses."""
     from dataflow.spark.java import find_java
-    from dataflow.spark.launch_env import environ
-    from dataflow.spark.spark_home import spark_home
+    from dataflow.spark.launch_env import SparkLaunch
 
     try:
         java_home = find_java(report).home
     except DataflowError:  # tests without Spark need none
         java_home = None
-    return environ(None, spark_home(), "local", java_home)
+    return SparkLaunch({"spark.master": "local"}, java_home=java_home).variables()
 
 
 def _counts(reports: Sequence[Path]) -> tuple[int, int]:

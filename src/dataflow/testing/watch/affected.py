@@ -141,14 +141,19 @@ def is_generated(path: Path, top: Path) -> bool:
     return hidden or path.suffix in {".pyc", ".swp", ".tmp"} or path.name.endswith("~")
 
 
+def files_below(top: Path, ignored: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the files below a folder, but for folders that tools write, and those that are ignored."""
+    for name, folders, files in os.walk(top):
+        folder = Path(name)
+        kept = (it for it in folders if not is_generated(folder / it, top))
+        folders[:] = [it for it in kept if folder / it not in ignored]
+        yield from (folder / it for it in files)
+
+
 def tests_of(suite: Suite) -> Iterator[Path]:
     """Yield the files in which pytest finds a suite's tests."""
     for top in suite.only or (suite.folder,):
-        for name, folders, files in os.walk(top):
-            folder = Path(name)
-            folders[:] = [it for it in folders if not is_generated(folder / it, top)]
-            folders[:] = [it for it in folders if folder / it not in suite.ignored]
-            yield from (folder / it for it in files if is_test(folder / it))
+        yield from filter(is_test, files_below(top, suite.ignored))
 
 
 def _module_files(module: str, file: Path, suite: Suite) -> Iterator[Path]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from dataflow.spark.session import Engine
 from dataflow.testing.session import warm_engine
 from dataflow.testing.suites.model import Suite
 from dataflow.testing.suites.runners import python_of
-from dataflow.testing.watch.affected import Affected, Selection, is_generated, tests_of
+from dataflow.testing.watch.affected import Affected, Selection, files_below, is_generated, tests_of
 from dataflow.testing.watch.protocol import Event
 from dataflow.testing.watch.rerun import Rerun, Result, WatchReporter, covers, merged
 from dataflow.testing.watch.worker_process import WorkerProcess
@@ -44,7 +43,7 @@ class Watch:
         """
         self._suites, self._tops, self._reporter, self._log = suites, tops, reporter, log
         self._affected = Affected(suites)
-        self._files = {path for top in tops for path in _files_below(top)}
+        self._files = {path for top in tops for path in files_below(top)}
         self._actions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._worker = WorkerProcess(log, lambda event: self._actions.put(partial(self._on_event, event)))
         self._engine: Engine | None = None
@@ -86,7 +85,7 @@ class Watch:
     def _step(self) -> None:
         with contextlib.suppress(queue.Empty):
             self._actions.get(timeout=_TICK)()
-        death = self._engine.death if self._engine is not None else None
+        death = self._engine.exit_error if self._engine is not None else None
         if death is not None:
             self._reporter.note(f"{death.message}; starting another one")
             self._restart_jvm()
@@ -110,7 +109,7 @@ class Watch:
         for folder in [
             path for path in paths if path.is_dir()
         ]:  # new ones: their contents are not reported by themselves
-            paths = (paths - {folder}) | set(_files_below(folder)) - self._files
+            paths = (paths - {folder}) | set(files_below(folder)) - self._files
         gone = {path for path in paths if not path.exists()}
         saved = sorted(paths - gone | (gone & self._files))  # what came and went was an editor's, or a test's
         self._files = (self._files | paths) - gone
@@ -211,7 +210,7 @@ class Watch:
     # The JVM
 
     def _jvm_died(self) -> bool:
-        return self._engine is not None and self._engine.death is not None
+        return self._engine is not None and self._engine.exit_error is not None
 
     def _start_jvm(self) -> None:
         if self._spark:
@@ -287,12 +286,6 @@ def _needs_spark(suite: Suite) -> bool:
         file.suffix != ".py" or b"spark" in (text := file.read_bytes()) or b"dataflow" in text
         for file in tests_of(suite)
     )
-
-
-def _files_below(top: Path) -> Iterator[Path]:
-    for name, folders, files in os.walk(top):
-        folders[:] = [it for it in folders if not is_generated(Path(name, it), top)]
-        yield from (Path(name, it) for it in files)
 
 
 def _moment(path: Path, seen_at: float) -> float:

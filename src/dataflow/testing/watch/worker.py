@@ -100,9 +100,9 @@ def _run_pytest(request: Event, spark: SparkSession | None, report: Callable[[Ev
     sys.dont_write_bytecode = True  # files saved twice within a second would look unchanged
     importlib.invalidate_caches()
     if spark is not None:
-        from dataflow.spark.attach import move
+        from dataflow.spark.attach import set_working_directory
 
-        move(spark, Path(folder))
+        set_working_directory(spark, Path(folder))
         spark.sparkContext.environment["PYTHONPATH"] = own  # of Spark's workers
         lend(spark, Path(request["log"]))
     code = pytest.main([*_QUIET, *request["arguments"]], plugins=[_ResultReporter(report), _NoXdist()])

@@ -33,4 +33,4 @@ if TYPE_CHECKING:  # the kinds that code tells apart; which functions there are 
     Audit = RowAudit | SqlAudit | PythonAudit
 else:
     Audit = Annotated[functools.reduce(operator.or_, audit_models()), Field(discriminator="function")]
-    """An audit, told by its `function`."""
+    """An audit; its `function` says which."""

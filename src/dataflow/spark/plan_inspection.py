@@ -1,4 +1,4 @@
-"""What a SQL statement, or any other plan, changes: told by Spark's own parse or analysis of it."""
+"""What a SQL statement, or any other plan, changes, by Spark's own parse or analysis of it."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _OF_THE_SESSION = (
 
 
 @dataclass(frozen=True)
-class Change:
-    """Something that a statement changes beyond its session.
+class TableChange:
+    """A table or database that a statement changes, beyond its session.
 
     Attributes:
         operation: The plan's name, such as `InsertIntoStatement`.
-        name: The table, or a database followed by `*`, in parts as written; None where it can't be told.
+        name: The table, or a database followed by `*`, in parts as written; None where it is unknown.
     """
 
     operation: str
@@ -62,26 +62,26 @@ def completed(spark: SparkSession, name: tuple[str, ...]) -> tuple[str, ...]:
     return (*(str(part) for part in current), *name)
 
 
-def changes(spark: SparkSession, plan: JavaObject) -> Iterator[Change]:
+def changes(spark: SparkSession, plan: JavaObject) -> Iterator[TableChange]:
     """Yield what a parsed statement changes; nothing for a query and for what ends with the session."""
     if str(plan.nodeName()).startswith(_OF_THE_SESSION):
         return
     if plan.nodeName() == "PlanWithUnresolvedIdentifier":  # INSERT INTO IDENTIFIER(...): a name put together later
-        yield Change("IDENTIFIER", None)
+        yield TableChange("IDENTIFIER", None)
     for node in nodes(plan):
         if changes_something(spark, node) and not _is_temporary_view(node):
             kind = str(node.nodeName())
             found: list[tuple[str, ...] | None] = [*_targets(node)]
-            yield from (Change(kind, name) for name in found or [None])
+            yield from (TableChange(kind, name) for name in found or [None])
 
 
 def is_reading(plan: JavaObject) -> bool:
-    """Say whether a command only shows something."""
+    """Return whether a command only shows something."""
     return str(plan.nodeName()).startswith(_READING)
 
 
 def changes_something(spark: SparkSession, node: JavaObject) -> bool:
-    """Say whether a plan's node is a command rather than a part of a query."""
+    """Return whether a plan's node is a command rather than a part of a query."""
     from py4j.java_gateway import is_instance_of
 
     gateway = spark.sparkContext._gateway

@@ -56,7 +56,7 @@ class DataItem(pytest.Function):
 
     def __init__(self, *, test: DataTest, **options: Any) -> None:
         def run(dataflow: Dataflow) -> None:
-            from dataflow.testing.data_tests.run import run_test
+            from dataflow.testing.data_tests.execution import run_test
 
             run_test(test, dataflow)
 

@@ -1,10 +1,10 @@
-"""What code may change of the process that it shares with others, and is put back when the code has ended.
+"""The state of the process that jobs share: what a job's code changes of it is restored when the job ends.
 
-Python tells of each change of a variable or the directory before it is made, in the thread that makes it, so each is
-known to be a job's: it is put back when that job ends, or the last of several that changed it alike. Of jobs side by
-side that want a variable to be different things, one waits there until the other has ended; one that changes the
-directory goes on alone, and so do those that it waits for or that begin then. What a thread changes whose job has ended
-is refused. What nobody is told of (`sys.stdout`, the root logger) is put back when no job runs any more.
+An audit hook is called for each change of a variable or the directory, before it is made and in the thread that makes
+it, so each change is known to be a job's: it is restored when that job ends, or the last of several that changed it
+alike. Of concurrent jobs that set a variable to different values, one waits there until the other has ended; one that
+changes the directory goes on alone, and so do those that it waits for or that start then. A change by a thread whose
+job has ended is refused. What has no audit event (`sys.stdout`, the root logger) is restored when no job runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 _EVENTS = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
 _DIRECTORY = ""
-"""Stands among the names of variables, which are never empty."""
+"""The directory's name among those of variables, which are never empty."""
 
 _STREAMS = ("stdin", "stdout", "stderr")
 
@@ -32,27 +32,27 @@ class _Change:
     by: set[object] = field(default_factory=set)
 
 
-_job: contextvars.ContextVar[object | None] = contextvars.ContextVar("job_surroundings", default=None)
+_job: contextvars.ContextVar[object | None] = contextvars.ContextVar("job_process_state", default=None)
 _turn = threading.Condition(threading.RLock())
 _waiting: set[object] = set()
 _changes: dict[str, _Change] = {}
 _running: set[object] = set()
 _restore: list[Callable[[], None]] = []
-_hearing: list[int] = []
-"""The process that hears of changes: in one that a job forked there is nobody to wait for."""
+_hooked: list[int] = []
+"""The id of the process whose changes are watched: in one that a job forked there is no job to wait for."""
 
 
 @contextlib.contextmanager
-def put_back() -> Iterator[None]:
-    """Run a job's code; when the block ends, what it changed is as it was."""
+def restored_process_state() -> Iterator[None]:
+    """Run a job's code in the block, and restore afterwards what it changed."""
     job = object()
     with _turn:
         _turn.wait_for(lambda: _DIRECTORY not in _changes)
-        if not _hearing:
-            sys.addaudithook(_hear)
-        _hearing[:] = [os.getpid()]
+        if not _hooked:
+            sys.addaudithook(_before_change)
+        _hooked[:] = [os.getpid()]
         if not _running:
-            _restore[:] = [_streams(), _logging()]
+            _restore[:] = [_saved_streams(), _saved_logging()]
         _running.add(job)
     held = _job.set(job)
     try:
@@ -72,8 +72,8 @@ def put_back() -> Iterator[None]:
             _turn.notify_all()
 
 
-def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if event not in _EVENTS or (job := _job.get()) is None or os.getpid() not in _hearing:
+def _before_change(event: str, arguments: tuple[object, ...]) -> None:
+    if event not in _EVENTS or (job := _job.get()) is None or os.getpid() not in _hooked:
         return
     if event == "os.chdir":
         name, value = _DIRECTORY, None
@@ -82,29 +82,29 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
         value = rest[0] if rest else None
     with _turn:
         if job not in _running:
-            raise RuntimeError("the job that this thread belongs to has ended: it changes nothing for others")
+            raise RuntimeError("the job of this thread has ended, so the thread can't change the process")
         _waiting.add(job)
         try:
             _turn.notify_all()
-            _turn.wait_for(lambda: not _in_the_way(job, name, value))
+            _turn.wait_for(lambda: not _must_wait(job, name, value))
         finally:
             _waiting.discard(job)
         if name not in _changes:
-            _changes[name] = _Change(_now(name))
+            _changes[name] = _Change(_current(name))
         _changes[name].by.add(job)
 
 
-def _in_the_way(job: object, name: str, value: str | None) -> bool:
-    """Say whether a change has to wait for another job: for one that goes on, not for one that waits itself."""
+def _must_wait(job: object, name: str, value: str | None) -> bool:
+    """Return whether a change has to wait for another job: one that goes on, not one that waits itself."""
     if name == _DIRECTORY:
         others = _running - {job}
     else:
         change = _changes.get(name)
-        others = change.by - {job} if change is not None and value != _now(name) else set()
+        others = change.by - {job} if change is not None and value != _current(name) else set()
     return bool(others - _waiting)
 
 
-def _now(name: str) -> str | None:
+def _current(name: str) -> str | None:
     if name != _DIRECTORY:
         return os.environ.get(name)
     with contextlib.suppress(OSError):  # it was removed
@@ -126,7 +126,7 @@ def _set(name: str, value: str | None) -> None:
         time.tzset()
 
 
-def _streams() -> Callable[[], None]:
+def _saved_streams() -> Callable[[], None]:
     path, argv, streams = list(sys.path), list(sys.argv), {name: getattr(sys, name) for name in _STREAMS}
 
     def restore() -> None:
@@ -137,7 +137,7 @@ def _streams() -> Callable[[], None]:
     return restore
 
 
-def _logging() -> Callable[[], None]:
+def _saved_logging() -> Callable[[], None]:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
 
