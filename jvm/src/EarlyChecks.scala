@@ -36,7 +36,7 @@ final class EarlyChecks(session: SparkSession) extends Rule[LogicalPlan] {
   }
 
   private def isReplaced(relation: LogicalPlan): Boolean =
-    ExistingRows.applies(scope) && Named.table(session, relation).exists(Guarded.allows(scope, _))
+    ExistingRows.applies(scope) && NamedTables.table(session, relation).exists(Guarded.allows(scope, _))
 }
 
 /** The same for DELETE, which only the optimizer knows to be of whole files or of some of their rows. */

@@ -102,7 +102,7 @@ final class EarlyWrites(session: SparkSession) extends Rule[LogicalPlan] {
   }
 
   private def byName(write: V2WriteCommand, around: LogicalPlan => LogicalPlan): Option[LogicalPlan] = for {
-    table <- Named.table(session, write.table)
+    table <- NamedTables.table(session, write.table)
     moving <- MovingColumns.of(table)
     query <- analyzed(around(write.query))
     listed <- moving.meant(table.columns.map(_.name).toSeq, query.output.map(_.name))
@@ -112,7 +112,7 @@ final class EarlyWrites(session: SparkSession) extends Rule[LogicalPlan] {
 
   private def starless(merge: MergeIntoTable, around: LogicalPlan => LogicalPlan): MergeIntoTable = {
     val rewritten = for {
-      table <- Named.table(session, merge.targetTable)
+      table <- NamedTables.table(session, merge.targetTable)
       moving <- MovingColumns.of(table)
       source <- analyzed(around(merge.sourceTable))
     } yield {

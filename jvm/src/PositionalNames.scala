@@ -65,7 +65,7 @@ object PositionalNames {
 /** The INSERT of SQL, as soon as its query and its table are known, and before Spark casts and renames its columns. */
 final class NamedInserts(session: SparkSession) extends Rule[LogicalPlan] {
   private val scope = SessionScope.of(session)
-  private val hint = "insert BY NAME, or say -- dataflow: positional"
+  private val hint = "use INSERT BY NAME, or add the comment -- dataflow: positional"
 
   override def apply(plan: LogicalPlan): LogicalPlan = {
     if (!scope.isOpen) plan.foreach {
@@ -102,7 +102,7 @@ final class NamedWrites(session: SparkSession) extends Rule[LogicalPlan] {
   private def judge(write: V2WriteCommand, options: Map[String, String], around: LogicalPlan => LogicalPlan): Unit =
     if (!write.isByName && !PositionalNames.isMeant(write) && !options.get(PositionalNames.Waiver).contains("true"))
       for {
-        table <- Named.table(session, write.table)
+        table <- NamedTables.table(session, write.table)
         query <- Try(session.sessionState.executePlan(around(write.query)).analyzed).toOption
         all = table.columns.map(_.name).toSeq
         names = query.output.map(_.name)

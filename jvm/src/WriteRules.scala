@@ -6,7 +6,7 @@ import scala.jdk.CollectionConverters._
 import scala.util.Try
 
 import dataflow.guard.Judge.Target
-import dataflow.lineage.Looking
+import dataflow.lineage.PlanObserver
 import dataflow.testing.Frozen
 import org.apache.hadoop.fs.{Path => HadoopPath}
 import org.apache.iceberg.spark.Spark3Util
@@ -34,7 +34,7 @@ class GuardExtensions extends (SparkSessionExtensions => Unit) {
     extensions.injectResolutionRule(session => new NamedInserts(session))
     extensions.injectResolutionRule(session => new PositionalInserts(session))
     extensions.injectCheckRule(session => new CheckWrites(session))
-    extensions.injectCheckRule(session => new Looking(session))
+    extensions.injectCheckRule(session => new PlanObserver(session))
     extensions.injectPreCBORule(session => new PartialDeletes(session))
     Frozen.inject(extensions)
   }

@@ -140,7 +140,7 @@ def test_the_contract_says_which_values_only_the_new_column_has(world):
     world.spark.sql(f"UPDATE {world.db}.plays SET hours = NULL WHERE id = 2")
     campaign, _ = world.look()
     says = execute.describe_removal(world.spark, campaign, campaign.steps[-1])
-    assert "with 3 values in 5 rows; 1 rows have a value in view_hours alone, and keep it" in says
+    assert "with 3 values in 5 rows; 1 rows have a value in view_hours only, and keep it" in says
 
 
 def test_two_campaigns_on_one_table_of_a_catalog_do_not_mix(world):

@@ -18,41 +18,41 @@ import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
 import org.apache.spark.sql.util.QueryExecutionListener
 
 /**
- * Hears what is executed in a session, and tells of each write and query by a line of JSON.
+ * Reports each write and query of a session as a line of JSON.
  *
- * Nothing is swallowed: of a plan that can't be followed the tables are told, and why.
+ * A plan that can't be followed is reported with its tables and the error.
  */
 abstract class LineageListener extends QueryExecutionListener {
-  private val kept = new java.util.LinkedHashMap[ExprId, Kept] {
-    override def removeEldestEntry(eldest: java.util.Map.Entry[ExprId, Kept]): Boolean = size > 10000
+  private val kept = new java.util.LinkedHashMap[ExprId, CachedColumn] {
+    override def removeEldestEntry(eldest: java.util.Map.Entry[ExprId, CachedColumn]): Boolean = size > 10000
   }
   private val seen = ConcurrentHashMap.newKeySet[String]
 
-  /** Take a line. */
-  def tell(line: String): Unit
+  /** Emit a line. */
+  def emit(line: String): Unit
 
-  /** Whether what is only looked at is told as well. */
-  def isWatchful: Boolean
+  /** Whether tables of analysed plans are reported as well. */
+  def observesPlans: Boolean
 
   override def onSuccess(function: String, execution: QueryExecution, nanoseconds: Long): Unit = {
-    val told = new Told(id => kept.synchronized(Option(kept.get(id))))
+    val report = new LineageReport(id => kept.synchronized(Option(kept.get(id))))
     try {
       val plan = execution.analyzed
-      told.take(plan, isAction = !plan.isInstanceOf[Command])
+      report.add(plan, isAction = !plan.isInstanceOf[Command])
       if (function.toLowerCase(java.util.Locale.ROOT).endsWith("checkpoint")) kept.synchronized {
-        told.made.foreach { case (id, made) => kept.put(id, made) }
+        report.made.foreach { case (id, made) => kept.put(id, made) }
       }
-      if (told.isAnything) tell(told.line)
+      if (report.nonEmpty) emit(report.line)
     } catch {
       case error @ (NonFatal(_) | _: StackOverflowError | _: LinkageError) =>
-        tell(Told.despaired(Option(execution).map(_.analyzed).orNull, error))
+        emit(LineageReport.failure(Option(execution).map(_.analyzed).orNull, error))
     }
   }
 
   override def onFailure(function: String, execution: QueryExecution, error: Exception): Unit = ()
 
-  /** Take in a plan that is analysed, and may be read in ways that nobody hears of, such as an RDD or a stream. */
-  def look(plan: LogicalPlan): Unit = if (isWatchful) {
+  /** Report the tables of an analysed plan: it may be read in ways that no query shows, such as an RDD or a stream. */
+  def observe(plan: LogicalPlan): Unit = if (observesPlans) {
     val tables = mutable.LinkedHashSet.empty[String]
     plan.foreach {
       case it: DataSourceV2Relation => tables ++= PlanLineage.tableOf(it)
@@ -60,38 +60,38 @@ abstract class LineageListener extends QueryExecutionListener {
       case _ =>
     }
     val fresh = tables.filter(seen.add)
-    if (fresh.nonEmpty) tell(Told.seen(fresh))
+    if (fresh.nonEmpty) emit(LineageReport.seen(fresh))
     plan.foreach {
       case it: WriteToStream =>
         val target = it.catalogAndIdent.flatMap { case (catalog, name) => PlanLineage.nameOf(Some(catalog), Some(name)) }
-        tell(Told.stream(target, tables.toSeq))
+        emit(LineageReport.stream(target, tables.toSeq))
       case _ =>
     }
   }
 }
 
-/** Looks at each plan that a session analyses, for the listeners of ours that the session has. */
-final class Looking(session: SparkSession) extends (LogicalPlan => Unit) {
+/** Passes each plan that a session analyses to the lineage listeners of the session. */
+final class PlanObserver(session: SparkSession) extends (LogicalPlan => Unit) {
   override def apply(plan: LogicalPlan): Unit = SparkInside.listeners(session).foreach {
-    case it: LineageListener => it.look(plan)
+    case it: LineageListener => it.observe(plan)
     case _ =>
   }
 }
 
 /**
- * Hears a session of ours, for as long as its job works.
+ * Listens to a session of a run, while its job works.
  *
- * @param isWatchful
- *   Whether it is one that people's code has, where reading may take ways that are not heard.
+ * @param observesPlans
+ *   Whether user code has the session, which may read tables in ways that no query shows.
  */
-final class SessionListener(session: SparkSession, val isWatchful: Boolean) extends LineageListener {
+final class SessionListener(session: SparkSession, val observesPlans: Boolean) extends LineageListener {
   private val lines = new ConcurrentLinkedQueue[String]
 
-  override def tell(line: String): Unit = lines.add(line)
+  override def emit(line: String): Unit = lines.add(line)
 
-  /** Wait until Spark has told all, and return the lines since the last time. */
-  def take(): String = {
-    SparkInside.settle(session.sparkContext)
+  /** Wait for all events, and return the lines since the last call. */
+  def drain(): String = {
+    SparkInside.awaitListeners(session.sparkContext)
     val taken = new StringBuilder
     var line = lines.poll()
     while (line != null) {
@@ -106,26 +106,26 @@ final class SessionListener(session: SparkSession, val isWatchful: Boolean) exte
 }
 
 object SessionListener {
-  def open(session: SparkSession, isWatchful: Boolean): SessionListener = {
-    val listener = new SessionListener(session, isWatchful)
+  def open(session: SparkSession, observesPlans: Boolean): SessionListener = {
+    val listener = new SessionListener(session, observesPlans)
     session.listenerManager.register(listener)
     listener
   }
 }
 
 /**
- * Hears a Spark that a program started by itself: `spark.sql.queryExecutionListeners`.
+ * Listens to a Spark that a program started itself: `spark.sql.queryExecutionListeners`.
  *
  * Its lines go to a file that is named by the application, in the folder of the setting `spark.dataflow.lineage`.
  */
 final class FileListener(conf: SparkConf) extends LineageListener {
   private val file = Paths.get(conf.get(FileListener.Setting), s"${conf.get("spark.app.id")}.jsonl")
 
-  override val isWatchful = true
+  override val observesPlans = true
 
-  tell("{}") // that it is there at all
+  emit("{}") // shows that the listener was started
 
-  override def tell(line: String): Unit = FileListener.synchronized {
+  override def emit(line: String): Unit = FileListener.synchronized {
     Files.write(file, s"$line\n".getBytes(UTF_8), StandardOpenOption.CREATE, StandardOpenOption.APPEND)
   }
 }

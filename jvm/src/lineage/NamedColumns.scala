@@ -48,11 +48,11 @@ final class NamedColumns(statement: Statement) {
   val found: mutable.Set[Leaf] = mutable.Set.empty
 
   /** Take in expressions that name what they use. */
-  def see(expressions: Iterable[Expression], scope: Reading): Unit =
+  def see(expressions: Iterable[Expression], scope: ExpressionLineage): Unit =
     expressions.foreach(it => found ++= scope.attributes(it).flatMap(_.leaves))
 
   /** Take in a projection. */
-  def project(project: Project, scope: Reading): Unit = {
+  def project(project: Project, scope: ExpressionLineage): Unit = {
     val below = project.child.output.map(it => scope.attribute(it))
     val passed = mutable.LinkedHashSet.empty[Value]
     val used = mutable.Set.empty[Value]

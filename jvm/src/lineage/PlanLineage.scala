@@ -21,7 +21,7 @@ import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
  * @param remembered
  *   What attributes of earlier plans of this session are made of, of which the rows were kept.
  */
-final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]) {
+final class PlanLineage(statement: Statement, remembered: ExprId => Option[CachedColumn]) {
   import PlanLineage._
 
   /** What decides which rows there are. */
@@ -39,7 +39,7 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]
   /** The snapshots that are read. */
   val relations: mutable.LinkedHashMap[String, DataSourceV2Relation] = mutable.LinkedHashMap.empty
 
-  /** Kinds of nodes that nobody knows: which columns went where can't be told. */
+  /** Kinds of nodes that nobody knows: which columns went where is unknown. */
   val unknown: mutable.LinkedHashSet[String] = mutable.LinkedHashSet.empty
 
   /** Whether rows come from code rather than from a table. */
@@ -96,7 +96,7 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]
   }
 
   /** Nodes of one input that only look at it, or make more of it; what is left is code, or nobody knows it. */
-  private def through(plan: LogicalPlan, scope: Reading): Known = {
+  private def through(plan: LogicalPlan, scope: ExpressionLineage): Known = {
     named.see(plan.expressions, scope)
     plan match {
       case it: Aggregate =>
@@ -104,7 +104,7 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]
         it.aggregateExpressions.map(item => item.exprId -> scope.value(item)).toMap
       case it: Window =>
         scope.own ++ it.windowExpressions.map(item => item.exprId -> scope.value(item))
-      case it: Generate => scope.own ++ Generated.columns(it, scope)
+      case it: Generate => scope.own ++ GeneratorLineage.columns(it, scope)
       case it: Distinct =>
         deciding ++= it.output.flatMap(scope.attribute(_).leaves)
         scope.own
@@ -122,10 +122,10 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]
     }
   }
 
-  private def reading(below: LogicalPlan, outer: Known): Reading = reading(outer, below)
+  private def reading(below: LogicalPlan, outer: Known): ExpressionLineage = reading(outer, below)
 
-  private def reading(outer: Known, below: LogicalPlan*): Reading =
-    new Reading(below.flatMap(follow(_, outer)).toMap, outer, columns)
+  private def reading(outer: Known, below: LogicalPlan*): ExpressionLineage =
+    new ExpressionLineage(below.flatMap(follow(_, outer)).toMap, outer, columns)
 
   private def zipped(output: Seq[Attribute], values: Seq[Value]): Known = output.map(_.exprId).zip(values).toMap
 
@@ -218,7 +218,7 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]
   private def lateral(it: LateralJoin, outer: Known): Known = {
     val left = follow(it.left, outer)
     val right = columns(it.right.plan, outer ++ left)
-    val scope = new Reading(left ++ zipped(it.right.plan.output, right), outer, columns)
+    val scope = new ExpressionLineage(left ++ zipped(it.right.plan.output, right), outer, columns)
     named.see(it.condition, scope)
     deciding ++= scope.leaves(it.condition)
     scope.own
@@ -232,7 +232,7 @@ final class PlanLineage(statement: Statement, remembered: ExprId => Option[Kept]
     it.output.zip(items).map { case (column, each) => column.exprId -> Value.any(each.map(scope.value)) }.toMap
   }
 
-  private def merged(it: MergeRows, scope: Reading): Known = {
+  private def merged(it: MergeRows, scope: ExpressionLineage): Known = {
     val instructions = it.matchedInstructions ++ it.notMatchedInstructions ++ it.notMatchedBySourceInstructions
     deciding ++= scope.leaves(instructions.map(_.condition))
     val rows = instructions.flatMap { each =>

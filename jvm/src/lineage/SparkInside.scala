@@ -8,8 +8,8 @@ import org.apache.spark.sql.util.QueryExecutionListener
 object SparkInside {
   private val Patience = 60000L
 
-  /** Wait until what has happened so far was told to listeners. */
-  def settle(context: SparkContext): Unit = context.listenerBus.waitUntilEmpty(Patience)
+  /** Wait until all events so far were delivered to listeners. */
+  def awaitListeners(context: SparkContext): Unit = context.listenerBus.waitUntilEmpty(Patience)
 
   /** Return the listeners that a session has. */
   def listeners(session: SparkSession): Array[QueryExecutionListener] = session.listenerManager.listListeners()

@@ -65,7 +65,7 @@ final case class Value(
  * @param tables
  *   What was read for them.
  */
-final case class Kept(value: Value, deciding: Set[Leaf], tables: Set[String])
+final case class CachedColumn(value: Value, deciding: Set[Leaf], tables: Set[String])
 
 object Value {
   val Empty: Value = Value()

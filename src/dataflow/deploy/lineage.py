@@ -1,7 +1,7 @@
-"""Lineage of what is deployed, kept at the state address: a bundle never changes, so it is read once.
+"""Lineage of deployed workflows, stored in the state database: a bundle never changes, so it is read once.
 
-The registry says what is deployed. Beside the lineage stands up to which switch of each environment it is true, so
-whoever asks finds out by one look whether that still holds, whatever became of the process that made the switch.
+The registry has the deployed revisions. The revision of each environment up to which lineage was read is stored beside
+the lineage, so that one query shows whether it is up to date, even if the process that deployed has died.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 10
 
 GONE = ""
-"""The table that a workflow writes which is deployed no more: nobody has to wait for what its last run read."""
+"""The target of workflows that are no longer deployed: a campaign does not wait for their last run."""
 
 deployed = sa.Table(
     "dataflow_settled",
@@ -43,16 +43,16 @@ deployed = sa.Table(
 )
 
 BundleWrites = dict[tuple[str, str], tuple[Producer, TableWrite]]
-"""What bundles tell of what is written, by workflow and table."""
+"""The writes of a bundle, by workflow and table."""
 
 
 @dataclass(frozen=True)
 class _SyncState:
-    """What is kept of an environment.
+    """The stored state of an environment.
 
     Attributes:
-        number: The switch up to which that is true; 0 where nothing is kept.
-        packages: By package its bundle and the workflows that it told of.
+        number: The revision up to which lineage was read; 0 where none was.
+        packages: The bundle of each package, and the workflows with lineage in it.
     """
 
     number: int = 0
@@ -68,18 +68,18 @@ def sync_deployed_lineage(
     behind: Mapping[str, int],
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[str]:
-    """Make the lineage at a state address that of the bundles which environments have now.
+    """Update the lineage in a state database to the bundles that are deployed now.
 
-    Only packages whose bundle changed are read. What runs elsewhere, or not any more, is forgotten.
+    Only packages with a new bundle are read. Lineage of workflows that run elsewhere, or no longer, is deleted.
 
     Args:
-        registry: Where deployments are.
-        state: The state address.
-        behind: The environments to look at, with the number of their last switch.
-        progress: Told how many of how many bundles of an environment are read.
+        registry: The registry with the deployments.
+        state: The URL of the state database.
+        behind: The environments to update, with their latest revision.
+        progress: Reports how many of how many bundles were read.
 
     Returns:
-        What can't be read of it, a line each.
+        A line for each package that could not be read.
 
     Raises:
         DataflowError: The registry or the state can't be reached.

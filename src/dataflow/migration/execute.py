@@ -223,12 +223,14 @@ def _require_no_loss(spark: SparkSession, campaign: Campaign, step: Step) -> Non
     Raises:
         DataflowError: Old and new differ.
     """
-    told = []
+    losses = []
     if step.keeps and exists(spark, step.keeps) and _is_view(spark, campaign.table):
         new = next(change.to for change in campaign.changes if change.kind == "replace")
         rows = spark.sql(missing_rows(spark, new, step.keeps, spark.table(quoted(step.keeps)).columns)).count()
         if rows:
-            told.append(f"{rows:,} rows of {new} are not in {step.keeps}: readers of {campaign.table} would miss them")
+            losses.append(
+                f"{rows:,} rows of {new} are not in {step.keeps}: readers of {campaign.table} would miss them"
+            )
     beside = column_pairs(spark, campaign.table) if step.adds else []
     for pair in (pair for pair in beside if pair.new == step.adds):
         table, old, new = quoted(campaign.table), column_name(pair.old), column_name(pair.new)
@@ -236,9 +238,9 @@ def _require_no_loss(spark: SparkSession, campaign: Campaign, step: Step) -> Non
         lost = f"{new} IS NOT NULL AND ({old} IS NULL OR NOT {pair.agree})"
         rows = spark.sql(f"SELECT 1 FROM {table} WHERE {lost}").count()
         if rows:
-            told.append(f"{rows:,} rows have a value in {pair.new} that differs from {pair.old} and would be lost")
-    if told:
-        raise DataflowError("; ".join(told), "copy them first, or use --force", permanent=True)
+            losses.append(f"{rows:,} rows have a value in {pair.new} that differs from {pair.old} and would be lost")
+    if losses:
+        raise DataflowError("; ".join(losses), "copy them first, or use --force", permanent=True)
 
 
 def _reason_to_keep(spark: SparkSession, campaign: Campaign, step: Step) -> str | None:

@@ -117,7 +117,7 @@ def send_notices(
     send: Callable[[Notice], str],
 ) -> DeliveryResult:
     """Send notices, each reserved first, so that a concurrent `notify` sends none of them."""
-    told = DeliveryResult([], [], [])
+    result = DeliveryResult([], [], [])
     for message in due:
         if not campaigns.reserve(campaign.id, message.owner, message.level):
             continue
@@ -125,14 +125,14 @@ def send_notices(
             where = send(message)
         except DataflowError as error:
             campaigns.release(campaign.id, message.owner, message.level)
-            told.failed.append((message, error))
+            result.failed.append((message, error))
             continue
         campaigns.mark_sent(campaign.id, message.owner, message.level, where)
-        told.sent.append((message, where))
-    told.doubtful = [
+        result.sent.append((message, where))
+    result.doubtful = [
         f"{row['owner']} ({row['level']})" for row in campaigns.notices(campaign.id) if row["state"] == "sending"
     ]
-    return told
+    return result
 
 
 def address_sender(environment: Environment) -> Callable[[Notice], str]:

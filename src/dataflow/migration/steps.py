@@ -209,19 +209,19 @@ def _contract(table: str, change: TableChange) -> list[Step]:
 
 
 def _move_description(table: str, changes: Sequence[TableChange]) -> str:
-    told = []
+    uses = []
     for change in changes:
         if change.safe:
             continue
         if change.kind == "replace":
-            told.append(f"{change.to} instead of {table}")
+            uses.append(f"{change.to} instead of {table}")
         elif change.kind == "retire":
-            told.append(f"no {table} any more")
+            uses.append(f"no {table} any more")
         elif name := new_name(change):
-            told.append(f"{name} instead of {change.column}")
+            uses.append(f"{name} instead of {change.column}")
         else:
-            told.append(f"no {change.column} any more")
-    return f"workflows move: they use {', '.join(told)}"
+            uses.append(f"no {change.column} any more")
+    return f"workflows move: they use {', '.join(uses)}"
 
 
 def _numbered(steps: Iterable[Step]) -> list[Step]:

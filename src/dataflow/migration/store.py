@@ -260,11 +260,11 @@ class CampaignStore:
             raise
         return True
 
-    def mark_sent(self, name: str, owner: str, level: str, told: str) -> None:
+    def mark_sent(self, name: str, owner: str, level: str, address: str) -> None:
         """Record that a notice was sent."""
         mine = (notices.c.campaign == name) & (notices.c.owner == owner) & (notices.c.level == level)
         with self._database.begin() as connection:
-            connection.execute(notices.update().where(mine).values(state="sent", told=told, moment=now()))
+            connection.execute(notices.update().where(mine).values(state="sent", told=address, moment=now()))
 
     def release(self, name: str, owner: str, level: str) -> None:
         """Release a notice that was not sent."""

@@ -150,14 +150,14 @@ class _Drawing:
             points += self._layout.routes.get((source[0], target[0]), [])
             points.append(self._end(target, right=False))
             origin = _origins(producers)[0]
-            told = f"{qualified_name(source)} → {qualified_name(target)}\n" + "\n".join(
+            labels = f"{qualified_name(source)} → {qualified_name(target)}\n" + "\n".join(
                 f"{producer.workflow} ({producer.owner or 'no owner'}), {origin_summary([producer], self._now)}"
                 for producer in producers
             )
             dashed = " decides" if indirect else ""
             yield (
                 f'<path class="edge {origin}{dashed}" d="{_curve(points)}" marker-end="url(#{origin})">'
-                f"<title>{escape(told)}</title></path>"
+                f"<title>{escape(labels)}</title></path>"
             )
 
     def _end(self, node: Node, *, right: bool) -> tuple[float, float]:
@@ -212,11 +212,11 @@ _ARROWS = f"<defs>{''.join(map(_arrow, _ORIGINS))}</defs>"
 
 def _legend(origins: Sequence[str], decides: bool) -> str:
     lines = [f'<svg width="34" height="8"><path class="edge {origin}" d="M1 4H33"/></svg>' for origin in origins]
-    told = [f"<span>{line}{_ORIGINS[origin]}</span>" for line, origin in zip(lines, origins, strict=True)]
+    labels = [f"<span>{line}{_ORIGINS[origin]}</span>" for line, origin in zip(lines, origins, strict=True)]
     if decides:
         line = f'<svg width="34" height="8"><path class="edge decides {origins[0]}" d="M1 4H33"/></svg>'
-        told.append(f"<span>{line}only decides: a filter, a join, an order</span>")
-    return f'<div class="legend">{"".join(told)}</div>'
+        labels.append(f"<span>{line}only decides: a filter, a join, an order</span>")
+    return f'<div class="legend">{"".join(labels)}</div>'
 
 
 def _table(edges: JoinedEdges, now: dt.datetime) -> str:

@@ -85,11 +85,11 @@ def _edge_label(edges: Sequence[Edge], now: dt.datetime) -> str:
     decides = "decides · " if all(edge[2] for edge in edges) else ""
     if only_rows:  # of all edges that go to no column, only those of unknown ones don't decide
         decides = "decides which rows · " if any(edge[2] for edge in edges) else "may read it: columns unknown · "
-    told = [
+    labels = [
         f"{workflow}{f' ({owner})' if owner else ''} · {origin_summary(producers, now)}"
         for (workflow, owner), producers in by.items()
     ]
-    shown = "; ".join(told[:3]) + (f"; and {len(told) - 3} more" if len(told) > 3 else "")
+    shown = "; ".join(labels[:3]) + (f"; and {len(labels) - 3} more" if len(labels) > 3 else "")
     return decides + shown
 
 

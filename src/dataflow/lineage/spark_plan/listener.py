@@ -102,7 +102,7 @@ class LineageListener:
 
     def _add_line(self, listener: JavaObject, catalog: str) -> None:
         with self._noting_errors():
-            self.add(filter(None, str(listener.take()).split("\n")), catalog)
+            self.add(filter(None, str(listener.drain()).split("\n")), catalog)
 
     @contextlib.contextmanager
     def _noting_errors(self) -> Iterator[None]:

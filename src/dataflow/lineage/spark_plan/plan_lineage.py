@@ -79,10 +79,10 @@ class RecordedLineage:
             self._add_line(found, catalog)
 
     def _add_line(self, found: Mapping[str, Any], catalog: str) -> None:
-        for told in found.get("writes", ()):
-            self._add(_table_write(told, catalog))
-            if told.get("opaque"):
-                self._opaque.add(plain_name(told["target"], catalog))
+        for data in found.get("writes", ()):
+            self._add(_table_write(data, catalog))
+            if data.get("opaque"):
+                self._opaque.add(plain_name(data["target"], catalog))
         for row in found.get("reads", ()):
             read = SnapshotRead(*row)
             key = (read.written, read.source)
@@ -122,9 +122,9 @@ def lines_in(folder: Path) -> list[str]:
     return [line for file in files for line in file.read_text("utf-8").split("\n") if line]
 
 
-def _table_write(told: Mapping[str, Any], catalog: str) -> TableWrite:
-    flows = (Flow(plain_name(source, catalog), *rest) for source, *rest in told["flows"])
-    names = {(plain_name(table, catalog), column) for table, column in told["names"]}
-    write = TableWrite(plain_name(told["target"], catalog), frozenset(flows), frozenset(told["given"]))
+def _table_write(data: Mapping[str, Any], catalog: str) -> TableWrite:
+    flows = (Flow(plain_name(source, catalog), *rest) for source, *rest in data["flows"])
+    names = {(plain_name(table, catalog), column) for table, column in data["names"]}
+    write = TableWrite(plain_name(data["target"], catalog), frozenset(flows), frozenset(data["given"]))
     (whole,) = with_references([write], names)
     return whole

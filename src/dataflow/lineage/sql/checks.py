@@ -19,8 +19,8 @@ from dataflow.workflow.parameters import placed_back, substitute
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dataflow.lineage.sql.insertion import Insertion
     from dataflow.lineage.sql.relations import QueryColumn
-    from dataflow.lineage.sql.writes import Insertion
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _BLOCK = re.compile(r"(?:\s|--[^\n]*+|/\*.*?\*/)*+(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)

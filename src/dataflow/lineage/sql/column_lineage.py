@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from dataflow.lineage.model import ColumnName, TableWrite
 from dataflow.lineage.sql.expressions import UnresolvedName
+from dataflow.lineage.sql.insertion import Insertion
 from dataflow.lineage.sql.relations import Schema, SelectStar, SqlReference
 from dataflow.lineage.sql.statements import Statement, statements_of
-from dataflow.lineage.sql.writes import Insertion, ScriptReader
+from dataflow.lineage.sql.writes import ScriptReader
 from dataflow.tables.schema.ddl import create_table
 
 _INCOMPLETE_TREE = (AttributeError, IndexError, KeyError, TypeError, ValueError)

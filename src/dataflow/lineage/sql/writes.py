@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dataflow.lineage.model import Flow, TableWrite
 from dataflow.lineage.sql.expressions import UnresolvedName
 from dataflow.lineage.sql.from_clause import identifier_table, table_name_of
+from dataflow.lineage.sql.insertion import Insertion
 from dataflow.lineage.sql.relations import (
     Leaf,
     Node,
@@ -33,31 +34,6 @@ _NO_TABLE_COMMANDS = frozenset(
 
 _ALTERED = re.compile(r"\s*(?:TABLE|VIEW)\s+(?P<name>(?:`[^`]+`|\w+)(?:\.(?:`[^`]+`|\w+))*)", re.I)
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True)
-class Insertion:
-    """The columns of an INSERT.
-
-    Attributes:
-        table: The table.
-        statement: The statement.
-        columns: The columns of its query, in order.
-        partition_values: The columns with a value in its PARTITION clause.
-        by_name: Whether columns are matched by name.
-        listed_columns: The table's columns that the statement lists; empty where it lists none.
-        is_known: Whether all columns of the query are known.
-        target: The columns of the table at that point; None where they are unknown.
-    """
-
-    table: str
-    statement: Statement
-    columns: tuple[QueryColumn, ...]
-    partition_values: tuple[str, ...]
-    by_name: bool
-    listed_columns: tuple[str, ...]
-    is_known: bool
-    target: tuple[str, ...] | None
 
 
 class ScriptReader(QueryResolver):

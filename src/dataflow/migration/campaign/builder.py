@@ -53,10 +53,7 @@ def start_campaign(
     require_steps(found.table, found.changes)
     if deadline <= now.date():
         raise UsageError(f"the deadline {deadline} is not in the future", "choose a later date: --deadline YYYY-MM-DD")
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise UsageError(
-            f"'{name}' is not a valid campaign name", "use letters, digits, '_', '-' and '.', for example hours-2027"
-        )
+    _require_name(name)
     _require_no_circle(found, campaigns)
     id_ = name or _free_name(
         folder, f"{re.sub(r'[^a-z0-9]+', '-', found.table.lower()).strip('-')}-{now:%Y%m%d}", campaigns
@@ -69,6 +66,13 @@ def start_campaign(
     with campaign_file(path, definition):
         campaigns.add(row)
     return campaign_from_row(row), path
+
+
+def _require_name(name: str | None) -> None:
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise UsageError(
+            f"'{name}' is not a valid campaign name", "use letters, digits, '_', '-' and '.', for example hours-2027"
+        )
 
 
 def _free_name(folder: Path, name: str, campaigns: CampaignStore) -> str:

@@ -4,9 +4,9 @@ import org.apache.spark.sql.catalyst.expressions._
 import org.apache.spark.sql.catalyst.plans.logical.Generate
 import org.apache.spark.sql.types.{ArrayType, MapType, StructType}
 
-/** What the columns that a generator makes are made of: each of its own where that can be told. */
-object Generated {
-  def columns(plan: Generate, scope: Reading): Seq[(ExprId, Value)] = {
+/** The lineage of the columns that a generator makes: of each column by itself where that is known. */
+object GeneratorLineage {
+  def columns(plan: Generate, scope: ExpressionLineage): Seq[(ExprId, Value)] = {
     val made = plan.generatorOutput
     val all = Value(scope.leaves(plan.generator.children))
     val values = plan.generator match {
@@ -18,13 +18,13 @@ object Generated {
     made.map(_.exprId).zip(values.padTo(made.size, all))
   }
 
-  /** `stack(2, 'a', x, 'b', y)` has rows of two: each column takes what stands in its place of a row. */
-  private def stacked(children: Seq[Expression], width: Int, scope: Reading): Seq[Value] = {
+  /** `stack(2, 'a', x, 'b', y)` has rows of two values: each column gets the values at its position. */
+  private def stacked(children: Seq[Expression], width: Int, scope: ExpressionLineage): Seq[Value] = {
     val rows = children.tail.grouped(width).toSeq
     (0 until width).map(at => Value.any(rows.flatMap(_.lift(at)).map(scope.value)))
   }
 
-  private def exploded(generator: ExplodeBase, width: Int, scope: Reading): Seq[Value] = {
+  private def exploded(generator: ExplodeBase, width: Int, scope: ExpressionLineage): Seq[Value] = {
     val child = scope.value(generator.child)
     val values = (generator.child, generator.child.dataType) match {
       case (CreateMap(children, _), _) =>

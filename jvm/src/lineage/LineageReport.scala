@@ -10,23 +10,23 @@ import org.apache.spark.sql.catalyst.util.{quoteIfNeeded, MetadataColumnHelper}
 import org.apache.spark.sql.catalyst.analysis.ResolvedIdentifier
 import org.apache.spark.sql.execution.datasources.v2.{DataSourceV2Relation, DataSourceV2ScanRelation}
 
-/** What one execution did with tables, as a line of JSON. */
-final class Told(remembered: ExprId => Option[Kept]) {
-  import Told._
+/** The lineage of one execution, as a line of JSON. */
+final class LineageReport(remembered: ExprId => Option[CachedColumn]) {
+  import LineageReport._
 
   private val node = json.createObjectNode()
 
-  /** Whether there is anything to tell. */
-  def isAnything: Boolean = !node.isEmpty
+  /** Whether there is anything to report. */
+  def nonEmpty: Boolean = !node.isEmpty
 
   /** The line. */
   def line: String = json.writeValueAsString(node)
 
-  /** What a query's columns are made of, by their ids. */
-  var made: Map[ExprId, Kept] = Map.empty
+  /** The lineage of the columns of a query, by their ids. */
+  var made: Map[ExprId, CachedColumn] = Map.empty
 
-  /** Take in an analysed plan: what it writes, else what it names. */
-  def take(plan: LogicalPlan, isAction: Boolean): Told = {
+  /** Add an analysed plan: its writes, else the columns that it references. */
+  def add(plan: LogicalPlan, isAction: Boolean): LineageReport = {
     val (tops, definitions) = parts(plan)
     val writes = tops.flatMap(Write.of)
     if (writes.nonEmpty) writes.foreach(write(_, plan, definitions))
@@ -36,14 +36,14 @@ final class Told(remembered: ExprId => Option[Kept]) {
     this
   }
 
-  /** Nothing can be told of a plan but its tables. */
-  def despair(plan: Option[LogicalPlan], error: Throwable): Told = {
+  /** Add a plan whose columns could not be followed: its tables alone, and the error. */
+  def addFailure(plan: Option[LogicalPlan], error: Throwable): LineageReport = {
     node.put("error", s"${error.getClass.getSimpleName}: ${error.getMessage}")
     plan.foreach(tables)
     this
   }
 
-  /** Take in the tables of a plan alone. */
+  /** Add the tables of a plan alone. */
   private def tables(plan: LogicalPlan): Unit = {
     val read = plan.collectWithSubqueries { case it: DataSourceV2Relation => PlanLineage.tableOf(it) }.flatten.distinct
     for (write <- parts(plan)._1.flatMap(Write.of)) {
@@ -71,19 +71,19 @@ final class Told(remembered: ExprId => Option[Kept]) {
       lineage.deciding.map(_.copy(decides = true) -> "")).distinct
       .partition { case (leaf, _) => write.isOfRows && leaf.table == write.target }
     val found = list("writes").addObject().put("target", write.target)
-    val told = found.putArray("flows")
+    val into = found.putArray("flows")
     for (table <- lineage.tables if !write.isOfRows || table != write.target) {
-      flow(told, table, "", "", decides = false)
-      if (lineage.unknown.nonEmpty) unknown(told, table)
+      flow(into, table, "", "", decides = false)
+      if (lineage.unknown.nonEmpty) unknown(into, table)
     }
-    for ((leaf, into) <- flows) flow(told, leaf.table, leaf.column, into, leaf.decides)
+    for ((leaf, column) <- flows) flow(into, leaf.table, leaf.column, column, leaf.decides)
     val valued = found.putArray("given")
     for ((column, value) <- pairs if write.gives(column, value)) valued.add(column)
     val names = named(lineage).filterNot(it => write.isOfRows && it._1 == write.target) ++
       own.collect { case (leaf, into) if leaf.column != into && lineage.maySay(leaf.column) => (leaf.table, leaf.column) }
     spell(found.putArray("names"), names.distinct)
     if (lineage.unknown.nonEmpty) {
-      node.put("error", s"nobody knows which columns go where in ${lineage.unknown.mkString(", ")}")
+      node.put("error", s"columns can't be followed through ${lineage.unknown.mkString(", ")}")
     }
     if (lineage.isOpaque) found.put("opaque", true)
     for ((table, relation) <- lineage.relations; snapshot = snapshotOf(relation)) {
@@ -100,7 +100,7 @@ final class Told(remembered: ExprId => Option[Kept]) {
     }
     val lineage = new PlanLineage(statement(plan, inside: _*), remembered)
     val columns = inside.flatMap(it => it.output.map(_.exprId).zip(lineage.columns(it)))
-    made = columns.map { case (id, value) => id -> Kept(value, lineage.deciding.toSet, lineage.tables.toSet) }.toMap
+    made = columns.map { case (id, value) => id -> CachedColumn(value, lineage.deciding.toSet, lineage.tables.toSet) }.toMap
     val names = named(lineage)
     spell(list("names"), names)
     lineage.tables.foreach(list("tables").add)
@@ -119,7 +119,7 @@ final class Told(remembered: ExprId => Option[Kept]) {
     new Statement(if (views) "" else asked(plan).origin.sqlText.getOrElse(""))
   }
 
-  /** What stands below what a script only asks for, to have it heard. */
+  /** The query below the limit that a script adds only to trigger the listener. */
   private def asked(plan: LogicalPlan): LogicalPlan = plan match {
     case GlobalLimit(_, child) => asked(child)
     case LocalLimit(_, child) => asked(child)
@@ -147,9 +147,9 @@ final class Told(remembered: ExprId => Option[Kept]) {
     into.addArray().add(table).add(column).add(target).add(decides)
 }
 
-object Told {
+object LineageReport {
 
-  /** Stands for the columns of a table of which nobody can tell which are read. */
+  /** Stands for the columns of a table where it is unknown which of them are read. */
   val Unknown = "*"
 
   private val json = new ObjectMapper
@@ -165,11 +165,11 @@ object Told {
     case _ => None
   }
 
-  /** Return the line of a plan that could not be followed: its tables, with their columns unknown, and why. */
-  def despaired(plan: LogicalPlan, error: Throwable): String =
-    new Told(_ => None).despair(Option(plan), error).line
+  /** Return the line of a plan that could not be followed: its tables with unknown columns, and the error. */
+  def failure(plan: LogicalPlan, error: Throwable): String =
+    new LineageReport(_ => None).addFailure(Option(plan), error).line
 
-  /** Return what a stream that starts reads and writes: what its micro-batches do with columns is not heard. */
+  /** Return the tables of a stream that starts: the columns of its micro-batches are not observed. */
   def stream(target: Option[String], sources: Seq[String]): String = {
     val node = json.createObjectNode()
     for (table <- target) {
@@ -182,7 +182,7 @@ object Told {
     json.writeValueAsString(node)
   }
 
-  /** Return tables as what was looked at: whether it was read in a way that is heard shows later. */
+  /** Return tables that were looked at; whether a query read them is known later. */
   def seen(tables: Iterable[String]): String = {
     val node = json.createObjectNode()
     val list = node.putArray("seen")
@@ -212,7 +212,7 @@ final case class Write(target: String, columns: Option[Seq[String]], query: Logi
     }
   }
 
-  /** Say whether it gives a column its values: a null that stands in for one that it leaves out is none. */
+  /** Return whether it assigns a column; a null for a column that an INSERT omits does not count. */
   def gives(column: String, value: Value): Boolean =
     if (isOfRows) !value.same.contains((target, column)) && !(value.isNull && value.leaves.isEmpty && inserts)
     else !value.isNull || value.leaves.nonEmpty
@@ -222,7 +222,7 @@ final case class Write(target: String, columns: Option[Seq[String]], query: Logi
 
 object Write {
 
-  /** Say whether an append is what is left of a MERGE, which looks at the target as it is written. */
+  /** Return whether an append is the rest of a MERGE, which reads the target that it writes. */
   private def isMerge(query: LogicalPlan, target: DataSourceV2Relation) = query.exists {
     case _: MergeRows => true
     case it: DataSourceV2Relation => it.output.map(_.exprId) == target.output.map(_.exprId)

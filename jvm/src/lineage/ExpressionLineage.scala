@@ -5,10 +5,10 @@ import org.apache.spark.sql.catalyst.expressions.aggregate._
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
 
 /**
- * Reads expressions where some attributes are known.
+ * The lineage of expressions, given that of the attributes below them.
  *
- * Of a value all arguments are a part, the conditions of CASE and IF among them; what only decides is what SQL has a
- * clause for: the partition and order of a window, FILTER, WITHIN GROUP of LISTAGG, FOR of PIVOT.
+ * All arguments of an expression are direct sources, conditions of CASE and IF included; indirect are those that SQL has
+ * a clause for: the partition and order of a window, FILTER, WITHIN GROUP of LISTAGG, FOR of PIVOT.
  *
  * @param here
  *   What the attributes below the node are made of.
@@ -17,7 +17,7 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
  * @param subquery
  *   Goes through a subquery's plan, and returns what its columns are made of.
  */
-final class Reading(
+final class ExpressionLineage(
     here: Map[ExprId, Value],
     val outer: Map[ExprId, Value],
     subquery: (LogicalPlan, Map[ExprId, Value]) => Seq[Value]) {

@@ -12,7 +12,7 @@ import org.apache.spark.sql.connector.catalog.{Identifier, Table, TableCatalog}
 import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
 
 /** Tables that a plan names before Spark has looked them up. */
-object Named {
+object NamedTables {
 
   /** Return the table behind a relation; nothing where there is none. */
   def table(session: SparkSession, relation: LogicalPlan): Option[Table] = relation match {
