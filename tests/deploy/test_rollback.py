@@ -57,7 +57,7 @@ def test_a_rollback_of_what_somebody_just_changed_is_refused(repo):
     repo.deploy()
     planned = plan_rollback(repo.registry, "production")
     planned.apply(repo.registry)
-    with pytest.raises(DataflowError, match="changed by somebody else just now"):
+    with pytest.raises(DataflowError, match="has just been changed by somebody else"):
         planned.apply(repo.registry)
 
 

@@ -52,7 +52,8 @@ class Watcher:
             text=True,
         )
         self.events = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.process.stdout:
@@ -82,6 +83,14 @@ class Watcher:
         self.errors.seek(0)
         return self.errors.read()
 
+    def close(self):
+        """End it, if it still runs, and let go of what it wrote to."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(timeout=10)
+        self.process.stdout.close()
+        self.errors.close()
+
     def family(self):
         """Return the processes that it started, and those that these started."""
         return below(self.process.pid)
@@ -98,8 +107,7 @@ def watch(dataflow_command):
 
     yield start
     for watcher in started:
-        watcher.process.kill()
-        watcher.process.wait()
+        watcher.close()
 
 
 def below(pid):
@@ -190,13 +198,13 @@ def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
     folder = dataflow_command.folder
     save(folder / "src" / "test_a.py", FAILS)
     argv = [sys.executable, "-m", "dataflow", "project", "test", "--watch"]
-    started = subprocess.Popen(argv, cwd=folder, env=dataflow_command.environ, stdout=subprocess.PIPE, text=True)
-    lines = []
-    while not lines or not lines[-1].endswith(" s from the start"):
-        lines.append(next(started.stdout).rstrip())
-    started.terminate()
+    environ, lines = dataflow_command.environ, []
+    with subprocess.Popen(argv, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as started:
+        while not lines or not lines[-1].endswith(" s from the start"):
+            lines.append(next(started.stdout).rstrip())
+        started.terminate()
 
-    assert started.wait(20) == 128 + signal.SIGTERM
+        assert started.wait(20) == 128 + signal.SIGTERM
     assert lines[0] == "Watching ./src (pytest); Ctrl-C ends it"
     assert lines[2].endswith("  all tests")
     assert lines[3].startswith("FAILED  test_a.py::test_it  0.0")
