@@ -3,18 +3,20 @@
 -- break a reader stops the run.
 
 CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (
-  title_id INT COMMENT 'Title that was watched',
-  country_code STRING COMMENT 'Country it was watched in, ISO 3166-1 alpha-2',
+  title_id INT{{ ' NOT NULL' if layout > 1 }} COMMENT 'Title that was watched',
+  country_code STRING{{ ' NOT NULL' if layout > 1 }} COMMENT 'Country it was watched in, ISO 3166-1 alpha-2',
   title_rank INT COMMENT 'Place among the titles of the country on that day, 1 is the most watched; ties share a place',
   view_hours DOUBLE COMMENT 'Hours watched in the country on that day, rounded to 6 decimals',
-  date DATE COMMENT 'Day of viewing, UTC'
+  date DATE{{ ' NOT NULL' if layout > 1 }} COMMENT 'Day of viewing, UTC'
 )
 USING iceberg
 PARTITIONED BY (date)
-COMMENT 'The 100 most watched titles of each country, per day'
+COMMENT 'The 100 most watched titles of each country, per day'{{ ';' if layout > 1 }}
+{% if layout == 1 %}
 TBLPROPERTIES (
   -- Lets a day be written and audited on a branch before readers see it.
   'write.wap.enabled' = 'true',
   -- Days of a backfill are published side by side and may have to queue.
   'commit.retry.num-retries' = '40'
 );
+{% endif %}

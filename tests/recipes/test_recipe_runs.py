@@ -101,7 +101,7 @@ def expected_rows(folder):
     """Return the golden rows of the fixture's last day."""
     from dataflow.mocks import load_mock
 
-    (file,) = (folder / MOCKS).glob("dataflow_*_sample.yaml")
+    (file,) = (folder / MOCKS).glob("*_results.yaml")
     mock = load_mock(file)
     names = [column.name for column in mock.columns]
     found = [dict(zip(names, row, strict=True)) for row in mock.rows]

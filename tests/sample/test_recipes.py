@@ -7,17 +7,20 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from functools import reduce
 from math import fsum
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import sqlglot
 import yaml
 from copier import run_copy
+from pydantic import BaseModel
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
@@ -25,6 +28,7 @@ from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.recipes import recipes
 from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
+from dataflow.workflow.models import Definition, MetadataJob
 from tests.support.template_repo import ROOT, contents, make_template
 
 ALL = [recipe.name for recipe in recipes()]
@@ -52,16 +56,12 @@ SHARED_FILES = {
 OWN_FILES = {
     "spark-sql": {
         ".vscode/test.schema.json",
-        "ddl/dataflow_sparksql_sample.sql",
-        "src/mocks/dataflow_sparksql_sample.yaml",
         "src/sparksql_write.sql",
         "src/sparksql_write.test.yaml",
         "src/test_sparksql_write.py",
     },
     "pyspark": {
         ".vscode/test.schema.json",
-        "ddl/dataflow_pyspark_sample.sql",
-        "src/mocks/dataflow_pyspark_sample.yaml",
         "src/pyspark_write.py",
         "src/test_pyspark_write.py",
         "tox.ini",
@@ -70,11 +70,9 @@ OWN_FILES = {
         ".scalafix.conf",
         ".scalafmt.conf",
         "build.sbt",
-        "ddl/dataflow_scala_sample.sql",
         "project/build.properties",
         "project/plugins.sbt",
         "src/main/scala/playback/TopTitles.scala",
-        "src/mocks/dataflow_scala_sample.yaml",
         "src/test/resources/log4j2-test.properties",
         "src/test/scala/playback/Mocks.scala",
         "src/test/scala/playback/RowMatchers.scala",
@@ -84,8 +82,6 @@ OWN_FILES = {
     "sparklyr": {
         ".lintr",
         "DESCRIPTION",
-        "ddl/dataflow_sparklyr_sample.sql",
-        "src/mocks/dataflow_sparklyr_sample.yaml",
         "src/sparklyr_write.R",
         "src/tables.R",
         "src/viewing.R",
@@ -128,8 +124,10 @@ def render(template: Path, folder: Path, **answers: str) -> None:
 
 
 def test_a_package_has_exactly_the_files_of_its_recipe(package: Path, recipe: str) -> None:
-    source = yaml.safe_load((package / ".copier-answers.yml").read_text())["source_table"]
-    assert contents(package).keys() == SHARED_FILES | OWN_FILES[recipe] | {f"src/mocks/{source}.yaml"}
+    answers = yaml.safe_load((package / ".copier-answers.yml").read_text())
+    table = f"{answers['workflow_shortname']}_results"
+    named = {f"ddl/{table}.sql", f"src/mocks/{table}.yaml", f"src/mocks/{answers['source_table']}.yaml"}
+    assert contents(package).keys() == SHARED_FILES | OWN_FILES[recipe] | named
 
 
 def test_no_brace_of_the_template_is_left_over(package: Path) -> None:
@@ -216,6 +214,45 @@ def test_ids_and_tables_derive_from_who_generated_it(recipe: str, recipes: Path,
     assert workflow.params["TARGET_TABLE"] == "alice_sandbox.alice_my_flow_results"
 
 
+@pytest.mark.parametrize(
+    ("answers", "table"),
+    [
+        ({"workflow_shortname": "titles"}, "alice_titles_results"),
+        ({"workflow_shortname": "titles", "workflow_id": "growth.top"}, "growth_top_results"),
+    ],
+)
+def test_the_ddl_is_named_as_the_table_without_its_owner(
+    answers: dict[str, str], table: str, recipe: str, recipes: Path, tmp_path: Path
+) -> None:
+    render(recipes, tmp_path / "flow", recipe=recipe, **answers)
+
+    workflow = load_workflow(tmp_path / "flow" / "main.sch.yaml")
+
+    assert workflow.params["TARGET_TABLE"] == f"alice_sandbox.{table}"
+    (ddl,) = (tmp_path / "flow" / "ddl").iterdir()
+    assert ddl.name == f"{table.partition('_')[2]}.sql"
+    assert f"./ddl/{ddl.name}" in [script.spec.script for script in workflow.spark_specs()]
+
+
+def test_columns_of_the_key_may_not_be_null_and_others_may(package: Path) -> None:
+    (ddl,) = (package / "ddl").iterdir()
+    columns = dict(re.findall(r"(?m)^  (\w+) \w+( NOT NULL)? COMMENT", ddl.read_text()))
+    (metadata,) = load_workflow(package / "main.sch.yaml").jobs(MetadataJob)
+    assert {name for name, required in columns.items() if required} == set(metadata.metadata.primary_key)
+    assert columns.keys() - metadata.metadata.primary_key == {"title_rank", "view_hours"}
+
+
+def test_no_line_says_what_holds_without_it(package: Path) -> None:
+    for file in package.glob("*.sch.yaml"):
+        definition = Definition.model_validate(_with_parameters(yaml.safe_load(file.read_text())))
+        assert list(_defaults(definition)) == [], file.name
+        assert definition.dag is None, "steps run in the order written"
+        rest = file.read_text().partition("\njobs:\n")[2] + "".join(it.read_text() for it in package.rglob("*.sql"))
+        for name in definition.params:
+            scripts = ["TARGET_TABLE", "SOURCE_TABLE", "EXECUTION_DATE"]
+            assert name in scripts or f"${{{name}}}" in rest, f"{file.name}: {name}"
+
+
 def test_all_recipes_say_the_same_apart_from_their_language(recipes: Path, tmp_path: Path) -> None:
     said = []
     for name in ALL:
@@ -269,7 +306,7 @@ def test_questions_have_a_default_and_help_and_are_at_most_six() -> None:
         for name, value in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
         if not name.startswith("_")
     }
-    assert len(questions) <= 6
+    assert sum(question.get("ask", True) and question.get("when", True) for question in questions.values()) <= 6
     assert all({"type", "help", "default"} <= question.keys() for question in questions.values())
 
 
@@ -281,12 +318,37 @@ def test_questions_have_a_default_and_help_and_are_at_most_six() -> None:
         ("workflow_id", "Growth"),
         ("source_table", "playback; DROP TABLE x"),
         ("cron", "every day"),
+        ("layout", "3"),
     ],
 )
 def test_a_mistyped_answer_is_refused(question: str, answer: str, recipes: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=question):
         render(recipes, tmp_path / "out", **{question: answer})
     assert not (tmp_path / "out").exists()
+
+
+def _with_parameters(data: Any) -> Any:
+    """Put something in for each parameter, as the models want it."""
+    if isinstance(data, dict):
+        texts = {name: str(value) for name, value in data.get("params", {}).items()}
+        return {key: texts if key == "params" else _with_parameters(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_with_parameters(value) for value in data]
+    if not isinstance(data, str):
+        return data
+    text = re.sub(r"\$\{\w*_DATE\}|\$\{dataflow.(yesterday|each)\}", "2026-01-31", data)
+    return {"${LOOKBACK_DAYS}": 3, "${PARALLEL}": 2}.get(text, text)
+
+
+def _defaults(model: BaseModel) -> Iterator[str]:
+    """Yield the fields that are given as they are by themselves."""
+    for name in model.model_fields_set:
+        value, field = getattr(model, name), type(model).model_fields[name]
+        if not field.is_required() and value == field.get_default(call_default_factory=True):
+            yield f"{type(model).__name__}.{name} = {value!r}"
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, BaseModel):
+                yield from _defaults(inner)
 
 
 def _rows(mock: str) -> list[dict[str, object]]:

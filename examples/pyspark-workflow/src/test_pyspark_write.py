@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark_write import add_title_rank, keep_top_titles, viewing_by_title_country
 
 SOURCE = "mocks/dataflow_demo.playback.yaml"
-EXPECTED = "mocks/dataflow_pyspark_sample.yaml"
-DDL = "../ddl/dataflow_pyspark_sample.sql"
+EXPECTED = "mocks/pyspark_workflow_results.yaml"
+DDL = "../ddl/pyspark_workflow_results.sql"
 
 VIEWING = "title_id int, country_code string, view_hours double"
 

@@ -3,8 +3,8 @@
 from dataflow.testing import Dataflow
 
 SOURCE = "mocks/dataflow_demo.playback.yaml"
-EXPECTED = "mocks/dataflow_sparksql_sample.yaml"
-DDL = "../ddl/dataflow_sparksql_sample.sql"
+EXPECTED = "mocks/sparksql_workflow_results.yaml"
+DDL = "../ddl/sparksql_workflow_results.sql"
 
 
 def test_the_top_titles_of_each_day(dataflow: Dataflow) -> None:

@@ -11,6 +11,7 @@ from dataflow.errors import Problem, did_you_mean
 from dataflow.workflow.checks import AUDITED, DefinitionView, items
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
 from dataflow.workflow.models import (
+    AuditJob,
     DateRange,
     Dates,
     ForeachItem,
@@ -22,6 +23,7 @@ from dataflow.workflow.models import (
 )
 from dataflow.workflow.parameters import PREFIX, ParameterResolver, ParameterSource
 from dataflow.workflow.resolved import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.table_keys import TableKeys
 from dataflow.workflow.validation import ValidationProblems, validated
 from dataflow.workflow.yamlfile import YamlFile, YamlPath, is_file, unreadable
 
@@ -146,6 +148,7 @@ class WorkflowExpander:
         self.size = size
         self.names: set[str] = set()
         self._numbers = itertools.count(1)
+        self._keys = TableKeys(view)
 
     def steps(self) -> dict[str, Step]:
         """Return the steps by id, in the order written; those with mistakes are left out."""
@@ -217,9 +220,9 @@ class WorkflowExpander:
         outer = route[:-1]
         item = self._validated(StepItem, self.view.get(*outer), outer)
         if route[-1] == "template":
-            return WapStep(item.template) if item is not None else None
+            return WapStep(self._keyed(item.template, (*route, "audits"))) if item is not None else None
         child = self._child(route, self.view.get(*route))
-        return _step(item.job, child) if isinstance(item, JobItem) else None
+        return self._step(item.job, route, child) if isinstance(item, JobItem) else None
 
     def _foreach(self, route: YamlPath) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
@@ -242,8 +245,20 @@ class WorkflowExpander:
         fill = fill_with(self.file, self.resolver, each=date)
         data = self.file.filled(route, fill, self.view.failed)
         job = self._validated(Job, data, route)
-        step = _step(job, self._child(route, data))
+        step = self._step(job, route, self._child(route, data))
         return EachDate(date, step) if step is not None else None
+
+    def _step(self, job: Any, route: YamlPath, child: Workflow | None) -> JobStep | SubworkflowStep | None:
+        if isinstance(job, SubworkflowJob):
+            return SubworkflowStep(job, child) if child is not None else None
+        if isinstance(job, AuditJob):
+            job = job.model_copy(update={"audit": self._keyed(job.audit, (*route, "audit", "audits"))})
+        return JobStep(job) if job is not None else None
+
+    def _keyed(self, audited: Any, route: YamlPath) -> Any:
+        told = self._keys.told(audited)
+        self.problems.update(self._keys.missing(told, route))
+        return told
 
     def _dates(self, route: YamlPath) -> list[str]:
         yesterday = dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
@@ -309,9 +324,3 @@ class WorkflowExpander:
             known = None if place in self.view.failed else text
             sources[name] = ParameterSource(known, "caller", self.file.values[place], final=True)
         return sources
-
-
-def _step(job: Any, child: Workflow | None) -> JobStep | SubworkflowStep | None:
-    if isinstance(job, SubworkflowJob):
-        return SubworkflowStep(job, child) if child is not None else None
-    return JobStep(job) if job is not None else None

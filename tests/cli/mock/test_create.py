@@ -120,7 +120,7 @@ def test_a_workflow_gets_mocks_of_its_sources_and_a_test_of_its_script_for_revie
     assert expected.key == ("date", "country_code", "title_id")
     text = (package / f"src/{name}.test.yaml").read_text()
     assert f"  SOURCE_TABLE: mocks/{name}/dataflow_demo.playback.yaml\n" in text
-    assert "  TARGET_TABLE: ../ddl/dataflow_sparksql_sample.sql\n" in text
+    assert "  TARGET_TABLE: ../ddl/sparksql_workflow_results.sql\n" in text
 
     again = spark_command("mock", "create", "--workflow", "package", "--date", day, code=2)
     assert f"{name}.test.yaml exists already" in again.stderr

@@ -33,19 +33,19 @@ def test_valid_definitions_are_said_to_be_valid(package):
 
 def test_all_mistakes_are_told_at_once_with_their_places_and_nothing_runs(package):
     edit(package, "blocking: false", "blokcing: false")
-    edit(package, "ddl/dataflow_sparksql_sample.sql", "ddl/dataflow_sparksql_sampel.sql")
-    edit(package, "${EXECUTION_TIMEZONE}", "${EXECUTION_TIMEZON}")
+    edit(package, "ddl/sparksql_workflow_results.sql", "ddl/sparksql_workflow_result.sql")
+    edit(package, "datetime: ${EXECUTION_DATE}", "datetime: ${EXECUTION_DAT}")
     done = package("workflow", "run", "package", code=2)
     assert done.stdout == ""
     lines = done.stderr.splitlines()
     assert [line.rsplit(": ", 1)[0].rpartition("package/")[2] for line in lines] == [
-        "main.sch.yaml:28:17",
-        "main.sch.yaml:69:11",
-        "main.sch.yaml:77:19",
+        "main.sch.yaml:27:17",
+        "main.sch.yaml:66:11",
+        "main.sch.yaml:73:19",
     ]
-    assert "did you mean 'dataflow_sparksql_sample.sql'" in lines[0]
+    assert "did you mean 'sparksql_workflow_results.sql'" in lines[0]
     assert "did you mean 'blocking'" in lines[1]
-    assert "did you mean 'EXECUTION_TIMEZONE'" in lines[2]
+    assert "did you mean 'EXECUTION_DATE'" in lines[2]
     assert not Path(package.environ["DATAFLOW_HOME"]).exists()
 
 
@@ -53,7 +53,7 @@ def test_mistakes_come_as_json_for_a_script(package):
     edit(package, "blocking: false", "blokcing: false")
     done = package("workflow", "validate", "package", "--output", "json", code=2)
     problems = json.loads(done.stdout)["problems"]
-    assert [(p["file"], p["line"], p["column"]) for p in problems] == [("package/main.sch.yaml", 69, 11)]
+    assert [(p["file"], p["line"], p["column"]) for p in problems] == [("package/main.sch.yaml", 66, 11)]
 
 
 def test_a_plan_says_what_would_be_written_without_spark(package):

@@ -142,7 +142,7 @@ def test_a_workflow_of_the_checkout_that_reads_a_column_that_goes_is_told(packag
     )
     (folder / "read.sql").write_text(f"INSERT INTO bob_sandbox.ranks BY NAME\nSELECT title_rank\nFROM {table}\n")
     package("workflow", "validate", "package")
-    edit(package, "title_rank INT", "place INT", "ddl/dataflow_sparksql_sample.sql")
+    edit(package, "title_rank INT", "place INT", "ddl/sparksql_workflow_results.sql")
     edit(package, "  title_rank,\n  view_hours\nFROM final", "  title_rank AS place,\n  view_hours\nFROM final")
     (said,) = package("workflow", "validate", "package", code=2).stderr.splitlines()
     assert said.rpartition("error: ")[2] == (
@@ -160,7 +160,7 @@ def test_render_prints_the_sql_of_a_day_with_its_parameters(package):
 def test_render_tells_a_program_each_script_and_a_wrong_job_is_told(package):
     found = package.json("workflow", "render", "package", "--date", "2026-01-31")
     assert [(it["job"], Path(it["script"]).name) for it in found] == [
-        ("ddl", "dataflow_sparksql_sample.sql"),
+        ("ddl", "sparksql_workflow_results.sql"),
         ("wap.write", "sparksql_write.sql"),
     ]
     said = package("workflow", "render", "package", "--job", "wrte", code=2).stderr

@@ -4,7 +4,8 @@ suppressPackageStartupMessages(library(dplyr))
 
 src <- test_path("../../src")
 source_mock <- file.path(src, "mocks/dataflow_demo.playback.yaml")
-expected_mock <- file.path(src, "mocks/dataflow_sparklyr_sample.yaml")
+expected_mock <- file.path(src, "mocks/sparklyr_workflow_results.yaml")
+results_ddl <- file.path(src, "../ddl/sparklyr_workflow_results.sql")
 days <- c("2026-01-30", "2026-01-31")
 
 # Expects the same rows in any order, and hours equal to nine digits.

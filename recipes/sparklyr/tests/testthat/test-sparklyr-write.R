@@ -24,7 +24,7 @@ spark <- spark_connect(
 
 # The table of the DDL, in a format that Spark has by itself.
 create_results <- function(table) {
-  ddl <- readLines(file.path(src, "../ddl/dataflow_sparklyr_sample.sql"))
+  ddl <- readLines(results_ddl)
   ddl <- paste(ddl, collapse = "\n")
   ddl <- sub("${TARGET_TABLE}", table, ddl, fixed = TRUE)
   ddl <- sub("USING iceberg", "USING parquet", ddl, fixed = TRUE)

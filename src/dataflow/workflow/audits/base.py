@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import Field
 
@@ -104,6 +104,16 @@ class AuditBase(StrictModel, ABC):
     def script_name(self) -> str | None:
         """The script that it runs, as the definition names it."""
         return None
+
+    @property
+    def lacks_key(self) -> bool:
+        """Whether it is about the table's primary key, which its definition leaves to be found."""
+        return False
+
+    def with_key(self, key: Sequence[str]) -> Self:
+        """Return it with the table's primary key, where it lacks it."""
+        del key
+        return self
 
     @property
     def history_runs(self) -> int:

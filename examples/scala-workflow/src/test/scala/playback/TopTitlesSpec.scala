@@ -11,8 +11,8 @@ class TopTitlesSpec extends AnyFlatSpec with Matchers with RowMatchers with Spar
   import spark.implicits._
 
   private val sourceMock = "src/mocks/dataflow_demo.playback.yaml"
-  private val expectedMock = "src/mocks/dataflow_scala_sample.yaml"
-  private val ddl = "ddl/dataflow_scala_sample.sql"
+  private val expectedMock = "src/mocks/scala_workflow_results.yaml"
+  private val ddl = "ddl/scala_workflow_results.sql"
 
   "viewingByTitleCountry" should "sum hours per title and country" in {
     val source = Seq((1, "US", 1.5), (1, "US", 2.0), (1, "BR", 4.0), (2, "US", 8.0))
