@@ -8,6 +8,7 @@ import pytest
 
 from dataflow.deploy.deployed_run import find_deployed, prepare_run
 from dataflow.deploy.static_checks import check_workflows
+from dataflow.sample.recipes import recipes
 from dataflow.workflow.load import Request
 from tests.support.places import EXAMPLES
 
@@ -16,17 +17,18 @@ def checked(repo):
     return {it.file.relative_to(repo.folder).as_posix(): it for it in check_workflows([repo.folder])}
 
 
-@pytest.mark.parametrize("example", ["sparksql", "pyspark", "scala", "sparklyr"])
-def test_each_recipe_s_workflows_pass(repo, example):
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda it: it.name)
+def test_each_recipe_s_workflows_pass(repo, recipe):
     shutil.rmtree(repo.folder / "top")
-    shutil.copytree(EXAMPLES / f"{example}-workflow", repo.folder / "titles")
+    shutil.copytree(EXAMPLES / recipe.example, repo.folder / "titles")
     repo.write("titles/identity.yaml", "owner: alice\npackage_id: alice.titles\nuuid: uuid-of-titles\n")
     found = checked(repo)
     assert {it.status for it in found.values()} == {"passed"}
     rendered = repo.folder / ".workflows" / "titles.main.sch.rendered.yaml"
     assert found["titles/main.sch.yaml"].rendered == rendered
     assert "table: alice_sandbox.alice_titles_results" in rendered.read_text()
-    script = {"scala": "script: asset:dataflow.jar.titles#to-be-pinned"}.get(example, "script: ./src/")
+    is_jar = (repo.folder / "titles" / "build.sbt").exists()
+    script = "script: asset:dataflow.jar.titles#to-be-pinned" if is_jar else "script: ./src/"
     assert script in rendered.read_text()
 
 

@@ -162,6 +162,8 @@ def plant(folder, defects):
 def test_each_defect_is_caught_by_the_package_s_own_tests(recipe, package, table_line, request):
     if recipe == "sparklyr":
         require(request.node, *SPARKLYR_RECIPE)
+    if recipe not in DEFECTS:
+        pytest.skip("no defects of this recipe are known")
     caught = 0
     for names in planted_together(recipe):
         defects = [DEFECTS[recipe][name] for name in names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ from dataflow.cli.sample import app
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
-from dataflow.sample.recipes import recipes
+from dataflow.sample.origin import find_origin
+from dataflow.sample.recipes import questions, recipes
+from dataflow.workflow.load import load_workflow
 from tests.support.repositories import commit, git
 from tests.support.template_repo import ROOT, contents, replace
 
@@ -98,7 +101,7 @@ def test_the_short_name_derives_from_the_folder(template: Path, tmp_path: Path) 
 
 
 def test_a_workflow_id_of_ones_own_is_taken_as_it_is(template: Path, tmp_path: Path) -> None:
-    package = generate("spark-sql", tmp_path / "f", source_path=str(template), workflow_id="growth.titles")
+    package = generate("spark-sql", tmp_path / "f", source_path=str(template), data={"workflow_id": "growth.titles"})
     assert identity(package.folder)["package_id"] == "growth.titles"
 
 
@@ -174,7 +177,7 @@ def test_an_unknown_recipe_lists_the_four(name: str, tmp_path: Path) -> None:
 
 def test_a_mistyped_answer_is_one_message(template: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Lower-case letters"):
-        generate("spark-sql", tmp_path / "flow", source_path=str(template), workflow_shortname="Top Titles")
+        generate("spark-sql", tmp_path / "flow", source_path=str(template), data={"workflow_shortname": "Top Titles"})
     assert [path.name for path in tmp_path.iterdir() if "flow" in path.name] == []
 
 
@@ -241,7 +244,7 @@ def test_scripts_get_json(template: Path, tmp_path: Path) -> None:
     assert said["answers"] == {"recipe": "pyspark", "workflow_shortname": "f"}
     assert "src/pyspark_write.py" in said["files"]
     listed = json.loads(cli("list", "--output", "json"))
-    assert [recipe["recipe"] for recipe in listed] == ["spark-sql", "pyspark", "scala", "sparklyr"]
+    assert [recipe["recipe"] for recipe in listed] == ALL
 
 
 def test_off_a_terminal_nothing_prompts(template: Path, tmp_path: Path) -> None:
@@ -257,9 +260,91 @@ def test_off_a_terminal_nothing_prompts(template: Path, tmp_path: Path) -> None:
     assert (tmp_path / "flow" / "main.sch.yaml").is_file()
 
 
-def test_the_recipes_of_copier_and_of_the_command_line_are_the_same() -> None:
-    choices = yaml.safe_load((ROOT / "copier.yml").read_text())["recipe"]["choices"]
-    assert sorted(choices.values()) == sorted(ALL)
+def test_any_question_of_copier_is_answered_on_the_command_line(template: Path, tmp_path: Path) -> None:
+    data = {"workflow_shortname": "top", "source_table": "lake.views", "cron": "30 6 * * MON"}
+    given = [part for name, value in data.items() for part in ("--data", f"{name}={value}")]
+    said = cli("workflow", "spark-sql", tmp_path / "flow", "--source-path", template, *given)
+    kept = yaml.safe_load((tmp_path / "flow/.copier-answers.yml").read_text())
+    assert {name: kept[name] for name in data} == data
+    assert (
+        f"--workflow-shortname top --data source_table=lake.views --data 'cron=30 6 * * MON' --source-path {template}"
+        in said
+    )
+
+
+def test_questions_that_may_be_answered_are_those_that_copier_asks() -> None:
+    asked = {
+        name: it for name, it in yaml.safe_load((ROOT / "copier.yml").read_text()).items() if not name.startswith("_")
+    }
+    own = questions(find_origin())
+    assert set(own.names) == {name for name, it in asked.items() if it.get("ask", True) and it.get("when", True)}
+    assert [recipe.name for recipe in own.recipes] == list(asked["recipe"]["choices"].values())
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        (
+            "source_tabel=a.b",
+            "there is no question 'source_tabel'; did you mean 'source_table'?",
+            "the questions: recipe",
+        ),
+        ("layout=1", "there is no question 'layout'", "the questions: recipe"),
+        ("cron=daily", "Validation error for question 'cron': Five fields with one space between them", ""),
+        ("source_table", "--data 'source_table' is not NAME=VALUE", "for example: --data source_table=lake.views"),
+        ("recipe=scala", "the recipe is an argument, not --data", "dataflow sample workflow RECIPE FOLDER"),
+        ("workflow_id=a.c", "workflow_id is given twice", "answer it once"),
+    ],
+)
+def test_an_answer_that_is_none_is_refused_before_anything_is_written(
+    given: str, message: str, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as refusal:
+        cli("workflow", "spark-sql", tmp_path / "flow", "--workflow-id", "a.b", "--data", given)
+    assert str(refusal.value).startswith(message)
+    assert str(refusal.value.hint or "").startswith(hint)
+    assert list(tmp_path.glob("[!g]*")) == []
+
+
+@pytest.fixture
+def fork(template: Path) -> Path:
+    """A company's fork: its new recipe is a folder and its lines in copier.yml, and nothing else."""
+    shutil.copytree(template / "recipes/spark-sql", template / "recipes/house-sql")
+    label = "spark-sql: one SQL script, the shortest way from a SELECT to a pipeline"
+    replace(
+        template / "copier.yml",
+        f'    "{label}"',
+        f'    "house-sql: SQL as our house writes it": house-sql\n    "{label}"',
+    )
+    commit(template, "Our house's recipe", "v2.0.0")
+    return template
+
+
+def test_a_fork_s_recipe_is_listed_and_generated_from_its_folder_and_its_lines(fork: Path, tmp_path: Path) -> None:
+    listed = cli("list", "--source-path", fork).splitlines()
+    assert listed[0] == "house-sql  SQL as our house writes it"
+    assert len(listed) == len(ALL) + 1
+
+    cli("workflow", "house-sql", tmp_path / "flow", "--source-path", fork, "--skip-info")
+
+    assert load_workflow(tmp_path / "flow/main.sch.yaml").id == "alice.flow.main"
+    with pytest.raises(UsageError, match="there is no recipe 'house-sql'"):
+        cli("workflow", "house-sql", tmp_path / "other")
+
+
+def test_an_older_version_of_a_fork_has_what_it_had(fork: Path, tmp_path: Path) -> None:
+    git(fork, "tag", "v1.0.0", "HEAD~1")
+    assert "house-sql" not in cli("list", "--source-path", fork, "--ref", "v1.0.0")
+    with pytest.raises(UsageError, match="there is no recipe 'house-sql'"):
+        cli("workflow", "house-sql", tmp_path / "a", "--source-path", fork, "--ref", "v1.0.0")
+    said = json.loads(
+        cli("workflow", "spark-sql", tmp_path / "b", "--source-path", fork, "--ref", "v1.0.0", "--output", "json")
+    )
+    assert said["version"] == "v1.0.0"
+    with pytest.raises(UsageError, match=r"has no version 'v3'"):
+        cli("list", "--source-path", fork, "--ref", "v3")
+    with pytest.raises(UsageError, match="--ref is a version of another template"):
+        cli("list", "--ref", "v1.0.0")
 
 
 def test_a_commit_of_digits_alone_stays_a_word(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,17 @@ import shlex
 import shutil
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path, first_line
 from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.origin import TemplateOrigin, find_origin
-from dataflow.sample.recipes import find_recipe
+from dataflow.sample.recipes import Recipe, questions, recipes
 from dataflow.secret import without_credentials
 from dataflow.workflow.identity import slug
 
@@ -62,8 +63,8 @@ def generate(
     target: Path,
     *,
     source_path: str | None = None,
-    workflow_shortname: str | None = None,
-    workflow_id: str | None = None,
+    ref: str | None = None,
+    data: Mapping[str, str] = MappingProxyType({}),
     report: Callable[[str], None] = lambda _: None,
 ) -> GeneratedPackage:
     """Generate a workflow package.
@@ -72,25 +73,60 @@ def generate(
         recipe: The recipe's name.
         target: Where to; a new folder or an empty one.
         source_path: A template other than the tool's own.
-        workflow_shortname: What to call the pipeline; derived from the folder's name when omitted.
-        workflow_id: What workflow ids start with; derived from the user and the short name when omitted.
+        ref: The version of that template; where it stands when omitted.
+        data: Answers to further questions, as they are typed: what the pipeline is called is derived from the folder's
+            name when omitted, and all else has a default.
         report: Called with a line about what a template that is not the tool's own will run.
 
     Raises:
         UsageError: An answer is not valid, or the folder has files in it.
         DataflowError: The template could not be read or rendered.
     """
-    find_recipe(recipe)
+    origin = find_origin(source_path, ref)
+    with copier_errors(origin.address), copier_environment(**origin.git_variables):
+        asked = questions(origin)
+    asked.recipe(recipe)
+    asked.require(data)
     folder = target.expanduser().absolute().resolve()
     _refuse_files_in(folder)
-    answers = {"recipe": recipe, "workflow_shortname": workflow_shortname or slug(folder.name)}
-    if workflow_id:
-        answers["workflow_id"] = workflow_id
-    origin = find_origin(source_path)
+    answers = {"workflow_shortname": slug(folder.name), **data, "recipe": recipe}
     with _workshop(folder) as workshop:
         _render(origin, workshop, answers, report)
         _move(workshop, folder)
     return GeneratedPackage(folder, answers, origin)
+
+
+def recipes_of(source_path: str | None, ref: str | None) -> tuple[Recipe, ...]:
+    """Return the recipes of another template, or the tool's own.
+
+    Raises:
+        UsageError: There is no template.
+        DataflowError: It could not be read.
+    """
+    if source_path is None and ref is None:
+        return recipes()
+    origin = find_origin(source_path, ref)
+    with copier_errors(origin.address), copier_environment(**origin.git_variables):
+        return questions(origin).recipes
+
+
+def answers(data: Iterable[str], **options: str | None) -> dict[str, str]:
+    """Return the answers that are given, as NAME=VALUE each, or by an option that is called as its question.
+
+    Raises:
+        UsageError: One is not NAME=VALUE, is given twice, or is no answer but an argument.
+    """
+    found = {name: value for name, value in options.items() if value}
+    for text in data:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--data '{text}' is not NAME=VALUE", "for example: --data source_table=lake.views")
+        if name == "recipe":
+            raise UsageError("the recipe is an argument, not --data", "dataflow sample workflow RECIPE FOLDER")
+        if name in found:
+            raise UsageError(f"{name} is given twice", "answer it once")
+        found[name] = value
+    return found
 
 
 def _refuse_files_in(folder: Path) -> None:

@@ -65,18 +65,28 @@ class TemplateOrigin:
         return variables
 
 
-def find_origin(source_path: str | None = None) -> TemplateOrigin:
+def find_origin(source_path: str | None = None, ref: str | None = None) -> TemplateOrigin:
     """Say where the recipes come from.
 
     Args:
         source_path: A folder or an address that the user named.
+        ref: The version of it that the user named; where a folder stands, or an address's last tag, when omitted.
 
     Raises:
-        UsageError: There is nothing to generate from.
+        UsageError: There is nothing to generate from, or nothing that has versions.
     """
     if source_path is not None:
-        return _named(source_path)
+        return _named(source_path) if ref is None else _at(_named(source_path), ref)
+    if ref is not None:
+        raise UsageError("--ref is a version of another template", "name that one as well: --source-path PATH_OR_URL")
     return replace(_own(), is_own=True)
+
+
+def _at(origin: TemplateOrigin, ref: str) -> TemplateOrigin:
+    folder = Path(origin.address)
+    if folder.is_dir() and git.ask(folder, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+        raise UsageError(f"{folder} has no version '{ref}'", "name a tag, a branch or a commit of that repository")
+    return replace(origin, ref=ref, based_on=None, note=None)
 
 
 def _own() -> TemplateOrigin:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from dataflow.cli.console import out
 from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.sample.options import RefOption, SourcePathOption
 
 if TYPE_CHECKING:
     from dataflow.sample.recipes import Recipe
 
 
-def list_(output: OutputOption = TEXT) -> None:
-    """List the recipes.
+def list_(source_path: SourcePathOption = None, ref: RefOption = None, output: OutputOption = TEXT) -> None:
+    """List the recipes: the tool's own, or those of another template.
 
-    Example:  dataflow sample list
+    Example:  dataflow sample list --source-path https://example.com/our-recipes.git
     """
-    from dataflow.sample.recipes import recipes
+    from dataflow.sample.generate import recipes_of
 
-    output.show(_Recipes(recipes()))
+    output.show(_Recipes(recipes_of(source_path, ref)))
 
 
 @dataclass(frozen=True)

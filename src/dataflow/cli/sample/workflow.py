@@ -13,6 +13,7 @@ import typer
 
 from dataflow.cli.console import cell, out, say
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
+from dataflow.cli.sample.options import RefOption, SourcePathOption
 from dataflow.errors import display_path
 from dataflow.secret import without_credentials
 
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 def workflow(
     recipe: Annotated[str, typer.Argument(help="As `dataflow sample list` names it: spark-sql.", show_default=False)],
     target_path: Annotated[Path, typer.Argument(help="A new folder, or an empty one.")] = Path(),
-    source_path: Annotated[
-        str | None, typer.Option("--source-path", help="A folder or git address to take the recipes from.")
-    ] = None,
+    source_path: SourcePathOption = None,
+    ref: RefOption = None,
     workflow_shortname: Annotated[
         str | None, typer.Option(help="What to call the pipeline; the folder's name when omitted.")
     ] = None,
     workflow_id: Annotated[
         str | None, typer.Option(help="What workflow ids start with; <you>.<shortname> when omitted.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", "-d", metavar="NAME=VALUE", help="The answer to another question of copier.yml."),
     ] = None,
     skip_info: Annotated[bool, typer.Option("--skip-info", help="Don't say what was made and what is next.")] = False,
     run: Annotated[bool, typer.Option("--run", help="Then run it for yesterday.")] = False,
@@ -40,22 +44,16 @@ def workflow(
 ) -> None:
     """Generate a workflow package that is yours: definitions, DDL, transformation, mocks, test.
 
-    Example:  dataflow sample workflow spark-sql ./my-pipeline --run
+    Example:  dataflow sample workflow spark-sql ./my-pipeline --data source_table=lake.views --run
     """
     gc.disable()  # imports make a lot of objects and no garbage: looking for it takes an eighth of the time
-    from dataflow.sample.generate import generate
+    from dataflow.sample.generate import answers, generate
 
-    package = generate(
-        recipe,
-        target_path,
-        source_path=source_path,
-        workflow_shortname=workflow_shortname,
-        workflow_id=workflow_id,
-        report=say,
-    )
+    given = answers(data or (), workflow_shortname=workflow_shortname, workflow_id=workflow_id)
+    package = generate(recipe, target_path, source_path=source_path, ref=ref, data=given, report=say)
     gc.freeze()  # nor is there any at the end
     gc.enable()
-    generated = _Generated(package, source_path, skip_info=skip_info)
+    generated = _Generated(package, source_path, ref, skip_info=skip_info)
     if run:
         output.show_with(generated, "run", lambda: _run_main(package, output))
     else:
@@ -76,6 +74,7 @@ def _run_main(package: GeneratedPackage, output: Output) -> None:
 class _Generated(Result):
     package: GeneratedPackage
     source_path: str | None
+    ref: str | None
     skip_info: bool
 
     def text(self) -> None:
@@ -83,7 +82,7 @@ class _Generated(Result):
         if note:
             out().print(f"note: {note}", style="yellow")
         if not self.skip_info:
-            _print_info(self.package, self.source_path)
+            _print_info(self.package, self.source_path, self.ref)
 
     def data(self) -> dict[str, Any]:
         package = self.package
@@ -97,7 +96,7 @@ class _Generated(Result):
         }
 
 
-def _print_info(package: GeneratedPackage, source_path: str | None) -> None:
+def _print_info(package: GeneratedPackage, source_path: str | None, ref: str | None) -> None:
     where = display_path(package.folder)
     answers = package.answers
     out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:")
@@ -108,7 +107,7 @@ def _print_info(package: GeneratedPackage, source_path: str | None) -> None:
         "  dataflow project test                 test the transformation on mocks\n"
         "  dataflow workflow run main.sch.yaml   run it for yesterday, in your own sandbox\n"
         f"README.md says how to go on from there.\n\nThe same again, for a script:\n"
-        f"  {shlex.join(_command(package, source_path))}\n  {shlex.join(_copier_command(package))}",
+        f"  {shlex.join(_command(package, source_path, ref))}\n  {shlex.join(_copier_command(package))}",
         markup=False,
     )
 
@@ -125,13 +124,17 @@ def _tree(root: str, files: Iterable[str]) -> Tree:
     return tree
 
 
-def _command(package: GeneratedPackage, source_path: str | None) -> list[str]:
-    answers = package.answers
-    command = ["dataflow", "sample", "workflow", answers["recipe"], display_path(package.folder)]
-    command += ["--workflow-shortname", answers["workflow_shortname"]]
-    if "workflow_id" in answers:
-        command += ["--workflow-id", answers["workflow_id"]]
-    return [*command, "--source-path", without_credentials(source_path)] if source_path else command
+def _command(package: GeneratedPackage, source_path: str | None, ref: str | None) -> list[str]:
+    answers = dict(package.answers)
+    command = ["dataflow", "sample", "workflow", answers.pop("recipe"), display_path(package.folder)]
+    for name in ("workflow_shortname", "workflow_id"):
+        if name in answers:
+            command += [f"--{name.replace('_', '-')}", answers.pop(name)]
+    for name, value in answers.items():
+        command += ["--data", f"{name}={value}"]
+    if source_path:
+        command += ["--source-path", without_credentials(source_path)]
+    return [*command, "--ref", ref] if ref else command
 
 
 def _copier_command(package: GeneratedPackage) -> list[str]:
