@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.places import ROOT
 
-SCHEMAS = Path("recipes/shared/vscode")
+SCHEMAS = Path("src/dataflow/schemas")
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when something is out of date")
     check = parser.parse_args().check
     if not check:
-        write_schemas(ROOT)  # the examples hold copies of them
+        write_schemas(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
         write(fresh)
@@ -90,8 +90,13 @@ def differences(fresh: Path) -> Iterator[str]:
         if not kept.exists() or not filecmp.cmp(path, kept, shallow=False):
             yield str(path.relative_to(fresh))
     for path in (ROOT / "examples").rglob("*"):
-        if path.is_file() and "__pycache__" not in path.parts and not (fresh / path.relative_to(ROOT)).exists():
+        if path.is_file() and not _is_ignored(path) and not (fresh / path.relative_to(ROOT)).exists():
             yield str(path.relative_to(ROOT))
+
+
+def _is_ignored(path: Path) -> bool:
+    """Say whether running an example made a file."""
+    return "__pycache__" in path.parts or path.name.endswith(".schema.json")
 
 
 if __name__ == "__main__":

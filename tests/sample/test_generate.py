@@ -17,6 +17,7 @@ from pytest_copie.plugin import Copie
 from typer.testing import CliRunner
 
 from dataflow.cli.sample import app
+from dataflow.editor_schemas import FOLDER
 from dataflow.errors import DataflowError, UsageError
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
@@ -25,6 +26,9 @@ from dataflow.sample.recipes import questions, recipes
 from dataflow.workflow.load import load_workflow
 from tests.support.repositories import commit, git
 from tests.support.template_repo import ROOT, contents, replace
+
+SCHEMAS = tuple(f".vscode/{file.name}" for file in FOLDER.iterdir())
+"""What a command writes for editors, and Copier does not."""
 
 ALL = [recipe.name for recipe in recipes()]
 
@@ -231,7 +235,8 @@ def test_the_command_says_what_was_made_what_is_next_and_how_to_repeat_it(
     for command in commands:
         (tmp_path / "my-flow").rename(tmp_path / f"before-{command[0]}")
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
-        assert contents(tmp_path / "my-flow", without=("identity.yaml",)) == first
+        made = contents(tmp_path / "my-flow", without=("identity.yaml", *SCHEMAS))
+        assert made == first
 
 
 def test_it_says_nothing_with_skip_info(template: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections import defaultdict
@@ -18,12 +19,15 @@ from typing import Any
 import jsonschema
 import pytest
 import sqlglot
+import typer
 import yaml
 from copier import run_copy
 from pydantic import BaseModel
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
+from dataflow.cli.main import app as command_line
+from dataflow.editor_schemas import FOLDER
 from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.recipes import recipes
 from dataflow.workflow.json_schema import render as render_schema
@@ -127,7 +131,7 @@ def test_sql_is_spark_sql_with_upper_case_keywords(package: Path) -> None:
 
 
 def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) -> None:
-    schema = json.loads((package / ".vscode/workflow.schema.json").read_text())
+    schema = json.loads((FOLDER / "workflow.schema.json").read_text())
     definitions = sorted(package.glob("*.sch.yaml"))
     assert [file.name for file in definitions] == ["backfill.sch.yaml", "daily.sch.yaml", "main.sch.yaml"]
     for file in definitions:
@@ -136,7 +140,7 @@ def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) 
 
 
 def test_mocks_fit_their_schema(package: Path) -> None:
-    schema = json.loads((package / ".vscode/mock.schema.json").read_text())
+    schema = json.loads((FOLDER / "mock.schema.json").read_text())
     mocks = sorted((package / "src/mocks").glob("*.yaml"))
     assert len(mocks) == 2
     for file in mocks:
@@ -144,9 +148,7 @@ def test_mocks_fit_their_schema(package: Path) -> None:
 
 
 def test_the_schema_is_that_of_the_models() -> None:
-    kept = ROOT / "recipes/shared/vscode/workflow.schema.json"
-    rewrite = f"python -m dataflow.workflow.json_schema > {kept.relative_to(ROOT)}"
-    assert kept.read_text() == render_schema(), f"out of date: {rewrite}"
+    assert (FOLDER / "workflow.schema.json").read_text() == render_schema(), "out of date: python -m tests.generated"
 
 
 def test_editors_find_the_schema(package: Path) -> None:
@@ -156,12 +158,40 @@ def test_editors_find_the_schema(package: Path) -> None:
         ".vscode/test.schema.json": "*.test.yaml",
         ".vscode/mock.schema.json": "**/mocks/**/*.yaml",
     }
-    assert settings["yaml.schemas"] == {name: glob for name, glob in files.items() if (package / name).exists()}
+    has_tests = any(package.rglob("*.test.yaml")) or any(package.rglob("test_*.py"))
+    files = {name: glob for name, glob in files.items() if has_tests or "test" not in name}
+    assert settings["yaml.schemas"] == files
+    assert {Path(name).name for name in files} <= {file.name for file in FOLDER.iterdir()}
     for test in package.rglob("*.test.yaml"):
         assert test.read_text().startswith("# yaml-language-server: $schema=../.vscode/test.schema.json\n")
     for file in package.glob("*.sch.yaml"):
         first = file.read_text().splitlines()[0]
         assert first == "# yaml-language-server: $schema=.vscode/workflow.schema.json"
+
+
+def test_whoever_works_on_a_package_reads_of_commands_and_files_that_there_are(package: Path) -> None:
+    text = (package / "AGENTS.md").read_text()
+    assert (package / "CLAUDE.md").read_text() == "@AGENTS.md\n"
+    assert max(map(len, text.splitlines())) <= 130
+    commands = re.findall(r"`(dataflow (?!`)[^`]+)`", text)
+    assert len(commands) >= 12
+    for command in commands:
+        _resolve(shlex.split(command.replace("<table>", "a.b"))[1:])
+    named = re.findall(r"`((?:src|ddl|tests)/[\w./]+|\w+\.(?:md|yaml|sch\.yaml))`", text)
+    assert len(named) >= 6
+    for name in named:
+        assert (package / name).exists(), name
+
+
+def _resolve(words: list[str]) -> None:
+    """Parse a command as the command line does, without running it."""
+    command: Any = typer.main.get_command(command_line)
+    context: Any = None
+    while hasattr(command, "resolve_command") and not words[0].startswith("-"):
+        context = command.make_context(None, [], parent=context, resilient_parsing=True)
+        _, command, words = command.resolve_command(context, words)
+    if words != ["--help"]:
+        command.make_context(None, list(words), parent=context)
 
 
 def test_ids_and_tables_derive_from_who_generated_it(recipe: str, recipes: Path, tmp_path: Path) -> None:

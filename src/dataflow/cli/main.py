@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import ClassVar, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ import typer
 import dataflow
 from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
+from dataflow.editor_schemas import refresh
 from dataflow.errors import DataflowError
 from dataflow.foreign import for_terminal
 from dataflow.git import REPOSITORY_VARIABLES
@@ -70,6 +72,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
         code = _run(arguments, verbose=verbose)
+        refresh(map(Path, ["", *arguments]))  # of the package that it was called in, and those that it was given
         sys.exit(flushed(code))
 
 

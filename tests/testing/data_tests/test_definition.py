@@ -152,7 +152,7 @@ def test_the_json_schema_takes_what_is_right_and_refuses_what_is_not() -> None:
 
 
 def test_the_schema_in_the_repository_is_the_models() -> None:
-    file = ROOT / "recipes/shared/vscode/test.schema.json"
+    file = ROOT / "src/dataflow/schemas/test.schema.json"
 
     assert json.loads(file.read_text("utf-8")) == json_schema()
 
