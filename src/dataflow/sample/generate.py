@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import shlex
 import shutil
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, UsageError, display_path, first_line
 from dataflow.sample.copier_environment import copier_environment
+from dataflow.sample.copier_template import opened
 from dataflow.sample.origin import TemplateOrigin, find_origin
 from dataflow.sample.recipes import Recipe, questions, recipes
 from dataflow.secret import without_credentials
@@ -189,13 +188,11 @@ def _is_the_tool_s(origin: TemplateOrigin) -> bool:
 
 def commands(origin: TemplateOrigin) -> list[str]:
     """Return the commands that a template runs after it was rendered, as it has them, and Python that it loads."""
-    from copier._template import Template  # nothing public says them
-
-    with contextlib.redirect_stderr(io.StringIO()):  # what it says of versions it says again when it renders
-        template = Template(url=origin.address, ref=origin.ref)
+    with opened(origin) as template:
         commands = [task.cmd for task in template.tasks]
+        extensions = list(template.jinja_extensions)
     found = [command if isinstance(command, str) else shlex.join(map(str, command)) for command in commands]
-    return found + [f"the Python of {it}" for it in template.jinja_extensions]
+    return found + [f"the Python of {it}" for it in extensions]
 
 
 def unsafe_features(error: UnsafeTemplateError) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import UsageError, did_you_mean
+from dataflow.sample.copier_template import opened
 
 if TYPE_CHECKING:
     from dataflow.sample.origin import TemplateOrigin
@@ -85,10 +84,8 @@ def questions(origin: TemplateOrigin) -> Questions:
     """Return what the template of an origin asks."""
     if origin.is_own:
         return _own()
-    from copier._template import Template  # nothing public reads a template
-
-    with contextlib.redirect_stderr(io.StringIO()):  # what it says of versions it says again when it renders
-        return _read(Template(url=origin.address, ref=origin.ref).questions_data)
+    with opened(origin) as template:
+        return _read(template.questions_data)
 
 
 @functools.cache

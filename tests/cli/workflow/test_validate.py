@@ -81,8 +81,8 @@ AUDIT = """\
 @pytest.mark.parametrize(
     ("query", "place"),
     [
-        ("sql: SELECT * FROM ${AUDITED} WHERE rank < 1", "main.sch.yaml:56:1"),
-        ("sql: |\n            SELECT *\n            FROM ${AUDITED}\n            WHERE rank < 1", "main.sch.yaml:59:1"),
+        ("sql: SELECT * FROM ${AUDITED} WHERE rank < 1", "main.sch.yaml:54:1"),
+        ("sql: |\n            SELECT *\n            FROM ${AUDITED}\n            WHERE rank < 1", "main.sch.yaml:57:1"),
         ("script: src/check.sql", "src/check.sql:2:7"),
     ],
 )
