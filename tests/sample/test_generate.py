@@ -355,7 +355,7 @@ def test_an_older_version_of_a_fork_has_what_it_had(fork: Path, tmp_path: Path) 
 def test_a_commit_of_digits_alone_stays_a_word(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = generate_module.find_origin(str(template))
     drafted = dataclasses.replace(found, based_on="1234567")
-    monkeypatch.setattr(generate_module, "find_origin", lambda _=None: drafted)
+    monkeypatch.setattr(generate_module, "find_origin", lambda *_: drafted)
     package = generate("spark-sql", tmp_path / "flow")
     assert package.version == "1234567"
     answers = yaml.safe_load((package.folder / ".copier-answers.yml").read_text())

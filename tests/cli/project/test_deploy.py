@@ -121,4 +121,4 @@ def test_references_are_understood_by_runs_from_files_too(project):
         text.replace("script: ./src/sparksql_write.sql", "script: ${dataflow.sql.titles/src/sparksql_wirte}")
     )
     done = project("workflow", "validate", "titles", code=2)
-    assert "main.sch.yaml:53:23: there is no sql 'titles/src/sparksql_wirte', here or deployed" in done.stderr
+    assert "main.sch.yaml:51:23: there is no sql 'titles/src/sparksql_wirte', here or deployed" in done.stderr

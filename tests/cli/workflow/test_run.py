@@ -128,16 +128,16 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
         "  title_rank - 1 AS title_rank,\n  view_hours\nFROM final;",
     )
     done = package("workflow", "run", "package", "--date", DAY, code=1)
-    assert "✗ column_should_be_between" in done.stdout
+    assert "✗ ranks are from 1 to 100: " in done.stdout
     assert "wap failed" in done.stderr
-    assert "column_should_be_between:" in done.stderr
+    assert "ranks are from 1 to 100: " in done.stderr
     assert "nothing was published" in done.stderr
     log = next(line.split(": ", 1)[1] for line in done.stderr.splitlines() if "log:" in line)
     assert Path(log.strip()).stat().st_size > 0
     assert "Exception" not in done.stdout + done.stderr
     assert rows_and_refs(package) == (before, ["main"])
     shown = package("workflow", "show", "last").stdout
-    assert "column_should_be_between" in shown
+    assert "✗ ranks are from 1 to 100: " in shown
     assert "failed" in shown
 
 
