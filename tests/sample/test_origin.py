@@ -169,7 +169,8 @@ def test_an_unpacked_archive_of_the_source_generates_what_cannot_be_updated_and_
     assert "_commit" not in answers(tmp_path / "my flow")
 
     shutil.move(tmp_path / "history", archive / ".git")
-    installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "flow", "--source-path", archive)
+    named = ("--workflow-shortname", "my_flow", "--source-path", archive)
+    installation.dataflow("sample", "workflow", "spark-sql", tmp_path / "flow", *named)
     same = contents(tmp_path / "flow", without=OF_ONE_PACKAGE)
     assert contents(tmp_path / "my flow", without=OF_ONE_PACKAGE).keys() == same.keys()
 
