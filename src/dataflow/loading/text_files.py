@@ -29,6 +29,8 @@ def opened(path: Path) -> IO[str]:
 
 def is_utf8(text: str) -> bool:
     """Say whether all of a text was UTF-8."""
+    if text.isascii():  # most is, and Python knows it
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
