@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dataflow.errors import UsageError, display_path
 from dataflow.files import create_file
-from dataflow.loading.partition import Partition
+from dataflow.loading.partition import Partition, typed_column
 from dataflow.loading.scan import Column
 from dataflow.workflow.table_names import split, typed
 
@@ -17,11 +17,6 @@ def ddl_text(table: str, columns: Sequence[Column], partition: Partition | None)
     listed = ",\n".join(f"  {typed_column(it.name)} {sql_type(it)}" for it in columns)
     by = f"\nPARTITIONED BY ({partition})" if partition else ""
     return f"CREATE TABLE IF NOT EXISTS {typed(table)} (\n{listed}\n)\nUSING iceberg{by};\n"
-
-
-def typed_column(name: str) -> str:
-    """Return a column's name as one types it into SQL."""
-    return typed(f"`{name.replace('`', '``')}`")
 
 
 def sql_type(column: Column) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, first_line
 from dataflow.home import UMASK
+from dataflow.loading.partition import part_text
 from dataflow.loading.standing import ROWS_OF_A_BATCH, Load, Standing, loaded_files
 from dataflow.mocks.arrow import spark_type
 from dataflow.tables.catalog import open_catalog, warehouse
@@ -41,7 +42,7 @@ class EmbeddedTables:
         except ValueError as error:
             raise DataflowError(f"{table} can't be loaded: {error}", permanent=True) from error
         names = {field.field_id: field.name for field in fields}
-        parts = (_part(str(it.transform), names.get(it.source_id, "")) for it in found.spec().fields)
+        parts = (part_text(names.get(it.source_id, ""), str(it.transform)) for it in found.spec().fields)
         snapshot = found.current_snapshot()
         return Standing(
             types,
@@ -136,8 +137,3 @@ def _summaries(table: Table) -> Iterator[dict[str, str]]:
 
 def _summary(snapshot: Any) -> dict[str, str]:
     return dict(snapshot.summary.additional_properties) if snapshot.summary else {}
-
-
-def _part(transform: str, column: str) -> str:
-    typed = table_names.typed(f"`{column}`") if "`" not in column else column
-    return typed if transform == "identity" else f"{transform}s({typed})" if transform == "day" else transform

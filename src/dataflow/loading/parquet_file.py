@@ -13,6 +13,7 @@ from dataflow.loading.convert import spark_type
 from dataflow.tables.schema.spark_types import SqlType
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 
@@ -57,10 +58,18 @@ class ParquetFile:
         del bad
         number = 1
         with self._opened() as file:
-            for batch in file.iter_batches(batch_size=ROWS):
+            for batch in self._batches(file):
                 lines = range(number, number + batch.num_rows)
                 yield Chunk(dict(zip(batch.schema.names, batch.columns, strict=True)), lines)
                 number += batch.num_rows
+
+    def _batches(self, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        try:
+            yield from file.iter_batches(batch_size=ROWS)
+        except (pa.ArrowException, OSError) as error:
+            raise UsageError(f"{display_path(self.path)} is damaged: {first_line(error)}") from None
 
     def _opened(self) -> pq.ParquetFile:
         import pyarrow as pa

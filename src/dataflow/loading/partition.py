@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from dataflow.errors import UsageError, did_you_mean
 from dataflow.loading.scan import Column
-from dataflow.workflow.table_names import typed
+from dataflow.workflow.table_names import quote, typed
 
 DAY = "day"
+IDENTITY = "identity"
 _TIMES = {"date", "timestamp", "timestamp_ntz"}
 _PARTS = {*_TIMES, "string", "boolean", "tinyint", "smallint", "int", "bigint"}
 
@@ -27,7 +28,19 @@ class Partition:
     by_day: bool
 
     def __str__(self) -> str:
-        return f"days({typed(self.column)})" if self.by_day else typed(self.column)
+        return part_text(self.column, DAY if self.by_day else IDENTITY)
+
+
+def part_text(column: str, transform: str) -> str:
+    """Return a part of a partitioning as a DDL has it; one that no load makes is named by Iceberg's transform."""
+    if transform == IDENTITY:
+        return typed_column(column)
+    return f"days({typed_column(column)})" if transform == DAY else f"{transform}({typed_column(column)})"
+
+
+def typed_column(name: str) -> str:
+    """Return a column's name as one types it into SQL."""
+    return typed(quote(name))
 
 
 def partition_of(asked: str | None, columns: Sequence[Column]) -> Partition | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
 from dataflow.home import subfolder
+from dataflow.loading.partition import part_text
 from dataflow.loading.standing import Load, Standing, loaded_files
 from dataflow.report import Report
 from dataflow.spark.command_session import command_session
@@ -108,9 +109,7 @@ class SparkTables:
     def _parts(self, table: Any) -> Iterator[str]:
         schema = table.schema()
         for field in each(table.spec().fields()):
-            column, transform = str(schema.findColumnName(field.sourceId())), str(field.transform())
-            typed = table_names.typed(f"`{column}`") if "`" not in column else column
-            yield typed if transform == "identity" else f"days({typed})" if transform == "day" else transform
+            yield part_text(str(schema.findColumnName(field.sourceId())), str(field.transform()))
 
 
 @contextlib.contextmanager

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
@@ -13,18 +16,23 @@ from dataflow.errors import UsageError, display_path
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def opened(path: Path) -> IO[str]:
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[str]]:
     """Open a text file, its line ends as they are; what is not UTF-8 becomes lone surrogates.
 
     Raises:
-        UsageError: It is UTF-16.
+        UsageError: It is UTF-16, or packed and damaged.
     """
-    stream = cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))  # noqa: SIM115
-    buffered = io.BufferedReader(cast("io.RawIOBase", stream))
-    if buffered.peek(2)[:2] in _UTF_16:
-        buffered.close()
-        raise UsageError(f"{display_path(path)} is UTF-16", "save it as UTF-8")
-    return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        with contextlib.ExitStack() as stack:
+            packed = path.suffix == ".gz"
+            raw = stack.enter_context(gzip.open(path) if packed else path.open("rb"))  # noqa: SIM115
+            buffered = io.BufferedReader(cast("io.RawIOBase", raw))
+            if buffered.peek(2)[:2] in _UTF_16:
+                raise UsageError(f"{display_path(path)} is UTF-16", "save it as UTF-8")
+            yield io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UsageError(f"{display_path(path)} is not a whole gzip file: {error}") from None
 
 
 def is_utf8(text: str) -> bool:

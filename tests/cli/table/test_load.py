@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import textwrap
 
@@ -381,6 +382,35 @@ def test_a_load_that_is_cut_off_leaves_the_table_as_it_was(load, rows, monkeypat
     assert "No space left on device; nothing was loaded" in load("b.csv", "orders", "--append", code=1).stderr
     assert rows() == [{"n": 1}]
     monkeypatch.undo()
+
+
+def test_names_of_columns_are_quoted_where_sql_needs_it(load, rows):
+    load("a.csv", "orders", "--partition", "a.b", a_csv="Order ID,a.b,Größe,q`t\n1,x,2,3\n")
+    assert (load.folder / "ddl/orders.sql").read_text(encoding="utf-8") == (
+        "CREATE TABLE IF NOT EXISTS alice_sandbox.orders (\n"
+        "  `Order ID` BIGINT,\n  `a.b` STRING,\n  `Größe` BIGINT,\n  `q``t` BIGINT\n)\n"
+        "USING iceberg\nPARTITIONED BY (`a.b`);\n"
+    )
+    write(load.folder / "b.csv", "a.b,order id\ny,2\n")
+    load("b.csv", "orders", "--append")
+    assert sorted(row["Order ID"] for row in rows()) == [1, 2]
+
+
+def test_a_file_that_is_damaged_is_named(load):
+    write(load.folder / "a.csv.gz", "n\n1\n")
+    assert load("a.csv.gz", "t", code=2).stderr == (
+        "error: a.csv.gz is not a whole gzip file: Not a gzipped file (b'n\\n')\n"
+    )
+    write(load.folder / "b.csv.gz", gzip.compress(b"n\n1\n")[:15])
+    assert "b.csv.gz is not a whole gzip file: " in load("b.csv.gz", "t", code=2).stderr
+    pq.write_table(pa.table({"n": list(range(10_000))}), load.folder / "c.parquet")
+    content = (load.folder / "c.parquet").read_bytes()
+    write(load.folder / "c.parquet", content[:100] + b"x" * 4_000 + content[4_100:])
+    assert load("c.parquet", "t", code=2).stderr.startswith("error: c.parquet is damaged: ")
+    pq.write_table(pa.table({"t": pa.array([1], pa.time64("us"))}), load.folder / "d.parquet")
+    assert load("d.parquet", "t", code=2).stderr == (
+        "error: d.parquet: column 't': a table has no type for Parquet's time64[us]\n"
+    )
 
 
 def test_help_is_one_page_with_an_example(load):
