@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.deploy import deployments
 from dataflow.deploy.backends.local import BACKEND, due, install_hint, latest_moment, run_due
-from dataflow.deploy.bundle import Schedule
+from dataflow.deploy.bundle.manifest import Schedule
 
 DAY = dt.timedelta(days=1)
 
