@@ -111,7 +111,7 @@ def load(asked: Request, environment: Environment, report: Report = silent) -> L
     with contextlib.ExitStack() as stack:
         catalogs = _Catalogs(environment, scope, report, stack)
         standing = catalogs.first.look(table)
-        checksums = [sha256_of(reader.path) for reader in readers]
+        checksums = _checksums(readers)
         if standing is not None and _is_loaded(asked, table, readers, checksums, standing):
             return Loaded(table, "unchanged", 0, standing.rows, (), None, None, None, BadRows())
         wanted = _wanted(asked, standing)
@@ -137,6 +137,22 @@ def load(asked: Request, environment: Environment, report: Report = silent) -> L
             file if text is not None and not asked.dry_run else None,
             found.bad,
         )
+
+
+def _checksums(readers: Sequence[Reader]) -> list[str]:
+    """Return the checksum of each file.
+
+    Raises:
+        UsageError: Two files are the same.
+    """
+    found: dict[str, Path] = {}
+    for reader in readers:
+        checksum = sha256_of(reader.path)
+        if (first := found.setdefault(checksum, reader.path)) != reader.path:
+            raise UsageError(
+                f"{display_path(reader.path)} holds just what {display_path(first)} holds", "load one of them"
+            )
+    return list(found)
 
 
 class _Catalogs:
