@@ -229,7 +229,7 @@ def require_passed(results: Sequence[AuditResult], *, published: bool = False) -
 
 def _audit_counts(results: Sequence[AuditResult]) -> str:
     warned = sum(not result.passed for result in results)
-    return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
+    return plural(len(results), "audit") + (f", {warned} warned" if warned else "")
 
 
 def _day(template: WapTemplate, context: JobContext) -> str | None:

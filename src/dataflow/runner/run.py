@@ -60,7 +60,6 @@ class Run:
 
     def execute(self, steps: Sequence[Step]) -> RunResult:
         """Run steps of the workflow, all or some, and record the run's end."""
-        began = time.monotonic()
         chosen = {step.id: step for step in steps}
         results = run_steps(
             list(chosen),
@@ -83,7 +82,7 @@ class Run:
         return RunResult(
             self.workflow,
             status,
-            time.monotonic() - began,
+            self.recorder.seconds,
             tuple(results),
             self.context.log,
             tuple(self.notes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -141,6 +142,25 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
     assert "failed" in shown
 
 
+def test_a_run_and_its_record_tell_the_same_audits_and_the_same_time(package):
+    many = "- function: row_count_should_be_between\n          name: enough titles\n"
+    edit(package, "main.sch.yaml", "- function: row_count_should_be_between\n", many)
+    ran = package("workflow", "run", "package", "--date", DAY).stdout
+    shown = package("workflow", "show", "last").stdout
+    listed = package("workflow", "runs").stdout
+
+    def audits(text):
+        return [line for line in text.splitlines() if line.startswith(("  ✓ ", "  ! "))]
+
+    assert audits(ran) == audits(shown)
+    (enough,) = [line for line in audits(ran) if "enough titles" in line]
+    assert re.fullmatch(r"  ✓ enough titles: \d+,\d{3} rows \(expected between 1 and 50,000\)", enough)
+    assert "row_count_should_be_between" not in ran + shown
+    took = re.search(r"succeeded in ([\d,.]+ s) ", ran)[1]
+    assert re.search(r"started +\S+ \S+, ([\d,.]+ s)", shown)[1] == took
+    assert took in listed
+
+
 def test_a_sql_error_is_told_with_its_line_and_no_java_stack(package):
     edit(package, "src/sparksql_write.sql", "SUM(view_hours)", "SUM(view_hour)")
     done = package("workflow", "run", "package", "--date", DAY, code=1)
@@ -218,6 +238,10 @@ def test_generating_and_running_is_one_command(package):
     done = package("sample", "workflow", "spark-sql", "./mine", "--run")
     assert f"published {package.table.replace('_package_', '_mine_')}" in done.stdout
     assert "succeeded" in done.stdout
+    said = done.stdout + done.stderr
+    assert "Next:" not in said
+    assert "dataflow workflow run" not in said
+    assert "copier" not in said.replace(".copier-answers.yml", "")
 
 
 PROJECT = """\

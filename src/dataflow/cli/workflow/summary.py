@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.cli.console import err, out, print_rows
 from dataflow.cli.output import Result
+from dataflow.cli.workflow.audit_lines import AuditLine, print_audits
+from dataflow.wording import seconds_text
 from dataflow.workflow.table_names import typed
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
     from dataflow.runner.results import RunResult, StepResult
-
-_AUDITS_IN_FULL = 12
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def audit_json(audit: AuditResult) -> dict[str, Any]:
         "passed": audit.passed,
         "figure": audit.figure,
         "expected": audit.expected,
+        "finding": audit.finding,
         "sample": list(audit.sample),
     }
 
@@ -98,7 +99,7 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
         _print_failure(run, step, "" if run is result else f"{run.date} ")
     colour = {"succeeded": "green", "failed": "red"}.get(result.status, "yellow")
     of = escape(f"run {result.workflow.run_id} of {result.workflow.id} · {result.workflow.environment.name}")
-    out().print(f"\n[bold {colour}]{result.status}[/] in {result.seconds:.1f} s · {of}", markup=True)
+    out().print(f"\n[bold {colour}]{result.status}[/] in {seconds_text(result.seconds)} · {of}", markup=True)
     if not result.workflow.identity.pinned:
         out().print(
             "[yellow]not pinned[/]: there is no identity.yaml, so ids and tables follow the current user "
@@ -118,21 +119,14 @@ def _print_published(result: RunResult) -> None:
 
 
 def _print_audits(result: RunResult) -> None:
-    audits = [(run, audit) for run in result.walk() for step in run.steps for audit in step.audits]
-    if not audits:
-        return
-    bad = [(run, audit) for run, audit in audits if not audit.passed]
-    shown = audits if len(audits) <= _AUDITS_IN_FULL else bad
-    if len(audits) > _AUDITS_IN_FULL:
-        out().print(f"audits: {len(audits) - len(bad)} of {len(audits)} passed")
-    from rich.markup import escape
-
-    for run, audit in shown:
-        mark = "[green]✓[/]" if audit.passed else "[red]✗[/]" if audit.blocking else "[yellow]![/]"
-        date = "" if run is result else f"{run.date} "
-        out().print(f"  {mark} {date}{escape(f'{audit.name}: {audit.message}')}", markup=True)
-        if audit.sample:
-            print_rows(audit.sample)
+    print_audits(
+        [
+            AuditLine(audit_json(audit), "" if run is result else run.date)
+            for run in result.walk()
+            for step in run.steps
+            for audit in step.audits
+        ]
+    )
 
 
 def _print_failure(run: RunResult, step: StepResult, date: str) -> None:
