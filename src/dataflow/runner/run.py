@@ -135,7 +135,7 @@ class Run:
         skipped = [self.recorder.record_skipped(id_) for id_ in items if id_ not in started_ids]
         failed = [result for result in results if result.status == "failed"]
         status: Status = "failed" if failed else "cancelled" if skipped else "succeeded"
-        detail = f"{len(results) - len(failed)} of {len(items)} dates"
+        detail = f"{len(results) - len(failed):,} of {len(items):,} dates"
         whole = StepResult(
             step.id,
             status,
@@ -144,6 +144,7 @@ class Run:
             detail=detail + (f", {len(skipped)} not started" if skipped else ""),
             error=failed[0].error if failed else None,
             children=tuple(child for result in results for child in result.children),
+            items=(*results, *skipped),
         )
         self.recorder.record_step(whole)
         return whole

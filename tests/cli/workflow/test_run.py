@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -159,6 +161,81 @@ def test_a_run_and_its_record_tell_the_same_audits_and_the_same_time(package):
     took = re.search(r"succeeded in ([\d,.]+ s) ", ran)[1]
     assert re.search(r"started +\S+ \S+, ([\d,.]+ s)", shown)[1] == took
     assert took in listed
+
+
+BACKFILL = ("-p", "FROM_DATE=2026-01-29", "-p", f"TO_DATE={DAY}")
+
+
+@pytest.fixture
+def with_a_bad_day(package):
+    """Make the audits of one of three days fail."""
+    edit(
+        package,
+        "src/sparksql_write.sql",
+        "  title_rank,\n  view_hours\nFROM final;",
+        "  title_rank - IF('${EXECUTION_DATE}' = '2026-01-30', 1, 0) AS title_rank,\n  view_hours\nFROM final;",
+    )
+    edit(package, "backfill.sch.yaml", "retries: 1", "on_failure: finish")
+    return package
+
+
+def without_figures(text):
+    return re.sub(r"\d[\d,.]* s\b", "… s", re.sub(r"[\d,]+ rows", "… rows", text))
+
+
+def test_a_backfill_is_a_line_a_day_off_a_terminal_and_a_strip_at_the_end(with_a_bad_day):
+    done = with_a_bad_day("workflow", "run", "package/backfill.sch.yaml", *BACKFILL, code=1)
+    lines = [re.sub(" +", " ", line) for line in without_figures(done.stderr).splitlines() if line.startswith("  ")]
+    assert sorted(line for line in lines if re.match(" [✓✗!]", line)) == [
+        " ✓ 2026-01-29 … s … rows published",
+        " ✓ 2026-01-31 … s … rows published",
+        " ✗ 2026-01-30 … s at wap.audit",
+    ]
+    assert without_figures(done.stdout).splitlines()[:4] == [
+        "",
+        "  2026-01  29 ✓✗✓ 31",
+        "  2 of 3 days succeeded · failed: 2026-01-30",
+        f"published {with_a_bad_day.table} date=2026-01-29 to date=2026-01-31, 2 partitions: … rows",
+    ]
+
+
+def on_a_terminal(command, *arguments, stop_at=None):
+    """Run a command on a terminal, and with Ctrl-C once it shows a text; return its exit code and what it showed."""
+    ours, theirs = pty.openpty()
+    environ = {**command.environ, "COLUMNS": "100", "LINES": "40", "TERM": "xterm"}
+    whole = [sys.executable, "-m", "dataflow", *arguments]
+    with subprocess.Popen(
+        whole, cwd=command.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        shown = ""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while found := os.read(ours, 65536):
+                shown += found.decode(errors="replace")
+                if stop_at is not None and stop_at in shown:
+                    process.send_signal(signal.SIGINT)
+                    stop_at = None
+        code = process.wait(60)
+    os.close(ours)
+    return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def test_a_backfill_is_a_bar_on_a_terminal_where_only_days_that_failed_have_a_line(with_a_bad_day):
+    code, shown = on_a_terminal(with_a_bad_day, "workflow", "run", "package/backfill.sch.yaml", *BACKFILL)
+    assert code == 1
+    assert "0 of 3 days · 2 running" in shown
+    assert re.search(r"━ 2 of 3 days · (1 failed · )?1 running · about \d+ s left", shown)
+    assert "✓ 2026-01-" not in shown
+    assert re.search(r"✗ 2026-01-30 +[\d.]+ s  at wap.audit", shown)
+    assert "  2026-01  29 ✓✗✓ 31" in shown
+
+
+def test_ctrl_c_on_the_bar_ends_cleanly(package):
+    arguments = ("workflow", "run", "package/backfill.sch.yaml", *BACKFILL)
+    code, shown = on_a_terminal(package, *arguments, stop_at="2026-01-29 wap")
+    assert code == 130
+    assert shown.splitlines()[-1] == "stopped: nothing half-written is visible"
+    assert package.json("workflow", "runs")[0]["status"] == "cancelled"
 
 
 def test_a_sql_error_is_told_with_its_line_and_no_java_stack(package):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dataflow.cli.console import err, out, print_rows
 from dataflow.cli.output import Result
 from dataflow.cli.workflow.audit_lines import AuditLine, print_audits
-from dataflow.wording import seconds_text
+from dataflow.cli.workflow.days import print_days
+from dataflow.wording import plural, seconds_text
 from dataflow.workflow.table_names import typed
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
     from rich.markup import escape
 
     out().print()
+    print_days(result)
     _print_published(result)
     _print_audits(result)
     if preview:
@@ -112,10 +115,15 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
 def _print_published(result: RunResult) -> None:
     from rich.markup import escape
 
-    for published in result.published:
-        snapshot = f" as snapshot {published.snapshot}" if published.snapshot is not None else ""
-        where = escape(f"{published.partition}: {published.rows:,} rows{snapshot}")
-        out().print(f"published [bold]{escape(published.table)}[/] {where}", markup=True)
+    for table, found in itertools.groupby(result.published, lambda it: it.table):
+        parts = list(found)
+        last = parts[-1]
+        rows = plural(sum(it.rows for it in parts), "row")
+        if len(parts) > 1:
+            where = f"{parts[0].partition} to {last.partition}, {len(parts):,} partitions: {rows}"
+        else:
+            where = f"{last.partition}: {rows}" + (f" as snapshot {last.snapshot}" if last.snapshot is not None else "")
+        out().print(f"published [bold]{escape(table)}[/] {escape(where)}", markup=True)
 
 
 def _print_audits(result: RunResult) -> None:
