@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.jobs.audit import AuditedRows, run_audits
 from dataflow.jobs.context import JobContext, JobResult, Published
+from dataflow.jobs.spark import ddl_line
 from dataflow.jobs.spark.job import run_spark
 from dataflow.lineage.model import plain_name
+from dataflow.spark.column_errors import mismatch_of
 from dataflow.spark.errors import is_arity
 from dataflow.spark.guard import EVERYTHING, open_session
 from dataflow.tables import branch_publish, column_migration
@@ -130,6 +132,8 @@ def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         moves = column_migration.migrating_columns(properties(load(spark, template.table)))
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = column_migration.advice(template.table, moves) or error.hint
+        if not moves and (mismatch := mismatch_of(error)) is not None:
+            error.hint = ddl_line.advice(context.workflow, *mismatch) or error.hint
         raise
 
 

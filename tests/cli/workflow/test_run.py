@@ -122,7 +122,7 @@ def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows
     assert rows_and_refs(package, tables["bob"]) == (published(found["bob"])["rows"], ["main"])
 
 
-def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
+def test_a_failing_audit_exits_1_and_shows_its_figure_and_rows(package):
     before = published(package.json("workflow", "run", "package", "--date", DAY))["rows"]
     edit(
         package,
@@ -135,13 +135,27 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
     assert "wap failed" in done.stderr
     assert "column_should_be_between:" in done.stderr
     assert "nothing was published" in done.stderr
-    log = next(line.split(": ", 1)[1] for line in done.stderr.splitlines() if "log:" in line)
-    assert Path(log.strip()).stat().st_size > 0
+    assert "log" not in done.stderr  # which says nothing of rows; the record names it
     assert "Exception" not in done.stdout + done.stderr
     assert rows_and_refs(package) == (before, ["main"])
     shown = package("workflow", "show", "last").stdout
     assert "column_should_be_between" in shown
     assert "failed" in shown
+    log = next(line.split()[1] for line in shown.splitlines() if line.startswith("  log "))
+    assert Path(log).stat().st_size > 0
+
+
+def test_a_column_that_the_table_lacks_is_told_with_the_line_to_add_to_its_ddl(package):
+    edit(package, "src/sparksql_write.sql", "  view_hours\nFROM final;", "  view_hours,\n  1 AS plays\nFROM final;")
+    done = package("workflow", "run", "package", "--date", DAY, code=1)
+    assert done.stderr.partition("wap failed\n")[2] == (
+        f"package/src/sparksql_write.sql:9: {package.table} has 5 columns, the write gives 6: not among them is plays\n"
+        "  → add to the DDL, as line 10 of package/ddl/dataflow_sparksql_sample.sql:  plays INT,\n"
+    )
+    ddl = package.folder / "package" / "ddl" / "dataflow_sparksql_sample.sql"
+    lines = ddl.read_text().splitlines()
+    ddl.write_text("\n".join([*lines[:9], "  plays INT,", *lines[9:]]))
+    assert "added column plays int" in package("workflow", "run", "package", "--date", DAY).stderr
 
 
 def test_a_run_and_its_record_tell_the_same_audits_and_the_same_time(package):

@@ -98,8 +98,7 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
     _print_audits(result)
     if preview:
         print_rows(preview)
-    for run, step in result.failed_steps:
-        _print_failure(run, step, "" if run is result else f"{run.date} ")
+    _print_failures(result)
     colour = {"succeeded": "green", "failed": "red"}.get(result.status, "yellow")
     of = escape(f"run {result.workflow.run_id} of {result.workflow.id} · {result.workflow.environment.name}")
     out().print(f"\n[bold {colour}]{result.status}[/] in {seconds_text(result.seconds)} · {of}", markup=True)
@@ -137,15 +136,28 @@ def _print_audits(result: RunResult) -> None:
     )
 
 
-def _print_failure(run: RunResult, step: StepResult, date: str) -> None:
+def _print_failures(result: RunResult) -> None:
+    """Print what failed, what fails alike on several days once."""
+    alike: dict[tuple[str, str], list[tuple[RunResult, StepResult]]] = {}
+    for run, step in result.failed_steps:
+        if step.error is not None:
+            what = step.error.message.replace(run.date, "DATE") if run.date else step.error.message
+            alike.setdefault((step.id.partition("/")[0], what), []).append((run, step))
+    for (run, step), *others in alike.values():
+        _print_failure(run, step, "" if run is result else f"{run.date} ", len(others))
+
+
+def _print_failure(run: RunResult, step: StepResult, date: str, others: int) -> None:
     if step.error is None:
         return
     tries = f" after {step.attempts} attempts" if step.attempts > 1 else ""
-    err().print(f"\n{date}{step.id} failed{tries}", style="bold red")
+    more = f", and {plural(others, 'more day')} in the same way" if others else ""
+    err().print(f"\n{date}{step.id} failed{tries}{more}", style="bold red")
     err().print(step.error.message)
     if step.error.hint:
         err().print(f"  → {step.error.hint}")
-    err().print(f"  Spark's own log: {run.log}", style="dim")
+    if not step.error.permanent:  # of a mistake the log says no more than its message
+        err().print(f"  Spark's own log: {run.log}", style="dim")
 
 
 def _print_next(result: RunResult) -> None:
