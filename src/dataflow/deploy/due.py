@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.backends import local
+from dataflow.deploy.backends import backend, local
 from dataflow.deploy.deployments import require_current
 from dataflow.errors import DataflowError
 from dataflow.report import Report
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
+    from dataflow.deploy.backends import WorkflowStatus
     from dataflow.deploy.backends.local import DueRun
     from dataflow.deploy.deployments import Deployment
+
+
+_NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,47 @@ class DueOutcome:
     moment: dt.datetime | None = None
     date: dt.date | None = None
     error: DataflowError | None = None
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A deployed workflow with a schedule.
+
+    Attributes:
+        environment: The deployment.
+        paused: Whether its schedules don't run, as those of sandboxes and branches.
+        status: The workflow, when it ran last, and when it runs next.
+    """
+
+    environment: str
+    paused: bool
+    status: WorkflowStatus
+
+
+def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
+    """Return the deployed workflows that have a schedule, what runs next first, what is paused last.
+
+    Args:
+        registry: Where deployments are.
+        env: The one deployment to look at; None for all.
+
+    Raises:
+        UsageError: There is no such deployment.
+        DataflowError: The run records of one can't be reached.
+    """
+    places = [require_current(registry, env)] if env else list(deployments.all_current(registry))
+    found = [
+        Scheduled(place.name, place.revision.isolated, status)
+        for place in places
+        for status in backend(place.revision.backend).status(place, registry)
+        if status.schedule is not None
+    ]
+    return sorted(found, key=lambda it: (it.status.next or _NEVER, it.environment, it.status.workflow))
+
+
+def is_anything_deployed(registry: Registry) -> bool:
+    """Return whether any environment runs something."""
+    return next(iter(deployments.all_current(registry)), None) is not None
 
 
 def run_due(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import signal
 import time
 
@@ -11,7 +12,11 @@ import pytest
 
 from dataflow.deploy import deployments
 from dataflow.deploy.backends.local import BACKEND, due, install_hint, latest_moment, run_due
+from dataflow.deploy.backends.moments import next_moment
 from dataflow.deploy.bundle import Schedule
+from dataflow.state import run_records as store
+from dataflow.state.database import StateDatabase
+from dataflow.state.run_records import RunRecords
 
 DAY = dt.timedelta(days=1)
 
@@ -140,12 +145,65 @@ def test_the_lines_for_cron_and_systemd_name_this_very_program():
     assert "[Timer]" in hint
 
 
-def test_the_command_line_says_what_is_due(dataflow_command, repo, production):  # noqa: ARG001 - it is deployed
+def test_the_command_line_says_what_is_due_next(dataflow_command, repo, production):  # noqa: ARG001 - it is deployed
     dataflow_command.environ["DATAFLOW_HOME"] = os.environ["DATAFLOW_HOME"]
-    assert dataflow_command("workflow", "due", "--dry-run", folder=repo.folder).stdout == "nothing is due\n"
+    schedule = Schedule(cron="0 3 * * *", timezone="Europe/Berlin")
+    coming = f"{next_moment(schedule, dt.datetime.now(dt.UTC)):%Y-%m-%d %H:%M %Z}"
+    assert dataflow_command("workflow", "due", "--dry-run", folder=repo.folder).stdout == (
+        f"nothing is due; next is alice.top.daily in production, {coming}\n"
+    )
+    assert dataflow_command.json("workflow", "due", "--dry-run", folder=repo.folder) == []
     assert "crontab" in dataflow_command("workflow", "due", "--install-hint").stdout
     assert "nothing is deployed to nowhere" in dataflow_command("workflow", "due", "--env", "nowhere", code=2).stderr
     assert deployments.current(repo.registry, "production") is not None
+
+
+def test_schedules_are_listed_with_their_last_run_and_the_next_one(dataflow_command, repo, production):
+    dataflow_command.environ |= {"DATAFLOW_HOME": os.environ["DATAFLOW_HOME"], "TZ": "UTC"}
+    repo.branch("feature")
+    repo.deploy()
+    began = dt.datetime(2026, 2, 1, 2, 0, tzinfo=dt.UTC)
+    with StateDatabase(production.revision.state) as database:
+        row = {"run_id": "20260201t020000_abcdef", "workflow_id": "alice.top.daily", "environment": "production"}
+        times = {"status": "failed", "started": began, "ended": began}
+        RunRecords(database).insert(store.runs, {**row, **times, "params": {}})
+    schedule = Schedule(cron="0 3 * * *", timezone="Europe/Berlin")
+    coming = next_moment(schedule, dt.datetime.now(dt.UTC))
+    found = dataflow_command.json("workflow", "schedules", folder=repo.folder)
+    assert [(it["workflow"], it["paused"], it["next"]) for it in found] == [
+        ("alice.top.daily", False, coming.isoformat()),
+        (found[1]["workflow"], True, None),
+    ]
+    shown = dataflow_command("workflow", "schedules", "--env", "production", folder=repo.folder).stdout
+    lines = [line.strip() for line in shown.splitlines() if line.strip() and "─" not in line]
+    assert [re.split(" {2,}", line) for line in lines] == [
+        ["workflow", "environment", "schedule", "last", "status", "next"],
+        [
+            "alice.top.daily",
+            "production",
+            "0 3 * * * Europe/Berlin",
+            "2026-02-01 02:00 UTC",
+            "failed",
+            f"{coming:%Y-%m-%d %H:%M %Z}",
+        ],
+    ]
+
+
+def test_where_nothing_can_be_due_it_is_said_why_and_what_to_do(dataflow_command, repo):
+    dataflow_command.environ["DATAFLOW_HOME"] = os.environ["DATAFLOW_HOME"]
+
+    def said():
+        return dataflow_command("workflow", "due", folder=repo.folder).stdout
+
+    assert said() == (
+        "nothing is deployed, so nothing is ever due: `dataflow project deploy` deploys the current branch\n"
+    )
+    assert dataflow_command("workflow", "schedules", folder=repo.folder).stdout == (
+        "no deployed workflow has a schedule: a `trigger:` in its *.sch.yaml gives it one\n"
+    )
+    repo.branch("feature")
+    repo.deploy()
+    assert said() == "nothing is due: schedules of sandboxes and branches are paused\n"
 
 
 def test_a_schedule_that_never_comes_keeps_no_other_from_running(production):

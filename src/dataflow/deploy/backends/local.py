@@ -251,4 +251,5 @@ def _state(deployment: Deployment, database: StateDatabase, workflow: str, sched
         following,
         last["run_id"] if last else None,
         last["status"] if last else None,
+        last["started"] if last else None,
     )
