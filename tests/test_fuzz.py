@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dataflow.deploy.backends.moments import latest_moment, next_moment
-from dataflow.deploy.bundle import Schedule
+from dataflow.deploy.bundle.manifest import Schedule
 from dataflow.errors import DataflowError
 from dataflow.foreign import for_html, for_mermaid, for_terminal, for_terminal_line
 from dataflow.secret import has_credentials, learn_address, masked, without_credentials

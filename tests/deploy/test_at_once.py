@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 
 DEPLOYS = 8
 PACKAGES = 300

@@ -17,8 +17,8 @@ import pytest
 from dataflow.assets import publish
 from dataflow.assets.registry import Registry
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
-from dataflow.deploy.bundle_checkout import check_out_bundle
+from dataflow.deploy.bundle.checkout import check_out_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deploy import Deployer
 
 KILLS = 20  # `nox -s kills` asks for more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 
 KEY = "alice/films:top"
 

@@ -224,14 +224,6 @@ def test_a_file_that_is_not_there_names_the_nearest(mistakes: Mistakes) -> None:
     ]
 
 
-def test_definitions_that_contain_each_other_are_a_cycle(edit: Edit, mistakes: Mistakes) -> None:
-    job = "  - job:\n      id: up\n      type: Subworkflow\n      subworkflow:\n        file: ./daily.sch.yaml\n"
-    edit("main.sch.yaml", "jobs:\n", "jobs:\n" + job)
-    assert mistakes("daily.sch.yaml") == [
-        "main.sch.yaml:14:15: a workflow can't be part of itself: daily.sch.yaml -> main.sch.yaml -> daily.sch.yaml"
-    ]
-
-
 def test_a_mistyped_param_is_told_beside_what_it_left_undefined(edit: Edit, mistakes: Mistakes) -> None:
     edit("main.sch.yaml", "  SOURCE_TABLE: demo.playback\n", "")
     assert mistakes(request=Request(params={"SOURCE_TABEL": "x"})) == [

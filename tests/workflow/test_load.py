@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
 from dataflow.workflow.load import Request, load_workflow, new_run_id
-from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep, WapStep, Workflow
+from dataflow.workflow.resolved import JobStep, WapStep, Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     Edit = Callable[..., None]
 
 DAY = dt.date(2026, 1, 31)
-
-
-def foreach(workflow: Workflow) -> ForeachStep:
-    (step,) = workflow.steps
-    assert isinstance(step, ForeachStep)
-    return step
-
-
-def children(workflow: Workflow) -> list[Workflow]:
-    return [item.step.workflow for item in foreach(workflow).items if isinstance(item.step, SubworkflowStep)]
 
 
 def test_main_is_filled_for_its_day(load: Load, package: Path) -> None:
@@ -77,34 +67,6 @@ def test_builtins_are_resolved_once_and_recorded(load: Load) -> None:
         "today": "2026-02-01",
         "yesterday": "2026-01-31",
     }
-
-
-def test_daily_runs_main_for_the_last_days(load: Load) -> None:
-    daily = load("daily.sch.yaml", Request(date=DAY, run_id="r1"))
-    assert foreach(daily).parallel == 2
-    assert [item.value for item in foreach(daily).items] == ["2026-01-29", "2026-01-30", "2026-01-31"]
-    assert [child.params["EXECUTION_DATE"] for child in children(daily)] == ["2026-01-29", "2026-01-30", "2026-01-31"]
-    assert [child.run_id for child in daily.walk()] == ["r1", "r1_1", "r1_2", "r1_3"]
-    assert {child.origins["EXECUTION_DATE"] for child in children(daily)} == {"caller"}
-    assert all(child.builtins["yesterday"] == "2026-01-31" for child in children(daily))
-
-
-def test_a_range_of_dates_includes_both_ends(load: Load, edit: Edit) -> None:
-    edit("daily.sch.yaml", "last: ${LOOKBACK_DAYS}", "from: ${FROM_DATE}\n        to: 2026-02-01")
-    edit("daily.sch.yaml", "LOOKBACK_DAYS: 3", "FROM_DATE: 2026-01-30")
-    assert [item.value for item in foreach(load("daily.sch.yaml")).items] == ["2026-01-30", "2026-01-31", "2026-02-01"]
-
-
-def test_yesterday_is_where_the_triggers_clock_is(load: Load, edit: Edit) -> None:
-    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):
-        edit("daily.sch.yaml", "timezone: ", f"timezone: {zone} # ")
-        expected = {
-            (dt.datetime.now(dt.UTC) + dt.timedelta(hours=h)).date() for h in ((14,) if "K" in zone else (-12,))
-        }
-        found = dt.date.fromisoformat(load("daily.sch.yaml").builtins["today"])
-        assert found in expected | {
-            day - dt.timedelta(days=1) for day in expected if dt.datetime.now(dt.UTC).minute == 0
-        }
 
 
 def test_numbers_and_flags_may_come_from_parameters(load: Load, definition: Callable[..., None]) -> None:
@@ -151,13 +113,6 @@ VALUES = """\
 """
 
 
-def test_steps_run_in_the_order_of_the_dag(load: Load, edit: Edit) -> None:
-    edit("main.sch.yaml", "jobs:\n", "dag: [hwm -> wap]\njobs:\n")
-    main = load()
-    assert [step.id for step in main.steps] == ["ddl", "hwm", "wap"]
-    assert main.needs == {"ddl": frozenset(), "wap": {"hwm"}, "hwm": frozenset()}
-
-
 def test_secrets_are_never_put_in(load: Load, edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "s3cret")
     edit("main.sch.yaml", "params:\n", "params:\n  KEY: a${secret:TOKEN}\n  KEYS: ${KEY}\n")
@@ -187,11 +142,6 @@ def test_the_environment_of_a_run_is_the_one_asked_for(load: Load, package: Path
         UsageError, match=r"there is no environment 'prod' in dataflow\.yaml; valid here: production, sandbox"
     ):
         load(request=Request(env="prod"))
-
-
-def test_param_reaches_contained_workflows(load: Load) -> None:
-    daily = load("daily.sch.yaml", Request(params={"SOURCE_TABLE": "my.rows"}))
-    assert {child.params["SOURCE_TABLE"] for child in children(daily)} == {"my.rows"}
 
 
 def test_a_param_that_nothing_uses_names_the_nearest(load: Load) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from dataflow.assets.registry import open_registry
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.data_diff import TableDiff, compare_tables, missing_table, table_pairs
 from dataflow.deploy.deployments import require_current
 from dataflow.deploy.targets import branch_target

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.deploy.bundle import Bundle, load_bundle
+from dataflow.deploy.bundle.manifest import Bundle, load_bundle
 from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import exists, quoted
 from dataflow.tables.quoting import column_name, text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dataflow.deploy import deployments
 from dataflow.deploy.ancestry import check_ancestry
 from dataflow.deploy.backends import backend
-from dataflow.deploy.bundle import Bundle, PinnedAsset, RenderedWorkflow, pin_text
+from dataflow.deploy.bundle.manifest import Bundle, PinnedAsset, RenderedWorkflow, pin_text
 from dataflow.deploy.deployments import DeployedPackage, Revision
 from dataflow.deploy.preconditions import require_deployable, require_unique_ids
 from dataflow.errors import DataflowError, display_path
@@ -23,9 +23,9 @@ from dataflow.workflow.identity import current_user
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset
     from dataflow.assets.publish import Pin
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import Deployment
     from dataflow.deploy.plan.definition import PreparedPlan
-    from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
 
 LIFE = dt.timedelta(days=7)
@@ -147,7 +147,7 @@ class Deployer:
         if sum(it.lock is not None for it in assets) < 2:
             return
         from dataflow.build.python.environment import require_agreement
-        from dataflow.deploy.bundle_checkout import locks_of
+        from dataflow.deploy.bundle.checkout import locks_of
 
         require_agreement(locks_of(self.source.registry, assets))
 

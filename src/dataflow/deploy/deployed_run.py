@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import Bundle, load_bundle
-from dataflow.deploy.bundle_checkout import BundleCheckout, check_out_bundle, check_out_texts
+from dataflow.deploy.bundle.checkout import BundleCheckout, check_out_bundle, check_out_texts
+from dataflow.deploy.bundle.manifest import Bundle, load_bundle
 from dataflow.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, ValidationError
 
 from dataflow.assets.registry import ENVIRONMENTS
-from dataflow.deploy.bundle import BundleModel, Schedule
+from dataflow.deploy.bundle.manifest import BundleModel, Schedule
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deployments import Revision
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.workflow import table_names

@@ -12,7 +12,7 @@ from dataflow.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle import PinnedAsset
+    from dataflow.deploy.bundle.manifest import PinnedAsset
     from dataflow.deploy.deployments import Deployment
 
 TITLES = {
@@ -132,7 +132,7 @@ def _is_named(it: Listed, wanted: str | None) -> bool:
 
 
 def _of_package(registry: Registry, deployment: Deployment, key: str) -> Iterable[Listed]:
-    from dataflow.deploy.bundle import load_bundle
+    from dataflow.deploy.bundle.manifest import load_bundle
 
     package = deployment.revision.packages[key]
     bundle = load_bundle(registry, package.bundle)

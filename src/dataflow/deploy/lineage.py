@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.errors import first_line
 from dataflow.lineage.model import Origin, Producer, TableWrite, plain_name
 from dataflow.lineage.static import read_script_lineage
@@ -24,7 +24,7 @@ from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle import Bundle
+    from dataflow.deploy.bundle.manifest import Bundle
     from dataflow.deploy.deployments import DeployedPackage, Deployment
 
 _ATTEMPTS = 10

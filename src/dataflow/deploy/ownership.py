@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow import git
-from dataflow.deploy.packages import project_of
+from dataflow.deploy.bundle.packages import project_of
 from dataflow.errors import DataflowError, display_path
 from dataflow.repository.checkout import Checkout, remotes
 from dataflow.workflow.identity import current_user

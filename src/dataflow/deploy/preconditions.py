@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.ancestry import check_ancestry
 from dataflow.deploy.backends import backend
-from dataflow.deploy.script_checks import R_UNCHECKED, conflict_markers
+from dataflow.deploy.bundle.script_checks import R_UNCHECKED, conflict_markers
 from dataflow.errors import DataflowError, UsageError
 from dataflow.secret import has_credentials
 
 if TYPE_CHECKING:
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import DeployedPackage
     from dataflow.deploy.plan.definition import PreparedPlan
-    from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
     from dataflow.workflow.project import Environment
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deployments import DeployedPackage, Revision
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.identity import current_user

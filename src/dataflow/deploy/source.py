@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from dataflow import git
 from dataflow.deploy import deployments
-from dataflow.deploy.file_hashes import FileHashCache
+from dataflow.deploy.bundle.file_hashes import FileHashCache
+from dataflow.deploy.bundle.package_preparer import PackagePreparer
+from dataflow.deploy.bundle.packages import all_projects, find_packages, project_of
+from dataflow.deploy.bundle.prepared_package import PreparedPackage
 from dataflow.deploy.ownership import ProjectOwnership
-from dataflow.deploy.packages import all_projects, find_packages, project_of
-from dataflow.deploy.prepare import PackagePreparer
-from dataflow.deploy.prepared_package import PreparedPackage
 from dataflow.deploy.targets import Target, target_of
 from dataflow.errors import DefinitionError, UsageError, display_path
 from dataflow.repository.tree import EXPORT

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.bundle import digest
-from dataflow.deploy.prepared_package import PreparedPackage
+from dataflow.deploy.bundle.manifest import digest
+from dataflow.deploy.bundle.prepared_package import PreparedPackage
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Asset, Repository

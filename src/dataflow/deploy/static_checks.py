@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from dataflow.deploy.packages import all_projects, find_packages
-from dataflow.deploy.prepare import PackagePreparer
+from dataflow.deploy.bundle.package_preparer import PackagePreparer
+from dataflow.deploy.bundle.packages import all_projects, find_packages
 from dataflow.deploy.source import DeploySource, open_source
 from dataflow.errors import DataflowError, UsageError
 from dataflow.files import write_file
 from dataflow.workflow.discovery import DEFINITION
 
 if TYPE_CHECKING:
-    from dataflow.deploy.packages import PackageFolder
-    from dataflow.deploy.prepared_package import PreparedPackage
+    from dataflow.deploy.bundle.packages import PackageFolder
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
 
 RENDERED = ".workflows"
 

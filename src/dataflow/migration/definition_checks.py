@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.file_checks import PackageFileCheck
-from dataflow.deploy.script_checks import R_UNCHECKED
+from dataflow.deploy.bundle.file_checks import PackageFileCheck
+from dataflow.deploy.bundle.script_checks import R_UNCHECKED
 from dataflow.errors import DataflowError, DefinitionError, Problem
 from dataflow.lineage.query import checkout_root
 from dataflow.migration.script_checks import check_scripts, downstream_problems

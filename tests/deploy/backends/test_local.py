@@ -13,7 +13,7 @@ import pytest
 from dataflow.deploy import deployments
 from dataflow.deploy.backends.local import BACKEND, due, install_hint, latest_moment, run_due
 from dataflow.deploy.backends.moments import next_moment
-from dataflow.deploy.bundle import Schedule
+from dataflow.deploy.bundle.manifest import Schedule
 from dataflow.state import run_records as store
 from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords

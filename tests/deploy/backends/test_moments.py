@@ -9,7 +9,7 @@ import zoneinfo
 import pytest
 
 from dataflow.deploy.backends import moments
-from dataflow.deploy.bundle import Schedule
+from dataflow.deploy.bundle.manifest import Schedule
 from dataflow.errors import DataflowError
 from dataflow.workflow.checks import cron_mistake
 

@@ -39,7 +39,7 @@ def _reference(name: str) -> str:
 
 @cache
 def _references() -> Callable[[str], str]:
-    from dataflow.deploy.references import local_references
+    from dataflow.deploy.bundle.references import local_references
 
     return local_references(Path.cwd())
 

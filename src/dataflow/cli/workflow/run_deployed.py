@@ -18,7 +18,7 @@ def run_deployed(name: str, request: Request, options: RunOptions, output: Outpu
     """Run a deployed workflow and show its result; raises as `run_definition` does."""
     from dataflow.assets.registry import open_registry
     from dataflow.cli.workflow.run import continue_in, run_loaded
-    from dataflow.deploy.bundle_checkout import python_of
+    from dataflow.deploy.bundle.checkout import python_of
     from dataflow.deploy.deployed_run import find_deployed, prepare_run
     from dataflow.workflow.project import find_project
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle import Bundle
+    from dataflow.deploy.bundle.manifest import Bundle
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.prepared_package import PreparedPackage
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from dataflow.state.utc import now
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle import Bundle, Schedule
+    from dataflow.deploy.bundle.manifest import Bundle, Schedule
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.prepared_package import PreparedPackage
 
 _SERVICE = """\
 # ~/.config/systemd/user/dataflow-due.service

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
-    from dataflow.deploy.bundle import Schedule
+    from dataflow.deploy.bundle.manifest import Schedule
 
 _HOUR = dt.timedelta(hours=1)
 _SECOND = dt.timedelta(seconds=1)

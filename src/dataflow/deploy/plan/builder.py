@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.plan.definition import Action, DeployPlan, PackageChange, PreparedPlan
 from dataflow.deploy.plan.explainer import explain
 
 if TYPE_CHECKING:
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import DeployedPackage
-    from dataflow.deploy.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import Deployment
-    from dataflow.deploy.prepared_package import PreparedPackage
 
 Action = Literal["added", "changed", "removed"]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.bundle import Bundle, RenderedWorkflow, pin_text
+from dataflow.deploy.bundle.manifest import Bundle, RenderedWorkflow, pin_text
 from dataflow.deploy.plan.definition import AssetChange, PackageChange, WorkflowChange
 from dataflow.tables.schema.recorded_schema import schema_changes
 
 if TYPE_CHECKING:
-    from dataflow.deploy.prepared_package import PreparedPackage
+    from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.source import DeploySource
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from dataflow.deploy.bundle import BundleModel
+from dataflow.deploy.bundle.manifest import BundleModel
 from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.files import write_file
 

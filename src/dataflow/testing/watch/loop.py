@@ -55,7 +55,6 @@ class Watch:
         self._contents: dict[Path, str] = {}
         self._run_times = (0.0, 0.0)  # when tests ran last
         self._jvm_restarts = 0
-        self._server_started = False
 
     def run(self) -> None:
         """Watch. Ends by KeyboardInterrupt or SystemExit, and leaves no process behind."""
@@ -150,9 +149,8 @@ class Watch:
     def _on_event(self, event: Event) -> None:
         if event["event"] == "exited":
             raise RuntimeError(f"the test worker server exited: {event['text']}")
-        if event["event"] == "started" and self._server_started:
+        if event["event"] == "restarted" and event["python"] == self._worker.python:
             self._prepare()
-        self._server_started |= event["event"] == "started"
         if not self._worker.is_current(event):
             return
         suite = self._running.suite if self._running else None

@@ -29,6 +29,7 @@ class WorkerProcess:
         """
         self._log, self._on_event = log, on_event
         self._processes: dict[Path | None, subprocess.Popen[bytes]] = {}
+        self._readers: list[threading.Thread] = []
         self.python: Path | None = None
         """The Python of the current worker: an environment's, or None for Dataflow's own."""
         self._number = 0
@@ -46,7 +47,9 @@ class WorkerProcess:
             stderr=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for us; it ends when its input does
         )
-        threading.Thread(target=self._read, args=(process,), daemon=True, name="reads test events").start()
+        reader = threading.Thread(target=self._read, args=(process, self.python), daemon=True, name="reads test events")
+        self._readers.append(reader)
+        reader.start()
 
     def prepare(self, gateway: tuple[int, str] | None, saved: Iterable[Path], python: Path | None) -> None:
         """Have a worker made ready, in place of the current one.
@@ -119,6 +122,8 @@ class WorkerProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for reader in self._readers:
+            reader.join(_GRACE)
 
     def _order(self, order: dict[str, Any]) -> None:
         process = self._processes.get(self.python)
@@ -128,9 +133,17 @@ class WorkerProcess:
             process.stdin.write(json.dumps(order).encode() + b"\n")
             process.stdin.flush()
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
+    def _read(self, process: subprocess.Popen[bytes], python: Path | None) -> None:
+        started = False
         for line in process.stdout or ():
-            if event := decode(line):
+            event = decode(line)
+            if event is not None and event["event"] == "started":
+                # What it was ordered before waits in its input; only a server that starts again has lost its worker.
+                event, started = {"event": "restarted", "python": python} if started else None, True
+            if event is not None:
                 self._on_event(event)
         errors = process.stderr.read().decode(errors="replace") if process.stderr else ""
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
         self._on_event({"event": "exited", "text": errors.strip()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Literal
 
@@ -42,6 +41,8 @@ class NearHistory(RowAudit):
         if len(last) < self.min_runs:
             expected = f"anything: the history has {len(last)} of the {self.min_runs} runs that it needs"
             return Verdict(True, count, expected, rows_text(count))
+        import statistics  # takes longer to import than loading a definition needs
+
         median = statistics.median(last)
         low, high = max(0, median * (1 - self.tolerance)), median * (1 + self.tolerance)
         expected = f"{bounds_text(_plain(low), _plain(high))}: {self.tolerance:.0%} around {_plain(median)}, "

@@ -6,15 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.bundle import RenderedWorkflow, Schedule
-from dataflow.deploy.script_checks import errors_among, syntax_problems
+from dataflow.deploy.bundle.manifest import RenderedWorkflow, Schedule
+from dataflow.deploy.bundle.script_checks import errors_among, syntax_problems
 from dataflow.errors import Problem
 from dataflow.tables.schema.recorded_schema import RecordedSchema, recorded_schemas
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
-    from dataflow.deploy.asset_collector import AssetCollector
-    from dataflow.deploy.package_loader import DefinitionFile, PackageLoader
+    from dataflow.deploy.bundle.asset_collector import AssetCollector
+    from dataflow.deploy.bundle.package_loader import DefinitionFile, PackageLoader
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
     from dataflow.workflow.render import RenderContext, Rendering

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dataflow.deploy.bundle import UNPINNED
-from dataflow.deploy.prepared_package import AssetBuild
-from dataflow.deploy.references import own_asset
-from dataflow.deploy.script_checks import file_errors, r_syntax_errors
-from dataflow.deploy.script_dependencies import LEFT_BEHIND, files_beside, missing_imports, needed_files
+from dataflow.deploy.bundle.manifest import UNPINNED
+from dataflow.deploy.bundle.prepared_package import AssetBuild
+from dataflow.deploy.bundle.references import own_asset
+from dataflow.deploy.bundle.script_checks import file_errors, r_syntax_errors
+from dataflow.deploy.bundle.script_dependencies import LEFT_BEHIND, files_beside, missing_imports, needed_files
 from dataflow.errors import Problem, UsageError, display_path
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.program_kind import Kind, program_kind
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
-    from dataflow.deploy.file_hashes import FileHashCache
+    from dataflow.deploy.bundle.file_hashes import FileHashCache
     from dataflow.workflow.yamlfile import YamlFile
 
 R_PROJECT = (".Rprofile", "DESCRIPTION", "renv.lock", "renv/activate.R", "renv/settings.json")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dataflow.assets.registry import open_registry
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle import load_bundle
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deploy import Deployer
 from dataflow.deploy.plan.builder import make_plan
 from dataflow.deploy.source import open_source

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dataflow.deploy.bundle import BundleModel, RenderedPackage
+from dataflow.deploy.bundle.manifest import BundleModel, RenderedPackage
 
 
 class AssetBuild(BundleModel):

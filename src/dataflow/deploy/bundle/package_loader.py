@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.asset_collector import AssetCollector, program_specs
-from dataflow.deploy.bundle import PackageIdentity
+from dataflow.deploy.bundle.asset_collector import AssetCollector, program_specs
+from dataflow.deploy.bundle.manifest import PackageIdentity
 from dataflow.errors import DefinitionError, Problem, UsageError, display_path
 from dataflow.workflow.identity import FILE_NAME
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
-    from dataflow.deploy.packages import PackageFolder
+    from dataflow.deploy.bundle.packages import PackageFolder
     from dataflow.deploy.targets import Target
     from dataflow.workflow.identity import Identity
     from dataflow.workflow.resolved import Workflow

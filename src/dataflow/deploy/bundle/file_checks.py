@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.script_checks import (
+from dataflow.deploy.bundle.script_checks import (
     conflict_markers,
     errors_among,
     file_errors,
@@ -15,7 +15,7 @@ from dataflow.deploy.script_checks import (
     script_files,
     syntax_problems,
 )
-from dataflow.deploy.script_dependencies import files_beside, needed_files
+from dataflow.deploy.bundle.script_dependencies import files_beside, needed_files
 from dataflow.repository.tree import Tree, tree_of_disk
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import dataflow
-from dataflow.deploy.asset_collector import R_PROJECT, AssetCollector
-from dataflow.deploy.bundle import BundleModel, digest, environment_settings
-from dataflow.deploy.file_hashes import FileHashCache, read_cached, write_cached
-from dataflow.deploy.package_loader import PackageLoader
-from dataflow.deploy.package_renderer import PackageRenderer
-from dataflow.deploy.prepared_package import PreparedPackage
-from dataflow.deploy.script_checks import conflict_markers, r_program
-from dataflow.deploy.script_dependencies import files_beside
+from dataflow.deploy.bundle.asset_collector import R_PROJECT, AssetCollector
+from dataflow.deploy.bundle.file_hashes import FileHashCache, read_cached, write_cached
+from dataflow.deploy.bundle.manifest import BundleModel, digest, environment_settings
+from dataflow.deploy.bundle.package_loader import PackageLoader
+from dataflow.deploy.bundle.package_renderer import PackageRenderer
+from dataflow.deploy.bundle.prepared_package import PreparedPackage
+from dataflow.deploy.bundle.script_checks import conflict_markers, r_program
+from dataflow.deploy.bundle.script_dependencies import files_beside
 from dataflow.errors import DefinitionError, Problem, UsageError
 
 if TYPE_CHECKING:
     from dataflow.assets.discover import Repository
-    from dataflow.deploy.packages import PackageFolder
+    from dataflow.deploy.bundle.packages import PackageFolder
     from dataflow.deploy.targets import Target
 
 

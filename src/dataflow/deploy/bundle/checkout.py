@@ -29,7 +29,7 @@ from dataflow.workflow.pyproject import UNPACKED
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.build.python.pylock import Lock
-    from dataflow.deploy.bundle import Bundle, PinnedAsset, RenderedWorkflow
+    from dataflow.deploy.bundle.manifest import Bundle, PinnedAsset, RenderedWorkflow
 
 _POINTER = re.compile(rf"{POINTER}dataflow\.\S+?#sha256:([0-9a-f]{{64}})")
 
