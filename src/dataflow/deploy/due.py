@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,6 +79,23 @@ def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
         if status.schedule is not None
     ]
     return sorted(found, key=lambda it: (it.status.next or _NEVER, it.environment, it.status.workflow))
+
+
+def variables_of_due(registry: Registry) -> dict[str, str]:
+    """Return the environment variables by which `due` finds what is here: home, user, registry, and Java if any."""
+    from dataflow.home import home
+    from dataflow.spark.java import find_java
+    from dataflow.workflow.identity import current_user
+
+    java: dict[str, str] = {}
+    with contextlib.suppress(DataflowError):  # a run will say how to get one
+        java["JAVA_HOME"] = str(find_java().home)
+    return {
+        "DATAFLOW_HOME": str(home()),
+        "DATAFLOW_USER": current_user(),
+        "DATAFLOW_REGISTRY": registry.address,
+        **java,
+    }
 
 
 def is_anything_deployed(registry: Registry) -> bool:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import shlex
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -138,11 +142,41 @@ def test_the_backend_tells_how_workflows_stand(repo, production):
     assert states["alice.top.main"].schedule is None
 
 
-def test_the_lines_for_cron_and_systemd_name_this_very_program():
-    hint = install_hint("production")
-    assert "* * * * * " in hint
-    assert "-m dataflow workflow due --env production\n" in hint
-    assert "[Timer]" in hint
+def test_the_lines_for_cron_and_systemd_carry_all_that_a_shell_has(tmp_path):
+    log = tmp_path / "due log.txt"
+    hint = install_hint("production", {"DATAFLOW_HOME": "/a b/c", "DATAFLOW_REGISTRY": "s3://x/50%"}, log)
+    command = f"{shlex.quote(sys.executable)} -m dataflow workflow due --env production"
+    assert hint == (
+        "# crontab -e\n"
+        f"* * * * * DATAFLOW_HOME='/a b/c' DATAFLOW_REGISTRY=s3://x/50\\% {command} >> '{log}' 2>&1\n"
+        "\n"
+        "# ~/.config/systemd/user/dataflow-due.service\n"
+        "[Service]\n"
+        "Type=oneshot\n"
+        'Environment="DATAFLOW_HOME=/a b/c"\n'
+        'Environment="DATAFLOW_REGISTRY=s3://x/50%%"\n'
+        f"ExecStart={command}\n"
+        f"StandardOutput=append:{log}\n"
+        f"StandardError=append:{log}\n"
+        "\n"
+        "# ~/.config/systemd/user/dataflow-due.timer; then: systemctl --user enable --now dataflow-due.timer\n"
+        "[Timer]\n"
+        "OnCalendar=minutely\n"
+        "[Install]\n"
+        "WantedBy=timers.target\n"
+    )
+
+
+def test_the_line_for_cron_finds_what_is_deployed_with_nothing_else_in_its_environment(
+    dataflow_command, repo, production, tmp_path
+):
+    assert deployments.current(repo.registry, production.name) is not None
+    dataflow_command.environ["DATAFLOW_HOME"] = os.environ["DATAFLOW_HOME"]
+    hint = dataflow_command("workflow", "due", "--install-hint", folder=repo.folder).stdout
+    line = hint.splitlines()[1].removeprefix("* * * * * ").replace("\\%", "%")
+    subprocess.run(["/bin/sh", "-c", line], env={"PATH": "/usr/bin:/bin"}, cwd=tmp_path, check=True)
+    log = Path(shlex.split(line)[-2])
+    assert log.read_text().startswith("nothing is due; next is alice.top.daily in production, ")
 
 
 def test_the_command_line_says_what_is_due_next(dataflow_command, repo, production):  # noqa: ARG001 - it is deployed

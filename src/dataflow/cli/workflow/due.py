@@ -38,13 +38,14 @@ def due(
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.backends import local
-    from dataflow.deploy.due import run_due
+    from dataflow.deploy.due import run_due, variables_of_due
+    from dataflow.home import subfolder
     from dataflow.workflow.project import find_project
 
-    if install_hint:
-        out().print(local.install_hint(env))
-        return
     registry = open_registry(find_project(Path.cwd()))
+    if install_hint:
+        out().print(local.install_hint(env, variables_of_due(registry), subfolder("logs") / "due.log"))
+        return
     ended = []
     for run in run_due(registry, env, dt.datetime.now(dt.UTC), say, dry_run=dry_run):
         ended.append(run)
