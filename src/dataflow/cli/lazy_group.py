@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar
@@ -35,6 +34,8 @@ class LazyGroup(TyperGroup):
         if args and args[0] in self.helps:
             self.commands[args[0]] = self._imported(args[0])
         elif args and (groups := self._groups_of(args[0])):
+            import shlex
+
             typed = shlex.join(args)
             *others, last = (f"`{ctx.command_path} {group} {typed}`" for group in groups)
             meant = f"{', '.join(others)} or {last}" if others else last

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -134,10 +135,18 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_and_rows(package):
     assert "✗ column_should_be_between" in done.stdout
     assert "wap failed" in done.stderr
     assert "column_should_be_between:" in done.stderr
-    assert "nothing was published" in done.stderr
+    hint = done.stderr.partition("  → ")[2].splitlines()
+    assert hint[0] == "nothing was published; readers see what they saw before; its rows are kept for a day:"
+    program, *words = shlex.split(hint[1])
+    assert program == "dataflow"
+    bad = package.json(*words, "--limit", "100000")
+    assert f"{len(bad):,} rows with title_rank not between" in done.stderr
+    assert {row["title_rank"] for row in bad} == {0}
     assert "log" not in done.stderr  # which says nothing of rows; the record names it
     assert "Exception" not in done.stdout + done.stderr
-    assert rows_and_refs(package) == (before, ["main"])
+    rows, (kept, main) = rows_and_refs(package)
+    assert (rows, main) == (before, "main")
+    assert kept.startswith("dataflow_failed_")
     shown = package("workflow", "show", "last").stdout
     assert "column_should_be_between" in shown
     assert "failed" in shown
