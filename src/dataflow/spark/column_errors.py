@@ -21,7 +21,9 @@ _ARITY = re.compile(
     re.M,
 )
 _EXTRA = re.compile(r"data for the table (\S+): Cannot write extra columns (`.*`)\.")
-_NAME = re.compile(r"`((?:[^`]|``)*)`")
+_PART = r"`(?:[^`]|``)*`"
+_NAME = re.compile(rf"{_PART}(?:\.{_PART})*")
+"""A column as Spark spells it; one that a query calls by its value, such as 2.0, comes as two parts."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _table(name: str) -> str:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.replace("``", "`") for name in _NAME.findall(text))
+    return tuple(".".join(table_names.split(name)) for name in _NAME.findall(text))
 
 
 def _listed(names: tuple[str, ...]) -> str:

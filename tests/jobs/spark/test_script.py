@@ -51,6 +51,10 @@ TABLE = "CREATE TABLE {0}.plays (id INT, title STRING) USING iceberg;\n"
             "{0}.plays has 2 columns, the write gives 3: not among them is hours",
         ),
         ("INSERT INTO {0}.plays SELECT 1 AS id;", "{0}.plays has 2 columns, the write gives 1: title is missing"),
+        (
+            "INSERT INTO {0}.plays SELECT 1, 2.5, 'x';",
+            "{0}.plays has 2 columns, the write gives 3: its columns are id, title",
+        ),
         ("INSERT INTO {0}.plays VALUES (1);", "{0}.plays has 2 columns, the write gives 1: its columns are id, title"),
     ],
 )
