@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from dataflow.cli.query import app
 from dataflow.errors import UsageError
-from dataflow.spark import session
+from dataflow.spark import command_session
 
 pytestmark = pytest.mark.spark
 
@@ -33,7 +33,7 @@ def query(spark, monkeypatch, tmp_path):
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr(session, "Engine", Shared)
+    monkeypatch.setattr(command_session, "Engine", Shared)
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(app, arguments, catch_exceptions=False)

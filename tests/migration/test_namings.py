@@ -75,7 +75,7 @@ def test_who_only_names_a_column_is_a_reader_by_its_text_and_by_its_run_until_it
     lines = {}
     for statement in STATEMENTS:
         write(f"{statement};\n")
-        (found,) = (each for each in rename(world).touched if each.workflow == "dave.few.main")
+        (found,) = (each for each in rename(world).affected if each.workflow == "dave.few.main")
         assert (found.role, found.columns) == ("reads", ("hours",)), statement
         lines[statement] = {line.number for line in found.lines}
     assert all(lines.values())

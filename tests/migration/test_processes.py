@@ -19,16 +19,16 @@ DEADLINE = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=60)).isoformat()
 DIES = """\
 import os, signal, sys
 from dataflow.cli.main import main
-from dataflow.migration.store import Campaigns
+from dataflow.migration.store import CampaignStore
 
-note = Campaigns.note
+note = CampaignStore.note
 
 def dies(self, name, kind, *more):
     if kind == "applied":
         os.kill(os.getpid(), signal.SIGKILL)
     note(self, name, kind, *more)
 
-Campaigns.note = dies
+CampaignStore.note = dies
 sys.argv = ["dataflow", "migration", "apply", *sys.argv[1:]]
 main()
 """

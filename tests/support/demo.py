@@ -259,7 +259,7 @@ def _write_script(flow, body):
     source.write_text(SCALA_FILE.format(object=f"Write{flow.name.title()}", body=body))
     (flow.folder / "build.sbt").write_text('name := "write"\n')
     (flow.folder / "target").mkdir()
-    return f"target/write.jar\n              class: Write{flow.name.title()}"
+    return f"target/write.jar\n        class: Write{flow.name.title()}"
 
 
 def _compile(flows, java, jars):

@@ -171,8 +171,8 @@ def test_in_one_workflow_those_that_disagree_are_refused_by_name_and_others_run_
     world.write("north/both.sch.yaml", BOTH)
     refused = command("workflow", "run", "north/both.sch.yaml", code=2)
     assert "north/pylock.toml has dfcolours 1.0, south/pylock.toml has 2.0: a run has one Python" in refused.stderr
-    world.git("add", "-A")
-    world.git("commit", "-q", "-m", "they disagree")
+    git(world.folder, "add", "-A")
+    git(world.folder, "commit", "-q", "-m", "they disagree")
     told = command("project", "deploy", code=2).stderr
     assert "dfcolours 1.0" in told
     assert "2.0: a run has one Python environment" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+import zipfile
 
 import pytest
 
@@ -178,6 +179,19 @@ def scala(package, jar):
 
     package.run_program = run
     return package
+
+
+def test_jars_of_one_name_do_not_meet_in_tasks_of_rdds(scala, jar, tmp_path):
+    other = tmp_path / jar.name
+    shutil.copy(jar, other)
+    with zipfile.ZipFile(other, "a") as archive:
+        archive.writestr("other.txt", "of another package")
+
+    assert scala.run_program("Good").status == "succeeded"
+    scala.edit("main.sch.yaml", f"script: {jar}\n              class: programs.Good", "script: write.sql")
+    assert scala.run_program("Good", jar_=other).status == "succeeded"
+
+    assert scala.spark.sparkContext.parallelize([1]).map(lambda it: it + 1).collect() == [2]
 
 
 class Hearing(NoProgress):
