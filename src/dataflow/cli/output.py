@@ -59,6 +59,10 @@ class Result(ABC):
         """Return it as a page."""
         raise NotImplementedError
 
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        raise NotImplementedError
+
     def mermaid(self) -> str:
         """Return it as a Mermaid chart."""
         raise NotImplementedError
@@ -225,6 +229,14 @@ class HtmlOutput(Output):
         _write(result.html())
 
 
+class MarkdownOutput(Output):
+    """For a pull request."""
+
+    def show(self, result: Result) -> None:
+        """Print Markdown."""
+        _write(f"{result.markdown()}\n")
+
+
 class MermaidOutput(Output):
     """For Markdown that draws."""
 
@@ -239,6 +251,7 @@ JSON = JsonOutput("json")
 CSV = CsvOutput("csv")
 PARQUET = ParquetOutput("parquet")
 HTML = HtmlOutput("html")
+MARKDOWN = MarkdownOutput("markdown")
 MERMAID = MermaidOutput("mermaid")
 
 

@@ -334,9 +334,17 @@ class Workflow:
             return self.steps
         chosen = tuple(step for step in self.steps if step.id == only)
         if not chosen:
-            valid = [step.id for step in self.steps]
-            raise UsageError(f"{display_path(self.file)} has no job '{only}'{did_you_mean(only, valid)}")
+            raise UsageError(f"{display_path(self.file)} has no job '{only}'{self._nearest(only)}")
         return chosen
+
+    def _nearest(self, job: str) -> str:
+        """Say which job is near to a word; a part of one, such as `wap.write`, is run with its job alone."""
+        for step in self.steps:
+            if isinstance(step, WapStep):
+                parts = {"write", "audit", "publish", *(it.job.id for it in step.template.write)}
+                if job in parts or job in {f"{step.id}.{part}" for part in parts}:
+                    return f", which is a part of one; did you mean '{step.id}'?"
+        return did_you_mean(job, [step.id for step in self.steps])
 
     def again(self, attempt: int) -> Workflow:
         """Return the same workflow, with all that it contains, as runs of their own for another attempt."""
