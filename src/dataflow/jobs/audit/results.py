@@ -47,7 +47,7 @@ class AuditResult:
         expected: What the figure should be, in words: `0`, `between 1 and 100`.
         finding: What was found, in words: `12 rows are null in view_hours`.
         sample: A few of the offending rows, values as text.
-        offending: The query for all of them, where there is one.
+        offending: The query for all of them, where the audit failed and there is one.
     """
 
     name: str

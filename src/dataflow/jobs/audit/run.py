@@ -107,5 +107,5 @@ def _result(spark: SparkSession, audit: RowAudit, query: AuditQuery, counts: Seq
         verdict.expected,
         verdict.finding,
         blamed,
-        query.offending,
+        None if verdict.passed else query.offending,
     )
