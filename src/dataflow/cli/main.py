@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
@@ -71,13 +70,8 @@ def main() -> NoReturn:
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
-        code = flushed(_run(arguments, verbose=verbose))
-        if code != STOPPED:
-            sys.exit(code)
-    # Python ends by the signal itself, not by our code, once a KeyboardInterrupt went through an exec() of text, as
-    # an import of dataclasses is: https://github.com/python/cpython/blob/3.11/Python/pythonrun.c (run_eval_code_obj).
-    atexit._run_exitfuncs()
-    os._exit(code)
+        code = _run(arguments, verbose=verbose)
+        sys.exit(flushed(code))
 
 
 def _run(arguments: list[str], *, verbose: bool) -> int:
