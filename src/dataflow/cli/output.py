@@ -47,6 +47,8 @@ class Result(ABC):
     def data(self) -> object:
         """Return it as plain data for scripts; moments and paths may be among it."""
 
+    # The formats that only some commands offer; `tests/cli/test_shape.py` holds each to have those that it offers.
+
     def rows(self) -> Iterable[Sequence[Any]]:
         """Return it as rows for a spreadsheet, their names first."""
         raise NotImplementedError

@@ -105,13 +105,13 @@ def converted(column: Any, type_: SqlType) -> tuple[pa.Array, dict[int, str]]:
     if isinstance(column, pa.Array | pa.ChunkedArray):
         try:
             return column.cast(target), {}
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # one value, or no value of this type, can be cast
             column = column.to_pylist()
     elif not type_.nested and type_.name != "binary" and all(it is None or type(it) is str for it in column):
         try:
             return pa.array(column, pa.string()).cast(target), {}
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            pass
+            pass  # below each value is looked at, and those that don't fit are named
     return _one_by_one(column, type_, target)
 
 

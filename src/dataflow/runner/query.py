@@ -129,10 +129,12 @@ def _statement(node: str) -> str:
 
 
 def _usage_error(spark: SparkSession, sql: str, error: Exception) -> UsageError:
+    from pyspark.errors import PySparkException
+
     message = _message(error)
-    condition = getattr(error, "getCondition", lambda: None)()
-    if condition == "TABLE_OR_VIEW_NOT_FOUND":
-        name = (error.getMessageParameters() or {}).get("relationName", "")  # type: ignore[attr-defined]
+    condition = error.getCondition() if isinstance(error, PySparkException) else None
+    if isinstance(error, PySparkException) and condition == "TABLE_OR_VIEW_NOT_FOUND":
+        name = (error.getMessageParameters() or {}).get("relationName", "")
         name = table_names.plain(name)
         message = f"there is no table or view '{name}'{did_you_mean(name, _tables(spark))}"
     if (place := sql_position(error)) and place[0] <= len(lines := sql.splitlines()):

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 _Job = TypeVar("_Job", bound=JobBase)
 
 
-@dataclass(frozen=True)
-class JobStep:
-    """One leaf job."""
+class _OfJob:
+    """What a step has of its job."""
 
-    job: LeafJob
+    job: JobBase
 
     @property
     def id(self) -> str:
@@ -38,6 +37,13 @@ class JobStep:
     def on_failure(self) -> OnFailure:
         """What a failure of it does to the run."""
         return self.job.on_failure
+
+
+@dataclass(frozen=True)
+class JobStep(_OfJob):
+    """One leaf job."""
+
+    job: LeafJob
 
 
 @dataclass(frozen=True)
@@ -58,21 +64,11 @@ class WapStep:
 
 
 @dataclass(frozen=True)
-class SubworkflowStep:
+class SubworkflowStep(_OfJob):
     """A job that is a workflow."""
 
     job: SubworkflowJob
     workflow: Workflow
-
-    @property
-    def id(self) -> str:
-        """The job's id."""
-        return self.job.id
-
-    @property
-    def on_failure(self) -> OnFailure:
-        """What a failure of it does to the run."""
-        return self.job.on_failure
 
 
 @dataclass(frozen=True)
