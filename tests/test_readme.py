@@ -49,8 +49,8 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
 
     assert re.search(r"published alice__top_50__\w{6}\.alice_titles_results date=2026-01-31", branch)
     assert re.search(r"rows: [\d,]+ here, 19,303 there", branch)
-    assert re.search(r"only there: [\d,]+ rows", branch)
-    assert "only here" not in branch
+    assert re.search(r"rows only there +[\d,]+", branch)
+    assert "rows only here" not in branch
 
     assert "+  WHERE title_rank <= 50" in merged
     assert "production is at #3 now, which runs what #1 ran" in merged
@@ -65,3 +65,31 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
     commit = subprocess.run(["git", "rev-parse", "top-50"], cwd=folder, check=True, capture_output=True, text=True)
     assert {it["path"]: it["commit"] for it in run["assets"]}["titles/src/sparksql_write.sql"] == commit.stdout[:8]
     assert json.dumps(run)
+
+
+PLAYS = """\
+profile_id,title_id,country_code,view_hours,date
+1,11,DE,2.5,2026-01-31
+2,11,DE,1.25,2026-01-31
+3,12,DE,0.50,2026-01-31
+4,12,AT,1,2026-01-30
+"""
+
+
+def test_the_first_day_s_lines_on_ones_own_file_make_a_workflow_read_it(spark_command):
+    command = spark_command
+    day = README.read_text(encoding="utf-8").partition("\nYour own file gets in by one line")[2]
+    block = re.findall(r"```bash\n(.*?)```", day, re.DOTALL)[0]
+    assert len(block.splitlines()) == 2
+    command("sample", "workflow", "spark-sql", "./my-pipeline", "--skip-info")
+    package = command.folder / "my-pipeline"
+    (package / "plays.csv").write_text(PLAYS, encoding="utf-8")
+    environ = {**command.environ, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block], cwd=package, env=environ, capture_output=True, text=True, check=True
+    )
+    assert "created alice_sandbox.plays: 4 rows, partitioned by date\n" in done.stdout
+    assert "  SOURCE_TABLE: alice_sandbox.plays\n" in done.stdout
+    assert (package / "ddl/plays.sql").is_file()
+    ran = command("workflow", "run", "main.sch.yaml", "--date", "2026-01-31", folder=package)
+    assert "published alice_sandbox.alice_my_pipeline_results date=2026-01-31: 2 rows" in ran.stdout

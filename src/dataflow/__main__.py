@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from typing import NoReturn
@@ -21,7 +22,15 @@ def main() -> NoReturn:
 
     if listens:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    run()
+    try:
+        run()
+    except SystemExit as ended:
+        if ended.code == _STOPPED:
+            # Once a KeyboardInterrupt went through an exec() of text, as dataclasses have it, `python -m` ends by
+            # the signal, whatever the code (run_eval_code_obj in CPython's pythonrun.c). All is tidied up by now.
+            atexit._run_exitfuncs()
+            os._exit(_STOPPED)
+        raise
 
 
 def _stopped(*_: object) -> None:

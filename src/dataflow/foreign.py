@@ -41,6 +41,14 @@ def for_mermaid(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: f"#{ord(found[0])};", for_terminal_line(text))
 
 
+def for_markdown(text: str) -> str:
+    """Return a text as code in a line or a cell of Markdown: no markup in it counts, and no name in it is called."""
+    shown = for_terminal_line(text).replace("|", "\\|").strip() or " "
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
+    inside = f" {shown} " if len(fence) > 1 else shown
+    return f"{fence}{inside}{fence}"
+
+
 def for_spreadsheet(value: object) -> object:
     """Return a value for a cell of a CSV file: no text in it is taken for a formula, or obeyed by a terminal."""
     if not isinstance(value, str):

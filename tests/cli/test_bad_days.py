@@ -202,11 +202,30 @@ main()
     assert (done.returncode, done.stderr) == (130, "stopped: nothing half-written is visible\n")
 
 
+def test_a_stop_within_text_that_is_executed_ends_with_the_code_of_a_stop(tmp_path):
+    code = """
+import dataflow.cli.main as cli
+from dataflow.__main__ import main
+
+def stopped():
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        raise SystemExit(130)
+
+cli.main = stopped
+main()
+"""
+    (tmp_path / "stops.py").write_text(code)
+    done = subprocess.run([sys.executable, "-m", "stops"], cwd=tmp_path, check=False)  # as `python -m dataflow` is run
+    assert done.returncode == 130
+
+
 @pytest.mark.spark
-@pytest.mark.parametrize("seconds", [1.5, 3.0, 4.0])
+@pytest.mark.parametrize("seconds", [0.8, 1.2, 1.6])
 def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):
     (spark_command.folder / "main.sch.yaml").write_text(MAIN)
-    (spark_command.folder / "one.sql").write_text("SELECT 1")
+    (spark_command.folder / "one.sql").write_text("SELECT 1")  # at rest this is over after three seconds
     command = [sys.executable, "-m", "dataflow", "workflow", "run", "main.sch.yaml"]
     process = subprocess.Popen(
         command, cwd=spark_command.folder, env=spark_command.environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL

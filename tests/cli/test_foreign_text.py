@@ -82,7 +82,15 @@ def test_a_spreadsheet_finds_no_formula_in_a_table(printed):
 def test_a_recorded_run_is_shown_as_it_stands(printed):
     moment = dt.datetime(2026, 1, 1)
     job = {"job_id": ESCAPES, "attempt": 1, "status": ESCAPES, "started": moment, "ended": moment, "detail": ESCAPES}
-    audit = {"name": ESCAPES, "passed": False, "blocking": True, "figure": 1.0, "expected": ESCAPES}
+    audit = {
+        "name": ESCAPES,
+        "job_id": "wap",
+        "attempt": 1,
+        "passed": False,
+        "blocking": True,
+        "figure": 1.0,
+        "expected": ESCAPES,
+    }
     audit["sample"] = [{"a": ESCAPES}]
     RecordedRun(
         {

@@ -40,6 +40,17 @@ def test_a_mistyped_command_is_told_with_the_nearest(dataflow_command):
     assert "Did you mean 'workflow'?" in done.stderr
 
 
+def test_a_command_of_a_group_typed_without_it_is_told_whole(dataflow_command):
+    done = dataflow_command("run", "main.sch.yaml", "-p", "A=b c", code=2)
+    assert done.stderr == (
+        "error: 'run' is a command of workflow\n  → did you mean `dataflow workflow run main.sch.yaml -p 'A=b c'`?\n"
+    )
+    assert dataflow_command("plan", code=2).stderr == (
+        "error: 'plan' is a command of workflow and of project and of migration\n"
+        "  → did you mean `dataflow workflow plan`, `dataflow project plan` or `dataflow migration plan`?\n"
+    )
+
+
 def test_help_imports_nothing_heavy():
     heavy = {"pyspark", "sqlalchemy", "copier", "pydantic_core", "sqlglot", "yaml", "tenacity"}
     script = (

@@ -25,7 +25,7 @@ def made(table: str, **wanted: object) -> MockResult:
     def no_spark(reason: str) -> object:
         raise AssertionError(f"Spark was asked for: {reason}")
 
-    return make_mock(SANDBOX, MockRequest(table, **wanted), no_spark)  # type: ignore[arg-type]
+    return make_mock(SANDBOX, MockRequest(table, **wanted), no_spark)
 
 
 def column(found: MockResult, name: str) -> list[object]:
@@ -84,7 +84,7 @@ def test_columns_and_conditions_choose_what_is_in_it(make_table: Callable[..., T
 
     assert found.mock.partial
     assert set(column(found, "hours")) == {91.0, 92.0, 93.0, 96.0} or len(found.mock.rows) == 4
-    assert all(value > 90 for value in column(found, "hours"))  # type: ignore[operator]
+    assert all(value > 90 for value in column(found, "hours"))
     assert "Only rows where id BETWEEN 100 AND 300 AND hours > 90." in found.text
 
 
@@ -132,7 +132,7 @@ def test_the_tables_key_is_the_mocks_and_is_kept(make_table: Callable[..., Table
     found = made("shop.keyed")
 
     assert found.mock.key == ("id",)
-    assert sorted(column(found, "id")) == [1, 2]  # type: ignore[type-var]
+    assert sorted(column(found, "id")) == [1, 2]
 
 
 def test_what_a_mock_can_not_hold_is_left_out_and_counted(make_table: Callable[..., Table]) -> None:

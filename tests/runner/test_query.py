@@ -17,20 +17,21 @@ def table(spark):
 
 
 def test_a_query_returns_its_columns_and_rows(spark, table):
-    columns, rows, more = read_rows(spark, f"SELECT id, id * 2 AS twice FROM {table} ORDER BY id;", None)
-    assert columns == ["id", "twice"]
-    assert [tuple(row) for row in rows] == [(0, 0), (1, 2), (2, 4), (3, 6), (4, 8)]
-    assert not more
+    found = read_rows(spark, f"SELECT id, id * 2 AS twice FROM {table} ORDER BY id;", None)
+    assert found.columns == ["id", "twice"]
+    assert [tuple(row) for row in found.rows] == [(0, 0), (1, 2), (2, 4), (3, 6), (4, 8)]
+    assert not found.is_cut
 
 
 def test_a_limit_cuts_and_says_so(spark, table):
-    assert [read_rows(spark, f"TABLE {table}", limit)[2] for limit in (4, 5)] == [True, False]
+    found = [read_rows(spark, f"TABLE {table}", limit) for limit in (4, 5)]
+    assert [(it.count, it.total, it.is_cut) for it in found] == [(4, 5, True), (5, 5, False)]
 
 
 @pytest.mark.parametrize("sql", ["SHOW NAMESPACES", "DESCRIBE reading.titles", "EXPLAIN SELECT 1", "VALUES (1)"])
 @pytest.mark.usefixtures("table")
 def test_looking_around_is_reading(spark, sql):
-    assert read_rows(spark, sql, None)[1]
+    assert read_rows(spark, sql, None).rows
 
 
 @pytest.mark.parametrize(

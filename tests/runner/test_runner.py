@@ -64,8 +64,9 @@ def test_a_failing_blocking_audit_publishes_nothing(package):
     assert step == "wap"
     assert message.startswith("an audit failed: columns_should_be_unique: 1 ")
     assert package.rows() == [(1, 1)]
-    assert package.refs() == {"main"}
     recorded = package.records.run("last")
+    kept = f"dataflow_failed_{recorded['run_id'].lower()}_wap"
+    assert package.refs() == {"main", kept}
     bad = [audit for audit in recorded["audits"] if not audit["passed"]]
     assert bad[0]["sample"][0]["id"] == "1"
     assert {job["job_id"]: job["status"] for job in recorded["jobs"]}["hwm"] == "skipped"

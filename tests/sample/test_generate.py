@@ -224,7 +224,7 @@ def test_the_command_says_what_was_made_what_is_next_and_how_to_repeat_it(
     template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = cli("workflow", "spark-sql", "my-flow", "--source-path", template)
+    said = cli("workflow", "spark-sql", "my-flow", "--source-path", template, "--show-copier")
     assert "sparksql_write.sql" in said
     assert "cd my-flow" in said
     assert "dataflow workflow run main.sch.yaml" in said
@@ -237,6 +237,23 @@ def test_the_command_says_what_was_made_what_is_next_and_how_to_repeat_it(
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
         made = contents(tmp_path / "my-flow", without=("identity.yaml", *SCHEMAS))
         assert made == first
+
+
+def test_the_end_of_what_it_says_is_three_commands_and_copier_is_not_among_them(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = cli("workflow", "spark-sql", "my-flow", "--source-path", template)
+    assert said.partition("\n\n")[2] == (
+        "Next:\n"
+        "  cd my-flow\n"
+        "  dataflow project test                 test the transformation on mocks\n"
+        "  dataflow workflow run main.sch.yaml   run it for yesterday, in your own sandbox\n"
+        "README.md says how to go on from there\n"
+        "\n"
+        "The same again, for a script:\n"
+        f"  dataflow sample workflow spark-sql my-flow --workflow-shortname my_flow --source-path {template}\n"
+    )
 
 
 def test_it_says_nothing_with_skip_info(template: Path, tmp_path: Path) -> None:

@@ -6,25 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataflow.loading.convert import arrow_type
 from dataflow.mocks import MockColumn
 from dataflow.tables.schema.spark_types import SqlType
-
-
-def arrow_type(type_: SqlType) -> pa.DataType:
-    match type_.name:
-        case "decimal":
-            return pa.decimal128(*type_.digits)
-        case "array":
-            return pa.list_(arrow_type(type_.parts[0]))
-        case "map":
-            return pa.map_(*map(arrow_type, type_.parts))
-        case "struct":
-            return pa.struct([(name, arrow_type(inner)) for name, inner in type_.fields])
-    return {
-        "boolean": pa.bool_(), "int": pa.int32(), "bigint": pa.int64(), "float": pa.float32(), "double": pa.float64(),
-        "string": pa.string(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC"),
-        "timestamp_ntz": pa.timestamp("us"), "binary": pa.binary(),
-    }[type_.name]  # fmt: skip
 
 
 def arrow_value(value: Any, type_: SqlType) -> Any:

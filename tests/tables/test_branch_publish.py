@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from dataflow.errors import DataflowError
@@ -138,6 +141,28 @@ def test_branches_of_dead_runs_are_swept_and_those_of_live_ones_stay(spark, by_d
     spark.sql(f"ALTER TABLE {by_date} CREATE BRANCH somebody_elses")
     assert branch_publish.sweep(spark, by_date, lambda rest: rest.startswith("live")) == ["dataflow_dead_wap"]
     assert {str(ref) for ref in load(spark, by_date).refs()} == {"main", "dataflow_live_wap", "somebody_elses"}
+
+
+def test_rows_that_failed_are_kept_for_a_day_beside_what_readers_see(spark, by_date, monkeypatch):
+    before = spark.table(by_date).count()
+    branch = branch_publish.begin(spark, by_date, {"date": "2026-01-01"}, "dataflow_r1_wap")
+    write(spark, branch, f"INSERT OVERWRITE {by_date} PARTITION (date = DATE '2026-01-01') VALUES (77), (78)")
+    kept = branch_publish.keep_failed(spark, branch)
+    assert kept.name == "dataflow_failed_r1_wap"
+    seen = spark.sql(f"SELECT id FROM {kept.reference} WHERE date = DATE '2026-01-01' ORDER BY id").collect()
+    assert [row.id for row in seen] == [77, 78]
+    assert spark.table(by_date).count() == before
+
+    def left():
+        return {str(ref) for ref in load(spark, by_date).refs()}
+
+    now = time.time()
+    monkeypatch.setattr(branch_publish, "time", SimpleNamespace(time=lambda: now + 23.9 * 3600))
+    assert branch_publish.sweep(spark, by_date, lambda _: False) == []
+    assert left() == {"main", "dataflow_failed_r1_wap"}
+    monkeypatch.setattr(branch_publish, "time", SimpleNamespace(time=lambda: now + 24.1 * 3600))
+    assert branch_publish.sweep(spark, by_date, lambda _: True) == ["dataflow_failed_r1_wap"]
+    assert left() == {"main"}
 
 
 def test_row_counts_of_other_days_are_told_by_the_table_itself(spark, by_date):

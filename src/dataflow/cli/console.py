@@ -24,9 +24,21 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 _WIDE = 500  # columns; only tables ask for a width
+_RIGHT = frozenset({"took", "rows", "share"})  # columns of numbers
 
 STATUS_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 """How the outcome of a test is coloured."""
+
+RUN_STYLES = {
+    "succeeded": "green",
+    "failed": "bold red",
+    "warned": "yellow",
+    "cancelled": "yellow",
+    "killed": "bold red",
+    "running": "cyan",
+    "due": "cyan",
+}
+"""How the state of a run is coloured."""
 
 
 @cache
@@ -85,6 +97,31 @@ def print_rows(rows: Sequence[Mapping[str, object]], title: str | None = None) -
     for row in rows:
         table.add_row(*(cell("null", "dim") if value is None else cell(value) for value in row.values()))
     out().print(table)
+
+
+def print_narrowed(rows: Sequence[Mapping[str, object]], spare: Sequence[str] = ()) -> None:
+    """Print rows as a table whose cells never fold, so that an id can be copied; numbers of a unit stand right.
+
+    Args:
+        rows: At least one; a cell may be a styled text.
+        spare: Columns to leave out, the first one first, until the table is as narrow as the terminal.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    left = list(rows[0])
+    for dropped in [None, *spare]:
+        left = [name for name in left if name != dropped]
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in left:
+            table.add_column(cell(name), no_wrap=True, justify="right" if name in _RIGHT else "left")
+        for row in rows:
+            table.add_row(*(it if isinstance(it := row[name], Text) else cell(it) for name in left))
+        if (width := table.__rich_measure__(out(), out().options.update(max_width=_WIDE)).maximum) <= out().width:
+            break
+    table.width = width
+    out().print(table, crop=False, no_wrap=True)
 
 
 def print_error(error: DataflowError) -> None:

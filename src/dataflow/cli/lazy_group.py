@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
+from dataflow.errors import UsageError
+
 
 class LazyGroup(TyperGroup):
     """Lists its commands from a table, and imports the module of the one that is called.
@@ -30,6 +32,19 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, imported now."""
         if args and args[0] in self.helps:
-            module = import_module(f"{self.package}.{args[0]}")
-            self.commands[args[0]] = typer.main.get_command(module.app)
+            self.commands[args[0]] = self._imported(args[0])
+        elif args and (groups := self._groups_of(args[0])):
+            import shlex
+
+            typed = shlex.join(args)
+            *others, last = (f"`{ctx.command_path} {group} {typed}`" for group in groups)
+            meant = f"{', '.join(others)} or {last}" if others else last
+            raise UsageError(f"'{args[0]}' is a command of {' and of '.join(groups)}", f"did you mean {meant}?")
         return super().resolve_command(ctx, args)
+
+    def _imported(self, name: str) -> Any:
+        return typer.main.get_command(import_module(f"{self.package}.{name}").app)
+
+    def _groups_of(self, command: str) -> list[str]:
+        """Return the groups that have a command of a name; it imports them all, as nothing else is left to do."""
+        return [name for name in self.helps if command in getattr(self._imported(name), "commands", {})]

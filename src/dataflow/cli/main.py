@@ -26,6 +26,7 @@ class _Commands(LazyGroup):
         "sample": "Generate a workflow package, update it, make demo data.",
         "workflow": "Validate, plan and run workflows; look at past runs.",
         "project": "Test and deploy all that a repository holds, branch by branch.",
+        "table": "Put your own files into tables: CSV, JSON, Parquet.",
         "mock": "Make mocks of real tables for tests, check them, look at them.",
         "migration": "See who depends on a table, and change it without surprising them.",
         "query": "Look at your data: run a SQL query and print its rows.",

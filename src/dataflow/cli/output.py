@@ -12,11 +12,18 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import typer
 
+from dataflow.errors import UsageError, first_line
+from dataflow.files import draft_of, write_file
 from dataflow.foreign import for_spreadsheet
+from dataflow.secret import masked
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Part(Protocol):
@@ -40,12 +47,22 @@ class Result(ABC):
     def data(self) -> object:
         """Return it as plain data for scripts; moments and paths may be among it."""
 
+    # The formats that only some commands offer; `tests/cli/test_shape.py` holds each to have those that it offers.
+
     def rows(self) -> Iterable[Sequence[Any]]:
         """Return it as rows for a spreadsheet, their names first."""
         raise NotImplementedError
 
+    def arrow(self) -> pa.Table:
+        """Return it as an Arrow table."""
+        raise NotImplementedError
+
     def html(self) -> str:
         """Return it as a page."""
+        raise NotImplementedError
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
         raise NotImplementedError
 
     def mermaid(self) -> str:
@@ -59,9 +76,11 @@ class Output(ABC):
     Attributes:
         name: What it is called on the command line.
         row_limit: How many rows of data are shown when nobody says how many; None for all.
+        takes_arrow: Whether it wants rows of data as an Arrow table.
     """
 
     row_limit: int | None = None
+    takes_arrow = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -72,6 +91,25 @@ class Output(ABC):
     @abstractmethod
     def show(self, result: Result) -> None:
         """Print what a command came to."""
+
+    def require_place(self, to: Path | None) -> None:
+        """Refuse a file that can't be written, before anything is begun; None stands for standard output.
+
+        Raises:
+            UsageError: Its folder is not there, or the format is none for standard output.
+        """
+        if to is not None and (to.is_dir() or not to.absolute().parent.is_dir()):
+            raise UsageError(f"--to {to}: {'is a folder' if to.is_dir() else 'there is no such folder'}")
+
+    def write(self, result: Result, to: Path | None) -> None:
+        """Print what a command came to, or put it into a file, whole or not at all."""
+        if to is None:
+            self.show(result)
+            return
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text):
+            self.show(result)
+        write_file(to, masked(text.getvalue()))
 
     def show_part(self, part: Part) -> None:
         """Print what people read before the result, or after it; a document has only the result."""
@@ -154,12 +192,51 @@ class CsvOutput(Output):
         writer.writerows(["" if it is None else for_spreadsheet(it) for it in row] for row in result.rows())
 
 
+class ParquetOutput(Output):
+    """For other programs: a file, as a terminal can't show it."""
+
+    takes_arrow = True
+
+    def require_place(self, to: Path | None) -> None:
+        """Refuse standard output as well."""
+        if to is None:
+            raise UsageError("parquet is not for a terminal", "name a file: --to FILE")
+        super().require_place(to)
+
+    def show(self, result: Result) -> None:
+        """Refuse: it goes into a file."""
+        del result
+        self.require_place(None)
+
+    def write(self, result: Result, to: Path | None) -> None:
+        """Put it into a file, whole or not at all."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.require_place(to)
+        if to is None:
+            return
+        try:
+            with draft_of(to) as draft:
+                pq.write_table(result.arrow(), draft, compression="zstd")
+        except pa.ArrowException as error:
+            raise UsageError(f"{to} can't be written: {first_line(error)}") from error
+
+
 class HtmlOutput(Output):
     """For browsers."""
 
     def show(self, result: Result) -> None:
         """Print a page."""
         _write(result.html())
+
+
+class MarkdownOutput(Output):
+    """For a pull request."""
+
+    def show(self, result: Result) -> None:
+        """Print Markdown."""
+        _write(f"{result.markdown()}\n")
 
 
 class MermaidOutput(Output):
@@ -174,7 +251,9 @@ TEXT = TextOutput("text")
 TABLE = TextOutput("table")
 JSON = JsonOutput("json")
 CSV = CsvOutput("csv")
+PARQUET = ParquetOutput("parquet")
 HTML = HtmlOutput("html")
+MARKDOWN = MarkdownOutput("markdown")
 MERMAID = MermaidOutput("mermaid")
 
 

@@ -11,10 +11,12 @@ import typer
 
 from dataflow.cli.console import cell, out, say, spark_session
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import CSV, JSON, TABLE, Output, Result, output_option
+from dataflow.cli.output import CSV, JSON, PARQUET, TABLE, Output, Result, output_option
+from dataflow.errors import UsageError, display_path
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import Row
 
 app = typer.Typer(add_completion=False)
@@ -25,15 +27,19 @@ def query(
     sql: Annotated[str, typer.Argument(help="A query; statements that change something are refused.")],
     env: EnvOption = None,
     output: Annotated[
-        Output, output_option(TABLE, JSON, CSV, help="`table` for people; `json`, `csv` for scripts.")
+        Output,
+        output_option(TABLE, JSON, CSV, PARQUET, help="`table` for people; `json`, `csv`, `parquet` for programs."),
     ] = TABLE,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Write the rows there; parquet needs it.")
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
             "--limit",
             min=1,
             max=2_000_000_000,
-            help=f"Rows at most; {TABLE.row_limit} in a table, all in json and csv, if omitted.",
+            help=f"Rows at most; if omitted {TABLE.row_limit} in a table, all in the other formats.",
         ),
     ] = None,
 ) -> None:
@@ -46,24 +52,40 @@ def query(
       dataflow query "SELECT * FROM dataflow_demo.playback LIMIT 5"
 
       dataflow query "SELECT count(*) AS n FROM dataflow_demo.playback" --output json
+
+      dataflow query "SELECT * FROM dataflow_demo.playback" --output parquet --to playback.parquet
     """
     from dataflow.runner.query import read_rows
     from dataflow.workflow.project import environment, find_project
 
-    most = limit or output.row_limit
-    with spark_session(environment(find_project(Path.cwd()), env), "query", "Running …", read_only=True) as spark:
-        columns, rows, more = read_rows(spark, sql, most)
-    output.show(QueryRows(columns, rows))
-    if more:
-        say(f"… and more rows than these {most}: --limit shows them")
+    output.require_place(to)
+    where = environment(find_project(Path.cwd()), env)
+    with spark_session(where, "query", "Running …", read_only=True) as spark:
+        found = read_rows(spark, sql, limit or output.row_limit, arrow=output.takes_arrow)
+    output.write(QueryRows(found.columns, found.rows, found.table), to)
+    if to is None and not found.is_cut:
+        output.show_part(_Count(found.count))
+        return
+    place = f"{display_path(to)}: " if to else ""
+    more = f"{found.count:,} of {plural(found.total, 'row')}: --limit {found.total} shows all"
+    say(f"{place}{more if found.is_cut else plural(found.count, 'row')}")
+
+
+@dataclass(frozen=True)
+class _Count:
+    count: int
+
+    def text(self) -> None:
+        say(plural(self.count, "row"))
 
 
 @dataclass(frozen=True)
 class QueryRows(Result):
-    """The rows of a query."""
+    """The rows of a query; for other programs as an Arrow table."""
 
     columns: Sequence[str]
     found: Sequence[Row]
+    table: pa.Table | None = None
 
     def text(self) -> None:
         """Print a table."""
@@ -76,7 +98,6 @@ class QueryRows(Result):
         for row in self.found:
             table.add_row(*(cell("NULL", "dim") if value is None else cell(_plain(value)) for value in row))
         out().print(table)
-        say(plural(len(self.found), "row"))
 
     def data(self) -> object:
         """Return a mapping for each row."""
@@ -86,6 +107,16 @@ class QueryRows(Result):
         """Return the names, then the values."""
         yield self.columns
         yield from ([_plain(value) for value in row] for row in self.found)
+
+    def arrow(self) -> pa.Table:
+        """Return them as Spark gave them.
+
+        Raises:
+            UsageError: Two columns have one name.
+        """
+        if twice := next((it for it in self.columns if self.columns.count(it) > 1), None):
+            raise UsageError(f"two columns are called '{twice}'", "give one of them another name: … AS name")
+        return self.table
 
 
 def _plain(value: Any) -> Any:

@@ -57,10 +57,11 @@ def compare_branch(
         found = [dataclasses.replace(pair, key=tuple(key)) for pair in found]
     bundle = load_bundle(registry, next(iter(here.revision.packages.values())).bundle)
     with open_spark(bundle.environment.environment()) as spark:
-        absent = {pair.here: table for pair in found if (table := missing_table(spark, pair))}
+        absent = {pair.here: missing for pair in found if (missing := missing_table(spark, pair))}
         differences = [compare_tables(spark, pair, date) for pair in found if pair.here not in absent]
-    for table in absent.values():
-        report(f"{table} does not exist: the first run of its workflow makes it")
+    runs = [f"dataflow workflow run --deployed {workflow}" for _, workflow in absent.values()]
+    for (table, _), run in zip(absent.values(), runs, strict=True):
+        report(f"{table} does not exist: the first run of its workflow makes it:  {run}")
     if not differences:
-        raise DataflowError("there is nothing to compare yet", "run the workflows: dataflow workflow run --deployed …")
+        raise DataflowError("there is nothing to compare yet", f"run first:  {'; '.join(dict.fromkeys(runs))}")
     return differences

@@ -38,12 +38,16 @@ class TablePair:
         there: Production's.
         key: The columns that identify a row.
         partition: The columns of a day's partition, with how each is made of the parameters.
+        workflow_here: The workflow that writes the branch's.
+        workflow_there: The workflow that writes production's.
     """
 
     here: str
     there: str
     key: tuple[str, ...]
     partition: Mapping[str, str]
+    workflow_here: str = ""
+    workflow_there: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class TableDiff:
     columns_there: tuple[str, ...]
 
     @property
+    def rows_in_both(self) -> int:
+        """How many rows are on both sides, whether or not they differ."""
+        return self.rows_here - self.only_here
+
+    @property
     def same(self) -> bool:
         """Whether the tables are equal."""
         return not (self.only_here or self.only_there or self.changed or self.columns_here or self.columns_there)
@@ -110,7 +119,10 @@ def table_pairs(registry: Registry, branch: Deployment, production: Deployment) 
             there = load_bundle(registry, production.revision.packages[key].bundle)
             found += _pairs(here, there)
     if not found:
-        raise UsageError(f"{branch.name} and {production.name} have no table in common", "deploy both, then compare")
+        raise UsageError(
+            f"{branch.name} and {production.name} have no table in common",
+            "a package has to be deployed to both: `dataflow project list --deployed` shows what is",
+        )
     return found
 
 
@@ -122,8 +134,16 @@ def _pairs(here: Bundle, there: Bundle) -> list[TablePair]:
         other = others.get(table_names.split(table)[-1])
         if other is not None:
             schema = here.schemas.get(table)
-            found.append(TablePair(table, other, schema.primary_key if schema else (), _partition(here, table)))
+            key = schema.primary_key if schema else ()
+            writers = _writer(here, table), _writer(there, other)
+            found.append(TablePair(table, other, key, _partition(here, table), *writers))
     return found
+
+
+def _writer(bundle: Bundle, table: str) -> str:
+    """Return the workflow that writes a table by itself, rather than by another one that it contains."""
+    mine = [it for it in bundle.workflows.values() if table in it.writes]
+    return min(mine, key=lambda it: ("Subworkflow" in it.steps.values(), it.id)).id if mine else ""
 
 
 def _partition(bundle: Bundle, table: str) -> dict[str, str]:
@@ -139,9 +159,10 @@ def _partition(bundle: Bundle, table: str) -> dict[str, str]:
     return {}
 
 
-def missing_table(spark: SparkSession, pair: TablePair) -> str | None:
-    """Return the table of a pair that does not exist yet, or None."""
-    return next((table for table in (pair.here, pair.there) if not exists(spark, table)), None)
+def missing_table(spark: SparkSession, pair: TablePair) -> tuple[str, str] | None:
+    """Return the table of a pair that does not exist yet, with the workflow whose first run makes it; or None."""
+    sides = ((pair.here, pair.workflow_here), (pair.there, pair.workflow_there))
+    return next((side for side in sides if not exists(spark, side[0])), None)
 
 
 def compare_tables(spark: SparkSession, pair: TablePair, date: dt.date | None) -> TableDiff:

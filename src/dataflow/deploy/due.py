@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.backends import local
+from dataflow.deploy.backends import backend, local
 from dataflow.deploy.deployments import require_current
 from dataflow.errors import DataflowError
 from dataflow.report import Report
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
+    from dataflow.deploy.backends import WorkflowStatus
     from dataflow.deploy.backends.local import DueRun
     from dataflow.deploy.deployments import Deployment
+
+
+_NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,64 @@ class DueOutcome:
     moment: dt.datetime | None = None
     date: dt.date | None = None
     error: DataflowError | None = None
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A deployed workflow with a schedule.
+
+    Attributes:
+        environment: The deployment.
+        paused: Whether its schedules don't run, as those of sandboxes and branches.
+        status: The workflow, when it ran last, and when it runs next.
+    """
+
+    environment: str
+    paused: bool
+    status: WorkflowStatus
+
+
+def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
+    """Return the deployed workflows that have a schedule, what runs next first, what is paused last.
+
+    Args:
+        registry: Where deployments are.
+        env: The one deployment to look at; None for all.
+
+    Raises:
+        UsageError: There is no such deployment.
+        DataflowError: The run records of one can't be reached.
+    """
+    places = [require_current(registry, env)] if env else list(deployments.all_current(registry))
+    found = [
+        Scheduled(place.name, place.revision.isolated, status)
+        for place in places
+        for status in backend(place.revision.backend).status(place, registry)
+        if status.schedule is not None
+    ]
+    return sorted(found, key=lambda it: (it.status.next or _NEVER, it.environment, it.status.workflow))
+
+
+def variables_of_due(registry: Registry) -> dict[str, str]:
+    """Return the environment variables by which `due` finds what is here: home, user, registry, and Java if any."""
+    from dataflow.home import home
+    from dataflow.spark.java import find_java
+    from dataflow.workflow.identity import current_user
+
+    java: dict[str, str] = {}
+    with contextlib.suppress(DataflowError):  # a run will say how to get one
+        java["JAVA_HOME"] = str(find_java().home)
+    return {
+        "DATAFLOW_HOME": str(home()),
+        "DATAFLOW_USER": current_user(),
+        "DATAFLOW_REGISTRY": registry.address,
+        **java,
+    }
+
+
+def is_anything_deployed(registry: Registry) -> bool:
+    """Return whether any environment runs something."""
+    return next(iter(deployments.all_current(registry)), None) is not None
 
 
 def run_due(

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.audit import AuditedRows, run_audits
+from dataflow.jobs.audit.failed_rows import failed_rows_query
 from dataflow.jobs.context import JobContext, JobResult, Published
+from dataflow.jobs.spark import ddl_line
 from dataflow.jobs.spark.job import run_spark
 from dataflow.lineage.model import plain_name
+from dataflow.secret import masked
+from dataflow.spark.column_errors import mismatch_of
 from dataflow.spark.errors import is_arity
 from dataflow.spark.guard import EVERYTHING, open_session
 from dataflow.tables import branch_publish, column_migration
@@ -22,6 +26,7 @@ from dataflow.tables.publications import row_history, written_past
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
 from dataflow.wording import plural
 from dataflow.workflow.models import HwmJob
+from dataflow.workflow.project import SANDBOX
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
@@ -68,7 +73,8 @@ def _once(template: WapTemplate, context: JobContext) -> JobResult:
     spark, table = context.spark, template.table
     if exists(spark, table):
         for name in branch_publish.sweep(spark, table, context.services.is_live_branch):
-            context.services.note(f"dropped branch {name} of {table}, left by a run that was killed")
+            left = "whose rows failed" if name.startswith(branch_publish.FAILED) else "left by a run that was killed"
+            context.services.note(f"dropped branch {name} of {table}, {left}")
     name = branch_publish.branch_name(context.workflow.run_id, template.id)
     branch = branch_publish.begin(spark, table, template.partition, name, keeps=template.existing == "keep")
     try:
@@ -91,11 +97,27 @@ def _once(template: WapTemplate, context: JobContext) -> JobResult:
             _require_main_unchanged(branch, context)
             snapshot = publish(spark, branch, made, _summary(template, branch, context, made, results))
             detail(f"snapshot {snapshot}")
+    except AuditFailed as failed:
+        _keep_failed(failed, branch, context)
+        raise
     except BaseException:
         branch_publish.abandon(spark, branch)
         raise
     published = Published(table, branch.partition.label, branch.partition.where, made.total, snapshot)
     return JobResult(_row_counts(made), tuple(results), published)
+
+
+def _keep_failed(failed: AuditFailed, branch: branch_publish.Branch, context: JobContext) -> None:
+    """Keep rows that failed an audit for a day, and say how to look at them; readers go on seeing main."""
+    try:
+        kept = branch_publish.keep_failed(context.spark, branch)
+    except BaseException:
+        branch_publish.abandon(context.spark, branch)
+        raise
+    environment = context.workflow.environment.name
+    env = "" if environment == SANDBOX else f" --env {environment}"
+    query = failed_rows_query(failed.results, branch.reference, kept.reference, branch.partition.where)
+    failed.hint = masked(f"{failed.hint}; its rows are kept for a day:\n    dataflow query{env} {query}")
 
 
 def _settle(
@@ -130,6 +152,8 @@ def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         moves = column_migration.migrating_columns(properties(load(spark, template.table)))
         if is_arity(error) or any(new and f"`{new}`" in error.message for new in moves.values()):
             error.hint = column_migration.advice(template.table, moves) or error.hint
+        if not moves and (mismatch := mismatch_of(error)) is not None:
+            error.hint = ddl_line.advice(context.workflow, *mismatch) or error.hint
         raise
 
 
@@ -229,7 +253,7 @@ def require_passed(results: Sequence[AuditResult], *, published: bool = False) -
 
 def _audit_counts(results: Sequence[AuditResult]) -> str:
     warned = sum(not result.passed for result in results)
-    return f"{len(results)} audits" + (f", {warned} warned" if warned else "")
+    return plural(len(results), "audit") + (f", {warned} warned" if warned else "")
 
 
 def _day(template: WapTemplate, context: JobContext) -> str | None:

@@ -33,6 +33,7 @@ class StepResult:
         audits: The results of its audits.
         published: What it published.
         children: The runs that it contained.
+        items: Of a foreach, how each of its dates ended.
     """
 
     id: str
@@ -45,6 +46,7 @@ class StepResult:
     audits: tuple[AuditResult, ...] = ()
     published: Published | None = None
     children: tuple[RunResult, ...] = ()
+    items: tuple[StepResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ class RunResult:
             for step in run.steps
             if step.status in {"failed", "warned"} and not any(child.failed_steps for child in step.children)
         )
+
+    @property
+    def days(self) -> tuple[StepResult, ...]:
+        """The foreach steps of this run and of those it contained."""
+        return tuple(step for run in self.walk() for step in run.steps if step.items)
 
     @property
     def published(self) -> tuple[Published, ...]:

@@ -60,7 +60,6 @@ class Run:
 
     def execute(self, steps: Sequence[Step]) -> RunResult:
         """Run steps of the workflow, all or some, and record the run's end."""
-        began = time.monotonic()
         chosen = {step.id: step for step in steps}
         results = run_steps(
             list(chosen),
@@ -83,7 +82,7 @@ class Run:
         return RunResult(
             self.workflow,
             status,
-            time.monotonic() - began,
+            self.recorder.seconds,
             tuple(results),
             self.context.log,
             tuple(self.notes),
@@ -136,7 +135,7 @@ class Run:
         skipped = [self.recorder.record_skipped(id_) for id_ in items if id_ not in started_ids]
         failed = [result for result in results if result.status == "failed"]
         status: Status = "failed" if failed else "cancelled" if skipped else "succeeded"
-        detail = f"{len(results) - len(failed)} of {len(items)} dates"
+        detail = f"{len(results) - len(failed):,} of {len(items):,} dates"
         whole = StepResult(
             step.id,
             status,
@@ -145,6 +144,7 @@ class Run:
             detail=detail + (f", {len(skipped)} not started" if skipped else ""),
             error=failed[0].error if failed else None,
             children=tuple(child for result in results for child in result.children),
+            items=(*results, *skipped),
         )
         self.recorder.record_step(whole)
         return whole

@@ -43,7 +43,7 @@ class RunRecorder:
         self._records = records
         self._workflow = workflow
         self._parent = parent
-        self._started = now()
+        self._started = self._ended = now()
         self._position = {step.id: number for number, step in enumerate(workflow.steps)}
         records.insert(
             store.runs,
@@ -61,11 +61,16 @@ class RunRecorder:
                 "params": dict(workflow.params),
                 "versions": versions(None if workflow.bundle else workflow.folder),
                 "status": "running",
-                "started": now(),
+                "started": self._started,
                 "log": str(log),
                 "bundle": workflow.bundle,
             },
         )
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took, as its record says; `record_end` comes first."""
+        return (self._ended - self._started).total_seconds()
 
     @contextlib.contextmanager
     def record_failure(self) -> Iterator[None]:
@@ -140,9 +145,12 @@ class RunRecorder:
         )
         finished = {result.id for result in results if result.status == "succeeded"}
         self._record_lineage(writes, whole=finished >= set(self._position))
-        self._records.update_run(run_id, status=status, ended=now(), error="\n".join(errors) or None)
+        self._ended = now()
+        self._records.update_run(run_id, status=status, ended=self._ended, error="\n".join(errors) or None)
         return send_event(
-            FinishedRun(self._workflow, self._parent, status, self._started, now(), reads, writes, "\n".join(errors))
+            FinishedRun(
+                self._workflow, self._parent, status, self._started, self._ended, reads, writes, "\n".join(errors)
+            )
         )
 
     def _record_lineage(self, writes: Sequence[TableWrite], *, whole: bool) -> None:
@@ -207,6 +215,7 @@ class RunRecorder:
                     "passed": result.passed,
                     "figure": result.figure,
                     "expected": result.expected,
+                    "finding": result.finding,
                     "sample": list(result.sample),
                 }
                 for position, result in enumerate(results)

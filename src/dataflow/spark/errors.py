@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import UsageError, display_path
+from dataflow.spark.column_errors import columns_differ
 from dataflow.workflow.pyproject import code_roots, project_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _EXIT_REASON = re.compile(
     r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
 )
 _MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException", "WriteRefused"})
-_ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns")
+_ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns", ", the write gives ")
 _REFUSAL = "dataflow.guard.WriteRefused"
 _WORKER_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.M)
 _DISTRIBUTIONS = {
@@ -55,6 +56,11 @@ _NEEDS_EXTRA = re.compile(
     r"No module named '(?:pandas|pyarrow)'|\b(?:Pandas|PyArrow) >= [\d.]+ must be installed", re.I
 )
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}")
+_BESIDE_THE_POINT = re.compile(
+    r" Verify the spelling and correctness of the schema and catalog\.|\s*If you did not qualify the name with [^\n]*"
+    r"|\s*To tolerate the error on drop use [^\n]*?IF EXISTS\.| If necessary set [^\n]* to bypass this error\."
+)
+"""What Spark adds to its messages that mends nothing in a script."""
 
 
 def without_private_names(text: str) -> str:
@@ -68,11 +74,17 @@ def short_message(error: BaseException) -> str:
         return refusal[0]
     text = without_private_names(_text_of(error))
     if _is_spark(error):
-        text = _spark_text(error, text)
-        return _SQLSTATE.sub("", text).strip()
+        return _told(_spark_text(error, text))
     if isinstance(error, BaseExceptionGroup):
         return f"{text}: {'; '.join(map(short_message, error.exceptions))}"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _told(text: str) -> str:
+    """Return Spark's message as people need it: in a line where columns differ, without codes and vain advice."""
+    if (differ := columns_differ(text)) is not None:
+        return differ.message
+    return _BESIDE_THE_POINT.sub("", _SQLSTATE.sub("", text)).strip()
 
 
 def _text_of(error: BaseException) -> str:
@@ -161,10 +173,10 @@ def short_java_message(text: str) -> str:
         return text
     message = text[head.end() :].partition("\n\tat ")[0]
     if head[1] in _MISTAKES:
-        return _SQLSTATE.sub("", _TAIL.sub("", message)).strip()
+        return _told(_TAIL.sub("", message))
     if causes := _JAVA_CAUSE.findall(text):
         return str(causes[-1])
-    return _SQLSTATE.sub("", message if message.startswith("[") else head[0] + message).strip()
+    return _told(message if message.startswith("[") else head[0] + message)
 
 
 def is_java_mistake(text: str) -> bool:

@@ -74,6 +74,7 @@ audits = sa.Table(
     sa.Column("passed", sa.Boolean, nullable=False),
     sa.Column("figure", sa.Float),
     sa.Column("expected", sa.Text),
+    sa.Column("finding", sa.Text),
     sa.Column("sample", sa.JSON),
 )
 reads = sa.Table(
@@ -120,17 +121,22 @@ class RunRecords:
         with self.database.begin() as connection:
             connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
 
-    def recent(self, workflow: str | None, limit: int, *, children: bool = False) -> list[dict[str, Any]]:
+    def recent(
+        self, workflow: str | None, limit: int, *, children: bool = False, environment: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return the last runs, newest first.
 
         Args:
             workflow: Only runs whose workflow id contains this text.
             limit: At most so many.
             children: Whether runs that another run started are listed too.
+            environment: Only runs in this environment.
         """
         query = sa.select(runs).order_by(runs.c.started.desc(), runs.c.run_id.desc()).limit(limit)
         if workflow:
             query = query.where(runs.c.workflow_id.contains(workflow, autoescape=True))
+        if environment:
+            query = query.where(runs.c.environment == environment)
         if not children:
             query = query.where(runs.c.parent_run_id.is_(None))
         return [_with_true_status(row) for row in self.database.rows(query)]

@@ -7,6 +7,8 @@ needs copy-on-write tables.
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from dataflow.workflow.values import Scalar
 
 PREFIX = "dataflow_"
+FAILED = f"{PREFIX}failed_"
+"""What the names of branches begin with whose rows failed an audit: kept for a day, for people to look at."""
+
+_DAY_MS = 24 * 3600 * 1000
 _RETENTION_MS = 7 * 24 * 3600 * 1000
 _MODES = ("write.delete.mode", "write.update.mode", "write.merge.mode")
 
@@ -109,8 +115,33 @@ def abandon(spark: SparkSession, branch: Branch) -> None:
     commit(spark, branch.table, drop)
 
 
+def keep_failed(spark: SparkSession, branch: Branch) -> Branch:
+    """Give a branch whose rows failed an audit a name that `sweep` spares for a day.
+
+    Nobody reads it who does not name it, and nothing publishes it: a run makes a branch of its own.
+
+    Returns:
+        The branch as it is called now.
+    """
+    name = f"{FAILED}{branch.name.removeprefix(PREFIX)}"
+
+    def rename(table: JavaObject) -> None:
+        manage = table.manageSnapshots()
+        manage.createBranch(name, head(table, branch.name)).setMaxRefAgeMs(name, _DAY_MS)
+        manage.removeBranch(branch.name).commit()
+
+    commit(spark, branch.table, rename)
+    return dataclasses.replace(branch, name=name)
+
+
+def _is_over(table: JavaObject, name: str, now: float) -> bool:
+    """Return whether the rows of a branch that failed were kept for a day."""
+    snapshot = head(table, name)
+    return snapshot is None or now * 1000 - int(table.snapshot(snapshot).timestampMillis()) > _DAY_MS
+
+
 def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> list[str]:
-    """Drop the branches that killed runs left on a table.
+    """Drop the branches that killed runs left on a table, and rows that failed an audit more than a day ago.
 
     Args:
         spark: The session.
@@ -122,7 +153,12 @@ def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> li
     """
     loaded = load(spark, table)
     left = [str(ref) for ref in loaded.refs() if str(ref).startswith(PREFIX)]
-    dead = [name for name in left if not is_live(name.removeprefix(PREFIX))]
+    now = time.time()
+    dead = [
+        name
+        for name in left
+        if (_is_over(loaded, name, now) if name.startswith(FAILED) else not is_live(name.removeprefix(PREFIX)))
+    ]
     for name in dead:
         commit(spark, table, lambda fresh: _drop_if_there(fresh, name))  # noqa: B023 - called at once
     return dead

@@ -36,3 +36,9 @@ OUTCOME = "dataflow.outcome"
 ROWS = "dataflow.rows"
 AUDITS = "dataflow.audits"
 SOURCES = "dataflow.sources"
+
+# Of a snapshot: what `table load` put into it.
+LOADED = "dataflow.loaded"
+"""The checksums of the files, separated by blanks."""
+LOAD_MODE = "dataflow.load-mode"
+"""`replace` where the rows took the place of all others."""

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 _Job = TypeVar("_Job", bound=JobBase)
 
 
-@dataclass(frozen=True)
-class JobStep:
-    """One leaf job."""
+class _OfJob:
+    """What a step has of its job."""
 
-    job: LeafJob
+    job: JobBase
 
     @property
     def id(self) -> str:
@@ -38,6 +37,13 @@ class JobStep:
     def on_failure(self) -> OnFailure:
         """What a failure of it does to the run."""
         return self.job.on_failure
+
+
+@dataclass(frozen=True)
+class JobStep(_OfJob):
+    """One leaf job."""
+
+    job: LeafJob
 
 
 @dataclass(frozen=True)
@@ -58,21 +64,11 @@ class WapStep:
 
 
 @dataclass(frozen=True)
-class SubworkflowStep:
+class SubworkflowStep(_OfJob):
     """A job that is a workflow."""
 
     job: SubworkflowJob
     workflow: Workflow
-
-    @property
-    def id(self) -> str:
-        """The job's id."""
-        return self.job.id
-
-    @property
-    def on_failure(self) -> OnFailure:
-        """What a failure of it does to the run."""
-        return self.job.on_failure
 
 
 @dataclass(frozen=True)
@@ -334,9 +330,17 @@ class Workflow:
             return self.steps
         chosen = tuple(step for step in self.steps if step.id == only)
         if not chosen:
-            valid = [step.id for step in self.steps]
-            raise UsageError(f"{display_path(self.file)} has no job '{only}'{did_you_mean(only, valid)}")
+            raise UsageError(f"{display_path(self.file)} has no job '{only}'{self._nearest(only)}")
         return chosen
+
+    def _nearest(self, job: str) -> str:
+        """Say which job is near to a word; a part of one, such as `wap.write`, is run with its job alone."""
+        for step in self.steps:
+            if isinstance(step, WapStep):
+                parts = {"write", "audit", "publish", *(it.job.id for it in step.template.write)}
+                if job in parts or job in {f"{step.id}.{part}" for part in parts}:
+                    return f", which is a part of one; did you mean '{step.id}'?"
+        return did_you_mean(job, [step.id for step in self.steps])
 
     def again(self, attempt: int) -> Workflow:
         """Return the same workflow, with all that it contains, as runs of their own for another attempt."""

@@ -70,6 +70,8 @@ def test_a_plan_says_what_would_be_written_without_spark(package):
         (["--param", "LOOKBACK"], "'--param LOOKBACK' is not NAME=VALUE"),
         (["--param", "SOURCE_TABEL=x.y"], "did you mean 'SOURCE_TABLE'"),
         (["--job", "wpa"], "has no job 'wpa'; did you mean 'wap'"),
+        (["--job", "wap.audit"], "has no job 'wap.audit', which is a part of one; did you mean 'wap'?"),
+        (["--job", "nope"], "has no job 'nope'; valid here: ddl, hwm, metadata, wap"),
         (["--env", "prod"], "there is no environment 'prod'"),
     ],
 )

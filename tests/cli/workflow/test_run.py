@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import pty
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -119,7 +123,7 @@ def test_two_users_run_the_same_recipe_at_the_same_moment_and_see_their_own_rows
     assert rows_and_refs(package, tables["bob"]) == (published(found["bob"])["rows"], ["main"])
 
 
-def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
+def test_a_failing_audit_exits_1_and_shows_its_figure_and_rows(package):
     before = published(package.json("workflow", "run", "package", "--date", DAY))["rows"]
     edit(
         package,
@@ -130,15 +134,132 @@ def test_a_failing_audit_exits_1_and_shows_its_figure_rows_and_log(package):
     done = package("workflow", "run", "package", "--date", DAY, code=1)
     assert "✗ ranks are from 1 to 100: " in done.stdout
     assert "wap failed" in done.stderr
-    assert "ranks are from 1 to 100: " in done.stderr
-    assert "nothing was published" in done.stderr
-    log = next(line.split(": ", 1)[1] for line in done.stderr.splitlines() if "log:" in line)
-    assert Path(log.strip()).stat().st_size > 0
+    assert "column_should_be_between:" in done.stderr
+    hint = done.stderr.partition("  → ")[2].splitlines()
+    assert hint[0] == "nothing was published; readers see what they saw before; its rows are kept for a day:"
+    program, *words = shlex.split(hint[1])
+    assert program == "dataflow"
+    bad = package.json(*words, "--limit", "100000")
+    assert f"{len(bad):,} rows with title_rank not between" in done.stderr
+    assert {row["title_rank"] for row in bad} == {0}
+    assert "log" not in done.stderr  # which says nothing of rows; the record names it
     assert "Exception" not in done.stdout + done.stderr
-    assert rows_and_refs(package) == (before, ["main"])
+    rows, (kept, main) = rows_and_refs(package)
+    assert (rows, main) == (before, "main")
+    assert kept.startswith("dataflow_failed_")
     shown = package("workflow", "show", "last").stdout
     assert "✗ ranks are from 1 to 100: " in shown
     assert "failed" in shown
+    log = next(line.split()[1] for line in shown.splitlines() if line.startswith("  log "))
+    assert Path(log).stat().st_size > 0
+
+
+def test_a_column_that_the_table_lacks_is_told_with_the_line_to_add_to_its_ddl(package):
+    edit(package, "src/sparksql_write.sql", "  view_hours\nFROM final;", "  view_hours,\n  1 AS plays\nFROM final;")
+    done = package("workflow", "run", "package", "--date", DAY, code=1)
+    ddl = Path("package", "ddl", f"{package.table.rpartition('.')[2]}.sql")
+    assert done.stderr.partition("wap failed\n")[2] == (
+        f"package/src/sparksql_write.sql:9: {package.table} has 5 columns, the write gives 6: not among them is plays\n"
+        "  → add to the DDL, as line 10 of {ddl}:  plays INT,\n"
+    )
+    ddl = package.folder / ddl
+    lines = ddl.read_text().splitlines()
+    ddl.write_text("\n".join([*lines[:9], "  plays INT,", *lines[9:]]))
+    assert "added column plays int" in package("workflow", "run", "package", "--date", DAY).stderr
+
+
+def test_a_run_and_its_record_tell_the_same_audits_and_the_same_time(package):
+    many = "- function: row_count_should_be_between\n          name: enough titles\n"
+    edit(package, "main.sch.yaml", "- function: row_count_should_be_between\n", many)
+    ran = package("workflow", "run", "package", "--date", DAY).stdout
+    shown = package("workflow", "show", "last").stdout
+    listed = package("workflow", "runs").stdout
+
+    def audits(text):
+        return [line for line in text.splitlines() if line.startswith(("  ✓ ", "  ! "))]
+
+    assert audits(ran) == audits(shown)
+    (enough,) = [line for line in audits(ran) if "enough titles" in line]
+    assert re.fullmatch(r"  ✓ enough titles: \d+,\d{3} rows \(expected between 1 and 50,000\)", enough)
+    assert "row_count_should_be_between" not in ran + shown
+    took = re.search(r"succeeded in ([\d,.]+ s) ", ran)[1]
+    assert re.search(r"started +\S+ \S+, ([\d,.]+ s)", shown)[1] == took
+    assert took in listed
+
+
+BACKFILL = ("-p", "FROM_DATE=2026-01-29", "-p", f"TO_DATE={DAY}")
+
+
+@pytest.fixture
+def with_a_bad_day(package):
+    """Make the audits of one of three days fail."""
+    edit(
+        package,
+        "src/sparksql_write.sql",
+        "  title_rank,\n  view_hours\nFROM final;",
+        "  title_rank - IF('${EXECUTION_DATE}' = '2026-01-30', 1, 0) AS title_rank,\n  view_hours\nFROM final;",
+    )
+    edit(package, "backfill.sch.yaml", "retries: 1", "on_failure: finish")
+    return package
+
+
+def without_figures(text):
+    return re.sub(r"\d[\d,.]* s\b", "… s", re.sub(r"[\d,]+ rows", "… rows", text))
+
+
+def test_a_backfill_is_a_line_a_day_off_a_terminal_and_a_strip_at_the_end(with_a_bad_day):
+    done = with_a_bad_day("workflow", "run", "package/backfill.sch.yaml", *BACKFILL, code=1)
+    lines = [re.sub(" +", " ", line) for line in without_figures(done.stderr).splitlines() if line.startswith("  ")]
+    assert sorted(line for line in lines if re.match(" [✓✗!]", line)) == [
+        " ✓ 2026-01-29 … s … rows published",
+        " ✓ 2026-01-31 … s … rows published",
+        " ✗ 2026-01-30 … s at wap.audit",
+    ]
+    assert without_figures(done.stdout).splitlines()[:4] == [
+        "",
+        "  2026-01  29 ✓✗✓ 31",
+        "  2 of 3 days succeeded · failed: 2026-01-30",
+        f"published {with_a_bad_day.table} date=2026-01-29 to date=2026-01-31, 2 partitions: … rows",
+    ]
+
+
+def on_a_terminal(command, *arguments, stop_at=None):
+    """Run a command on a terminal, and with Ctrl-C once it shows a text; return its exit code and what it showed."""
+    ours, theirs = pty.openpty()
+    environ = {**command.environ, "COLUMNS": "100", "LINES": "40", "TERM": "xterm"}
+    whole = [sys.executable, "-m", "dataflow", *arguments]
+    with subprocess.Popen(
+        whole, cwd=command.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        shown = ""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while found := os.read(ours, 65536):
+                shown += found.decode(errors="replace")
+                if stop_at is not None and stop_at in shown:
+                    process.send_signal(signal.SIGINT)
+                    stop_at = None
+        code = process.wait(60)
+    os.close(ours)
+    return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def test_a_backfill_is_a_bar_on_a_terminal_where_only_days_that_failed_have_a_line(with_a_bad_day):
+    code, shown = on_a_terminal(with_a_bad_day, "workflow", "run", "package/backfill.sch.yaml", *BACKFILL)
+    assert code == 1
+    assert "0 of 3 days · 2 running" in shown
+    assert re.search(r"━ 2 of 3 days · (1 failed · )?1 running · about \d+ s left", shown)
+    assert "✓ 2026-01-" not in shown
+    assert re.search(r"✗ 2026-01-30 +[\d.]+ s  at wap.audit", shown)
+    assert "  2026-01  29 ✓✗✓ 31" in shown
+
+
+def test_ctrl_c_on_the_bar_ends_cleanly(package):
+    arguments = ("workflow", "run", "package/backfill.sch.yaml", *BACKFILL)
+    code, shown = on_a_terminal(package, *arguments, stop_at="2026-01-29 wap")
+    assert code == 130
+    assert shown.splitlines()[-1] == "stopped: nothing half-written is visible"
+    assert package.json("workflow", "runs")[0]["status"] == "cancelled"
 
 
 def test_a_sql_error_is_told_with_its_line_and_no_java_stack(package):
@@ -218,6 +339,10 @@ def test_generating_and_running_is_one_command(package):
     done = package("sample", "workflow", "spark-sql", "./mine", "--run")
     assert f"published {package.table.replace('_package_', '_mine_')}" in done.stdout
     assert "succeeded" in done.stdout
+    said = done.stdout + done.stderr
+    assert "Next:" not in said
+    assert "dataflow workflow run" not in said
+    assert "copier" not in said.replace(".copier-answers.yml", "")
 
 
 PROJECT = """\

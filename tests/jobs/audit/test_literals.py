@@ -33,7 +33,7 @@ def table(spark: SparkSession) -> str:
 
 def audit(spark: SparkSession, table: str, **declared: Any) -> AuditResult:
     audits: list[Audit] = TypeAdapter(list[Audit]).validate_python([declared])
-    (found,) = run_audits(spark, AuditedRows(table), audits, folder=None, params={}, history=())  # type: ignore[arg-type]
+    (found,) = run_audits(spark, AuditedRows(table), audits, folder=None, params={}, history=())
     return found
 
 

@@ -74,4 +74,7 @@ def test_a_refusal_that_a_script_hides_fails_its_job_all_the_same(scripted):
 
 def test_a_procedure_that_is_refused_says_why(scripted):
     result = scripted.run_script("sql(sprintf(\"CALL dataflow.system.rewrite_data_files('%s')\", args$SOURCE_TABLE))")
-    assert "CALL rewrite_data_files would write what can't be told" in result.failed_steps[0][1].error.message
+    assert (
+        "CALL rewrite_data_files would write what can't be known before it runs"
+        in result.failed_steps[0][1].error.message
+    )

@@ -40,6 +40,70 @@ def test_a_misspelt_column_is_told_with_its_line_and_no_java_stack(spark, here):
     assert "Project" not in message
 
 
+TABLE = "CREATE TABLE {0}.plays (id INT, title STRING) USING iceberg;\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            "INSERT INTO {0}.plays BY NAME\nSELECT 1 AS id, 'x' AS title, 2 AS hours;",
+            "{0}.plays has 2 columns, the write gives 3: not among them is hours",
+        ),
+        ("INSERT INTO {0}.plays SELECT 1 AS id;", "{0}.plays has 2 columns, the write gives 1: title is missing"),
+        (
+            "INSERT INTO {0}.plays SELECT 1, 2.5, 'x';",
+            "{0}.plays has 2 columns, the write gives 3: its columns are id, title",
+        ),
+        ("INSERT INTO {0}.plays VALUES (1);", "{0}.plays has 2 columns, the write gives 1: its columns are id, title"),
+    ],
+)
+def test_columns_that_are_not_the_table_s_are_told_in_a_line_at_the_statement(spark, here, statement, message):
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS differ")
+    spark.sql("DROP TABLE IF EXISTS differ.plays")
+    text = TABLE.format("differ") + "\n-- what is played\n\n" + statement.format("differ")
+    assert failure(spark, here / "s.sql", text) == f"s.sql:5: {message.format('differ')}"
+
+
+def test_a_data_frame_with_a_column_too_many_is_told_in_a_line_with_its_code(spark, here):
+    spark.sql("CREATE NAMESPACE IF NOT EXISTS differ")
+    spark.sql("DROP TABLE IF EXISTS differ.plays")
+    spark.sql(TABLE.format("differ").rstrip(";\n"))
+    text = (
+        "def main(args, spark):\n"
+        "    spark.sql(\"SELECT 1 AS id, 'x' AS title, 2 AS hours\").writeTo('differ.plays').append()\n"
+        "\n"
+        "def other(args, spark):\n"
+        "    spark.sql('SELECT 1 AS id, 2 AS hours').writeTo('differ.plays').append()\n"
+    )
+    assert failure(spark, here / "s.py", text) == (
+        "s.py:2 in main(): differ.plays has 2 columns, the write gives 3: not among them is hours\n"
+        "    spark.sql(\"SELECT 1 AS id, 'x' AS title, 2 AS hours\").writeTo('differ.plays').append()"
+    )
+    renamed = text.replace("main", "first").replace("other", "main")
+    assert failure(spark, here / "s.py", renamed) == (
+        "s.py:5 in main(): differ.plays has no hours\n"
+        "    spark.sql('SELECT 1 AS id, 2 AS hours').writeTo('differ.plays').append()"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "SELECT *\nFROM nowhere;\n",
+            "s.sql:2:6: [TABLE_OR_VIEW_NOT_FOUND] The table or view `nowhere` cannot be found.\n    FROM nowhere;",
+        ),
+        (
+            "SELECT 1;\nDROP TABLE nowhere;\n",
+            "s.sql:2: [TABLE_OR_VIEW_NOT_FOUND] The table or view `dataflow`.`nowhere` cannot be found.",
+        ),
+    ],
+)
+def test_spark_s_advice_that_mends_nothing_in_a_script_is_left_out(spark, here, text, message):
+    assert failure(spark.newSession(), here / "s.sql", text) == message
+
+
 def test_lines_are_counted_over_all_statements_of_a_script(spark, here):
     text = "CREATE TEMPORARY VIEW v AS SELECT 1;\n\n\nSELECT *\nFROM nowhere;\n"
     assert failure(spark.newSession(), here / "s.sql", text).startswith("s.sql:5:6: [TABLE_OR_VIEW_NOT_FOUND]")

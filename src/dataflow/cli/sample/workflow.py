@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +40,9 @@ def workflow(
     ] = None,
     skip_info: Annotated[bool, typer.Option("--skip-info", help="Don't say what was made and what is next.")] = False,
     run: Annotated[bool, typer.Option("--run", help="Then run it for yesterday.")] = False,
+    show_copier: Annotated[
+        bool, typer.Option("--show-copier", help="Also say the copier command that generates the same.")
+    ] = False,
     output: OutputOption = TEXT,
 ) -> None:
     """Generate a workflow package that is yours: definitions, DDL, transformation, mocks, test.
@@ -53,7 +56,7 @@ def workflow(
     package = generate(recipe, target_path, source_path=source_path, ref=ref, data=given, report=say)
     gc.freeze()  # nor is there any at the end
     gc.enable()
-    generated = _Generated(package, source_path, ref, skip_info=skip_info)
+    generated = _Generated(package, source_path, ref, skip_info=skip_info, is_run=run, show_copier=show_copier)
     if run:
         output.show_with(generated, "run", lambda: _run_main(package, output))
     else:
@@ -76,13 +79,20 @@ class _Generated(Result):
     source_path: str | None
     ref: str | None
     skip_info: bool
+    is_run: bool
+    show_copier: bool
 
     def text(self) -> None:
         note = self.package.origin.note
         if note:
             out().print(f"note: {note}", style="yellow")
         if not self.skip_info:
-            _print_info(self.package, self.source_path, self.ref)
+            _print_made(self.package)
+            if not self.is_run:  # what to do next is said at the end of the run
+                _print_next(self.package)
+            _say_again("The same again, for a script:", _command(self.package, self.source_path, self.ref))
+        if self.show_copier:
+            _say_again("The same by copier:", _copier_command(self.package))
 
     def data(self) -> dict[str, Any]:
         package = self.package
@@ -96,20 +106,26 @@ class _Generated(Result):
         }
 
 
-def _print_info(package: GeneratedPackage, source_path: str | None, ref: str | None) -> None:
-    where = display_path(package.folder)
+def _print_made(package: GeneratedPackage) -> None:
     answers = package.answers
     out().print(f"Generated {answers['workflow_shortname']} from the recipe {answers['recipe']}:")
-    out().print(_tree(where, package.files))
+    out().print(_tree(display_path(package.folder), package.files))
+
+
+def _print_next(package: GeneratedPackage) -> None:
+    where = display_path(package.folder)
     cd = f"  cd {shlex.quote(where)}\n" if where != "." else ""
     out().print(
         f"\nNext:\n{cd}"
         "  dataflow project test                 test the transformation on mocks\n"
         "  dataflow workflow run main.sch.yaml   run it for yesterday, in your own sandbox\n"
-        f"README.md says how to go on from there.\n\nThe same again, for a script:\n"
-        f"  {shlex.join(_command(package, source_path, ref))}\n  {shlex.join(_copier_command(package))}",
+        "README.md says how to go on from there",
         markup=False,
     )
+
+
+def _say_again(title: str, command: Sequence[str]) -> None:
+    out().print(f"\n{title}\n  {shlex.join(command)}", markup=False)
 
 
 def _tree(root: str, files: Iterable[str]) -> Tree:

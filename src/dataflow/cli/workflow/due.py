@@ -15,6 +15,7 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
+    from dataflow.assets.registry import Registry
     from dataflow.deploy.due import DueOutcome
 
 
@@ -37,20 +38,21 @@ def due(
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.backends import local
-    from dataflow.deploy.due import run_due
+    from dataflow.deploy.due import run_due, variables_of_due
+    from dataflow.home import subfolder
     from dataflow.workflow.project import find_project
 
-    if install_hint:
-        out().print(local.install_hint(env))
-        return
     registry = open_registry(find_project(Path.cwd()))
+    if install_hint:
+        out().print(local.install_hint(env, variables_of_due(registry), subfolder("logs") / "due.log"))
+        return
     ended = []
     for run in run_due(registry, env, dt.datetime.now(dt.UTC), say, dry_run=dry_run):
         ended.append(run)
         if run.error:
             print_error(DataflowError(f"{run.workflow or run.environment}: {run.error.message}", run.error.hint))
         output.show_part(_DueRun(run))
-    output.show(_DueRuns(ended))
+    output.show(_DueRuns(ended, registry, env))
     if any(run.status == "failed" for run in ended):
         raise typer.Exit(1)
 
@@ -79,10 +81,28 @@ class _DueRuns(Result):
     """All that was due; each was shown when it ended."""
 
     runs: Sequence[DueOutcome]
+    registry: Registry
+    env: str | None
 
     def text(self) -> None:
         if not self.runs:
-            out().print("nothing is due")
+            out().print(_nothing_due(self.registry, self.env))
 
     def data(self) -> object:
         return [_DueRun(run).data() for run in self.runs]
+
+
+def _nothing_due(registry: Registry, env: str | None) -> str:
+    """Say that nothing is due, and what is next; or what is there to do first."""
+    from dataflow.deploy.due import is_anything_deployed, scheduled
+
+    if not is_anything_deployed(registry):
+        return "nothing is deployed, so nothing is ever due: `dataflow project deploy` deploys the current branch"
+    found = scheduled(registry, env)
+    if not found:
+        return "nothing is due: no deployed workflow has a schedule, which a `trigger:` in its *.sch.yaml gives it"
+    first = found[0]
+    if first.status.next is None:
+        return "nothing is due: schedules of sandboxes and branches are paused"
+    at = f"{first.status.next:%Y-%m-%d %H:%M %Z}"
+    return f"nothing is due; next is {first.status.workflow} in {first.environment}, {at}"

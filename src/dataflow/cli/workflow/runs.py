@@ -8,26 +8,40 @@ from typing import Annotated, Any
 
 import typer
 
-from dataflow.cli.console import out, print_rows
-from dataflow.cli.options import EnvOption, LimitOption
+from dataflow.cli.console import RUN_STYLES, cell, out, print_narrowed
+from dataflow.cli.options import LimitOption
 from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.errors import UsageError
+from dataflow.wording import seconds_text
 
 
 def runs(
     workflow: Annotated[str | None, typer.Option("--workflow", help="Only workflows whose id contains this.")] = None,
     limit: LimitOption = 20,
     every: Annotated[bool, typer.Option("--all", help="Also the runs that other runs started.")] = False,
-    env: EnvOption = None,
+    env: Annotated[
+        str | None,
+        typer.Option("--env", help="Only runs in this environment; all that your sandbox's records hold when omitted."),
+    ] = None,
+    all_environments: Annotated[
+        bool, typer.Option("--all-environments", help="Of all environments, also those with records of their own.")
+    ] = False,
     output: OutputOption = TEXT,
 ) -> None:
     """List past runs, newest first.
 
     Example:  dataflow workflow runs --limit 5
     """
-    from dataflow.cli.workflow.records import run_records
+    from dataflow.cli.workflow.records import all_records, run_records
 
-    with run_records(env) as records:
-        found = records.recent(workflow, limit, children=every)
+    if all_environments:
+        if env is not None:
+            raise UsageError("--env and --all-environments exclude each other", "name one of them")
+        listed = [it for records in all_records() for it in records.recent(workflow, limit, children=every)]
+        found = sorted(listed, key=lambda run: (run["started"], run["run_id"]), reverse=True)[:limit]
+    else:
+        with run_records(env) as records:
+            found = records.recent(workflow, limit, children=every, environment=env)
     output.show(_Runs(found))
 
 
@@ -37,7 +51,7 @@ class _Runs(Result):
 
     def text(self) -> None:
         if self.found:
-            print_rows([_row(run) for run in self.found])
+            print_narrowed([_row(run) for run in self.found], ("started", "environment", "date"))
         else:
             out().print("no runs yet: `dataflow workflow run main.sch.yaml` makes one")
 
@@ -52,7 +66,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, object]:
         "workflow": run["workflow_id"],
         "date": run["params"].get("EXECUTION_DATE", ""),
         "environment": run["environment"],
-        "status": run["status"],
+        "status": cell(run["status"], RUN_STYLES.get(run["status"], "")),
         "started": f"{run['started'].astimezone():%Y-%m-%d %H:%M:%S}",
-        "seconds": "" if seconds is None else f"{seconds:.1f}",
+        "took": "" if seconds is None else seconds_text(seconds),
     }

@@ -12,6 +12,8 @@ import typer
 from dataflow.cli.console import err, out, print_rows
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.workflow.audit_lines import AuditLine, print_audits
+from dataflow.wording import seconds_text
 
 
 def show(
@@ -78,12 +80,7 @@ def print_run(found: Mapping[str, Any]) -> None:
             f"published {published['table_name']} {published['partition']}: {published['rows']:,} rows "
             f"as snapshot {published['snapshot']}"
         )
-    for audit in found["audits"]:
-        mark = "[green]✓[/]" if audit["passed"] else "[red]✗[/]" if audit["blocking"] else "[yellow]![/]"
-        figure = f"{audit['name']}: {audit['figure']:g} (expected {audit['expected']})"
-        out().print(f"  {mark} {escape(figure)}", markup=True)
-        if audit["sample"]:
-            print_rows(audit["sample"])
+    print_audits(_audit_lines(found))
     for read in found["reads"]:
         out().print(f"read {read['source']} at snapshot {read['snapshot']} for {read['written']}")
     for child in found["children"]:
@@ -93,9 +90,20 @@ def print_run(found: Mapping[str, Any]) -> None:
         out().print(found["error"], style="red")
 
 
+def _audit_lines(found: Mapping[str, Any]) -> list[AuditLine]:
+    """Return the audits of all attempts; those of one that was followed by another are told to be."""
+    last: dict[str, int] = {}
+    for audit in found["audits"]:
+        last[audit["job_id"]] = max(audit["attempt"], last.get(audit["job_id"], 0))
+    return [
+        AuditLine(it, "" if it["attempt"] == last[it["job_id"]] else f"attempt {it['attempt']}")
+        for it in found["audits"]
+    ]
+
+
 def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     seconds = (found["ended"] - found["started"]).total_seconds() if found["ended"] else None
-    took = f", {seconds:.1f} s" if seconds is not None else ""
+    took = f", {seconds_text(seconds)}" if seconds is not None else ""
     facts = [
         ("started", f"{found['started'].astimezone():%Y-%m-%d %H:%M:%S}{took}"),
         ("environment", f"{found['environment']}, by {found['user']} on {found['host']}"),
@@ -121,6 +129,6 @@ def _job(job: Mapping[str, Any]) -> dict[str, object]:
         "job": job["job_id"],
         "attempt": job["attempt"],
         "status": job["status"],
-        "seconds": f"{(job['ended'] - job['started']).total_seconds():.1f}" if ended else "",
+        "took": seconds_text((job["ended"] - job["started"]).total_seconds()) if ended else "",
         "detail": job["detail"] or (job["error"] or "").partition("\n")[0],
     }

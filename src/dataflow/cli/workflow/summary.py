@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.cli.console import err, out, print_rows
 from dataflow.cli.output import Result
+from dataflow.cli.workflow.audit_lines import AuditLine, print_audits
+from dataflow.cli.workflow.days import print_days
+from dataflow.wording import plural, seconds_text
 from dataflow.workflow.table_names import typed
 
 if TYPE_CHECKING:
     from dataflow.jobs.audit import AuditResult
     from dataflow.runner.results import RunResult, StepResult
-
-_AUDITS_IN_FULL = 12
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def audit_json(audit: AuditResult) -> dict[str, Any]:
         "passed": audit.passed,
         "figure": audit.figure,
         "expected": audit.expected,
+        "finding": audit.finding,
         "sample": list(audit.sample),
     }
 
@@ -90,15 +93,15 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
     from rich.markup import escape
 
     out().print()
+    print_days(result)
     _print_published(result)
     _print_audits(result)
     if preview:
         print_rows(preview)
-    for run, step in result.failed_steps:
-        _print_failure(run, step, "" if run is result else f"{run.date} ")
+    _print_failures(result)
     colour = {"succeeded": "green", "failed": "red"}.get(result.status, "yellow")
     of = escape(f"run {result.workflow.run_id} of {result.workflow.id} · {result.workflow.environment.name}")
-    out().print(f"\n[bold {colour}]{result.status}[/] in {result.seconds:.1f} s · {of}", markup=True)
+    out().print(f"\n[bold {colour}]{result.status}[/] in {seconds_text(result.seconds)} · {of}", markup=True)
     if not result.workflow.identity.pinned:
         out().print(
             "[yellow]not pinned[/]: there is no identity.yaml, so ids and tables follow the current user "
@@ -111,39 +114,50 @@ def print_summary(result: RunResult, preview: Sequence[Mapping[str, object]]) ->
 def _print_published(result: RunResult) -> None:
     from rich.markup import escape
 
-    for published in result.published:
-        snapshot = f" as snapshot {published.snapshot}" if published.snapshot is not None else ""
-        where = escape(f"{published.partition}: {published.rows:,} rows{snapshot}")
-        out().print(f"published [bold]{escape(published.table)}[/] {where}", markup=True)
+    for table, found in itertools.groupby(result.published, lambda it: it.table):
+        parts = list(found)
+        last = parts[-1]
+        rows = plural(sum(it.rows for it in parts), "row")
+        if len(parts) > 1:
+            where = f"{parts[0].partition} to {last.partition}, {len(parts):,} partitions: {rows}"
+        else:
+            where = f"{last.partition}: {rows}" + (f" as snapshot {last.snapshot}" if last.snapshot is not None else "")
+        out().print(f"published [bold]{escape(table)}[/] {escape(where)}", markup=True)
 
 
 def _print_audits(result: RunResult) -> None:
-    audits = [(run, audit) for run in result.walk() for step in run.steps for audit in step.audits]
-    if not audits:
-        return
-    bad = [(run, audit) for run, audit in audits if not audit.passed]
-    shown = audits if len(audits) <= _AUDITS_IN_FULL else bad
-    if len(audits) > _AUDITS_IN_FULL:
-        out().print(f"audits: {len(audits) - len(bad)} of {len(audits)} passed")
-    from rich.markup import escape
-
-    for run, audit in shown:
-        mark = "[green]✓[/]" if audit.passed else "[red]✗[/]" if audit.blocking else "[yellow]![/]"
-        date = "" if run is result else f"{run.date} "
-        out().print(f"  {mark} {date}{escape(f'{audit.name}: {audit.message}')}", markup=True)
-        if audit.sample:
-            print_rows(audit.sample)
+    print_audits(
+        [
+            AuditLine(audit_json(audit), "" if run is result else run.date)
+            for run in result.walk()
+            for step in run.steps
+            for audit in step.audits
+        ]
+    )
 
 
-def _print_failure(run: RunResult, step: StepResult, date: str) -> None:
+def _print_failures(result: RunResult) -> None:
+    """Print what failed, what fails alike on several days once."""
+    alike: dict[tuple[str, str], list[tuple[RunResult, StepResult]]] = {}
+    for run, step in result.failed_steps:
+        if step.error is not None:
+            what = step.error.message.replace(run.date, "DATE") if run.date else step.error.message
+            alike.setdefault((step.id.partition("/")[0], what), []).append((run, step))
+    for (run, step), *others in alike.values():
+        _print_failure(run, step, "" if run is result else f"{run.date} ", len(others))
+
+
+def _print_failure(run: RunResult, step: StepResult, date: str, others: int) -> None:
     if step.error is None:
         return
     tries = f" after {step.attempts} attempts" if step.attempts > 1 else ""
-    err().print(f"\n{date}{step.id} failed{tries}", style="bold red")
+    more = f", and {plural(others, 'more day')} in the same way" if others else ""
+    err().print(f"\n{date}{step.id} failed{tries}{more}", style="bold red")
     err().print(step.error.message)
     if step.error.hint:
         err().print(f"  → {step.error.hint}")
-    err().print(f"  Spark's own log: {run.log}", style="dim")
+    if not step.error.permanent:  # of a mistake the log says no more than its message
+        err().print(f"  Spark's own log: {run.log}", style="dim")
 
 
 def _print_next(result: RunResult) -> None:

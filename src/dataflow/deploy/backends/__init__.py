@@ -47,6 +47,7 @@ class WorkflowStatus:
         next: When it runs next.
         last: The id of its last run.
         status: The status of that run.
+        started: When it started.
     """
 
     workflow: str
@@ -54,6 +55,7 @@ class WorkflowStatus:
     next: dt.datetime | None = None
     last: str | None = None
     status: str | None = None
+    started: dt.datetime | None = None
 
 
 class Backend(Protocol):

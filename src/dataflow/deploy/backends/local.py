@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -39,7 +40,10 @@ _SERVICE = """\
 # ~/.config/systemd/user/dataflow-due.service
 [Service]
 Type=oneshot
+{environment}
 ExecStart={command}
+StandardOutput=append:{log}
+StandardError=append:{log}
 
 # ~/.config/systemd/user/dataflow-due.timer; then: systemctl --user enable --now dataflow-due.timer
 [Timer]
@@ -164,11 +168,26 @@ def run_due(
     return code
 
 
-def install_hint(env: str | None) -> str:
-    """Return the line for cron, and the units for systemd, that call `due` each minute."""
+def install_hint(env: str | None, variables: Mapping[str, str], log: Path) -> str:
+    """Return the line for cron, and the units for systemd, that call `due` each minute.
+
+    Args:
+        env: The one environment to look at; None for all.
+        variables: The environment variables that it needs, as neither has those of a shell.
+        log: Where what it says is added to.
+    """
     words = [sys.executable, "-m", "dataflow", "workflow", "due", *(["--env", env] if env else [])]
     command = shlex.join(words)
-    return f"# crontab -e\n* * * * * {command}\n\n{_SERVICE.format(command=command)}"
+    given = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    line = f"{given} {command} >> {shlex.quote(str(log))} 2>&1".replace("%", "\\%")  # cron's newline
+    lines = [f"Environment={_for_systemd(f'{name}={value}')}" for name, value in variables.items()]
+    service = _SERVICE.format(environment="\n".join(lines), command=command.replace("%", "%%"), log=log)
+    return f"# crontab -e\n* * * * * {line}\n\n{service}"
+
+
+def _for_systemd(text: str) -> str:
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{quoted}"'
 
 
 def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
@@ -251,4 +270,5 @@ def _state(deployment: Deployment, database: StateDatabase, workflow: str, sched
         following,
         last["run_id"] if last else None,
         last["status"] if last else None,
+        last["started"] if last else None,
     )

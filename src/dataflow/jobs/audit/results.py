@@ -47,6 +47,7 @@ class AuditResult:
         expected: What the figure should be, in words: `0`, `between 1 and 100`.
         finding: What was found, in words: `12 rows are null in view_hours`.
         sample: A few of the offending rows, values as text.
+        offending: The query for all of them, where the audit failed and there is one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class AuditResult:
     expected: str
     finding: str = ""
     sample: tuple[dict[str, str], ...] = ()
+    offending: str | None = None
 
     @property
     def message(self) -> str:

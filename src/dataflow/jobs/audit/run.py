@@ -107,4 +107,5 @@ def _result(spark: SparkSession, audit: RowAudit, query: AuditQuery, counts: Seq
         verdict.expected,
         verdict.finding,
         blamed,
+        None if verdict.passed else query.offending,
     )

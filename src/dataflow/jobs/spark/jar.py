@@ -8,7 +8,6 @@ console is captured per job; Java's `System.out` and loggers are the JVM's, and 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tempfile
 import threading
 import time
@@ -117,11 +116,7 @@ def _class_loader(spark: SparkSession, jar: Path) -> Iterator[JavaObject]:
     """Add a jar to a session, and make its loader this thread's, where encoders look for case classes."""
     session: Any = spark._jsparkSession
     artifacts = session.artifactManager()
-    with tempfile.TemporaryDirectory(prefix="dataflow-jar-") as folder:
-        # Tasks of RDDs fetch what all sessions have added, into one folder: no two files may have one name there.
-        link = Path(folder) / f"{jar.stem}-{_version(jar)}.jar"
-        link.symlink_to(jar.resolve())
-        session.addArtifact(jvm(spark).java.io.File(str(link)).toURI())
+    session.addArtifact(jvm(spark).java.io.File(str(jar.resolve())).toURI())
     thread = jvm(spark).java.lang.Thread.currentThread()
     before = thread.getContextClassLoader()
     thread.setContextClassLoader(artifacts.classloader())
@@ -129,13 +124,8 @@ def _class_loader(spark: SparkSession, jar: Path) -> Iterator[JavaObject]:
         yield artifacts.classloader()
     finally:
         thread.setContextClassLoader(before)
-
-
-def _version(jar: Path) -> str:
-    """Return what tells a jar from others of its name, and from itself before it was built again."""
-    status = jar.stat()
-    text = f"{jar.resolve()} {status.st_size} {status.st_mtime_ns}"
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+        # Tasks of RDDs, of whichever session, fetch what is added anywhere, and refuse two files of one name.
+        artifacts.close()
 
 
 def _load(spark: SparkSession, name: str, loader: JavaObject, jar: ProgramJar) -> JavaObject:

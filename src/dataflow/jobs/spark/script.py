@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.context import ScriptServices
 from dataflow.jobs.spark.modules import script_module
+from dataflow.spark.column_errors import TypedMismatch, columns_differ, types_written
 from dataflow.spark.errors import (
     hint_of,
     is_mistake,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _BLANK = r"(?:\s|--[^\n]*+|/\*.*?\*/)*+"
+_LEADING = re.compile(_BLANK, re.S)
 _BLOCK = re.compile(rf"{_BLANK}(?:\w+\s*:\s*)?BEGIN\b", re.I | re.S)
 _BLOCK_END = re.compile(rf"\bEND(?:\s+\w+)?{_BLANK}$", re.I | re.S)
 
@@ -126,17 +128,23 @@ def errors_placed(path: Path, source: str, first_line: int, statement: str) -> I
     try:
         yield
     except (DataflowError, ContractError) as error:
-        body = statement[: len(statement) - len(statement.lstrip())]
-        line = first_line + body.count("\n")
-        raise DataflowError(f"{display_path(path)}:{line}: {error}", getattr(error, "hint", None)) from error
+        line = first_line + _line_within(statement)
+        hint, permanent = getattr(error, "hint", None), getattr(error, "permanent", None)
+        raise DataflowError(f"{display_path(path)}:{line}: {error}", hint, permanent=permanent) from error
     except Exception as error:
-        raise _sql_failure(error, path, source, first_line) from error
+        raise _sql_failure(error, path, source, first_line, statement) from error
 
 
-def _sql_failure(error: Exception, path: Path, source: str, first_line: int) -> DataflowError:
+def _line_within(statement: str) -> int:
+    """Return how many lines of blanks and comments are before a statement."""
+    blank = _LEADING.match(statement)
+    return statement.count("\n", 0, blank.end()) if blank else 0
+
+
+def _sql_failure(error: Exception, path: Path, source: str, first_line: int, statement: str) -> DataflowError:
     """Return Spark's error with its position in the script."""
     lines, place = source.splitlines(), sql_position(error)
-    where, shown = f":{first_line}", ""
+    where, shown = f":{first_line + _line_within(statement)}", ""
     if place is not None:
         line = first_line + place[0] - 1
         where = f":{line}:{place[1]}"
@@ -153,7 +161,20 @@ def _run_statement(spark: SparkSession, statement: str, services: ScriptServices
         services.on_ddl(name, list(plan.tableSchema().fieldNames()))
         _create_or_reconcile(spark, statement, plan, services)
     else:  # commands and writes run at once; a query is only analysed
-        _trigger_lineage(spark.sql(statement))
+        try:
+            query = spark.sql(statement)
+        except Exception as error:
+            if (differ := columns_differ(str(error))) is not None:
+                raise TypedMismatch(differ, _types_written(spark, plan)) from error
+            raise
+        _trigger_lineage(query)
+
+
+def _types_written(spark: SparkSession, plan: JavaObject) -> Mapping[str, str]:
+    try:
+        return types_written(spark, plan)
+    except Exception:  # they only make a hint whole
+        return {}
 
 
 def _trigger_lineage(query: DataFrame) -> None:

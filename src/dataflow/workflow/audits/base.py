@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import Field
 
-from dataflow.wording import plural
+from dataflow.wording import number, plural
 from dataflow.workflow.strict_model import StrictModel
 
 if TYPE_CHECKING:
@@ -171,9 +171,10 @@ def row_count(count: int, low: float | None, high: float | None, expected: str) 
 
 def bounds_text(low: object, high: object) -> str:
     """Return two bounds in words; either may be None."""
+    least, most = (number(it) if isinstance(it, int | float) else it for it in (low, high))
     if low is None:
-        return f"at most {high}"
-    return f"at least {low}" if high is None else f"between {low} and {high}"
+        return f"at most {most}"
+    return f"at least {least}" if high is None else f"between {least} and {most}"
 
 
 def rows_text(count: int) -> str:

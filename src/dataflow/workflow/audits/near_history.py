@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from dataflow.wording import number
 from dataflow.workflow.audits.base import (
     AuditContext,
     AuditQuery,
@@ -48,5 +49,5 @@ class NearHistory(RowAudit):
         return row_count(count, low, high, f"{expected}the median of the last {len(last)} runs")
 
 
-def _plain(number: float) -> str:
-    return f"{number:.15g}"
+def _plain(value: float) -> str:
+    return number(float(f"{value:.15g}"))

@@ -1,0 +1,76 @@
+"""`dataflow workflow schedules`: when deployed workflows ran last, and when they run next."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.cli.console import RUN_STYLES, cell, out, print_narrowed
+from dataflow.cli.output import TEXT, OutputOption, Result
+
+if TYPE_CHECKING:
+    from dataflow.deploy.due import Scheduled
+
+
+def schedules(
+    env: Annotated[
+        str | None, typer.Option("--env", help="Only this environment; all that are deployed to when omitted.")
+    ] = None,
+    output: OutputOption = TEXT,
+) -> None:
+    """List the schedules of deployed workflows, with their last run and the next one.
+
+    Example:  dataflow workflow schedules --env production
+    """
+    from dataflow.assets.registry import open_registry
+    from dataflow.deploy.due import scheduled
+    from dataflow.workflow.project import find_project
+
+    output.show(_Schedules(scheduled(open_registry(find_project(Path.cwd())), env)))
+
+
+@dataclass(frozen=True)
+class _Schedules(Result):
+    found: Sequence[Scheduled]
+
+    def text(self) -> None:
+        if self.found:
+            print_narrowed([_row(it) for it in self.found], ("schedule", "environment"))
+        else:
+            out().print("no deployed workflow has a schedule: a `trigger:` in its *.sch.yaml gives it one")
+
+    def data(self) -> object:
+        return [
+            {
+                "environment": it.environment,
+                "workflow": it.status.workflow,
+                "schedule": it.status.schedule,
+                "paused": it.paused,
+                "last": it.status.last,
+                "last_started": it.status.started,
+                "last_status": it.status.status,
+                "next": it.status.next,
+            }
+            for it in self.found
+        ]
+
+
+def _row(it: Scheduled) -> dict[str, object]:
+    status = it.status
+    return {
+        "workflow": status.workflow,
+        "environment": it.environment,
+        "schedule": status.schedule,
+        "last": "never" if status.started is None else _moment(status.started.astimezone()),
+        "status": cell(status.status or "", RUN_STYLES.get(status.status or "", "")),
+        "next": "paused" if it.paused else "never" if status.next is None else _moment(status.next),
+    }
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M %Z}"
