@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING
 import typer
 
 from dataflow.cli.console import err, out, say
+from dataflow.cli.help import Commands
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
     from dataflow.runner.doctor import Diagnosis
 
-app = typer.Typer(add_completion=False)
+app = Commands()
 
 
 @app.command()
 def doctor(output: OutputOption = TEXT) -> None:
-    """Check that everything a pipeline needs is there, and how to mend what is not; exit 1 when something is not.
+    """Check that all is there, with the command for what is not.
 
-    For example:
+    Examples:
+        dataflow doctor
+        dataflow doctor --output json
 
-      dataflow doctor
-
-      dataflow doctor --output json
+    Exit codes:
+        1: something is missing that every pipeline needs
     """
     from dataflow.runner.doctor import diagnose
     from dataflow.workflow.project import environment, find_project

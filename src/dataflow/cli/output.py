@@ -257,17 +257,32 @@ MARKDOWN = MarkdownOutput("markdown")
 MERMAID = MermaidOutput("mermaid")
 
 
-def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  # noqa: A002 - as Typer has it
-    """Return the option by which a user chooses one of the outputs of a command."""
+def output_option(*outputs: Output, help: str, to: bool = False, former: str | None = None) -> Any:  # noqa: A002 - as Typer has it
+    """Return the option by which a user chooses one of the outputs of a command.
+
+    Args:
+        outputs: Those that the command offers.
+        help: What each is for.
+        to: Whether the command has `--to` as well, which is what one means who names a file here.
+        former: What `--output` was called; such an option is accepted, and not shown.
+    """
     known = {it.name: it for it in outputs}
+    hint = "; a file is named by --to" if to else ""
 
     def chosen(value: object) -> Output:
         found = value if isinstance(value, Output) else known.get(str(value).lower())
         if found is None:
-            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}")
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}{hint}")
         return found
 
-    return typer.Option(flag, parser=chosen, metavar=f"<{'|'.join(known)}>", help=help)
+    return typer.Option(
+        former or "--output",
+        hidden=former is not None,
+        parser=chosen,
+        metavar=f"<{'|'.join(known)}>",
+        help=f"The format; {help}",
+        autocompletion=lambda incomplete: [name for name in known if name.startswith(incomplete)],
+    )
 
 
 OutputOption = Annotated[Output, output_option(TEXT, JSON, help="`text` for people, `json` for scripts.")]

@@ -32,9 +32,13 @@ def lineage(
     env: EnvOption = None,
     output: Annotated[Output, output_option(TEXT, JSON, MERMAID, HTML, help="`html` is a page with a picture.")] = TEXT,
 ) -> None:
-    """Show where a table or a column comes from and who reads it, with who says so and how old that is.
+    """Show where a table or a column comes from, and who reads it.
 
-    Example:  dataflow migration lineage dataflow_demo.playback.view_hours --downstream
+    With who says so, and how old that is.
+
+    Examples:
+        dataflow migration lineage dataflow_demo.playback.view_hours --downstream
+        dataflow migration lineage prod.playback --output html > lineage.html
     """
     gc.disable()  # what is made here is made to be shown; nothing of it is garbage before the end
     known = known_here(env, checkout, hurry=True)

@@ -22,7 +22,7 @@ from dataflow.cli.migration.options import (
     env_words,
 )
 from dataflow.cli.options import EnvOption, require_day
-from dataflow.cli.output import TEXT
+from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import display_path
 from dataflow.wording import plural
 
@@ -41,14 +41,18 @@ def start(
     replace_by: ReplaceOption = None,
     drop_table: DropTableOption = False,
     name: Annotated[
-        str | None, typer.Option("--name", help="What to call it; made of table and day if omitted.")
+        str | None, typer.Option("--name", metavar="NAME", help="What it is called; made of table and day if omitted.")
     ] = None,
     checkout: CheckoutOption = None,
     env: EnvOption = None,
+    output: OutputOption = TEXT,
 ) -> None:
-    """Open a campaign: a file in the repository for review, and its state where the team's runs are recorded.
+    """Open a campaign to change a table.
 
-    Example:  dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
+    It is a file in the repository, for review, and its state where the team's runs are recorded.
+
+    Examples:
+        dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
     """
     from dataflow.lineage.query import checkout_root
     from dataflow.migration.actions import start_campaign
@@ -62,11 +66,11 @@ def start(
         name=name,
         look=live_tables,
     )
-    TEXT.show_part(_Started(*opened, env))
+    output.show(_Started(*opened, env))
 
 
 @dataclass(frozen=True)
-class _Started:
+class _Started(Result):
     campaign: Campaign
     file: Path
     plan: MigrationPlan
@@ -81,3 +85,8 @@ class _Started:
         out().print(f"  {display_path(self.file)}: commit it, so that others can review it")
         out().print(f"  dataflow migration apply {id_}{env}")
         out().print(f"  dataflow migration notify {id_}{env} --dry-run")
+
+    def data(self) -> object:
+        return {"campaign": self.campaign.id, "deadline": self.campaign.row.deadline, "file": self.file} | {
+            "plan": self.plan.to_dict()
+        }

@@ -21,9 +21,11 @@ def status(
     env: EnvOption = None,
     output: Annotated[Output, output_option(TEXT, JSON, HTML, help="`html` is a page to hand round.")] = TEXT,
 ) -> None:
-    """Show who has moved and who has not, how that went day by day, and the steps.
+    """Show who has moved and who has not, day by day, and the steps.
 
-    Example:  dataflow migration status
+    Examples:
+        dataflow migration status
+        dataflow migration status --output html > status.html
     """
     from dataflow.migration.actions import campaign_status
 

@@ -30,11 +30,14 @@ def deploy(
     ] = 7,
     output: OutputOption = TEXT,
 ) -> None:
-    """Deploy this checkout to the environment of its branch: all of it at once, or nothing.
+    """Deploy this checkout: all of it at once, or nothing.
 
     `main` goes to production, `staging` to staging, any other branch to a deployment of its own, beside production.
+    Each package becomes a bundle, and the environment switches to all of them at once.
 
-    Example:  dataflow project deploy
+    Examples:
+        dataflow project deploy
+        dataflow project deploy --plan plan.json
     """
     from dataflow.deploy.deploy import Deployer
     from dataflow.deploy.lineage_sync import sync_lineage

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 def run_tests(
     paths: PathsArgument = None,
-    everything: Annotated[bool, typer.Option("--all", help="Run also what passed and has not changed since.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them; also what passed and has not changed since.")
+    ] = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory when omitted.")
+        int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory if omitted.")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Stay, and on each save run again what the saved file affects.")
@@ -34,11 +36,17 @@ def run_tests(
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
+    """Run unit tests, then render and check the workflows.
 
-    Unit tests are those of pytest, sbt, Gradle, Maven and testthat. Rendered workflows are in `.workflows/` then.
+    Unit tests are those of pytest, sbt, Gradle, Maven and testthat; those that passed and have not changed are not run
+    again. Rendered workflows are in `.workflows/` then. With --watch it stays, and a save runs what it affects.
 
-    Example:  dataflow project test ./my-pipeline --watch
+    Examples:
+        dataflow project test
+        dataflow project test ./my-pipeline --watch
+
+    Exit codes:
+        1: a test or a check failed
     """
     from dataflow.deploy.static_checks import check_workflows
     from dataflow.testing.suites.discovery import find_suites
