@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import out
+from dataflow.cli.first_met import explain
 from dataflow.cli.migration.known import known_here, live_tables
 from dataflow.cli.migration.options import (
     CheckoutOption,
@@ -67,6 +68,7 @@ def start(
         look=live_tables,
     )
     output.show(_Started(*opened, env))
+    explain(output, "campaign")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.completion import definitions
-from dataflow.cli.console import err, say
+from dataflow.cli.console import err, say, working
 from dataflow.cli.mock.making import MadeMock, environment_here, make, sessions
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import JSON, TEXT, Output, Result, output_option
@@ -131,9 +131,7 @@ def _create_tests(
 ) -> None:
     from dataflow.testing.workflow_tests import TestContext, make_tests
 
-    means = TestContext(
-        make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new))
-    )
+    means = TestContext(make, sessions, report=say, running=working, done=lambda new: output.show_part(_MadeTest(new)))
     made = make_tests(workflow, sources or (), wanted, means, force=force)
     output.show(_MadeTests(workflow.id, [_MadeTest(each) for each in made]))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import out, progress, say
+from dataflow.cli.first_met import explain
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOption
 from dataflow.cli.project.target import Target
@@ -55,6 +56,7 @@ def deploy(
     with progress("Deploying …") as tell:
         done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
     output.show(_Deployed(done))
+    explain(output, "bundle", done.deployment.name)
     pin_project(source, say)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
     states = done.deployment.revision.state, before.revision.state

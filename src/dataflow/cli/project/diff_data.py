@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import err, out, print_narrowed, say
+from dataflow.cli.console import out, print_narrowed, say, working
 from dataflow.cli.options import parse_day
 from dataflow.cli.output import JSON, MARKDOWN, TEXT, Output, Result, output_option
 from dataflow.foreign import for_markdown
@@ -49,7 +49,7 @@ def diff_data(
 
     name = f"diff-{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}"
     columns = [] if key is None else [word.strip() for word in key.split(",")]
-    with err().status("Comparing …"):
+    with working("Comparing …"):
         found = compare_branch(
             find_project(Path.cwd()),
             branch,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import STATUS_STYLES, err, out, say
+from dataflow.cli.console import STATUS_STYLES, out, say, working
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
 from dataflow.cli.project.options import PathsArgument
 from dataflow.errors import UsageError, display_path
@@ -63,7 +63,7 @@ def run_tests(
     if update_mocks:
         suites, everything, jobs = _updating(suites), True, 1  # suites side by side may share a mock
     outcomes = _run(suites, everything, jobs, output)
-    with err().status("Rendering workflows …"):
+    with working("Rendering workflows …"):
         checked = check_workflows(tops)
     _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
     output.show(_Tested(outcomes, checked))
@@ -96,14 +96,12 @@ def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, output: Ou
     from dataflow.testing.suites.parallel import run_suites
 
     ended = 0
-    with err().status("Testing …") as status:
+    with working("Testing …") as status:
 
         def done(outcome: SuiteResult) -> None:
             nonlocal ended
             ended += 1
-            status.stop()  # it would draw over what is printed
             output.show_part(_Suite(outcome))
-            status.start()
 
         def running(now: Sequence[Suite]) -> None:
             count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""

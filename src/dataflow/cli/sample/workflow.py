@@ -13,6 +13,7 @@ import typer
 
 from dataflow.cli.completion import recipes
 from dataflow.cli.console import cell, out, say
+from dataflow.cli.first_met import explain
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
 from dataflow.cli.sample.options import RefOption, SourcePathOption
 from dataflow.errors import display_path
@@ -79,6 +80,7 @@ def workflow(
         output.show_with(generated, "run", lambda: _run_main(package, output))
     else:
         output.show(generated)
+        explain(output, *([] if skip_info else ["recipe", "sandbox"]))
 
 
 def _run_main(package: GeneratedPackage, output: Output) -> None:

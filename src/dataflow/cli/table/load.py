@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import err, out, print_rows, say
+from dataflow.cli.console import out, print_rows, say, working
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import UsageError, display_path
@@ -97,7 +97,7 @@ def load(
         ddl=to,
         dry_run=dry_run,
     )
-    with err().status("Reading …"):
+    with working("Reading …"):
         loaded = load_files(request, environment(find_project(Path.cwd()), env), say)
     output.show(_Loaded(loaded))
 

@@ -11,6 +11,7 @@ import typer
 
 from dataflow.cli.completion import definitions
 from dataflow.cli.console import say
+from dataflow.cli.first_met import explain
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, Output, OutputOption
 from dataflow.cli.streams import silence_stdout
@@ -140,6 +141,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -
         outcome = run_workflow(workflow, options, progress, prepare=_demo_source(progress))
     try:
         _show(outcome, output)
+        explain(output, workflow.environment.name, *(step.id for step in outcome.result.steps))
     except Exception as error:  # what is published stays published, whether or not it can be shown
         silence_stdout()
         why = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")
