@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -14,17 +16,38 @@ import termios
 import time
 from pathlib import Path
 
-_TAKE = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-"""Makes the terminal that of the session, so that Ctrl-C and Ctrl-Z are signals."""
+_SHELL = """\
+import fcntl, os, signal, socket, sys, termios
+control = socket.socket(fileno=int(sys.argv[1]))
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+job = os.fork()
+if job == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.argv[2], sys.argv[2:])
+control.send(b"%d\\n" % job)
+while True:
+    status = os.waitpid(job, os.WUNTRACED)[1]
+    os.tcsetpgrp(0, os.getpid())
+    code = "stopped" if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
+    control.send(f"{code}\\n".encode())
+    if not control.recv(1):  # it has been looked at; our end hangs the terminal up
+        sys.exit()
+    os.tcsetpgrp(0, job)
+    os.kill(job, signal.SIGCONT)
+"""
+"""What a shell does: it has a job in the terminal's foreground, and says how that stopped or ended."""
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*([a-zA-Z])|\r|\x1b\]\S*?\x07")
 
 
 class Terminal:
-    """A command on a terminal.
+    """A command on a terminal, in the foreground of something like a shell.
 
     Attributes:
-        process: The command.
+        pid: Its process.
         raw: All that it wrote.
         before: The terminal's settings before it began.
     """
@@ -33,17 +56,36 @@ class Terminal:
         self.ours, self._theirs = os.openpty()
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.before = termios.tcgetattr(self._theirs)
-        self.raw = ""
+        self.raw, self._position = "", 0
         environ = {key: value for key, value in environ.items() if key not in {"COLUMNS", "NO_COLOR"}}
-        self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _TAKE, sys.executable, "-m", "dataflow", *arguments],
+        self._control, control = socket.socketpair()
+        command = [sys.executable, "-S", "-c", _SHELL, str(control.fileno())]
+        self._shell = subprocess.Popen(
+            [*command, sys.executable, "-m", "dataflow", *arguments],
             cwd=folder,
             env={**environ, "TERM": "xterm"},
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
             start_new_session=True,
+            pass_fds=[control.fileno()],
         )
+        control.close()
+        self._said = self._control.makefile()
+        self.pid = int(self._said.readline())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended, or stopped."""
+        return bool(select.select([self._control], [], [], 0)[0])
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def resume(self) -> None:
+        """Let it go on in the foreground, as `fg` does."""
+        self._control.send(b"c")
 
     @property
     def settings(self):
@@ -55,32 +97,38 @@ class Terminal:
         os.write(self.ours, keys.encode())
 
     def until(self, text: str, within: float = 90) -> str:
-        """Wait until a text is shown that was not before; return all that was shown since the last time."""
-        seen, deadline = "", time.monotonic() + within
-        while text not in plain(seen):
+        """Wait until a text is shown, after what was waited for before; return all that was shown in between."""
+        begin, deadline = self._position, time.monotonic() + within
+        while (found := plain(self.raw).find(text, begin)) < 0:
             assert time.monotonic() < deadline, f"no {text!r} in {within} s, but {self.raw}"
-            if not select.select([self.ours], [], [], 0.2)[0]:
-                assert self.process.poll() is None, f"it ended, without {text!r}: {self.raw}"
-                continue
-            data = os.read(self.ours, 65536).decode(errors="replace")
-            seen += data
-            self.raw += data
-        return plain(seen)
-
-    def end(self, within: float = 30) -> int:
-        """Wait for the end, and return the exit code; what is written until then is read."""
-        deadline = time.monotonic() + within
-        while self.process.poll() is None or select.select([self.ours], [], [], 0)[0]:
-            assert time.monotonic() < deadline, f"it does not end: {self.raw}"
+            assert not self.is_over, f"it ended, without {text!r}: {self.raw}"
             if select.select([self.ours], [], [], 0.2)[0]:
-                self.raw += os.read(self.ours, 65536).decode(errors="replace")
-        return self.process.returncode
+                self.read()
+        self._position = found + len(text)
+        return plain(self.raw)[begin : self._position]
+
+    def end(self, within: float = 30) -> str:
+        """Wait until it ends or stops; return its exit code, or `stopped`. What it wrote until then is read."""
+        deadline = time.monotonic() + within
+        while not self.is_over:
+            assert time.monotonic() < deadline, f"it does not end: {self.raw}"
+            select.select([self.ours, self._control], [], [], 0.2)
+            self.read()
+        self.read()
+        return self._said.readline().strip()
+
+    def read(self) -> None:
+        """Read what was written meanwhile."""
+        while select.select([self.ours], [], [], 0)[0]:
+            self.raw += os.read(self.ours, 65536).decode(errors="replace")
 
     def close(self) -> None:
         """End it if it still runs, and let go of the terminal."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._said.close()
+        self._control.close()
+        self._shell.wait()
         os.close(self.ours)
         os.close(self._theirs)
 

@@ -77,10 +77,12 @@ class Output(ABC):
         name: What it is called on the command line.
         row_limit: How many rows of data are shown when nobody says how many; None for all.
         takes_arrow: Whether it wants rows of data as an Arrow table.
+        takes_keys: Whether people who read it may press keys.
     """
 
     row_limit: int | None = None
     takes_arrow = False
+    takes_keys = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -136,6 +138,7 @@ class TextOutput(Output):
     """For people."""
 
     row_limit = 50
+    takes_keys = True
 
     def show(self, result: Result) -> None:
         """Print it as text."""

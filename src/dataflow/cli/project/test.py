@@ -39,7 +39,8 @@ def run_tests(
     """Run unit tests, then render and check the workflows.
 
     Unit tests are those of pytest, sbt, Gradle, Maven and testthat; those that passed and have not changed are not run
-    again. Rendered workflows are in `.workflows/` then. With --watch it stays, and a save runs what it affects.
+    again. Rendered workflows are in `.workflows/` then. With --watch it stays, and a save runs what it affects; keys
+    of a terminal are r (run all again), a (all tests on each save, or only what it affects) and q (quit).
 
     Examples:
         dataflow project test
