@@ -68,6 +68,7 @@ WORDS = (
         "where a workflow runs: a catalog, a database, Spark's settings, and the place of the run records",
         "`dataflow.yaml` at the root of a project names environments, such as `production`; `--env NAME` chooses one.",
         "Without it a command works in your sandbox; what deploys takes the environment of the branch.",
+        "A branch's deployment has a name of its own, which `--env` takes as well where one looks at it.",
     ),
     Word(
         "hwm",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import out, say
+from dataflow.cli.environments import environment_here
 from dataflow.cli.help import Commands
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
@@ -47,14 +48,13 @@ def env(
         dataflow env --spark-conf > spark.conf
         spark-sql --properties-file spark.conf -e "SHOW NAMESPACES"
     """
-    from dataflow.workflow.project import environment, find_project
+    from dataflow.workflow.project import find_project
 
-    project = find_project(Path.cwd())
-    chosen = environment(project, env)
+    chosen = environment_here(env)
     if spark_conf:
         output.show(_SparkConf(_settings(chosen, write=write)))
     else:
-        output.show(_Facts(_facts(chosen, project.file)))
+        output.show(_Facts(_facts(chosen, find_project(Path.cwd()).file)))
 
 
 @dataclass(frozen=True)

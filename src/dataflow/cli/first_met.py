@@ -33,6 +33,8 @@ class _FirstMet:
         with contextlib.suppress(OSError, ValueError):
             known = (subfolder() / _FILE).read_text("utf-8").split()
         new = [it for it in self.words if it.name not in known]
+        if new:
+            say("")
         for it in new:
             say(f"{it.name}: {it.short}")
         if new:

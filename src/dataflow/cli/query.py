@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import cell, out, say, spark_session
+from dataflow.cli.environments import environment_here
 from dataflow.cli.help import Commands
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import CSV, JSON, PARQUET, TABLE, Output, Result, output_option
@@ -53,10 +54,9 @@ def query(
         dataflow query "SELECT * FROM dataflow_demo.playback" --output parquet --to playback.parquet
     """
     from dataflow.runner.query import read_rows
-    from dataflow.workflow.project import environment, find_project
 
     output.require_place(to)
-    where = environment(find_project(Path.cwd()), env)
+    where = environment_here(env)
     with spark_session(where, "query", "Running …", read_only=True) as spark:
         found = read_rows(spark, sql, limit or output.row_limit, arrow=output.takes_arrow)
     output.write(QueryRows(found.columns, found.rows, found.table), to)

@@ -11,7 +11,8 @@ import typer
 
 from dataflow.cli.completion import definitions
 from dataflow.cli.console import err, say, working
-from dataflow.cli.mock.making import MadeMock, environment_here, make, sessions
+from dataflow.cli.environments import environment_here
+from dataflow.cli.mock.making import MadeMock, make, sessions
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import JSON, TEXT, Output, Result, output_option
 from dataflow.cli.workflow.arguments import DateOption, ParamOption

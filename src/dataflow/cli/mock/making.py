@@ -38,13 +38,6 @@ def sessions(environment: Environment) -> Sessions:
     return lambda _reason: command_session(environment, "mock", report=say)
 
 
-def environment_here(name: str | None) -> Environment:
-    """Return the environment that is meant."""
-    from dataflow.workflow.project import environment, find_project
-
-    return environment(find_project(Path.cwd()), name)
-
-
 @dataclass(frozen=True)
 class MadeMock(Result):
     """A new mock, and its file; None where it is only printed."""

@@ -11,7 +11,8 @@ import typer
 
 from dataflow.cli.completion import yaml_files
 from dataflow.cli.console import out, say
-from dataflow.cli.mock.making import environment_here, sessions
+from dataflow.cli.environments import environment_here
+from dataflow.cli.mock.making import sessions
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import display_path
