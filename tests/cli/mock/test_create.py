@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -44,6 +46,10 @@ def test_a_mock_is_made_validated_and_shown_and_what_is_masked_is_told(command):
     made = command("mock", "create", "shop.people", "--rows", "6", "--force", "--output", "json")
     assert '"masked"' in made.stdout
     assert file.read_text() == first  # the same table, the same mock
+    command("mock", "create", "shop.people", "--rows", "6", "--to", "elsewhere.yaml")
+    assert (command.folder / "elsewhere.yaml").read_text() == first
+    former = command("mock", "create", "shop.people", "--rows", "6", "--to", "-", "--format", "json").stdout
+    assert json.loads(former)["text"] == first
 
     assert command("mock", "validate", "mocks").stdout == "1 mock is valid\n"
     shown = command("mock", "show", file)

@@ -137,7 +137,7 @@ class _Rerun(Result):
         what = ", ".join(display_path(path) for path in self.rerun.saved)
         why = "; ".join(f"{it.why} in {suite_name(it.suite)}" if len(found) > 1 else it.why for it in found)
         line = f"{what} saved{', while tests ran' if self.again else ''}: {why}" if what else why
-        line = f"r pressed: {line}" if self.rerun.cause == "key" else line
+        line = f"r pressed: {why}" if self.rerun.cause == "key" else line
         out().print()
         out().print(f"{_clock()}  {line}", style="bold")
         self.bottom.show(is_busy=True)
