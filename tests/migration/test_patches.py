@@ -9,12 +9,10 @@ from dataflow.migration.patches import ReaderMigration, suggest_patch
 SCHEMA = {"s.a": ["id", "hours", "country"], "s.b": ["id", "hours"]}
 
 
-def moved(tmp_path, monkeypatch, sql, move=None, **values):
-    """Return the script as the patch would leave it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.sql").write_text(sql)
+def moved(sql, move=None, **values):
+    """Return the lines that the patch of a script adds."""
     move = move or ReaderMigration("s.a", {"hours": "view_hours"})
-    diff = suggest_patch(tmp_path / "x.sql", move, values, SCHEMA)
+    diff = suggest_patch("x.sql", sql, move, values, SCHEMA)
     lines = sql.splitlines()
     for line in [each[1:] for each in diff.splitlines() if each.startswith("-") and not each.startswith("---")]:
         assert line in lines
@@ -63,23 +61,23 @@ def moved(tmp_path, monkeypatch, sql, move=None, **values):
         ),
     ],
 )
-def test_a_column_s_new_name_is_put_where_the_old_one_is_meant(sql, expected, tmp_path, monkeypatch):
-    assert moved(tmp_path, monkeypatch, sql) == expected
+def test_a_column_s_new_name_is_put_where_the_old_one_is_meant(sql, expected):
+    assert moved(sql) == expected
 
 
-def test_parameters_stay_as_they_are(tmp_path, monkeypatch):
+def test_parameters_stay_as_they_are():
     sql = "INSERT INTO ${OUT}\nSELECT ${F}(hours) FROM ${SOURCE} WHERE hours > ${N}"
-    found = moved(tmp_path, monkeypatch, sql, OUT="s.o", F="sum", SOURCE="s.a", N="1")
+    found = moved(sql, OUT="s.o", F="sum", SOURCE="s.a", N="1")
     assert found == ["SELECT ${F}(view_hours) FROM ${SOURCE} WHERE view_hours > ${N}"]
 
 
-def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_it(tmp_path, monkeypatch):
+def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_it():
     move = ReaderMigration("s.a", {}, "s.better")
-    assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
-    assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
+    assert moved("INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
+    assert moved("INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
 
 
-def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name(tmp_path, monkeypatch):
+def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name():
     move = ReaderMigration("s.a", {"hours": "hours_float"}, retyped={"hours"})
-    assert moved(tmp_path, monkeypatch, "CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
-    assert moved(tmp_path, monkeypatch, "UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]
+    assert moved("CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
+    assert moved("UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]

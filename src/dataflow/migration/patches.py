@@ -7,9 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from dataflow.errors import display_path
 from dataflow.lineage.sql.column_lineage import sql_lineage
 from dataflow.lineage.sql.relations import Schema, SqlReference
 
@@ -31,19 +29,16 @@ class ReaderMigration:
     retyped: Collection[str] = ()
 
 
-def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], schema: Schema) -> str:
+def suggest_patch(path: str, text: str, move: ReaderMigration, values: Mapping[str, str], schema: Schema) -> str:
     """Return a diff that migrates a SQL script; empty where nothing can be suggested.
 
     Args:
-        file: The script.
+        path: The script's path in its repository.
+        text: Its text.
         move: The new names.
         values: The known values of script parameters.
         schema: The known columns of tables.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError:
-        return ""
     filled, origin = _substituted(text, values)
     uses = sql_lineage(filled, schema).references
     tables = Counter(use.offset for use in uses)
@@ -59,9 +54,8 @@ def suggest_patch(file: Path, move: ReaderMigration, values: Mapping[str, str], 
     changed = text
     for start, (length, new) in sorted(edits.items(), reverse=True):
         changed = f"{changed[:start]}{new}{changed[start + length :]}"
-    name = display_path(file)
     lines = difflib.unified_diff(
-        text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{name}", f"b/{name}", n=1
+        text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{path}", f"b/{path}", n=1
     )
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 

@@ -50,6 +50,13 @@ def default_address() -> str:
     return f"sqlite:///{home() / _FILE}"
 
 
+def is_made(address: str | None) -> bool:
+    """Return whether a state address may hold anything: a SQLite file that is not there yet does not."""
+    url = resolve_secrets(address) if address else default_address()
+    path = url.partition(":///")[2].partition("?")[0]
+    return not url.startswith("sqlite") or os.path.exists(path)  # noqa: PTH110
+
+
 class StateDatabase:
     """The database at a state address; a context manager that closes it.
 

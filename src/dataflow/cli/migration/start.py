@@ -79,5 +79,5 @@ class _Started:
         for note in self.plan.notes:
             out().print(f"  note: {note}")
         out().print(f"  {display_path(self.file)}: commit it, so that others can review it")
-        out().print(f"  dataflow migration apply {id_}{env}")
+        out().print(f"  dataflow migration apply {id_}{env} --all-safe")
         out().print(f"  dataflow migration notify {id_}{env} --dry-run")

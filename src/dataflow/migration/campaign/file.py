@@ -9,6 +9,7 @@ from typing import Any
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import draft_of
+from dataflow.migration.script_lines import ScriptLine
 
 FOLDER = "migrations"
 
@@ -44,7 +45,7 @@ def campaign_file(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:
-    lines = [f"{display_path(Path(line['file']))}:{line['number']}: {line['text']}" for line in reader["lines"]]
+    lines = [f"{ScriptLine(**line).in_repository}: {line['text']}" for line in reader["lines"]]
     return {
         "workflow": reader["workflow"],
         "owner": reader["owner"],
