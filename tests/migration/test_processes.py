@@ -97,7 +97,9 @@ def test_a_terminal_is_asked_before_the_old_goes_and_all_safe_is_one_command(pla
         "done: each publication writes hours and view_hours, whichever its workflow provides\n"
         "done: add view_hours beside hours\n"
         "done: fill view_hours from hours where it is NULL\n"
-        "next: workflows move; then `dataflow migration verify` and `apply` remove the old\n"
+        "next: workflows move: they use view_hours instead of hours; "
+        "`dataflow migration notify hours` tells their owners\n"
+        "then: drop hours, by `dataflow migration apply hours`\n"
     )
     question = (
         "Remove permanently: column hours with 2 values in 3 rows; a rollback does not restore it. Go on? [y/N]: "

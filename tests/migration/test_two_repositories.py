@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
 
+from dataflow.assets.registry import open_registry
+from dataflow.deploy import deployments
+from dataflow.deploy.rollback import RollbackPlan
+from dataflow.errors import DataflowError
+from dataflow.migration import deployed_uses
+from dataflow.migration.deployed_uses import rollback_warnings
 from dataflow.migration.store import CampaignStore
 from dataflow.state.database import StateDatabase
+from dataflow.tables.rollback import TableRollback
+from dataflow.workflow.project import find_project
+from tests.support.packages import definition
 from tests.support.repositories import commit
 from tests.support.team import DEADLINE
 from tests.support.two_repositories import STARS, TwoRepositories
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+CALLS_MAIN = """\
+  - job:
+      id: main
+      type: Subworkflow
+      subworkflow:
+        file: ./main.sch.yaml
+"""
 RENAME = ("prod.plays", "--rename", "hours=view_hours")
 PRODUCTION = ("--env", "production")
 STEPS = ("expand 1", "expand 2", "expand 3")
@@ -315,3 +332,76 @@ def test_a_rollback_to_what_never_used_what_went_warns_of_nothing(started):
     started.reports.deploy()
     finish()
     assert "warning" not in started.reports("project", "rollback").stderr
+
+
+def test_a_rollback_of_the_owner_past_a_finished_campaign_is_warned_of_once_for_all_definitions(started):
+    started.films.write("plays/daily.sch.yaml", definition(CALLS_MAIN, name="${dataflow.package_id}.daily"))
+    started.films.deploy()
+    started.films.edit("plays/ddl.sql", "hours", "view_hours")
+    started.films.edit("plays/src/write.sql", "AS hours", "AS view_hours")
+    started.films.deploy()
+    finish()
+    done = started.films("project", "rollback")
+    assert [days(line) for line in done.stderr.splitlines() if line.startswith("warning:")] == [
+        "warning: campaign hours removed hours of prod.plays on DAY, after #3: "
+        "alice.plays.main uses hours: plays/ddl.sql:1"
+    ]
+
+
+def test_rows_from_before_a_finished_campaign_come_back_without_what_it_removed(started):
+    finish()
+    with StateDatabase() as database:
+        closed = CampaignStore(database, "production").get("hours").closed
+    registry = open_registry(find_project(started.films.folder))
+    now = deployments.current(registry, "production")
+
+    def warnings(at, *tables):
+        rows = [TableRollback(table, 2, 1, at, (), {}) for table in tables]
+        return rollback_warnings(registry, RollbackPlan(now, now, {}, rows))
+
+    before, after = closed - dt.timedelta(hours=1), closed + dt.timedelta(hours=1)
+    assert warnings(after, "prod.plays") == warnings(before, "other.plays") == []
+    assert (
+        warnings(before, "prod.plays")
+        == warnings(before, "dataflow.prod.plays")
+        == [
+            f"campaign hours removed hours of prod.plays on {closed:%Y-%m-%d}, "
+            f"and does not come back with the rows of {before:%Y-%m-%d %H:%M}"
+        ]
+    )
+
+
+def test_a_rollback_is_not_held_up_where_it_cant_be_known_what_ended_since(started, monkeypatch):
+    started.reports.edit("titles/src/write.sql", "'x'", "'y'")
+    started.reports.deploy()
+    monkeypatch.setattr(deployed_uses, "StateDatabase", refused)
+    done = started.reports("project", "rollback")
+    assert "warning: whether a campaign has ended since is not known: the state can't be reached\n" in done.stderr
+    assert "production is at #4 now" in done.stdout
+    assert "open campaigns are not known: the state can't be reached\n" in started.reports("project", "plan").stderr
+
+
+def refused(_):
+    raise DataflowError("the state can't be reached", "look after it")
+
+
+def test_a_campaign_that_only_drops_promises_nothing_new_and_names_whole_commands(two):
+    arguments = ("prod.plays", "--drop", "hours", "--deadline", DEADLINE, "--name", "gone")
+    started = two.films("migration", "start", *arguments, *PRODUCTION)
+    assert started.stdout == (
+        f"campaign gone: 3 workflows to move until {DEADLINE}\n"
+        "  migrations/gone.yaml: commit it, so that others can review it\n"
+        "  dataflow migration apply gone --env production --all-safe\n"
+        "  dataflow migration notify gone --env production --dry-run\n"
+    )
+    text = two.films("migration", "notify", "--dry-run", *PRODUCTION).stdout
+    assert (
+        f"To do by {DEADLINE}: use no hours any more.\nAfter that the old one is dropped, and whatever uses it fails.\n"
+        in text
+    )
+    assert "Suggested patch" not in text
+    again = two.films("migration", "start", *arguments[:-1], "again", *PRODUCTION, code=2)
+    assert again.stderr.splitlines()[-1] == "  → dataflow migration status gone --env production"
+    assert two.films("migration", "status", code=2).stderr == (
+        "error: no campaigns are open in sandbox\n  → gone is open in production: --env production\n"
+    )

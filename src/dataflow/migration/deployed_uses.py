@@ -129,7 +129,7 @@ def _rollback_warnings(registry: Registry, planned: RollbackPlan) -> list[str]:
     for table in planned.tables:
         mine = [it for it in done if f".{table.table}".endswith(f".{it.table}") and ended[it.id] > table.at]
         found += [f"{_removed(it)}, and does not come back with the rows of {table.at:%Y-%m-%d %H:%M}" for it in mine]
-    return found
+    return list(dict.fromkeys(found))  # several definitions of a package may call one
 
 
 def _removed(campaign: Campaign) -> str:

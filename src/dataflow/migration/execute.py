@@ -51,7 +51,7 @@ def require_not_cancelling(campaign: Campaign, events: Sequence[CampaignEvent]) 
         UsageError: It is being cancelled.
     """
     if subjects_of(events, "cancelling"):
-        raise UsageError(f"campaign {campaign.id} is being cancelled", f"dataflow migration cancel {campaign.id}")
+        raise UsageError(f"campaign {campaign.id} is being cancelled", campaign.row.command("cancel"))
 
 
 def execute_step(

@@ -21,7 +21,7 @@ from dataflow.migration.impact import AffectedWorkflow, select_star_users
 from dataflow.migration.patches import ReaderMigration, suggest_patch
 from dataflow.migration.progress.definition import ReaderStatus
 from dataflow.migration.script_lines import ScriptLine, lines_naming
-from dataflow.migration.store import CampaignStore
+from dataflow.migration.store import CampaignStore, env_option
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
@@ -210,9 +210,10 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
     yield from (f"  - {each}" for each in breaking)
     moves = [step.says for step in campaign.steps_of("move")]
     yield f"To do by {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
-    if campaign.steps_of("expand") and ready:
+    beside = any(step.adds or step.keeps for step in campaign.steps_of("expand"))
+    if beside and ready:
         yield "Old and new both exist until then. After that the old one is dropped, and whatever uses it fails."
-    elif campaign.steps_of("expand"):
+    elif beside:
         yield "The new one does not exist yet: `dataflow migration status` shows when it does. From then on both exist"
         yield "until the deadline. After that the old one is dropped, and whatever uses it fails."
     else:
@@ -261,9 +262,8 @@ def _patches(campaign: Campaign, reader: AffectedWorkflow, lineage: LineageGraph
 
 def _reply_instructions(campaign: Campaign, owner: str, mine: Sequence[ReaderStatus]) -> Iterator[str]:
     one = owner or mine[0].reader.workflow
-    env = "" if campaign.row.environment == "sandbox" else f" --env {campaign.row.environment}"
     yield "No reply is needed: the next run or deployment that doesn't use the old name is detected."
     yield "Where that can't be detected, or the workflow is retired, acknowledge it:"
-    yield f'  dataflow migration ack {one} --campaign {campaign.id}{env} --note "…"'
+    yield f'  dataflow migration ack {one} --campaign {campaign.id}{env_option(campaign.row.environment)} --note "…"'
     yield "Progress of all readers:"
-    yield f"  dataflow migration status {campaign.id}{env}"
+    yield f"  {campaign.row.command('status')}"
