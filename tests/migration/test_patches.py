@@ -44,6 +44,13 @@ def moved(sql, move=None, **values):
             ["INSERT INTO s.a (id, view_hours) SELECT id, hours FROM s.b"],
         ),
         ("INSERT INTO s.a BY NAME\nSELECT id, 0 AS hours FROM s.b", ["SELECT id, 0 AS view_hours FROM s.b"]),
+        ("INSERT INTO s.a BY NAME\nSELECT b.id, b.hours FROM s.b", ["SELECT b.id, b.hours AS view_hours FROM s.b"]),
+        ("INSERT INTO s.a BY NAME\nSELECT id, `hours` FROM s.a", ["SELECT id, `view_hours` FROM s.a"]),
+        ("INSERT INTO s.b BY NAME\nSELECT id, hours FROM s.a", ["SELECT id, view_hours AS hours FROM s.a"]),
+        (
+            "INSERT OVERWRITE s.a BY NAME\nWITH c AS (\n  SELECT id, hours FROM s.b\n)\nSELECT id, hours FROM c",
+            ["SELECT id, hours AS view_hours FROM c"],
+        ),
         ("INSERT INTO s.a\nSELECT id, 0 AS hours, 'x' AS country FROM s.b", []),
         ("UPDATE s.a SET hours = 0 WHERE id = 1", ["UPDATE s.a SET view_hours = 0 WHERE id = 1"]),
         ("UPDATE s.a SET hours = hours + 1", ["UPDATE s.a SET view_hours = view_hours + 1"]),

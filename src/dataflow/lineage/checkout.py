@@ -30,7 +30,7 @@ from dataflow.workflow.discovery import patiently, walk
 _MAX_DEPTH = 3
 """The depth to which definitions are searched outside of projects and git repositories."""
 
-_FORMAT = 4
+_FORMAT = 5
 """The format of the cache within a version of Dataflow; a cache in another format is read again."""
 
 _REFERENCE_FIELDS = ("references", "select_stars")
