@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.migration.patches import ReaderMigration, suggest_patch
+from tests.support.repositories import git
 
 SCHEMA = {"s.a": ["id", "hours", "country"], "s.b": ["id", "hours"]}
 
@@ -88,3 +89,16 @@ def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name():
     move = ReaderMigration("s.a", {"hours": "hours_float"}, retyped={"hours"})
     assert moved("CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
     assert moved("UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "", "\n\n"])
+def test_git_applies_a_patch_whatever_a_script_is_called_and_ends_in(tmp_path, ending):
+    path, sql = "my düsseldorf/a b.sql", f"INSERT INTO s.o\nSELECT sum(hours)\nFROM s.a WHERE hours > 1{ending}"
+    file = tmp_path / path
+    file.parent.mkdir()
+    file.write_text(sql)
+    git(tmp_path, "init", "--quiet")
+    patch = tmp_path / "suggested.patch"
+    patch.write_text(suggest_patch(path, sql, ReaderMigration("s.a", {"hours": "view_hours"}), {}, SCHEMA))
+    git(tmp_path, "apply", str(patch))
+    assert file.read_text() == sql.replace("hours", "view_hours")

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 
-import pytest
-
-from dataflow.assets.registry import open_registry
-from dataflow.deploy import deployments
-from dataflow.deploy.rollback import RollbackPlan
-from dataflow.errors import DataflowError
-from dataflow.migration import deployed_uses
-from dataflow.migration.deployed_uses import rollback_warnings
-from dataflow.migration.store import CampaignStore
-from dataflow.state.database import StateDatabase
-from dataflow.tables.rollback import TableRollback
-from dataflow.workflow.project import find_project
-from tests.support.packages import definition
 from tests.support.repositories import commit
-from tests.support.team import DEADLINE
-from tests.support.two_repositories import STARS, TwoRepositories
+from tests.support.team import DEADLINE, create
+from tests.support.two_repositories import PRODUCTION, RENAME, STARS, STEPS, SUMS, TIME, days, finish, shown
 
-TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
-CALLS_MAIN = """\
-  - job:
-      id: main
-      type: Subworkflow
-      subworkflow:
-        file: ./main.sch.yaml
-"""
-RENAME = ("prod.plays", "--rename", "hours=view_hours")
-PRODUCTION = ("--env", "production")
-STEPS = ("expand 1", "expand 2", "expand 3")
 PLAN = """\
 reads what changes: 1 workflow
   bob.sums.main (bob) uses hours · in a deployed bundle (BUNDLE) TIME
@@ -106,38 +81,6 @@ LIST = f"""\
 campaign  table       environment  state     deadline    opened  by     readers
 hours     prod.plays  production   done DAY  {DEADLINE}  DAY     alice  3
 """
-
-
-@pytest.fixture
-def two(here_command, tmp_path, monkeypatch):
-    return TwoRepositories(tmp_path, here_command, monkeypatch)
-
-
-@pytest.fixture
-def started(two):
-    """The campaign, with both columns on the table, as far as the state says."""
-    two.films("migration", "start", *RENAME, "--deadline", DEADLINE, "--name", "hours", *PRODUCTION)
-    with StateDatabase() as database:
-        for step in STEPS:
-            CampaignStore(database, "production").note("hours", "applied", step, "alice")
-    return two
-
-
-def finish(*, name="hours"):
-    with StateDatabase() as database:
-        campaigns = CampaignStore(database, "production")
-        campaigns.note(name, "applied", "contract 1", "alice")
-        campaigns.close(name, "done", "alice")
-
-
-def shown(text, two):
-    """Return what was printed, without what differs from run to run."""
-    text = TIME.sub("TIME", text).replace(two.commit, "COMMIT")
-    return re.sub(r"\([0-9a-f]{8}\)", "(BUNDLE)", text)
-
-
-def days(text):
-    return re.sub(rf"(?!{DEADLINE})\b\d{{4}}-\d\d-\d\d\b", "DAY", TIME.sub("TIME", text))
 
 
 def squeezed(text):
@@ -266,125 +209,6 @@ def test_a_cancelled_campaign_says_when_by_whom_and_why(two):
     assert "cancelled DAY" in days(two.films("migration", "list", *PRODUCTION).stdout)
 
 
-CAMPAIGN = f"""
-campaign hours: prod.plays: rename column hours to view_hours by {DEADLINE}
-  bob.ranks.main may use hours (its columns are unknown): ranks/src/write.py:4
-  bob.sums.main uses hours: sums/src/write.sql:3, sums/src/write.sql:5
-
-Summary: 0 added, 2 changed, 0 removed, 1 unchanged packages
-"""
-
-
-def test_a_plan_of_a_deployment_names_the_open_campaigns_that_its_changes_touch(started):
-    started.reports.edit("sums/src/write.sql", "total", "total_hours")
-    started.reports.edit("ranks/src/write.py", "def main", "# ranks\ndef main")
-    commit(started.reports.folder)
-    text = started.reports("project", "plan").stdout
-    assert text[text.index("\ncampaign ") :] == CAMPAIGN
-    uses = started.reports.json("project", "plan")["campaigns"]
-    assert [(each["workflow"], each["uses"], len(each["lines"])) for each in uses] == [
-        ("bob.ranks.main", "unknown", 1),
-        ("bob.sums.main", "yes", 2),
-    ]
-    note = f"note: campaign hours is open until {DEADLINE}: bob.sums.main uses hours: sums/src/write.sql:3, "
-    assert note in started.reports("project", "deploy").stderr
-
-    started.reports.edit("sums/src/write.sql", "p.hours", "p.view_hours")
-    started.reports.edit("sums/src/write.sql", "WHERE hours", "WHERE view_hours")
-    commit(started.reports.folder)
-    text = started.reports("project", "plan").stdout
-    assert "by " + DEADLINE + "\n  bob.sums.main does not use hours\n\nSummary: 0 added, 1 changed" in text
-    assert "campaign" not in started.reports("project", "deploy").stderr
-
-
-def test_a_plan_that_touches_no_campaign_and_one_without_a_state_say_nothing_of_it(started):
-    started.reports.edit("titles/src/write.sql", "'x'", "'y'")
-    commit(started.reports.folder)
-    assert "campaign" not in started.reports("project", "plan").stdout
-    assert started.reports.json("project", "plan")["campaigns"] == []
-
-
-def test_the_owner_s_own_ddl_and_audits_are_uses_of_the_old_column_too(started):
-    started.films.edit("plays/src/write.sql", "AS hours", "AS view_hours")
-    commit(started.films.folder)
-    text = started.films("project", "plan").stdout
-    assert "  alice.plays.main uses hours: plays/ddl.sql:1\n" in text
-
-
-def test_a_rollback_past_a_finished_campaign_warns_with_the_lines_that_would_fail(started):
-    started.reports.edit("sums/src/write.sql", "p.hours", "p.view_hours")
-    started.reports.edit("sums/src/write.sql", "WHERE hours", "WHERE view_hours")
-    started.reports.deploy()
-    finish()
-    done = started.reports("project", "rollback")
-    (line,) = [line for line in days(done.stderr).splitlines() if line.startswith("warning:")]
-    assert line == (
-        "warning: campaign hours removed hours of prod.plays on DAY, after #2: "
-        "bob.sums.main uses hours: sums/src/write.sql:3, sums/src/write.sql:5"
-    )
-    assert "production is at #4 now, which runs what #2 ran" in done.stdout
-    back = started.reports.json("project", "rollback", "--to", "3")
-    assert back["warnings"] == []
-
-
-def test_a_rollback_to_what_never_used_what_went_warns_of_nothing(started):
-    started.reports.edit("titles/src/write.sql", "'x'", "'y'")
-    started.reports.deploy()
-    finish()
-    assert "warning" not in started.reports("project", "rollback").stderr
-
-
-def test_a_rollback_of_the_owner_past_a_finished_campaign_is_warned_of_once_for_all_definitions(started):
-    started.films.write("plays/daily.sch.yaml", definition(CALLS_MAIN, name="${dataflow.package_id}.daily"))
-    started.films.deploy()
-    started.films.edit("plays/ddl.sql", "hours", "view_hours")
-    started.films.edit("plays/src/write.sql", "AS hours", "AS view_hours")
-    started.films.deploy()
-    finish()
-    done = started.films("project", "rollback")
-    assert [days(line) for line in done.stderr.splitlines() if line.startswith("warning:")] == [
-        "warning: campaign hours removed hours of prod.plays on DAY, after #3: "
-        "alice.plays.main uses hours: plays/ddl.sql:1"
-    ]
-
-
-def test_rows_from_before_a_finished_campaign_come_back_without_what_it_removed(started):
-    finish()
-    with StateDatabase() as database:
-        closed = CampaignStore(database, "production").get("hours").closed
-    registry = open_registry(find_project(started.films.folder))
-    now = deployments.current(registry, "production")
-
-    def warnings(at, *tables):
-        rows = [TableRollback(table, 2, 1, at, (), {}) for table in tables]
-        return rollback_warnings(registry, RollbackPlan(now, now, {}, rows))
-
-    before, after = closed - dt.timedelta(hours=1), closed + dt.timedelta(hours=1)
-    assert warnings(after, "prod.plays") == warnings(before, "other.plays") == []
-    assert (
-        warnings(before, "prod.plays")
-        == warnings(before, "dataflow.prod.plays")
-        == [
-            f"campaign hours removed hours of prod.plays on {closed:%Y-%m-%d}, "
-            f"and does not come back with the rows of {before:%Y-%m-%d %H:%M}"
-        ]
-    )
-
-
-def test_a_rollback_is_not_held_up_where_it_cant_be_known_what_ended_since(started, monkeypatch):
-    started.reports.edit("titles/src/write.sql", "'x'", "'y'")
-    started.reports.deploy()
-    monkeypatch.setattr(deployed_uses, "StateDatabase", refused)
-    done = started.reports("project", "rollback")
-    assert "warning: whether a campaign has ended since is not known: the state can't be reached\n" in done.stderr
-    assert "production is at #4 now" in done.stdout
-    assert "open campaigns are not known: the state can't be reached\n" in started.reports("project", "plan").stderr
-
-
-def refused(_):
-    raise DataflowError("the state can't be reached", "look after it")
-
-
 def test_a_campaign_that_only_drops_promises_nothing_new_and_names_whole_commands(two):
     arguments = ("prod.plays", "--drop", "hours", "--deadline", DEADLINE, "--name", "gone")
     started = two.films("migration", "start", *arguments, *PRODUCTION)
@@ -405,3 +229,32 @@ def test_a_campaign_that_only_drops_promises_nothing_new_and_names_whole_command
     assert two.films("migration", "status", code=2).stderr == (
         "error: no campaigns are open in sandbox\n  → gone is open in production: --env production\n"
     )
+
+
+def test_a_table_that_another_one_takes_the_place_of_is_told_of_by_its_name(two):
+    create("prod.better")
+    arguments = ("prod.plays", "--replace-by", "prod.better", "--deadline", DEADLINE, "--name", "better")
+    two.films("migration", "start", *arguments, *PRODUCTION)
+    text = shown(two.films("migration", "notify", "--dry-run", *PRODUCTION).stdout, two)
+    assert (
+        "  bob.sums.main: its latest deployment reads it\n"
+        "      deployed from bob/reports at COMMIT:\n"
+        "      sums/src/write.sql:4: FROM prod.plays AS p JOIN out.titles AS t ON t.id = p.id\n"
+    ) in text
+    assert "\n+FROM prod.better AS p JOIN out.titles AS t ON t.id = p.id" in two.apply_patch(text)
+    two.reports.write("sums/src/write.sql", SUMS.replace("total", "total_hours"))
+    commit(two.reports.folder)
+    plan = two.reports("project", "plan").stdout
+    assert (
+        f"\ncampaign better: prod.plays: replace the table by prod.better by {DEADLINE}\n"
+        "  bob.sums.main uses prod.plays: sums/src/write.sql:4\n"
+    ) in plan
+    two.reports.deploy()
+    two.reports.write("sums/src/write.sql", SUMS.replace("prod.plays", "prod.better"))
+    two.reports.deploy()
+    finish(name="better")
+    warned = [days(line) for line in two.reports("project", "rollback").stderr.splitlines() if "warning" in line]
+    assert warned == [
+        "warning: campaign better removed prod.plays on DAY, after #3: "
+        "bob.sums.main uses prod.plays: sums/src/write.sql:4"
+    ]

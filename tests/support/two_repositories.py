@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
+from dataflow.migration.store import CampaignStore
+from dataflow.state.database import StateDatabase
 from tests.support.packages import definition, identity, spark
 from tests.support.repositories import commit, git
-from tests.support.team import create
+from tests.support.team import DEADLINE, create
 
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+RENAME = ("prod.plays", "--rename", "hours=view_hours")
+PRODUCTION = ("--env", "production")
+STEPS = ("expand 1", "expand 2", "expand 3")
 PROJECT = """\
 version: 1
 project: {name}
@@ -104,3 +111,30 @@ class TwoRepositories:
         file.write_text(text[text.index("--- a/") :].partition("\n\nNo reply")[0] + "\n")
         git(self.reports.folder, "apply", str(file))
         return git(self.reports.folder, "diff", "--unified=0", "--", "*.sql")
+
+    def expanded(self, name="hours"):
+        """Start the campaign, and note that both columns are on the table."""
+        self.films("migration", "start", *RENAME, "--deadline", DEADLINE, "--name", name, *PRODUCTION)
+        with StateDatabase() as database:
+            for step in STEPS:
+                CampaignStore(database, "production").note(name, "applied", step, "alice")
+        return self
+
+
+def finish(*, name="hours"):
+    """Note that a campaign is done."""
+    with StateDatabase() as database:
+        campaigns = CampaignStore(database, "production")
+        campaigns.note(name, "applied", "contract 1", "alice")
+        campaigns.close(name, "done", "alice")
+
+
+def shown(text, two):
+    """Return what was printed, without what differs from run to run."""
+    text = TIME.sub("TIME", text).replace(two.commit, "COMMIT")
+    return re.sub(r"\([0-9a-f]{8}\)", "(BUNDLE)", text)
+
+
+def days(text):
+    """Return what was printed, without its times and days but the deadline."""
+    return re.sub(rf"(?!{DEADLINE})\b\d{{4}}-\d\d-\d\d\b", "DAY", TIME.sub("TIME", text))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from dataflow.lineage.sql.column_lineage import sql_lineage
 from dataflow.lineage.sql.relations import Schema, SqlReference
 
+_NO_NEWLINE = "\\ No newline at end of file"
+
 
 @dataclass(frozen=True)
 class ReaderMigration:
@@ -56,7 +58,7 @@ def suggest_patch(path: str, text: str, move: ReaderMigration, values: Mapping[s
     lines = difflib.unified_diff(
         text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{path}", f"b/{path}", n=1
     )
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    return "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}\n" for line in lines)
 
 
 def _edit(use: SqlReference, move: ReaderMigration, text: str, *, fills: bool) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _CREATE_ATTEMPTS = 20
+_CONNECT_TIMEOUT = 30  # seconds; a plan goes on without it
 _FILE = "state.db"
 _HINT = (
     "check 'state:' in dataflow.yaml; PostgreSQL: `pip install 'dataflow-recipes[postgresql]'`, postgresql+psycopg://…"
@@ -181,4 +182,6 @@ def _mask_parameters(_: sa.Connection, __: object, statement: str, parameters: A
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": LOCK_TIMEOUT}}
-    return {"pool_pre_ping": True}
+    if "connect_timeout" in url.query or url.get_backend_name() != "postgresql":
+        return {"pool_pre_ping": True}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_TIMEOUT}}
