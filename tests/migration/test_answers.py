@@ -20,7 +20,7 @@ def test_a_campaign_answers_scripts_at_each_step(team):
     assert due["sent"] == due["failed"] == due["doubtful"] == []
     assert sorted(it["owner"] for it in due["due"]) == ["bob", "carol", "dave"]
     sent = ask("migration", "notify", "--files", "messages")
-    assert sent["due"] == due["due"]
+    assert [it["subject"] for it in sent["due"]] == [it["subject"] for it in due["due"]]
     assert sorted(it["owner"] for it in sent["sent"]) == sorted(it["owner"] for it in due["due"])
     assert {it["level"] for it in sent["sent"]} == {"announcement"}
     assert all(Path(team.folder, it["to"]).is_file() for it in sent["sent"])
@@ -31,8 +31,7 @@ def test_a_campaign_answers_scripts_at_each_step(team):
     for step in ("expand 1", "expand 2", "expand 3", "contract 1"):
         campaigns.note("hours", "applied", step, "alice")
     applied = ask("migration", "apply")
-    assert applied["campaign"] == "hours"
-    assert (applied["step"], applied["next"], applied["irreversible"]) == (None, None, False)
+    assert applied == {"campaign": "hours", "table": "prod.plays", "applied": [], "next": None, "done": True}
 
 
 def test_a_campaign_that_is_cancelled_says_what_is_left_of_it(team):

@@ -164,6 +164,16 @@ def spark_session(
         yield spark
 
 
+def require_answer(*, yes: bool, hint: str | None = None) -> None:
+    """Refuse to go on where a question would come that nobody can answer.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    if not (yes or (sys.stdin.isatty() and sys.stderr.isatty())):
+        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)", hint)
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Go on only when the user agrees; off a terminal only `--yes` will do.
 
@@ -171,9 +181,11 @@ def confirm(question: str, *, yes: bool) -> None:
         UsageError: There is nobody to ask.
         typer.Exit: They don't; with 1.
     """
+    require_answer(yes=yes)
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)")
-    if not typer.confirm(question, err=True):
+    with out_of_the_way(None):
+        agreed = typer.confirm(question, err=True)
+    if not agreed:
+        say("nothing was changed")
         raise typer.Exit(1)

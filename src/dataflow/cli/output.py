@@ -69,6 +69,10 @@ class Result(ABC):
         """Return it as a Mermaid chart."""
         raise NotImplementedError
 
+    def svg(self) -> str:
+        """Return it as a picture."""
+        raise NotImplementedError
+
 
 class Output(ABC):
     """A format in which a command answers.
@@ -234,6 +238,14 @@ class HtmlOutput(Output):
         _write(result.html())
 
 
+class SvgOutput(Output):
+    """For documents: the picture alone."""
+
+    def show(self, result: Result) -> None:
+        """Print a picture."""
+        _write(result.svg())
+
+
 class MarkdownOutput(Output):
     """For a pull request."""
 
@@ -258,6 +270,7 @@ PARQUET = ParquetOutput("parquet")
 HTML = HtmlOutput("html")
 MARKDOWN = MarkdownOutput("markdown")
 MERMAID = MermaidOutput("mermaid")
+SVG = SvgOutput("svg")
 
 
 def output_option(*outputs: Output, help: str, to: bool = False, former: str | None = None) -> Any:  # noqa: A002 - as Typer has it
@@ -288,6 +301,9 @@ def output_option(*outputs: Output, help: str, to: bool = False, former: str | N
     )
 
 
+FileOption = Annotated[
+    Path | None, typer.Option("--to", metavar="FILE", help="A file; the answer goes there, to the terminal if omitted.")
+]
 OutputOption = Annotated[Output, output_option(TEXT, JSON, help="`text` for people, `json` for scripts.")]
 
 
