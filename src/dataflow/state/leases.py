@@ -112,7 +112,8 @@ class Leases:
         self._database = database
 
     def enter(self, root_id: str, user: str) -> None:
-        """Count a run as alive from now on."""
+        """Count a run as alive from now on, and clear away what dead ones of this machine left."""
+        self._tidy()
         with self._database.begin() as connection:
             here = {
                 "host": socket.gethostname(),
@@ -225,6 +226,14 @@ class Leases:
         except DataflowError as error:
             if not isinstance(error.__cause__, sa.exc.IntegrityError):  # it was asked before
                 raise
+
+    def _tidy(self) -> None:
+        for row in self._database.rows(sa.select(live)):
+            if is_gone(row):
+                self.bury(Holder(row["run_id"], row["run_id"], "", row["host"], row["beat"], 0.0, row["beats"]))
+        with self._database.begin() as connection:
+            alive = sa.select(live.c.run_id)
+            connection.execute(leases.delete().where(leases.c.root_id.not_in(alive)))
 
     def _holder(self, connection: sa.Connection, key: tuple[str, str]) -> tuple[Holder, bool] | None:
         """Return who holds something, and whether that run is known to be dead."""
