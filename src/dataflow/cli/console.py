@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from rich.console import Console
     from rich.segment import Segment
+    from rich.status import Status
     from rich.text import Text
 
     from dataflow.workflow.project import Environment
@@ -132,10 +133,36 @@ def print_error(error: DataflowError) -> None:
         err().print(f"  → {error.hint}")
 
 
+_SPINNERS: list[Status] = []
+
+
+@contextmanager
+def _spinner(what: str) -> Iterator[Status]:
+    with err().status(what) as status:
+        _SPINNERS.append(status)
+        try:
+            yield status
+        finally:
+            _SPINNERS.remove(status)
+
+
+@contextmanager
+def _still() -> Iterator[None]:
+    """Stop what turns on the terminal, which would draw over a question."""
+    turning = list(_SPINNERS)
+    for status in turning:
+        status.stop()
+    try:
+        yield
+    finally:
+        for status in turning:
+            status.start()
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show on a terminal what takes its time, and how many of how many are done."""
-    with err().status(what) as status:
+    with _spinner(what) as status:
         yield lambda done, of: status.update(f"{what} {done} of {of}")
 
 
@@ -147,11 +174,21 @@ def spark_session(
     from dataflow.spark.command_session import command_session
 
     with (
-        err().status("Starting Spark …") as status,
+        _spinner("Starting Spark …") as status,
         command_session(environment, name, read_only=read_only, report=say) as spark,
     ):
         status.update(doing)
         yield spark
+
+
+def require_answer(*, yes: bool, hint: str | None = None) -> None:
+    """Refuse to go on where a question would come that nobody can answer.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    if not (yes or (sys.stdin.isatty() and sys.stderr.isatty())):
+        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)", hint)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -161,9 +198,11 @@ def confirm(question: str, *, yes: bool) -> None:
         UsageError: There is nobody to ask.
         typer.Exit: They don't; with 1.
     """
+    require_answer(yes=yes)
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)")
-    if not typer.confirm(question, err=True):
+    with _still():
+        agreed = typer.confirm(question, err=True)
+    if not agreed:
+        say("nothing was changed")
         raise typer.Exit(1)

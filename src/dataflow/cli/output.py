@@ -69,6 +69,10 @@ class Result(ABC):
         """Return it as a Mermaid chart."""
         raise NotImplementedError
 
+    def svg(self) -> str:
+        """Return it as a picture."""
+        raise NotImplementedError
+
 
 class Output(ABC):
     """A format in which a command answers.
@@ -231,6 +235,14 @@ class HtmlOutput(Output):
         _write(result.html())
 
 
+class SvgOutput(Output):
+    """For documents: the picture alone."""
+
+    def show(self, result: Result) -> None:
+        """Print a picture."""
+        _write(result.svg())
+
+
 class MarkdownOutput(Output):
     """For a pull request."""
 
@@ -255,6 +267,7 @@ PARQUET = ParquetOutput("parquet")
 HTML = HtmlOutput("html")
 MARKDOWN = MarkdownOutput("markdown")
 MERMAID = MermaidOutput("mermaid")
+SVG = SvgOutput("svg")
 
 
 def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  # noqa: A002 - as Typer has it
@@ -270,6 +283,7 @@ def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  
     return typer.Option(flag, parser=chosen, metavar=f"<{'|'.join(known)}>", help=help)
 
 
+FileOption = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write it there.")]
 OutputOption = Annotated[Output, output_option(TEXT, JSON, help="`text` for people, `json` for scripts.")]
 
 

@@ -14,6 +14,7 @@ from dataflow.cli.migration.known import known_here
 from dataflow.cli.migration.options import CampaignArgument, CheckoutOption
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.migration.notify import DeliveryResult, Notice
@@ -49,7 +50,8 @@ class _Due:
     def text(self) -> None:
         for message in self.messages:
             write(f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n")
-        say(f"{len(self.messages)} messages are due; none was sent")
+        count = len(self.messages)
+        say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} due; none was sent")
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,3 @@ def _pairs(option: str, form: str, given: Sequence[str] | None) -> dict[str, str
             )
         found[name.strip()] = value.strip()
     return found
-
-
-def env_words(env: str | None) -> str:
-    """Return the words that name an environment in a command to type next."""
-    return f" --env {env}" if env else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +48,7 @@ def plan(
     known = known_here(env, checkout)
     asked = change_request(to, rename, drop, types, replace_by, drop_table)
     with live_tables() as look:
-        found = build_plan(table, asked, known, dt.datetime.now(dt.UTC), look)
+        found = build_plan(table, asked, known, look)
     print_left_out(known)
     output.show(_Planned(found))
 

@@ -19,7 +19,6 @@ from dataflow.cli.migration.options import (
     ToOption,
     TypeOption,
     change_request,
-    env_words,
 )
 from dataflow.cli.options import EnvOption, require_day
 from dataflow.cli.output import TEXT
@@ -62,7 +61,7 @@ def start(
         name=name,
         look=live_tables,
     )
-    TEXT.show_part(_Started(*opened, env))
+    TEXT.show_part(_Started(*opened))
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,13 @@ class _Started:
     campaign: Campaign
     file: Path
     plan: MigrationPlan
-    env: str | None
 
     def text(self) -> None:
-        id_, env = self.campaign.id, env_words(self.env)
+        row = self.campaign.row
         count = plural(len(self.campaign.readers), "workflow")
-        out().print(f"campaign {id_}: {count} to move until {self.campaign.row.deadline}")
+        out().print(f"campaign {row.id}: {count} to move until {row.deadline}")
         for note in self.plan.notes:
             out().print(f"  note: {note}")
         out().print(f"  {display_path(self.file)}: commit it, so that others can review it")
-        out().print(f"  dataflow migration apply {id_}{env}")
-        out().print(f"  dataflow migration notify {id_}{env} --dry-run")
+        out().print(f"  {row.command('apply')} --all-safe")
+        out().print(f"  {row.command('notify')} --dry-run")

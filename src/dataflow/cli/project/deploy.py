@@ -42,6 +42,7 @@ def deploy(
     from dataflow.deploy.plan.saved import check_saved
     from dataflow.deploy.project_file import pin_project
     from dataflow.deploy.source import open_source
+    from dataflow.migration.deployed_uses import uses_in_plan
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
     with progress("Looking at packages …") as tell:
@@ -49,6 +50,9 @@ def deploy(
     if plan is not None:
         check_saved(planned, source, plan)
     output.show_part(Target(source, planned))
+    for use in uses_in_plan(source, planned, say):
+        if use.uses is not False:
+            say(f"note: campaign {use.campaign.id} is open until {use.campaign.row.deadline}: {use}")
     with progress("Deploying …") as tell:
         done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
     output.show(_Deployed(done))

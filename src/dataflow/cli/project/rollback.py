@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,16 +42,20 @@ def rollback(
     from dataflow.deploy.history import deployment_here
     from dataflow.deploy.lineage_sync import sync_lineage
     from dataflow.deploy.rollback import plan_rollback
+    from dataflow.migration.deployed_uses import rollback_warnings
 
     here = deployment_here(Path.cwd(), env)
     planned = plan_rollback(here.registry, here.name, workflow=workflow, to=to, owns=here.owns, with_data=with_data)
     output.show_part(_Planned(planned))
+    warnings = rollback_warnings(here.registry, planned)
+    for warning in warnings:
+        err().print(f"warning: {warning}", style="yellow")
     if planned.tables:
         _list_tables(planned)
         confirm(f"Return {len(planned.tables)} table(s) of {here.name}?", yes=yes)
         planned.roll_back_tables(here.registry)
     after = planned.apply(here.registry)
-    output.show(_RolledBack(here.name, planned, after.number))
+    output.show(_RolledBack(here.name, planned, after.number, warnings))
     sync_lineage(here.registry, after.revision.state, report=say, progress=progress)
 
 
@@ -78,6 +83,7 @@ class _RolledBack(Result):
     name: str
     planned: RollbackPlan
     number: int
+    warnings: Sequence[str]
 
     def text(self) -> None:
         out().print(f"{self.name} is at #{self.number} now, which runs what #{self.planned.to.number} ran")
@@ -89,6 +95,7 @@ class _RolledBack(Result):
             "number": self.number,
             "restores": planned.to.number,
             "packages": {key.rpartition(":")[2]: it.bundle if it else None for key, it in planned.packages.items()},
+            "warnings": list(self.warnings),
             "tables": [
                 {"table": it.table, "snapshot": it.snapshot, "undone": list(it.undone)} for it in planned.tables
             ],
