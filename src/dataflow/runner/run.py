@@ -249,8 +249,8 @@ class Run:
         with record_or_report(f"{id_} failed: {result.error}" if result.error else f"{id_} {result.status}"):
             self.recorder.record_step(result)
         self.context.progress.finished(self.workflow, id_, result.status, result.seconds, result.detail)
-        why = f": {result.error.message}" if result.error else f": {result.detail}" if result.detail else ""
-        self.log_line(id_, f"{result.status} in {result.seconds:.1f} s{why}")
+        why = result.error.message.partition("\n")[0] if result.error else result.detail
+        self.log_line(id_, f"{result.status} in {result.seconds:.1f} s{f': {why}' if why else ''}")
         return result
 
     def _notice_left_running(self, error: DataflowError) -> None:
