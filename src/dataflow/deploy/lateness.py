@@ -148,8 +148,8 @@ def _tell(registry: Registry, bundle: str, late: LateRun) -> tuple[list[str], bo
     """Tell the recipients; return the notes, and whether anybody was reached."""
     from dataflow.jobs.notification import tell
 
-    with read_workflows(registry, load_bundle(registry, bundle), bundle) as found:
-        workflow: Workflow = next(it for it in found.values() if it.id == late.workflow)
+    with read_workflows(registry, load_bundle(registry, bundle), bundle) as (_, found):
+        workflow: Workflow = next(it for it in found if it.id == late.workflow)
     environment = workflow.environment
     state = f"run {late.run_id} is {late.status}" if late.run_id else "no run of it has started"
     facts = {
