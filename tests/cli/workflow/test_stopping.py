@@ -229,3 +229,29 @@ def test_a_backfill_says_how_many_days_are_left_and_for_about_how_long(command):
             "workflow", "backfill", "package", "--from", "2026-01-01", "--to", "2026-01-02", *only, "--output", "json"
         ).stdout
     ) == {"days": [], "total": 2, "parallel": 2, "seconds": 0.0}
+
+
+def test_a_run_of_another_machine_is_stopped_through_a_state_address_that_both_have(command, postgresql):
+    (command.folder / "dataflow.yaml").write_text(
+        f"version: 1\nproject: films\nenvironments:\n  production:\n    state: {postgresql}\n"
+    )
+    heard = []
+    row = {"run_id": RUN, "workflow_id": "alice.films.main", "status": "running", "host": "db2", "process": 7}
+    row |= {"environment": "production", "params": {}, "versions": {}, "started": now()}
+    with open_run_records(postgresql) as records:
+        records.insert(store.runs, row)
+        leases = Leases(records.database)
+        leases.enter(RUN, "alice")
+
+        def work():
+            while not heard:
+                heard.extend(leases.beat(RUN).cancelled.items())
+                time.sleep(0.1)
+            records.update_run(RUN, status="cancelled", ended=now())
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        done = command("workflow", "cancel", "last", "--env", "production", user="bob")
+        thread.join(20)
+    assert done.stdout == f"run {RUN} of alice.films.main was cancelled\n"
+    assert heard == [(RUN, "cancelled by bob")]
