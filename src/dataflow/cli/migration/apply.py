@@ -92,7 +92,7 @@ class _Applied(Result):
             out().print(f"next: {following.says}")
         elif steps:
             moves = "; ".join(step.says for step in self.done.campaign.steps_of("move"))
-            out().print(f"next: {moves}; `{self.done.campaign.row.command('notify')}` writes to their owners")
+            out().print(f"next: {moves}; `{self.done.campaign.row.command('notify')}` notifies their owners")
             out().print(f"then: {following.says}, by `{self.done.campaign.row.command('apply')}`")
         else:
             out().print(f"no safe step is left; the next one can't be reverted: {following.says}")
