@@ -14,7 +14,7 @@ from dataflow.cli.console import say
 from dataflow.cli.first_met import explain
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, Output, OutputOption
-from dataflow.cli.streams import silence_stdout
+from dataflow.cli.streams import STOPPED, silence_stdout
 from dataflow.cli.workflow.arguments import DateOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
@@ -147,7 +147,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -
         why = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")
         say(f"the run is over and recorded, but its summary can't be shown: {why.message}")
     if outcome.result.status != "succeeded":
-        raise typer.Exit(1)
+        raise typer.Exit(STOPPED if outcome.result.status == "cancelled" else 1)
 
 
 def _demo_source(progress: LiveProgress) -> Prepare:

@@ -79,10 +79,11 @@ class PinnedAsset(BundleModel):
 
 
 class Schedule(BundleModel):
-    """The schedule of a workflow."""
+    """The schedule of a workflow, and by when a run of it is expected to have succeeded."""
 
     cron: str
     timezone: str = "UTC"
+    expected_by: str | None = None
 
 
 class RenderedWorkflow(BundleModel):
@@ -121,6 +122,7 @@ class EnvironmentSettings(BundleModel):
     isolated: bool = False
     backend: str = "local"
     exports: tuple[str, ...] = ()
+    limits: dict[str, int] = {}
 
     def environment(self) -> Environment:
         """Return the environment that runs of the bundle happen in."""
@@ -136,6 +138,7 @@ class EnvironmentSettings(BundleModel):
             isolated=self.isolated,
             backend=self.backend,
             exports=self.exports,
+            limits=self.limits,
         )
 
 
@@ -241,6 +244,7 @@ def environment_settings(environment: Environment, params: Mapping[str, str]) ->
         smtp=vars(smtp) if smtp else None,
         openlineage=environment.openlineage,
         exports=environment.exports,
+        limits=dict(environment.limits),
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,
