@@ -18,6 +18,7 @@ from dataflow.lineage.definition_columns import referenced_columns
 from dataflow.lineage.model import TableWrite, plain_name
 from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.runner.cancellation import CancelScope
+from dataflow.runner.changed.remember import remember
 from dataflow.runner.context import RunContext
 from dataflow.runner.job_attempt import JobAttempt
 from dataflow.runner.results import RunResult, Status, StepResult
@@ -114,7 +115,7 @@ class Run:
 
     def _run_foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()
-        first = min(dt.date.fromisoformat(item.value) for item in step.items)
+        first = min((dt.date.fromisoformat(item.value) for item in step.items), default=None)
         items = {f"{step.id}/{item.value}": item for item in step.items}
 
         def run_item(id_: str) -> StepResult:
@@ -133,6 +134,10 @@ class Run:
         )
         started_ids = {result.id for result in results}
         skipped = [self.recorder.record_skipped(id_) for id_ in items if id_ not in started_ids]
+        if step.found is not None:
+            with self.context.translate_errors():
+                if (why := remember(self.context.spark, step.found, [*results, *skipped])) is not None:
+                    self.note(why)
         failed = [result for result in results if result.status == "failed"]
         status: Status = "failed" if failed else "cancelled" if skipped else "succeeded"
         detail = f"{len(results) - len(failed):,} of {len(items):,} dates"

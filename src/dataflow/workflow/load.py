@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
+from dataflow.workflow.changed_dates import Look, last_dates
 from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
     LoadRequest,
     LoadResult,
     Size,
+    Surroundings,
     WorkflowExpander,
     contained,
     fill_with,
@@ -51,6 +53,7 @@ class Request:
         user: Who `${dataflow.user}` is; the current user when None.
         reference: Says what the name of an asset, such as `dataflow.jar.scala-workflow`, stands for.
         bundle: The bundle that it is run from.
+        look: Finds the days that changed, of a foreach over those; the last ones stand for them when omitted.
         ends_only: Of a foreach only the first and the last date is expanded: enough to say what a run would do.
     """
 
@@ -62,6 +65,7 @@ class Request:
     user: str | None = None
     reference: Callable[[str], str] | None = None
     bundle: str | None = None
+    look: Look = last_dates
     ends_only: bool = False
 
 
@@ -134,7 +138,8 @@ class _Loader:
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        expansion = WorkflowExpander(view, resolver, call, self.request.params, self.load, self.problems, self.size)
+        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver))
+        expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}

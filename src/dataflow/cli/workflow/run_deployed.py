@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,12 @@ def run_deployed(name: str, request: Request, options: RunOptions, output: Outpu
     laid_out, workflow = prepare_run(registry, found, request)
     workflow.choose(options.only)
     continue_in(python_of(laid_out, say))
-    run_loaded(workflow, options, output)
+    run_loaded(
+        workflow,
+        options,
+        output,
+        lambda look: prepare_run(registry, found, replace(request, look=look, run_id=workflow.run_id))[1],
+    )
 
 
 def _own_deployment(project: Project) -> str | None:
