@@ -117,3 +117,20 @@ def test_changes_need_a_mark_that_remembers_them(edit: Edit, mistakes: Mistakes)
     assert mistakes("daily.sch.yaml") == [
         "daily.sch.yaml:16:11: changes are remembered by a high-water mark, and the job here has no HWM job"
     ]
+
+
+def test_a_trigger_by_tables_names_them_as_the_workflow_that_runs_does(load: Load, edit: Edit) -> None:
+    edit("daily.sch.yaml", "  timezone: UTC", "  tables:\n    - ${SOURCE_TABLE}\n    - db.titles")
+    trigger = load("daily.sch.yaml").trigger
+    assert trigger is not None
+    assert (trigger.cron, trigger.tables) == ("0 3 * * *", ["demo.playback", "db.titles"])
+    assert trigger.text == "0 3 * * * UTC; when demo.playback and db.titles have a new day"
+
+
+def test_a_trigger_says_when(edit: Edit, mistakes: Mistakes) -> None:
+    edit("daily.sch.yaml", '  cron: "0 3 * * *"\n', "")
+    assert mistakes("daily.sch.yaml") == ["daily.sch.yaml:4:1: 'trigger': needs 'cron', 'tables' or both"]
+    edit("daily.sch.yaml", "  timezone: UTC", "  tables:\n    - ${SOURCE_TABEL}")
+    assert mistakes("daily.sch.yaml") == [
+        "daily.sch.yaml:6:5: undefined parameter 'SOURCE_TABEL'; did you mean 'SOURCE_TABLE'?"
+    ]

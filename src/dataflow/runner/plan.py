@@ -142,7 +142,7 @@ def plan_run(workflow: Workflow) -> RunPlan:
         catalog=workflow.environment.catalog_name,
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
-        schedule=f"{trigger.cron} {trigger.timezone}" if trigger else None,
+        schedule=trigger.text if trigger else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
     )

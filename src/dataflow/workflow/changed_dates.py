@@ -7,19 +7,20 @@ when it is only checked or deployed, the last days stand for whatever a run will
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataflow.workflow.dates import ChangedSource
 from dataflow.workflow.models import HwmJob
 from dataflow.workflow.parameters import PARAMETER_NAME, placeholders
-from dataflow.workflow.resolved import JobStep, SubworkflowStep
+from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep
 from dataflow.workflow.values import table_name
 
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
-    from dataflow.workflow.resolved import EachDate
+    from dataflow.workflow.resolved import EachDate, Step
+    from dataflow.workflow.trigger import Trigger
 
 Snapshots = Mapping[str, tuple[int, int]]
 """For each table a snapshot: its sequence number and its id."""
@@ -108,6 +109,22 @@ def source_of(given: ChangedSource, turn: EachDate | None) -> ChangedSource:
     params = inner.workflow.params if isinstance(inner, SubworkflowStep) else {}
     values = {key: _filled(text, params) for key, text in given.model_dump().items() if text is not None}
     return given.model_copy(update={**values, "table": table_name(values["table"])})
+
+
+def trigger_with(trigger: Trigger, steps: Iterable[Step]) -> Trigger:
+    """Put parameters of contained workflows into the names of a trigger's tables, as into those of sources.
+
+    Raises:
+        ValueError: There is no such parameter, or what comes out can't name a table.
+    """
+    params: dict[str, str] = {}
+    for step in steps:
+        turns = [it.step for it in step.items[:1]] if isinstance(step, ForeachStep) else [step]
+        if not turns:  # a run that has no day to do, and so nothing to ask
+            return trigger
+        for turn in turns:
+            params |= turn.workflow.params if isinstance(turn, SubworkflowStep) else {}
+    return trigger.model_copy(update={"tables": [table_name(_filled(text, params)) for text in trigger.tables]})
 
 
 def unknown_as_written(text: str, known: Collection[str]) -> dict[str, str]:

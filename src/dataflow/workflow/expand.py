@@ -129,7 +129,7 @@ def fill_with(file: YamlFile, resolver: ParameterResolver, *, each: str) -> Call
 
     def fill(route: YamlPath, text: str) -> str | None:
         extra: dict[str, str] = {}
-        if route[:1] == ("jobs",) and route[2:5] == ("foreach", "dates", "changed"):
+        if route[2:5] == ("foreach", "dates", "changed") or route[:2] == ("trigger", "tables"):
             extra |= unknown_as_written(
                 text, resolver.known
             )  # those of the workflow that it runs, which is not read yet

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
-from dataflow.workflow.changed_dates import Look, last_dates
+from dataflow.workflow.changed_dates import Look, last_dates, trigger_with
 from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
@@ -142,6 +142,8 @@ class _Loader:
         expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
+        if definition is not None and not self.problems:
+            definition = self._triggered(view, definition, steps)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
         names = {name for name in names if PARAMETER_NAME.fullmatch(name) and name != AUDITED}
         if definition is None or self.problems:
@@ -177,6 +179,16 @@ class _Loader:
             origins={name: source.origin for name, source in own.items()},
             bundle=self.request.bundle,
         )
+
+    def _triggered(self, view: DefinitionView, definition: Definition, steps: Mapping[str, Step]) -> Definition:
+        """Return a definition whose trigger names its tables in full."""
+        if definition.trigger is None:
+            return definition
+        try:
+            return definition.model_copy(update={"trigger": trigger_with(definition.trigger, steps.values())})
+        except ValueError as error:
+            self.problems.add(view.problem(("trigger", "tables"), str(error)))
+            return definition
 
     def _bomb(self, file: YamlFile) -> Problem | None:
         """Say so of a definition whose contained ones contain others, and so on, until they are too many to load."""

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from dataflow.workflow.audits import Audit
 from dataflow.workflow.dates import ChangedDates, Dates
 from dataflow.workflow.strict_model import StrictModel
+from dataflow.workflow.trigger import Trigger
 from dataflow.workflow.values import Scalar, TableName, seconds
 
 Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])]
@@ -320,13 +321,6 @@ class WorkflowHead(StrictModel):
     description: str = ""
     owner: str = ""
     tags: list[str] = Field([])
-
-
-class Trigger(StrictModel):
-    """Schedule of a deployed workflow."""
-
-    cron: str = Field(description="Minute, hour, day of month, month, day of week: `0 3 * * *`.")
-    timezone: str = Field("UTC", description="Time zone of the schedule, such as `Europe/Berlin`.")
 
 
 class Notifications(StrictModel):

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from dataflow.workflow.audits import Audit
     from dataflow.workflow.changed_dates import DatesFound
     from dataflow.workflow.identity import Identity
-    from dataflow.workflow.models import LeafJob, OnFailure, SparkSpec, SubworkflowJob, Trigger, WapTemplate
+    from dataflow.workflow.models import LeafJob, OnFailure, SparkSpec, SubworkflowJob, WapTemplate
     from dataflow.workflow.project import Environment
+    from dataflow.workflow.trigger import Trigger
 
 _Job = TypeVar("_Job", bound=JobBase)
 

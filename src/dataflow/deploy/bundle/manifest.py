@@ -20,6 +20,7 @@ from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
+from dataflow.workflow.trigger import trigger_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,10 +80,16 @@ class PinnedAsset(BundleModel):
 
 
 class Schedule(BundleModel):
-    """The schedule of a workflow."""
+    """When a workflow runs by itself: at the moments of a schedule, when tables have a new day, or both."""
 
-    cron: str
+    cron: str | None = None
     timezone: str = "UTC"
+    tables: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """When it runs, in words."""
+        return trigger_text(self.cron, self.timezone, self.tables)
 
 
 class RenderedWorkflow(BundleModel):

@@ -89,7 +89,9 @@ class PackageRenderer:
         return RenderedWorkflow(
             id=rendering.id,
             text=text,
-            schedule=Schedule(cron=trigger.cron, timezone=trigger.timezone) if trigger else None,
+            schedule=Schedule(cron=trigger.cron, timezone=trigger.timezone, tables=tuple(trigger.tables))
+            if trigger
+            else None,
             fixed=rendering.fixed,
             steps={step.id: step.type for step in planned.steps},
             reads=planned.reads,

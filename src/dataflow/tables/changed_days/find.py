@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean
 from dataflow.tables.changed_days.day_values import TEMPORAL, DayColumn, DayRange
@@ -96,6 +96,28 @@ def changed_days(table: Table, since: int | None, column: str | None = None) -> 
     except _UnknownDayError as error:
         return ChangedDays(head, snapshots=order, lost=str(error))
     return ChangedDays(head, {it: tuple(found[it]) for it in sorted(found)}, order, notes=tuple(files.notes))
+
+
+def holds_day(table: Table, day: dt.date, column: str | None = None) -> bool:
+    """Say whether a table has files that may have rows of a day, as its manifests tell.
+
+    Raises:
+        DataflowError: Nobody can tell which column is the day.
+    """
+    from pyiceberg import expressions
+
+    make: Any = expressions  # its types don't know its own constructors
+    found = day_column(table.metadata, ".".join(table.name()[-2:]), column)
+    following, kind = day + dt.timedelta(days=1), str(found.type)
+    if kind in TEMPORAL:
+        time = "" if kind == "date" else f"T00:00:00{'+00:00' if kind.startswith('timestamptz') else ''}"
+        low, high = f"{day}{time}", f"{following}{time}"
+        where = make.And(make.GreaterThanOrEqual(found.name, low), make.LessThan(found.name, high))
+    elif kind == "string":
+        where = make.And(make.GreaterThanOrEqual(found.name, str(day)), make.LessThan(found.name, str(following)))
+    else:
+        where = make.EqualTo(found.name, int(f"{day:%Y%m%d}"))
+    return any(True for _ in table.scan(row_filter=where).plan_files())
 
 
 def day_column(metadata: TableMetadata, table: str, name: str | None = None) -> DayColumn:
