@@ -67,6 +67,29 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
     assert json.dumps(run)
 
 
+def test_late_data_is_found_as_the_readme_says(spark_command):
+    command = spark_command
+    section = README.read_text(encoding="utf-8").partition("\n### Late data\n")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    environ = {**command.environ, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=command.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    came = r"2026-01-30: 1 row came in snapshot \d+ of alice_sandbox\.plays at \d{4}-\d\d-\d\d \d\d:\d\d UTC\n"
+    assert re.search(came, done.stdout)
+    published = re.findall(r"published alice_sandbox\.alice_nights_results (.*)", done.stdout)
+    assert published[0].startswith("date=2026-01-29 to date=2026-01-31, 3 partitions: 3 rows")
+    assert published[1].startswith("date=2026-01-30: 2 rows as snapshot ")
+    assert len(published) == 2
+    assert "each_day: 0 days, nothing changed" in done.stderr
+
+
 PLAYS = """\
 profile_id,title_id,country_code,view_hours,date
 1,11,DE,2.5,2026-01-31
