@@ -20,6 +20,7 @@ from dataflow.tables.changed_days.history import changed_files, live_files, snap
 from dataflow.tables.changed_days.manifests import ADDED, DATA
 
 if TYPE_CHECKING:
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
@@ -153,8 +154,14 @@ def day_column(metadata: TableMetadata, table: str, name: str | None = None) -> 
 
 
 def _partition_columns(metadata: TableMetadata) -> list[int]:
-    """Return the columns of time that a table is partitioned by, or else those called as a day is."""
-    schema, fields = metadata.schema(), metadata.spec().fields
+    """Return the columns of time that a table is partitioned by, or was last, or else those called as a day is."""
+    current = metadata.default_spec_id
+    specs = sorted(metadata.partition_specs, key=lambda spec: (spec.spec_id == current, spec.spec_id), reverse=True)
+    return next((found for spec in specs if (found := _columns_of(metadata, spec))), [])
+
+
+def _columns_of(metadata: TableMetadata, spec: PartitionSpec) -> list[int]:
+    schema, fields = metadata.schema(), spec.fields
     sources = dict.fromkeys(
         it.source_id for it in fields if str(it.transform) in {"identity", "hour", "day", "month", "year"}
     )
