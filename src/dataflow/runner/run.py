@@ -26,6 +26,7 @@ from dataflow.runner.retry import Cancelled, RetryPolicy, TimedOut, run_with_ret
 from dataflow.runner.run_recorder import RunRecorder, record_or_report
 from dataflow.runner.scheduler import run_steps
 from dataflow.secret import masked
+from dataflow.workflow.changed_dates import DatesFound
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 _PARALLEL_STEPS = 8
@@ -135,9 +136,7 @@ class Run:
         started_ids = {result.id for result in results}
         skipped = [self.recorder.record_skipped(id_) for id_ in items if id_ not in started_ids]
         if step.found is not None:
-            with self.context.translate_errors():
-                if (why := remember(self.context.spark, step.found, [*results, *skipped])) is not None:
-                    self.note(why)
+            self._remember(step.found, [*results, *skipped])
         failed = [result for result in results if result.status == "failed"]
         status: Status = "failed" if failed else "cancelled" if skipped else "succeeded"
         detail = f"{len(results) - len(failed):,} of {len(items):,} dates"
@@ -153,6 +152,14 @@ class Run:
         )
         self.recorder.record_step(whole)
         return whole
+
+    def _remember(self, found: DatesFound, results: Sequence[StepResult]) -> None:
+        """Let the marks remember what was looked at; where they can't, the next run looks at it again."""
+        try:
+            with self.context.translate_errors():
+                remember(self.context.spark, found, results)
+        except DataflowError as error:
+            self.note(f"what was looked at can't be remembered, and the next run looks again: {error.message}")
 
     def _run_subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
         last: list[RunResult] = []

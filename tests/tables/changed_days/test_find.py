@@ -21,9 +21,10 @@ from pyiceberg.types import DateType, IntegerType, LongType, NestedField, String
 
 from benchmarks.changed_days import TableFiles
 from dataflow.errors import DataflowError
-from dataflow.tables.changed_days.find import changed_days, day_column
+from dataflow.tables.changed_days.find import changed_days, day_column, holds_day
 from dataflow.tables.changed_days.manifests import _rows
 
+LONG = settings.get_current_profile_name() == "long"
 FIRST = dt.date(2026, 1, 1)
 COLUMNS = {
     "id": LongType(),
@@ -115,7 +116,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("metrics", ["full", "truncate(4)", "none"])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25 if LONG else 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 @pytest.mark.filterwarnings("ignore:Delete operation did not match any records")
 def test_every_day_whose_rows_differ_is_found(catalog, kind, metrics, history):
@@ -239,3 +240,12 @@ def test_a_manifest_that_is_gone_or_broken_is_named(catalog, tmp_path):
     Path(urlsplit(table.current_snapshot().manifest_list).path).unlink()
     with pytest.raises(DataflowError, match=r"^can't read .*snap-.*\.avro: "):
         changed_days(table, since)
+
+
+@pytest.mark.parametrize("kind", [it for it in KINDS if it != "by arrival"])
+def test_a_table_holds_a_day_that_its_files_may_have_rows_of(catalog, kind):
+    by, column = KINDS[kind]
+    table = create(catalog, *by)
+    assert not holds_day(table, day(0), column)
+    table.append(rows(0, 2) if by else rows(0))
+    assert [number for number in range(-1, 4) if holds_day(table, day(number), column)] == ([0, 2] if by else [0])

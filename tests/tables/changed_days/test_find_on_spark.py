@@ -169,3 +169,40 @@ def test_equality_deletes_take_the_range_that_they_may_be_about(spark, namespace
     before = world.head()
     delete("d", pa.scalar(dt.date(2026, 1, 9)))
     assert world.days(before) == world.differing(before) == ["01-09"]
+
+
+def test_files_that_only_spark_reads_take_the_range_of_their_bounds_and_say_so(spark, namespace):
+    for format_ in ("orc", "avro"):
+        world = World(spark, namespace, "", properties=f", 'write.format.default'='{format_}'", column="d")
+        base = world.insert("2026-01-01")
+        world.insert("2026-01-03", "2026-01-05")
+        found = world.found(base)
+        if format_ == "orc":
+            assert [str(it)[5:] for it in found.days] == ["01-03", "01-04", "01-05"]
+            assert "can't be read: ORC files are read by Spark alone" in found.notes[0]
+        else:  # which has no bounds
+            assert found.lost.startswith("nobody can tell the days of ")
+        world = World(spark, namespace, "months(d)", properties=f", 'write.format.default'='{format_}'")
+        base = world.insert("2026-01-01")
+        world.insert("2026-02-03", "2026-02-05")
+        assert set(world.differing(base)) <= set(world.days(base)) <= {f"02-{n:02}" for n in range(1, 29)}
+
+
+def test_old_formats_fields_of_structs_and_days_as_numbers_are_told(spark, namespace):
+    world = World(spark, namespace, "d", properties=", 'format-version'='1'")
+    base = world.insert("2026-01-01", "2026-01-02")
+    world.insert("2026-01-02")
+    world.sql("DELETE FROM TABLE_ WHERE id = 1")
+    assert world.days(base) == world.differing(base) == ["01-01", "01-02"]
+
+    name = f"{namespace}.nested"
+    spark.sql(f"CREATE TABLE {name} (e STRUCT<day: DATE, `a.b`: INT>, dateint INT, `the day` STRING) USING iceberg")
+    row = "SELECT named_struct('day', DATE '{0}', 'a.b', 1), {1}, '{0}T05:00:00'"
+    spark.sql(f"INSERT INTO {name} {row.format('2026-01-01', 20260101)}")
+    since = int(load(spark, name).currentSnapshot().snapshotId())
+    both = " UNION ALL ".join(row.format(f"2026-01-{it:02}", 20260100 + it) for it in (3, 5))
+    spark.sql(f"INSERT INTO {name} SELECT /*+ COALESCE(1) */ * FROM ({both} UNION ALL SELECT NULL, NULL, NULL)")
+    table = metadata_through_spark.find_table(spark, name)
+    for column in ("e.day", "dateint", "the day"):
+        found = changed_days(table, since, column)
+        assert [str(it) for it in found.days] == ["2026-01-03", "2026-01-05"], column

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError
 from dataflow.tables import high_water_mark
 from dataflow.tables.iceberg import exists
 
@@ -17,22 +16,15 @@ if TYPE_CHECKING:
     from dataflow.workflow.changed_dates import DatesFound
 
 
-def remember(spark: SparkSession, found: DatesFound, results: Sequence[StepResult]) -> str | None:
+def remember(spark: SparkSession, found: DatesFound, results: Sequence[StepResult]) -> None:
     """Let the marks remember what was looked at, where all days that changed were done.
 
     Where one failed, or was left for the next run, nothing is forgotten: each day that was done is remembered by
     itself, and the next run finds the others.
-
-    Returns:
-        Why it can't be remembered; None where it is, or has not to be.
     """
     if not found.is_all or any(result.status != "succeeded" for result in results):
-        return None
+        return
     days = [dt.date.fromisoformat(date) for date in found.dates]
     for table, before in found.before.items():
-        try:
-            if exists(spark, table):
-                high_water_mark.remember(spark, table, found.seen, before, days)
-        except DataflowError as error:
-            return f"{table} can't remember what was looked at, so the next run looks at it again: {error.message}"
-    return None
+        if exists(spark, table):
+            high_water_mark.remember(spark, table, found.seen, before, days)
