@@ -24,11 +24,14 @@ def plan(
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show what a run would do and touch, and which days it would do for what reason, without starting Spark.
+    """Show what a run would do and touch, without starting Spark.
 
-    Where the days are those that changed, and only Spark can open the catalog, it starts to look.
+    Of days that run because their sources changed it says why. Where only Spark can open the catalog, it starts to
+    look for them.
 
-    Example:  dataflow workflow plan main.sch.yaml --date 2026-01-31
+    Examples:
+        dataflow workflow plan main.sch.yaml --date 2026-01-31
+        dataflow workflow plan daily.sch.yaml
     """
     from dataflow.migration.definition_checks import require_valid_sql
     from dataflow.runner.changed.reload import looked_at, looked_through, needs_spark
