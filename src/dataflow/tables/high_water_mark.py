@@ -20,6 +20,7 @@ from dataflow.tables.properties import HWM, HWM_AHEAD, HWM_FIRST, HWM_LATER, HWM
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
+    from pyiceberg.table import Table
     from pyspark.sql import SparkSession
 
 
@@ -150,6 +151,21 @@ def oldest(several: Iterable[Sources]) -> Sources:
         for table, snapshot in sources.items():
             found[table] = min(found.get(table, snapshot), snapshot)
     return found
+
+
+def remember_without_spark(table: Table, seen: Sources, before: Sources) -> None:
+    """Record that nothing changed for a table in its sources, up to certain snapshots; see `HighWater.looked_at`.
+
+    Only `sources` is written: what another run records of its days meanwhile stays.
+
+    Raises:
+        pyiceberg.exceptions.CommitFailedException: Somebody else's commit came first.
+    """
+    water = from_properties(table.properties)
+    after = water.looked_at(seen, before, ())
+    if water.mark and after.sources != water.sources:
+        with table.transaction() as change:
+            change.set_properties({HWM_SOURCES: json.dumps(dict(after.sources), sort_keys=True)})
 
 
 def _is_within(read: Sources, base: Sources) -> bool:

@@ -69,6 +69,10 @@ class Plays:
         table.append(pa.table({"id": pa.array([1] * len(days), pa.int32()), "date": dates}))
         return table.current_snapshot()
 
+    def remembered(self):
+        found = self.catalog.load_table("alice_sandbox.results").properties["dataflow.hwm.sources"]
+        return json.loads(found)["dataflow.alice_sandbox.plays"][1]
+
     def remember(self, mark, snapshot):
         sources = {"dataflow.alice_sandbox.plays": [snapshot.sequence_number, snapshot.snapshot_id]}
         with self.catalog.load_table("alice_sandbox.results").transaction() as change:
@@ -93,7 +97,8 @@ def test_a_plan_lists_the_days_that_changed_and_why(here_command, tmp_path):
 def test_a_night_without_changes_is_recorded_and_starts_no_spark(here_command, tmp_path, monkeypatch):
     write_package(here_command.folder)
     plays = Plays(tmp_path)
-    plays.remember("2026-01-31", plays.add(30, 31))
+    first = plays.add(30, 31)
+    plays.remember("2026-01-31", first)
     monkeypatch.setattr("dataflow.spark.session.Engine.__enter__", None)
     (step,) = here_command.json("workflow", "plan", *DAILY)["steps"]
     assert (step["dates"], step["runs"]) == ([], ["no days: nothing changed"])
@@ -101,6 +106,12 @@ def test_a_night_without_changes_is_recorded_and_starts_no_spark(here_command, t
     assert "each_day: 0 days, nothing changed" in done.stderr
     (recorded,) = here_command.json("workflow", "runs")
     assert (recorded["workflow_id"], recorded["status"]) == ("x.daily", "succeeded")
+
+    here_command("workflow", "run", *DAILY, "--param", "SOURCE_TABLE=alice_sandbox.plays")
+    assert plays.remembered() == first.snapshot_id
+    future = plays.add(70)  # no day that a run may have yet
+    here_command("workflow", "run", *DAILY)
+    assert plays.remembered() == future.snapshot_id, "what was looked at is not looked at again"
 
 
 def test_a_source_whose_day_nobody_can_tell_is_one_message(here_command, tmp_path):

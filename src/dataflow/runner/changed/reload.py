@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dataflow.runner.changed.look import look, look_through
+from dataflow.runner.changed.remember import remember_nothing
 from dataflow.runner.plan_text import reason_lines
 from dataflow.wording import plural
 from dataflow.workflow.changed_dates import Look
@@ -73,6 +74,9 @@ def run_nothing(workflow: Workflow, progress: RunProgress, log: Path) -> RunResu
     with contextlib.closing(StateDatabase(workflow.environment.state)) as database:
         recorder = RunRecorder(RunRecords(database), workflow, log, parent=None)
         with recorder.record_failure():
+            for foreach in _over_changes(workflow):
+                if foreach.found is not None:
+                    remember_nothing(foreach.found, workflow.environment)
             steps = tuple(StepResult(step.id, "succeeded", now(), detail="0 of 0 dates") for step in workflow.steps)
             for step in steps:
                 recorder.record_step(step)

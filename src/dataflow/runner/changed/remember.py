@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
 
     from dataflow.runner.results import StepResult
     from dataflow.workflow.changed_dates import DatesFound
+    from dataflow.workflow.project import Environment
+
+
+def remember_nothing(found: DatesFound, environment: Environment) -> None:
+    """Let the marks remember what was looked at and has no day to run, without a JVM.
+
+    So snapshots that only compaction made are not looked at again, and may expire.
+
+    Raises:
+        DataflowError: The catalog can't be reached.
+    """
+    from pyiceberg.exceptions import CommitFailedException
+
+    from dataflow.tables.catalog import open_catalog
+    from dataflow.tables.pyiceberg_catalog import find_table
+
+    if not found.is_all:
+        return
+    catalog = open_catalog(environment)
+    for name, before in found.before.items():
+        table = find_table(catalog, name)
+        if table is not None:
+            with contextlib.suppress(CommitFailedException):  # the next run looks again
+                high_water_mark.remember_without_spark(table, found.seen, before)
 
 
 def remember(spark: SparkSession, found: DatesFound, results: Sequence[StepResult]) -> None:
