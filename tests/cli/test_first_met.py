@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+from dataflow.cli.first_met import explain
+from dataflow.cli.output import JSON, TEXT
+
 SANDBOX = "sandbox: a database of yours alone, where a run writes unless --env names another environment"
 
 
@@ -27,3 +30,21 @@ def test_a_home_that_takes_no_notes_explains_each_time(dataflow_command, tmp_pat
     dataflow_command.environ["DATAFLOW_HOME"] = os.fspath(tmp_path / "file" / "home")
     for name in ("one", "two"):
         assert SANDBOX in dataflow_command("sample", "workflow", "spark-sql", name).stderr
+
+
+def test_what_a_run_shows_is_explained_by_the_names_of_its_steps(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("DATAFLOW_HOME", os.fspath(tmp_path / "home"))
+    explain(TEXT, "production", "ddl", "wap.write", "hwm")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line.partition(": ")[0] for line in said.err.splitlines()] == [
+        "",
+        "hwm",
+        "wap",
+        "`dataflow glossary` says more",
+    ]
+    explain(TEXT, "sandbox", "wap.write")
+    assert capsys.readouterr().err == f"\n{SANDBOX}\n`dataflow glossary` says more\n"
+    explain(TEXT, "sandbox", "ddl")
+    explain(JSON, "bundle")
+    assert capsys.readouterr().err == ""

@@ -82,10 +82,11 @@ def test_everything_that_is_missing_has_the_command_that_gets_it_and_is_counted_
     assert lines[4] == "        → pip install pyspark==4.1.3"
     assert lines[6].startswith("FAILED  Java            Spark needs Java 17 or 21, which was not found")
     assert lines[6].endswith("install it:  sudo apt-get install openjdk-17-jre-headless")
-    assert lines[7:11] == [
+    assert lines[7:12] == [
         "note    R               not found: the sparklyr recipe needs it",
         "        → sudo apt-get install r-base",
         "note    sparklyr        not looked for: there is no R",
+        '        → Rscript -e \'install.packages(c("sparklyr", "dplyr", "dbplyr", "testthat", "yaml"))\'',
         "ok      sbt             none on the PATH: fetched when a Scala pipeline is built",
     ]
     assert lines[-1] == (

@@ -197,7 +197,7 @@ def _value_name(parameter: Any) -> str:
     """Return what an option takes: as it says, or by the type of its value."""
     if parameter.metavar:
         return str(parameter.metavar).strip("<>")
-    annotation = parameter.type_descriptor.annotation
+    annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return "|".join(str(it.value) for it in annotation)
     return str(_KINDS.get(annotation, "TEXT"))

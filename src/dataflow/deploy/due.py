@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.deploy import deployments
 from dataflow.deploy.backends import backend, local
 from dataflow.deploy.deployments import require_current
+from dataflow.deploy.lateness import tell_late
 from dataflow.errors import DataflowError
 from dataflow.report import Report
 
@@ -119,6 +120,13 @@ def run_due(
         UsageError: There is no such deployment.
     """
     for place in [require_current(registry, env)] if env else list(deployments.all_current(registry)):
+        if not dry_run:
+            try:
+                for line in tell_late(place, registry, now):
+                    report(line)
+            except DataflowError as error:
+                yield DueOutcome(place.name, "", "failed", error=error)
+                continue
         if place.revision.backend == "local":
             found, failures = _due(registry, place, now)
             yield from failures

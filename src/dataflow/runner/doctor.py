@@ -135,7 +135,8 @@ def _of_one_recipe() -> Iterator[Diagnosis]:
     r = find_r()
     if r is None:
         yield Diagnosis("R", False, "not found: the sparklyr recipe needs it", install_command(), optional=True)
-        yield Diagnosis("sparklyr", False, "not looked for: there is no R", optional=True)
+        then = install_packages(["sparklyr", *_R_PACKAGES])
+        yield Diagnosis("sparklyr", False, "not looked for: there is no R", then, optional=True)
     else:
         found = [f"{name} {r.packages[name]}" for name in _R_PACKAGES if name in r.packages]
         missing = [name for name in _R_PACKAGES if name not in r.packages]

@@ -115,14 +115,23 @@ def _run_in(
     prepare: Prepare | None,
 ) -> RunOutcome:
     from dataflow.runner.context import RunContext
+    from dataflow.runner.run_start import begun
     from dataflow.runner.runner import Runner
     from dataflow.state.database import StateDatabase
     from dataflow.state.run_records import RunRecords
 
-    with contextlib.closing(StateDatabase(workflow.environment.state)) as database:
+    with (
+        StateDatabase(workflow.environment.state) as database,
+        begun(RunRecords(database), workflow, log, options) as began,
+    ):
+        if not began.is_free():
+            engine.close(0)  # no JVM while it waits
+            began.wait(progress.say)
         with progress.waiting("starting Spark"):
             spark = engine.spark
-        context = RunContext(spark, RunRecords(database), progress, log, jvm=engine, jars=jars, launch=engine.launch)
+        context = RunContext(
+            spark, RunRecords(database), progress, log, jvm=engine, jars=jars, launch=engine.launch, begun=began
+        )
         result = Runner(context, prepare).run(workflow, options)
         return RunOutcome(result, () if result.left_running else _preview(spark, result))
 

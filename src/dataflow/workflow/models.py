@@ -32,7 +32,13 @@ class RetryPolicyMixin(StrictModel):
     """Retries, timeout and failure handling."""
 
     id: StepId
-    retries: int = Field(0, ge=0, le=20, description="Number of retries after a failure.")
+    retries: int = Field(0, ge=0, le=20, description="Number of retries after a failure that a retry may mend.")
+    infrastructure_retries: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Retries after failures of network, storage, catalog or cluster, counted apart; else as `retries`.",
+    )
     retry_delay: Duration = Field(
         10.0,
         description="Delay before the first retry; doubles with each retry.",
@@ -328,6 +334,29 @@ class Notifications(StrictModel):
 
     on_failure: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
     on_success: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
+    on_late: list[str] = Field([], description="Recipients when it is late or takes long; `on_failure` when omitted.")
+    expected_by: str | None = Field(
+        None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="Time of day, in the trigger's time zone, by which a scheduled run has succeeded.",
+        examples=["06:00"],
+    )
+    longer_than: Duration | None = Field(None, description="Duration of a run beyond which it is reported.")
+
+    @property
+    def late_recipients(self) -> list[str]:
+        """Who is told when it is late or takes long."""
+        return self.on_late or self.on_failure
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> Notifications:
+        if (self.expected_by or self.longer_than) and not self.late_recipients:
+            raise ValueError("'expected_by' and 'longer_than' need recipients: add 'on_late' or 'on_failure'")
+        return self
+
+
+Concurrency = Literal["wait", "refuse", "supersede"]
+"""What a run does about another one of the same workflow and day."""
 
 
 class Definition(StrictModel):
@@ -336,6 +365,10 @@ class Definition(StrictModel):
     version: Literal[1]
     workflow: WorkflowHead
     trigger: Trigger | None = None
+    concurrency: Concurrency = Field(
+        "wait",
+        description="While another run of this workflow and day works: `wait`, `refuse` to start, or `supersede` it.",
+    )
     notifications: Notifications = Notifications()
     params: dict[str, str] = Field({}, description="Parameters: upper-case names and their default values.")
     jobs: list[StepItem] = Field(min_length=1)

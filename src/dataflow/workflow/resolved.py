@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from dataflow.workflow.audits import Audit
     from dataflow.workflow.changed_dates import DatesFound
     from dataflow.workflow.identity import Identity
-    from dataflow.workflow.models import LeafJob, OnFailure, SparkSpec, SubworkflowJob, WapTemplate
+    from dataflow.workflow.models import (
+        Concurrency,
+        LeafJob,
+        OnFailure,
+        SparkSpec,
+        SubworkflowJob,
+        WapTemplate,
+    )
     from dataflow.workflow.project import Environment
     from dataflow.workflow.trigger import Trigger
 
@@ -188,6 +195,7 @@ class Workflow:
         notifications: Recipients at the end of a run.
         origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment` or
             `definition`.
+        concurrency: What it does while another run of it, for the same day, is at work.
         bundle: The bundle that it is run from; None for a run from files.
     """
 
@@ -207,6 +215,7 @@ class Workflow:
     notifications: Notifications = field(default_factory=Notifications)
     origins: Mapping[str, str] = field(default_factory=dict)
     bundle: str | None = None
+    concurrency: Concurrency = "wait"
 
     @property
     def folder(self) -> Path:

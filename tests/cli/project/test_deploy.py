@@ -130,6 +130,9 @@ def test_the_deployment_of_a_branch_is_an_environment_by_its_name_too(project):
     git(project, "checkout", "-q", "-b", "top-50")
     edit(project, "title_rank <= 100", "title_rank <= 50")
     commit(project)
+    assert "\nbundle: a package's rendered definitions and all that they run, as one unit" in (
+        project("project", "deploy").stderr
+    )
     name = project.json("project", "deploy")["environment"]
     shown = project.json("env", "--env", name)
     assert (shown["environment"], shown["catalog"]) == (name, "dataflow")

@@ -15,7 +15,7 @@ from dataflow.cli.console import say
 from dataflow.cli.first_met import explain
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, Output, OutputOption
-from dataflow.cli.streams import silence_stdout
+from dataflow.cli.streams import STOPPED, silence_stdout
 from dataflow.cli.workflow.arguments import DateOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
@@ -133,13 +133,20 @@ def continue_in(python: Path | None, arguments: Sequence[str] | None = None) -> 
         raise typer.Exit(code)
 
 
-def run_loaded(workflow: Workflow, options: RunOptions, output: Output, reload: Reload) -> None:
-    """Run a workflow and show its result; raises as `run_definition` does."""
+def run_loaded(workflow: Workflow, options: RunOptions, output: Output, reload: Reload | None = None) -> None:
+    """Run a workflow and show its result; raises as `run_definition` does.
+
+    Args:
+        workflow: What to run.
+        options: How to run it.
+        output: How to show the result.
+        reload: Loads it anew with the days that changed; None where its days are known.
+    """
     from dataflow.cli.workflow.progress import LiveProgress
     from dataflow.runner.changed.reload import looked_at, why_lines
     from dataflow.runner.run_workflow import run_workflow
 
-    workflow = looked_at(workflow, reload)
+    workflow = looked_at(workflow, reload) if reload is not None else workflow
     workflow.choose(options.only)
     progress = LiveProgress(workflow)
     say(f"run {workflow.run_id} of {workflow.id} in {workflow.environment.name}")
@@ -155,7 +162,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output, reload: 
         why = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")
         say(f"the run is over and recorded, but its summary can't be shown: {why.message}")
     if outcome.result.status != "succeeded":
-        raise typer.Exit(1)
+        raise typer.Exit(STOPPED if outcome.result.status == "cancelled" else 1)
 
 
 def _demo_source(progress: LiveProgress) -> Prepare:

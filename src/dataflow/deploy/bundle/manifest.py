@@ -80,11 +80,12 @@ class PinnedAsset(BundleModel):
 
 
 class Schedule(BundleModel):
-    """When a workflow runs by itself: at the moments of a schedule, when tables have a new day, or both."""
+    """When a workflow runs by itself, and by when a run of it is expected to have succeeded."""
 
     cron: str | None = None
     timezone: str = "UTC"
     tables: tuple[str, ...] = ()
+    expected_by: str | None = None
 
     @property
     def text(self) -> str:
@@ -128,6 +129,7 @@ class EnvironmentSettings(BundleModel):
     isolated: bool = False
     backend: str = "local"
     exports: tuple[str, ...] = ()
+    limits: dict[str, int] = {}
 
     def environment(self) -> Environment:
         """Return the environment that runs of the bundle happen in."""
@@ -143,6 +145,7 @@ class EnvironmentSettings(BundleModel):
             isolated=self.isolated,
             backend=self.backend,
             exports=self.exports,
+            limits=self.limits,
         )
 
 
@@ -248,6 +251,7 @@ def environment_settings(environment: Environment, params: Mapping[str, str]) ->
         smtp=vars(smtp) if smtp else None,
         openlineage=environment.openlineage,
         exports=environment.exports,
+        limits=dict(environment.limits),
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,

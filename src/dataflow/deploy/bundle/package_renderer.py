@@ -89,7 +89,12 @@ class PackageRenderer:
         return RenderedWorkflow(
             id=rendering.id,
             text=text,
-            schedule=Schedule(cron=trigger.cron, timezone=trigger.timezone, tables=tuple(trigger.tables))
+            schedule=Schedule(
+                cron=trigger.cron,
+                timezone=trigger.timezone,
+                tables=tuple(trigger.tables),
+                expected_by=workflow.notifications.expected_by,
+            )
             if trigger
             else None,
             fixed=rendering.fixed,
