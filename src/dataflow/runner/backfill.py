@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from dataflow.errors import UsageError
 from dataflow.wording import plural
+from dataflow.workflow.dates import MAX_DATES
 from dataflow.workflow.definitions import definitions_of
-from dataflow.workflow.models import MAX_DATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
