@@ -41,8 +41,9 @@ def main() -> int:
 
 
 def write(folder: Path) -> None:
-    """Write the schemas and the examples below a folder, as they stand in the repository."""
+    """Write the schemas, the documents and the examples below a folder, as they stand in the repository."""
     write_schemas(folder)
+    write_documents(folder)
     from dataflow.sample.recipes import recipes
 
     for recipe in recipes():
@@ -60,6 +61,20 @@ def write_schemas(folder: Path) -> None:
     (schemas / "workflow.schema.json").write_text(definitions.render(), encoding="utf-8")
     (schemas / "mock.schema.json").write_text(mocks.render(), encoding="utf-8")
     (schemas / "test.schema.json").write_text(tests.render(), encoding="utf-8")
+
+
+def write_documents(folder: Path) -> None:
+    """Write the glossary and the commands below a folder: what the command line says of itself."""
+    from dataflow.glossary import as_markdown
+    from tests.support.commands import pages
+
+    documents = folder / "docs"
+    documents.mkdir(exist_ok=True)
+    (documents / "glossary.md").write_text(as_markdown(), encoding="utf-8")
+    parts = ["# Commands", "What `--help` says of each. Written by `python -m tests.generated`."]
+    for page in pages():
+        parts += [f"{'###' if len(page.words) > 1 else '##'} {page.name}", f"```text\n{page.text(100)}```"]
+    (documents / "commands.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def render_example(target: Path, recipe: str) -> None:

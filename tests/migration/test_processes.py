@@ -98,7 +98,7 @@ def test_a_terminal_is_asked_before_the_old_goes_and_all_safe_is_one_command(pla
         "done: add view_hours beside hours\n"
         "done: fill view_hours from hours where it is NULL\n"
         "next: workflows move: they use view_hours instead of hours; "
-        "`dataflow migration notify hours` tells their owners\n"
+        "`dataflow migration notify hours` notifies their owners\n"
         "then: drop hours, by `dataflow migration apply hours`\n"
     )
     question = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dataflow.cli.drawing import Line, out_of_the_way
 from dataflow.errors import DataflowError, UsageError
 from dataflow.foreign import for_terminal, for_terminal_line
 from dataflow.secret import masked
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from rich.console import Console
     from rich.segment import Segment
-    from rich.status import Status
     from rich.text import Text
 
     from dataflow.workflow.project import Environment
@@ -65,10 +65,19 @@ def _console(*, stderr: bool) -> Console:
             for it in super().render(*args, **kwargs):
                 yield it if it.control else Segment(for_terminal(it.text), it.style)
 
+        def print(self, *objects: Any, **options: Any) -> None:
+            with out_of_the_way(self):
+                super().print(*objects, **options)
+
     console = Plain(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = _WIDE
     return console
+
+
+def working(text: str) -> Line:
+    """Return a line that says on a terminal what goes on, while it is open; markup."""
+    return Line(err(), text)
 
 
 def say(text: str) -> None:
@@ -78,7 +87,8 @@ def say(text: str) -> None:
 
 def write(text: str) -> None:
     """Write what a command made as it stands, for people or for a file; control characters are spelled out."""
-    sys.stdout.write(for_terminal(text))
+    with out_of_the_way(None):
+        sys.stdout.write(for_terminal(text))
 
 
 def cell(value: object, style: str = "") -> Text:
@@ -133,36 +143,10 @@ def print_error(error: DataflowError) -> None:
         err().print(f"  → {error.hint}")
 
 
-_SPINNERS: list[Status] = []
-
-
-@contextmanager
-def _spinner(what: str) -> Iterator[Status]:
-    with err().status(what) as status:
-        _SPINNERS.append(status)
-        try:
-            yield status
-        finally:
-            _SPINNERS.remove(status)
-
-
-@contextmanager
-def _still() -> Iterator[None]:
-    """Stop what turns on the terminal, which would draw over a question."""
-    turning = list(_SPINNERS)
-    for status in turning:
-        status.stop()
-    try:
-        yield
-    finally:
-        for status in turning:
-            status.start()
-
-
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show on a terminal what takes its time, and how many of how many are done."""
-    with _spinner(what) as status:
+    with working(what) as status:
         yield lambda done, of: status.update(f"{what} {done} of {of}")
 
 
@@ -174,7 +158,7 @@ def spark_session(
     from dataflow.spark.command_session import command_session
 
     with (
-        _spinner("Starting Spark …") as status,
+        working("Starting Spark …") as status,
         command_session(environment, name, read_only=read_only, report=say) as spark,
     ):
         status.update(doing)
@@ -201,7 +185,7 @@ def confirm(question: str, *, yes: bool) -> None:
     require_answer(yes=yes)
     if yes:
         return
-    with _still():
+    with out_of_the_way(None):
         agreed = typer.confirm(question, err=True)
     if not agreed:
         say("nothing was changed")

@@ -32,9 +32,13 @@ def apply(
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Carry out the next step on the table. The contract, which nothing brings back, waits for all readers and asks.
+    """Carry out the next step of a campaign on its table.
 
-    Example:  dataflow migration apply --all-safe
+    The contract, which nothing brings back, waits for all readers, and asks.
+
+    Examples:
+        dataflow migration apply --all-safe
+        dataflow migration apply --env production
     """
     from dataflow.migration.apply import apply_steps
 
@@ -88,7 +92,7 @@ class _Applied(Result):
             out().print(f"next: {following.says}")
         elif steps:
             moves = "; ".join(step.says for step in self.done.campaign.steps_of("move"))
-            out().print(f"next: {moves}; `{self.done.campaign.row.command('notify')}` tells their owners")
+            out().print(f"next: {moves}; `{self.done.campaign.row.command('notify')}` notifies their owners")
             out().print(f"then: {following.says}, by `{self.done.campaign.row.command('apply')}`")
         else:
             out().print(f"no safe step is left; the next one can't be reverted: {following.says}")

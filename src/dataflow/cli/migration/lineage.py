@@ -32,14 +32,19 @@ def lineage(
     env: EnvOption = None,
     output: Annotated[
         Output,
-        output_option(TEXT, JSON, MERMAID, HTML, SVG, help="`html` is a page with a picture, `svg` the picture alone."),
+        output_option(
+            TEXT, JSON, MERMAID, HTML, SVG, to=True, help="`html` is a page with a picture, `svg` the picture alone."
+        ),
     ] = TEXT,
     to: FileOption = None,
 ) -> None:
-    """Show where a table or a column comes from and who reads it, with who says so and how old that is.
+    """Show where a table or a column comes from, and who reads it.
 
-    Example:  dataflow migration lineage dataflow_demo.playback.view_hours --downstream
-    Example:  dataflow migration lineage dataflow_demo.playback --output svg --to lineage.svg
+    With who says so, and how old that is.
+
+    Examples:
+        dataflow migration lineage dataflow_demo.playback.view_hours --downstream
+        dataflow migration lineage dataflow_demo.playback --output svg --to lineage.svg
     """
     output.require_place(to)
     gc.disable()  # what is made here is made to be shown; nothing of it is garbage before the end

@@ -13,9 +13,12 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 
 
 def list_(env: EnvOption = None, output: OutputOption = TEXT) -> None:
-    """List all campaigns at the environment's state address, newest first.
+    """List all campaigns, newest first.
 
-    Example:  dataflow migration list --env production
+    They are those at the environment's state address.
+
+    Examples:
+        dataflow migration list --env production
     """
     from dataflow.migration.actions import list_campaigns
 

@@ -38,10 +38,13 @@ def plan(
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show what a change would break, for whom and on which lines, and the steps that break nobody. Changes nothing.
+    """Show what a change of a table would break, and the way round it.
 
-    Example:  dataflow migration plan prod.playback --rename view_hours=hours
-    Example:  dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
+    For whom, on which lines, and the steps that break nobody. Changes nothing.
+
+    Examples:
+        dataflow migration plan prod.playback --rename view_hours=hours
+        dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
     """
     from dataflow.migration.plan.builder import build_plan
 

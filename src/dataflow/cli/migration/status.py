@@ -21,14 +21,15 @@ def status(
     name: AnyCampaignArgument = None,
     env: EnvOption = None,
     output: Annotated[
-        Output, output_option(TEXT, JSON, HTML, SVG, help="`html` is a page to hand round, `svg` its picture.")
+        Output, output_option(TEXT, JSON, HTML, SVG, to=True, help="`html` is a page to hand round, `svg` its picture.")
     ] = TEXT,
     to: FileOption = None,
 ) -> None:
-    """Show who has moved and who has not, how that went day by day, and the steps.
+    """Show who has moved and who has not, day by day, and the steps.
 
-    Example:  dataflow migration status
-    Example:  dataflow migration status --output html --to status.html
+    Examples:
+        dataflow migration status
+        dataflow migration status --output html --to status.html
     """
     output.require_place(to)
     from dataflow.migration.actions import campaign_status

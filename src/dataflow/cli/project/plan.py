@@ -30,15 +30,20 @@ def plan(
     env: TargetOption = None,
     allow_older: OlderOption = False,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Keep it, for `deploy --plan FILE`.")
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep it; for `deploy --plan FILE`.")
     ] = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show what a deployment would change in the environment of this branch, and what of it is breaking.
+    """Show what a deployment would change, and what of it is breaking.
 
-    What `deploy` would refuse is reported here as well, with exit code 1.
+    It would go to the environment of this branch. What `deploy` would refuse is reported here as well.
 
-    Example:  dataflow project plan --save plan.json
+    Examples:
+        dataflow project plan
+        dataflow project plan --save plan.json
+
+    Exit codes:
+        1: it would be refused
     """
     from dataflow.deploy.plan.builder import make_plan
     from dataflow.deploy.plan.saved import save_plan

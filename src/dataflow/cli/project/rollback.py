@@ -20,24 +20,30 @@ if TYPE_CHECKING:
 
 def rollback(
     workflow: Annotated[
-        str | None, typer.Argument(help="Only the package of this workflow; all of this repository's when omitted.")
+        str | None, typer.Argument(help="Only the package of this workflow; all of this repository's if omitted.")
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="ID", help="A number of the history, or a bundle; the last before.")
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision", metavar="ID", help="A number of the history, or a bundle; the last before if omitted."
+        ),
     ] = None,
+    to: Annotated[str | None, typer.Option("--to", hidden=True)] = None,  # what --revision was called
     env: DeploymentOption = None,
     with_data: Annotated[
-        bool, typer.Option("--with-data", help="Also return the tables to what that bundle had published.")
+        bool, typer.Option("--with-data", help="Return the tables as well, to what that bundle had published.")
     ] = False,
     yes: YesOption = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Return the environment of this branch to an earlier bundle at once, with nothing built.
+    """Return an environment to an earlier bundle, with nothing built.
 
     With --with-data its tables return to the snapshots which that bundle had published last: they are listed first,
     and it is refused when anybody else wrote to them since.
 
-    Example:  dataflow project rollback
+    Examples:
+        dataflow project rollback
+        dataflow project rollback --revision 3 --with-data
     """
     from dataflow.deploy.history import deployment_here
     from dataflow.deploy.lineage_sync import sync_lineage
@@ -45,7 +51,9 @@ def rollback(
     from dataflow.migration.deployed_uses import rollback_warnings
 
     here = deployment_here(Path.cwd(), env)
-    planned = plan_rollback(here.registry, here.name, workflow=workflow, to=to, owns=here.owns, with_data=with_data)
+    planned = plan_rollback(
+        here.registry, here.name, workflow=workflow, to=revision or to, owns=here.owns, with_data=with_data
+    )
     output.show_part(_Planned(planned))
     warnings = rollback_warnings(here.registry, planned)
     for warning in warnings:
