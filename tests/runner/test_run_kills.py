@@ -6,6 +6,7 @@ for more kills than the default sessions.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import random
 import re
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -62,6 +64,12 @@ class World:
         self.script.with_name("check.py").write_text(CHECK)
 
     def change(self):
+        """Change the script, and each day of the source by a row that counts for nothing: so daily does all days."""
+        source = load_table(open_catalog("dataflow", {}, dataflow_home() / "catalog.db"), "dataflow_demo.playback")
+        days = [dt.date.fromisoformat(day) for day in DAYS]
+        row = {"profile_id": 1, "title_id": 1, "country_code": "DE", "view_hours": 0.0, "received_at": None}
+        rows = [{**row, "date": day} for day in days]
+        source.append(pa.Table.from_pylist(rows, schema=source.schema().as_arrow()))
         self.version += 1
         column = "title_rank,\n  view_hours\nFROM final;"
         assert column in self.text
