@@ -93,7 +93,7 @@ class Bench:
     def range(self, days: Sequence[dt.date], parallel: int) -> Command:
         """Return the backfill of a range by its command, all days done anew."""
         file = str(self.package / "main.sch.yaml")
-        span = ("--from", str(days[0]), "--until", str(days[-1]), "--only", "all", "--parallel", str(parallel))
+        span = ("--from", str(days[0]), "--to", str(days[-1]), "--only", "all", "--parallel", str(parallel))
         return self.dataflow(("workflow", "backfill", file, *span))
 
     def source(self, days: Sequence[dt.date]) -> Command:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,12 @@ from dataflow.deploy.bundle.checkout import python_of as python_of_bundle
 from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deployed_run import DeployedWorkflow, full_request
 from dataflow.errors import DataflowError, UsageError
+from dataflow.runner.changed.look import look
 from dataflow.runner.options import RunOptions
 from dataflow.runner.python_process import python_of
 from dataflow.runner.resume import resume_of
 from dataflow.state.run_records import UNENDED
+from dataflow.workflow.changed_dates import DatesFound, Look
 from dataflow.workflow.each_day import load_each_day
 from dataflow.workflow.load import Request, load_workflow
 
@@ -108,6 +111,7 @@ def prepare_retry(
         yesterday=_day(given["yesterday"]),
         env=earlier["environment"],
         reference=reference,
+        look=_same_days(records, earlier["run_id"]),
     )
     asked = _asked(earlier, request, registry)
     workflow = _load(asked, given)
@@ -117,6 +121,16 @@ def prepare_retry(
     changed = tuple(sorted(n for n, v in earlier["params"].items() if workflow.params.get(n) != v))
     options = RunOptions(only=given["job"], resume=resume, days=tuple(given["days"]), parallel=given["parallel"])
     return RetriedRun(asked, workflow, options, changed)
+
+
+def _same_days(records: RunRecords, run_id: str) -> Look:
+    """Return what answers with the days that an earlier run had, where those were days that changed.
+
+    Nothing is remembered by it as looked at: each day that is done is remembered by itself.
+    """
+    turns = (job["job_id"].partition("/")[2] for job in records.run(run_id)["jobs"])
+    days = tuple(sorted({turn for turn in turns if re.fullmatch(r"\d{4}-\d{2}-\d{2}", turn)}))
+    return lambda question: DatesFound(days, is_all=False) if days else look(question)
 
 
 def _require_left(earlier: Mapping[str, Any], step: str | None) -> None:

@@ -128,20 +128,23 @@ def run_due(
                 yield DueOutcome(place.name, "", "failed", error=error)
                 continue
         if place.revision.backend == "local":
-            found, failures = _due(place, now)
+            found, failures = _due(registry, place, now)
             yield from failures
             for it in found:
                 yield _as_run(it, "due") if dry_run else _run(registry, it, report)
 
 
-def _due(place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
+def _due(registry: Registry, place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
     failures: list[DueOutcome] = []
 
     def failed(workflow: str, error: DataflowError) -> None:
         failures.append(DueOutcome(place.name, workflow, "failed", error=error))
 
     try:
-        return local.due(place, now, failed), failures
+        by_schedule = local.due(place, now, failed)
+        mine = {run.workflow for run in by_schedule}  # which looks at its tables by itself
+        by_tables = [run for run in local.due_by_tables(place, registry, now, failed) if run.workflow not in mine]
+        return [*by_schedule, *by_tables], failures
     except DataflowError as error:  # its run records can't be reached
         failed("", error)
         return [], failures

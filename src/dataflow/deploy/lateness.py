@@ -74,7 +74,7 @@ def tell_late(place: Deployment, registry: Registry, now: dt.datetime) -> Iterat
         (id_, schedule, package)
         for package in place.revision.packages.values()
         for id_, schedule in package.workflows.items()
-        if schedule is not None and schedule.expected_by is not None
+        if schedule is not None and schedule.cron is not None and schedule.expected_by is not None
     ]
     if not expecting:
         return

@@ -18,6 +18,7 @@ from dataflow.lineage.definition_columns import referenced_columns
 from dataflow.lineage.model import TableWrite, plain_name
 from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.runner.cancellation import CancelScope
+from dataflow.runner.changed.remember import remember
 from dataflow.runner.context import RunContext
 from dataflow.runner.failure_kind import kind_of
 from dataflow.runner.job_attempt import JobAttempt
@@ -29,6 +30,7 @@ from dataflow.runner.scheduler import run_steps
 from dataflow.runner.turn import Key, Turn
 from dataflow.secret import masked
 from dataflow.state.leases import LeaseLost
+from dataflow.workflow.changed_dates import DatesFound
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 _PARALLEL_STEPS = 8
@@ -136,7 +138,7 @@ class Run:
 
     def _run_foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()
-        first = min(dt.date.fromisoformat(item.value) for item in step.items)
+        first = min((dt.date.fromisoformat(item.value) for item in step.items), default=None)
         items = {f"{step.id}/{item.value}": item for item in step.items}
 
         def run_item(id_: str) -> StepResult:
@@ -157,6 +159,8 @@ class Run:
         )
         started_ids = {result.id for result in results}
         skipped = [self.recorder.record_skipped(id_) for id_ in items if id_ not in started_ids]
+        if step.found is not None:
+            self._remember(step.found, [*results, *skipped])
         failed = [result for result in results if result.status == "failed"]
         stopped = [result for result in results if result.status == "cancelled"]
         status: Status = "failed" if failed else "cancelled" if skipped or stopped else "succeeded"
@@ -173,6 +177,14 @@ class Run:
         )
         self.recorder.record_step(whole)
         return whole
+
+    def _remember(self, found: DatesFound, results: Sequence[StepResult]) -> None:
+        """Let the marks remember what was looked at; where they can't, the next run looks at it again."""
+        try:
+            with self.context.translate_errors():
+                remember(self.context.spark, found, results)
+        except DataflowError as error:
+            self.note(f"what was looked at can't be remembered, and the next run looks again: {error.message}")
 
     def _run_subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
         last: list[RunResult] = []

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
+from dataflow.workflow.changed_dates import Look, last_dates, trigger_with
 from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
     LoadRequest,
     LoadResult,
     Size,
+    Surroundings,
     WorkflowExpander,
     contained,
     fill_with,
@@ -51,6 +53,7 @@ class Request:
         user: Who `${dataflow.user}` is; the current user when None.
         reference: Says what the name of an asset, such as `dataflow.jar.scala-workflow`, stands for.
         bundle: The bundle that it is run from.
+        look: Finds the days that changed, of a foreach over those; the last ones stand for them when omitted.
         yesterday: What `${dataflow.yesterday}` is without a date: that of a run that is done again.
         ends_only: Of a foreach only the first and the last date is expanded: enough to say what a run would do.
     """
@@ -63,6 +66,7 @@ class Request:
     user: str | None = None
     reference: Callable[[str], str] | None = None
     bundle: str | None = None
+    look: Look = last_dates
     yesterday: dt.date | None = None
     ends_only: bool = False
 
@@ -164,9 +168,12 @@ class _Loader:
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        expansion = WorkflowExpander(view, resolver, call, self.request.params, self.load, self.problems, self.size)
+        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver))
+        expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
+        if definition is not None and not self.problems:
+            definition = self._triggered(view, definition, steps)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
         names = {name for name in names if PARAMETER_NAME.fullmatch(name) and name != AUDITED}
         if definition is None or self.problems:
@@ -203,6 +210,16 @@ class _Loader:
             bundle=self.request.bundle,
             concurrency=definition.concurrency,
         )
+
+    def _triggered(self, view: DefinitionView, definition: Definition, steps: Mapping[str, Step]) -> Definition:
+        """Return a definition whose trigger names its tables in full."""
+        if definition.trigger is None:
+            return definition
+        try:
+            return definition.model_copy(update={"trigger": trigger_with(definition.trigger, steps.values())})
+        except ValueError as error:
+            self.problems.add(view.problem(("trigger", "tables"), str(error)))
+            return definition
 
     def _bomb(self, file: YamlFile) -> Problem | None:
         """Say so of a definition whose contained ones contain others, and so on, until they are too many to load."""

@@ -20,23 +20,21 @@ def cancel(
         str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.", show_default=False)
     ],
     wait: Annotated[
-        int, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait until it has stopped.")
+        int, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait at most so long until it has stopped.")
     ] = 60,
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Stop a run, also one of another terminal or machine.
+    """Stop a run, from any terminal or machine with the same state.
 
-    It stops as by Ctrl-C, where the machines have the same state address: nothing half-written is visible, and
-    `workflow retry` goes on. The id of a run that is part of another one, such as a day of a backfill, stops that part
-    alone.
+    It stops as by Ctrl-C: nothing half-written is visible, and `workflow retry` goes on. The id of a run that is part
+    of another one, such as a day of a backfill, stops that part alone.
 
     Examples:
         dataflow workflow cancel last
 
     Exit codes:
-        1: it has not stopped in time, or can't hear
-        2: it has ended already, or there is no such run
+        1: it has not stopped yet
     """
     from dataflow.cli.workflow.records import run_records
     from dataflow.runner.stopping import stop_run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,12 @@ def run_deployed(name: str, request: Request, options: RunOptions, output: Outpu
     workflow = load_workflow(asked.file, asked.request)
     workflow.choose(options.only)
     continue_in(asked.python(workflow, say))
-    run_loaded(workflow, options, output)
+    run_loaded(
+        workflow,
+        options,
+        output,
+        lambda look: load_workflow(asked.file, replace(asked.request, look=look, run_id=workflow.run_id)),
+    )
 
 
 def asked_definition(file: Path | None, deployed: str | None, request: Request) -> AskedDefinition:

@@ -20,6 +20,7 @@ from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
+from dataflow.workflow.trigger import trigger_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,11 +80,17 @@ class PinnedAsset(BundleModel):
 
 
 class Schedule(BundleModel):
-    """The schedule of a workflow, and by when a run of it is expected to have succeeded."""
+    """When a workflow runs by itself, and by when a run of it is expected to have succeeded."""
 
-    cron: str
+    cron: str | None = None
     timezone: str = "UTC"
+    tables: tuple[str, ...] = ()
     expected_by: str | None = None
+
+    @property
+    def text(self) -> str:
+        """When it runs, in words."""
+        return trigger_text(self.cron, self.timezone, self.tables)
 
 
 class RenderedWorkflow(BundleModel):

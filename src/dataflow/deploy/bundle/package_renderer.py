@@ -90,7 +90,10 @@ class PackageRenderer:
             id=rendering.id,
             text=text,
             schedule=Schedule(
-                cron=trigger.cron, timezone=trigger.timezone, expected_by=workflow.notifications.expected_by
+                cron=trigger.cron,
+                timezone=trigger.timezone,
+                tables=tuple(trigger.tables),
+                expected_by=workflow.notifications.expected_by,
             )
             if trigger
             else None,
