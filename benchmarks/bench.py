@@ -98,7 +98,7 @@ class Bench:
 
     def source(self, days: Sequence[dt.date]) -> Command:
         """Return what makes the source's rows of a range."""
-        return self.dataflow(("sample", "source", "--from", str(days[0]), "--to", str(days[-1])))
+        return self.dataflow(("sample", "source", "--from", str(days[0]), "--until", str(days[-1])))
 
     def bare(self, *days: dt.date) -> Command:
         """Return the same by hand: all days in one process."""

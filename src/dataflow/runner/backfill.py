@@ -67,7 +67,7 @@ def days_between(first: dt.date, last: dt.date) -> list[dt.date]:
         UsageError: It runs backwards, or is too long.
     """
     if last < first:
-        raise UsageError(f"--until {last} lies before --from {first}")
+        raise UsageError(f"--to {last} lies before --from {first}")
     if (last - first).days >= MAX_DATES:
         raise UsageError(f"these are more than {MAX_DATES:,} days", "name a shorter range")
     return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]

@@ -104,7 +104,7 @@ def steps(run):
 
 
 def test_a_backfill_is_met_stopped_logged_and_goes_on(package, start):
-    span = ("--from", "2026-01-28", "--until", "2026-01-30")
+    span = ("--from", "2026-01-28", "--to", "2026-01-30")
     (package.src / "slow").touch()
     running = start(package, "workflow", "backfill", "package", *span, "--parallel", "1")
     wait_for(package.src / "began")

@@ -156,7 +156,7 @@ def test_a_run_that_can_t_be_retried_is_told_why(command):
 
 def days(command, *more):
     found = command.json(
-        "workflow", "backfill", "package", "--from", "2026-01-01", "--until", "2026-01-05", "--dry-run", *more
+        "workflow", "backfill", "package", "--from", "2026-01-01", "--to", "2026-01-05", "--dry-run", *more
     )
     return [int(day[8:]) for day in found["days"]]
 
@@ -193,7 +193,7 @@ def test_a_range_that_is_none_and_what_is_not_run_by_the_day_is_told(command):
         "error: --from is missing: the first day\n  → dataflow workflow backfill . --from 2025-01-01\n"
     )
     assert error("package", "--from", "2026-01-02", "--to", "2026-01-01") == (
-        "error: --until 2026-01-01 lies before --from 2026-01-02\n"
+        "error: --to 2026-01-01 lies before --from 2026-01-02\n"
     )
     assert "these are more than 10,000 days" in error("package", "--from", "1971-01-01")
     assert "is not run by the day" in error("package/daily.sch.yaml", "--from", "2026-01-01", "--to", "2026-01-02")

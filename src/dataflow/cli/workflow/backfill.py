@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dataflow.cli.completion import definitions
 from dataflow.cli.console import out, say
 from dataflow.cli.options import EnvOption, parse_day
 from dataflow.cli.output import TEXT, OutputOption, Result
@@ -27,32 +26,31 @@ def backfill(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.",
-            show_default=False,
-            autocompletion=definitions,
+            help="The definition of one day, or a package's folder for its main.sch.yaml.", show_default=False
         ),
     ] = None,
     first: Annotated[
         str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day.", show_default=False)
     ] = None,
     last: Annotated[
-        str | None,
-        typer.Option("--until", metavar="YYYY-MM-DD", help="The last day, included; yesterday if omitted."),
+        str | None, typer.Option("--to", metavar="YYYY-MM-DD", help="The last day, included; yesterday if omitted.")
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", hidden=True)] = None,  # what people type as well
     parallel: Annotated[
-        int, typer.Option("--parallel", min=1, max=64, help="Days that run side by side, in one Spark.")
+        int, typer.Option("--parallel", min=1, max=64, help="How many days run side by side, in one Spark.")
     ] = 2,
     newest_first: Annotated[bool, typer.Option("--newest-first", help="Begin with the last day.")] = False,
     only: Annotated[
         Literal["missing", "failed", "all"] | None,
         typer.Option(
             metavar="missing|failed|all",
-            help="Days that never succeeded, whose last run failed, or all; those that are not done if omitted.",
+            help="`missing`: days that never succeeded; `failed`: those whose last run did not; `all`: each again. "
+            "If omitted, those that have not succeeded with these definitions.",
         ),
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start no other day once one has failed.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show; the days that it would run, and for how long.")
+    ] = False,
     param: ParamOption = None,
     env: EnvOption = None,
     deployed: Annotated[
@@ -63,14 +61,13 @@ def backfill(
     ] = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Run a day's workflow for a range of days, or what is left.
+    """Run a range of days; called again, those that are left.
 
-    Stopped or failed, the same command goes on. A day counts as done once a run of it has succeeded with the same
-    bundle or, from files, with the same definitions and code. Each runs as by `workflow run --date`; one that fails
-    stops no other.
+    A day counts as done once a run of it has succeeded with the same bundle or, from files, with the same definitions
+    and code. Each runs as by `workflow run --date`; one that fails stops no other.
 
     Examples:
-        dataflow workflow backfill . --from 2025-01-01 --until 2025-12-31 --parallel 4
+        dataflow workflow backfill . --from 2025-01-01 --to 2025-12-31 --parallel 4
         dataflow workflow backfill . --from 2025-01-01 --only failed
 
     Exit codes:
@@ -89,7 +86,7 @@ def backfill(
     from dataflow.state.run_records import open_run_records
     from dataflow.workflow.each_day import load_each_day, load_one_day
 
-    days = days_between(begin, parse_day(last or to) or _yesterday())
+    days = days_between(begin, parse_day(last) or _yesterday())
     asked = asked_definition(None if file is None else definition(file), deployed, request(None, param, env))
     one = load_one_day(asked.file, asked.request, days[0])
     with open_run_records(one.environment.state) as records:

@@ -20,16 +20,15 @@ def cancel(
         str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.", show_default=False)
     ],
     wait: Annotated[
-        int, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait until it has stopped.")
+        int, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait at most so long until it has stopped.")
     ] = 60,
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Stop a run, also one of another terminal or machine.
+    """Stop a run, from any terminal or machine with the same state.
 
-    It stops as by Ctrl-C, where the machines have the same state address: nothing half-written is visible, and
-    `workflow retry` goes on. The id of a run that is part of another one, such as a day of a backfill, stops that part
-    alone.
+    It stops as by Ctrl-C: nothing half-written is visible, and `workflow retry` goes on. The id of a run that is part
+    of another one, such as a day of a backfill, stops that part alone.
 
     Examples:
         dataflow workflow cancel last

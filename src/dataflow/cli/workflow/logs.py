@@ -18,19 +18,17 @@ def logs(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")] = "last",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     tail: Annotated[
-        int | None, typer.Option("--tail", min=0, metavar="N", help="The last lines alone; all if omitted.")
+        int | None, typer.Option("--tail", min=0, metavar="N", help="The last N lines alone; all if omitted.")
     ] = None,
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show the log of a run.
+    """Show what Spark and the programs of a run printed, by step.
 
-    It has Spark's output, that of programs, each line with its step, and how steps ended. The log of a run on another
-    machine is there: it says where.
+    The log of a run on another machine is there: it says where.
 
     Examples:
         dataflow workflow logs last --follow
-        dataflow workflow logs last --tail 20
     """
     from dataflow.cli.workflow.records import run_records
     from dataflow.runner.run_log import follow_log, log_of, read_log

@@ -18,15 +18,16 @@ def retry(
     ],
     step: Annotated[
         str | None,
-        typer.Option("--from", metavar="STEP", help="A step; it and all that needs it run again, succeeded or not."),
+        typer.Option("--from", metavar="STEP", help="Do this step and all that needs it again, succeeded or not."),
     ] = None,
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Run again what did not succeed of a run.
+    """Run what did not succeed of a run, as it was asked for.
 
-    It has the same parameters, bundle and days; steps and days that succeeded are not done again. A run from files
-    takes them as they are now; one from a bundle works wherever the registry and the state address are the same.
+    The parameters, the bundle and the days are the same.
+    Steps and days that succeeded are not done again. A run from files takes them as they are now; one from a bundle
+    works wherever the registry and the state address are the same.
 
     Examples:
         dataflow workflow retry last
