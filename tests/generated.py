@@ -43,6 +43,7 @@ def main() -> int:
 def write(folder: Path) -> None:
     """Write the schemas and the examples below a folder, as they stand in the repository."""
     write_schemas(folder)
+    write_pages(folder)
     from dataflow.sample.recipes import recipes
 
     for recipe in recipes():
@@ -60,6 +61,14 @@ def write_schemas(folder: Path) -> None:
     (schemas / "workflow.schema.json").write_text(definitions.render(), encoding="utf-8")
     (schemas / "mock.schema.json").write_text(mocks.render(), encoding="utf-8")
     (schemas / "test.schema.json").write_text(tests.render(), encoding="utf-8")
+
+
+def write_pages(folder: Path) -> None:
+    """Write the documents that are made of the code below a folder."""
+    from dataflow.sail import page
+
+    (folder / "docs").mkdir(parents=True, exist_ok=True)
+    (folder / "docs" / "engines.md").write_text(page.render(), encoding="utf-8")
 
 
 def render_example(target: Path, recipe: str) -> None:
