@@ -32,7 +32,20 @@ def test_a_machine_that_has_everything_is_found_fit(home):
     found = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.returncode == 0
     assert list(found) == [
-        *("Python", "git", "Spark", "home", "Java", "R", "sparklyr", "sbt", "Iceberg", "write and read", "class data")
+        *(
+            "Python",
+            "git",
+            "Spark",
+            "Sail",
+            "home",
+            "Java",
+            "R",
+            "sparklyr",
+            "sbt",
+            "Iceberg",
+            "write and read",
+            "class data",
+        )
     ]
     assert found["write and read"]["detail"] == "1 row, catalog dataflow"
     assert list((home / "warehouse").iterdir()) == []

@@ -58,6 +58,7 @@ def diagnose(environment: Environment, report: Report = silent) -> Iterator[Diag
     yield _python()
     yield _git()
     yield _pyspark()
+    yield _sail()
     yield _home()
     java: list[Java] = []
     yield _checked("Java", lambda: _java(java, report))
@@ -100,6 +101,22 @@ def _pyspark() -> Diagnosis:
         return Diagnosis("Spark", False, "pyspark is not installed", fix)
     detail = found if found == wanted else f"pyspark {found}, but Dataflow is built for {wanted}"
     return Diagnosis("Spark", found == wanted, detail, fix)
+
+
+def _sail() -> Diagnosis:
+    """Check whether queries are answered without a JVM; Spark answers them all the same."""
+    from dataflow.sail.server import missing, start_and_stop
+
+    if (name := missing()) is not None:
+        detail = f"there is no {name}: Spark answers each query"
+        return Diagnosis("Sail", False, detail, "pip install --upgrade dataflow-recipes", optional=True)
+    try:
+        start_and_stop()
+    except DataflowError as error:
+        return Diagnosis("Sail", False, error.message, "dataflow query --engine spark", optional=True)
+    return Diagnosis(
+        "Sail", True, f"{version('pysail')}: it answers queries without Java where it answers as Spark does"
+    )
 
 
 def _home() -> Diagnosis:
