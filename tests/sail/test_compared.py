@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dataflow.sail import compared
 from dataflow.sail.rows import spark_table
 from dataflow.sail.server import Sail, SailError
 from tests.support.two_engines import TwoEngines, expanded, rows_of, types_of
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.spark
 
 EXPRESSIONS = yaml.safe_load((Path(__file__).parent / "expressions.yaml").read_text("utf-8"))
 QUERIES = yaml.safe_load((Path(__file__).parent / "queries.yaml").read_text("utf-8"))
+AGGREGATES = ("approx_count_distinct", "approx_percentile", "median", "percentile_approx")
 WHERE = {
     "rows": ["SELECT {} FROM edges ORDER BY id"],
     "windows": ["SELECT {} FROM edges ORDER BY id"],
@@ -62,3 +65,19 @@ def test_a_query_has_the_same_rows_in_the_same_order(engines, query):
         assert sail.schema.names == spark.schema.names
         assert types_of(sail) == types_of(spark)
         assert rows_of(sail) == rows_of(spark)
+
+
+def test_what_is_said_to_differ_differs(engines):
+    """A version of either engine in which they have become equal fails here: then Sail may answer."""
+    equal = []
+    for name, reason in compared.DIFFERENT.items():
+        if reason.startswith(("it is by chance", "it depends on the order", "regular expressions")):
+            continue
+        calls = [
+            it for group in EXPRESSIONS.values() for it in group if re.search(rf"\b{name}\(", it) and " OVER" not in it
+        ]
+        asked = [it for template in calls for it in expanded(template)]
+        query = "SELECT {} FROM edges" if name in AGGREGATES else "SELECT {} FROM edges ORDER BY id"
+        if not engines.differences(asked, query):
+            equal.append(name)
+    assert equal == []

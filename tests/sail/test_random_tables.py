@@ -20,7 +20,7 @@ MOMENTS = st.datetimes(dt.datetime(1600, 1, 1), dt.datetime(2400, 1, 1))
 TYPES = {
     "i": (pa.int32(), st.one_of(st.integers(-5, 5), st.integers(-(2**31), 2**31 - 1))),
     "l": (pa.int64(), st.one_of(st.integers(-5, 5), st.integers(-(2**63), 2**63 - 1))),
-    "x": (pa.float64(), st.floats()),
+    "x": (pa.float64(), st.one_of(st.sampled_from([0.0, 1.0, -1.5]), st.floats(-1e50, 1e50), st.floats())),
     "n": (
         pa.decimal128(10, 2),
         st.decimals(-9999, 9999, places=2).map(lambda it: Decimal(it).quantize(Decimal("0.01"))),

@@ -89,7 +89,7 @@ EDGES: dict[str, tuple[pa.DataType, list[Any]]] = {
         [{"x": 1, "y": "a"}, {"x": None, "y": "b"}, {"x": 1, "y": None}, {"x": None, "y": None}, {"x": 3, "y": ""},
          {"x": 4, "y": "é"}, None, {"x": 5, "y": "z"}, {"x": -1, "y": "a"}],
     ),
-    "e": (pa.float64(), [0.0, 1.5, -2.5, 1e20, INF, -INF, None, 0.1, 1e-10]),
+    "e": (pa.float64(), [0.0, 1.5, -2.5, 1e20, 5e-324, -1e59, None, 0.1, 1e-10]),
     "j": (pa.int32(), [0, 1, -1, 3, 5, 2, None, 3, 1]),
     "k": (pa.int64(), [1, 1, 2, -3, 100, 7, None, None, 0]),
     "w": (

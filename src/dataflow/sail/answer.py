@@ -23,6 +23,7 @@ _HARMLESS = ("spark.app.", "spark.driver.", "spark.executor.", "spark.hadoop.", 
 """Settings of an environment that change no answer."""
 _COMPARED = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 """Settings that change answers, each with the value for which both engines were compared."""
+_LARGE, _PRODUCTS = "1e60", 4  # so many products of doubles up to there are no infinity, of which NaN would come
 _OF_RANGE = {"id": "long"}
 _SMALL = 64_000_000  # bytes that one thread reads in order as fast as several
 
@@ -80,6 +81,8 @@ def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views:
     Raises:
         SparkDecides: Sail may answer otherwise for them.
     """
+    from sqlglot import exp
+
     names = Names(judged.tree, schemas)
     added = numbers_added(judged.tree, KindsOf(names, judged.functions))
     counted = columns_of(added, names)
@@ -98,6 +101,9 @@ def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views:
         rows.append(size)
         bounds.append({"id": largest})
         zeros.append(set())
+    has_doubles = any(kind == "double" for schema in schemas for kind in schema.values())
+    if has_doubles and len(list(judged.tree.find_all(exp.Mul))) > _PRODUCTS:
+        raise SparkDecides("so many products of doubles were not compared")
     if any(zeros):
         signed = [
             {it: "odd" if it in zero else kind for it, kind in schema.items()}
@@ -129,12 +135,14 @@ def _keys(node: Expr) -> list[Expr]:
 
 
 def _facts(sail: Sail, view: str, whole: Sequence[str], doubles: Sequence[str]) -> Mapping[str, int]:
-    """Ask for the extremes of columns of whole numbers, and for negative zeros and NaN in those of doubles."""
+    """Ask for the extremes of columns of whole numbers, and for the odd values of doubles: -0.0, NaN, large ones."""
     wanted = ["count(*) AS n"]
     for i, name in enumerate(map(column_name, whole)):
         wanted += [f"coalesce(min({name}), 0) AS a{i}", f"coalesce(max({name}), 0) AS z{i}"]
     for i, name in enumerate(map(column_name, doubles)):
-        wanted.append(f"count_if(isnan({name}) OR {name} = 0 AND CAST({name} AS STRING) = '-0.0') AS d{i}")
+        wanted.append(
+            f"count_if(NOT abs({name}) <= {_LARGE} OR {name} = 0 AND CAST({name} AS STRING) = '-0.0') AS d{i}"
+        )
     return dict(sail.query(f"SELECT {', '.join(wanted)} FROM {view}").to_pylist()[0])
 
 

@@ -34,6 +34,7 @@ _NARROW = 18  # digits of decimals whose products still fit
 _TRUTH = frozenset({"boolean", "null"})
 _ORDERING = ("a comparison", "BETWEEN")
 _EQUALITY = ("=", "IN")  # by which rows may be joined, and hashes tell -0.0 from 0.0
+_UNWRITTEN = ("TsOrDsToDate",)  # what SQLGlot puts around the argument of `year` and the like
 _TEXTUAL = frozenset({"string", "null"})
 
 
@@ -83,7 +84,7 @@ class KindsOf:
             ((exp.Like,), self._require_like),
             ((exp.DPipe,), lambda it: self._require("||", compared.FUNCTIONS["concat"][0], _sides(it))),
             ((exp.Add, exp.Sub, exp.Mul), self._require_arithmetic),
-            ((exp.Neg,), lambda it: self._require("-", compared.NUMBERS, [it.this])),
+            ((exp.Neg,), self._require_negative),
             (_comparisons(), lambda it: self._require_alike(_sign(it), _sides(it))),
             ((exp.And, exp.Or), lambda it: self._require(it.key.upper(), _TRUTH, _sides(it))),
             ((exp.Func,), self._require_function),
@@ -144,6 +145,11 @@ class KindsOf:
             if kinds != {"nested"} and kinds:
                 self._require_alike("VALUES", column)
 
+    def _require_negative(self, node: Expr) -> None:
+        self._require("-", compared.NUMBERS, [node.args["this"]])
+        if node.args["this"].name in ("2147483648", "9223372036854775808"):  # to Spark the sign is a part of them
+            raise SparkDecides(f"{node.sql('spark')} was not compared")
+
     def _require_join(self, node: Expr) -> None:
         from sqlglot import exp
 
@@ -155,6 +161,8 @@ class KindsOf:
 
         if isinstance(node, exp.SetOperation):
             self._require_union([part.selects for part in parts_of(node)])
+        if isinstance(node, exp.Except | exp.Intersect) and not node.args.get("distinct"):
+            raise SparkDecides(f"{node.key.upper()} ALL was not compared")
         apart = node.args.get("distinct") or isinstance(node, exp.Except | exp.Intersect)
         if not apart:
             return
@@ -211,6 +219,8 @@ class KindsOf:
 
     def _of_function(self, node: Expr) -> Kinds:
         name = self._functions.get(id(node))
+        if name is None and type(node).__name__ in _UNWRITTEN:
+            return self(node.args["this"])
         if name is None or name not in compared.FUNCTIONS:
             return ALL
         results = compared.FUNCTIONS[name][1]
@@ -223,6 +233,8 @@ class KindsOf:
         from sqlglot import exp
 
         name = self._functions.get(id(node))
+        if name is None and type(node).__name__ in _UNWRITTEN:
+            return
         if name is None:
             raise SparkDecides(f"{node.key.upper()} was not compared")
         arguments = _arguments(node)
@@ -231,6 +243,8 @@ class KindsOf:
             self._require_alike(name, arguments)
             if isinstance(node, exp.Nullif) and len(self._together(arguments) - {"null"}) > 1:
                 raise SparkDecides(f"{name} was not compared for two types")
+        if name in ("date", "to_date") and len(arguments) > 1:
+            raise SparkDecides(f"{name} was not compared for formats")
         if name in compared.WITH_LITERALS and not all(isinstance(it, exp.Literal) for it in arguments[1:]):
             raise SparkDecides(f"{name} was compared for literals alone")
 
@@ -255,6 +269,8 @@ class KindsOf:
         if kinds <= compared.INTEGERS or (len(kinds) == 1 and not kinds & {"float", "other", "nested"}):
             return
         if kinds <= {"date", "timestamp", "ntz", "string"} and len(kinds) == 2 and _are_moments_and_text(self, nodes):
+            return
+        if kinds <= {"double", "-0.0", "int", "long"}:
             return
         if what in _ORDERING and kinds <= compared.NUMBERS:
             return
@@ -335,7 +351,7 @@ def _of_literal(text: str, *, is_string: bool) -> str:
         return "int" if int(text) < 2**31 else "long" if int(text) < 2**63 else "wide"
     if re.fullmatch(r"\d*\.\d*", text):
         return "decimal" if len(text) <= _NARROW else "wide"
-    return "-0.0"
+    return "-0.0" if re.fullmatch(r"\d{1,9}(\.\d{0,9})?e-?\d", text, re.I) else "other"
 
 
 def _of_type(type_: Expr) -> str | None:

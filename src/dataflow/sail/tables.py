@@ -136,6 +136,8 @@ def pinned(name: str, file: str, metadata: Metadata, use: TableUse) -> PinnedTab
 
 def _require_readable(name: str, file: str, metadata: Metadata) -> None:
     """Let through only what was compared: files of this machine, in a version of the format that both read alike."""
+    if "view-uuid" in metadata:
+        raise SparkDecides(f"{name} is a view")
     properties = metadata.get("properties", {})
     moved = [properties[key] for key in ("write.data.path", "write.object-storage.path") if key in properties]
     places = [urlsplit(place) for place in (metadata["location"], file, *moved)]
