@@ -101,7 +101,7 @@ class Bench:
             RunFailed: A command failed, or no archive came of the runs.
         """
         seconds(self.generate(self.package))
-        seconds(self.dataflow(("sample", "source", "--from", str(DAYS[0]), "--to", str(DAYS[-1]))))
+        seconds(self.dataflow(("sample", "source", "--from", str(DAYS[0]), "--until", str(DAYS[-1]))))
         for _ in range(3):  # one trains, the next one puts the archive in its place
             seconds(self.main_run(DAYS[0]))
             if list(self.home.glob("class-data/*.jsa")):

@@ -41,9 +41,9 @@ def main() -> int:
 
 
 def write(folder: Path) -> None:
-    """Write the schemas and the examples below a folder, as they stand in the repository."""
+    """Write the schemas, the documents and the examples below a folder, as they stand in the repository."""
     write_schemas(folder)
-    write_pages(folder)
+    write_documents(folder)
     from dataflow.sample.recipes import recipes
 
     for recipe in recipes():
@@ -63,12 +63,20 @@ def write_schemas(folder: Path) -> None:
     (schemas / "test.schema.json").write_text(tests.render(), encoding="utf-8")
 
 
-def write_pages(folder: Path) -> None:
-    """Write the documents that are made of the code below a folder."""
-    from dataflow.sail import page
+def write_documents(folder: Path) -> None:
+    """Write the glossary, the engines and the commands below a folder: what the code says of itself."""
+    from dataflow.glossary import as_markdown
+    from dataflow.sail import page as engines
+    from tests.support.commands import pages
 
-    (folder / "docs").mkdir(parents=True, exist_ok=True)
-    (folder / "docs" / "engines.md").write_text(page.render(), encoding="utf-8")
+    documents = folder / "docs"
+    documents.mkdir(exist_ok=True)
+    (documents / "engines.md").write_text(engines.render(), encoding="utf-8")
+    (documents / "glossary.md").write_text(as_markdown(), encoding="utf-8")
+    parts = ["# Commands", "What `--help` says of each. Written by `python -m tests.generated`."]
+    for page in pages():
+        parts += [f"{'###' if len(page.words) > 1 else '##'} {page.name}", f"```text\n{page.text(100)}```"]
+    (documents / "commands.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def render_example(target: Path, recipe: str) -> None:

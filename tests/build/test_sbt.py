@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dataflow.build.sbt import build, digest_of_inputs, sbt_command
+from dataflow.build.sbt import build, digest_of_inputs, sbt_command, sbt_of_people
 from dataflow.errors import DataflowError
 from dataflow.runner.jar_builder import JarBuilder
 from dataflow.spark import jars
@@ -189,6 +189,26 @@ def test_without_an_sbt_and_without_its_launcher_it_says_both(java, tmp_path, mo
 
     with pytest.raises(DataflowError, match=f"there is no sbt on the PATH, and .* has no {jars.SBT.file_name}"):
         sbt_command(java, {})
+
+
+def test_the_sbt_that_is_used_is_named_by_its_path_and_how_people_call_it(java, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("dataflow.build.sbt.find_java", lambda: java)
+    monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
+    monkeypatch.delenv("DEFAULT_ARTIFACT_REPOSITORY", raising=False)
+    launcher = tmp_path / jars.SBT.file_name
+    by_hand = f"{java.executable} -jar {launcher}"
+    assert sbt_of_people() == (f"{launcher} (fetched on first use, as there is no sbt on the PATH)", by_hand)
+    said = []
+    monkeypatch.setattr(jars, "ensure", lambda *_: [launcher])
+    sbt_command(java, {}, said.append)
+    assert said == [f"sbt is {launcher} from now on; by hand:  {by_hand}"]
+    launcher.touch()
+    sbt_command(java, {}, said.append)
+    assert len(said) == 1
+    assert sbt_of_people()[0] == f"{launcher} (which was fetched, as there is no sbt on the PATH)"
+    (tmp_path / "sbt").touch(mode=0o755)
+    assert sbt_of_people() == (str(tmp_path / "sbt"), "sbt")
 
 
 def test_the_launcher_uses_the_mirror_that_spark_s_jars_come_from(java, tmp_path, monkeypatch):

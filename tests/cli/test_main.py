@@ -13,24 +13,6 @@ def test_help_lists_the_commands_and_where_to_start(dataflow_command):
     assert "dataflow sample workflow spark-sql" in shown
 
 
-def test_every_command_s_help_shows_an_example(dataflow_command):
-    for words in (
-        ["sample", "workflow"],
-        ["sample", "update"],
-        ["sample", "source"],
-        ["workflow", "validate"],
-        ["workflow", "plan"],
-        ["workflow", "run"],
-        ["workflow", "runs"],
-        ["workflow", "show"],
-        ["project", "test"],
-        ["query"],
-        ["env"],
-        ["doctor"],
-    ):
-        assert f"dataflow {' '.join(words)}" in dataflow_command(*words, "--help").stdout.replace("Usage:", ""), words
-
-
 def test_the_version_is_the_package_s(dataflow_command):
     assert dataflow_command("--version").stdout == f"dataflow {dataflow.__version__}\n"
 
@@ -67,4 +49,4 @@ def test_a_failure_is_one_message_and_a_traceback_only_with_verbose(dataflow_com
     done = dataflow_command("workflow", "run", "nothing.sch.yaml", code=2)
     assert "Traceback" not in done.stderr
     assert "nothing.sch.yaml" in done.stderr
-    assert "Traceback" in dataflow_command("workflow", "run", "nothing.sch.yaml", "--verbose", code=1).stderr
+    assert "Traceback" in dataflow_command("workflow", "run", "nothing.sch.yaml", "--verbose", code=2).stderr

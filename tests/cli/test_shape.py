@@ -72,17 +72,25 @@ def test_no_command_asks_which_format_it_answers_in(path):
 
 
 def test_a_command_has_every_format_that_it_offers():
-    methods = {"csv": "rows", "parquet": "arrow", "html": "html", "markdown": "markdown", "mermaid": "mermaid"}
+    methods = {
+        "csv": "rows",
+        "parquet": "arrow",
+        "html": "html",
+        "markdown": "markdown",
+        "mermaid": "mermaid",
+        "svg": "svg",
+    }
     offered = []
     for _, module in commands():
         results = [it for it in vars(import_module(module)).values() if is_result(it)]
         for name in re.findall(
-            r"\b(?:CSV|PARQUET|HTML|MARKDOWN|MERMAID)\b(?=.*help=)", Path(import_module(module).__file__).read_text()
+            r"\b(?:CSV|PARQUET|HTML|MARKDOWN|MERMAID|SVG)\b(?=.*help=)",
+            Path(import_module(module).__file__).read_text(),
         ):
             method = methods[name.lower()]
             offered.append((module, name))
             assert any(getattr(it, method) is not getattr(output.Result, method) for it in results), (module, name)
-    assert len(offered) == 6
+    assert len(offered) == 8
 
 
 def is_result(value):

@@ -72,7 +72,7 @@ def test_after_each_switch_lineage_is_that_of_the_bundle_that_stands(command, re
     column = told(command, f"{SOURCE}.view_hours")["alice.top.main"]
     assert {"from": f"{SOURCE}.view_hours", "into": "hours", "decides": False} in column["takes"]
     text = command("migration", "lineage", SOURCE, "--env", "production").stdout
-    assert f"deployed {first[:8]} just now" in text
+    assert f"in a deployed bundle ({first[:8]}) 2" in text
 
     repo.commit("the best rating")
     second = command.json("project", "deploy")["packages"]["top"]["bundle"]

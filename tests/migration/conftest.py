@@ -8,6 +8,7 @@ from tests.support.campaign_world import World
 from tests.support.lineage_state import State
 from tests.support.servers import Hook, Mail
 from tests.support.team import Team, create
+from tests.support.two_repositories import TwoRepositories
 
 
 @pytest.fixture
@@ -45,3 +46,14 @@ def team(here_command, mail, hook):
     state = State(f"sqlite:///{home / 'team.db'}")
     yield Team(here_command, state, mail, hook)
     state.database.close()
+
+
+@pytest.fixture
+def two(here_command, tmp_path, monkeypatch):
+    return TwoRepositories(tmp_path, here_command, monkeypatch)
+
+
+@pytest.fixture
+def started(two):
+    """The two with a campaign whose new column is there, as far as the state says."""
+    return two.expanded()

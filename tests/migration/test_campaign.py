@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from dataflow.migration.store import CampaignStore
 from tests.support.team import DEADLINE, READERS, create
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 
 
 def test_a_plan_names_who_is_touched_by_column_down_to_the_last_and_on_which_lines(team):
@@ -66,8 +69,8 @@ def test_a_plan_names_who_fails_once_the_table_has_a_column_more(team):
     assert said == {**said, **dave}
     assert (line["file"], line["number"], line["text"]) == (str(script), 2, "SELECT * FROM prod.plays")
     text = team.migration("plan", "prod.plays", "--rename", "hours=view_hours").stdout
-    place = "  dave.one (dave) · checkout just now\n      dave_one/write.sql:2: SELECT * FROM prod.plays\n"
-    assert f"select all columns by position: fail when a column is added\n{place}" in text
+    place = "  dave.one (dave) · in files here TIME\n      dave_one/write.sql:2: SELECT * FROM prod.plays\n"
+    assert f"select all columns by position: fail when a column is added\n{place}" in TIME.sub("TIME", text)
     assert team.command.json("migration", "plan", "prod.plays", "--drop", "hours")["by_position"] == []
     wanted = team.folder / "wanted.sql"
     wanted.write_text("CREATE TABLE prod.plays (id INT, hours DOUBLE, date DATE, more INT) USING iceberg")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
 from dataflow.errors import DataflowError
@@ -51,7 +49,7 @@ def rename(world):
     """Return the plan of a column's new name."""
     look = lambda table, _: live_schema_in_spark(world.spark, table)  # noqa: E731
     wish = ChangeRequest(rename={"hours": "view_hours"})
-    return build_plan(f"{world.db}.plays", wish, world.known(), dt.datetime.now(dt.UTC), load=look)
+    return build_plan(f"{world.db}.plays", wish, world.known(), load=look)
 
 
 @pytest.fixture
@@ -125,7 +123,7 @@ def test_who_takes_all_columns_by_position_is_named_before_the_column_is_added_a
     for statement, goes_on in ALL.items():
         write(f"{statement};\n")
         world.run("few")
-        named = {each.workflow for each in select_star_users(plays, world.known(), dt.datetime.now(dt.UTC))}
+        named = {each.workflow for each in select_star_users(plays, world.known())}
         assert named == (set() if goes_on else {"dave.few.main"}), statement
     world.spark.sql(f"ALTER TABLE {plays} ADD COLUMN more INT")
     for statement, goes_on in ALL.items():

@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dataflow.migration.patches import ReaderMigration, suggest_patch
+from tests.support.repositories import git
 
 SCHEMA = {"s.a": ["id", "hours", "country"], "s.b": ["id", "hours"]}
 
 
-def moved(tmp_path, monkeypatch, sql, move=None, **values):
-    """Return the script as the patch would leave it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.sql").write_text(sql)
+def moved(sql, move=None, **values):
+    """Return the lines that the patch of a script adds."""
     move = move or ReaderMigration("s.a", {"hours": "view_hours"})
-    diff = suggest_patch(tmp_path / "x.sql", move, values, SCHEMA)
+    diff = suggest_patch("x.sql", sql, move, values, SCHEMA)
     lines = sql.splitlines()
     for line in [each[1:] for each in diff.splitlines() if each.startswith("-") and not each.startswith("---")]:
         assert line in lines
@@ -46,6 +45,13 @@ def moved(tmp_path, monkeypatch, sql, move=None, **values):
             ["INSERT INTO s.a (id, view_hours) SELECT id, hours FROM s.b"],
         ),
         ("INSERT INTO s.a BY NAME\nSELECT id, 0 AS hours FROM s.b", ["SELECT id, 0 AS view_hours FROM s.b"]),
+        ("INSERT INTO s.a BY NAME\nSELECT b.id, b.hours FROM s.b", ["SELECT b.id, b.hours AS view_hours FROM s.b"]),
+        ("INSERT INTO s.a BY NAME\nSELECT id, `hours` FROM s.a", ["SELECT id, `view_hours` FROM s.a"]),
+        ("INSERT INTO s.b BY NAME\nSELECT id, hours FROM s.a", ["SELECT id, view_hours AS hours FROM s.a"]),
+        (
+            "INSERT OVERWRITE s.a BY NAME\nWITH c AS (\n  SELECT id, hours FROM s.b\n)\nSELECT id, hours FROM c",
+            ["SELECT id, hours AS view_hours FROM c"],
+        ),
         ("INSERT INTO s.a\nSELECT id, 0 AS hours, 'x' AS country FROM s.b", []),
         ("UPDATE s.a SET hours = 0 WHERE id = 1", ["UPDATE s.a SET view_hours = 0 WHERE id = 1"]),
         ("UPDATE s.a SET hours = hours + 1", ["UPDATE s.a SET view_hours = view_hours + 1"]),
@@ -63,23 +69,36 @@ def moved(tmp_path, monkeypatch, sql, move=None, **values):
         ),
     ],
 )
-def test_a_column_s_new_name_is_put_where_the_old_one_is_meant(sql, expected, tmp_path, monkeypatch):
-    assert moved(tmp_path, monkeypatch, sql) == expected
+def test_a_column_s_new_name_is_put_where_the_old_one_is_meant(sql, expected):
+    assert moved(sql) == expected
 
 
-def test_parameters_stay_as_they_are(tmp_path, monkeypatch):
+def test_parameters_stay_as_they_are():
     sql = "INSERT INTO ${OUT}\nSELECT ${F}(hours) FROM ${SOURCE} WHERE hours > ${N}"
-    found = moved(tmp_path, monkeypatch, sql, OUT="s.o", F="sum", SOURCE="s.a", N="1")
+    found = moved(sql, OUT="s.o", F="sum", SOURCE="s.a", N="1")
     assert found == ["SELECT ${F}(view_hours) FROM ${SOURCE} WHERE view_hours > ${N}"]
 
 
-def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_it(tmp_path, monkeypatch):
+def test_a_table_is_replaced_where_it_is_named_and_not_where_a_parameter_names_it():
     move = ReaderMigration("s.a", {}, "s.better")
-    assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
-    assert moved(tmp_path, monkeypatch, "INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
+    assert moved("INSERT INTO s.o\nSELECT id FROM s.a", move) == ["SELECT id FROM s.better"]
+    assert moved("INSERT INTO s.o\nSELECT id FROM ${S}", move, S="s.a") == []
 
 
-def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name(tmp_path, monkeypatch):
+def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name():
     move = ReaderMigration("s.a", {"hours": "hours_float"}, retyped={"hours"})
-    assert moved(tmp_path, monkeypatch, "CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
-    assert moved(tmp_path, monkeypatch, "UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]
+    assert moved("CREATE TABLE s.a (\n  id INT,\n  hours DOUBLE\n)", move) == []
+    assert moved("UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "", "\n\n"])
+def test_git_applies_a_patch_whatever_a_script_is_called_and_ends_in(tmp_path, ending):
+    path, sql = "my düsseldorf/a b.sql", f"INSERT INTO s.o\nSELECT sum(hours)\nFROM s.a WHERE hours > 1{ending}"
+    file = tmp_path / path
+    file.parent.mkdir()
+    file.write_text(sql)
+    git(tmp_path, "init", "--quiet")
+    patch = tmp_path / "suggested.patch"
+    patch.write_text(suggest_patch(path, sql, ReaderMigration("s.a", {"hours": "view_hours"}), {}, SCHEMA))
+    git(tmp_path, "apply", str(patch))
+    assert file.read_text() == sql.replace("hours", "view_hours")

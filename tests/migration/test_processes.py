@@ -12,6 +12,7 @@ import pytest
 
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
+from tests.support.terminal import at_a_terminal
 
 pytestmark = pytest.mark.spark
 
@@ -82,12 +83,39 @@ def test_killed_between_the_table_and_the_note_a_campaign_goes_on_to_its_end(pla
     assert plays.rows["view_hours"] == [1.5, None, 2.5]
     assert "next: " in plays("apply")
     assert "✓ hours and view_hours: 0 of 3 rows differ" in plays("verify")
-    plays.killed()  # nobody reads it, so nothing holds the contract up
-    done = plays("apply")
+    plays.killed("--yes")  # nobody reads it, so nothing holds the contract up
+    done = plays("apply", "--yes")
     assert "permanently removed: column hours, which was dropped before" in done
     assert "is done" in done
     assert plays.rows == {"id": [1, 2, 3], "view_hours": [1.5, None, 2.5]}
     assert "0 of 3 rows differ" in plays("verify", "prod.plays")  # in the snapshot before
+
+
+def test_a_terminal_is_asked_before_the_old_goes_and_all_safe_is_one_command(plays):
+    plays.start("--rename", "hours=view_hours", "--name", "hours")
+    assert plays("apply", "--all-safe") == (
+        "done: each publication writes hours and view_hours, whichever its workflow provides\n"
+        "done: add view_hours beside hours\n"
+        "done: fill view_hours from hours where it is NULL\n"
+        "next: workflows move: they use view_hours instead of hours; "
+        "`dataflow migration notify hours` notifies their owners\n"
+        "then: drop hours, by `dataflow migration apply hours`\n"
+    )
+    question = (
+        "Remove permanently: column hours with 2 values in 3 rows; a rollback does not restore it. Go on? [y/N]: "
+    )
+    code, shown = at_a_terminal(plays.command, "migration", "apply", answer="\n", after="Remove")
+    assert (code, shown) == (1, f"{question}\nnothing was changed\n")
+    assert list(plays.rows) == ["id", "hours", "view_hours"]
+    code, shown = at_a_terminal(plays.command, "migration", "apply", answer="y\n", after="Remove")
+    assert code == 0
+    assert shown.startswith(f"{question}y\n")
+    assert shown.endswith(
+        "permanently removed: column hours with 2 values in 3 rows; a rollback does not restore it\n"
+        "done: drop hours\n"
+        "campaign hours is done\n"
+    )
+    assert plays.rows == {"id": [1, 2, 3], "view_hours": [1.5, None, 2.5]}
 
 
 def test_cancel_takes_back_a_step_that_a_killed_process_did_not_note(plays):

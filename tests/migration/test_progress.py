@@ -52,7 +52,7 @@ def test_who_reads_a_table_with_its_columns_unknown_is_never_counted_as_moved(te
     assert {each["workflow"]: each["state"] for each in team.status()["readers"]}["frank.new"] == "open"
     shown = team.migration("lineage", "prod.plays.hours", "--downstream").stdout
     (line,) = (line for line in shown.splitlines() if "out.frank" in line)
-    assert "may read it: columns unknown · frank.new" in line
+    assert "frank.new (frank), may read it: its columns are unknown · recorded by a run 2" in line
     assert "*" not in LineageStore(team.state.address).columns("prod.plays")
 
 

@@ -10,6 +10,7 @@ import pytest
 from dataflow.deploy.data_diff import TablePair, compare_tables
 from dataflow.errors import DataflowError
 from dataflow.lineage.graph import traverse
+from dataflow.lineage.show.labels import ages
 from dataflow.lineage.show.text import lineage_data, tree
 from dataflow.lineage.store.reader import LineageStore
 from dataflow.tables.iceberg import load
@@ -52,7 +53,8 @@ def test_recorded_lineage_says_workflow_owner_bundle_and_snapshot(package, tmp_p
     assert target == (f"{package.user}__x.results", "hours")
     assert (producer.workflow, producer.owner, producer.bundle) == (workflow.id, workflow.owner, "b" * 64)
     assert producer.run_id == run["run_id"]
-    assert "recorded bbbbbbbb just now" in "\n".join(told for _, _, told in tree(found, dt.datetime.now(dt.UTC)))
+    told = "\n".join(told for _, _, told in tree(found, ages(dt.datetime.now(dt.UTC))))
+    assert "recorded by a run (bbbbbbbb) just now" in told
     assert [each["bundle"] for each in lineage_data([found])["workflows"]] == ["b" * 64]
 
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()

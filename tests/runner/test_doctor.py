@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from dataflow.jobs.spark import r_script
 from dataflow.jobs.spark.r_script import R
 from dataflow.runner import doctor as checks
 from dataflow.spark import jars, java
+from dataflow.workflow.project import environment, find_project
 
 
 @pytest.fixture
@@ -61,6 +63,62 @@ def test_a_missing_java_fails_with_its_remedy_and_spark_is_not_tried(monkeypatch
     assert "FAILED  Java            Spark needs Java 17 or 21" in result.stdout
     assert "sudo get java" in result.stdout
     assert "write and read" not in result.stdout
+
+
+@pytest.mark.usefixtures("home")
+def test_each_check_is_named_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(java, "_candidates", lambda: iter(()))
+    seen = []
+    for check in checks.diagnose(environment(find_project(Path.cwd()), None), lambda _: None, seen.append):
+        seen.append(check)
+    names = [it if isinstance(it, str) else [it.name] for it in seen]
+    assert names[:8] == ["Python", ["Python"], "git", ["git"], "Spark", ["Spark"], "home", ["home"]]
+    assert names[8:] == ["Java", ["Java"], "R and sbt", ["R"], ["sparklyr"], ["sbt"]]
+
+
+@pytest.mark.usefixtures("home")
+def test_everything_that_is_missing_has_the_command_that_gets_it_and_is_counted_at_the_end(monkeypatch, tmp_path):
+    (tmp_path / "apt-get").touch(mode=0o755)
+    (tmp_path / "sudo").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(java, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(checks, "version", lambda _: "3.5.1")
+    monkeypatch.setattr("platform.freedesktop_os_release", dict)
+    result = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[1:4] == [
+        "FAILED  git             not found: packages can't be updated from their recipes",
+        "        → sudo apt-get install git",
+        "FAILED  Spark           pyspark 3.5.1, but Dataflow is built for 4.1.3",
+    ]
+    assert lines[4] == "        → pip install pyspark==4.1.3"
+    assert lines[6].startswith("FAILED  Java            Spark needs Java 17 or 21, which was not found")
+    assert lines[6].endswith("install it:  sudo apt-get install openjdk-17-jre-headless")
+    assert lines[7:12] == [
+        "note    R               not found: the sparklyr recipe needs it",
+        "        → sudo apt-get install r-base",
+        "note    sparklyr        not looked for: there is no R",
+        '        → Rscript -e \'install.packages(c("sparklyr", "dplyr", "dbplyr", "testthat", "yaml"))\'',
+        "ok      sbt             none on the PATH: fetched when a Scala pipeline is built",
+    ]
+    assert lines[-1] == (
+        "missing: git, Spark, Java; run what → says, then `dataflow doctor` again; "
+        "only some recipes need R and sparklyr"
+    )
+
+
+def test_the_sbt_that_was_fetched_is_named_by_its_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
+    *_, sbt = checks._of_one_recipe()
+    assert sbt.fetched is None
+    launcher = tmp_path / jars.SBT.file_name
+    launcher.touch()
+    *_, sbt = checks._of_one_recipe()
+    assert sbt.fetched == launcher
+    monkeypatch.setattr(checks, "diagnose", lambda *_: [sbt])
+    assert f"        fetched: {launcher}\n" in CliRunner().invoke(app, [], catch_exceptions=False).stdout
 
 
 def test_a_home_that_can_not_be_written_fails_with_its_remedy(monkeypatch, tmp_path):

@@ -16,6 +16,7 @@ from dataflow.migration.campaign.definition import campaign_from_row
 from dataflow.migration.notify import address_sender, due_notices, send_notices
 from dataflow.migration.plan.builder import build_plan
 from dataflow.migration.progress.builder import reader_statuses, record_moves
+from dataflow.migration.readiness import require_readers_moved
 from dataflow.migration.store import CampaignStore
 from dataflow.runner.context import RunContext
 from dataflow.runner.progress import NoProgress
@@ -132,7 +133,7 @@ class World:
     def apply(self, *, force=False, reason=None):
         campaign, found = self.look()
         step = execute.next_step(campaign, self.campaigns.events(campaign.id))
-        execute.require_readers_moved(step, found, force=force, reason=reason)
+        require_readers_moved(step, found, force=force, reason=reason)
         execute.execute_step(self.spark, campaign, step, self.campaigns, "alice", reason)
         return step.name
 
@@ -168,7 +169,7 @@ class World:
         """Plan a change of the table, and open the campaign for it."""
         now = dt.datetime.now(dt.UTC)
         found = build_plan(
-            f"{self.db}.plays", wish, self.known(), now, load=lambda table, _: live_schema_in_spark(self.spark, table)
+            f"{self.db}.plays", wish, self.known(), load=lambda table, _: live_schema_in_spark(self.spark, table)
         )
         deadline = now.date() + dt.timedelta(days=30)
         start_campaign(found, self.campaigns, self.root, deadline=deadline, who="alice", now=now, name=name)

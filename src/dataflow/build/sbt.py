@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -119,11 +121,31 @@ def sbt_command(java: Java, spark: Mapping[str, str], report: Report = silent) -
     """Return the command that starts sbt: the PATH's, else the pinned launcher, fetched on first use."""
     if found := shutil.which("sbt"):
         return [found, *_PLAIN]
+    is_new = not (jars.folder() / jars.SBT.file_name).is_file()
     try:
         (launcher,) = jars.ensure(java, spark, report, [jars.SBT])
     except DataflowError as error:
         raise DataflowError(f"there is no sbt on the PATH, and {error}", f"install sbt; or: {error.hint}") from error
+    if is_new:
+        report(f"sbt is {launcher} from now on; by hand:  {_by_hand(launcher)}")
     return [str(java.executable), "-Xmx1g", "-Xss4m", *_PLAIN, *_mirror(spark), "-jar", str(launcher)]
+
+
+def sbt_of_people() -> tuple[str, str]:
+    """Return which sbt is used, by its path, and how people call it themselves."""
+    if found := shutil.which("sbt"):
+        return found, "sbt"
+    launcher = jars.folder() / jars.SBT.file_name
+    there = "which was fetched" if launcher.is_file() else "fetched on first use"
+    return f"{launcher} ({there}, as there is no sbt on the PATH)", _by_hand(launcher)
+
+
+def _by_hand(launcher: Path) -> str:
+    """Return the command by which people start a launcher, with the Java and the mirror that we use."""
+    program = "java"
+    with contextlib.suppress(DataflowError):
+        program = str(find_java().executable)
+    return shlex.join([program, *_mirror({}), "-jar", str(launcher)])
 
 
 def _mirror(spark: Mapping[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dataflow.cli.drawing import Line, out_of_the_way
 from dataflow.errors import DataflowError, UsageError
 from dataflow.foreign import for_terminal, for_terminal_line
 from dataflow.secret import masked
@@ -63,10 +64,19 @@ def _console(*, stderr: bool) -> Console:
             for it in super().render(*args, **kwargs):
                 yield it if it.control else Segment(for_terminal(it.text), it.style)
 
+        def print(self, *objects: Any, **options: Any) -> None:
+            with out_of_the_way(self):
+                super().print(*objects, **options)
+
     console = Plain(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = _WIDE
     return console
+
+
+def working(text: str) -> Line:
+    """Return a line that says on a terminal what goes on, while it is open; markup."""
+    return Line(err(), text)
 
 
 def say(text: str) -> None:
@@ -76,7 +86,8 @@ def say(text: str) -> None:
 
 def write(text: str) -> None:
     """Write what a command made as it stands, for people or for a file; control characters are spelled out."""
-    sys.stdout.write(for_terminal(text))
+    with out_of_the_way(None):
+        sys.stdout.write(for_terminal(text))
 
 
 def cell(value: object, style: str = "") -> Text:
@@ -134,7 +145,7 @@ def print_error(error: DataflowError) -> None:
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show on a terminal what takes its time, and how many of how many are done."""
-    with err().status(what) as status:
+    with working(what) as status:
         yield lambda done, of: status.update(f"{what} {done} of {of}")
 
 
@@ -146,11 +157,21 @@ def spark_session(
     from dataflow.spark.command_session import command_session
 
     with (
-        err().status("Starting Spark …") as status,
+        working("Starting Spark …") as status,
         command_session(environment, name, read_only=read_only, report=say) as spark,
     ):
         status.update(doing)
         yield spark
+
+
+def require_answer(*, yes: bool, hint: str | None = None) -> None:
+    """Refuse to go on where a question would come that nobody can answer.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    if not (yes or (sys.stdin.isatty() and sys.stderr.isatty())):
+        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)", hint)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -160,9 +181,11 @@ def confirm(question: str, *, yes: bool) -> None:
         UsageError: There is nobody to ask.
         typer.Exit: They don't; with 1.
     """
+    require_answer(yes=yes)
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("not an interactive terminal: confirm with --yes (nothing was changed)")
-    if not typer.confirm(question, err=True):
+    with out_of_the_way(None):
+        agreed = typer.confirm(question, err=True)
+    if not agreed:
+        say("nothing was changed")
         raise typer.Exit(1)

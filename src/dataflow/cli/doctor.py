@@ -9,31 +9,34 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dataflow.cli.console import err, out, say
+from dataflow.cli.console import out, say, working
+from dataflow.cli.help import Commands
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
     from dataflow.runner.doctor import Diagnosis
 
-app = typer.Typer(add_completion=False)
+app = Commands()
 
 
 @app.command()
 def doctor(output: OutputOption = TEXT) -> None:
-    """Check that everything a pipeline needs is there, and how to mend what is not; exit 1 when something is not.
+    """Check that all is there, with the command for what is not.
 
-    For example:
+    Examples:
+        dataflow doctor
+        dataflow doctor --output json
 
-      dataflow doctor
-
-      dataflow doctor --output json
+    Exit codes:
+        1: something is missing that every pipeline needs
     """
     from dataflow.runner.doctor import diagnose
     from dataflow.workflow.project import environment, find_project
 
     checks = []
-    with err().status("Looking …"):
-        for check in diagnose(environment(find_project(Path.cwd()), None), say):
+    with working("Looking …") as line:
+        chosen = environment(find_project(Path.cwd()), None)
+        for check in diagnose(chosen, say, lambda name: line.update(f"Looking at {name} …")):
             checks.append(check)
             output.show_part(_Checked(check))
     output.show(_AllChecked(checks))
@@ -56,6 +59,8 @@ class _Checked:
         out().print(Text.assemble(word, f"  {check.name:<14}  {check.detail}"))
         if not check.ok and check.fix:
             out().print(f"        → {check.fix}")
+        if check.fetched:
+            out().print(f"        fetched: {check.fetched}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,14 @@ class _AllChecked(Result):
     checks: Sequence[Diagnosis]
 
     def text(self) -> None:
-        """Print nothing more: each check was shown when it was done."""
+        """Print what it comes to: each check was shown when it was done."""
+        missing = [it.name for it in self.checks if not (it.ok or it.optional)]
+        some = [it.name for it in self.checks if it.optional and not it.ok]
+        notes = f"; only some recipes need {' and '.join(some)}" if some else ""
+        if missing:
+            out().print(f"missing: {', '.join(missing)}; run what → says, then `dataflow doctor` again{notes}")
+        else:
+            out().print(f"every pipeline has what it needs{notes}")
 
     def data(self) -> object:
         return [asdict(check) | {"fix": None if check.ok else check.fix} for check in self.checks]

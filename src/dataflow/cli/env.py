@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import out, say
+from dataflow.cli.environments import environment_here
+from dataflow.cli.help import Commands
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.secret import without_credentials
@@ -17,7 +19,7 @@ from dataflow.secret import without_credentials
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
-app = typer.Typer(add_completion=False)
+app = Commands()
 
 _NOT_FOR_OTHERS = (
     "spark.app.name",
@@ -33,30 +35,26 @@ def env(
     ] = False,
     write: Annotated[
         bool,
-        typer.Option("--write", help="With --spark-conf: let them write all that the catalog's login may write."),
+        typer.Option("--write", help="Write what the catalog's login may write; with --spark-conf."),
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show where things are, and how other tools reach the same catalog.
-
-    For example:
-
-      dataflow env
-
-      dataflow env --spark-conf > spark.conf
-
-      spark-sql --properties-file spark.conf -e "SHOW NAMESPACES"
+    """Show where things are, and how other tools reach them.
 
     What reaches the catalog by these settings reads all of it, and writes your sandbox's database.
-    """
-    from dataflow.workflow.project import environment, find_project
 
-    project = find_project(Path.cwd())
-    chosen = environment(project, env)
+    Examples:
+        dataflow env
+        dataflow env --spark-conf > spark.conf
+        spark-sql --properties-file spark.conf -e "SHOW NAMESPACES"
+    """
+    from dataflow.workflow.project import find_project
+
+    chosen = environment_here(env)
     if spark_conf:
         output.show(_SparkConf(_settings(chosen, write=write)))
     else:
-        output.show(_Facts(_facts(chosen, project.file)))
+        output.show(_Facts(_facts(chosen, find_project(Path.cwd()).file)))
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import typer
 
 import dataflow
+from dataflow.cli.completion import begin, is_asked
+from dataflow.cli.help import Commands
 from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
 from dataflow.editor_schemas import refresh
@@ -22,16 +25,23 @@ from dataflow.system_errors import system_error
 
 class _Commands(LazyGroup):
     package = "dataflow.cli"
-    helps: ClassVar[dict[str, str]] = {
-        "sample": "Generate a workflow package, update it, make demo data.",
-        "workflow": "Validate, plan and run workflows; look at past runs.",
-        "project": "Test and deploy all that a repository holds, branch by branch.",
-        "table": "Put your own files into tables: CSV, JSON, Parquet.",
-        "mock": "Make mocks of real tables for tests, check them, look at them.",
-        "migration": "See who depends on a table, and change it without surprising them.",
-        "query": "Look at your data: run a SQL query and print its rows.",
-        "env": "Show where things are, and how other tools reach them.",
-        "doctor": "Check that all is there, and how to mend what is not.",
+    panels: ClassVar[dict[str, dict[str, str]]] = {
+        "Every day": {
+            "sample": "Generate a workflow package, update it, make demo data.",
+            "workflow": "Validate, plan and run workflows; look at past runs.",
+            "query": "Run a SQL query and print its rows.",
+            "table": "Put your own files into tables: CSV, JSON, Parquet.",
+            "mock": "Make mocks of real tables for tests, check them, show them.",
+        },
+        "As a team": {
+            "project": "Test and deploy all that a repository holds, by branch.",
+            "migration": "See who depends on a table; change it and surprise nobody.",
+        },
+        "Set up": {
+            "doctor": "Check that all is there, with the command for what is not.",
+            "env": "Show where things are, and how other tools reach them.",
+            "glossary": "Say what the words of Dataflow mean.",
+        },
     }
 
 
@@ -41,24 +51,46 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(
-    cls=_Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # importing Rich for this one page would double its time
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start here:  dataflow sample workflow spark-sql ./my-pipeline --run",
-)
+def _verbose(context: typer.Context, asked: bool) -> None:
+    if asked and context.obj is not None:  # there is none where somebody only parses
+        context.obj["verbose"] = True
+
+
+def _completion(context: typer.Context, parameter: typer.CallbackParam, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from dataflow.cli import completion
+
+        completion.run(context, parameter)
+
+
+def _eager(flag: str, callback: Callable[..., None], text: str, *flags: str) -> Any:
+    """Return a flag that is looked at before anything else."""
+    return typer.Option(False, *flags, flag, callback=callback, is_eager=True, expose_value=False, help=text)
+
+
+app = Commands(cls=_Commands)
 
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
-    verbose: bool = typer.Option(False, "--verbose", help="Show tracebacks of failures."),
+    version: bool = _eager("--version", _version, "Print the version."),
+    install_completion: bool = _eager("--install-completion", _completion, "Let this shell complete what you type."),
+    show_completion: bool = _eager("--show-completion", _completion, "Print what --install-completion installs."),
+    verbose: bool = _eager("--verbose", _verbose, "Show the traceback of a failure; goes anywhere.", "-v"),
 ) -> None:
-    """A paved path for batch pipelines on Spark and Iceberg."""
-    del version, verbose  # both are taken care of before a command runs
+    """A paved path for batch pipelines on Spark and Iceberg.
+
+    Examples:
+        dataflow sample workflow spark-sql ./my-pipeline --run
+        dataflow query "SELECT * FROM dataflow_demo.playback LIMIT 5"
+        dataflow workflow run --help
+
+    Exit codes:
+        0: success
+        1: a failure: of a run, a test, a check, or something that this needs
+        2: a mistake in what was asked: an option, a name, a definition
+        130: stopped, by Ctrl-C or a scheduler; what is half-written is never visible
+    """
 
 
 _Commands.list_in(app)
@@ -66,27 +98,30 @@ _Commands.list_in(app)
 
 def main() -> NoReturn:
     """Run the command line, and exit: 0 is success, 1 a failure, 2 a mistake in what was asked, 130 a stop."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--verbose"]  # wherever it stands
-    verbose = len(arguments) < len(sys.argv) - 1
+    arguments = sys.argv[1:]
     for name in REPOSITORY_VARIABLES:  # of a hook: neither we nor what we start are to work on its repository
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
-        code = _run(arguments, verbose=verbose)
-        refresh(map(Path, ["", *arguments]))  # of the package that it was called in, and those that it was given
+        code = _run(arguments)
+        if not is_asked():
+            refresh(map(Path, ["", *arguments]))  # of the package that it was called in, and those that it was given
         sys.exit(flushed(code))
 
 
-def _run(arguments: list[str], *, verbose: bool) -> int:
+def _run(arguments: list[str]) -> int:
     """Run a command, print what went wrong, and return the exit code."""
+    asked = {"verbose": False}
     try:
-        typer.main.get_command(app)(arguments, prog_name="dataflow")
+        if is_asked():
+            begin()
+        typer.main.get_command(app)(arguments, prog_name="dataflow", obj=asked)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
     except KeyboardInterrupt:
         code = STOPPED
     except Exception as error:
-        return _print_failure(error, verbose=verbose)
+        return _print_failure(error, verbose=asked["verbose"])
     if code == STOPPED:
         sys.stderr.write("stopped: nothing half-written is visible\n")
     return code
@@ -94,16 +129,14 @@ def _run(arguments: list[str], *, verbose: bool) -> int:
 
 def _print_failure(error: Exception, *, verbose: bool) -> int:
     """Print what went wrong, with its traceback if asked: here, where the streams still mask secrets."""
+    failure = error if isinstance(error, DataflowError) else system_error(error)
     if verbose:
         import traceback
 
         traceback.print_exception(error)
-        return 1
-    failure = error if isinstance(error, DataflowError) else system_error(error)
+        return 1 if failure is None else failure.exit_code
     if failure is None:
-        sys.stderr.write(
-            for_terminal(f"error: {_named(error)}\n  → this is a bug; run with --verbose for a traceback\n")
-        )
+        sys.stderr.write(for_terminal(f"error: {_named(error)}\n  → this is a bug; run it with -v for a traceback\n"))
         return 1
     from dataflow.cli.console import print_error
 

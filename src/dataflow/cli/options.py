@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from dataflow.cli.completion import environments
 from dataflow.errors import UsageError
 from dataflow.workflow.values import FIRST_DAY, LAST_DAY
 
-EnvOption = Annotated[
-    str | None,
-    typer.Option("--env", help="An environment of dataflow.yaml; your own sandbox when omitted."),
-]
+
+def env_option(omitted: str, more: str = "") -> Any:
+    """Return the option that names an environment, which means the same for every command.
+
+    Args:
+        omitted: Which one is meant if it is omitted.
+        more: What else is to be said.
+    """
+    return typer.Option(
+        "--env",
+        metavar="NAME",
+        help=f"The environment, by its name; {omitted} if omitted.{more}",
+        autocompletion=environments,
+    )
+
+
+EnvOption = Annotated[str | None, env_option("your own sandbox")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")]
 

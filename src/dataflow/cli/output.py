@@ -69,6 +69,10 @@ class Result(ABC):
         """Return it as a Mermaid chart."""
         raise NotImplementedError
 
+    def svg(self) -> str:
+        """Return it as a picture."""
+        raise NotImplementedError
+
 
 class Output(ABC):
     """A format in which a command answers.
@@ -77,10 +81,12 @@ class Output(ABC):
         name: What it is called on the command line.
         row_limit: How many rows of data are shown when nobody says how many; None for all.
         takes_arrow: Whether it wants rows of data as an Arrow table.
+        takes_keys: Whether people who read it may press keys.
     """
 
     row_limit: int | None = None
     takes_arrow = False
+    takes_keys = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -136,6 +142,7 @@ class TextOutput(Output):
     """For people."""
 
     row_limit = 50
+    takes_keys = True
 
     def show(self, result: Result) -> None:
         """Print it as text."""
@@ -231,6 +238,14 @@ class HtmlOutput(Output):
         _write(result.html())
 
 
+class SvgOutput(Output):
+    """For documents: the picture alone."""
+
+    def show(self, result: Result) -> None:
+        """Print a picture."""
+        _write(result.svg())
+
+
 class MarkdownOutput(Output):
     """For a pull request."""
 
@@ -255,21 +270,40 @@ PARQUET = ParquetOutput("parquet")
 HTML = HtmlOutput("html")
 MARKDOWN = MarkdownOutput("markdown")
 MERMAID = MermaidOutput("mermaid")
+SVG = SvgOutput("svg")
 
 
-def output_option(*outputs: Output, help: str, flag: str = "--output") -> Any:  # noqa: A002 - as Typer has it
-    """Return the option by which a user chooses one of the outputs of a command."""
+def output_option(*outputs: Output, help: str, to: bool = False, former: str | None = None) -> Any:  # noqa: A002 - as Typer has it
+    """Return the option by which a user chooses one of the outputs of a command.
+
+    Args:
+        outputs: Those that the command offers.
+        help: What each is for.
+        to: Whether the command has `--to` as well, which is what one means who names a file here.
+        former: What `--output` was called; such an option is accepted, and not shown.
+    """
     known = {it.name: it for it in outputs}
+    hint = "; a file is named by --to" if to else ""
 
     def chosen(value: object) -> Output:
         found = value if isinstance(value, Output) else known.get(str(value).lower())
         if found is None:
-            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}")
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}{hint}")
         return found
 
-    return typer.Option(flag, parser=chosen, metavar=f"<{'|'.join(known)}>", help=help)
+    return typer.Option(
+        former or "--output",
+        hidden=former is not None,
+        parser=chosen,
+        metavar=f"<{'|'.join(known)}>",
+        help=f"The format; {help}",
+        autocompletion=lambda incomplete: [name for name in known if name.startswith(incomplete)],
+    )
 
 
+FileOption = Annotated[
+    Path | None, typer.Option("--to", metavar="FILE", help="A file; the answer goes there, to the terminal if omitted.")
+]
 OutputOption = Annotated[Output, output_option(TEXT, JSON, help="`text` for people, `json` for scripts.")]
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.console import cell, out, say, spark_session
+from dataflow.cli.environments import environment_here
+from dataflow.cli.help import Commands
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import CSV, JSON, PARQUET, TABLE, Output, Result, output_option
 from dataflow.errors import UsageError, display_path
@@ -21,19 +23,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Row, SparkSession
 
-app = typer.Typer(add_completion=False)
+app = Commands()
 
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="A query; statements that change something are refused.")],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="A query; statements that change something are refused.")],
     env: EnvOption = None,
     output: Annotated[
         Output,
-        output_option(TABLE, JSON, CSV, PARQUET, help="`table` for people; `json`, `csv`, `parquet` for programs."),
+        output_option(TABLE, JSON, CSV, PARQUET, to=True, help="`table` for people, the others for programs."),
     ] = TABLE,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE", help="Write the rows there; parquet needs it.")
+        Path | None, typer.Option("--to", metavar="FILE", help="A file; the rows go there, and parquet needs it.")
     ] = None,
     limit: Annotated[
         int | None,
@@ -41,7 +43,7 @@ def query(
             "--limit",
             min=1,
             max=2_000_000_000,
-            help=f"Rows at most; if omitted {TABLE.row_limit} in a table, all in the other formats.",
+            help=f"At most so many; {TABLE.row_limit} rows in a table, all in other formats if omitted.",
         ),
     ] = None,
     engine: Annotated[
@@ -55,22 +57,15 @@ def query(
 
     Sail answers in a second what it is known to answer as Spark does; Spark answers the rest, and a line says why.
 
-    For example:
-
-      dataflow query "SHOW TABLES IN dataflow_demo"
-
-      dataflow query "SELECT * FROM dataflow_demo.playback LIMIT 5"
-
-      dataflow query "SELECT count(*) AS n FROM dataflow_demo.playback" --output json
-
-      dataflow query "SELECT * FROM dataflow_demo.playback" --output parquet --to playback.parquet
-
-      dataflow query "SELECT * FROM dataflow_demo.playback VERSION AS OF 2" --engine spark
+    Examples:
+        dataflow query "SHOW TABLES IN dataflow_demo"
+        dataflow query "SELECT * FROM dataflow_demo.playback LIMIT 5"
+        dataflow query "SELECT count(*) AS n FROM dataflow_demo.playback" --output json
+        dataflow query "SELECT * FROM dataflow_demo.playback" --output parquet --to playback.parquet
+        dataflow query "SELECT * FROM dataflow_demo.playback VERSION AS OF 'main'" --engine spark
     """
-    from dataflow.workflow.project import environment, find_project
-
     output.require_place(to)
-    where = environment(find_project(Path.cwd()), env)
+    where = environment_here(env)
 
     def sessions() -> AbstractContextManager[SparkSession]:
         return spark_session(where, "query", "Running …", read_only=True)

@@ -106,8 +106,8 @@ def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -
 
 
 @contextlib.contextmanager
-def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[dict[str, Workflow]]:
-    """Load the workflows of a bundle's own package as a run would, by file, with their scripts beside them.
+def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[tuple[BundleCheckout, list[Workflow]]]:
+    """Load the workflows of a bundle's own package as a run would, with their scripts beside them.
 
     They are for reading, not for running: what was built is not fetched.
 
@@ -119,7 +119,7 @@ def read_workflows(registry: Registry, bundle: Bundle, sha256: str) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="dataflow-bundle-") as folder:
         checkout = check_out_texts(registry, bundle, sha256, Path(folder).resolve())
         request = Request(environment=bundle.environment.environment(), user=bundle.user, bundle=sha256)
-        yield {file: load_workflow(checkout.definition(file), request) for file in bundle.own_workflows}
+        yield checkout, [load_workflow(checkout.definition(file), request) for file in bundle.own_workflows]
 
 
 def assets_of(registry: Registry, sha256: str) -> list[dict[str, Any]]:

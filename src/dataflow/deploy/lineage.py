@@ -7,7 +7,7 @@ the lineage, so that one query shows whether it is up to date, even if the proce
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,10 @@ from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
+    from dataflow.deploy.bundle.checkout import BundleCheckout
     from dataflow.deploy.bundle.manifest import Bundle
     from dataflow.deploy.deployments import DeployedPackage, Deployment
+    from dataflow.lineage.static import ScriptLineage
 
 _ATTEMPTS = 10
 
@@ -196,35 +198,45 @@ def read_bundle(registry: Registry, deployment: Deployment, package: str) -> Bun
     Raises:
         DataflowError: An object is missing or corrupted.
     """
-    from dataflow.deploy.deployed_run import read_workflows
-
     sha256 = deployment.revision.packages[package].bundle
     bundle = load_bundle(registry, sha256)
-    schema = _schema(registry, deployment, bundle)
     found: BundleWrites = {}
-    with read_workflows(registry, bundle, sha256) as workflows:
-        for file, workflow in workflows.items():
-            top = workflow.file.parents[file.count("/")]
-            for texts in read_script_lineage(workflow, schema, schema.keys()):
-                if texts.is_incomplete:  # to say what it reads would be to say what it does not
-                    continue
-                for target, write in texts.writes.items():
-                    producer = Producer(
-                        Origin.DEPLOYED,
-                        texts.workflow,
-                        target,
-                        owner=texts.owner,
-                        environment=deployment.name,
-                        bundle=sha256,
-                        file=texts.file.relative_to(top).as_posix(),
-                        seen=deployment.revision.at,
-                    )
-                    first, before = found.get((texts.workflow, target), (producer, write))
-                    found[texts.workflow, target] = (first, before | write)
+    for texts, checkout in bundle_lineage(registry, bundle, sha256, deployed_schema(registry, deployment, bundle)):
+        if texts.is_incomplete:  # to say what it reads would be to say what it does not
+            continue
+        for target, write in texts.writes.items():
+            producer = Producer(
+                Origin.DEPLOYED,
+                texts.workflow,
+                target,
+                owner=texts.owner,
+                environment=deployment.name,
+                bundle=sha256,
+                file=checkout.path_of(texts.file),
+                seen=deployment.revision.at,
+            )
+            first, before = found.get((texts.workflow, target), (producer, write))
+            found[texts.workflow, target] = (first, before | write)
     return found
 
 
-def _schema(registry: Registry, deployment: Deployment, bundle: Bundle) -> dict[str, list[str]]:
+def bundle_lineage(
+    registry: Registry, bundle: Bundle, sha256: str, schema: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[ScriptLineage, BundleCheckout]]:
+    """Yield what the scripts of a bundle's own workflows say, with the checkout that they lie in meanwhile.
+
+    Raises:
+        DataflowError: An object is missing or corrupted.
+    """
+    from dataflow.deploy.deployed_run import read_workflows
+
+    with read_workflows(registry, bundle, sha256) as (checkout, workflows):
+        for workflow in workflows:
+            for texts in read_script_lineage(workflow, schema, schema.keys()):
+                yield texts, checkout
+
+
+def deployed_schema(registry: Registry, deployment: Deployment, bundle: Bundle) -> dict[str, list[str]]:
     """Return the columns of the tables that a bundle makes, and of those it reads that other packages there make.
 
     The catalog is not asked: it may be far away from whoever deploys.

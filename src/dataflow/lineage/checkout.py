@@ -12,6 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import astuple
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dataflow.files import write_file
 from dataflow.home import subfolder
 from dataflow.lineage.graph import ColumnEdge, is_reference_only
 from dataflow.lineage.model import Origin, Producer
+from dataflow.lineage.script_texts import WorkflowScripts, path_in_repository, text_on_disk
 from dataflow.lineage.static import Reference, ScriptLineage, WorkflowLineage, read_script_lineage
 from dataflow.repository.tree import tree_of_disk
 from dataflow.workflow.discovery import patiently, walk
@@ -28,7 +30,7 @@ from dataflow.workflow.discovery import patiently, walk
 _MAX_DEPTH = 3
 """The depth to which definitions are searched outside of projects and git repositories."""
 
-_FORMAT = 4
+_FORMAT = 5
 """The format of the cache within a version of Dataflow; a cache in another format is read again."""
 
 _REFERENCE_FIELDS = ("references", "select_stars")
@@ -103,6 +105,14 @@ class CheckoutLineage:
         declared = {column for entry in self.entries for column in entry.declares.get(table, ())}
         return (read | written | declared) - {""}
 
+    @cached_property
+    def scripts(self) -> dict[str, WorkflowScripts]:
+        """The scripts of each workflow, by its id."""
+        return {
+            entry.workflow: WorkflowScripts(entry, _producer(entry, ""), text_on_disk, path_in_repository)
+            for entry in self.entries
+        }
+
     # ------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> list[WorkflowLineage]:
@@ -150,17 +160,19 @@ class CheckoutLineage:
 
     def _index(self, entries: Iterable[WorkflowLineage]) -> None:
         for entry in entries:
-            seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
             for target, taken in entry.writes.items():
-                producer = Producer(
-                    Origin.CHECKOUT, entry.workflow, target, owner=entry.owner, file=entry.file, seen=seen
-                )
+                producer = _producer(entry, target)
                 self._by_target[target].append((producer, list(taken)))
                 by_source: dict[str, list[ColumnEdge]] = defaultdict(list)
                 for flow in taken:
                     by_source[flow[0]].append(flow)
                 for source, some in by_source.items():
                     self._by_source[source].append((producer, some))
+
+
+def _producer(entry: WorkflowLineage, target: str) -> Producer:
+    seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
+    return Producer(Origin.CHECKOUT, entry.workflow, target, owner=entry.owner, file=entry.file, seen=seen)
 
 
 def definitions(root: Path) -> Iterator[Path]:

@@ -86,15 +86,18 @@ def traverse(
         start: The node to start at.
         downstream: Whether to go to readers; else to sources.
         depth: The most steps to go.
-        through_rows: Whether to go on from tables whose rows a column influences.
+        through_rows: Whether to go on from tables whose rows a column influences; who reads a table with its columns
+            unknown is left out then.
     """
     found = Traversal(start, downstream, levels={start: 0})
     columns = bool(start[1])
     frontier = {start}
     for level in range(1, depth + 1):
         following: set[Node] = set()
-        edges = _column_edges if columns else _table_edges
-        for at, leading in edges(sources, frontier, downstream=downstream):
+        found_here = _table_edges(sources, frontier, downstream=downstream)
+        if columns:
+            found_here = _column_edges(sources, frontier, downstream=downstream, unsure=not through_rows)
+        for at, leading in found_here:
             found.edges.setdefault(at, []).extend(leading)
             for edge in leading:
                 beyond = edge[1] if downstream else edge[0]
@@ -124,19 +127,38 @@ def _table_edges(
 
 
 def _column_edges(
-    sources: Sequence[LineageSource], frontier: set[Node], *, downstream: bool
+    sources: Sequence[LineageSource], frontier: set[Node], *, downstream: bool, unsure: bool
 ) -> Iterator[tuple[Node, list[Edge]]]:
     wanted: dict[str, dict[str, Node]] = {}
     for node in frontier:
         wanted.setdefault(node[0], {})[node[1].lower()] = node
-    for source in sources:
-        for producer, taken in source.flows(wanted.keys(), downstream=downstream):
-            for flow in taken:
-                for at in _matching_nodes(flow, producer, wanted, downstream=downstream):
-                    begin = (flow[0], flow[1])
-                    if has_unknown_columns(flow):  # any column may be read, the wanted one included
-                        begin = at if downstream else (flow[0], "")
-                    yield at, [(begin, (producer.target, flow[2]), flow[3], producer)]
+    every = [
+        (producer, list(taken))
+        for source in sources
+        for producer, taken in source.flows(wanted.keys(), downstream=downstream)
+    ]
+    for producer, taken in every:
+        for flow in taken:
+            for at in _matching_nodes(flow, producer, wanted, downstream=downstream):
+                begin = (flow[0], flow[1])
+                if has_unknown_columns(flow):  # any column may be read, the wanted one included
+                    begin = at if downstream else (flow[0], "")
+                yield at, [(begin, (producer.target, flow[2]), flow[3], producer)]
+    if unsure:
+        yield from _unsure_edges(every, wanted, downstream=downstream)
+
+
+def _unsure_edges(
+    every: Sequence[tuple[Producer, Sequence[ColumnEdge]]], wanted: dict[str, dict[str, Node]], *, downstream: bool
+) -> Iterator[tuple[Node, list[Edge]]]:
+    """Yield an edge for each wanted column and each workflow that reads the table, nobody knows how."""
+    told = {(producer.workflow, flow[0]) for producer, taken in every for flow in taken if flow[1]}
+    for producer, taken in every:
+        for source in dict.fromkeys(flow[0] for flow in taken):
+            if (producer.workflow, source) in told or source == producer.target:
+                continue
+            for at in wanted.get(source if downstream else producer.target, {}).values():
+                yield at, [(at if downstream else (source, ""), (producer.target, ""), False, producer)]
 
 
 def _matching_nodes(

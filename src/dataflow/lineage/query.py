@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from dataflow.lineage.store.reader import LineageStore
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+    from dataflow.lineage.script_texts import DeployedScripts, WorkflowScripts
     from dataflow.workflow.project import Environment
 
 
@@ -70,12 +71,14 @@ class LineageGraph:
         store: Recorded, deployed and imported lineage.
         checkouts: Lineage of the workflows on disk.
         columns: The columns of tables, as the catalog has them.
+        deployed: The scripts of what is deployed; None where no registry is known.
     """
 
     environment: Environment
     store: LineageStore
     checkouts: Sequence[CheckoutLineage]
     columns: CatalogColumns
+    deployed: DeployedScripts | None = None
 
     @property
     def sources(self) -> list[LineageSource]:
@@ -138,6 +141,17 @@ class LineageGraph:
         entries = (entry for checkout in self.checkouts for entry in checkout.entries)
         found = {table: columns for entry in entries for table, columns in entry.declares.items()}
         return found | {table: columns for table in tables if (columns := self.columns(table)) is not None}
+
+    def scripts_here(self) -> Iterator[WorkflowScripts]:
+        """Yield the scripts of the workflows on disk."""
+        for checkout in self.checkouts:
+            yield from checkout.scripts.values()
+
+    def scripts_of(self, workflow: str) -> Iterator[list[WorkflowScripts]]:
+        """Yield the scripts of a workflow: those on disk, then those that are deployed."""
+        yield [checkout.scripts[workflow] for checkout in self.checkouts if workflow in checkout.scripts]
+        deployed = None if self.deployed is None else self.deployed.of_workflow(workflow)
+        yield [] if deployed is None else [deployed]
 
     def traverse(self, start: Node, *, downstream: bool, depth: int, through_rows: bool = False) -> Traversal:
         """Traverse lineage from a node; see `graph.traverse`."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from dataflow.migration.notify import DeliveryResult, Notice
     from dataflow.migration.plan.definition import MigrationPlan
     from dataflow.migration.plan.table_schema import TableSchemaLoader
-    from dataflow.migration.steps import Step
     from dataflow.migration.verify import Comparison
 
 OpenSpark = Callable[[], AbstractContextManager["SparkSession"]]
@@ -53,23 +52,6 @@ class CampaignStatus:
     readers: list[ReaderStatus]
 
 
-@dataclass(frozen=True)
-class AppliedStep:
-    """What applying the next step of a campaign came to.
-
-    Attributes:
-        campaign: The campaign.
-        step: The step; None when all were done already.
-        outcome: How it went.
-        following: The step after it; None after the last one.
-    """
-
-    campaign: Campaign
-    step: Step | None = None
-    outcome: str = ""
-    following: Step | None = None
-
-
 @contextlib.contextmanager
 def open_campaigns(known: LineageGraph) -> Iterator[CampaignStore]:
     """Open the campaigns of an environment at its state address."""
@@ -86,6 +68,7 @@ def list_campaigns(known: LineageGraph) -> list[dict[str, Any]]:
                 "table": row.table,
                 "environment": row.environment,
                 "state": row.state,
+                "closed": f"{row.closed:%Y-%m-%d}" if row.closed else None,
                 "deadline": row.deadline.isoformat(),
                 "opened": f"{row.opened:%Y-%m-%d}",
                 "by": row.opened_by,
@@ -137,7 +120,7 @@ def start_campaign(
 
     now = dt.datetime.now(dt.UTC)
     with look() as live:
-        found = build_plan(table, asked, known, now, live)
+        found = build_plan(table, asked, known, live)
     with open_campaigns(known) as campaigns:
         opened, path = start(found, campaigns, folder, deadline=deadline, who=current_user(), now=now, name=name)
     return opened, path, found
@@ -150,7 +133,7 @@ def due_notices(known: LineageGraph, name: str | None) -> list[Notice]:
         UsageError: There is no such campaign, or it is over.
     """
     with open_campaigns(known) as campaigns:
-        return _due(campaigns, known, _open_status(campaigns, known, name))
+        return _due(campaigns, known, open_status(campaigns, known, name))
 
 
 def send_due_notices(known: LineageGraph, name: str | None, folder: Path | None) -> tuple[list[Notice], DeliveryResult]:
@@ -161,7 +144,7 @@ def send_due_notices(known: LineageGraph, name: str | None, folder: Path | None)
     """
     send = notify.file_writer(folder) if folder else notify.address_sender(known.environment)
     with open_campaigns(known) as campaigns:
-        found = _open_status(campaigns, known, name)
+        found = open_status(campaigns, known, name)
         due = _due(campaigns, known, found)
         return due, notify.send_notices(due, found.campaign, campaigns, send)
 
@@ -173,7 +156,7 @@ def acknowledge(known: LineageGraph, name: str | None, who: str, note: str | Non
         UsageError: Nobody of that name is a reader; names the nearest.
     """
     with open_campaigns(known) as campaigns:
-        found = _open_status(campaigns, known, name)
+        found = open_status(campaigns, known, name)
         readers = [each.reader for each in found.readers]
         meant = [each.workflow for each in readers if who in {each.workflow, each.owner}]
         if not meant:
@@ -183,45 +166,6 @@ def acknowledge(known: LineageGraph, name: str | None, who: str, note: str | Non
             )
         campaigns.note(found.campaign.id, "acked", who, current_user(), note)
     return meant
-
-
-def apply_next_step(
-    known: LineageGraph, name: str | None, open_spark: OpenSpark, announce: Report, *, force: bool, reason: str | None
-) -> AppliedStep:
-    """Carry out the next step of a campaign on its table.
-
-    Args:
-        known: Who depends on the table.
-        name: The campaign or its table; the only open one when None.
-        open_spark: Starts Spark, for the step.
-        announce: Receives what is removed for good, before it is.
-        force: Whether to go on although somebody has not moved.
-        reason: Why; kept in the campaign.
-
-    Raises:
-        UsageError: There is no such campaign, it is over, or is being cancelled.
-        DataflowError: Somebody has not moved, old and new differ, or the table refuses.
-    """
-    from dataflow.migration import execute
-    from dataflow.migration.impact import select_star_users
-
-    with open_campaigns(known) as campaigns:
-        found = _open_status(campaigns, known, name)
-        campaign = found.campaign
-        execute.require_not_cancelling(campaign, found.events)
-        step = execute.next_step(campaign, found.events)
-        if step is None:  # whoever did the last one died before they said so
-            campaigns.close(campaign.id, "done", current_user())
-            return AppliedStep(campaign)
-        adds_column = step.adds and "." not in step.adds
-        places = select_star_users(campaign.table, known, dt.datetime.now(dt.UTC)) if adds_column else []
-        execute.require_readers_moved(step, found.readers, places, force=force, reason=reason)
-        with open_spark() as spark:
-            if step.irreversible:
-                announce(execute.describe_removal(spark, campaign, step))
-            outcome = execute.execute_step(spark, campaign, step, campaigns, current_user(), reason if force else None)
-        following = execute.next_step(campaign, campaigns.events(campaign.id))
-    return AppliedStep(campaign, step, outcome, following)
 
 
 def verify_campaign(known: LineageGraph, name: str | None, open_spark: OpenSpark) -> list[Comparison]:
@@ -250,7 +194,7 @@ def cancel_campaign(
     from dataflow.migration import execute
 
     with open_campaigns(known) as campaigns:
-        found = _open_status(campaigns, known, name)
+        found = open_status(campaigns, known, name)
         campaign, done = found.campaign, begun_steps(found.events)
         added = [step for step in campaign.steps if step.name in done and step.undo]
         if not force:
@@ -273,7 +217,12 @@ def _status(campaigns: CampaignStore, known: LineageGraph, name: str | None, *, 
     return CampaignStatus(campaign, events, found)
 
 
-def _open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None) -> CampaignStatus:
+def open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None) -> CampaignStatus:
+    """Return a campaign that is open, and where its readers stand.
+
+    Raises:
+        UsageError: There is no such campaign, or it is over.
+    """
     found = _status(campaigns, known, name)
     if found.campaign.row.state != "open":
         raise UsageError(f"campaign {found.campaign.id} is {found.campaign.row.state}")

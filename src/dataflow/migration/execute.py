@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError, UsageError, display_path
+from dataflow.errors import DataflowError, UsageError
 from dataflow.jobs.spark.script import split_statements
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.changes import new_name
-from dataflow.migration.progress.definition import ReaderStatus
-from dataflow.migration.steps import Step, kept_name
+from dataflow.migration.steps import Step
 from dataflow.migration.store import CampaignEvent, CampaignStore, subjects_of
 from dataflow.migration.verify import missing_rows, require_equal
 from dataflow.spark.errors import short_message
@@ -29,18 +27,21 @@ from dataflow.workflow import table_names
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.migration.impact import AffectedWorkflow, ScriptLine
-
 
 Report = Callable[[str], None]
 
 _RENAMED = re.compile(r"ALTER TABLE (`.+`) RENAME TO (`.+`)")
 
 
-def next_step(campaign: Campaign, events: Sequence[CampaignEvent]) -> Step | None:
-    """Return the next step to execute; None when all are done. Steps of readers are skipped."""
+def steps_left(campaign: Campaign, events: Sequence[CampaignEvent]) -> list[Step]:
+    """Return the steps that are left to execute, in order. Steps of readers are skipped."""
     done = applied_steps(events)
-    return next((step for step in campaign.steps if step.sql and step.name not in done), None)
+    return [step for step in campaign.steps if step.sql and step.name not in done]
+
+
+def next_step(campaign: Campaign, events: Sequence[CampaignEvent]) -> Step | None:
+    """Return the next step to execute; None when all are done."""
+    return next(iter(steps_left(campaign, events)), None)
 
 
 def require_not_cancelling(campaign: Campaign, events: Sequence[CampaignEvent]) -> None:
@@ -50,68 +51,7 @@ def require_not_cancelling(campaign: Campaign, events: Sequence[CampaignEvent]) 
         UsageError: It is being cancelled.
     """
     if subjects_of(events, "cancelling"):
-        raise UsageError(f"campaign {campaign.id} is being cancelled", f"dataflow migration cancel {campaign.id}")
-
-
-def require_readers_moved(
-    step: Step,
-    found: Sequence[ReaderStatus],
-    by_place: Sequence[AffectedWorkflow] = (),
-    *,
-    force: bool,
-    reason: str | None,
-) -> None:
-    """Require that a step breaks no workflow, unless it is forced.
-
-    Args:
-        step: The next step.
-        found: The status of readers and writers.
-        by_place: The workflows that fail when the table gets another column.
-        force: Whether workflows may break.
-        reason: Why, with `force`.
-
-    Raises:
-        UsageError: `force` or `reason` is given without the other, or the step breaks no workflow.
-        DataflowError: Workflows have not moved; the message names them.
-    """
-    places = by_place if step.adds else ()
-    breaks = step.irreversible or bool(step.keeps) or bool(places)
-    if force and not breaks:
-        raise UsageError(f"--force is not needed: '{step.says}' affects no reader")
-    concerned = [each for each in found if step.irreversible or (breaks and _writes(each, step))]
-    left = [standing for standing in concerned if standing.is_open]
-    if reason is not None and not force:
-        raise UsageError("--reason can only be used with --force", "omit it, or add --force")
-    if force and not (reason or "").strip():
-        raise UsageError("--force needs a --reason, which is recorded in the campaign")
-    if places and not force:
-        named = "; ".join(f"{it.workflow} ({it.owner or 'no owner'}), {_shown_place(it.lines[0])}" for it in places)
-        count = _counted(len(places), "select")
-        raise DataflowError(
-            f"{count} all columns by position and would fail when column {step.adds} is added: {named}",
-            "list the columns in their SELECTs, or use --force --reason WHY, which is recorded",
-            permanent=True,
-        )
-    if left and not force:
-        named = ", ".join(f"{s.reader.workflow} ({s.reader.owner or 'no owner'})" for s in left)
-        raise DataflowError(
-            f"{len(left)} of {len(concerned)} workflows have not moved: {named}; '{step.says}' would break them",
-            "wait for them, or use --force --reason WHY, which is recorded",
-            permanent=True,
-        )
-
-
-def _counted(number: int, verb: str) -> str:
-    return f"1 workflow {verb}s" if number == 1 else f"{number} workflows {verb}"
-
-
-def _shown_place(line: ScriptLine) -> str:
-    return f"{display_path(Path(line.file))}:{line.number}"
-
-
-def _writes(standing: ReaderStatus, step: Step) -> bool:
-    """Return whether a workflow writes the table that the step keeps; one that also reads it counts as a reader."""
-    return standing.reader.role == "writes" or step.keeps in map(kept_name, standing.reader.writes)
+        raise UsageError(f"campaign {campaign.id} is being cancelled", campaign.row.command("cancel"))
 
 
 def execute_step(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.lineage.graph import ColumnEdge, Node, has_unknown_columns, is_reference_only, qualified_name
-from dataflow.lineage.model import Origin, Producer
-from dataflow.lineage.show.text import origin_summary
+from dataflow.lineage.model import Producer
+from dataflow.lineage.show.labels import moment, origin_summary
+from dataflow.migration.script_lines import ScriptLine, lines_naming, select_star_lines
 
 if TYPE_CHECKING:
     from dataflow.lineage.query import LineageGraph
@@ -20,21 +18,6 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 100
 """The most steps to follow downstream."""
-
-
-@dataclass(frozen=True)
-class ScriptLine:
-    """A line of a script that references what changes.
-
-    Attributes:
-        file: The script.
-        number: Line, counted from 1.
-        text: The text of the line.
-    """
-
-    file: str
-    number: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -69,9 +52,7 @@ class _Usage:
     columns: dict[str, None] = field(default_factory=dict)
 
 
-def affected_by(
-    table: str, changes: Sequence[TableChange], lineage: LineageGraph, now: dt.datetime
-) -> list[AffectedWorkflow]:
+def affected_by(table: str, changes: Sequence[TableChange], lineage: LineageGraph) -> list[AffectedWorkflow]:
     """Return the workflows that breaking changes affect: readers first, then writers, then downstream readers.
 
     Writers of the table are affected as well: they have to write the new column or table.
@@ -88,41 +69,39 @@ def affected_by(
             found_here[name].producers += writers[name].producers
     further = _downstream(table, columns, lineage, whole=whole)
     found = [
-        *_affected("reads", readers, now),
-        *_affected("may read", {name: each for name, each in unsure.items() if name not in readers}, now),
-        *_affected("writes", {name: each for name, each in writers.items() if name not in readers}, now),
+        *_affected("reads", readers),
+        *_affected("may read", {name: each for name, each in unsure.items() if name not in readers}),
+        *_affected("writes", {name: each for name, each in writers.items() if name not in readers}),
     ]
     direct = {each.workflow for each in found}
-    found += _affected("downstream", {name: each for name, each in further.items() if name not in direct}, now)
-    return [replace(each, lines=_lines_naming(each, table, columns, lineage)) for each in found]
+    found += _affected("downstream", {name: each for name, each in further.items() if name not in direct})
+    return [_with_lines(each, table, columns, lineage) for each in found]
 
 
-def select_star_users(table: str, lineage: LineageGraph, now: dt.datetime) -> list[AffectedWorkflow]:
+def select_star_users(table: str, lineage: LineageGraph) -> list[AffectedWorkflow]:
     """Return the workflows that select all columns of a table by position, and fail when it gets another column.
 
     Examples are `INSERT INTO t SELECT * FROM plays`, and a UNION of a star with a list of columns.
 
     Args:
         table: The table.
-        lineage: The lineage; only checkouts know of stars.
-        now: The current time.
+        lineage: The lineage; only the text of scripts knows of stars, here or in what is deployed.
     """
-    found = []
-    for entry in (entry for checkout in lineage.checkouts for entry in checkout.entries):
-        lines = sorted({(it.file, it.line) for it in entry.select_stars if it.table == table})
-        seen = dt.datetime.fromtimestamp(entry.changed, dt.UTC)
-        if lines:
-            touched = AffectedWorkflow(
+    found: dict[str, AffectedWorkflow] = {}
+    deployed = () if lineage.deployed is None else lineage.deployed.readers(table)
+    for scripts in (*lineage.scripts_here(), *deployed):
+        lines, entry = select_star_lines(scripts, table), scripts.entry
+        if lines and entry.workflow not in found:
+            found[entry.workflow] = AffectedWorkflow(
                 workflow=entry.workflow,
                 owner=entry.owner or None,
                 role="takes all",
                 writes=tuple(entry.writes),
-                known=origin_summary([Producer(Origin.CHECKOUT, entry.workflow, "", seen=seen)], now),
+                known=origin_summary([scripts.producer], moment),
                 file=entry.file,
-                lines=tuple(ScriptLine(file, number, _line_text(file, number)) for file, number in lines),
+                lines=lines,
             )
-            found.append(touched)
-    return sorted(found, key=lambda touched: touched.workflow)
+    return sorted(found.values(), key=lambda touched: touched.workflow)
 
 
 def uses_column(table: str, column: str, taken: Iterable[ColumnEdge]) -> bool | None:
@@ -194,7 +173,7 @@ def _downstream(table: str, columns: set[str], lineage: LineageGraph, *, whole: 
     return found
 
 
-def _affected(role: str, found: dict[str, _Usage], now: dt.datetime) -> list[AffectedWorkflow]:
+def _affected(role: str, found: dict[str, _Usage]) -> list[AffectedWorkflow]:
     listed = []
     for workflow, each in sorted(found.items()):
         producers = list(dict.fromkeys(each.producers))
@@ -206,48 +185,15 @@ def _affected(role: str, found: dict[str, _Usage], now: dt.datetime) -> list[Aff
                 role=role,
                 columns=tuple(each.columns),
                 writes=tuple(dict.fromkeys(producer.target for producer in producers)),
-                known=origin_summary(producers, now),
+                known=origin_summary(producers, moment),
                 file=newest.file,
             )
         )
     return listed
 
 
-def _lines_naming(
-    touched: AffectedWorkflow, table: str, columns: set[str], lineage: LineageGraph
-) -> tuple[ScriptLine, ...]:
-    """Return the lines of scripts that reference what changes; of programs those that contain its name."""
+def _with_lines(touched: AffectedWorkflow, table: str, columns: set[str], lineage: LineageGraph) -> AffectedWorkflow:
     if touched.role == "downstream":
-        return ()
-    wanted = {column.lower() for column in columns}
-    found: dict[ScriptLine, None] = {}
-    for checkout in lineage.checkouts:
-        for entry in checkout.entries:
-            if entry.workflow != touched.workflow:
-                continue
-            for mention in entry.references:
-                named = mention.column.lower() in wanted if wanted else not mention.column
-                if mention.table == table and named:
-                    found[ScriptLine(mention.file, mention.line, _line_text(mention.file, mention.line))] = None
-            # Audits and the primary key are in the definition of the writer of the table.
-            definition = [entry.file] if table in touched.writes and columns else []
-            for file in (*entry.programs, *definition):
-                words = columns or {table.rpartition(".")[2]}
-                found |= dict.fromkeys(_lines_with_words(file, words))
-    return tuple(sorted(found, key=lambda line: (line.file, line.number)))
-
-
-def _line_text(file: str, number: int) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
-    except (OSError, IndexError):
-        return ""
-
-
-def _lines_with_words(file: str, words: Iterable[str]) -> list[ScriptLine]:
-    word = re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
-    try:
-        lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    return [ScriptLine(file, number, line.strip()) for number, line in enumerate(lines, 1) if word.search(line)]
+        return touched
+    writes = table in touched.writes
+    return replace(touched, lines=lines_naming(touched.workflow, table, columns, lineage, writes=writes))

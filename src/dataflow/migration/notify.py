@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import write_file
+from dataflow.lineage.show.labels import moment
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.changes import new_name
-from dataflow.migration.impact import ScriptLine, select_star_users
+from dataflow.migration.impact import AffectedWorkflow, select_star_users
 from dataflow.migration.patches import ReaderMigration, suggest_patch
 from dataflow.migration.progress.definition import ReaderStatus
-from dataflow.migration.store import CampaignStore
+from dataflow.migration.script_lines import ScriptLine, lines_naming
+from dataflow.migration.store import CampaignStore, env_option
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
@@ -42,12 +44,14 @@ class Notice:
         level: `announcement`, or how close the deadline is.
         subject: The subject.
         text: The text.
+        made: When it was made.
     """
 
     owner: str
     level: str
     subject: str
     text: str
+    made: dt.datetime
 
 
 @dataclass
@@ -156,7 +160,7 @@ def file_writer(folder: Path) -> Callable[[Notice], str]:
         path = folder / f"{message.owner or 'nobody'}-{message.level.replace(' ', '-')}.txt"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_file(path, f"Subject: {message.subject}\n\n{message.text}\n")
+            write_file(path, f"Date: {moment(message.made)}\nSubject: {message.subject}\n\n{message.text}\n")
         except OSError as error:
             raise DataflowError(f"{display_path(path)} can't be written: {error.strerror}") from error
         return display_path(path)
@@ -183,13 +187,15 @@ def _notice(
         subject = f"OVERDUE: {subject}"
     elif level != ANNOUNCED:
         subject = f"{plural(left, 'day')} left: {subject}"
-    places = {each.workflow: each.lines for each in select_star_users(row.table, lineage, now)} if not ready else {}
+    places = {each.workflow: each.lines for each in select_star_users(row.table, lineage)} if not ready else {}
+    mine = [replace(each, reader=_with_lines_of_now(campaign, each.reader, lineage)) for each in mine]
     lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
-    patches = [text for standing in mine for text in _patches(campaign, standing, lineage)]
+    patches = dict.fromkeys(text for each in mine for text in _patches(campaign, each.reader, lineage) if text)
     if patches:
-        lines += ["", "Suggested patch, to be reviewed before use:", "", *patches]
+        lines += ["", "Suggested patch, to be reviewed before `git apply` at the root of the repository:", ""]
+        lines.append("".join(patches).rstrip("\n"))
     lines += ["", *_reply_instructions(campaign, owner, mine)]
-    return Notice(owner, level, subject, "\n".join(lines))
+    return Notice(owner, level, subject, "\n".join(lines), now)
 
 
 def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int, *, ready: bool) -> Iterator[str]:
@@ -204,9 +210,10 @@ def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int,
     yield from (f"  - {each}" for each in breaking)
     moves = [step.says for step in campaign.steps_of("move")]
     yield f"To do by {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
-    if campaign.steps_of("expand") and ready:
+    beside = any(step.adds or step.keeps for step in campaign.steps_of("expand"))
+    if beside and ready:
         yield "Old and new both exist until then. After that the old one is dropped, and whatever uses it fails."
-    elif campaign.steps_of("expand"):
+    elif beside:
         yield "The new one does not exist yet: `dataflow migration status` shows when it does. From then on both exist"
         yield "until the deadline. After that the old one is dropped, and whatever uses it fails."
     else:
@@ -217,36 +224,46 @@ def _workflows(mine: Sequence[ReaderStatus], places: Mapping[str, Sequence[Scrip
     yield "Affected workflows:"
     for standing in mine:
         reader = standing.reader
-        role = {"may read": " (may read it: its columns are unknown)", "writes": " (writes the table)"}
-        yield f"  {reader.workflow}{role.get(reader.role, '')}: {standing.why}"
+        role = " (writes the table)" if reader.role == "writes" else ""
+        yield f"  {reader.workflow}{role}: {standing.why}"
+        if origin := next((line.deployed for line in reader.lines if line.deployed), ""):
+            yield f"      deployed from {origin}:"
         for line in reader.lines[:_LINES]:
-            yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+            yield f"      {line.in_repository}: {line.text}"
         if len(reader.lines) > _LINES:
             yield f"      … and {len(reader.lines) - _LINES} more lines"
         for line in places.get(reader.workflow, ()):
             yield "      selects all columns by position, and fails when the new column is added; list the columns:"
-            yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+            yield f"      {line.in_repository}: {line.text}"
 
 
-def _patches(campaign: Campaign, standing: ReaderStatus, lineage: LineageGraph) -> Iterator[str]:
+def _with_lines_of_now(campaign: Campaign, reader: AffectedWorkflow, lineage: LineageGraph) -> AffectedWorkflow:
+    """Return a reader with the lines that its scripts have now; those of the start where no script can be read."""
+    if not any(lineage.scripts_of(reader.workflow)):
+        return reader
+    writes = reader.role == "writes" or campaign.table in reader.writes
+    lines = lines_naming(reader.workflow, campaign.table, campaign.old_columns, lineage, writes=writes)
+    return replace(reader, lines=lines)
+
+
+def _patches(campaign: Campaign, reader: AffectedWorkflow, lineage: LineageGraph) -> Iterator[str]:
+    """Yield a patch for each SQL script of a reader whose lines are shown."""
     renamed = {change.column: new_name(change) for change in campaign.changes if not change.safe and new_name(change)}
     replaced_by = next((change.to for change in campaign.changes if change.kind == "replace"), None)
     retyped = {change.column for change in campaign.changes if change.kind == "type"}
     move = ReaderMigration(campaign.table, renamed, replaced_by, retyped)
     schema = lineage.schema(campaign.table)
-    files = dict.fromkeys(line.file for line in standing.reader.lines if line.file.endswith(".sql"))
-    for file in files:
-        entries = (entry for checkout in lineage.checkouts for entry in checkout.entries)
-        values = next((entry.params for entry in entries if entry.workflow == standing.reader.workflow), {})
-        if text := suggest_patch(Path(file), move, values, schema):
-            yield text
+    for scripts in (scripts for source in lineage.scripts_of(reader.workflow) for scripts in source):
+        files = {(line.file, line.path) for line in reader.lines if line.deployed == scripts.deployed}
+        for file, path in sorted(files):
+            if file.endswith(".sql") and (text := scripts.text_of(file)):
+                yield suggest_patch(path, text, move, scripts.entry.params, {**scripts.schema, **schema})
 
 
 def _reply_instructions(campaign: Campaign, owner: str, mine: Sequence[ReaderStatus]) -> Iterator[str]:
     one = owner or mine[0].reader.workflow
-    env = "" if campaign.row.environment == "sandbox" else f" --env {campaign.row.environment}"
     yield "No reply is needed: the next run or deployment that doesn't use the old name is detected."
     yield "Where that can't be detected, or the workflow is retired, acknowledge it:"
-    yield f'  dataflow migration ack {one} --campaign {campaign.id}{env} --note "…"'
+    yield f'  dataflow migration ack {one} --campaign {campaign.id}{env_option(campaign.row.environment)} --note "…"'
     yield "Progress of all readers:"
-    yield f"  dataflow migration status {campaign.id}{env}"
+    yield f"  {campaign.row.command('status')}"

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.utc import now
+from dataflow.workflow.project import SANDBOX
 
 _ATTEMPTS = 50
 
@@ -101,6 +102,15 @@ class CampaignRow:
     closed: dt.datetime | None
     definition: Mapping[str, Any]
 
+    def command(self, verb: str) -> str:
+        """Return what to type to do something with it, wherever one is."""
+        return f"dataflow migration {verb} {self.id}{env_option(self.environment)}"
+
+
+def env_option(environment: str) -> str:
+    """Return the words that name an environment in a command to type; none for the sandbox, which needs none."""
+    return "" if environment == SANDBOX else f" --env {environment}"
+
 
 class CampaignStore:
     """The campaigns in a state database, as one of its environments sees them.
@@ -173,10 +183,7 @@ class CampaignStore:
                 return max(known, key=lambda row: row.closed or row.opened)
             listed = f": {', '.join(row.id for row in live)}" if live else ""
             count = len(live) or "no"
-            raise UsageError(
-                f"{count} campaigns are open in {self._environment}{listed}",
-                "name one; `dataflow migration list` shows all",
-            )
+            raise UsageError(f"{count} campaigns are open in {self._environment}{listed}", _hint(live, everywhere))
         for row in known:
             if row.id == name:
                 return row
@@ -281,8 +288,18 @@ class CampaignStore:
     def _is_open(self, row: CampaignRow) -> UsageError:
         return UsageError(
             f"{row.table} already has an open campaign: {row.id}, by {row.opened_by}, deadline {row.deadline}",
-            f"dataflow migration status {row.id}",
+            row.command("status"),
         )
+
+
+def _hint(live: Sequence[CampaignRow], everywhere: Sequence[CampaignRow]) -> str:
+    """Return how to go on where no campaign, or more than one, is open in an environment."""
+    if live:
+        return "name one of them"
+    elsewhere = next((row for row in everywhere if row.state == "open"), None)
+    if elsewhere is None:
+        return "`dataflow migration list` shows those that are over"
+    return f"{elsewhere.id} is open in {elsewhere.environment}:{env_option(elsewhere.environment)}".rstrip(":")
 
 
 def _row(row: Any) -> CampaignRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from dataflow import git
+from dataflow import git, installers
 from dataflow.errors import DataflowError
 from dataflow.home import home, subfolder
 from dataflow.report import Report, silent
@@ -39,6 +40,7 @@ class Diagnosis:
         detail: What is there, or what is wrong.
         fix: How to mend it.
         optional: Whether only some pipelines need it, so that the machine is fine without it.
+        fetched: The file that stands in for it, as a run fetched it.
     """
 
     name: str
@@ -46,28 +48,35 @@ class Diagnosis:
     detail: str
     fix: str | None = None
     optional: bool = False
+    fetched: Path | None = None
 
 
-def diagnose(environment: Environment, report: Report = silent) -> Iterator[Diagnosis]:
+def diagnose(
+    environment: Environment, report: Report = silent, looking: Callable[[str], None] = silent
+) -> Iterator[Diagnosis]:
     """Run the checks, cheapest first; what needs a missing thing is not tried.
 
     Args:
         environment: Where a pipeline would run.
         report: Receives lines about what takes a while.
+        looking: Receives the name of what is looked at next.
     """
-    yield _python()
-    yield _git()
-    yield _pyspark()
-    yield _sail()
-    yield _home()
+    cheap = (("Python", _python), ("git", _git), ("Spark", _pyspark), ("Sail", _sail), ("home", _home))
+    for name, look in cheap:
+        looking(name)
+        yield look()
     java: list[Java] = []
+    looking("Java")
     yield _checked("Java", lambda: _java(java, report))
+    looking("R and sbt")
     yield from _of_one_recipe()
     if not java:
         return
+    looking("Iceberg's jars")
     fetched = _checked("Iceberg", lambda: _iceberg(java[0], environment, report))
     yield fetched
     if fetched.ok:
+        looking("a row that Spark writes and reads")
         yield _checked("write and read", lambda: _write_and_read(environment, report))
         yield _class_data(java[0], environment)
 
@@ -80,12 +89,12 @@ def _checked(name: str, look: Callable[[], str]) -> Diagnosis:
 
 
 def _python() -> Diagnosis:
-    fix = "install Python 3.11 or newer, and dataflow-recipes in it"
+    fix = installers.install_command(installers.PYTHON)
     return Diagnosis("Python", sys.version_info >= (3, 11), f"{platform.python_version()} in {sys.prefix}", fix)
 
 
 def _git() -> Diagnosis:
-    fix = "brew install git" if sys.platform == "darwin" else "sudo apt-get install git"
+    fix = installers.install_command(installers.GIT)
     if not git.is_installed():
         return Diagnosis("git", False, "not found: packages can't be updated from their recipes", fix)
     found = git.version()
@@ -125,9 +134,10 @@ def _home() -> Diagnosis:
         with tempfile.NamedTemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Diagnosis("home", False, f"{home()}: {error.strerror}", "export DATAFLOW_HOME=<a folder of yours>")
+        elsewhere = f"export DATAFLOW_HOME={shlex.quote(str(Path.home() / 'dataflow'))}"
+        return Diagnosis("home", False, f"{home()}: {error.strerror}", elsewhere)
     detail = f"{home()}, {free / 1e9:.0f} GB free"
-    return Diagnosis("home", free >= _LEAST_FREE, detail, "free some space, or export DATAFLOW_HOME=<another disk>")
+    return Diagnosis("home", free >= _LEAST_FREE, detail, "export DATAFLOW_HOME=/another/disk, or free 2 GB here")
 
 
 def _java(found: list[Java], report: Report) -> str:
@@ -142,7 +152,8 @@ def _of_one_recipe() -> Iterator[Diagnosis]:
     r = find_r()
     if r is None:
         yield Diagnosis("R", False, "not found: the sparklyr recipe needs it", install_command(), optional=True)
-        yield Diagnosis("sparklyr", False, "not looked for: there is no R", optional=True)
+        then = install_packages(["sparklyr", *_R_PACKAGES])
+        yield Diagnosis("sparklyr", False, "not looked for: there is no R", then, optional=True)
     else:
         found = [f"{name} {r.packages[name]}" for name in _R_PACKAGES if name in r.packages]
         missing = [name for name in _R_PACKAGES if name not in r.packages]
@@ -151,7 +162,9 @@ def _of_one_recipe() -> Iterator[Diagnosis]:
         detail = r.packages.get("sparklyr", "not installed: the sparklyr recipe needs it")
         yield Diagnosis("sparklyr", "sparklyr" in r.packages, detail, install_packages(["sparklyr"]), optional=True)
     sbt = shutil.which("sbt")
-    yield Diagnosis("sbt", True, sbt or "none on the PATH: fetched when a Scala pipeline is built")
+    launcher = jars.folder() / jars.SBT.file_name
+    fetched = launcher if sbt is None and launcher.is_file() else None
+    yield Diagnosis("sbt", True, sbt or "none on the PATH: fetched when a Scala pipeline is built", fetched=fetched)
 
 
 def _iceberg(java: Java, environment: Environment, report: Report) -> str:

@@ -75,7 +75,7 @@ def demo_size(rows: int | None, first: dt.date | None, last: dt.date | None) -> 
     count = (end - start).days + 1
     if count < 1:
         raise UsageError(
-            f"--to {end} lies before --from {start}", "the range ends yesterday unless --to says otherwise"
+            f"--until {end} lies before --from {start}", "the range ends yesterday unless --until says otherwise"
         )
     if count > MAX_DATES:
         raise UsageError(f"{start} to {end} is {count:,} days; the maximum is {MAX_DATES:,}")

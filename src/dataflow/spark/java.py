@@ -7,11 +7,11 @@ import os
 import platform
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow import installers
 from dataflow.errors import DataflowError
 from dataflow.process import capture
 from dataflow.report import Report, silent
@@ -27,16 +27,6 @@ _USUAL_PLACES = (
     "/opt/homebrew/opt/openjdk*/libexec/openjdk.jdk/Contents/Home",
     "/usr/local/opt/openjdk*/libexec/openjdk.jdk/Contents/Home",
 )
-
-_INSTALL = {  # by the package manager that is there
-    "brew": "brew install openjdk@17",
-    "apt-get": "sudo apt-get install openjdk-17-jre-headless",
-    "dnf": "sudo dnf install java-17-openjdk-headless",
-    "zypper": "sudo zypper install java-17-openjdk-headless",
-    "pacman": "sudo pacman -S jre17-openjdk-headless",
-    "apk": "sudo apk add openjdk17-jre-headless",
-    "winget": "winget install EclipseAdoptium.Temurin.17.JRE",
-}
 
 
 @dataclass(frozen=True)
@@ -105,10 +95,7 @@ def find_java(report: Report = silent) -> Java:
 
 def install_command() -> str:
     """Return the command that installs a fit Java on this platform."""
-    for program, command in _INSTALL.items():
-        if shutil.which(program):
-            return command
-    return "brew install openjdk@17" if sys.platform == "darwin" else "get one from https://adoptium.net"
+    return installers.install_command(installers.JAVA)
 
 
 def _candidates() -> Iterator[tuple[str, Path]]:

@@ -24,6 +24,7 @@ from dataflow.workflow.parameters import resolve_secrets
 
 metadata = sa.MetaData()
 _CREATE_ATTEMPTS = 20
+_CONNECT_TIMEOUT = 30  # seconds; a plan goes on without it
 _FILE = "state.db"
 _HINT = (
     "check 'state:' in dataflow.yaml; PostgreSQL: `pip install 'dataflow-recipes[postgresql]'`, postgresql+psycopg://…"
@@ -48,6 +49,13 @@ class UtcDateTime(sa.TypeDecorator[dt.datetime]):
 def default_address() -> str:
     """Return the state address that everyone has without a `dataflow.yaml`."""
     return f"sqlite:///{home() / _FILE}"
+
+
+def is_made(address: str | None) -> bool:
+    """Return whether a state address may hold anything: a SQLite file that is not there yet does not."""
+    url = resolve_secrets(address) if address else default_address()
+    path = url.partition(":///")[2].partition("?")[0]
+    return not url.startswith("sqlite") or os.path.exists(path)  # noqa: PTH110
 
 
 class StateDatabase:
@@ -174,4 +182,6 @@ def _mask_parameters(_: sa.Connection, __: object, statement: str, parameters: A
 def _options(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": LOCK_TIMEOUT}}
-    return {"pool_pre_ping": True}
+    if "connect_timeout" in url.query or url.get_backend_name() != "postgresql":
+        return {"pool_pre_ping": True}
+    return {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_TIMEOUT}}

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.tables import pyiceberg_catalog
 from dataflow.tables.column_migration import migrating_columns
-from dataflow.tables.properties import BUNDLE, DAY, HWM, HWM_AHEAD, HWM_SOURCES, PACKAGE, PARTITION, SOURCES
+from dataflow.tables.properties import (
+    BUNDLE,
+    DAY,
+    HWM,
+    HWM_AHEAD,
+    HWM_SOURCES,
+    PACKAGE,
+    PARTITION,
+    RETIRED_COLUMN,
+    SOURCES,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -71,7 +81,7 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
             return _planned(table, name, snapshot, undone) if undone else None
         if BUNDLE not in summary:
             when = _moment(snapshot).strftime("%Y-%m-%d %H:%M")
-            others = ", or by the migration that moves its columns," if migrating_columns(table.properties) else ""
+            others = _migration(table.properties)
             raise DataflowError(
                 f"{name} was written by somebody else{others} since: snapshot {snapshot.snapshot_id} of {when} is not "
                 "from a deployed run",
@@ -84,6 +94,14 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
         "roll back without --with-data, and run the days again",
         permanent=True,
     )
+
+
+def _migration(properties: Mapping[str, str]) -> str:
+    """Name the campaign that may have written a table: one that moves its columns, or one that did."""
+    gone = [key.removeprefix(RETIRED_COLUMN) for key in properties if key.startswith(RETIRED_COLUMN)]
+    if migrating_columns(properties):
+        return ", or by the migration that moves its columns,"
+    return f", or by the migration that removed {', '.join(sorted(gone))}," if gone else ""
 
 
 def roll_back(catalog: Catalog, planned: TableRollback) -> None:

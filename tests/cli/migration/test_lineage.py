@@ -8,9 +8,12 @@ import os
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
+from dataflow.cli.migration import times
 from dataflow.lineage.model import Origin
 from dataflow.lineage.show.graph_layout import arrange
 from tests.support.lineage_state import State
@@ -36,6 +39,29 @@ SCRIPTS = {
 }
 
 
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
+TREE = """\
+upstream: where it comes from (2 tables)
+prod.plays
+└── raw.events  alice.plays (alice) · recorded by a run TIME
+    └── prod.sums  carol.back (carol) · recorded by a run TIME
+        └── prod.plays  bob.sums (bob) · imported from OpenLineage TIME, recorded by a run TIME · a cycle
+
+downstream: who reads it (2 tables)
+prod.plays
+└── prod.sums  bob.sums (bob) · imported from OpenLineage TIME, recorded by a run TIME
+    └── raw.events  carol.back (carol) · recorded by a run TIME
+        └── prod.plays  alice.plays (alice) · recorded by a run TIME · a cycle
+"""
+SUMS = "bob.sums (bob) · imported from OpenLineage TIME, recorded by a run TIME"
+ALL = "dave.all (no owner), may read it: its columns are unknown · recorded by a run TIME"
+BACK = "carol.back (carol) · recorded by a run TIME"
+LABELS = {  # what is known of each edge downstream
+    "prod.plays.hours": [ALL, SUMS, BACK, "alice.plays (alice) · recorded by a run TIME"],
+    "prod.plays.country": [ALL, "bob.sums (bob), only decides which rows · recorded by a run TIME"],
+}
+
+
 @pytest.fixture
 def lake(here_command):
     """A state with a little lineage: `prod.plays` is read by two, one of whom leads back to it."""
@@ -50,22 +76,67 @@ def lake(here_command):
     state.database.close()
 
 
-def test_the_tree_says_who_reads_it_who_says_so_and_how_old_that_is_and_ends_at_a_cycle(lake):
+def test_the_tree_says_who_reads_it_who_says_so_and_since_when_and_ends_at_a_cycle(lake):
     text = lake("migration", "lineage", "prod.plays", "--depth", "9").stdout
-    assert "downstream: who reads it (2 tables)" in text
-    assert "└── prod.sums  bob.sums (bob) · openlineage 1 h ago, recorded 2 d ago" in text
-    assert "    └── raw.events  carol.back (carol) · recorded just now" in text
-    assert "        └── prod.plays  alice.plays (alice) · recorded 3 h ago · a cycle" in text
-    assert "upstream: where it comes from" in text
+    assert TIME.sub("TIME", text) == TREE
     only = lake("migration", "lineage", "prod.plays", "--upstream").stdout
-    assert "downstream" not in only
+    assert TIME.sub("TIME", only) == TREE.partition("\n\n")[0] + "\n"
+
+
+def test_on_a_terminal_the_tree_says_how_old_that_is_and_in_a_file_when_it_was(lake, monkeypatch):
+    with monkeypatch.context() as terminal:
+        terminal.setattr(times, "sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+        text = lake("migration", "lineage", "prod.plays", "--depth", "9").stdout
+    assert "prod.sums  bob.sums (bob) · imported from OpenLineage 1 h ago, recorded by a run 2 d ago\n" in text
+    for output in ("text", "json", "html", "svg"):
+        lake("migration", "lineage", "prod.plays", "--depth", "9", "--output", output, "--to", f"lineage.{output}")
+        kept = (lake.folder / f"lineage.{output}").read_text()
+        assert not re.findall(r"just now|\bago\b", kept)
+        assert re.search(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", kept)
+
+
+def test_text_and_picture_label_the_same_edges_in_the_same_words(lake):
+    lake.state.add("dave.all", "out.all", "prod.plays", "prod.plays.* ..", owner="", seen=dt.datetime.now(dt.UTC))
+    for start, labels in LABELS.items():
+        arguments = ("migration", "lineage", start, "--downstream")
+        text = lake(*arguments).stdout
+        told = [line.rpartition("── ")[2].partition("  ")[2] for line in TIME.sub("TIME", text).splitlines()[2:]]
+        assert [it.removesuffix(" · a cycle") for it in told] == labels
+        tips = re.findall(r"<path class=.edge[^>]*><title>([^<]*)</title>", lake(*arguments, "--output", "svg").stdout)
+        assert sorted(map(spoken, tips)) == sorted(labels)
+
+
+def spoken(tip):
+    """Return what the tip of a connection says of its workflows, as the tree would."""
+    way, *workflows = TIME.sub("TIME", tip).splitlines()
+    kind = f",{way.partition(',')[2]}" if "," in way else ""
+    names = dict.fromkeys(it.partition(" · ")[0] for it in workflows)
+    return "; ".join(
+        f"{name}{kind} · {', '.join(it.partition(' · ')[2] for it in workflows if it.startswith(f'{name} ·'))}"
+        for name in names
+    )
+
+
+def test_the_picture_is_a_file_by_itself_that_any_reader_of_xml_takes(lake):
+    lake.state.add("mallory", "out.x", 'prod.plays.<b>&"\x1b[31m\x00 -> y', seen=dt.datetime.now(dt.UTC))
+    lake("migration", "lineage", "prod.plays", "--output", "svg", "--to", "plays.svg")
+    root = ElementTree.fromstring((lake.folder / "plays.svg").read_text())  # noqa: S314  # our own
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    words = [it.text for it in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert words[0] == "prod.plays: upstream and downstream"
+    assert re.fullmatch(rf"Drawn on {TIME.pattern} · 4 tables · 4 connections", words[1])
+    assert words[2:4] == ["recorded by a run", "imported from OpenLineage"]
+    assert {"prod.plays", "prod.sums", "bob.sums (bob)", "alice.plays (alice)"} <= set(words)
+    assert "var(" not in (lake.folder / "plays.svg").read_text()
+    missing = lake("migration", "lineage", "prod.plays", "--output", "svg", "--to", "none/plays.svg", code=2)
+    assert missing.stderr == "error: --to none/plays.svg: there is no such folder\n"
 
 
 def test_a_column_is_followed_and_what_only_decides_is_called_so(lake):
     text = lake("migration", "lineage", "dataflow.prod.plays.HOURS", "--downstream").stdout
     assert "prod.sums.total" in text
     decides = lake("migration", "lineage", "prod.plays.country", "--downstream").stdout
-    assert "prod.sums  decides which rows · bob.sums (bob)" in decides
+    assert "prod.sums  bob.sums (bob), only decides which rows · recorded by a run 2" in decides
 
 
 def test_json_mermaid_and_html_tell_the_same_edges(lake):

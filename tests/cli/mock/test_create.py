@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -41,9 +43,13 @@ def test_a_mock_is_made_validated_and_shown_and_what_is_masked_is_told(command):
     assert "mocks/shop.people.yaml exists already" in again.stderr
     assert "--force" in again.stderr
     assert file.read_text() == first
-    made = command("mock", "create", "shop.people", "--rows", "6", "--force", "--format", "json")
+    made = command("mock", "create", "shop.people", "--rows", "6", "--force", "--output", "json")
     assert '"masked"' in made.stdout
     assert file.read_text() == first  # the same table, the same mock
+    command("mock", "create", "shop.people", "--rows", "6", "--to", "elsewhere.yaml")
+    assert (command.folder / "elsewhere.yaml").read_text() == first
+    former = command("mock", "create", "shop.people", "--rows", "6", "--to", "-", "--format", "json").stdout
+    assert json.loads(former)["text"] == first
 
     assert command("mock", "validate", "mocks").stdout == "1 mock is valid\n"
     shown = command("mock", "show", file)
@@ -100,9 +106,9 @@ def test_a_workflow_gets_mocks_of_its_sources_and_a_test_of_its_script_for_revie
     example = EXAMPLE
     package = spark_command.folder / "package"
     shutil.copytree(example, package)
-    spark_command("sample", "source", "--rows", "6000", "--from", "2026-01-30", "--to", day)
+    spark_command("sample", "source", "--rows", "6000", "--from", "2026-01-30", "--until", day)
 
-    made = spark_command("mock", "create", "--workflow", "package", "--date", day, "--rows", "15", "--format", "json")
+    made = spark_command("mock", "create", "--workflow", "package", "--date", day, "--rows", "15", "--output", "json")
 
     import json
 

@@ -122,3 +122,21 @@ def test_references_are_understood_by_runs_from_files_too(project):
     )
     done = project("workflow", "validate", "titles", code=2)
     assert "main.sch.yaml:51:23: there is no sql 'titles/src/sparksql_wirte', here or deployed" in done.stderr
+
+
+def test_the_deployment_of_a_branch_is_an_environment_by_its_name_too(project):
+    project("project", "init")
+    commit(project)
+    git(project, "checkout", "-q", "-b", "top-50")
+    edit(project, "title_rank <= 100", "title_rank <= 50")
+    commit(project)
+    assert "\nbundle: a package's rendered definitions and all that they run, as one unit" in (
+        project("project", "deploy").stderr
+    )
+    name = project.json("project", "deploy")["environment"]
+    shown = project.json("env", "--env", name)
+    assert (shown["environment"], shown["catalog"]) == (name, "dataflow")
+    assert project.json("workflow", "runs", "--env", name) == []
+    assert project.json("project", "history", "--env", name)[0]["action"] == "deploy"
+    wrong = project("workflow", "runs", "--env", f"{name}x", code=2)
+    assert wrong.stderr.startswith(f"error: there is no environment '{name}x' in dataflow.yaml")

@@ -184,6 +184,37 @@ def test_each_save_runs_what_it_affects_and_a_loop_harms_only_its_own_run(datafl
     gone(family)
 
 
+def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_file(dataflow_command, watch, tmp_path):
+    one, other, pid = (
+        dataflow_command.folder / "test_one.py",
+        dataflow_command.folder / "test_other.py",
+        tmp_path / "pid",
+    )
+    save(one, PASSES)
+    watcher = watch(dataflow_command.folder, PID=str(pid))
+    watcher.verdict(passed=1)
+    for age in (0, 3_000):
+        begun = time.time()
+        draft = one.with_name(".draft")
+        draft.write_text(f"{PASSES}# {age}\n")
+        os.utime(draft, (begun - age, begun - age))
+        draft.replace(one)
+        verdict = watcher.until("verdict")[-1]
+        assert 0 <= time.time() - begun - verdict["seconds"] < 1
+        assert verdict["seconds"] == verdict["seconds_from_first"]
+
+    first = time.time()
+    save(other, LOOPS)
+    waited_for(pid)
+    time.sleep(1)
+    last = time.time()
+    save(other, PASSES)
+    verdict = watcher.until("verdict")[-1]
+    now = time.time()
+    assert 0 <= now - last - verdict["seconds"] < 1
+    assert 0 <= now - first - verdict["seconds_from_first"] < 1
+
+
 def test_a_test_that_writes_files_is_not_run_for_ever(dataflow_command, watch):
     folder = dataflow_command.folder
     (folder / "out").mkdir()
@@ -210,6 +241,22 @@ def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
     assert lines[3].startswith("FAILED  test_a.py::test_it  0.0")
     assert "        def test_it(): assert 1 + 1 == 3" in lines
     assert "  1 failed, " in lines[-1]
+
+
+def test_an_sbt_is_named_by_its_path_with_what_is_quicker_than_to_start_it_anew(dataflow_command, watch, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sbt").write_text("#!/bin/sh\nexit 0\n")
+    (programs / "sbt").chmod(0o755)
+    jar = dataflow_command.folder / "my jar"
+    save(jar / "build.sbt", "")
+    save(jar / "src/test/scala/ATest.scala", "")
+    watcher = watch(dataflow_command.folder, PATH=f"{programs}:{os.environ['PATH']}")
+    (note,) = [it["text"] for it in watcher.until("rerun") if it["event"] == "note"]
+    assert note == (
+        f"{programs / 'sbt'} starts anew for each rerun; quicker for Scala alone:  cd 'my jar' && sbt '~test'"
+    )
+    watcher.until("verdict")
 
 
 @pytest.mark.tools("R's testthat")

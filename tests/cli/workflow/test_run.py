@@ -32,7 +32,7 @@ _numbers = itertools.count(1)
 def home(tmp_path_factory, spark_commands):
     """A Dataflow home that the tests here share, each as another user, with a small source."""
     folder = tmp_path_factory.mktemp("runs")
-    spark_commands(folder, folder / "home")("sample", "source", "--rows", "3000", "--from", DAY, "--to", DAY)
+    spark_commands(folder, folder / "home")("sample", "source", "--rows", "3000", "--from", DAY, "--until", DAY)
     return folder / "home"
 
 

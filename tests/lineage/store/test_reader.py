@@ -63,6 +63,19 @@ def test_what_only_decides_leads_to_the_table_and_further_only_when_asked(anywhe
     assert names(through) == {"s.a.k": 0, "s.b": 1, "s.c": 2, "s.d": 3}
 
 
+def test_who_reads_a_table_with_its_columns_unknown_may_read_each_of_them_unless_a_run_knows(anywhere):
+    fill(anywhere)
+    anywhere.add("p.program", "s.p", "s.a", origin=Origin.DEPLOYED)
+    anywhere.add("q.program", "s.q", "s.a", origin=Origin.DEPLOYED)
+    anywhere.add("q.program", "s.q", "s.a.k -> k")
+    store = LineageStore(anywhere.address)
+    down = traverse([store], ("s.a", "x"), downstream=True, depth=9)
+    assert names(down) == {"s.a.x": 0, "s.b.y": 1, "s.p": 1, "s.c.z": 2, "s.d.r": 3}
+    assert names(traverse([store], ("s.p", "v"), downstream=False, depth=9)) == {"s.p.v": 0, "s.a": 1}
+    through = traverse([store], ("s.a", "x"), downstream=True, depth=9, through_rows=True)
+    assert "s.p" not in names(through)
+
+
 def test_a_cycle_ends(anywhere):
     fill(anywhere)
     anywhere.add("d.four", "s.a", "s.d.r -> x")

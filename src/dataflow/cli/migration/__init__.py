@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from dataflow.cli.help import Commands
 from dataflow.cli.migration import (
     ack,
     apply,
@@ -18,16 +17,26 @@ from dataflow.cli.migration import (
     verify,
 )
 
-app = typer.Typer(no_args_is_help=True, help="See who depends on a table, and change it without surprising them.")
+app = Commands(
+    """See who depends on a table; change it and surprise nobody.
 
-app.command("lineage")(lineage.lineage)
-app.command("import")(import_.import_)
-app.command("plan")(plan.plan)
-app.command("start")(start.start)
-app.command("notify")(notify.notify)
-app.command("ack")(ack.ack)
-app.command("status")(status.status)
-app.command("apply")(apply.apply)
-app.command("verify")(verify.verify)
-app.command("cancel")(cancel.cancel)
-app.command("list")(list.list_)
+    Examples:
+        dataflow migration lineage prod.playback.view_hours
+        dataflow migration plan prod.playback --rename view_hours=hours
+        dataflow migration status
+    """
+)
+
+app.command("lineage", rich_help_panel="Look first")(lineage.lineage)
+app.command("plan", rich_help_panel="Look first")(plan.plan)
+app.command("import", rich_help_panel="Look first")(import_.import_)
+
+app.command("start", rich_help_panel="Change a table")(start.start)
+app.command("apply", rich_help_panel="Change a table")(apply.apply)
+app.command("notify", rich_help_panel="Change a table")(notify.notify)
+app.command("ack", rich_help_panel="Change a table")(ack.ack)
+app.command("verify", rich_help_panel="Change a table")(verify.verify)
+app.command("cancel", rich_help_panel="Change a table")(cancel.cancel)
+
+app.command("status", rich_help_panel="How far it is")(status.status)
+app.command("list", rich_help_panel="How far it is")(list.list_)

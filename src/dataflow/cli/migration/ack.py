@@ -11,29 +11,36 @@ import typer
 from dataflow.cli.console import out
 from dataflow.cli.migration.known import known_here
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import TEXT
+from dataflow.cli.output import TEXT, OutputOption, Result
 
 
 def ack(
     who: Annotated[str, typer.Argument(metavar="OWNER|WORKFLOW", help="Whose readers, or which one, count as moved.")],
-    note: Annotated[str, typer.Option("--note", help="Why that is so.")] = "",
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Why that is so.")] = "",
     campaign: Annotated[
-        str | None, typer.Option("--campaign", help="The campaign; the only open one if omitted.")
+        str | None, typer.Option("--campaign", metavar="NAME", help="The campaign; the only open one if omitted.")
     ] = None,
     env: EnvOption = None,
+    output: OutputOption = TEXT,
 ) -> None:
-    """Record that an owner's readers, or one workflow, are ready for the change, where that can't be seen.
+    """Record that readers are ready, where that can't be seen.
 
-    Example:  dataflow migration ack bob --note "the report is retired"
+    Those are an owner's readers, or one workflow.
+
+    Examples:
+        dataflow migration ack bob --note "the report is retired"
     """
     from dataflow.migration.actions import acknowledge
 
-    TEXT.show_part(_Acknowledged(acknowledge(known_here(env, []), campaign, who, note or None)))
+    output.show(_Acknowledged(acknowledge(known_here(env, []), campaign, who, note or None)))
 
 
 @dataclass(frozen=True)
-class _Acknowledged:
+class _Acknowledged(Result):
     workflows: Sequence[str]
 
     def text(self) -> None:
         out().print(f"acknowledged: {', '.join(self.workflows)}")
+
+    def data(self) -> object:
+        return {"acknowledged": list(self.workflows)}

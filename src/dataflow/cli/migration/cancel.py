@@ -12,7 +12,7 @@ from dataflow.cli.console import out, say
 from dataflow.cli.migration.known import known_here, spark_of
 from dataflow.cli.migration.options import CampaignArgument, ReasonOption
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import TEXT
+from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
     from dataflow.migration.campaign.definition import Campaign
@@ -23,22 +23,28 @@ def cancel(
     reason: ReasonOption = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Cancel even if the new column is in use or holds values that the old lacks."),
+        typer.Option(
+            "--force", help="Do it all the same; the new column may be in use, or hold values that the old lacks."
+        ),
     ] = False,
     env: EnvOption = None,
+    output: OutputOption = TEXT,
 ) -> None:
-    """End a campaign: take back what it added, and say what can't be taken back.
+    """End a campaign, and take back what it added.
 
-    Example:  dataflow migration cancel --reason "we keep the old name"
+    What can't be taken back is listed.
+
+    Examples:
+        dataflow migration cancel --reason "we keep the old name"
     """
     from dataflow.migration.actions import cancel_campaign
 
     known = known_here(env, [])
-    TEXT.show_part(_Cancelled(*cancel_campaign(known, name, spark_of(known), say, force=force, reason=reason)))
+    output.show(_Cancelled(*cancel_campaign(known, name, spark_of(known), say, force=force, reason=reason)))
 
 
 @dataclass(frozen=True)
-class _Cancelled:
+class _Cancelled(Result):
     campaign: Campaign
     not_undone: Sequence[str]
 
@@ -46,3 +52,6 @@ class _Cancelled:
         for line in self.not_undone:
             out().print(line)
         out().print(f"campaign {self.campaign.id} is cancelled")
+
+    def data(self) -> object:
+        return {"campaign": self.campaign.id, "table": self.campaign.table, "not_undone": list(self.not_undone)}

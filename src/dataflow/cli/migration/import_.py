@@ -10,7 +10,7 @@ import typer
 
 from dataflow.cli.console import out, say
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import TEXT
+from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
     from dataflow.lineage.openlineage.ingest import ImportResult
@@ -19,12 +19,18 @@ _SHOWN = 10
 
 
 def import_(
-    events: Annotated[Path, typer.Argument(help="A file of OpenLineage events, or a folder of such files.")],
+    events: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A file of OpenLineage events, or a folder of such files.")
+    ],
     env: EnvOption = None,
+    output: OutputOption = TEXT,
 ) -> None:
-    """Import lineage that other tools reported in OpenLineage events; the same events again change nothing.
+    """Import lineage that other tools reported in OpenLineage events.
 
-    Example:  dataflow migration import ./openlineage-events
+    The same events again change nothing.
+
+    Examples:
+        dataflow migration import ./openlineage-events
     """
     from dataflow.lineage.openlineage.ingest import import_events
     from dataflow.state.database import StateDatabase
@@ -33,14 +39,17 @@ def import_(
     chosen = environment(find_project(Path.cwd()), env)
     with StateDatabase(chosen.state) as database:
         done = import_events(events, database, chosen.catalog_name)
-    TEXT.show_part(_ImportedEvents(done))
+    output.show(_ImportedEvents(done))
 
 
 @dataclass(frozen=True)
-class _ImportedEvents:
+class _ImportedEvents(Result):
     done: ImportResult
 
     def text(self) -> None:
         for line in self.done.skipped[:_SHOWN]:
             say(f"left out: {line}")
         out().print(f"{self.done.events:,} events describe {self.done.edges:,} writes")
+
+    def data(self) -> object:
+        return {"events": self.done.events, "writes": self.done.edges, "left_out": list(self.done.skipped)}

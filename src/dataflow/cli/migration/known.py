@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool = False) -> LineageGraph:
     """Gather what is known of lineage in an environment; without checkouts given, from the one around here.
 
-    A registry that is far away is not asked for what was deployed when there is a hurry: who deployed noted that.
+    A registry that is far away is not asked for what was deployed when there is a hurry: who deployed noted that. The
+    scripts of what is deployed are not read then either.
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.lineage_sync import sync_lineage
@@ -35,7 +37,12 @@ def known_here(env: str | None, checkouts: Sequence[Path] | None, *, hurry: bool
     registry = open_registry(project)
     if registry.is_local or not hurry:
         sync_lineage(registry, chosen.state, report=say, progress=progress)
-    return open_lineage(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
+    known = open_lineage(chosen, env, [checkout_root(here)] if checkouts is None else checkouts)
+    if hurry:
+        return known
+    from dataflow.deploy.bundle_scripts import BundleScripts
+
+    return replace(known, deployed=BundleScripts(registry, known.store))
 
 
 def print_left_out(known: LineageGraph) -> None:

@@ -16,7 +16,7 @@ from dataflow.cli.console import out, write
 from dataflow.cli.migration.known import known_here, print_left_out
 from dataflow.cli.migration.options import CheckoutOption
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import HTML, JSON, MERMAID, TEXT, Output, Result, output_option
+from dataflow.cli.output import HTML, JSON, MERMAID, SVG, TEXT, FileOption, Output, Result, output_option
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
@@ -30,19 +30,30 @@ def lineage(
     depth: Annotated[int, typer.Option("--depth", min=1, help="How many steps to go.")] = 3,
     checkout: CheckoutOption = None,
     env: EnvOption = None,
-    output: Annotated[Output, output_option(TEXT, JSON, MERMAID, HTML, help="`html` is a page with a picture.")] = TEXT,
+    output: Annotated[
+        Output,
+        output_option(
+            TEXT, JSON, MERMAID, HTML, SVG, to=True, help="`html` is a page with a picture, `svg` the picture alone."
+        ),
+    ] = TEXT,
+    to: FileOption = None,
 ) -> None:
-    """Show where a table or a column comes from and who reads it, with who says so and how old that is.
+    """Show where a table or a column comes from, and who reads it.
 
-    Example:  dataflow migration lineage dataflow_demo.playback.view_hours --downstream
+    With who says so, and how old that is.
+
+    Examples:
+        dataflow migration lineage dataflow_demo.playback.view_hours --downstream
+        dataflow migration lineage dataflow_demo.playback --output svg --to lineage.svg
     """
+    output.require_place(to)
     gc.disable()  # what is made here is made to be shown; nothing of it is garbage before the end
     known = known_here(env, checkout, hurry=True)
     start = known.node(table)
     both = upstream == downstream
     found = [known.traverse(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
     print_left_out(known)
-    output.show(_Lineage(found, dt.datetime.now(dt.UTC)))
+    output.write(_Lineage(found, dt.datetime.now(dt.UTC)), to)
 
 
 @dataclass(frozen=True)
@@ -73,20 +84,31 @@ class _Lineage(Result):
         return mermaid(self.found)
 
     def html(self) -> str:
-        from dataflow.lineage.graph import qualified_name
         from dataflow.lineage.show.html import html_page
 
+        return html_page(self.found, self._title, self.now)
+
+    def svg(self) -> str:
+        from dataflow.lineage.show.picture import svg_document
+
+        return svg_document(self.found, self._title, self.now)
+
+    @property
+    def _title(self) -> str:
+        from dataflow.lineage.graph import qualified_name
+
         ways = " and ".join("downstream" if each.downstream else "upstream" for each in self.found)
-        return html_page(self.found, f"{qualified_name(self.found[0].start)}: {ways}", self.now)
+        return f"{qualified_name(self.found[0].start)}: {ways}"
 
 
 def _tree(found: Traversal, now: dt.datetime) -> Iterator[str]:
+    from dataflow.cli.migration.times import times
     from dataflow.lineage.show.text import tree
 
     heading = "downstream: who reads it" if found.downstream else "upstream: where it comes from"
     tables = len({table for table, _ in found.levels}) - 1
     yield f"{heading} ({plural(tables, 'table') if found.edges else 'nobody that is known'})"
-    for branches, name, note in tree(found, now):
+    for branches, name, note in tree(found, times(now)):
         yield f"{branches}{foreign.for_terminal_line(name)}{f'  {foreign.for_terminal_line(note)}' if note else ''}"
 
 

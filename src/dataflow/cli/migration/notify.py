@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,8 @@ from dataflow.cli.console import err, out, say, write
 from dataflow.cli.migration.known import known_here
 from dataflow.cli.migration.options import CampaignArgument, CheckoutOption
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import TEXT
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.migration.notify import DeliveryResult, Notice
@@ -21,39 +22,53 @@ if TYPE_CHECKING:
 
 def notify(
     name: CampaignArgument = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the messages that are due, and send none.")] = False,
-    files: Annotated[Path | None, typer.Option("--files", help="Write them into this folder instead.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show; send nothing.")] = False,
+    files: Annotated[
+        Path | None, typer.Option("--files", metavar="FOLDER", help="Write the messages into this folder instead.")
+    ] = None,
     checkout: CheckoutOption = None,
     env: EnvOption = None,
+    output: OutputOption = TEXT,
 ) -> None:
-    """Tell each owner what of theirs is affected, once; nearer to the deadline, remind those who have not moved.
+    """Send each owner what of theirs is affected, once.
 
-    Example:  dataflow migration notify --dry-run
+    Nearer to the deadline those who have not moved are reminded.
+
+    Examples:
+        dataflow migration notify --dry-run
+        dataflow migration notify --files ./messages
+
+    Exit codes:
+        1: a message could not be sent
     """
     from dataflow.migration.actions import due_notices, send_due_notices
 
     known = known_here(env, checkout)
     if dry_run:
-        TEXT.show_part(_Due(due_notices(known, name)))
+        output.show(_Due(due_notices(known, name)))
         return
     due, results = send_due_notices(known, name, files)
-    TEXT.show_part(_Sent(due, results))
+    output.show(_Sent(due, results))
     if results.failed:
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
-class _Due:
+class _Due(Result):
     messages: Sequence[Notice]
 
     def text(self) -> None:
         for message in self.messages:
             write(f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n")
-        say(f"{len(self.messages)} messages are due; none was sent")
+        count = len(self.messages)
+        say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} due; none was sent")
+
+    def data(self) -> object:
+        return {"due": [asdict(it) for it in self.messages], "sent": [], "doubtful": [], "failed": []}
 
 
 @dataclass(frozen=True)
-class _Sent:
+class _Sent(Result):
     due: Sequence[Notice]
     results: DeliveryResult
 
@@ -68,3 +83,13 @@ class _Sent:
                 err().print(f"  → {failure.hint}")
         if not self.due:
             out().print("no message is due now")
+
+    def data(self) -> object:
+        results = self.results
+        failed = [{"owner": it.owner, "message": why.message, "hint": why.hint} for it, why in results.failed]
+        return {
+            "due": [asdict(it) for it in self.due],
+            "sent": [{"owner": it.owner, "level": it.level, "to": where} for it, where in results.sent],
+            "doubtful": list(results.doubtful),
+            "failed": failed,
+        }

@@ -21,11 +21,13 @@ AnyCampaignArgument = Annotated[
     str | None,
     typer.Argument(metavar="[CAMPAIGN]", help="A campaign or its table; the open one, or the last, if omitted."),
 ]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; kept in the campaign.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the campaign.")]
 CheckoutOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--checkout", help="A folder with workflows to read as well; may be repeated. The one around you if omitted."
+        "--checkout",
+        metavar="FOLDER",
+        help="A folder with workflows to read as well; the one around you if omitted. May be repeated.",
     ),
 ]
 
@@ -40,11 +42,11 @@ TypeOption = Annotated[
     typer.Option(
         "--type",
         metavar="COLUMN=TYPE[:NAME]",
-        help="Give a column another type; may be repeated. One that does not widen is a new column, called NAME.",
+        help="A column's type; one that does not widen is a new column, called NAME. May be repeated.",
     ),
 ]
 ToOption = Annotated[
-    Path | None, typer.Option("--to", help="A .sql file whose CREATE TABLE says how the table should be.")
+    Path | None, typer.Option("--to", metavar="FILE", help="A file; its CREATE TABLE says how the table should be.")
 ]
 ReplaceOption = Annotated[
     str | None, typer.Option("--replace-by", metavar="TABLE", help="Another table that readers should move to.")
@@ -101,8 +103,3 @@ def _pairs(option: str, form: str, given: Sequence[str] | None) -> dict[str, str
             )
         found[name.strip()] = value.strip()
     return found
-
-
-def env_words(env: str | None) -> str:
-    """Return the words that name an environment in a command to type next."""
-    return f" --env {env}" if env else ""

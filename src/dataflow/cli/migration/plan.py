@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,17 +38,20 @@ def plan(
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show what a change would break, for whom and on which lines, and the steps that break nobody. Changes nothing.
+    """Show what a change of a table would break, and the way round it.
 
-    Example:  dataflow migration plan prod.playback --rename view_hours=hours
-    Example:  dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
+    For whom, on which lines, and the steps that break nobody. Changes nothing.
+
+    Examples:
+        dataflow migration plan prod.playback --rename view_hours=hours
+        dataflow migration plan prod.playback --type 'view_hours=decimal(10,2):hours'
     """
     from dataflow.migration.plan.builder import build_plan
 
     known = known_here(env, checkout)
     asked = change_request(to, rename, drop, types, replace_by, drop_table)
     with live_tables() as look:
-        found = build_plan(table, asked, known, dt.datetime.now(dt.UTC), look)
+        found = build_plan(table, asked, known, look)
     print_left_out(known)
     output.show(_Planned(found))
 

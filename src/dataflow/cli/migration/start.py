@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import out
+from dataflow.cli.first_met import explain
 from dataflow.cli.migration.known import known_here, live_tables
 from dataflow.cli.migration.options import (
     CheckoutOption,
@@ -19,10 +20,9 @@ from dataflow.cli.migration.options import (
     ToOption,
     TypeOption,
     change_request,
-    env_words,
 )
 from dataflow.cli.options import EnvOption, require_day
-from dataflow.cli.output import TEXT
+from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import display_path
 from dataflow.wording import plural
 
@@ -41,14 +41,18 @@ def start(
     replace_by: ReplaceOption = None,
     drop_table: DropTableOption = False,
     name: Annotated[
-        str | None, typer.Option("--name", help="What to call it; made of table and day if omitted.")
+        str | None, typer.Option("--name", metavar="NAME", help="What it is called; made of table and day if omitted.")
     ] = None,
     checkout: CheckoutOption = None,
     env: EnvOption = None,
+    output: OutputOption = TEXT,
 ) -> None:
-    """Open a campaign: a file in the repository for review, and its state where the team's runs are recorded.
+    """Open a campaign to change a table.
 
-    Example:  dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
+    It is a file in the repository, for review, and its state where the team's runs are recorded.
+
+    Examples:
+        dataflow migration start prod.playback --rename view_hours=hours --deadline 2027-01-31 --env production
     """
     from dataflow.lineage.query import checkout_root
     from dataflow.migration.actions import start_campaign
@@ -62,22 +66,27 @@ def start(
         name=name,
         look=live_tables,
     )
-    TEXT.show_part(_Started(*opened, env))
+    output.show(_Started(*opened))
+    explain(output, "campaign")
 
 
 @dataclass(frozen=True)
-class _Started:
+class _Started(Result):
     campaign: Campaign
     file: Path
     plan: MigrationPlan
-    env: str | None
 
     def text(self) -> None:
-        id_, env = self.campaign.id, env_words(self.env)
+        row = self.campaign.row
         count = plural(len(self.campaign.readers), "workflow")
-        out().print(f"campaign {id_}: {count} to move until {self.campaign.row.deadline}")
+        out().print(f"campaign {row.id}: {count} to move until {row.deadline}")
         for note in self.plan.notes:
             out().print(f"  note: {note}")
         out().print(f"  {display_path(self.file)}: commit it, so that others can review it")
-        out().print(f"  dataflow migration apply {id_}{env}")
-        out().print(f"  dataflow migration notify {id_}{env} --dry-run")
+        out().print(f"  {row.command('apply')} --all-safe")
+        out().print(f"  {row.command('notify')} --dry-run")
+
+    def data(self) -> object:
+        return {"campaign": self.campaign.id, "deadline": self.campaign.row.deadline, "file": self.file} | {
+            "plan": self.plan.to_dict()
+        }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from dataflow.cli.console import write
 from dataflow.cli.migration.known import known_here
 from dataflow.cli.migration.options import AnyCampaignArgument
+from dataflow.cli.migration.times import times
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import HTML, JSON, TEXT, Output, Result, output_option
+from dataflow.cli.output import HTML, JSON, SVG, TEXT, FileOption, Output, Result, output_option
 
 if TYPE_CHECKING:
     from dataflow.migration.actions import CampaignStatus
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
 def status(
     name: AnyCampaignArgument = None,
     env: EnvOption = None,
-    output: Annotated[Output, output_option(TEXT, JSON, HTML, help="`html` is a page to hand round.")] = TEXT,
+    output: Annotated[
+        Output, output_option(TEXT, JSON, HTML, SVG, to=True, help="`html` is a page to hand round, `svg` its picture.")
+    ] = TEXT,
+    to: FileOption = None,
 ) -> None:
-    """Show who has moved and who has not, how that went day by day, and the steps.
+    """Show who has moved and who has not, day by day, and the steps.
 
-    Example:  dataflow migration status
+    Examples:
+        dataflow migration status
+        dataflow migration status --output html --to status.html
     """
+    output.require_place(to)
     from dataflow.migration.actions import campaign_status
 
     now = dt.datetime.now(dt.UTC)
-    output.show(_Status(campaign_status(known_here(env, []), name), now))
+    output.write(_Status(campaign_status(known_here(env, []), name), now), to)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class _Status(Result):
         from dataflow.migration.progress.explainer import render
 
         found = self.found
-        write("\n".join(render(found.campaign, found.readers, found.events, self.now)) + "\n")
+        lines = render(found.campaign, found.readers, found.events, self.now, times(self.now))
+        write("\n".join(lines) + "\n")
 
     def data(self) -> object:
         from dataflow.migration.progress.explainer import as_data
@@ -53,3 +61,9 @@ class _Status(Result):
 
         found = self.found
         return page(found.campaign, found.readers, found.events, self.now)
+
+    def svg(self) -> str:
+        from dataflow.migration.html_report import picture
+
+        found = self.found
+        return picture(found.campaign, found.readers, found.events, self.now)

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 
 def verify(name: AnyCampaignArgument = None, env: EnvOption = None, output: OutputOption = TEXT) -> None:
-    """Check that old and new agree where both are: now, or just before the old was removed.
+    """Check that old and new agree: now, or just before the removal.
 
-    Example:  dataflow migration verify
+    Examples:
+        dataflow migration verify
+
+    Exit codes:
+        1: some rows differ
     """
     from dataflow.migration.actions import verify_campaign
 

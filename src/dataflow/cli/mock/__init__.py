@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import typer
-
+from dataflow.cli.help import Commands
 from dataflow.cli.mock import create, show, validate
 
-app = typer.Typer(no_args_is_help=True, help="Make mocks of real tables, check them, look at them.")
+app = Commands(
+    """Make mocks of real tables for tests, check them, show them.
+
+    Examples:
+        dataflow mock create dataflow_demo.playback --rows 30
+        dataflow mock validate src/mocks
+    """
+)
 
 app.command("create")(create.create)
 app.command("validate")(validate.validate)

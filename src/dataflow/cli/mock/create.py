@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import err, say
-from dataflow.cli.mock.making import MadeMock, environment_here, make, sessions
+from dataflow.cli.completion import definitions
+from dataflow.cli.console import err, say, working
+from dataflow.cli.environments import environment_here
+from dataflow.cli.mock.making import MadeMock, make, sessions
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import JSON, TEXT, Output, Result, output_option
+from dataflow.cli.workflow.arguments import DateOption, ParamOption
 from dataflow.errors import UsageError, display_path
 from dataflow.wording import plural
 
@@ -27,22 +30,22 @@ def create(
         str | None, typer.Argument(help="A table's full name: database.table.", show_default=False)
     ] = None,
     columns: Annotated[
-        str | None, typer.Option("--columns", metavar="A,B", help="Only these columns; all when omitted.")
+        str | None, typer.Option("--columns", metavar="A,B", help="Only these columns; all if omitted.")
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="CONDITION", help="Only rows that fulfil this, in Spark's SQL.")
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", min=1, max=5000, help="At most so many rows.")] = 20,
-    file: Annotated[
+    rows: Annotated[int, typer.Option("--rows", min=1, max=5000, help="How many rows; at most.")] = 20,
+    to: Annotated[
         str | None,
-        typer.Option("--output", metavar="PATH", help="The file; among the package's mocks when omitted, - for none."),
+        typer.Option("--to", metavar="FILE", help="A file; among the package's mocks if omitted, - for none."),
     ] = None,
     mask: Annotated[
         list[str] | None,
         typer.Option(
             "--mask",
             metavar="COLUMN[=RULE]",
-            help="Mask a column by hash, fake (the default), redact or null; keep shows it as it is. May be repeated.",
+            help="Mask a column by hash, fake (if omitted), redact or null; keep shows it. May be repeated.",
         ),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Look at all rows of a large table, not at a sample.")] = False,
@@ -51,34 +54,32 @@ def create(
     ] = False,
     workflow: Annotated[
         Path | None,
-        typer.Option("--workflow", metavar="FILE", help="Mock all that a workflow reads, with a test of its script."),
+        typer.Option(
+            "--workflow",
+            metavar="FILE",
+            help="Instead of a table: all that a workflow reads, with a test of its script.",
+            autocompletion=definitions,
+        ),
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="TABLE", help="With --workflow: a table that it reads. May be repeated."),
+        typer.Option("--source", metavar="TABLE", help="A table that the workflow reads; may be repeated."),
     ] = None,
-    date: Annotated[
-        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="With --workflow: the day; yesterday if omitted.")
-    ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", metavar="NAME=VALUE", help="With --workflow: a parameter; may be repeated."),
-    ] = None,
+    date: DateOption = None,
+    param: ParamOption = None,
     env: EnvOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
-    output: Annotated[
-        Output, output_option(TEXT, JSON, flag="--format", help="How to answer: `text`, or `json` for scripts.")
-    ] = TEXT,
+    force: Annotated[bool, typer.Option("--force", help="Do it all the same; overwrite files that are there.")] = False,
+    output: Annotated[Output, output_option(TEXT, JSON, to=True, help="`text` for people, `json` for scripts.")] = TEXT,
+    former: Annotated[Output | None, output_option(TEXT, JSON, help="", former="--format")] = None,
 ) -> None:
-    """Make a mock of a real table: few rows that each show something, personal data masked.
+    """Make a mock of a real table: few rows, personal data masked.
 
-    For example:
+    Each row shows something: nulls, extremes, rare values, and keys that the other mocks have.
 
-      dataflow mock create dataflow_demo.playback --where "date = '2026-01-31'" --rows 30
-
-      dataflow mock create crm.customer --columns id,email,country --mask id=hash
-
-      dataflow mock create --workflow main.sch.yaml --date 2026-01-31
+    Examples:
+        dataflow mock create dataflow_demo.playback --where "date = '2026-01-31'" --rows 30
+        dataflow mock create crm.customer --columns id,email,country --mask id=hash
+        dataflow mock create --workflow main.sch.yaml --date 2026-01-31
     """
     from dataflow.cli.workflow.options import definition, request
     from dataflow.mocks.source_rows import MockRequest
@@ -92,11 +93,15 @@ def create(
         )
     if workflow is None:
         _refuse({"--source": source, "--date": date, "--param": param}, "goes with --workflow")
-        _create_mock(wanted, file, env, output, force=force)
+        _create_mock(wanted, to, env, former or output, force=force)
     else:
-        _refuse({"--columns": columns, "--output": file}, "does not go with --workflow")
+        _refuse({"--columns": columns, "--to": to}, "does not go with --workflow")
         _create_tests(
-            load_workflow(definition(workflow), request(date, param, env)), source, wanted, output, force=force
+            load_workflow(definition(workflow), request(date, param, env)),
+            source,
+            wanted,
+            former or output,
+            force=force,
         )
 
 
@@ -127,9 +132,7 @@ def _create_tests(
 ) -> None:
     from dataflow.testing.workflow_tests import TestContext, make_tests
 
-    means = TestContext(
-        make, sessions, report=say, running=err().status, done=lambda new: output.show_part(_MadeTest(new))
-    )
+    means = TestContext(make, sessions, report=say, running=working, done=lambda new: output.show_part(_MadeTest(new)))
     made = make_tests(workflow, sources or (), wanted, means, force=force)
     output.show(_MadeTests(workflow.id, [_MadeTest(each) for each in made]))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.cli.console import err, out, say
+from dataflow.cli.console import err, out, say, working
 from dataflow.cli.output import Result
 from dataflow.errors import display_path
 from dataflow.wording import plural
@@ -23,7 +23,7 @@ def make(environment: Environment, wanted: MockRequest) -> MockResult:
 
     from dataflow.mocks.create import make_mock
 
-    with err().status(f"Looking at {escape(wanted.table)} …") as status:
+    with working(f"Looking at {escape(wanted.table)} …") as status:
 
         def progress(done: int, of: int) -> None:
             status.update(f"Looking at {escape(wanted.table)}: {done:,} of {of:,} rows …")
@@ -36,13 +36,6 @@ def sessions(environment: Environment) -> Sessions:
     from dataflow.spark.command_session import command_session
 
     return lambda _reason: command_session(environment, "mock", report=say)
-
-
-def environment_here(name: str | None) -> Environment:
-    """Return the environment that is meant."""
-    from dataflow.workflow.project import environment, find_project
-
-    return environment(find_project(Path.cwd()), name)
 
 
 @dataclass(frozen=True)

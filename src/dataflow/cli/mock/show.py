@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dataflow.cli.completion import yaml_files
 from dataflow.cli.console import cell, out, say
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.wording import plural
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 
 def show(
-    path: Annotated[Path, typer.Argument(help="A mock file.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A mock file.", autocompletion=yaml_files)],
     output: OutputOption = TEXT,
 ) -> None:
     """Print a mock as a table.
 
-    Example:  dataflow mock show src/mocks/dataflow_demo.playback.yaml
+    Examples:
+        dataflow mock show src/mocks/dataflow_demo.playback.yaml
     """
     from dataflow.mocks import load_mock
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dataflow.cli.completion import yaml_files
 from dataflow.cli.console import out, say
-from dataflow.cli.mock.making import environment_here, sessions
+from dataflow.cli.environments import environment_here
+from dataflow.cli.mock.making import sessions
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import display_path
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def validate(
-    paths: Annotated[list[Path], typer.Argument(help="Mock files, or folders that hold some.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Mock files, or folders that hold some.", autocompletion=yaml_files)
+    ],
     fix: Annotated[
         bool, typer.Option("--fix", help="Add columns that the table has, the mock lacks, and that may be null.")
     ] = False,
@@ -28,9 +32,14 @@ def validate(
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Check mocks: structure, types, duplicates, and drift from the live table. Exit 1 when something is wrong.
+    """Check mocks: structure, types, duplicates, drift from the table.
 
-    Example:  dataflow mock validate src/mocks
+    Examples:
+        dataflow mock validate src/mocks
+        dataflow mock validate src/mocks --no-drift
+
+    Exit codes:
+        1: something is wrong with a mock
     """
     from dataflow.mocks.validate import check_mocks
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
+from dataflow.cli.help import Commands
 from dataflow.cli.project import (
     adopt,
     deploy,
@@ -19,17 +18,28 @@ from dataflow.cli.project import (
     test,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Test and deploy all that a repository holds, branch by branch.")
+app = Commands(
+    """Test and deploy all that a repository holds, by branch.
 
-app.command("init")(init.init)
-app.command("list")(list.list_)
-app.command("test")(test.run_tests)
-app.command("lock")(lock.lock)
-app.command("plan")(plan.plan)
-app.command("deploy")(deploy.deploy)
-app.command("history")(history.history)
-app.command("rollback")(rollback.rollback)
-app.command("diff-data")(diff_data.diff_data)
-app.command("adopt")(adopt.adopt)
-app.command("destroy")(destroy.destroy)
-app.command("sweep")(sweep.sweep)
+    Examples:
+        dataflow project test
+        dataflow project plan
+        dataflow project deploy
+    """
+)
+
+app.command("test", rich_help_panel="Every day")(test.run_tests)
+app.command("plan", rich_help_panel="Every day")(plan.plan)
+app.command("deploy", rich_help_panel="Every day")(deploy.deploy)
+app.command("diff-data", rich_help_panel="Every day")(diff_data.diff_data)
+app.command("list", rich_help_panel="Every day")(list.list_)
+
+app.command("init", rich_help_panel="Set up")(init.init)
+app.command("lock", rich_help_panel="Set up")(lock.lock)
+
+app.command("history", rich_help_panel="Look back, and go back")(history.history)
+app.command("rollback", rich_help_panel="Look back, and go back")(rollback.rollback)
+
+app.command("adopt", rich_help_panel="Take over, and take down")(adopt.adopt)
+app.command("destroy", rich_help_panel="Take over, and take down")(destroy.destroy)
+app.command("sweep", rich_help_panel="Take over, and take down")(sweep.sweep)

@@ -24,18 +24,20 @@ def adopt(
     repository: Annotated[
         str | None,
         typer.Argument(
-            metavar="[OWNER/REPO]", help="Whose; what has ids of this project when omitted.", show_default=False
+            metavar="[OWNER/REPO]", help="Whose; what has ids of this project if omitted.", show_default=False
         ),
     ] = None,
     env: TargetOption = None,
     yes: YesOption = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Take over what another repository deployed to this branch's environment: it runs on, and is deployed from here.
+    """Take over what another repository deployed to an environment.
 
-    For what was deployed before projects had ids, and for a project that is handed over to another repository.
+    It runs on, and is deployed from here. For what was deployed before projects had ids, and for a project that is
+    handed over to another repository.
 
-    Example:  dataflow project adopt alice/films
+    Examples:
+        dataflow project adopt alice/films
     """
     from dataflow.deploy.adopt import adopt as take_over
     from dataflow.deploy.adopt import plan_adoption

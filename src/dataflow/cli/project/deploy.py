@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import out, progress, say
+from dataflow.cli.first_met import explain
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOption
 from dataflow.cli.project.target import Target
@@ -30,11 +31,14 @@ def deploy(
     ] = 7,
     output: OutputOption = TEXT,
 ) -> None:
-    """Deploy this checkout to the environment of its branch: all of it at once, or nothing.
+    """Deploy this checkout: all of it at once, or nothing.
 
     `main` goes to production, `staging` to staging, any other branch to a deployment of its own, beside production.
+    Each package becomes a bundle, and the environment switches to all of them at once.
 
-    Example:  dataflow project deploy
+    Examples:
+        dataflow project deploy
+        dataflow project deploy --plan plan.json
     """
     from dataflow.deploy.deploy import Deployer
     from dataflow.deploy.lineage_sync import sync_lineage
@@ -42,6 +46,7 @@ def deploy(
     from dataflow.deploy.plan.saved import check_saved
     from dataflow.deploy.project_file import pin_project
     from dataflow.deploy.source import open_source
+    from dataflow.migration.deployed_uses import uses_in_plan
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
     with progress("Looking at packages …") as tell:
@@ -49,9 +54,13 @@ def deploy(
     if plan is not None:
         check_saved(planned, source, plan)
     output.show_part(Target(source, planned))
+    for use in uses_in_plan(source, planned, say):
+        if use.uses is not False:
+            say(f"note: campaign {use.campaign.id} is open until {use.campaign.row.deadline}: {use}")
     with progress("Deploying …") as tell:
         done = Deployer(source, planned, say, say, tell, dt.timedelta(days=keep), allow_older=allow_older).deploy()
     output.show(_Deployed(done))
+    explain(output, "bundle", done.deployment.name)
     pin_project(source, say)
     before = planned.before or done.deployment  # where it was recorded until now it has to be forgotten
     states = done.deployment.revision.state, before.revision.state

@@ -9,19 +9,26 @@ import typer
 
 from dataflow.cli.options import YesOption
 from dataflow.cli.output import TEXT, OutputOption
+from dataflow.cli.project.options import BranchOption
 from dataflow.cli.project.take_down import take_down
 from dataflow.errors import UsageError
 
 
 def destroy(
-    branch: Annotated[str | None, typer.Option("--branch", metavar="B", help="Your deployment of a branch.")] = None,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Your own sandbox, with what plain runs made.")] = False,
+    branch: BranchOption = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Your own sandbox; with what plain runs made there.")
+    ] = False,
     yes: YesOption = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Take down your deployment of a branch, or your sandbox: workflows, tables, database; listed first.
+    """Take down your deployment of a branch, or your sandbox.
 
-    Example:  dataflow project destroy --branch feature/top-50
+    Its workflows, tables and database are listed first.
+
+    Examples:
+        dataflow project destroy --branch feature/top-50
+        dataflow project destroy --sandbox --yes
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.destroy import not_deployed_error, plan_destroy, was_ever_deployed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import err, out, print_narrowed, say
+from dataflow.cli.console import out, print_narrowed, say, working
 from dataflow.cli.options import parse_day
 from dataflow.cli.output import JSON, MARKDOWN, TEXT, Output, Result, output_option
 from dataflow.foreign import for_markdown
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def diff_data(
-    branch: Annotated[str, typer.Option("--branch", metavar="B", help="Your deployment of a branch.")],
+    branch: Annotated[str, typer.Option("--branch", metavar="NAME", help="Your deployment of a branch.")],
     date: Annotated[
         str | None,
-        typer.Option("--date", metavar="YYYY-MM-DD", help="The day to compare; the branch's last one when omitted."),
+        typer.Option("--date", metavar="YYYY-MM-DD", help="The day; the branch's last one if omitted."),
     ] = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="A,B", help="What identifies a row, where no Metadata job says it.")
@@ -35,9 +35,13 @@ def diff_data(
         Output, output_option(TEXT, JSON, MARKDOWN, help="`markdown` is for a pull request, `json` for scripts.")
     ] = TEXT,
 ) -> None:
-    """Compare a branch's tables with production's: rows only here or there, and the cells that differ.
+    """Compare a branch's tables with production's, row by row.
 
-    Example:  dataflow project diff-data --branch feature/top-50 --date 2026-01-31
+    It shows the rows that are only here or there, and the cells that differ.
+
+    Examples:
+        dataflow project diff-data --branch feature/top-50 --date 2026-01-31
+        dataflow project diff-data --branch feature/top-50 --output markdown
     """
     from dataflow.deploy.branch_diff import compare_branch
     from dataflow.spark.command_session import command_session
@@ -45,7 +49,7 @@ def diff_data(
 
     name = f"diff-{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}"
     columns = [] if key is None else [word.strip() for word in key.split(",")]
-    with err().status("Comparing …"):
+    with working("Comparing …"):
         found = compare_branch(
             find_project(Path.cwd()),
             branch,

@@ -18,9 +18,11 @@ def history(
     limit: LimitOption = 20,
     output: OutputOption = TEXT,
 ) -> None:
-    """List what was deployed to the environment of this branch, the last first.
+    """List what was deployed to an environment, the last first.
 
-    Example:  dataflow project history --env production
+    Examples:
+        dataflow project history
+        dataflow project history --env production
     """
     from dataflow.deploy.history import changes, deployment_here
 

@@ -19,13 +19,19 @@ _NEXT = {
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="The repository's top.")] = Path(),
-    name: Annotated[str | None, typer.Option("--name", help="What the project is called; the folder's name.")] = None,
+    folder: Annotated[Path, typer.Argument(help="The repository's top; here if omitted.", show_default=False)] = Path(),
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What it is called; the folder's name if omitted.")
+    ] = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Write a commented dataflow.yaml: environments, their branches and databases, and where deployments are kept.
+    """Write a commented dataflow.yaml, which makes a folder a project.
 
-    Example:  dataflow project init
+    It names environments, their branches and databases, and where deployments are kept.
+
+    Examples:
+        dataflow project init
+        dataflow project init --name stranger-data
     """
     from dataflow.deploy.project_file import write_project
 

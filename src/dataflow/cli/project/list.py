@@ -18,22 +18,33 @@ if TYPE_CHECKING:
     from dataflow.deploy.inventory import Listed
 
 
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
 def list_(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help=f"One of {', '.join(KINDS)}; all when omitted.", show_default=False),
+        typer.Argument(
+            metavar="[KIND]",
+            help=f"One of {', '.join(KINDS)}; all if omitted.",
+            show_default=False,
+            autocompletion=_kinds,
+        ),
     ] = None,
     namespace: Annotated[
         str | None, typer.Option("--namespace", metavar="NAME", help="Only what has this name, or is in its package.")
     ] = None,
     deployed: Annotated[
-        bool, typer.Option("--deployed", help="What is deployed, by environment, rather than what is here.")
+        bool, typer.Option("--deployed", help="What is deployed; by environment, rather than what is here.")
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """List the assets and workflows below the current folder, or those that are deployed.
+    """List the assets and workflows here, or those that are deployed.
 
-    Example:  dataflow project list wheels
+    Examples:
+        dataflow project list wheels
+        dataflow project list --deployed --output json
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.inventory import groups_of, list_below, list_deployed

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-PathsArgument = Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here when omitted.")]
-SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Use your own sandbox, whatever the branch.")]
-TargetOption = Annotated[
-    str | None, typer.Option("--env", metavar="NAME", help="Deploy to this environment, or to none.")
-]
-OlderOption = Annotated[bool, typer.Option("--allow-older", help="Even if what is deployed there is newer.")]
-DeploymentOption = Annotated[
-    str | None,
-    typer.Option("--env", metavar="NAME", help="A deployment's name; the one of this branch when omitted."),
-]
+from dataflow.cli.options import env_option
+
+PathsArgument = Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders; here if omitted.")]
+SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Your own sandbox; whatever the branch.")]
+TargetOption = Annotated[str | None, env_option("this branch's", " Another one is refused.")]
+OlderOption = Annotated[bool, typer.Option("--allow-older", help="Go on; even if what is deployed there is newer.")]
+DeploymentOption = Annotated[str | None, env_option("this branch's")]
+BranchOption = Annotated[str | None, typer.Option("--branch", metavar="NAME", help="Your deployment of a branch.")]

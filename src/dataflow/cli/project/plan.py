@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from dataflow.wording import plural
 if TYPE_CHECKING:
     from dataflow.deploy.plan.definition import PackageChange, PreparedPlan, WorkflowChange
     from dataflow.deploy.source import DeploySource
+    from dataflow.migration.deployed_uses import CampaignUse
 
 _MARKS = {"added": "[green]+[/]", "changed": "[yellow]~[/]", "removed": "[red]-[/]"}
 _SHOWN = 40  # lines of one workflow's difference
@@ -28,27 +30,33 @@ def plan(
     env: TargetOption = None,
     allow_older: OlderOption = False,
     save: Annotated[
-        Path | None, typer.Option("--save", metavar="FILE", help="Keep it, for `deploy --plan FILE`.")
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep it; for `deploy --plan FILE`.")
     ] = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show what a deployment would change in the environment of this branch, and what of it is breaking.
+    """Show what a deployment would change, and what of it is breaking.
 
-    What `deploy` would refuse is reported here as well, with exit code 1.
+    It would go to the environment of this branch. What `deploy` would refuse is reported here as well.
 
-    Example:  dataflow project plan --save plan.json
+    Examples:
+        dataflow project plan
+        dataflow project plan --save plan.json
+
+    Exit codes:
+        1: it would be refused
     """
     from dataflow.deploy.plan.builder import make_plan
     from dataflow.deploy.plan.saved import save_plan
     from dataflow.deploy.preconditions import require_deployable
     from dataflow.deploy.source import open_source
+    from dataflow.migration.deployed_uses import uses_in_plan
 
     source = open_source(Path.cwd(), sandbox=sandbox, env=env)
     with progress("Looking at packages …") as tell:
         planned = make_plan(source, tell)
     if save is not None:
         save_plan(planned, source, save)
-    output.show(_Plan(source, planned))
+    output.show(_Plan(source, planned, uses_in_plan(source, planned, say)))
     for note in require_deployable(source, planned, allow_older=allow_older):
         say(f"note: {note}")
     if save is not None:
@@ -59,6 +67,7 @@ def plan(
 class _Plan(Result):
     source: DeploySource
     planned: PreparedPlan
+    uses: Sequence[CampaignUse]
 
     def text(self) -> None:
         Target(self.source, self.planned).text()
@@ -69,13 +78,14 @@ class _Plan(Result):
             out().print("\nbreaking", style="bold red")
             for text in found.breaking:
                 out().print(f"  {text}")
+        _print_campaigns(self.uses)
         added, changed, removed = (sum(it.action == action for it in found.changes) for action in _MARKS)
         out().print(
             f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages"
         )
 
     def data(self) -> object:
-        return self.planned.plan.to_dict()
+        return {**self.planned.plan.to_dict(), "campaigns": [it.to_dict() for it in self.uses]}
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,17 @@ class _Saved:
 
     def text(self) -> None:
         out().print(f"\nsaved: dataflow project deploy --plan {display_path(self.file)}", style="dim")
+
+
+def _print_campaigns(uses: Sequence[CampaignUse]) -> None:
+    from dataflow.migration.deployed_uses import breaking_changes
+
+    by_campaign = {use.campaign.id: use.campaign for use in uses}
+    for id_, campaign in by_campaign.items():
+        changes = "; ".join(breaking_changes(campaign))
+        out().print(f"\ncampaign {id_}: {campaign.table}: {changes} by {campaign.row.deadline}", style="bold")
+        for use in (it for it in uses if it.campaign.id == id_):
+            out().print(f"  {use}", style="" if use.uses is False else "yellow")
 
 
 def _print_package(change: PackageChange) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,38 +20,50 @@ if TYPE_CHECKING:
 
 def rollback(
     workflow: Annotated[
-        str | None, typer.Argument(help="Only the package of this workflow; all of this repository's when omitted.")
+        str | None, typer.Argument(help="Only the package of this workflow; all of this repository's if omitted.")
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="ID", help="A number of the history, or a bundle; the last before.")
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision", metavar="ID", help="A number of the history, or a bundle; the last before if omitted."
+        ),
     ] = None,
+    to: Annotated[str | None, typer.Option("--to", hidden=True)] = None,  # what --revision was called
     env: DeploymentOption = None,
     with_data: Annotated[
-        bool, typer.Option("--with-data", help="Also return the tables to what that bundle had published.")
+        bool, typer.Option("--with-data", help="Return the tables as well, to what that bundle had published.")
     ] = False,
     yes: YesOption = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Return the environment of this branch to an earlier bundle at once, with nothing built.
+    """Return an environment to an earlier bundle, with nothing built.
 
     With --with-data its tables return to the snapshots which that bundle had published last: they are listed first,
     and it is refused when anybody else wrote to them since.
 
-    Example:  dataflow project rollback
+    Examples:
+        dataflow project rollback
+        dataflow project rollback --revision 3 --with-data
     """
     from dataflow.deploy.history import deployment_here
     from dataflow.deploy.lineage_sync import sync_lineage
     from dataflow.deploy.rollback import plan_rollback
+    from dataflow.migration.deployed_uses import rollback_warnings
 
     here = deployment_here(Path.cwd(), env)
-    planned = plan_rollback(here.registry, here.name, workflow=workflow, to=to, owns=here.owns, with_data=with_data)
+    planned = plan_rollback(
+        here.registry, here.name, workflow=workflow, to=revision or to, owns=here.owns, with_data=with_data
+    )
     output.show_part(_Planned(planned))
+    warnings = rollback_warnings(here.registry, planned)
+    for warning in warnings:
+        err().print(f"warning: {warning}", style="yellow")
     if planned.tables:
         _list_tables(planned)
         confirm(f"Return {len(planned.tables)} table(s) of {here.name}?", yes=yes)
         planned.roll_back_tables(here.registry)
     after = planned.apply(here.registry)
-    output.show(_RolledBack(here.name, planned, after.number))
+    output.show(_RolledBack(here.name, planned, after.number, warnings))
     sync_lineage(here.registry, after.revision.state, report=say, progress=progress)
 
 
@@ -78,6 +91,7 @@ class _RolledBack(Result):
     name: str
     planned: RollbackPlan
     number: int
+    warnings: Sequence[str]
 
     def text(self) -> None:
         out().print(f"{self.name} is at #{self.number} now, which runs what #{self.planned.to.number} ran")
@@ -89,6 +103,7 @@ class _RolledBack(Result):
             "number": self.number,
             "restores": planned.to.number,
             "packages": {key.rpartition(":")[2]: it.bundle if it else None for key, it in planned.packages.items()},
+            "warnings": list(self.warnings),
             "tables": [
                 {"table": it.table, "snapshot": it.snapshot, "undone": list(it.undone)} for it in planned.tables
             ],

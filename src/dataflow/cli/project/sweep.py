@@ -11,9 +11,13 @@ from dataflow.cli.project.take_down import take_down
 
 
 def sweep(yes: YesOption = False, output: OutputOption = TEXT) -> None:
-    """Take down the sandboxes' and branches' deployments that have outlived their time; production never.
+    """Take down what has outlived its time: sandboxes and branches.
 
-    Example:  dataflow project sweep --yes
+    It is listed first. Production is never taken down.
+
+    Examples:
+        dataflow project sweep
+        dataflow project sweep --yes
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.destroy import plan_sweep

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import STATUS_STYLES, err, out, say
+from dataflow.cli.console import STATUS_STYLES, out, say, working
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
 from dataflow.cli.project.options import PathsArgument
 from dataflow.errors import UsageError, display_path
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 def run_tests(
     paths: PathsArgument = None,
-    everything: Annotated[bool, typer.Option("--all", help="Run also what passed and has not changed since.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them; also what passed and has not changed since.")
+    ] = False,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory when omitted.")
+        int | None, typer.Option("--jobs", "-j", min=1, help="How many at once; by processors and memory if omitted.")
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Stay, and on each save run again what the saved file affects.")
@@ -34,11 +36,18 @@ def run_tests(
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Run the unit tests below folders, then render and check their workflows; exit 1 when something fails.
+    """Run unit tests, then render and check the workflows.
 
-    Unit tests are those of pytest, sbt, Gradle, Maven and testthat. Rendered workflows are in `.workflows/` then.
+    Unit tests are those of pytest, sbt, Gradle, Maven and testthat; those that passed and have not changed are not run
+    again. Rendered workflows are in `.workflows/` then. With --watch it stays, and a save runs what it affects; keys
+    of a terminal are r (run all again), a (all tests on each save, or only what it affects) and q (quit).
 
-    Example:  dataflow project test ./my-pipeline --watch
+    Examples:
+        dataflow project test
+        dataflow project test ./my-pipeline --watch
+
+    Exit codes:
+        1: a test or a check failed
     """
     from dataflow.deploy.static_checks import check_workflows
     from dataflow.testing.suites.discovery import find_suites
@@ -55,7 +64,7 @@ def run_tests(
     if update_mocks:
         suites, everything, jobs = _updating(suites), True, 1  # suites side by side may share a mock
     outcomes = _run(suites, everything, jobs, output)
-    with err().status("Rendering workflows …"):
+    with working("Rendering workflows …"):
         checked = check_workflows(tops)
     _require_something(tops, [it.folder for it in suites] + [it.file for it in checked])
     output.show(_Tested(outcomes, checked))
@@ -88,14 +97,12 @@ def _run(suites: Sequence[Suite], everything: bool, jobs: int | None, output: Ou
     from dataflow.testing.suites.parallel import run_suites
 
     ended = 0
-    with err().status("Testing …") as status:
+    with working("Testing …") as status:
 
         def done(outcome: SuiteResult) -> None:
             nonlocal ended
             ended += 1
-            status.stop()  # it would draw over what is printed
             output.show_part(_Suite(outcome))
-            status.start()
 
         def running(now: Sequence[Suite]) -> None:
             count = f" ({ended} of {len(suites)} done)" if len(suites) > 1 else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.cli.console import STATUS_STYLES, err, out, say
+from dataflow.cli.drawing import Line
 from dataflow.cli.output import Output, Result
 from dataflow.cli.project.test import suite_name
 from dataflow.errors import display_path
+from dataflow.wording import seconds_text
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from dataflow.testing.suites.model import Suite
     from dataflow.testing.watch.rerun import Rerun
     from dataflow.testing.watch.rerun import Result as TestResult
 
 
+_KEYS = "r: run all again · {a} · q: quit"
+_MODES = {False: "a: run all on each save", True: "a: run only what a save affects"}
+
+
 def watch(paths: Sequence[Path], output: Output) -> None:
-    """Run the tests below folders now, and what a saved file affects on every save, until Ctrl-C.
+    """Run the tests below folders now, and what a saved file affects on every save, until `q` or Ctrl-C.
 
     Raises:
         UsageError: A folder does not exist or holds no tests.
@@ -31,61 +37,90 @@ def watch(paths: Sequence[Path], output: Output) -> None:
     """
     from dataflow.home import subfolder
     from dataflow.testing.suites.discovery import find_suites
+    from dataflow.testing.watch.keys import Keys
     from dataflow.testing.watch.loop import Watch
 
     suites = find_suites(paths)
     tops = {path.resolve() for path in paths} | {suite.package for suite in suites}
     tops = {it for it in tops if not tops & set(it.parents)}
     log = subfolder("logs") / f"watch-{os.getpid()}.log"
-    Watch(suites, tops, log, _Reporter(output)).run()
+    with contextlib.ExitStack() as open_:
+        has_keys = all([output.takes_keys, sys.stdout.isatty(), Keys.can_be_read()])
+        reporter = _Reporter(output, _Bottom(has_keys=has_keys))
+        open_.callback(reporter.close)
+        watcher = Watch(suites, tops, log, reporter)
+        if has_keys:
+            open_.enter_context(Keys(watcher.press))
+        watcher.run()
 
 
 class _Reporter:
     """Shows each event of the watcher: text for people, a line of JSON for editors and scripts."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, bottom: _Bottom) -> None:
         self._output = output
-        self._busy = _Busy()
+        self._bottom = bottom
 
     def watching(self, suites: Sequence[Suite]) -> None:
-        self._output.show_event(_Watching(suites))
+        self._output.show_event(_Watching(suites, self._bottom))
 
     def rerun(self, rerun: Rerun, *, again: bool) -> None:
-        self._output.show_event(_Rerun(rerun, again, self._busy))
+        self._output.show_event(_Rerun(rerun, again, self._bottom))
 
     def result(self, result: TestResult) -> None:
         self._output.show_event(_TestResult(result))
 
     def summary(self, rerun: Rerun, seconds: float, still: Sequence[TestResult]) -> None:
-        self._output.show_event(_Verdict(rerun, seconds, still, self._busy))
+        self._output.show_event(_Verdict(rerun, seconds, still, self._bottom))
 
     def note(self, text: str) -> None:
         self._output.show_event(_Note(text))
 
+    def mode(self, *, all_tests: bool) -> None:
+        self._output.show_event(_Mode(all_tests, self._bottom))
 
-class _Busy:
-    """Shows on a terminal that something runs."""
+    def close(self) -> None:
+        self._bottom.end()
 
-    def __init__(self) -> None:
-        self._status: Status | None = None
 
-    def begin(self, text: str) -> None:
-        if err().is_terminal:
-            self._status = err().status(text)
-            self._status.start()
+class _Bottom:
+    """The last line of a terminal: what runs, and what keys do."""
+
+    def __init__(self, *, has_keys: bool) -> None:
+        self.has_keys = has_keys
+        self.all_tests = False
+        self._line: Line | None = None
+        self._is_busy = False
+
+    @property
+    def keys(self) -> str:
+        """What keys do."""
+        return _KEYS.format(a=_MODES[self.all_tests])
+
+    def show(self, *, is_busy: bool | None = None) -> None:
+        """Say whether something runs; as before if None."""
+        self.end()
+        self._is_busy = self._is_busy if is_busy is None else is_busy
+        if err().is_terminal and (self.has_keys or self._is_busy):
+            said = ["Running …"] * self._is_busy + [self.keys] * self.has_keys
+            self._line = Line(err(), "  ".join(said), spins=self._is_busy)
+            self._line.start()
 
     def end(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        """Take it away."""
+        if self._line is not None:
+            self._line.stop()
+            self._line = None
 
 
 @dataclass(frozen=True)
 class _Watching(Result):
     suites: Sequence[Suite]
+    bottom: _Bottom
 
     def text(self) -> None:
-        out().print(f"Watching {', '.join(map(suite_name, self.suites))}; Ctrl-C ends it")
+        ends = self.bottom.keys if self.bottom.has_keys else "Ctrl-C ends it"
+        out().print(f"Watching {', '.join(map(suite_name, self.suites))}; {ends}")
 
     def data(self) -> object:
         return _event("watching", suites=[{"folder": str(it.folder), "kind": it.kind} for it in self.suites])
@@ -95,17 +130,17 @@ class _Watching(Result):
 class _Rerun(Result):
     rerun: Rerun
     again: bool
-    busy: _Busy
+    bottom: _Bottom
 
     def text(self) -> None:
-        self.busy.end()
         found = self.rerun.selections
         what = ", ".join(display_path(path) for path in self.rerun.saved)
         why = "; ".join(f"{it.why} in {suite_name(it.suite)}" if len(found) > 1 else it.why for it in found)
         line = f"{what} saved{', while tests ran' if self.again else ''}: {why}" if what else why
+        line = f"r pressed: {why}" if self.rerun.cause == "key" else line
         out().print()
         out().print(f"{_clock()}  {line}", style="bold")
-        self.busy.begin("Running …")
+        self.bottom.show(is_busy=True)
 
     def data(self) -> object:
         what = [{"folder": str(it.suite.folder), "tests": it.targets, "why": it.why} for it in self.rerun.selections]
@@ -136,25 +171,49 @@ class _Verdict(Result):
     rerun: Rerun
     seconds: float
     still: Sequence[TestResult]
-    busy: _Busy
+    bottom: _Bottom
 
     def text(self) -> None:
-        self.busy.end()
         counts = self._counts()
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no tests in it"
-        since = "from the save" if self.rerun.saved else "from the start"
         style = "bold red" if counts["failed"] else "green"
-        out().print(f"{_clock()}  {said}, {self.seconds:.1f} s {since}", style=style)
+        out().print(f"{_clock()}  {said}, {self._took()}", style=style)
         if self.still:
             out().print(f"          still failing: {', '.join(map(_name, self.still))}", style="red")
+        self.bottom.show(is_busy=False)
+
+    def _took(self) -> str:
+        """Say how long it took, from the first one too where a save or a key cut others short."""
+        cause, longer = self.rerun.cause, self._seconds_from_first()
+        if longer - self.seconds < 0.05:
+            return f"{seconds_text(self.seconds)} from the {cause}"
+        return f"{seconds_text(self.seconds)} from the last {cause}, {seconds_text(longer)} from the first"
+
+    def _seconds_from_first(self) -> float:
+        return self.seconds + self.rerun.since - self.rerun.first
 
     def data(self) -> object:
         still = list(map(_name, self.still))
-        return _event("verdict", **self._counts(), seconds=round(self.seconds, 3), still_failing=still)
+        times = {"seconds": round(self.seconds, 3), "seconds_from_first": round(self._seconds_from_first(), 3)}
+        return _event("verdict", **self._counts(), **times, still_failing=still)
 
     def _counts(self) -> dict[str, int]:
         outcomes = [it.outcome for it in self.rerun.results]
         return {word: outcomes.count(word) for word in ("failed", "passed", "skipped")}
+
+
+@dataclass(frozen=True)
+class _Mode(Result):
+    all_tests: bool
+    bottom: _Bottom
+
+    def text(self) -> None:
+        self.bottom.all_tests = self.all_tests
+        say(f"a save runs {'all tests' if self.all_tests else 'only what it affects'} from now on")
+        self.bottom.show()
+
+    def data(self) -> object:
+        return _event("mode", all_tests=self.all_tests)
 
 
 @dataclass(frozen=True)

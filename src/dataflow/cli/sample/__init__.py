@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import typer
-
+from dataflow.cli.help import Commands
 from dataflow.cli.sample import list, source, update, workflow  # noqa: A004 - as the command is called
 
-app = typer.Typer(no_args_is_help=True, help="Generate a workflow package from a recipe, update it, make demo data.")
+app = Commands(
+    """Generate a workflow package, update it, make demo data.
 
-app.command("list")(list.list_)
+    Examples:
+        dataflow sample list
+        dataflow sample workflow spark-sql ./my-pipeline --run
+    """
+)
+
 app.command("workflow")(workflow.workflow)
+app.command("list")(list.list_)
 app.command("update")(update.update)
 app.command("source")(source.source)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def list_(source_path: SourcePathOption = None, ref: RefOption = None, output: OutputOption = TEXT) -> None:
     """List the recipes: the tool's own, or those of another template.
 
-    Example:  dataflow sample list --source-path https://example.com/our-recipes.git
+    Examples:
+        dataflow sample list
+        dataflow sample list --source-path https://example.com/our-recipes.git
     """
     from dataflow.sample.generate import recipes_of
 

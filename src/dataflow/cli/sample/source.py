@@ -27,29 +27,33 @@ def source(
         typer.Option(
             "--rows",
             min=1,
-            help="Rows in all, spread evenly over the days; 50_000_000 may be written so. 400_000 a day when omitted.",
+            help="How many rows; in all, spread evenly over the days, 400_000 a day if omitted.",
         ),
     ] = None,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day; yesterday when omitted.")
+        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day; yesterday if omitted.")
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", metavar="YYYY-MM-DD", help="The last day, included; yesterday when omitted."),
+        typer.Option("--until", metavar="YYYY-MM-DD", help="The last day, included; yesterday if omitted."),
     ] = None,
+    to: Annotated[str | None, typer.Option("--to", hidden=True)] = None,  # what --until was called
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Make the demo source dataflow_demo.playback, as large as you like; days of another size are replaced.
+    """Make the demo source dataflow_demo.playback, of any size.
 
-    Example:  dataflow sample source --rows 50_000_000 --from 2026-01-01 --to 2026-01-31
+    Days that are there in another size are replaced.
+
+    Examples:
+        dataflow sample source --rows 50_000_000 --from 2026-01-01 --until 2026-01-31
     """
     from dataflow.sample.demo_size import demo_size
     from dataflow.sample.demo_source import create
     from dataflow.spark.command_session import command_session
     from dataflow.workflow.project import environment, find_project
 
-    end = _day("--to", last)
+    end = _day("--until", last or to)
     size = demo_size(rows, _day("--from", first), end)
     where = environment(find_project(Path.cwd()), env)
     size.require_room(where)

@@ -18,18 +18,27 @@ if TYPE_CHECKING:
 
 
 def update(
-    path: Annotated[Path, typer.Argument(help="The package's folder.")] = Path(),
+    path: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The package's folder; here if omitted.", show_default=False)
+    ] = Path(),
     ref: Annotated[
-        str | None, typer.Option("--ref", metavar="VERSION", help="A tag, branch or commit; the newest release.")
+        str | None,
+        typer.Option("--ref", metavar="VERSION", help="A tag, branch or commit; the newest release if omitted."),
     ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Run the commands of a template that is not the tool's own.")
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Bring a package up to date with its recipe, your edits kept; exit 1 and name the files in conflict.
+    """Bring a package up to date with its recipe, your edits kept.
 
-    Example:  dataflow sample update ./my-pipeline
+    Where you and the recipe changed the same lines, the files are named, and it is yours to decide.
+
+    Examples:
+        dataflow sample update ./my-pipeline
+
+    Exit codes:
+        1: you and the recipe changed the same lines
     """
     from dataflow.sample.update import update as update_package
 

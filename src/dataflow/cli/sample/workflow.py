@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dataflow.cli.completion import recipes
 from dataflow.cli.console import cell, out, say
+from dataflow.cli.first_met import explain
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
 from dataflow.cli.sample.options import RefOption, SourcePathOption
 from dataflow.errors import display_path
@@ -24,19 +26,29 @@ if TYPE_CHECKING:
 
 
 def workflow(
-    recipe: Annotated[str, typer.Argument(help="As `dataflow sample list` names it: spark-sql.", show_default=False)],
-    target_path: Annotated[Path, typer.Argument(help="A new folder, or an empty one.")] = Path(),
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="As `dataflow sample list` names it: spark-sql.", show_default=False, autocompletion=recipes
+        ),
+    ],
+    target_path: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="A new folder, or an empty one; here if omitted.", show_default=False),
+    ] = Path(),
     source_path: SourcePathOption = None,
     ref: RefOption = None,
     workflow_shortname: Annotated[
-        str | None, typer.Option(help="What to call the pipeline; the folder's name when omitted.")
+        str | None, typer.Option(metavar="NAME", help="What to call the pipeline; the folder's name if omitted.")
     ] = None,
     workflow_id: Annotated[
-        str | None, typer.Option(help="What workflow ids start with; <you>.<shortname> when omitted.")
+        str | None, typer.Option(metavar="ID", help="What workflow ids start with; <you>.<shortname> if omitted.")
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option("--data", "-d", metavar="NAME=VALUE", help="The answer to another question of copier.yml."),
+        typer.Option(
+            "--data", "-d", metavar="NAME=VALUE", help="The answer to another question of copier.yml; may be repeated."
+        ),
     ] = None,
     skip_info: Annotated[bool, typer.Option("--skip-info", help="Don't say what was made and what is next.")] = False,
     run: Annotated[bool, typer.Option("--run", help="Then run it for yesterday.")] = False,
@@ -45,9 +57,16 @@ def workflow(
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Generate a workflow package that is yours: definitions, DDL, transformation, mocks, test.
+    """Generate a workflow package that is yours, from a recipe.
 
-    Example:  dataflow sample workflow spark-sql ./my-pipeline --data source_table=lake.views --run
+    It has definitions, DDL, transformation, mocks and tests, and runs at once.
+
+    Examples:
+        dataflow sample workflow spark-sql ./my-pipeline --run
+        dataflow sample workflow pyspark ./my-views --data source_table=lake.views
+
+    Exit codes:
+        1: with --run: the run failed; the package is there
     """
     gc.disable()  # imports make a lot of objects and no garbage: looking for it takes an eighth of the time
     from dataflow.sample.generate import answers, generate
@@ -61,6 +80,7 @@ def workflow(
         output.show_with(generated, "run", lambda: _run_main(package, output))
     else:
         output.show(generated)
+        explain(output, *([] if skip_info else ["recipe", "sandbox"]))
 
 
 def _run_main(package: GeneratedPackage, output: Output) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import typer
-
+from dataflow.cli.help import Commands
 from dataflow.cli.table import load
 
-app = typer.Typer(no_args_is_help=True, help="Put your own files into tables.")
+app = Commands(
+    """Put your own files into tables: CSV, JSON, Parquet.
+
+    Examples:
+        dataflow table load orders.csv orders --dry-run
+    """
+)
 
 app.callback()(lambda: None)  # a group, although it has one command
+
 app.command("load")(load.load)

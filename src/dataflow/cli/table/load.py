@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.console import err, out, print_rows, say
+from dataflow.cli.console import out, print_rows, say, working
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import UsageError, display_path
@@ -30,7 +30,7 @@ class Format(enum.StrEnum):
 
 
 def load(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV, JSON or Parquet files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="CSV, JSON or Parquet files.")],
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The table; without a database in your sandbox's.")],
     partition: Annotated[
         str | None,
@@ -44,7 +44,7 @@ def load(
     replace: Annotated[bool, typer.Option("--replace", help="Put the rows in the place of all that it has.")] = False,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="NAME=TYPE", help="A column's type, such as zip=string; may be repeated."),
+        typer.Option("--type", metavar="NAME=TYPE", help="A column's type; such as zip=string. May be repeated."),
     ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Load the good rows, and name the others.")
@@ -53,29 +53,30 @@ def load(
         Format | None, typer.Option("--format", help="The files' format, where their names don't say.")
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option("--delimiter", help="What stands between fields of CSV; seen in the file if omitted.")
+        str | None,
+        typer.Option(
+            "--delimiter", metavar="TEXT", help="What stands between fields of CSV; seen in the file if omitted."
+        ),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE", help="Where the DDL goes; ddl/TABLE.sql if omitted.")
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="A file; the DDL goes there, to ddl/TABLE.sql if omitted."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show types and DDL; load and write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show; load and write nothing.")] = False,
     env: EnvOption = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Beyond your sandbox: write what the catalog's login may write.")
+        bool, typer.Option("--write", help="Write what the catalog's login may write; beyond your sandbox.")
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
     """Load CSV, JSON or Parquet files into a table of your sandbox.
 
-    For example:
-
-      dataflow table load orders.csv orders --dry-run
-
-      dataflow table load orders.csv orders --partition day
-
-      dataflow table load february/*.csv orders --append
-
     A table that is there is neither added to nor replaced unless you say so; a file that it has is not loaded twice.
+
+    Examples:
+        dataflow table load orders.csv orders --dry-run
+        dataflow table load orders.csv orders --partition day
+        dataflow table load february/*.csv orders --append
     """
     from dataflow.loading.load import Request
     from dataflow.loading.load import load as load_files
@@ -96,7 +97,7 @@ def load(
         ddl=to,
         dry_run=dry_run,
     )
-    with err().status("Reading …"):
+    with working("Reading …"):
         loaded = load_files(request, environment(find_project(Path.cwd()), env), say)
     output.show(_Loaded(loaded))
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import typer
-
+from dataflow.cli.help import Commands
 from dataflow.cli.workflow import due, plan, render, run, runs, schedules, show, validate
 
-app = typer.Typer(no_args_is_help=True, help="Validate, plan and run workflows; look at past runs.")
+app = Commands(
+    """Validate, plan and run workflows; look at past runs.
 
-app.command("due")(due.due)
-app.command("validate")(validate.validate)
-app.command("plan")(plan.plan)
-app.command("render")(render.render)
-app.command("run")(run.run)
-app.command("runs")(runs.runs)
-app.command("schedules")(schedules.schedules)
-app.command("show")(show.show)
+    Examples:
+        dataflow workflow validate .
+        dataflow workflow run main.sch.yaml --date 2026-01-31
+        dataflow workflow show last
+    """
+)
+
+app.command("run", rich_help_panel="Every day")(run.run)
+app.command("validate", rich_help_panel="Every day")(validate.validate)
+app.command("plan", rich_help_panel="Every day")(plan.plan)
+app.command("render", rich_help_panel="Every day")(render.render)
+app.command("runs", rich_help_panel="Every day")(runs.runs)
+app.command("show", rich_help_panel="Every day")(show.show)
+
+app.command("schedules", rich_help_panel="What is deployed")(schedules.schedules)
+app.command("due", rich_help_panel="What is deployed")(due.due)

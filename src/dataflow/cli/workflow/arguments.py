@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from dataflow.cli.completion import definitions
+
 FileArgument = Annotated[
-    Path, typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False)
+    Path,
+    typer.Argument(
+        help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.",
+        show_default=False,
+        autocompletion=definitions,
+    ),
 ]
-DateOption = Annotated[
-    str | None,
-    typer.Option("--date", metavar="YYYY-MM-DD", help="Run for this day instead of yesterday."),
-]
+DateOption = Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; yesterday if omitted.")]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
 ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import out, print_error, say
+from dataflow.cli.options import env_option
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import DataflowError
 
@@ -20,21 +21,25 @@ if TYPE_CHECKING:
 
 
 def due(
-    env: Annotated[
-        str | None, typer.Option("--env", help="Only this environment; all that are not paused when omitted.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is due, and run nothing.")] = False,
+    env: Annotated[str | None, env_option("all that are not paused")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show; run nothing.")] = False,
     install_hint: Annotated[
         bool, typer.Option("--install-hint", help="Print the line for cron, and the units for systemd, that call it.")
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
-    """Run the deployed workflows that are due; made to be called each minute, by cron or a systemd timer.
+    """Run the deployed workflows that are due; call it each minute.
 
-    Each moment of a schedule runs once, however many call. Of moments that were missed the last one runs, for the
-    day before it. A workflow that still runs is left to end first. Sandboxes and branches are paused.
+    Cron or a systemd timer calls it. Each moment of a schedule runs once, however many call. Of moments that were
+    missed the last one runs, for the day before it. A workflow that still runs is left to end first. Sandboxes and
+    branches are paused.
 
-    In a crontab:  * * * * * dataflow workflow due --env production
+    Examples:
+        dataflow workflow due --env production --dry-run
+        dataflow workflow due --install-hint
+
+    Exit codes:
+        1: a run failed
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.backends import local
@@ -44,7 +49,7 @@ def due(
 
     registry = open_registry(find_project(Path.cwd()))
     if install_hint:
-        out().print(local.install_hint(env, variables_of_due(registry), subfolder("logs") / "due.log"))
+        output.show(_InstallHint(local.install_hint(env, variables_of_due(registry), subfolder("logs") / "due.log")))
         return
     ended = []
     for run in run_due(registry, env, dt.datetime.now(dt.UTC), say, dry_run=dry_run):
@@ -55,6 +60,17 @@ def due(
     output.show(_DueRuns(ended, registry, env))
     if any(run.status == "failed" for run in ended):
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _InstallHint(Result):
+    hint: str
+
+    def text(self) -> None:
+        out().print(self.hint)
+
+    def data(self) -> object:
+        return {"install": self.hint}
 
 
 @dataclass(frozen=True)

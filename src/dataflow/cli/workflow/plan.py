@@ -24,7 +24,8 @@ def plan(
 ) -> None:
     """Show what a run would do and touch, without starting Spark.
 
-    Example:  dataflow workflow plan main.sch.yaml --date 2026-01-31
+    Examples:
+        dataflow workflow plan main.sch.yaml --date 2026-01-31
     """
     from dataflow.migration.definition_checks import require_valid_sql
     from dataflow.runner.plan import plan_run

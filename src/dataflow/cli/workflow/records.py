@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dataflow.cli.environments import environment_here
+
 if TYPE_CHECKING:
     from dataflow.state.run_records import RunRecords
 
@@ -15,9 +17,8 @@ if TYPE_CHECKING:
 def run_records(env: str | None) -> Iterator[RunRecords]:
     """Open the run records of an environment."""
     from dataflow.state.run_records import open_run_records
-    from dataflow.workflow.project import environment, find_project
 
-    with open_run_records(environment(find_project(Path.cwd()), env).state) as records:
+    with open_run_records(environment_here(env).state) as records:
         yield records
 
 

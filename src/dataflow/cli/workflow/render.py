@@ -23,13 +23,16 @@ def render(
     file: FileArgument,
     date: DateOption = None,
     param: ParamOption = None,
-    job: Annotated[str | None, typer.Option("--job", help="Print the script of this one job.")] = None,
+    job: Annotated[str | None, typer.Option("--job", metavar="NAME", help="One job alone; print its script.")] = None,
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Print the SQL of a workflow with its parameters put in, as a run would have it; secrets stay as they stand.
+    """Print the SQL of a workflow with its parameters put in.
 
-    Example:  dataflow workflow render main.sch.yaml --date 2026-01-31
+    It is what a run would have; secrets stay as they stand.
+
+    Examples:
+        dataflow workflow render main.sch.yaml --date 2026-01-31
     """
     from dataflow.runner.rendered_sql import rendered_scripts
     from dataflow.workflow.load import load_workflow

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dataflow.cli.completion import definitions
 from dataflow.cli.console import say
+from dataflow.cli.first_met import explain
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, Output, OutputOption
 from dataflow.cli.streams import silence_stdout
@@ -32,26 +34,43 @@ if TYPE_CHECKING:
 def run(
     file: Annotated[
         Path | None,
-        typer.Argument(help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.", show_default=False),
+        typer.Argument(
+            help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.",
+            show_default=False,
+            autocompletion=definitions,
+        ),
     ] = None,
     date: DateOption = None,
     param: ParamOption = None,
-    job: Annotated[str | None, typer.Option("--job", help="Run this one job, without those before it.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="NAME", help="One job alone; without those before it.")
+    ] = None,
     env: EnvOption = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
     ] = False,
     deployed: Annotated[
         str | None,
-        typer.Option("--deployed", metavar="ID", help="Instead of a file: a deployed workflow, or a bundle."),
+        typer.Option(
+            "--deployed", metavar="ID", help="What is deployed; a workflow's id, or a bundle, instead of a file."
+        ),
     ] = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Run a workflow: write on a branch, audit, publish. Reaches your own sandbox unless --env says otherwise.
+    """Run a workflow: write on a branch, audit, publish (wap).
 
-    With --deployed it runs what was deployed, from the registry alone.
+    It reaches your own sandbox, and nothing else, unless --env names another environment. With --deployed it runs what
+    was deployed, from the registry alone.
 
-    Example:  dataflow workflow run main.sch.yaml --date 2026-01-31
+    Examples:
+        dataflow workflow run main.sch.yaml --date 2026-01-31
+        dataflow workflow run main.sch.yaml --param LOOKBACK_DAYS=7
+        dataflow workflow run --deployed titles.main --date 2026-01-31
+
+    Exit codes:
+        1: the run failed, or a blocking audit did; nothing of that day is published
+        2: the definition has mistakes, or a name is not known; nothing ran
+        130: it was stopped; the same command again finishes the work
     """
     if (file is None) == (deployed is None):
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
@@ -122,6 +141,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -
         outcome = run_workflow(workflow, options, progress, prepare=_demo_source(progress))
     try:
         _show(outcome, output)
+        explain(output, workflow.environment.name, *(step.id for step in outcome.result.steps))
     except Exception as error:  # what is published stays published, whether or not it can be shown
         silence_stdout()
         why = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")

@@ -9,28 +9,29 @@ from typing import Annotated, Any
 import typer
 
 from dataflow.cli.console import RUN_STYLES, cell, out, print_narrowed
-from dataflow.cli.options import LimitOption
+from dataflow.cli.options import LimitOption, env_option
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.errors import UsageError
 from dataflow.wording import seconds_text
 
 
 def runs(
-    workflow: Annotated[str | None, typer.Option("--workflow", help="Only workflows whose id contains this.")] = None,
-    limit: LimitOption = 20,
-    every: Annotated[bool, typer.Option("--all", help="Also the runs that other runs started.")] = False,
-    env: Annotated[
-        str | None,
-        typer.Option("--env", help="Only runs in this environment; all that your sandbox's records hold when omitted."),
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", metavar="TEXT", help="Only workflows whose id contains this.")
     ] = None,
+    limit: LimitOption = 20,
+    every: Annotated[bool, typer.Option("--all", help="All of them; also the runs that other runs started.")] = False,
+    env: Annotated[str | None, env_option("all that your sandbox's records hold")] = None,
     all_environments: Annotated[
-        bool, typer.Option("--all-environments", help="Of all environments, also those with records of their own.")
+        bool, typer.Option("--all-environments", help="Those with records of their own as well.")
     ] = False,
     output: OutputOption = TEXT,
 ) -> None:
     """List past runs, newest first.
 
-    Example:  dataflow workflow runs --limit 5
+    Examples:
+        dataflow workflow runs --limit 5
+        dataflow workflow runs --env production --output json
     """
     from dataflow.cli.workflow.records import all_records, run_records
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from dataflow.cli.console import RUN_STYLES, cell, out, print_narrowed
+from dataflow.cli.options import env_option
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
@@ -18,14 +17,13 @@ if TYPE_CHECKING:
 
 
 def schedules(
-    env: Annotated[
-        str | None, typer.Option("--env", help="Only this environment; all that are deployed to when omitted.")
-    ] = None,
+    env: Annotated[str | None, env_option("all that are deployed to")] = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """List the schedules of deployed workflows, with their last run and the next one.
+    """List the schedules of what is deployed: last run and next.
 
-    Example:  dataflow workflow schedules --env production
+    Examples:
+        dataflow workflow schedules --env production
     """
     from dataflow.assets.registry import open_registry
     from dataflow.deploy.due import scheduled

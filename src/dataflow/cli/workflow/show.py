@@ -17,13 +17,16 @@ from dataflow.wording import seconds_text
 
 
 def show(
-    run_id: Annotated[str, typer.Argument(help="A run's id, the beginning of one, or `last`.")] = "last",
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, or `last`.")] = "last",
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Show all that is recorded of a run: parameters, versions, job times, audits, tables.
+    """Show all that is recorded of a run.
 
-    Example:  dataflow workflow show last
+    Its parameters, versions, times of jobs, audits and tables; of a deployed run the assets of its bundle as well.
+
+    Examples:
+        dataflow workflow show last
     """
     from dataflow.cli.workflow.records import run_records
 

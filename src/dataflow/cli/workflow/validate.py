@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dataflow.cli.completion import definitions as complete_definitions
 from dataflow.cli.console import out, say
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
@@ -21,15 +22,24 @@ _SHOWN = 10
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="*.sch.yaml files, or folders that hold some.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="*.sch.yaml files, or folders that hold some.", autocompletion=complete_definitions),
+    ],
     env: EnvOption = None,
     output: OutputOption = TEXT,
 ) -> None:
-    """Check definitions and their scripts without running anything: exit 2 and every mistake with its place.
+    """Check definitions and their scripts without running anything.
 
-    SQL is held to the columns of its tables, as far as DDL, mocks, the checkout and the embedded catalog tell them.
+    Every mistake is reported with its place, all at once. SQL is held to the columns of its tables, as far as DDL,
+    mocks, the checkout and the embedded catalog tell them.
 
-    Example:  dataflow workflow validate .
+    Examples:
+        dataflow workflow validate .
+        dataflow workflow validate main.sch.yaml --output json
+
+    Exit codes:
+        2: there are mistakes
     """
     from dataflow.migration.definition_checks import check_definitions
 

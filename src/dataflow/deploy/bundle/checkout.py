@@ -58,6 +58,13 @@ class BundleCheckout:
         """Return where the file of one of its assets is."""
         return self.folder / "assets" / asset.sha256[:16] / asset.name
 
+    def path_of(self, file: Path) -> str:
+        """Return the path that one of its files has in the repository that it was deployed from."""
+        if file.is_relative_to(self.folder / "work"):
+            return file.relative_to(self.folder / "work").as_posix()
+        asset = next((it for it in self.bundle.assets if self.built(it) == file), None)
+        return file.name if asset is None else asset.path or asset.id
+
 
 def check_out_bundle(registry: Registry, bundle: Bundle, sha256: str) -> BundleCheckout:
     """Check out a bundle in the Dataflow home; files that are there and complete are kept.

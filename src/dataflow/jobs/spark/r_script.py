@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow import installers
 from dataflow.errors import DataflowError, display_path
 from dataflow.jobs.context import ProgramServices
 from dataflow.process import capture, run_process
@@ -37,16 +37,6 @@ _STACK = re.compile(
     r"\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more$|\s*(?:Caused by|Suppressed): "
     r"|(?:[a-z_]\w*\.){2,}[\w$.]*(?:Exception|Error)(?:: |$)"
 )
-
-_INSTALL = {  # by the package manager that is there
-    "brew": "brew install r",
-    "apt-get": "sudo apt-get install r-base",
-    "dnf": "sudo dnf install R",
-    "zypper": "sudo zypper install R-base",
-    "pacman": "sudo pacman -S r",
-    "apk": "sudo apk add R",
-    "winget": "winget install RProject.R",
-}
 
 _ASK = """\
 cat(as.character(getRversion()), "\\n")
@@ -129,10 +119,7 @@ def project_of(path: Path) -> Path:
 
 def install_command() -> str:
     """Return the command that installs R on this platform."""
-    for program, command in _INSTALL.items():
-        if shutil.which(program):
-            return command
-    return "brew install r" if sys.platform == "darwin" else "get it from https://cran.r-project.org"
+    return installers.install_command(installers.R)
 
 
 def install_packages(names: Iterable[str]) -> str:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dataflow.foreign import for_mermaid
 from dataflow.lineage.graph import Edge, Node, Traversal, qualified_name
-from dataflow.lineage.model import Producer
+from dataflow.lineage.show.labels import EdgeKind, Times, edge_kind, origin_summary, workflow_label
+
+if TYPE_CHECKING:
+    from dataflow.lineage.model import Producer
 
 LIMIT = 400
 """The most lines of a tree."""
-
-
-def age(moment: dt.datetime, now: dt.datetime) -> str:
-    """Return the age of something in the largest unit that fits: `3 h ago`."""
-    seconds = max(0.0, (now - moment).total_seconds())
-    for size, unit in ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now"
-
-
-def origin_summary(producers: Iterable[Producer], now: dt.datetime) -> str:
-    """Return the origins of an edge with their age: `recorded 3 h ago, checkout 2 d ago`."""
-    newest: dict[str, dt.datetime] = {}
-    for producer in producers:
-        name = producer.origin.value
-        if producer.bundle:
-            name = f"{name} {producer.bundle[:8]}"
-        newest[name] = max(newest.get(name, producer.seen), producer.seen)
-    freshest = sorted(newest.items(), key=lambda item: item[1], reverse=True)
-    return ", ".join(f"{name} {age(moment, now)}" for name, moment in freshest)
 
 
 def grouped_by_target(found: Traversal, node: Node) -> list[tuple[Node, list[Edge]]]:
@@ -44,7 +25,7 @@ def grouped_by_target(found: Traversal, node: Node) -> list[tuple[Node, list[Edg
     return sorted(by.items(), key=lambda item: item[0])
 
 
-def tree(found: Traversal, now: dt.datetime, limit: int = LIMIT) -> Iterator[tuple[str, str, str]]:
+def tree(found: Traversal, times: Times, limit: int = LIMIT) -> Iterator[tuple[str, str, str]]:
     """Yield the lines of a tree, each as its branches, the name of the node, and a label.
 
     A node is expanded where it occurs first; further occurrences and cycles are marked.
@@ -69,28 +50,27 @@ def tree(found: Traversal, now: dt.datetime, limit: int = LIMIT) -> Iterator[tup
             return
         lines += 1
         opens = bool(found.edges.get(node))
+        label = _edge_label(edges, times, of_columns=bool(found.start[1]))
         again = " · a cycle" if node in path else " · see above" if node in opened and opens else ""
-        yield f"{lead}{'└── ' if last else '├── '}", qualified_name(node), f"{_edge_label(edges, now)}{again}"
+        yield f"{lead}{'└── ' if last else '├── '}", qualified_name(node), f"{label}{again}"
         if node not in opened:
             opened.add(node)
             push(node, f"{lead}{'    ' if last else '│   '}", path)
 
 
-def _edge_label(edges: Sequence[Edge], now: dt.datetime) -> str:
-    """Return the workflows of an edge, what they do, and the origins."""
-    by: dict[tuple[str, str | None], list[Producer]] = {}
-    for _, _, _, producer in edges:
-        by.setdefault((producer.workflow, producer.owner), []).append(producer)
-    only_rows = bool(edges[0][0][1]) and not edges[0][1][1]
-    decides = "decides · " if all(edge[2] for edge in edges) else ""
-    if only_rows:  # of all edges that go to no column, only those of unknown ones don't decide
-        decides = "decides which rows · " if any(edge[2] for edge in edges) else "may read it: columns unknown · "
-    labels = [
-        f"{workflow}{f' ({owner})' if owner else ''} · {origin_summary(producers, now)}"
-        for (workflow, owner), producers in by.items()
-    ]
-    shown = "; ".join(labels[:3]) + (f"; and {len(labels) - 3} more" if len(labels) > 3 else "")
-    return decides + shown
+def _edge_label(edges: Sequence[Edge], times: Times, *, of_columns: bool) -> str:
+    """Return the workflows of an edge, what they do, and who says so."""
+    by: dict[str, list[Producer]] = {}
+    kinds: dict[str, list[EdgeKind]] = {}
+    for _, target, indirect, producer in edges:
+        name = workflow_label(producer)
+        by.setdefault(name, []).append(producer)
+        kinds.setdefault(name, []).append(edge_kind(target, indirect=indirect, of_columns=of_columns))
+    labels = []
+    for name, producers in by.items():
+        kind = min(kinds[name], key=list(EdgeKind).index)
+        labels.append(f"{name}{f', {kind}' if kind else ''} · {origin_summary(producers, times)}")
+    return "; ".join(labels[:3]) + (f"; and {len(labels) - 3:,} more" if len(labels) > 3 else "")
 
 
 def lineage_data(found: Sequence[Traversal]) -> dict[str, Any]:

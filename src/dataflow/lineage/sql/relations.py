@@ -24,6 +24,7 @@ class SqlReference:
         offset: Offset of the name in the script, with parameters substituted.
         is_projection: Whether it is a column of a SELECT, which it gives its name.
         is_declaration: Whether it is a column definition in the DDL of the table.
+        is_target: Whether it is a column of a SELECT that names the column of the table which it fills: INSERT BY NAME.
     """
 
     table: str
@@ -32,6 +33,7 @@ class SqlReference:
     offset: int
     is_projection: bool = False
     is_declaration: bool = False
+    is_target: bool = False
 
 
 Leaf = tuple[str, str, bool]

@@ -171,6 +171,9 @@ class ScriptReader(QueryResolver):
         if by_name:
             columns = [column.name for column in found.columns]
             named = [part.args["alias"] for part in query.selects if isinstance(part, exp.Alias)]
+            self._note_columns(
+                name, [it.parts[-1] for it in query.selects if isinstance(it, exp.Column)], is_target=True
+            )
         else:
             whole = {(found.table, query.parts[0].meta.get("line", 0))} if found.table else found.stars
             self.select_stars |= {star for star in whole if star[0] != name}
@@ -361,12 +364,18 @@ class ScriptReader(QueryResolver):
     def _use_columns(self, table: str, names: Iterable[Node], *, declares: bool = False) -> None:
         """Note where the columns of a table that is written are named."""
         known = None if declares else self.schema.get(table.lower())
-        for name in names:
-            if {"line", "start"} <= name.meta.keys():
-                line, start = name.meta["line"], name.meta["start"]
-                self.references.add(SqlReference(table, name.name, line, start, is_declaration=declares))
-                if known is not None and name.name.lower() not in map(str.lower, known):
-                    self.unresolved[UnresolvedName(name.name, table, tuple(known), line, start)] = None
+        for name, line, start in self._note_columns(table, names, is_declaration=declares):
+            if known is not None and name.lower() not in map(str.lower, known):
+                self.unresolved[UnresolvedName(name, table, tuple(known), line, start)] = None
+
+    def _note_columns(
+        self, table: str, names: Iterable[Node], *, is_declaration: bool = False, is_target: bool = False
+    ) -> list[tuple[str, int, int]]:
+        """Note where columns of a table are named; return each name that has a place, with its line and offset."""
+        places = [(it.name, it.meta["line"], it.meta["start"]) for it in names if {"line", "start"} <= it.meta.keys()]
+        for place in places:
+            self.references.add(SqlReference(table, *place, is_declaration=is_declaration, is_target=is_target))
+        return places
 
     def _flows(self, leaves: Iterable[Leaf], column: str) -> set[Flow]:
         return {Flow(table, name, column, indirect) for table, name, indirect in leaves}

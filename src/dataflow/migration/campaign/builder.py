@@ -100,7 +100,7 @@ def _require_no_circle(found: MigrationPlan, campaigns: CampaignStore) -> None:
                     says = f"{found.table} can't be dropped: campaign {row.id} moves readers of {row.table} to it"
                 else:
                     continue
-                raise UsageError(says, f"dataflow migration status {row.id}")
+                raise UsageError(says, row.command("status"))
 
 
 def _definition(id_: str, found: MigrationPlan, deadline: dt.date, who: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflow.migration.changes import TableChange
-from dataflow.migration.impact import AffectedWorkflow, ScriptLine
+from dataflow.migration.impact import AffectedWorkflow
+from dataflow.migration.script_lines import ScriptLine
 from dataflow.migration.steps import Step
 from dataflow.migration.store import CampaignRow
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dataflow.migration.store import CampaignEvent
+
+if TYPE_CHECKING:
+    from dataflow.migration.campaign.definition import Campaign
 
 
 def begun_steps(found: Sequence[CampaignEvent]) -> list[str]:
@@ -27,3 +31,13 @@ def applied_steps(found: Sequence[CampaignEvent]) -> list[str]:
         elif event.kind == "undone" and event.subject in done:
             done.remove(event.subject)
     return done
+
+
+def ending(campaign: Campaign, found: Sequence[CampaignEvent]) -> str:
+    """Return when, by whom and why a campaign ended: `done 2027-01-31 by alice`; empty while it is open."""
+    row = campaign.row
+    if row.closed is None:
+        return ""
+    last = next((event for event in reversed(found) if event.kind == row.state), None)
+    why = f": {last.note}" if last is not None and last.note else ""
+    return f"{row.state} {row.closed:%Y-%m-%d}{f' by {last.who}' if last is not None else ''}{why}"

@@ -9,12 +9,14 @@ from typing import Any
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.files import draft_of
+from dataflow.migration.script_lines import ScriptLine
+from dataflow.migration.store import env_option
 
 FOLDER = "migrations"
 
 
 _HEADER = """\
-# A campaign that changes a table: `dataflow migration status {id}` shows its progress.
+# A campaign that changes a table: `dataflow migration status {id}{env}` shows its progress.
 #
 # Written by `dataflow migration start`, for review. Edits of this file have no effect: to change the campaign, cancel
 # it and start another.
@@ -31,7 +33,7 @@ def campaign_file(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
         shown[part] = [
             {key: value for key, value in each.items() if value or value is False} for each in definition[part]
         ]
-    text = _HEADER.format(id=definition["campaign"]) + yaml.safe_dump(
+    text = _HEADER.format(id=definition["campaign"], env=env_option(definition["environment"])) + yaml.safe_dump(
         shown, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
     )
     try:
@@ -44,7 +46,7 @@ def campaign_file(path: Path, definition: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _for_review(reader: Mapping[str, Any]) -> dict[str, Any]:
-    lines = [f"{display_path(Path(line['file']))}:{line['number']}: {line['text']}" for line in reader["lines"]]
+    lines = [f"{ScriptLine(**line).in_repository}: {line['text']}" for line in reader["lines"]]
     return {
         "workflow": reader["workflow"],
         "owner": reader["owner"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def build_plan(
-    table: str, request: ChangeRequest, lineage: LineageGraph, now: dt.datetime, load: TableSchemaLoader | None = None
+    table: str, request: ChangeRequest, lineage: LineageGraph, load: TableSchemaLoader | None = None
 ) -> MigrationPlan:
     """Compare a request with the current schema of the table, and find the affected workflows.
 
@@ -32,7 +31,6 @@ def build_plan(
         table: The table.
         request: The requested changes.
         lineage: The lineage.
-        now: The current time.
         load: Loads a table's schema; by PyIceberg, without Spark, when None.
 
     Raises:
@@ -50,8 +48,8 @@ def build_plan(
             raise UsageError(f"{other.table} has none of the columns of {shape.table}")
         request, shared = replace(request, replace_by=other.table), shared_columns(shape, other)
     changes = [replace(change, shared=shared) for change in changes_of(shape, request)]
-    touched = affected_by(shape.table, changes, lineage, now) if any(not change.safe for change in changes) else []
-    by_place = select_star_users(shape.table, lineage, now) if any(map(_adds_column, changes)) else []
+    touched = affected_by(shape.table, changes, lineage) if any(not change.safe for change in changes) else []
+    by_place = select_star_users(shape.table, lineage) if any(map(_adds_column, changes)) else []
     notes = list(notes_for(shape, request, changes))
     steps: list[Step] = []
     try:

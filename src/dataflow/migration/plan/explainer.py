@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.errors import display_path
 from dataflow.migration.impact import AffectedWorkflow
 from dataflow.migration.plan.definition import MigrationPlan
 from dataflow.wording import plural
@@ -67,5 +65,9 @@ def _with_lines(touched: AffectedWorkflow) -> Iterator[str]:
     columns = touched.columns
     uses = f" uses {', '.join(columns[:4])}{', …' if len(columns) > 4 else ''}" if columns else ""
     yield f"  {touched.workflow} ({touched.owner or 'no owner'}){uses} · {touched.known}"
+    deployed = ""
     for line in touched.lines:
-        yield f"      {display_path(Path(line.file))}:{line.number}: {line.text}"
+        if line.deployed != deployed:
+            deployed = line.deployed
+            yield f"      deployed from {deployed}:"
+        yield f"      {line.here}: {line.text}"

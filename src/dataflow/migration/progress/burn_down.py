@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 def burn_down(
     campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], today: dt.date
 ) -> list[tuple[dt.date, int]]:
-    """Return the number of open readers at the end of each day; readers that joined later count from then on."""
+    """Return the number of open readers at the end of each day; readers that joined later count from then on.
+
+    The day of the start is always there, whatever the clocks of two machines say.
+    """
     readers = [each.reader for each in found]
     left = {reader.workflow for reader in campaign.readers}
     by_day: dict[dt.date, list[CampaignEvent]] = defaultdict(list)
     for event in events:
         by_day[event.moment.date()].append(event)
     day, counts = campaign.row.opened.date(), []
-    last = min(today, campaign.row.closed.date()) if campaign.row.closed else today
+    last = max(day, min(today, campaign.row.closed.date()) if campaign.row.closed else today)
     while day <= last:
         for event in by_day.get(day, ()):
             mine = {reader.workflow for reader in readers if event.subject in {reader.workflow, reader.owner}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
+import shlex
 import signal
 import threading
 import time
@@ -12,7 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from dataflow.errors import DataflowError
+from dataflow.build.sbt import sbt_of_people
+from dataflow.errors import DataflowError, display_path
 from dataflow.files import sha256_of
 from dataflow.spark.session import Engine
 from dataflow.testing.session import warm_engine
@@ -25,7 +27,7 @@ from dataflow.testing.watch.worker_process import WorkerProcess
 
 _TICK = 0.5
 _END = 5.0
-_RECENT = 5.0
+_RECENT = 30.0
 _PYTEST_ENDS = {0, 1, 5}
 
 
@@ -49,6 +51,8 @@ class Watch:
         self._engine: Engine | None = None
         self._spark = any(map(_needs_spark, suites))
         self._rerun = Rerun(time.time())
+        self._runs_all = False
+        self._is_over = False
         self._queue: list[Selection] = []
         self._running: Selection | None = None
         self._failed: dict[tuple[Path, str], Result] = {}
@@ -56,8 +60,12 @@ class Watch:
         self._run_times = (0.0, 0.0)  # when tests ran last
         self._jvm_restarts = 0
 
+    def press(self, key: str) -> None:
+        """Do what a key is for; any thread may call it."""
+        self._actions.put(partial(self._on_key, key.lower()))
+
     def run(self) -> None:
-        """Watch. Ends by KeyboardInterrupt or SystemExit, and leaves no process behind."""
+        """Watch until `q` is pressed, or a KeyboardInterrupt or SystemExit; no process is left behind."""
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _exit)
         stop = threading.Event()
@@ -69,11 +77,12 @@ class Watch:
                     python_of(suite, self._reporter.note)  # now: a lock file that is written here is not a save
             threading.Thread(target=self._listen, args=(stop,), daemon=True, name="watches files").start()
             self._reporter.watching(self._suites)
-            if any(suite.kind == "sbt" for suite in self._suites):
-                self._reporter.note("sbt is started for each rerun, which takes some seconds")
-            self._start_rerun([Selection(suite, (), "all tests") for suite in self._suites], [], time.time())
+            for suite in self._suites:
+                if suite.kind == "sbt":
+                    self._reporter.note(sbt_advice(suite))
+            self._start_rerun(self._everything(), [], time.time(), "start")
             self._prepare()
-            while True:
+            while not self._is_over:
                 self._step()
         finally:
             stop.set()
@@ -104,6 +113,19 @@ class Watch:
 
     # What is to run
 
+    def _on_key(self, key: str) -> None:
+        match key:
+            case "r":
+                self._start_rerun(self._everything(), [], time.time(), "key")
+            case "a":
+                self._runs_all = not self._runs_all
+                self._reporter.mode(all_tests=self._runs_all)
+            case "q":
+                self._is_over = True
+
+    def _everything(self) -> list[Selection]:
+        return [Selection(suite, (), "all tests") for suite in self._suites]
+
     def _on_save(self, paths: set[Path], seen_at: float) -> None:
         for folder in [
             path for path in paths if path.is_dir()
@@ -114,11 +136,14 @@ class Watch:
         self._files = (self._files | paths) - gone
         selections = {path: self._affected.by(path) for path in saved}
         selections = {
-            path: its for path, its in selections.items() if its and not self._was_written_by_tests(path, its, seen_at)
+            path: its
+            for path, its in selections.items()
+            if (its or self._runs_all) and not self._was_written_by_tests(path, its, seen_at)
         }
         if selections:
             since = min(_moment(path, seen_at) for path in selections)
-            self._start_rerun([it for its in selections.values() for it in its], list(selections), since)
+            affected = self._everything() if self._runs_all else [it for its in selections.values() for it in its]
+            self._start_rerun(affected, list(selections), since, "save")
 
     def _was_written_by_tests(self, path: Path, selections: Sequence[Selection], seen_at: float) -> bool:
         """Say whether the tests themselves wrote a file: to run them again would have no end.
@@ -130,10 +155,11 @@ class Watch:
         began, ended = self._run_times
         return began <= _moment(path, seen_at) <= ended and (content == before or not any(it.sure for it in selections))
 
-    def _start_rerun(self, selections: Sequence[Selection], saved: list[Path], since: float) -> None:
+    def _start_rerun(self, selections: Sequence[Selection], saved: list[Path], since: float, cause: str) -> None:
         """Start a rerun; what runs already is ended, and its tests are run with the new ones."""
         unfinished = [*([self._running] if self._running else []), *self._queue]
         again = bool(unfinished)
+        first = min(since, self._rerun.first) if again else since
         if again:
             saved = sorted({*self._rerun.saved, *saved})
         if self._running is not None:
@@ -141,7 +167,7 @@ class Watch:
             self._worker.stop()
         self._queue = merged([*unfinished, *selections])
         self._jvm_restarts = 0
-        self._rerun = Rerun(since, saved, list(self._queue))
+        self._rerun = Rerun(since, first, cause, saved, list(self._queue))
         self._reporter.rerun(self._rerun, again=again)
 
     # Events of the worker
@@ -286,10 +312,17 @@ def _needs_spark(suite: Suite) -> bool:
     )
 
 
+def sbt_advice(suite: Suite) -> str:
+    """Say which sbt runs a suite, and what is quicker while one edits nothing else."""
+    program, command = sbt_of_people()
+    where = shlex.quote(display_path(suite.folder))
+    return f"{program} starts anew for each rerun; quicker for Scala alone:  cd {where} && {command} '~test'"
+
+
 def _moment(path: Path, seen_at: float) -> float:
-    """Return when a file was saved: what the file says, where that is just now."""
+    """Return when a file was saved: by the file system, where that is just now; an editor may set other times."""
     try:
-        saved = path.stat().st_mtime
+        saved = path.stat().st_ctime
     except OSError:
         return seen_at
     return saved if seen_at - _RECENT < saved < seen_at else seen_at

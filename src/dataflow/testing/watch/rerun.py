@@ -35,13 +35,17 @@ class Rerun:
     """What runs because of one save, or of several in a row.
 
     Attributes:
-        since: When the file was saved, in seconds since 1970.
+        since: When the file was saved, or the key pressed, in seconds since 1970.
+        first: The same of the earliest one that these results answer, where a rerun cut another one short.
+        cause: What it is because of: `start`, `save` or `key`.
         saved: The files; none for the first run.
         selections: What is to run, by suite.
         results: The results so far.
     """
 
     since: float
+    first: float = 0.0
+    cause: str = "start"
     saved: list[Path] = field(default_factory=list)
     selections: list[Selection] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
@@ -64,6 +68,9 @@ class WatchReporter(Protocol):
 
     def note(self, text: str) -> None:
         """Something else happened."""
+
+    def mode(self, *, all_tests: bool) -> None:
+        """From now on a save runs all tests, or only those that it affects."""
 
 
 def merged(selections: Iterable[Selection]) -> list[Selection]:
