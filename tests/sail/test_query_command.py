@@ -13,6 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from dataflow.sail import server
+
 PLAYS = "id,title,hours,day\n1,Ä b,1.5,2026-01-31\n2,,2.25,2026-01-31\n3,c,0.0,\n"
 
 
@@ -70,7 +72,7 @@ def test_the_catalog_says_which_state_is_read(query, dataflow_command):
         ("SHOW TABLES IN alice_sandbox", "it is not a SELECT"),
         ("SELECT 1 AS a; SELECT 2 AS b", "it is not one query"),
         ("SELECT id / 0 AS x FROM alice_sandbox.plays", "a division has other types for decimals"),
-        ("SELECT nope FROM alice_sandbox.plays", "Sail can't answer"),
+        ("SELECT nope FROM alice_sandbox.plays", "Sail fails: "),
         ("SELECT id * 9000000000000000000 AS x FROM alice_sandbox.plays", "may be too large a number"),
     ],
 )
@@ -86,6 +88,13 @@ def test_an_environment_with_settings_of_its_own_is_sparks(query, dataflow_comma
     )
     done = query("SELECT 1 AS a", "--engine", "sail", code=2)
     assert "the environment sets spark.sql.ansi.enabled" in done.stderr
+
+
+def test_without_the_package_all_is_sparks(here_command, monkeypatch):
+    monkeypatch.setattr(server, "missing", lambda: "pysail")
+    monkeypatch.setattr("dataflow.sail.answer.missing", lambda: "pysail")
+    done = here_command("query", "SELECT 1 AS a", "--engine", "sail", code=2)
+    assert "Sail is not installed here: there is no pysail" in done.stderr
 
 
 @pytest.mark.slow

@@ -181,7 +181,7 @@ class Sail:
                 if answer.HasField("arrow_batch"):
                     tables.append(pa.ipc.open_stream(answer.arrow_batch.data).read_all())
         except grpc.RpcError as error:
-            raise SailError(f"Sail can't answer: {first_line(error.details())}") from error
+            raise SailError(f"Sail fails: {str(error.details()).strip().partition(chr(10))[0][:90]}") from error
         return pa.concat_tables(tables) if tables else None
 
 
