@@ -270,11 +270,10 @@ class KindsOf:
             return
         if kinds <= {"date", "timestamp", "ntz", "string"} and len(kinds) == 2 and _are_moments_and_text(self, nodes):
             return
-        if kinds <= {"double", "-0.0", "int", "long"}:
+        doubles = {"double", "int", "long"} if what in _EQUALITY else {"double", "-0.0", "int", "long"}
+        if kinds <= doubles:
             return
-        if what in _ORDERING and kinds <= compared.NUMBERS:
-            return
-        if what in _EQUALITY and kinds <= compared.NUMBERS - {"-0.0"}:
+        if what in (*_ORDERING, *_EQUALITY) and kinds <= compared.INTEGERS | {"decimal", "wide"}:
             return
         words = " and a ".join(map(_word, sorted(kinds)))
         raise SparkDecides(

@@ -42,6 +42,7 @@ Beyond functions:
   Sail's only where the extremes of the columns and the number of rows prove that nothing can overflow.
 - **Doubles.** Sail sorts `-0.0` before `0.0`, which Spark takes for one; a column that has one, or `NaN`, is looked for
   first, as is one beyond 1e60. Sums of doubles depend on the order in which they are added, and are Spark's.
+- **Doubles beside decimals**, as in `hours > 0.5`: Sail compares them as decimals of 15 places, Spark as doubles.
 - **Decimals** of more than eighteen digits, divisions and remainders: results have other types.
 - **Floats** (of 32 bits) in arithmetic: Spark computes with doubles.
 - **Fields of structs**: Sail has values where the struct is null.
