@@ -16,10 +16,10 @@ import nox
 # Without bytecode each process that a test starts compiles all that it imports: seconds, a thousand times.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-MINUTES = {"lint": 1, "tests": 1, "slow": 3, "spark": 16, "recipes": 6, "sparklyr": 1}
+MINUTES = {"lint": 1, "tests": 1, "slow": 3, "spark": 19, "recipes": 6, "sparklyr": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
-NIGHTLY = ("fuzz", "kills", "laws", "engines")
+NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines")
 """The sessions that `nox -s nightly` runs."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
@@ -146,6 +146,13 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def run_kills(session: nox.Session) -> None:
+    """Kill runs, backfills, retries and cancellations at 100 random moments; `spark` does so at 10."""
+    install(session, "test")
+    pytest(session, "tests/runner/test_run_kills.py", "--run-kills", "100", "-rA")
+
+
+@nox.session
 def laws(session: nox.Session) -> None:
     """Hold the law of publishing to many histories; `spark` does so to two."""
     install(session, "test")
@@ -161,7 +168,7 @@ def engines(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Run what is too long for each change: `fuzz`, `kills`, `laws` and `engines`."""
+    """Run what is too long for each change: `fuzz`, `kills`, `run_kills`, `laws` and `engines`."""
     for name in NIGHTLY:
         session.notify(name)
 

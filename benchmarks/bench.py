@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from benchmarks.watching import Watcher
 SOURCE = "dataflow_demo.playback"
 FIRST = dt.date(2026, 1, 1)
 DAYS = tuple(FIRST + dt.timedelta(days=i) for i in range(14))
+YEAR = tuple(FIRST + dt.timedelta(days=i) for i in range(int(os.environ.get("BENCHMARK_DAYS", "365"))))
 MEMORY = "1g"
 """`-Xmx` of both: Spark's default, and what Dataflow takes for small sources."""
 
@@ -86,6 +89,16 @@ class Bench:
         file = str(self.package / "backfill.sch.yaml")
         span = ("--param", f"FROM_DATE={DAYS[0]}", "--param", f"TO_DATE={DAYS[-1]}")
         return self.dataflow(("workflow", "run", file, *span), archive=archive)
+
+    def range(self, days: Sequence[dt.date], parallel: int) -> Command:
+        """Return the backfill of a range by its command, all days done anew."""
+        file = str(self.package / "main.sch.yaml")
+        span = ("--from", str(days[0]), "--to", str(days[-1]), "--only", "all", "--parallel", str(parallel))
+        return self.dataflow(("workflow", "backfill", file, *span))
+
+    def source(self, days: Sequence[dt.date]) -> Command:
+        """Return what makes the source's rows of a range."""
+        return self.dataflow(("sample", "source", "--from", str(days[0]), "--to", str(days[-1])))
 
     def bare(self, *days: dt.date) -> Command:
         """Return the same by hand: all days in one process."""

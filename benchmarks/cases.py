@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import accuracy, lineage_graph, mock_create, python_environment, small_steps
-from benchmarks.bench import DAYS, Bench
+from benchmarks import accuracy, changed_days, lineage_graph, mock_create, python_environment, small_steps
+from benchmarks.bench import DAYS, YEAR, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
 Report = Callable[[str], None]
@@ -87,6 +87,20 @@ def backfill(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure(f"{days}, with the archive", medians["archive"], 1.25, "s", loop, medians["bare"])
     processes = f"{len(DAYS)} runs, one process each"
     yield Figure(f"{days}, with the archive", medians["archive"], 0.3, "s", processes, medians["processes"])
+
+
+def year(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """A year by `workflow backfill`, one day after the other and two at a time, and by hand in one session.
+
+    It takes hours: each command runs once unless more is asked for, and BENCHMARK_DAYS=30 measures a month.
+    """
+    seconds(bench.source(YEAR))
+    measured = {"bare": bench.bare(*YEAR), "one": bench.range(YEAR, 1), "two": bench.range(YEAR, 2)}
+    medians = {name: it / len(YEAR) for name, it in in_turns(measured, min(runs, 1), seconds, report).items()}
+    days, loop = f"a day of {len(YEAR)}", "bare loop, one session"
+    yield Figure(f"{days}, one after the other", medians["one"], 1.0, "s", loop, medians["bare"])
+    yield Figure(f"{days}, two at a time", medians["two"], 1.0, "s", loop, medians["bare"])
+    yield Figure(f"{days}, two at a time", medians["two"], 1.0, "s", "one after the other", medians["one"])
 
 
 def memory(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
@@ -192,10 +206,17 @@ def environment(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure("how much later that is", within - without, 0.3)
 
 
+def late_days(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Finding the days that changed among 10,000 partitions, without a JVM, in a process of its own."""
+    for what, found, target in changed_days.measured(bench.folder / "changed-days", runs, report):
+        yield Figure(what, found, target)
+
+
 CASES = {
     "commands": commands,
     "main": main_run,
     "backfill": backfill,
+    "year": year,
     "memory": memory,
     "tests": tests,
     "watching": watching,
@@ -204,4 +225,5 @@ CASES = {
     "steps": steps,
     "accuracy": lineage_accuracy,
     "python-environment": environment,
+    "changed-days": late_days,
 }

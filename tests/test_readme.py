@@ -67,6 +67,29 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
     assert json.dumps(run)
 
 
+def test_late_data_is_found_as_the_readme_says(spark_command):
+    command = spark_command
+    section = README.read_text(encoding="utf-8").partition("\n### Late data\n")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    environ = {**command.environ, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=command.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    came = r"2026-01-30: 1 row came in snapshot \d+ of alice_sandbox\.plays at \d{4}-\d\d-\d\d \d\d:\d\d UTC\n"
+    assert re.search(came, done.stdout)
+    published = re.findall(r"published alice_sandbox\.alice_nights_results (.*)", done.stdout)
+    assert published[0].startswith("date=2026-01-29 to date=2026-01-31, 3 partitions: 3 rows")
+    assert published[1].startswith("date=2026-01-30: 2 rows as snapshot ")
+    assert len(published) == 2
+    assert "each_day: 0 days, nothing changed" in done.stderr
+
+
 PLAYS = """\
 profile_id,title_id,country_code,view_hours,date
 1,11,DE,2.5,2026-01-31
@@ -93,3 +116,26 @@ def test_the_first_day_s_lines_on_ones_own_file_make_a_workflow_read_it(spark_co
     assert (package / "ddl/plays.sql").is_file()
     ran = command("workflow", "run", "main.sch.yaml", "--date", "2026-01-31", folder=package)
     assert "published alice_sandbox.alice_my_pipeline_results date=2026-01-31: 2 rows" in ran.stdout
+
+
+def test_the_nights_that_go_wrong_go_as_the_readme_says(spark_command):
+    section = README.read_text(encoding="utf-8").partition("\n## The nights that go wrong\n")[2].partition("\n### ")[0]
+    (block,) = (it for it in re.findall(r"```bash\n(.*?)```", section, re.DOTALL) if "retry last" in it)
+    environ = {**spark_command.environ, "PATH": f"{Path(sys.executable).parent}:{spark_command.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=spark_command.folder, env=environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    nothing = "nothing to do: 0 of 4 days: 4 succeeded with these definitions; --only all runs them again\n"
+    assert "  2026-01  28 ✓✓✓✓ 31\n  4 of 4 days succeeded\n" in done.stdout
+    assert "/each_day/2026-02-01 | failed in " in done.stdout
+    assert "  2026-02  01 ✓ 01\n  1 of 1 day succeeded\n" in done.stdout
+    assert done.stdout.count(nothing) == 2
+    assert done.stdout.endswith(nothing)
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    daily = spark_command.folder / "nights" / "daily.sch.yaml"
+    before = re.search(r"^notifications:\n(?:  .*\n)+", daily.read_text(), re.M)[0]
+    daily.write_text(daily.read_text().replace(before, text))
+    assert spark_command("workflow", "validate", daily).stdout == "1 definition is valid\n"

@@ -8,11 +8,13 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dataflow.errors import DataflowError
@@ -159,14 +161,56 @@ def is_alive(process: int, since: dt.datetime) -> bool:
     return began is None or began <= since
 
 
-def _began(process: int) -> dt.datetime | None:
-    """Return when a process began, where the system says so (Linux, proc(5): field 22, in ticks since the boot)."""
+@cache
+def machine() -> str:
+    """Return what tells this machine, since its boot, and its numbers of processes from all others.
+
+    Two containers may have one host name, and one machine may have several ways to count processes.
+    """
     try:
-        ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - it leads to no file
+    except OSError:
+        return socket.gethostname()
+
+
+ALIVE = "alive"
+"""The birth of a process of which the system does not say when it began."""
+
+
+def birth(process: int) -> str | None:
+    """Return what tells a process of this machine from others that had its number, or will; None when it is gone."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    fields = _status(process)
+    if fields is None:
+        return ALIVE
+    return None if fields[0] in "ZX" else fields[19]  # a zombie works on nothing
+
+
+def _status(process: int) -> list[str] | None:
+    """Return what the system says of a process, from its state on (Linux, proc(5): from field 3 on)."""
+    try:
+        found = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return found if len(found) > 19 else None
+
+
+def _began(process: int) -> dt.datetime | None:
+    """Return when a process began, where the system says so: in ticks since the boot."""
+    fields = _status(process)
+    try:
         up = float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return None
-    return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=up - ticks / os.sysconf("SC_CLK_TCK"))
+    if fields is None:
+        return None
+    return dt.datetime.now(dt.UTC) - dt.timedelta(seconds=up - int(fields[19]) / os.sysconf("SC_CLK_TCK"))
 
 
 def encoding(env: Mapping[str, str]) -> dict[str, str]:

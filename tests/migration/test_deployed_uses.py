@@ -17,7 +17,7 @@ from dataflow.workflow.project import find_project
 from tests.support.packages import definition
 from tests.support.repositories import commit
 from tests.support.team import DEADLINE
-from tests.support.two_repositories import days, finish
+from tests.support.two_repositories import PRODUCTION, days, finish
 
 CALLS_MAIN = """\
   - job:
@@ -143,3 +143,19 @@ def test_a_rollback_is_not_held_up_where_it_cant_be_known_what_ended_since(start
 
 def refused(_):
     raise DataflowError("the state can't be reached", "look after it")
+
+
+def test_a_script_that_is_named_as_an_asset_has_its_lines_too(started):
+    started.reports.package("again", "unused.sql", "SELECT 1;\n")
+    started.reports.edit("again/main.sch.yaml", "script: src/unused.sql", "script: ${dataflow.sql.sums~~src~~write}")
+    commit(started.reports.folder)
+    plan = started.reports("project", "plan").stdout
+    assert "\n  bob.again.main uses hours: sums/src/write.sql:3, sums/src/write.sql:5\n" in plan
+    started.commit = started.reports.deploy()
+    text = started.films("migration", "notify", "--dry-run", *PRODUCTION).stdout
+    assert (
+        "  bob.again.main: its latest deployment reads it\n"
+        f"      deployed from bob/reports at {started.commit}:\n"
+        "      sums/src/write.sql:3: SELECT p.id, sum(p.hours) AS total\n"
+    ) in text
+    assert text.count("--- a/sums/src/write.sql") == 1

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+import socket
 from collections import defaultdict
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dataflow.deploy.asked_run import prepare_retry
+from dataflow.runner.options import RunOptions
+from dataflow.state import run_records as store
+from dataflow.state.leases import Leases
+from dataflow.tables import branch_publish
+from dataflow.tables.iceberg import load
+from dataflow.workflow.each_day import load_each_day
+from dataflow.workflow.load import Request, new_run_id
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.spark
@@ -102,3 +112,152 @@ def test_each_day_holds_the_rows_of_its_last_successful_run(package, history):
             expected[day] = ids
         if expected:
             assert package.rows() == sorted((id_, on) for on, ids_ in expected.items() for id_ in ids_)
+
+
+class Night:
+    """What befalls three days, and what readers must see of them then: the model beside the real thing."""
+
+    def __init__(self, package):
+        self.package = package
+        self.source = {day: [1] for day in DAYS}  # ids; one that is there twice fails the audit
+        self.seen = {}
+        self.failed = None  # the last run that did not end well, and the days that it has not done
+        package.spark.sql(f"DROP TABLE IF EXISTS {package.target}")
+        package.spark.sql(f"DELETE FROM {package.source}")
+        for day in DAYS:
+            self.change(day, [1])
+
+    def change(self, day, ids):
+        self.package.spark.sql(f"DELETE FROM {self.package.source} WHERE day(date) = {day}")
+        self.package.add_source(*((id_, 1.0, day) for id_ in ids))
+        self.source[day] = ids
+
+    def good(self, day):
+        return len(set(self.source[day])) == len(self.source[day])
+
+    def expect(self, days):
+        """Say that days were run: those that are good are seen as they are now."""
+        self.seen |= {day: self.source[day] for day in days if self.good(day)}
+
+    def note(self, result, days):
+        left = [day for day in days if not self.good(day)]
+        assert result.status == ("failed" if left else "succeeded")
+        self.failed = (result.workflow.run_id, left) if left else None
+        self.expect(days)
+
+    def rerun(self, day):
+        self.note(self.package.run(day=day), [day])
+
+    def backfill(self, days, newest_first):
+        ordered = sorted(days, reverse=newest_first)
+        workflow = load_each_day(
+            self.package.folder / "main.sch.yaml",
+            Request(),
+            [dt.date(2026, 1, day) for day in ordered],
+            parallel=2,
+            fail_fast=False,
+        )
+        options = RunOptions(days=tuple(f"2026-01-0{day}" for day in ordered), parallel=2)
+        self.note(self.package.runner().run(workflow, options), ordered)
+
+    def retry(self):
+        if self.failed is None:
+            return
+        run_id, left = self.failed
+        runner = self.package.runner()
+        found = prepare_retry(self.package.records, run_id, None, pytest.fail, str)
+        self.note(runner.run(found.workflow, found.options), left)
+
+    def cancelled(self, day):
+        """Be stopped before anything of the day is published."""
+        runner = self.package.runner()
+        self.package.write("wait.py", WAIT)
+        self.package.edit("main.sch.yaml", "script: write.sql", "script: wait.py")
+        try:
+            workflow = self.package.load(day=day)
+            Leases(self.package.records.database).ask_to_stop(workflow.run_id, "cancelled by bob")
+            assert runner.run(workflow).status == "cancelled"
+        finally:
+            self.package.edit("main.sch.yaml", "script: wait.py", "script: write.sql")
+        self.failed = (workflow.run_id, [day])
+
+    def killed(self, day):
+        """Die behind the write: the branch is left, and a record that nobody has ended."""
+        run_id = new_run_id()
+        self.package.runner()
+        if self.seen:
+            branch_publish.begin(
+                self.package.spark, self.package.target, {"date": f"2026-01-0{day}"}, f"dataflow_{run_id}_wap"
+            )
+        row = {"run_id": run_id, "workflow_id": "x", "host": socket.gethostname(), "process": 2**22 + 1}
+        row |= {"params": {}, "versions": {}, "status": "running", "started": dt.datetime.now(dt.UTC)}
+        self.package.records.insert(store.runs, row)
+
+    def rolled_back(self, day):
+        """Take the table back by a snapshot, as `project rollback --with-data` does, and run the day that is gone."""
+        if not self.seen or not self.good(day):
+            return
+        self.rerun(day)
+        table = load(self.package.spark, self.package.target)
+        before = table.currentSnapshot().parentId()
+        if before is not None:
+            table.manageSnapshots().rollbackTo(before).commit()
+            self.rerun(day)
+
+    def check(self):
+        if self.seen:
+            assert self.package.rows() == sorted((id_, day) for day, ids in self.seen.items() for id_ in ids)
+
+
+WAIT = """
+import time
+
+
+def main(args, spark):
+    for _ in range(100):
+        time.sleep(0.2)
+        spark.sql("SELECT 1").collect()
+"""
+DAYS = (1, 2, 3)
+a_day = st.sampled_from(DAYS)
+events = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), a_day, st.sampled_from([[1], [1, 2], [2], [1, 1], [3, 4, 5]])),
+        st.tuples(st.just("rerun"), a_day),
+        st.tuples(st.just("backfill"), st.lists(a_day, min_size=1, unique=True), st.booleans()),
+        st.tuples(st.just("retry")),
+        st.tuples(st.just("cancelled"), a_day),
+        st.tuples(st.just("killed"), a_day),
+        st.tuples(st.just("rolled_back"), a_day),
+    ),
+    min_size=3,
+    max_size=8,
+)
+EVERY = [
+    ("backfill", [1, 2, 3], False),
+    ("change", 2, [1, 1]),
+    ("backfill", [1, 2, 3], True),
+    ("change", 1, [7]),
+    ("change", 2, [1, 2]),
+    ("retry",),
+    ("killed", 3),
+    ("change", 3, [9]),
+    ("cancelled", 3),
+    ("retry",),
+    ("rolled_back", 1),
+]
+
+
+@settings(parent=few, max_examples=3)
+@example(history=EVERY)
+@given(history=events)
+def test_whatever_befalls_the_days_readers_see_the_last_good_run_of_each(package, history):
+    night = Night(package)
+    for name, *arguments in history:
+        getattr(night, name)(*arguments)
+        night.check()
+    for day in DAYS:
+        night.change(day, [day])
+    night.backfill(list(DAYS), newest_first=False)
+    night.check()
+    assert package.refs() - {"main"} == {ref for ref in package.refs() if ref.startswith("dataflow_failed_")}

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dataflow.errors import DataflowError
 from dataflow.runner.cancellation import CancelScope
+from dataflow.runner.failure_kind import kind_of
 from dataflow.runner.retry import Cancelled, RetryPolicy, TimedOut, run_with_retry
 
 
@@ -93,3 +97,69 @@ def test_a_part_is_stopped_with_the_whole_but_not_the_other_way_round(scope):
     assert not scope.is_set()
     scope.cancel()
     assert other.is_set()
+
+
+def caused(cause):
+    """Return a failure as a run reports it, with what caused it."""
+    error = DataflowError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+CODE = caused(ValueError("a mistake"))
+NETWORK = caused(ConnectionResetError("by peer"))
+
+
+def tries(scope, policy, *errors):
+    """Return how many attempts are made at what fails by these errors, one after the other."""
+    made = []
+
+    def attempt(number, _):
+        made.append(number)
+        if number <= len(errors):
+            raise errors[number - 1]
+
+    with contextlib.suppress(DataflowError):
+        run_with_retry(policy, scope, attempt, lambda *_: None)
+    return len(made)
+
+
+def test_failures_of_the_code_and_of_the_infrastructure_are_counted_apart(scope):
+    same = RetryPolicy(retries=1, delay=0.001)
+    assert tries(scope, same, CODE, CODE) == 2
+    assert tries(scope, same, NETWORK, NETWORK) == 2
+    assert tries(scope, same, CODE, NETWORK) == 3  # one of each
+    assert tries(scope, same, NETWORK, CODE, NETWORK) == 3
+    apart = RetryPolicy(retries=0, delay=0.001, infrastructure_retries=3)
+    assert tries(scope, apart, CODE) == 1
+    assert tries(scope, apart, NETWORK, NETWORK, NETWORK) == 4
+    assert tries(scope, apart, NETWORK, NETWORK, CODE) == 3
+    assert tries(scope, RetryPolicy(retries=2, delay=0.001, infrastructure_retries=0), NETWORK) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("x"), "code"),
+        (ZeroDivisionError(), "code"),
+        (FileNotFoundError(2, "no such file"), "code"),
+        (OSError(28, "No space left on device"), "infrastructure"),
+        (TimeoutError("timed out"), "infrastructure"),
+        (RuntimeError("Status Code: 503, AWS Service: S3"), "infrastructure"),
+        (RuntimeError("java.net.UnknownHostException: catalog.example.org"), "infrastructure"),
+        (RuntimeError("a row says: java"), "code"),
+        (RuntimeError("org.apache.iceberg.exceptions.ServiceFailureException: Server error"), "infrastructure"),
+    ],
+)
+def test_what_caused_a_failure_says_of_which_kind_it_is(error, kind):
+    assert kind_of(caused(error)) == kind
+    assert kind_of(caused(caused(error))) == kind
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([CODE, NETWORK]), max_size=9), st.integers(0, 3), st.none() | st.integers(0, 3))
+def test_a_run_is_tried_again_exactly_until_one_kind_has_used_up_its_count(scope, errors, retries, infrastructure):
+    policy = RetryPolicy(retries, 0.0, infrastructure_retries=infrastructure)
+    most = {CODE: retries, NETWORK: retries if infrastructure is None else infrastructure}
+    expected = next((n for n, it in enumerate(errors, 1) if errors[:n].count(it) > most[it]), len(errors) + 1)
+    assert tries(scope, policy, *errors) == expected

@@ -23,6 +23,14 @@ environments:
         sender: dataflow@example.org
         starttls: false
 """
+SLOW = """
+import time
+
+
+def main(args, spark):
+    time.sleep(8)
+    spark.sql(f"INSERT INTO {args['TARGET_TABLE']} VALUES (1, 1.0, DATE '2026-01-01')")
+"""
 
 
 @pytest.fixture
@@ -68,3 +76,16 @@ def test_a_run_is_not_failed_by_a_message_that_can_t_be_sent(package):
     package.edit("main.sch.yaml", "params:\n", "notifications:\n  on_success: [owner]\nparams:\n")
     package.add_source((1, 1.0, 1))
     assert package.run().status == "succeeded"
+
+
+def test_the_owner_hears_once_that_a_run_takes_long_while_it_goes_on(package, inbox):
+    late = "notifications:\n  on_late: [owner]\n  longer_than: 1s\nparams:\n"
+    package.edit("main.sch.yaml", "params:\n", late)
+    package.write("write.py", SLOW)
+    package.edit("main.sch.yaml", "write.sql", "write.py")
+    package.add_source((1, 1.0, 1))
+    result = package.run()
+    assert result.status == "succeeded"
+    ((subject, text),) = inbox.to(f"{package.user}@example.org")
+    assert subject.strip() == f"{package.user}.package.main takes longer than 0:00:01 for 2026-01-01 in sandbox"
+    assert f"stop  dataflow workflow cancel {result.workflow.run_id} --env sandbox\n" in text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.tables.high_water_mark import HighWater, move, read
+from dataflow.tables.high_water_mark import HighWater, move, read, remember
 
 DAY = dt.date(2026, 1, 1)
 
@@ -48,10 +48,39 @@ def test_a_day_done_again_changes_nothing():
     assert finish(water, 0) == water
 
 
-def test_the_oldest_sources_of_several_days_are_kept():
+def test_no_day_up_to_the_mark_is_older_than_the_sources_and_newer_ones_are_remembered_by_themselves():
     water = HighWater().finished(day(0), {"s": (5, 50)})
     water = water.finished(day(2), {"s": (6, 60)}).finished(day(1), {"s": (9, 90)})
-    assert water.sources == {"s": (6, 60)}
+    assert water.sources == {"s": (5, 50)}
+    assert water.later == {day(1): {"s": (9, 90)}, day(2): {"s": (6, 60)}}
+    assert water.finished(day(0), {"s": (7, 70)}).read_for(day(0)) == {"s": (7, 70)}
+    assert water.finished(day(0), {"s": (4, 40)}).sources == {"s": (4, 40)}, "as a query for an older snapshot reads"
+
+
+def test_what_was_looked_at_takes_the_place_of_what_was_remembered_unless_somebody_was_faster():
+    water = HighWater().finished(day(0), {"s": (5, 50), "t": (1, 10)}).finished(day(1), {"s": (9, 90)})
+    after = water.looked_at({"s": (8, 80)}, water.sources, [day(0), day(1)])
+    assert (after.sources, after.later) == ({"s": (8, 80), "t": (1, 10)}, {day(1): {"s": (9, 90)}})
+    assert after.looked_at({"s": (12, 120)}, water.sources, []) == after, "another run had looked further"
+    older = after.finished(day(2), {"s": (10, 100)}).looked_at({"s": (12, 120)}, after.sources, [day(2)])
+    assert (older.sources["s"], older.later) == ((10, 100), {}), "a day that read less than was seen decides"
+
+
+def test_a_day_of_hours_was_computed_from_the_oldest_of_them():
+    water = HighWater().finished(hour(23), {"s": (5, 50)}, first=day(0))
+    for number in range(23):
+        water = water.finished(hour(number), {"s": (6 + number, number)}, first=day(0))
+    assert water.sources == {"s": (5, 50)}
+    assert water.read_for(day(0)) == {}, "its last hour is as old as the sources"
+    again = water.finished(hour(23), {"s": (40, 400)}).finished(hour(0), {"s": (41, 410)})
+    assert again.read_for(day(0)) == {"s": (7, 1)}
+
+
+def test_few_days_are_remembered_by_themselves():
+    water = HighWater().finished(day(0), {"s": (1, 1)})
+    for number in range(1, 500):
+        water = water.finished(day(number), {"s": (1 + number, number)})
+    assert (len(water.later), min(water.later), water.mark) == (400, day(100), day(499))
 
 
 @given(st.permutations(range(8)))
@@ -88,8 +117,15 @@ def test_the_mark_stands_in_the_table_s_properties(spark, namespace):
     table = f"{namespace}.marked"
     spark.sql(f"CREATE TABLE {table} (id INT) USING iceberg")
     move(spark, table, day(0), timezone="UTC", sources={"c.db.s": (1, 10)})
+    move(spark, table, day(0), timezone="UTC", sources={"c.db.s": (2, 20)})
     move(spark, table, day(2), timezone="UTC", sources={"c.db.s": (3, 30)})
     found = read(spark, table)
+    assert found.later == {day(0): {"c.db.s": (2, 20)}}
+    remember(spark, table, {"c.db.s": (2, 20)}, {"c.db.s": (4, 40)}, [])
+    assert read(spark, table) == found
+    remember(spark, table, {"c.db.s": (2, 20)}, found.sources, [day(0)])
+    moved = read(spark, table)
+    assert (moved.sources, moved.later, moved.ahead) == ({"c.db.s": (2, 20)}, {}, found.ahead)
     assert (found.mark, found.sources, dict(found.ahead)) == (
         day(0),
         {"c.db.s": (1, 10)},

@@ -111,3 +111,29 @@ def test_an_audit_says_which_columns_its_definition_names() -> None:
     assert NULLS(columns=["a", "b.c"]).named_columns == ["a", "b.c"]
     assert BETWEEN(column="id", min=0).named_columns == ("id",)
     assert COUNT(min=1).named_columns == ()
+
+
+def test_rows_are_compared_with_their_source_by_number_or_by_values():
+    fields = {"function": "rows_should_match_source", "source": "db.plays", "where": "date = DATE '2026-01-31'"}
+    query = audit(**fields, tolerance=0.1).query(Rows())
+    assert query.counts == (
+        "count(*)",
+        "(SELECT count(*) FROM `db`.`plays` WHERE true AND (date = DATE '2026-01-31'))",
+    )
+    assert query.judge([90, 100]).passed
+    verdict = query.judge([89, 100])
+    assert (verdict.passed, verdict.figure, verdict.finding) == (False, 89, "89 rows")
+    assert verdict.expected == "100, as many as db.plays has within 0.1 of it"
+    exact = audit(**fields).query(Rows()).judge([1, 0])
+    assert (exact.passed, exact.expected) == (False, "0, as many as db.plays has")
+    assert audit(**fields).query(Rows()).judge([0, 0]).passed
+
+    by_values = audit(**fields, columns=["country_code", "title_id"]).query(Rows())
+    missing, extra = by_values.counts
+    assert missing == (
+        "(SELECT count(*) FROM (SELECT `country_code`, `title_id` FROM `db`.`plays` WHERE true AND "
+        "(date = DATE '2026-01-31') EXCEPT SELECT `country_code`, `title_id` FROM t WHERE true))"
+    )
+    assert extra.startswith("(SELECT count(*) FROM (SELECT `country_code`, `title_id` FROM t WHERE true EXCEPT ")
+    assert by_values.judge([0, 0]).passed
+    assert by_values.judge([2, 1]).finding == "2 values of country_code, title_id only in db.plays, 1 not in it"

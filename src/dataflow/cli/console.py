@@ -37,6 +37,7 @@ RUN_STYLES = {
     "cancelled": "yellow",
     "killed": "bold red",
     "running": "cyan",
+    "waiting": "cyan",
     "due": "cyan",
 }
 """How the state of a run is coloured."""

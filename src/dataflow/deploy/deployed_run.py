@@ -94,15 +94,24 @@ def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -
     """
     from dataflow.workflow.load import load_workflow
 
-    _refuse_fixed(found, request.params)
+    full = full_request(found, request)
     checkout = check_out_bundle(registry, found.bundle, found.sha256)
-    full = dataclasses.replace(
+    return checkout, load_workflow(checkout.definition(found.file), full)
+
+
+def full_request(found: DeployedWorkflow, request: Request) -> Request:
+    """Return a request with what a workflow's bundle decides.
+
+    Raises:
+        UsageError: A parameter is given that was fixed when it was deployed.
+    """
+    _refuse_fixed(found, request.params)
+    return dataclasses.replace(
         request,
         environment=found.bundle.environment.environment(),
         user=found.bundle.user,
         bundle=found.sha256,
     )
-    return checkout, load_workflow(checkout.definition(found.file), full)
 
 
 @contextlib.contextmanager

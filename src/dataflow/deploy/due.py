@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.deploy import deployments
 from dataflow.deploy.backends import backend, local
 from dataflow.deploy.deployments import require_current
+from dataflow.deploy.lateness import tell_late
 from dataflow.errors import DataflowError
 from dataflow.report import Report
 
@@ -119,21 +120,31 @@ def run_due(
         UsageError: There is no such deployment.
     """
     for place in [require_current(registry, env)] if env else list(deployments.all_current(registry)):
+        if not dry_run:
+            try:
+                for line in tell_late(place, registry, now):
+                    report(line)
+            except DataflowError as error:
+                yield DueOutcome(place.name, "", "failed", error=error)
+                continue
         if place.revision.backend == "local":
-            found, failures = _due(place, now)
+            found, failures = _due(registry, place, now)
             yield from failures
             for it in found:
                 yield _as_run(it, "due") if dry_run else _run(registry, it, report)
 
 
-def _due(place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
+def _due(registry: Registry, place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
     failures: list[DueOutcome] = []
 
     def failed(workflow: str, error: DataflowError) -> None:
         failures.append(DueOutcome(place.name, workflow, "failed", error=error))
 
     try:
-        return local.due(place, now, failed), failures
+        by_schedule = local.due(place, now, failed)
+        mine = {run.workflow for run in by_schedule}  # which looks at its tables by itself
+        by_tables = [run for run in local.due_by_tables(place, registry, now, failed) if run.workflow not in mine]
+        return [*by_schedule, *by_tables], failures
     except DataflowError as error:  # its run records can't be reached
         failed("", error)
         return [], failures

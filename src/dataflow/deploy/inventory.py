@@ -140,7 +140,7 @@ def _of_package(registry: Registry, deployment: Deployment, key: str) -> Iterabl
         yield _deployed(asset)
     name = PurePosixPath(bundle.path).name or key.partition(":")[0].rpartition("/")[2]
     for id_, schedule in package.workflows.items():
-        cron = f"{schedule.cron} {schedule.timezone}" if schedule else None
+        cron = schedule.text if schedule else None
         shown = f"{id_}  ({cron})" if cron else id_
         yield Listed("workflow", shown, {"id": id_, "namespace": name, "schedule": cron, "package": key})
 

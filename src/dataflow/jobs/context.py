@@ -59,6 +59,13 @@ class JobServices(ProgramServices, ScriptServices, Protocol):
             DataflowError: The run was cancelled.
         """
 
+    def publishing(self) -> AbstractContextManager[None]:
+        """Let no other run take the place of this one while a block publishes.
+
+        Raises:
+            DataflowError: Another run has taken its place.
+        """
+
     def observed_reads(self) -> Mapping[str, tuple[int, int]]:
         """Return for each source table that the run has read the sequence number and id of its oldest snapshot."""
 

@@ -61,14 +61,9 @@ def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
         moment, published = _whole(spec, own), _published(spec, context, own)
     else:
         moment, published = _day(spec), _found(spec, context)
-    water = move(
-        spark,
-        spec.table,
-        moment,
-        timezone=spec.timezone,
-        sources=context.services.observed_reads() or oldest(_sources_of(told) for told in published.values()),
-        first=context.first_date,
-    )
+    sources = context.services.observed_reads() or oldest(_sources_of(told) for told in published.values())
+    with context.services.publishing():
+        water = move(spark, spec.table, moment, timezone=spec.timezone, sources=sources, first=context.first_date)
     waiting = f", {len(water.ahead)} finished beyond a gap" if water.ahead else ""
     return JobResult(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
 

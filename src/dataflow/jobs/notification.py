@@ -125,6 +125,23 @@ def notify_run_end(end: RunEnd, notifications: Notifications, *, environment: En
         Notes for the run: who was notified, and who could not be and why.
     """
     targets = {"failed": notifications.on_failure, "succeeded": notifications.on_success}.get(end.status, [])
+    subject, message = _run_end_text(end, environment.name)
+    return tell(targets, subject, message, environment=environment, owner=owner)
+
+
+def tell(targets: Sequence[str], subject: str, message: str, *, environment: Environment, owner: str) -> list[str]:
+    """Send a message to recipients as definitions name them. It never raises.
+
+    Args:
+        targets: The recipients.
+        subject: Its first line.
+        message: The rest of it.
+        environment: Has the mail server and the owners.
+        owner: The owner that the recipient `owner` stands for.
+
+    Returns:
+        Notes: who was notified, and who could not be and why.
+    """
     found: list[_Destination] = []
     failures: list[DataflowError] = []
     for target in targets:
@@ -132,7 +149,7 @@ def notify_run_end(end: RunEnd, notifications: Notifications, *, environment: En
             found += _destinations(target, environment, owner)
         except DataflowError as error:
             failures.append(error)
-    notified, lost = _deliver(found, *_run_end_text(end, environment.name), environment)
+    notified, lost = _deliver(found, subject, message, environment)
     lines = [f"notified {', '.join(notified)}"] if notified else []
     failed = [error.message for error in failures + lost]
     return lines + (failed if notified else [f"nobody was notified: {message}" for message in failed])

@@ -95,7 +95,9 @@ def _once(template: WapTemplate, context: JobContext) -> JobResult:
             ):  # a migration went on since, and its columns were not filled
                 raise PublishConflict(f"a migration moved columns of {table} during this run")
             _require_main_unchanged(branch, context)
-            snapshot = publish(spark, branch, made, _summary(template, branch, context, made, results))
+            summary = _summary(template, branch, context, made, results)
+            with context.services.publishing():
+                snapshot = publish(spark, branch, made, summary)
             detail(f"snapshot {snapshot}")
     except AuditFailed as failed:
         _keep_failed(failed, branch, context)
@@ -205,7 +207,9 @@ def _nothing_written(template: WapTemplate, branch: branch_publish.Branch, conte
         raise DataflowError(
             found, "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine"
         )
-    keep(context.spark, branch, _summary(template, branch, context))
+    summary = _summary(template, branch, context)
+    with context.services.publishing():
+        keep(context.spark, branch, summary)
     context.services.note(f"{found}: the old rows stay (empty: keep)")
     return JobResult("0 rows, the old ones stay")
 

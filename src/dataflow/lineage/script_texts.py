@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ def text_on_disk(file: str) -> str:
 
 def path_in_repository(file: str) -> str:
     """Return the path of a file in its repository; of one in no repository, in its project; else as it is."""
-    path = Path(file)
+    path = Path(os.path.normpath(file))
     for name in (".git", "dataflow.yaml"):
         for folder in path.parents:
             if (folder / name).exists():

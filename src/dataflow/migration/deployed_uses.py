@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataflow.deploy.bundle.references import own_asset
 from dataflow.deploy.bundle_scripts import read_scripts
 from dataflow.errors import DataflowError, first_line
 from dataflow.lineage.model import Origin, Producer, plain_name
@@ -20,16 +23,20 @@ from dataflow.migration.store import CampaignStore
 from dataflow.report import Report
 from dataflow.state.database import StateDatabase, is_made
 from dataflow.workflow.load import Request, load_workflow
+from dataflow.workflow.parameters import POINTER
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
+    from dataflow.deploy.bundle.manifest import RenderedWorkflow
     from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.plan.definition import PreparedPlan
     from dataflow.deploy.rollback import RollbackPlan
     from dataflow.deploy.source import DeploySource
     from dataflow.lineage.graph import ColumnEdge
     from dataflow.lineage.model import TableWrite
+    from dataflow.lineage.sql.relations import Schema
     from dataflow.lineage.static import ScriptLineage
+    from dataflow.workflow.project import Environment
 
 
 @dataclass(frozen=True)
@@ -94,11 +101,12 @@ def uses_in_plan(source: DeploySource, planned: PreparedPlan, report: Report) ->
     found: list[CampaignUse] = []
     for key in planned.packages_to_build if campaigns else ():
         prepared = planned.prepared[key]
-        touched = {table for it in prepared.own_workflows.values() for table in (*it.reads, *it.writes)}
-        tables = {plain_name(table, target.environment.catalog_name) for table in touched}
-        mine = [campaign for campaign in campaigns if campaign.table in tables]
+        tables = {table for it in prepared.own_workflows.values() for table in _tables(it, target.environment)}
+        named = any(POINTER in it.text for it in prepared.own_workflows.values())  # nobody read what that stands for
+        mine = [campaign for campaign in campaigns if named or campaign.table in tables]
         if mine:
-            found += _uses_of_prepared(source, prepared, mine)
+            schema = _schema(planned.prepared.values(), tables, target.environment)
+            found += _uses_of_prepared(source, prepared, mine, schema)
     return found
 
 
@@ -149,25 +157,39 @@ def _campaigns(state: str | None, environment: str, wanted: str, *, everywhere: 
     ]
 
 
-def _uses_of_prepared(
-    source: DeploySource, prepared: PreparedPackage, campaigns: Sequence[Campaign]
-) -> Iterator[CampaignUse]:
+def _tables(workflow: RenderedWorkflow, environment: Environment) -> set[str]:
+    return {plain_name(table, environment.catalog_name) for table in (*workflow.reads, *workflow.writes)}
+
+
+def _schema(
+    packages: Iterable[PreparedPackage], tables: Iterable[str], environment: Environment
+) -> dict[str, Sequence[str]]:
+    """Return the columns of tables: as the catalog has them, else as DDL of the repository declares them."""
     from dataflow.lineage.query import CatalogColumns
 
-    environment = source.target.environment
     columns = CatalogColumns(environment)
-    schema = {campaign.table: columns(campaign.table) or [] for campaign in campaigns}
-    schema |= {plain_name(name, environment.catalog_name): [*it.columns] for name, it in prepared.schemas.items()}
+    declared: dict[str, Sequence[str]] = {
+        plain_name(name, environment.catalog_name): [*it.columns]
+        for package in packages
+        for name, it in package.schemas.items()
+    }
+    return declared | {table: known for table in tables if (known := columns(table)) is not None}
+
+
+def _uses_of_prepared(
+    source: DeploySource, prepared: PreparedPackage, campaigns: Sequence[Campaign], schema: Schema
+) -> Iterator[CampaignUse]:
+    environment = source.target.environment
     user = source.target.user or prepared.package.owner
     modules = (name for name in prepared.files if name.endswith((".py", ".R")))
     for name in (*prepared.own_workflows, *prepared.raw, *modules):
         source.tree.fill(source.root / name)
     for file, rendered in prepared.own_workflows.items():
-        request = Request(environment=environment, user=user, reference=lambda name: name, ends_only=True)
+        request = Request(environment=environment, user=user, reference=partial(_place, source, file), ends_only=True)
         try:
             read = read_script_lineage(load_workflow(source.root / file, request), schema, schema.keys())
         except (DataflowError, OSError):  # a script of elsewhere: its tables are known, and its columns are not
-            tables = {plain_name(table, environment.catalog_name) for table in (*rendered.reads, *rendered.writes)}
+            tables = _tables(rendered, environment)
             yield from (CampaignUse(it, rendered.id, None) for it in campaigns if it.table in tables)
             continue
         for lineage in read:
@@ -175,9 +197,16 @@ def _uses_of_prepared(
                 yield from _uses(lineage, _scripts_of(source, lineage), campaigns, rendered.id)
 
 
+def _place(source: DeploySource, definition: str, reference: str) -> str:
+    """Return the file that an asset's name stands for, as a definition would name it; the name of one of elsewhere."""
+    asset = own_asset(source.repository, reference)
+    return reference if asset is None else os.path.relpath(asset.path, (source.root / definition).parent)
+
+
 def _scripts_of(source: DeploySource, lineage: ScriptLineage) -> WorkflowScripts:
     def path(file: str) -> str:
-        return Path(file).relative_to(source.root).as_posix() if Path(file).is_relative_to(source.root) else file
+        found = Path(os.path.normpath(file))
+        return found.relative_to(source.root).as_posix() if found.is_relative_to(source.root) else file
 
     entry = lineage.entry()
     return WorkflowScripts(entry, Producer(Origin.CHECKOUT, entry.workflow, ""), text_on_disk, path)

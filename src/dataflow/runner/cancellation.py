@@ -20,15 +20,16 @@ class CancelScope:
     """A part of a run that can be cancelled with all that it started.
 
     Attributes:
-        context: The Spark context whose jobs are cancelled.
+        context: The Spark context whose jobs are cancelled; None before there is one.
         name: Unique in the JVM; the tag of the scope's Spark jobs.
         parent: The scope around this one.
     """
 
-    context: SparkContext
+    context: SparkContext | None
     name: str
     parent: CancelScope | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
+    _reasons: list[str] = field(default_factory=list)
 
     def child(self, name: str) -> CancelScope:
         """Return a scope inside this one."""
@@ -38,10 +39,20 @@ class CancelScope:
         """Return whether this scope, or one around it, was cancelled."""
         return self._cancelled.is_set() or (self.parent is not None and self.parent.is_set())
 
-    def cancel(self) -> None:
+    @property
+    def reason(self) -> str | None:
+        """Why it was cancelled, where anybody said so."""
+        if self._reasons:
+            return self._reasons[0]
+        return self.parent.reason if self.parent is not None else None
+
+    def cancel(self, reason: str | None = None) -> None:
         """Let nothing new start, and cancel the scope's Spark jobs."""
+        if reason is not None:
+            self._reasons.append(reason)
         self._cancelled.set()
-        self.context.cancelJobsWithTag(self.name)
+        if self.context is not None:
+            self.context.cancelJobsWithTag(self.name)
 
     def cancel_until(self, ended: Callable[[float], bool], grace: float) -> bool:
         """Cancel repeatedly until everything has ended: Spark may start a job just after others were cancelled.
@@ -62,7 +73,7 @@ class CancelScope:
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond the scope's cancellation."""
-        left = seconds
+        left = seconds  # in turns: the scopes around it have events of their own
         while left > 0 and not self.is_set():
             self._cancelled.wait(min(_POLL, left))
             left -= _POLL
@@ -70,6 +81,6 @@ class CancelScope:
     def tag_jobs(self) -> None:
         """Tag the Spark jobs that this thread starts, so that each scope around them can cancel them."""
         scope: CancelScope | None = self
-        while scope is not None:
+        while scope is not None and self.context is not None:
             self.context.addJobTag(scope.name)
             scope = scope.parent

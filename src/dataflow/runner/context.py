@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.runner.progress import RunProgress
+    from dataflow.runner.run_start import BegunRun
+    from dataflow.runner.turn import LiveRun
     from dataflow.state.run_records import RunRecords
 
 
@@ -61,6 +63,7 @@ class RunContext:
         jvm: Knows whether the JVM still runs.
         jars: Finds the jars of jobs.
         launch: How programs start a Spark of their own.
+        begun: The outermost run, where it was begun already: recorded, and alive.
     """
 
     spark: SparkSession
@@ -70,6 +73,12 @@ class RunContext:
     jvm: JvmStatus = field(default_factory=RunningJvm)
     jars: Jars = field(default_factory=PrebuiltJars)
     launch: SparkLaunch = field(default_factory=SparkLaunch)
+    begun: BegunRun | None = None
+
+    @property
+    def live(self) -> LiveRun | None:
+        """The outermost run's heartbeat, and what it holds."""
+        return None if self.begun is None else self.begun.live
 
     @contextlib.contextmanager
     def translate_errors(self) -> Iterator[None]:

@@ -78,7 +78,7 @@ class JobAttempt:
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
         """Mark a named part of the job while it runs; yields a function that takes a detail."""
         if self.cancel.is_set():  # above all: a cancelled attempt must not publish
-            raise Cancelled("stopped before its end")
+            raise Cancelled(self.cancel.reason or "stopped before its end")
         part, began, details = f"{self.step}.{name}", time.monotonic(), [""]
         progress, workflow = self.run.context.progress, self.run.workflow
         progress.started(workflow, part)
@@ -88,6 +88,13 @@ class JobAttempt:
             status = "succeeded"
         finally:
             progress.finished(workflow, part, status, time.monotonic() - began, details[-1])
+
+    @contextlib.contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Let no other run take the place of this one while a block publishes."""
+        live = self.run.context.live
+        with live.fenced(self.run.keys) if live is not None else contextlib.nullcontext():
+            yield
 
     def note(self, text: str) -> None:
         """Report something that users should know."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataflow.runner.resume import Resume
 
 
 @dataclass(frozen=True)
@@ -12,10 +16,16 @@ class RunOptions:
     Attributes:
         only: Id of the one step to run, without the steps that it needs; None for all steps.
         adopt: Take over tables that belong to another package.
+        resume: What an earlier run has done, and this one does not do again; None for a run of its own.
+        days: The days of a backfill, as its record keeps them; empty for other runs.
+        parallel: How many of them run side by side.
     """
 
     only: str | None = None
     adopt: bool = False
+    resume: Resume | None = None
+    days: tuple[str, ...] = ()
+    parallel: int = 1
 
 
 DEFAULTS = RunOptions()

@@ -51,6 +51,8 @@ class StepPlan:
         dates: The dates of a foreach.
         parallel: How many of them run at once.
         contains: The plan of a contained workflow; of a foreach, for its first date.
+        reasons: Why each date is to be run, where those are that changed.
+        notes: What of the dates could not be told exactly, or is left for the next run.
     """
 
     id: str
@@ -69,6 +71,8 @@ class StepPlan:
     dates: tuple[str, ...] = ()
     parallel: int = 1
     contains: RunPlan | None = None
+    reasons: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def plan_run(workflow: Workflow) -> RunPlan:
         catalog=workflow.environment.catalog_name,
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
-        schedule=f"{trigger.cron} {trigger.timezone}" if trigger else None,
+        schedule=trigger.text if trigger else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
     )
@@ -161,9 +165,14 @@ def _step(workflow: Workflow, step: Step) -> StepPlan:
 
 
 def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
+    reasons, notes = (step.found.reasons, step.found.notes) if step.found else ({}, ())
+    if not step.items:
+        return StepPlan(step.id, "Foreach", needs, ("no days: nothing changed",), notes=notes)
     first = step.items[0].step
     one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
-    return dataclasses.replace(one, id=step.id, needs=needs, dates=step.dates, parallel=step.parallel)
+    return dataclasses.replace(
+        one, id=step.id, needs=needs, dates=step.dates, parallel=step.parallel, reasons=reasons, notes=notes
+    )
 
 
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dataflow.runner.plan import RunPlan, StepPlan
 
@@ -53,7 +55,9 @@ def _after(step: StepPlan) -> str:
 def _facts(step: StepPlan) -> Iterator[str]:
     if step.dates:
         yield _dates(step)
+    yield from (f"  {line}" for line in reason_lines(step.reasons))
     yield from step.runs
+    yield from (f"note: {note}" for note in step.notes)
     if step.reads or not step.reads_known:
         more = [] if step.reads_known else ["more is known after the first run"]
         yield f"reads  {', '.join([*step.reads, *more])}"
@@ -73,6 +77,16 @@ def _facts(step: StepPlan) -> Iterator[str]:
         yield ", ".join(part for part in (tries, limit) if part)
     if step.dates and step.contains:
         yield f"for {step.dates[0]}:"
+
+
+def reason_lines(reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield a line for each day with why it is run; days one after the other for the same reasons are one."""
+    numbered = enumerate(reasons)
+    runs = itertools.groupby(numbered, lambda it: (reasons[it[1]], dt.date.fromisoformat(it[1]).toordinal() - it[0]))
+    for (whys, _), found in runs:
+        days = [day for _, day in found]
+        listed = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"
+        yield f"{listed}: {'; '.join(whys)}"
 
 
 def _dates(step: StepPlan) -> str:

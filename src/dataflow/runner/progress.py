@@ -17,6 +17,9 @@ class RunProgress(Protocol):
     def say(self, text: str) -> None:
         """Show a line that belongs to no single run, such as a download."""
 
+    def follow(self, root: Workflow) -> None:
+        """Go on with another workflow: the same one, whose days are known now."""
+
     def waiting(self, text: str) -> AbstractContextManager[None]:
         """Show a text for as long as a block of code takes, such as `starting Spark`."""
 
@@ -37,6 +40,9 @@ class NoProgress:
     """Shows nothing."""
 
     def say(self, text: str) -> None:
+        """Show nothing."""
+
+    def follow(self, root: Workflow) -> None:
         """Show nothing."""
 
     def waiting(self, text: str) -> AbstractContextManager[None]:  # noqa: ARG002  # as the protocol has it

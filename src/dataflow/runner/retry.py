@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dataflow.errors import DataflowError
 from dataflow.runner.cancellation import CancelScope
+from dataflow.runner.failure_kind import Kind, kind_of
+
+if TYPE_CHECKING:
+    from dataflow.workflow.models import RetryPolicyMixin
 
 T = TypeVar("T")
 _GRACE = 15.0
@@ -19,6 +24,7 @@ class Cancelled(DataflowError):
     """The run was cancelled."""
 
     permanent = True
+    exit_code = 130
 
 
 class TimedOut(DataflowError):
@@ -39,7 +45,9 @@ class RetryPolicy:
     """How often to retry, and how long an attempt may take.
 
     Attributes:
-        retries: How many attempts may follow the first one.
+        retries: How many attempts may follow failures of the code.
+        infrastructure_retries: How many may follow failures of networks, stores, catalogs or the cluster; as many
+            as `retries` when None. Each kind has a count of its own.
         delay: Seconds before the first retry; doubles with each one.
         timeout: Seconds for one attempt; None for no limit.
     """
@@ -47,6 +55,17 @@ class RetryPolicy:
     retries: int = 0
     delay: float = 10.0
     timeout: float | None = None
+    infrastructure_retries: int | None = None
+
+    @classmethod
+    def of(cls, job: RetryPolicyMixin) -> RetryPolicy:
+        """Return what a definition says of a job or a template."""
+        return cls(job.retries, job.retry_delay, job.timeout, job.infrastructure_retries)
+
+    def most(self, kind: Kind) -> int:
+        """Return how many attempts may follow failures of a kind."""
+        own = self.infrastructure_retries if kind == "infrastructure" else None
+        return self.retries if own is None else own
 
 
 def run_with_retry(
@@ -76,8 +95,16 @@ def run_with_retry(
         if isinstance(error, DataflowError):
             failed(state.attempt_number, error, state.upcoming_sleep)
 
+    failures: Counter[Kind] = Counter()
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        kind = kind_of(error) if isinstance(error, DataflowError) else "code"
+        failures[kind] += 1
+        return failures[kind] > policy.most(kind) or scope.is_set()
+
     loop = tenacity.Retrying(
-        stop=lambda state: state.attempt_number > policy.retries or scope.is_set(),
+        stop=is_over,
         wait=tenacity.wait_exponential(multiplier=policy.delay, max=3600),
         retry=tenacity.retry_if_exception(is_retryable),
         before_sleep=report_failure,

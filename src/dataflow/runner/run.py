@@ -18,13 +18,19 @@ from dataflow.lineage.definition_columns import referenced_columns
 from dataflow.lineage.model import TableWrite, plain_name
 from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.runner.cancellation import CancelScope
+from dataflow.runner.changed.remember import remember
 from dataflow.runner.context import RunContext
+from dataflow.runner.failure_kind import kind_of
 from dataflow.runner.job_attempt import JobAttempt
 from dataflow.runner.results import RunResult, Status, StepResult
+from dataflow.runner.resume import Resume
 from dataflow.runner.retry import Cancelled, RetryPolicy, TimedOut, run_with_retry
 from dataflow.runner.run_recorder import RunRecorder, record_or_report
 from dataflow.runner.scheduler import run_steps
+from dataflow.runner.turn import Key, Turn
 from dataflow.secret import masked
+from dataflow.state.leases import LeaseLost
+from dataflow.workflow.changed_dates import DatesFound
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 _PARALLEL_STEPS = 8
@@ -40,6 +46,8 @@ class Run:
         recorder: Records it.
         cancel: Cancels it.
         first_date: The first day of the range that it is a part of, or None.
+        keys: What it and the runs around it hold, and nobody else works on.
+        resume: What an earlier run has done of it.
         lineage: What its jobs read and write.
         declared: The columns of tables that its DDL declares.
         notes: What it reported on the way.
@@ -52,6 +60,8 @@ class Run:
     recorder: RunRecorder
     cancel: CancelScope
     first_date: dt.date | None = None
+    keys: tuple[Key, ...] = ()
+    resume: Resume | None = None
     lineage: LineageListener = field(default_factory=LineageListener)
     declared: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -72,6 +82,8 @@ class Run:
         started = {result.id for result in results}
         results += [self.recorder.record_skipped(id_) for id_ in chosen if id_ not in started]
         status = _overall(results, cancelled=self.cancel.is_set())
+        if status == "cancelled" and self.cancel.parent is not None and self.cancel.reason is not None:
+            self.note(f"stopped: {self.cancel.reason}")
         errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
         with record_or_report("; ".join(errors) or f"the run {status}"):
             unsent = self.recorder.record_end(status, results, self.lineage.reads(), self._writes())
@@ -100,8 +112,20 @@ class Run:
         with contextlib.suppress(OSError), open(self.context.log, "a", encoding="utf-8", opener=private) as log:
             log.write(f"{self.workflow.run_id}/{step} | {masked(line)}\n")
 
+    def _done_before(self, id_: str) -> StepResult | None:
+        """Return the result of a step that an earlier run has done, or None."""
+        if self.resume is None or id_ not in self.resume.done:
+            return None
+        result = StepResult(id_, "succeeded", _now(), detail=f"done by run {self.resume.run_id}")
+        self.recorder.record_step(result)
+        if "/" not in id_:  # days are told together
+            self.context.progress.finished(self.workflow, id_, result.status, 0.0, result.detail)
+        return result
+
     def _run_step(self, step: Step) -> StepResult:
         """Run a step to its end, retries and contained workflows included."""
+        if (done := self._done_before(step.id)) is not None:
+            return done
         match step:
             case ForeachStep():
                 return self._run_foreach(step)
@@ -114,10 +138,12 @@ class Run:
 
     def _run_foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()
-        first = min(dt.date.fromisoformat(item.value) for item in step.items)
+        first = min((dt.date.fromisoformat(item.value) for item in step.items), default=None)
         items = {f"{step.id}/{item.value}": item for item in step.items}
 
         def run_item(id_: str) -> StepResult:
+            if (done := self._done_before(id_)) is not None:
+                return done
             inner = items[id_].step
             if isinstance(inner, SubworkflowStep):
                 return self._run_subworkflow(inner, id_, first)
@@ -133,40 +159,67 @@ class Run:
         )
         started_ids = {result.id for result in results}
         skipped = [self.recorder.record_skipped(id_) for id_ in items if id_ not in started_ids]
+        if step.found is not None:
+            self._remember(step.found, [*results, *skipped])
         failed = [result for result in results if result.status == "failed"]
-        status: Status = "failed" if failed else "cancelled" if skipped else "succeeded"
-        detail = f"{len(results) - len(failed):,} of {len(items):,} dates"
+        stopped = [result for result in results if result.status == "cancelled"]
+        status: Status = "failed" if failed else "cancelled" if skipped or stopped else "succeeded"
+        detail = f"{len(results) - len(failed) - len(stopped):,} of {len(items):,} dates"
         whole = StepResult(
             step.id,
             status,
             started,
             time.monotonic() - began,
             detail=detail + (f", {len(skipped)} not started" if skipped else ""),
-            error=failed[0].error if failed else None,
+            error=next((result.error for result in (*failed, *stopped)), None),
             children=tuple(child for result in results for child in result.children),
             items=(*results, *skipped),
         )
         self.recorder.record_step(whole)
         return whole
 
+    def _remember(self, found: DatesFound, results: Sequence[StepResult]) -> None:
+        """Let the marks remember what was looked at; where they can't, the next run looks at it again."""
+        try:
+            with self.context.translate_errors():
+                remember(self.context.spark, found, results)
+        except DataflowError as error:
+            self.note(f"what was looked at can't be remembered, and the next run looks again: {error.message}")
+
     def _run_subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
         last: list[RunResult] = []
 
         def attempt(number: int, cancel: CancelScope) -> JobResult:
             child = step.workflow if number == 1 else step.workflow.again(number)
-            recorder = RunRecorder(self.context.records, child, self.context.log, parent=self.workflow.run_id)
-            result = Run(self.context, child, recorder, cancel, first).execute(child.steps)
+            result = self._run_child(child, id_, cancel, first)
             last[:] = [result]
             self.left_running |= result.left_running
             if result.status == "cancelled":
-                raise Cancelled("stopped before its end")
+                raise Cancelled(cancel.reason or "stopped before its end")
             if result.status == "failed":
                 raise _first_error(result)
             return JobResult(detail=_published_rows(result))
 
         job = step.job
-        policy = RetryPolicy(job.retries, job.retry_delay, job.timeout)
+        policy = RetryPolicy.of(job)
         return dataclasses.replace(self._retry(id_, step, policy, attempt), children=tuple(last))
+
+    def _run_child(self, child: Workflow, id_: str, cancel: CancelScope, first: dt.date | None) -> RunResult:
+        """Run a workflow that is a step of this one, when nobody else works on the same."""
+        context = self.context
+        recorder = RunRecorder(context.records, child, context.log, parent=self.workflow.run_id, step=id_)
+        with contextlib.ExitStack() as stack:
+            keys = self.keys
+            if context.live is not None:
+                with recorder.record_failure(), recorder.waiting() as waits:
+
+                    def say(text: str) -> None:
+                        waits()
+                        self.note(f"{id_} {text}")
+
+                    keys += (stack.enter_context(context.live.holding(Turn(child, cancel, say))),)
+            resume = self.resume.inside.get(id_) if self.resume is not None else None
+            return Run(context, child, recorder, cancel, first, keys, resume).execute(child.steps)
 
     def _run_job(self, step: JobStep | WapStep, id_: str) -> StepResult:
         def attempt(_: int, cancel: CancelScope) -> JobResult:
@@ -174,7 +227,7 @@ class Run:
                 return run_step(step, job)
 
         own = step.template if isinstance(step, WapStep) else step.job
-        return self._retry(id_, step, RetryPolicy(own.retries, own.retry_delay, own.timeout), attempt)
+        return self._retry(id_, step, RetryPolicy.of(own), attempt)
 
     def _retry(
         self, id_: str, step: Step, policy: RetryPolicy, attempt: Callable[[int, CancelScope], JobResult]
@@ -187,13 +240,16 @@ class Run:
             self.recorder.record_failed_attempt(id_, number, attempts[-1], error)
             attempts.append(_now() + dt.timedelta(seconds=wait))
             cause = error.message.partition("\n")[0]
-            self.note(f"{id_}: attempt {number} failed: {cause}; trying again in {wait:.0f} s")
+            kind = ", in its infrastructure" if kind_of(error) == "infrastructure" else ""
+            self.note(f"{id_}: attempt {number} failed{kind}: {cause}; trying again in {wait:.0f} s")
 
         try:
             found = run_with_retry(policy, self.cancel.child(id_), attempt, failed)
         except DataflowError as error:
             self._notice_left_running(error)
             status, audits = self._failed_status(error, step), tuple(getattr(error, "results", ()))
+            if status == "cancelled" and self.cancel.reason is not None:  # what Spark says of it is the effect
+                error = error if isinstance(error, LeaseLost) else Cancelled(self.cancel.reason)
             seconds = time.monotonic() - began
             result = StepResult(id_, status, attempts[-1], seconds, len(attempts), error=error, audits=audits)
         else:
@@ -205,6 +261,8 @@ class Run:
         with record_or_report(f"{id_} failed: {result.error}" if result.error else f"{id_} {result.status}"):
             self.recorder.record_step(result)
         self.context.progress.finished(self.workflow, id_, result.status, result.seconds, result.detail)
+        why = result.error.message.partition("\n")[0] if result.error else result.detail
+        self.log_line(id_, f"{result.status} in {result.seconds:.1f} s{f': {why}' if why else ''}")
         return result
 
     def _notice_left_running(self, error: DataflowError) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import platform
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from dataflow.lineage.openlineage.emit import FinishedRun, send_event
 from dataflow.lineage.spark_plan.plan_lineage import SnapshotRead
 from dataflow.lineage.store.writer import delete_other_targets, store_lineage, store_run_flows
 from dataflow.runner.results import Status, StepResult
+from dataflow.runner.retry import Cancelled
 from dataflow.state import run_records as store
 from dataflow.state.run_records import RunRecords
 from dataflow.state.utc import now
+from dataflow.workflow.definitions import definitions_of
 from dataflow.workflow.identity import login
 from dataflow.workflow.resolved import Workflow
 
@@ -37,19 +39,34 @@ class RunRecorder:
         workflow: The run's workflow; its run id names the run.
         log: Where Spark's output goes.
         parent: The id of the run that contains this one.
+        step: The step of that run that this one is.
+        asked: What was asked of an outermost run.
     """
 
-    def __init__(self, records: RunRecords, workflow: Workflow, log: Path, *, parent: str | None) -> None:
+    def __init__(
+        self,
+        records: RunRecords,
+        workflow: Workflow,
+        log: Path,
+        *,
+        parent: str | None = None,
+        step: str | None = None,
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
         self._records = records
         self._workflow = workflow
         self._parent = parent
         self._started = self._ended = now()
+        self._has_ended = False
         self._position = {step.id: number for number, step in enumerate(workflow.steps)}
         records.insert(
             store.runs,
             {
                 "run_id": workflow.run_id,
                 "parent_run_id": parent,
+                "step": step,
+                "asked": asked,
+                "definitions": definitions_of(workflow),
                 "workflow_id": workflow.id,
                 "owner": workflow.owner,
                 "package": workflow.identity.uuid,
@@ -74,14 +91,34 @@ class RunRecorder:
 
     @contextlib.contextmanager
     def record_failure(self) -> Iterator[None]:
-        """Record the run as failed or cancelled when the block raises."""
+        """Record the run as failed or cancelled when the block raises before it has ended."""
         try:
             yield
         except BaseException as error:
-            status = "failed" if isinstance(error, Exception) else "cancelled"
+            if self._has_ended:
+                raise
+            ordinary = isinstance(error, Exception) and not isinstance(error, Cancelled)
+            status = "failed" if ordinary else "cancelled"
             with record_or_report(str(error)):
                 self._records.update_run(self._workflow.run_id, status=status, ended=now(), error=str(error))
             raise
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[Callable[[], None]]:
+        """Lend a function to call when the run begins to wait; it runs again, from then on, after the block."""
+        run_id = self._workflow.run_id
+        waited = False
+
+        def waits() -> None:
+            nonlocal waited
+            if not waited:
+                self._records.update_run(run_id, status="waiting")
+            waited = True
+
+        yield waits
+        if waited:
+            self._started = now()
+            self._records.update_run(run_id, status="running", started=self._started)
 
     def record_failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
         """Record a failed attempt that is followed by another; the last one is recorded by `record_step`."""
@@ -147,6 +184,7 @@ class RunRecorder:
         self._record_lineage(writes, whole=finished >= set(self._position))
         self._ended = now()
         self._records.update_run(run_id, status=status, ended=self._ended, error="\n".join(errors) or None)
+        self._has_ended = True
         return send_event(
             FinishedRun(
                 self._workflow, self._parent, status, self._started, self._ended, reads, writes, "\n".join(errors)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from dataflow.runner.changed.reload import Reload
     from dataflow.runner.jar_builder import JarBuilder
     from dataflow.runner.options import RunOptions
     from dataflow.runner.progress import RunProgress
@@ -27,7 +28,12 @@ _PREVIEW_ROWS = 5
 
 
 def run_workflow(
-    workflow: Workflow, options: RunOptions, progress: RunProgress, *, prepare: Prepare | None = None
+    workflow: Workflow,
+    options: RunOptions,
+    progress: RunProgress,
+    *,
+    prepare: Prepare | None = None,
+    reload: Reload | None = None,
 ) -> RunOutcome:
     """Run a workflow in a Spark of its own.
 
@@ -36,6 +42,7 @@ def run_workflow(
         options: How to run it.
         progress: Receives its progress.
         prepare: Makes what must exist before the first step.
+        reload: Loads it anew where only Spark can find the days that changed.
 
     Returns:
         The run's result, and the first rows of what it published; a failed run is a result too.
@@ -46,11 +53,14 @@ def run_workflow(
         KeyboardInterrupt: The user cancelled it.
     """
     from dataflow.home import subfolder
+    from dataflow.runner.changed.reload import has_nothing_to_do, run_nothing
     from dataflow.spark.session import Engine
     from dataflow.spark.sizing import is_small
 
     workflow.choose(options.only)  # before a JVM starts
     log = subfolder("logs") / f"{workflow.run_id}.log"
+    if has_nothing_to_do(workflow):
+        return RunOutcome(run_nothing(workflow, progress, log))
     environment = _spark_environment(workflow, progress)
     with Engine(environment, log, small=is_small(workflow), report=progress.say) as engine:
         engine.begin()  # the JVM starts while Python imports the rest, and while jars are built
@@ -59,7 +69,23 @@ def run_workflow(
 
         jars = JarBuilder(environment, progress.say)
         require_programs(workflow, jars)
+        if reload is not None:
+            workflow = _looked_through(engine, workflow, progress, reload)
         return _run_in(engine, workflow, options, progress, jars=jars, log=log, prepare=prepare)
+
+
+def _looked_through(engine: Engine, workflow: Workflow, progress: RunProgress, reload: Reload) -> Workflow:
+    """Return the workflow with the days that changed, where it takes Spark to find them."""
+    from dataflow.runner.changed.reload import looked_through, needs_spark, why_lines
+
+    if not needs_spark(workflow):
+        return workflow
+    with progress.waiting("looking for days that changed"):
+        workflow = looked_through(workflow, reload, engine.spark)
+    progress.follow(workflow)
+    for line in why_lines(workflow):
+        progress.say(line)
+    return workflow
 
 
 def _spark_environment(workflow: Workflow, progress: RunProgress) -> Environment:
@@ -89,14 +115,23 @@ def _run_in(
     prepare: Prepare | None,
 ) -> RunOutcome:
     from dataflow.runner.context import RunContext
+    from dataflow.runner.run_start import begun
     from dataflow.runner.runner import Runner
     from dataflow.state.database import StateDatabase
     from dataflow.state.run_records import RunRecords
 
-    with contextlib.closing(StateDatabase(workflow.environment.state)) as database:
+    with (
+        StateDatabase(workflow.environment.state) as database,
+        begun(RunRecords(database), workflow, log, options) as began,
+    ):
+        if not began.is_free():
+            engine.close(0)  # no JVM while it waits
+            began.wait(progress.say)
         with progress.waiting("starting Spark"):
             spark = engine.spark
-        context = RunContext(spark, RunRecords(database), progress, log, jvm=engine, jars=jars, launch=engine.launch)
+        context = RunContext(
+            spark, RunRecords(database), progress, log, jvm=engine, jars=jars, launch=engine.launch, begun=began
+        )
         result = Runner(context, prepare).run(workflow, options)
         return RunOutcome(result, () if result.left_running else _preview(spark, result))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import queue
 import threading
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.runner.cancellation import CancelScope
 from dataflow.runner.context import RunContext
+from dataflow.runner.long_run import long_run_watch
 from dataflow.runner.options import DEFAULTS, RunOptions
 from dataflow.runner.preflight import preflight
 from dataflow.runner.results import RunResult
 from dataflow.runner.run import Run
-from dataflow.runner.run_recorder import RunRecorder
+from dataflow.runner.run_start import BegunRun, begun
+from dataflow.runner.turn import Key, Turn
 from dataflow.workflow.resolved import Workflow
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _CANCEL_GRACE = 20.0
+_TURN = 1.0
 
 Prepare = Callable[["SparkSession", Workflow, Callable[[str], None]], None]
 """Makes what must exist before a run, such as the demo source; reports its progress by a function that takes a line."""
@@ -59,28 +63,51 @@ class Runner:
             KeyboardInterrupt: The user cancelled the run; it is recorded as cancelled.
         """
         workflow.choose(options.only)
+        with contextlib.ExitStack() as stack:
+            if (began := self.context.begun) is None:
+                began = stack.enter_context(begun(self.context.records, workflow, self.context.log, options))
+                began.wait(lambda text: self.context.progress.note(workflow, text))
+            return self._run_in_thread(workflow, options, began)
+
+    def _run_in_thread(self, workflow: Workflow, options: RunOptions, began: BegunRun) -> RunResult:
+        """Run in a thread, and wait so that Ctrl-C and a cancellation from elsewhere get through."""
         cancel = CancelScope(self.context.spark.sparkContext, workflow.run_id)
         ended: queue.SimpleQueue[RunResult | BaseException] = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                ended.put(self._run(workflow, options, cancel))
+                with began.live.holding(Turn(workflow, cancel, lambda _: None)) as key:
+                    ended.put(self._run(workflow, options, cancel, began, key))
             except BaseException as error:  # raised again in the thread that waits
                 ended.put(error)
 
         threading.Thread(target=work, daemon=True).start()
-        try:
-            result = _wait(ended)
-        except KeyboardInterrupt:
-            cancel.cancel_until(lambda wait: _wait(ended, wait) is not None, _CANCEL_GRACE)
-            raise
-        if result is None or isinstance(result, BaseException):
-            raise result or AssertionError("it waits until there is a result")
-        return result
+        found: list[RunResult | BaseException] = []
 
-    def _run(self, workflow: Workflow, options: RunOptions, cancel: CancelScope) -> RunResult:
-        context = self.context
-        recorder = RunRecorder(context.records, workflow, context.log, parent=None)
+        def is_over(wait: float) -> bool:
+            found.extend(it for it in [_wait(ended, wait)] if it is not None)
+            return bool(found)
+
+        try:
+            while not is_over(_TURN) and not cancel.is_set():
+                pass
+        except KeyboardInterrupt:
+            cancel.cancel_until(is_over, _CANCEL_GRACE)
+            raise
+        if not found and cancel.reason is not None:
+            self.context.progress.note(workflow, f"stops: {cancel.reason}")
+        if not found and not cancel.cancel_until(is_over, _CANCEL_GRACE):
+            raise KeyboardInterrupt  # somebody else stopped it: its code goes on, and ends with this process
+        if isinstance(found[0], BaseException):
+            raise found[0]
+        return found[0]
+
+    def _run(
+        self, workflow: Workflow, options: RunOptions, cancel: CancelScope, begun_run: BegunRun, key: Key
+    ) -> RunResult:
+        context = dataclasses.replace(self.context, begun=begun_run)
+        begun_run.live.on_beat = long_run_watch(workflow, lambda text: context.progress.note(workflow, text))
+        recorder = begun_run.recorder
         began = time.monotonic()
         try:
             with recorder.record_failure(), context.translate_errors():
@@ -90,7 +117,8 @@ class Runner:
         except DataflowError as error:
             self._notify(workflow, "failed", time.monotonic() - began, None, error.message)
             raise
-        result = Run(context, workflow, recorder, cancel).execute(workflow.choose(options.only))
+        run = Run(context, workflow, recorder, cancel, keys=(key,), resume=options.resume)
+        result = run.execute(workflow.choose(options.only))
         step = result.failed_steps[0][1] if result.failed_steps else None
         cause = step.error.message if step and step.error else None
         self._notify(workflow, result.status, result.seconds, step.id if step else None, cause)

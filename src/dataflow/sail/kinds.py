@@ -266,7 +266,8 @@ class KindsOf:
     def _require_alike(self, what: str, nodes: Sequence[Expr]) -> None:
         """Check that what is compared, or is one of several, has one kind; whole numbers are one."""
         kinds = self._together(nodes) - {"null"}
-        if kinds <= compared.INTEGERS or (len(kinds) == 1 and not kinds & {"float", "other", "nested"}):
+        alone = compared.SORTED if what in _EQUALITY else compared.SORTED | {"-0.0"}
+        if kinds <= compared.INTEGERS or (len(kinds) == 1 and kinds <= alone):
             return
         if kinds <= {"date", "timestamp", "ntz", "string"} and len(kinds) == 2 and _are_moments_and_text(self, nodes):
             return

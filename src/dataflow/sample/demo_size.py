@@ -11,7 +11,7 @@ from dataflow.errors import UsageError
 from dataflow.home import subfolder
 from dataflow.sample.demo_source import BYTES_PER_ROW, ROWS_PER_DAY
 from dataflow.tables.catalog import is_embedded
-from dataflow.workflow.models import MAX_DATES
+from dataflow.workflow.dates import MAX_DATES
 
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment

@@ -30,7 +30,12 @@ _JAVA_HEAD = re.compile(r"(?:[a-z_][\w$]*\.)+([\w$]+(?:Exception|Error)|WriteRef
 _EXIT_REASON = re.compile(
     r"^(?:Exception in thread .*|Caused by: .*|Error: .*|Error occurred .*|[\w.$]+(?:Exception|Error): .*)$"
 )
-_MISTAKES = frozenset({"AnalysisException", "ParseException", "ExtendedAnalysisException", "WriteRefused"})
+_MISTAKES = frozenset(
+    {
+        *("AnalysisException", "ParseException", "ExtendedAnalysisException", "WriteRefused"),
+        *("NoSuchTableException", "NoSuchNamespaceException", "NoSuchViewException"),  # Spark's, and Iceberg's own
+    }
+)
 _ARITY = ("INSERT_COLUMN_ARITY_MISMATCH", "not enough data columns", ", the write gives ")
 _REFUSAL = "dataflow.guard.WriteRefused"
 _WORKER_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+), in (\S+)$', re.M)
@@ -162,7 +167,7 @@ def is_mistake(error: BaseException) -> bool:
     if refusal_in(error) is not None:
         return True
     if (thrown := getattr(error, "java_exception", None)) is not None:
-        return any(str(each.getClass().getSimpleName()) in _MISTAKES for each in _causes(thrown))
+        return any(not _MISTAKES.isdisjoint(_class_names(each)) for each in _causes(thrown))
     return _is_spark(error) and type(error).__name__ in _MISTAKES
 
 
@@ -273,6 +278,14 @@ def _causes(thrown: JavaObject | None) -> Iterator[JavaObject]:
         if str(each.getClass().getName()) != "java.lang.reflect.InvocationTargetException":
             yield each
         each = each.getCause()
+
+
+def _class_names(thrown: JavaObject) -> Iterator[str]:
+    """Yield the simple names of a Java exception's class, and of those that it extends."""
+    each = thrown.getClass()
+    while each is not None:
+        yield str(each.getSimpleName())
+        each = each.getSuperclass()
 
 
 def _thrown_text(thrown: JavaObject) -> str:

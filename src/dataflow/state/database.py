@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from dataflow.errors import DataflowError, UsageError, first_line
 from dataflow.home import home, private_file, subfolder
 from dataflow.secret import learn_address, masked_data, without_credentials
-from dataflow.state.utc import as_utc
+from dataflow.state.utc import as_utc, now
 from dataflow.system_errors import LOCK_TIMEOUT, hint_for
 from dataflow.workflow.parameters import resolve_secrets
 
@@ -120,6 +120,13 @@ class StateDatabase:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def clock(connection: sa.Connection) -> dt.datetime:
+    """Return the database's time: of PostgreSQL its server's, whatever the machines think; SQLite's is this one's."""
+    if connection.dialect.name == "postgresql":
+        return as_utc(connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one())
+    return now()
 
 
 def _create_tables(engine: sa.Engine) -> None:

@@ -6,15 +6,18 @@ A row is written before the success it stands for is reported.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from dataflow.errors import UsageError, did_you_mean
 from dataflow.process import is_alive
-from dataflow.state.database import StateDatabase, UtcDateTime, metadata
+from dataflow.state.database import StateDatabase, UtcDateTime, clock, metadata
+from dataflow.state.lease_tables import live
 
 runs = sa.Table(
     "dataflow_runs",
@@ -37,6 +40,9 @@ runs = sa.Table(
     sa.Column("log", sa.Text),
     sa.Column("bundle", sa.String(64)),
     sa.Column("owner", sa.String(200)),
+    sa.Column("step", sa.String(300)),
+    sa.Column("asked", sa.JSON),
+    sa.Column("definitions", sa.String(64)),
 )
 jobs = sa.Table(
     "dataflow_jobs",
@@ -87,6 +93,12 @@ reads = sa.Table(
     sa.Column("snapshot", sa.BigInteger),
 )
 
+UNENDED = ("running", "waiting")
+"""The statuses of runs that have not ended."""
+
+_LONG_SILENCE = dt.timedelta(minutes=5)
+"""How long the heart of a run elsewhere may be silent before it is called killed."""
+
 
 @contextlib.contextmanager
 def open_run_records(address: str | None) -> Iterator[RunRecords]:
@@ -100,6 +112,23 @@ def open_run_records(address: str | None) -> Iterator[RunRecords]:
     """
     with StateDatabase(address) as database:
         yield RunRecords(database)
+
+
+@dataclass(frozen=True)
+class DayRun:
+    """A run of a whole workflow for a day.
+
+    Attributes:
+        day: The day.
+        status: How it ended.
+        definitions: The checksum of what it was made from; None where an earlier version recorded it.
+        seconds: How long it took; None where it has not ended.
+    """
+
+    day: str
+    status: str
+    definitions: str | None
+    seconds: float | None
 
 
 class RunRecords:
@@ -139,7 +168,7 @@ class RunRecords:
             query = query.where(runs.c.environment == environment)
         if not children:
             query = query.where(runs.c.parent_run_id.is_(None))
-        return [_with_true_status(row) for row in self.database.rows(query)]
+        return self._with_true_status(self.database.rows(query))
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return everything that is recorded of a run; a prefix of its id, or `last`, is enough.
@@ -153,7 +182,7 @@ class RunRecords:
             rows = self.database.rows(sa.select(table).where(table.c.run_id == own).order_by(*_order(table)))
             found[key] = [{k: v for k, v in row.items() if k != "run_id"} for row in rows]
         children = sa.select(runs).where(runs.c.parent_run_id == own).order_by(runs.c.started, runs.c.run_id)
-        found["children"] = [_with_true_status(row) for row in self.database.rows(children)]
+        found["children"] = self._with_true_status(self.database.rows(children))
         return found
 
     def sources_of(self, workflow_id: str, written: str) -> list[str]:
@@ -168,10 +197,61 @@ class RunRecords:
             row["source"] for row in self.database.rows(sa.select(reads.c.source).where(*own).order_by(reads.c.source))
         ]
 
+    def days_of(self, workflow_id: str, environment: str) -> list[DayRun]:
+        """Return the runs of a workflow for a day, the oldest first; not those of single jobs."""
+        columns = ("run_id", "host", "process", "params", "status", "definitions", "started", "ended", "asked")
+        query = sa.select(*(runs.c[name] for name in columns)).order_by(runs.c.started, runs.c.run_id)
+        rows = self.database.rows(query.where(runs.c.workflow_id == workflow_id, runs.c.environment == environment))
+        return [
+            DayRun(
+                row["params"]["EXECUTION_DATE"],
+                row["status"],
+                row["definitions"],
+                (row["ended"] - row["started"]).total_seconds() if row["ended"] else None,
+            )
+            for row in rows
+            if "EXECUTION_DATE" in (row["params"] or {}) and not (row["asked"] or {}).get("job")
+        ]
+
     def is_live(self, run_ids: Sequence[str]) -> bool:
         """Say whether the run with the longest of these ids may still be working; True when none is on record."""
         rows = self.database.rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
-        return not rows or _with_true_status(max(rows, key=lambda row: len(row["run_id"])))["status"] == "running"
+        last = max(rows, key=lambda row: len(row["run_id"]), default=None)
+        return last is None or self._with_true_status([last])[0]["status"] in UNENDED
+
+    def one(self, run_id: str) -> dict[str, Any]:
+        """Return a run's own record; a prefix of its id, or `last`, is enough.
+
+        Raises:
+            UsageError: There is no such run, or several.
+        """
+        return self._one_run(run_id)
+
+    def root_of(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outermost run that a run is part of; itself where it is part of none."""
+        row = dict(found)
+        while row["parent_run_id"] is not None:
+            row = self._one_run(row["parent_run_id"])
+        return row
+
+    def _with_true_status(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Call runs `killed` whose records say that they go on, but whose process is gone, or silent for minutes."""
+        unended = [row["run_id"] for row in rows if row["status"] in UNENDED]
+        silent = self._silent(unended) if unended else ()
+        return [
+            {**row, "status": "killed"} if row["run_id"].startswith(silent) and row["status"] in UNENDED else row
+            for row in map(_with_true_status, rows)
+        ]
+
+    def _silent(self, run_ids: Sequence[str]) -> tuple[str, ...]:
+        """Return the runs around those of these ids whose hearts have not beaten for minutes."""
+        around = {
+            "_".join(parts[:n]) for id_ in run_ids for parts in [id_.split("_")] for n in range(1, len(parts) + 1)
+        }
+        with self.database.begin() as connection:
+            since = clock(connection) - _LONG_SILENCE
+            found = sa.select(live.c.run_id).where(live.c.run_id.in_(sorted(around)), live.c.beat < since)
+            return tuple(connection.execute(found).scalars())
 
     def _one_run(self, run_id: str) -> dict[str, Any]:
         if run_id == "last":
@@ -180,8 +260,10 @@ class RunRecords:
             found = self.database.rows(sa.select(runs).where(runs.c.run_id == run_id)) or self.database.rows(
                 sa.select(runs).where(runs.c.run_id.startswith(run_id, autoescape=True)).limit(5)
             )
+        if len(found) > 1:  # a run's id is the beginning of those of the runs that it contains
+            found = [row for row in found if row["parent_run_id"] is None] or found
         if len(found) == 1:
-            return _with_true_status(found[0])
+            return self._with_true_status(found)[0]
         if not found:
             known = [row["run_id"] for row in self.recent(None, 50)]
             raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")
@@ -198,7 +280,7 @@ def _order(table: sa.Table) -> list[sa.Column[Any]]:
 def _with_true_status(row: Mapping[str, Any]) -> dict[str, Any]:
     """Call a run `killed` when its record says running, but its process on this machine is gone."""
     found = dict(row)
-    is_ours = found["status"] == "running" and found["host"] == socket.gethostname()
+    is_ours = found["status"] in UNENDED and found["host"] == socket.gethostname()
     if is_ours and not is_alive(found["process"], found["started"]):
         found["status"] = "killed"
     return found

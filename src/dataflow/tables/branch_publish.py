@@ -75,7 +75,8 @@ def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: s
         DataflowError: The table is missing, is not copy-on-write, or is not partitioned so.
     """
     if not exists(spark, table):
-        raise DataflowError(f"table {table} does not exist", "create it by a DDL job that runs before this one")
+        hint = "create it by a DDL job that runs before this one"
+        raise DataflowError(f"table {table} does not exist", hint, permanent=True)
     _require_copy_on_write(table, properties(load(spark, table)))
     set_properties(spark, table, {"commit.retry.num-retries": str(COMMIT_RETRIES)})
     base = commit(spark, table, lambda loaded: _branch_off(loaded, name))

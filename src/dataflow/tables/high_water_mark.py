@@ -2,6 +2,9 @@
 
 It stands in the table's own properties. Days that were finished ahead of a gap wait beside it until the gap is
 closed; a crash before the mark is moved only leaves it behind, which is safe.
+
+It remembers what the days were computed from: no day up to the mark from older snapshots than its `sources`, and those
+in `later` from newer ones. So what changed in a source since can be found, day by day, and nothing twice.
 """
 
 from __future__ import annotations
@@ -9,14 +12,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import commit, load, properties
-from dataflow.tables.properties import HWM, HWM_AHEAD, HWM_FIRST, HWM_SOURCES, HWM_TIMEZONE
+from dataflow.tables.properties import HWM, HWM_AHEAD, HWM_FIRST, HWM_LATER, HWM_SOURCES, HWM_TIMEZONE
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
+    from pyiceberg.table import Table
     from pyspark.sql import SparkSession
 
 
@@ -33,7 +37,8 @@ class HighWater:
 
     Attributes:
         mark: The last complete day or hour, or None before the first.
-        sources: The source snapshots that the mark's day was computed from.
+        sources: The source snapshots that no day up to the mark is older than: what came later has to be looked at.
+        later: Days up to the mark that were computed from newer snapshots, with those.
         ahead: Finished days beyond a gap, each with its source snapshots.
         first: Before any mark: the day that has to come first, where a range began later than with it.
     """
@@ -42,6 +47,7 @@ class HighWater:
     sources: Sources = field(default_factory=dict)
     ahead: Mapping[Moment, Sources] = field(default_factory=dict)
     first: Moment | None = None
+    later: Mapping[Moment, Sources] = field(default_factory=dict)
 
     @property
     def shown(self) -> str:
@@ -68,28 +74,64 @@ class HighWater:
             return self._in_hours()._with(_hours(moment), sources, _hours(first)[0] if first else None, _HOUR)
         return self._with([moment], sources, first, _DAY)
 
+    def read_for(self, day: dt.date) -> Sources:
+        """Return the snapshots that a day was computed from, where they are newer than `sources`; else nothing."""
+        known = {**self.later, **self.ahead}
+        found = known.get(day) or oldest(known.get(hour, {}) for hour in _hours(day))
+        whole = day in known or all(hour in known for hour in _hours(day))
+        return found if whole else {}
+
+    def looked_at(self, seen: Sources, before: Sources, days: Iterable[dt.date]) -> HighWater:
+        """Return what holds once all that had changed in the sources up to certain snapshots was computed anew.
+
+        Args:
+            seen: The newest snapshot of each source, as it was looked at.
+            before: What `sources` had when it was looked at: where it has another one now, somebody else was faster.
+            days: The days that were computed anew; of one that read an older snapshot than was seen, that one counts.
+        """
+        read = [{**self.later, **self.ahead}.get(day, {}) for day in days]
+        sources = dict(self.sources)
+        for table, snapshot in seen.items():
+            if self.sources.get(table) == before.get(table):
+                sources[table] = oldest([{table: snapshot}, *({table: it[table]} for it in read if table in it)])[table]
+        later = {day: it for day, it in self.later.items() if not _is_within(it, sources)}
+        ahead = {
+            day: {
+                table: max(snapshot, sources[table]) if table in seen and table in sources else snapshot
+                for table, snapshot in it.items()
+            }
+            for day, it in self.ahead.items()
+        }
+        return replace(self, sources=sources, later=later, ahead=ahead)
+
     def _with(self, done: Sequence[Moment], sources: Sources, first: Moment | None, step: dt.timedelta) -> HighWater:
-        new = [moment for moment in done if self.mark is None or moment > self.mark]
-        if not new:
-            return self
+        again = {moment: sources for moment in done if self.mark is not None and moment <= self.mark}
+        new = [moment for moment in done if moment not in again]
         ahead = {**self.ahead, **dict.fromkeys(new, sources)}
-        start = min((known for known in (self.first, first) if known is not None), default=new[0])
+        start = min((known for known in (self.first, first) if known is not None), default=done[0])
         following = self.mark + step if self.mark else start
-        mark, absorbed = self.mark, []
+        mark, absorbed = self.mark, dict[Moment, Sources]()
         while following in ahead:
             mark = following
-            absorbed.append(ahead.pop(following))
+            absorbed[following] = ahead.pop(following)
             following += step
-        sources = oldest(absorbed) if absorbed else self.sources
+        base = dict(self.sources if self.mark else oldest(absorbed.values()))
+        for read in (*again.values(), *absorbed.values()):  # days are done in any order, and may read older snapshots
+            base |= {table: it for table, it in read.items() if table in base and 0 < it[0] < base[table][0]}
+        later = {day: it for day, it in {**self.later, **absorbed, **again}.items() if not _is_within(it, base)}
+        later = dict(sorted(later.items())[-_LATER_AT_MOST:])
         beyond = {late: read for late, read in ahead.items() if mark is None or late > mark}
-        return HighWater(mark, sources, beyond, None if mark else start)
+        return HighWater(mark, base, beyond, None if mark else start, later)
 
     def _in_hours(self) -> HighWater:
         """Return the same, in hours."""
-        ahead = {hour: sources for moment, sources in self.ahead.items() for hour in _hours(moment)}
+        ahead, later = ({hour: it for day, it in of.items() for hour in _hours(day)} for of in (self.ahead, self.later))
         mark = _hours(self.mark)[-1] if self.mark else None
-        return HighWater(mark, self.sources, ahead, _hours(self.first)[0] if self.first else None)
+        return HighWater(mark, self.sources, ahead, _hours(self.first)[0] if self.first else None, later)
 
+
+_LATER_AT_MOST = 400
+"""How many days are remembered by themselves: those that are not count as older, and may be computed once more."""
 
 _DAY, _HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 
@@ -111,9 +153,45 @@ def oldest(several: Iterable[Sources]) -> Sources:
     return found
 
 
+def remember_without_spark(table: Table, seen: Sources, before: Sources) -> None:
+    """Record that nothing changed for a table in its sources, up to certain snapshots; see `HighWater.looked_at`.
+
+    Only `sources` is written: what another run records of its days meanwhile stays.
+
+    Raises:
+        pyiceberg.exceptions.CommitFailedException: Somebody else's commit came first.
+    """
+    water = from_properties(table.properties)
+    after = water.looked_at(seen, before, ())
+    if water.mark and after.sources != water.sources:
+        with table.transaction() as change:
+            change.set_properties({HWM_SOURCES: json.dumps(dict(after.sources), sort_keys=True)})
+
+
+def _is_within(read: Sources, base: Sources) -> bool:
+    """Say whether what was read is not newer than a base: of tables of format 1, whose numbers are 0, only the same."""
+    return all(
+        table in base and (it == base[table] or 0 < it[0] <= base[table][0]) for table, it in read.items()
+    )  # fmt: skip
+
+
 def read(spark: SparkSession, table: str) -> HighWater:
-    """Read a table's mark from its properties."""
-    return _parsed(properties(load(spark, table)))
+    """Read a table's mark."""
+    return from_properties(properties(load(spark, table)))
+
+
+def remember(spark: SparkSession, table: str, seen: Sources, before: Sources, days: Iterable[dt.date]) -> None:
+    """Record that all that had changed in a table's sources was computed anew; see `HighWater.looked_at`."""
+    listed = list(days)
+
+    def change(loaded: JavaObject) -> None:
+        found = properties(loaded)
+        water = from_properties(found)
+        after = water.looked_at(seen, before, listed)
+        if water.mark and after != water:
+            _swap(loaded, _written(after, found.get(HWM_TIMEZONE, "UTC")))
+
+    commit(spark, table, change)
 
 
 def move(
@@ -140,7 +218,7 @@ def move(
     """
 
     def change(loaded: JavaObject) -> HighWater:
-        before = _parsed(properties(loaded))
+        before = from_properties(properties(loaded))
         after = before.finished(moment, sources, first=first)
         if after != before:
             # `updateProperties` would be replayed on top of another day's commit and lose that day.
@@ -163,7 +241,8 @@ def _swap(loaded: JavaObject, values: Mapping[str, str | None]) -> None:
     operations.commit(base, base.replaceProperties(current))
 
 
-def _parsed(found: Mapping[str, str]) -> HighWater:
+def from_properties(found: Mapping[str, str]) -> HighWater:
+    """Return the mark that a table's properties tell."""
     mark = found.get(HWM)
     ahead = json.loads(found.get(HWM_AHEAD, "{}"))
     first = found.get(HWM_FIRST)
@@ -172,6 +251,7 @@ def _parsed(found: Mapping[str, str]) -> HighWater:
         _sources(json.loads(found.get(HWM_SOURCES, "{}"))),
         {_moment(day): _sources(sources) for day, sources in ahead.items()},
         _moment(first) if first else None,
+        {_moment(day): _sources(sources) for day, sources in json.loads(found.get(HWM_LATER, "{}")).items()},
     )
 
 
@@ -188,11 +268,14 @@ def _sources(found: Mapping[str, Sequence[int]]) -> Sources:
 
 
 def _written(water: HighWater, timezone: str) -> dict[str, str | None]:
-    ahead = {_text(moment): dict(water.ahead[moment]) for moment in sorted(water.ahead)}
+    ahead, later = (
+        {_text(moment): dict(of[moment]) for moment in sorted(of)} for of in (water.ahead, water.later)
+    )  # fmt: skip
     return {
         HWM: _text(water.mark) if water.mark else None,
         HWM_TIMEZONE: timezone,
         HWM_SOURCES: json.dumps(dict(water.sources), sort_keys=True) if water.mark else None,
         HWM_AHEAD: json.dumps(ahead, sort_keys=True) if ahead else None,
+        HWM_LATER: json.dumps(later, sort_keys=True) if later else None,
         HWM_FIRST: _text(water.first) if water.first else None,
     }

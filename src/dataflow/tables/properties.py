@@ -23,6 +23,7 @@ HWM = "dataflow.hwm"
 HWM_TIMEZONE = "dataflow.hwm.timezone"
 HWM_SOURCES = "dataflow.hwm.sources"
 HWM_AHEAD = "dataflow.hwm.ahead"
+HWM_LATER = "dataflow.hwm.later"
 HWM_FIRST = "dataflow.hwm.first"
 
 # Of a snapshot: what published it.

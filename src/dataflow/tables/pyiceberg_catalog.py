@@ -57,6 +57,14 @@ def load_table(catalog: Catalog, name: str) -> Table:
     Raises:
         DataflowError: There is none; the message names the nearest.
     """
+    found = find_table(catalog, name)
+    if found is None:
+        raise no_table(name, split_name(catalog.name, name), list_tables(catalog))
+    return found
+
+
+def find_table(catalog: Catalog, name: str) -> Table | None:
+    """Load a table by its name, `database.table` or `catalog.database.table`; None where there is none."""
     from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
     parts = split_name(catalog.name, name)
@@ -65,7 +73,7 @@ def load_table(catalog: Catalog, name: str) -> Table:
             return catalog.load_table(parts)
         except (NoSuchTableError, NoSuchNamespaceError):
             pass
-    raise no_table(name, parts, list_tables(catalog))
+    return None
 
 
 def is_full(parts: Sequence[str]) -> bool:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.tables import pyiceberg_catalog
 from dataflow.tables.column_migration import migrating_columns
+from dataflow.tables.high_water_mark import Sources, oldest
 from dataflow.tables.properties import (
     BUNDLE,
     DAY,
     HWM,
     HWM_AHEAD,
+    HWM_LATER,
     HWM_SOURCES,
     PACKAGE,
     PARTITION,
@@ -151,8 +153,8 @@ def _planned(table: Table, name: str, to: Snapshot, undone: list[Snapshot]) -> T
 def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str, str | None]:
     """Take the high-water mark back to before the first day that is missing again.
 
-    A day that was published before too shows its earlier rows, and stays complete. The mark's sources are those of
-    the snapshot that is returned to: what came later has to be looked at again.
+    A day that was published before too shows its earlier rows, and stays complete. The mark's sources are the oldest
+    that any day was computed from: what came later has to be looked at again.
     """
     mark = table.properties.get(HWM)
     kept = {day for it in _ancestors(table, to.snapshot_id) for day in _days(it)}
@@ -164,9 +166,24 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
     if HWM_AHEAD in table.properties:
         ahead = {day: it for day, it in json.loads(table.properties[HWM_AHEAD]).items() if day[:10] not in missing}
         changes[HWM_AHEAD] = json.dumps(ahead, sort_keys=True) if ahead else None
-    if mark and (sources := _summary(to).get(SOURCES)):
+    if mark:
+        sources = _oldest_sources(table, to)
         changes[HWM_SOURCES] = sources if changes.get(HWM, mark) else None
+    if HWM_LATER in table.properties:
+        changes[HWM_LATER] = None
     return changes
+
+
+def _oldest_sources(table: Table, to: Snapshot) -> str | None:
+    """Return the oldest snapshots of sources that the partitions of a snapshot were computed from; None if unknown."""
+    newest: dict[str, Sources] = {}
+    for snapshot in _ancestors(table, to.snapshot_id):
+        told = _summary(snapshot)
+        if PARTITION in told and SOURCES in told:
+            read = {name: (int(it[0]), int(it[1])) for name, it in json.loads(told[SOURCES]).items()}
+            newest.setdefault(told[PARTITION], read)
+    found = oldest(newest.values())
+    return json.dumps(found, sort_keys=True) if found else None
 
 
 def _days(snapshot: Snapshot) -> set[str]:

@@ -94,7 +94,7 @@ def check(view: DefinitionView) -> Iterator[Problem]:
     """Yield what is wrong with a definition beyond its shape."""
     yield from _keys(view)
     yield from _trigger(view)
-    for event in ("on_failure", "on_success"):
+    for event in ("on_failure", "on_success", "on_late"):
         yield from _targets(view, ("notifications", event))
     for route in jobs(view):
         yield from _job(view, route)

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import Problem, did_you_mean
-from dataflow.workflow.checks import AUDITED, DefinitionView, items
-from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
-from dataflow.workflow.models import (
-    AuditJob,
-    DateRange,
-    Dates,
-    ForeachItem,
-    Job,
-    JobItem,
-    LastDates,
-    StepItem,
-    SubworkflowJob,
+from dataflow.workflow.changed_dates import (
+    ChangedQuestion,
+    DatesFound,
+    Look,
+    last_dates,
+    source_of,
+    targets_of,
+    unknown_as_written,
 )
+from dataflow.workflow.checks import AUDITED, DefinitionView, items
+from dataflow.workflow.dates import ChangedDates, DateRange, Dates, LastDates
+from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
+from dataflow.workflow.models import AuditJob, ForeachItem, Job, JobItem, StepItem, SubworkflowJob
 from dataflow.workflow.parameters import PREFIX, ParameterResolver, ParameterSource
 from dataflow.workflow.resolved import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 from dataflow.workflow.table_keys import TableKeys
@@ -30,6 +30,8 @@ from dataflow.workflow.yamlfile import YamlFile, YamlPath, is_file, unreadable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from dataflow.workflow.project import Environment
 
 MAX_WORKFLOWS = 50_000
 """How many contained workflows a definition may come to: a day of 27 years each, with four more inside."""
@@ -83,6 +85,21 @@ class Size:
     count: int = 0
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What an expansion asks others for.
+
+    Attributes:
+        load: Loads a contained definition.
+        look: Finds the days that changed.
+        environment: Where the tables are.
+    """
+
+    load: Callable[[LoadRequest], LoadResult]
+    look: Look
+    environment: Environment
+
+
 def too_many(count: int) -> str:
     """Say that an expansion would be too large."""
     return f"this comes to {count:,} workflows inside one another; {MAX_WORKFLOWS:,} are the most"
@@ -111,7 +128,11 @@ def fill_with(file: YamlFile, resolver: ParameterResolver, *, each: str) -> Call
     """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date."""
 
     def fill(route: YamlPath, text: str) -> str | None:
-        extra = {}
+        extra: dict[str, str] = {}
+        if route[2:5] == ("foreach", "dates", "changed") or route[:2] == ("trigger", "tables"):
+            extra |= unknown_as_written(
+                text, resolver.known
+            )  # those of the workflow that it runs, which is not read yet
         if route[:1] == ("jobs",) and route[2:4] == ("foreach", "job"):
             extra[EACH] = each
         if route[-1] == "sql":
@@ -134,7 +155,7 @@ class WorkflowExpander:
         resolver: ParameterResolver,
         call: LoadRequest,
         params: Mapping[str, str],
-        load: Callable[[LoadRequest], LoadResult],
+        around: Surroundings,
         problems: set[Problem],
         size: Size,
     ) -> None:
@@ -143,9 +164,11 @@ class WorkflowExpander:
         self.resolver = resolver
         self.call = call
         self.params = params
-        self.load = load
+        self.load = around.load
         self.problems = problems
         self.size = size
+        self.look = around.look
+        self.environment = around.environment
         self.names: set[str] = set()
         self._numbers = itertools.count(1)
         self._keys = TableKeys(view)
@@ -226,7 +249,7 @@ class WorkflowExpander:
 
     def _foreach(self, route: YamlPath) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
-        dates = self._dates(route)
+        dates, found = self._dates(route)
         turns = []
         for date in (dates[0], dates[-1]) if self.size.ends_only and len(dates) > 2 else dates:
             before = self.size.count
@@ -237,7 +260,7 @@ class WorkflowExpander:
         whole = tuple(turn for turn in turns if turn is not None)
         if item is None or len(whole) < len(turns):
             return None
-        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates))
+        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates), found)
 
     def _turn(self, route: YamlPath, date: str) -> EachDate | None:
         if not isinstance(self.view.get(*route), dict):
@@ -260,16 +283,46 @@ class WorkflowExpander:
         self.problems.update(self._keys.missing(told, route))
         return told
 
-    def _dates(self, route: YamlPath) -> list[str]:
-        yesterday = dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
+    def _dates(self, route: YamlPath) -> tuple[list[str], DatesFound | None]:
+        """Return the dates of a foreach, and how they were found where they are those that changed."""
+        yesterday = self._yesterday()
         match self._validated(Dates, self.view.get(*route, "dates"), (*route, "dates")):
             case LastDates(last=last):
                 first, end = yesterday - dt.timedelta(days=last - 1), yesterday
             case DateRange(from_=first, to=end):
                 pass
+            case ChangedDates() as changed:
+                found = self._changed(route, changed)
+                return list(found.dates), found
             case _:
                 first = end = yesterday
-        return [(first + dt.timedelta(days=n)).isoformat() for n in range((end - first).days + 1)]
+        return [(first + dt.timedelta(days=n)).isoformat() for n in range((end - first).days + 1)], None
+
+    def _changed(self, route: YamlPath, dates: ChangedDates) -> DatesFound:
+        """Ask for the days that changed; the workflow that is run for each says where that is remembered."""
+        place = (*route, "dates", "changed")
+        before = len(self.problems)
+        turn = self._turn((*route, "job"), self._yesterday().isoformat())
+        sources = []
+        failed = {route[: len(place) + 1] for route in self.view.failed}  # reported already
+        for number, given in enumerate(dates.changed if turn is not None else ()):
+            if (*place, number) in failed:
+                continue
+            try:
+                sources.append(source_of(given, turn))
+            except ValueError as error:
+                self._report((*place, number), str(error))
+        targets = targets_of(turn)
+        if turn is not None and not targets:
+            self._report(place, "changes are remembered by a high-water mark, and the job here has no HWM job")
+        question = ChangedQuestion(
+            tuple(sources), targets, dates.last, dates.max, dates.in_order, self._yesterday(), self.environment
+        )
+        is_whole = turn is not None and len(self.problems) == before
+        return self.look(question) if is_whole else last_dates(question)
+
+    def _yesterday(self) -> dt.date:
+        return dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
 
     def _validated(self, annotation: Any, data: Any, route: YamlPath) -> Any:
         try:

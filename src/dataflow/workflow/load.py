@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
+from dataflow.workflow.changed_dates import Look, last_dates, trigger_with
 from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
     LoadRequest,
     LoadResult,
     Size,
+    Surroundings,
     WorkflowExpander,
     contained,
     fill_with,
@@ -32,7 +34,7 @@ from dataflow.workflow.validation import ValidationProblems, validated
 from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 EXECUTION_DATE = "EXECUTION_DATE"
 """The parameter that `--date` sets."""
@@ -51,6 +53,8 @@ class Request:
         user: Who `${dataflow.user}` is; the current user when None.
         reference: Says what the name of an asset, such as `dataflow.jar.scala-workflow`, stands for.
         bundle: The bundle that it is run from.
+        look: Finds the days that changed, of a foreach over those; the last ones stand for them when omitted.
+        yesterday: What `${dataflow.yesterday}` is without a date: that of a run that is done again.
         ends_only: Of a foreach only the first and the last date is expanded: enough to say what a run would do.
     """
 
@@ -62,6 +66,8 @@ class Request:
     user: str | None = None
     reference: Callable[[str], str] | None = None
     bundle: str | None = None
+    look: Look = last_dates
+    yesterday: dt.date | None = None
     ends_only: bool = False
 
 
@@ -95,6 +101,34 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
     return loaded.workflow
 
 
+def load_days(file: Path, request: Request, days: Sequence[dt.date], run_id: str) -> list[Workflow]:
+    """Load a definition for each of several days, as `load_workflow` does for one; its files are read once.
+
+    Args:
+        file: A `*.sch.yaml` file.
+        request: Parameters and environment; its date does not count.
+        days: The days.
+        run_id: The run that the runs of the days are part of.
+
+    Raises:
+        DefinitionError: There are mistakes in it.
+        UsageError: The request names an environment or a parameter that there is not.
+    """
+    file = Path(os.path.normpath(file.absolute()))
+    where = request.environment or environment(find_project(file.parent), request.env)
+    found: list[Workflow] = []
+    shared: _Loader | None = None
+    for number, day in enumerate(days, 1):
+        loader = _Loader(replace(request, date=day), where, shared)
+        shared = shared or loader
+        loaded = loader.load(LoadRequest(file, f"{run_id}_{number}"))
+        unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
+        if loader.problems or unknown or loaded.workflow is None:
+            raise DefinitionError([*loader.problems, *(_given("--param").problem(message) for message in unknown)])
+        found.append(loaded.workflow)
+    return found
+
+
 def _unknown_params(request: Request, names: set[str], file: Path) -> list[str]:
     return [
         f"{file.name} neither declares nor uses a parameter '{name}'{did_you_mean(name, names)}"
@@ -111,12 +145,12 @@ def _given(option: str, value: str = "") -> SourceLocation:
 class _Loader:
     """Loads one definition and those that it refers to; what they share is worked out once."""
 
-    def __init__(self, request: Request, environment: Environment) -> None:
+    def __init__(self, request: Request, environment: Environment, shared: _Loader | None = None) -> None:
         self.request = request
         self.environment = environment
         self.problems: set[Problem] = set()
-        self._files: dict[Path, YamlFile | None] = {}
-        self._identities: dict[Path, Identity] = {}
+        self._files: dict[Path, YamlFile | None] = {} if shared is None else shared._files
+        self._identities: dict[Path, Identity] = {} if shared is None else shared._identities
         self._user: str | None = request.user
         self.size = Size(ends_only=request.ends_only)
         self._yesterday: dt.date | None = None
@@ -134,9 +168,12 @@ class _Loader:
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        expansion = WorkflowExpander(view, resolver, call, self.request.params, self.load, self.problems, self.size)
+        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver))
+        expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
+        if definition is not None and not self.problems:
+            definition = self._triggered(view, definition, steps)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
         names = {name for name in names if PARAMETER_NAME.fullmatch(name) and name != AUDITED}
         if definition is None or self.problems:
@@ -171,7 +208,18 @@ class _Loader:
             notifications=definition.notifications,
             origins={name: source.origin for name, source in own.items()},
             bundle=self.request.bundle,
+            concurrency=definition.concurrency,
         )
+
+    def _triggered(self, view: DefinitionView, definition: Definition, steps: Mapping[str, Step]) -> Definition:
+        """Return a definition whose trigger names its tables in full."""
+        if definition.trigger is None:
+            return definition
+        try:
+            return definition.model_copy(update={"trigger": trigger_with(definition.trigger, steps.values())})
+        except ValueError as error:
+            self.problems.add(view.problem(("trigger", "tables"), str(error)))
+            return definition
 
     def _bomb(self, file: YamlFile) -> Problem | None:
         """Say so of a definition whose contained ones contain others, and so on, until they are too many to load."""
@@ -211,7 +259,9 @@ class _Loader:
             "dataflow.run_id": lambda: call.run_id,
         }
         if self._yesterday is None:  # once, by the trigger of the definition that was asked for
-            self._yesterday = self.request.date or _yesterday(file, ParameterResolver(sources, builtins))
+            self._yesterday = (
+                self.request.date or self.request.yesterday or _yesterday(file, ParameterResolver(sources, builtins))
+            )
         yesterday = self._yesterday
         builtins["dataflow.yesterday"] = yesterday.isoformat
         builtins["dataflow.today"] = (yesterday + dt.timedelta(days=1)).isoformat

@@ -8,30 +8,21 @@ that come out of a parameter arrive as text and are converted.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from dataflow.workflow.audits import Audit
+from dataflow.workflow.dates import ChangedDates, Dates
 from dataflow.workflow.strict_model import StrictModel
-from dataflow.workflow.values import Scalar, day, seconds, table_name
-
-MAX_DATES = 10_000
-"""How many dates one foreach may have."""
-
+from dataflow.workflow.trigger import Trigger
+from dataflow.workflow.values import Scalar, TableName, seconds
 
 Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])]
 """Seconds, written as a number and a unit."""
 
-Day = Annotated[dt.date, BeforeValidator(day, json_schema_input_type=dt.date)]
-"""A date, written as 2026-01-31."""
-
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
-
-TableName = Annotated[str, AfterValidator(table_name)]
-"""A table's name, quoted or not; within the tool it has no quotes."""
 
 OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: `stop` starts nothing new, `finish` still runs independent steps, `ignore` only warns."""
@@ -41,7 +32,13 @@ class RetryPolicyMixin(StrictModel):
     """Retries, timeout and failure handling."""
 
     id: StepId
-    retries: int = Field(0, ge=0, le=20, description="Number of retries after a failure.")
+    retries: int = Field(0, ge=0, le=20, description="Number of retries after a failure that a retry may mend.")
+    infrastructure_retries: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Retries after failures of network, storage, catalog or cluster, counted apart; else as `retries`.",
+    )
     retry_delay: Duration = Field(
         10.0,
         description="Delay before the first retry; doubles with each retry.",
@@ -289,35 +286,6 @@ class TemplateItem(StrictModel):
     template: WapTemplate
 
 
-class LastDates(StrictModel):
-    """The last days, ending yesterday."""
-
-    last: int = Field(ge=1, le=MAX_DATES)
-
-
-class DateRange(StrictModel):
-    """A range of days, both ends included."""
-
-    from_: Day = Field(alias="from")
-    to: Day
-
-    @model_validator(mode="after")
-    def _runs_forwards(self) -> DateRange:
-        if self.to < self.from_:
-            raise ValueError(f"'to' ({self.to}) lies before 'from' ({self.from_})")
-        if (self.to - self.from_).days >= MAX_DATES:
-            raise ValueError(f"more than {MAX_DATES:,} days")
-        return self
-
-
-def _kind_of_dates(value: object) -> str:
-    return "last" if isinstance(value, dict) and not {"from", "to"} & value.keys() else "range"
-
-
-Dates = Annotated[Annotated[LastDates, Tag("last")] | Annotated[DateRange, Tag("range")], Discriminator(_kind_of_dates)]
-"""The dates of a foreach."""
-
-
 class Foreach(StrictModel):
     """Runs one job for each date; `${dataflow.each}` is the date."""
 
@@ -325,6 +293,12 @@ class Foreach(StrictModel):
     dates: Dates
     parallel: int = Field(1, ge=1, le=64, description="Number of dates that run at the same time, in one JVM.")
     job: Job
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Foreach:
+        if isinstance(self.dates, ChangedDates) and self.dates.in_order and self.parallel > 1:
+            raise ValueError("'from: earliest changed' runs one day after the other: leave out 'parallel'")
+        return self
 
 
 class ForeachItem(StrictModel):
@@ -355,18 +329,34 @@ class WorkflowHead(StrictModel):
     tags: list[str] = Field([])
 
 
-class Trigger(StrictModel):
-    """Schedule of a deployed workflow."""
-
-    cron: str = Field(description="Minute, hour, day of month, month, day of week: `0 3 * * *`.")
-    timezone: str = Field("UTC", description="Time zone of the schedule, such as `Europe/Berlin`.")
-
-
 class Notifications(StrictModel):
     """Notifications at the end of a run."""
 
     on_failure: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
     on_success: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
+    on_late: list[str] = Field([], description="Recipients when it is late or takes long; `on_failure` when omitted.")
+    expected_by: str | None = Field(
+        None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="Time of day, in the trigger's time zone, by which a scheduled run has succeeded.",
+        examples=["06:00"],
+    )
+    longer_than: Duration | None = Field(None, description="Duration of a run beyond which it is reported.")
+
+    @property
+    def late_recipients(self) -> list[str]:
+        """Who is told when it is late or takes long."""
+        return self.on_late or self.on_failure
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> Notifications:
+        if (self.expected_by or self.longer_than) and not self.late_recipients:
+            raise ValueError("'expected_by' and 'longer_than' need recipients: add 'on_late' or 'on_failure'")
+        return self
+
+
+Concurrency = Literal["wait", "refuse", "supersede"]
+"""What a run does about another one of the same workflow and day."""
 
 
 class Definition(StrictModel):
@@ -375,6 +365,10 @@ class Definition(StrictModel):
     version: Literal[1]
     workflow: WorkflowHead
     trigger: Trigger | None = None
+    concurrency: Concurrency = Field(
+        "wait",
+        description="While another run of this workflow and day works: `wait`, `refuse` to start, or `supersede` it.",
+    )
     notifications: Notifications = Notifications()
     params: dict[str, str] = Field({}, description="Parameters: upper-case names and their default values.")
     jobs: list[StepItem] = Field(min_length=1)

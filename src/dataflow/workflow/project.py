@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -77,6 +77,7 @@ class Environment:
             deployment.
         backend: What runs deployed workflows on their schedules.
         exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
+        limits: How many runs of workflows with a tag may be at work at once.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Environment:
     isolated: bool = False
     backend: str = "local"
     exports: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def catalog_name(self) -> str:
@@ -157,6 +159,9 @@ class EnvironmentSpec(StrictModel):
     openlineage: str | None = Field(None, description="Where OpenLineage events go: an http address, or a file.")
     exports: list[str] = Field(
         [], description="Folders (with a slash), and formats such as `kafka`, that scripts may write beside tables."
+    )
+    limits: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
+        {}, description="How many runs of workflows with a tag may be at work at once, by tag."
     )
 
 
@@ -279,6 +284,7 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         isolated=name == SANDBOX,
         backend=spec.backend,
         exports=tuple(spec.exports),
+        limits=spec.limits,
     )
 
 

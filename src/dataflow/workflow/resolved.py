@@ -16,9 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataflow.workflow.audits import Audit
+    from dataflow.workflow.changed_dates import DatesFound
     from dataflow.workflow.identity import Identity
-    from dataflow.workflow.models import LeafJob, OnFailure, SparkSpec, SubworkflowJob, Trigger, WapTemplate
+    from dataflow.workflow.models import (
+        Concurrency,
+        LeafJob,
+        OnFailure,
+        SparkSpec,
+        SubworkflowJob,
+        WapTemplate,
+    )
     from dataflow.workflow.project import Environment
+    from dataflow.workflow.trigger import Trigger
 
 _Job = TypeVar("_Job", bound=JobBase)
 
@@ -88,17 +97,19 @@ class ForeachStep:
         parallel: How many dates run side by side.
         items: The job for each date; of a plan, for the first and the last alone.
         dates: All dates.
+        found: How the dates were found, where they are those that changed; there may be none then.
     """
 
     id: str
     parallel: int
     items: tuple[EachDate, ...]
     dates: tuple[str, ...]
+    found: DatesFound | None = None
 
     @property
     def on_failure(self) -> OnFailure:
         """What a failure of one date does to the others and to the run."""
-        return self.items[0].step.on_failure
+        return self.items[0].step.on_failure if self.items else "stop"
 
 
 Step = JobStep | WapStep | SubworkflowStep | ForeachStep
@@ -184,6 +195,7 @@ class Workflow:
         notifications: Recipients at the end of a run.
         origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment` or
             `definition`.
+        concurrency: What it does while another run of it, for the same day, is at work.
         bundle: The bundle that it is run from; None for a run from files.
     """
 
@@ -203,6 +215,7 @@ class Workflow:
     notifications: Notifications = field(default_factory=Notifications)
     origins: Mapping[str, str] = field(default_factory=dict)
     bundle: str | None = None
+    concurrency: Concurrency = "wait"
 
     @property
     def folder(self) -> Path:

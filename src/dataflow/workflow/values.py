@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from dataflow.workflow import table_names
 
@@ -47,3 +50,7 @@ def table_name(value: str) -> str:
     if not table_names.is_name(value):
         raise ValueError(f"'{value}' is not a table's name: write database.table, in backticks what holds a dot")
     return table_names.plain(value)
+
+
+TableName = Annotated[str, AfterValidator(table_name)]
+"""A table's name, quoted or not; within the tool it has no quotes."""

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.terminal import Terminal, screen
 
+pytestmark = pytest.mark.slow  # processes that are stopped and killed
+
 PASSES = "def test_it(): pass\n"
 KEYS = "r: run all again · a: run all on each save · q: quit"
 OTHER_KEYS = "r: run all again · a: run only what a save affects · q: quit"

@@ -25,7 +25,7 @@ def apply(
     ] = False,
     yes: YesOption = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Drop the old column or table even if workflows still use it.")
+        bool, typer.Option("--force", help="Do it all the same; workflows may still use the old column or table.")
     ] = False,
     reason: ReasonOption = None,
     checkout: CheckoutOption = None,

@@ -79,7 +79,7 @@ class _Deployed(Result):
         for key, package in done.packages.items():
             out().print(f" -> ./{key.rpartition(':')[2]}: bundle {package.bundle[:12]}")
             for id_, schedule in package.workflows.items():
-                at = "" if schedule is None else f", {schedule.cron} {schedule.timezone}"
+                at = "" if schedule is None else f", {schedule.text}"
                 paused = " (paused)" if switch.isolated and schedule is not None else ""
                 out().print(f"      {id_}{at}{paused}")
         if not done.changed:

@@ -1,9 +1,9 @@
-"""`dataflow workflow`: validate, plan, run, and look back."""
+"""`dataflow workflow`: validate, plan, run, stop, go on, and look back."""
 
 from __future__ import annotations
 
 from dataflow.cli.help import Commands
-from dataflow.cli.workflow import due, plan, render, run, runs, schedules, show, validate
+from dataflow.cli.workflow import backfill, cancel, due, logs, plan, render, retry, run, runs, schedules, show, validate
 
 app = Commands(
     """Validate, plan and run workflows; look at past runs.
@@ -21,6 +21,11 @@ app.command("plan", rich_help_panel="Every day")(plan.plan)
 app.command("render", rich_help_panel="Every day")(render.render)
 app.command("runs", rich_help_panel="Every day")(runs.runs)
 app.command("show", rich_help_panel="Every day")(show.show)
+app.command("logs", rich_help_panel="Every day")(logs.logs)
+
+app.command("backfill", rich_help_panel="When a night went wrong")(backfill.backfill)
+app.command("retry", rich_help_panel="When a night went wrong")(retry.retry)
+app.command("cancel", rich_help_panel="When a night went wrong")(cancel.cancel)
 
 app.command("schedules", rich_help_panel="What is deployed")(schedules.schedules)
 app.command("due", rich_help_panel="What is deployed")(due.due)

@@ -67,7 +67,7 @@ class Days:
         parts.append(f"{len(self.running)} running")
         if self.done:
             each = (_clock() - self._began) / self.done
-            parts.append(f"about {_rough(each * (self.total - self.done))} left")
+            parts.append(f"about {rough(each * (self.total - self.done))} left")
         return " · ".join(parts)
 
 
@@ -107,11 +107,11 @@ def summary(days: Mapping[str, Status]) -> str:
     parts = [f"{sum(it == 'succeeded' for it in days.values()):,} of {plural(len(days), 'day')} succeeded"]
     for status in MARKS:
         if status != "succeeded" and (those := [day for day, it in sorted(days.items()) if it == status]):
-            parts.append(f"{_OUTCOMES.get(status, status)}: {_named(those)}")
+            parts.append(f"{_OUTCOMES.get(status, status)}: {named_days(those)}")
     return " · ".join(parts)
 
 
-def _named(days: Sequence[str]) -> str:
+def named_days(days: Sequence[str]) -> str:
     """Return days in words, with what lies without a gap between two of them as a range."""
     ranges = [f"{first} to {last}" if first != last else first for first, last in _ranges(days)]
     more = len(ranges) - _NAMED
@@ -125,7 +125,8 @@ def _ranges(days: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield listed[0], listed[-1]
 
 
-def _rough(seconds: float) -> str:
+def rough(seconds: float) -> str:
+    """Return about how long something takes, in words."""
     if seconds < 90:
         return f"{max(5, round(seconds / 5) * 5)} s"
     minutes = round(seconds / 60)

@@ -30,9 +30,9 @@ def due(
 ) -> None:
     """Run the deployed workflows that are due; call it each minute.
 
-    Cron or a systemd timer calls it. Each moment of a schedule runs once, however many call. Of moments that were
-    missed the last one runs, for the day before it. A workflow that still runs is left to end first. Sandboxes and
-    branches are paused.
+    Cron or a systemd timer calls it. Each moment of a schedule runs once, and so does each publication of the tables
+    that a trigger names, however many call. Of moments that were missed the last one runs, for the day before it. A
+    workflow that still runs is left to end first. Sandboxes and branches are paused.
 
     Examples:
         dataflow workflow due --env production --dry-run
@@ -118,6 +118,9 @@ def _nothing_due(registry: Registry, env: str | None) -> str:
     if not found:
         return "nothing is due: no deployed workflow has a schedule, which a `trigger:` in its *.sch.yaml gives it"
     first = found[0]
+    waiting = next((it for it in found if it.status.by_tables and not it.paused), None)
+    if first.status.next is None and waiting is not None:
+        return f"nothing is due; {waiting.status.workflow} in {waiting.environment} runs {waiting.status.schedule}"
     if first.status.next is None:
         return "nothing is due: schedules of sandboxes and branches are paused"
     at = f"{first.status.next:%Y-%m-%d %H:%M %Z}"

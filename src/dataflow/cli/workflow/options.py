@@ -29,10 +29,10 @@ def request(date: str | None, param: Sequence[str] | None, env: str | None) -> R
         if not equals or not name:
             raise UsageError(f"'--param {text}' is not NAME=VALUE", "for example --param LOOKBACK_DAYS=7")
         params[name] = value
-    return Request(params=params, date=parse_day(date), env=env, reference=_reference)
+    return Request(params=params, date=parse_day(date), env=env, reference=asset_address)
 
 
-def _reference(name: str) -> str:
+def asset_address(name: str) -> str:
     """Return the address of an asset; the assets are looked up at the first one that a definition names."""
     return _references()(name)
 

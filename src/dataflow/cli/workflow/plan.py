@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataflow.cli.console import out
+from dataflow.cli.console import out, spark_session
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.workflow.arguments import DateOption, FileArgument, ParamOption
@@ -13,6 +13,8 @@ from dataflow.cli.workflow.options import definition, request
 
 if TYPE_CHECKING:
     from dataflow.runner.plan import RunPlan
+    from dataflow.workflow.changed_dates import Look
+    from dataflow.workflow.resolved import Workflow
 
 
 def plan(
@@ -24,14 +26,27 @@ def plan(
 ) -> None:
     """Show what a run would do and touch, without starting Spark.
 
+    Of days that run because their sources changed it says why. Where only Spark can open the catalog, it starts to
+    look for them.
+
     Examples:
         dataflow workflow plan main.sch.yaml --date 2026-01-31
+        dataflow workflow plan daily.sch.yaml
     """
     from dataflow.migration.definition_checks import require_valid_sql
+    from dataflow.runner.changed.reload import looked_at, looked_through, needs_spark
     from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
-    workflow = load_workflow(definition(file), replace(request(date, param, env), ends_only=True))
+    asked = replace(request(date, param, env), ends_only=True)
+
+    def load(look: Look) -> Workflow:
+        return load_workflow(definition(file), replace(asked, look=look))
+
+    workflow = looked_at(load_workflow(definition(file), asked), load)
+    if needs_spark(workflow):
+        with spark_session(workflow.environment, "plan", "looking for days that changed …") as spark:
+            workflow = looked_through(workflow, load, spark)
     require_valid_sql(workflow, env)
     output.show(_Planned(plan_run(workflow)))
 

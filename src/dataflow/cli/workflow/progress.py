@@ -37,6 +37,11 @@ class LiveProgress:
         self._stopped_at: dict[str, str] = {}
         self._lock = threading.Lock()
 
+    def follow(self, root: Workflow) -> None:
+        """Go on with the same workflow, whose days are known now."""
+        self._root = root
+        self._day_of = foreach_of(root)
+
     @contextlib.contextmanager
     def showing(self) -> Iterator[None]:
         """Show what runs, while it runs; a no-op off a terminal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from dataflow.cli.console import say
 from dataflow.cli.first_met import explain
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, Output, OutputOption
-from dataflow.cli.streams import silence_stdout
+from dataflow.cli.streams import STOPPED, silence_stdout
 from dataflow.cli.workflow.arguments import DateOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.cli.workflow.progress import LiveProgress
+    from dataflow.runner.changed.reload import Reload
     from dataflow.runner.options import RunOptions
     from dataflow.runner.results import RunOutcome
     from dataflow.runner.runner import Prepare
@@ -114,7 +116,9 @@ def run_definition(
     workflow = load_workflow(file, request)
     workflow.choose(options.only)
     continue_in(python_of(workflow, say), again)
-    run_loaded(workflow, options, output)
+    run_loaded(
+        workflow, options, output, lambda look: load_workflow(file, replace(request, look=look, run_id=workflow.run_id))
+    )
 
 
 def continue_in(python: Path | None, arguments: Sequence[str] | None = None) -> None:
@@ -129,16 +133,27 @@ def continue_in(python: Path | None, arguments: Sequence[str] | None = None) -> 
         raise typer.Exit(code)
 
 
-def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -> None:
-    """Run a workflow and show its result; raises as `run_definition` does."""
+def run_loaded(workflow: Workflow, options: RunOptions, output: Output, reload: Reload | None = None) -> None:
+    """Run a workflow and show its result; raises as `run_definition` does.
+
+    Args:
+        workflow: What to run.
+        options: How to run it.
+        output: How to show the result.
+        reload: Loads it anew with the days that changed; None where its days are known.
+    """
     from dataflow.cli.workflow.progress import LiveProgress
+    from dataflow.runner.changed.reload import looked_at, why_lines
     from dataflow.runner.run_workflow import run_workflow
 
+    workflow = looked_at(workflow, reload) if reload is not None else workflow
     workflow.choose(options.only)
     progress = LiveProgress(workflow)
     say(f"run {workflow.run_id} of {workflow.id} in {workflow.environment.name}")
     with output.reserved(), progress.showing():
-        outcome = run_workflow(workflow, options, progress, prepare=_demo_source(progress))
+        for line in why_lines(workflow):
+            progress.say(line)
+        outcome = run_workflow(workflow, options, progress, prepare=_demo_source(progress), reload=reload)
     try:
         _show(outcome, output)
         explain(output, workflow.environment.name, *(step.id for step in outcome.result.steps))
@@ -147,7 +162,7 @@ def run_loaded(workflow: Workflow, options: RunOptions, output: Output = TEXT) -
         why = system_error(error) or DataflowError(f"{type(error).__name__}: {error}")
         say(f"the run is over and recorded, but its summary can't be shown: {why.message}")
     if outcome.result.status != "succeeded":
-        raise typer.Exit(1)
+        raise typer.Exit(STOPPED if outcome.result.status == "cancelled" else 1)
 
 
 def _demo_source(progress: LiveProgress) -> Prepare:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from dataflow.cli.console import say
 from dataflow.cli.output import Output
 
 if TYPE_CHECKING:
+    from dataflow.deploy.asked_run import AskedDefinition
     from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
     from dataflow.workflow.project import Project
@@ -16,19 +18,35 @@ if TYPE_CHECKING:
 
 def run_deployed(name: str, request: Request, options: RunOptions, output: Output) -> None:
     """Run a deployed workflow and show its result; raises as `run_definition` does."""
-    from dataflow.assets.registry import open_registry
     from dataflow.cli.workflow.run import continue_in, run_loaded
-    from dataflow.deploy.bundle.checkout import python_of
-    from dataflow.deploy.deployed_run import find_deployed, prepare_run
+    from dataflow.workflow.load import load_workflow
+
+    asked = asked_definition(None, name, request)
+    workflow = load_workflow(asked.file, asked.request)
+    workflow.choose(options.only)
+    continue_in(asked.python(workflow, say))
+    run_loaded(
+        workflow,
+        options,
+        output,
+        lambda look: load_workflow(asked.file, replace(asked.request, look=look, run_id=workflow.run_id)),
+    )
+
+
+def asked_definition(file: Path | None, deployed: str | None, request: Request) -> AskedDefinition:
+    """Return what a command is asked to run: a file, or else a deployed workflow, laid out here."""
+    from dataflow.deploy.asked_run import AskedDefinition, asked_of_bundle
+
+    if file is not None:
+        return AskedDefinition(file, request)
+    from dataflow.assets.registry import open_registry
+    from dataflow.deploy.deployed_run import find_deployed
     from dataflow.workflow.project import find_project
 
     project = find_project(Path.cwd())
     registry = open_registry(project)
-    found = find_deployed(registry, name, request.env, _own_deployment(project))
-    laid_out, workflow = prepare_run(registry, found, request)
-    workflow.choose(options.only)
-    continue_in(python_of(laid_out, say))
-    run_loaded(workflow, options, output)
+    found = find_deployed(registry, deployed or "", request.env, _own_deployment(project))
+    return asked_of_bundle(registry, found, request)
 
 
 def _own_deployment(project: Project) -> str | None:

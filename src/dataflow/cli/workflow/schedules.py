@@ -13,6 +13,7 @@ from dataflow.cli.options import env_option
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
+    from dataflow.deploy.backends import WorkflowStatus
     from dataflow.deploy.due import Scheduled
 
 
@@ -66,8 +67,14 @@ def _row(it: Scheduled) -> dict[str, object]:
         "schedule": status.schedule,
         "last": "never" if status.started is None else _moment(status.started.astimezone()),
         "status": cell(status.status or "", RUN_STYLES.get(status.status or "", "")),
-        "next": "paused" if it.paused else "never" if status.next is None else _moment(status.next),
+        "next": "paused" if it.paused else _next(status),
     }
+
+
+def _next(status: WorkflowStatus) -> str:
+    if status.next is None:
+        return "on publication" if status.by_tables else "never"
+    return _moment(status.next)
 
 
 def _moment(at: dt.datetime) -> str:

@@ -45,6 +45,7 @@ class WorkflowStatus:
         workflow: The workflow's id.
         schedule: Its schedule as text, or None.
         next: When it runs next.
+        by_tables: Whether publications make it due.
         last: The id of its last run.
         status: The status of that run.
         started: When it started.
@@ -56,6 +57,7 @@ class WorkflowStatus:
     last: str | None = None
     status: str | None = None
     started: dt.datetime | None = None
+    by_tables: bool = False
 
 
 class Backend(Protocol):

@@ -24,13 +24,18 @@ import sqlalchemy as sa
 
 from dataflow.deploy.backends import RunRequest, WorkflowStatus
 from dataflow.deploy.backends.moments import latest_moment, next_moment
+from dataflow.deploy.backends.table_triggers import Publication, last_look, looks, publication
+from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.errors import DataflowError
 from dataflow.process import is_alive
 from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.run_records import RunRecords
 from dataflow.state.utc import now
+from dataflow.tables.catalog import open_catalog
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle.manifest import Bundle, Schedule
     from dataflow.deploy.bundle.prepared_package import PreparedPackage
@@ -77,16 +82,23 @@ class DueRun:
         deployment: Where.
         workflow: The workflow's id.
         moment: When it should have started, in the schedule's time zone.
+        publication: What made it due, where tables did.
     """
 
     deployment: Deployment
     workflow: str
     moment: dt.datetime
+    publication: Publication | None = None
 
     @property
     def date(self) -> dt.date:
-        """The day that the run is for: the one before the moment, where the schedule's clock is."""
-        return self.moment.date() - dt.timedelta(days=1)
+        """The day that the run is for: that of a publication, or the one before the moment on the schedule's clock."""
+        return self.publication.day if self.publication else self.moment.date() - dt.timedelta(days=1)
+
+    @property
+    def key(self) -> str:
+        """What is claimed, so that it runs once."""
+        return self.publication.key if self.publication else _text(self.moment)
 
 
 class LocalBackend:
@@ -135,12 +147,38 @@ def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -
     with StateDatabase(deployment.revision.state) as database:
         for id_, schedule in _schedules(deployment):
             try:
-                found.append(_due(deployment, database, id_, schedule, at) if schedule else None)
+                found.append(_due(deployment, database, id_, schedule, at) if schedule and schedule.cron else None)
             except DataflowError as error:
                 if failed is None:
                     raise
                 failed(id_, error)
     return [it for it in found if it is not None]
+
+
+def due_by_tables(deployment: Deployment, registry: Registry, at: dt.datetime, failed: Failed) -> list[DueRun]:
+    """Return the runs of an environment that publications made due, and that nobody started; none where it is paused.
+
+    Args:
+        deployment: The environment.
+        registry: Where its bundles are, which say where its tables are.
+        at: The moment to look at.
+        failed: Receives a workflow whose tables can't be looked at, while others still run.
+    """
+    found: list[DueRun] = []
+    if deployment.revision.isolated:
+        return found
+    with StateDatabase(deployment.revision.state) as database:
+        for package in deployment.revision.packages.values():
+            for id_, schedule in package.workflows.items():
+                if schedule is not None and schedule.tables:
+                    since = package.since or deployment.revision.at
+                    try:
+                        environment = load_bundle(registry, package.bundle).environment.environment()
+                        catalog = open_catalog(environment)
+                        found += _due_by_tables(deployment, database, id_, catalog, schedule, since, at)
+                    except DataflowError as error:
+                        failed(id_, error)
+    return found
 
 
 def run_due(
@@ -204,12 +242,46 @@ def _due(
     if moment <= since:
         return None
     claimed = _claims(database, deployment, workflow)
-    if any(it["status"] == "running" and _holder_is_alive(it) for it in claimed):
+    if _is_running(database, deployment, workflow):
         return None  # never two runs of a workflow at once: its next call looks again
     done = [it for it in claimed if it["moment"] >= _text(moment)]
     if any(it["status"] != "running" for it in done):
         return None
     return DueRun(deployment, workflow, moment)
+
+
+def _due_by_tables(
+    deployment: Deployment,
+    database: StateDatabase,
+    workflow: str,
+    catalog: Catalog,
+    schedule: Schedule,
+    since: dt.datetime,
+    at: dt.datetime,
+) -> list[DueRun]:
+    if _is_running(database, deployment, workflow):
+        return []
+    last = last_look(database, deployment.name, workflow)
+    if last is not None and _was_killed(database, deployment, workflow, last[0]):
+        return [DueRun(deployment, workflow, at, Publication(last[1], at, last[2]))]
+    found = publication(catalog, schedule, since, None if last is None else last[2], at)
+    return [] if found is None else [DueRun(deployment, workflow, found.at, found)]
+
+
+def _was_killed(database: StateDatabase, deployment: Deployment, workflow: str, key: str) -> bool:
+    """Say whether a run that tables made due was killed: it is taken over."""
+    mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow) & (moments.c.moment == key)
+    with database.begin() as connection:
+        row = connection.execute(sa.select(moments).where(mine)).mappings().first()
+    return row is not None and row["status"] == "running" and not _holder_is_alive(dict(row))
+
+
+def _is_running(database: StateDatabase, deployment: Deployment, workflow: str) -> bool:
+    """Say whether a run of a workflow is still going on."""
+    mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow)
+    with database.begin() as connection:
+        rows = connection.execute(sa.select(moments).where(mine, moments.c.status == "running")).mappings().all()
+    return any(_holder_is_alive(dict(row)) for row in rows)
 
 
 def _claims(database: StateDatabase, deployment: Deployment, workflow: str) -> list[dict[str, Any]]:
@@ -222,11 +294,14 @@ def _claims(database: StateDatabase, deployment: Deployment, workflow: str) -> l
 
 def _claim(database: StateDatabase, found: DueRun) -> bool:
     """Claim a moment that nobody holds, or whose holder has died. Only one caller gets it."""
-    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
+    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": found.key}
     own = {"claimed": now(), "host": socket.gethostname(), "process": os.getpid(), "status": "running"}
     try:
         with database.begin() as connection:
             connection.execute(moments.insert(), {**key, **own})
+            if (seen := found.publication) is not None:
+                look = {"claimed": own["claimed"], "day": seen.day.isoformat(), "seen": dict(seen.seen)}
+                connection.execute(looks.insert(), {**key, **look})
             return True
     except DataflowError as error:
         if not isinstance(error.__cause__, sa.exc.IntegrityError):
@@ -241,7 +316,7 @@ def _claim(database: StateDatabase, found: DueRun) -> bool:
 
 
 def _finish(database: StateDatabase, found: DueRun, status: str) -> None:
-    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": _text(found.moment)}
+    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": found.key}
     mine = [moments.c[name] == value for name, value in key.items()]
     with database.begin() as connection:
         connection.execute(moments.update().where(*mine).values(status=status))
@@ -261,14 +336,15 @@ def _text(moment: dt.datetime) -> str:
 def _state(deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None) -> WorkflowStatus:
     last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
     following = None
-    if schedule is not None and not deployment.revision.isolated:
+    if schedule is not None and schedule.cron and not deployment.revision.isolated:
         with contextlib.suppress(DataflowError):  # it never comes
             following = next_moment(schedule, now())
     return WorkflowStatus(
         workflow,
-        f"{schedule.cron} {schedule.timezone}" if schedule else None,
+        schedule.text if schedule else None,
         following,
         last["run_id"] if last else None,
         last["status"] if last else None,
         last["started"] if last else None,
+        by_tables=schedule is not None and bool(schedule.tables),
     )

@@ -67,7 +67,7 @@ def _shown(schedule: Schedule, start: dt.datetime, *, forward: bool) -> Iterator
     from croniter import CroniterError, croniter
 
     try:
-        walk = croniter(schedule.cron, start)
+        walk = croniter(schedule.cron or "", start)
         while True:
             yield walk.get_next(dt.datetime) if forward else walk.get_prev(dt.datetime)
     except (CroniterError, OverflowError, ValueError):
@@ -80,7 +80,7 @@ def _instants(schedule: Schedule, shown: dt.datetime, zone: zoneinfo.ZoneInfo) -
     In UTC, as all that is compared here: Python compares two times of one zone by what clocks show.
     """
     first, second = (shown.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
-    minute, hour = schedule.cron.split()[:2]
+    minute, hour = (schedule.cron or "").split()[:2]
     follows_clocks = "*" in minute or "*" in hour
     if _clock(first, zone) != shown:  # they are set forward over it
         return [] if follows_clocks else [_end_of_gap(second, first, zone)]

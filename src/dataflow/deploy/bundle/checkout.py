@@ -60,6 +60,7 @@ class BundleCheckout:
 
     def path_of(self, file: Path) -> str:
         """Return the path that one of its files has in the repository that it was deployed from."""
+        file = Path(os.path.normpath(file))
         if file.is_relative_to(self.folder / "work"):
             return file.relative_to(self.folder / "work").as_posix()
         asset = next((it for it in self.bundle.assets if self.built(it) == file), None)

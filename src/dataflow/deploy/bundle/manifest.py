@@ -20,6 +20,7 @@ from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
+from dataflow.workflow.trigger import trigger_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,10 +80,17 @@ class PinnedAsset(BundleModel):
 
 
 class Schedule(BundleModel):
-    """The schedule of a workflow."""
+    """When a workflow runs by itself, and by when a run of it is expected to have succeeded."""
 
-    cron: str
+    cron: str | None = None
     timezone: str = "UTC"
+    tables: tuple[str, ...] = ()
+    expected_by: str | None = None
+
+    @property
+    def text(self) -> str:
+        """When it runs, in words."""
+        return trigger_text(self.cron, self.timezone, self.tables)
 
 
 class RenderedWorkflow(BundleModel):
@@ -121,6 +129,7 @@ class EnvironmentSettings(BundleModel):
     isolated: bool = False
     backend: str = "local"
     exports: tuple[str, ...] = ()
+    limits: dict[str, int] = {}
 
     def environment(self) -> Environment:
         """Return the environment that runs of the bundle happen in."""
@@ -136,6 +145,7 @@ class EnvironmentSettings(BundleModel):
             isolated=self.isolated,
             backend=self.backend,
             exports=self.exports,
+            limits=self.limits,
         )
 
 
@@ -241,6 +251,7 @@ def environment_settings(environment: Environment, params: Mapping[str, str]) ->
         smtp=vars(smtp) if smtp else None,
         openlineage=environment.openlineage,
         exports=environment.exports,
+        limits=dict(environment.limits),
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,

@@ -89,7 +89,14 @@ class PackageRenderer:
         return RenderedWorkflow(
             id=rendering.id,
             text=text,
-            schedule=Schedule(cron=trigger.cron, timezone=trigger.timezone) if trigger else None,
+            schedule=Schedule(
+                cron=trigger.cron,
+                timezone=trigger.timezone,
+                tables=tuple(trigger.tables),
+                expected_by=workflow.notifications.expected_by,
+            )
+            if trigger
+            else None,
             fixed=rendering.fixed,
             steps={step.id: step.type for step in planned.steps},
             reads=planned.reads,

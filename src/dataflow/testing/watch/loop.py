@@ -315,8 +315,9 @@ def _needs_spark(suite: Suite) -> bool:
 def sbt_advice(suite: Suite) -> str:
     """Say which sbt runs a suite, and what is quicker while one edits nothing else."""
     program, command = sbt_of_people()
-    where = shlex.quote(display_path(suite.folder))
-    return f"{program} starts anew for each rerun; quicker for Scala alone:  cd {where} && {command} '~test'"
+    folder = display_path(suite.folder)
+    there = "" if folder == "." else f"cd {shlex.quote(folder)} && "
+    return f"{program} starts anew for each rerun; quicker for Scala alone:  {there}{command} '~test'"
 
 
 def _moment(path: Path, seen_at: float) -> float:

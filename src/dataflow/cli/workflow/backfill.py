@@ -1,0 +1,129 @@
+"""`dataflow workflow backfill`: runs a range of days, and the next time those that are left."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from dataflow.cli.console import out, say
+from dataflow.cli.options import EnvOption, parse_day
+from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.workflow.arguments import ParamOption
+from dataflow.cli.workflow.days import named_days, rough
+from dataflow.cli.workflow.options import definition, request
+from dataflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataflow.runner.backfill import DayChoice
+
+
+def backfill(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The definition of one day, or a package's folder for its main.sch.yaml.", show_default=False
+        ),
+    ] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day.", show_default=False)
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", metavar="YYYY-MM-DD", help="The last day, included; yesterday if omitted.")
+    ] = None,
+    parallel: Annotated[
+        int, typer.Option("--parallel", min=1, max=64, help="How many days run side by side, in one Spark.")
+    ] = 2,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Begin with the last day.")] = False,
+    only: Annotated[
+        Literal["missing", "failed", "all"] | None,
+        typer.Option(
+            metavar="missing|failed|all",
+            help="`missing`: days that never succeeded; `failed`: those whose last run did not; `all`: each again. "
+            "If omitted, those that have not succeeded with these definitions.",
+        ),
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Start no other day once one has failed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show; the days that it would run, and for how long.")
+    ] = False,
+    param: ParamOption = None,
+    env: EnvOption = None,
+    deployed: Annotated[
+        str | None,
+        typer.Option(
+            "--deployed", metavar="ID", help="What is deployed; a workflow's id, or a bundle, instead of a file."
+        ),
+    ] = None,
+    output: OutputOption = TEXT,
+) -> None:
+    """Run a range of days; called again, those that are left.
+
+    A day counts as done once a run of it has succeeded with the same bundle or, from files, with the same definitions
+    and code. Each runs as by `workflow run --date`; one that fails stops no other.
+
+    Examples:
+        dataflow workflow backfill . --from 2025-01-01 --to 2025-12-31 --parallel 4
+        dataflow workflow backfill . --from 2025-01-01 --only failed
+    """
+    if (file is None) == (deployed is None):
+        raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow backfill . --from …")
+    begin = parse_day(first)
+    if begin is None:
+        raise UsageError("--from is missing: the first day", "dataflow workflow backfill . --from 2025-01-01")
+    from dataflow.cli.workflow.run import continue_in, run_loaded
+    from dataflow.cli.workflow.run_deployed import asked_definition
+    from dataflow.runner.backfill import choose_days, days_between
+    from dataflow.runner.options import RunOptions
+    from dataflow.state.run_records import open_run_records
+    from dataflow.workflow.each_day import load_each_day, load_one_day
+
+    days = days_between(begin, parse_day(last) or _yesterday())
+    asked = asked_definition(None if file is None else definition(file), deployed, request(None, param, env))
+    one = load_one_day(asked.file, asked.request, days[0])
+    with open_run_records(one.environment.state) as records:
+        choice = choose_days(records, one, days, only, newest_first=newest_first)
+    if dry_run or not choice.days:
+        output.show(_Choice(choice, parallel))
+        return
+    continue_in(asked.python(one, say))
+    say(_told(choice, parallel))
+    workflow = load_each_day(asked.file, asked.request, choice.days, parallel=parallel, fail_fast=fail_fast)
+    run_loaded(workflow, RunOptions(days=tuple(map(str, choice.days)), parallel=parallel), output)
+
+
+def _yesterday() -> dt.date:
+    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+
+
+def _told(choice: DayChoice, parallel: int) -> str:
+    """Say what is about to run: `353 of 365 days: 12 succeeded with these definitions · 2 at a time · about 9 min`."""
+    seconds = choice.estimate(parallel)
+    parts = [choice.told, f"{min(parallel, len(choice.days))} at a time"]
+    parts += [] if seconds is None else [f"about {rough(seconds)}, as a day took {choice.seconds:.1f} s lately"]
+    return " · ".join(parts)
+
+
+@dataclass(frozen=True)
+class _Choice(Result):
+    choice: DayChoice
+    parallel: int
+
+    def text(self) -> None:
+        if not self.choice.days:
+            out().print(f"nothing to do: {self.choice.told}; --only all runs them again")
+            return
+        out().print(_told(self.choice, self.parallel))
+        out().print(f"  {named_days(self._days)}")
+
+    def data(self) -> object:
+        seconds = self.choice.estimate(self.parallel)
+        return {"days": self._days, "total": self.choice.total, "parallel": self.parallel, "seconds": seconds}
+
+    @property
+    def _days(self) -> Sequence[str]:
+        return [str(day) for day in self.choice.days]

@@ -1,0 +1,1 @@
+"""The days that a run is about to do because their sources changed: found before it, remembered after it."""

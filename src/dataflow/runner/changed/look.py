@@ -1,0 +1,100 @@
+"""Looking at tables for the days that changed: by PyIceberg without a JVM, or in a session where only Spark can."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from dataflow.lineage.model import plain_name
+from dataflow.runner.changed.choose import Source, Target, choose_dates
+from dataflow.tables.high_water_mark import HighWater, from_properties
+from dataflow.tables.pyiceberg_catalog import SparkOnlyError
+from dataflow.workflow import table_names
+from dataflow.workflow.changed_dates import ChangedQuestion, DatesFound, last_dates
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table
+    from pyspark.sql import SparkSession
+
+    from dataflow.tables.changed_days.find import ChangedDays
+    from dataflow.workflow.dates import ChangedSource
+
+Find = Callable[[str], "Table | None"]
+"""Returns a table as PyIceberg has it; None where there is none."""
+
+
+def look(question: ChangedQuestion) -> DatesFound:
+    """Find the days that changed, without a JVM; where only Spark can look, say so.
+
+    Raises:
+        DataflowError: The catalog can't be reached, or a source is missing although it was read before.
+    """
+    from dataflow.tables.catalog import open_catalog
+    from dataflow.tables.pyiceberg_catalog import find_table
+
+    try:
+        catalog = open_catalog(question.environment)
+        return look_at(question, lambda name: find_table(catalog, name))
+    except SparkOnlyError:
+        return dataclasses.replace(last_dates(question), needs_spark=True)
+
+
+def look_through(spark: SparkSession) -> Callable[[ChangedQuestion], DatesFound]:
+    """Return what finds the days that changed by a session's own catalog."""
+    from dataflow.tables.metadata_through_spark import find_table
+
+    return lambda question: look_at(question, lambda name: find_table(spark, name))
+
+
+def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
+    """Find the days that changed.
+
+    Args:
+        question: What is asked.
+        find: Finds tables.
+
+    Raises:
+        DataflowError: A source is missing although it was read before, or nobody can tell which column is its day.
+    """
+    waters = {name: _mark(find(name)) for name in question.targets}  # before the sources: what is done since is done
+    sources = {source: find(source.table) for source in question.sources}
+    catalog = question.environment.catalog_name
+    targets = []
+    for name, water in waters.items():
+        looked = _sources_of(water, sources, catalog) if water.mark is not None else ()
+        targets.append(Target(plain_name(name, catalog), water, looked))
+    return choose_dates(question, targets, _marks(sources))
+
+
+def _mark(table: Table | None) -> HighWater:
+    return HighWater() if table is None else from_properties(table.properties)
+
+
+def _marks(sources: Mapping[ChangedSource, Table | None]) -> dict[str, dt.date]:
+    """Return up to where sources are complete, those that say so."""
+    found = {source.table: _mark(table).day for source, table in sources.items()}
+    return {name: day for name, day in found.items() if day is not None}
+
+
+def _sources_of(
+    water: HighWater, sources: Mapping[ChangedSource, Table | None], catalog: str
+) -> tuple[Source, ...]:  # fmt: skip
+    known = {plain_name(key, catalog).lower(): key for key in water.sources}
+    found = []
+    for source, table in sources.items():
+        name = plain_name(source.table, catalog)
+        key = known.get(name.lower(), f"{catalog}.{name}")
+        since = water.sources.get(key)
+        found.append(Source(name, key, _changed(source, table, None if since is None else since[1])))
+    return tuple(found)
+
+
+def _changed(source: ChangedSource, table: Table | None, since: int | None) -> ChangedDays:
+    from dataflow.errors import DataflowError
+    from dataflow.tables.changed_days.find import changed_days
+
+    if table is None:
+        raise DataflowError(f"there is no table {table_names.typed(source.table)}, whose changes are asked for")
+    return changed_days(table, since, source.day_column)

@@ -1,0 +1,199 @@
+"""Manifests and manifest lists, read for the few fields that tell what changed.
+
+PyIceberg's own readers build a schema anew for each file, which takes longer than reading it; one reader serves all
+files of one schema here. Whatever the format's version, fields are found by their ids.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dataflow.errors import DataflowError, first_line
+
+if TYPE_CHECKING:
+    from pyiceberg.avro.reader import Reader
+    from pyiceberg.io import FileIO
+    from pyiceberg.types import StructType
+
+DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
+ADDED, DELETED = 1, 2
+_SYNC = 16
+_MANIFESTS = frozenset({500, 502, 517, 503, 504, 505, 506})
+_DATA_FILE = 2
+_ENTRIES = frozenset({0, 1, _DATA_FILE, 134, 100, 101, 102, 103, 109, 110, 125, 128, 135, 143, 144, 145})
+
+
+class Manifest(NamedTuple):
+    """A manifest, as a snapshot's list has it; a count is None where an old writer left it out."""
+
+    path: str
+    spec: int
+    deletes: bool
+    snapshot: int
+    added: int | None
+    existing: int | None
+    removed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A data or delete file, as a manifest has it.
+
+    Attributes:
+        status: Whether its snapshot added or deleted it, or it was there.
+        snapshot: The snapshot that added it, or deleted it.
+        spec: The partition spec that it was written by.
+        content: Data, positions or equality deletes.
+        path: Where it is.
+        format: `PARQUET`, `ORC`, `AVRO` or `PUFFIN`.
+        partition: The partition's values, in the order of the spec's fields.
+        rows: How many rows it has.
+        values: How many values, nulls included, by the column's id.
+        nulls: How many nulls, by the column's id.
+        lower: Least values, by the column's id.
+        upper: Greatest values, by the column's id.
+        equality_ids: The columns that an equality delete compares.
+        referenced: The only data file that its deletes are about.
+        offset: Where a deletion vector begins in its file.
+        size: How long a deletion vector is.
+    """
+
+    status: int
+    snapshot: int
+    spec: int
+    content: int
+    path: str
+    format: str
+    partition: tuple[Any, ...]
+    rows: int
+    values: Mapping[int, int]
+    nulls: Mapping[int, int]
+    lower: Mapping[int, bytes]
+    upper: Mapping[int, bytes]
+    equality_ids: tuple[int, ...]
+    referenced: str | None
+    offset: int | None
+    size: int | None
+
+
+def manifests(io: FileIO, manifest_list: str) -> list[Manifest]:
+    """Read a snapshot's list of manifests."""
+    return [
+        Manifest(
+            row[500], row[502], bool(row.get(517)), row[503], row.get(504), row.get(505), row.get(506)
+        )
+        for row in _rows(io, manifest_list, _MANIFESTS)
+    ]  # fmt: skip
+
+
+def entries(io: FileIO, manifest: Manifest) -> Iterator[FileEntry]:
+    """Yield what a manifest holds."""
+    for row in _rows(io, manifest.path, _ENTRIES):
+        file = row[_DATA_FILE]
+        snapshot = row.get(1)
+        yield FileEntry(
+            row[0],
+            manifest.snapshot if snapshot is None else snapshot,  # what the commit's own manifest leaves out
+            manifest.spec,
+            file.get(134) or DATA,
+            file[100],
+            str(file[101]).upper(),
+            tuple(file[102]),
+            file[103],
+            file.get(109) or {},
+            file.get(110) or {},
+            file.get(125) or {},
+            file.get(128) or {},
+            tuple(file.get(135) or ()),
+            file.get(143),
+            file.get(144),
+            file.get(145),
+        )
+
+
+def _rows(io: FileIO, path: str, wanted: frozenset[int]) -> Iterator[dict[int, Any]]:
+    """Yield the records of an Avro file as values by field id.
+
+    Raises:
+        DataflowError: The file can't be read.
+    """
+    from pyiceberg.avro.codecs import KNOWN_CODECS
+    from pyiceberg.avro.decoder import new_decoder
+
+    try:
+        with io.new_input(path).open() as stream:
+            content = stream.read()
+        decoder = new_decoder(content)
+        if decoder.read(4) != b"Obj\x01":
+            raise ValueError("not an Avro file")
+        meta = _header(decoder)
+        reader, shape = _reader(meta["avro.schema"].decode(), wanted)
+        codecs: Any = KNOWN_CODECS  # by literals
+        codec = codecs[meta.get("avro.codec", b"null").decode()]
+        decoder.skip(_SYNC)
+        while decoder.tell() < len(content):
+            count, block = decoder.read_int(), decoder.read_bytes()
+            inner = new_decoder(codec.decompress(block) if codec else block)
+            for _ in range(count):
+                yield _by_id(reader.read(inner), shape)
+            decoder.skip(_SYNC)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DataflowError(f"can't read {path}: {first_line(error)}") from error
+
+
+def _header(decoder: Any) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    while count := decoder.read_int():
+        if count < 0:
+            decoder.read_int()  # the size of the block
+        for _ in range(abs(count)):
+            key = decoder.read_utf8()
+            found[key] = decoder.read_bytes()
+    return found
+
+
+_Shape = tuple[tuple[int, "_Shape | None"], ...]
+
+
+def _by_id(record: Any, shape: _Shape) -> dict[int, Any]:
+    return {
+        id_: value if inner is None else _by_id(value, inner)
+        for (id_, inner), value in zip(shape, record._data, strict=True)
+    }
+
+
+@functools.lru_cache(maxsize=256)
+def _reader(schema: str, wanted: frozenset[int]) -> tuple[Reader, _Shape]:
+    """Return what reads the wanted fields of files with a schema, and which ids they have, in order."""
+    from pyiceberg.utils.schema_conversion import AvroSchemaConversion
+
+    return _struct_reader(AvroSchemaConversion().avro_to_iceberg(json.loads(schema)).as_struct(), wanted)
+
+
+def _struct_reader(struct: StructType, wanted: frozenset[int]) -> tuple[Reader, _Shape]:
+    """Return what reads some fields of a struct and skips others: PyIceberg's own resolver can't skip a list."""
+    from pyiceberg.avro.reader import OptionReader, StructReader
+    from pyiceberg.avro.resolver import construct_reader
+    from pyiceberg.typedef import Record
+    from pyiceberg.types import StructType
+
+    readers: list[tuple[int | None, Reader]] = []
+    shape: list[tuple[int, _Shape | None]] = []
+    for field in struct.fields:
+        inner: _Shape | None = None
+        if field.field_id == _DATA_FILE and isinstance(field.field_type, StructType):
+            reader, inner = _struct_reader(field.field_type, wanted)
+        else:
+            reader = construct_reader(field.field_type)
+        if not field.required:
+            reader = OptionReader(reader)
+        if field.field_id in wanted:
+            readers.append((len(shape), reader))
+            shape.append((field.field_id, inner))
+        else:
+            readers.append((None, reader))
+    return StructReader(tuple(readers), Record, struct), tuple(shape)

@@ -1,0 +1,153 @@
+"""`workflow plan` and `workflow run` of days that changed: without a JVM where that can be, else through Spark."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pyarrow as pa
+import pytest
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import DateType, IntegerType, NestedField
+
+from dataflow.tables.catalog import open_catalog
+from dataflow.workflow.project import Environment
+from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, spark, wap
+
+FIRST = dt.date(2026, 1, 1)
+SCHEMA = Schema(NestedField(1, "id", IntegerType()), NestedField(2, "date", DateType()))
+BY_DAY = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "date"))
+TABLES = {**EVERY_DAY, "SOURCE_TABLE": "${TARGET_DB}.plays", "TARGET_TABLE": "${TARGET_DB}.results"}
+AUDITS = """\
+      audits:
+        - function: rows_should_match_source
+          source: ${SOURCE_TABLE}
+          where: date = DATE '${EXECUTION_DATE}'
+        - function: rows_should_match_source
+          name: the same ids
+          source: ${SOURCE_TABLE}
+          where: date = DATE '${EXECUTION_DATE}'
+          columns: [id]
+"""
+FILES = {
+    "main.sch.yaml": definition(
+        spark("ddl.sql", "ddl"),
+        wap(spark("write.sql"), by={"date": DAY}, audits=AUDITS),
+        HWM,
+        name="x.main",
+        params=TABLES,
+    ),
+    "daily.sch.yaml": definition(each_day("changed:\n  - ${SOURCE_TABLE}\nlast: 2"), name="x.daily"),
+    "ddl.sql": "CREATE TABLE IF NOT EXISTS ${TARGET_TABLE} (id INT, date DATE) USING iceberg PARTITIONED BY (date);\n",
+    "write.sql": (
+        "INSERT OVERWRITE ${TARGET_TABLE} SELECT * FROM ${SOURCE_TABLE} WHERE date = DATE '${EXECUTION_DATE}';\n"
+    ),
+}
+DAILY = ("daily.sch.yaml", "--date", "2026-01-31")
+
+
+def write_package(folder):
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+class Plays:
+    """A source of the embedded catalog, and a target whose mark remembers it."""
+
+    def __init__(self, folder, by=BY_DAY):
+        self.catalog = open_catalog(Environment("sandbox"))
+        self.catalog.create_namespace("alice_sandbox")
+        for name in ("plays", "results"):
+            place = str(folder / name)
+            self.catalog.create_table(f"alice_sandbox.{name}", SCHEMA, place, partition_spec=by)
+
+    def add(self, *days):
+        table = self.catalog.load_table("alice_sandbox.plays")
+        dates = pa.array([FIRST + dt.timedelta(days=it - 1) for it in days], pa.date32())
+        table.append(pa.table({"id": pa.array([1] * len(days), pa.int32()), "date": dates}))
+        return table.current_snapshot()
+
+    def remembered(self):
+        found = self.catalog.load_table("alice_sandbox.results").properties["dataflow.hwm.sources"]
+        return json.loads(found)["dataflow.alice_sandbox.plays"][1]
+
+    def remember(self, mark, snapshot):
+        sources = {"dataflow.alice_sandbox.plays": [snapshot.sequence_number, snapshot.snapshot_id]}
+        with self.catalog.load_table("alice_sandbox.results").transaction() as change:
+            change.set_properties({"dataflow.hwm": mark, "dataflow.hwm.sources": json.dumps(sources)})
+
+
+def test_a_plan_lists_the_days_that_changed_and_why(here_command, tmp_path):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path)
+    plays.remember("2026-01-30", plays.add(28, 29, 30))
+    late = plays.add(29, 29)
+    at = f"{dt.datetime.fromtimestamp(late.timestamp_ms / 1000, dt.UTC):%Y-%m-%d %H:%M} UTC"
+    why = f"2 rows came in snapshot {late.snapshot_id} of alice_sandbox.plays at {at}"
+    (step,) = here_command.json("workflow", "plan", *DAILY)["steps"]
+    assert step["dates"] == ["2026-01-29", "2026-01-31"]
+    assert step["reasons"] == {"2026-01-29": [why], "2026-01-31": ["not done yet"]}
+    shown = here_command("workflow", "plan", *DAILY).stdout
+    assert f"2026-01-29: {why}\n" in shown
+    assert "2026-01-31: not done yet\n" in shown
+
+
+def test_a_night_without_changes_is_recorded_and_starts_no_spark(here_command, tmp_path, monkeypatch):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path)
+    first = plays.add(30, 31)
+    plays.remember("2026-01-31", first)
+    monkeypatch.setattr("dataflow.spark.session.Engine.__enter__", None)
+    (step,) = here_command.json("workflow", "plan", *DAILY)["steps"]
+    assert (step["dates"], step["runs"]) == ([], ["no days: nothing changed"])
+    done = here_command("workflow", "run", *DAILY)
+    assert "each_day: 0 days, nothing changed" in done.stderr
+    (recorded,) = here_command.json("workflow", "runs")
+    assert (recorded["workflow_id"], recorded["status"]) == ("x.daily", "succeeded")
+
+    here_command("workflow", "run", *DAILY, "--param", "SOURCE_TABLE=alice_sandbox.plays")
+    assert plays.remembered() == first.snapshot_id
+    future = plays.add(70)  # no day that a run may have yet
+    here_command("workflow", "run", *DAILY)
+    assert plays.remembered() == future.snapshot_id, "what was looked at is not looked at again"
+
+
+def test_a_source_whose_day_nobody_can_tell_is_one_message(here_command, tmp_path):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path, by=PartitionSpec())
+    plays.remember("2026-01-30", plays.add(30))
+    failed = here_command("workflow", "run", *DAILY, code=1)
+    assert failed.stderr == (
+        "error: nobody can tell which column of alice_sandbox.plays is the day of a row: its partition has none\n"
+        "  → name it: changed: [{table: alice_sandbox.plays, day: COLUMN}]\n"
+    )
+
+
+@pytest.mark.spark
+def test_a_catalog_that_only_spark_can_open_is_looked_at_by_spark(spark_command, tmp_path):
+    command = spark_command
+    write_package(command.folder)
+    place = tmp_path / "lake"
+    (command.folder / "dataflow.yaml").write_text(
+        f"version: 1\nproject: lake\nenvironments:\n  sandbox:\n    params:\n      TARGET_DB: db\n"
+        f"    catalog:\n      name: lake\n      type: hadoop\n      warehouse: {place}\n"
+    )
+    (command.folder / "load.sch.yaml").write_text(definition(spark("load.sql", "load"), name="x.load"))
+    (command.folder / "load.sql").write_text(
+        "CREATE DATABASE IF NOT EXISTS db;\n"
+        "CREATE TABLE IF NOT EXISTS db.plays (id INT, date DATE) USING iceberg PARTITIONED BY (date);\n"
+        "INSERT INTO db.plays VALUES (1, DATE '2026-01-30'), (1, DATE '2026-01-31');\n"
+    )
+    command("workflow", "run", "load.sch.yaml")
+    done = command("workflow", "run", *DAILY)
+    assert "each_day: 2 days\n" in done.stderr
+    assert "the same ids: 0 values of id only in db.plays, 0 not in it (expected 0)" in done.stdout
+    (command.folder / "load.sql").write_text("INSERT INTO db.plays VALUES (2, DATE '2026-01-30');\n")
+    command("workflow", "run", "load.sch.yaml")
+    (step,) = command.json("workflow", "plan", *DAILY)["steps"]
+    assert step["dates"] == ["2026-01-30"]
+    assert step["reasons"]["2026-01-30"][0].startswith("1 row came in snapshot ")
+    done = command("workflow", "run", *DAILY)
+    assert "published db.results date=2026-01-30: 2 rows as snapshot " in done.stdout
