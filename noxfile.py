@@ -19,7 +19,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 MINUTES = {"lint": 1, "tests": 1, "slow": 3, "spark": 19, "recipes": 6, "sparklyr": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
-NIGHTLY = ("fuzz", "kills", "run_kills", "laws")
+NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines")
 """The sessions that `nox -s nightly` runs."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
@@ -159,9 +159,16 @@ def laws(session: nox.Session) -> None:
     pytest(session, "tests/tables/test_law_of_publishing.py", "--hypothesis-profile=long")
 
 
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Hold Sail to Spark on many random tables; `spark` does so on ten, and on all that was compared by hand."""
+    install(session, "test")
+    pytest(session, "tests/sail", "--hypothesis-profile=long")
+
+
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Run what is too long for each change: `fuzz`, `kills`, `run_kills` and `laws`."""
+    """Run what is too long for each change: `fuzz`, `kills`, `run_kills`, `laws` and `engines`."""
     for name in NIGHTLY:
         session.notify(name)
 

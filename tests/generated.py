@@ -64,12 +64,14 @@ def write_schemas(folder: Path) -> None:
 
 
 def write_documents(folder: Path) -> None:
-    """Write the glossary and the commands below a folder: what the command line says of itself."""
+    """Write the glossary, the engines and the commands below a folder: what the code says of itself."""
     from dataflow.glossary import as_markdown
+    from dataflow.sail import page as engines
     from tests.support.commands import pages
 
     documents = folder / "docs"
     documents.mkdir(exist_ok=True)
+    (documents / "engines.md").write_text(engines.render(), encoding="utf-8")
     (documents / "glossary.md").write_text(as_markdown(), encoding="utf-8")
     parts = ["# Commands", "What `--help` says of each. Written by `python -m tests.generated`."]
     for page in pages():

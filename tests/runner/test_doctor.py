@@ -33,9 +33,9 @@ def test_a_machine_that_has_everything_is_found_fit(home):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     found = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.returncode == 0
-    assert list(found) == [
-        *("Python", "git", "Spark", "home", "Java", "R", "sparklyr", "sbt", "Iceberg", "write and read", "class data")
-    ]
+    first = ["Python", "git", "Spark", "home", "Java", "R", "sparklyr", "sbt"]
+    assert list(found) == [*first, "Sail", "Iceberg", "write and read", "class data"]
+    assert found["Sail"]["detail"].endswith("answers queries without Java where it answers as Spark does")
     assert found["write and read"]["detail"] == "1 row, catalog dataflow"
     assert list((home / "warehouse").iterdir()) == []
 
@@ -60,7 +60,7 @@ def test_each_check_is_named_before_it_is_made(monkeypatch):
         seen.append(check)
     names = [it if isinstance(it, str) else [it.name] for it in seen]
     assert names[:8] == ["Python", ["Python"], "git", ["git"], "Spark", ["Spark"], "home", ["home"]]
-    assert names[8:] == ["Java", ["Java"], "R and sbt", ["R"], ["sparklyr"], ["sbt"]]
+    assert names[8:] == ["Java", ["Java"], "R and sbt", ["R"], ["sparklyr"], ["sbt"], "Sail", ["Sail"]]
 
 
 @pytest.mark.usefixtures("home")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,11 +16,12 @@ from dataflow.cli.help import Commands
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import CSV, JSON, PARQUET, TABLE, Output, Result, output_option
 from dataflow.errors import UsageError, display_path
+from dataflow.runner.engine_choice import QueryEngine, answer
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import Row
+    from pyspark.sql import Row, SparkSession
 
 app = Commands()
 
@@ -44,21 +46,32 @@ def query(
             help=f"At most so many; {TABLE.row_limit} rows in a table, all in other formats if omitted.",
         ),
     ] = None,
+    engine: Annotated[
+        QueryEngine,
+        typer.Option(
+            "--engine", help="`spark` or `sail` alone; `auto`: Sail, which starts at once, where both answer the same."
+        ),
+    ] = QueryEngine.AUTO,
 ) -> None:
     """Run a SQL query and print its rows.
+
+    Sail answers in a second what it is known to answer as Spark does; Spark answers the rest, and a line says why.
 
     Examples:
         dataflow query "SHOW TABLES IN dataflow_demo"
         dataflow query "SELECT * FROM dataflow_demo.playback LIMIT 5"
         dataflow query "SELECT count(*) AS n FROM dataflow_demo.playback" --output json
         dataflow query "SELECT * FROM dataflow_demo.playback" --output parquet --to playback.parquet
+        dataflow query "SELECT * FROM dataflow_demo.playback VERSION AS OF 'main'" --engine spark
     """
-    from dataflow.runner.query import read_rows
-
     output.require_place(to)
     where = environment_here(env)
-    with spark_session(where, "query", "Running …", read_only=True) as spark:
-        found = read_rows(spark, sql, limit or output.row_limit, arrow=output.takes_arrow)
+
+    def sessions() -> AbstractContextManager[SparkSession]:
+        return spark_session(where, "query", "Running …", read_only=True)
+
+    most = limit or output.row_limit
+    found = answer(where, sql, most, sessions, engine=engine, arrow=output.takes_arrow, report=say)
     output.write(QueryRows(found.columns, found.rows, found.table), to)
     if to is None and not found.is_cut:
         output.show_part(_Count(found.count))

@@ -61,7 +61,8 @@ def diagnose(
         report: Receives lines about what takes a while.
         looking: Receives the name of what is looked at next.
     """
-    for name, look in (("Python", _python), ("git", _git), ("Spark", _pyspark), ("home", _home)):
+    cheap = (("Python", _python), ("git", _git), ("Spark", _pyspark), ("home", _home))
+    for name, look in cheap:
         looking(name)
         yield look()
     java: list[Java] = []
@@ -69,6 +70,8 @@ def diagnose(
     yield _checked("Java", lambda: _java(java, report))
     looking("R and sbt")
     yield from _of_one_recipe()
+    looking("Sail")
+    yield _sail()
     if not java:
         return
     looking("Iceberg's jars")
@@ -109,6 +112,21 @@ def _pyspark() -> Diagnosis:
         return Diagnosis("Spark", False, "pyspark is not installed", fix)
     detail = found if found == wanted else f"pyspark {found}, but Dataflow is built for {wanted}"
     return Diagnosis("Spark", found == wanted, detail, fix)
+
+
+def _sail() -> Diagnosis:
+    """Check whether queries are answered without a JVM; the check never fails, as Spark answers them all the same."""
+    from dataflow.sail.server import missing, start_and_stop
+
+    detail = (
+        f"{version('pysail')}: answers queries without Java where it answers as Spark does" if not missing() else ""
+    )
+    try:
+        if detail:
+            start_and_stop()
+    except DataflowError as error:
+        detail = f"{error.message}; Spark answers each query"
+    return Diagnosis("Sail", True, detail or f"none, for want of {missing()}: Spark answers each query")
 
 
 def _home() -> Diagnosis:

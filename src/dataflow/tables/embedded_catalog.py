@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 _FIND = """
+SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?
+"""
+_FIND_WHATEVER_CASE = """
 SELECT metadata_location FROM iceberg_tables
-WHERE catalog_name = ? AND lower(table_namespace) = ? AND lower(table_name) = ?
+WHERE catalog_name = ? AND lower(table_namespace) = lower(?) AND lower(table_name) = lower(?)
 """
 
 
@@ -44,19 +48,39 @@ def live_table(environment: Environment, name: str) -> LiveTable | None:
         environment: The environment.
         name: The table, without the catalog's name.
     """
-    file, parts = catalog_file(), table_names.split(name.lower())
-    if not is_embedded(environment) or not file.exists() or len(parts) < 2:
-        return None
-    wanted = (environment.catalog_name, ".".join(parts[:-1]), parts[-1])
     with contextlib.suppress(sqlite3.Error, OSError, ValueError, KeyError):  # what can't be read is not known
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connection:
-            row = connection.execute(_FIND, wanted).fetchone()
-        if row and row[0]:
-            return _table(_metadata(row[0]))
+        if location := pointer(environment, table_names.split(name), any_case=True):
+            return _table(metadata(location))
     return None
 
 
-def _metadata(location: str) -> dict[str, Any]:
+def pointer(environment: Environment, parts: Sequence[str], *, any_case: bool = False) -> str | None:
+    """Return the metadata file to which the embedded catalog points; None where there is no table, or another catalog.
+
+    Args:
+        environment: The environment.
+        parts: The table's name, without the catalog's.
+        any_case: Whether upper and lower case are the same; to Spark they are not.
+
+    Raises:
+        sqlite3.Error: The catalog can't be read.
+    """
+    file = catalog_file()
+    if not is_embedded(environment) or not file.exists() or len(parts) < 2:
+        return None
+    wanted = (environment.catalog_name, ".".join(parts[:-1]), parts[-1])
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connection:
+        row = connection.execute(_FIND_WHATEVER_CASE if any_case else _FIND, wanted).fetchone()
+    return row[0] if row and row[0] else None
+
+
+def metadata(location: str) -> dict[str, Any]:
+    """Return what a metadata file on this machine says.
+
+    Raises:
+        OSError: It can't be read.
+        ValueError: It is not one.
+    """
     address = urlsplit(location)
     content = Path(unquote(address.path) if address.scheme else location).read_bytes()
     found: dict[str, Any] = json.loads(gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content)

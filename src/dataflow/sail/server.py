@@ -1,0 +1,197 @@
+"""Sail's server within this process, and the one client that it has.
+
+The server is a few threads of this process, so that it ends with the process however that ends. Its client speaks
+Spark Connect's protocol itself: PySpark's takes a second to load, and at its end waits ten minutes for a server that
+has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from dataflow.errors import DataflowError, first_line
+from dataflow.tables.quoting import column_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dataflow.sail.tables import PinnedTable
+
+_NEEDED = ("pysail", "grpc", "google.rpc")
+_QUIET = {"RUST_LOG": "off"}  # else it tells its own story on standard error
+_UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+
+class SailError(DataflowError):
+    """Sail can't answer, for whatever reason: Spark may."""
+
+
+def missing() -> str | None:
+    """Return the first package that Sail needs and that is not installed; None where all are."""
+    for name in _NEEDED:
+        try:
+            if find_spec(name) is None:
+                return name
+        except ImportError:  # the package that it is a part of
+            return name
+    return None
+
+
+def start_and_stop() -> None:
+    """Start a server, ask it something, and stop it.
+
+    Raises:
+        SailError: It does not work here.
+    """
+    with Sail() as sail:
+        sail.query("SELECT 1 AS one")
+
+
+class Sail:
+    """A server that listens on this machine alone while the block runs."""
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        """Prepare it; nothing is started yet.
+
+        Args:
+            threads: Among how many threads a query is divided; as many as there are processors when omitted.
+        """
+        self._settings = {} if threads is None else {"SAIL_EXECUTION__DEFAULT_PARALLELISM": str(threads)}
+        self._session = str(uuid.uuid4())
+
+    def __enter__(self) -> Sail:
+        try:
+            with _set(_QUIET | self._settings):
+                self._start()
+        except Exception as error:  # its own kinds, and those of a machine that allows no sockets
+            raise SailError(f"Sail does not start: {first_line(error)}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._channel.close()
+        self._server.stop()
+
+    def query(self, sql: str, limit: int | None = None) -> pa.Table:
+        """Return the rows of a query.
+
+        Args:
+            sql: The query.
+            limit: How many rows to return at most.
+
+        Raises:
+            SailError: It failed, or Sail does not know how.
+        """
+        import pyspark.sql.connect.proto as messages
+
+        relation = messages.Relation(common=messages.RelationCommon(plan_id=0), sql=messages.SQL(query=sql))
+        if limit is not None:
+            cut = messages.Limit(input=relation, limit=limit)
+            relation = messages.Relation(common=messages.RelationCommon(plan_id=1), limit=cut)
+        found = self._execute(messages.Plan(root=relation))
+        if found is None:
+            raise SailError("Sail returns no rows, and no columns")
+        return found
+
+    def show(self, name: str, table: PinnedTable) -> None:
+        """Let queries read a state of an Iceberg table under a name, its columns in their order.
+
+        Sail by itself puts columns by which the table is partitioned behind the others.
+
+        Raises:
+            SailError: Sail can't read it.
+        """
+        import pyspark.sql.connect.proto as messages
+
+        self._view(f"{name}_files", self._read("iceberg", table.location, table.options()))
+        columns = ", ".join(map(column_name, table.schema))
+        self._view(
+            name,
+            messages.Relation(
+                common=messages.RelationCommon(plan_id=0), sql=messages.SQL(query=f"SELECT {columns} FROM {name}_files")
+            ),
+        )
+
+    def show_parquet(self, name: str, file: str) -> None:
+        """Let queries read a Parquet file under a name.
+
+        Raises:
+            SailError: Sail can't read it.
+        """
+        self._view(name, self._read("parquet", file, {}))
+
+    @staticmethod
+    def _read(kind: str, place: str, options: Mapping[str, str]) -> Any:
+        import pyspark.sql.connect.proto as messages
+
+        source = messages.Read.DataSource(format=kind, options=options, paths=[place])
+        return messages.Relation(common=messages.RelationCommon(plan_id=0), read=messages.Read(data_source=source))
+
+    def _view(self, name: str, relation: Any) -> None:
+        import pyspark.sql.connect.proto as messages
+
+        command = messages.CreateDataFrameViewCommand(input=relation, name=name, is_global=False, replace=True)
+        self._execute(messages.Plan(command=messages.Command(create_dataframe_view=command)))
+
+    def _start(self) -> None:
+        import grpc
+        import pyspark.sql.connect.proto as messages
+        from pysail.spark import SparkConnectServer
+        from pyspark.sql.connect.proto.base_pb2_grpc import SparkConnectServiceStub
+
+        self._server = SparkConnectServer("127.0.0.1", 0)
+        self._server.start(background=True)
+        host, port = self._server.listening_address
+        self._channel = grpc.insecure_channel(f"{host}:{port}", options=_UNLIMITED)
+        self._stub = cast("Any", SparkConnectServiceStub)(self._channel)
+        pair = messages.KeyValue(key="spark.sql.session.timeZone", value="UTC")
+        operation = messages.ConfigRequest.Operation(set=messages.ConfigRequest.Set(pairs=[pair]))
+        self._stub.Config(
+            messages.ConfigRequest(session_id=self._session, user_context=self._user(), operation=operation)
+        )
+
+    @staticmethod
+    def _user() -> Any:
+        import pyspark.sql.connect.proto as messages
+
+        return messages.UserContext(user_id="dataflow")
+
+    def _execute(self, plan: Any) -> pa.Table | None:
+        import grpc
+        import pyarrow as pa
+        import pyspark.sql.connect.proto as messages
+
+        request = messages.ExecutePlanRequest(
+            session_id=self._session,
+            user_context=self._user(),
+            plan=plan,
+            client_type="dataflow",
+            operation_id=str(uuid.uuid4()),
+        )
+        tables = []
+        try:
+            for answer in self._stub.ExecutePlan(request):
+                if answer.HasField("arrow_batch"):
+                    tables.append(pa.ipc.open_stream(answer.arrow_batch.data).read_all())
+        except grpc.RpcError as error:
+            raise SailError(f"Sail fails: {str(error.details()).strip().partition(chr(10))[0][:90]}") from error
+        return pa.concat_tables(tables) if tables else None
+
+
+@contextlib.contextmanager
+def _set(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment while the server reads them, unless the user has set them."""
+    mine = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            os.environ.pop(name, None)

@@ -1,0 +1,113 @@
+"""`dataflow query` without a JVM: on the embedded catalog's tables, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from dataflow.sail import server
+
+PLAYS = "id,title,hours,day\n1,Ä b,1.5,2026-01-31\n2,,2.25,2026-01-31\n3,c,0.0,\n"
+
+
+@pytest.fixture
+def query(dataflow_command):
+    """A catalog with one table, and what asks it."""
+    (dataflow_command.folder / "plays.csv").write_text(PLAYS, encoding="utf-8")
+    assert dataflow_command("table", "load", "plays.csv", "plays").returncode == 0
+    return lambda *arguments, code=0: dataflow_command("query", *arguments, code=code)
+
+
+def test_a_query_is_answered_without_java_in_each_format(query, dataflow_command):
+    dataflow_command.environ |= {"JAVA_HOME": "/nowhere", "PATH": str(Path(sys.executable).parent)}
+    sql = (
+        "SELECT day, count(*) AS n, sum(id) AS ids, max(title) AS t FROM alice_sandbox.plays GROUP BY day ORDER BY day"
+    )
+    done = query(sql, "--output", "csv")
+    assert (done.stdout, done.stderr) == ("day,n,ids,t\n,1,3,c\n2026-01-31,2,3,Ä b\n", "")
+    assert json.loads(query(sql, "--output", "json").stdout)[1] == {"day": "2026-01-31", "n": 2, "ids": 3, "t": "Ä b"}
+    done = query("SELECT id, title FROM alice_sandbox.plays ORDER BY id DESC", "--limit", "2")
+    assert done.stdout.splitlines()[1:-1] == ["┃ id ┃ title ┃", "┡━━━━╇━━━━━━━┩", "│  3 │ c     │", "│  2 │ NULL  │"]
+    assert done.stderr == "2 of 3 rows: --limit 3 shows all\n"
+    query("SELECT * FROM alice_sandbox.plays ORDER BY id", "--output", "parquet", "--to", "plays.parquet")
+    table = pq.read_table(dataflow_command.folder / "plays.parquet")
+    assert [f"{it.name} {it.type}" for it in table.schema] == [
+        "id int64", "title string", "hours decimal128(18, 2)", "day date32[day]"
+    ]  # fmt: skip
+
+
+def test_the_catalog_says_which_state_is_read(query, dataflow_command):
+    (dataflow_command.folder / "more.csv").write_text("id,title,hours,day\n4,d,1.00,2026-02-01\n", encoding="utf-8")
+    assert dataflow_command("table", "load", "more.csv", "plays", "--append").returncode == 0
+    assert query("SELECT count(*) AS n FROM alice_sandbox.plays", "--output", "csv").stdout == "n\n4\n"
+    metadata = max(
+        (Path(dataflow_command.environ["DATAFLOW_HOME"]) / "warehouse/alice_sandbox/plays/metadata").glob("*.json")
+    )
+    first = json.loads(metadata.read_text())["snapshots"][0]["snapshot-id"]
+    sql = f"SELECT count(*) AS n FROM alice_sandbox.plays VERSION AS OF {first} WHERE id > 0"
+    assert query(sql, "--output", "csv").stdout == "n\n3\n"
+    newer = metadata.with_name("99999-later.metadata.json")  # of somebody who has not committed it yet
+    newer.write_bytes(min(metadata.parent.glob("*.json")).read_bytes())
+    assert query("SELECT count(*) AS n FROM alice_sandbox.plays", "--output", "csv").stdout == "n\n4\n"
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("SELECT exp(id) AS x FROM alice_sandbox.plays", "exp differs: its last digit is another one"),
+        ("SELECT soundex(title) AS x FROM alice_sandbox.plays", "soundex was not compared"),
+        ("SELECT * FROM alice_sandbox.nope", "the catalog has no table alice_sandbox.nope"),
+        ("SELECT * FROM ALICE_SANDBOX.plays", "the catalog has no table ALICE_SANDBOX.plays"),
+        ("SELECT * FROM plays", "'plays' is not the name of a table with its database"),
+        ("SELECT * FROM alice_sandbox.plays VERSION AS OF 'b'", "'b' is not a state of alice_sandbox.plays"),
+        ("SELECT * FROM alice_sandbox.plays.snapshots", "the catalog has no table alice_sandbox.plays.snapshots"),
+        ("SHOW TABLES IN alice_sandbox", "it is not a SELECT"),
+        ("SELECT 1 AS a; SELECT 2 AS b", "it is not one query"),
+        ("SELECT id / 0 AS x FROM alice_sandbox.plays", "a division has other types for decimals"),
+        ("SELECT nope FROM alice_sandbox.plays", "Sail fails: "),
+        ("SELECT id * 9000000000000000000 AS x FROM alice_sandbox.plays", "may be too large a number"),
+    ],
+)
+def test_what_sail_does_not_answer_as_spark_does_is_refused_by_name(query, sql, reason):
+    done = query(sql, "--engine", "sail", code=2)
+    assert reason in done.stderr
+    assert done.stderr.startswith("error: Sail can't answer as Spark does: ")
+
+
+def test_an_environment_with_settings_of_its_own_is_sparks(query, dataflow_command):
+    (dataflow_command.folder / "dataflow.yaml").write_text(
+        "version: 1\nproject: p\nenvironments:\n  sandbox:\n    spark: {spark.sql.ansi.enabled: 'false'}\n"
+    )
+    done = query("SELECT 1 AS a", "--engine", "sail", code=2)
+    assert "the environment sets spark.sql.ansi.enabled" in done.stderr
+
+
+def test_without_the_package_all_is_sparks(here_command, monkeypatch):
+    monkeypatch.setattr(server, "missing", lambda: "pysail")
+    monkeypatch.setattr("dataflow.sail.answer.missing", lambda: "pysail")
+    done = here_command("query", "SELECT 1 AS a", "--engine", "sail", code=2)
+    assert "Sail is not installed here: there is no pysail" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_a_command_however_it_ends(dataflow_command, how):
+    sql = "SELECT count(*) AS n FROM range(1000000) AS a JOIN range(1000000) AS b ON a.id < b.id"
+    command = [sys.executable, "-m", "dataflow", "query", sql, "--engine", "sail"]
+    process = subprocess.Popen(
+        command, cwd=dataflow_command.folder, env=dataflow_command.environ, start_new_session=True
+    )
+    time.sleep(3)
+    assert process.poll() is None
+    process.send_signal(how)
+    process.wait(20)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
