@@ -13,10 +13,10 @@ import typer
 import dataflow
 from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
-from dataflow.editor_schemas import refresh
 from dataflow.errors import DataflowError
 from dataflow.foreign import for_terminal
 from dataflow.git import REPOSITORY_VARIABLES
+from dataflow.provided_files import refresh
 from dataflow.system_errors import system_error
 
 
@@ -72,8 +72,10 @@ def main() -> NoReturn:
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
+        places = [Path(it) for it in ("", *arguments)]  # the package that it is called in, and those that it is given
+        refresh(places)  # for tests that it runs
         code = _run(arguments, verbose=verbose)
-        refresh(map(Path, ["", *arguments]))  # of the package that it was called in, and those that it was given
+        refresh(places)  # of what it made
         sys.exit(flushed(code))
 
 
