@@ -186,6 +186,36 @@ def test_a_reader_of_mocks_is_written_where_tests_of_its_language_are(package: P
     assert reader.read_text() == "mine", "who takes the line out keeps it"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line, (of, _) in PROVIDED.items() if of == READERS])
+def test_after_an_update_of_a_package_with_a_reader_of_its_own_ours_is_there_before_a_commit(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAFLOW_USER", "alice")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    recipe, old = ("scala", "playback/Mocks.scala") if line.endswith("scala") else ("sparklyr", "helper-mocks.R")
+    template = make_template(tmp_path / "template")
+    kept = template / "recipes" / recipe / Path(line).parents[int(recipe == "scala")] / old
+    kept.write_text("older\n")
+    ignore = template / "recipes" / recipe / ".gitignore.jinja"
+    today = ignore.read_text()
+    replace(ignore, f"{line}\n", "")
+    commit(template, "Older")
+    package = generate(recipe, tmp_path / "flow", source_path=str(template)).folder
+    commit(package, "Generated")
+    kept.unlink()
+    ignore.write_text(today)
+    commit(template, "Today")
+
+    done = update(package, trust=True)
+    refresh([package])
+
+    assert done.conflicts == ()
+    assert not (package / Path(line).parents[int(recipe == "scala")] / old).exists()
+    assert (package / line).read_bytes() == (READERS / Path(line).name).read_bytes()
+    assert line not in git(package, "status", "--porcelain")
+
+
 def copied(recipe: str, tmp_path: Path) -> Path:
     """Generate a package by Copier alone, in which no command of ours has run."""
     package = tmp_path / "flow"
@@ -226,7 +256,7 @@ def test_testthat_says_what_to_run_where_the_reader_is_not_there_and_passes_once
     done = subprocess.run(test, cwd=package, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert " ".join(done.stderr.split()).endswith(
-        "tests/testthat/helper-mocks.R is not there, as git ignores it: `dataflow workflow validate .` writes it "
+        "tests/testthat/helper-dataflow.R is not there, as git ignores it: `dataflow workflow validate .` writes it "
         "Execution halted"
     )
 

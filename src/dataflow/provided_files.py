@@ -20,7 +20,7 @@ READERS = _PACKAGE / "mocks" / "readers"
 PROVIDED: Mapping[str, tuple[Path, str]] = {
     ".vscode/*.schema.json": (SCHEMAS, "*.schema.json"),
     "src/test/scala/dataflow/Mocks.scala": (READERS, "Mocks.scala"),
-    "tests/testthat/helper-mocks.R": (READERS, "helper-mocks.R"),
+    "tests/testthat/helper-dataflow.R": (READERS, "helper-dataflow.R"),
 }
 """By the line of a package's `.gitignore` that says that files are none of its own: where from, and which."""
 

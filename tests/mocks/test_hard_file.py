@@ -26,7 +26,7 @@ from dataflow.testing.row_matching import Tolerance
 
 HARD = Path(__file__).parent / "hard" / "hard.yaml"
 SHOW_R = HARD.with_name("show.R")
-MOCKS_R = READERS / "helper-mocks.R"
+MOCKS_R = READERS / "helper-dataflow.R"
 MOCKS_SCALA = READERS / "Mocks.scala"
 
 ASTRAY = [

@@ -4,7 +4,7 @@ suppressPackageStartupMessages(library(dplyr))
 
 if (!exists("read_mock")) {
   stop(
-    "tests/testthat/helper-mocks.R is not there, as git ignores it: ",
+    "tests/testthat/helper-dataflow.R is not there, as git ignores it: ",
     "`dataflow workflow validate .` writes it",
     call. = FALSE
   )
