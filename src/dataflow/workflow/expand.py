@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dataflow.errors import Problem, did_you_mean
-from dataflow.workflow.checks import AUDITED, DefinitionView, items
+from dataflow.workflow.checks import AUDITED, DefinitionView, is_date, items
+from dataflow.workflow.conditions import condition_problems, why_not
+from dataflow.workflow.foreach_items import item_problems, item_texts
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
 from dataflow.workflow.models import (
     AuditJob,
@@ -38,6 +41,8 @@ MAX_DEPTH = 50
 """How deep workflows may be contained in one another."""
 
 EACH = f"{PREFIX}each"
+
+AnyStep = TypeVar("AnyStep", JobStep, WapStep, SubworkflowStep, ForeachStep, JobStep | SubworkflowStep, Step)
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,22 @@ def contained(
     return known[path]
 
 
-def fill_with(file: YamlFile, resolver: ParameterResolver, *, each: str) -> Callable[[YamlPath, str], str | None]:
-    """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date."""
+def fill_with(
+    file: YamlFile, resolver: ParameterResolver, *, each: str, items: Mapping[YamlPath, str] | None = None
+) -> Callable[[YamlPath, str], str | None]:
+    """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date.
+
+    Args:
+        file: The definition.
+        resolver: Its parameters.
+        each: The date, or the item.
+        items: What stands for it instead, in the foreach at a place that goes over items.
+    """
 
     def fill(route: YamlPath, text: str) -> str | None:
         extra = {}
         if route[:1] == ("jobs",) and route[2:4] == ("foreach", "job"):
-            extra[EACH] = each
+            extra[EACH] = (items or {}).get(route[:3], each)
         if route[-1] == "sql":
             extra[AUDITED] = f"${{{AUDITED}}}"
         return resolver.render(text, file.values[route], extra)
@@ -156,7 +170,7 @@ class WorkflowExpander:
         for route, id_ in items(self.view):
             step = self._foreach(route) if route[-1] == "foreach" else self._single(route)
             if step is not None and id_ is not None:
-                found[id_] = step
+                found[id_] = self._conditional(step, route, self._day())
         return found
 
     def needs(self) -> dict[str, frozenset[str]]:
@@ -226,18 +240,19 @@ class WorkflowExpander:
 
     def _foreach(self, route: YamlPath) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
-        dates = self._dates(route)
+        over: Literal["dates", "items"] = "dates" if self.view.get(*route, "items") is None else "items"
+        dates = self._items(route) if over == "items" else self._dates(route)
         turns = []
         for date in (dates[0], dates[-1]) if self.size.ends_only and len(dates) > 2 else dates:
             before = self.size.count
             turns.append(self._turn((*route, "job"), date))
             if (count := before + (self.size.count - before) * (len(dates) - len(turns) + 1)) > MAX_WORKFLOWS:
-                self._report((*route, "dates"), too_many(count))
+                self._report((*route, over), too_many(count))
                 return None
         whole = tuple(turn for turn in turns if turn is not None)
         if item is None or len(whole) < len(turns):
             return None
-        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates))
+        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates), over)
 
     def _turn(self, route: YamlPath, date: str) -> EachDate | None:
         if not isinstance(self.view.get(*route), dict):
@@ -246,7 +261,20 @@ class WorkflowExpander:
         data = self.file.filled(route, fill, self.view.failed)
         job = self._validated(Job, data, route)
         step = self._step(job, route, self._child(route, data))
-        return EachDate(date, step) if step is not None else None
+        if step is None:
+            return None
+        return EachDate(date, self._conditional(step, route, date if is_date(date) else self._day()))
+
+    def _conditional(self, step: AnyStep, route: YamlPath, day: str) -> AnyStep:
+        """Return a step with why it does not run on a day, if so."""
+        self.problems.update(condition_problems(self.view, self.resolver, route))
+        why = why_not(self.view, self.resolver, route, day)
+        return dataclasses.replace(step, left_out=why) if why is not None else step
+
+    def _day(self) -> str:
+        """Return the day that the workflow runs for."""
+        day = self.params.get("EXECUTION_DATE", "")
+        return day if is_date(day) else self.resolver.value(f"{PREFIX}yesterday") or ""
 
     def _step(self, job: Any, route: YamlPath, child: Workflow | None) -> JobStep | SubworkflowStep | None:
         if isinstance(job, SubworkflowJob):
@@ -259,6 +287,10 @@ class WorkflowExpander:
         told = self._keys.told(audited)
         self.problems.update(self._keys.missing(told, route))
         return told
+
+    def _items(self, route: YamlPath) -> list[str]:
+        self.problems.update(item_problems(self.view, route))
+        return [*item_texts(self.view, route)] or [""]
 
     def _dates(self, route: YamlPath) -> list[str]:
         yesterday = dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
@@ -318,7 +350,8 @@ class WorkflowExpander:
             if place not in self.file.texts:
                 continue
             if name in self.params and f"${{{EACH}}}" in self.file.texts[place]:
-                message = f"'{name}' is each date in turn here: choose the dates, not --param {name}"
+                over = "dates" if self.view.get(*route[:3], "items") is None else "items"
+                message = f"'{name}' is each {over[:-1]} in turn here: choose the {over}, not --param {name}"
                 self._report(place, message)
             text = value if isinstance(value, str) else self.file.texts[place]
             known = None if place in self.view.failed else text
