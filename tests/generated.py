@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from dataflow.provided_files import PROVIDED
 from tests.support.places import ROOT
 
 SCHEMAS = Path("src/dataflow/schemas")
@@ -113,7 +114,7 @@ def differences(fresh: Path) -> Iterator[str]:
 
 def _is_ignored(path: Path) -> bool:
     """Say whether running an example made a file."""
-    return "__pycache__" in path.parts or path.name.endswith(".schema.json")
+    return "__pycache__" in path.parts or any(path.match(line) for line in PROVIDED)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,16 @@ lazy val root = (project in file("."))
     Test / fork := true,
     Test / javaOptions ++= sparkJavaOptions,
     // Tests are over before the second compiler or a parallel collector would pay.
-    Test / javaOptions ++= Seq("-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+    Test / javaOptions ++= Seq("-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
+    Test / compile / compileInputs := (Test / compile / compileInputs).dependsOn(requireMocks).value
   )
+
+// Git ignores what Dataflow writes for tests, so that a new clone has to get it first.
+lazy val requireMocks = Def.task {
+  val reader = "src/test/scala/dataflow/Mocks.scala"
+  if (!(baseDirectory.value / reader).exists)
+    throw new MessageOnlyException(s"$reader is not there: `dataflow workflow validate .` writes it")
+}
 
 // What spark-submit adds by itself (org.apache.spark.launcher.JavaModuleOptions).
 lazy val sparkJavaOptions = Seq(

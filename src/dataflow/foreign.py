@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1: a terminal obeys them
@@ -47,6 +48,14 @@ def for_markdown(text: str) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", shown)), default=0))
     inside = f" {shown} " if len(fence) > 1 else shown
     return f"{fence}{inside}{fence}"
+
+
+def for_markdown_block(lines: Iterable[str], language: str) -> str:
+    """Return lines as a block of code in Markdown, which none of them ends."""
+    shown = [for_terminal_line(line) for line in lines]
+    longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}{language}", *shown, fence])
 
 
 def for_spreadsheet(value: object) -> object:

@@ -19,15 +19,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dataflow.errors import DefinitionError
 from dataflow.mocks import Mock, load_mock, to_values_sql
+from dataflow.provided_files import READERS
 from dataflow.tables.schema.spark_types import SqlType
 from dataflow.testing.row_diff import difference, mock_rows, table_rows
 from dataflow.testing.row_matching import Tolerance
-from tests.support.places import ROOT
 
 HARD = Path(__file__).parent / "hard" / "hard.yaml"
 SHOW_R = HARD.with_name("show.R")
-MOCKS_R = ROOT / "recipes/sparklyr/tests/testthat/helper-mocks.R"
-MOCKS_SCALA = ROOT / "recipes/scala/src/test/scala/playback/Mocks.scala"
+MOCKS_R = READERS / "helper-dataflow.R"
+MOCKS_SCALA = READERS / "Mocks.scala"
 
 ASTRAY = [
     ("string", "NO"),
@@ -94,7 +94,7 @@ def compared(spark: SparkSession, frame: DataFrame) -> str:
 
 @pytest.fixture(scope="module")
 def read_in_scala(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], DataFrame]:
-    """Return the scala recipe's reader, compiled by the compiler that Spark brings and run in the session's JVM."""
+    """Return the reader for Scala, compiled by the compiler that Spark brings and run in the session's JVM."""
     classes = tmp_path_factory.mktemp("scala")
     jars = Path(pyspark.__file__).parent / "jars"
     gateway, jvm = spark.sparkContext._gateway, spark.sparkContext._jvm
@@ -106,7 +106,7 @@ def read_in_scala(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory)
     urls = gateway.new_array(jvm.java.net.URL, 1)
     urls[0] = jvm.java.io.File(str(classes)).toURI().toURL()
     above = jvm.Thread.currentThread().getContextClassLoader()
-    module = jvm.java.net.URLClassLoader(urls, above).loadClass("playback.Mocks$").getField("MODULE$").get(None)
+    module = jvm.java.net.URLClassLoader(urls, above).loadClass("dataflow.Mocks$").getField("MODULE$").get(None)
 
     def read(file: Path) -> DataFrame:
         return DataFrame(module.read(spark._jsparkSession, jvm.java.io.File(str(file)).toPath()), spark)

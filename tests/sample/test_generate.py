@@ -17,8 +17,8 @@ from pytest_copie.plugin import Copie
 from typer.testing import CliRunner
 
 from dataflow.cli.sample import app
-from dataflow.editor_schemas import FOLDER
 from dataflow.errors import DataflowError, UsageError
+from dataflow.provided_files import PROVIDED
 from dataflow.sample import generate as generate_module
 from dataflow.sample.generate import generate
 from dataflow.sample.origin import find_origin
@@ -27,8 +27,8 @@ from dataflow.workflow.load import load_workflow
 from tests.support.repositories import commit, git
 from tests.support.template_repo import ROOT, contents, replace
 
-SCHEMAS = tuple(f".vscode/{file.name}" for file in FOLDER.iterdir())
-"""What a command writes for editors, and Copier does not."""
+WRITTEN = tuple(f"{Path(line).parent}/{file.name}" for line, (of, which) in PROVIDED.items() for file in of.glob(which))
+"""What a command writes into a package, and Copier does not."""
 
 ALL = [recipe.name for recipe in recipes()]
 
@@ -235,7 +235,7 @@ def test_the_command_says_what_was_made_what_is_next_and_how_to_repeat_it(
     for command in commands:
         (tmp_path / "my-flow").rename(tmp_path / f"before-{command[0]}")
         subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True)
-        made = contents(tmp_path / "my-flow", without=("identity.yaml", *SCHEMAS))
+        made = contents(tmp_path / "my-flow", without=("identity.yaml", *WRITTEN))
         assert made == first
 
 

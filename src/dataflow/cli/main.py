@@ -16,10 +16,10 @@ from dataflow.cli.completion import begin, is_asked
 from dataflow.cli.help import Commands
 from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
-from dataflow.editor_schemas import refresh
 from dataflow.errors import DataflowError
 from dataflow.foreign import for_terminal
 from dataflow.git import REPOSITORY_VARIABLES
+from dataflow.provided_files import refresh
 from dataflow.system_errors import system_error
 
 
@@ -103,9 +103,12 @@ def main() -> NoReturn:
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
     with guarded():
+        if is_asked():
+            sys.exit(flushed(_run(arguments)))
+        places = [Path(it) for it in ("", *arguments)]  # the package that it is called in, and those that it is given
+        refresh(places)  # for tests that it runs
         code = _run(arguments)
-        if not is_asked():
-            refresh(map(Path, ["", *arguments]))  # of the package that it was called in, and those that it was given
+        refresh(places)  # of what it made
         sys.exit(flushed(code))
 
 

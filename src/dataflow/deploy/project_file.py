@@ -9,7 +9,7 @@ from dataflow.errors import UsageError, display_path
 from dataflow.files import create_file, mode_of, write_file
 from dataflow.git import ask
 from dataflow.workflow.identity import current_user, slug
-from dataflow.workflow.project import FILE_NAME
+from dataflow.workflow.project import FILE_NAME, read_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +90,29 @@ def write_project(folder: Path, name: str | None = None) -> Path:
     except FileExistsError:
         raise UsageError(f"{display_path(file)} exists already and was not changed") from None
     return file
+
+
+def set_up(folder: Path, name: str | None = None, ci: str | None = None) -> list[Path]:
+    """Write a commented `dataflow.yaml`, and a CI service's file beside it, which also one that is there can get.
+
+    Args:
+        folder: Where to.
+        name: What the project is called; the folder's name when omitted.
+        ci: The service; None for none.
+
+    Raises:
+        UsageError: What would be written is there, or a service's file can't be.
+        DefinitionError: The `dataflow.yaml` that is there has mistakes.
+    """
+    from dataflow.deploy.ci.vendors import ci_file, vendor_named, write_ci
+
+    if ci is None:
+        return [write_project(folder, name)]
+    vendor = vendor_named(ci)
+    file = ci_file(folder, vendor)
+    written = [] if (folder / FILE_NAME).exists() and name is None else [write_project(folder, name)]
+    write_ci(file, vendor, read_project(folder / FILE_NAME))
+    return [*written, file]
 
 
 def pin_project(source: DeploySource, report: Report) -> None:

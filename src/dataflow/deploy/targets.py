@@ -96,7 +96,9 @@ def branch_target(branch: str, project: Project) -> Target:
     if (shared := _shared(branch, project)) is not None:
         raise UsageError(f"branch {branch} deploys to {shared.name}, which the team shares", "name another branch")
     user = current_user()
-    environment = _isolated(_base(project), f"{user}__{_database_part(branch)}", branch_name(branch, user), project)
+    environment = _isolated(
+        branch_settings(project), f"{user}__{_database_part(branch)}", branch_name(branch, user), project
+    )
     return Target(environment.name, environment, user)
 
 
@@ -146,7 +148,7 @@ def _sandbox(project: Project, note: str | None) -> Target:
     return Target(environment.name, environment, user, note, sandbox=True)
 
 
-def _base(project: Project) -> Environment:
+def branch_settings(project: Project) -> Environment:
     """Return where branches take their settings from: `branch: "*"`, else production, as they read its sources."""
     for environment in project.environments.values():
         if environment.branch == _ANY:

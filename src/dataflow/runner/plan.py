@@ -48,7 +48,9 @@ class StepPlan:
         audits: The audits, with a `!` before those that block publishing.
         retries: How many attempts may follow the first one.
         timeout: Seconds that an attempt may take.
+        left_out: Why its `when` leaves it out; None where it runs.
         dates: The dates of a foreach.
+        items: The items of a foreach that goes over a list.
         parallel: How many of them run at once.
         contains: The plan of a contained workflow; of a foreach, for its first date.
         reasons: Why each date is to be run, where those are that changed.
@@ -68,7 +70,9 @@ class StepPlan:
     audits: tuple[str, ...] = ()
     retries: int = 0
     timeout: float | None = None
+    left_out: str | None = None
     dates: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
     parallel: int = 1
     contains: RunPlan | None = None
     reasons: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
@@ -149,6 +153,11 @@ def plan_run(workflow: Workflow) -> RunPlan:
 
 
 def _step(workflow: Workflow, step: Step) -> StepPlan:
+    found = _whole_step(workflow, step)
+    return dataclasses.replace(found, left_out=step.left_out) if step.left_out is not None else found
+
+
+def _whole_step(workflow: Workflow, step: Step) -> StepPlan:
     needs = tuple(sorted(workflow.needs.get(step.id, ())))
     match step:
         case WapStep():
@@ -170,9 +179,9 @@ def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> S
         return StepPlan(step.id, "Foreach", needs, ("no days: nothing changed",), notes=notes)
     first = step.items[0].step
     one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
-    return dataclasses.replace(
-        one, id=step.id, needs=needs, dates=step.dates, parallel=step.parallel, reasons=reasons, notes=notes
-    )
+    dates, items = (step.dates, ()) if step.over == "dates" else ((), step.dates)
+    one = dataclasses.replace(one, id=step.id, needs=needs, parallel=step.parallel, reasons=reasons, notes=notes)
+    return dataclasses.replace(one, dates=dates, items=items)
 
 
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:

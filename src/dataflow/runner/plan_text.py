@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dataflow.runner.plan import RunPlan, StepPlan
 
 _NAMED = {"Metadata", "HWM"}  # their text names the table and the change
+_NAMED_ITEMS = 5
 _EMPTY = {"fail": "no rows: fails", "keep": "no rows: the old ones stay", "publish": "no rows: becomes empty"}
 
 
@@ -53,8 +54,10 @@ def _after(step: StepPlan) -> str:
 
 
 def _facts(step: StepPlan) -> Iterator[str]:
-    if step.dates:
-        yield _dates(step)
+    if step.left_out is not None:
+        yield f"left out: {step.left_out}"
+    if each := step.dates or step.items:
+        yield _each(step)
     yield from (f"  {line}" for line in reason_lines(step.reasons))
     yield from step.runs
     yield from (f"note: {note}" for note in step.notes)
@@ -75,8 +78,8 @@ def _facts(step: StepPlan) -> Iterator[str]:
         limit = f"at most {_seconds(step.timeout)} each" if step.timeout is not None else ""
         tries = f"{step.retries + 1} attempts" if step.retries else "one attempt"
         yield ", ".join(part for part in (tries, limit) if part)
-    if step.dates and step.contains:
-        yield f"for {step.dates[0]}:"
+    if each and step.contains:
+        yield f"for {each[0]}:"
 
 
 def reason_lines(reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -89,10 +92,16 @@ def reason_lines(reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"{listed}: {'; '.join(whys)}"
 
 
-def _dates(step: StepPlan) -> str:
-    first, last = step.dates[0], step.dates[-1]
-    days = first if len(step.dates) == 1 else f"{len(step.dates)} dates, {first} to {last}"
-    return f"{days}, {step.parallel} at a time" if step.parallel > 1 else days
+def _each(step: StepPlan) -> str:
+    first, *others = step.dates or step.items
+    if not others:
+        text = first
+    elif step.dates:
+        text = f"{len(step.dates)} dates, {first} to {others[-1]}"
+    else:
+        more = "" if len(step.items) <= _NAMED_ITEMS else ", …"
+        text = f"{len(step.items)} items: {', '.join(step.items[:_NAMED_ITEMS])}{more}"
+    return f"{text}, {step.parallel} at a time" if step.parallel > 1 else text
 
 
 def _seconds(value: float) -> str:

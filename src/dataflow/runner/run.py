@@ -126,6 +126,8 @@ class Run:
         """Run a step to its end, retries and contained workflows included."""
         if (done := self._done_before(step.id)) is not None:
             return done
+        if step.left_out is not None:
+            return self._leave_out(step.id, step.left_out)
         match step:
             case ForeachStep():
                 return self._run_foreach(step)
@@ -136,15 +138,27 @@ class Run:
             case _:
                 assert_never(step)
 
+    def _leave_out(self, id_: str, why: str) -> StepResult:
+        """Record a step that its `when` leaves out of this run."""
+        result = StepResult(id_, "skipped", _now(), attempts=0, detail=f"left out: {why}")
+        self.context.progress.started(self.workflow, id_)
+        with record_or_report(f"{id_} was left out"):
+            self.recorder.record_step(result)
+        self.context.progress.finished(self.workflow, id_, result.status, result.seconds, result.detail)
+        return result
+
     def _run_foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()
-        first = min((dt.date.fromisoformat(item.value) for item in step.items), default=None)
+        dates = [dt.date.fromisoformat(item.value) for item in step.items] if step.over == "dates" else []
+        first = min(dates) if dates else self.first_date
         items = {f"{step.id}/{item.value}": item for item in step.items}
 
         def run_item(id_: str) -> StepResult:
             if (done := self._done_before(id_)) is not None:
                 return done
             inner = items[id_].step
+            if inner.left_out is not None:
+                return self._leave_out(id_, inner.left_out)
             if isinstance(inner, SubworkflowStep):
                 return self._run_subworkflow(inner, id_, first)
             return self._run_job(inner, id_)
@@ -164,7 +178,8 @@ class Run:
         failed = [result for result in results if result.status == "failed"]
         stopped = [result for result in results if result.status == "cancelled"]
         status: Status = "failed" if failed else "cancelled" if skipped or stopped else "succeeded"
-        detail = f"{len(results) - len(failed) - len(stopped):,} of {len(items):,} dates"
+        done = sum(result.status in {"succeeded", "warned"} for result in results)
+        detail = f"{done:,} of {len(items):,} {step.over}"
         whole = StepResult(
             step.id,
             status,

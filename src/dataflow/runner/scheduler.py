@@ -32,7 +32,7 @@ def run_steps(
     """Run steps, each after those that it needs.
 
     A failed step stops the steps that need it. With `stop` nothing new starts at all, with `finish` independent steps
-    still do, with `ignore` the step counts as done.
+    still do, with `ignore` the step counts as done. So does one that was skipped when its turn came.
 
     Args:
         steps: Ids, in an order in which each stands after those that it needs.
@@ -68,7 +68,7 @@ def run_steps(
 
 
 def _ready(waiting: Sequence[str], needs: Mapping[str, frozenset[str]], ended: Mapping[str, StepResult]) -> list[str]:
-    passed = {id_ for id_, result in ended.items() if result.status in {"succeeded", "warned"}}
+    passed = {id_ for id_, result in ended.items() if result.status in {"succeeded", "warned", "skipped"}}
     return [step for step in waiting if needs.get(step, frozenset()) <= passed]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dataflow.errors import Problem, did_you_mean
 from dataflow.workflow.changed_dates import (
@@ -15,10 +16,12 @@ from dataflow.workflow.changed_dates import (
     last_dates,
     source_of,
     targets_of,
-    unknown_as_written,
 )
-from dataflow.workflow.checks import AUDITED, DefinitionView, items
+from dataflow.workflow.checks import DefinitionView, is_date, items
+from dataflow.workflow.conditions import condition_problems, why_not
 from dataflow.workflow.dates import ChangedDates, DateRange, Dates, LastDates
+from dataflow.workflow.filling import EACH, fill_with
+from dataflow.workflow.foreach_items import item_problems, item_texts
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
 from dataflow.workflow.models import AuditJob, ForeachItem, Job, JobItem, StepItem, SubworkflowJob
 from dataflow.workflow.parameters import PREFIX, ParameterResolver, ParameterSource
@@ -39,7 +42,7 @@ MAX_WORKFLOWS = 50_000
 MAX_DEPTH = 50
 """How deep workflows may be contained in one another."""
 
-EACH = f"{PREFIX}each"
+AnyStep = TypeVar("AnyStep", JobStep, WapStep, SubworkflowStep, ForeachStep, JobStep | SubworkflowStep, Step)
 
 
 @dataclass(frozen=True)
@@ -124,24 +127,6 @@ def contained(
     return known[path]
 
 
-def fill_with(file: YamlFile, resolver: ParameterResolver, *, each: str) -> Callable[[YamlPath, str], str | None]:
-    """Return what fills a definition's texts; inside a foreach `${dataflow.each}` stands for this date."""
-
-    def fill(route: YamlPath, text: str) -> str | None:
-        extra: dict[str, str] = {}
-        if route[2:5] == ("foreach", "dates", "changed") or route[:2] == ("trigger", "tables"):
-            extra |= unknown_as_written(
-                text, resolver.known
-            )  # those of the workflow that it runs, which is not read yet
-        if route[:1] == ("jobs",) and route[2:4] == ("foreach", "job"):
-            extra[EACH] = each
-        if route[-1] == "sql":
-            extra[AUDITED] = f"${{{AUDITED}}}"
-        return resolver.render(text, file.values[route], extra)
-
-    return fill
-
-
 class WorkflowExpander:
     """Expands one definition; mistakes are collected, and what they don't concern is expanded all the same.
 
@@ -179,7 +164,7 @@ class WorkflowExpander:
         for route, id_ in items(self.view):
             step = self._foreach(route) if route[-1] == "foreach" else self._single(route)
             if step is not None and id_ is not None:
-                found[id_] = step
+                found[id_] = self._conditional(step, route, self._day())
         return found
 
     def needs(self) -> dict[str, frozenset[str]]:
@@ -249,18 +234,19 @@ class WorkflowExpander:
 
     def _foreach(self, route: YamlPath) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
-        dates, found = self._dates(route)
+        over: Literal["dates", "items"] = "dates" if self.view.get(*route, "items") is None else "items"
+        dates, found = (self._items(route), None) if over == "items" else self._dates(route)
         turns = []
         for date in (dates[0], dates[-1]) if self.size.ends_only and len(dates) > 2 else dates:
             before = self.size.count
             turns.append(self._turn((*route, "job"), date))
             if (count := before + (self.size.count - before) * (len(dates) - len(turns) + 1)) > MAX_WORKFLOWS:
-                self._report((*route, "dates"), too_many(count))
+                self._report((*route, over), too_many(count))
                 return None
         whole = tuple(turn for turn in turns if turn is not None)
         if item is None or len(whole) < len(turns):
             return None
-        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates), found)
+        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates), found, over)
 
     def _turn(self, route: YamlPath, date: str) -> EachDate | None:
         if not isinstance(self.view.get(*route), dict):
@@ -269,7 +255,20 @@ class WorkflowExpander:
         data = self.file.filled(route, fill, self.view.failed)
         job = self._validated(Job, data, route)
         step = self._step(job, route, self._child(route, data))
-        return EachDate(date, step) if step is not None else None
+        if step is None:
+            return None
+        return EachDate(date, self._conditional(step, route, date if is_date(date) else self._day()))
+
+    def _conditional(self, step: AnyStep, route: YamlPath, day: str) -> AnyStep:
+        """Return a step with why it does not run on a day, if so."""
+        self.problems.update(condition_problems(self.view, self.resolver, route))
+        why = why_not(self.view, self.resolver, route, day)
+        return dataclasses.replace(step, left_out=why) if why is not None else step
+
+    def _day(self) -> str:
+        """Return the day that the workflow runs for."""
+        day = self.params.get("EXECUTION_DATE", "")
+        return day if is_date(day) else self.resolver.value(f"{PREFIX}yesterday") or ""
 
     def _step(self, job: Any, route: YamlPath, child: Workflow | None) -> JobStep | SubworkflowStep | None:
         if isinstance(job, SubworkflowJob):
@@ -282,6 +281,10 @@ class WorkflowExpander:
         told = self._keys.told(audited)
         self.problems.update(self._keys.missing(told, route))
         return told
+
+    def _items(self, route: YamlPath) -> list[str]:
+        self.problems.update(item_problems(self.view, route))
+        return [*item_texts(self.view, route)] or [""]
 
     def _dates(self, route: YamlPath) -> tuple[list[str], DatesFound | None]:
         """Return the dates of a foreach, and how they were found where they are those that changed."""
@@ -371,7 +374,8 @@ class WorkflowExpander:
             if place not in self.file.texts:
                 continue
             if name in self.params and f"${{{EACH}}}" in self.file.texts[place]:
-                message = f"'{name}' is each date in turn here: choose the dates, not --param {name}"
+                over = "dates" if self.view.get(*route[:3], "items") is None else "items"
+                message = f"'{name}' is each {over[:-1]} in turn here: choose the {over}, not --param {name}"
                 self._report(place, message)
             text = value if isinstance(value, str) else self.file.texts[place]
             known = None if place in self.view.failed else text

@@ -21,9 +21,10 @@ from dataflow.workflow.expand import (
     Surroundings,
     WorkflowExpander,
     contained,
-    fill_with,
     too_many,
 )
+from dataflow.workflow.filling import fill_with
+from dataflow.workflow.foreach_items import first_items
 from dataflow.workflow.graph import ordered
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.models import Definition
@@ -235,9 +236,10 @@ class _Loader:
         return found
 
     def _view(self, file: YamlFile, resolver: ParameterResolver) -> DefinitionView:
-        """Put the parameters in; inside a foreach, for a day that stands for all its dates."""
+        """Put the parameters in; inside a foreach, for a day that stands for all its dates, or its first item."""
         failed: set[YamlPath] = set()
-        fill = fill_with(file, resolver, each=resolver.value(f"{PREFIX}yesterday") or "")
+        items = first_items(file, resolver)
+        fill = fill_with(file, resolver, each=resolver.value(f"{PREFIX}yesterday") or "", items=items)
         data = {key: file.filled((key,), fill, failed) for key in file.data if key != "params"}
         if "params" in file.data:
             params = file.data["params"]

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from dataflow.workflow.audits import Audit
+from dataflow.workflow.conditions import When
 from dataflow.workflow.dates import ChangedDates, Dates
+from dataflow.workflow.foreach_items import Items
 from dataflow.workflow.strict_model import StrictModel
 from dataflow.workflow.trigger import Trigger
 from dataflow.workflow.values import Scalar, TableName, seconds
@@ -32,6 +34,7 @@ class RetryPolicyMixin(StrictModel):
     """Retries, timeout and failure handling."""
 
     id: StepId
+    when: When | None = None
     retries: int = Field(0, ge=0, le=20, description="Number of retries after a failure that a retry may mend.")
     infrastructure_retries: int | None = Field(
         None,
@@ -287,15 +290,23 @@ class TemplateItem(StrictModel):
 
 
 class Foreach(StrictModel):
-    """Runs one job for each date; `${dataflow.each}` is the date."""
+    """Runs one job for each date, or for each item of a list; `${dataflow.each}` is the date, or the item."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["dates"]}, {"required": ["items"]}]})
 
     id: StepId
-    dates: Dates
-    parallel: int = Field(1, ge=1, le=64, description="Number of dates that run at the same time, in one JVM.")
+    when: When | None = None
+    dates: Dates | None = None
+    items: Items | None = Field(
+        None, description="Countries, tables, any values; out of a parameter, a text with commas: `DE, AT`."
+    )
+    parallel: int = Field(1, ge=1, le=64, description="Number of them that run at the same time, in one JVM.")
     job: Job
 
     @model_validator(mode="after")
-    def _is_in_order(self) -> Foreach:
+    def _goes_over_one_thing(self) -> Foreach:
+        if (self.dates is None) == (self.items is None):
+            raise ValueError("needs either 'dates' or 'items'")
         if isinstance(self.dates, ChangedDates) and self.dates.in_order and self.parallel > 1:
             raise ValueError("'from: earliest changed' runs one day after the other: leave out 'parallel'")
         return self

@@ -28,8 +28,8 @@ RUN_TIME = frozenset(f"{PREFIX}{name}" for name in ("each", "run_id", "today", "
 
 _ID = ("workflow", "id")
 _FIRST = (
-    "version workflow trigger notifications params jobs dag id type description function name owner table "
-    "partition dates from to last parallel empty existing write job template foreach script class args audits"
+    "version workflow trigger notifications params jobs dag id type when description function name owner table "
+    "partition dates items from to last parallel empty existing write job template foreach script class args audits"
 )
 _ORDER = {name: number for number, name in enumerate(_FIRST.split())}
 """Keys that people read first; all others follow by the alphabet."""

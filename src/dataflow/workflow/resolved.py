@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING, Literal, TypeVar, assert_never
 
 from dataflow.errors import UsageError, did_you_mean, display_path
 from dataflow.workflow.models import AuditJob, JobBase, Notifications, SparkJob
@@ -50,16 +50,23 @@ class _OfJob:
 
 @dataclass(frozen=True)
 class JobStep(_OfJob):
-    """One leaf job."""
+    """One leaf job.
+
+    Attributes:
+        job: The job.
+        left_out: Why it does not run, by its `when`; None where it does.
+    """
 
     job: LeafJob
+    left_out: str | None = None
 
 
 @dataclass(frozen=True)
 class WapStep:
-    """A write on a branch, its audits and its publishing."""
+    """A write on a branch, its audits and its publishing; `left_out` as of a job."""
 
     template: WapTemplate
+    left_out: str | None = None
 
     @property
     def id(self) -> str:
@@ -74,10 +81,11 @@ class WapStep:
 
 @dataclass(frozen=True)
 class SubworkflowStep(_OfJob):
-    """A job that is a workflow."""
+    """A job that is a workflow; `left_out` as of any job."""
 
     job: SubworkflowJob
     workflow: Workflow
+    left_out: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,14 +98,16 @@ class EachDate:
 
 @dataclass(frozen=True)
 class ForeachStep:
-    """One job for each of several dates.
+    """One job for each of several dates, or of the items of a list.
 
     Attributes:
         id: The step's id.
-        parallel: How many dates run side by side.
-        items: The job for each date; of a plan, for the first and the last alone.
-        dates: All dates.
+        parallel: How many of them run side by side.
+        items: The job for each; of a plan, for the first and the last alone.
+        dates: All dates, or all items.
         found: How the dates were found, where they are those that changed; there may be none then.
+        over: Which of both it goes over.
+        left_out: Why none of it runs; as of a job.
     """
 
     id: str
@@ -105,11 +115,18 @@ class ForeachStep:
     items: tuple[EachDate, ...]
     dates: tuple[str, ...]
     found: DatesFound | None = None
+    over: Literal["dates", "items"] = "dates"
+    left_out: str | None = None
 
     @property
     def on_failure(self) -> OnFailure:
         """What a failure of one date does to the others and to the run."""
         return self.items[0].step.on_failure if self.items else "stop"
+
+    @property
+    def unit(self) -> str:
+        """What it goes over, one of them: a day, or an item."""
+        return "day" if self.over == "dates" else "item"
 
 
 Step = JobStep | WapStep | SubworkflowStep | ForeachStep

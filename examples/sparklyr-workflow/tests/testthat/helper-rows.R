@@ -2,6 +2,14 @@
 
 suppressPackageStartupMessages(library(dplyr))
 
+if (!exists("read_mock")) {
+  stop(
+    "tests/testthat/helper-dataflow.R is not there, as git ignores it: ",
+    "`dataflow workflow validate .` writes it",
+    call. = FALSE
+  )
+}
+
 src <- test_path("../../src")
 source_mock <- file.path(src, "mocks/dataflow_demo.playback.yaml")
 expected_mock <- file.path(src, "mocks/sparklyr_workflow_results.yaml")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import out, progress, say
-from dataflow.cli.output import TEXT, OutputOption, Result
+from dataflow.cli.output import JSON, MARKDOWN, TEXT, Output, Result, output_option
 from dataflow.cli.project.options import OlderOption, SandboxOption, TargetOption
 from dataflow.cli.project.target import Target
 from dataflow.errors import display_path
+from dataflow.foreign import for_markdown, for_markdown_block
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def plan(
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep it; for `deploy --plan FILE`.")
     ] = None,
-    output: OutputOption = TEXT,
+    output: Annotated[
+        Output, output_option(TEXT, JSON, MARKDOWN, help="`markdown` is for a pull request, `json` for scripts.")
+    ] = TEXT,
 ) -> None:
     """Show what a deployment would change, and what of it is breaking.
 
@@ -79,13 +82,24 @@ class _Plan(Result):
             for text in found.breaking:
                 out().print(f"  {text}")
         _print_campaigns(self.uses)
-        added, changed, removed = (sum(it.action == action for it in found.changes) for action in _MARKS)
-        out().print(
-            f"\nSummary: {added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages"
-        )
+        out().print(f"\nSummary: {self._summary}")
 
     def data(self) -> object:
         return {**self.planned.plan.to_dict(), "campaigns": [it.to_dict() for it in self.uses]}
+
+    def markdown(self) -> str:
+        found = self.planned.plan
+        parts = [f"**Deploying to {for_markdown(found.environment)}**: {self._summary}"]
+        parts += map(_markdown, found.changes)
+        if found.breaking:
+            parts.append("\n".join(["**Breaking**", "", *(f"- {for_markdown(text)}" for text in found.breaking)]))
+        return "\n\n".join(parts)
+
+    @property
+    def _summary(self) -> str:
+        found = self.planned.plan
+        added, changed, removed = (sum(it.action == action for it in found.changes) for action in _MARKS)
+        return f"{added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages"
 
 
 @dataclass(frozen=True)
@@ -130,3 +144,19 @@ def _print_diff(workflow: WorkflowChange) -> None:
         out().print(f"        {line}", style=styles.get(line[:1]))
     if len(workflow.diff) > _SHOWN:
         out().print(f"        … {len(workflow.diff) - _SHOWN} more lines (--output json has all)")
+
+
+def _markdown(change: PackageChange) -> str:
+    lines = [f"{for_markdown(change.path)} is {change.action}", ""]
+    lines += [f"- workflow {for_markdown(it.id)}: {it.action}" for it in change.workflows]
+    lines += [f"- asset {for_markdown(it.name)}: {it.action}" for it in change.assets if it.action != "same"]
+    lines += [f"- table {for_markdown(it)}" for it in change.tables]
+    for workflow in change.workflows:
+        if workflow.diff:
+            lines += ["", _markdown_diff(workflow.diff)]
+    return "\n".join(lines)
+
+
+def _markdown_diff(diff: Sequence[str]) -> str:
+    more = [f"… {len(diff) - _SHOWN} more lines"] if len(diff) > _SHOWN else []
+    return for_markdown_block([*diff[:_SHOWN], *more], "diff")

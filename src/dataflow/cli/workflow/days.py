@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from dataflow.runner.results import RunResult, Status
 from dataflow.wording import plural
+from dataflow.workflow.checks import is_date
 from dataflow.workflow.resolved import ForeachStep, SubworkflowStep, Workflow
 
 MARKS: Mapping[Status, str] = {
@@ -37,12 +38,14 @@ class Days:
 
     Attributes:
         total: How many days it has.
+        unit: What they are: days, or items.
         running: Those that run.
         done: How many have ended.
         failed: How many of them failed.
     """
 
     total: int
+    unit: str = "day"
     running: set[str] = field(default_factory=set)
     done: int = 0
     failed: int = 0
@@ -61,7 +64,7 @@ class Days:
     @property
     def text(self) -> str:
         """How far it is, in words: `6 of 10 days · 2 running · about 20 s left`."""
-        parts = [f"{self.done:,} of {plural(self.total, 'day')}"]
+        parts = [f"{self.done:,} of {plural(self.total, self.unit)}"]
         if self.failed:
             parts.append(f"{self.failed:,} failed")
         parts.append(f"{len(self.running)} running")
@@ -88,10 +91,11 @@ def print_days(result: RunResult) -> None:
     from dataflow.cli.console import out
 
     for step in result.days:
-        days = {it.id.rpartition("/")[2]: it.status for it in step.items}
-        for line in strip(days):
+        days = {it.id.partition("/")[2]: it.status for it in step.items}
+        over_dates = all(map(is_date, days))
+        for line in strip(days) if over_dates else ():
             out().print(f"  {line}", markup=True)
-        out().print(f"  {summary(days)}")
+        out().print(f"  {summary(days, 'day' if over_dates else 'item')}")
 
 
 def strip(days: Mapping[str, Status]) -> Iterator[str]:
@@ -102,18 +106,18 @@ def strip(days: Mapping[str, Status]) -> Iterator[str]:
         yield f"[dim]{month}  {listed[0][8:]}[/] {marks} [dim]{listed[-1][8:]}[/]"
 
 
-def summary(days: Mapping[str, Status]) -> str:
-    """Return how many days succeeded, and which ones did not."""
-    parts = [f"{sum(it == 'succeeded' for it in days.values()):,} of {plural(len(days), 'day')} succeeded"]
+def summary(days: Mapping[str, Status], unit: str = "day") -> str:
+    """Return how many days, or items, succeeded, and which ones did not."""
+    parts = [f"{sum(it == 'succeeded' for it in days.values()):,} of {plural(len(days), unit)} succeeded"]
     for status in MARKS:
         if status != "succeeded" and (those := [day for day, it in sorted(days.items()) if it == status]):
-            parts.append(f"{_OUTCOMES.get(status, status)}: {named_days(those)}")
+            parts.append(f"{_OUTCOMES.get(status, status)}: {named_days(those, dates=unit == 'day')}")
     return " · ".join(parts)
 
 
-def named_days(days: Sequence[str]) -> str:
-    """Return days in words, with what lies without a gap between two of them as a range."""
-    ranges = [f"{first} to {last}" if first != last else first for first, last in _ranges(days)]
+def named_days(days: Sequence[str], *, dates: bool = True) -> str:
+    """Return days in words, with what lies without a gap between two of them as a range; items as they are."""
+    ranges = [f"{first} to {last}" if first != last else first for first, last in _ranges(days)] if dates else days
     more = len(ranges) - _NAMED
     return ", ".join(ranges[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 

@@ -87,7 +87,7 @@ class LiveProgress:
         if (found := self._foreach(run, step)) is not None:
             with self._lock:
                 key = f"{run.run_id}/{found.id}"
-                self._days.setdefault(key, Days(len(found.dates))).start(step)
+                self._days.setdefault(key, Days(len(found.dates), found.unit)).start(step)
                 self._draw_bar(key)
             return
         self._show(f"{run.run_id}/{step}", self._label(run, step))
@@ -122,8 +122,8 @@ class LiveProgress:
 
     def _note_failure(self, day: str | None, step: str) -> None:
         """Keep where a day failed, for its line; a part of a step says more than the step."""
-        if day is None:  # a job of the foreach itself, `each_day/2026-01-31.write`
-            day, _, step = step.partition("/")[2].partition(".")
+        if day is None:  # a job of the foreach itself, `each_day/2026-01-31.write`; an item may have dots of its own
+            day, _, step = step.partition("/")[2].rpartition(".")
         if not self._stopped_at.get(day, "").startswith(f"{step}."):
             self._stopped_at[day] = step
 
@@ -150,9 +150,10 @@ class LiveProgress:
     def _foreach(run: Workflow, step: str) -> ForeachStep | None:
         """Return the foreach of which a step is one day's turn, or None."""
         id_, of_a_day, day = step.partition("/")
-        if not of_a_day or "." in day:
+        if not of_a_day:
             return None
-        return next((it for it in run.steps if isinstance(it, ForeachStep) and it.id == id_), None)
+        found = (it for it in run.steps if isinstance(it, ForeachStep) and it.id == id_)
+        return next((it for it in found if day in it.dates), None)
 
     def _day(self, run: Workflow) -> str | None:
         """Return the day whose turn in a foreach a run is a part of; attempts and inner runs have longer ids."""

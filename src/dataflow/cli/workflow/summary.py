@@ -144,14 +144,15 @@ def _print_failures(result: RunResult) -> None:
             what = step.error.message.replace(run.date, "DATE") if run.date else step.error.message
             alike.setdefault((step.id.partition("/")[0], what), []).append((run, step))
     for (run, step), *others in alike.values():
-        _print_failure(run, step, "" if run is result else f"{run.date} ", len(others))
+        unit = "more day" if any(other.date != run.date for other, _ in others) else "more item"
+        more = f", and {plural(len(others), unit)} in the same way" if others else ""
+        _print_failure(run, step, "" if run is result else f"{run.date} ", more)
 
 
-def _print_failure(run: RunResult, step: StepResult, date: str, others: int) -> None:
+def _print_failure(run: RunResult, step: StepResult, date: str, more: str) -> None:
     if step.error is None:
         return
     tries = f" after {step.attempts} attempts" if step.attempts > 1 else ""
-    more = f", and {plural(others, 'more day')} in the same way" if others else ""
     err().print(f"\n{date}{step.id} failed{tries}{more}", style="bold red")
     err().print(step.error.message)
     if step.error.hint:

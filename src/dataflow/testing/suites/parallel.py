@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from dataflow.provided_files import refresh
 from dataflow.testing.suites.model import Suite, SuiteResult
 from dataflow.testing.suites.result_cache import known_result, store_result
 from dataflow.testing.suites.run import run_suite
@@ -46,6 +47,7 @@ def run_suites(
     Raises:
         KeyboardInterrupt: The user stopped it; every program that was started is ended by then.
     """
+    refresh(it.folder for it in suites)
     at_once = jobs or room(suites)
     stop = threading.Event()
     found: dict[int, SuiteResult] = {}

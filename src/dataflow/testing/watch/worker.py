@@ -113,6 +113,7 @@ def _run_pytest(request: Event, spark: SparkSession | None, report: Callable[[Ev
 
 def _run_suite(request: Event, report: Callable[[Event], None]) -> int:
     """Run a suite of another program, which ends with this process when that is asked to end."""
+    from dataflow.provided_files import refresh
     from dataflow.testing.suites.model import Suite
     from dataflow.testing.suites.run import run_suite
 
@@ -121,6 +122,7 @@ def _run_suite(request: Event, report: Callable[[Event], None]) -> int:
 
     signal.signal(signal.SIGTERM, end)
     suite = Suite(request["kind"], Path(request["folder"]), Path(request["package"]))
+    refresh([suite.folder])
     outcome = run_suite(suite, lambda line: report({"event": "output", "text": line}))
     report(
         {

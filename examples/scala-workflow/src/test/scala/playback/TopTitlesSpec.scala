@@ -2,6 +2,7 @@ package playback
 
 import java.nio.file.{Files, Path}
 
+import dataflow.Mocks
 import org.apache.spark.sql.DataFrame
 import org.scalatest.flatspec.AnyFlatSpec
 import org.scalatest.matchers.should.Matchers

@@ -1,4 +1,6 @@
 # Loaded before the tests: reads mocks, small tables that are kept as YAML.
+# Any command of Dataflow writes this file anew; who takes its line out of
+# .gitignore keeps it.
 
 # Reads a mock into a data frame, its columns of the types that it declares.
 # Arrays and maps become vectors in a list, structs lists in a list.

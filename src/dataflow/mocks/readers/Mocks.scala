@@ -1,4 +1,4 @@
-package playback
+package dataflow
 
 import java.io.Reader
 import java.nio.file.{Files, Path}
@@ -15,7 +15,8 @@ import org.yaml.snakeyaml.DumperOptions.ScalarStyle.PLAIN
 import org.yaml.snakeyaml.Yaml
 import org.yaml.snakeyaml.nodes.{MappingNode, Node, ScalarNode, SequenceNode}
 
-/** Small tables, kept as YAML in `src/mocks`.
+/** Reads mocks: small tables, kept as YAML in `src/mocks`. Any command of Dataflow writes this file
+  * anew; who takes its line out of `.gitignore` keeps it.
   *
   * A file has `columns`, a mapping of names to Spark types, and `rows`: lists in the order of the
   * columns, or mappings by column. To SnakeYAML, NO is false and 12:30 is 750: so each value is

@@ -1,4 +1,4 @@
-"""Editors complete a package's files by JSON Schemas that commands write and git never sees."""
+"""Editors complete files by schemas, and tests read mocks by programs, that commands write and git never sees."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import jsonschema
 import pytest
 import yaml
 
-from dataflow.editor_schemas import FOLDER, IGNORED, refresh
+from dataflow.provided_files import PROVIDED, READERS, refresh
+from dataflow.provided_files import SCHEMAS as FOLDER
 from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.generate import generate
 from dataflow.sample.update import update
 from tests.support.repositories import commit, git
-from tests.support.template_repo import make_template, replace
+from tests.support.template_repo import ROOT, make_template, replace
 
+IGNORED = ".vscode/*.schema.json"
 SCHEMAS = {"mock.schema.json", "test.schema.json", "workflow.schema.json"}
 
 
@@ -161,3 +163,104 @@ def _folder(folder: Path) -> Path:
     folder.mkdir()
     (folder / "a.txt").write_text("a")
     return folder
+
+
+@pytest.mark.parametrize("line", [line for line, (of, _) in PROVIDED.items() if of == READERS])
+def test_a_reader_of_mocks_is_written_where_tests_of_its_language_are(package: Path, line: str) -> None:
+    (package / ".gitignore").write_text(f"{line}\n")
+    reader, tests = package / line, (package / line).parent.parent
+    refresh([package])
+    assert not tests.exists(), "no tests, no reader"
+
+    tests.mkdir(parents=True)
+    refresh([package / "src"])
+
+    assert reader.read_bytes() == (READERS / reader.name).read_bytes()
+    assert written(package) == set()
+    reader.write_text("older")
+    refresh([package])
+    assert reader.read_bytes() == (READERS / reader.name).read_bytes()
+    (package / ".gitignore").write_text("")
+    reader.write_text("mine")
+    refresh([package])
+    assert reader.read_text() == "mine", "who takes the line out keeps it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [line for line, (of, _) in PROVIDED.items() if of == READERS])
+def test_after_an_update_of_a_package_with_a_reader_of_its_own_ours_is_there_before_a_commit(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAFLOW_USER", "alice")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    recipe, old = ("scala", "playback/Mocks.scala") if line.endswith("scala") else ("sparklyr", "helper-mocks.R")
+    template = make_template(tmp_path / "template")
+    kept = template / "recipes" / recipe / Path(line).parents[int(recipe == "scala")] / old
+    kept.write_text("older\n")
+    ignore = template / "recipes" / recipe / ".gitignore.jinja"
+    today = ignore.read_text()
+    replace(ignore, f"{line}\n", "")
+    commit(template, "Older")
+    package = generate(recipe, tmp_path / "flow", source_path=str(template)).folder
+    commit(package, "Generated")
+    kept.unlink()
+    ignore.write_text(today)
+    commit(template, "Today")
+
+    done = update(package, trust=True)
+    refresh([package])
+
+    assert done.conflicts == ()
+    assert not (package / Path(line).parents[int(recipe == "scala")] / old).exists()
+    assert (package / line).read_bytes() == (READERS / Path(line).name).read_bytes()
+    assert line not in git(package, "status", "--porcelain")
+
+
+def copied(recipe: str, tmp_path: Path) -> Path:
+    """Generate a package by Copier alone, in which no command of ours has run."""
+    package = tmp_path / "flow"
+    with copier_environment(DATAFLOW_USER="alice", GIT_CONFIG_GLOBAL="/dev/null"):
+        copier.run_copy(
+            str(ROOT), package, data={"recipe": recipe}, vcs_ref="HEAD", defaults=True, unsafe=True, quiet=True
+        )
+    return package
+
+
+@pytest.mark.slow
+@pytest.mark.tools("sbt")
+@pytest.mark.filterwarnings("ignore:Dirty template")
+def test_sbt_test_says_what_to_run_where_the_reader_is_not_there_and_compiles_once_it_is(tmp_path: Path) -> None:
+    package = copied("scala", tmp_path)
+    sbt = ["sbt", "-Dsbt.log.noformat=true", "-Dsbt.server.autostart=false", "Test / compile"]
+    done = subprocess.run([*sbt[:-1], "test"], cwd=package, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("[error]")]
+    assert errors[0] == (
+        "[error] src/test/scala/dataflow/Mocks.scala is not there: `dataflow workflow validate .` writes it"
+    )
+    assert done.returncode == 1
+    assert "not found" not in done.stdout
+    assert " at " not in done.stdout, "no stack"
+
+    command(package, "workflow", "validate", ".")
+
+    done = subprocess.run(sbt, cwd=package, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.tools("R's testthat", "R's dplyr", "R's yaml")
+@pytest.mark.filterwarnings("ignore:Dirty template")
+def test_testthat_says_what_to_run_where_the_reader_is_not_there_and_passes_once_it_is(tmp_path: Path) -> None:
+    package = copied("sparklyr", tmp_path)
+    test = ["Rscript", "-e", 'testthat::test_dir("tests/testthat")']
+    done = subprocess.run(test, cwd=package, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert " ".join(done.stderr.split()).endswith(
+        "tests/testthat/helper-dataflow.R is not there, as git ignores it: `dataflow workflow validate .` writes it "
+        "Execution halted"
+    )
+
+    command(package, "workflow", "validate", ".")
+
+    done = subprocess.run(test, cwd=package, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,437 @@
+"""Files for CI services: as their vendors want them, safe with forks, and steps that deploy for real."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from dataflow.deploy.ci.vendors import VENDORS
+from dataflow.deploy.project_file import set_up
+from dataflow.errors import UsageError
+from tests.support.command_line import CommandLine
+from tests.support.jenkinsfile import stages
+from tests.support.repositories import commit, git
+
+SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
+SECRETS = """\
+  production:
+    branch: main
+    catalog: {name: lake, type: rest, uri: https://lake.example.org, token: "${secret:LAKE_PRODUCTION}"}
+    state: "postgresql+psycopg://dataflow:${secret:STATE_PASSWORD}@db.example.org/dataflow"
+  development:
+    branch: "*"
+    catalog: {name: lake, type: rest, uri: https://lake.example.org, token: "${secret:LAKE_DEVELOPERS}"}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    return folder
+
+
+@pytest.fixture
+def with_secrets(repository: Path) -> Path:
+    (repository / "dataflow.yaml").write_text(f"version: 1\nproject: films\nenvironments:\n{SECRETS}")
+    return repository
+
+
+def written(folder: Path, vendor: str) -> Path:
+    set_up(folder, ci=vendor)
+    return folder / VENDORS[vendor].file
+
+
+# ---------------------------------------------------------------------------------- what the files say
+
+
+@pytest.mark.parametrize("project", ["repository", "with_secrets"])
+@pytest.mark.parametrize("vendor", SCHEMAS)
+def test_a_file_is_as_its_vendor_s_schema_has_it(vendor: str, project: str, request: pytest.FixtureRequest) -> None:
+    file = written(request.getfixturevalue(project), vendor)
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[vendor]]
+    done = subprocess.run([*check, file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+    file.write_text(file.read_text().replace("    runs-on:", "    runs-at:").replace("  stage: ", "  stages: "))
+    assert subprocess.run([*check, file], capture_output=True, check=False).returncode == 1, "the check sees mistakes"
+
+
+@pytest.mark.parametrize("project", ["repository", "with_secrets"])
+def test_a_jenkinsfile_is_groovy_with_these_stages(project: str, request: pytest.FixtureRequest) -> None:
+    found = stages(written(request.getfixturevalue(project), "jenkins"))
+    assert list(found) == ["Install", "Test", "Preview", "Deploy", "Destroy", "Sweep"]
+    assert all(it.scripts for it in found.values())
+    previews = ["LAKE_DEVELOPERS"] if project == "with_secrets" else []
+    production = ["LAKE_PRODUCTION", "STATE_PASSWORD"] if project == "with_secrets" else []
+    assert {it.name: it.credentials for it in found.values()} == {
+        "Install": [],
+        "Test": [],
+        "Preview": previews,
+        "Deploy": production,
+        "Destroy": previews,
+        "Sweep": previews,
+    }
+    assert found["Test"].scripts == ["dataflow project test"]
+    assert "changeRequest target: 'main'" in found["Preview"].when
+    assert "!env.CHANGE_FORK" in found["Preview"].when
+    assert "branch 'main'" in found["Deploy"].when
+    assert "params.CLOSED ==~ /[0-9]+/" in found["Destroy"].when
+
+
+def event(name: str, *, action: str | None = None, fork: bool = False) -> dict[str, Any]:
+    """Return what GitHub tells of a push, or of a pull request."""
+    told: dict[str, Any] = {"event_name": name, "repository": "acme/films", "event": {}}
+    if action:
+        head = {"sha": "abc", "repo": {"full_name": "stranger/films" if fork else "acme/films"}}
+        told["event"] = {"action": action, "pull_request": {"number": 12, "head": head}}
+    return told
+
+
+def holds(condition: str, github: Mapping[str, Any]) -> bool:
+    """Say whether a condition of GitHub's holds, as far as these files use them."""
+
+    def value(found: re.Match[str]) -> str:
+        at: Any = github
+        for name in found[1].split("."):
+            at = at.get(name) if isinstance(at, dict) else None
+        return repr(at)
+
+    text = re.sub(r"github\.([\w.]+)", value, condition)
+    assert re.fullmatch(r"[\w/'\s&!=]+", text), text
+    return bool(eval(text.replace("&&", " and ").replace("\n", " ")))  # noqa: S307 - just matched
+
+
+@pytest.mark.parametrize(
+    ("github", "jobs"),
+    [
+        (event("push"), ["test", "deploy"]),
+        (event("pull_request", action="opened"), ["test", "preview"]),
+        (event("pull_request", action="synchronize"), ["test", "preview"]),
+        (event("pull_request", action="closed"), ["destroy"]),
+        (event("pull_request", action="opened", fork=True), ["test"]),
+        (event("pull_request", action="closed", fork=True), []),
+    ],
+    ids=["push", "opened", "pushed again", "closed", "a fork's", "a fork's closed"],
+)
+def test_each_event_has_its_jobs_and_a_fork_has_none_that_deploys(
+    with_secrets: Path, github: dict[str, Any], jobs: list[str]
+) -> None:
+    workflow = yaml.safe_load(written(with_secrets, "github").read_text())
+    assert [name for name, job in workflow["jobs"].items() if holds(job["if"], github)] == jobs
+
+
+def test_github_s_jobs_have_the_secrets_of_their_environment_pinned_actions_and_few_rights(with_secrets: Path) -> None:
+    text = written(with_secrets, "github").read_text()
+    workflow = yaml.safe_load(text)
+    asked = {name: re.findall(r"secrets\.(\w+)", json.dumps(job)) for name, job in workflow["jobs"].items()}
+    assert asked == {
+        "test": [],
+        "preview": ["LAKE_DEVELOPERS"],
+        "deploy": ["LAKE_PRODUCTION", "STATE_PASSWORD"],
+        "destroy": ["LAKE_DEVELOPERS"],
+    }
+    assert "pull_request_target" not in text
+    assert workflow["permissions"] == {"contents": "read"}
+    rights = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert rights == {"preview": {"contents": "read", "pull-requests": "write"}}
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    for step in steps:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step.get("uses", f"actions/none@{'0' * 40}"))
+        assert "${{" not in step.get("run", ""), "what an event says is data, and never part of a script"
+    assert all(re.search(r"# v\d+\.\d+\.\d+$", line) for line in text.splitlines() if "uses: " in line)
+    (requirement,) = [Requirement(workflow["env"]["DATAFLOW"])]
+    assert (requirement.name, str(requirement.specifier)) == (
+        "dataflow-recipes",
+        f"=={version('dataflow-recipes')}",
+    )
+
+
+def test_gitlab_s_jobs_are_of_merge_requests_of_the_project_s_own_and_of_main(with_secrets: Path) -> None:
+    text = written(with_secrets, "gitlab").read_text()
+    pipeline = yaml.safe_load(text)
+    own = '$CI_PIPELINE_SOURCE == "merge_request_event" && $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID'
+    rules = {name: [it["if"] for it in job.get("rules", [])] for name, job in pipeline.items() if "script" in job}
+    assert rules == {"test": [], "preview": [own], "destroy": [own], "deploy": ['$CI_COMMIT_BRANCH == "main"']}
+    assert pipeline["test"]["script"] == ["dataflow project test"]
+    assert pipeline["preview"]["environment"]["on_stop"] == "destroy"
+    assert pipeline["destroy"]["environment"]["name"] == pipeline["preview"]["environment"]["name"]
+    assert "#   production: LAKE_PRODUCTION, STATE_PASSWORD\n#   previews:   LAKE_DEVELOPERS\n" in text
+
+
+# ---------------------------------------------------------------------------------- `project init --ci`
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_init_writes_both_files_or_the_one_that_is_missing(
+    vendor: str, repository: Path, dataflow_command: CommandLine
+) -> None:
+    file = VENDORS[vendor].file
+    done = dataflow_command("project", "init", "--ci", vendor, folder=repository)
+    assert done.stdout == (
+        f"wrote dataflow.yaml\nwrote {file}\n"
+        "  runners keep nothing: give dataflow.yaml a `registry:` and a `catalog:` that they reach\n"
+        "  dataflow sample workflow spark-sql ./NAME    a workflow package\n"
+        "  dataflow project plan                        what a deployment would change\n"
+    )
+    before = (repository / file).read_text()
+    again = dataflow_command("project", "init", "--ci", vendor, folder=repository, code=2)
+    assert f"{file} exists already and was not changed" in again.stderr
+
+    (repository / file).unlink()
+    said = dataflow_command.json("project", "init", "--ci", vendor, folder=repository)
+    assert [Path(it).name for it in said["files"]] == [Path(file).name]
+    assert (repository / file).read_text() == before
+
+
+def test_what_can_t_be_set_up_is_said_and_nothing_is_written(repository: Path, dataflow_command: CommandLine) -> None:
+    done = dataflow_command("project", "init", "--ci", "githb", folder=repository, code=2)
+    assert "'githb' is not a CI service of these: github, gitlab, jenkins; did you mean 'github'?" in done.stderr
+    below = repository / "below"
+    below.mkdir()
+    done = dataflow_command("project", "init", "--ci", "github", folder=below, code=2)
+    assert "CI is set up at the repository's top" in done.stderr
+    assert sorted(it.name for it in repository.rglob("*") if ".git" not in it.parts) == ["below"]
+
+    (repository / "dataflow.yaml").write_text("version: 1\nproject: films\n")
+    done = dataflow_command("project", "init", "--ci", "github", folder=repository, code=2)
+    assert "dataflow.yaml has no environment 'production', which CI deploys to" in done.stderr
+    assert not (repository / ".github").exists()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_branch_that_is_not_main_is_written_as_it_is_called(vendor: str, repository: Path) -> None:
+    (repository / "dataflow.yaml").write_text(
+        'version: 1\nproject: films\nenvironments: {production: {branch: "release/1.0"}}\n'
+    )
+    assert "release/1.0" in written(repository, vendor).read_text()
+    odd = repository / "dataflow.yaml"
+    odd.write_text('version: 1\nproject: films\nenvironments: {production: {branch: "it\'s"}}\n')
+    (repository / VENDORS[vendor].file).unlink()
+    with pytest.raises(UsageError, match="production's branch 'it's' is not made of"):
+        set_up(repository, ci=vendor)
+
+
+# ---------------------------------------------------------------------------------- the steps, as scripts
+
+GH = """\
+#!/bin/bash
+# Stands for GitHub at the other end: notes what is asked, and knows the comment that was made.
+printf '%s\\n' "$*" >> "$GH_NOTES"
+for word; do case $word in body=@*) cp "${word#body=@}" "$GH_NOTES.body";; esac; done
+if [[ $* == *--paginate* && -e $GH_NOTES.body ]]; then echo repos/acme/films/issues/comments/7; fi
+"""
+
+
+@dataclass
+class Runner:
+    """A machine of a CI service: it has a new clone for each job, and runs scripts as the service does."""
+
+    origin: Path
+    work: Path
+    environ: Mapping[str, str]
+    shell: tuple[str, ...] = ("bash", "-e")
+    variables: dict[str, str] = field(default_factory=dict)
+    clones: Iterator[int] = field(default_factory=lambda: iter(range(100)))
+
+    def clone(self, sha: str, *refs: str) -> Path:
+        """Check out a commit as services do: no branch, and of others only what they fetch."""
+        folder = self.work / f"job{next(self.clones)}" / "films"
+        folder.mkdir(parents=True)
+        git(folder, "init", "--quiet")
+        git(folder, "remote", "add", "origin", str(self.origin))
+        git(folder, "fetch", "--quiet", "origin", *refs, sha)
+        git(folder, "checkout", "--quiet", "--detach", sha)
+        return folder
+
+    def run(self, folder: Path, *scripts: str, **variables: str) -> str:
+        """Run the scripts of a job, but those that install Dataflow, which is here."""
+        said = ""
+        environ = {**self.environ, **self.variables, **variables}
+        for script in scripts:
+            if "pip install" in script:
+                assert 'python3 -m pip install --quiet "$DATAFLOW"' in script
+                continue
+            done = subprocess.run(
+                [*self.shell, "-c", script], cwd=folder, env=environ, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+            said += done.stdout
+        return said
+
+
+class GitHub:
+    def __init__(self, file: Path, runner: Runner) -> None:
+        self.workflow, self.runner = yaml.safe_load(file.read_text()), runner
+        self.notes = runner.work / "notes"
+        runner.shell = ("bash", "--noprofile", "--norc", "-e")
+        runner.variables = {"GITHUB_REPOSITORY": "acme/films", "GH_NOTES": str(self.notes)}
+
+    def job(self, name: str, sha: str) -> str:
+        job, folder = self.workflow["jobs"][name], self.runner.clone(sha, "+refs/heads/*:refs/remotes/origin/*")
+        variables = {**self.workflow["env"], **job.get("env", {}), "RUNNER_TEMP": str(folder.parent)}
+        variables["GITHUB_STEP_SUMMARY"] = str(folder.parent / "summary.md")
+        variables = {
+            key: text.replace("${{ github.event.pull_request.number }}", "12") for key, text in variables.items()
+        }
+        return self.runner.run(folder, *(step["run"] for step in job["steps"] if "run" in step), **variables)
+
+    def tested(self, sha: str) -> None:
+        self.job("test", sha)
+
+    def merged(self, sha: str) -> None:
+        self.job("deploy", sha)
+
+    def requested(self, sha: str) -> str:
+        self.job("preview", sha)
+        body = Path(f"{self.notes}.body").read_text()
+        assert body.startswith("<!-- dataflow preview -->\n")
+        return body
+
+    def closed(self, sha: str) -> None:
+        self.job("destroy", sha)
+
+
+class GitLab:
+    def __init__(self, file: Path, runner: Runner) -> None:
+        self.pipeline, self.runner = yaml.safe_load(file.read_text()), runner
+        runner.shell = ("bash", "-eo", "pipefail")
+
+    def job(self, name: str, sha: str) -> tuple[str, Path]:
+        folder = self.runner.clone(sha)
+        told = {"CI_MERGE_REQUEST_IID": "12", "CI_PROJECT_DIR": str(folder)}
+        variables = {
+            key: re.sub(r"\$(\w+)", lambda it: told[it[1]], text) for key, text in self.pipeline["variables"].items()
+        }
+        variables = {key: text for key, text in variables.items() if key not in ("DATAFLOW_HOME", "PIP_CACHE_DIR")}
+        scripts = [*self.pipeline["default"]["before_script"], *self.pipeline[name]["script"]]
+        return self.runner.run(folder, *scripts, **told, **variables), folder
+
+    def merged(self, sha: str) -> None:
+        self.job("deploy", sha)
+
+    def requested(self, sha: str) -> str:
+        _, folder = self.job("preview", sha)
+        (report,) = self.pipeline["preview"]["artifacts"]["paths"]
+        return (folder / report).read_text()
+
+    def closed(self, sha: str) -> None:
+        self.job("destroy", sha)
+
+
+class Jenkins:
+    def __init__(self, file: Path, runner: Runner) -> None:
+        self.stages, self.runner = stages(file), runner
+        self.constants = dict(re.findall(r"(?m)^    ([A-Z_]+) = '(.*?)'", file.read_text()))
+        runner.shell = ("sh", "-xe")
+
+    def build(self, sha: str, *names: str, preview: str = "pr-") -> Path:
+        folder = self.runner.clone(sha, "+refs/heads/main:refs/remotes/origin/main")
+        variables = {**self.constants, "WORKSPACE_TMP": str(folder.parent), "PREVIEW": preview}
+        self.runner.run(folder, *(script for name in names for script in self.stages[name].scripts), **variables)
+        return folder
+
+    def merged(self, sha: str) -> None:
+        self.build(sha, "Install", "Deploy")
+
+    def requested(self, sha: str) -> str:
+        folder = self.build(sha, "Install", "Preview", preview="pr-12")
+        return (folder / "report.md").read_text()
+
+    def closed(self, sha: str) -> None:
+        self.build(sha, "Destroy", preview="pr-12")
+
+
+@pytest.fixture
+def team(spark_command: CommandLine, repository: Path) -> CommandLine:
+    """A command line in a repository with a package, on the machine of somebody who pushes to `origin`."""
+    command = spark_command
+    command.folder = repository
+    programs = repository.parent / "bin"
+    programs.mkdir()
+    (programs / "gh").write_text(GH)
+    (programs / "gh").chmod(0o755)
+    command.environ["PATH"] = os.pathsep.join(
+        [str(programs), str(Path(sys.executable).parent), command.environ["PATH"]]
+    )
+    command.environ |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+    command("sample", "workflow", "spark-sql", "./titles", "--skip-info")
+    return command
+
+
+def deployed(command: CommandLine) -> set[str]:
+    return {it["environment"] for it in command.json("project", "list", "--deployed")["environments"]}
+
+
+@pytest.mark.spark
+def test_a_change_is_tested_planned_previewed_compared_merged_and_cleared_away(
+    team: CommandLine, tmp_path: Path
+) -> None:
+    command, folder, origin = team, team.folder, tmp_path / "origin.git"
+    for vendor in VENDORS:
+        command("project", "init", "--ci", vendor)
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch", "main", str(origin))
+    git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+    git(folder, "remote", "add", "origin", str(origin))
+    first = commit(folder, "A pipeline")
+    git(folder, "push", "--quiet", "origin", "main")
+    files = {vendor: folder / VENDORS[vendor].file for vendor in VENDORS}
+    runners = {vendor: Runner(origin, tmp_path / vendor, command.environ) for vendor in VENDORS}
+    github = GitHub(files["github"], runners["github"])
+    gitlab = GitLab(files["gitlab"], runners["gitlab"])
+    jenkins = Jenkins(files["jenkins"], runners["jenkins"])
+
+    github.tested(first)
+    github.merged(first)
+    assert deployed(command) == {"production"}
+    command("workflow", "run", "--deployed", "titles.main", "--env", "production")
+
+    git(folder, "switch", "--quiet", "--create", "without-zw")
+    script = folder / "titles/src/sparksql_write.sql"
+    script.write_text(script.read_text().replace("AND view_hours > 0", "AND view_hours > 0 AND country_code <> 'ZW'"))
+    head = commit(folder, "A country less")
+    git(folder, "push", "--quiet", "origin", "without-zw")
+    git(folder, "switch", "--quiet", "main")
+    (folder / "NOTES.md").write_text("Meanwhile on main.\n")
+    commit(folder, "Notes")
+    git(folder, "push", "--quiet", "origin", "main")
+
+    for service, preview in ((github, "pr-12"), (gitlab, "mr-12"), (jenkins, "pr-12")):
+        report = service.requested(head)
+        assert deployed(command) == {"production", f"branch-{preview}-ci"}
+        hold_report(report)
+        service.closed(head)
+        assert deployed(command) == {"production"}
+    github.closed(head)  # one that is not there any more
+
+    git(folder, "merge", "--quiet", "--no-edit", "without-zw")
+    git(folder, "push", "--quiet", "origin", "main")
+    for service in (gitlab, jenkins):
+        service.merged(git(folder, "rev-parse", "HEAD"))
+    assert command.json("project", "plan")["changes"] == []
+
+
+def hold_report(report: str) -> None:
+    """Hold what reviewers read to what the change did."""
+    assert "**Deploying to `production`**: 0 added, 1 changed, 0 removed, 0 unchanged packages\n" in report
+    assert "+    AND view_hours > 0 AND country_code <> 'ZW'\n" in report
+    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    (table,) = re.findall(r"\*\*`(ci__\w+\.\w+)` beside `prod\.\w+`\*\*", report)
+    assert table.endswith("_titles_results")
+    assert str(yesterday) in report
+    assert re.search(r"\| `rows only there` \| [\d,]+ \| \d+(\.\d+)? % \|", report)
+    assert "rows only here" not in report
