@@ -377,7 +377,8 @@ def test_a_missing_package_is_told_with_what_installs_it():
 
 def test_a_missing_r_is_told_with_what_installs_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (tmp_path / "dnf").touch(mode=0o755)
+    for program in ("dnf", "sudo"):
+        (tmp_path / program).touch(mode=0o755)
     assert find_r() is None
     with pytest.raises(DataflowError) as caught:
         require_r()
