@@ -325,7 +325,7 @@ def _with_parameters(data: Any) -> Any:
     if not isinstance(data, str):
         return data
     text = re.sub(r"\$\{\w*_DATE\}|\$\{dataflow.(yesterday|each)\}", "2026-01-31", data)
-    return {"${LOOKBACK_DAYS}": 3, "${PARALLEL}": 2}.get(text, text)
+    return {"${LOOKBACK_DAYS}": 5, "${PARALLEL}": 2}.get(text, text)  # a parameter says that it may be another
 
 
 def _defaults(model: BaseModel) -> Iterator[str]:
