@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import CommandLine
+from tests.support.documents import ALICE, bash_blocks, run_block
 from tests.support.places import ROOT
 from tests.support.repositories import commit, git
 
@@ -37,26 +35,14 @@ def test_a_company_s_fork_is_made_released_used_and_kept_up_to_date_as_the_docum
     command = spark_command
     house = tmp_path / "house.git"
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch", "main", str(house))
-    who = {f"GIT_{role}_{what}": "alice@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    script = "\n".join(bash_blocks(FORK.read_text(encoding="utf-8")))
     environ = {
-        **command.environ,
-        **who,
+        **ALICE,
         "UPSTREAM": str(upstream(tmp_path / "upstream")),
         "HOUSE": str(house),
         "PYTHONPATH": str(command.folder / "our-recipes/src"),  # as `pip install -e .` there
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{command.environ['PATH']}",
     }
-    script = "\n".join(re.findall(r"```bash\n(.*?)```", FORK.read_text(encoding="utf-8"), re.DOTALL))
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script],
-        cwd=command.folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    said = done.stdout
+    said = run_block(command, script, **environ).stdout
     assert " examples/scala-workflow/main.sch.yaml " in said
     assert re.search(r"\n\d+ passed, \d+ deselected", said)
     assert "\nhouse-sql  a SQL script as our house writes it\nspark-sql " in said

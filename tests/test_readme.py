@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.documents import ALICE, bash_blocks, run_block
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.spark
@@ -19,25 +18,14 @@ README = ROOT / "README.md"
 
 def blocks():
     section = README.read_text(encoding="utf-8").partition("\n## From an empty folder to production\n")[2]
-    return re.findall(r"```bash\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    return bash_blocks(section.partition("\n## ")[0])
 
 
 def test_the_sample_session_does_what_the_readme_says(spark_command):
     command = spark_command
-    who = {f"GIT_{role}_{what}": "alice@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environ = {**command.environ, **who, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
     folder, said = command.folder, []
     for block in blocks():
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
-            cwd=folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        said.append(done.stdout)
+        said.append(run_block(command, block, folder, **ALICE).stdout)
         folder = command.folder / "films"
     deployed, branch, merged = said
 
@@ -70,17 +58,8 @@ def test_the_sample_session_does_what_the_readme_says(spark_command):
 def test_late_data_is_found_as_the_readme_says(spark_command):
     command = spark_command
     section = README.read_text(encoding="utf-8").partition("\n### Late data\n")[2].partition("\n## ")[0]
-    (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-    environ = {**command.environ, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
-        cwd=command.folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    (block,) = bash_blocks(section)
+    done = run_block(command, block)
     came = r"2026-01-30: 1 row came in snapshot \d+ of alice_sandbox\.plays at \d{4}-\d\d-\d\d \d\d:\d\d UTC\n"
     assert re.search(came, done.stdout)
     published = re.findall(r"published alice_sandbox\.alice_nights_results (.*)", done.stdout)
@@ -102,15 +81,12 @@ profile_id,title_id,country_code,view_hours,date
 def test_the_first_day_s_lines_on_ones_own_file_make_a_workflow_read_it(spark_command):
     command = spark_command
     day = README.read_text(encoding="utf-8").partition("\nYour own file gets in by one line")[2]
-    block = re.findall(r"```bash\n(.*?)```", day, re.DOTALL)[0]
+    block = bash_blocks(day)[0]
     assert len(block.splitlines()) == 2
     command("sample", "workflow", "spark-sql", "./my-pipeline", "--skip-info")
     package = command.folder / "my-pipeline"
     (package / "plays.csv").write_text(PLAYS, encoding="utf-8")
-    environ = {**command.environ, "PATH": f"{Path(sys.executable).parent}:{command.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], cwd=package, env=environ, capture_output=True, text=True, check=True
-    )
+    done = run_block(command, block, package)
     assert "created alice_sandbox.plays: 4 rows, partitioned by date\n" in done.stdout
     assert "  SOURCE_TABLE: alice_sandbox.plays\n" in done.stdout
     assert (package / "ddl/plays.sql").is_file()
@@ -120,13 +96,8 @@ def test_the_first_day_s_lines_on_ones_own_file_make_a_workflow_read_it(spark_co
 
 def test_the_nights_that_go_wrong_go_as_the_readme_says(spark_command):
     section = README.read_text(encoding="utf-8").partition("\n## The nights that go wrong\n")[2].partition("\n### ")[0]
-    (block,) = (it for it in re.findall(r"```bash\n(.*?)```", section, re.DOTALL) if "retry last" in it)
-    environ = {**spark_command.environ, "PATH": f"{Path(sys.executable).parent}:{spark_command.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
-        cwd=spark_command.folder, env=environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    (block,) = (it for it in bash_blocks(section) if "retry last" in it)
+    done = run_block(spark_command, block)
     nothing = "nothing to do: 0 of 4 days: 4 succeeded with these definitions; --only all runs them again\n"
     assert "  2026-01  28 ✓✓✓✓ 31\n  4 of 4 days succeeded\n" in done.stdout
     assert "/each_day/2026-02-01 | failed in " in done.stdout

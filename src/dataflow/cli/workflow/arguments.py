@@ -21,3 +21,7 @@ DateOption = Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", 
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
 ]
+DeployedOption = Annotated[
+    str | None,
+    typer.Option("--deployed", metavar="ID", help="What is deployed; a workflow's id, or a bundle, instead of a file."),
+]

@@ -13,7 +13,7 @@ import typer
 from dataflow.cli.console import out, say
 from dataflow.cli.options import EnvOption, parse_day
 from dataflow.cli.output import TEXT, OutputOption, Result
-from dataflow.cli.workflow.arguments import ParamOption
+from dataflow.cli.workflow.arguments import DeployedOption, ParamOption
 from dataflow.cli.workflow.days import named_days, rough
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import UsageError
@@ -53,12 +53,7 @@ def backfill(
     ] = False,
     param: ParamOption = None,
     env: EnvOption = None,
-    deployed: Annotated[
-        str | None,
-        typer.Option(
-            "--deployed", metavar="ID", help="What is deployed; a workflow's id, or a bundle, instead of a file."
-        ),
-    ] = None,
+    deployed: DeployedOption = None,
     output: OutputOption = TEXT,
 ) -> None:
     """Run a range of days; called again, those that are left.

@@ -16,7 +16,7 @@ from dataflow.cli.first_met import explain
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, Output, OutputOption
 from dataflow.cli.streams import STOPPED, silence_stdout
-from dataflow.cli.workflow.arguments import DateOption, ParamOption
+from dataflow.cli.workflow.arguments import DateOption, DeployedOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
 from dataflow.system_errors import system_error
@@ -51,12 +51,7 @@ def run(
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
     ] = False,
-    deployed: Annotated[
-        str | None,
-        typer.Option(
-            "--deployed", metavar="ID", help="What is deployed; a workflow's id, or a bundle, instead of a file."
-        ),
-    ] = None,
+    deployed: DeployedOption = None,
     output: OutputOption = TEXT,
 ) -> None:
     """Run a workflow: write on a branch, audit, publish (wap).
