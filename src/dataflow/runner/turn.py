@@ -271,13 +271,18 @@ def work_of(workflow: Workflow) -> Key:
     """Return what two runs may not work on at once: a workflow in an environment, for a day and a part of it."""
     slot = [workflow.params["EXECUTION_DATE"]] if "EXECUTION_DATE" in workflow.params else []
     if not slot:
-        slot = [f"{it.dates[0]}..{it.dates[-1]}" for it in workflow.steps if isinstance(it, ForeachStep)]
+        slot = [_span(it) for it in workflow.steps if isinstance(it, ForeachStep)]
     parts = {f"{name}={value}" for it in workflow.templates() for name, value in it.partition.items()}
     slot += sorted(part for part in parts if part.partition("=")[2] not in slot)
     name = " ".join([workflow.id, *slot])
     if len(name) > _LONGEST_NAME:
         name = f"{name[:_LONGEST_NAME]} {hashlib.sha256(name.encode()).hexdigest()[:32]}"
     return _place(workflow), name
+
+
+def _span(step: ForeachStep) -> str:
+    """Return what a foreach goes over; days that changed are one work, whichever a run has found."""
+    return f"{step.dates[0]}..{step.dates[-1]}" if step.found is None else "changed"
 
 
 def _place(workflow: Workflow) -> str:
