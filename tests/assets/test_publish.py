@@ -11,6 +11,8 @@ from tests.support.processes import at_once
 from tests.support.repositories import commit, git
 from tests.support.trees import WHEEL, WRITE, package, write
 
+pytestmark = pytest.mark.slow
+
 PUBLISH = """\
 from pathlib import Path
 from dataflow.assets.builders import Artifact, build, workspace

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from dataflow.cli.first_met import explain
 from dataflow.cli.output import JSON, TEXT
+
+pytestmark = pytest.mark.slow
 
 SANDBOX = "sandbox: a database of yours alone, where a run writes unless --env names another environment"
 

@@ -13,6 +13,8 @@ import termios
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 WORD = "S3cr3t wörd/"
 START = f"""
 import ctypes, os, subprocess, sys, time

@@ -15,6 +15,8 @@ from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.workflow.load import Request
 from tests.support.standing import KEY, bundle_of
 
+pytestmark = pytest.mark.slow
+
 
 def text_of(repo, file="top/main.sch.yaml", name="production"):
     return bundle_of(repo, name).workflows[file].text

@@ -17,6 +17,8 @@ from dataflow.tables.pyiceberg_catalog import list_tables
 from dataflow.tables.rollback import roll_back
 from dataflow.workflow.project import Environment
 
+pytestmark = pytest.mark.slow
+
 KEY = "alice/films:top"
 ROWS = pa.table({"id": pa.array([1, 2], pa.int32())})
 

@@ -14,6 +14,8 @@ from dataflow.state import run_records as store
 from dataflow.state.database import StateDatabase
 from tests.support.servers import Hook, Mail
 
+pytestmark = pytest.mark.slow
+
 BERLIN = "Europe/Berlin"
 PROJECT = """
 version: 1
@@ -110,7 +112,6 @@ def test_what_could_reach_nobody_is_tried_again_by_the_next_call(repo):
     assert "notified alice@example.org; webhook of 127.0.0.1 can't be reached" in said
 
 
-@pytest.mark.slow
 def test_of_many_that_look_at_once_one_reports(production, repo, servers):
     mail, _ = servers
     said = []

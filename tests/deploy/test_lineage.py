@@ -18,6 +18,8 @@ from dataflow.state.database import StateDatabase, metadata
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "dataflow_demo.playback"
 CALLER = """
 version: 1

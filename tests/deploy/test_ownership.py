@@ -16,6 +16,8 @@ from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, UsageError
 from tests.support.standing import KEY
 
+pytestmark = pytest.mark.slow
+
 
 def pin(repo, id_="df-0a1b2c3d"):
     repo.edit("dataflow.yaml", "project: films\n", f"project: films\nid: {id_}\n")

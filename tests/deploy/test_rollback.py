@@ -9,6 +9,8 @@ from dataflow.deploy.rollback import plan_rollback
 from dataflow.errors import DataflowError, UsageError
 from tests.support.standing import KEY
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_older_bundle_comes_back_at_once(repo):
     bundles = []

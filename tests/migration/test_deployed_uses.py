@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
+
 from dataflow.assets.registry import open_registry
 from dataflow.deploy import deployments
 from dataflow.deploy.rollback import RollbackPlan
@@ -18,6 +20,8 @@ from tests.support.packages import definition
 from tests.support.repositories import commit
 from tests.support.team import DEADLINE
 from tests.support.two_repositories import PRODUCTION, days, finish
+
+pytestmark = pytest.mark.slow
 
 CALLS_MAIN = """\
   - job:

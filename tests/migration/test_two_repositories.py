@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.support.repositories import commit
 from tests.support.team import DEADLINE, create
 from tests.support.two_repositories import PRODUCTION, RENAME, STARS, STEPS, SUMS, TIME, days, finish, shown
+
+pytestmark = pytest.mark.slow
 
 PLAN = """\
 reads what changes: 1 workflow

@@ -15,6 +15,8 @@ import pytest
 
 from dataflow.sail import server
 
+pytestmark = pytest.mark.slow
+
 PLAYS = "id,title,hours,day\n1,Ä b,1.5,2026-01-31\n2,,2.25,2026-01-31\n3,c,0.0,\n"
 
 
@@ -97,7 +99,6 @@ def test_without_the_package_all_is_sparks(here_command, monkeypatch):
     assert "Sail is not installed here: there is no pysail" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_of_a_command_however_it_ends(dataflow_command, how):
     sql = "SELECT count(*) AS n FROM range(1000000) AS a JOIN range(1000000) AS b ON a.id < b.id"

@@ -27,6 +27,8 @@ from dataflow.workflow.load import load_workflow
 from tests.support.repositories import commit, git
 from tests.support.template_repo import ROOT, contents, replace
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = tuple(f"{Path(line).parent}/{file.name}" for line, (of, which) in PROVIDED.items() for file in of.glob(which))
 """What a command writes into a package, and Copier does not."""
 
@@ -44,7 +46,6 @@ def identity(folder: Path) -> dict[str, str]:
     return yaml.safe_load((folder / "identity.yaml").read_text())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ALL)
 def test_it_generates_byte_for_byte_what_copier_does(recipe: str, template: Path, tmp_path: Path) -> None:
     generate(recipe, tmp_path / "ours" / "my-flow", source_path=str(template))

@@ -20,6 +20,8 @@ from dataflow.sample.update import update as update_package
 from tests.support.repositories import commit, git
 from tests.support.template_repo import contents, replace
 
+pytestmark = pytest.mark.slow
+
 
 def update(folder: Path, ref: str | None = None):
     """Update a package of a template that is not the tool's own."""
@@ -44,7 +46,6 @@ def second_version(template: Path, tag: str | None = None) -> None:
     commit(template, "Two", tag)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tags", [(None, None), ("v1.0.0", "v1.1.0")])
 @pytest.mark.parametrize("updated_by", ["us", "plain copier"])
 def test_an_unedited_package_becomes_what_a_fresh_copy_is(
@@ -104,7 +105,6 @@ def test_a_conflict_fails_and_names_the_file(package: Path, template: Path) -> N
     assert "<<<<<<<" in (package / "main.sch.yaml").read_text()
 
 
-@pytest.mark.slow
 def test_scripts_learn_of_a_conflict_by_json_and_exit_code(package: Path, template: Path) -> None:
     replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
     commit(package.parent)
@@ -114,7 +114,6 @@ def test_scripts_learn_of_a_conflict_by_json_and_exit_code(package: Path, templa
     assert yaml.safe_load(done.stdout)["conflicts"] == ["main.sch.yaml"]
 
 
-@pytest.mark.slow
 def test_whoever_updates_it_the_identity_stays(
     package: Path,
     template: Path,
@@ -203,7 +202,6 @@ def stranger(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_commands_of_another_s_template_run_only_where_it_is_trusted(stranger: Path) -> None:
     done = CliRunner().invoke(app, ["update", str(stranger)], catch_exceptions=False)
     assert done.exit_code == 0
@@ -214,7 +212,6 @@ def test_commands_of_another_s_template_run_only_where_it_is_trusted(stranger: P
     assert (stranger / "PWNED").exists()
 
 
-@pytest.mark.slow
 def test_a_template_that_always_had_commands_is_updated_without_them(package: Path, template: Path) -> None:
     second_version(template)
     done = CliRunner().invoke(app, ["update", str(package)], catch_exceptions=False)
@@ -261,7 +258,6 @@ def test_no_template_can_set_what_git_runs(stranger: Path) -> None:
     assert not pwned.exists()
 
 
-@pytest.mark.slow
 def test_the_tool_s_own_template_needs_no_trust(package: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     second_version(template)
     monkeypatch.setattr("dataflow.sample.origin._PACKAGE", template / "src" / "dataflow")
@@ -275,7 +271,6 @@ def test_a_template_of_somebody_else_says_what_it_runs(tmp_path: Path, template:
     assert "pin_identity.py" in said[0]
 
 
-@pytest.mark.slow
 def test_an_address_s_credentials_are_neither_kept_nor_shown(template: Path, tmp_path: Path) -> None:
     heard: list[str | None] = []
     bare = tmp_path / "served" / "t.git"
@@ -327,7 +322,6 @@ def ignore_globally(tmp_path: Path, *patterns: str) -> None:
     (tmp_path / "gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path / 'ignore'}\n")
 
 
-@pytest.mark.slow
 def test_what_git_ignores_is_neither_deleted_nor_overwritten(template: Path, tmp_path: Path) -> None:
     ignore_globally(tmp_path, ".vscode/", "NOTES.md", "*.pyc")
     package = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
@@ -348,7 +342,6 @@ def test_what_git_ignores_is_neither_deleted_nor_overwritten(template: Path, tmp
     assert (package / "target/a.pyc").is_file()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["renamed", "removed"])
 def test_an_edit_of_a_file_that_the_recipe_renames_or_removes_is_a_conflict(
     package: Path, template: Path, how: str
@@ -372,7 +365,6 @@ def test_an_edit_of_a_file_that_the_recipe_renames_or_removes_is_a_conflict(
     assert git(package, "diff", "--name-only", "--diff-filter=U", "--relative") == name
 
 
-@pytest.mark.slow
 def test_a_file_that_the_recipe_removes_and_nobody_edited_goes(package: Path, template: Path) -> None:
     (template / "recipes/spark-sql/src/sparksql_write.test.yaml").unlink()
     commit(template, "Two")
@@ -380,7 +372,6 @@ def test_a_file_that_the_recipe_removes_and_nobody_edited_goes(package: Path, te
     assert not (package / "src/sparksql_write.test.yaml").exists()
 
 
-@pytest.mark.slow
 def test_what_is_advised_undoes_the_whole_update(package: Path, template: Path) -> None:
     replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
     commit(package.parent)
@@ -395,7 +386,6 @@ def test_what_is_advised_undoes_the_whole_update(package: Path, template: Path) 
     assert git(package, "status", "--porcelain") == ""
 
 
-@pytest.mark.slow
 def test_a_reject_of_one_s_own_is_no_conflict(package: Path, template: Path) -> None:
     (package / "old.sql.rej").write_text("of a patch of mine")
     commit(package.parent)
@@ -403,7 +393,6 @@ def test_a_reject_of_one_s_own_is_no_conflict(package: Path, template: Path) -> 
     assert update(package).conflicts == ()
 
 
-@pytest.mark.slow
 def test_a_file_with_conflict_markers_is_not_committed_unseen(package: Path, template: Path) -> None:
     replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
     commit(package.parent)
@@ -413,7 +402,6 @@ def test_a_file_with_conflict_markers_is_not_committed_unseen(package: Path, tem
         git(package, "commit", "-m", "unseen")
 
 
-@pytest.mark.slow
 def test_ahead_of_the_last_release_it_says_what_to_do(template: Path, tmp_path: Path) -> None:
     commit(template, "First", "v1.0.0")
     replace(template / "recipes/shared/README.md", "## Changing it", "## Draft")
@@ -428,7 +416,6 @@ def test_ahead_of_the_last_release_it_says_what_to_do(template: Path, tmp_path: 
     assert "README.md" in update(package, "HEAD").changed
 
 
-@pytest.mark.slow
 def test_a_hook_s_git_variables_reach_neither_the_template_nor_the_package(
     package: Path, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -449,7 +436,6 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_a_conflict_is_marked_in_a_repository_of_longer_checksums(template: Path, tmp_path: Path) -> None:
     package = generate("spark-sql", tmp_path / "flow", source_path=str(template)).folder
     git(package, "init", "--quiet", "--object-format=sha256")

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.places import EXAMPLE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(dataflow_command):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.trees import write_file
 
+pytestmark = pytest.mark.slow
+
 WORKFLOW = """\
 version: 1
 workflow:

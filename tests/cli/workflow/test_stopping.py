@@ -20,6 +20,8 @@ from dataflow.state.run_records import open_run_records
 from dataflow.state.utc import now
 from tests.support.places import EXAMPLE
 
+pytestmark = pytest.mark.slow
+
 RUN = "20260201t060000_abcde1"
 
 

@@ -19,6 +19,8 @@ from dataflow.deploy.due import scheduled
 from dataflow.tables.catalog import open_catalog
 from dataflow.workflow.project import Environment
 
+pytestmark = pytest.mark.slow
+
 FIRST = dt.date(2026, 1, 1)
 SCHEMA = Schema(NestedField(1, "id", IntegerType()), NestedField(2, "date", DateType()))
 BY_DAY = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "date"))

@@ -15,6 +15,8 @@ from dataflow.errors import DataflowError, DefinitionError, UsageError
 from dataflow.repository.commit import tree_of_commit
 from tests.support.standing import KEY, bundle_of, lfs, paths, python_package, store
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_git_ignores_is_not_deployed_and_a_script_that_it_ignores_is_refused(repo):
     python_package(repo)

@@ -24,6 +24,8 @@ from dataflow.errors import DataflowError
 from dataflow.tables.changed_days.find import changed_days, day_column, holds_day
 from dataflow.tables.changed_days.manifests import _rows
 
+pytestmark = pytest.mark.slow
+
 LONG = settings.get_current_profile_name() == "long"
 FIRST = dt.date(2026, 1, 1)
 COLUMNS = {

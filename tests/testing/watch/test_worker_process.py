@@ -14,6 +14,8 @@ import pytest
 from dataflow.testing.watch import fork_server
 from dataflow.testing.watch.worker_process import WorkerProcess
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def events():
