@@ -24,6 +24,7 @@ from tests.support.places import ROOT
 pytestmark = pytest.mark.spark
 
 RECIPES = ROOT / "recipes"
+(DDL,) = (ROOT / "examples" / "sparksql-workflow" / "ddl").iterdir()
 SCRIPTS = {
     "spark-sql": RECIPES / "spark-sql" / "src" / "sparksql_write.sql",
     "pyspark": RECIPES / "pyspark" / "src" / "pyspark_write.py",
@@ -61,7 +62,7 @@ def reference(rows, day):
 @given(rows=viewings)
 def test_what_is_published_equals_a_plain_reference(package, recipe, rows):
     script = SCRIPTS[recipe]
-    package.write("ddl.sql", (RECIPES / "shared" / "results.sql").read_text())
+    package.write("ddl.sql", DDL.read_text())
     package.write(f"write{script.suffix}", script.read_text())
     main = package.folder / "main.sch.yaml"
     main.write_text(main.read_text().replace("write.sql", f"write{script.suffix}"))

@@ -105,7 +105,7 @@ class RunRecorder:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[Callable[[], None]]:
-        """Lend a function to call when the run begins to wait; it runs again, from then on, after the block."""
+        """Lend a function to call when the run begins to wait; the run starts after the block, when nobody else works."""
         run_id = self._workflow.run_id
         waited = False
 
@@ -116,9 +116,8 @@ class RunRecorder:
             waited = True
 
         yield waits
-        if waited:
-            self._started = now()
-            self._records.update_run(run_id, status="running", started=self._started)
+        self._started = now()
+        self._records.update_run(run_id, status="running", started=self._started)
 
     def record_failed_attempt(self, step: str, number: int, started: dt.datetime, error: DataflowError) -> None:
         """Record a failed attempt that is followed by another; the last one is recorded by `record_step`."""

@@ -161,8 +161,8 @@ class KindsOf:
 
         if isinstance(node, exp.SetOperation):
             self._require_union([part.selects for part in parts_of(node)])
-        if isinstance(node, exp.Except | exp.Intersect) and not node.args.get("distinct"):
-            raise SparkDecides(f"{node.key.upper()} ALL was not compared")
+        if isinstance(node, exp.Except | exp.Intersect):
+            self._require_one_type(node)
         apart = node.args.get("distinct") or isinstance(node, exp.Except | exp.Intersect)
         if not apart:
             return
@@ -172,6 +172,15 @@ class KindsOf:
                 kinds = self._names.all_kinds if item.is_star else self(item)
                 if odd := sorted(kinds - compared.SORTED):
                     raise SparkDecides(f"DISTINCT was not compared for a {_word(odd[0])}")
+
+    def _require_one_type(self, node: Any) -> None:
+        """Check EXCEPT and INTERSECT: Sail takes the types of the first query, Spark those that all have in common."""
+        if not node.args.get("distinct"):
+            raise SparkDecides(f"{node.key.upper()} ALL was not compared")
+        for items in zip(*(part.selects for part in parts_of(node)), strict=True):
+            kinds = self._together(items)
+            if len(kinds) > 1 or kinds == {"decimal"}:  # those have digits of their own
+                raise SparkDecides(f"{node.key.upper()} was compared for columns of one type alone")
 
     def _require_union(self, parts: Sequence[Sequence[Expr]]) -> None:
         if any(item.is_star for part in parts for item in part) or len({len(part) for part in parts}) > 1:
