@@ -105,7 +105,7 @@ class RunRecorder:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[Callable[[], None]]:
-        """Lend a function to call when the run begins to wait; the run starts after the block, when nobody else works."""
+        """Lend a function to call when the run begins to wait; it starts after the block, when nobody else works."""
         run_id = self._workflow.run_id
         waited = False
 
