@@ -175,6 +175,7 @@ def test_canonical_json_holds_the_data(data):
     assert json.loads(canonical_json(data)) == data
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), JSON, min_size=2), st.randoms())
 def test_canonical_json_is_the_same_bytes_whatever_the_order_of_keys(data, random):
     keys = list(data)

@@ -37,6 +37,7 @@ def test_a_home_that_others_could_look_into_is_closed_with_all_that_is_in_it(hom
     assert mode(home / "tool") == 0o700
 
 
+@pytest.mark.slow
 def test_the_run_records_of_one_person_are_private(home):
     StateDatabase().close()
     assert mode(home / "state.db") == 0o600

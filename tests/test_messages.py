@@ -194,6 +194,7 @@ def spelled(text):
     return " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_what_users_read_keeps_to_the_style():
     found = offenders()
     assert not found, "\n".join("\n".join([*places, f"    {text}"]) for text, places in found.items())

@@ -59,6 +59,7 @@ def run(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")])
 def test_each_missing_tool_is_told_at_the_end_with_its_reason_and_its_number_of_tests(run, workers):
     done = run(*workers)
@@ -92,6 +93,7 @@ def test_where_all_tools_are_demanded_a_missing_one_is_a_failure(run):
     assert "1 failed, 4 deselected, 1 error" in done.stdout
 
 
+@pytest.mark.slow
 def test_skips_of_several_runs_are_added_up(run, tmp_path):
     file = tmp_path / "skips.jsonl"
     add_up = [sys.executable, ROOT / "tests" / "optional_tools.py", "skips", file]
@@ -111,6 +113,7 @@ def test_every_tool_says_how_to_get_it():
         missing("Mavne")
 
 
+@pytest.mark.slow
 def test_the_gate_hides_the_programs_and_nothing_else(tmp_path):
     for folder, names in {"one": ["gradle", "other"], "two": ["mvn", "gradle"], "a three": ["kept"]}.items():
         (tmp_path / folder).mkdir()
@@ -131,6 +134,7 @@ def nox(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_nox_says_first_what_it_runs_and_for_about_how_long(tmp_path):
     first, *running, last = [it["name"] for it in json.loads(nox("--list", "--json").stdout)]
     assert (first, last) == ("plan", "skips")

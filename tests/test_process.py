@@ -34,6 +34,7 @@ def test_it_reads_nothing_from_the_terminal(tmp_path):
     assert python("import sys; print(repr(sys.stdin.read()))", tmp_path) == (0, ["''"])
 
 
+@pytest.mark.slow
 def test_a_stopped_program_ends_with_its_children(tmp_path):
     stop = threading.Event()
     child = "import time, pathlib; time.sleep(2); pathlib.Path('survived').touch()"
@@ -60,6 +61,7 @@ def test_a_stopped_program_ends_with_its_children(tmp_path):
     assert not (tmp_path / "survived").exists()
 
 
+@pytest.mark.slow
 def test_one_that_does_not_listen_is_killed(tmp_path):
     up = threading.Event()
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(60)"

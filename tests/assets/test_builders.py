@@ -58,6 +58,7 @@ def test_a_script_is_its_own_artifact(folder, tmp_path):
     assert artifact.lock is None
 
 
+@pytest.mark.slow
 def test_a_wheel_travels_with_a_lock_of_what_it_needs_and_nothing_is_left_beside_it(folder, tmp_path):
     wheel(folder)
     path, artifact = built(folder, "etl", tmp_path / "one")

@@ -186,6 +186,7 @@ Words:
 """
 
 
+@pytest.mark.slow
 def test_the_page_of_a_command_is_this(dataflow_command):
     dataflow_command.environ["COLUMNS"] = "80"
     assert dataflow_command("workflow", "plan", "--help").stdout == WORKFLOW_PLAN
@@ -200,6 +201,7 @@ def test_a_word_of_ours_is_explained_on_the_pages_that_use_it():
     assert not explained["dataflow doctor"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(4))
 @pytest.mark.parametrize("flag", ["-v", "--verbose"])
 def test_verbose_stands_anywhere_and_leaves_the_exit_code_as_it_is(dataflow_command, flag, place):

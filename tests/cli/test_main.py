@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import dataflow
 
 
@@ -45,6 +47,7 @@ def test_help_imports_nothing_heavy():
     assert "heavy: []" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_failure_is_one_message_and_a_traceback_only_with_verbose(dataflow_command):
     done = dataflow_command("workflow", "run", "nothing.sch.yaml", code=2)
     assert "Traceback" not in done.stderr

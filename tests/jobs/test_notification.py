@@ -145,6 +145,7 @@ def test_a_mail_reaches_everybody_once_with_proper_headers(inbox: Inbox, plain: 
     assert mail.get_content().strip() == "Two of 14 days."
 
 
+@pytest.mark.slow
 def test_owners_of_the_project_and_the_workflows_own_are_found(inbox: Inbox, plain: Smtp) -> None:
     where = environment(plain, alice=Owner("alice@example.org"), bob=Owner("bob@example.org"))
     assert send_notification(note("owner", "bob"), environment=where, owner="alice") == [

@@ -115,6 +115,7 @@ def test_redact_and_null_leave_nothing_of_a_value() -> None:
     assert masked("array<string>", Rule.NULL, ["Anna"]) == [None]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_a_masked_value_still_has_its_type(data: st.DataObject) -> None:

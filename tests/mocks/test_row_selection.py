@@ -6,6 +6,7 @@ import math
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ def test_what_is_left_over_is_filled_with_variety() -> None:
     assert "NO" in {row[1] for row in found.rows}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_the_same_set_of_rows_gives_the_same_choice_of_distinct_rows(data: st.DataObject) -> None:

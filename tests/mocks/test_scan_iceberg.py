@@ -88,6 +88,7 @@ def test_columns_and_conditions_choose_what_is_in_it(make_table: Callable[..., T
     assert "Only rows where id BETWEEN 100 AND 300 AND hours > 90." in found.text
 
 
+@pytest.mark.slow
 def test_a_large_table_is_sampled_by_its_statistics_and_says_so(
     make_table: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:

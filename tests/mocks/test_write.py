@@ -58,6 +58,7 @@ def column(name: str, type_: str) -> MockColumn:
     return MockColumn(name, parse_type(type_))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(mock=mocks())
 def test_any_mock_reads_back_as_it_was_written(mock: Mock) -> None:

@@ -130,6 +130,7 @@ def test_sql_is_spark_sql_with_upper_case_keywords(package: Path) -> None:
         assert not re.search(r"\b(select|from|where|group by|partition|create|with|as|not|null|and)\b", code)
 
 
+@pytest.mark.slow
 def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) -> None:
     schema = json.loads((SCHEMAS / "workflow.schema.json").read_text())
     definitions = sorted(package.glob("*.sch.yaml"))
@@ -242,6 +243,7 @@ def test_no_line_says_what_holds_without_it(package: Path) -> None:
             assert name in scripts or f"${{{name}}}" in rest, f"{file.name}: {name}"
 
 
+@pytest.mark.slow
 def test_all_recipes_say_the_same_apart_from_their_language(recipes: Path, tmp_path: Path) -> None:
     said = []
     for name in ALL:

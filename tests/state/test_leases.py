@@ -161,6 +161,7 @@ def test_who_lost_a_lease_publishes_nothing(leases):
     assert leases.beat("mine").held == {KEY}
 
 
+@pytest.mark.slow
 def test_nobody_takes_a_lease_away_while_its_holder_publishes(address, leases):
     """Not even who took it for dead before: the statement waits, and then does not find what was seen."""
     leases.enter("mine", "bob")

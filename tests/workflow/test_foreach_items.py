@@ -137,6 +137,7 @@ def test_a_parameter_that_is_each_item_is_not_given_for_the_run(over: Callable[.
     assert "'SOURCE_TABLE' is each item in turn here: choose the items, not --param SOURCE_TABLE" in found
 
 
+@pytest.mark.slow
 def test_too_many_items_are_refused_before_they_are_loaded(over: Callable[..., str], mistakes: Mistakes) -> None:
     (found,) = mistakes(over(f"[{', '.join(f'c{n}' for n in range(10_001))}]"))
     assert "10,000" in found or "10000" in found

@@ -185,6 +185,7 @@ def test_run_ids_are_words_and_differ() -> None:
 LAYERS = ("definition", "environment", "caller", "--param")
 
 
+@pytest.mark.slow
 @given(given_by=st.sets(st.sampled_from(LAYERS), min_size=1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_the_first_of_param_caller_environment_and_definition_wins(given_by: set[str], package: Path) -> None:

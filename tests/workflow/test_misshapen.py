@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ def routes(data: Any, route: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for key, value in inner for found in [(*route, key), *routes(value, (*route, key))]]
 
 
+@pytest.mark.slow
 @given(data=st.data(), name=st.sampled_from(["main", "daily"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 def test_any_value_anywhere_is_loaded_or_refused_with_its_place(data: st.DataObject, name: str, package: Path) -> None:

@@ -155,6 +155,7 @@ def test_what_depends_on_a_mistake_is_not_told_again() -> None:
     assert len(found.problems) == 1
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_values_do_not_depend_on_the_order_of_resolving(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, min_size=1, max_size=8, unique=True))

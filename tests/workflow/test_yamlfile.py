@@ -120,6 +120,7 @@ DATA = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(DATA)
 def test_texts_come_back_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]) -> None:
     path = tmp_path_factory.mktemp("yaml") / "x.yaml"

@@ -139,6 +139,7 @@ def test_a_package_of_a_named_index_is_that_one_and_never_the_public_one_of_its_
     assert "pypi.org" not in lock.text
 
 
+@pytest.mark.slow
 def test_a_named_index_that_can_t_be_reached_is_told_and_no_other_is_asked(locked, index):
     index.server.shutdown()
     index.server.server_close()

@@ -30,6 +30,7 @@ def refused(command):
     return run.stderr, tested
 
 
+@pytest.mark.slow
 def test_a_stale_lock(dataflow_command, package):
     (package / "pyproject.toml").write_text(PROJECT % ">=3.11")
     (package / "pylock.toml").write_text(STALE)
@@ -44,6 +45,7 @@ def test_another_python(dataflow_command, package):
         assert "calc/pyproject.toml requires Python <3.11, and Dataflow runs on 3." in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "told"),
     [

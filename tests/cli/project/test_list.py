@@ -105,6 +105,7 @@ def test_what_is_deployed_is_listed_by_its_ids(repo):
     assert [it["namespace"] for it in environment["workflows"]] == ["titles"] * 2
 
 
+@pytest.mark.slow
 def test_three_hundred_packages_are_listed_within_a_second_and_a_half(dataflow_command):
     repository(dataflow_command.folder, 300)
     runs = [measured(dataflow_command, "project", "list") for _ in range(2)]

@@ -149,6 +149,7 @@ def save(file, text):
     draft.replace(file)
 
 
+@pytest.mark.slow
 def test_each_save_runs_what_it_affects_and_a_loop_harms_only_its_own_run(dataflow_command, watch, tmp_path):
     folder = dataflow_command.folder
     one, other, pid = folder / "test_one.py", folder / "test_other.py", tmp_path / "pid"
@@ -184,6 +185,7 @@ def test_each_save_runs_what_it_affects_and_a_loop_harms_only_its_own_run(datafl
     gone(family)
 
 
+@pytest.mark.slow
 def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_file(dataflow_command, watch, tmp_path):
     one, other, pid = (
         dataflow_command.folder / "test_one.py",
@@ -215,6 +217,7 @@ def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_
     assert 0 <= now - first - verdict["seconds_from_first"] < 1
 
 
+@pytest.mark.slow
 def test_a_test_that_writes_files_is_not_run_for_ever(dataflow_command, watch):
     folder = dataflow_command.folder
     (folder / "out").mkdir()

@@ -12,6 +12,7 @@ from dataflow.errors import DataflowError, DefinitionError
 from tests.support.standing import python_package
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -34,6 +35,7 @@ def test_scripts_with_conflict_markers_or_mistakes_of_syntax_are_not_deployed(re
     assert repo.current() is None
 
 
+@pytest.mark.slow
 def test_a_sql_script_that_does_not_parse_is_not_deployed(repo):
     repo.write("top/src/write.sql", "INSERT OVERWRITE ${TARGET_TABLE} SELECT (1, FROM x WHERE\n")
     repo.commit()
@@ -50,12 +52,14 @@ def test_validate_tells_mistakes_of_syntax_before(repo):
     assert "top/src/write.py:1:1: conflict markers of a merge" in done.stderr
 
 
+@pytest.mark.slow
 def test_sql_that_spark_knows_and_others_doubt_is_deployed(repo):
     repo.write("top/src/write.sql", "INSERT INTO ${TARGET_TABLE} SELECT id:a.b, 1D, NULL FROM ${SOURCE_TABLE};\n")
     repo.commit()
     assert repo.deploy().changed
 
 
+@pytest.mark.slow
 def test_conflict_markers_in_a_wheel_and_in_a_definition_are_told(repo):
     python_package(repo)
     marked = "<<<<<<< ours\nx = 1\n=======\nx = 2\n>>>>>>> theirs\n"

@@ -71,6 +71,7 @@ def test_a_file_is_as_its_vendor_s_schema_has_it(vendor: str, project: str, requ
     assert subprocess.run([*check, file], capture_output=True, check=False).returncode == 1, "the check sees mistakes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", ["repository", "with_secrets"])
 def test_a_jenkinsfile_is_groovy_with_these_stages(project: str, request: pytest.FixtureRequest) -> None:
     found = stages(written(request.getfixturevalue(project), "jenkins"))

@@ -283,6 +283,7 @@ def test_an_r_that_was_killed_is_a_failure(script):
     assert error.message == "job.R: `main` did not return: R was ended by SIGKILL"
 
 
+@pytest.mark.slow
 @needs_r
 def test_a_spark_that_dies_ends_r_which_would_wait_for_it(script):
     text = """\
@@ -344,6 +345,7 @@ def test_what_java_says_is_told_without_its_stack(told, message):
     assert short_java_message(told) == message
 
 
+@pytest.mark.slow
 @needs_r
 def test_a_run_that_is_stopped_ends_r_at_once(script):
     asked = threading.Event()

@@ -126,6 +126,7 @@ def home():
     return home()
 
 
+@pytest.mark.slow
 def test_outcomes_are_told_in_order_whatever_ends_first(tmp_path):
     waits = "import time\ndef test_it(): time.sleep(2)\n"
     write(tmp_path, **{"a/test_a.py": waits, "b/test_b.py": PASSES, "c/test_c.py": PASSES})
