@@ -69,7 +69,8 @@ def describe(spark: SparkSession, job: Job) -> None:
     spark.sql(job.filled(job.ddl))
     spark.sql(
         f"ALTER TABLE {job.target} SET TBLPROPERTIES ('dataflow.owner' = 'bench', 'dataflow.tags' = 'dataflow,sample', "
-        "'dataflow.lifetime-days' = '123', 'dataflow.primary-key' = 'date,country_code,title_id')"
+        "'dataflow.lifetime-days' = '123', 'dataflow.primary-key' = 'date,country_code,title_id', "
+        "'write.wap.enabled' = 'true')"  # else Iceberg passes over spark.wap.branch
     )
 
 
