@@ -34,8 +34,9 @@ ROWS = 9
 _TOGETHER = 40  # expressions of one query: a small JVM has no room for the plan of a thousand
 
 
-def _utc(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[misc, arg-type]
+def _utc(year: int, month: int, day: int, *time: int) -> dt.datetime:
+    hour, minute, second, microsecond = (*time, 0, 0, 0, 0)[:4]
+    return dt.datetime(year, month, day, hour, minute, second, microsecond, tzinfo=dt.UTC)
 
 
 _MOMENTS = [
@@ -120,10 +121,8 @@ _GROUPS = {
 def expanded(template: str) -> list[str]:
     """Return an expression for each choice of columns: `{num} + 1` stands for one with each column of numbers."""
     kinds = re.findall(r"\{(\w+)\}", template)
-    found = []
-    for columns in itertools.product(*(_GROUPS[kind] for kind in kinds)):
-        names = iter(columns)
-        found.append(re.sub(r"\{\w+\}", lambda _, names=names: next(names), template))  # type: ignore[misc]
+    pattern = re.sub(r"\{\w+\}", "{}", template)
+    found = (pattern.format(*columns) for columns in itertools.product(*(_GROUPS[kind] for kind in kinds)))
     return list(dict.fromkeys(found))
 
 

@@ -20,7 +20,7 @@ _drawn: list[Line] = []
 
 
 class Line:
-    """A line at the end of a terminal; nothing where there is none.
+    """A line at the end of a terminal; off a terminal nothing is drawn.
 
     Args:
         console: Where it is drawn.

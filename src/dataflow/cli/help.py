@@ -72,7 +72,7 @@ class _Page:
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, `--verbose` among them: it may stand anywhere."""
-        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the command that this stands before
         everywhere = [it for it in ctx.find_root().command.params if it.name == "verbose" and it not in found]
         return [*found[:-1], *everywhere, *found[-1:]]
 

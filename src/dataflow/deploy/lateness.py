@@ -32,7 +32,7 @@ told = sa.Table(
     sa.Column("moment", UtcDateTime, primary_key=True),
     sa.Column("told", UtcDateTime, nullable=False),
 )
-"""Of which moments it was told that they are late: by one of all that look."""
+"""The moments that were reported late, each by the first process that claimed it."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def converted(column: Any, type_: SqlType) -> tuple[pa.Array, dict[int, str]]:
     if isinstance(column, pa.Array | pa.ChunkedArray):
         try:
             return column.cast(target), {}
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # one value, or no value of this type, can be cast
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a value, or all of this type, can't be cast
             column = column.to_pylist()
     elif not type_.nested and type_.name != "binary" and all(it is None or type(it) is str for it in column):
         try:

@@ -29,7 +29,7 @@ class EmbeddedTables:
         self._catalog = open_catalog(environment)
 
     def look(self, table: str) -> Standing | None:
-        """Return a table; None where there is none."""
+        """Return a table, or None if it does not exist."""
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
         try:

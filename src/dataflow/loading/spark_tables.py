@@ -40,7 +40,7 @@ class SparkTables:
         self._scope = scope
 
     def look(self, table: str) -> Standing | None:
-        """Return a table; None where there is none."""
+        """Return a table, or None if it does not exist."""
         if not iceberg.exists(self._spark, table):
             return None
         fields = self._spark.table(table_names.quoted(table)).schema.fields

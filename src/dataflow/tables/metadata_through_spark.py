@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def find_table(spark: SparkSession, name: str) -> Table | None:
-    """Load a table of a session's catalog; None where there is none."""
+    """Load a table of a session's catalog, or return None if it does not exist."""
     if not iceberg.exists(spark, name):
         return None
     loaded = iceberg.load(spark, name)
@@ -47,10 +47,10 @@ class _JvmFileIO(FileIO):
         return _JvmFile(location, self._files, self._streams)
 
     def new_output(self, location: str) -> OutputFile:
-        raise NotImplementedError(f"{location}: read only")
+        raise io.UnsupportedOperation(f"{location}: read only")
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
-        raise NotImplementedError(f"{location}: read only")
+        raise io.UnsupportedOperation(f"{location}: read only")
 
 
 class _JvmFile(InputFile):

@@ -66,6 +66,7 @@ class _Looked:
     Attributes:
         table: The table.
         head: Its current snapshot.
+        at: When that was committed, in milliseconds since 1970.
         changed: The days that changed; None where nobody can tell.
         mark: Up to where it is complete; None where it does not say.
         ahead: Days beyond the mark that are finished.
@@ -73,6 +74,7 @@ class _Looked:
 
     table: Table
     head: int
+    at: int
     changed: Collection[dt.date] | None
     mark: dt.date | None
     ahead: Collection[dt.date]
@@ -112,8 +114,7 @@ def publication(
     ready = [day for day in days if day <= at.date() and all(it.has(day) for it in found.values())]
     if not ready:
         return None
-    newest = max(it.table.metadata.snapshot_by_id(it.head).timestamp_ms for it in found.values())  # type: ignore[union-attr]
-    moment = dt.datetime.fromtimestamp(newest / 1000, dt.UTC)
+    moment = dt.datetime.fromtimestamp(max(it.at for it in found.values()) / 1000, dt.UTC)
     return Publication(max(ready), moment, {name: it.head for name, it in found.items()})
 
 
@@ -142,7 +143,7 @@ def _look(catalog: Catalog, name: str, since: dt.datetime, before: int | None) -
     except DataflowError:  # nobody can tell which column is the day: any new snapshot is a new day
         changed = {} if start == current.snapshot_id else None
     ahead = {it for it in water.ahead if not isinstance(it, dt.datetime)}
-    return _Looked(table, current.snapshot_id, changed, water.day, ahead)
+    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.day, ahead)
 
 
 def _snapshot_at(table: Table, moment: dt.datetime) -> int | None:
