@@ -46,6 +46,12 @@ WORDS = (
         explained=True,
     ),
     Word(
+        "cadence",
+        "how often a workflow runs, and so whether it runs for hours, days, weeks or months",
+        "`cadence: hourly` in a definition; daily without it. `EXECUTION_DATE` is the beginning of the period: an hour",
+        "in UTC, a day, the Monday of an ISO week, the first of a month.",
+    ),
+    Word(
         "campaign",
         "a change of a table that breaks no reader: old and new stand side by side until all have moved",
         "`dataflow migration start` opens one, `apply` carries out its steps, `notify` writes to readers' owners.",

@@ -15,11 +15,12 @@ from dataflow.runner.results import StepResult
 from dataflow.runner.run_start import begun
 from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords
-from dataflow.workflow.each_day import load_each_day
+from dataflow.workflow.each_period import load_each
 from dataflow.workflow.load import Request
+from dataflow.workflow.periods import Cadence
 
 DAY = dt.date(2026, 1, 31)
-JANUARY = [dt.date(2026, 1, day) for day in (29, 30, 31)]
+JANUARY = [Cadence.DAILY.at(dt.date(2026, 1, day)) for day in (29, 30, 31)]
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_backfill_of_what_is_deployed_and_its_retry_run_from_the_bundle(repo, 
     registry = repo.registry
     asked = asked_of_bundle(registry, find_deployed(registry, "alice.top.main"), Request())
     shutil.rmtree(repo.folder / "top")
-    workflow = load_each_day(asked.file, asked.request, JANUARY[::-1], parallel=3, fail_fast=False)
+    workflow = load_each(asked.file, asked.request, JANUARY[::-1], parallel=3, fail_fast=False)
     assert workflow.id == "alice.top.main.backfill"
     (step,) = workflow.steps
     days = [it.step.workflow.params["EXECUTION_DATE"] for it in step.items]

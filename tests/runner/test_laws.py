@@ -17,8 +17,9 @@ from dataflow.state import run_records as store
 from dataflow.state.leases import Leases
 from dataflow.tables import branch_publish
 from dataflow.tables.iceberg import load
-from dataflow.workflow.each_day import load_each_day
+from dataflow.workflow.each_period import load_each
 from dataflow.workflow.load import Request, new_run_id
+from dataflow.workflow.periods import Cadence
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.spark
@@ -151,10 +152,10 @@ class Night:
 
     def backfill(self, days, newest_first):
         ordered = sorted(days, reverse=newest_first)
-        workflow = load_each_day(
+        workflow = load_each(
             self.package.folder / "main.sch.yaml",
             Request(),
-            [dt.date(2026, 1, day) for day in ordered],
+            [Cadence.DAILY.at(dt.date(2026, 1, day)) for day in ordered],
             parallel=2,
             fail_fast=False,
         )

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.tables.high_water_mark import HighWater, move, read, remember
+from dataflow.workflow.periods import Cadence
 
-DAY = dt.date(2026, 1, 1)
+FIRST = dt.date(2026, 1, 1)
 
 
 def day(number):
-    return DAY + dt.timedelta(days=number)
+    return Cadence.DAILY.at(FIRST + dt.timedelta(days=number))
 
 
 def finish(water, *numbers, first=None):
@@ -156,14 +157,14 @@ def test_days_finished_side_by_side_are_all_recorded(spark, namespace):
 
 
 def hour(number):
-    return dt.datetime(2026, 1, 1) + dt.timedelta(hours=number)
+    return Cadence.HOURLY.at(dt.datetime(2026, 1, 1) + dt.timedelta(hours=number))
 
 
 def test_hours_and_days_of_one_table_are_told_in_hours():
     water = HighWater().finished(day(0), {}).finished(hour(24), {})
-    assert (water.mark, water.shown, water.day) == (hour(24), "2026-01-02T00:00", day(0))
+    assert (water.mark, water.shown, water.day) == (hour(24), "2026-01-02T00:00", day(0).date)
     assert water.finished(day(1), {}).mark == hour(47)
-    assert water.finished(day(1), {}).day == day(1)
+    assert water.finished(day(1), {}).day == day(1).date
     assert HighWater().finished(hour(5), {}, first=day(0)).mark is None
 
 

@@ -50,7 +50,7 @@ def test_the_workflow_that_runs_says_what_its_source_is_and_where_the_mark_stand
     (question,) = asked
     assert question.sources == (ChangedSource(table="demo.playback"),)
     assert question.targets == ("alice_sandbox.alice_titles_results",)
-    assert (question.last, question.max, question.in_order, question.yesterday) == (3, 30, False, DAY)
+    assert (question.last, question.max, question.in_order, str(question.latest)) == (3, 30, False, str(DAY))
     assert question.environment.params["TARGET_DB"] == "alice_sandbox"
     assert [item.value for item in foreach(daily).items] == ["2026-01-05", "2026-01-30"]
 

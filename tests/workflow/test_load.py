@@ -66,6 +66,9 @@ def test_builtins_are_resolved_once_and_recorded(load: Load) -> None:
         "workflow_id": "alice.titles.main",
         "today": "2026-02-01",
         "yesterday": "2026-01-31",
+        "last_hour": "2026-01-31T23:00",
+        "last_week": "2026-01-19",
+        "last_month": "2026-01-01",
     }
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +18,9 @@ from dataflow.runner.python_process import python_of
 from dataflow.runner.resume import resume_of
 from dataflow.state.run_records import UNENDED
 from dataflow.workflow.changed_dates import DatesFound, Look
-from dataflow.workflow.each_day import load_each_day
+from dataflow.workflow.each_period import load_each, load_one
 from dataflow.workflow.load import Request, load_workflow
+from dataflow.workflow.periods import period_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,8 +106,8 @@ def prepare_retry(
         raise UsageError(f"run {earlier['run_id']} was recorded by an earlier version, which kept too little for that")
     request = Request(
         params=given["params"],
-        date=_day(given["date"]),
-        yesterday=_day(given["yesterday"]),
+        date=given["date"],
+        clock=given.get("clock") or {"yesterday": given["yesterday"]},
         env=earlier["environment"],
         reference=reference,
         look=_same_days(records, earlier["run_id"]),
@@ -129,8 +128,8 @@ def _same_days(records: RunRecords, run_id: str) -> Look:
     Nothing is remembered by it as looked at: each day that is done is remembered by itself.
     """
     turns = (job["job_id"].partition("/")[2] for job in records.run(run_id)["jobs"])
-    days = tuple(sorted({turn for turn in turns if re.fullmatch(r"\d{4}-\d{2}-\d{2}", turn)}))
-    return lambda question: DatesFound(days, is_all=False) if days else look(question)
+    days = tuple(sorted({turn for turn in turns if period_of(turn) is not None}))
+    return lambda question: DatesFound(days, is_all=False, cadence=question.cadence) if days else look(question)
 
 
 def _require_left(earlier: Mapping[str, Any], step: str | None) -> None:
@@ -165,10 +164,7 @@ def _definition_id(earlier: Mapping[str, Any]) -> str:
 def _load(asked: AskedDefinition, given: Mapping[str, Any]) -> Workflow:
     if not given["days"]:
         return load_workflow(asked.file, asked.request)
-    days = [dt.date.fromisoformat(day) for day in given["days"]]
     request = dataclasses.replace(asked.request, date=None)
-    return load_each_day(asked.file, request, days, parallel=given["parallel"], fail_fast=False)
-
-
-def _day(text: str | None) -> dt.date | None:
-    return None if text is None else dt.date.fromisoformat(text)
+    cadence = load_one(asked.file, request, given["days"][0]).cadence
+    days = [cadence.parse(day) for day in given["days"]]
+    return load_each(asked.file, request, days, parallel=given["parallel"], fail_fast=False)

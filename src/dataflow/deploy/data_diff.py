@@ -17,6 +17,7 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import exists, quoted
 from dataflow.tables.quoting import column_name, text
 from dataflow.workflow import table_names
+from dataflow.workflow.periods import Cadence
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -190,10 +191,12 @@ def compare_tables(spark: SparkSession, pair: TablePair, date: dt.date | None) -
 
 
 def _last_day(spark: SparkSession, pair: TablePair) -> dt.date | None:
-    """Return the day up to which the branch's table is complete: mostly that of its last run."""
+    """Return the day up to which the branch's table is complete, or which its last week or month begins with."""
     from dataflow.tables import high_water_mark
 
-    return high_water_mark.read(spark, pair.here).day
+    water = high_water_mark.read(spark, pair.here)
+    is_coarse = water.mark is not None and water.mark.cadence.is_multiple_of(Cadence.DAILY)
+    return water.mark.date if water.mark is not None and is_coarse else water.day
 
 
 def _where(pair: TablePair, date: dt.date | None) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from dataflow.lineage.model import TableWrite
     from dataflow.spark.guard import WriteScope
     from dataflow.spark.launch_env import SparkLaunch
+    from dataflow.workflow.periods import Period
     from dataflow.workflow.resolved import Workflow
 
 
@@ -101,14 +101,14 @@ class JobContext:
         workflow: The workflow that the job belongs to.
         scope: What the job's code may write outside of `wap`.
         services: What the run does for the job.
-        first_date: The first day of the range that this run is a part of, or None.
+        first: The first day, or other period, of the range that this run is a part of, or None.
     """
 
     spark: SparkSession
     workflow: Workflow
     scope: WriteScope
     services: JobServices
-    first_date: dt.date | None = None
+    first: Period | None = None
 
 
 @dataclass(frozen=True)

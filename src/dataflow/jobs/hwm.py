@@ -10,19 +10,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.context import JobContext, JobResult
 from dataflow.lineage.model import plain_name
-from dataflow.tables.high_water_mark import Moment, Sources, move, oldest
+from dataflow.tables.high_water_mark import Sources, move, oldest
 from dataflow.tables.iceberg import load
 from dataflow.tables.partition import Partition, partition_of
 from dataflow.tables.properties import SOURCES
 from dataflow.tables.publications import Told, newest_publications
-from dataflow.tables.time_spans import HOUR, Span, day_of, hour_of, span_of
+from dataflow.tables.time_spans import Span, is_covered, span_of
 from dataflow.workflow.models import HwmSpec, WapTemplate
+from dataflow.workflow.periods import DAY, HOUR, Cadence, Period
 from dataflow.workflow.resolved import WapStep, Workflow
 
 _COMPLETE = "set 'complete: true' in the HWM job where what this workflow publishes is all of it"
@@ -40,30 +41,39 @@ class _Own:
     partition: Partition
     in_foreach: bool
 
-    @property
-    def spans(self) -> list[Span | None]:
-        """The time of each declared column; None for what has none."""
-        return [span_of(value) for value in self.partition.values.values()]
+    def spans(self, period: Period) -> list[Span | None]:
+        """Return the time of each declared column; None for what has none.
+
+        Iceberg has no transform for weeks: a column's own value stands for the week, or the month, that it begins.
+        """
+        found = []
+        for name, value in self.partition.values.items():
+            span = span_of(value)
+            if span is not None and self.partition.transforms.get(name) == "identity" and span.start == period.start:
+                whole = _span(period)
+                span = whole if whole.covers(span) else span
+            found.append(span)
+        return found
 
 
 def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
-    """Record that a day, or an hour, of a table is finished, and move the mark as far as none is missing.
+    """Record that a day, or another period, of a table is finished, and move the mark as far as none is missing.
 
     Raises:
-        DataflowError: The table publishes its partitions, and what was published is not the whole of that moment.
+        DataflowError: The table publishes its partitions, and what was published is not the whole of that period.
     """
-    spark = context.spark
+    spark, asked = context.spark, _asked(spec, context.workflow.cadence)
     own = [
         _Own(partition_of(spark, load(spark, spec.table), template.partition), in_foreach)
         for template, in_foreach in _templates(context.workflow, spec.table)
     ]
     if own:
-        moment, published = _whole(spec, own), _published(spec, context, own)
+        period, published = _whole(spec, asked, own), _published(spec, context, own)
     else:
-        moment, published = _day(spec), _found(spec, context)
+        period, published = asked, _found(spec, asked, context)
     sources = context.services.observed_reads() or oldest(_sources_of(told) for told in published.values())
     with context.services.publishing():
-        water = move(spark, spec.table, moment, timezone=spec.timezone, sources=sources, first=context.first_date)
+        water = move(spark, spec.table, period, timezone=spec.timezone, sources=sources, first=context.first)
     waiting = f", {len(water.ahead)} finished beyond a gap" if water.ahead else ""
     return JobResult(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
 
@@ -78,56 +88,64 @@ def _templates(workflow: Workflow, table: str) -> Iterator[tuple[WapTemplate, bo
                 yield template, leaf.in_foreach
 
 
-def _day(spec: HwmSpec) -> dt.date:
-    return dt.datetime.fromisoformat(spec.datetime).date()
+def _asked(spec: HwmSpec, cadence: Cadence) -> Period:
+    """Return the period that the job names: an hour, a week or a month of a workflow that runs for those, or a day."""
+    hour = _hour(spec) if cadence is Cadence.HOURLY else None
+    if cadence is Cadence.HOURLY and hour is None:
+        cadence = Cadence.DAILY
+    return hour or cadence.at(dt.datetime.fromisoformat(spec.datetime).date())
 
 
-def _hour(spec: HwmSpec) -> Span | None:
+def _hour(spec: HwmSpec) -> Period | None:
     """Return the hour that the job names, in UTC as partitions have it; None where it names a day."""
     if len(spec.datetime) == len("2026-01-31"):
         return None
     moment = dt.datetime.fromisoformat(spec.datetime)
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=zoneinfo.ZoneInfo(spec.timezone))
-    return hour_of(zoned.astimezone(dt.UTC).replace(tzinfo=None))
+    return Cadence.HOURLY.at(zoned.astimezone(dt.UTC).replace(tzinfo=None))
 
 
-def _whole(spec: HwmSpec, own: list[_Own]) -> Moment:
-    """Return the moment that is complete once these partitions are there.
+def _span(period: Period) -> Span:
+    return Span(period.start, period.end)
+
+
+def _whole(spec: HwmSpec, asked: Period, own: list[_Own]) -> Period:
+    """Return the period that is complete once these partitions are there.
 
     Raises:
         DataflowError: They are of another time, or a part of it.
     """
-    day, hour, complete = day_of(_day(spec)), _hour(spec), spec.complete
+    whole, hour = _span(asked), _hour(spec)
     labels = ", ".join(dict.fromkeys(each.partition.label for each in own))
-    if not complete and any(len(each.spans) > 1 and not each.in_foreach for each in own):
+    spans = [each.spans(asked) for each in own]
+    if not spec.complete and any(len(of) > 1 and not each.in_foreach for of, each in zip(spans, own, strict=True)):
         raise DataflowError(
-            f"{labels} may be a part of {day.start.date()} alone: its partition has more columns than one",
+            f"{labels} may be a part of {asked.label} alone: its partition has more columns than one",
             _COMPLETE,
             permanent=True,
         )
-    timed = [span for each in own for span in each.spans if span is not None]
-    untimed = any(not any(each.spans) for each in own)  # a whole table, or a column that is no time
-    parts = [span for span in timed if day.covers(span)]
-    if untimed or _is_all_day(timed, day) or (complete and parts):
-        return day.start.date()
-    if hour is not None and hour in timed:
-        return hour.start
+    timed = [span for of in spans for span in of if span is not None]
+    untimed = any(not any(of) for of in spans)  # a whole table, or a column that is no time
+    parts = [span for span in timed if whole.covers(span)]
+    if untimed or is_covered(whole, timed) or (spec.complete and parts):
+        return asked
+    if hour is not None and _span(hour) in timed:
+        return hour
     if parts:
         raise DataflowError(
-            f"{labels} is an hour of {day.start.date()}, not all of it", f"name the hour in 'datetime', or {_COMPLETE}",
+            f"{labels} is {_part(parts[0])} of {asked.label}, not all of it",
+            f"name the hour in 'datetime', or {_COMPLETE}" if asked.cadence is Cadence.DAILY else _COMPLETE,
             permanent=True,
-        )  # fmt: skip
+        )
     raise DataflowError(
-        f"{spec.table} has no published {day.start.date()}, so it can't be called complete: this publishes {labels}",
-        "let 'datetime' of the HWM job and 'partition' of its wap template name the same day",
+        f"{spec.table} has no published {asked.label}, so it can't be called complete: this publishes {labels}",
+        f"let 'datetime' of the HWM job and 'partition' of its wap template name the same {asked.cadence.unit}",
         permanent=True,
     )
 
 
-def _is_all_day(spans: list[Span], day: Span) -> bool:
-    """Say whether a day lies in a span, or all of its hours are among them."""
-    starts = {span.start for span in spans}
-    return any(span.covers(day) for span in spans) or {day.start + hour * HOUR for hour in range(24)} <= starts
+def _part(span: Span) -> str:
+    return {HOUR: "an hour", DAY: "a day"}.get(span.end - span.start, "a part")
 
 
 def _published(spec: HwmSpec, context: JobContext, own: list[_Own]) -> Mapping[str, Told]:
@@ -149,29 +167,41 @@ def _published(spec: HwmSpec, context: JobContext, own: list[_Own]) -> Mapping[s
     return found
 
 
-def _found(spec: HwmSpec, context: JobContext) -> Mapping[str, Told]:
+def _found(spec: HwmSpec, asked: Period, context: JobContext) -> Mapping[str, Told]:
     """Return what the snapshots of a table that others write say of a day; nothing where they publish no partitions.
 
     Raises:
         DataflowError: They do, and none is of that day.
     """
-    day, every = day_of(_day(spec)), newest_publications(context.spark, spec.table)
-    found = {label: told for label, told in every.items() if _is_of(label, day, whole=not spec.complete)}
+    whole, every = _span(asked), newest_publications(context.spark, spec.table)
+    found = {label: told for label, told in every.items() if _is_of(label, whole, complete=spec.complete)}
+    if not spec.complete and not _is_whole(whole, found):
+        found = {}
     if every and not found:
         raise DataflowError(
-            f"{spec.table} has no published {day.start.date()}, so it can't be called complete",
+            f"{spec.table} has no published {asked.label}, so it can't be called complete",
             f"run the workflow that publishes it; or {_COMPLETE}",
         )
     return found
 
 
-def _is_of(label: str, day: Span, *, whole: bool) -> bool:
-    """Say whether a partition that others published is a day's, the whole of it or a part."""
-    values = [value for _, _, value in (part.partition("=") for part in label.split("/"))]
+def _is_of(label: str, whole: Span, *, complete: bool) -> bool:
+    """Say whether a partition that others published has rows of a period; by several columns, only a part of them."""
+    values = _values(label)
+    if not complete and len(values) > 1:
+        return False
     spans = [span for value in values if (span := span_of(value)) is not None]
-    if whole:
-        return len(values) == 1 and (not values[0] or any(span.covers(day) for span in spans))
-    return any(span.covers(day) or day.covers(span) for span in spans)
+    return any(span.overlaps(whole) for span in spans) or (not complete and not values[0])
+
+
+def _is_whole(whole: Span, labels: Iterable[str]) -> bool:
+    """Say whether partitions that others published are all of a period."""
+    values = [value for label in labels for value in _values(label)]
+    return "" in values or is_covered(whole, [span for value in values if (span := span_of(value)) is not None])
+
+
+def _values(label: str) -> list[str]:
+    return [value for _, _, value in (part.partition("=") for part in label.split("/"))]
 
 
 def _sources_of(told: Told) -> Sources:

@@ -1,8 +1,7 @@
-"""Which days of a range a backfill runs, by what is recorded of them, and how long that will take."""
+"""Which days of a range a backfill runs, or hours, weeks, months, by what is recorded of them, and for how long."""
 
 from __future__ import annotations
 
-import datetime as dt
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataflow.state.run_records import DayRun, RunRecords
+    from dataflow.workflow.periods import Period
     from dataflow.workflow.resolved import Workflow
 
 Only = Literal["missing", "failed", "all"]
@@ -26,16 +26,18 @@ _LATEST = 20
 
 @dataclass(frozen=True)
 class DayChoice:
-    """The days that a backfill runs.
+    """The days that a backfill runs; or the hours, weeks or months.
 
     Attributes:
         days: Those that it runs, in order.
+        unit: What one of them is.
         total: How many there are in the range.
         only: What was asked for; None for what has not succeeded as it is now.
         seconds: How long a day took lately, or None where none has run.
     """
 
-    days: tuple[dt.date, ...]
+    days: tuple[Period, ...]
+    unit: str
     total: int
     only: Only | None
     seconds: float | None = None
@@ -56,25 +58,25 @@ class DayChoice:
             "failed": f"{left:,} did not fail",
             "all": "",
         }[self.only]
-        whole = f"{len(self.days):,} of {plural(self.total, 'day')}" if left else plural(self.total, "day")
+        whole = f"{len(self.days):,} of {plural(self.total, self.unit)}" if left else plural(self.total, self.unit)
         return f"{whole}: {why}" if left else whole
 
 
-def days_between(first: dt.date, last: dt.date) -> list[dt.date]:
-    """Return a range of days, both ends included.
+def periods_between(first: Period, last: Period) -> list[Period]:
+    """Return a range of periods, both ends included.
 
     Raises:
         UsageError: It runs backwards, or is too long.
     """
     if last < first:
-        raise UsageError(f"--to {last} lies before --from {first}")
-    if (last - first).days >= MAX_DATES:
-        raise UsageError(f"these are more than {MAX_DATES:,} days", "name a shorter range")
-    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+        raise UsageError(f"--to {last.label} lies before --from {first.label}")
+    if first.count_to(last) > MAX_DATES:
+        raise UsageError(f"these are more than {MAX_DATES:,} {first.cadence.unit}s", "name a shorter range")
+    return first.upto(last)
 
 
 def choose_days(
-    records: RunRecords, workflow: Workflow, days: Sequence[dt.date], only: Only | None, *, newest_first: bool
+    records: RunRecords, workflow: Workflow, days: Sequence[Period], only: Only | None, *, newest_first: bool
 ) -> DayChoice:
     """Choose what of a range a backfill runs.
 
@@ -93,7 +95,7 @@ def choose_days(
     chosen = tuple(day for day in days if _is_wanted(by_day.get(str(day), ()), only, now))
     lately = [run.seconds for run in runs if run.status == "succeeded" and run.seconds is not None][-_LATEST:]
     ordered = tuple(reversed(chosen)) if newest_first else chosen
-    return DayChoice(ordered, len(days), only, statistics.median(lately) if lately else None)
+    return DayChoice(ordered, workflow.cadence.unit, len(days), only, statistics.median(lately) if lately else None)
 
 
 def _is_wanted(runs: Sequence[DayRun], only: Only | None, now: str) -> bool:

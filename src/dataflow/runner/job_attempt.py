@@ -60,7 +60,7 @@ class JobAttempt:
         try:
             services = cls(run, step, cancel, spark, lineage)
             scope = write_scope(run.workflow.environment, run.workflow.identity)
-            yield JobContext(spark, run.workflow, scope, services, run.first_date)
+            yield JobContext(spark, run.workflow, scope, services, run.first)
         finally:
             lineage.unwatch(spark)
 

@@ -11,6 +11,7 @@ from dataflow.lineage.model import plain_name
 from dataflow.lineage.workflow_tables import script_tables
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class StepPlan:
         contains: The plan of a contained workflow; of a foreach, for its first date.
         reasons: Why each date is to be run, where those are that changed.
         notes: What of the dates could not be told exactly, or is left for the next run.
+        cadence: What the dates are: days, or hours, weeks or months.
     """
 
     id: str
@@ -77,6 +79,7 @@ class StepPlan:
     contains: RunPlan | None = None
     reasons: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cadence: str = Cadence.DAILY.value
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,12 @@ def _whole_step(workflow: Workflow, step: Step) -> StepPlan:
 def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
     reasons, notes = (step.found.reasons, step.found.notes) if step.found else ({}, ())
     if not step.items:
-        return StepPlan(step.id, "Foreach", needs, ("no days: nothing changed",), notes=notes)
+        return StepPlan(step.id, "Foreach", needs, (f"no {step.unit}s: nothing changed",), notes=notes)
     first = step.items[0].step
     one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
     dates, items = (step.dates, ()) if step.over == "dates" else ((), step.dates)
     one = dataclasses.replace(one, id=step.id, needs=needs, parallel=step.parallel, reasons=reasons, notes=notes)
-    return dataclasses.replace(one, dates=dates, items=items)
+    return dataclasses.replace(one, dates=dates, items=items, cadence=step.cadence.value)
 
 
 def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from typing import TYPE_CHECKING
+
+from dataflow.workflow.periods import Cadence, runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def _facts(step: StepPlan) -> Iterator[str]:
         yield f"left out: {step.left_out}"
     if each := step.dates or step.items:
         yield _each(step)
-    yield from (f"  {line}" for line in reason_lines(step.reasons))
+    yield from (f"  {line}" for line in reason_lines(step.reasons, Cadence(step.cadence)))
     yield from step.runs
     yield from (f"note: {note}" for note in step.notes)
     if step.reads or not step.reads_known:
@@ -82,14 +83,12 @@ def _facts(step: StepPlan) -> Iterator[str]:
         yield f"for {each[0]}:"
 
 
-def reason_lines(reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def reason_lines(reasons: Mapping[str, Sequence[str]], cadence: Cadence) -> Iterator[str]:
     """Yield a line for each day with why it is run; days one after the other for the same reasons are one."""
-    numbered = enumerate(reasons)
-    runs = itertools.groupby(numbered, lambda it: (reasons[it[1]], dt.date.fromisoformat(it[1]).toordinal() - it[0]))
-    for (whys, _), found in runs:
-        days = [day for _, day in found]
-        listed = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"
-        yield f"{listed}: {'; '.join(whys)}"
+    for whys, named in itertools.groupby(reasons, lambda day: reasons[day]):
+        for days in runs_of([cadence.parse(day) for day in named]):
+            more = f" to {days[-1].label}, {len(days)} {cadence.unit}s" if len(days) > 1 else ""
+            yield f"{days[0].label}{more}: {'; '.join(whys)}"
 
 
 def _each(step: StepPlan) -> str:
@@ -97,7 +96,8 @@ def _each(step: StepPlan) -> str:
     if not others:
         text = first
     elif step.dates:
-        text = f"{len(step.dates)} dates, {first} to {others[-1]}"
+        unit = "date" if step.cadence == Cadence.DAILY else Cadence(step.cadence).unit
+        text = f"{len(step.dates)} {unit}s, {first} to {others[-1]}"
     else:
         more = "" if len(step.items) <= _NAMED_ITEMS else ", …"
         text = f"{len(step.items)} items: {', '.join(step.items[:_NAMED_ITEMS])}{more}"

@@ -31,6 +31,7 @@ from dataflow.runner.turn import Key, Turn
 from dataflow.secret import masked
 from dataflow.state.leases import LeaseLost
 from dataflow.workflow.changed_dates import DatesFound
+from dataflow.workflow.periods import Period
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 
 _PARALLEL_STEPS = 8
@@ -45,7 +46,7 @@ class Run:
         workflow: The workflow.
         recorder: Records it.
         cancel: Cancels it.
-        first_date: The first day of the range that it is a part of, or None.
+        first: The first day, or other period, of the range that it is a part of, or None.
         keys: What it and the runs around it hold, and nobody else works on.
         resume: What an earlier run has done of it.
         lineage: What its jobs read and write.
@@ -59,7 +60,7 @@ class Run:
     workflow: Workflow
     recorder: RunRecorder
     cancel: CancelScope
-    first_date: dt.date | None = None
+    first: Period | None = None
     keys: tuple[Key, ...] = ()
     resume: Resume | None = None
     lineage: LineageListener = field(default_factory=LineageListener)
@@ -132,7 +133,7 @@ class Run:
             case ForeachStep():
                 return self._run_foreach(step)
             case SubworkflowStep():
-                return self._run_subworkflow(step, step.id, self.first_date)
+                return self._run_subworkflow(step, step.id, self.first)
             case JobStep() | WapStep():
                 return self._run_job(step, step.id)
             case _:
@@ -149,8 +150,8 @@ class Run:
 
     def _run_foreach(self, step: ForeachStep) -> StepResult:
         began, started = time.monotonic(), _now()
-        dates = [dt.date.fromisoformat(item.value) for item in step.items] if step.over == "dates" else []
-        first = min(dates) if dates else self.first_date
+        dates = [step.cadence.parse(item.value) for item in step.items] if step.over == "dates" else []
+        first = min(dates) if dates else self.first
         items = {f"{step.id}/{item.value}": item for item in step.items}
 
         def run_item(id_: str) -> StepResult:
@@ -201,7 +202,7 @@ class Run:
         except DataflowError as error:
             self.note(f"what was looked at can't be remembered, and the next run looks again: {error.message}")
 
-    def _run_subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
+    def _run_subworkflow(self, step: SubworkflowStep, id_: str, first: Period | None) -> StepResult:
         last: list[RunResult] = []
 
         def attempt(number: int, cancel: CancelScope) -> JobResult:
@@ -219,7 +220,7 @@ class Run:
         policy = RetryPolicy.of(job)
         return dataclasses.replace(self._retry(id_, step, policy, attempt), children=tuple(last))
 
-    def _run_child(self, child: Workflow, id_: str, cancel: CancelScope, first: dt.date | None) -> RunResult:
+    def _run_child(self, child: Workflow, id_: str, cancel: CancelScope, first: Period | None) -> RunResult:
         """Run a workflow that is a step of this one, when nobody else works on the same."""
         context = self.context
         recorder = RunRecorder(context.records, child, context.log, parent=self.workflow.run_id, step=id_)

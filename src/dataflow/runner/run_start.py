@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.runner.cancellation import CancelScope
 from dataflow.runner.run_recorder import RunRecorder
 from dataflow.runner.turn import LiveRun, Turn
+from dataflow.workflow.periods import CLOCK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,7 @@ def _asked(workflow: Workflow, options: RunOptions) -> dict[str, Any]:
         "params": {name: workflow.params[name] for name, origin in workflow.origins.items() if origin == "--param"},
         "date": workflow.params["EXECUTION_DATE"] if workflow.origins.get("EXECUTION_DATE") == "--date" else None,
         "yesterday": workflow.builtins.get("yesterday"),
+        "clock": {name: value for name, value in workflow.builtins.items() if name in CLOCK},
         "job": options.only,
         "days": list(options.days),
         "parallel": options.parallel,

@@ -1,7 +1,8 @@
 """The high-water mark: up to where a table is complete, with no day missing.
 
 It stands in the table's own properties. Days that were finished ahead of a gap wait beside it until the gap is
-closed; a crash before the mark is moved only leaves it behind, which is safe.
+closed; a crash before the mark is moved only leaves it behind, which is safe. Days stand for hours, weeks and months as
+well: a mark's text says which (`2026-W05`).
 
 It remembers what the days were computed from: no day up to the mark from older snapshots than its `sources`, and those
 in `later` from newer ones. So what changed in a source since can be found, day by day, and nothing twice.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.tables.iceberg import commit, load, properties
 from dataflow.tables.properties import HWM, HWM_AHEAD, HWM_FIRST, HWM_LATER, HWM_SOURCES, HWM_TIMEZONE
+from dataflow.workflow.periods import Cadence, Period, finest, period_of
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -27,61 +29,63 @@ if TYPE_CHECKING:
 Sources = Mapping[str, tuple[int, int]]
 """For each source table the snapshot that was read: its sequence number, which tells older from newer, and its id."""
 
-Moment = dt.date
-"""A day; or, as a `datetime`, an hour by its first moment, in UTC."""
-
 
 @dataclass(frozen=True)
 class HighWater:
-    """A mark and what waits beyond it: days, or hours once an hour was finished.
+    """A mark and what waits beyond it: days, hours, weeks or months; all in the finest of these that was finished.
 
     Attributes:
-        mark: The last complete day or hour, or None before the first.
+        mark: The last complete day, or None before the first.
         sources: The source snapshots that no day up to the mark is older than: what came later has to be looked at.
         later: Days up to the mark that were computed from newer snapshots, with those.
         ahead: Finished days beyond a gap, each with its source snapshots.
         first: Before any mark: the day that has to come first, where a range began later than with it.
     """
 
-    mark: Moment | None = None
+    mark: Period | None = None
     sources: Sources = field(default_factory=dict)
-    ahead: Mapping[Moment, Sources] = field(default_factory=dict)
-    first: Moment | None = None
-    later: Mapping[Moment, Sources] = field(default_factory=dict)
+    ahead: Mapping[Period, Sources] = field(default_factory=dict)
+    first: Period | None = None
+    later: Mapping[Period, Sources] = field(default_factory=dict)
 
     @property
     def shown(self) -> str:
         """The mark, for people."""
-        return _text(self.mark) if self.mark else "no mark"
+        return self.mark.label if self.mark else "no mark"
 
     @property
     def day(self) -> dt.date | None:
         """The last complete day."""
-        if not isinstance(self.mark, dt.datetime):
-            return self.mark
-        return (self.mark - dt.timedelta(hours=23)).date()
+        last = self.complete(Cadence.DAILY)
+        return None if last is None else last.date
 
-    def finished(self, moment: Moment, sources: Sources, *, first: dt.date | None = None) -> HighWater:
-        """Return what holds once a day or an hour is finished.
+    def complete(self, cadence: Cadence) -> Period | None:
+        """Return the last complete period of a cadence, whatever the mark's own is."""
+        return None if self.mark is None else cadence.last_before(self.mark.end)
+
+    def finished(self, period: Period, sources: Sources, *, first: Period | None = None) -> HighWater:
+        """Return what holds once a day, or another period, is finished.
 
         Args:
-            moment: The day, or the hour.
+            period: The period.
             sources: The source snapshots as they stood before the reads.
-            first: The first day of the range that this run belongs to: before any mark is set, a later day
+            first: The first one of the range that this run belongs to: before any mark is set, a later one
                 of the range does not declare the earlier ones complete.
         """
-        if any(isinstance(known, dt.datetime) for known in (moment, self.mark, self.first, *self.ahead)):
-            return self._in_hours()._with(_hours(moment), sources, _hours(first)[0] if first else None, _HOUR)
-        return self._with([moment], sources, first, _DAY)
+        cadence = finest(it.cadence for it in (period, self.mark, self.first, *self.ahead) if it is not None)
+        begin = None if first is None else cadence.at(first.start)
+        return self._in(cadence)._with(period.split(cadence), sources, begin)
 
-    def read_for(self, day: dt.date) -> Sources:
-        """Return the snapshots that a day was computed from, where they are newer than `sources`; else nothing."""
+    def read_for(self, period: Period) -> Sources:
+        """Return the snapshots that a period was computed from, where they are newer than `sources`; else nothing."""
         known = {**self.later, **self.ahead}
-        found = known.get(day) or oldest(known.get(hour, {}) for hour in _hours(day))
-        whole = day in known or all(hour in known for hour in _hours(day))
-        return found if whole else {}
+        for cadence in {it.cadence for it in known if period.cadence.is_multiple_of(it.cadence)}:
+            parts = period.split(cadence)
+            if all(it in known for it in parts):
+                return oldest(known[it] for it in parts)
+        return {}
 
-    def looked_at(self, seen: Sources, before: Sources, days: Iterable[dt.date]) -> HighWater:
+    def looked_at(self, seen: Sources, before: Sources, days: Iterable[Period]) -> HighWater:
         """Return what holds once all that had changed in the sources up to certain snapshots was computed anew.
 
         Args:
@@ -104,44 +108,36 @@ class HighWater:
         }
         return replace(self, sources=sources, later=later, ahead=ahead)
 
-    def _with(self, done: Sequence[Moment], sources: Sources, first: Moment | None, step: dt.timedelta) -> HighWater:
-        again = {moment: sources for moment in done if self.mark is not None and moment <= self.mark}
-        new = [moment for moment in done if moment not in again]
+    def _with(self, done: Sequence[Period], sources: Sources, first: Period | None) -> HighWater:
+        again = {period: sources for period in done if self.mark is not None and period <= self.mark}
+        new = [period for period in done if period not in again]
         ahead = {**self.ahead, **dict.fromkeys(new, sources)}
         start = min((known for known in (self.first, first) if known is not None), default=done[0])
-        following = self.mark + step if self.mark else start
-        mark, absorbed = self.mark, dict[Moment, Sources]()
+        following = self.mark.next if self.mark else start
+        mark, absorbed = self.mark, dict[Period, Sources]()
         while following in ahead:
             mark = following
             absorbed[following] = ahead.pop(following)
-            following += step
+            following = following.next
         base = dict(self.sources if self.mark else oldest(absorbed.values()))
         for read in (*again.values(), *absorbed.values()):  # days are done in any order, and may read older snapshots
             base |= {table: it for table, it in read.items() if table in base and 0 < it[0] < base[table][0]}
         later = {day: it for day, it in {**self.later, **absorbed, **again}.items() if not _is_within(it, base)}
-        later = dict(sorted(later.items())[-_LATER_AT_MOST:])
+        later = dict(sorted(later.items())[-_LATER_AT_MOST[done[0].cadence] :])
         beyond = {late: read for late, read in ahead.items() if mark is None or late > mark}
         return HighWater(mark, base, beyond, None if mark else start, later)
 
-    def _in_hours(self) -> HighWater:
-        """Return the same, in hours."""
-        ahead, later = ({hour: it for day, it in of.items() for hour in _hours(day)} for of in (self.ahead, self.later))
-        mark = _hours(self.mark)[-1] if self.mark else None
-        return HighWater(mark, self.sources, ahead, _hours(self.first)[0] if self.first else None, later)
+    def _in(self, cadence: Cadence) -> HighWater:
+        """Return the same in periods of a cadence, which those that are known are made of."""
+        ahead, later = (
+            {part: it for period, it in of.items() for part in period.split(cadence)} for of in (self.ahead, self.later)
+        )
+        mark = self.mark.split(cadence)[-1] if self.mark else None
+        return HighWater(mark, self.sources, ahead, self.first.split(cadence)[0] if self.first else None, later)
 
 
-_LATER_AT_MOST = 400
+_LATER_AT_MOST = {**dict.fromkeys(Cadence, 400), Cadence.HOURLY: 2400}
 """How many days are remembered by themselves: those that are not count as older, and may be computed once more."""
-
-_DAY, _HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
-
-
-def _hours(moment: Moment) -> list[Moment]:
-    """Return the hours of a day; an hour is one."""
-    if isinstance(moment, dt.datetime):
-        return [moment]
-    start = dt.datetime.combine(moment, dt.time())
-    return [start + hour * _HOUR for hour in range(24)]
 
 
 def oldest(several: Iterable[Sources]) -> Sources:
@@ -180,7 +176,7 @@ def read(spark: SparkSession, table: str) -> HighWater:
     return from_properties(properties(load(spark, table)))
 
 
-def remember(spark: SparkSession, table: str, seen: Sources, before: Sources, days: Iterable[dt.date]) -> None:
+def remember(spark: SparkSession, table: str, seen: Sources, before: Sources, days: Iterable[Period]) -> None:
     """Record that all that had changed in a table's sources was computed anew; see `HighWater.looked_at`."""
     listed = list(days)
 
@@ -197,21 +193,21 @@ def remember(spark: SparkSession, table: str, seen: Sources, before: Sources, da
 def move(
     spark: SparkSession,
     table: str,
-    moment: Moment,
+    period: Period,
     *,
     timezone: str,
     sources: Sources,
-    first: dt.date | None = None,
+    first: Period | None = None,
 ) -> HighWater:
-    """Record that a day or an hour of a table is finished, and move its mark as far as no day is missing.
+    """Record that a day, or another period, of a table is finished, and move its mark as far as none is missing.
 
     Args:
         spark: The session.
         table: The table.
-        moment: The finished day or hour.
+        period: What is finished.
         timezone: The zone that the day is meant in.
         sources: The source snapshots as they stood before the reads.
-        first: The first day of the range that this run belongs to.
+        first: The first one of the range that this run belongs to.
 
     Returns:
         What holds now.
@@ -219,7 +215,7 @@ def move(
 
     def change(loaded: JavaObject) -> HighWater:
         before = from_properties(properties(loaded))
-        after = before.finished(moment, sources, first=first)
+        after = before.finished(period, sources, first=first)
         if after != before:
             # `updateProperties` would be replayed on top of another day's commit and lose that day.
             _swap(loaded, _written(after, timezone))
@@ -247,20 +243,19 @@ def from_properties(found: Mapping[str, str]) -> HighWater:
     ahead = json.loads(found.get(HWM_AHEAD, "{}"))
     first = found.get(HWM_FIRST)
     return HighWater(
-        _moment(mark) if mark else None,
+        _period(mark) if mark else None,
         _sources(json.loads(found.get(HWM_SOURCES, "{}"))),
-        {_moment(day): _sources(sources) for day, sources in ahead.items()},
-        _moment(first) if first else None,
-        {_moment(day): _sources(sources) for day, sources in json.loads(found.get(HWM_LATER, "{}")).items()},
+        {_period(day): _sources(sources) for day, sources in ahead.items()},
+        _period(first) if first else None,
+        {_period(day): _sources(sources) for day, sources in json.loads(found.get(HWM_LATER, "{}")).items()},
     )
 
 
-def _moment(text: str) -> Moment:
-    return dt.datetime.fromisoformat(text) if "T" in text else dt.date.fromisoformat(text)
-
-
-def _text(moment: Moment) -> str:
-    return moment.isoformat(timespec="minutes") if isinstance(moment, dt.datetime) else moment.isoformat()
+def _period(label: str) -> Period:
+    found = period_of(label)
+    if found is None:
+        raise ValueError(f"'{label}' is not a day, an hour, a week or a month")
+    return found
 
 
 def _sources(found: Mapping[str, Sequence[int]]) -> Sources:
@@ -269,13 +264,13 @@ def _sources(found: Mapping[str, Sequence[int]]) -> Sources:
 
 def _written(water: HighWater, timezone: str) -> dict[str, str | None]:
     ahead, later = (
-        {_text(moment): dict(of[moment]) for moment in sorted(of)} for of in (water.ahead, water.later)
+        {period.label: dict(of[period]) for period in sorted(of)} for of in (water.ahead, water.later)
     )  # fmt: skip
     return {
-        HWM: _text(water.mark) if water.mark else None,
+        HWM: water.mark.label if water.mark else None,
         HWM_TIMEZONE: timezone,
         HWM_SOURCES: json.dumps(dict(water.sources), sort_keys=True) if water.mark else None,
         HWM_AHEAD: json.dumps(ahead, sort_keys=True) if ahead else None,
         HWM_LATER: json.dumps(later, sort_keys=True) if later else None,
-        HWM_FIRST: _text(water.first) if water.first else None,
+        HWM_FIRST: water.first.label if water.first else None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError, did_you_mean
@@ -36,6 +36,7 @@ class Partition:
         rest: All other rows.
         edge: No row, but the files that hold rows of both.
         values: What each column stands for, as the label has it.
+        transforms: How the table is partitioned by each.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Partition:
     rest: JavaObject
     edge: JavaObject
     values: Mapping[str, str]
+    transforms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Sc
     rest = getattr(expressions, "not")(found)
     label = "/".join(f"{name}={value}" for name, value in shown.items()) or "all rows"
     edge = getattr(expressions, "and")(found, rest)
-    return Partition(label, " AND ".join(conditions) or "true", found, rest, edge, shown)
+    transforms = {column.name: column.transform for column in columns.values() if column.name in shown}
+    return Partition(label, " AND ".join(conditions) or "true", found, rest, edge, shown, transforms)
 
 
 def _columns(table: JavaObject) -> dict[str, _Column]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 from dataflow.tables import pyiceberg_catalog
 from dataflow.tables.column_migration import migrating_columns
-from dataflow.tables.high_water_mark import Sources, oldest
+from dataflow.tables.high_water_mark import Sources, from_properties, oldest
 from dataflow.tables.properties import (
     BUNDLE,
     DAY,
@@ -25,13 +25,14 @@ from dataflow.tables.properties import (
     RETIRED_COLUMN,
     SOURCES,
 )
+from dataflow.workflow.periods import Cadence, Period, period_of
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENTS = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2})?|\d{4}-\d{2}(?![-\d])")
 
 
 @dataclass(frozen=True)
@@ -156,15 +157,17 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
     A day that was published before too shows its earlier rows, and stays complete. The mark's sources are the oldest
     that any day was computed from: what came later has to be looked at again.
     """
-    mark = table.properties.get(HWM)
-    kept = {day for it in _ancestors(table, to.snapshot_id) for day in _days(it)}
-    missing = sorted({day for it in undone for day in _days(it)} - kept)
+    water = from_properties(table.properties)
+    mark = water.mark.label if water.mark is not None else None
+    cadence = next((it.cadence for it in (water.mark, *water.ahead) if it is not None), Cadence.DAILY)
+    kept = {period for it in _ancestors(table, to.snapshot_id) for period in _periods(it, cadence)}
+    missing = sorted({period for it in undone for period in _periods(it, cadence)} - kept)
     changes: dict[str, str | None] = {}
-    if mark and missing and missing[0] <= mark:
-        before = (dt.date.fromisoformat(missing[0]) - dt.timedelta(days=1)).isoformat()
-        changes[HWM] = before if kept else None
+    if water.mark is not None and missing and missing[0] <= water.mark:
+        changes[HWM] = missing[0].previous.label if kept else None
     if HWM_AHEAD in table.properties:
-        ahead = {day: it for day, it in json.loads(table.properties[HWM_AHEAD]).items() if day[:10] not in missing}
+        gone = {period.label for period in missing}
+        ahead = {day: it for day, it in json.loads(table.properties[HWM_AHEAD]).items() if day not in gone}
         changes[HWM_AHEAD] = json.dumps(ahead, sort_keys=True) if ahead else None
     if mark:
         sources = _oldest_sources(table, to)
@@ -186,10 +189,12 @@ def _oldest_sources(table: Table, to: Snapshot) -> str | None:
     return json.dumps(found, sort_keys=True) if found else None
 
 
-def _days(snapshot: Snapshot) -> set[str]:
-    """Return the days that a snapshot published: as the run called them, or as its partition spells them."""
+def _periods(snapshot: Snapshot, cadence: Cadence) -> set[Period]:
+    """Return the periods that a snapshot published: as the run called them, or as its partition spells them."""
     summary = _summary(snapshot)
-    return {summary[DAY]} if DAY in summary else set(_DAY.findall(summary.get(PARTITION, "")))
+    texts = [summary[DAY]] if DAY in summary else _MOMENTS.findall(summary.get(PARTITION, ""))
+    known = (period_of(text) for text in texts)
+    return {part for period in known if period is not None for part in cadence.range(period, period)}
 
 
 def _ancestors(table: Table, start: int | None = None) -> list[Snapshot]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+from dataflow.workflow.periods import DAY, HOUR, Cadence, after
+
 _DAYS = ("%Y-%m-%d", "%Y%m%d")
 _HOURS = tuple(f"%Y-%m-%d{between}%H{rest}" for between in "T -" for rest in ("", ":%M", ":%M:%S"))
 
@@ -22,6 +24,10 @@ class Span:
     start: dt.datetime
     end: dt.datetime
 
+    def overlaps(self, other: Span) -> bool:
+        """Say whether a moment lies in both."""
+        return self.start < other.end and other.start < self.end
+
     def covers(self, other: Span) -> bool:
         """Say whether all of another span lies within."""
         return self.start <= other.start and other.end <= self.end
@@ -34,24 +40,33 @@ def span_of(text: str) -> Span | None:
         text: Such as `2026-01-31`, `20260131`, `2026-01-31T05:00`, `2026013105` or `2026-01`.
     """
     if start := _read(text, _DAYS):
-        return Span(start, start + DAY)
+        return Span(start, after(start, DAY))
     if start := _read(text, (*_HOURS, "%Y%m%d%H")):
         return hour_of(start)
     if start := _read(text, ("%Y-%m",)):
-        return Span(start, (start + 32 * DAY).replace(day=1))
+        return Span(start, Cadence.MONTHLY.at(start).end)
     return None
 
 
 def day_of(day: dt.date) -> Span:
     """Return the span of a day."""
     start = dt.datetime.combine(day, dt.time())
-    return Span(start, start + DAY)
+    return Span(start, after(start, DAY))
 
 
 def hour_of(moment: dt.datetime) -> Span:
     """Return the hour that a moment lies in."""
     start = moment.replace(minute=0, second=0, microsecond=0)
-    return Span(start, start + HOUR)
+    return Span(start, after(start, HOUR))
+
+
+def is_covered(whole: Span, by: Iterable[Span]) -> bool:
+    """Say whether several spans together leave no gap in another."""
+    at = whole.start
+    for span in sorted(by, key=lambda it: it.start):
+        if span.start <= at < span.end:
+            at = span.end
+    return at >= whole.end
 
 
 def _read(text: str, forms: tuple[str, ...]) -> dt.datetime | None:

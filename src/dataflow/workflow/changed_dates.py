@@ -6,7 +6,6 @@ when it is only checked or deployed, the last days stand for whatever a run will
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING
 from dataflow.workflow.dates import ChangedSource
 from dataflow.workflow.models import HwmJob
 from dataflow.workflow.parameters import PARAMETER_NAME, placeholders
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep
 from dataflow.workflow.values import table_name
 
 if TYPE_CHECKING:
+    from dataflow.workflow.periods import Period
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import EachDate, Step
     from dataflow.workflow.trigger import Trigger
@@ -36,7 +37,7 @@ class ChangedQuestion:
         last: How many days to run where nobody can tell what changed.
         max: The most days of one run.
         in_order: Whether each day depends on the one before.
-        yesterday: The last day that there may be.
+        latest: The last period that there may be, such as yesterday.
         environment: Where the tables are.
     """
 
@@ -45,13 +46,18 @@ class ChangedQuestion:
     last: int
     max: int
     in_order: bool
-    yesterday: dt.date
+    latest: Period
     environment: Environment
 
     @property
-    def last_days(self) -> list[dt.date]:
-        """The last days, the oldest first."""
-        return [self.yesterday - dt.timedelta(days=n) for n in reversed(range(self.last))]
+    def cadence(self) -> Cadence:
+        """Which periods are asked for."""
+        return self.latest.cadence
+
+    @property
+    def last_ones(self) -> list[Period]:
+        """The last periods, the oldest first."""
+        return self.latest.back(self.last)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class DatesFound:
         before: For each target what its mark remembered then.
         is_all: Whether nothing that changed was left for the next run.
         needs_spark: Whether only Spark can look, so that the days are not known yet.
+        cadence: What the days are: days, or hours, weeks or months.
     """
 
     dates: tuple[str, ...]
@@ -75,6 +82,7 @@ class DatesFound:
     before: Mapping[str, Snapshots] = field(default_factory=dict)
     is_all: bool = True
     needs_spark: bool = False
+    cadence: Cadence = Cadence.DAILY
 
 
 Look = Callable[[ChangedQuestion], DatesFound]
@@ -83,7 +91,7 @@ Look = Callable[[ChangedQuestion], DatesFound]
 
 def last_dates(question: ChangedQuestion) -> DatesFound:
     """Return the last days, for whoever looks at no table."""
-    return DatesFound(tuple(map(str, question.last_days)))
+    return DatesFound(tuple(map(str, question.last_ones)), cadence=question.cadence)
 
 
 def targets_of(turn: EachDate | None) -> tuple[str, ...]:

@@ -1,43 +1,72 @@
-"""The dates that a foreach may have: the last ones, a range, or those whose sources changed.
+"""The dates that a foreach may have, which may be hours, weeks or months: the last ones, a range, or what changed.
 
 Editors show the docstrings and descriptions of these models: they are written for whoever edits the YAML.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, InstanceOf, Tag, ValidationInfo, model_validator
 
+from dataflow.workflow.periods import Cadence, Period
 from dataflow.workflow.strict_model import StrictModel
-from dataflow.workflow.values import TableName, day
+from dataflow.workflow.values import FIRST_DAY, LAST_DAY, TableName
 
 MAX_DATES = 10_000
 """How many dates one foreach may have."""
 
-Day = Annotated[dt.date, BeforeValidator(day, json_schema_input_type=dt.date)]
-"""A date, written as 2026-01-31."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _period(value: object, info: ValidationInfo) -> object:
+    """Read a period of the definition's cadence."""
+    cadence = _cadence_in(info.context)
+    found = cadence.read(value) if isinstance(value, str) else value if isinstance(value, Period) else None
+    if found is None:
+        if cadence is Cadence.DAILY and isinstance(value, str) and _DATE.fullmatch(value):
+            raise ValueError("should be a date that exists")
+        raise ValueError(f"should be {cadence.named} such as {cadence.example}")
+    if not found.is_usable:
+        raise ValueError(f"should be a {cadence.unit} from {FIRST_DAY} to {LAST_DAY}")
+    return found
+
+
+def context_of(cadence: Cadence) -> dict[str, Any]:
+    """Return what validators are told of a definition."""
+    return {"cadence": cadence}
+
+
+def _cadence_in(context: Any) -> Cadence:
+    """Return the cadence that validators were told of; daily, where they were told none."""
+    found = (context or {}).get("cadence", Cadence.DAILY)
+    return Cadence(found)
+
+
+_Written = Annotated[str, Field(pattern=r"^\d{4}-(\d{2}(-\d{2}([T ]\d{2}.*)?)?|W\d{2})$", examples=["2026-01-31"])]
+PeriodText = Annotated[InstanceOf[Period], BeforeValidator(_period, json_schema_input_type=_Written)]
+"""A day, written as 2026-01-31; or an hour, a week or a month, as the definition's cadence is."""
 
 
 class LastDates(StrictModel):
-    """The last days, ending yesterday."""
+    """The last days, ending yesterday; or the last hours, weeks or months, ending with the last whole one."""
 
     last: int = Field(ge=1, le=MAX_DATES)
 
 
 class DateRange(StrictModel):
-    """A range of days, both ends included."""
+    """A range of days, hours, weeks or months, as the definition's cadence is; both ends included."""
 
-    from_: Day = Field(alias="from")
-    to: Day
+    from_: PeriodText = Field(alias="from")
+    to: PeriodText
 
     @model_validator(mode="after")
     def _runs_forwards(self) -> DateRange:
         if self.to < self.from_:
-            raise ValueError(f"'to' ({self.to}) lies before 'from' ({self.from_})")
-        if (self.to - self.from_).days >= MAX_DATES:
-            raise ValueError(f"more than {MAX_DATES:,} days")
+            raise ValueError(f"'to' ({self.to.label}) lies before 'from' ({self.from_.label})")
+        if self.from_.count_to(self.to) > MAX_DATES:
+            raise ValueError(f"more than {MAX_DATES:,} {self.to.cadence.unit}s")
         return self
 
 
@@ -64,6 +93,8 @@ def _source(value: object) -> object:
 
 class ChangedDates(StrictModel):
     """The days of some tables that changed since this workflow last read them, and those that were never done.
+
+    Of an hourly, weekly or monthly definition, the hours, weeks or months in which something changed.
 
     What was read is remembered by the high-water mark of the table that is written. Where it can't tell what changed,
     as after a rollback of the source, the last days are run instead.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,12 +18,13 @@ from dataflow.workflow.changed_dates import (
 )
 from dataflow.workflow.checks import DefinitionView, is_date, items
 from dataflow.workflow.conditions import condition_problems, why_not
-from dataflow.workflow.dates import ChangedDates, DateRange, Dates, LastDates
+from dataflow.workflow.dates import ChangedDates, DateRange, Dates, LastDates, context_of
 from dataflow.workflow.filling import EACH, fill_with
 from dataflow.workflow.foreach_items import item_problems, item_texts
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
 from dataflow.workflow.models import AuditJob, ForeachItem, Job, JobItem, StepItem, SubworkflowJob
 from dataflow.workflow.parameters import PREFIX, ParameterResolver, ParameterSource
+from dataflow.workflow.periods import Cadence, Period
 from dataflow.workflow.resolved import EachDate, ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
 from dataflow.workflow.table_keys import TableKeys
 from dataflow.workflow.validation import ValidationProblems, validated
@@ -96,11 +96,13 @@ class Surroundings:
         load: Loads a contained definition.
         look: Finds the days that changed.
         environment: Where the tables are.
+        cadence: Which periods the definition goes by.
     """
 
     load: Callable[[LoadRequest], LoadResult]
     look: Look
     environment: Environment
+    cadence: Cadence
 
 
 def too_many(count: int) -> str:
@@ -154,6 +156,7 @@ class WorkflowExpander:
         self.size = size
         self.look = around.look
         self.environment = around.environment
+        self.cadence = around.cadence
         self.names: set[str] = set()
         self._numbers = itertools.count(1)
         self._keys = TableKeys(view)
@@ -246,7 +249,8 @@ class WorkflowExpander:
         whole = tuple(turn for turn in turns if turn is not None)
         if item is None or len(whole) < len(turns):
             return None
-        return ForeachStep(item.foreach.id, item.foreach.parallel, whole, tuple(dates), found, over)
+        foreach = item.foreach
+        return ForeachStep(foreach.id, foreach.parallel, whole, tuple(dates), found, over, cadence=self.cadence)
 
     def _turn(self, route: YamlPath, date: str) -> EachDate | None:
         if not isinstance(self.view.get(*route), dict):
@@ -257,7 +261,7 @@ class WorkflowExpander:
         step = self._step(job, route, self._child(route, data))
         if step is None:
             return None
-        return EachDate(date, self._conditional(step, route, date if is_date(date) else self._day()))
+        return EachDate(date, self._conditional(step, route, date[:10] if is_date(date[:10]) else self._day()))
 
     def _conditional(self, step: AnyStep, route: YamlPath, day: str) -> AnyStep:
         """Return a step with why it does not run on a day, if so."""
@@ -266,8 +270,9 @@ class WorkflowExpander:
         return dataclasses.replace(step, left_out=why) if why is not None else step
 
     def _day(self) -> str:
-        """Return the day that the workflow runs for."""
-        day = self.params.get("EXECUTION_DATE", "")
+        """Return the day that the workflow runs for; of an hour the one that it lies in."""
+        known = "EXECUTION_DATE" in self.resolver.sources
+        day = ((self.resolver.value("EXECUTION_DATE") if known else None) or "")[:10]
         return day if is_date(day) else self.resolver.value(f"{PREFIX}yesterday") or ""
 
     def _step(self, job: Any, route: YamlPath, child: Workflow | None) -> JobStep | SubworkflowStep | None:
@@ -288,24 +293,23 @@ class WorkflowExpander:
 
     def _dates(self, route: YamlPath) -> tuple[list[str], DatesFound | None]:
         """Return the dates of a foreach, and how they were found where they are those that changed."""
-        yesterday = self._yesterday()
+        latest = self._latest()
         match self._validated(Dates, self.view.get(*route, "dates"), (*route, "dates")):
             case LastDates(last=last):
-                first, end = yesterday - dt.timedelta(days=last - 1), yesterday
+                return [str(it) for it in latest.back(last)], None
             case DateRange(from_=first, to=end):
-                pass
+                return [str(it) for it in first.upto(end)], None
             case ChangedDates() as changed:
                 found = self._changed(route, changed)
                 return list(found.dates), found
             case _:
-                first = end = yesterday
-        return [(first + dt.timedelta(days=n)).isoformat() for n in range((end - first).days + 1)], None
+                return [str(latest)], None
 
     def _changed(self, route: YamlPath, dates: ChangedDates) -> DatesFound:
         """Ask for the days that changed; the workflow that is run for each says where that is remembered."""
         place = (*route, "dates", "changed")
         before = len(self.problems)
-        turn = self._turn((*route, "job"), self._yesterday().isoformat())
+        turn = self._turn((*route, "job"), str(self._latest()))
         sources = []
         failed = {route[: len(place) + 1] for route in self.view.failed}  # reported already
         for number, given in enumerate(dates.changed if turn is not None else ()):
@@ -319,17 +323,18 @@ class WorkflowExpander:
         if turn is not None and not targets:
             self._report(place, "changes are remembered by a high-water mark, and the job here has no HWM job")
         question = ChangedQuestion(
-            tuple(sources), targets, dates.last, dates.max, dates.in_order, self._yesterday(), self.environment
+            tuple(sources), targets, dates.last, dates.max, dates.in_order, self._latest(), self.environment
         )
         is_whole = turn is not None and len(self.problems) == before
         return self.look(question) if is_whole else last_dates(question)
 
-    def _yesterday(self) -> dt.date:
-        return dt.date.fromisoformat(self.resolver.value(f"{PREFIX}yesterday") or "")
+    def _latest(self) -> Period:
+        """Return the last whole period: yesterday, where the definition is daily."""
+        return self.cadence.parse(self.resolver.value(f"{PREFIX}{self.cadence.built_in}") or "")
 
     def _validated(self, annotation: Any, data: Any, route: YamlPath) -> Any:
         try:
-            return validated(annotation, self.file, data, route, self.view.failed)
+            return validated(annotation, self.file, data, route, self.view.failed, context_of(self.cadence))
         except ValidationProblems as mistakes:
             self.problems.update(mistakes.problems)
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import secrets
 import zoneinfo
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow.changed_dates import Look, last_dates, trigger_with
-from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
+from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_timezone
+from dataflow.workflow.dates import context_of
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
     LoadRequest,
@@ -29,6 +31,7 @@ from dataflow.workflow.graph import ordered
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.models import Definition
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, ParameterResolver, ParameterSource
+from dataflow.workflow.periods import Cadence, Period, clock_at
 from dataflow.workflow.project import Environment, environment, find_project, read_identity
 from dataflow.workflow.resolved import Step, Workflow
 from dataflow.workflow.validation import ValidationProblems, validated
@@ -47,7 +50,8 @@ class Request:
 
     Attributes:
         params: `--param`: values that win over all others.
-        date: `--date`: what `${dataflow.yesterday}` is, and EXECUTION_DATE where the definition declares it.
+        date: `--date`: the last whole period, `${dataflow.yesterday}` of a daily definition, as it is written; and
+            EXECUTION_DATE where the definition declares it.
         env: `--env`: the environment; the sandbox when None.
         run_id: The run's id; a new one when None.
         environment: The environment itself, where none of `dataflow.yaml` is meant: a deployment's.
@@ -55,12 +59,12 @@ class Request:
         reference: Says what the name of an asset, such as `dataflow.jar.scala-workflow`, stands for.
         bundle: The bundle that it is run from.
         look: Finds the days that changed, of a foreach over those; the last ones stand for them when omitted.
-        yesterday: What `${dataflow.yesterday}` is without a date: that of a run that is done again.
+        clock: What built-ins that tell the time are without a date: those of a run that is done again.
         ends_only: Of a foreach only the first and the last date is expanded: enough to say what a run would do.
     """
 
     params: Mapping[str, str] = field(default_factory=dict)
-    date: dt.date | None = None
+    date: str | dt.date | None = None
     env: str | None = None
     run_id: str | None = None
     environment: Environment | None = None
@@ -68,7 +72,7 @@ class Request:
     reference: Callable[[str], str] | None = None
     bundle: str | None = None
     look: Look = last_dates
-    yesterday: dt.date | None = None
+    clock: Mapping[str, str] = field(default_factory=dict)
     ends_only: bool = False
 
 
@@ -102,14 +106,14 @@ def load_workflow(file: Path, request: Request | None = None) -> Workflow:
     return loaded.workflow
 
 
-def load_days(file: Path, request: Request, days: Sequence[dt.date], run_id: str) -> list[Workflow]:
-    """Load a definition for each of several days, as `load_workflow` does for one; its files are read once.
+def load_periods(file: Path, request: Request, periods: Sequence[Period], run_id: str) -> list[Workflow]:
+    """Load a definition for each of several periods, as `load_workflow` does for one; its files are read once.
 
     Args:
         file: A `*.sch.yaml` file.
         request: Parameters and environment; its date does not count.
-        days: The days.
-        run_id: The run that the runs of the days are part of.
+        periods: The periods.
+        run_id: The run that their runs are part of.
 
     Raises:
         DefinitionError: There are mistakes in it.
@@ -119,8 +123,8 @@ def load_days(file: Path, request: Request, days: Sequence[dt.date], run_id: str
     where = request.environment or environment(find_project(file.parent), request.env)
     found: list[Workflow] = []
     shared: _Loader | None = None
-    for number, day in enumerate(days, 1):
-        loader = _Loader(replace(request, date=day), where, shared)
+    for number, period in enumerate(periods, 1):
+        loader = _Loader(replace(request, date=str(period)), where, shared)
         shared = shared or loader
         loaded = loader.load(LoadRequest(file, f"{run_id}_{number}"))
         unknown = [] if loaded.names is None else _unknown_params(request, loaded.names, file)
@@ -154,7 +158,7 @@ class _Loader:
         self._identities: dict[Path, Identity] = {} if shared is None else shared._identities
         self._user: str | None = request.user
         self.size = Size(ends_only=request.ends_only)
-        self._yesterday: dt.date | None = None
+        self._clock: dict[str, str] = {}
 
     def load(self, call: LoadRequest) -> LoadResult:
         """Load one definition for one run of it."""
@@ -169,7 +173,7 @@ class _Loader:
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver))
+        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver), cadence_of(file))
         expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
@@ -210,6 +214,7 @@ class _Loader:
             origins={name: source.origin for name, source in own.items()},
             bundle=self.request.bundle,
             concurrency=definition.concurrency,
+            cadence=Cadence(definition.cadence),
         )
 
     def _triggered(self, view: DefinitionView, definition: Definition, steps: Mapping[str, Step]) -> Definition:
@@ -229,7 +234,9 @@ class _Loader:
 
     def _definition(self, view: DefinitionView) -> Definition | None:
         try:
-            found: Definition = validated(Definition, view.file, view.data, failed=view.failed)
+            found: Definition = validated(
+                Definition, view.file, view.data, failed=view.failed, context=context_of(cadence_of(view.file))
+            )
         except ValidationProblems as mistakes:
             self.problems.update(mistakes.problems)
             return None
@@ -239,7 +246,8 @@ class _Loader:
         """Put the parameters in; inside a foreach, for a day that stands for all its dates, or its first item."""
         failed: set[YamlPath] = set()
         items = first_items(file, resolver)
-        fill = fill_with(file, resolver, each=resolver.value(f"{PREFIX}yesterday") or "", items=items)
+        each = resolver.value(f"{PREFIX}{cadence_of(file).built_in}") or ""
+        fill = fill_with(file, resolver, each=each, items=items)
         data = {key: file.filled((key,), fill, failed) for key in file.data if key != "params"}
         if "params" in file.data:
             params = file.data["params"]
@@ -260,20 +268,40 @@ class _Loader:
             "dataflow.env": lambda: self.environment.name,
             "dataflow.run_id": lambda: call.run_id,
         }
-        if self._yesterday is None:  # once, by the trigger of the definition that was asked for
-            self._yesterday = (
-                self.request.date or self.request.yesterday or _yesterday(file, ParameterResolver(sources, builtins))
-            )
-        yesterday = self._yesterday
-        builtins["dataflow.yesterday"] = yesterday.isoformat
-        builtins["dataflow.today"] = (yesterday + dt.timedelta(days=1)).isoformat
+        cadence = cadence_of(file)
+        if not self._clock:  # once, by the trigger of the definition that was asked for
+            self._clock = self._told_time(cadence) or _now(file, ParameterResolver(sources, builtins))
+        builtins |= {f"{PREFIX}{name}": functools.partial(str, value) for name, value in self._clock.items()}
         resolver = ParameterResolver(sources, builtins, reference=self.request.reference)
-        date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in sources else None
-        if date is not None and not is_date(date):
-            resolver.fail(EXECUTION_DATE, f"{EXECUTION_DATE} should be a date such as 2026-01-31, not '{date}'")
+        self._read_date(resolver, cadence)
         for name in sources:
             resolver.value(name)
         return resolver
+
+    def _told_time(self, cadence: Cadence) -> dict[str, str]:
+        """Return the time that the request tells; nothing where it tells none.
+
+        Raises:
+            UsageError: Its date is of another cadence.
+        """
+        if self.request.date:
+            period = cadence.require(str(self.request.date))
+            return clock_at(period.end, period.end)
+        if not self.request.clock:
+            return {}
+        end = Cadence.DAILY.parse(self.request.clock[Cadence.DAILY.built_in]).end
+        return {**clock_at(end, end), **self.request.clock}
+
+    def _read_date(self, resolver: ParameterResolver, cadence: Cadence) -> None:
+        """Let EXECUTION_DATE be the beginning of the period that it names."""
+        date = resolver.value(EXECUTION_DATE) if EXECUTION_DATE in resolver.sources else None
+        if date is None:
+            return
+        try:
+            resolver.settle(EXECUTION_DATE, str(cadence.parse(date)))
+        except ValueError:
+            message = f"{EXECUTION_DATE} should be {cadence.named} such as {cadence.example}, not '{date}'"
+            resolver.fail(EXECUTION_DATE, message)
 
     def _sources(self, file: YamlFile, call: LoadRequest) -> dict[str, ParameterSource]:
         """Return where each parameter's value comes from: later ones here win over earlier ones."""
@@ -288,9 +316,7 @@ class _Loader:
             sources[name] = ParameterSource(text, "environment", place)
         sources.update(call.caller)
         if self.request.date and has_date and not call.above:
-            sources[EXECUTION_DATE] = ParameterSource(
-                self.request.date.isoformat(), "--date", _given("--date"), final=True
-            )
+            sources[EXECUTION_DATE] = ParameterSource(str(self.request.date), "--date", _given("--date"), final=True)
         for name, text in self.request.params.items():
             sources[name] = ParameterSource(text, "--param", _given(f"--param {name}", text))
         id_ = ("workflow", "id")
@@ -332,12 +358,19 @@ class _Loader:
         return self._user
 
 
-def _yesterday(file: YamlFile, resolver: ParameterResolver) -> dt.date:
-    """Return the day before the current one where the trigger's clock is, else in UTC."""
+def cadence_of(file: YamlFile) -> Cadence:
+    """Return the cadence that a definition has; daily, where it says none or none that there is."""
+    text = file.texts.get(("cadence",), Cadence.DAILY.value)
+    return Cadence(text) if text in list(Cadence) else Cadence.DAILY
+
+
+def _now(file: YamlFile, resolver: ParameterResolver) -> dict[str, str]:
+    """Return the time: of days, weeks and months where the trigger's clock is, else in UTC."""
     route = ("trigger", "timezone")
     zone = resolver.render(file.texts.get(route, "UTC"), file.value_place(route)) or "UTC"
-    now = dt.datetime.now(zoneinfo.ZoneInfo(zone) if is_timezone(zone) else dt.UTC)
-    return now.date() - dt.timedelta(days=1)
+    now = dt.datetime.now(dt.UTC)
+    local = now.astimezone(zoneinfo.ZoneInfo(zone)) if is_timezone(zone) else now
+    return clock_at(local.replace(tzinfo=None), now.replace(tzinfo=None))
 
 
 def _declared(file: YamlFile) -> list[str]:

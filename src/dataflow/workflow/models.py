@@ -375,6 +375,11 @@ class Definition(StrictModel):
 
     version: Literal[1]
     workflow: WorkflowHead
+    cadence: Literal["hourly", "daily", "weekly", "monthly"] = Field(
+        "daily",
+        description="Which periods it runs for: hours in UTC, days, ISO weeks from Monday on, or months. "
+        "`EXECUTION_DATE` is the beginning of one.",
+    )
     trigger: Trigger | None = None
     concurrency: Concurrency = Field(
         "wait",

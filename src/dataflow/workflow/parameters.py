@@ -34,6 +34,9 @@ BUILTINS = (
     "workflow_id",
     "today",
     "yesterday",
+    "last_hour",
+    "last_week",
+    "last_month",
     "each",
 )
 """What may follow `dataflow.` in a placeholder; `each` inside a foreach alone."""
@@ -260,6 +263,10 @@ class ParameterResolver:
             self._resolving.pop()
             self._values.setdefault(name, value)
         return self._values[name]
+
+    def settle(self, name: str, value: str) -> None:
+        """Let a parameter have its value in the form that all use."""
+        self._values[name] = value
 
     def fail(self, name: str, message: str) -> None:
         """Say that a parameter's value can't be used; what depends on it is not reported again."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.workflow.parameters import BUILTINS, PREFIX, REFERENCE, placeholders
+from dataflow.workflow.periods import CLOCK
 from dataflow.workflow.yamlfile import plain
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
     from dataflow.workflow.yamlfile import YamlFile, YamlPath
 
-RUN_TIME = frozenset(f"{PREFIX}{name}" for name in ("each", "run_id", "today", "yesterday"))
+RUN_TIME = frozenset(f"{PREFIX}{name}" for name in ("each", "run_id", *CLOCK))
 """Built-ins that only a run knows."""
 
 _ID = ("workflow", "id")
 _FIRST = (
-    "version workflow trigger notifications params jobs dag id type when description function name owner table "
+    "version workflow cadence trigger notifications params jobs dag id type when description function name owner table "
     "partition dates items from to last parallel empty existing write job template foreach script class args audits"
 )
 _ORDER = {name: number for number, name in enumerate(_FIRST.split())}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, assert_never
 from dataflow.errors import UsageError, did_you_mean, display_path
 from dataflow.workflow.models import AuditJob, JobBase, Notifications, SparkJob
 from dataflow.workflow.parameters import POINTER
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.program_kind import Kind, program_kind
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SubworkflowJob,
         WapTemplate,
     )
+    from dataflow.workflow.periods import Period
     from dataflow.workflow.project import Environment
     from dataflow.workflow.trigger import Trigger
 
@@ -108,6 +110,7 @@ class ForeachStep:
         found: How the dates were found, where they are those that changed; there may be none then.
         over: Which of both it goes over.
         left_out: Why none of it runs; as of a job.
+        cadence: What its dates are: days, or hours, weeks or months.
     """
 
     id: str
@@ -117,6 +120,7 @@ class ForeachStep:
     found: DatesFound | None = None
     over: Literal["dates", "items"] = "dates"
     left_out: str | None = None
+    cadence: Cadence = Cadence.DAILY
 
     @property
     def on_failure(self) -> OnFailure:
@@ -125,8 +129,8 @@ class ForeachStep:
 
     @property
     def unit(self) -> str:
-        """What it goes over, one of them: a day, or an item."""
-        return "day" if self.over == "dates" else "item"
+        """What it goes over, one of them: a day, or an hour, a week, a month; or an item."""
+        return self.cadence.unit if self.over == "dates" else "item"
 
 
 Step = JobStep | WapStep | SubworkflowStep | ForeachStep
@@ -214,6 +218,7 @@ class Workflow:
             `definition`.
         concurrency: What it does while another run of it, for the same day, is at work.
         bundle: The bundle that it is run from; None for a run from files.
+        cadence: Which periods it runs for.
     """
 
     id: str
@@ -233,6 +238,12 @@ class Workflow:
     origins: Mapping[str, str] = field(default_factory=dict)
     bundle: str | None = None
     concurrency: Concurrency = "wait"
+    cadence: Cadence = Cadence.DAILY
+
+    @property
+    def period(self) -> Period | None:
+        """The period that it runs for; None where it runs for none."""
+        return self.cadence.read(self.params.get("EXECUTION_DATE", ""))
 
     @property
     def folder(self) -> Path:

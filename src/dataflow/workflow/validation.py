@@ -13,7 +13,7 @@ from dataflow.errors import Problem, did_you_mean
 from dataflow.workflow.models import ITEM_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -46,7 +46,12 @@ class ValidationProblems(Exception):
 
 
 def validated(
-    annotation: Any, file: YamlFile, data: Any, route: YamlPath = (), failed: Collection[YamlPath] = ()
+    annotation: Any,
+    file: YamlFile,
+    data: Any,
+    route: YamlPath = (),
+    failed: Collection[YamlPath] = (),
+    context: Mapping[str, Any] | None = None,
 ) -> Any:
     """Turn plain data into what a model or a type says.
 
@@ -56,6 +61,7 @@ def validated(
         data: The data, parameters put in. A number where text is wanted becomes the text as written.
         route: Which part of the file it is.
         failed: Routes of values that have been reported already, and so are not reported again.
+        context: What validators are told, such as the definition's cadence.
 
     Raises:
         ValidationProblems: It doesn't fit; empty when all that is wrong has been reported already.
@@ -63,7 +69,7 @@ def validated(
     adapter = _adapter(annotation)
     for _ in range(2):  # the second time, numbers stand as text where text is wanted
         try:
-            return adapter.validate_python(data)
+            return adapter.validate_python(data, context=context)
         except ValidationError as error:
             errors = error.errors(include_url=False)
             inner = [_follow(annotation, e["loc"])[0] for e in errors]

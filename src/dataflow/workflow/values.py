@@ -30,21 +30,6 @@ def seconds(value: object) -> object:
     raise ValueError("should be a number and a unit, such as 30s, 10m, 2h or 1d")
 
 
-def day(value: object) -> object:
-    """Read a date such as 2026-01-31, and nothing else: Pydantic takes numbers for seconds since 1970."""
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        try:
-            found = dt.date.fromisoformat(value)
-        except ValueError:
-            raise ValueError("should be a date that exists") from None
-        if not FIRST_DAY <= found <= LAST_DAY:
-            raise ValueError(f"should be a day from {FIRST_DAY} to {LAST_DAY}")
-        return found
-    if isinstance(value, dt.date):
-        return value
-    raise ValueError("should be a date such as 2026-01-31")
-
-
 def table_name(value: str) -> str:
     """Read a table's name, in backticks or not, and return it as people would say it."""
     if not table_names.is_name(value):

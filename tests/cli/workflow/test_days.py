@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from types import SimpleNamespace
 
 import pytest
 
 from dataflow.cli.workflow import days as days_module
 from dataflow.cli.workflow.days import Days, strip, summary
+from dataflow.workflow.periods import Cadence
 
 
 @pytest.fixture
@@ -43,8 +43,15 @@ def test_how_far_it_is_counts_what_is_done_what_runs_and_what_is_left(clock):
     ]
 
 
+def day(text, cadence=Cadence.DAILY):
+    return cadence.parse(text)
+
+
 def a_range(first, number):
-    return [str(dt.date.fromisoformat(first) + dt.timedelta(days=n)) for n in range(number)]
+    found = [day(first)]
+    while len(found) < number:
+        found.append(found[-1].next)
+    return found
 
 
 def plain(lines):
@@ -53,18 +60,18 @@ def plain(lines):
 
 def test_a_strip_has_a_line_a_month_and_a_mark_a_day():
     found = dict.fromkeys(a_range("2026-01-25", 10), "succeeded")
-    found["2026-01-28"] = "failed"
-    found |= dict.fromkeys(("2026-02-02", "2026-02-03"), "skipped")
+    found[day("2026-01-28")] = "failed"
+    found |= dict.fromkeys((day("2026-02-02"), day("2026-02-03")), "skipped")
     assert plain(strip(found)) == ["2026-01  25 ✓✓✓✗✓✓✓ 31", "2026-02  01 ✓-- 03"]
     assert summary(found) == ("7 of 10 days succeeded · failed: 2026-01-28 · not started: 2026-02-02 to 2026-02-03")
 
 
 def test_of_many_gaps_the_first_ones_are_named():
-    found = {day: "failed" if n % 2 else "succeeded" for n, day in enumerate(a_range("2026-01-01", 31))}
+    found = {it: "failed" if n % 2 else "succeeded" for n, it in enumerate(a_range("2026-01-01", 31))}
     said = summary(found)
     assert said.startswith("16 of 31 days succeeded · failed: 2026-01-02, 2026-01-04, ")
     assert said.endswith("2026-01-20 and 5 more")
 
 
 def test_a_single_day_is_one():
-    assert summary({"2026-01-31": "succeeded"}) == "1 of 1 day succeeded"
+    assert summary({day("2026-01-31"): "succeeded"}) == "1 of 1 day succeeded"

@@ -12,6 +12,7 @@ from dataflow.tables.changed_days.find import Change, ChangedDays
 from dataflow.tables.high_water_mark import HighWater
 from dataflow.workflow.changed_dates import ChangedQuestion
 from dataflow.workflow.dates import ChangedSource
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.project import Environment
 
 FIRST = dt.date(2026, 1, 1)
@@ -20,7 +21,7 @@ KEY = "dataflow.db.plays"
 
 
 def day(number):
-    return FIRST + dt.timedelta(days=number)
+    return Cadence.DAILY.at(FIRST + dt.timedelta(days=number))
 
 
 def question(*, last=3, most=30, in_order=False, yesterday=30):

@@ -21,8 +21,10 @@ from pyiceberg.types import DateType, IntegerType, LongType, NestedField, String
 
 from benchmarks.changed_days import TableFiles
 from dataflow.errors import DataflowError
-from dataflow.tables.changed_days.find import changed_days, day_column, holds_day
+from dataflow.tables.changed_days.day_values import Grain
+from dataflow.tables.changed_days.find import changed_days, day_column, holds_period
 from dataflow.tables.changed_days.manifests import _rows
+from dataflow.workflow.periods import Cadence
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +45,10 @@ _numbers = itertools.count(1)
 
 def day(number):
     return FIRST + dt.timedelta(days=number)
+
+
+def period(number):
+    return Cadence.DAILY.at(day(number))
 
 
 def rows(*days, start=0, arrived=0):
@@ -136,10 +142,17 @@ def test_every_day_whose_rows_differ_is_found(catalog, kind, metrics, history):
         ids += len(given_)
         snapshots.append(head(table))
     for since in snapshots:
-        found = changed_days(table, since, column)
-        assert found.lost is None
-        assert found.head[1] == head(table)
-        assert differing(table, since, head(table)) <= found.days.keys()
+        differ = differing(table, since, head(table))
+        for cadence in Cadence:
+            found = changed_days(table, since, column, Grain(cadence))
+            assert (found.lost, found.head[1]) == (None, head(table))
+            assert {part for it in differ for part in parts_of(it, column or by[0], cadence)} <= found.days.keys()
+
+
+def parts_of(day_, column, cadence):
+    """Return the periods that rows of a day are of: of a moment the last one of the day; of a date any of its hours."""
+    last = dt.datetime.combine(day_, dt.time(23, 59))
+    return [cadence.at(last)] if column in {"at", "local"} else cadence.range(*[Cadence.DAILY.at(day_)] * 2)
 
 
 def test_only_the_days_of_late_rows_are_found_with_how_many_came_and_when(catalog):
@@ -152,11 +165,11 @@ def test_only_the_days_of_late_rows_are_found_with_how_many_came_and_when(catalo
     found = changed_days(table, since)
     told = {it: [(its.snapshot, its.came, its.went) for its in changes] for it, changes in found.days.items()}
     assert told == {
-        day(1): [(late.snapshot_id, 2, 0)],
-        day(2): [(head(table), 0, 1)],
-        day(3): [(late.snapshot_id, 1, 0)],
+        period(1): [(late.snapshot_id, 2, 0)],
+        period(2): [(head(table), 0, 1)],
+        period(3): [(late.snapshot_id, 1, 0)],
     }
-    assert found.days[day(1)][0].at == dt.datetime.fromtimestamp(late.timestamp_ms / 1000, dt.UTC)
+    assert found.days[period(1)][0].at == dt.datetime.fromtimestamp(late.timestamp_ms / 1000, dt.UTC)
 
 
 def test_a_snapshot_that_has_expired_or_was_rolled_back_is_told_as_lost(catalog):
@@ -248,6 +261,32 @@ def test_a_manifest_that_is_gone_or_broken_is_named(catalog, tmp_path):
 def test_a_table_holds_a_day_that_its_files_may_have_rows_of(catalog, kind):
     by, column = KINDS[kind]
     table = create(catalog, *by)
-    assert not holds_day(table, day(0), column)
+    assert not holds_period(table, period(0), column)
     table.append(rows(0, 2) if by else rows(0))
-    assert [number for number in range(-1, 4) if holds_day(table, day(number), column)] == ([0, 2] if by else [0])
+    assert [number for number in range(-1, 4) if holds_period(table, period(number), column)] == ([0, 2] if by else [0])
+
+
+@pytest.mark.parametrize("cadence", [Cadence.HOURLY, Cadence.WEEKLY, Cadence.MONTHLY])
+@pytest.mark.parametrize("kind", [it for it in KINDS if it != "by arrival"])
+def test_a_table_holds_an_hour_a_week_or_a_month_that_its_files_may_have_rows_of(catalog, kind, cadence):
+    by, column = KINDS[kind]
+    table = create(catalog, *by)
+    table.append(rows(0))
+    last = cadence.at(dt.datetime.combine(day(0), dt.time(23, 59)))
+    assert holds_period(table, last, column)
+    assert not holds_period(table, last.next, column)
+    assert not holds_period(table, cadence.at(day(0)).previous, column)
+
+
+def test_a_value_of_a_weekly_source_stands_for_its_week_and_each_day_of_it(catalog):
+    table = create(catalog, "day")
+    table.append(rows(0))
+    since = head(table)
+    table.append(rows(4))  # 2026-01-05, a Monday
+    week = changed_days(table, since, None, Grain(Cadence.DAILY, Cadence.WEEKLY))
+    assert [str(it) for it in week.days] == [f"2026-01-{n:02}" for n in range(5, 12)]
+    month = changed_days(table, since, None, Grain(Cadence.MONTHLY, Cadence.WEEKLY))
+    assert [it.label for it in month.days] == ["2026-01"]
+    assert [it.label for it in changed_days(table, since, "at", Grain(Cadence.DAILY, Cadence.WEEKLY)).days] == [
+        "2026-01-05"
+    ], "a moment is none of the beginnings that a partition has"

@@ -13,6 +13,7 @@ import pytest
 from dataflow.tables import metadata_through_spark
 from dataflow.tables.changed_days.find import changed_days
 from dataflow.tables.iceberg import load
+from dataflow.workflow.periods import Cadence
 
 pytestmark = pytest.mark.spark
 
@@ -111,7 +112,7 @@ def test_deletes_beside_the_data_are_told_by_their_rows(spark, namespace, by, ve
     base = world.insert("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-02", "2026-01-02")
     first = world.sql("DELETE FROM TABLE_ WHERE id = 2")
     assert world.days(base) == ["01-02"]
-    assert [(it.came, it.went) for it in world.found(base).days[dt.date(2026, 1, 2)]] == [(0, 1)]
+    assert [(it.came, it.went) for it in world.found(base).days[Cadence.DAILY.parse("2026-01-02")]] == [(0, 1)]
     world.sql("DELETE FROM TABLE_ WHERE id = 1")
     assert world.days(first) == ["01-01"], "what was deleted before is no change"
     updated = world.sql("UPDATE TABLE_ SET arrived = DATE '2026-03-01' WHERE id = 3")

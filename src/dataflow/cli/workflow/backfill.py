@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dataflow.cli.console import out, say
-from dataflow.cli.options import EnvOption, parse_day
+from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.cli.workflow.arguments import DeployedOption, ParamOption
-from dataflow.cli.workflow.days import named_days, rough
+from dataflow.cli.workflow.days import named_periods, rough
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from dataflow.runner.backfill import DayChoice
+    from dataflow.workflow.periods import Period
+    from dataflow.workflow.resolved import Workflow
 
 
 def backfill(
@@ -30,7 +32,8 @@ def backfill(
         ),
     ] = None,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="YYYY-MM-DD", help="The first day.", show_default=False)
+        str | None,
+        typer.Option("--from", metavar="YYYY-MM-DD", help="The first day; or hour, week, month.", show_default=False),
     ] = None,
     last: Annotated[
         str | None, typer.Option("--to", metavar="YYYY-MM-DD", help="The last day, included; yesterday if omitted.")
@@ -59,7 +62,8 @@ def backfill(
     """Run a range of days; called again, those that are left.
 
     A day counts as done once a run of it has succeeded with the same bundle or, from files, with the same definitions
-    and code. Each runs as by `workflow run --date`; one that fails stops no other.
+    and code. Each runs as by `workflow run --date`; one that fails stops no other. By the definition's cadence, days
+    are hours (2026-01-31T05), weeks (2026-W05) or months (2026-01).
 
     Examples:
         dataflow workflow backfill . --from 2025-01-01 --to 2025-12-31 --parallel 4
@@ -71,19 +75,18 @@ def backfill(
     """
     if (file is None) == (deployed is None):
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow backfill . --from …")
-    begin = parse_day(first)
-    if begin is None:
+    if first is None:
         raise UsageError("--from is missing: the first day", "dataflow workflow backfill . --from 2025-01-01")
     from dataflow.cli.workflow.run import continue_in, run_loaded
     from dataflow.cli.workflow.run_deployed import asked_definition
-    from dataflow.runner.backfill import choose_days, days_between
+    from dataflow.runner.backfill import choose_days, periods_between
     from dataflow.runner.options import RunOptions
     from dataflow.state.run_records import open_run_records
-    from dataflow.workflow.each_day import load_each_day, load_one_day
+    from dataflow.workflow.each_period import load_each, load_one
 
-    days = days_between(begin, parse_day(last) or _yesterday())
     asked = asked_definition(None if file is None else definition(file), deployed, request(None, param, env))
-    one = load_one_day(asked.file, asked.request, days[0])
+    one = load_one(asked.file, asked.request, first)
+    days = periods_between(one.cadence.require(first), _last(one, last))
     with open_run_records(one.environment.state) as records:
         choice = choose_days(records, one, days, only, newest_first=newest_first)
     if dry_run or not choice.days:
@@ -91,19 +94,31 @@ def backfill(
         return
     continue_in(asked.python(one, say))
     say(_told(choice, parallel))
-    workflow = load_each_day(asked.file, asked.request, choice.days, parallel=parallel, fail_fast=fail_fast)
+    workflow = load_each(asked.file, asked.request, choice.days, parallel=parallel, fail_fast=fail_fast)
     run_loaded(workflow, RunOptions(days=tuple(map(str, choice.days)), parallel=parallel), output)
 
 
-def _yesterday() -> dt.date:
-    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+def _last(workflow: Workflow, text: str | None) -> Period:
+    """Return the last period of the range: the last whole one, where none is named."""
+    cadence = workflow.cadence
+    if text is None:
+        return cadence.last_before(dt.datetime.now(dt.UTC).replace(tzinfo=None))
+    return cadence.require(text)
+
+
+def _one(unit: str) -> str:
+    return f"{'an' if unit == 'hour' else 'a'} {unit}"
 
 
 def _told(choice: DayChoice, parallel: int) -> str:
     """Say what is about to run: `353 of 365 days: 12 succeeded with these definitions · 2 at a time · about 9 min`."""
     seconds = choice.estimate(parallel)
     parts = [choice.told, f"{min(parallel, len(choice.days))} at a time"]
-    parts += [] if seconds is None else [f"about {rough(seconds)}, as a day took {choice.seconds:.1f} s lately"]
+    parts += (
+        []
+        if seconds is None
+        else [f"about {rough(seconds)}, as {_one(choice.unit)} took {choice.seconds:.1f} s lately"]
+    )
     return " · ".join(parts)
 
 
@@ -117,7 +132,7 @@ class _Choice(Result):
             out().print(f"nothing to do: {self.choice.told}; --only all runs them again")
             return
         out().print(_told(self.choice, self.parallel))
-        out().print(f"  {named_days(self._days)}")
+        out().print(f"  {named_periods(self.choice.days)}")
 
     def data(self) -> object:
         seconds = self.choice.estimate(self.parallel)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataflow.runner.results import RunResult, Status
 from dataflow.wording import plural
-from dataflow.workflow.checks import is_date
+from dataflow.workflow.periods import Cadence, Period, runs_of
 from dataflow.workflow.resolved import ForeachStep, SubworkflowStep, Workflow
 
 MARKS: Mapping[Status, str] = {
@@ -87,46 +86,75 @@ def foreach_of(workflow: Workflow) -> dict[str, str]:
 
 
 def print_days(result: RunResult) -> None:
-    """Print how each day of a run's foreach steps went: a strip for each month, then those that did not succeed."""
+    """Print how each day of a run's foreach steps went: strips of the days, then those that did not succeed."""
     from dataflow.cli.console import out
 
-    for step in result.days:
-        days = {it.id.partition("/")[2]: it.status for it in step.items}
-        over_dates = all(map(is_date, days))
-        for line in strip(days) if over_dates else ():
-            out().print(f"  {line}", markup=True)
-        out().print(f"  {summary(days, 'day' if over_dates else 'item')}")
+    for run in result.walk():
+        for step in (it for it in run.steps if it.items):
+            turns = {it.id.partition("/")[2]: it.status for it in step.items}
+            periods = _periods(run.workflow.cadence, turns)
+            for line in strip(periods):
+                out().print(f"  {line}", markup=True)
+            out().print(f"  {summary(periods) if periods else summary_of_items(turns)}")
 
 
-def strip(days: Mapping[str, Status]) -> Iterator[str]:
-    """Yield a line of markup for each month: its first day here, a mark for each, its last one."""
-    for month, found in itertools.groupby(sorted(days), lambda day: day[:7]):
+def _periods(cadence: Cadence, turns: Mapping[str, Status]) -> dict[Period, Status]:
+    """Return the periods of turns; nothing where they are items."""
+    known = {cadence.read(text): status for text, status in turns.items()}
+    return {period: status for period, status in known.items() if period is not None} if None not in known else {}
+
+
+def strip(days: Mapping[Period, Status]) -> Iterator[str]:
+    """Yield a line of markup for each month of days, day of hours, year of weeks or months.
+
+    It has the first one there, a mark for each, and the last one.
+    """
+    for around, found in itertools.groupby(sorted(days), lambda day: _label(day)[0]):
         listed = list(found)
         marks = "".join(MARKS[days[day]] for day in listed)
-        yield f"[dim]{month}  {listed[0][8:]}[/] {marks} [dim]{listed[-1][8:]}[/]"
+        first, last = (_label(day)[1] for day in (listed[0], listed[-1]))
+        yield f"[dim]{around}  {first}[/] {marks} [dim]{last}[/]"
 
 
-def summary(days: Mapping[str, Status], unit: str = "day") -> str:
-    """Return how many days, or items, succeeded, and which ones did not."""
-    parts = [f"{sum(it == 'succeeded' for it in days.values()):,} of {plural(len(days), unit)} succeeded"]
-    for status in MARKS:
-        if status != "succeeded" and (those := [day for day, it in sorted(days.items()) if it == status]):
-            parts.append(f"{_OUTCOMES.get(status, status)}: {named_days(those, dates=unit == 'day')}")
+def _label(day: Period) -> tuple[str, str]:
+    """Return what a line of a strip is about, and what a period is called in it: `2026-01` and `31`."""
+    if day.cadence is Cadence.HOURLY:
+        return str(day.date), f"{day.start:%H:%M}"
+    around, _, own = day.label.rpartition("-")
+    return around, own
+
+
+def summary(days: Mapping[Period, Status]) -> str:
+    """Return how many days succeeded, and which ones did not."""
+    named = {status: [day for day, it in sorted(days.items()) if it == status] for status in MARKS}
+    unit = next(iter(days)).cadence.unit
+    return _summary({it: (len(those), named_periods(those)) for it, those in named.items()}, unit)
+
+
+def summary_of_items(items: Mapping[str, Status]) -> str:
+    """Return how many items succeeded, and which ones did not."""
+    named = {status: [item for item, it in sorted(items.items()) if it == status] for status in MARKS}
+    return _summary({it: (len(those), _some(those)) for it, those in named.items()}, "item")
+
+
+def _summary(named: Mapping[Status, tuple[int, str]], unit: str) -> str:
+    total = sum(count for count, _ in named.values())
+    parts = [f"{named['succeeded'][0]:,} of {plural(total, unit)} succeeded"]
+    for status, (count, those) in named.items():
+        if status != "succeeded" and count:
+            parts.append(f"{_OUTCOMES.get(status, status)}: {those}")
     return " · ".join(parts)
 
 
-def named_days(days: Sequence[str], *, dates: bool = True) -> str:
-    """Return days in words, with what lies without a gap between two of them as a range; items as they are."""
-    ranges = [f"{first} to {last}" if first != last else first for first, last in _ranges(days)] if dates else days
-    more = len(ranges) - _NAMED
-    return ", ".join(ranges[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def named_periods(days: Sequence[Period]) -> str:
+    """Return days in words, with what lies without a gap between two of them as a range."""
+    ends = [(run[0].label, run[-1].label) for run in runs_of(days)]
+    return _some([f"{first} to {last}" if first != last else first for first, last in ends])
 
 
-def _ranges(days: Iterable[str]) -> Iterator[tuple[str, str]]:
-    numbered = enumerate(dt.date.fromisoformat(day) for day in days)
-    for _, run in itertools.groupby(numbered, lambda it: it[1].toordinal() - it[0]):
-        listed = [str(day) for _, day in run]
-        yield listed[0], listed[-1]
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def rough(seconds: float) -> str:

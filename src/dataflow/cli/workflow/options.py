@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.cli.options import parse_day
 from dataflow.errors import UsageError, display_path
 from dataflow.workflow.discovery import is_special
 
@@ -19,7 +18,7 @@ def request(date: str | None, param: Sequence[str] | None, env: str | None) -> R
     """Return the request for a workflow that the options of a command make.
 
     Raises:
-        UsageError: A parameter is not `NAME=VALUE`, or the date is not a date.
+        UsageError: A parameter is not `NAME=VALUE`.
     """
     from dataflow.workflow.load import Request
 
@@ -29,7 +28,7 @@ def request(date: str | None, param: Sequence[str] | None, env: str | None) -> R
         if not equals or not name:
             raise UsageError(f"'--param {text}' is not NAME=VALUE", "for example --param LOOKBACK_DAYS=7")
         params[name] = value
-    return Request(params=params, date=parse_day(date), env=env, reference=asset_address)
+    return Request(params=params, date=date, env=env, reference=asset_address)
 
 
 def asset_address(name: str) -> str:

@@ -144,7 +144,9 @@ def _print_failures(result: RunResult) -> None:
             what = step.error.message.replace(run.date, "DATE") if run.date else step.error.message
             alike.setdefault((step.id.partition("/")[0], what), []).append((run, step))
     for (run, step), *others in alike.values():
-        unit = "more day" if any(other.date != run.date for other, _ in others) else "more item"
+        unit = (
+            f"more {run.workflow.cadence.unit}" if any(other.date != run.date for other, _ in others) else "more item"
+        )
         more = f", and {plural(len(others), unit)} in the same way" if others else ""
         _print_failure(run, step, "" if run is result else f"{run.date} ", more)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataflow.deploy.bundle.manifest import Bundle
     from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import Deployment
+    from dataflow.workflow.periods import Period
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class RunRequest:
     Attributes:
         deployment: Where.
         workflow: The workflow's id.
-        date: The day that it is for; None for its own default.
+        date: The day, or other period, that it is for; None for its own default.
         params: Parameters that it is given.
     """
 
     deployment: Deployment
     workflow: str
-    date: dt.date | None = None
+    date: dt.date | Period | None = None
     params: Mapping[str, str] = field(default_factory=dict)
 
 

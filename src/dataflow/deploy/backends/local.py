@@ -32,6 +32,7 @@ from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.run_records import RunRecords
 from dataflow.state.utc import now
 from dataflow.tables.catalog import open_catalog
+from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -83,17 +84,27 @@ class DueRun:
         workflow: The workflow's id.
         moment: When it should have started, in the schedule's time zone.
         publication: What made it due, where tables did.
+        cadence: Which periods the workflow runs for.
     """
 
     deployment: Deployment
     workflow: str
     moment: dt.datetime
     publication: Publication | None = None
+    cadence: Cadence = Cadence.DAILY
 
     @property
     def date(self) -> dt.date:
         """The day that the run is for: that of a publication, or the one before the moment on the schedule's clock."""
         return self.publication.day if self.publication else self.moment.date() - dt.timedelta(days=1)
+
+    @property
+    def asked(self) -> dt.date | Period:
+        """What the run is asked to run for: the day; or the last hour, week or month that was over at the moment."""
+        if self.cadence is Cadence.DAILY:
+            return self.date
+        moment = self.moment.astimezone(dt.UTC) if self.cadence is Cadence.HOURLY else self.moment
+        return self.cadence.last_before(moment.replace(tzinfo=None))
 
     @property
     def key(self) -> str:
@@ -119,7 +130,7 @@ class LocalBackend:
         """Run a workflow to its end, in a process of its own, and return its exit code."""
         command = [sys.executable, "-m", "dataflow", "workflow", "run", "--deployed", start.workflow]
         command += ["--env", start.deployment.name]
-        command += ["--date", start.date.isoformat()] if start.date else []
+        command += ["--date", str(start.date)] if start.date else []
         command += [f"--param={name}={value}" for name, value in start.params.items()]
         environ = {**os.environ, "DATAFLOW_REGISTRY": registry.address}
         return subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
@@ -199,7 +210,7 @@ def run_due(
             return None
         status = "failed"
         try:
-            code = start(RunRequest(found.deployment, found.workflow, found.date), registry)
+            code = start(RunRequest(found.deployment, found.workflow, found.asked), registry)
             status = "succeeded" if code == 0 else "failed"
         finally:
             _finish(database, found, status)
@@ -247,7 +258,7 @@ def _due(
     done = [it for it in claimed if it["moment"] >= _text(moment)]
     if any(it["status"] != "running" for it in done):
         return None
-    return DueRun(deployment, workflow, moment)
+    return DueRun(deployment, workflow, moment, cadence=schedule.cadence)
 
 
 def _due_by_tables(
@@ -263,9 +274,9 @@ def _due_by_tables(
         return []
     last = last_look(database, deployment.name, workflow)
     if last is not None and _was_killed(database, deployment, workflow, last[0]):
-        return [DueRun(deployment, workflow, at, Publication(last[1], at, last[2]))]
+        return [DueRun(deployment, workflow, at, Publication(last[1], at, last[2]), schedule.cadence)]
     found = publication(catalog, schedule, since, None if last is None else last[2], at)
-    return [] if found is None else [DueRun(deployment, workflow, found.at, found)]
+    return [] if found is None else [DueRun(deployment, workflow, found.at, found, schedule.cadence)]
 
 
 def _was_killed(database: StateDatabase, deployment: Deployment, workflow: str, key: str) -> bool:

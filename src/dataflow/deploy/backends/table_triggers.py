@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from dataflow.errors import DataflowError
 from dataflow.state.database import UtcDateTime, metadata
+from dataflow.workflow.periods import Cadence
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -81,11 +82,11 @@ class _Looked:
 
     def has(self, day: dt.date) -> bool:
         """Say whether the table has a day: by its mark, where it has one; else by its files."""
-        from dataflow.tables.changed_days.find import holds_day
+        from dataflow.tables.changed_days.find import holds_period
 
         if self.mark is not None:
             return day <= self.mark or day in self.ahead
-        return self.changed is None or day in self.changed or holds_day(self.table, day)
+        return self.changed is None or day in self.changed or holds_period(self.table, Cadence.DAILY.at(day))
 
 
 def publication(
@@ -139,10 +140,10 @@ def _look(catalog: Catalog, name: str, since: dt.datetime, before: int | None) -
     water = from_properties(table.properties)
     try:
         found = changed_days(table, start)
-        changed = None if found.lost is not None else found.days
+        changed = None if found.lost is not None else {day.date for day in found.days}
     except DataflowError:  # nobody can tell which column is the day: any new snapshot is a new day
-        changed = {} if start == current.snapshot_id else None
-    ahead = {it for it in water.ahead if not isinstance(it, dt.datetime)}
+        changed = set() if start == current.snapshot_id else None
+    ahead = {it.date for it in water.ahead if it.cadence is Cadence.DAILY}
     return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.day, ahead)
 
 

@@ -19,6 +19,7 @@ from dataflow.files import canonical_json
 from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.project import Environment, Owner, Smtp
 from dataflow.workflow.trigger import trigger_text
 
@@ -86,6 +87,7 @@ class Schedule(BundleModel):
     timezone: str = "UTC"
     tables: tuple[str, ...] = ()
     expected_by: str | None = None
+    cadence: Cadence = Cadence.DAILY
 
     @property
     def text(self) -> str:

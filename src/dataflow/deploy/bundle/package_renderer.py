@@ -94,6 +94,7 @@ class PackageRenderer:
                 timezone=trigger.timezone,
                 tables=tuple(trigger.tables),
                 expected_by=workflow.notifications.expected_by,
+                cadence=workflow.cadence,
             )
             if trigger
             else None,

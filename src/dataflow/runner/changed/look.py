@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from dataflow.tables.high_water_mark import HighWater, from_properties
 from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 from dataflow.workflow import table_names
 from dataflow.workflow.changed_dates import ChangedQuestion, DatesFound, last_dates
+from dataflow.workflow.periods import Cadence
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dataflow.tables.changed_days.find import ChangedDays
     from dataflow.workflow.dates import ChangedSource
+    from dataflow.workflow.periods import Period
 
 Find = Callable[[str], "Table | None"]
 """Returns a table as PyIceberg has it; None where there is none."""
@@ -60,11 +61,10 @@ def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
     """
     waters = {name: _mark(find(name)) for name in question.targets}  # before the sources: what is done since is done
     sources = {source: find(source.table) for source in question.sources}
-    catalog = question.environment.catalog_name
     targets = []
     for name, water in waters.items():
-        looked = _sources_of(water, sources, catalog) if water.mark is not None else ()
-        targets.append(Target(plain_name(name, catalog), water, looked))
+        looked = _sources_of(water, sources, question) if water.mark is not None else ()
+        targets.append(Target(plain_name(name, question.environment.catalog_name), water, looked))
     return choose_dates(question, targets, _marks(sources))
 
 
@@ -72,29 +72,33 @@ def _mark(table: Table | None) -> HighWater:
     return HighWater() if table is None else from_properties(table.properties)
 
 
-def _marks(sources: Mapping[ChangedSource, Table | None]) -> dict[str, dt.date]:
+def _marks(sources: Mapping[ChangedSource, Table | None]) -> dict[str, Period]:
     """Return up to where sources are complete, those that say so."""
-    found = {source.table: _mark(table).day for source, table in sources.items()}
-    return {name: day for name, day in found.items() if day is not None}
+    found = {source.table: _mark(table).mark for source, table in sources.items()}
+    return {name: mark for name, mark in found.items() if mark is not None}
 
 
 def _sources_of(
-    water: HighWater, sources: Mapping[ChangedSource, Table | None], catalog: str
-) -> tuple[Source, ...]:  # fmt: skip
+    water: HighWater, sources: Mapping[ChangedSource, Table | None], question: ChangedQuestion
+) -> tuple[Source, ...]:
+    catalog = question.environment.catalog_name
     known = {plain_name(key, catalog).lower(): key for key in water.sources}
     found = []
     for source, table in sources.items():
         name = plain_name(source.table, catalog)
         key = known.get(name.lower(), f"{catalog}.{name}")
         since = water.sources.get(key)
-        found.append(Source(name, key, _changed(source, table, None if since is None else since[1])))
+        found.append(Source(name, key, _changed(source, table, None if since is None else since[1], question.cadence)))
     return tuple(found)
 
 
-def _changed(source: ChangedSource, table: Table | None, since: int | None) -> ChangedDays:
+def _changed(source: ChangedSource, table: Table | None, since: int | None, cadence: Cadence) -> ChangedDays:
     from dataflow.errors import DataflowError
+    from dataflow.tables.changed_days.day_values import Grain
     from dataflow.tables.changed_days.find import changed_days
 
     if table is None:
         raise DataflowError(f"there is no table {table_names.typed(source.table)}, whose changes are asked for")
-    return changed_days(table, since, source.day_column)
+    mark = _mark(table).mark
+    own = mark.cadence if mark is not None and mark.cadence in {Cadence.WEEKLY, Cadence.MONTHLY} else None
+    return changed_days(table, since, source.day_column, Grain(cadence, own))

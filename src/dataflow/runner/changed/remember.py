@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -49,7 +48,7 @@ def remember(spark: SparkSession, found: DatesFound, results: Sequence[StepResul
     """
     if not found.is_all or any(result.status != "succeeded" for result in results):
         return
-    days = [dt.date.fromisoformat(date) for date in found.dates]
+    days = [found.cadence.parse(date) for date in found.dates]
     for table, before in found.before.items():
         if exists(spark, table):
             high_water_mark.remember(spark, table, found.seen, before, days)

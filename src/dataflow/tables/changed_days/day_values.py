@@ -1,4 +1,4 @@
-"""Which days values stand for: of columns, of partitions, and of the bounds that manifests keep."""
+"""Which periods values stand for: of columns, of partitions, and of the bounds that manifests keep."""
 
 from __future__ import annotations
 
@@ -8,151 +8,180 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dataflow.tables.time_spans import Span, day_of, hour_of, span_of
+from dataflow.workflow.periods import DAY, HOUR, Cadence, Period
+
 if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.types import IcebergType
 
     from dataflow.tables.changed_days.manifests import FileEntry
 
-_EPOCH = dt.date(1970, 1, 1)
+_EPOCH = dt.datetime(1970, 1, 1)
 _DAY_SECONDS = 86_400
-_ISO = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2})(?:[T ].*)?)?", re.DOTALL)
-_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{2})?")
+_MOMENT = dt.timedelta(microseconds=1)
+_ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T -](\d{2})?.*)?", re.DOTALL)
+_MONTH = re.compile(r"\d{4}-\d{2}")
+_COMPACT = re.compile(r"\d{8}(?:\d{2})?")
 _PER_SECOND = {"timestamp": 10**6, "timestamptz": 10**6, "timestamp_ns": 10**9, "timestamptz_ns": 10**9}
 TEMPORAL = frozenset({"date", *_PER_SECOND})
 """The types whose values are moments."""
 
 
 @dataclass(frozen=True)
-class DayRange:
-    """Days from a first to a last one, both included; none where the last lies before the first."""
+class PeriodRange:
+    """Periods from a first to a last one, both included; none where the last lies before the first."""
 
-    first: dt.date
-    last: dt.date
+    first: Period
+    last: Period
 
     @property
     def is_one(self) -> bool:
-        """Whether it is a single day."""
+        """Whether it is a single period."""
         return self.first == self.last
 
-    def days(self) -> list[dt.date]:
-        """Return the days."""
-        return [self.first + dt.timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+    def periods(self) -> list[Period]:
+        """Return the periods."""
+        return self.first.upto(self.last)
 
-    def within(self, other: DayRange | None) -> DayRange:
-        """Return the days that are in another range as well."""
-        return self if other is None else DayRange(max(self.first, other.first), min(self.last, other.last))
+    def within(self, other: PeriodRange | None) -> PeriodRange:
+        """Return the periods that are in another range as well."""
+        return self if other is None else PeriodRange(max(self.first, other.first), min(self.last, other.last))
 
-    def with_(self, other: DayRange | None) -> DayRange:
+    def with_(self, other: PeriodRange | None) -> PeriodRange:
         """Return the range that holds both."""
-        return self if other is None else DayRange(min(self.first, other.first), max(self.last, other.last))
+        return self if other is None else PeriodRange(min(self.first, other.first), max(self.last, other.last))
 
 
-NO_DAYS = DayRange(dt.date.max, dt.date.min)
-"""What rows without a day have."""
+@dataclass(frozen=True)
+class Grain:
+    """In which periods changes are told, and how long those of the source are.
+
+    Attributes:
+        cadence: The periods that are asked for.
+        source: The cadence of the source, where it is weekly or monthly: a value is the beginning of such a period.
+    """
+
+    cadence: Cadence = Cadence.DAILY
+    source: Cadence | None = None
+
+    @property
+    def none(self) -> PeriodRange:
+        """What rows of no time have."""
+        return PeriodRange(Period(dt.datetime.max, self.cadence), Period(dt.datetime.min, self.cadence))
+
+    def of(self, first: Span, last: Span | None = None) -> PeriodRange:
+        """Return the periods from the beginning of one span to the end of another."""
+        start, end = first.start, (last or first).end
+        if self.source is not None:
+            start, end = self.source.at(start).start, self.source.at(end - _MOMENT).end
+        return PeriodRange(self.cadence.at(start), self.cadence.at(end - _MOMENT))
+
+
+DAYS = Grain()
 
 
 @dataclass(frozen=True)
 class DayColumn:
-    """The column that says which day a row belongs to.
+    """The column that says which day, or other period, a row belongs to.
 
     Attributes:
         id: Its field's id.
         name: Its name now, of a struct's field `column.field`.
         type: Its type now.
         default: The value of rows in files that are older than the column.
+        grain: In which periods its values are told.
     """
 
     id: int
     name: str
     type: IcebergType
     default: Any = None
+    grain: Grain = DAYS
 
-    def range_of(self, value: Any) -> DayRange | None:
-        """Return the days that a value stands for, as Avro has it; None where nobody can tell."""
-        return days_of(str(self.type), value)
+    def range_of(self, value: Any) -> PeriodRange | None:
+        """Return the periods that a value stands for, as Avro has it; None where nobody can tell."""
+        return periods_of(self.grain, str(self.type), value)
 
-    def bounds(self, entry: FileEntry) -> DayRange | None:
-        """Return the days between a file's least and greatest value; None where its metrics don't say."""
+    def bounds(self, entry: FileEntry) -> PeriodRange | None:
+        """Return the periods between a file's least and greatest value; None where its metrics don't say."""
         nulls, values = entry.nulls.get(self.id), entry.values.get(self.id, entry.rows)
         if nulls is not None and nulls == values:
-            return NO_DAYS
+            return self.grain.none
         low, high = (bounds.get(self.id) for bounds in (entry.lower, entry.upper))
         if low is None or high is None:
             return None
         ends = [_decoded(str(self.type), it) for it in (low, high)]
-        first, last = (days_of(str(self.type), it) for it in ends)
-        if first is None or last is None or last.last < first.first or not _are_alike(*ends):
+        first, last = (span_of_value(str(self.type), it) for it in ends)
+        if first is None or last is None or last.end <= first.start or not _are_alike(*ends):
             return None
-        return DayRange(first.first, last.last)
+        return self.grain.of(first, last)
 
-    def partition(self, spec: PartitionSpec, values: Sequence[Any]) -> DayRange | None:
-        """Return the days that a partition holds; None where it does not tell."""
-        found: DayRange | None = None
+    def partition(self, spec: PartitionSpec, values: Sequence[Any]) -> PeriodRange | None:
+        """Return the periods that a partition holds; None where it does not tell."""
+        found: PeriodRange | None = None
         for field, value in zip(spec.fields, values, strict=False):
             if field.source_id != self.id:
                 continue
-            here = _of_transform(str(field.transform), str(self.type), value)
+            if value is None:
+                here = None if str(field.transform) == "void" else self.grain.none
+            else:
+                span = _of_transform(str(field.transform), str(self.type), value)
+                here = None if span is None else self.grain.of(span)
             found = found if here is None else here.within(found)
         return found
 
 
-def days_of(kind: str, value: Any) -> DayRange | None:
-    """Return the days that a value of a type stands for; None where nobody can tell."""
+def periods_of(grain: Grain, kind: str, value: Any) -> PeriodRange | None:
+    """Return the periods that a value of a type stands for; None where nobody can tell."""
     if value is None:
-        return NO_DAYS
+        return grain.none
+    span = span_of_value(kind, value)
+    return None if span is None else grain.of(span)
+
+
+def span_of_value(kind: str, value: Any) -> Span | None:
+    """Return the time that a value of a type stands for: of a moment the hour; None where nobody can tell."""
     try:
         if kind == "date":
-            return _one(_EPOCH + dt.timedelta(days=value))
+            return day_of(_EPOCH + value * DAY)
         if (per_second := _PER_SECOND.get(kind)) is not None:
-            return _one(_EPOCH + dt.timedelta(days=value // (per_second * _DAY_SECONDS)))
+            return hour_of(_EPOCH + value // (per_second * 3600) * HOUR)
         if kind == "string":
             return _of_text(value)
-        if kind in {"int", "long"} and (found := _COMPACT.fullmatch(str(value))):
-            return _one(dt.date(int(found[1]), int(found[2]), int(found[3])))
+        if kind in {"int", "long"}:
+            return span_of(str(value)) if _COMPACT.fullmatch(str(value)) else None
     except (ValueError, OverflowError):
         pass
     return None
 
 
-def _of_transform(transform: str, kind: str, value: Any) -> DayRange | None:
-    if value is None:
-        return None if transform == "void" else NO_DAYS
+def _of_transform(transform: str, kind: str, value: Any) -> Span | None:
+    """Return the time that a partition's value stands for; None of buckets and what is truncated."""
     try:
         match transform:
             case "identity":
-                found = days_of(kind, value)
+                found = span_of_value(kind, value)
             case "day":
-                found = _one(_EPOCH + dt.timedelta(days=value))
+                found = day_of(_EPOCH + value * DAY)
             case "hour":
-                found = _one(_EPOCH + dt.timedelta(days=value // 24))
+                found = hour_of(_EPOCH + value * HOUR)
             case "month":
-                found = _month(1970 + value // 12, 1 + value % 12)
+                found = _of_text(f"{1970 + value // 12:04}-{1 + value % 12:02}")
             case "year":
-                found = DayRange(dt.date(1970 + value, 1, 1), dt.date(1970 + value, 12, 31))
-            case _:  # bucket and truncate
+                found = Span(dt.datetime(1970 + value, 1, 1), Cadence.MONTHLY.at(dt.date(1970 + value, 12, 1)).end)
+            case _:
                 found = None
     except (ValueError, OverflowError):
         return None
     return found
 
 
-def _of_text(text: str) -> DayRange | None:
+def _of_text(text: str) -> Span | None:
+    """Read a text that begins as a moment does; what stands behind its day or its hour says no more."""
     if found := _ISO.fullmatch(text):
-        year, month = int(found[1]), int(found[2])
-        return _one(dt.date(year, month, int(found[3]))) if found[3] else _month(year, month)
-    if found := _COMPACT.fullmatch(text):
-        return _one(dt.date(int(found[1]), int(found[2]), int(found[3])))
-    return None
-
-
-def _one(day: dt.date) -> DayRange:
-    return DayRange(day, day)
-
-
-def _month(year: int, month: int) -> DayRange:
-    following = dt.date(year + month // 12, month % 12 + 1, 1)
-    return DayRange(dt.date(year, month, 1), following - dt.timedelta(days=1))
+        return (span_of(f"{found[1]}T{found[2]}") if found[2] else None) or span_of(found[1])
+    return span_of(text) if _MONTH.fullmatch(text) or _COMPACT.fullmatch(text) else None
 
 
 def _are_alike(low: Any, high: Any) -> bool:

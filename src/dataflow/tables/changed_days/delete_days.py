@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataflow.tables.changed_days.file_days import FileDays, Rows, UnreadableFileError, add_rows, day_counts
+from dataflow.tables.changed_days.file_days import FileDays, Rows, UnreadableFileError, add_rows
 from dataflow.tables.changed_days.manifests import EQUALITY_DELETES, FileEntry
+from dataflow.workflow.periods import Period
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -30,7 +29,7 @@ def deleted_days(files: FileDays, entries: Sequence[FileEntry]) -> Rows:
     Raises:
         WholeTableError: They may be about any row.
     """
-    found: dict[dt.date, int | None] = {}
+    found: dict[Period, int | None] = {}
     positions: dict[str, set[int]] = {}
     for entry in entries:
         within = files.column.partition(files.specs[entry.spec], entry.partition)
@@ -64,9 +63,9 @@ def _at(files: FileDays, path: str, deleted: set[int], entries: Sequence[FileEnt
     """Return the days of some rows of a data file."""
     try:
         values = files.values(path, _format(path))
-        return Counter(day_counts(values.take(sorted(it for it in deleted if it < len(values)))))
+        return files.counts(values.take(sorted(it for it in deleted if it < len(values))))
     except UnreadableFileError as error:
-        found: dict[dt.date, int | None] = {}
+        found: dict[Period, int | None] = {}
         for entry in entries:
             add_rows(found, _all_of(files, entry, error))
         return found
@@ -81,8 +80,8 @@ def _all_of(files: FileDays, entry: FileEntry, why: object) -> Rows:
     within = files.column.partition(files.specs[entry.spec], entry.partition)
     if within is None:
         raise WholeTableError(f"{entry.path} may be about any row: {why}")
-    files.notes[f"all days from {within.first} to {within.last}, by {entry.path}: {why}"] = None
-    return dict.fromkeys(within.days())
+    files.notes[f"all {files.unit}s from {within.first} to {within.last}, by {entry.path}: {why}"] = None
+    return dict.fromkeys(within.periods())
 
 
 def _positions(io: FileIO, entry: FileEntry) -> Iterator[tuple[str, set[int]]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataflow.tables.changed_days.day_values import DayColumn, DayRange, days_of
+from dataflow.tables.changed_days.day_values import DAYS, DayColumn, Grain, PeriodRange, periods_of
+from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from dataflow.tables.changed_days.manifests import FileEntry
 
-Rows = Mapping[dt.date, int | None]
-"""How many rows of each day; None where only the range is known."""
+Rows = Mapping[Period, int | None]
+"""How many rows of each day, or other period; None where only the range is known."""
 
 _FIELD_ID = b"PARQUET:field_id"
 
@@ -44,32 +43,43 @@ class FileDays:
     column: DayColumn
     notes: dict[str, None] = field(default_factory=dict)
 
+    @property
+    def unit(self) -> str:
+        """What is told: days, or another period."""
+        return self.column.grain.cadence.unit
+
     def of_data(self, entry: FileEntry) -> Rows | None:
         """Return the days of a data file's rows; None where nobody can tell."""
         if not entry.rows:
             return {}
         known = self.roughly(entry)
-        if known is not None and (known.is_one or not known.days()):
-            return dict.fromkeys(known.days(), entry.rows - entry.nulls.get(self.column.id, 0))
+        if known is not None and (known.is_one or not known.periods()):
+            return dict.fromkeys(known.periods(), entry.rows - entry.nulls.get(self.column.id, 0))
         try:
-            return Counter(day_counts(self.values(entry.path, entry.format)))
+            return self.counts(self.values(entry.path, entry.format))
         except UnreadableFileError as error:
             return self.range_of(entry, known, error)
 
-    def roughly(self, entry: FileEntry) -> DayRange | None:
+    def counts(self, values: pa.ChunkedArray) -> Rows:
+        """Count values of the column by the day that they stand for."""
+        return period_counts(values, self.column.grain)
+
+    def roughly(self, entry: FileEntry) -> PeriodRange | None:
         """Return the days that a file's rows lie within, as its partition and its bounds say."""
         within = self.column.partition(self.specs[entry.spec], entry.partition)
-        if within is not None and (within.is_one or not within.days()):
+        if within is not None and (within.is_one or not within.periods()):
             return within
         bounds = self.column.bounds(entry)
         return within if bounds is None else bounds.within(within)
 
-    def range_of(self, entry: FileEntry, known: DayRange | None, error: Exception) -> Rows | None:
+    def range_of(self, entry: FileEntry, known: PeriodRange | None, error: Exception) -> Rows | None:
         """Return all days that a file may have rows of, and note so; None where nothing is known of them."""
         if known is None:
             return None
-        self.notes[f"all days from {known.first} to {known.last}, as {entry.path} can't be read: {error}"] = None
-        return dict.fromkeys(known.days())
+        self.notes[f"all {self.unit}s from {known.first} to {known.last}, as {entry.path} can't be read: {error}"] = (
+            None
+        )
+        return dict.fromkeys(known.periods())
 
     def values(self, path: str, format_: str) -> pa.ChunkedArray:
         """Read the column of a data file.
@@ -93,29 +103,48 @@ class FileDays:
             raise UnreadableFileError(str(error).partition("\n")[0]) from error
 
 
-def add_rows(found: dict[dt.date, int | None], more: Rows) -> None:
+def add_rows(found: dict[Period, int | None], more: Rows) -> None:
     """Add rows to those of the same days; a number that nobody knows makes the sum unknown."""
     for day, rows in more.items():
         before = found.get(day, 0)
         found[day] = None if before is None or rows is None else before + rows
 
 
-def day_counts(values: pa.ChunkedArray) -> dict[dt.date, int]:
-    """Count values by the day that they stand for; those of no day are left out."""
+def period_counts(values: pa.ChunkedArray, grain: Grain = DAYS) -> dict[Period, int | None]:
+    """Count values by the day, or other period, that they stand for; those of none are left out.
+
+    Where a value stands for several, nobody knows which of them its rows are of.
+    """
+    counts: dict[Period, int | None] = {}
+    kind, counted = _counted(values, grain)
+    for it in counted:
+        found = periods_of(grain, kind, it["values"].as_py())
+        periods = found.periods() if found else []
+        add_rows(counts, dict.fromkeys(periods, it["counts"].as_py() if len(periods) == 1 else None))
+    return counts
+
+
+def _counted(values: pa.ChunkedArray, grain: Grain) -> tuple[str, Iterable[Any]]:
+    """Return how many values there are of each kind that is told apart, as Avro has them, and their type."""
     import pyarrow as pa
 
-    if pa.types.is_timestamp(values.type):  # of an instant, the day in UTC, as partitions have it
-        values = values.cast(pa.timestamp(values.type.unit)).cast(pa.date32(), safe=False)
+    if pa.types.is_timestamp(values.type):  # of an instant, the time in UTC, as partitions have it
+        values = values.cast(pa.timestamp(values.type.unit))
+        if grain.cadence is Cadence.HOURLY:
+            return "timestamp", _floored(values).value_counts()
+        values = values.cast(pa.date32(), safe=False)
     if pa.types.is_date(values.type):
-        counted = values.cast(pa.date32()).value_counts()
-        return {it["values"].as_py(): it["counts"].as_py() for it in counted if it["values"].is_valid}
-    kind = "long" if pa.types.is_integer(values.type) else "string"
-    counts: Counter[dt.date] = Counter()
-    for it in values.value_counts():
-        days = days_of(kind, it["values"].as_py())
-        for day in days.days() if days else ():
-            counts[day] += it["counts"].as_py()
-    return counts
+        return "date", values.cast(pa.date32()).cast(pa.int32()).value_counts()
+    return ("long" if pa.types.is_integer(values.type) else "string"), values.value_counts()
+
+
+def _floored(moments: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the hours of moments, as microseconds since 1970."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    hours = pc.floor_temporal(moments, unit="hour").cast(pa.timestamp("us"), safe=False)
+    return hours.cast(pa.int64())
 
 
 def _path_of(file: pq.ParquetFile, column: DayColumn) -> tuple[str, ...] | None:

@@ -1,11 +1,15 @@
 """Which days of a table changed since a snapshot, and by what: from metadata, and where that can't tell, one column.
 
+Days stand for hours, weeks and months as well: whatever the source is partitioned by, changes are told in the periods
+that are asked for.
+
 What counts is what a reader sees by day: rows added, overwritten, deleted, corrected. Compaction (`replace`) leaves the
 same rows in other files and does not count. The cost grows with the snapshots since, and not with the table.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean
-from dataflow.tables.changed_days.day_values import TEMPORAL, DayColumn, DayRange
+from dataflow.tables.changed_days.day_values import DAYS, TEMPORAL, DayColumn, Grain, PeriodRange
 from dataflow.tables.changed_days.delete_days import WholeTableError, deleted_days
 from dataflow.tables.changed_days.file_days import FileDays, Rows, add_rows
 from dataflow.tables.changed_days.history import changed_files, live_files, snapshots_since
 from dataflow.tables.changed_days.manifests import ADDED, DATA
+from dataflow.workflow.periods import Period
 
 if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
@@ -60,19 +65,20 @@ class ChangedDays:
     """
 
     head: tuple[int, int] | None
-    days: Mapping[dt.date, tuple[Change, ...]] = field(default_factory=dict)
+    days: Mapping[Period, tuple[Change, ...]] = field(default_factory=dict)
     snapshots: tuple[int, ...] = ()
     lost: str | None = None
     notes: tuple[str, ...] = ()
 
 
-def changed_days(table: Table, since: int | None, column: str | None = None) -> ChangedDays:
+def changed_days(table: Table, since: int | None, column: str | None = None, grain: Grain = DAYS) -> ChangedDays:
     """Return the days of a table that changed since a snapshot.
 
     Args:
         table: The table, as PyIceberg has it.
         since: The snapshot; None where none is remembered.
         column: The column that says which day a row belongs to; the one that the table is partitioned by when omitted.
+        grain: In which periods they are told.
 
     Raises:
         DataflowError: There is no such column, or nobody can tell which one it is; or a manifest can't be read.
@@ -80,6 +86,7 @@ def changed_days(table: Table, since: int | None, column: str | None = None) -> 
     metadata = table.metadata
     current = table.current_snapshot()
     day = day_column(metadata, ".".join(table.name()[-2:]), column)
+    day = dataclasses.replace(day, grain=grain if _begins_periods(metadata, day) else Grain(grain.cadence))
     if current is None:
         return ChangedDays(None, lost=None if since is None else f"snapshot {since} is gone: the table has none")
     head = (current.sequence_number or 0, current.snapshot_id)
@@ -99,8 +106,8 @@ def changed_days(table: Table, since: int | None, column: str | None = None) -> 
     return ChangedDays(head, {it: tuple(found[it]) for it in sorted(found)}, order, notes=tuple(files.notes))
 
 
-def holds_day(table: Table, day: dt.date, column: str | None = None) -> bool:
-    """Say whether a table has files that may have rows of a day, as its manifests tell.
+def holds_period(table: Table, period: Period, column: str | None = None) -> bool:
+    """Say whether a table has files that may have rows of a period, as its manifests tell.
 
     Raises:
         DataflowError: Nobody can tell which column is the day.
@@ -109,16 +116,21 @@ def holds_day(table: Table, day: dt.date, column: str | None = None) -> bool:
 
     make: Any = expressions  # its types don't know its own constructors
     found = day_column(table.metadata, ".".join(table.name()[-2:]), column)
-    following, kind = day + dt.timedelta(days=1), str(found.type)
-    if kind in TEMPORAL:
-        time = "" if kind == "date" else f"T00:00:00{'+00:00' if kind.startswith('timestamptz') else ''}"
-        low, high = f"{day}{time}", f"{following}{time}"
-        where = make.And(make.GreaterThanOrEqual(found.name, low), make.LessThan(found.name, high))
-    elif kind == "string":
-        where = make.And(make.GreaterThanOrEqual(found.name, str(day)), make.LessThan(found.name, str(following)))
-    else:
-        where = make.EqualTo(found.name, int(f"{day:%Y%m%d}"))
+    low, high = _bounds(str(found.type), period)
+    where = make.And(make.GreaterThanOrEqual(found.name, low), make.LessThan(found.name, high))
     return any(True for _ in table.scan(row_filter=where).plan_files())
+
+
+def _bounds(kind: str, period: Period) -> tuple[Any, Any]:
+    """Return the first value of a column of a type that may be of a period, and the first that can't be any more."""
+    if kind in TEMPORAL and kind != "date":
+        zone = "+00:00" if kind.startswith("timestamptz") else ""
+        return f"{period.start.isoformat()}{zone}", f"{period.end.isoformat()}{zone}"
+    days = period.start.date(), (period.end - dt.timedelta(microseconds=1)).date() + dt.timedelta(days=1)
+    if kind in {"date", "string"}:
+        return str(days[0]), str(days[1])
+    first, following = (int(f"{day:%Y%m%d}") for day in days)
+    return first, following
 
 
 def day_column(metadata: TableMetadata, table: str, name: str | None = None) -> DayColumn:
@@ -174,17 +186,22 @@ def _columns_of(metadata: TableMetadata, spec: PartitionSpec) -> list[int]:
     ]
 
 
+def _begins_periods(metadata: TableMetadata, column: DayColumn) -> bool:
+    """Say whether a column's values may be the beginnings of weeks or months: no transform cuts them into others."""
+    return any(it.source_id == column.id and str(it.transform) == "identity" for it in metadata.spec().fields)
+
+
 class _UnknownDayError(Exception):
     """The days of a file can't be told, not even roughly."""
 
 
-def _changes(files: FileDays, between: Sequence[Snapshot]) -> dict[dt.date, list[Change]]:
+def _changes(files: FileDays, between: Sequence[Snapshot]) -> dict[Period, list[Change]]:
     """Return what the snapshots did to each day, the newest first.
 
     Raises:
         _UnknownDayError: Nobody can tell.
     """
-    found: dict[dt.date, list[Change]] = {}
+    found: dict[Period, list[Change]] = {}
     for snapshot, entries in changed_files(files.io, between):
         data = [entry for entry in entries if entry.content == DATA]
         came = _sum(files, [entry for entry in data if entry.status == ADDED])
@@ -200,8 +217,8 @@ def _changes(files: FileDays, between: Sequence[Snapshot]) -> dict[dt.date, list
     return found
 
 
-def _sum(files: FileDays, entries: Sequence[FileEntry]) -> dict[dt.date, int | None]:
-    found: dict[dt.date, int | None] = {}
+def _sum(files: FileDays, entries: Sequence[FileEntry]) -> dict[Period, int | None]:
+    found: dict[Period, int | None] = {}
     for entry in entries:
         days = files.of_data(entry)
         if days is None:
@@ -212,11 +229,11 @@ def _sum(files: FileDays, entries: Sequence[FileEntry]) -> dict[dt.date, int | N
 
 def _whole_table(files: FileDays, snapshot: Snapshot, why: Exception) -> Rows:
     """Return all days that a table has, for deletes that may be about any of its rows."""
-    whole: DayRange | None = None
+    whole: PeriodRange | None = None
     for entry in live_files(files.io, snapshot):
         known = files.roughly(entry)
         if known is None:
             raise _UnknownDayError(f"{why}, and {entry.path} has no bounds")
         whole = known if whole is None else known.with_(whole)
-    files.notes[f"all days of the table: {why}"] = None
-    return dict.fromkeys(whole.days()) if whole else {}
+    files.notes[f"all {files.unit}s of the table: {why}"] = None
+    return dict.fromkeys(whole.periods()) if whole else {}
