@@ -20,15 +20,14 @@ from dataflow.tables.iceberg import load
 from dataflow.workflow.each_period import load_each
 from dataflow.workflow.load import Request, new_run_id
 from dataflow.workflow.periods import Cadence
-from tests.support.places import ROOT
+from tests.support.places import EXAMPLES
 
 pytestmark = pytest.mark.spark
 
-RECIPES = ROOT / "recipes"
-(DDL,) = (ROOT / "examples" / "sparksql-workflow" / "ddl").iterdir()
+(DDL,) = (EXAMPLES / "sparksql-workflow" / "ddl").iterdir()
 SCRIPTS = {
-    "spark-sql": RECIPES / "spark-sql" / "src" / "sparksql_write.sql",
-    "pyspark": RECIPES / "pyspark" / "src" / "pyspark_write.py",
+    "spark-sql": EXAMPLES / "sparksql-workflow" / "src" / "sparksql_write.sql",
+    "pyspark": EXAMPLES / "pyspark-workflow" / "src" / "pyspark_write.py",
 }
 few = settings(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], print_blob=True

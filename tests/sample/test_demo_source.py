@@ -12,7 +12,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from dataflow.errors import DataflowError
-from dataflow.sample.demo_source import TABLE, create, ensure, existing_dates, prepare
+from dataflow.sample.demo_source import TABLE, TABLE_BY_HOUR, create, ensure, existing_dates, prepare
+from dataflow.workflow.periods import Cadence
 
 pytestmark = pytest.mark.spark
 
@@ -164,10 +165,11 @@ def test_a_table_of_that_name_that_is_not_ours_is_left_alone(spark: SparkSession
         create(spark, 10, FIRST, FIRST)
 
 
-def workflow(source: str, *dates: str) -> Any:
+def workflow(source: str, *dates: str, cadence: Cadence = Cadence.DAILY) -> Any:
     """Return what `prepare` looks at of a workflow: the parameters of it and of those inside."""
-    inner = [SimpleNamespace(params={"SOURCE_TABLE": source, "EXECUTION_DATE": date}) for date in dates]
-    return SimpleNamespace(walk=lambda: [SimpleNamespace(params={"LOOKBACK_DAYS": "3"}), *inner])
+    periods = [cadence.parse(date) for date in dates]
+    inner = [SimpleNamespace(params={"SOURCE_TABLE": source}, period=period) for period in periods]
+    return SimpleNamespace(walk=lambda: [SimpleNamespace(params={"LOOKBACK_DAYS": "3"}, period=None), *inner])
 
 
 def test_a_run_gets_the_days_that_its_workflows_read(spark: SparkSession) -> None:
@@ -176,3 +178,27 @@ def test_a_run_gets_the_days_that_its_workflows_read(spark: SparkSession) -> Non
     ensure(spark, [DAYS[0]], rows_per_day=10)
     prepare(spark, workflow(TABLE, "2026-01-01", "2026-01-03"), print)
     assert existing_dates(spark) == {DAYS[0]: 10, DAYS[2]: 400_000}
+
+
+def test_a_week_costs_about_as_much_as_a_day(spark: SparkSession) -> None:
+    prepare(spark, workflow(TABLE, "2026-W01", cadence=Cadence.WEEKLY), print)
+    week = [str(it.date) for it in Cadence.WEEKLY.parse("2026-W01").split(Cadence.DAILY)]
+    assert {str(day): rows for day, rows in existing_dates(spark).items()} == dict.fromkeys(week, 400_000 // 7)
+
+
+def test_an_hour_has_the_same_rows_alone_and_beside_others_and_none_of_another(spark: SparkSession) -> None:
+    said: list[str] = []
+    spark.sql(f"DROP TABLE IF EXISTS {TABLE_BY_HOUR} PURGE")
+    prepare(spark, workflow(TABLE_BY_HOUR, "2026-01-31T05", cadence=Cadence.HOURLY), said.append)
+    hour = f"SELECT * FROM {TABLE_BY_HOUR} WHERE date_trunc('hour', played_at) = TIMESTAMP '2026-01-31T05:00:00Z'"
+    alone = sorted(map(str, spark.sql(hour).collect()))
+    assert len(alone) == spark.table(TABLE_BY_HOUR).count() == 20_000
+    spark.sql(f"DROP TABLE {TABLE_BY_HOUR} PURGE")
+    prepare(spark, workflow(TABLE_BY_HOUR, "2026-01-31", "2026-01-31"), said.append)
+    assert sorted(map(str, spark.sql(hour).collect())) == alone
+    assert spark.table(TABLE_BY_HOUR).count() == 24 * 20_000
+    assert said == [
+        "making demo data for 2026-01-31 05:00:00, 20,000 rows an hour, this once",
+        "making demo data for 24 hours, 2026-01-31 00:00:00 to 2026-01-31 23:00:00, 20,000 rows an hour, this once",
+    ]
+    spark.sql(f"DROP TABLE {TABLE_BY_HOUR} PURGE")

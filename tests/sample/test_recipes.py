@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import shlex
@@ -30,9 +31,11 @@ from dataflow.cli.main import app as command_line
 from dataflow.provided_files import SCHEMAS
 from dataflow.sample.copier_environment import copier_environment
 from dataflow.sample.recipes import recipes
+from dataflow.workflow.dates import context_of
 from dataflow.workflow.json_schema import render as render_schema
 from dataflow.workflow.load import load_workflow
 from dataflow.workflow.models import Definition, MetadataJob
+from dataflow.workflow.periods import Cadence
 from tests.support.template_repo import ROOT, contents, make_template
 
 ALL = [recipe.name for recipe in recipes()]
@@ -44,6 +47,9 @@ ANSWERS = {
         "source_table": "lake.prod.views",
         "cron": "*/30 6-22 1,15 * MON-FRI",
     },
+    "hourly": {"cadence": "hourly"},
+    "weekly": {"cadence": "weekly", "workflow_shortname": "top_titles", "workflow_id": "growth.top_titles"},
+    "monthly": {"cadence": "monthly"},
 }
 MADE_OF_ITSELF = {"identity.yaml"}
 """What the hook writes."""
@@ -83,6 +89,7 @@ def test_a_package_has_exactly_the_files_of_its_recipe_s_folder(package: Path, r
     names = {
         "source_table": answers["source_table"],
         "results_name": f"{answers['workflow_shortname']}_results",
+        "cadence": answers["cadence"],
         "_copier_conf.answers_file": ".copier-answers.yml",
     }
     brought = {
@@ -90,7 +97,8 @@ def test_a_package_has_exactly_the_files_of_its_recipe_s_folder(package: Path, r
         for name in contents(ROOT / "recipes" / recipe)
     }
     assert contents(package).keys() == brought | MADE_OF_ITSELF
-    assert {"README.md", "main.sch.yaml", "daily.sch.yaml", "backfill.sch.yaml", ".gitignore"} <= brought
+    scheduled = f"{answers['cadence']}.sch.yaml"
+    assert {"README.md", "main.sch.yaml", scheduled, "backfill.sch.yaml", ".gitignore"} <= brought
 
 
 def test_no_brace_of_the_template_is_left_over(package: Path) -> None:
@@ -134,10 +142,12 @@ def test_sql_is_spark_sql_with_upper_case_keywords(package: Path) -> None:
 def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) -> None:
     schema = json.loads((SCHEMAS / "workflow.schema.json").read_text())
     definitions = sorted(package.glob("*.sch.yaml"))
-    assert [file.name for file in definitions] == ["backfill.sch.yaml", "daily.sch.yaml", "main.sch.yaml"]
+    cadence = _cadence(package)
+    names = sorted(["backfill.sch.yaml", f"{cadence}.sch.yaml", "main.sch.yaml"])
+    assert [file.name for file in definitions] == names
     for file in definitions:
         jsonschema.validate(yaml.safe_load(file.read_text()), schema)
-        load_workflow(file)
+        assert load_workflow(file).cadence == cadence
 
 
 def test_mocks_fit_their_schema(package: Path) -> None:
@@ -234,7 +244,10 @@ def test_columns_of_the_key_may_not_be_null_and_others_may(package: Path) -> Non
 
 def test_no_line_says_what_holds_without_it(package: Path) -> None:
     for file in package.glob("*.sch.yaml"):
-        definition = Definition.model_validate(_with_parameters(yaml.safe_load(file.read_text())))
+        data = yaml.safe_load(file.read_text())
+        cadence = Cadence(data.get("cadence", "daily"))
+        data = _with_parameters(data, cadence.example)
+        definition = Definition.model_validate(data, context=context_of(cadence))
         assert list(_defaults(definition)) == [], file.name
         assert definition.dag is None, "steps run in the order written"
         rest = file.read_text().partition("\njobs:\n")[2] + "".join(it.read_text() for it in package.rglob("*.sql"))
@@ -256,35 +269,42 @@ def test_all_recipes_say_the_same_apart_from_their_language(recipes: Path, tmp_p
     assert len(set(said)) == 1
 
 
-def test_the_expected_rows_agree_with_a_small_reference() -> None:
-    source = _rows("source.yaml")
+@pytest.mark.parametrize("recipe", ["spark-sql"], indirect=True)
+def test_the_expected_rows_agree_with_a_small_reference(package: Path) -> None:
+    cadence, (source, expected) = _cadence(package), _rows(package)
+    column = next(name for name in expected[0] if name not in {"title_id", "country_code", "title_rank", "view_hours"})
     viewing = defaultdict(list)
     for row in source:
         if row["title_id"] is not None and row["view_hours"] > 0:
-            viewing[row["date"], row["country_code"], row["title_id"]].append(row["view_hours"])
+            period = cadence.at(dt.datetime.fromisoformat(row["played_at" if column == "hour" else "date"]))
+            viewing[period, row["country_code"], row["title_id"]].append(row["view_hours"])
     hours = {
         key: float(Decimal(fsum(found)).quantize(Decimal("0.000001"), ROUND_HALF_UP)) for key, found in viewing.items()
     }
     ranks = {key: 1 + sum(other[:2] == key[:2] and hours[other] > hours[key] for other in hours) for key in hours}
     top = {(*key, ranks[key], hours[key]) for key in hours if ranks[key] <= 100}
 
-    expected = _rows("results.yaml")
+    columns = ("country_code", "title_id", "title_rank", "view_hours")
+    found = [(cadence.parse(row[column][:16]), *(row[it] for it in columns)) for row in expected]
+    assert set(found) == top
+    assert len(found) == len(top)
+    assert all(cadence.parse(row[column][:16]).start == dt.datetime.fromisoformat(row[column]) for row in expected)
 
-    columns = ("date", "country_code", "title_id", "title_rank", "view_hours")
-    assert {tuple(row[column] for column in columns) for row in expected} == top
-    assert len(expected) == len(top)
 
-
-def test_the_mocks_hold_what_goes_wrong_in_practice() -> None:
-    source, expected = _rows("source.yaml"), _rows("results.yaml")
+@pytest.mark.parametrize("recipe", ["spark-sql"], indirect=True)
+def test_the_mocks_hold_what_goes_wrong_in_practice(package: Path) -> None:
+    cadence, (source, expected) = _cadence(package), _rows(package)
     of_us = [row["title_rank"] for row in expected if row["country_code"] == "US"]
+    played = "played_at" if cadence == "hourly" else "date"
+    periods = [cadence.at(dt.datetime.fromisoformat(row[played])) for row in source]
 
     assert of_us.count(100) == 2
-    assert {row["date"] for row in source} == {"2026-01-30", "2026-01-31"}
+    assert len(set(periods)) == 2
+    assert min(periods).next == max(periods)
     assert any(row["title_id"] is None for row in source)
     assert any(row["view_hours"] == 0 for row in source)
     assert any(row["view_hours"] < 0 for row in source)
-    assert any(row["received_at"][:10] > row["date"] for row in source)
+    assert any(dt.datetime.fromisoformat(row["received_at"]) >= it.end for row, it in zip(source, periods, strict=True))
     assert any(not row["country_code"].isascii() for row in source)
     sums = [row["view_hours"] for row in source if row["title_id"] == 301]
     assert reduce(add, sums) != reduce(add, reversed(sums))  # since Python 3.12, sum() makes up for what is lost
@@ -308,6 +328,7 @@ def test_questions_have_a_default_and_help_and_are_at_most_six() -> None:
         ("workflow_id", "Growth"),
         ("source_table", "playback; DROP TABLE x"),
         ("cron", "every day"),
+        ("cadence", "yearly"),
         ("layout", "3"),
     ],
 )
@@ -317,17 +338,18 @@ def test_a_mistyped_answer_is_refused(question: str, answer: str, recipes: Path,
     assert not (tmp_path / "out").exists()
 
 
-def _with_parameters(data: Any) -> Any:
+def _with_parameters(data: Any, date: str) -> Any:
     """Put something in for each parameter, as the models want it."""
     if isinstance(data, dict):
         texts = {name: str(value) for name, value in data.get("params", {}).items()}
-        return {key: texts if key == "params" else _with_parameters(value) for key, value in data.items()}
+        return {key: texts if key == "params" else _with_parameters(value, date) for key, value in data.items()}
     if isinstance(data, list):
-        return [_with_parameters(value) for value in data]
+        return [_with_parameters(value, date) for value in data]
     if not isinstance(data, str):
         return data
-    text = re.sub(r"\$\{\w*_DATE\}|\$\{dataflow.(yesterday|each)\}", "2026-01-31", data)
-    return {"${LOOKBACK_DAYS}": 5, "${PARALLEL}": 2}.get(text, text)  # a parameter says that it may be another
+    text = re.sub(r"\$\{\w*_DATE\}|\$\{dataflow.(yesterday|each|last_\w+)\}", date, data)
+    text = re.sub(r"\$\{LOOKBACK_\w+\}", "5", text)
+    return {"5": 5, "${PARALLEL}": 2}.get(text, text)  # a parameter says that it may be another
 
 
 def _defaults(model: BaseModel) -> Iterator[str]:
@@ -341,7 +363,16 @@ def _defaults(model: BaseModel) -> Iterator[str]:
                 yield from _defaults(inner)
 
 
-def _rows(mock: str) -> list[dict[str, object]]:
-    text = (ROOT / "recipes" / "shared" / "mocks" / mock).read_text()
-    read = yaml.safe_load(re.sub(r"\{\{.*?\}\}", "any", text))
-    return [dict(zip(read["columns"], row, strict=True)) for row in read["rows"]]
+def _cadence(package: Path) -> Cadence:
+    return Cadence(yaml.safe_load((package / ".copier-answers.yml").read_text())["cadence"])
+
+
+def _rows(package: Path) -> list[list[dict[str, Any]]]:
+    """Return the rows of a package's source, and those that are expected."""
+    (results,) = (package / "src/mocks").glob("*_results.yaml")
+    (source,) = set((package / "src/mocks").iterdir()) - {results}
+    found = []
+    for file in (source, results):
+        data = yaml.safe_load(file.read_text())
+        found.append([dict(zip(data["columns"], row, strict=True)) for row in data["rows"]])
+    return found

@@ -350,9 +350,9 @@ def test_an_edit_of_a_file_that_the_recipe_renames_or_removes_is_a_conflict(
     with (package / name).open("a") as file:
         file.write("# an edit of the owner's\n")
     commit(package.parent)
-    old = template / "recipes/spark-sql" / name
+    old = template / "recipes/spark-sql" / f"{name}.jinja"
     if how == "renamed":
-        old.rename(old.with_name("steps.test.yaml"))
+        old.rename(old.with_name("steps.test.yaml.jinja"))
     else:
         old.unlink()
     commit(template, "Two")
@@ -366,7 +366,7 @@ def test_an_edit_of_a_file_that_the_recipe_renames_or_removes_is_a_conflict(
 
 
 def test_a_file_that_the_recipe_removes_and_nobody_edited_goes(package: Path, template: Path) -> None:
-    (template / "recipes/spark-sql/src/sparksql_write.test.yaml").unlink()
+    (template / "recipes/spark-sql/src/sparksql_write.test.yaml.jinja").unlink()
     commit(template, "Two")
     assert update(package).conflicts == ()
     assert not (package / "src/sparksql_write.test.yaml").exists()

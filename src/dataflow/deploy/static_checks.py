@@ -200,11 +200,11 @@ class _TableCheck:
         return table.lower().removeprefix(f"{self._source.target.environment.catalog_name.lower()}.")
 
     def _exists(self, table: str) -> bool:
-        from dataflow.sample.demo_source import TABLE
+        from dataflow.sample.demo_source import TABLES
         from dataflow.tables.catalog import is_embedded
 
         environment = self._source.target.environment
-        if is_embedded(environment) and self._plain(table) == TABLE:
+        if is_embedded(environment) and self._plain(table) in TABLES:
             return True  # the demo source is made when it is first read
         if "." not in table or self.unknown:
             return True  # a view of the script's own

@@ -24,6 +24,7 @@ from dataflow.errors import DataflowError, did_you_mean
 from dataflow.foreign import for_terminal
 from dataflow.jobs.context import JobContext, JobResult
 from dataflow.secret import masked
+from dataflow.workflow.checks import is_moment
 from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def _run_end_text(end: RunEnd, environment: str) -> tuple[str, str]:
 
 def _is_date(value: str) -> bool:
     try:
-        return bool(dt.date.fromisoformat(value))
+        return is_moment(value) or bool(dt.date.fromisoformat(value))
     except ValueError:
         return False
 

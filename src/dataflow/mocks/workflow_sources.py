@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class Transformation:
     @property
     def name(self) -> str:
         """What a test of it is called: after the script, and the day that it is about."""
-        day = self.params.get("EXECUTION_DATE", "").replace("-", "_")
+        day = re.sub(r"\W", "_", self.params.get("EXECUTION_DATE", ""))
         return f"{self.script.stem}_{day or 'today'}"
 
     @property

@@ -179,7 +179,8 @@ def _whole_step(workflow: Workflow, step: Step) -> StepPlan:
 def _foreach(workflow: Workflow, step: ForeachStep, needs: tuple[str, ...]) -> StepPlan:
     reasons, notes = (step.found.reasons, step.found.notes) if step.found else ({}, ())
     if not step.items:
-        return StepPlan(step.id, "Foreach", needs, (f"no {step.unit}s: nothing changed",), notes=notes)
+        told = (f"no {step.unit}s: nothing changed",)
+        return StepPlan(step.id, "Foreach", needs, told, notes=notes, cadence=step.cadence.value)
     first = step.items[0].step
     one = _leaf(workflow, first.job, ()) if isinstance(first, JobStep) else _step(workflow, first)
     dates, items = (step.dates, ()) if step.over == "dates" else ((), step.dates)

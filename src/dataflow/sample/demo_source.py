@@ -1,6 +1,7 @@
 """The demo source: what was played, made up by Spark itself, the same rows for the same day on every machine.
 
-A row is a hash of its day and its number, so a day has the same rows whenever and beside whatever it is made.
+A row is a hash of its day and its number, so a day has the same rows whenever and beside whatever it is made. There is
+one table by the day, and one by the hour.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import datetime as dt
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
 from dataflow.tables.iceberg import COMMIT_RETRIES, create_namespace, exists, head, jvm, load, properties
 from dataflow.tables.properties import DEMO
 from dataflow.tables.quoting import text
+from dataflow.workflow.periods import DAY, HOUR, Cadence
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 TABLE = "dataflow_demo.playback"
+TABLE_BY_HOUR = "dataflow_demo.playback_by_hour"
+TABLES = (TABLE, TABLE_BY_HOUR)
 ROWS_PER_DAY = 400_000
+ROWS_PER_HOUR = 20_000
 BYTES_PER_ROW = 12.4
 """Bytes of a row on disk, as measured: narrow types, few distinct values, Parquet with zstd."""
 
@@ -44,19 +50,19 @@ _COUNTRIES = (
     "TV TZ UA UG UY UZ VC VE VU WS YE ZM ZW"
 )
 
-_DDL = f"""
-CREATE TABLE IF NOT EXISTS {TABLE} (
+_DDL = """
+CREATE TABLE IF NOT EXISTS {table} (
   profile_id BIGINT COMMENT 'Who watched; a profile belongs to one country',
   title_id INT COMMENT 'What was watched; null where a player was opened and nothing chosen',
   country_code STRING COMMENT 'Where, ISO 3166-1 alpha-2',
   view_hours DOUBLE COMMENT 'For how long; zero where nothing was watched, negative where an earlier row is corrected',
   received_at TIMESTAMP COMMENT 'When the row arrived, which may be days after the viewing',
-  date DATE COMMENT 'Day of viewing, UTC'
+  {column}
 )
 USING iceberg
-PARTITIONED BY (date)
+PARTITIONED BY ({by})
 COMMENT 'Demo data, made up: who watched what, where and for how long'
-TBLPROPERTIES ('{DEMO}' = 'true', 'commit.retry.num-retries' = '{COMMIT_RETRIES}')
+TBLPROPERTIES ('{demo}' = 'true', 'commit.retry.num-retries' = '{retries}')
 """
 
 # Of each thousand rows ten have no title, twenty no hours, five negative ones, and twenty are late.
@@ -73,7 +79,7 @@ drawn AS (
     pmod(xxhash64(date, number, 'profile'), {profiles}) AS profile,
     CAST(exp({title_draw} * ln({titles}D)) AS BIGINT) AS title_rank,
     {hours_draw} AS hours_draw,
-    pmod(xxhash64(date, number, 'time'), 86400) AS second
+    pmod(xxhash64(date, number, 'time'), {seconds}) AS second
   FROM numbered
 ),
 placed AS (
@@ -95,11 +101,63 @@ SELECT
     ELSE 1D
   END * CAST(1 - 2400 * ln(1 - hours_draw) AS INT) / 3600 AS view_hours,
   timestamp_seconds(
-    86400L * unix_date(date) + second + IF(quirk BETWEEN 40 AND 59, 86400 * (1 + number % 3), 0)
+    {start} + second + IF(quirk BETWEEN 40 AND 59, 86400 * (1 + number % 3), 0)
   ) AS received_at,
-  date
+  {played}
 FROM placed
 """
+
+
+@dataclass(frozen=True)
+class _Grain:
+    """What differs between the table by the day and that by the hour.
+
+    Attributes:
+        table: The table.
+        cadence: What a partition is.
+        column: Its column, as its DDL has it.
+        by: How it is partitioned.
+        start: When a partition begins, in seconds since 1970, as SQL.
+        played: The column, as SQL.
+    """
+
+    table: str
+    cadence: Cadence
+    column: str
+    by: str
+    start: str
+    played: str
+
+    @property
+    def ddl(self) -> str:
+        return _DDL.format(table=self.table, column=self.column, by=self.by, demo=DEMO, retries=COMMIT_RETRIES)
+
+    @property
+    def step(self) -> dt.timedelta:
+        return HOUR if self.cadence is Cadence.HOURLY else DAY
+
+    def literal(self, begin: dt.date) -> str:
+        """Return the beginning of a partition as SQL."""
+        hourly = self.cadence is Cadence.HOURLY
+        return f"TIMESTAMP '{begin.isoformat()}Z'" if hourly else f"DATE '{begin}'"
+
+    def begin(self, ordinal: int) -> dt.date:
+        """Return the beginning of a partition, as Iceberg counts them since 1970."""
+        moment = dt.datetime(1970, 1, 1) + ordinal * self.step
+        return moment if self.cadence is Cadence.HOURLY else moment.date()
+
+
+_BY_DAY = _Grain(
+    TABLE, Cadence.DAILY, "date DATE COMMENT 'Day of viewing, UTC'", "date", "86400L * unix_date(date)", "date"
+)
+_BY_HOUR = _Grain(
+    TABLE_BY_HOUR,
+    Cadence.HOURLY,
+    "played_at TIMESTAMP COMMENT 'When it was viewed'",
+    "hours(played_at)",
+    "unix_seconds(date)",
+    "timestamp_seconds(unix_seconds(date) + second) AS played_at",
+)
 
 
 def prepare(spark: SparkSession, workflow: Workflow, report: Callable[[str], None]) -> None:
@@ -110,13 +168,14 @@ def prepare(spark: SparkSession, workflow: Workflow, report: Callable[[str], Non
         workflow: What is about to run.
         report: Called with a line when something has to be made.
     """
-    days = {
-        dt.date.fromisoformat(inner.params["EXECUTION_DATE"])
-        for inner in workflow.walk()
-        if TABLE in inner.params.values() and "EXECUTION_DATE" in inner.params
-    }
-    if days:
-        ensure(spark, days, report=report)
+    read = [(period, set(inner.params.values())) for inner in workflow.walk() if (period := inner.period) is not None]
+    days = [Cadence.DAILY.range(period, period) for period, tables in read if TABLE in tables]
+    if days:  # a month costs about as much as a day
+        size = ROWS_PER_DAY // max(map(len, days))
+        ensure(spark, {it.date for found in days for it in found}, rows_per_day=size, report=report)
+    hours = [Cadence.HOURLY.range(period, period) for period, tables in read if TABLE_BY_HOUR in tables]
+    if hours:
+        ensure_hours(spark, {it.start for found in hours for it in found}, report=report)
 
 
 def ensure(
@@ -137,18 +196,37 @@ def ensure(
     Raises:
         DataflowError: It can't be written.
     """
-    wanted = sorted(set(dates))
+    _ensure(spark, _BY_DAY, dates, rows_per_day, report)
+
+
+def ensure_hours(
+    spark: SparkSession, hours: Iterable[dt.datetime], *, report: Callable[[str], None] = lambda _: None
+) -> None:
+    """Make the hours that are missing in the table by the hour, as `ensure` does days.
+
+    Raises:
+        DataflowError: It can't be written.
+    """
+    _ensure(spark, _BY_HOUR, hours, ROWS_PER_HOUR, report)
+
+
+def _ensure(
+    spark: SparkSession, grain: _Grain, begins: Iterable[dt.date], rows: int, report: Callable[[str], None]
+) -> None:
+    wanted = sorted(set(begins))
 
     def missing(sizes: Mapping[dt.date, int]) -> list[dt.date]:
-        return [day for day in wanted if day not in sizes]
+        return [begin for begin in wanted if begin not in sizes]
 
-    with _translated_errors():
-        if exists(spark, TABLE) and not _is_ours(spark):
+    with _translated_errors(grain):
+        there = exists(spark, grain.table)
+        if there and not _is_ours(spark, grain):
             return
-        left = missing(existing_dates(spark))
+        left = missing(_sizes(spark, grain) if there else {})
         if left:
-            report(f"making demo data for {_span(left)}, {rows_per_day:,} rows a day, this once")
-            _make(spark, missing, rows_per_day, lambda _: None)
+            unit = grain.cadence.unit
+            report(f"making demo data for {_span(left, unit)}, {rows:,} rows {_a(unit)}, this once")
+            _make(spark, grain, missing, rows, lambda _: None)
 
 
 def create(
@@ -175,40 +253,41 @@ def create(
     def missing(sizes: Mapping[dt.date, int]) -> list[dt.date]:
         return [day for day in wanted if sizes.get(day) != rows_per_day]
 
-    with _translated_errors():
-        if exists(spark, TABLE) and not _is_ours(spark):
+    with _translated_errors(_BY_DAY):
+        if exists(spark, TABLE) and not _is_ours(spark, _BY_DAY):
             raise DataflowError(f"{TABLE} was not made by Dataflow, and is left alone", permanent=True)
-        _make(spark, missing, rows_per_day, progress)
+        _make(spark, _BY_DAY, missing, rows_per_day, progress)
 
 
 def existing_dates(spark: SparkSession) -> dict[dt.date, int]:
     """Return the days that the demo source has, with their numbers of rows, from its metadata alone."""
-    return _sizes(spark, load(spark, TABLE)) if exists(spark, TABLE) else {}
+    return _sizes(spark, _BY_DAY) if exists(spark, TABLE) else {}
 
 
-def _is_ours(spark: SparkSession) -> bool:
-    return DEMO in properties(load(spark, TABLE))
+def _is_ours(spark: SparkSession, grain: _Grain) -> bool:
+    return DEMO in properties(load(spark, grain.table))
 
 
 def _make(
     spark: SparkSession,
+    grain: _Grain,
     missing: Callable[[Mapping[dt.date, int]], list[dt.date]],
-    rows_per_day: int,
+    size: int,
     progress: Callable[[int], None],
 ) -> None:
     """Make what is missing, commit by commit, until nothing is; what others make meanwhile counts."""
-    per_commit = max(1, _ROWS_PER_COMMIT // rows_per_day)
+    per_commit = max(1, _ROWS_PER_COMMIT // size)
     conflicts, done = 0, 0
-    _create_table(spark)
+    _create_table(spark, grain)
     while True:
-        table = load(spark, TABLE)
-        days = missing(_sizes(spark, table))[:per_commit]
-        if not days:
+        table = load(spark, grain.table)
+        begins = missing(_sizes(spark, grain, table))[:per_commit]
+        if not begins:
             return
-        rows = len(days) * rows_per_day
+        rows = len(begins) * size
         try:
             with _watched(spark, done, rows, progress):
-                _write(spark, days, rows_per_day, base=head(table))
+                _write(spark, grain, begins, size, base=head(table))
         except Exception as error:
             conflicts += 1
             if "conflicting files" not in str(error) or conflicts == _ATTEMPTS:
@@ -219,7 +298,7 @@ def _make(
 
 
 @contextlib.contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translated_errors(grain: _Grain) -> Iterator[None]:
     """Turn an error of Spark or py4j into one message, while there is a JVM to ask for it."""
     from dataflow.spark.errors import short_message
 
@@ -228,28 +307,28 @@ def _translated_errors() -> Iterator[None]:
     except DataflowError:
         raise
     except Exception as error:
-        raise DataflowError(f"the demo source {TABLE} can't be made: {short_message(error)}") from error
+        raise DataflowError(f"the demo source {grain.table} can't be made: {short_message(error)}") from error
 
 
-def _create_table(spark: SparkSession) -> None:
-    if exists(spark, TABLE):
+def _create_table(spark: SparkSession, grain: _Grain) -> None:
+    if exists(spark, grain.table):
         return
-    create_namespace(spark, TABLE.partition(".")[0])
+    create_namespace(spark, grain.table.partition(".")[0])
     try:
-        spark.sql(_DDL)
+        spark.sql(grain.ddl)
     except Exception:  # another process may just have made it
-        if not exists(spark, TABLE):
+        if not exists(spark, grain.table):
             raise
 
 
-def _write(spark: SparkSession, days: Sequence[dt.date], rows_per_day: int, *, base: int | None) -> None:
-    """Write whole days in one commit, refused when another process has written one of them since `base`.
+def _write(spark: SparkSession, grain: _Grain, begins: Sequence[dt.date], size: int, *, base: int | None) -> None:
+    """Write whole partitions in one commit, refused when another process has written one of them since `base`.
 
     Each task writes a piece of one day, in order: no shuffle, no sort, one file a task.
     """
     writer = (
-        spark.sql(_select(days, rows_per_day))
-        .writeTo(TABLE)
+        spark.sql(_select(grain, begins, size))
+        .writeTo(grain.table)
         .option("distribution-mode", "none")
         .option("fanout-enabled", "true")
         .option("isolation-level", "serializable")
@@ -259,14 +338,16 @@ def _write(spark: SparkSession, days: Sequence[dt.date], rows_per_day: int, *, b
     writer.overwritePartitions()
 
 
-def _select(days: Sequence[dt.date], rows_per_day: int) -> str:
-    files_per_day = math.ceil(rows_per_day / _ROWS_PER_FILE)
+def _select(grain: _Grain, begins: Sequence[dt.date], size: int) -> str:
     return _ROWS.format(
-        dates=", ".join(f"DATE '{day}'" for day in days),
-        rows=rows_per_day,
-        total=rows_per_day * len(days),
-        tasks=files_per_day * len(days),
-        profiles=max(1, rows_per_day // 4),
+        dates=", ".join(map(grain.literal, begins)),
+        rows=size,
+        total=size * len(begins),
+        tasks=math.ceil(size / _ROWS_PER_FILE) * len(begins),
+        seconds=int(grain.step.total_seconds()),
+        start=grain.start,
+        played=grain.played,
+        profiles=max(1, size // 4),
         titles=_TITLES,
         countries=len(_COUNTRIES.split()),
         codes=text(_COUNTRIES),
@@ -281,16 +362,16 @@ def _uniform(key: str) -> str:
     return f"shiftrightunsigned(xxhash64({key}), 11) * {2.0**-53!r}D"
 
 
-def _sizes(spark: SparkSession, table: JavaObject) -> dict[dt.date, int]:
+def _sizes(spark: SparkSession, grain: _Grain, table: JavaObject | None = None) -> dict[dt.date, int]:
     """Read Iceberg's table of partitions without a Spark job: milliseconds, whatever the rows."""
+    table = load(spark, grain.table) if table is None else table
     iceberg = jvm(spark).org.apache.iceberg
     partitions = iceberg.MetadataTableUtils.createMetadataTableInstance(table, iceberg.MetadataTableType.PARTITIONS)
     names = [str(field.name()) for field in _items(partitions.schema().columns())]
     partition, records = names.index("partition"), names.index("record_count")
     anything = jvm(spark).java.lang.Class.forName("java.lang.Object")
-    epoch = dt.date(1970, 1, 1)
     return {
-        epoch + dt.timedelta(days=row.get(partition, anything).get(0, anything)): int(row.get(records, anything))
+        grain.begin(row.get(partition, anything).get(0, anything)): int(row.get(records, anything))
         for task in _items(partitions.newScan().planFiles())
         for row in _items(task.asDataTask().rows())
     }
@@ -323,7 +404,11 @@ def _watched(spark: SparkSession, done: int, rows: int, progress: Callable[[int]
         watcher.join()
 
 
-def _span(days: Sequence[dt.date]) -> str:
-    if len(days) == 1:
-        return str(days[0])
-    return f"{len(days)} days, {days[0]} to {days[-1]}"
+def _span(begins: Sequence[dt.date], unit: str) -> str:
+    if len(begins) == 1:
+        return str(begins[0])
+    return f"{len(begins)} {unit}s, {begins[0]} to {begins[-1]}"
+
+
+def _a(unit: str) -> str:
+    return f"an {unit}" if unit == "hour" else f"a {unit}"

@@ -8,13 +8,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import display_path
+from dataflow.errors import DataflowError, display_path
 from dataflow.mocks.create import append_rows, check_free
 from dataflow.mocks.source_rows import open_table
 from dataflow.mocks.workflow_sources import Transformation, transformations
 from dataflow.mocks.write import save_text
 from dataflow.report import Report
 from dataflow.testing.generate import TestPaths, current_rows, expected_text, paths_of_test, test_text
+from dataflow.workflow import table_names
+from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
     from dataflow.mocks.create import MockResult
@@ -122,50 +124,62 @@ def _mock(found: Transformation, wanted: MockRequest, context: TestContext) -> M
     """Make a mock of a source: rows of the day that the script is about, where there are some, and two of others."""
     environment = found.workflow.environment
     _ensure_demo(found, wanted.table, environment, context)
-    column, day = _day_column(environment, wanted.table), found.params.get("EXECUTION_DATE")
-    if wanted.where or column is None or day is None or wanted.rows <= _OTHER_DAYS:
+    period = found.workflow.period
+    mine = None if period is None else _rows_of(environment, wanted.table, period)
+    if wanted.where or period is None or mine is None or wanted.rows <= _OTHER_DAYS:
         return context.make(environment, wanted)
-    mine = f"`{column}` = DATE '{day}'"
     own = context.make(environment, dataclasses.replace(wanted, where=mine, rows=wanted.rows - _OTHER_DAYS))
     if not own.mock.rows:
-        context.report(f"{wanted.table} has no rows of {day}: taking those of other days")
+        context.report(f"{wanted.table} has no rows of {period.label}: taking others")
         return context.make(environment, wanted)
     others = dataclasses.replace(wanted, where=f"NOT ({mine})", rows=_OTHER_DAYS)
-    return append_rows(own, context.make(environment, others), "another day")
+    return append_rows(own, context.make(environment, others), f"another {period.cadence.unit}")
 
 
-def _day_column(environment: Environment, table: str) -> str | None:
-    """Return the column of dates that a table is partitioned by."""
-    from pyiceberg.transforms import IdentityTransform
-    from pyiceberg.types import DateType
+def _rows_of(environment: Environment, table: str, period: Period) -> str | None:
+    """Return which rows of a table are of a period, as SQL; None where no column that it is partitioned by says."""
+    from dataflow.tables.changed_days.find import day_column
 
     found = open_table(environment, table)
     if isinstance(found, str):
         return None
-    for field in found.spec().fields:
-        column = found.schema().find_field(field.source_id)
-        if isinstance(field.transform, IdentityTransform) and isinstance(column.field_type, DateType):
-            return column.name
+    try:
+        column = day_column(found.metadata, table)
+    except DataflowError:
+        return None
+    name, kind = table_names.quoted(column.name), str(column.type)
+    if kind == "date" and period.cadence is Cadence.DAILY:
+        return f"{name} = DATE '{period}'"
+    if kind == "date":
+        return f"{name} >= DATE '{period.date}' AND {name} < DATE '{period.end.date()}'"
+    if kind.startswith("timestamp"):
+        zone, type_ = ("Z", "TIMESTAMP") if kind.startswith("timestamptz") else ("", "TIMESTAMP_NTZ")
+        ends = (f"{type_} '{moment.isoformat()}{zone}'" for moment in (period.start, period.end))
+        return f"{name} >= {next(ends)} AND {name} < {next(ends)}"
     return None
 
 
 def _ensure_demo(found: Transformation, table: str, environment: Environment, context: TestContext) -> None:
     """Make the demo source, where that is what the workflow reads and nobody has made it yet."""
-    from dataflow.sample.demo_source import TABLE, prepare
+    from dataflow.sample.demo_source import TABLES, prepare
     from dataflow.tables.catalog import is_embedded
 
-    if table != TABLE or not is_embedded(environment):
+    if table not in TABLES or not is_embedded(environment):
         return
-    day = found.params.get("EXECUTION_DATE")
+    period = found.workflow.period
     try:
         there = open_table(environment, table)
     except Exception:  # there is none yet
         there = ""
-    if not isinstance(there, str) and (day is None or _has_day(there, day)):
+    if not isinstance(there, str) and (period is None or _has(there, period)):
         return
     with context.sessions(environment)("the demo source is made by Spark") as spark:
         prepare(spark, found.workflow, context.report)
 
 
-def _has_day(table: Any, day: str) -> bool:
-    return any(True for _ in table.scan(row_filter=f"date = '{day}'").plan_files())
+def _has(table: Any, period: Period) -> bool:
+    """Say whether the demo source has a period: all of its parts, as runs make them."""
+    from dataflow.tables.changed_days.find import holds_period
+
+    parts = period.split(Cadence.HOURLY if period.cadence is Cadence.HOURLY else Cadence.DAILY)
+    return all(holds_period(table, part) for part in parts)

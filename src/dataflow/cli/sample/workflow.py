@@ -44,6 +44,14 @@ def workflow(
     workflow_id: Annotated[
         str | None, typer.Option(metavar="ID", help="What workflow ids start with; <you>.<shortname> if omitted.")
     ] = None,
+    cadence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hourly|daily|weekly|monthly",
+            help="Which periods it runs for; daily if omitted.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,7 +59,9 @@ def workflow(
         ),
     ] = None,
     skip_info: Annotated[bool, typer.Option("--skip-info", help="Don't say what was made and what is next.")] = False,
-    run: Annotated[bool, typer.Option("--run", help="Then run it for yesterday.")] = False,
+    run: Annotated[
+        bool, typer.Option("--run", help="Then run it for yesterday; or the last hour, week, month.")
+    ] = False,
     show_copier: Annotated[
         bool, typer.Option("--show-copier", help="Also say the copier command that generates the same.")
     ] = False,
@@ -64,6 +74,7 @@ def workflow(
     Examples:
         dataflow sample workflow spark-sql ./my-pipeline --run
         dataflow sample workflow pyspark ./my-views --data source_table=lake.views
+        dataflow sample workflow spark-sql ./my-hours --cadence hourly
 
     Exit codes:
         1: with --run: the run failed; the package is there
@@ -71,7 +82,7 @@ def workflow(
     gc.disable()  # imports make a lot of objects and no garbage: looking for it takes an eighth of the time
     from dataflow.sample.generate import answers, generate
 
-    given = answers(data or (), workflow_shortname=workflow_shortname, workflow_id=workflow_id)
+    given = answers(data or (), workflow_shortname=workflow_shortname, workflow_id=workflow_id, cadence=cadence)
     package = generate(recipe, target_path, source_path=source_path, ref=ref, data=given, report=say)
     gc.freeze()  # nor is there any at the end
     gc.enable()
@@ -135,10 +146,12 @@ def _print_made(package: GeneratedPackage) -> None:
 def _print_next(package: GeneratedPackage) -> None:
     where = display_path(package.folder)
     cd = f"  cd {shlex.quote(where)}\n" if where != "." else ""
+    unit = {"hourly": "hour", "weekly": "week", "monthly": "month"}.get(package.answers.get("cadence", ""))
+    last = f"the last {unit}" if unit else "yesterday"
     out().print(
         f"\nNext:\n{cd}"
         "  dataflow project test                 test the transformation on mocks\n"
-        "  dataflow workflow run main.sch.yaml   run it for yesterday, in your own sandbox\n"
+        f"  dataflow workflow run main.sch.yaml   run it for {last}, in your own sandbox\n"
         "README.md says how to go on from there",
         markup=False,
     )
@@ -163,7 +176,7 @@ def _tree(root: str, files: Iterable[str]) -> Tree:
 def _command(package: GeneratedPackage, source_path: str | None, ref: str | None) -> list[str]:
     answers = dict(package.answers)
     command = ["dataflow", "sample", "workflow", answers.pop("recipe"), display_path(package.folder)]
-    for name in ("workflow_shortname", "workflow_id"):
+    for name in ("workflow_shortname", "workflow_id", "cadence"):
         if name in answers:
             command += [f"--{name.replace('_', '-')}", answers.pop(name)]
     for name, value in answers.items():

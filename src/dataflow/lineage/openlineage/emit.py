@@ -168,8 +168,8 @@ def _run_facets(run: FinishedRun) -> dict[str, Any]:
     if bundle := run.workflow.bundle:
         key, source = BUNDLE_TAG
         facets["tags"] = _facet("TagsRunFacet", "1-0-0", tags=[{"key": key, "value": bundle, "source": source}])
-    if day := run.workflow.params.get("EXECUTION_DATE"):
-        facets["nominalTime"] = _facet("NominalTimeRunFacet", "1-0-1", nominalStartTime=f"{day}T00:00:00Z")
+    if period := run.workflow.period:
+        facets["nominalTime"] = _facet("NominalTimeRunFacet", "1-0-1", nominalStartTime=f"{period.start.isoformat()}Z")
     if run.error:
         facets["errorMessage"] = _facet(
             "ErrorMessageRunFacet", "1-0-1", message=run.error, programmingLanguage="unknown"
