@@ -18,11 +18,13 @@ from dataflow.jobs.context import JobContext, JobResult
 from dataflow.lineage.model import plain_name
 from dataflow.tables.high_water_mark import Sources, move, oldest
 from dataflow.tables.iceberg import load
+from dataflow.tables.item_marks import finish_item
 from dataflow.tables.partition import Partition, partition_of
 from dataflow.tables.properties import SOURCES
 from dataflow.tables.publications import Told, newest_publications
 from dataflow.tables.time_spans import Span, is_covered, span_of
-from dataflow.workflow.models import HwmSpec, WapTemplate
+from dataflow.workflow.mark_spec import HwmSpec
+from dataflow.workflow.models import WapTemplate
 from dataflow.workflow.periods import DAY, HOUR, Cadence, Period
 from dataflow.workflow.resolved import WapStep, Workflow
 
@@ -62,7 +64,10 @@ def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
     Raises:
         DataflowError: The table publishes its partitions, and what was published is not the whole of that period.
     """
-    spark, asked = context.spark, _asked(spec, context.workflow.cadence)
+    spark = context.spark
+    if spec.item is not None:
+        return _finish_item(spec, str(spec.item), context)
+    asked = _asked(spec, context.workflow.cadence)
     own = [
         _Own(partition_of(spark, load(spark, spec.table), template.partition), in_foreach)
         for template, in_foreach in _templates(context.workflow, spec.table)
@@ -76,6 +81,32 @@ def run_hwm(spec: HwmSpec, context: JobContext) -> JobResult:
         water = move(spark, spec.table, period, timezone=spec.timezone, sources=sources, first=context.first)
     waiting = f", {len(water.ahead)} finished beyond a gap" if water.ahead else ""
     return JobResult(detail=f"complete up to {water.shown}{waiting}" if water.mark else f"no mark yet{waiting}")
+
+
+def _finish_item(spec: HwmSpec, item: str, context: JobContext) -> JobResult:
+    """Record that an item of a table is finished.
+
+    Raises:
+        DataflowError: This workflow publishes the table, and no partition of that item.
+    """
+    spark = context.spark
+    own = [
+        _Own(partition_of(spark, load(spark, spec.table), template.partition), in_foreach)
+        for template, in_foreach in _templates(context.workflow, spec.table)
+    ]
+    of_it = [it for it in own if item in it.partition.values.values()]
+    if own and not of_it:
+        labels = ", ".join(dict.fromkeys(it.partition.label for it in own))
+        raise DataflowError(
+            f"{spec.table} has no published {item}, so it can't be called complete: this publishes {labels}",
+            "let 'item' of the HWM job and 'partition' of its wap template name the same item",
+            permanent=True,
+        )
+    published = _published(spec, context, of_it) if of_it else {}
+    sources = context.services.observed_reads() or oldest(_sources_of(told) for told in published.values())
+    with context.services.publishing():
+        count = finish_item(spark, spec.table, item, sources)
+    return JobResult(detail=f"{item} is complete, one of {count:,}")
 
 
 def _templates(workflow: Workflow, table: str) -> Iterator[tuple[WapTemplate, bool]]:
@@ -93,14 +124,14 @@ def _asked(spec: HwmSpec, cadence: Cadence) -> Period:
     hour = _hour(spec) if cadence is Cadence.HOURLY else None
     if cadence is Cadence.HOURLY and hour is None:
         cadence = Cadence.DAILY
-    return hour or cadence.at(dt.datetime.fromisoformat(spec.datetime).date())
+    return hour or cadence.at(dt.datetime.fromisoformat(spec.datetime or "").date())
 
 
 def _hour(spec: HwmSpec) -> Period | None:
     """Return the hour that the job names, in UTC as partitions have it; None where it names a day."""
-    if len(spec.datetime) == len("2026-01-31"):
+    if len(spec.datetime or "") == len("2026-01-31"):
         return None
-    moment = dt.datetime.fromisoformat(spec.datetime)
+    moment = dt.datetime.fromisoformat(spec.datetime or "")
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=zoneinfo.ZoneInfo(spec.timezone))
     return Cadence.HOURLY.at(zoned.astimezone(dt.UTC).replace(tzinfo=None))
 

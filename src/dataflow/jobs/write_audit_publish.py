@@ -26,6 +26,7 @@ from dataflow.tables.publications import row_history, written_past
 from dataflow.tables.publish import Made, PublishConflict, clear, keep, outcome, publish
 from dataflow.wording import plural
 from dataflow.workflow.models import HwmJob
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.project import SANDBOX
 
 if TYPE_CHECKING:
@@ -261,9 +262,11 @@ def _audit_counts(results: Sequence[AuditResult]) -> str:
 
 
 def _day(template: WapTemplate, context: JobContext) -> str | None:
-    """Return the day that this workflow's HWM job names for this table: the partition need not name one."""
+    """Return the day, or hour, that this workflow's HWM job names for this table: the partition need not name one."""
     jobs = context.workflow.jobs(HwmJob, every_date=True)
-    days = {job.hwm.datetime[:10] for job in jobs if job.hwm.table == template.table}
+    named = {job.hwm.datetime for job in jobs if job.hwm.table == template.table and job.hwm.datetime is not None}
+    hours = {it: context.workflow.cadence.read(it) for it in named if context.workflow.cadence is Cadence.HOURLY}
+    days = {str(hours.get(it) or it[:10]) for it in named}
     return days.pop() if len(days) == 1 else None
 
 

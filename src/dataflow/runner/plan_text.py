@@ -59,7 +59,7 @@ def _facts(step: StepPlan) -> Iterator[str]:
         yield f"left out: {step.left_out}"
     if each := step.dates or step.items:
         yield _each(step)
-    yield from (f"  {line}" for line in reason_lines(step.reasons, Cadence(step.cadence)))
+    yield from (f"  {line}" for line in reason_lines(step.reasons, None if step.items else Cadence(step.cadence)))
     yield from step.runs
     yield from (f"note: {note}" for note in step.notes)
     if step.reads or not step.reads_known:
@@ -83,9 +83,15 @@ def _facts(step: StepPlan) -> Iterator[str]:
         yield f"for {each[0]}:"
 
 
-def reason_lines(reasons: Mapping[str, Sequence[str]], cadence: Cadence) -> Iterator[str]:
-    """Yield a line for each day with why it is run; days one after the other for the same reasons are one."""
+def reason_lines(reasons: Mapping[str, Sequence[str]], cadence: Cadence | None) -> Iterator[str]:
+    """Yield a line for each day with why it is run; days one after the other for the same reasons are one.
+
+    Items, which have no cadence, are named one after the other.
+    """
     for whys, named in itertools.groupby(reasons, lambda day: reasons[day]):
+        if cadence is None:
+            yield f"{', '.join(named)}: {'; '.join(whys)}"
+            continue
         for days in runs_of([cadence.parse(day) for day in named]):
             more = f" to {days[-1].label}, {len(days)} {cadence.unit}s" if len(days) > 1 else ""
             yield f"{days[0].label}{more}: {'; '.join(whys)}"

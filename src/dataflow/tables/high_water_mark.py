@@ -185,7 +185,7 @@ def remember(spark: SparkSession, table: str, seen: Sources, before: Sources, da
         water = from_properties(found)
         after = water.looked_at(seen, before, listed)
         if water.mark and after != water:
-            _swap(loaded, _written(after, found.get(HWM_TIMEZONE, "UTC")))
+            swap(loaded, _written(after, found.get(HWM_TIMEZONE, "UTC")))
 
     commit(spark, table, change)
 
@@ -218,13 +218,13 @@ def move(
         after = before.finished(period, sources, first=first)
         if after != before:
             # `updateProperties` would be replayed on top of another day's commit and lose that day.
-            _swap(loaded, _written(after, timezone))
+            swap(loaded, _written(after, timezone))
         return after
 
     return commit(spark, table, change)
 
 
-def _swap(loaded: JavaObject, values: Mapping[str, str | None]) -> None:
+def swap(loaded: JavaObject, values: Mapping[str, str | None]) -> None:
     """Commit properties only if the table is still as it was loaded (compare and swap of its metadata)."""
     operations = loaded.operations()
     base = operations.current()

@@ -25,6 +25,7 @@ HWM_SOURCES = "dataflow.hwm.sources"
 HWM_AHEAD = "dataflow.hwm.ahead"
 HWM_LATER = "dataflow.hwm.later"
 HWM_FIRST = "dataflow.hwm.first"
+HWM_ITEMS = "dataflow.hwm.items"
 
 # Of a snapshot: what published it.
 RUN_ID = "dataflow.run-id"

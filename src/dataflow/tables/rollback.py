@@ -18,6 +18,7 @@ from dataflow.tables.properties import (
     DAY,
     HWM,
     HWM_AHEAD,
+    HWM_ITEMS,
     HWM_LATER,
     HWM_SOURCES,
     PACKAGE,
@@ -172,8 +173,7 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
     if mark:
         sources = _oldest_sources(table, to)
         changes[HWM_SOURCES] = sources if changes.get(HWM, mark) else None
-    if HWM_LATER in table.properties:
-        changes[HWM_LATER] = None
+    changes |= {key: None for key in (HWM_LATER, HWM_ITEMS) if key in table.properties}
     return changes
 
 

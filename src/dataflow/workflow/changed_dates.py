@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import EachDate, Step
     from dataflow.workflow.trigger import Trigger
 
+ANY_ITEM = "ITEM"
+"""What stands for each item where nobody has looked which there are."""
+
 Snapshots = Mapping[str, tuple[int, int]]
 """For each table a snapshot: its sequence number and its id."""
 
@@ -39,6 +42,7 @@ class ChangedQuestion:
         in_order: Whether each day depends on the one before.
         latest: The last period that there may be, such as yesterday.
         environment: Where the tables are.
+        column: The column whose values are asked for, where those are items and no days.
     """
 
     sources: tuple[ChangedSource, ...]
@@ -48,6 +52,7 @@ class ChangedQuestion:
     in_order: bool
     latest: Period
     environment: Environment
+    column: str | None = None
 
     @property
     def cadence(self) -> Cadence:
@@ -72,7 +77,8 @@ class DatesFound:
         before: For each target what its mark remembered then.
         is_all: Whether nothing that changed was left for the next run.
         needs_spark: Whether only Spark can look, so that the days are not known yet.
-        cadence: What the days are: days, or hours, weeks or months.
+        cadence: What the days are: days, or hours, weeks or months; None where they are items.
+        items: For each target which items were done, and from what, before the sources were looked at.
     """
 
     dates: tuple[str, ...]
@@ -82,7 +88,8 @@ class DatesFound:
     before: Mapping[str, Snapshots] = field(default_factory=dict)
     is_all: bool = True
     needs_spark: bool = False
-    cadence: Cadence = Cadence.DAILY
+    cadence: Cadence | None = Cadence.DAILY
+    items: Mapping[str, Mapping[str, Mapping[str, tuple[int, int]]]] = field(default_factory=dict)
 
 
 Look = Callable[[ChangedQuestion], DatesFound]
@@ -90,12 +97,14 @@ Look = Callable[[ChangedQuestion], DatesFound]
 
 
 def last_dates(question: ChangedQuestion) -> DatesFound:
-    """Return the last days, for whoever looks at no table."""
+    """Return the last days, or an item that stands for any, for whoever looks at no table."""
+    if question.column is not None:
+        return DatesFound((ANY_ITEM,), cadence=None)
     return DatesFound(tuple(map(str, question.last_ones)), cadence=question.cadence)
 
 
-def targets_of(turn: EachDate | None) -> tuple[str, ...]:
-    """Return the tables whose high-water marks the job of a foreach moves."""
+def targets_of(turn: EachDate | None, *, by_item: bool = False) -> tuple[str, ...]:
+    """Return the tables whose high-water marks the job of a foreach moves: those of periods, or those of items."""
     match turn.step if turn else None:
         case SubworkflowStep(workflow=workflow):
             steps = [leaf.step for leaf in workflow.leaf_steps(contained=True)]
@@ -104,7 +113,8 @@ def targets_of(turn: EachDate | None) -> tuple[str, ...]:
         case _:
             steps = []
     jobs = [step.job for step in steps if isinstance(step, JobStep)]
-    return tuple(dict.fromkeys(job.hwm.table for job in jobs if isinstance(job, HwmJob)))
+    marks = [job.hwm for job in jobs if isinstance(job, HwmJob)]
+    return tuple(dict.fromkeys(hwm.table for hwm in marks if (hwm.item is not None) == by_item))
 
 
 def source_of(given: ChangedSource, turn: EachDate | None) -> ChangedSource:

@@ -87,7 +87,8 @@ class ChangedSource(StrictModel):
         return self.day or self.column
 
 
-def _source(value: object) -> object:
+def as_source(value: object) -> object:
+    """Read a source, which may be the name of its table alone."""
     return {"table": value} if isinstance(value, str) else value
 
 
@@ -101,7 +102,7 @@ class ChangedDates(StrictModel):
     """
 
     changed: list[
-        Annotated[ChangedSource, BeforeValidator(_source, json_schema_input_type=TableName | ChangedSource)]
+        Annotated[ChangedSource, BeforeValidator(as_source, json_schema_input_type=TableName | ChangedSource)]
     ] = Field(min_length=1, description="The sources, each a table's name; or a mapping that names its column.")
     from_: Literal["earliest changed"] | None = Field(
         None, alias="from", description="Run all days from the earliest changed one on, in order, each after the other."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dataflow.errors import Problem, did_you_mean
 from dataflow.workflow.changed_dates import (
+    ANY_ITEM,
     ChangedQuestion,
     DatesFound,
     Look,
@@ -20,7 +21,7 @@ from dataflow.workflow.checks import DefinitionView, is_date, items
 from dataflow.workflow.conditions import condition_problems, why_not
 from dataflow.workflow.dates import ChangedDates, DateRange, Dates, LastDates, context_of
 from dataflow.workflow.filling import EACH, fill_with
-from dataflow.workflow.foreach_items import item_problems, item_texts
+from dataflow.workflow.foreach_items import ChangedItems, item_problems, item_texts, kind_of_items
 from dataflow.workflow.graph import cycles, needs_in_written_order, needs_of, parse_edges
 from dataflow.workflow.models import AuditJob, ForeachItem, Job, JobItem, StepItem, SubworkflowJob
 from dataflow.workflow.parameters import PREFIX, ParameterResolver, ParameterSource
@@ -238,7 +239,7 @@ class WorkflowExpander:
     def _foreach(self, route: YamlPath) -> Step | None:
         item: ForeachItem | None = self._validated(StepItem, self.view.get(*route[:-1]), route[:-1])
         over: Literal["dates", "items"] = "dates" if self.view.get(*route, "items") is None else "items"
-        dates, found = (self._items(route), None) if over == "items" else self._dates(route)
+        dates, found = self._items(route) if over == "items" else self._dates(route)
         turns = []
         for date in (dates[0], dates[-1]) if self.size.ends_only and len(dates) > 2 else dates:
             before = self.size.count
@@ -287,9 +288,14 @@ class WorkflowExpander:
         self.problems.update(self._keys.missing(told, route))
         return told
 
-    def _items(self, route: YamlPath) -> list[str]:
+    def _items(self, route: YamlPath) -> tuple[list[str], DatesFound | None]:
+        """Return the items of a foreach, and how they were found where they are those that changed."""
+        if kind_of_items(self.view.get(*route, "items")) == "changed":
+            changed = self._validated(ChangedItems, self.view.get(*route, "items"), (*route, "items"))
+            found = self._changed(route, changed) if changed is not None else None
+            return [*found.dates] if found is not None else [ANY_ITEM], found
         self.problems.update(item_problems(self.view, route))
-        return [*item_texts(self.view, route)] or [""]
+        return [*item_texts(self.view, route)] or [""], None
 
     def _dates(self, route: YamlPath) -> tuple[list[str], DatesFound | None]:
         """Return the dates of a foreach, and how they were found where they are those that changed."""
@@ -305,11 +311,12 @@ class WorkflowExpander:
             case _:
                 return [str(latest)], None
 
-    def _changed(self, route: YamlPath, dates: ChangedDates) -> DatesFound:
-        """Ask for the days that changed; the workflow that is run for each says where that is remembered."""
-        place = (*route, "dates", "changed")
+    def _changed(self, route: YamlPath, dates: ChangedDates | ChangedItems) -> DatesFound:
+        """Ask for what changed; the workflow that is run for each says where that is remembered."""
+        by_item = isinstance(dates, ChangedItems)
+        place = (*route, "items" if by_item else "dates", "changed")
         before = len(self.problems)
-        turn = self._turn((*route, "job"), str(self._latest()))
+        turn = self._turn((*route, "job"), ANY_ITEM if by_item else str(self._latest()))
         sources = []
         failed = {route[: len(place) + 1] for route in self.view.failed}  # reported already
         for number, given in enumerate(dates.changed if turn is not None else ()):
@@ -319,11 +326,14 @@ class WorkflowExpander:
                 sources.append(source_of(given, turn))
             except ValueError as error:
                 self._report((*place, number), str(error))
-        targets = targets_of(turn)
+        targets = targets_of(turn, by_item=by_item)
         if turn is not None and not targets:
-            self._report(place, "changes are remembered by a high-water mark, and the job here has no HWM job")
+            kind = " with 'item'" if by_item else ""
+            self._report(place, f"changes are remembered by a high-water mark, and the job here has no HWM job{kind}")
+        asked = (1, False, dates.column) if isinstance(dates, ChangedItems) else (dates.last, dates.in_order, None)
+        last, in_order, column = asked
         question = ChangedQuestion(
-            tuple(sources), targets, dates.last, dates.max, dates.in_order, self._latest(), self.environment
+            tuple(sources), targets, last, dates.max, in_order, self._latest(), self.environment, column
         )
         is_whole = turn is not None and len(self.problems) == before
         return self.look(question) if is_whole else last_dates(question)

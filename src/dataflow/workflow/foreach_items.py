@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field
 
-from dataflow.workflow.values import Scalar
+from dataflow.workflow.dates import ChangedSource, as_source
+from dataflow.workflow.strict_model import StrictModel
+from dataflow.workflow.values import Scalar, TableName
 
 if TYPE_CHECKING:
     from dataflow.errors import Problem
@@ -32,6 +34,26 @@ _Listed = Annotated[list[Scalar], Field(min_length=1, max_length=MAX_ITEMS)]
 
 Items = Annotated[_Listed, BeforeValidator(_listed, json_schema_input_type=_Listed | str)]
 """The items of a foreach."""
+
+
+class ChangedItems(StrictModel):
+    """The items of some tables that changed since this workflow last read them, and those that were never done.
+
+    What was read is remembered by the HWM job of the table that is written, which names each item as `item`.
+    """
+
+    changed: list[
+        Annotated[ChangedSource, BeforeValidator(as_source, json_schema_input_type=TableName | ChangedSource)]
+    ] = Field(min_length=1, description="The sources, each a table's name; or a mapping that names its `column`.")
+    column: str = Field(description="The column whose values are the items, such as a country.")
+    max: int = Field(30, ge=1, le=MAX_ITEMS, description="The most items of one run; the next run goes on.")
+
+
+def kind_of_items(value: object) -> str:
+    """Say whether items are listed, or those that changed."""
+    if isinstance(value, ChangedItems):
+        return "changed"
+    return "changed" if isinstance(value, dict) and {"changed", "column"} & value.keys() else "list"
 
 
 def item_texts(view: DefinitionView, route: YamlPath) -> dict[str, YamlPath]:

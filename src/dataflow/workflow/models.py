@@ -15,7 +15,8 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 from dataflow.workflow.audits import Audit
 from dataflow.workflow.conditions import When
 from dataflow.workflow.dates import ChangedDates, Dates
-from dataflow.workflow.foreach_items import Items
+from dataflow.workflow.foreach_items import ChangedItems, Items, kind_of_items
+from dataflow.workflow.mark_spec import HwmSpec
 from dataflow.workflow.strict_model import StrictModel
 from dataflow.workflow.trigger import Trigger
 from dataflow.workflow.values import Scalar, TableName, seconds
@@ -162,22 +163,6 @@ class AuditJob(JobBase):
         return tuple(self.audit.audits)
 
 
-class HwmSpec(StrictModel):
-    """High-water mark of a table: the last day (or hour) up to which it is complete.
-
-    A day counts as complete once everything that this workflow's `wap` templates publish for it is there. A partition
-    by one column, or a whole table, covers its day (or hour, where `datetime` names one). A partition by further
-    columns covers a part of it, unless each column comes from a `foreach`, or `complete` is true.
-    """
-
-    table: TableName
-    datetime: str = Field(description="The day or timestamp that this run completes.")
-    timezone: str = "UTC"
-    complete: bool = Field(
-        False, description="This workflow publishes the whole day, although its partition has further columns."
-    )
-
-
 class HwmJob(JobBase):
     """Advances the table's high-water mark, never past a missing day."""
 
@@ -187,7 +172,9 @@ class HwmJob(JobBase):
     @property
     def summary(self) -> tuple[str, ...]:
         """Its subject, in the few words that a plan has room for."""
-        return (f"high-water mark of {self.hwm.table}: {self.hwm.datetime} {self.hwm.timezone}",)
+        hwm = self.hwm
+        told = f"{hwm.datetime} {hwm.timezone}" if hwm.item is None else f"{hwm.item}"
+        return (f"high-water mark of {hwm.table}: {told}",)
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -297,8 +284,13 @@ class Foreach(StrictModel):
     id: StepId
     when: When | None = None
     dates: Dates | None = None
-    items: Items | None = Field(
-        None, description="Countries, tables, any values; out of a parameter, a text with commas: `DE, AT`."
+    items: (
+        Annotated[Annotated[Items, Tag("list")] | Annotated[ChangedItems, Tag("changed")], Discriminator(kind_of_items)]
+        | None
+    ) = Field(
+        None,
+        description="Countries, tables, any values; out of a parameter, a text with commas: `DE, AT`. Or those of "
+        "some tables that changed.",
     )
     parallel: int = Field(1, ge=1, le=64, description="Number of them that run at the same time, in one JVM.")
     job: Job

@@ -155,7 +155,7 @@ def _stale(source: Source, water: HighWater, *, in_order: bool) -> Iterator[tupl
         done = order.get(read[1], len(order)) if read else len(order)
         changes = [it for it in own if order[it.snapshot] < done]
         if changes:
-            yield day, _told(source.name, changes)
+            yield day, told(source.name, changes)
         elif in_order and any(order[it.snapshot] < done for it in before):
             yield day, [f"{_a(day)} before it changed in {source.name}"]
         before += own
@@ -165,13 +165,13 @@ def _a(period: Period) -> str:
     return "an hour" if period.cadence is Cadence.HOURLY else f"a {period.cadence.unit}"
 
 
-def _told(source: str, changes: Sequence[Change]) -> list[str]:
-    """Say what snapshots did to a day, the newest first."""
-    told = [
+def told(source: str, changes: Sequence[Change]) -> list[str]:
+    """Say what snapshots did to a day, or an item, the newest first."""
+    lines = [
         f"{_rows(it)} in snapshot {it.snapshot} of {source} at {it.at:%Y-%m-%d %H:%M} UTC" for it in changes[:_NAMED]
     ]
     more = len(changes) - _NAMED
-    return [*told, f"and {plural(more, 'snapshot')} of {source} before"] if more > 0 else told
+    return [*lines, f"and {plural(more, 'snapshot')} of {source} before"] if more > 0 else lines
 
 
 def _rows(change: Change) -> str:

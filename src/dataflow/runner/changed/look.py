@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import plain_name
 from dataflow.runner.changed.choose import Source, Target, choose_dates
+from dataflow.runner.changed.items import look_at_items
 from dataflow.tables.high_water_mark import HighWater, from_properties
 from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 from dataflow.workflow import table_names
@@ -59,6 +60,8 @@ def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
     Raises:
         DataflowError: A source is missing although it was read before, or nobody can tell which column is its day.
     """
+    if question.column is not None:
+        return look_at_items(question, find)
     waters = {name: _mark(find(name)) for name in question.targets}  # before the sources: what is done since is done
     sources = {source: find(source.table) for source in question.sources}
     targets = []

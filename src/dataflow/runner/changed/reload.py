@@ -47,7 +47,7 @@ def why_lines(workflow: Workflow) -> Iterator[str]:
     for step in _over_changes(workflow):
         if step.found is None or step.found.needs_spark:
             continue
-        lines = list(reason_lines(step.found.reasons, step.cadence))
+        lines = list(reason_lines(step.found.reasons, step.found.cadence))
         yield f"{step.id}: {plural(len(step.dates), step.unit)}" + ("" if step.dates else ", nothing changed")
         yield from (f"  {line}" for line in lines[:_LINES])
         if (more := len(lines) - _LINES) > 0:

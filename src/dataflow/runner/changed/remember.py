@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dataflow.tables import high_water_mark
+from dataflow.tables import high_water_mark, item_marks
 from dataflow.tables.iceberg import exists
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ def remember_nothing(found: DatesFound, environment: Environment) -> None:
     if not found.is_all:
         return
     catalog = open_catalog(environment)
+    for name, marks in found.items.items():
+        if (table := find_table(catalog, name)) is not None:
+            with contextlib.suppress(CommitFailedException):
+                item_marks.remember_items_without_spark(table, found.seen, marks)
     for name, before in found.before.items():
         table = find_table(catalog, name)
         if table is not None:
@@ -48,7 +52,10 @@ def remember(spark: SparkSession, found: DatesFound, results: Sequence[StepResul
     """
     if not found.is_all or any(result.status != "succeeded" for result in results):
         return
-    days = [found.cadence.parse(date) for date in found.dates]
+    for table, marks in found.items.items():
+        if exists(spark, table):
+            item_marks.remember_items(spark, table, found.seen, marks, found.dates)
+    days = [found.cadence.parse(date) for date in found.dates] if found.cadence is not None else []
     for table, before in found.before.items():
         if exists(spark, table):
             high_water_mark.remember(spark, table, found.seen, before, days)

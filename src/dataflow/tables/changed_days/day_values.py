@@ -99,6 +99,11 @@ class DayColumn:
     default: Any = None
     grain: Grain = DAYS
 
+    @property
+    def unit(self) -> str:
+        """What is told: days, or another period."""
+        return self.grain.cadence.unit
+
     def range_of(self, value: Any) -> PeriodRange | None:
         """Return the periods that a value stands for, as Avro has it; None where nobody can tell."""
         return periods_of(self.grain, str(self.type), value)

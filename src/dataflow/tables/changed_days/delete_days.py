@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.tables.changed_days.file_days import FileDays, Rows, UnreadableFileError, add_rows
 from dataflow.tables.changed_days.manifests import EQUALITY_DELETES, FileEntry
-from dataflow.workflow.periods import Period
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -29,7 +28,7 @@ def deleted_days(files: FileDays, entries: Sequence[FileEntry]) -> Rows:
     Raises:
         WholeTableError: They may be about any row.
     """
-    found: dict[Period, int | None] = {}
+    found: dict[Any, int | None] = {}
     positions: dict[str, set[int]] = {}
     for entry in entries:
         within = files.column.partition(files.specs[entry.spec], entry.partition)
@@ -65,7 +64,7 @@ def _at(files: FileDays, path: str, deleted: set[int], entries: Sequence[FileEnt
         values = files.values(path, _format(path))
         return files.counts(values.take(sorted(it for it in deleted if it < len(values))))
     except UnreadableFileError as error:
-        found: dict[Period, int | None] = {}
+        found: dict[Any, int | None] = {}
         for entry in entries:
             add_rows(found, _all_of(files, entry, error))
         return found

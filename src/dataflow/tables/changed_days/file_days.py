@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.tables.changed_days.day_values import DAYS, DayColumn, Grain, PeriodRange, periods_of
+from dataflow.tables.changed_days.item_values import ItemColumn, Items
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from dataflow.tables.changed_days.manifests import FileEntry
 
-Rows = Mapping[Period, int | None]
-"""How many rows of each day, or other period; None where only the range is known."""
+Rows = Mapping[Any, int | None]
+"""How many rows of each day, other period, or item; None where only the range is known."""
 
 _FIELD_ID = b"PARQUET:field_id"
 
@@ -40,13 +41,13 @@ class FileDays:
 
     io: FileIO
     specs: Mapping[int, PartitionSpec]
-    column: DayColumn
+    column: DayColumn | ItemColumn
     notes: dict[str, None] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
-        """What is told: days, or another period."""
-        return self.column.grain.cadence.unit
+        """What is told: days, another period, or items."""
+        return self.column.unit
 
     def of_data(self, entry: FileEntry) -> Rows | None:
         """Return the days of a data file's rows; None where nobody can tell."""
@@ -62,17 +63,19 @@ class FileDays:
 
     def counts(self, values: pa.ChunkedArray) -> Rows:
         """Count values of the column by the day that they stand for."""
+        if isinstance(self.column, ItemColumn):
+            return self.column.counts(values)
         return period_counts(values, self.column.grain)
 
-    def roughly(self, entry: FileEntry) -> PeriodRange | None:
+    def roughly(self, entry: FileEntry) -> PeriodRange | Items | None:
         """Return the days that a file's rows lie within, as its partition and its bounds say."""
         within = self.column.partition(self.specs[entry.spec], entry.partition)
         if within is not None and (within.is_one or not within.periods()):
             return within
-        bounds = self.column.bounds(entry)
+        bounds: Any = self.column.bounds(entry)
         return within if bounds is None else bounds.within(within)
 
-    def range_of(self, entry: FileEntry, known: PeriodRange | None, error: Exception) -> Rows | None:
+    def range_of(self, entry: FileEntry, known: PeriodRange | Items | None, error: Exception) -> Rows | None:
         """Return all days that a file may have rows of, and note so; None where nothing is known of them."""
         if known is None:
             return None
@@ -103,7 +106,7 @@ class FileDays:
             raise UnreadableFileError(str(error).partition("\n")[0]) from error
 
 
-def add_rows(found: dict[Period, int | None], more: Rows) -> None:
+def add_rows(found: dict[Any, int | None], more: Rows) -> None:
     """Add rows to those of the same days; a number that nobody knows makes the sum unknown."""
     for day, rows in more.items():
         before = found.get(day, 0)
@@ -147,7 +150,7 @@ def _floored(moments: pa.ChunkedArray) -> pa.ChunkedArray:
     return hours.cast(pa.int64())
 
 
-def _path_of(file: pq.ParquetFile, column: DayColumn) -> tuple[str, ...] | None:
+def _path_of(file: pq.ParquetFile, column: DayColumn | ItemColumn) -> tuple[str, ...] | None:
     """Return where a file has a column: by its field's id, or by its name where no field has one."""
     schema = file.schema_arrow
     if found := _by_id(schema, column.id):
@@ -174,7 +177,7 @@ def _leaf(table: pa.Table, path: tuple[str, ...]) -> pa.ChunkedArray:
     return pc.struct_field(column, list(path[1:])) if path[1:] else column
 
 
-def _defaults(column: DayColumn, rows: int) -> pa.ChunkedArray:
+def _defaults(column: DayColumn | ItemColumn, rows: int) -> pa.ChunkedArray:
     """Return what rows have that are older than the column."""
     import pyarrow as pa
 

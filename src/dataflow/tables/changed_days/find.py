@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean
-from dataflow.tables.changed_days.day_values import DAYS, TEMPORAL, DayColumn, Grain, PeriodRange
+from dataflow.tables.changed_days.day_values import DAYS, TEMPORAL, DayColumn, Grain
 from dataflow.tables.changed_days.delete_days import WholeTableError, deleted_days
 from dataflow.tables.changed_days.file_days import FileDays, Rows, add_rows
 from dataflow.tables.changed_days.history import changed_files, live_files, snapshots_since
+from dataflow.tables.changed_days.item_values import ItemColumn
 from dataflow.tables.changed_days.manifests import ADDED, DATA
 from dataflow.workflow.periods import Period
 
@@ -58,14 +59,14 @@ class ChangedDays:
 
     Attributes:
         head: The snapshot that was looked at: its sequence number and id; None of a table without any.
-        days: The days, each with what snapshots did to it, the newest first.
+        days: The days, other periods, or items, each with what snapshots did to it, the newest first.
         snapshots: The snapshots since, the newest first.
         lost: Why nobody can tell what changed; None where it is told.
         notes: Days that could only be told roughly, in words.
     """
 
     head: tuple[int, int] | None
-    days: Mapping[Period, tuple[Change, ...]] = field(default_factory=dict)
+    days: Mapping[Any, tuple[Change, ...]] = field(default_factory=dict)
     snapshots: tuple[int, ...] = ()
     lost: str | None = None
     notes: tuple[str, ...] = ()
@@ -84,9 +85,50 @@ def changed_days(table: Table, since: int | None, column: str | None = None, gra
         DataflowError: There is no such column, or nobody can tell which one it is; or a manifest can't be read.
     """
     metadata = table.metadata
-    current = table.current_snapshot()
     day = day_column(metadata, ".".join(table.name()[-2:]), column)
     day = dataclasses.replace(day, grain=grain if _begins_periods(metadata, day) else Grain(grain.cadence))
+    return _changed(table, since, day)
+
+
+def changed_items(table: Table, since: int | None, column: str) -> ChangedDays:
+    """Return the items of a table that changed since a snapshot: the values of a column, as `changed_days` has days.
+
+    Raises:
+        DataflowError: There is no such column, or a manifest can't be read.
+    """
+    return _changed(table, since, item_column(table, column))
+
+
+def present_items(table: Table, column: str) -> set[str]:
+    """Return the items that a table has, from its metadata where that tells them, else from the column of its files.
+
+    Raises:
+        DataflowError: There is no such column, or nobody can tell the items of a file.
+    """
+    files = FileDays(table.io, table.specs(), item_column(table, column))
+    current = table.current_snapshot()
+    found: set[str] = set()
+    for entry in live_files(table.io, current) if current is not None else ():
+        rows = files.of_data(entry)
+        if rows is None:
+            raise DataflowError(f"nobody can tell which items {entry.path} has: it can't be read")
+        found.update(rows)
+    return found
+
+
+def item_column(table: Table, name: str) -> ItemColumn:
+    """Return the column that says which item a row belongs to.
+
+    Raises:
+        DataflowError: There is no such column.
+    """
+    column = day_column(table.metadata, ".".join(table.name()[-2:]), name)
+    return ItemColumn(column.id, column.name, column.type, column.default)
+
+
+def _changed(table: Table, since: int | None, day: DayColumn | ItemColumn) -> ChangedDays:
+    metadata = table.metadata
+    current = table.current_snapshot()
     if current is None:
         return ChangedDays(None, lost=None if since is None else f"snapshot {since} is gone: the table has none")
     head = (current.sequence_number or 0, current.snapshot_id)
@@ -195,13 +237,13 @@ class _UnknownDayError(Exception):
     """The days of a file can't be told, not even roughly."""
 
 
-def _changes(files: FileDays, between: Sequence[Snapshot]) -> dict[Period, list[Change]]:
+def _changes(files: FileDays, between: Sequence[Snapshot]) -> dict[Any, list[Change]]:
     """Return what the snapshots did to each day, the newest first.
 
     Raises:
         _UnknownDayError: Nobody can tell.
     """
-    found: dict[Period, list[Change]] = {}
+    found: dict[Any, list[Change]] = {}
     for snapshot, entries in changed_files(files.io, between):
         data = [entry for entry in entries if entry.content == DATA]
         came = _sum(files, [entry for entry in data if entry.status == ADDED])
@@ -217,8 +259,8 @@ def _changes(files: FileDays, between: Sequence[Snapshot]) -> dict[Period, list[
     return found
 
 
-def _sum(files: FileDays, entries: Sequence[FileEntry]) -> dict[Period, int | None]:
-    found: dict[Period, int | None] = {}
+def _sum(files: FileDays, entries: Sequence[FileEntry]) -> dict[Any, int | None]:
+    found: dict[Any, int | None] = {}
     for entry in entries:
         days = files.of_data(entry)
         if days is None:
@@ -229,7 +271,7 @@ def _sum(files: FileDays, entries: Sequence[FileEntry]) -> dict[Period, int | No
 
 def _whole_table(files: FileDays, snapshot: Snapshot, why: Exception) -> Rows:
     """Return all days that a table has, for deletes that may be about any of its rows."""
-    whole: PeriodRange | None = None
+    whole: Any = None
     for entry in live_files(files.io, snapshot):
         known = files.roughly(entry)
         if known is None:
