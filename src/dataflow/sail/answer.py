@@ -44,9 +44,7 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
 
     if name := missing():
         raise SparkDecides(f"Sail is not installed here: there is no {name}")
-    for key, value in environment.spark.items():
-        if not key.startswith(_HARMLESS) and _COMPARED.get(key) != value:
-            raise SparkDecides(f"the environment sets {key}")
+    require_settings(environment)
     judged = judge(sql)
     pins = Pins(environment)
     tables = [pins.pin(use) for use in judged.tables]
@@ -59,6 +57,17 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
             sail.show(view, table)
         require_values(sail, judged, schemas, views)
         return _rows(sail, judged.rewritten(views), limit)
+
+
+def require_settings(environment: Environment) -> None:
+    """Check that an environment sets nothing that changes answers.
+
+    Raises:
+        SparkDecides: It does.
+    """
+    for key, value in environment.spark.items():
+        if not key.startswith(_HARMLESS) and _COMPARED.get(key) != value:
+            raise SparkDecides(f"the environment sets {key}")
 
 
 def with_ranges(judged: Judged, schemas: Sequence[Schema]) -> list[Schema]:
