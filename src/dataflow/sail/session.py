@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.sail.answer import require_types, require_values, with_ranges
 from dataflow.sail.judgement import SparkDecides, judge
 from dataflow.sail.kinds import kind_of_column
+from dataflow.sail.mends import mended
 from dataflow.sail.relations import rewritten
 from dataflow.sail.rows import spark_rows, spark_table
 from dataflow.workflow import table_names
@@ -105,9 +106,9 @@ class SailSession:
         found = [self._shown(use) for use in judged.tables]
         schemas = with_ranges(judged, [schema for _, schema in found])
         views = [view for view, _ in found]
-        require_types(judged, schemas)
+        around = require_types(judged, schemas)
         require_values(self.sail, judged, schemas, views)
-        return judged.rewritten(views)
+        return mended(judged, views, around)
 
     def _shown(self, use: TableUse) -> tuple[str, Schema]:
         if use.version is None and (held := self._tables.get(_key(use.parts))):
