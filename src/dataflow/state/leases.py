@@ -216,6 +216,15 @@ class Leases:
         """Say whether a run has a heartbeat, so that it hears what it is asked."""
         return bool(self._database.rows(sa.select(live.c.run_id).where(live.c.run_id == root_id)))
 
+    def live_run(self, root_id: str) -> Holder | None:
+        """Return what counts as alive; None where it does not, or where its process on this machine is gone."""
+        with self._database.begin() as connection:
+            row = connection.execute(sa.select(live).where(live.c.run_id == root_id)).mappings().one_or_none()
+            if row is None or is_gone(dict(row)):
+                return None
+            silence = (clock(connection) - row["beat"]).total_seconds()
+        return Holder(root_id, root_id, row["user"] or "somebody", row["host"], row["beat"], silence, row["beats"])
+
     def ask_to_stop(self, run_id: str, reason: str) -> None:
         """Ask a run, or one that is part of it, to stop; its next heartbeat hears it."""
         try:
