@@ -69,7 +69,7 @@ def load_each(file: Path, request: Request, periods: Sequence[Period], *, parall
         builtins={**first.builtins, "run_id": run_id},
         steps=(step,),
         needs={step_id: frozenset()},
-        trigger=None,
+        triggers=(),
     )
 
 
