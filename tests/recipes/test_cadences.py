@@ -28,7 +28,9 @@ from dataflow.mocks import load_mock, to_values_sql
 spark = dataflow.session(write=True)
 spark.sql("CREATE NAMESPACE IF NOT EXISTS golden_cadences")
 for name, mock in {mocks!r}.items():
-    spark.sql(f"CREATE TABLE golden_cadences.{{name}} USING iceberg AS " + to_values_sql(load_mock(Path(mock))))
+    by = "hours(played_at)" if name == "hours" else "date"
+    rows = to_values_sql(load_mock(Path(mock)))
+    spark.sql(f"CREATE TABLE golden_cadences.{{name}} USING iceberg PARTITIONED BY ({{by}}) AS {{rows}}")
 """
 READ = """
 import json

@@ -93,6 +93,19 @@ def test_edits_are_kept(package: Path, template: Path) -> None:
     assert (package / "notes.txt").read_text() == "mine"
 
 
+def test_a_package_from_before_there_were_cadences_stays_daily(package: Path, template: Path) -> None:
+    answers = package / ".copier-answers.yml"
+    replace(answers, "cadence: daily\n", "")
+    commit(package.parent)
+    before = contents(package)
+    second_version(template)
+
+    assert update(package).conflicts == ()
+
+    assert "cadence: daily\n" in answers.read_text()
+    assert (package / "daily.sch.yaml").read_bytes() == before["daily.sch.yaml"]
+
+
 def test_a_conflict_fails_and_names_the_file(package: Path, template: Path) -> None:
     replace(package / "main.sch.yaml", "max: 50000", "max: 70000")
     commit(package.parent)

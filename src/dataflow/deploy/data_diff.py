@@ -17,7 +17,7 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.tables.iceberg import exists, quoted
 from dataflow.tables.quoting import column_name, text
 from dataflow.workflow import table_names
-from dataflow.workflow.periods import Cadence
+from dataflow.workflow.periods import CLOCK, Cadence
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -200,7 +200,8 @@ def _last_day(spark: SparkSession, pair: TablePair) -> dt.date | None:
 
 
 def _where(pair: TablePair, date: dt.date | None) -> str:
-    days = [column for column, value in pair.partition.items() if "EXECUTION_DATE" in value or "yesterday" in value]
+    dated = ("EXECUTION_DATE", *CLOCK)
+    days = [column for column, value in pair.partition.items() if any(name in value for name in dated)]
     if date is None or not days:
         return "true"
     return " AND ".join(f"CAST({column_name(column)} AS DATE) = DATE {text(date.isoformat())}" for column in days)

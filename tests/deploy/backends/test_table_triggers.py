@@ -21,6 +21,7 @@ from dataflow.deploy.backends.moments import next_moment
 from dataflow.deploy.bundle.manifest import Schedule
 from dataflow.deploy.due import _each_day_once, scheduled
 from dataflow.tables.catalog import open_catalog
+from dataflow.workflow.periods import Cadence
 from dataflow.workflow.project import Environment
 
 pytestmark = pytest.mark.slow
@@ -120,6 +121,25 @@ def test_a_table_with_a_mark_has_a_day_once_the_mark_has(repo, tables, productio
     assert runs(repo, production) == []
     tables.publish("plays", mark=2)
     assert runs(repo, production) == [("alice.top.daily", 2)]
+
+
+def test_an_hour_makes_an_hourly_workflow_due_although_its_day_is_not_complete(repo, tables):
+    for name in ("main", "daily"):
+        repo.edit(f"top/{name}.sch.yaml", "version: 1\n", "version: 1\ncadence: hourly\n")
+    repo.edit("top/main.sch.yaml", "${dataflow.yesterday}", "${dataflow.last_hour}")
+    repo.edit("top/daily.sch.yaml", '  cron: "0 3 * * *"\n', "  tables:\n    - db.plays\n")
+    tables.publish("plays", 1)
+    repo.commit()
+    production = repo.deploy().deployment
+    tables.publish("plays", 2)
+    table = tables.catalog.load_table("db.plays")
+    for mark, expected in (("2026-01-02", []), ("2026-01-03T05:00", [("alice.top.daily", 2)])):
+        with table.refresh().transaction() as change:
+            change.set_properties({"dataflow.hwm": mark})
+        assert runs(repo, production) == expected
+    (found,) = due_by_tables(production, repo.registry, dt.datetime.now(dt.UTC), failed)
+    published = dt.datetime.fromtimestamp(table.refresh().current_snapshot().timestamp_ms / 1000, dt.UTC)
+    assert found.asked == Cadence.HOURLY.last_before(published.replace(tzinfo=None))
 
 
 def test_what_failed_waits_for_the_next_publication_and_what_was_killed_is_taken_over(

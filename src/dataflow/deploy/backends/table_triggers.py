@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.backends.looks import Join, Look, Publication
 from dataflow.errors import DataflowError
-from dataflow.workflow.periods import Cadence
+from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -34,25 +34,25 @@ class _Looked:
         table: The table.
         head: Its current snapshot.
         at: When that was committed, in milliseconds since 1970.
-        changed: The days that changed; None where nobody can tell.
-        mark: Up to where it is complete; None where it does not say.
-        ahead: Days beyond the mark that are finished.
+        changed: The days that changed, or hours, weeks, months, as the workflow's are; None where nobody can tell.
+        mark: Up to where it is complete, in the same; None where it does not say.
+        ahead: Those beyond the mark that are finished.
     """
 
     table: Table
     head: int
     at: int
-    changed: Collection[dt.date] | None
-    mark: dt.date | None
-    ahead: Collection[dt.date]
+    changed: Collection[Period] | None
+    mark: Period | None
+    ahead: Collection[Period]
 
-    def has(self, day: dt.date) -> bool:
+    def has(self, day: Period) -> bool:
         """Say whether the table has a day: by its mark, where it has one; else by its files."""
         from dataflow.tables.changed_days.find import holds_period
 
         if self.mark is not None:
             return day <= self.mark or day in self.ahead
-        return self.changed is None or day in self.changed or holds_period(self.table, Cadence.DAILY.at(day))
+        return self.changed is None or day in self.changed or holds_period(self.table, day)
 
 
 def publication(
@@ -78,8 +78,8 @@ def publication(
     served: dict[Join, str | None] = {}
     for join in schedule.joins:
         last = before[join.tables]
-        found = _looked(load, join, since, last)
-        if found is not None and (ready := _ready(found, join, at)):
+        found = _looked(load, join, since, last, schedule.cadence)
+        if found is not None and (ready := _ready(found, join, at, schedule.cadence)):
             days |= ready
             seen |= found
             served[join.tables] = last.key if last is not None and last.serves(join.tables) else None
@@ -91,26 +91,28 @@ def publication(
 
 
 def _looked(
-    load: Callable[[str], Table], join: ScheduledTrigger, since: dt.datetime, last: Look | None
+    load: Callable[[str], Table], join: ScheduledTrigger, since: dt.datetime, last: Look | None, cadence: Cadence
 ) -> dict[str, _Looked] | None:
     """Return the tables of a trigger; None where one has no rows yet."""
     found: dict[str, _Looked] = {}
     for name in join.tables:
-        looked = _look(load(name), since, None if last is None else last.seen.get(name))
+        looked = _look(load(name), since, None if last is None else last.seen.get(name), cadence)
         if looked is None:
             return None
         found[name] = looked
     return found
 
 
-def _ready(found: Mapping[str, _Looked], join: ScheduledTrigger, at: dt.datetime) -> set[dt.date]:
-    """Return the days that changed in one of the tables, and that all of them have."""
-    yesterday = at.astimezone(zoneinfo.ZoneInfo(join.timezone)).date() - dt.timedelta(days=1)
-    days = {day for it in found.values() for day in ([yesterday] if it.changed is None else it.changed)}
-    return {day for day in days if day <= at.date() and all(it.has(day) for it in found.values())}
+def _ready(found: Mapping[str, _Looked], join: ScheduledTrigger, at: dt.datetime, cadence: Cadence) -> set[dt.date]:
+    """Return the days that changed in one of the tables, and that all of them have; of a week or month its first."""
+    local = at.astimezone(dt.UTC if cadence is Cadence.HOURLY else zoneinfo.ZoneInfo(join.timezone))
+    last = cadence.last_before(local.replace(tzinfo=None))
+    days = {day for it in found.values() for day in ([last] if it.changed is None else it.changed)}
+    return {day.date for day in days if day.date <= at.date() and all(it.has(day) for it in found.values())}
 
 
-def _look(table: Table, since: dt.datetime, before: int | None) -> _Looked | None:
+def _look(table: Table, since: dt.datetime, before: int | None, cadence: Cadence) -> _Looked | None:
+    from dataflow.tables.changed_days.day_values import Grain
     from dataflow.tables.changed_days.find import changed_days
     from dataflow.tables.high_water_mark import from_properties
 
@@ -120,12 +122,12 @@ def _look(table: Table, since: dt.datetime, before: int | None) -> _Looked | Non
     start = _snapshot_at(table, since) if before is None else before
     water = from_properties(table.properties)
     try:
-        found = changed_days(table, start)
-        changed = None if found.lost is not None else {day.date for day in found.days}
+        found = changed_days(table, start, grain=Grain(cadence))
+        changed: Collection[Period] | None = None if found.lost is not None else found.days.keys()
     except DataflowError:  # nobody can tell which column is the day: any new snapshot is a new day
         changed = set() if start == current.snapshot_id else None
-    ahead = {it.date for it in water.ahead if it.cadence is Cadence.DAILY}
-    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.day, ahead)
+    ahead = {it for it in water.ahead if it.cadence is cadence}
+    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.complete(cadence), ahead)
 
 
 def _snapshot_at(table: Table, moment: dt.datetime) -> int | None:
