@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.sail.bounds import Limits, columns_of, numbers_added
 from dataflow.sail.checks import Checks
+from dataflow.sail.decimals import Decimals
 from dataflow.sail.judgement import VIEW, Judged, SparkDecides, judge
 from dataflow.sail.kinds import KindsOf
 from dataflow.sail.mends import Mend, mended, mends
@@ -85,8 +86,9 @@ def require_types(judged: Judged, schemas: Sequence[Schema]) -> list[Mend]:
     """
     names = Names(judged.tree, schemas)
     kinds = KindsOf(names, judged.functions)
-    Checks(judged, names, kinds).require(judged.tree)
-    return mends(judged, kinds)
+    decimals = Decimals(names, kinds)
+    Checks(judged, names, kinds, decimals).require(judged.tree)
+    return mends(judged, kinds, decimals)
 
 
 def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataflow.sail import compared
+from dataflow.sail.decimals import Decimals
 from dataflow.sail.judgement import Judged, SparkDecides
 from dataflow.sail.kinds import (
     UNWRITTEN,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?Z?", re.ASCII)
 _TRUTH = frozenset({"boolean", "null"})
 _ORDERING = ("a comparison", "BETWEEN")
+_BRANCHES = ("CASE", "IF", "COALESCE")
 _EQUALITY = ("=", "IN")  # by which rows may be joined, and hashes tell -0.0 from 0.0
 _TEXTUAL = frozenset({"string", "null"})
 _DAYS, _TIMES = ("DAY", "MONTH", "YEAR"), ("HOUR", "MINUTE", "SECOND")
@@ -37,13 +39,14 @@ _DAYS, _TIMES = ("DAY", "MONTH", "YEAR"), ("HOUR", "MINUTE", "SECOND")
 class Checks:
     """What is required of the parts of one query."""
 
-    def __init__(self, judged: Judged, names: Names, kinds: KindsOf) -> None:
+    def __init__(self, judged: Judged, names: Names, kinds: KindsOf, decimals: Decimals) -> None:
         from sqlglot import exp
 
         self._judged = judged
         self._functions = judged.functions
         self._names = names
         self._kinds = kinds
+        self._decimals = decimals
         self._checks: Table[None] = (
             ((exp.Cast,), self._require_cast),
             ((exp.Case, exp.If, exp.Coalesce), self._require_branches),
@@ -178,6 +181,8 @@ class Checks:
         given = arguments(node)
         self._require(name, compared.FUNCTIONS[name][0], given)
         if isinstance(node, exp.Greatest | exp.Least | exp.Nullif | exp.Array):
+            if isinstance(node, exp.Nullif) and self._decimals.is_plain_nullif(node):
+                return
             self._require_alike(name, given)
             kinds = self._kinds.together(given) - {"null"}
             is_long = self._kinds(given[0]) == {"long"} and kinds <= compared.INTEGERS
@@ -186,7 +191,8 @@ class Checks:
         require_pattern(name, self._texts(node))
         if name == "round":
             self._require_round(node)
-        if name in ("sum", "avg") and self._kinds(node) >= {"near", "wide"}:
+        is_clear = self._kinds(node) <= {"wide"} and self._decimals.of(node)
+        if name in ("sum", "avg") and "wide" in self._kinds.together(given) | self._kinds(node) and not is_clear:
             raise SparkDecides(f"{name}: types are not clear in {node.sql('spark')[:60]}")
         if name in compared.WITH_LITERALS and not all(isinstance(it, exp.Literal) for it in given[1:]):
             raise SparkDecides(f"{name} was compared for literals alone")
@@ -205,6 +211,8 @@ class Checks:
         if set(node.args) - {"this", "decimals"} or (places is not None and not _is_digit(places)):
             raise SparkDecides(f"round was not compared for {node.sql('spark')[:60]}")
         kinds = self._kinds(node.this) - {"null"}
+        if kinds <= {"decimal", "wide"} and self._decimals.of(node) is not None:
+            return
         if not any(kinds <= one for one in (compared.INTEGERS, compared.DOUBLES | {"odd"})):
             raise SparkDecides(f"round: types are not clear in {node.sql('spark')[:60]}")
 
@@ -227,6 +235,8 @@ class Checks:
             raise SparkDecides(f"conversions to {node.args['to'].sql('spark')} were not compared")
         if to == "timestamp" and isinstance(node.this, exp.Literal) and _MOMENT.fullmatch(node.this.name):
             return
+        if to == "double" and self._decimals.of(node.this) is not None:
+            return
         self._require(f"a conversion to {node.args['to'].sql('spark')}", compared.CASTS[to], [node.this])
 
     def _require_alike(self, what: str, nodes: Sequence[Expr]) -> None:
@@ -243,6 +253,8 @@ class Checks:
         if kinds <= compared.INTEGERS | ({"double"} if what in _EQUALITY else compared.DOUBLES):
             return
         if is_compared and kinds <= compared.INTEGERS | {"decimal", "wide"}:
+            return
+        if what in _BRANCHES and kinds & {"decimal", "wide"} and self._decimals.united(nodes) is not None:
             return
         words = " and a ".join(map(_word, sorted(kinds)))
         raise SparkDecides(
@@ -268,7 +280,7 @@ class Checks:
             raise SparkDecides(f"{node.this.sql('spark')[:40]} may differ in its last digits: take it rounded")
         if both <= compared.DOUBLES | compared.INTEGERS and not isinstance(node, exp.IntDiv):
             return None
-        if left <= {"decimal", "int"} and right <= {"decimal"} and isinstance(node, exp.Add | exp.Sub | exp.Mul):
+        if both & {"decimal", "wide"} and not isinstance(node, exp.IntDiv) and self._decimals.computed(node):
             return None
         raise SparkDecides(f"arithmetic was not compared for types as in {node.sql('spark')[:60]}")
 
@@ -319,7 +331,9 @@ def _keys(node: Expr) -> Iterable[Expr]:
 
 
 def _is_digit(node: Expr) -> bool:
-    return bool(node.is_int) and not node.is_string and node.name.isdecimal() and int(node.name) <= 8
+    from sqlglot import exp
+
+    return isinstance(node, exp.Literal) and not node.is_string and node.name.isdecimal() and int(node.name) <= 8
 
 
 def _word(kind: str) -> str:

@@ -39,8 +39,8 @@ _Function = tuple[frozenset[str], frozenset[str]]
 
 FUNCTIONS: dict[str, _Function] = {
     **_each("count", ANY, "long"),
-    **_each("sum", _EXACT | DOUBLES, frozenset({"long", "wide"})),
-    **_each("avg", _EXACT | DOUBLES, frozenset({"double", "wide"})),
+    **_each("sum", _EXACT | DOUBLES | {"wide"}, frozenset({"long", "wide"})),
+    **_each("avg", _EXACT | DOUBLES | {"wide"}, frozenset({"double", "wide"})),
     **_each("min max", SORTED - {"binary"} | {"near"}, SAME),
     **_each("round", NUMBERS | {"odd", "null"}, "other"),
     **_each("sqrt", INTEGERS | {"double", "-0.0", "null"}, "-0.0"),
@@ -62,7 +62,7 @@ FUNCTIONS: dict[str, _Function] = {
     **_each("ifnull nvl", INTEGERS | {"string", "boolean", "null"} | DOUBLES, SAME),
     **_each("nullif", SORTED - {"binary"}, SAME),
     **_each("greatest least", SORTED - {"binary", "boolean"} | {"near"}, SAME),
-    **_each("abs", _EXACT | DOUBLES, SAME),
+    **_each("abs", _EXACT | DOUBLES | {"wide"}, SAME),
     **_each("upper lower ucase lcase trim ltrim rtrim replace", _TEXT, "string"),
     **_each("substring substr left right lpad rpad repeat", _TEXT | INTEGERS, "string"),
     **_each("reverse", _TEXT, "string"),

@@ -35,12 +35,28 @@ UNWRITTEN = ("TsOrDsToDate", "TimeStrToTime")
 """What SQLGlot puts around the argument of `year` and the like."""
 
 
+class Digits(str):
+    """The kind of a column of decimals: equal to all others of about as many digits.
+
+    Attributes:
+        digits: How many there are, and how many of them are behind the point.
+    """
+
+    digits: tuple[int, int]
+
+    def __new__(cls, precision: int, scale: int) -> Digits:
+        """Make one of so many digits."""
+        made = super().__new__(cls, "decimal" if precision <= _NARROW else "wide")
+        made.digits = (precision, scale)
+        return made
+
+
 def kind_of_column(type_: object) -> str:
     """Return the kind of a column, by its type in an Iceberg schema."""
     if not isinstance(type_, str):
         return _nested(type_ if isinstance(type_, Mapping) else {})
     if found := _DECIMAL.fullmatch(type_):
-        return "decimal" if int(found[1]) <= _NARROW else "wide"
+        return Digits(int(found[1]), int(found[2] or 0))
     name = _OF_ICEBERG.get(type_, type_)
     return name if name in ALL else "other"
 
@@ -77,7 +93,7 @@ class KindsOf:
             ((exp.Distinct,), lambda it: self.together(it.expressions)),
             ((exp.Subquery,), self._of_subquery),
             ((exp.Neg,), lambda it: _possibly_negative_zero(self(it.this))),
-            ((exp.Case, exp.If, exp.Coalesce), lambda it: self.united([*branches(it)])),
+            ((exp.Case, exp.If, exp.Coalesce), self._of_branches),
             ((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod), self._of_arithmetic),
             ((exp.IntDiv,), lambda _: frozenset({"long"})),
             ((exp.Explode, exp.Posexplode), lambda it: self.elements(it.this)),
@@ -142,6 +158,11 @@ class KindsOf:
                 found |= self.elements(each)
                 self._inside.pop()
         return found or ALL
+
+    def _of_branches(self, node: Expr) -> Kinds:
+        found = self.united([*branches(node)])
+        is_mixed = len(found - {"null"}) > 1 and found <= compared.INTEGERS | {"decimal", "wide", "null"}
+        return frozenset({"wide"}) if is_mixed and found & {"decimal", "wide"} else found
 
     def _of_arithmetic(self, node: Any) -> Kinds:
         from sqlglot import exp
@@ -249,7 +270,7 @@ def _of_arithmetic(sign: str, left: Kinds, right: Kinds) -> Kinds:
     if both <= compared.DOUBLES | compared.INTEGERS:
         signed = frozenset() if sign in ("Add", "Sub") else frozenset({"-0.0"})
         return signed | {"near"} if "near" in both else signed or _DOUBLE
-    return frozenset({"wide"}) if both <= {"decimal", "wide", "int"} else ALL
+    return frozenset({"wide"}) if both <= {"decimal", "wide", "int", "long"} else ALL
 
 
 def _of_sum(results: Kinds, given: Kinds) -> Kinds:
@@ -274,7 +295,7 @@ def bare(node: Expr) -> Expr:
 def _is_plain_decimal(node: Expr, kinds: Kinds) -> bool:
     from sqlglot import exp
 
-    return kinds <= {"decimal", "wide"} and isinstance(bare(node), exp.Literal | exp.Column)
+    return kinds <= {"decimal", "wide"} and isinstance(bare(node), exp.Literal | exp.Column | exp.AggFunc)
 
 
 def groups(node: Expr) -> Iterable[list[Expr]]:
