@@ -57,10 +57,7 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
     with Sail(threads=threads) as sail:
         views = [f"{VIEW}{number}" for number in range(len(tables))]
         for view, table in zip(views, tables, strict=True):
-            if table.foreign is None:
-                sail.show(view, table)
-            else:
-                sail.show_rows(view, pins.rows(table, _read_columns(judged)))
+            pins.show(sail, view, table, _read_columns(judged))
         require_values(sail, judged, schemas, views)
         return _rows(sail, mended(judged, views, around), limit)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
+    from dataflow.sail.server import Sail
     from dataflow.workflow.project import Environment
 
 _LATEST = 2  # the version of Iceberg's format up to which Sail's reading was compared
@@ -96,16 +97,25 @@ class Pins:
             use = dataclasses.replace(use, version=state["name"])
         return pinned(table_names.joined(name), *self._tables[name], use)
 
-    def rows(self, table: PinnedTable, columns: Collection[str] | None) -> pa.Table:
-        """Return the rows of a table whose files Sail does not find: PyIceberg reads them, of a small one.
+    def show(self, sail: Sail, view: str, table: PinnedTable, columns: Collection[str] | None = None) -> None:
+        """Let queries read a table: its files, or where Sail does not find them its rows, read by PyIceberg.
 
         Args:
+            sail: The server.
+            view: What queries call the table.
             table: The table.
             columns: The columns that are needed, in lower case; None for all.
 
         Raises:
-            SparkDecides: PyIceberg can't read them, or they are too many.
+            SparkDecides: PyIceberg can't read the rows, or they are too many.
+            SailError: Sail can't read it.
         """
+        if table.foreign is None:
+            sail.show(view, table)
+        else:
+            sail.show_rows(view, self._rows(table, columns))
+
+    def _rows(self, table: PinnedTable, columns: Collection[str] | None) -> pa.Table:
         if table.size is None or table.size > _READ_WHOLE:
             raise SparkDecides(f"{table.foreign}, and they are too large to be read whole")
         try:
