@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pyspark.errors import AnalysisException
 
 from dataflow.runner.query import _as_arrow
-from dataflow.sail.answer import require_types, require_values, with_ranges
+from dataflow.sail.answer import names_of, require_types, require_values, with_ranges
 from dataflow.sail.judgement import SparkDecides, judge
 from dataflow.sail.mends import mended
 from dataflow.sail.rows import spark_table
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NAN, INF = float("nan"), float("inf")
 EPSILON = 2.0**-52
+_IN_SAIL = re.compile(r"\bedges\b(?= AS |$| |\))")
 _ADDS = re.compile(r"\b(sum|avg)\(")
 ROWS = 9
 _TOGETHER = 40  # expressions of one query: a small JVM has no room for the plan of a thousand
@@ -180,7 +181,7 @@ class TwoEngines:
         Raises:
             SparkDecides: It may not answer it.
         """
-        judged = judge(re.sub(r"\bedges\b(?= AS |$| |\))", "db.edges", sql))
+        judged = judge(_IN_SAIL.sub("db.edges", sql))
         schemas = with_ranges(judged, [kinds_of(self.table)] * len(judged.tables))
         around = require_types(judged, schemas)
         if by_values:
@@ -189,7 +190,9 @@ class TwoEngines:
 
     def sail_rows(self, sql: str) -> pa.Table:
         """Return Sail's rows of a query that it may answer, with Spark's types."""
-        return spark_table(self.sail.query(self.mended(sql)))
+        found = spark_table(self.sail.query(self.mended(sql)))
+        judged = judge(_IN_SAIL.sub("db.edges", sql))
+        return found.rename_columns(names_of(self.sail, judged, ["edges"] * len(judged.tables)))
 
     def ask_sail(self, sql: str) -> list[Answer] | Answer:
         """Return Sail's answers for each column of a query, whether it may answer it or not."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.sail import compared
 from dataflow.sail.decimals import Decimals
-from dataflow.sail.judgement import Judged, SparkDecides
+from dataflow.sail.judgement import UNWRITTEN, Judged, SparkDecides
 from dataflow.sail.kinds import (
-    UNWRITTEN,
     Kinds,
     KindsOf,
     Table,

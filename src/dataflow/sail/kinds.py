@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.sail import compared
+from dataflow.sail.judgement import UNWRITTEN
 from dataflow.sail.names import Names, Nested
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _OF_SQL = {
 }  # fmt: skip
 _DECIMAL = re.compile(r"decimal\((\d+)(?:,\s*(\d+))?\)", re.I)
 _NARROW = 18  # digits of decimals whose products still fit
-UNWRITTEN = ("TsOrDsToDate", "TimeStrToTime")
-"""What SQLGlot puts around the argument of `year` and the like."""
 
 
 class Digits(str):
