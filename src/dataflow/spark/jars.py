@@ -92,8 +92,24 @@ SBT = PinnedJar(
     "1750c8fb61c2d2f82da40b2cd9014f4d8a1bd49a361402ea5b1cec061ed66578",
     "sbt's launcher",
 )
+AWS = PinnedJar(
+    "org.apache.iceberg",
+    "iceberg-aws-bundle",
+    "1.12.0",
+    69_034_612,
+    "dd7e49ffa4ac9b215bed846581991259e3aec9bb2fa08d6cec029c46cd66d957",
+    "Iceberg's AWS bundle",
+)
+POSTGRESQL = PinnedJar(
+    "org.postgresql",
+    "postgresql",
+    "42.7.8",
+    1_116_727,
+    "2a32a9dcbc42d67a50ad3a0de5efd102c8d2be46720045f2cbd6689f160ab7c7",
+    "PostgreSQL's driver",
+)
 JARS = (ICEBERG, SQLITE)
-"""The jars that every session needs."""
+"""The jars that every session needs; `catalog_jars.py` knows what else a catalog does."""
 
 
 def spark_version() -> str:
@@ -110,9 +126,9 @@ def folder() -> Path:
     return Path(given).expanduser().absolute() if given else home() / "jars"
 
 
-def paths() -> list[Path]:
+def paths(wanted: Sequence[PinnedJar]) -> list[Path]:
     """Return the jars' files, whether they are there yet or not."""
-    return [folder() / jar.file_name for jar in JARS]
+    return [folder() / jar.file_name for jar in wanted]
 
 
 def ensure(

@@ -11,6 +11,7 @@ from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import UMASK
 from dataflow.report import Report, silent
 from dataflow.spark import jars
+from dataflow.spark.catalog_jars import catalog_jars
 from dataflow.spark.config import is_local, spark_conf
 from dataflow.spark.errors import short_message
 from dataflow.spark.gateway import connect, disconnect, first_session
@@ -100,7 +101,8 @@ class Engine:
             jvm = self._jvm or self._start()
             try:
                 self._gateway = connect(*self.connection())
-                self._reader = first_session(self._gateway, local=is_local(self._conf), interactive=self._interactive)
+                python = sys.executable if is_local(self._conf) else self._conf.get("spark.pyspark.python")
+                self._reader = first_session(self._gateway, python=python, interactive=self._interactive)
             except (DataflowError, KeyboardInterrupt):
                 self.close()
                 raise
@@ -170,7 +172,7 @@ class Engine:
             self._conf[SCOPE_SETTING] = self._scope.as_json()
         if is_embedded(self.environment):
             ensure_catalog()
-        jars.ensure(java, self.environment.spark, self._report)
+        jars.ensure(java, self.environment.spark, self._report, catalog_jars(self.environment))
         umask = UMASK if is_embedded(self.environment) else -1  # a warehouse elsewhere is as its team wants it
         self._jvm = Jvm(java, self._conf, self._log, train=self._train, umask=umask)
         return self._jvm
