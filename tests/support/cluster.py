@@ -71,7 +71,7 @@ class Cluster:
 
     def __init__(self, folder: Path, workers: int = 2) -> None:
         folder.mkdir()
-        self._folder = folder
+        self.folder = folder
         self._daemons: list[Daemon] = []
         self.workers: list[Daemon] = []
         host = ["--host", "127.0.0.1", "--webui-port", "0"]
@@ -86,13 +86,13 @@ class Cluster:
             worker.says("Successfully registered with master")
 
     def _begin(self, name: str, *arguments: str) -> Daemon:
-        daemon = Daemon(self._folder, name, *arguments)
+        daemon = Daemon(self.folder, name, *arguments)
         self._daemons.append(daemon)
         return daemon
 
     def executors(self) -> list[str]:
         """Return the output of all executors and drivers so far."""
-        return [file.read_text("utf-8", "replace") for file in self._folder.glob("work-*/*/**/stderr")]
+        return [file.read_text("utf-8", "replace") for file in self.folder.glob("work-*/*/**/stderr")]
 
     def stop(self) -> None:
         """End it."""
