@@ -12,8 +12,11 @@ from dataflow.spark.java import find_java
 from dataflow.tables.catalog import open_catalog
 from dataflow.tables.pyiceberg_catalog import find_table, load_table
 from dataflow.workflow.project import environment, find_project
+from tests.build.python.conftest import index
 from tests.support.cluster import Cluster, Postgres
 from tests.support.places import EXAMPLE
+
+__all__ = ["index"]
 
 DAYS = ("2026-01-28", "2026-01-29", "2026-01-30", "2026-01-31")
 TABLE = "prod.alice_package_results"
@@ -38,6 +41,18 @@ environments:
       spark.executor.memory: 600m
       spark.sql.shuffle.partitions: "4"
       spark.pyspark.python: {python}
+    params:
+      TARGET_DB: prod
+  submitted:
+    catalog: {name: pond, type: hadoop, warehouse: {warehouse}-of-mains}
+    spark:
+      spark.master: {master}
+      spark.submit.deployMode: cluster
+      spark.driver.host: 127.0.0.1
+      spark.driver.memory: 900m
+      spark.executor.memory: 600m
+      spark.dynamicAllocation.executorIdleTimeout: 5s
+      spark.sql.shuffle.partitions: "4"
     params:
       TARGET_DB: prod
 """
@@ -83,13 +98,13 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory, spark_commands):
-    """A cluster of two workers, the example as a package, and the demo source of four days."""
+def team(tmp_path_factory, spark_commands, request):
+    """A cluster of two workers, or as many as a module's WORKERS says, with the example and four days of its source."""
     folder = tmp_path_factory.mktemp("team")
     jars.ensure(find_java(), {}, wanted=(jars.POSTGRESQL,))
     folder.chmod(0o755)  # PostgreSQL's own user has to get there
     postgres = Postgres(folder / "postgres")
-    cluster = Cluster(folder / "cluster", workers=2)
+    cluster = Cluster(folder / "cluster", workers=getattr(request.module, "WORKERS", 2))
     try:
         with pytest.MonkeyPatch.context() as patch:
             found = Team(spark_commands(folder / "project", folder / "home"), cluster, postgres, folder)

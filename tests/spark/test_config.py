@@ -8,6 +8,7 @@ from dataflow.spark.config import (
     spark_conf,
 )
 from dataflow.spark.launch_env import properties_file
+from dataflow.spark.session import Engine
 from dataflow.workflow.project import Environment
 
 
@@ -103,6 +104,15 @@ def test_a_session_on_a_cluster_holds_as_many_executors_as_it_has_work_for(maste
         assert conf.get("spark.dynamicAllocation.enabled") == own.get("spark.dynamicAllocation.enabled")
     for here in ("local[*]", "local-cluster[1,1,1024]"):
         assert "spark.dynamicAllocation.enabled" not in spark_conf(Environment("x", spark={"spark.master": here}))
+
+
+def test_a_cluster_with_the_catalog_of_one_machine_s_home_is_refused_before_anything_starts(tmp_path):
+    environment = Environment("production", spark={"spark.master": "spark://master:7077"})
+    with pytest.raises(
+        UsageError, match=r"executors of spark://master:7077 can't reach the catalog in this Dataflow h"
+    ):
+        Engine(environment, tmp_path / "spark.log").begin()
+    assert not (tmp_path / "spark.log").exists()
 
 
 def test_where_the_drivers_of_jars_run_is_not_where_a_run_s_own_session_does():

@@ -12,7 +12,7 @@ from dataflow.home import UMASK
 from dataflow.report import Report, silent
 from dataflow.spark import jars
 from dataflow.spark.catalog_jars import catalog_jars
-from dataflow.spark.config import is_local, spark_conf
+from dataflow.spark.config import is_cluster, is_local, spark_conf
 from dataflow.spark.errors import short_message
 from dataflow.spark.gateway import connect, disconnect, first_session
 from dataflow.spark.guard import EVERYTHING, WriteScope, open_session
@@ -166,6 +166,7 @@ class Engine:
     def _start(self) -> Jvm:
         if has_session():
             raise second_session_error()
+        _require_shared_catalog(self.environment)
         self._java = java = find_java(self._report)
         self._conf = spark_conf(self.environment, small=self._small)
         if self._scope is not None:
@@ -181,6 +182,19 @@ class Engine:
         if jvm.is_alive:
             return DataflowError(f"Spark did not start: {short_message(error)}", f"see {display_path(self._log)}")
         return jvm.exit_error("Spark did not start")
+
+
+def _require_shared_catalog(environment: Environment) -> None:
+    """Refuse a catalog in this machine's home to executors elsewhere, whose files nobody would find.
+
+    Raises:
+        UsageError: The environment has such a catalog, and a cluster.
+    """
+    if is_embedded(environment) and is_cluster(environment.spark):
+        raise UsageError(
+            f"the executors of {environment.spark['spark.master']} can't reach the catalog in this Dataflow home",
+            f"give {environment.name} a `catalog:` that the whole cluster reaches, and a `warehouse` there",
+        )
 
 
 def has_session() -> bool:

@@ -21,6 +21,7 @@ OPTIONS = ("--deploy-mode", "cluster", "--conf", "spark.standalone.submit.waitAp
 """For `spark-submit`: that it waits to the end is the default of the other cluster managers."""
 
 _DRIVER = re.compile(r"\bdriver-\d{14}-\d{4,}\b")
+_STATE = re.compile(r"\bdriver-\d{14}-\d{4,} is ([A-Z]+)\b")
 _KILL_TIMEOUT = 60.0
 
 
@@ -59,11 +60,15 @@ class ClusterDriver:
         self._output = output
         self.id: str | None = None
         """Its id with Spark's own cluster manager, once it is known."""
+        self.state: str | None = None
+        """What that said last of it, such as `FINISHED`."""
 
     def __call__(self, line: str) -> None:
         """Take a line that `spark-submit` prints."""
         if self.id is None and (found := _DRIVER.search(line)):
             self.id = found[0]
+        if found := _STATE.search(line):
+            self.state = found[1]
         self._output(line)
 
     @contextmanager
@@ -76,6 +81,10 @@ class ClusterDriver:
         finally:
             if not over and self.id is not None and self._launch.master.startswith("spark://"):
                 self._kill(self.id, variables)
+
+    def has_failed(self, code: int) -> bool:
+        """Say whether it failed: with Spark's own cluster manager, `spark-submit` ends well however the driver did."""
+        return code != 0 or (self._launch.master.startswith("spark://") and self.state != "FINISHED")
 
     def where(self) -> str:
         """Say where its output is."""

@@ -77,7 +77,7 @@ def _submit(
         command = [*program, *cluster_mode.OPTIONS, *arguments]
         with _own_spark(context, scope, elsewhere=True) as variables, driver.ended(variables, services.is_cancelled):
             code = run_process(command, cwd=folder, env=variables, output=driver, stopped=services.is_cancelled)
-            if code != 0:
+            if driver.has_failed(code):
                 raise DataflowError(f"{display_path(jar)}: main of {entry} failed on the cluster", driver.where())
         return
     with _own_spark(context, scope) as variables:
