@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from dataflow.workflow.project import Environment
 
+_NOBODY = "All masters are unresponsive"
+"""What Spark's log says after a minute in which it got no answer; its exception speaks of a stopped context."""
+
 
 class Engine:
     """The one Spark session of a command. Used with `with`, it ends with the block."""
@@ -180,6 +183,17 @@ class Engine:
 
     def _failure_of_start(self, jvm: Jvm, error: Exception) -> DataflowError:
         if jvm.is_alive:
+            master = self._conf["spark.master"]
+            stopped = "stopped SparkContext" in str(error)  # the log may be of more commands than this one
+            if (
+                stopped
+                and is_cluster(self._conf)
+                and _NOBODY in self._log.read_text(encoding="utf-8", errors="replace")
+            ):
+                hint = (
+                    f"look whether it runs and is reachable from here; {self.environment.name} names it as spark.master"
+                )
+                return DataflowError(f"Spark did not start: nobody answers at {master}", hint)
             return DataflowError(f"Spark did not start: {short_message(error)}", f"see {display_path(self._log)}")
         return jvm.exit_error("Spark did not start")
 
