@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -13,6 +14,7 @@ from dataflow.runner.plan_layout import executor_line, layout_lines
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.trigger import strategy_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +85,14 @@ class StepPlan:
 
 
 @dataclass(frozen=True)
+class PlannedTrigger:
+    """One of the triggers of a workflow: when it makes it due, and when it would next; None where nobody can tell."""
+
+    text: str
+    next: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """What a run of a workflow would do.
 
@@ -97,8 +107,10 @@ class RunPlan:
         package: The package's id.
         pinned: Whether the package has an identity of its own, or one derived from user and folder.
         schedule: When it runs once it is deployed, with the time zone; None without a schedule.
+        strategy: What becomes of moments that were missed; None without a schedule.
         parameters: All parameters.
         steps: In running order.
+        triggers: What makes it due, each by itself.
     """
 
     workflow: str
@@ -111,8 +123,10 @@ class RunPlan:
     package: str
     pinned: bool
     schedule: str | None
+    strategy: str | None
     parameters: tuple[Parameter, ...]
     steps: tuple[StepPlan, ...]
+    triggers: tuple[PlannedTrigger, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -141,7 +155,6 @@ class RunPlan:
 
 def plan_run(workflow: Workflow) -> RunPlan:
     """Return the plan of a run of a workflow."""
-    trigger = workflow.trigger
     return RunPlan(
         workflow=workflow.id,
         file=display_path(workflow.file),
@@ -152,9 +165,11 @@ def plan_run(workflow: Workflow) -> RunPlan:
         spark=executor_line(workflow.environment),
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
-        schedule=trigger.text if trigger else None,
+        schedule="; ".join(it.text for it in workflow.triggers) or None,
+        strategy=strategy_text(workflow.strategy) if workflow.triggers else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
+        triggers=tuple(PlannedTrigger(text) for it in workflow.triggers for text in it.texts),
     )
 
 
