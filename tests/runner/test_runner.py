@@ -3,10 +3,13 @@ from __future__ import annotations
 import _thread
 import datetime as dt
 import threading
+import time
 
 import pytest
 
 from dataflow.errors import DataflowError, UsageError
+from dataflow.runner.retry import Cancelled
+from dataflow.state.leases import Leases
 from dataflow.tables.iceberg import load, properties
 from dataflow.workflow.identity import pin
 from tests.support.small_runs import failed, one
@@ -257,6 +260,23 @@ def test_a_stopped_run_leaves_no_branch_and_is_recorded_as_cancelled(package):
     assert package.rows() == []
     assert package.refs() <= {"main"}
     assert package.records.run("last")["status"] == "cancelled"
+
+
+def test_code_that_ignores_a_cancellation_is_left_to_the_end_of_its_process(package, monkeypatch):
+    monkeypatch.setattr("dataflow.runner.runner._CANCEL_GRACE", 1.0)
+    package.write("write.py", "import time\n\n\ndef main(args, spark):\n    time.sleep(6)\n")
+    package.edit("main.sch.yaml", "write.sql", "write.py")
+    runner = package.runner()
+    workflow = package.load()
+    Leases(package.records.database).ask_to_stop(workflow.run_id, "cancelled by bob")
+    with pytest.raises(Cancelled, match=r"^cancelled by bob, and its code still runs until this process ends$"):
+        runner.run(workflow)
+    assert package.records.run("last")["status"] == "cancelled"
+    deadline = time.monotonic() + 30
+    while not package.refs() <= {"main"} and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert package.refs() <= {"main"}
+    assert package.rows() == []
 
 
 def test_the_branch_of_a_killed_run_is_dropped_by_the_next_one(package):

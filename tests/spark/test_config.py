@@ -35,7 +35,7 @@ def test_a_teams_catalog_replaces_the_one_in_the_home():
     assert conf["spark.sql.catalog.lake"] == "dataflow.guard.GuardedCatalog"
     assert conf["spark.sql.catalog.lake.uri"] == "https://x.example"
     assert conf["spark.sql.catalog.lake.cache-enabled"] == "false"
-    assert not any("dataflow" in key for key in conf)
+    assert not any(f"{key}.".startswith("spark.sql.catalog.dataflow.") for key in conf)
 
 
 def test_each_iceberg_catalog_of_an_environment_is_guarded_and_others_stay_as_they_are():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -141,6 +142,16 @@ def test_branches_of_dead_runs_are_swept_and_those_of_live_ones_stay(spark, by_d
     spark.sql(f"ALTER TABLE {by_date} CREATE BRANCH somebody_elses")
     assert branch_publish.sweep(spark, by_date, lambda rest: rest.startswith("live")) == ["dataflow_dead_wap"]
     assert {str(ref) for ref in load(spark, by_date).refs()} == {"main", "dataflow_live_wap", "somebody_elses"}
+
+
+def test_sweeps_at_once_drop_each_branch_once_and_none_fails(spark, by_date):
+    left = [f"dataflow_dead_{number}" for number in range(8)]
+    for name in left:
+        branch_publish.begin(spark, by_date, {"date": "2026-01-01"}, name)
+    with ThreadPoolExecutor(4) as pool:
+        swept = list(pool.map(lambda _: branch_publish.sweep(spark, by_date, lambda _: False), range(4)))
+    assert sorted(name for names in swept for name in names) == left
+    assert {str(ref) for ref in load(spark, by_date).refs()} == {"main"}
 
 
 def test_rows_that_failed_are_kept_for_a_day_beside_what_readers_see(spark, by_date, monkeypatch):

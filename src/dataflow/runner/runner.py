@@ -19,6 +19,7 @@ from dataflow.runner.long_run import long_run_watch
 from dataflow.runner.options import DEFAULTS, RunOptions
 from dataflow.runner.preflight import preflight
 from dataflow.runner.results import RunResult
+from dataflow.runner.retry import Cancelled
 from dataflow.runner.run import Run
 from dataflow.runner.run_start import BegunRun, begun
 from dataflow.runner.turn import Key, Turn
@@ -61,6 +62,7 @@ class Runner:
             UsageError: There is no step of the id that the options name.
             DataflowError: A table belongs to another package, or lies outside the environment.
             KeyboardInterrupt: The user cancelled the run; it is recorded as cancelled.
+            Cancelled: Somebody else cancelled it, and its code does not end.
         """
         workflow.choose(options.only)
         with contextlib.ExitStack() as stack:
@@ -97,7 +99,7 @@ class Runner:
         if not found and cancel.reason is not None:
             self.context.progress.note(workflow, f"stops: {cancel.reason}")
         if not found and not cancel.cancel_until(is_over, _CANCEL_GRACE):
-            raise KeyboardInterrupt  # somebody else stopped it: its code goes on, and ends with this process
+            raise Cancelled(f"{cancel.reason or 'cancelled'}, and its code still runs until this process ends")
         if isinstance(found[0], BaseException):
             raise found[0]
         return found[0]

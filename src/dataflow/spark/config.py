@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions,dataflow.guard.GuardExtensions"
 _ICEBERG_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 _SESSION_CATALOG = "org.apache.iceberg.spark.SparkSessionCatalog"
-_GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
+GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
+"""Iceberg's catalog, each write to which is checked."""
 _CATALOG_CLASS = re.compile(r"spark\.sql\.catalog\.[^.]+")
 
 GUARD_JAR = Path(__file__).parent / "dataflow-guard.jar"
 """Dataflow's code in Spark's JVM (`jvm/`); it goes wherever Iceberg's jar goes."""
+
+PREVIEWS = "dataflow_preview"
+"""A catalog of tables in memory, of which each session has its own: what a preview writes."""
+_PREVIEWS = {
+    f"spark.sql.catalog.{PREVIEWS}": GUARDED_CATALOG,
+    f"spark.sql.catalog.{PREVIEWS}.catalog-impl": "org.apache.iceberg.inmemory.InMemoryCatalog",
+    f"spark.sql.catalog.{PREVIEWS}.warehouse": "memory",
+    f"spark.sql.catalog.{PREVIEWS}.cache-enabled": "false",
+}
 
 _GIB = 1024**3
 
@@ -59,7 +69,8 @@ def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, st
     Raises:
         DataflowError: A secret is not there.
     """
-    return {key: resolve_secrets(value) for key, value in settings(environment, small=small).items()}
+    own = {key: resolve_secrets(value) for key, value in settings(environment, small=small).items()}
+    return {**_PREVIEWS, **own}
 
 
 def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
@@ -88,7 +99,7 @@ def _guarded(key: str, value: str) -> tuple[str, str]:
             f"use an Iceberg catalog of its own: {_ICEBERG_CATALOG}",
         )
     if _CATALOG_CLASS.fullmatch(key) and value == _ICEBERG_CATALOG:
-        return key, _GUARDED_CATALOG
+        return key, GUARDED_CATALOG
     # Iceberg looks whether the catalog is REST's own before it takes this one.
     return key.replace(".rest-catalog-purge", ".purge-by-server"), value
 

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DataflowError
-from dataflow.tables.iceberg import COMMIT_RETRIES, commit, exists, head, load, properties, quoted, set_properties
+from dataflow.tables.iceberg import (
+    COMMIT_RETRIES,
+    TOO_LATE,
+    commit,
+    exists,
+    head,
+    load,
+    properties,
+    quoted,
+    set_properties,
+)
 from dataflow.tables.partition import Partition, partition_of
 
 if TYPE_CHECKING:
@@ -29,6 +39,8 @@ FAILED = f"{PREFIX}failed_"
 
 _DAY_MS = 24 * 3600 * 1000
 _RETENTION_MS = 7 * 24 * 3600 * 1000
+_OR_GONE = (*TOO_LATE, "Branch does not exist")
+"""Failures after which a branch is looked at again: Iceberg's own retry of a commit says so when another dropped it."""
 _MODES = ("write.delete.mode", "write.update.mode", "write.merge.mode")
 
 
@@ -79,7 +91,7 @@ def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: s
         raise DataflowError(f"table {table} does not exist", hint, permanent=True)
     _require_copy_on_write(table, properties(load(spark, table)))
     set_properties(spark, table, {"commit.retry.num-retries": str(COMMIT_RETRIES)})
-    base = commit(spark, table, lambda loaded: _branch_off(loaded, name))
+    base = commit(spark, table, lambda loaded: _branch_off(loaded, name), _OR_GONE)
     return Branch(table, name, base, partition_of(spark, load(spark, table), values), keeps)
 
 
@@ -109,11 +121,7 @@ def _require_copy_on_write(table: str, current: Mapping[str, str]) -> None:
 
 def abandon(spark: SparkSession, branch: Branch) -> None:
     """Drop a branch whose rows will not be published."""
-
-    def drop(table: JavaObject) -> None:
-        _drop_if_there(table, branch.name)
-
-    commit(spark, branch.table, drop)
+    _drop(spark, branch.table, branch.name)
 
 
 def keep_failed(spark: SparkSession, branch: Branch) -> Branch:
@@ -150,7 +158,7 @@ def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> li
         is_live: Says of a branch's name, without the prefix, whether its run may still be working.
 
     Returns:
-        The names of the dropped branches.
+        The names of the branches that were dropped here: several runs may sweep one table at once.
     """
     loaded = load(spark, table)
     left = [str(ref) for ref in loaded.refs() if str(ref).startswith(PREFIX)]
@@ -160,11 +168,16 @@ def sweep(spark: SparkSession, table: str, is_live: Callable[[str], bool]) -> li
         for name in left
         if (_is_over(loaded, name, now) if name.startswith(FAILED) else not is_live(name.removeprefix(PREFIX)))
     ]
-    for name in dead:
-        commit(spark, table, lambda fresh: _drop_if_there(fresh, name))  # noqa: B023 - called at once
-    return dead
+    return [name for name in dead if _drop(spark, table, name)]
 
 
-def _drop_if_there(table: JavaObject, name: str) -> None:
-    if head(table, name) is not None:
-        table.manageSnapshots().removeBranch(name).commit()
+def _drop(spark: SparkSession, table: str, name: str) -> bool:
+    """Drop a branch if it is there; say whether it was dropped here, and not by another run at the same time."""
+
+    def change(loaded: JavaObject) -> bool:
+        if head(loaded, name) is None:
+            return False
+        loaded.manageSnapshots().removeBranch(name).commit()
+        return True
+
+    return commit(spark, table, change, _OR_GONE)
