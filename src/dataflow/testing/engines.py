@@ -67,29 +67,32 @@ class _Silent:
         """Say nothing."""
 
 
+NAME = "dataflow-engines"
+"""What pytest knows the plugin by."""
+
+
 class Engines:
     """The pytest plugin that runs tests by Sail, by Spark, or by both.
 
     Args:
         engine: Which.
-        address: Where a Sail of a watcher listens; one is started here when omitted.
+        sail: A server that somebody else ends; one is started here when omitted.
         reporter: Receives what happens.
     """
 
-    def __init__(self, engine: Engine, address: str | None = None, reporter: SailReporter | None = None) -> None:
+    def __init__(self, engine: Engine, sail: Sail | None = None, reporter: SailReporter | None = None) -> None:
         self.engine = engine
         self.current: Literal["spark", "sail"] = "spark"
         self.verdicts: dict[str, Verdict] = {}
         self.differences: dict[str, str] = {}
-        self._address, self._reporter = address, reporter or _Silent()
+        self._sail, self._reporter = sail, reporter or _Silent()
         self._open = contextlib.ExitStack()
-        self._sail: Sail | None = None
         self._running: Verdict | None = None
 
     def sail(self) -> Sail:
         """Return the server, which is started when it is first asked for."""
         if self._sail is None:
-            self._sail = self._open.enter_context(sail_of(self._address))
+            self._sail = self._open.enter_context(sail_of(None))
         return self._sail
 
     def note(self, rows: RowSet) -> None:
