@@ -7,7 +7,7 @@ import pytest
 from dataflow.sail.judgement import SparkDecides, TableUse
 from dataflow.sail.rows import spark_table
 from dataflow.sail.server import Sail
-from dataflow.sail.tables import pinned
+from dataflow.sail.tables import pinned, rows_by_pyiceberg
 from dataflow.tables import embedded_catalog
 from tests.support.two_engines import rows_of, spark_answer
 
@@ -41,13 +41,18 @@ class Both:
 
     def same(self, *wheres, columns="*", version=None, is_moment=False, of=""):
         """Assert that both have the same rows; how many they are is returned, for each condition."""
-        self.sail.show("pinned", self.pin(version, is_moment=is_moment))
+        table = self.pin(version, is_moment=is_moment)
+        self.sail.show("pinned", table)
+        self.sail.show_rows("pinned_rows", rows_by_pyiceberg(table))
         counts = []
         for where in wheres or ("",):
             found = spark_table(self.sail.query(f"SELECT {columns} FROM pinned {where}"))
             expected = spark_answer(self.spark, f"SELECT {columns} FROM {self.name}{of} {where}")
             assert (where, found.schema.names) == (where, expected.schema.names)
             assert sorted(map(repr, rows_of(found))) == sorted(map(repr, rows_of(expected))), where
+            again = spark_table(self.sail.query(f"SELECT {columns} FROM pinned_rows {where}"))
+            assert again.schema == found.schema
+            assert sorted(map(repr, rows_of(again))) == sorted(map(repr, rows_of(expected))), where
             counts.append(found.num_rows)
         return counts
 

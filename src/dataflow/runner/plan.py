@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -12,6 +13,7 @@ from dataflow.lineage.workflow_tables import script_tables
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.trigger import strategy_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +82,14 @@ class StepPlan:
 
 
 @dataclass(frozen=True)
+class PlannedTrigger:
+    """One of the triggers of a workflow: when it makes it due, and when it would next; None where nobody can tell."""
+
+    text: str
+    next: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """What a run of a workflow would do.
 
@@ -93,8 +103,10 @@ class RunPlan:
         package: The package's id.
         pinned: Whether the package has an identity of its own, or one derived from user and folder.
         schedule: When it runs once it is deployed, with the time zone; None without a schedule.
+        strategy: What becomes of moments that were missed; None without a schedule.
         parameters: All parameters.
         steps: In running order.
+        triggers: What makes it due, each by itself.
     """
 
     workflow: str
@@ -106,8 +118,10 @@ class RunPlan:
     package: str
     pinned: bool
     schedule: str | None
+    strategy: str | None
     parameters: tuple[Parameter, ...]
     steps: tuple[StepPlan, ...]
+    triggers: tuple[PlannedTrigger, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -136,7 +150,6 @@ class RunPlan:
 
 def plan_run(workflow: Workflow) -> RunPlan:
     """Return the plan of a run of a workflow."""
-    trigger = workflow.trigger
     return RunPlan(
         workflow=workflow.id,
         file=display_path(workflow.file),
@@ -146,9 +159,11 @@ def plan_run(workflow: Workflow) -> RunPlan:
         catalog=workflow.environment.catalog_name,
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
-        schedule=trigger.text if trigger else None,
+        schedule="; ".join(it.text for it in workflow.triggers) or None,
+        strategy=strategy_text(workflow.strategy) if workflow.triggers else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
+        triggers=tuple(PlannedTrigger(text) for it in workflow.triggers for text in it.texts),
     )
 
 

@@ -57,7 +57,7 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
     with Sail(threads=threads) as sail:
         views = [f"{VIEW}{number}" for number in range(len(tables))]
         for view, table in zip(views, tables, strict=True):
-            sail.show(view, table)
+            pins.show(sail, view, table, _read_columns(judged))
         require_values(sail, judged, schemas, views)
         return _rows(sail, mended(judged, views, around), limit)
 
@@ -130,6 +130,17 @@ def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views:
     if added:
         kinds = KindsOf(names, judged.functions)
         Limits(names, kinds, judged.functions, bounds).require(added, _most_rows(judged, rows))
+
+
+def _read_columns(judged: Judged) -> set[str] | None:
+    """Return the columns of tables that a query reads, and other names; None where it reads all."""
+    from sqlglot import exp
+
+    if any(not isinstance(it.parent, exp.Count) for it in judged.tree.find_all(exp.Star)):
+        return None
+    columns = list(judged.tree.find_all(exp.Column))
+    joined = {key.name.lower() for it in judged.tree.find_all(exp.Join) for key in it.args.get("using") or ()}
+    return joined | {part.name.lower() for it in columns for part in it.parts}
 
 
 def _mentioned(judged: Judged) -> set[str] | None:

@@ -143,7 +143,7 @@ class SailSession:
         if key not in self._pinned:
             table = self._pins.pin(use)
             view = f"dataflow_pinned_{next(self._numbers)}"
-            self.sail.show(view, table)
+            self._pins.show(self.sail, view, table)
             self._pinned[key] = view, table.schema
         return self._pinned[key]
 
