@@ -106,8 +106,8 @@ class Engines:
         if self.engine != "both" or session.testsfailed or session.config.option.collectonly:
             return
         mine = [it for it in session.items if _is_for_sail(it)]
-        for item, following in zip(mine, [*mine[1:], None], strict=True):
-            self._by_sail(item, following)
+        for place, item in enumerate(mine, 1):
+            self._by_sail(item, mine[place] if place < len(mine) else None)
         self._reporter.sail_is_done(self.verdicts)
 
     @pytest.hookimpl(tryfirst=True)
