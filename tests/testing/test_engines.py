@@ -112,6 +112,58 @@ def test_sail_runs_data_tests_and_the_fixture_without_looking_for_java(package, 
     failed.stdout.fnmatch_lines(['differs * "B" -> "A" *', "words.test.yaml:11"])
 
 
+PROGRAM = """\
+from pyspark.sql import functions as F
+
+
+def main(args, spark):
+    rows = spark.table(args["SOURCE_TABLE"]).where(F.col("day") == args["DAY"]).withColumn("word", F.upper("word"))
+    rows.writeTo(args["TARGET_TABLE"]).overwrite(F.col("day") == args["DAY"])
+    if args["DAY"] == "2026-01-30":
+        rows.selectExpr("id + 10 AS id", "word", "day").writeTo(args["TARGET_TABLE"]).append()
+"""
+OF_PROGRAM = """\
+def test_a_program_replaces_days(dataflow):
+    source, target = dataflow.given(mock(dataflow)), dataflow.table("ddl.sql")
+    for day in ("2026-01-31", "2026-01-30", "2026-01-31", "2026-01-30"):
+        dataflow.run_script("write.py", SOURCE_TABLE=source, TARGET_TABLE=target, DAY=day)
+    rows = [dict(id=1, word="A", day=D[1]), dict(id=2, word="B", day=D[0]), dict(id=12, word="B", day=D[0])]
+    dataflow.assert_rows(target, rows, key="id")
+
+
+def test_what_is_spark_s_alone_is_left(dataflow):
+    dataflow.run_script("rdd.py", SOURCE_TABLE=dataflow.given(mock(dataflow)))
+"""
+
+
+@pytest.mark.slow
+def test_a_program_in_python_is_run_by_pyspark_s_own_client_where_that_can_be_had(package, monkeypatch):
+    pytest.importorskip("pandas", reason="scripts in Python are Spark's without it")
+    pytest.importorskip("grpc_status", reason="scripts in Python are Spark's without it")
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    files = package()
+    (files.path / "write.py").write_text(PROGRAM, "utf-8")
+    (files.path / "rdd.py").write_text("def main(args, spark):\n    spark.sparkContext.parallelize([1])\n", "utf-8")
+    tests = PYTHON[PYTHON.index("import datetime") :] + OF_PROGRAM
+    (files.path / "test_words.py").write_text(tests, "utf-8")
+    done = files.runpytest_subprocess("--dataflow-engine=sail", "-p", "no:xdist", "-k", "program")
+    done.assert_outcomes(passed=1, deselected=3)
+    assert "Java" not in done.stdout.str()
+    monkeypatch.setenv("DATAFLOW_JARS", "/nowhere")  # Spark does not start: it is enough that it is asked
+    done = files.runpytest_subprocess("--dataflow-engine=sail", "-p", "no:xdist", "-k", "alone")
+    done.stdout.fnmatch_lines(["1 test left to Spark: Sail fails in rdd.py: *"])
+
+
+@pytest.mark.slow
+def test_without_pandas_programs_in_python_are_left_to_spark(package, monkeypatch):
+    monkeypatch.setattr("dataflow.testing.sail_python.find_spec", lambda _: None)
+    from dataflow.sail.judgement import SparkDecides
+    from dataflow.testing.sail_python import run_python
+
+    with pytest.raises(SparkDecides, match=r"need pandas .* pip install 'dataflow-recipes\[pandas\]'"):
+        run_python(None, package().path / "x.py", {}, None)
+
+
 @pytest.mark.spark
 def test_spark_runs_what_is_left_and_overrules_sail_with_rows_and_expression(package, shared_jars, monkeypatch):
     monkeypatch.setenv("DATAFLOW_JARS", str(shared_jars))

@@ -27,6 +27,7 @@ _NEEDED = ("pysail", "grpc", "google.rpc")
 _QUIET = {"RUST_LOG": "off"}  # else it tells its own story on standard error
 _UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
+_USER = "dataflow"
 _MESSAGE = 16_000_000  # bytes of rows in one
 
 
@@ -185,6 +186,28 @@ class Sail:
         )
 
     @property
+    def connection(self) -> str:
+        """What PySpark's own client connects to for the same session."""
+        return f"sc://{self.address}/;user_id={_USER};session_id={self._session}"
+
+    def rows_of(self, relation: Any) -> pa.Table:
+        """Return the rows of a plan, as PySpark's own client sends it.
+
+        Raises:
+            SailError: It failed.
+        """
+        import pyspark.sql.connect.proto as messages
+
+        found = self._execute(messages.Plan(root=relation))
+        if found is None:
+            raise SailError("Sail returns no rows, and no columns")
+        return found
+
+    def show_view(self, name: str, view: str) -> None:
+        """Let queries read a view under another name as well."""
+        self._show_query(name, f"SELECT * FROM {view}")
+
+    @property
     def address(self) -> str:
         """Where the server listens; it is started by the first question."""
         if self._address is None:
@@ -199,7 +222,7 @@ class Sail:
     def _user() -> Any:
         import pyspark.sql.connect.proto as messages
 
-        return messages.UserContext(user_id="dataflow")
+        return messages.UserContext(user_id=_USER)
 
     def _execute(self, plan: Any) -> pa.Table | None:
         import grpc

@@ -102,6 +102,17 @@ class SailSession:
         self.sail.show_rows(view, rows)
         self._tables[_key(table_names.split(name))] = (view, rows)
 
+    def name_views(self) -> None:
+        """Let PySpark's own client read what is held: under the names themselves, which have one part.
+
+        Raises:
+            SparkDecides: One has more.
+        """
+        for parts, (view, _) in self._tables.items():
+            if len(parts) > 1:
+                raise SparkDecides(f"PySpark's client finds no {table_names.joined(parts)} in Sail")
+            self.sail.show_view(parts[0], view)
+
     def held(self, name: str) -> pa.Table | None:
         """Return the rows under a name; None where there are none."""
         found = self._tables.get(_key(table_names.split(name)))

@@ -92,7 +92,7 @@ class SailDataflow(Dataflow):
     def table(self, ddl_path: str | Path, **params: object) -> str:
         """Create an empty table by production's DDL."""
         number = f"_{len(self._tables) + 1}" if self._tables else ""
-        name = f"{self._namespace}.t{number}"
+        name = f"table_{self._namespace}{number}"
         self._tables.append(name)
         self.run_script(ddl_path, **{"TARGET_TABLE": name, **params})
         return name
@@ -108,16 +108,25 @@ class SailDataflow(Dataflow):
             rows = rows.append_column(column.name, pa.nulls(rows.num_rows, arrow_type(column.type)))
         from dataflow.sail.insert import Insert
 
-        self._bring(table, target, target.brought(Insert((), False, "", by_name=True), rows, {}), overwrites=False)
+        self._bring(
+            table,
+            target,
+            target.brought(Insert((), overwrites=False, query="", by_name=True), rows, {}),
+            overwrites=False,
+        )
 
     @_left
     def run_script(self, path: str | Path, **params: object) -> None:
-        """Run a .sql script, statement by statement; one in Python is Spark's."""
+        """Run a .sql script statement by statement, and one in Python by PySpark's own client of Sail."""
         from dataflow.testing.fixture import _filled
 
         script = self._folder / path
         if script.suffix != ".sql":
-            raise SparkDecides("scripts in Python are run by Spark alone")
+            from dataflow.testing.sail_python import run_python
+
+            self._session.name_views()
+            run_python(self._session.sail, script, _filled(script, params), self._write)
+            return
         text = substitute(read_text(script), _filled(script, params), where=script)
         for statement in statements(text):
             self._run(statement)
@@ -162,6 +171,21 @@ class SailDataflow(Dataflow):
             self._create(text)
         else:
             raise SparkDecides(f"{' '.join(statement.words[:2])} is Spark's alone")
+
+    def _write(self, table: str, relation: Any, mode: str, condition: Any) -> None:
+        """Bring the rows of a plan into a table, as a program in Python writes them: by the names of columns."""
+        from dataflow.sail.insert import Insert
+        from dataflow.sail.rows import spark_table
+
+        target, there = self._target(table), self._session.held(table)
+        rows = spark_table(self._session.sail.rows_of(relation))
+        brought = target.brought(Insert((), overwrites=True, query="", by_name=True), rows, {})
+        if mode == "overwrite" and there is not None:
+            kept = spark_table(self._session.sail.rows_of(condition(table))) if there.num_rows else there
+            self._session.hold(table, target.after(kept.cast(target.schema), brought, overwrites=False))
+        else:
+            self._bring(table, target, brought, overwrites=mode == "overwrite_partitions")
+        self._session.name_views()
 
     def _create(self, text: str) -> None:
         from sqlglot.errors import SqlglotError
