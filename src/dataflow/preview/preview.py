@@ -137,8 +137,7 @@ def _require_previewable(write: PreviewedWrite) -> None:
         if kind not in (Kind.SQL, Kind.PYTHON):
             raise UsageError(
                 f"{_shown(script)} can't be previewed: only SQL and Python scripts can",
-                f"run it in your sandbox, where nobody reads: dataflow workflow run "
-                f"{display_path(write.workflow.file)}; a run's rows are audited before they are published",
+                f"run it in your sandbox: dataflow workflow run {display_path(write.workflow.file)}",
             )
 
 

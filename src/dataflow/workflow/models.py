@@ -346,8 +346,8 @@ class Notifications(StrictModel):
     expected_by: str | None = Field(
         None,
         pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-        description="Time of day, in the first trigger's time zone, by which a run has succeeded: the one of the last "
-        "moment of `cron`, or every day where tables alone make it due.",
+        description="Time of day, in the first trigger's time zone, by which the run of `cron` succeeded; of tables, "
+        "one a day.",
         examples=["06:00"],
     )
     longer_than: Duration | None = Field(None, description="Duration of a run beyond which it is reported.")
@@ -378,8 +378,8 @@ class Definition(StrictModel):
     )
     run_strategy: RunStrategy | None = Field(
         None,
-        description="Moments that were missed, or came while a run was at work: `latest only` runs the last one (as "
-        "without this key), `sequential` each after the other, `parallel: 3` so many at once.",
+        description="Moments missed, or met during a run: `latest only` (as when omitted), `sequential`, or "
+        "`parallel: 3`.",
     )
     concurrency: Concurrency = Field(
         "wait",
