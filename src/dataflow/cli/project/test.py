@@ -35,7 +35,7 @@ def run_tests(
         TestEngine | None,
         typer.Option(
             "--engine",
-            help="What runs the tests' SQL; `spark` if omitted, with --watch `both`: `sail`, in a blink, then `spark`.",
+            help="`spark` or `sail` alone; `both`: Sail in a blink, then Spark. `spark` if omitted, `both` with --watch.",
         ),
     ] = None,
     update_mocks: Annotated[
