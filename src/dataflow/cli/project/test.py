@@ -35,7 +35,7 @@ def run_tests(
         TestEngine | None,
         typer.Option(
             "--engine",
-            help="`spark` or `sail` alone; `both`: Sail in a blink, then Spark. `spark` if omitted, `both` with --watch.",
+            help="`spark` or `sail` alone; `both`: Sail in a blink, then Spark. `spark` if omitted; `both` to --watch.",
         ),
     ] = None,
     update_mocks: Annotated[
