@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import accuracy, changed_days, lineage_graph, mock_create, python_environment, small_steps
-from benchmarks.bench import DAYS, YEAR, Bench
+from benchmarks.bench import DAYS, SOURCE, YEAR, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
 Report = Callable[[str], None]
@@ -101,6 +101,22 @@ def year(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure(f"{days}, one after the other", medians["one"], 1.0, "s", loop, medians["bare"])
     yield Figure(f"{days}, two at a time", medians["two"], 1.0, "s", loop, medians["bare"])
     yield Figure(f"{days}, two at a time", medians["two"], 1.0, "s", "one after the other", medians["one"])
+
+
+def query(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Two looks at the source's 5,600,000 rows, as whole processes: by Sail, and by Spark with the archive."""
+    day = f"date = DATE'{DAYS[0]}'"
+    looks = {
+        "a count": f"SELECT count(*) AS n FROM {SOURCE} WHERE {day}",
+        "ranks of a day's sums": f"SELECT country_code, title_id, rank() OVER (PARTITION BY country_code ORDER BY hours"
+        f" DESC) AS place FROM (SELECT country_code, title_id, round(sum(view_hours), 6) AS hours FROM {SOURCE}"
+        f" WHERE {day} AND view_hours > 0 GROUP BY country_code, title_id)",
+    }
+    for name, sql in looks.items():
+        commands = {it: bench.dataflow(("query", sql, "--engine", it)) for it in ("sail", "spark")}
+        medians = in_turns(commands, max(runs, 5), seconds, report)
+        yield Figure(f"dataflow query, {name}", medians["sail"], 1.2)
+        yield Figure(f"dataflow query, {name}", medians["sail"], 0.5, "s", "--engine spark", medians["spark"])
 
 
 def memory(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
@@ -240,6 +256,7 @@ CASES = {
     "main": main_run,
     "backfill": backfill,
     "year": year,
+    "query": query,
     "memory": memory,
     "tests": tests,
     "inner-loop": inner_loop,

@@ -59,7 +59,8 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
         for view, table in zip(views, tables, strict=True):
             pins.show(sail, view, table, _read_columns(judged))
         require_values(sail, judged, schemas, views)
-        return _rows(sail, mended(judged, views, around), limit)
+        found, total = _rows(sail, mended(judged, views, around), limit)
+        return (found.rename_columns(names_of(sail, judged, views)) if around and judged.has_unnamed else found), total
 
 
 def require_settings(environment: Environment) -> None:
@@ -186,6 +187,11 @@ def _most_rows(judged: Judged, tables: Sequence[int]) -> int:
     again = math.prod(max(1, read.count(it.alias_or_name.lower())) for it in tree.find_all(exp.CTE))
     taken = len(list(tree.find_all(exp.Explode)))  # how many an array has, nobody knows
     return int(most ** min(again, 64)) << 31 * taken
+
+
+def names_of(sail: Sail, judged: Judged, views: Sequence[str]) -> list[str]:
+    """Return the names of the result's columns as the query has them, without what is written for Sail around them."""
+    return list(sail.query(mended(judged, views, []), 0).schema.names)
 
 
 def _rows(sail: Sail, sql: str, limit: int | None) -> tuple[pa.Table, int]:

@@ -59,7 +59,7 @@ Beyond functions:
 - **Decimals.** Sail has other digits for quotients, remainders and what is rounded. Where the text shows how many
   digits Spark has, they are written for Sail; what has more than 38 digits, or digits that are not clear, is Spark's.
 - **Floats** (of 32 bits) in arithmetic: Spark computes with doubles.
-- **Fields of structs** that may not be null, or of structs that are computed: Sail has values where the struct is null.
+- **Fields of structs** that are computed, or elements: Sail has values where the struct is null.
 - **Patterns.** Regular expressions of plain characters and classes such as `[a-z]` mean the same in both, and so do
   patterns of dates made of `yyyy MM dd HH mm ss SSS MMM EEE a` and the like; all others are Spark's.
 - **Sets of rows** without `ORDER BY` come in whatever order an engine has, as `LIMIT` takes whichever rows come first.

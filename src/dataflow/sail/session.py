@@ -233,8 +233,13 @@ def _iceberg_type(type_: pa.DataType) -> object:
     """Return what Iceberg calls a type, as far as kinds are told apart."""
     import pyarrow as pa
 
-    if pa.types.is_nested(type_):
-        return {}
+    if pa.types.is_map(type_):
+        return {"type": "map", "key": _iceberg_type(type_.key_type), "value": _iceberg_type(type_.item_type)}
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return {"type": "list", "element": _iceberg_type(type_.value_type)}
+    if pa.types.is_struct(type_):
+        fields = [{"name": it.name, "required": not it.nullable, "type": _iceberg_type(it.type)} for it in type_]
+        return {"type": "struct", "fields": fields}
     if pa.types.is_decimal(type_):
         return f"decimal({type_.precision}, {type_.scale})"
     if pa.types.is_timestamp(type_):
