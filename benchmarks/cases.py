@@ -161,6 +161,29 @@ def tests(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure("10 tests, with the archive", all_ten, 0.6, "s", plain, medians["chispa, 10 tests"])
 
 
+def inner_loop(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """The first test and ten of them, by Sail and by Spark, beside tools that test on DuckDB, in its dialect."""
+    bench.rivals.prepare()
+    one = "2026-01-01"
+    measured = {
+        "Sail, 1 test": bench.tests(one, engine="sail", plain=True),
+        "Sail, 10 tests": bench.tests(engine="sail", plain=True),
+        "Spark, 1 test": bench.tests(one, plain=True),
+        "Spark, 10 tests": bench.tests(plain=True),
+        "dbt, 1 test": bench.rivals.dbt(),
+        "dbt, 10 tests": bench.rivals.dbt(ten=True),
+        "sqlmesh, 1 test": bench.rivals.sqlmesh(),
+        "sqlmesh, 10 tests": bench.rivals.sqlmesh(ten=True),
+    }
+    medians = in_turns(measured, max(runs, 5), seconds, report)
+    for count, target in (("1 test", 1.5), ("10 tests", 1.8)):
+        ours = medians[f"Sail, {count}"]
+        yield Figure(f"{count} by Sail", ours, target)
+        yield Figure(f"{count} by Sail", ours, 1.0, "s", f"dbt on DuckDB, {count}", medians[f"dbt, {count}"])
+        yield Figure(f"{count} by Sail", ours, 1.0, "s", f"SQLMesh on DuckDB, {count}", medians[f"sqlmesh, {count}"])
+        yield Figure(f"{count} by Sail", ours, None, "s", f"the same by Spark, {count}", medians[f"Spark, {count}"])
+
+
 def watching(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     """From the save of a script to the verdict of the package's two tests, which write Iceberg tables five times."""
     bench.rivals.prepare()
@@ -236,6 +259,7 @@ CASES = {
     "query": query,
     "memory": memory,
     "tests": tests,
+    "inner-loop": inner_loop,
     "watching": watching,
     "mocks": mocks,
     "lineage": lineage,
