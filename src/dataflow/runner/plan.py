@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
 from dataflow.lineage.workflow_tables import script_tables
+from dataflow.runner.plan_layout import executor_line, layout_lines
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
@@ -57,6 +58,7 @@ class StepPlan:
         contains: The plan of a contained workflow; of a foreach, for its first date.
         reasons: Why each date is to be run, where those are that changed.
         notes: What of the dates could not be told exactly, or is left for the next run.
+        layout: How a `wap` write lays out its files, and why; empty where the table can't be seen without Spark.
     """
 
     id: str
@@ -79,6 +81,7 @@ class StepPlan:
     contains: RunPlan | None = None
     reasons: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    layout: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class RunPlan:
         owner: Its owner.
         environment: Where it would run.
         catalog: The catalog that holds its tables.
+        spark: Where Spark runs, and how many executors it holds.
         package: The package's id.
         pinned: Whether the package has an identity of its own, or one derived from user and folder.
         schedule: When it runs once it is deployed, with the time zone; None without a schedule.
@@ -115,6 +119,7 @@ class RunPlan:
     owner: str
     environment: str
     catalog: str
+    spark: str
     package: str
     pinned: bool
     schedule: str | None
@@ -157,6 +162,7 @@ def plan_run(workflow: Workflow) -> RunPlan:
         owner=workflow.owner,
         environment=workflow.environment.name,
         catalog=workflow.environment.catalog_name,
+        spark=executor_line(workflow.environment),
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
         schedule="; ".join(it.text for it in workflow.triggers) or None,
@@ -218,6 +224,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
         empty=template.empty,
         existing=template.existing,
         audits=tuple(map(_audit, template.audits)),
+        layout=layout_lines(workflow.environment, table, template.partition),
     )
 
 
