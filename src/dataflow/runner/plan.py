@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
 from dataflow.lineage.workflow_tables import script_tables
+from dataflow.runner.plan_layout import executor_line, layout_lines
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.periods import Cadence
@@ -59,6 +60,7 @@ class StepPlan:
         reasons: Why each date is to be run, where those are that changed.
         notes: What of the dates could not be told exactly, or is left for the next run.
         cadence: What the dates are: days, or hours, weeks or months.
+        layout: How a `wap` write lays out its files, and why; empty where the table can't be seen without Spark.
     """
 
     id: str
@@ -82,6 +84,7 @@ class StepPlan:
     reasons: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cadence: str = Cadence.DAILY.value
+    layout: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class RunPlan:
         owner: Its owner.
         environment: Where it would run.
         catalog: The catalog that holds its tables.
+        spark: Where Spark runs, and how many executors it holds.
         package: The package's id.
         pinned: Whether the package has an identity of its own, or one derived from user and folder.
         schedule: When it runs once it is deployed, with the time zone; None without a schedule.
@@ -118,6 +122,7 @@ class RunPlan:
     owner: str
     environment: str
     catalog: str
+    spark: str
     package: str
     pinned: bool
     schedule: str | None
@@ -160,6 +165,7 @@ def plan_run(workflow: Workflow) -> RunPlan:
         owner=workflow.owner,
         environment=workflow.environment.name,
         catalog=workflow.environment.catalog_name,
+        spark=executor_line(workflow.environment),
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
         schedule="; ".join(it.text for it in workflow.triggers) or None,
@@ -222,6 +228,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
         empty=template.empty,
         existing=template.existing,
         audits=tuple(map(_audit, template.audits)),
+        layout=layout_lines(workflow.environment, table, template.partition),
     )
 
 

@@ -24,6 +24,7 @@ def render_plan(plan: RunPlan) -> str:
         ("definition", plan.file),
         ("package", f"{plan.package}, owner {plan.owner}{pinned}"),
         ("environment", f"{plan.environment}, catalog {plan.catalog}"),
+        ("spark", plan.spark),
         *_schedule(plan),
         ("reads", ", ".join(plan.reads) or "nothing that its text names"),
         ("writes", ", ".join(plan.writes) or "nothing"),
@@ -79,6 +80,7 @@ def _facts(step: StepPlan) -> Iterator[str]:
     if step.writes and step.type not in _NAMED:
         partition = ", ".join(f"{column}={value}" for column, value in step.partition.items())
         yield f"writes {', '.join(step.writes)}{f' ({partition})' if partition else ''}"
+    yield from step.layout
     for number, name in enumerate(step.audits):
         lead = "       " if number else "audits "
         yield lead + (name[1:] if name.startswith("!") else f"{name} (warns)")

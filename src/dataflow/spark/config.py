@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.spark import jars
+from dataflow.spark.catalog_jars import catalog_jars, on_s3
 from dataflow.system_errors import LOCK_TIMEOUT
 from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
 from dataflow.workflow.parameters import resolve_secrets
@@ -23,6 +24,7 @@ _ICEBERG_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 _SESSION_CATALOG = "org.apache.iceberg.spark.SparkSessionCatalog"
 GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
 """Iceberg's catalog, each write to which is checked."""
+_S3_FILES = "org.apache.iceberg.aws.s3.S3FileIO"
 _CATALOG_CLASS = re.compile(r"spark\.sql\.catalog\.[^.]+")
 
 GUARD_JAR = Path(__file__).parent / "dataflow-guard.jar"
@@ -39,6 +41,9 @@ _PREVIEWS = {
 
 _GIB = 1024**3
 
+_HADOOP_FILES = ("jdbc", "hive")
+"""Catalogs that read and write by Hadoop unless they are told otherwise; Spark's own Hadoop has no S3."""
+
 _ALWAYS = {
     "spark.app.name": "dataflow",
     "spark.ui.enabled": "false",
@@ -51,6 +56,18 @@ _ALWAYS = {
     # The catalog of name `spark_catalog` is not ours; without this it would ask for a Hive metastore.
     "spark.sql.catalogImplementation": "in-memory",
 }
+
+_CLUSTER = {
+    # A session holds the cores that it works with, and gives them back while it audits, publishes or waits. Without a
+    # shuffle service on the nodes an executor stays for as long as somebody may read what it shuffled.
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+}
+_FIXED = ("spark.dynamicAllocation.enabled", "spark.executor.instances")
+"""What an environment says that wants as many executors all the time."""
+
+DEPLOY_MODE = "spark.submit.deployMode"
+"""Of an environment: where the driver runs of a jar that has only a `main`. A run's own session is its driver."""
 
 _JOINED = {  # lists, to which an environment adds rather than replaces what Iceberg needs
     "spark.driver.extraClassPath": os.pathsep,
@@ -76,11 +93,15 @@ def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, st
 def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
     """Return the settings of `spark_conf` with secrets still written `${secret:NAME}`, so that they can be shown."""
     own = {"spark.master": "local[*]", **environment.spark}
-    found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": _joined_paths(os.pathsep)}
+    own.pop(DEPLOY_MODE, None)
+    class_path = [*map(str, jars.paths(catalog_jars(environment))), str(GUARD_JAR)]
+    found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": os.pathsep.join(class_path)}
     if is_local(own):
         found |= _for_this_machine(small)
     else:
-        found["spark.jars"] = _joined_paths(",")  # executors get Iceberg from the driver
+        found["spark.jars"] = ",".join(class_path)  # executors get them from the driver
+    if is_cluster(own) and not any(key in own for key in _FIXED):
+        found |= _CLUSTER
     for key, value in own.items():
         ours = found.get(key) if key in _JOINED else None
         found[key] = f"{value}{_JOINED[key]}{ours}" if ours else value
@@ -109,6 +130,11 @@ def is_local(spark: Mapping[str, str]) -> bool:
     return re.fullmatch(r"local(\[.*\])?", spark.get("spark.master", "local")) is not None
 
 
+def is_cluster(spark: Mapping[str, str]) -> bool:
+    """Return whether Spark's executors run on machines that others share: `spark://`, `yarn` or `k8s://`."""
+    return re.match(r"local\b", spark.get("spark.master", "local")) is None
+
+
 def _catalog(environment: Environment) -> dict[str, str]:
     name = environment.catalog_name
     if is_embedded(environment):
@@ -123,6 +149,8 @@ def _catalog(environment: Environment) -> dict[str, str]:
     else:
         private = {}
         properties = {key: value for key, value in environment.catalog.items() if key != "name"}
+        if properties.get("type") in _HADOOP_FILES and on_s3(properties.get("warehouse", "")):
+            properties = {"io-impl": _S3_FILES, **properties}
     # A cached table would not show a branch that another session of this JVM has just made.
     properties = {"cache-enabled": "false", **properties}
     prefix = f"spark.sql.catalog.{name}"
@@ -159,7 +187,3 @@ def _driver_gib() -> int:
     except (ValueError, OSError, AttributeError):
         return 2
     return min(8, max(1, total // 4 // _GIB))
-
-
-def _joined_paths(separator: str) -> str:
-    return separator.join(map(str, [*jars.paths(), GUARD_JAR]))

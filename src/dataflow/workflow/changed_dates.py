@@ -15,7 +15,7 @@ from dataflow.workflow.models import HwmJob
 from dataflow.workflow.parameters import PARAMETER_NAME, placeholders
 from dataflow.workflow.periods import Cadence
 from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep
-from dataflow.workflow.values import table_name
+from dataflow.workflow.values import is_timezone, table_name
 
 if TYPE_CHECKING:
     from dataflow.workflow.periods import Period
@@ -42,6 +42,7 @@ class ChangedQuestion:
         in_order: Whether each day depends on the one before.
         latest: The last period that there may be, such as yesterday.
         environment: Where the tables are.
+        zone: The time zone in which days of instants are cut, where a source does not name one.
         column: The column whose values are asked for, where those are items and no days.
     """
 
@@ -52,6 +53,7 @@ class ChangedQuestion:
     in_order: bool
     latest: Period
     environment: Environment
+    zone: str = "UTC"
     column: str | None = None
 
     @property
@@ -79,6 +81,7 @@ class DatesFound:
         needs_spark: Whether only Spark can look, so that the days are not known yet.
         cadence: What the days are: days, or hours, weeks or months; None where they are items.
         items: For each target which items were done, and from what, before the sources were looked at.
+        question: What was asked, where tables were looked at.
     """
 
     dates: tuple[str, ...]
@@ -90,6 +93,7 @@ class DatesFound:
     needs_spark: bool = False
     cadence: Cadence | None = Cadence.DAILY
     items: Mapping[str, Mapping[str, Mapping[str, tuple[int, int]]]] = field(default_factory=dict)
+    question: ChangedQuestion | None = None
 
 
 Look = Callable[[ChangedQuestion], DatesFound]
@@ -121,11 +125,13 @@ def source_of(given: ChangedSource, turn: EachDate | None) -> ChangedSource:
     """Put parameters of the contained workflow into a source's names: whoever changes them there changes them here.
 
     Raises:
-        ValueError: There is no such parameter, or what comes out can't name a table.
+        ValueError: There is no such parameter, or what comes out can't name a table or a time zone.
     """
     inner = turn.step if turn is not None else None
     params = inner.workflow.params if isinstance(inner, SubworkflowStep) else {}
     values = {key: _filled(text, params) for key, text in given.model_dump().items() if text is not None}
+    if "timezone" in values and not is_timezone(values["timezone"]):
+        raise ValueError(f"unknown time zone '{values['timezone']}'; write it as Europe/Berlin or UTC")
     return given.model_copy(update={**values, "table": table_name(values["table"])})
 
 

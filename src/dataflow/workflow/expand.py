@@ -98,12 +98,14 @@ class Surroundings:
         look: Finds the days that changed.
         environment: Where the tables are.
         cadence: Which periods the definition goes by.
+        zone: The time zone of the workflow's days.
     """
 
     load: Callable[[LoadRequest], LoadResult]
     look: Look
     environment: Environment
     cadence: Cadence
+    zone: str = "UTC"
 
 
 def too_many(count: int) -> str:
@@ -158,6 +160,7 @@ class WorkflowExpander:
         self.look = around.look
         self.environment = around.environment
         self.cadence = around.cadence
+        self.zone = around.zone
         self.names: set[str] = set()
         self._numbers = itertools.count(1)
         self._keys = TableKeys(view)
@@ -333,7 +336,7 @@ class WorkflowExpander:
         asked = (1, False, dates.column) if isinstance(dates, ChangedItems) else (dates.last, dates.in_order, None)
         last, in_order, column = asked
         question = ChangedQuestion(
-            tuple(sources), targets, last, dates.max, in_order, self._latest(), self.environment, column
+            tuple(sources), targets, last, dates.max, in_order, self._latest(), self.environment, self.zone, column
         )
         is_whole = turn is not None and len(self.problems) == before
         return self.look(question) if is_whole else last_dates(question)

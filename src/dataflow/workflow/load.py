@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow.changed_dates import Look, last_dates
-from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_timezone
+from dataflow.workflow.checks import AUDITED, DefinitionView, check
 from dataflow.workflow.dates import context_of
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
@@ -37,6 +37,7 @@ from dataflow.workflow.resolved import Step, Workflow
 from dataflow.workflow.trigger import ParallelRuns, each_trigger, trigger_routes
 from dataflow.workflow.trigger_tables import wakes_itself, with_tables
 from dataflow.workflow.validation import ValidationProblems, validated
+from dataflow.workflow.values import is_timezone
 from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class _Loader:
         self._user: str | None = request.user
         self.size = Size(ends_only=request.ends_only)
         self._clock: dict[str, str] = {}
+        self._zone = "UTC"
 
     def load(self, call: LoadRequest) -> LoadResult:
         """Load one definition for one run of it."""
@@ -175,7 +177,9 @@ class _Loader:
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver), cadence_of(file))
+        around = Surroundings(
+            self.load, self.request.look, self._resolved_environment(resolver), cadence_of(file), self._zone
+        )
         expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
@@ -266,7 +270,8 @@ class _Loader:
         }
         cadence = cadence_of(file)
         if not self._clock:  # once, by the trigger of the definition that was asked for
-            self._clock = self._told_time(cadence) or _now(file, ParameterResolver(sources, builtins))
+            self._zone = _zone(file, ParameterResolver(sources, builtins))
+            self._clock = self._told_time(cadence) or _now(self._zone)
         builtins |= {f"{PREFIX}{name}": functools.partial(str, value) for name, value in self._clock.items()}
         resolver = ParameterResolver(sources, builtins, reference=self.request.reference)
         self._read_date(resolver, cadence)
@@ -360,13 +365,18 @@ def cadence_of(file: YamlFile) -> Cadence:
     return Cadence(text) if text in list(Cadence) else Cadence.DAILY
 
 
-def _now(file: YamlFile, resolver: ParameterResolver) -> dict[str, str]:
-    """Return the time: of days, weeks and months where the trigger's clock is, else in UTC."""
+def _now(zone: str) -> dict[str, str]:
+    """Return the time: of days, weeks and months in a time zone."""
+    now = dt.datetime.now(dt.UTC)
+    local = now.astimezone(zoneinfo.ZoneInfo(zone))
+    return clock_at(local.replace(tzinfo=None), now.replace(tzinfo=None))
+
+
+def _zone(file: YamlFile, resolver: ParameterResolver) -> str:
+    """Return the time zone of a workflow's days: that of its first trigger, else UTC."""
     routes = ((*route, "timezone") for route in trigger_routes(file.data)[:1])
     zone = next((resolver.render(file.texts.get(it, "UTC"), file.value_place(it)) for it in routes), None) or "UTC"
-    now = dt.datetime.now(dt.UTC)
-    local = now.astimezone(zoneinfo.ZoneInfo(zone)) if is_timezone(zone) else now
-    return clock_at(local.replace(tzinfo=None), now.replace(tzinfo=None))
+    return zone if is_timezone(zone) else "UTC"
 
 
 def _declared(file: YamlFile) -> list[str]:

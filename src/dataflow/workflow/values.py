@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import zoneinfo
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -28,6 +29,15 @@ def seconds(value: object) -> object:
             return span
         raise ValueError("should be a year at most")
     raise ValueError("should be a number and a unit, such as 30s, 10m, 2h or 1d")
+
+
+def is_timezone(name: str) -> bool:
+    """Say whether a time zone of this name exists."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def table_name(value: str) -> str:

@@ -20,6 +20,7 @@ from dataflow.cli.workflow.arguments import DateOption, DeployedOption, ParamOpt
 from dataflow.cli.workflow.options import definition, request
 from dataflow.errors import DataflowError, UsageError
 from dataflow.system_errors import system_error
+from dataflow.workflow.periods import CLOCK
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dataflow.runner.options import RunOptions
     from dataflow.runner.results import RunOutcome
     from dataflow.runner.runner import Prepare
+    from dataflow.workflow.changed_dates import Look
     from dataflow.workflow.load import Request
     from dataflow.workflow.resolved import Workflow
 
@@ -111,9 +113,13 @@ def run_definition(
     workflow = load_workflow(file, request)
     workflow.choose(options.only)
     continue_in(python_of(workflow, say), again)
-    run_loaded(
-        workflow, options, output, lambda look: load_workflow(file, replace(request, look=look, run_id=workflow.run_id))
-    )
+    run_loaded(workflow, options, output, lambda look: load_workflow(file, same_run(request, workflow, look)))
+
+
+def same_run(request: Request, workflow: Workflow, look: Look) -> Request:
+    """Return a request for the same run, its days found by another look; midnight may have passed since the first."""
+    clock = {name: value for name, value in workflow.builtins.items() if name in CLOCK}
+    return replace(request, look=look, run_id=workflow.run_id, clock=clock)
 
 
 def continue_in(python: Path | None, arguments: Sequence[str] | None = None) -> None:

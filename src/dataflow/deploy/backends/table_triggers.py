@@ -37,6 +37,7 @@ class _Looked:
         changed: The days that changed, or hours, weeks, months, as the workflow's are; None where nobody can tell.
         mark: Up to where it is complete, in the same; None where it does not say.
         ahead: Those beyond the mark that are finished.
+        zone: Where days of instants are cut.
     """
 
     table: Table
@@ -45,6 +46,7 @@ class _Looked:
     changed: Collection[Period] | None
     mark: Period | None
     ahead: Collection[Period]
+    zone: dt.tzinfo
 
     def has(self, day: Period) -> bool:
         """Say whether the table has a day: by its mark, where it has one; else by its files."""
@@ -52,7 +54,7 @@ class _Looked:
 
         if self.mark is not None:
             return day <= self.mark or day in self.ahead
-        return self.changed is None or day in self.changed or holds_period(self.table, day)
+        return self.changed is None or day in self.changed or holds_period(self.table, day, zone=self.zone)
 
 
 def publication(
@@ -96,7 +98,8 @@ def _looked(
     """Return the tables of a trigger; None where one has no rows yet."""
     found: dict[str, _Looked] = {}
     for name in join.tables:
-        looked = _look(load(name), since, None if last is None else last.seen.get(name), cadence)
+        before = None if last is None else last.seen.get(name)
+        looked = _look(load(name), join.timezone, since, before, cadence)
         if looked is None:
             return None
         found[name] = looked
@@ -111,8 +114,8 @@ def _ready(found: Mapping[str, _Looked], join: ScheduledTrigger, at: dt.datetime
     return {day.date for day in days if day.date <= at.date() and all(it.has(day) for it in found.values())}
 
 
-def _look(table: Table, since: dt.datetime, before: int | None, cadence: Cadence) -> _Looked | None:
-    from dataflow.tables.changed_days.day_values import Grain
+def _look(table: Table, timezone: str, since: dt.datetime, before: int | None, cadence: Cadence) -> _Looked | None:
+    from dataflow.tables.changed_days.day_values import Grain, zone_of
     from dataflow.tables.changed_days.find import changed_days
     from dataflow.tables.high_water_mark import from_properties
 
@@ -120,14 +123,15 @@ def _look(table: Table, since: dt.datetime, before: int | None, cadence: Cadence
     if current is None:
         return None
     start = _snapshot_at(table, since) if before is None else before
+    zone = zone_of(timezone)
     water = from_properties(table.properties)
     try:
-        found = changed_days(table, start, grain=Grain(cadence))
+        found = changed_days(table, start, grain=Grain(cadence, zone=zone))
         changed: Collection[Period] | None = None if found.lost is not None else found.days.keys()
     except DataflowError:  # nobody can tell which column is the day: any new snapshot is a new day
         changed = set() if start == current.snapshot_id else None
     ahead = {it for it in water.ahead if it.cadence is cadence}
-    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.complete(cadence), ahead)
+    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.complete(cadence), ahead, zone)
 
 
 def _snapshot_at(table: Table, moment: dt.datetime) -> int | None:

@@ -13,6 +13,7 @@ from dataflow.tables.high_water_mark import HighWater, from_properties
 from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 from dataflow.workflow import table_names
 from dataflow.workflow.changed_dates import ChangedQuestion, DatesFound, last_dates
+from dataflow.workflow.dates import MAX_DATES
 from dataflow.workflow.periods import Cadence
 
 if TYPE_CHECKING:
@@ -61,14 +62,22 @@ def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
         DataflowError: A source is missing although it was read before, or nobody can tell which column is its day.
     """
     if question.column is not None:
-        return look_at_items(question, find)
+        return dataclasses.replace(look_at_items(question, find), question=question)
     waters = {name: _mark(find(name)) for name in question.targets}  # before the sources: what is done since is done
     sources = {source: find(source.table) for source in question.sources}
     targets = []
     for name, water in waters.items():
         looked = _sources_of(water, sources, question) if water.mark is not None else ()
         targets.append(Target(plain_name(name, question.environment.catalog_name), water, looked))
-    return choose_dates(question, targets, _marks(sources))
+    return dataclasses.replace(choose_dates(question, targets, _marks(sources)), question=question)
+
+
+def is_wanted(spark: SparkSession, found: DatesFound, day: str) -> bool:
+    """Say whether a day that was found is still to be run, as the tables are now; it is where days build on others."""
+    question = found.question
+    if question is None or question.in_order:
+        return True
+    return day in look_through(spark)(dataclasses.replace(question, max=MAX_DATES)).dates
 
 
 def _mark(table: Table | None) -> HighWater:
@@ -91,17 +100,19 @@ def _sources_of(
         name = plain_name(source.table, catalog)
         key = known.get(name.lower(), f"{catalog}.{name}")
         since = water.sources.get(key)
-        found.append(Source(name, key, _changed(source, table, None if since is None else since[1], question.cadence)))
+        found.append(Source(name, key, _changed(source, table, None if since is None else since[1], question)))
     return tuple(found)
 
 
-def _changed(source: ChangedSource, table: Table | None, since: int | None, cadence: Cadence) -> ChangedDays:
+def _changed(source: ChangedSource, table: Table | None, since: int | None, question: ChangedQuestion) -> ChangedDays:
     from dataflow.errors import DataflowError
-    from dataflow.tables.changed_days.day_values import Grain
-    from dataflow.tables.changed_days.find import changed_days
+    from dataflow.tables.changed_days.day_values import Grain, zone_of
+    from dataflow.tables.changed_days.find import Arrival, changed_days
 
     if table is None:
         raise DataflowError(f"there is no table {table_names.typed(source.table)}, whose changes are asked for")
     mark = _mark(table).mark
     own = mark.cadence if mark is not None and mark.cadence in {Cadence.WEEKLY, Cadence.MONTHLY} else None
-    return changed_days(table, since, source.day_column, Grain(cadence, own))
+    grain = Grain(question.cadence, own, zone_of(source.timezone or question.zone))
+    arrival = Arrival(source.arrival_column, question.last_ones[0]) if source.arrival_column is not None else None
+    return changed_days(table, since, source.day_column, grain, arrival=arrival)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.tables.time_spans import Span, day_of, hour_of, span_of
-from dataflow.workflow.periods import DAY, HOUR, Cadence, Period
+from dataflow.workflow.periods import DAY, HOUR, Cadence, Period, after
 
 if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
@@ -26,6 +27,16 @@ _COMPACT = re.compile(r"\d{8}(?:\d{2})?")
 _PER_SECOND = {"timestamp": 10**6, "timestamptz": 10**6, "timestamp_ns": 10**9, "timestamptz_ns": 10**9}
 TEMPORAL = frozenset({"date", *_PER_SECOND})
 """The types whose values are moments."""
+
+
+Zone = dt.tzinfo
+UTC: Zone = dt.UTC
+"""Where days are cut, if nobody says otherwise."""
+
+
+def zone_of(name: str) -> Zone:
+    """Return a time zone by its name."""
+    return UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
 
 
 @dataclass(frozen=True)
@@ -60,22 +71,42 @@ class Grain:
     Attributes:
         cadence: The periods that are asked for.
         source: The cadence of the source, where it is weekly or monthly: a value is the beginning of such a period.
+        zone: Where the days, weeks and months of instants are cut; hours are those of UTC.
     """
 
     cadence: Cadence = Cadence.DAILY
     source: Cadence | None = None
+    zone: Zone = UTC
 
     @property
     def none(self) -> PeriodRange:
         """What rows of no time have."""
         return PeriodRange(Period(dt.datetime.max, self.cadence), Period(dt.datetime.min, self.cadence))
 
-    def of(self, first: Span, last: Span | None = None) -> PeriodRange:
-        """Return the periods from the beginning of one span to the end of another."""
+    def of(self, first: Span, last: Span | None = None, *, instant: bool = False) -> PeriodRange | None:
+        """Return the periods from the beginning of one span to the end of another.
+
+        Args:
+            first: The one span; of instants in UTC.
+            last: The other; the same when omitted.
+            instant: Whether they are spans of instants.
+
+        Returns:
+            None where the calendar ends before.
+        """
         start, end = first.start, (last or first).end
+        if instant and self.zone is not UTC and self.cadence is not Cadence.HOURLY:
+            try:
+                start, end = self._local(start), self._local(end - _MOMENT) + _MOMENT
+            except (ValueError, OverflowError):
+                return None
         if self.source is not None:
             start, end = self.source.at(start).start, self.source.at(end - _MOMENT).end
         return PeriodRange(self.cadence.at(start), self.cadence.at(end - _MOMENT))
+
+    def _local(self, moment: dt.datetime) -> dt.datetime:
+        """Return what clocks of the zone say at a moment of UTC."""
+        return moment.replace(tzinfo=dt.UTC).astimezone(self.zone).replace(tzinfo=None)
 
 
 DAYS = Grain()
@@ -104,6 +135,11 @@ class DayColumn:
         """What is told: days, or another period."""
         return self.grain.cadence.unit
 
+    @property
+    def is_instant(self) -> bool:
+        """Whether its values are instants, whose day depends on where one is."""
+        return str(self.type).startswith("timestamptz")
+
     def range_of(self, value: Any) -> PeriodRange | None:
         """Return the periods that a value stands for, as Avro has it; None where nobody can tell."""
         return periods_of(self.grain, str(self.type), value)
@@ -120,7 +156,7 @@ class DayColumn:
         first, last = (span_of_value(str(self.type), it) for it in ends)
         if first is None or last is None or last.end <= first.start or not _are_alike(*ends):
             return None
-        return self.grain.of(first, last)
+        return self.grain.of(first, last, instant=self.is_instant)
 
     def partition(self, spec: PartitionSpec, values: Sequence[Any]) -> PeriodRange | None:
         """Return the periods that a partition holds; None where it does not tell."""
@@ -132,7 +168,7 @@ class DayColumn:
                 here = None if str(field.transform) == "void" else self.grain.none
             else:
                 span = _of_transform(str(field.transform), str(self.type), value)
-                here = None if span is None else self.grain.of(span)
+                here = None if span is None else self.grain.of(span, instant=self.is_instant)
             found = found if here is None else here.within(found)
         return found
 
@@ -142,16 +178,17 @@ def periods_of(grain: Grain, kind: str, value: Any) -> PeriodRange | None:
     if value is None:
         return grain.none
     span = span_of_value(kind, value)
-    return None if span is None else grain.of(span)
+    return None if span is None else grain.of(span, instant=kind.startswith("timestamptz"))
 
 
 def span_of_value(kind: str, value: Any) -> Span | None:
-    """Return the time that a value of a type stands for: of a moment the hour; None where nobody can tell."""
+    """Return the time that a value of a type stands for: of a moment the second; None where nobody can tell."""
     try:
         if kind == "date":
             return day_of(_EPOCH + value * DAY)
         if (per_second := _PER_SECOND.get(kind)) is not None:
-            return hour_of(_EPOCH + value // (per_second * 3600) * HOUR)
+            second = _EPOCH + dt.timedelta(seconds=value // per_second)
+            return Span(second, after(second, dt.timedelta(seconds=1)))
         if kind == "string":
             return _of_text(value)
         if kind in {"int", "long"}:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataflow.tables.changed_days.day_values import DAYS, DayColumn, Grain, PeriodRange, periods_of
+from dataflow.tables.changed_days.day_values import DAYS, UTC, DayColumn, Grain, PeriodRange, periods_of
 from dataflow.tables.changed_days.item_values import ItemColumn, Items
 from dataflow.workflow.periods import Cadence, Period
 
@@ -131,22 +131,25 @@ def _counted(values: pa.ChunkedArray, grain: Grain) -> tuple[str, Iterable[Any]]
     """Return how many values there are of each kind that is told apart, as Avro has them, and their type."""
     import pyarrow as pa
 
-    if pa.types.is_timestamp(values.type):  # of an instant, the time in UTC, as partitions have it
+    if pa.types.is_timestamp(values.type):
+        instants = values.type.tz is not None
         values = values.cast(pa.timestamp(values.type.unit))
         if grain.cadence is Cadence.HOURLY:
-            return "timestamp", _floored(values).value_counts()
+            return "timestamp", _floored(values, "hour").value_counts()
+        if instants and grain.zone is not UTC:  # whose clocks are asked once for each minute that there is
+            return "timestamptz", _floored(values, "minute").value_counts()
         values = values.cast(pa.date32(), safe=False)
     if pa.types.is_date(values.type):
         return "date", values.cast(pa.date32()).cast(pa.int32()).value_counts()
     return ("long" if pa.types.is_integer(values.type) else "string"), values.value_counts()
 
 
-def _floored(moments: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the hours of moments, as microseconds since 1970."""
+def _floored(moments: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
+    """Return the hours or minutes of moments, as microseconds since 1970."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    hours = pc.floor_temporal(moments, unit="hour").cast(pa.timestamp("us"), safe=False)
+    hours = pc.floor_temporal(moments, unit=unit).cast(pa.timestamp("us"), safe=False)
     return hours.cast(pa.int64())
 
 

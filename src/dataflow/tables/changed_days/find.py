@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean
-from dataflow.tables.changed_days.day_values import DAYS, TEMPORAL, DayColumn, Grain
+from dataflow.tables.changed_days.day_values import DAYS, TEMPORAL, UTC, DayColumn, Grain, PeriodRange, Zone
 from dataflow.tables.changed_days.delete_days import WholeTableError, deleted_days
 from dataflow.tables.changed_days.file_days import FileDays, Rows, add_rows
 from dataflow.tables.changed_days.history import changed_files, live_files, snapshots_since
 from dataflow.tables.changed_days.item_values import ItemColumn
 from dataflow.tables.changed_days.manifests import ADDED, DATA
-from dataflow.workflow.periods import Period
+from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
@@ -62,7 +62,8 @@ class ChangedDays:
         days: The days, other periods, or items, each with what snapshots did to it, the newest first.
         snapshots: The snapshots since, the newest first.
         lost: Why nobody can tell what changed; None where it is told.
-        notes: Days that could only be told roughly, in words.
+        notes: Days that could only be told roughly, and where days of instants are cut, in words.
+        arrived: The days of rows that came lately, where nobody can tell by snapshots and a column tells it.
     """
 
     head: tuple[int, int] | None
@@ -70,9 +71,30 @@ class ChangedDays:
     snapshots: tuple[int, ...] = ()
     lost: str | None = None
     notes: tuple[str, ...] = ()
+    arrived: tuple[Period, ...] = ()
 
 
-def changed_days(table: Table, since: int | None, column: str | None = None, grain: Grain = DAYS) -> ChangedDays:
+@dataclass(frozen=True)
+class Arrival:
+    """What tells, beside snapshots, which rows came lately.
+
+    Attributes:
+        column: The column of the time at which a row arrived.
+        first: The first day, or other period, that counts as lately.
+    """
+
+    column: str
+    first: Period
+
+
+def changed_days(
+    table: Table,
+    since: int | None,
+    column: str | None = None,
+    grain: Grain = DAYS,
+    *,
+    arrival: Arrival | None = None,
+) -> ChangedDays:
     """Return the days of a table that changed since a snapshot.
 
     Args:
@@ -80,14 +102,15 @@ def changed_days(table: Table, since: int | None, column: str | None = None, gra
         since: The snapshot; None where none is remembered.
         column: The column that says which day a row belongs to; the one that the table is partitioned by when omitted.
         grain: In which periods they are told.
+        arrival: What tells the days of the rows that came lately, where the snapshot can't.
 
     Raises:
         DataflowError: There is no such column, or nobody can tell which one it is; or a manifest can't be read.
     """
     metadata = table.metadata
     day = day_column(metadata, ".".join(table.name()[-2:]), column)
-    day = dataclasses.replace(day, grain=grain if _begins_periods(metadata, day) else Grain(grain.cadence))
-    return _changed(table, since, day)
+    own = grain if _begins_periods(metadata, day) else dataclasses.replace(grain, source=None)
+    return _changed(table, since, dataclasses.replace(day, grain=own), arrival)
 
 
 def changed_items(table: Table, since: int | None, column: str) -> ChangedDays:
@@ -126,29 +149,61 @@ def item_column(table: Table, name: str) -> ItemColumn:
     return ItemColumn(column.id, column.name, column.type, column.default)
 
 
-def _changed(table: Table, since: int | None, day: DayColumn | ItemColumn) -> ChangedDays:
+def _changed(
+    table: Table, since: int | None, day: DayColumn | ItemColumn, arrival: Arrival | None = None
+) -> ChangedDays:
     metadata = table.metadata
     current = table.current_snapshot()
+    came = None
+    if arrival is not None and isinstance(day, DayColumn):
+        came = time_column(metadata, ".".join(table.name()[-2:]), arrival.column)
+        came = dataclasses.replace(came, grain=dataclasses.replace(day.grain, source=None))
     if current is None:
         return ChangedDays(None, lost=None if since is None else f"snapshot {since} is gone: the table has none")
     head = (current.sequence_number or 0, current.snapshot_id)
+    files = FileDays(table.io, table.specs(), day)
+
+    def lost(why: str, order: tuple[int, ...] = ()) -> ChangedDays:
+        lately = _arrived(files, current, came, arrival.first) if came is not None and arrival is not None else ()
+        return ChangedDays(head, snapshots=order, lost=why, notes=_notes(files), arrived=lately)
+
     if since is None:
-        return ChangedDays(head, lost="no snapshot of it is remembered")
+        return lost("no snapshot of it is remembered")
     between = snapshots_since(metadata, current.snapshot_id, since)
     if between is None:
         known = any(snapshot.snapshot_id == since for snapshot in metadata.snapshots)
         why = "is not an ancestor of the current one" if known else "has expired"
-        return ChangedDays(head, lost=f"snapshot {since}, which the mark remembers, {why}")
-    files = FileDays(table.io, table.specs(), day)
+        return lost(f"snapshot {since}, which the mark remembers, {why}")
     order = tuple(snapshot.snapshot_id for snapshot in between)
     try:
         found = _changes(files, between)
     except _UnknownDayError as error:
-        return ChangedDays(head, snapshots=order, lost=str(error))
-    return ChangedDays(head, {it: tuple(found[it]) for it in sorted(found)}, order, notes=tuple(files.notes))
+        return lost(str(error), order)
+    return ChangedDays(head, {it: tuple(found[it]) for it in sorted(found)}, order, notes=_notes(files))
 
 
-def holds_period(table: Table, period: Period, column: str | None = None) -> bool:
+def _notes(files: FileDays) -> tuple[str, ...]:
+    """Return what could only be told roughly, and where the days of instants are cut."""
+    column = files.column
+    if not isinstance(column, DayColumn) or not column.is_instant:
+        return tuple(files.notes)
+    zone = UTC if column.grain.cadence is Cadence.HOURLY else column.grain.zone
+    one = f"{'an' if column.unit == 'hour' else 'a'} {column.unit}"
+    return (f"{one} of {column.name} is one of {zone}", *files.notes)
+
+
+def _arrived(files: FileDays, current: Snapshot, column: DayColumn, first: Period) -> tuple[Period, ...]:
+    """Return the days of the rows in files that came lately, as the column of their arrival says."""
+    found: dict[Any, int | None] = {}
+    came = FileDays(files.io, files.specs, column)
+    for entry in live_files(files.io, current):
+        known = came.roughly(entry)
+        if not isinstance(known, PeriodRange) or known.last >= first:
+            add_rows(found, files.of_data(entry) or {})
+    return tuple(sorted(found))
+
+
+def holds_period(table: Table, period: Period, column: str | None = None, *, zone: Zone = UTC) -> bool:
     """Say whether a table has files that may have rows of a period, as its manifests tell.
 
     Raises:
@@ -158,21 +213,40 @@ def holds_period(table: Table, period: Period, column: str | None = None) -> boo
 
     make: Any = expressions  # its types don't know its own constructors
     found = day_column(table.metadata, ".".join(table.name()[-2:]), column)
-    low, high = _bounds(str(found.type), period)
+    low, high = _bounds(str(found.type), period, zone)
     where = make.And(make.GreaterThanOrEqual(found.name, low), make.LessThan(found.name, high))
     return any(True for _ in table.scan(row_filter=where).plan_files())
 
 
-def _bounds(kind: str, period: Period) -> tuple[Any, Any]:
+def _bounds(kind: str, period: Period, zone: Zone) -> tuple[Any, Any]:
     """Return the first value of a column of a type that may be of a period, and the first that can't be any more."""
     if kind in TEMPORAL and kind != "date":
-        zone = "+00:00" if kind.startswith("timestamptz") else ""
-        return f"{period.start.isoformat()}{zone}", f"{period.end.isoformat()}{zone}"
+        if not kind.startswith("timestamptz"):
+            return period.start.isoformat(), period.end.isoformat()
+        own = dt.UTC if period.cadence is Cadence.HOURLY else zone
+        low, high = (it.replace(tzinfo=own).astimezone(dt.UTC).isoformat() for it in (period.start, period.end))
+        return low, high
     days = period.start.date(), (period.end - dt.timedelta(microseconds=1)).date() + dt.timedelta(days=1)
     if kind in {"date", "string"}:
         return str(days[0]), str(days[1])
     first, following = (int(f"{day:%Y%m%d}") for day in days)
     return first, following
+
+
+def time_column(metadata: TableMetadata, table: str, name: str) -> DayColumn:
+    """Return a column of time by its name, without regard to case.
+
+    Raises:
+        DataflowError: There is none, or it has no times.
+    """
+    found = day_column(metadata, table, name)
+    if str(found.type) not in TEMPORAL:
+        raise DataflowError(
+            f"column '{name}' of {table} is not a time of arrival: it is {found.type}",
+            "'column' is the time at which rows arrive, 'day' what says which day they are of",
+            permanent=True,
+        )
+    return found
 
 
 def day_column(metadata: TableMetadata, table: str, name: str | None = None) -> DayColumn:
