@@ -90,5 +90,7 @@ def test_packages_of_hours_weeks_and_months_are_green_and_write_the_rows_that_th
     written = json.loads(python(world, READ.format(tables={it: f"alice_sandbox.alice_{it}_results" for it in PACKAGES})))
     for name, rows in written.items():
         expected = load_mock(next(it for it in mocks[name] if "_results" in it.name))
-        found = sorted((int(t), c, int(r), float(h), p) for t, c, r, h, p in rows)
-        assert found == sorted((t, c, r, pytest.approx(float(h), rel=1e-9), str(p)) for t, c, r, h, p in expected.rows)
+        found = {(int(title), country, period): (int(rank), float(hours)) for title, country, rank, hours, period in rows}
+        assert len(found) == len(rows) == len(expected.rows)
+        for title, country, rank, hours, period in expected.rows:
+            assert found[title, country, str(period)] == (rank, pytest.approx(float(hours), rel=1e-9))
