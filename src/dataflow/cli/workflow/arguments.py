@@ -17,14 +17,7 @@ FileArgument = Annotated[
         autocompletion=definitions,
     ),
 ]
-DateOption = Annotated[
-    str | None,
-    typer.Option(
-        "--date",
-        metavar="YYYY-MM-DD",
-        help="The day; yesterday if omitted. By the cadence, an hour, week or month: 2026-01-31T05, 2026-W05, 2026-01.",
-    ),
-]
+DateOption = Annotated[str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; yesterday if omitted.")]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated.")
 ]

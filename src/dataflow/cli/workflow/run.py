@@ -59,7 +59,8 @@ def run(
     """Run a workflow: write on a branch, audit, publish (wap).
 
     It reaches your own sandbox, and nothing else, unless --env names another environment. With --deployed it runs what
-    was deployed, from the registry alone.
+    was deployed, from the registry alone. Of an hourly, weekly or monthly definition, --date is 2026-01-31T05, 2026-W05
+    or 2026-01.
 
     Examples:
         dataflow workflow run main.sch.yaml --date 2026-01-31

@@ -185,11 +185,9 @@ def _changed(
 def _notes(files: FileDays) -> tuple[str, ...]:
     """Return what could only be told roughly, and where the days of instants are cut."""
     column = files.column
-    if not isinstance(column, DayColumn) or not column.is_instant:
+    if not isinstance(column, DayColumn) or not column.is_instant or column.grain.cadence is Cadence.HOURLY:
         return tuple(files.notes)
-    zone = UTC if column.grain.cadence is Cadence.HOURLY else column.grain.zone
-    one = f"{'an' if column.unit == 'hour' else 'a'} {column.unit}"
-    return (f"{one} of {column.name} is one of {zone}", *files.notes)
+    return (f"a {column.unit} of {column.name} is one of {column.grain.zone}", *files.notes)
 
 
 def _arrived(files: FileDays, current: Snapshot, column: DayColumn, first: Period) -> tuple[Period, ...]:
