@@ -124,5 +124,5 @@ class PreviewWatch:
             self._orders.put(frozenset(Path(path) for _, path in change))
 
 
-def _exit(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+def _exit(*_: object) -> None:
+    raise SystemExit(130)  # as of every command that is stopped, by Ctrl-C or by a scheduler

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -64,6 +64,7 @@ class RunContext:
         jars: Finds the jars of jobs.
         launch: How programs start a Spark of their own.
         begun: The outermost run, where it was begun already: recorded, and alive.
+        left: Returns the days of a backfill that are still to be run; None for other runs.
     """
 
     spark: SparkSession
@@ -74,6 +75,7 @@ class RunContext:
     jars: Jars = field(default_factory=PrebuiltJars)
     launch: SparkLaunch = field(default_factory=SparkLaunch)
     begun: BegunRun | None = None
+    left: Callable[[], Collection[str]] | None = None
 
     @property
     def live(self) -> LiveRun | None:

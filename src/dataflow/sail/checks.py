@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.sail import compared
 from dataflow.sail.decimals import Decimals
-from dataflow.sail.judgement import Judged, SparkDecides
+from dataflow.sail.judgement import UNWRITTEN, Judged, SparkDecides
 from dataflow.sail.kinds import (
-    UNWRITTEN,
     Kinds,
     KindsOf,
     Table,
@@ -80,6 +79,12 @@ class Checks:
         Raises:
             SparkDecides: A part was not compared for the types that it may have.
         """
+        from sqlglot import exp
+
+        if any(it.args.get("using") for it in tree.find_all(exp.Join)) and any(
+            isinstance(it.parent, exp.Column) for it in tree.find_all(exp.Star)
+        ):
+            raise SparkDecides("Sail leaves the columns of USING out of a table's *")
         for node in tree.walk():
             if (check := first(self._checks, node)) is not None:
                 check(node)
@@ -191,6 +196,8 @@ class Checks:
         require_pattern(name, self._texts(node))
         if name == "round":
             self._require_round(node)
+        if name in ("lag", "lead") and (default := node.args.get("default")) is not None:
+            self._require_alike("a default", [node.args["this"], default])
         is_clear = self._kinds(node) <= {"wide"} and self._decimals.of(node)
         if name in ("sum", "avg") and "wide" in self._kinds.together(given) | self._kinds(node) and not is_clear:
             raise SparkDecides(f"{name}: types are not clear in {node.sql('spark')[:60]}")

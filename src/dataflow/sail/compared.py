@@ -93,7 +93,10 @@ MENDED = {"datediff": ("CAST(", " AS INT)"), "date_diff": ("CAST(", " AS INT)")}
 WITH_LITERALS = _words("left lpad repeat right rpad substr substring")
 """Functions whose arguments behind the first have to be literals: Sail takes negative ones otherwise."""
 
-NAMED_ALIKE = _words("avg bool_or coalesce concat count count_if length lower max min sum upper year")
+NAMED_ALIKE = _words(
+    "abs avg bool_or coalesce concat count count_if datediff length lower max min month nullif round sqrt sum upper "
+    "year"
+)
 """Functions that a column of the result is named after alike, where they are written in lower case."""
 
 DIFFERENT: dict[str, str] = {

@@ -24,7 +24,7 @@ class Nested(str):
 
     Attributes:
         elements: The kinds of an array's elements, or of a map's keys and values.
-        fields: The kinds of a struct's fields that may be null, by their names in lower case.
+        fields: The kinds of a struct's fields, by their names in lower case.
     """
 
     elements: frozenset[str]
@@ -107,6 +107,10 @@ class Names:
         name = column.table.lower()
         is_made = name in self._aliases and name not in self._tables
         return bool(name) and (is_made or (name in self._nested and not self._fields(column)))
+
+    def is_field(self, column: Column) -> bool:
+        """Say whether a column is a field of a struct, which is known."""
+        return bool(self._fields(column))
 
     def _fields(self, column: Column) -> list[tuple[int, str]]:
         """Return the kinds of the field that a column certainly is, by each struct of that name."""

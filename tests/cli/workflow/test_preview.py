@@ -218,8 +218,8 @@ def test_each_save_shows_it_again_and_mistakes_do_not_end_it(dataflow_command, p
         watching.next("saved")
         assert watching.next("preview")["previews"][0]["total"] == 2
         watching.process.send_signal(signal.SIGTERM)
-        assert watching.process.wait(20) == 128 + signal.SIGTERM
-        assert watching.process.stderr.read() == ""
+        assert watching.process.wait(20) == 130
+        assert watching.process.stderr.read() == "stopped: nothing half-written is visible\n"
 
 
 def test_a_preview_that_is_killed_leaves_nothing(dataflow_command):

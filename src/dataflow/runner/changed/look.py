@@ -13,6 +13,7 @@ from dataflow.tables.high_water_mark import HighWater, from_properties
 from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 from dataflow.workflow import table_names
 from dataflow.workflow.changed_dates import ChangedQuestion, DatesFound, last_dates
+from dataflow.workflow.dates import MAX_DATES
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -63,9 +64,17 @@ def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
     catalog = question.environment.catalog_name
     targets = []
     for name, water in waters.items():
-        looked = _sources_of(water, sources, catalog) if water.mark is not None else ()
+        looked = _sources_of(water, sources, question) if water.mark is not None else ()
         targets.append(Target(plain_name(name, catalog), water, looked))
-    return choose_dates(question, targets, _marks(sources))
+    return dataclasses.replace(choose_dates(question, targets, _marks(sources)), question=question)
+
+
+def is_wanted(spark: SparkSession, found: DatesFound, day: str) -> bool:
+    """Say whether a day that was found is still to be run, as the tables are now; it is where days build on others."""
+    question = found.question
+    if question is None or question.in_order:
+        return True
+    return day in look_through(spark)(dataclasses.replace(question, max=MAX_DATES)).dates
 
 
 def _mark(table: Table | None) -> HighWater:
@@ -79,22 +88,26 @@ def _marks(sources: Mapping[ChangedSource, Table | None]) -> dict[str, dt.date]:
 
 
 def _sources_of(
-    water: HighWater, sources: Mapping[ChangedSource, Table | None], catalog: str
-) -> tuple[Source, ...]:  # fmt: skip
+    water: HighWater, sources: Mapping[ChangedSource, Table | None], question: ChangedQuestion
+) -> tuple[Source, ...]:
+    catalog = question.environment.catalog_name
     known = {plain_name(key, catalog).lower(): key for key in water.sources}
     found = []
     for source, table in sources.items():
         name = plain_name(source.table, catalog)
         key = known.get(name.lower(), f"{catalog}.{name}")
         since = water.sources.get(key)
-        found.append(Source(name, key, _changed(source, table, None if since is None else since[1])))
+        found.append(Source(name, key, _changed(source, table, None if since is None else since[1], question)))
     return tuple(found)
 
 
-def _changed(source: ChangedSource, table: Table | None, since: int | None) -> ChangedDays:
+def _changed(source: ChangedSource, table: Table | None, since: int | None, question: ChangedQuestion) -> ChangedDays:
     from dataflow.errors import DataflowError
-    from dataflow.tables.changed_days.find import changed_days
+    from dataflow.tables.changed_days.day_values import zone_of
+    from dataflow.tables.changed_days.find import Arrival, changed_days
 
     if table is None:
         raise DataflowError(f"there is no table {table_names.typed(source.table)}, whose changes are asked for")
-    return changed_days(table, since, source.day_column)
+    arrival = Arrival(source.arrival_column, question.last_days[0]) if source.arrival_column is not None else None
+    zone = zone_of(source.timezone or question.zone)
+    return changed_days(table, since, source.day_column, zone=zone, arrival=arrival)
