@@ -112,6 +112,21 @@ def test_sail_runs_data_tests_and_the_fixture_without_looking_for_java(package, 
     failed.stdout.fnmatch_lines(['differs * "B" -> "A" *', "words.test.yaml:11"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--dataflow-engine=both", "-n", "2"), "compares both in one process: run it with -n 0"),
+        (("--dataflow-engine=sail", "--update-mocks"), "mocks are what Spark makes of them"),
+    ],
+)
+def test_what_can_not_go_together_is_refused(package, monkeypatch, arguments, reason):
+    monkeypatch.setenv("CI", "")
+    done = package().runpytest_subprocess(*arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert reason in done.stderr.str()
+
+
 PROGRAM = """\
 from pyspark.sql import functions as F
 

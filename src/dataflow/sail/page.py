@@ -34,11 +34,12 @@ And these conversions:
 
 ## Sums of doubles
 
-The last digits of a sum or an average of doubles depend on the order in which they are added: they **may differ in the
-last digits, as they do between two runs of Spark**, whose tasks end in another order each time. Two orders of n
+The last digits of a sum or an average of doubles depend on the order in which they are added: they **may differ in
+the last digits, as they do between two runs of Spark**, whose tasks end in another order each time. Two orders of n
 additions differ by no more than n · 2⁻⁵² times the sum of the absolute values; that, and no more, is what the tests
-let pass. What is computed of such a sum, and shown or sorted, is so too. Where the last digit decides which rows there
-are (a comparison, a join, a group, `DISTINCT`, a rank), Spark answers, unless the sum is rounded first, as in
+let pass. What is computed of such a sum, and shown or sorted, is so too: of rows whose sums are equal but for that,
+either may come first, or be the last that a LIMIT takes. Where the last digit decides which rows there are (a
+comparison, a join, a group, `DISTINCT`, a rank), Spark answers, unless the sum is rounded first, as in
 `ROUND(SUM(hours), 6)`: rounding makes equal sums equal, so that ties stay ties. Of such a rounded sum Sail answers up
 to thirteen digits in all; the order of additions does not reach them, but for a sum that lies in the middle between
 two of them by chance, which two runs of Spark may round differently as well. `ROUND` itself is written for Sail as

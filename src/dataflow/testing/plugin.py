@@ -53,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if engine != "spark" and not config.pluginmanager.has_plugin(_ENGINES):
         from dataflow.testing.engines import Engines
 
+        if config.getoption("update_mocks"):
+            raise pytest.UsageError(
+                "--update-mocks: mocks are what Spark makes of them, whatever --dataflow-engine says"
+            )
+        if engine == "both" and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
+            raise pytest.UsageError("--dataflow-engine=both compares both in one process: run it with -n 0")
         config.pluginmanager.register(Engines(engine), _ENGINES)
     if not config.getoption("update_mocks"):
         return
