@@ -81,8 +81,9 @@ def metadata(location: str) -> dict[str, Any]:
         OSError: It can't be read.
         ValueError: It is not one.
     """
-    address = urlsplit(location)
-    content = Path(unquote(address.path) if address.scheme else location).read_bytes()
+    plain = location.removeprefix("file://").removeprefix("file:")  # Iceberg's addresses are not escaped, but may be
+    file = Path(plain) if plain == location or Path(plain).exists() else Path(unquote(urlsplit(location).path))
+    content = file.read_bytes()
     found: dict[str, Any] = json.loads(gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content)
     return found
 
