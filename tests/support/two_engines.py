@@ -278,7 +278,7 @@ def alike(one: Any, other: Any, added: float, rows: int) -> bool:
         return True
     if not isinstance(one, Double) or not isinstance(other, Double) or not added:
         return False
-    return abs(float(one) - float(other)) <= 2 * rows * EPSILON * max(abs(float(one)), added)
+    return abs(float(one) - float(other)) <= rows * EPSILON * max(abs(float(one)), added)
 
 
 def spark_answer(spark: SparkSession, sql: str) -> pa.Table:

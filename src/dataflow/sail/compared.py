@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, _Function] = {
     **_each("avg", _EXACT | DOUBLES | {"wide"}, frozenset({"double", "wide"})),
     **_each("min max", SORTED - {"binary"} | {"near"}, SAME),
     **_each("round", NUMBERS | {"odd", "null"}, "other"),
-    **_each("sqrt", INTEGERS | {"double", "-0.0", "null"}, "-0.0"),
+    **_each("sqrt", INTEGERS | {"double", "-0.0", "null"}, "odd"),
     **_each("grouping", ANY, "other"),
     **_each("explode posexplode", frozenset({"nested"}), "other"),
     **_each("element_at []", frozenset({"nested"}) | INTEGERS | {"string"}, "other"),

@@ -69,7 +69,7 @@ def _nested(type_: Mapping[str, Any]) -> Nested:
 
     elements = [type_[it] for it in ("element", "key", "value") if it in type_]
     fields = {it["name"].lower(): inside(it["type"]) for it in type_.get("fields", ())}
-    return Nested(frozenset(map(inside, elements)), fields)
+    return Nested(frozenset(map(inside, elements)), inside(type_["key"]) if "key" in type_ else None, fields)
 
 
 class KindsOf:
@@ -161,6 +161,21 @@ class KindsOf:
                 found |= self.elements(each)
                 self._inside.pop()
         return found or ALL
+
+    def is_taken_alike(self, node: Any) -> bool:
+        """Say whether an element is taken out by a literal of the kind that an array's index, or a map's key, is of.
+
+        Sail takes a column's name there for a text.
+        """
+        from sqlglot import exp
+
+        index = node.expressions[0] if len(node.expressions) == 1 else None
+        if not isinstance(index, exp.Literal) or not isinstance(node.this, exp.Column):
+            return False
+        sources = self.names.sources(node.this)
+        keys = {kind.key for _, kind in sources.columns if isinstance(kind, Nested) and kind.elements}
+        wanted = {"string"} if index.is_string else {"int", "long", None}
+        return bool(keys) and keys <= wanted and sources.is_known and not sources.expressions
 
     def _of_branches(self, node: Expr) -> Kinds:
         found = self.united([*branches(node)])

@@ -24,16 +24,21 @@ class Nested(str):
 
     Attributes:
         elements: The kinds of an array's elements, or of a map's keys and values.
+        key: The kind of a map's keys; None of an array, or a struct.
         fields: The kinds of a struct's fields, by their names in lower case.
     """
 
     elements: frozenset[str]
+    key: str | None
     fields: Mapping[str, str]
 
-    def __new__(cls, elements: frozenset[str] = frozenset(), fields: Mapping[str, str] | None = None) -> Nested:
+    def __new__(
+        cls, elements: frozenset[str] = frozenset(), key: str | None = None, fields: Mapping[str, str] | None = None
+    ) -> Nested:
         """Make one of its parts."""
         made = super().__new__(cls, "nested")
         made.elements = elements
+        made.key = key
         made.fields = fields or {}
         return made
 

@@ -51,6 +51,7 @@ class PinnedTable:
         schema: The kinds of its columns, as `kinds.py` calls them.
         size: How many bytes its files have; None where its summary does not say.
         foreign: Why Sail does not find its files by itself; None where it does.
+        is_changed: Whether it has rows that are deleted, or had other columns: PyIceberg makes null lists empty then.
     """
 
     location: str
@@ -59,6 +60,7 @@ class PinnedTable:
     schema: Schema
     size: int | None
     foreign: str | None = None
+    is_changed: bool = False
 
     def options(self) -> dict[str, str]:
         """Return what Sail has to be told for it to read just this."""
@@ -118,6 +120,11 @@ class Pins:
     def _rows(self, table: PinnedTable, columns: Collection[str] | None) -> pa.Table:
         if table.size is None or table.size > _READ_WHOLE:
             raise SparkDecides(f"{table.foreign}, and they are too large to be read whole")
+        lists = [
+            it for it, kind in table.schema.items() if kind == "nested" and (columns is None or it.lower() in columns)
+        ]
+        if lists and table.is_changed:
+            raise SparkDecides(f"{table.foreign}, and PyIceberg can't tell null from empty in {', '.join(lists)}")
         try:
             return rows_by_pyiceberg(table, columns, self._opened.get(table.metadata))
         except Exception as error:  # each file system, and each part of the format that it does not know, its own
@@ -202,7 +209,10 @@ def pinned(name: str, file: str, metadata: Metadata, use: TableUse) -> PinnedTab
     read = snapshots.get(wanted, {})
     if use.version is not None and read.get("schema-id") != metadata["current-schema-id"]:
         raise SparkDecides(f"{name} had other columns then")
-    size = read.get("summary", {}).get("total-files-size", None if read else "0")
+    summary = read.get("summary", {})
+    if summary.get("total-equality-deletes", "0") != "0":
+        raise SparkDecides(f"{name} has deletes by values")
+    size = summary.get("total-files-size", None if read else "0")
     return PinnedTable(
         metadata["location"],
         file,
@@ -210,6 +220,7 @@ def pinned(name: str, file: str, metadata: Metadata, use: TableUse) -> PinnedTab
         {it["name"]: kind_of_column(it["type"]) for it in schema["fields"]},
         None if size is None else int(size),
         foreign,
+        len(metadata["schemas"]) > 1 or summary.get("total-delete-files", "0") != "0",
     )
 
 
