@@ -55,14 +55,14 @@ def run_workflow(
     from dataflow.home import subfolder
     from dataflow.runner.changed.reload import has_nothing_to_do, run_nothing
     from dataflow.spark.session import Engine
-    from dataflow.spark.sizing import is_small
+    from dataflow.spark.sizing import is_small, size_of
 
     workflow.choose(options.only)  # before a JVM starts
     log = subfolder("logs") / f"{workflow.run_id}.log"
     if has_nothing_to_do(workflow):
         return RunOutcome(run_nothing(workflow, progress, log))
     environment = _spark_environment(workflow, progress)
-    with Engine(environment, log, small=is_small(workflow), report=progress.say) as engine:
+    with Engine(environment, log, small=is_small(workflow, size_of(workflow)), report=progress.say) as engine:
         engine.begin()  # the JVM starts while Python imports the rest, and while jars are built
         from dataflow.runner.jar_builder import JarBuilder
         from dataflow.runner.programs import require_programs

@@ -81,10 +81,19 @@ def metadata(location: str) -> dict[str, Any]:
         OSError: It can't be read.
         ValueError: It is not one.
     """
-    address = urlsplit(location)
-    content = Path(unquote(address.path) if address.scheme else location).read_bytes()
-    found: dict[str, Any] = json.loads(gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content)
+    text = content(location)
+    found: dict[str, Any] = json.loads(gzip.decompress(text) if text.startswith(b"\x1f\x8b") else text)
     return found
+
+
+def content(location: str) -> bytes:
+    """Return what a file of a table on this machine holds, by its address or path.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    address = urlsplit(location)
+    return Path(unquote(address.path) if address.scheme else location).read_bytes()
 
 
 def _table(metadata: dict[str, Any]) -> LiveTable:

@@ -80,7 +80,7 @@ class DayColumn:
         low, high = (bounds.get(self.id) for bounds in (entry.lower, entry.upper))
         if low is None or high is None:
             return None
-        ends = [_decoded(str(self.type), it) for it in (low, high)]
+        ends = [decoded_bound(str(self.type), it) for it in (low, high)]
         first, last = (days_of(str(self.type), it) for it in ends)
         if first is None or last is None or last.last < first.first or not _are_alike(*ends):
             return None
@@ -92,7 +92,7 @@ class DayColumn:
         for field, value in zip(spec.fields, values, strict=False):
             if field.source_id != self.id:
                 continue
-            here = _of_transform(str(field.transform), str(self.type), value)
+            here = days_of_partition(str(field.transform), str(self.type), value)
             found = found if here is None else here.within(found)
         return found
 
@@ -115,7 +115,14 @@ def days_of(kind: str, value: Any) -> DayRange | None:
     return None
 
 
-def _of_transform(transform: str, kind: str, value: Any) -> DayRange | None:
+def days_of_partition(transform: str, kind: str, value: Any) -> DayRange | None:
+    """Return the days that a partition's value stands for; None where nobody can tell.
+
+    Args:
+        transform: How the value came of the column, as Iceberg writes it.
+        kind: The column's type.
+        value: The value, as Avro has it.
+    """
     if value is None:
         return None if transform == "void" else NO_DAYS
     try:
@@ -160,7 +167,7 @@ def _are_alike(low: Any, high: Any) -> bool:
     return not isinstance(low, str) or (low[4:5] == "-") == (high[4:5] == "-")
 
 
-def _decoded(kind: str, bound: bytes) -> Any:
+def decoded_bound(kind: str, bound: bytes) -> Any:
     """Return a bound as its value; numbers are as long as the column was when the file was written."""
     if kind == "string":
         return bound.decode(errors="replace")
