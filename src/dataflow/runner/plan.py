@@ -95,6 +95,7 @@ class RunPlan:
         schedule: When it runs once it is deployed, with the time zone; None without a schedule.
         parameters: All parameters.
         steps: In running order.
+        accelerator: Whether Comet would be at work, and why; None for a workflow within another.
     """
 
     workflow: str
@@ -108,6 +109,7 @@ class RunPlan:
     schedule: str | None
     parameters: tuple[Parameter, ...]
     steps: tuple[StepPlan, ...]
+    accelerator: str | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -134,8 +136,13 @@ class RunPlan:
         return (*self.steps, *inner)
 
 
-def plan_run(workflow: Workflow) -> RunPlan:
-    """Return the plan of a run of a workflow."""
+def plan_run(workflow: Workflow, accelerator: str | None = None) -> RunPlan:
+    """Return the plan of a run of a workflow.
+
+    Args:
+        workflow: What would run.
+        accelerator: Whether Comet would be at work, and why.
+    """
     trigger = workflow.trigger
     return RunPlan(
         workflow=workflow.id,
@@ -149,6 +156,7 @@ def plan_run(workflow: Workflow) -> RunPlan:
         schedule=trigger.text if trigger else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
+        accelerator=accelerator,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.spark import jars
+from dataflow.spark.comet import comet_settings, memory
 from dataflow.system_errors import LOCK_TIMEOUT
 from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
 from dataflow.workflow.parameters import resolve_secrets
@@ -44,30 +45,36 @@ _ALWAYS = {
 
 _JOINED = {  # lists, to which an environment adds rather than replaces what Iceberg needs
     "spark.driver.extraClassPath": os.pathsep,
+    "spark.driver.extraLibraryPath": os.pathsep,
     "spark.jars": ",",
+    "spark.plugins": ",",
     "spark.sql.extensions": ",",
 }
 
 
-def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, str]:
+def spark_conf(environment: Environment, *, small: bool = False, comet: bool = False) -> dict[str, str]:
     """Return all that a Spark session needs, secrets put in: never print or log it.
 
     Args:
         environment: Where to run; its own settings win.
         small: The data is small: a JVM that starts fast rather than one that runs long.
+        comet: Comet executes what it can.
 
     Raises:
         DataflowError: A secret is not there.
     """
-    return {key: resolve_secrets(value) for key, value in settings(environment, small=small).items()}
+    found = settings(environment, small=small, comet=comet)
+    return {key: resolve_secrets(value) for key, value in found.items()}
 
 
-def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
+def settings(environment: Environment, *, small: bool = False, comet: bool = False) -> dict[str, str]:
     """Return the settings of `spark_conf` with secrets still written `${secret:NAME}`, so that they can be shown."""
     own = {"spark.master": "local[*]", **environment.spark}
     found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": _joined_paths(os.pathsep)}
     if is_local(own):
         found |= _for_this_machine(small)
+        if comet:
+            found |= comet_settings(found["spark.driver.extraClassPath"])
     else:
         found["spark.jars"] = _joined_paths(",")  # executors get Iceberg from the driver
     for key, value in own.items():
@@ -143,11 +150,8 @@ def _for_this_machine(small: bool) -> dict[str, str]:
 
 def _driver_gib() -> int:
     """Return a quarter of the machine's memory, from 1 to 8 GiB."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 2
-    return min(8, max(1, total // 4 // _GIB))
+    total = memory()
+    return 2 if total is None else min(8, max(1, total // 4 // _GIB))
 
 
 def _joined_paths(separator: str) -> str:

@@ -23,7 +23,7 @@ from dataflow.tables.time_spans import span_of
 if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
-SMALL = Size(rows=5_000_000, bytes=256 * 1024 * 1024)
+SMALL = Size(rows=10_000_000, bytes=256 * 1024 * 1024)
 """Up to so many rows, and so many bytes, a JVM without the optimising compiler is the faster one (decision 144)."""
 
 _MANY_DAYS = 30

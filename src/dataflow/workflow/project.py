@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 FILE_NAME = "dataflow.yaml"
 SANDBOX = "sandbox"
+Accelerator = Literal["auto", "comet", "none"]
+ACCELERATOR: Accelerator = "auto"
+"""What an environment has that says nothing of it."""
+
 _SANDBOX_PARAMS = {"TARGET_DB": "${dataflow.user}_sandbox"}
 
 
@@ -78,6 +82,7 @@ class Environment:
         backend: What runs deployed workflows on their schedules.
         exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
         limits: How many runs of workflows with a tag may be at work at once.
+        accelerator: What executes Spark's plans on large data: Comet, Spark alone, or whichever is the faster.
     """
 
     name: str
@@ -94,6 +99,7 @@ class Environment:
     backend: str = "local"
     exports: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    accelerator: Accelerator = ACCELERATOR
 
     @property
     def catalog_name(self) -> str:
@@ -162,6 +168,9 @@ class EnvironmentSpec(StrictModel):
     )
     limits: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
         {}, description="How many runs of workflows with a tag may be at work at once, by tag."
+    )
+    accelerator: Accelerator = Field(
+        ACCELERATOR, description="Whether Comet executes what it can: always, never, or (auto) on large data."
     )
 
 
@@ -285,6 +294,7 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         backend=spec.backend,
         exports=tuple(spec.exports),
         limits=spec.limits,
+        accelerator=spec.accelerator,
     )
 
 

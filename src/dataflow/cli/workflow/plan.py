@@ -34,6 +34,7 @@ def plan(
         dataflow workflow plan daily.sch.yaml
     """
     from dataflow.migration.definition_checks import require_valid_sql
+    from dataflow.runner.acceleration import acceleration_of
     from dataflow.runner.changed.reload import looked_at, looked_through, needs_spark
     from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
@@ -48,7 +49,8 @@ def plan(
         with spark_session(workflow.environment, "plan", "looking for days that changed …") as spark:
             workflow = looked_through(workflow, load, spark)
     require_valid_sql(workflow, env)
-    output.show(_Planned(plan_run(workflow)))
+    whole = load_workflow(definition(file), replace(asked, ends_only=False))
+    output.show(_Planned(plan_run(workflow, acceleration_of(whole).text)))
 
 
 @dataclass(frozen=True)
