@@ -61,50 +61,58 @@ def did(native, operators, *fell_back):
 
 def test_the_size_of_what_is_read_decides_unless_the_environment_says_so(workflow, monkeypatch):
     monkeypatch.setattr(acceleration, "is_fetched", lambda: True)
-    assert decide(workflow("none"), BIG, small=False).text == "none: the environment has accelerator: none"
-    assert decide(workflow("comet"), FEW, small=True).text == "Comet: the environment has accelerator: comet"
-    assert decide(workflow("comet"), None, small=False).required
-    big, few = decide(workflow("auto"), BIG, small=False), decide(workflow("auto"), FEW, small=True)
+    assert decide(workflow("none"), BIG).text == "none: the environment has accelerator: none"
+    assert decide(workflow("comet"), FEW).text == "Comet: the environment has accelerator: comet"
+    assert decide(workflow("comet"), None).required
+    big, few = decide(workflow("auto"), BIG), decide(workflow("auto"), FEW)
     assert big.text == "Comet: the run reads at most 20,000,000 rows"
-    assert few.text == "none: the run reads at most 400,000 rows, with which Spark alone is faster"
-    assert decide(workflow("auto"), None, small=False).text == "none: how much the run reads is not known"
+    assert few.text == "none: the run reads at most 400,000 rows, with which Spark alone is as fast"
+    assert decide(workflow("auto"), None).text == "none: how much the run reads is not known"
 
 
 def test_a_jar_that_is_still_to_be_fetched_is_told_with_its_size(workflow):
-    assert decide(workflow("auto"), BIG, small=False).text.endswith("; its jar is fetched once, 99 MB")
+    assert decide(workflow("auto"), BIG).text.endswith("; its jar is fetched once, 99 MB")
     (jars.folder()).mkdir(parents=True)
     (jars.folder() / jars.COMET.file_name).touch()
-    assert not decide(workflow("auto"), BIG, small=False).text.endswith("MB")
+    assert not decide(workflow("auto"), BIG).text.endswith("MB")
+
+
+def test_a_folder_of_jars_without_it_hinders_auto_alone_as_nothing_can_be_fetched_there(
+    workflow, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
+    assert decide(workflow("auto"), BIG).text.startswith("none: DATAFLOW_JARS has no comet-spark")
+    assert decide(workflow("comet"), BIG).required
 
 
 @pytest.mark.parametrize("accelerator", ["auto", "comet"])
 def test_what_hinders_it_is_the_reason(workflow, monkeypatch, accelerator):
     monkeypatch.setattr(acceleration, "hindrance", lambda _: "it runs elsewhere")
-    assert decide(workflow(accelerator), BIG, small=False).text == "none: it runs elsewhere"
+    assert decide(workflow(accelerator), BIG).text == "none: it runs elsewhere"
 
 
 def test_operators_that_fell_back_in_the_last_run_of_the_same_definitions_speak_against_it(workflow):
     found = workflow("auto")
     record(found, did(1, 9, ("Window", "lag is not supported")))
-    assert decide(found, BIG, small=False).text == (
+    assert decide(found, BIG).text == (
         "none: 8 of 9 operators of its last run fell back to Spark, such as Window (lag is not supported)"
     )
-    assert decide(workflow("comet"), BIG, small=False).on  # whoever wants it has it
+    assert decide(workflow("comet"), BIG).on  # whoever wants it has it
     record(found, {"name": None, "why": "few rows"}, "run_b")  # a run without it says nothing of it
-    assert not decide(found, BIG, small=False).on
+    assert not decide(found, BIG).on
     record(found, did(8, 9), "run_c", status="failed")
-    assert not decide(found, BIG, small=False).on
+    assert not decide(found, BIG).on
     record(found, did(8, 9), "run_d")
-    assert decide(found, BIG, small=False).on
+    assert decide(found, BIG).on
 
 
 def test_runs_within_the_last_one_count_and_those_of_other_definitions_don_t(workflow):
     found = workflow("auto")
     record(found, did(0, 0), "run_a")
     record(found, did(1, 30, ("Sort", "x")), "run_a_day", definitions="of the day", parent="run_a")
-    assert not decide(found, BIG, small=False).on
+    assert not decide(found, BIG).on
     (found.folder / "write.sql").write_text("SELECT 2;")
-    assert decide(workflow("auto"), BIG, small=False).on
+    assert decide(workflow("auto"), BIG).on
 
 
 def test_an_accelerator_that_is_none_of_the_three_is_a_mistake_with_its_line(workflow):

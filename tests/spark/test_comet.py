@@ -81,7 +81,9 @@ def test_a_machine_may_hinder_it(monkeypatch, tmp_path):
     monkeypatch.setattr(comet, "memory", lambda: None)
     assert hindrance(Environment("sandbox")) is None
     monkeypatch.setenv("DATAFLOW_JARS", str(tmp_path))
-    assert hindrance(Environment("sandbox")) == f"DATAFLOW_JARS has no {jars.COMET.file_name}"
+    assert comet.lacking() == f"DATAFLOW_JARS has no {jars.COMET.file_name}"
+    (tmp_path / jars.COMET.file_name).touch()
+    assert comet.lacking() is None
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert str(hindrance(Environment("sandbox"))).startswith(
         "it runs on Linux alone, on x86-64 and ARM, and this is Li"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
-from dataflow.spark.comet import Acceleration, hindrance, is_fetched
+from dataflow.spark.comet import Acceleration, hindrance, is_fetched, lacking
 from dataflow.spark.jars import COMET
+from dataflow.spark.sizing import FEW_ROWS, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,19 +21,15 @@ _LEAST_SHARE = 0.5
 
 def acceleration_of(workflow: Workflow) -> Acceleration:
     """Decide whether Comet would execute a run of a workflow, from what its tables hold now."""
-    from dataflow.spark.sizing import is_small, size_of
-
-    size = size_of(workflow)
-    return decide(workflow, size, small=is_small(workflow, size))
+    return decide(workflow, size_of(workflow))
 
 
-def decide(workflow: Workflow, size: Size | None, *, small: bool) -> Acceleration:
+def decide(workflow: Workflow, size: Size | None) -> Acceleration:
     """Decide whether Comet executes a run of a workflow, and say why.
 
     Args:
         workflow: What is run.
         size: How much it reads; None where nobody knows.
-        small: Whether that is small.
     """
     environment = workflow.environment
     if environment.accelerator == "none":
@@ -41,17 +38,17 @@ def decide(workflow: Workflow, size: Size | None, *, small: bool) -> Acceleratio
         return Acceleration(False, why)
     if environment.accelerator == "comet":
         return Acceleration(True, "the environment has accelerator: comet", required=True)
-    return _by_size(workflow, size, small=small)
+    return _by_size(workflow, size)
 
 
-def _by_size(workflow: Workflow, size: Size | None, *, small: bool) -> Acceleration:
+def _by_size(workflow: Workflow, size: Size | None) -> Acceleration:
     if size is None:
         return Acceleration(False, "how much the run reads is not known")
     rows = f"the run reads at most {size.rows:,} rows"
-    if small:
-        return Acceleration(False, f"{rows}, with which Spark alone is faster")
-    if fell_back := _fell_back(workflow):
-        return Acceleration(False, fell_back)
+    if size.rows <= FEW_ROWS:
+        return Acceleration(False, f"{rows}, with which Spark alone is as fast")
+    if why_not := lacking() or _fell_back(workflow):
+        return Acceleration(False, why_not)
     fetched = "" if is_fetched() else f"; its jar is fetched once, {COMET.size / 1e6:.0f} MB"
     return Acceleration(True, f"{rows}{fetched}")
 

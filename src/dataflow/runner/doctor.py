@@ -19,12 +19,12 @@ from dataflow.home import home, subfolder
 from dataflow.report import Report, silent
 from dataflow.secret import without_credentials
 from dataflow.spark import class_data_archive, jars
-from dataflow.spark.comet import hindrance, is_fetched
+from dataflow.spark.comet import hindrance, is_fetched, lacking
 from dataflow.spark.command_session import command_session
 from dataflow.spark.config import is_local, spark_conf
 from dataflow.spark.java import Java, find_java
 from dataflow.spark.jvm import class_path_of
-from dataflow.spark.sizing import SMALL
+from dataflow.spark.sizing import FEW_ROWS
 from dataflow.tables.catalog import is_embedded, warehouse
 from dataflow.workflow.project import Environment
 
@@ -215,8 +215,10 @@ def _comet(environment: Environment) -> Diagnosis:
         detail = f"off: {why}"
     elif environment.accelerator == "comet":
         detail = f"on: the environment has accelerator: comet; {there}"
+    elif why := lacking():
+        detail = f"off: {why}"
     else:
-        detail = f"on for runs that read more than {SMALL.rows:,} rows; {there}"
+        detail = f"on for runs that read more than {FEW_ROWS:,} rows; {there}"
     return Diagnosis("Comet", True, detail)
 
 

@@ -64,7 +64,7 @@ def run_workflow(
         return RunOutcome(run_nothing(workflow, progress, log))
     environment = _spark_environment(workflow, progress)
     small = is_small(workflow, size := size_of(workflow))
-    acceleration = decide(workflow, size, small=small)
+    acceleration = decide(workflow, size)
     with Engine(environment, log, small=small, report=progress.say) as engine:
         engine.accelerate(acceleration)
         engine.begin()  # the JVM starts while Python imports the rest, and while jars are built

@@ -123,9 +123,12 @@ def hindrance(environment: Environment) -> str | None:
         return f"it needs its own shuffle manager, and spark.shuffle.manager is {shuffle}"
     if total is not None and total < _LEAST_MEMORY:
         return f"it needs {_LEAST_MEMORY // _GIB} GiB of memory, and this machine has {total / _GIB:.1f}"
-    if os.environ.get("DATAFLOW_JARS") and not is_fetched():
-        return f"DATAFLOW_JARS has no {COMET.file_name}"
     return None
+
+
+def lacking() -> str | None:
+    """Return why its jar can't be fetched, where a folder is given for jars; None where it is here, or can be."""
+    return f"DATAFLOW_JARS has no {COMET.file_name}" if os.environ.get("DATAFLOW_JARS") and not is_fetched() else None
 
 
 def is_fetched() -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SMALL = Size(rows=10_000_000, bytes=256 * 1024 * 1024)
 """Up to so many rows, and so many bytes, a JVM without the optimising compiler is the faster one (decision 144)."""
 
+FEW_ROWS = 2_000_000
+"""Up to so many rows the accelerator's start and memory are not worth it (decision 145)."""
+
 _MANY_DAYS = 30
 """A range of more runs than these is not small, whatever is there before it starts."""
 
