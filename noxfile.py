@@ -16,10 +16,10 @@ import nox
 # Without bytecode each process that a test starts compiles all that it imports: seconds, a thousand times.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 22, "recipes": 6, "sparklyr": 1}
+MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 24, "recipes": 6, "sparklyr": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
-NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines")
+NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines", "clusters")
 """The sessions that `nox -s nightly` runs."""
 
 nox.options.sessions = ["plan", *MINUTES, "skips"]
@@ -104,7 +104,7 @@ def fuzz(session: nox.Session) -> None:
 def spark(session: nox.Session) -> None:
     """Run the tests that share a Spark session, and those that run the command line on Spark."""
     install(session, "test")
-    pytest(session, *SPARK_WORKERS, "-m", "spark and not recipe", "--durations=10")
+    pytest(session, *SPARK_WORKERS, "-m", "spark and not recipe and not nightly", "--durations=10")
 
 
 @nox.session
@@ -135,7 +135,7 @@ def skips(session: nox.Session) -> None:
 def tools(session: nox.Session) -> None:
     """Run again what looks for R, Gradle, Maven or sbt; `-- --all-tools` fails where one is missing."""
     install(session, "test")
-    pytest(session, *RECIPE_WORKERS, "-m", "tools")
+    pytest(session, *RECIPE_WORKERS, "-m", "tools and not nightly")
 
 
 @nox.session
@@ -166,9 +166,16 @@ def engines(session: nox.Session) -> None:
     pytest(session, "tests/sail", "--hypothesis-profile=long")
 
 
+@nox.session
+def clusters(session: nox.Session) -> None:
+    """Run programs of all kinds on Spark's own cluster manager; `spark` lets machines die, and tables be on S3."""
+    install(session, "test")
+    pytest(session, "tests/cluster", "-rA", "--durations=0")
+
+
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Run what is too long for each change: `fuzz`, `kills`, `run_kills`, `laws` and `engines`."""
+    """Run what is too long for each change: `fuzz`, `kills`, `run_kills`, `laws`, `engines` and `clusters`."""
     for name in NIGHTLY:
         session.notify(name)
 

@@ -61,6 +61,7 @@ TOOLS: Mapping[str, Tool] = {
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
     "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
+    "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
     "OpenLineage's schema": Tool(
         get="git clone https://github.com/OpenLineage/OpenLineage; export OPENLINEAGE_SPEC=OpenLineage/spec"
     ),
@@ -134,6 +135,10 @@ def _missing(name: str) -> str | None:
         return _missing("R") or (None if name.removeprefix("R's ") in _r_packages() else name)
     if name == "JDK":
         return None if _has_compiler() else name
+    if name == "Iceberg's REST server":
+        from tests.support.rest_catalog import server_jars
+
+        return name if server_jars() is None else None
     if name == "OpenLineage's schema":
         return None if "OPENLINEAGE_SPEC" in os.environ else name
     return None

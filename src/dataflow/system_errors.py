@@ -20,6 +20,8 @@ _HINTS = {
     "no space left|disk is full|quota exceeded|SQLITE_FULL": "free some space, then do the same again",
     "readonly database|read-only file system|attempt to write a readonly": _OWN_HOME,
     "disk i/o error": "the disk may be full or broken: once it is well, do the same again",
+    "software[./]amazon[./]awssdk": "say in the environment's catalog that it is on S3: `client.region`, or any `s3.…`",
+    "No suitable driver": "put the jar of the database's driver on `spark.driver.extraClassPath` of the environment",
     "OutOfMemoryError|cannot allocate memory": "end other programs, or work on less at once",
 }
 

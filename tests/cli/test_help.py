@@ -160,8 +160,9 @@ Usage: dataflow workflow plan [OPTIONS] FILE
 
   Show what a run would do and touch, without starting Spark.
 
-  Of days that run because their sources changed it says why. Where only Spark
-  can open the catalog, it starts to look for them.
+  Of each schedule it says when it would run next, were it deployed; of days
+  that run because their sources changed, why. Where only Spark can open the
+  catalog, it starts to look for them.
 
 Examples:
   dataflow workflow plan main.sch.yaml --date 2026-01-31

@@ -90,7 +90,7 @@ def test_a_command_has_every_format_that_it_offers():
             method = methods[name.lower()]
             offered.append((module, name))
             assert any(getattr(it, method) is not getattr(output.Result, method) for it in results), (module, name)
-    assert len(offered) == 9
+    assert len(offered) == 11
 
 
 def is_result(value):

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from dataflow.deploy.backends.claims import moments
+from dataflow.deploy.backends.looks import looks
 from dataflow.deploy.bundle.manifest import Schedule
 from dataflow.deploy.due import run_due
 from dataflow.deploy.lateness import deadline_of, tell_late
@@ -146,3 +148,48 @@ def test_the_time_of_day_is_that_of_the_schedule_s_clock_whether_or_not_clocks_c
     assert deadline("06:00", 2026, 3, 28, 23, 30) == "29 04:00"  # clocks are set forward in that night
     assert deadline("06:00", 2026, 10, 24, 22, 30) == "25 05:00"
     assert deadline("06:00", 2026, 1, 10, 5, zone="Asia/Tokyo") == "10 21:00"
+
+
+@pytest.mark.usefixtures("production")
+def test_what_tables_alone_make_due_is_expected_every_day_whether_or_not_they_came(repo, servers):
+    mail, _ = servers
+    repo.edit("top/daily.sch.yaml", '  cron: "0 3 * * *"\n', "  tables: [db.plays, db.titles]\n")
+    repo.commit()
+    deployed = repo.deploy().deployment
+    assert tell(deployed, repo, tomorrow(deployed, 5, 59)) == []
+    assert len(tell(deployed, repo, tomorrow(deployed, 6, 0))) == 1
+    assert tell(deployed, repo, tomorrow(deployed, 23)) == []
+    ((subject, text),) = mail.to("alice@example.org")
+    assert subject == "alice.top.daily is late in production"
+    assert "scheduled    when db.plays and db.titles have a new day\n" in text
+    assert "since then   no run of it has started\n" in text
+
+    def days_later(number):
+        return tomorrow(deployed, 6) + dt.timedelta(days=number)
+
+    record(deployed, "r1", "succeeded", days_later(1) - dt.timedelta(hours=1))
+    assert tell(deployed, repo, days_later(1)) == [], "a run has succeeded on that day, of whatever origin"
+    claimed(deployed, days_later(1).date(), days_later(2) - dt.timedelta(hours=7), "failed")
+    assert len(tell(deployed, repo, days_later(2))) == 1
+    claimed(deployed, days_later(2).date(), days_later(3) - dt.timedelta(hours=7), "succeeded")
+    assert tell(deployed, repo, days_later(3)) == [], "the tables came before midnight, with the day"
+    assert len(tell(deployed, repo, days_later(4))) == 1, "the next day did not come"
+
+
+def claimed(production, day, when, status):
+    """Record that tables led to a run for a day."""
+    own = {"environment": "production", "workflow_id": "alice.top.daily", "moment": f"+{day}", "claimed": when}
+    with StateDatabase(production.revision.state) as database:
+        database.insert(looks, {**own, "day": str(day), "seen": {}})
+        database.insert(moments, {**own, "host": "h", "process": 1, "status": status})
+
+
+@pytest.mark.usefixtures("production")
+def test_with_many_moments_a_day_it_is_the_last_one_before_the_time_that_is_expected(repo):
+    repo.edit("top/daily.sch.yaml", 'cron: "0 3 * * *"', 'cron: ["*/20 * * * *", "50 5 * * *"]')
+    repo.commit()
+    deployed = repo.deploy().deployment
+    record(deployed, "r1", "succeeded", tomorrow(deployed, 5, 49))
+    (said,) = tell(deployed, repo, tomorrow(deployed, 14))
+    assert said.startswith("alice.top.daily is late: ")
+    assert tell(deployed, repo, tomorrow(deployed, 15)) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dataflow.lineage.script_texts import text_on_disk
 from dataflow.migration.patches import ReaderMigration, suggest_patch
 from tests.support.repositories import git
 
@@ -91,14 +92,23 @@ def test_a_ddl_is_left_alone_where_the_type_changes_with_the_name():
     assert moved("UPDATE s.a SET hours = 0", move) == ["UPDATE s.a SET hours_float = 0"]
 
 
-@pytest.mark.parametrize("ending", ["\n", "", "\n\n"])
-def test_git_applies_a_patch_whatever_a_script_is_called_and_ends_in(tmp_path, ending):
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize("ending", ["\n", "", "\n\n", "\n-- a\x0cform feed and a\u2028separator end no line\n"])
+def test_git_applies_a_patch_whatever_a_script_is_called_and_ends_in(tmp_path, ending, line):
     path, sql = "my düsseldorf/a b.sql", f"INSERT INTO s.o\nSELECT sum(hours)\nFROM s.a WHERE hours > 1{ending}"
+    sql = sql.replace("\n", line)
     file = tmp_path / path
     file.parent.mkdir()
-    file.write_text(sql)
+    file.write_bytes(sql.encode())
     git(tmp_path, "init", "--quiet")
     patch = tmp_path / "suggested.patch"
-    patch.write_text(suggest_patch(path, sql, ReaderMigration("s.a", {"hours": "view_hours"}), {}, SCHEMA))
+    text = text_on_disk(str(file))
+    patch.write_bytes(suggest_patch(path, text, ReaderMigration("s.a", {"hours": "view_hours"}), {}, SCHEMA).encode())
     git(tmp_path, "apply", str(patch))
-    assert file.read_text() == sql.replace("hours", "view_hours")
+    assert file.read_bytes().decode() == sql.replace("hours", "view_hours")
+    file.write_bytes(sql.encode())
+    mailed = patch.read_bytes().replace(b"\r\n", b"\n")
+    if line != "\n":
+        patch.write_bytes(mailed)
+        git(tmp_path, "apply", "--ignore-whitespace", str(patch))
+        assert file.read_text().replace("\r", "") == sql.replace("hours", "view_hours").replace("\r", "")

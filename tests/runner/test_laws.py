@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dataflow.deploy.asked_run import prepare_retry
+from dataflow.runner.changed.look import look_at
 from dataflow.runner.options import RunOptions
 from dataflow.state import run_records as store
 from dataflow.state.leases import Leases
 from dataflow.tables import branch_publish
 from dataflow.tables.iceberg import load
+from dataflow.tables.metadata_through_spark import find_table
 from dataflow.workflow.each_day import load_each_day
-from dataflow.workflow.load import Request, new_run_id
+from dataflow.workflow.load import Request, load_workflow, new_run_id
+from tests.support.packages import definition, each_day
 from tests.support.places import ROOT
 
 pytestmark = pytest.mark.spark
@@ -122,16 +125,68 @@ class Night:
         self.package = package
         self.source = {day: [1] for day in DAYS}  # ids; one that is there twice fails the audit
         self.seen = {}
+        self.stale = set(DAYS)  # days whose source changed since their last good run
         self.failed = None  # the last run that did not end well, and the days that it has not done
         package.spark.sql(f"DROP TABLE IF EXISTS {package.target}")
         package.spark.sql(f"DELETE FROM {package.source}")
+        package.write("daily.sch.yaml", DAILY)
         for day in DAYS:
             self.change(day, [1])
 
     def change(self, day, ids):
         self.package.spark.sql(f"DELETE FROM {self.package.source} WHERE day(date) = {day}")
         self.package.add_source(*((id_, 1.0, day) for id_ in ids))
+        self.note_change(day, ids)
+
+    def note_change(self, day, ids):
         self.source[day] = ids
+        self.stale.add(day)
+
+    def late(self, day, id_):
+        """Let a row come late, beside those that are there."""
+        self.package.add_source((id_, 1.0, day))
+        self.note_change(day, [*self.source[day], id_])
+
+    def corrected(self, day, id_):
+        """Correct the last row of a day."""
+        last = self.source[day][-1]
+        if id_ != last:
+            self.package.spark.sql(
+                f"UPDATE {self.package.source} SET id = {id_} WHERE day(date) = {day} AND id = {last}"
+            )
+            self.note_change(day, [id_ if it == last else it for it in self.source[day]])
+
+    def deleted(self, day):
+        """Delete the first row of a day, and those that are like it, if others are left."""
+        first = self.source[day][0]
+        if left := [it for it in self.source[day] if it != first]:
+            self.package.spark.sql(f"DELETE FROM {self.package.source} WHERE day(date) = {day} AND id = {first}")
+            self.note_change(day, left)
+
+    def compacted(self):
+        """Have all rows in other files: no day is another one."""
+        self.package.spark.sql(
+            f"CALL system.rewrite_data_files(table => '{self.package.source}', options => map('rewrite-all', 'true'))"
+        ).collect()
+
+    def changed(self):
+        """Run the days that changed, which are those that are stale, and no others."""
+
+        def look(question):
+            return look_at(question, lambda table: find_table(self.package.spark, table))
+
+        mark = find_table(self.package.spark, self.package.target)
+        known = mark is not None and "dataflow.hwm" in mark.properties
+        workflow = load_workflow(self.package.folder / "daily.sch.yaml", Request(date=dt.date(2026, 1, 3), look=look))
+        (step,) = workflow.steps
+        days = [int(date[-2:]) for date in step.dates]
+        assert set(days) <= (self.stale if known else set(DAYS))
+        assert self.stale & self.seen.keys() <= set(days)
+        result = self.package.runner().run(workflow, RunOptions())
+        left = [day for day in days if not self.good(day)]
+        assert result.status == ("failed" if left else "succeeded")
+        self.failed = (result.workflow.run_id, left) if left else None
+        self.expect(days)
 
     def good(self, day):
         return len(set(self.source[day])) == len(self.source[day])
@@ -139,6 +194,7 @@ class Night:
     def expect(self, days):
         """Say that days were run: those that are good are seen as they are now."""
         self.seen |= {day: self.source[day] for day in days if self.good(day)}
+        self.stale -= {day for day in days if self.good(day)}
 
     def note(self, result, days):
         left = [day for day in days if not self.good(day)]
@@ -210,6 +266,10 @@ class Night:
             assert self.package.rows() == sorted((id_, day) for day, ids in self.seen.items() for id_ in ids)
 
 
+DAILY = definition(
+    each_day("changed:\n  - ${SOURCE_TABLE}\nlast: 3", file="main.sch.yaml", more="        on_failure: finish\n"),
+    name="${dataflow.package_id}.daily",
+)
 WAIT = """
 def main(args, spark):
     spark.range(10**12).selectExpr("sum(id % 7)").collect()  # would take minutes
@@ -225,6 +285,11 @@ events = st.lists(
         st.tuples(st.just("cancelled"), a_day),
         st.tuples(st.just("killed"), a_day),
         st.tuples(st.just("rolled_back"), a_day),
+        st.tuples(st.just("late"), a_day, st.sampled_from([1, 6])),
+        st.tuples(st.just("corrected"), a_day, st.sampled_from([2, 8])),
+        st.tuples(st.just("deleted"), a_day),
+        st.tuples(st.just("compacted")),
+        st.tuples(st.just("changed")),
     ),
     min_size=3,
     max_size=8,
@@ -241,6 +306,16 @@ EVERY = [
     ("cancelled", 3),
     ("retry",),
     ("rolled_back", 1),
+    ("late", 1, 6),
+    ("corrected", 3, 8),
+    ("compacted",),
+    ("changed",),
+    ("deleted", 1),
+    ("late", 2, 1),
+    ("changed",),
+    ("corrected", 2, 4),
+    ("changed",),
+    ("retry",),
 ]
 
 

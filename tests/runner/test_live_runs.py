@@ -14,7 +14,7 @@ from dataflow.runner.cancellation import CancelScope
 from dataflow.runner.retry import Cancelled
 from dataflow.runner.turn import LiveRun, Turn, work_of
 from dataflow.state.database import StateDatabase
-from dataflow.state.lease_tables import leases
+from dataflow.state.lease_tables import leases, waiting
 from dataflow.workflow.load import Request, load_workflow
 from tests.support.packages import DAY, EVERY_DAY, definition, each_day, spark, wap
 
@@ -174,3 +174,30 @@ def test_the_same_work_is_a_workflow_its_day_and_the_rest_of_its_partition(load)
     place, name = work("plays", COUNTRY="x" * 2000)
     assert len(name) <= 500
     assert name != work("plays", COUNTRY="x" * 2001)[1]
+
+
+@pytest.mark.parametrize("tags", ["rare", "free"])
+def test_runs_that_wait_for_a_place_of_a_tag_or_for_one_day_begin_in_the_order_in_which_they_came(database, load, tags):
+    """Who waits asks twice a second, so who asks next is chance; the one in front gives up."""
+    order, threads, scopes = [], [], []
+
+    def work(workflow, number, cancel):
+        with contextlib.suppress(Cancelled), LiveRun(database, workflow) as live:
+            live.begin(turn(workflow, cancel=cancel))
+            order.append(number)
+            time.sleep(0.05)
+
+    with working(database, load("day", spark("write.sql"), tags=tags)):
+        for number in range(5):
+            own = load(f"w{number}" if tags == "rare" else "day", spark("write.sql"), tags=tags)
+            scopes.append(CancelScope(None, own.run_id))
+            threads.append(threading.Thread(target=work, args=(own, number, scopes[-1]), daemon=True))
+            threads[-1].start()
+            while len(database.rows(sa.select(waiting.c.run_id))) < number + 1:
+                time.sleep(0.01)
+        scopes[0].cancel("cancelled by bob")
+        threads[0].join(20)
+    for it in threads:
+        it.join(30)
+    assert order == [1, 2, 3, 4]
+    assert database.rows(sa.select(waiting)) == []

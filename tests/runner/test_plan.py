@@ -10,7 +10,9 @@ import pytest
 
 from dataflow.lineage.sql.tables import tables_of
 from dataflow.runner.plan import plan_run
+from dataflow.runner.plan_layout import executor_line
 from dataflow.workflow.load import Request
+from dataflow.workflow.project import Environment
 from tests.support import definitions
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ alice.titles.main
   definition   main.sch.yaml
   package      alice.titles, owner alice
   environment  sandbox, catalog dataflow
+  spark        local[*]
   schedule     none
   reads        demo.playback
   writes       alice_sandbox.alice_titles_results
@@ -166,3 +169,28 @@ def test_a_table_that_only_a_run_can_name_is_said_to_be_unknown(load: Load, pack
 @pytest.mark.parametrize("script", ["SELECT * FROM WHERE", "CALL system.expire_snapshots('a.b')"])
 def test_what_can_not_be_understood_may_touch_more(script: str) -> None:
     assert not tables_of(script).complete
+
+
+@pytest.mark.parametrize(
+    ("spark", "line"),
+    [
+        ({}, "local[*]"),
+        ({"spark.master": "local[2]"}, "local[2]"),
+        ({"spark.master": "spark://m:7077"}, "spark://m:7077, executors from 0 to as many as it has work for"),
+        (
+            {"spark.master": "yarn", "spark.dynamicAllocation.maxExecutors": "900"},
+            "yarn, executors from 0 to 900",
+        ),
+        (
+            {"spark.master": "k8s://https://k:6443", "spark.executor.instances": "20"},
+            "k8s://https://k:6443, 20 executors",
+        ),
+        (
+            {"spark.master": "spark://m:7077", "spark.dynamicAllocation.enabled": "false"},
+            "spark://m:7077, a fixed number of executors",
+        ),
+    ],
+)
+def test_a_plan_says_where_spark_runs_and_how_many_executors_it_holds(spark: dict[str, str], line: str) -> None:
+    catalog = {"name": "lake", "type": "rest", "uri": "https://catalog.example.org"}
+    assert executor_line(Environment("production", catalog=catalog, spark=spark)) == line

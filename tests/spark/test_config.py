@@ -8,6 +8,7 @@ from dataflow.spark.config import (
     spark_conf,
 )
 from dataflow.spark.launch_env import properties_file
+from dataflow.spark.session import Engine
 from dataflow.workflow.project import Environment
 
 
@@ -35,7 +36,7 @@ def test_a_teams_catalog_replaces_the_one_in_the_home():
     assert conf["spark.sql.catalog.lake"] == "dataflow.guard.GuardedCatalog"
     assert conf["spark.sql.catalog.lake.uri"] == "https://x.example"
     assert conf["spark.sql.catalog.lake.cache-enabled"] == "false"
-    assert not any("dataflow" in key for key in conf)
+    assert not any(f"{key}.".startswith("spark.sql.catalog.dataflow.") for key in conf)
 
 
 def test_each_iceberg_catalog_of_an_environment_is_guarded_and_others_stay_as_they_are():
@@ -91,6 +92,42 @@ def test_a_cluster_gets_no_local_tuning_and_sends_the_jars_to_its_executors(home
     conf = spark_conf(Environment("production", spark={"spark.master": "yarn", "spark.jars": "/a.jar"}), small=True)
     assert conf["spark.jars"].startswith(f"/a.jar,{home}/jars/iceberg-spark-runtime")
     assert not {"spark.driver.host", "spark.driver.memory", "spark.driver.extraJavaOptions"} & set(conf)
+
+
+@pytest.mark.parametrize("master", ["spark://master:7077", "yarn", "k8s://https://k8s.example:6443"])
+def test_a_session_on_a_cluster_holds_as_many_executors_as_it_has_work_for(master):
+    conf = spark_conf(Environment("production", spark={"spark.master": master}))
+    assert conf["spark.dynamicAllocation.enabled"] == conf["spark.dynamicAllocation.shuffleTracking.enabled"] == "true"
+    for own in ({"spark.executor.instances": "4"}, {"spark.dynamicAllocation.enabled": "false"}):
+        conf = spark_conf(Environment("production", spark={"spark.master": master, **own}))
+        assert "spark.dynamicAllocation.shuffleTracking.enabled" not in conf
+        assert conf.get("spark.dynamicAllocation.enabled") == own.get("spark.dynamicAllocation.enabled")
+    for here in ("local[*]", "local-cluster[1,1,1024]"):
+        assert "spark.dynamicAllocation.enabled" not in spark_conf(Environment("x", spark={"spark.master": here}))
+
+
+def test_a_cluster_with_the_catalog_of_one_machine_s_home_is_refused_before_anything_starts(tmp_path):
+    environment = Environment("production", spark={"spark.master": "spark://master:7077"})
+    with pytest.raises(
+        UsageError, match=r"executors of spark://master:7077 can't reach the catalog in this Dataflow h"
+    ):
+        Engine(environment, tmp_path / "spark.log").begin()
+    assert not (tmp_path / "spark.log").exists()
+
+
+def test_where_the_drivers_of_jars_run_is_not_where_a_run_s_own_session_does():
+    spark = {"spark.master": "spark://master:7077", "spark.submit.deployMode": "cluster"}
+    assert "spark.submit.deployMode" not in spark_conf(Environment("production", spark=spark))
+
+
+@pytest.mark.parametrize("kind", ["jdbc", "hive"])
+def test_tables_on_s3_are_read_and_written_by_iceberg_s_own_files_where_hadoop_s_would_be(kind):
+    def io(**catalog):
+        return spark_conf(Environment("production", catalog=catalog)).get("spark.sql.catalog.dataflow.io-impl")
+
+    assert io(type=kind, warehouse="s3://lake/tables") == "org.apache.iceberg.aws.s3.S3FileIO"
+    assert io(type=kind, warehouse="s3a://lake", **{"io-impl": "com.example.Mine"}) == "com.example.Mine"
+    assert io(type=kind, warehouse="hdfs://lake") is io(type="rest", warehouse="s3://lake") is None
 
 
 def test_secrets_are_put_in_for_spark_and_not_for_eyes(monkeypatch):

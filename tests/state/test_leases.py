@@ -12,11 +12,14 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from dataflow.process import birth
 from dataflow.state import leases as state
 from dataflow.state.database import StateDatabase
-from dataflow.state.lease_tables import live
+from dataflow.state.lease_tables import leases as leases_table
+from dataflow.state.lease_tables import live, waiting
 from dataflow.state.leases import LeaseLost, Leases, Watch
 from dataflow.state.run_records import RunRecords, runs
 from dataflow.state.utc import now
@@ -230,3 +233,130 @@ def test_a_process_is_known_by_its_birth_not_by_its_number_alone():
     assert birth(process.pid) is None  # nobody has waited for it yet: a zombie works on nothing
     process.join()
     assert birth(process.pid) is None
+
+
+class Waiters:
+    """Runs that want one thing, each asking again and again; and what the order of their arrival says."""
+
+    def __init__(self, database):
+        self.database, self.leases, self.line, self.holder = database, Leases(database), [], None
+
+    def arrive(self, run_id):
+        self.leases.enter(run_id, "alice")
+        self.line.append(run_id)
+        self.ask(run_id)
+
+    def ask(self, run_id):
+        may = self.holder is None and self.line[0] == run_id
+        found = self.leases.take(KEY, run_id, run_id, waits=True)
+        assert (found is None) == may, (run_id, self.holder, self.line)
+        if may:
+            self.holder = self.line.pop(0)
+        else:
+            assert found.run_id == (self.holder or self.line[0])
+
+    def release(self):
+        self.leases.release(KEY, self.holder)
+        self.holder = None
+
+    def crash(self):
+        self.die(self.holder)
+
+    def give_up(self, run_id):
+        self.line.remove(run_id)
+        self.leases.stop_waiting(*KEY, run_id)
+
+    def die(self, run_id):
+        with self.database.begin() as connection:
+            connection.execute(live.update().where(live.c.run_id == run_id).values(birth="another"))
+        if run_id == self.holder:
+            self.holder = None
+        else:
+            self.line.remove(run_id)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=10, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_whoever_waits_is_served_in_the_order_of_arrival_past_those_who_gave_up_or_died(database, data):
+    world, number = Waiters(database), 0
+    with database.begin() as connection:
+        for table in (leases_table, live, waiting):
+            connection.execute(table.delete())
+    for _ in range(40):
+        choices = ["arrive"] + ["ask", "give_up", "die"] * bool(world.line) + ["release", "crash"] * bool(world.holder)
+        what = data.draw(st.sampled_from(choices))
+        if what == "arrive":
+            number += 1
+            world.arrive(f"run{number}")
+        elif what in {"release", "crash"}:
+            getattr(world, what)()
+        else:
+            getattr(world, what)(data.draw(st.sampled_from(world.line)))
+    while world.line:
+        if world.holder:
+            world.release()
+        for run_id in reversed(world.line):
+            if run_id in world.line:
+                world.ask(run_id)
+
+
+WAIT = """
+import os
+import time
+
+from dataflow.state.database import StateDatabase
+from dataflow.state.leases import Leases
+
+def work(ready, tell, address, number):
+    with StateDatabase(address) as database:
+        leases = Leases(database)
+        leases.enter(f"run{number}", "alice")
+        ready()
+        time.sleep(0.4 * number)
+        while leases.take(("e", "day"), f"run{number}", f"run{number}", waits=True) is not None:
+            if number == 2:
+                time.sleep(1.5)
+                os._exit(0)  # it dies while it waits
+            time.sleep(0.01 * (7 - number))  # who came later asks more often
+        tell(time.time())
+        time.sleep(2.5 if number == 0 else 0.05)
+        leases.release(("e", "day"), f"run{number}")
+        leases.leave(f"run{number}")
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_wait_get_their_turn_as_they_came_and_a_dead_one_blocks_nobody(address):
+    StateDatabase(address).close()
+    told = at_once(WAIT, [[address, number] for number in range(6)])
+    assert [len(it) for it in told] == [1, 1, 0, 1, 1, 1]
+    times = [it[0] for it in told if it]
+    assert times == sorted(times)
+
+
+def test_who_waits_elsewhere_and_is_silent_is_watched_and_blocks_nobody_for_ever(database, leases):
+    leases.enter("first", "bob")
+    assert leases.take(KEY, "first", "first") is None
+    for run_id in ("theirs", "mine"):
+        leases.enter(run_id, "alice")
+        assert leases.take(KEY, run_id, run_id, waits=True).run_id == "first"
+    with database.begin() as connection:
+        silent = now() - dt.timedelta(seconds=state.LONGEST_SILENCE + 1)
+        connection.execute(
+            live.update().where(live.c.run_id == "theirs").values(machine="another", host="db2", beat=silent)
+        )
+    leases.leave("first")
+    watch = Watch(patience=0.2)
+    found = leases.take(KEY, "mine", "mine", waits=True)
+    assert (found.run_id, found.host, watch.is_over(found)) == ("theirs", "db2", False)
+    time.sleep(0.3)
+    found = leases.take(KEY, "mine", "mine", waits=True)
+    assert watch.is_over(found)
+    assert leases.bury(found)
+    assert leases.take(KEY, "mine", "mine", waits=True) is None
+    assert database.rows(sa.select(waiting.c.run_id)) == [{"run_id": "theirs"}]
+    leases.enter("another", "bob")  # which clears away what the dead left
+    assert database.rows(sa.select(waiting)) == []

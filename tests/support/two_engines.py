@@ -5,8 +5,10 @@ Values are told apart as users can: NaN from null, `-0.0` from `0.0`, an int fro
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from dataflow.runner.query import _as_arrow
 from dataflow.sail.answer import require_types, require_values, with_ranges
 from dataflow.sail.judgement import SparkDecides, judge
 from dataflow.sail.kinds import kind_of_column
+from dataflow.sail.mends import mended
 from dataflow.sail.rows import spark_table
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from dataflow.sail.server import Sail
 
 NAN, INF = float("nan"), float("inf")
+EPSILON = 2.0**-52
+_ADDS = re.compile(r"\b(sum|avg)\(")
 ROWS = 9
 _TOGETHER = 40  # expressions of one query: a small JVM has no room for the plan of a thousand
 
@@ -93,6 +98,7 @@ EDGES: dict[str, tuple[pa.DataType, list[Any]]] = {
     "e": (pa.float64(), [0.0, 1.5, -2.5, 1e20, 5e-324, -1e59, None, 0.1, 1e-10]),
     "j": (pa.int32(), [0, 1, -1, 3, 5, 2, None, 3, 1]),
     "k": (pa.int64(), [1, 1, 2, -3, 100, 7, None, None, 0]),
+    "q": (pa.float64(), [0.1, 0.2, 0.3, -1.5, 2.675, 1e6, None, 1.005, 0.0]),
     "w": (
         pa.string(),
         ["", "a", " a\tb ", "ǅ ŉİıΣς", "aA%_\\", "1", None, "e\u0301\u00a0\u3000x", "\u200b\n𝄞a"],
@@ -115,6 +121,10 @@ _GROUPS = {
     "map": ["m"],
     "small": ["j", "k"],
     "sorted": ["j", "k", "e", "n", "w", "b", "t", "ts", "tn"],
+    "exactly": ["j", "k", "n"],
+    "usual": ["j", "k", "q"],
+    "usuals": ["j", "k", "q", "n"],
+    "moment": ["t", "ts", "tn"],
 }
 
 
@@ -143,6 +153,11 @@ class TwoEngines:
         self.spark, self.sail = spark, sail
         file = folder / "edges.parquet"
         self.table = edges() if table is None else table
+        self.doubles = {
+            it.name: [v for v in self.table[it.name].to_pylist() if v is not None and math.isfinite(v)]
+            for it in self.table.schema
+            if pa.types.is_float64(it.type)
+        }
         pq.write_table(self.table, file)
         spark.read.parquet(str(file)).createOrReplaceTempView("edges")
         sail.show_parquet("edges", str(file))
@@ -150,13 +165,57 @@ class TwoEngines:
     def reason(self, sql: str) -> str | None:
         """Return why Sail may not answer a query; None where it may."""
         try:
-            judged = judge(sql.replace("FROM edges", "FROM db.edges"))
-            schemas = with_ranges(judged, [schema_of(self.table)] * len(judged.tables))
-            require_types(judged, schemas)
-            require_values(self.sail, judged, schemas, ["edges"] * len(judged.tables))
+            self.mended(sql, by_values=True)
         except SparkDecides as reason:
             return str(reason)
         return None
+
+    def mended(self, sql: str, *, by_values: bool = False) -> str:
+        """Return a query as Sail is given it.
+
+        Args:
+            sql: The query.
+            by_values: Whether the rows are looked at as well.
+
+        Raises:
+            SparkDecides: It may not answer it.
+        """
+        judged = judge(re.sub(r"\bedges\b(?= AS |$| |\))", "db.edges", sql))
+        schemas = with_ranges(judged, [schema_of(self.table)] * len(judged.tables))
+        around = require_types(judged, schemas)
+        if by_values:
+            require_values(self.sail, judged, schemas, ["edges"] * len(judged.tables))
+        return mended(judged, ["edges"] * len(judged.tables), around)
+
+    def sail_rows(self, sql: str) -> pa.Table:
+        """Return Sail's rows of a query that it may answer, with Spark's types."""
+        return spark_table(self.sail.query(self.mended(sql)))
+
+    def ask_sail(self, sql: str) -> list[Answer] | Answer:
+        """Return Sail's answers for each column of a query, whether it may answer it or not."""
+        with contextlib.suppress(SparkDecides):
+            sql = self.mended(sql)
+        try:
+            return _columns(spark_table(self.sail.query(sql)))
+        except Exception as error:
+            return Answer(failure=str(error) or type(error).__name__)
+
+    def are_equal(self, one: Any, other: Any, sql: str) -> bool:
+        """Say whether values are equal, or differ in the last digits alone where a query adds up doubles.
+
+        Two orders of n additions come to sums that differ by no more than n times the precision times the sum of the
+        absolute values, as do two runs of Spark.
+        """
+        if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
+            return all(self.are_equal(a, b, sql) for a, b in zip(one, other, strict=True))
+        if one == other and type(one) is type(other):
+            return True
+        if not isinstance(one, Double) or not isinstance(other, Double) or not _ADDS.search(sql):
+            return False
+        added = [it for it in self.doubles if re.search(rf"\b{it}\b", sql)]
+        most = max((abs(it) for name in added for it in self.doubles[name]), default=0.0)
+        rows = self.table.num_rows
+        return abs(float(one) - float(other)) <= 4 * rows * EPSILON * max(abs(float(one)), rows * most)
 
     def spark_rows(self, sql: str) -> pa.Table:
         """Return Spark's rows of a query."""
@@ -172,10 +231,10 @@ class TwoEngines:
         found: list[str | None] = []
         for first in range(0, len(expressions), _TOGETHER):
             some = expressions[first : first + _TOGETHER]
-            sail = self._answers(_ask_sail(self.sail), some, query)
+            sail = self._answers(self.ask_sail, some, query)
             answered = [it for it in some if not sail[it].failure]
             spark = self._answers(_ask_spark(self.spark), answered, query)
-            found += [_difference(it, spark[it], sail[it]) for it in answered]
+            found += [self._difference(it, spark[it], sail[it]) for it in answered]
         return [it for it in found if it]
 
     def _answers(self, ask: Any, expressions: Sequence[str], query: str) -> dict[str, Answer]:
@@ -192,6 +251,21 @@ class TwoEngines:
             **self._answers(ask, expressions[:half], query),
             **self._answers(ask, expressions[half:], query),
         }
+
+    def _difference(self, expression: str, spark: Answer, sail: Answer) -> str | None:
+        if spark.failure:
+            return f"{expression}: Spark fails ({spark.failure[:90]}), Sail answers {_short(sail.values)}"
+        if spark.type != sail.type:
+            return f"{expression}: Spark's type is {spark.type}, Sail's {sail.type}"
+        pairs = list(zip(spark.values, sail.values, strict=False))
+        rows = [
+            f"row {i}: Spark {a!r}, Sail {b!r}"
+            for i, (a, b) in enumerate(pairs)
+            if not self.are_equal(a, b, expression)
+        ]
+        if len(spark.values) != len(sail.values):
+            rows.append(f"{len(spark.values)} rows by Spark, {len(sail.values)} by Sail")
+        return f"{expression}: {'; '.join(rows[:3])}" if rows else None
 
 
 def spark_answer(spark: SparkSession, sql: str) -> pa.Table:
@@ -212,19 +286,18 @@ def schema_of(table: pa.Table) -> dict[str, str]:
         "date32[day]": "date", "timestamp[us, tz=UTC]": "timestamptz", "timestamp[us]": "timestamp", "binary": "binary",
         "decimal128(10, 2)": "decimal(10, 2)",
     }  # fmt: skip
-    nested = pa.types.is_nested
-    types = [(it.name, {} if nested(it.type) else names.get(str(it.type), "other")) for it in table.schema]
-    return {name: kind_of_column(type_) for name, type_ in types}
 
+    def of_iceberg(type_: pa.DataType) -> Any:
+        if pa.types.is_map(type_):
+            return {"type": "map", "key": of_iceberg(type_.key_type), "value": of_iceberg(type_.item_type)}
+        if pa.types.is_list(type_):
+            return {"type": "list", "element": of_iceberg(type_.value_type)}
+        if pa.types.is_struct(type_):
+            fields = [{"name": it.name, "required": False, "type": of_iceberg(it.type)} for it in type_]
+            return {"type": "struct", "fields": fields}
+        return names.get(str(type_), "other")
 
-def _ask_sail(sail: Sail) -> Any:
-    def ask(sql: str) -> list[Answer] | Answer:
-        try:
-            return _columns(spark_table(sail.query(sql)))
-        except Exception as error:
-            return Answer(failure=str(error) or type(error).__name__)
-
-    return ask
+    return {it.name: kind_of_column(of_iceberg(it.type)) for it in table.schema}
 
 
 def _ask_spark(spark: SparkSession) -> Any:
@@ -237,6 +310,12 @@ def _ask_spark(spark: SparkSession) -> Any:
             return Answer(failure=str(error).partition("\n")[0])
 
     return ask
+
+
+class Double(str):
+    """A double as it is written, by which users tell NaN, -0.0 and 0.0 apart."""
+
+    __slots__ = ()
 
 
 def rows_of(table: pa.Table) -> list[tuple[Any, ...]]:
@@ -260,7 +339,7 @@ def told_apart(value: Any) -> Any:
     """Return a value that equals another only where users would say so."""
     match value:
         case float():
-            return repr(value)
+            return Double(repr(value))
         case list():
             return tuple(map(told_apart, value))
         case tuple():
@@ -274,18 +353,6 @@ def told_apart(value: Any) -> Any:
 
 def _type(type_: pa.DataType) -> str:
     return str(type_).replace("item: ", "element: ").replace(" not null", "")
-
-
-def _difference(expression: str, spark: Answer, sail: Answer) -> str | None:
-    if spark.failure:
-        return f"{expression}: Spark fails ({spark.failure[:90]}), Sail answers {_short(sail.values)}"
-    if spark.type != sail.type:
-        return f"{expression}: Spark's type is {spark.type}, Sail's {sail.type}"
-    pairs = list(zip(spark.values, sail.values, strict=False))
-    rows = [f"row {i}: Spark {a!r}, Sail {b!r}" for i, (a, b) in enumerate(pairs) if a != b or type(a) is not type(b)]
-    if len(spark.values) != len(sail.values):
-        rows.append(f"{len(spark.values)} rows by Spark, {len(sail.values)} by Sail")
-    return f"{expression}: {'; '.join(rows[:3])}" if rows else None
 
 
 def _short(values: Sequence[Any]) -> str:

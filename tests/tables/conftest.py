@@ -4,6 +4,10 @@ import itertools
 
 import pytest
 
+from tests.support.run_package import package
+
+__all__ = ["package"]
+
 _numbers = itertools.count(1)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from dataflow.errors import DataflowError
 from dataflow.tables.catalog import open_catalog
-from dataflow.tables.pyiceberg_catalog import list_tables, load_table, split_name
+from dataflow.tables.pyiceberg_catalog import _translated, list_tables, load_table, split_name
 from dataflow.workflow.project import Environment
 
 
@@ -41,6 +41,57 @@ def test_a_table_that_is_not_there_is_told_with_the_nearest_name(catalog, tmp_pa
 def test_a_catalog_that_only_spark_can_read_is_told_as_that():
     with pytest.raises(DataflowError, match=r"'lake' \(hadoop\) can be read by Spark alone"):
         open_catalog(Environment("x", catalog={"name": "lake", "type": "hadoop", "warehouse": "/nowhere"}))
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        (
+            {
+                "type": "jdbc",
+                "uri": "jdbc:postgresql://db:5433/lake?ssl=true&sslmode=require&currentSchema=meta&loginTimeout=3",
+                "jdbc.user": "lake",
+                "jdbc.password": "pass/word%of lake@home",
+                "jdbc.schema-version": "V1",
+            },
+            {
+                "type": "sql",
+                "uri": "postgresql+psycopg://lake:pass%2Fword%25of lake%40home@db:5433/lake"
+                "?options=-csearch_path%3Dmeta&sslmode=require",
+                "schema_version": "v1",
+            },
+        ),
+        (
+            {
+                "catalog-impl": "org.apache.iceberg.jdbc.JdbcCatalog",
+                "uri": "jdbc:postgresql://db/lake?user=a&password=b&ssl=true",
+            },
+            {"type": "sql", "uri": "postgresql+psycopg://a:b@db/lake?sslmode=verify-full"},
+        ),
+        (
+            {"catalog-impl": "org.apache.iceberg.rest.RESTCatalog", "uri": "https://c"},
+            {"type": "rest", "uri": "https://c"},
+        ),
+        ({"catalog-impl": "org.apache.iceberg.aws.glue.GlueCatalog"}, {"type": "glue"}),
+        (
+            {"uri": "https://c", "s3.path-style-access": "false"},
+            {
+                "type": "rest",
+                "uri": "https://c",
+                "s3.path-style-access": "false",
+                "s3.force-virtual-addressing": "true",
+            },
+        ),
+    ],
+)
+def test_a_catalog_s_properties_are_those_that_iceberg_s_java_has(properties, expected):
+    found = _translated("lake", {"name": "lake", **properties})
+    assert {key: value for key, value in found.items() if not key.startswith("jdbc.")} == expected
+
+
+def test_a_catalog_of_a_class_that_nobody_knows_is_read_by_spark_alone():
+    with pytest.raises(DataflowError, match=r"'lake' \(com\.example\.Mine\) can be read by Spark alone"):
+        open_catalog(Environment("x", catalog={"name": "lake", "catalog-impl": "com.example.Mine", "uri": "https://c"}))
 
 
 def test_a_name_in_backticks_is_split_like_any_other():

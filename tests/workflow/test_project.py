@@ -47,6 +47,27 @@ def complaint(folder: Path, text: str) -> list[str]:
     return str(error.value).splitlines()
 
 
+@pytest.mark.parametrize(
+    "master",
+    ["local", "local[4]", "local-cluster[1,1,1024]", "spark://a:7077,b:7077", "yarn", "k8s://https://k.example:6443"],
+)
+def test_every_master_that_spark_has_is_taken(package: Path, master: str) -> None:
+    file = package / "dataflow.yaml"
+    file.write_text(f"version: 1\nproject: p\nenvironments:\n  x:\n    spark: {{spark.master: '{master}'}}\n")
+    assert environment(find_project(package), "x").spark["spark.master"] == master
+
+
+def test_masters_and_deploy_modes_that_spark_does_not_have_are_told_at_their_line(package: Path) -> None:
+    text = "version: 1\nproject: p\nenvironments:\n  x:\n    spark:\n      spark.master: {}\n"
+    where = f"{package / 'dataflow.yaml'}:5:5: "
+    for master in ("spark://master", "sc://host:15002", "mesos://m:5050", "locals"):
+        (line,) = complaint(package, text.format(master))
+        assert line.endswith(f"'{master}' is not a master: local[*], spark://HOST:PORT, yarn or k8s://ADDRESS")
+    (line,) = complaint(package, text.format("yarn") + "      spark.submit.deployMode: clustr\n")
+    assert line.endswith("spark.submit.deployMode is client or cluster, not 'clustr'")
+    assert ":5:" in line, where
+
+
 def test_without_a_file_there_is_the_sandbox(package: Path) -> None:
     project = find_project(package)
     assert (project.file, project.name) == (None, "titles")

@@ -112,11 +112,12 @@ def _facts(chosen: Environment, project_file: Path | None) -> dict[str, Any]:
 def _settings(chosen: Environment, *, write: bool) -> dict[str, str]:
     """Return what another tool needs; the jars are fetched first, as it will not know how."""
     from dataflow.spark import jars
+    from dataflow.spark.catalog_jars import catalog_jars
     from dataflow.spark.config import settings
     from dataflow.spark.guard import SETTING, user_scope
     from dataflow.spark.java import find_java
 
-    jars.ensure(find_java(say), chosen.spark, say)
+    jars.ensure(find_java(say), chosen.spark, say, catalog_jars(chosen))
     found = {**settings(chosen), SETTING: user_scope(chosen, write=write).as_json()}
     if any("${secret:" in value for value in found.values()):
         say("secrets are not shown: put them in where the file says ${secret:…}")

@@ -82,11 +82,13 @@ class Output(ABC):
         row_limit: How many rows of data are shown when nobody says how many; None for all.
         takes_arrow: Whether it wants rows of data as an Arrow table.
         takes_keys: Whether people who read it may press keys.
+        takes_events: Whether it can show one thing after the other, for as long as a command stays.
     """
 
     row_limit: int | None = None
     takes_arrow = False
     takes_keys = False
+    takes_events = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -106,6 +108,15 @@ class Output(ABC):
         """
         if to is not None and (to.is_dir() or not to.absolute().parent.is_dir()):
             raise UsageError(f"--to {to}: {'is a folder' if to.is_dir() else 'there is no such folder'}")
+
+    def require_events(self, option: str) -> None:
+        """Refuse an option by which a command stays, where the format is one document.
+
+        Raises:
+            UsageError: It is.
+        """
+        if not self.takes_events:
+            raise UsageError(f"{option} does not go with --output {self}", "text is for people, json for editors")
 
     def write(self, result: Result, to: Path | None) -> None:
         """Print what a command came to, or put it into a file, whole or not at all."""
@@ -143,6 +154,7 @@ class TextOutput(Output):
 
     row_limit = 50
     takes_keys = True
+    takes_events = True
 
     def show(self, result: Result) -> None:
         """Print it as text."""
@@ -160,6 +172,8 @@ class TextOutput(Output):
 
 class JsonOutput(Output):
     """For scripts: one document, or a line for each event."""
+
+    takes_events = True
 
     def show(self, result: Result) -> None:
         """Print one JSON document."""

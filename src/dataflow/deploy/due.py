@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
 from dataflow.deploy.backends import backend, local
+from dataflow.deploy.backends.triggers import following, schedule_of
 from dataflow.deploy.deployments import require_current
 from dataflow.deploy.lateness import tell_late
 from dataflow.errors import DataflowError
@@ -18,8 +23,9 @@ from dataflow.report import Report
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.backends import WorkflowStatus
-    from dataflow.deploy.backends.local import DueRun
+    from dataflow.deploy.backends.local import ClaimedRun, DueRun
     from dataflow.deploy.deployments import Deployment
+    from dataflow.workflow.resolved import Workflow
 
 
 _NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -36,6 +42,7 @@ class DueOutcome:
         moment: When it should have started; None where its schedule could not be read.
         date: The day that the run is for.
         error: Why it could not be run.
+        is_over: Whether what is due after it has to wait for another call.
     """
 
     environment: str
@@ -44,6 +51,7 @@ class DueOutcome:
     moment: dt.datetime | None = None
     date: dt.date | None = None
     error: DataflowError | None = None
+    is_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,13 @@ def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
         if status.schedule is not None
     ]
     return sorted(found, key=lambda it: (it.status.next or _NEVER, it.environment, it.status.workflow))
+
+
+def next_of_triggers(workflow: Workflow, now: dt.datetime) -> list[dt.datetime | None]:
+    """Return when each trigger of a workflow would make it due next, were it deployed; None for tables."""
+    schedule = schedule_of(workflow)
+    found = schedule.triggers if schedule is not None else ()
+    return [following(workflow.id, it, now) if it.cron else None for it in found]
 
 
 def variables_of_due(registry: Registry) -> dict[str, str]:
@@ -130,8 +145,9 @@ def run_due(
         if place.revision.backend == "local":
             found, failures = _due(registry, place, now)
             yield from failures
-            for it in found:
-                yield _as_run(it, "due") if dry_run else _run(registry, it, report)
+            for _, group in itertools.groupby(found, key=lambda it: it.workflow):
+                runs = list(group)
+                yield from (_as_run(it, "due") for it in runs) if dry_run else _run_all(registry, runs, report)
 
 
 def _due(registry: Registry, place: Deployment, now: dt.datetime) -> tuple[list[DueRun], list[DueOutcome]]:
@@ -141,22 +157,65 @@ def _due(registry: Registry, place: Deployment, now: dt.datetime) -> tuple[list[
         failures.append(DueOutcome(place.name, workflow, "failed", error=error))
 
     try:
-        by_schedule = local.due(place, now, failed)
-        mine = {run.workflow for run in by_schedule}  # which looks at its tables by itself
-        by_tables = [run for run in local.due_by_tables(place, registry, now, failed) if run.workflow not in mine]
-        return [*by_schedule, *by_tables], failures
+        found = _each_day_once(local.due(place, now, failed), local.due_by_tables(place, registry, now, failed))
+        return sorted(found, key=lambda it: it.workflow), failures
     except DataflowError as error:  # its run records can't be reached
         failed("", error)
         return [], failures
 
 
-def _run(registry: Registry, found: DueRun, report: Report) -> DueOutcome:
-    report(f"{found.workflow} is due since {found.moment:%Y-%m-%d %H:%M %Z}")
+def _each_day_once(by_schedule: Sequence[DueRun], by_tables: Sequence[DueRun]) -> list[DueRun]:
+    """Return what is due; where a schedule and tables make a workflow due for one day, that is one run.
+
+    What tables published for other days comes when what the schedule made due is over: the next call looks again.
+    """
+    news = {(it.workflow, it.date): it.publication for it in by_tables if it.publication and not it.publication.key}
+    scheduled = [dataclasses.replace(it, serves=news.pop((it.workflow, it.date), None)) for it in by_schedule]
+    mine = {it.workflow for it in by_schedule}
+    return [*scheduled, *(it for it in by_tables if it.workflow not in mine)]
+
+
+def _run_all(registry: Registry, found: Sequence[DueRun], report: Report) -> Iterator[DueOutcome]:
+    """Run what is due of one workflow, in order, as many at once as may be."""
+    at_once = found[0].at_once
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        free = threading.Semaphore(at_once)
+        begun: list[Future[DueOutcome]] = []
+        for it in found:
+            free.acquire()
+            report(f"{it.workflow} is due since {it.moment:%Y-%m-%d %H:%M %Z}")
+            claimed = _claim(it)
+            if isinstance(claimed, DueOutcome):
+                yield claimed
+                if claimed.is_over:
+                    break
+                free.release()
+            elif at_once == 1:
+                yield _run(registry, claimed, free)
+            else:
+                begun.append(pool.submit(_run, registry, claimed, free))
+        yield from (it.result() for it in begun)
+
+
+def _claim(found: DueRun) -> ClaimedRun | DueOutcome:
+    """Claim what is due; what can't be claimed keeps what follows it from beginning, unless another has claimed it."""
     try:
-        code = local.run_due(found, registry)
+        claimed = local.claim(found)
     except DataflowError as error:
-        return _as_run(found, "failed", error)
-    return _as_run(found, "taken by another" if code is None else "succeeded" if code == 0 else "failed")
+        return dataclasses.replace(_as_run(found, "failed", error), is_over=True)
+    if isinstance(claimed, local.ClaimedRun):
+        return claimed
+    return dataclasses.replace(_as_run(found, "taken by another"), is_over=claimed == "full")
+
+
+def _run(registry: Registry, claimed: ClaimedRun, free: threading.Semaphore) -> DueOutcome:
+    try:
+        code = claimed.run(registry)
+    except DataflowError as error:
+        return _as_run(claimed.found, "failed", error)
+    finally:
+        free.release()
+    return _as_run(claimed.found, "succeeded" if code == 0 else "failed")
 
 
 def _as_run(found: DueRun, status: str, error: DataflowError | None = None) -> DueOutcome:

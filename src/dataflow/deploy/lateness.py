@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import zoneinfo
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from dataflow.deploy.backends.claims import moments
+from dataflow.deploy.backends.looks import looks
 from dataflow.deploy.backends.moments import latest_moment
 from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deployed_run import read_workflows
 from dataflow.errors import DataflowError
 from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.run_records import runs
+from dataflow.state.utc import as_utc
 from dataflow.state.utc import now as moment_now
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from dataflow.deploy.bundle.manifest import Schedule
     from dataflow.deploy.deployments import Deployment
     from dataflow.workflow.resolved import Workflow
+
+_SECOND = dt.timedelta(seconds=1)
 
 told = sa.Table(
     "dataflow_lateness",
@@ -41,8 +47,9 @@ class LateRun:
 
     Attributes:
         workflow: The workflow's id.
-        moment: When it should have started.
+        moment: When it should have started; of one that tables make due, when the day began.
         deadline: By when it was expected.
+        waits_for: When it starts, in words, where no schedule says it.
         status: What its last run came to since; None where there was none.
         run_id: That run.
     """
@@ -52,6 +59,7 @@ class LateRun:
     deadline: dt.datetime
     status: str | None = None
     run_id: str | None = None
+    waits_for: str | None = None
 
 
 def tell_late(place: Deployment, registry: Registry, now: dt.datetime) -> Iterator[str]:
@@ -74,7 +82,7 @@ def tell_late(place: Deployment, registry: Registry, now: dt.datetime) -> Iterat
         (id_, schedule, package)
         for package in place.revision.packages.values()
         for id_, schedule in package.workflows.items()
-        if schedule is not None and schedule.cron is not None and schedule.expected_by is not None
+        if schedule is not None and schedule.expected_by is not None
     ]
     if not expecting:
         return
@@ -97,33 +105,53 @@ def _late(
     since: dt.datetime,
     now: dt.datetime,
 ) -> LateRun | None:
-    moment = latest_moment(schedule, now)
-    deadline = deadline_of(schedule, moment)
-    if now < deadline:  # the one before may be late still
-        moment = latest_moment(schedule, moment - dt.timedelta(seconds=1))
+    passed = _passed(schedule, now)
+    if schedule.crons:
+        moment = max((latest_moment(it, passed - _SECOND) for it in schedule.crons), key=as_utc)
         deadline = deadline_of(schedule, moment)
-    if moment <= since or now < deadline:
+    else:  # every day, whether or not the tables came
+        moment, deadline = dt.datetime.combine(passed.date(), dt.time(), passed.tzinfo), passed
+    if as_utc(moment) <= since or now < deadline:
         return None
     mine = (runs.c.workflow_id == workflow, runs.c.environment == environment, runs.c.started >= moment)
     columns = (runs.c.run_id, runs.c.status)
     found = database.rows(sa.select(*columns).where(*mine).order_by(runs.c.started))
     if any(run["status"] == "succeeded" for run in found):
         return None
+    if not schedule.crons and _has_run_for(database, environment, workflow, moment.date() - dt.timedelta(days=1)):
+        return None
     last = found[-1] if found else {}
-    return LateRun(workflow, moment, deadline, last.get("status"), last.get("run_id"))
+    waits_for = None if schedule.crons else schedule.text
+    return LateRun(workflow, moment, deadline, last.get("status"), last.get("run_id"), waits_for)
+
+
+def _has_run_for(database: StateDatabase, environment: str, workflow: str, day: dt.date) -> bool:
+    """Say whether tables have led to a run that succeeded for a day or a later one, though it began the day before."""
+    same = [looks.c[name] == moments.c[name] for name in ("environment", "workflow_id", "moment")]
+    mine = (looks.c.environment == environment, looks.c.workflow_id == workflow, looks.c.day >= day.isoformat())
+    query = sa.select(moments.c.moment).where(*same, *mine, moments.c.status == "succeeded").limit(1)
+    return bool(database.rows(query))
+
+
+def _passed(schedule: Schedule, now: dt.datetime) -> dt.datetime:
+    """Return the last time of day by which something was expected, where the schedule's clock is."""
+    zone = zoneinfo.ZoneInfo(schedule.timezone)
+    today = now.astimezone(zone).date()
+    times = (_expected(schedule, today - dt.timedelta(days=days)) for days in itertools.count())
+    return next(it for it in times if as_utc(it) <= as_utc(now))
+
+
+def _expected(schedule: Schedule, day: dt.date) -> dt.datetime:
+    """Return by when a run is expected on a day."""
+    hour, minute = map(int, (schedule.expected_by or "00:00").split(":"))
+    return dt.datetime.combine(day, dt.time(hour, minute), zoneinfo.ZoneInfo(schedule.timezone))
 
 
 def deadline_of(schedule: Schedule, moment: dt.datetime) -> dt.datetime:
     """Return the first time of day that is expected after a moment, where the schedule's clock is."""
-    zone = zoneinfo.ZoneInfo(schedule.timezone)
-    hour, minute = map(int, (schedule.expected_by or "00:00").split(":"))
-    begun = moment.astimezone(zone)
-    for days in (0, 1):
-        day = begun.date() + dt.timedelta(days=days)
-        found = dt.datetime.combine(day, dt.time(hour, minute), zone)
-        if found.astimezone(dt.UTC) > begun.astimezone(dt.UTC):
-            return found
-    raise AssertionError("the next day has it")
+    day = moment.astimezone(zoneinfo.ZoneInfo(schedule.timezone)).date()
+    times = (_expected(schedule, day + dt.timedelta(days=days)) for days in itertools.count())
+    return next(it for it in times if as_utc(it) > as_utc(moment))
 
 
 def _claim(database: StateDatabase, environment: str, late: LateRun) -> bool:
@@ -153,7 +181,7 @@ def _tell(registry: Registry, bundle: str, late: LateRun) -> tuple[list[str], bo
     environment = workflow.environment
     state = f"run {late.run_id} is {late.status}" if late.run_id else "no run of it has started"
     facts = {
-        "scheduled": f"{late.moment:%Y-%m-%d %H:%M %Z}",
+        "scheduled": late.waits_for or f"{late.moment:%Y-%m-%d %H:%M %Z}",
         "expected by": f"{late.deadline:%Y-%m-%d %H:%M %Z}",
         "since then": state,
         "more": f"dataflow workflow runs --workflow {late.workflow} --env {environment.name}",

@@ -50,9 +50,9 @@ class DeployedScripts(Protocol):
 
 
 def text_on_disk(file: str) -> str:
-    """Return the text of a file on this machine; empty where it can't be read."""
+    """Return the text of a file on this machine, its lines ended as they are; empty where it can't be read."""
     try:
-        return Path(file).read_text(encoding="utf-8", errors="replace")
+        return Path(file).read_bytes().decode(errors="replace")
     except OSError:
         return ""
 

@@ -192,7 +192,10 @@ def _notice(
     lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
     patches = dict.fromkeys(text for each in mine for text in _patches(campaign, each.reader, lineage) if text)
     if patches:
-        lines += ["", "Suggested patch, to be reviewed before `git apply` at the root of the repository:", ""]
+        keeps = (
+            " --ignore-whitespace" if any("\r\n" in it for it in patches) else ""
+        )  # mails end lines in their own way
+        lines += ["", f"Suggested patch, to be reviewed before `git apply{keeps}` at the root of the repository:", ""]
         lines.append("".join(patches).rstrip("\n"))
     lines += ["", *_reply_instructions(campaign, owner, mine)]
     return Notice(owner, level, subject, "\n".join(lines), now)

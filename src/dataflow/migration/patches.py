@@ -55,10 +55,13 @@ def suggest_patch(path: str, text: str, move: ReaderMigration, values: Mapping[s
     changed = text
     for start, (length, new) in sorted(edits.items(), reverse=True):
         changed = f"{changed[:start]}{new}{changed[start + length :]}"
-    lines = difflib.unified_diff(
-        text.splitlines(keepends=True), changed.splitlines(keepends=True), f"a/{path}", f"b/{path}", n=1
-    )
+    lines = difflib.unified_diff(_lines(text), _lines(changed), f"a/{path}", f"b/{path}", n=1)
     return "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """Return lines with their ends, as git has them: a form feed, or a CR alone, ends none."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _edit(use: SqlReference, move: ReaderMigration, text: str, *, fills: bool) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -66,6 +66,7 @@ class RunContext:
         launch: How programs start a Spark of their own.
         begun: The outermost run, where it was begun already: recorded, and alive.
         acceleration: Whether Comet is at work; None where that was not decided by what is run.
+        left: Returns the days of a backfill that are still to be run; None for other runs.
     """
 
     spark: SparkSession
@@ -77,6 +78,7 @@ class RunContext:
     launch: SparkLaunch = field(default_factory=SparkLaunch)
     begun: BegunRun | None = None
     acceleration: Acceleration | None = None
+    left: Callable[[], Collection[str]] | None = None
 
     @property
     def live(self) -> LiveRun | None:

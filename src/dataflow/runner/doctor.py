@@ -19,6 +19,7 @@ from dataflow.home import home, subfolder
 from dataflow.report import Report, silent
 from dataflow.secret import without_credentials
 from dataflow.spark import class_data_archive, jars
+from dataflow.spark.catalog_jars import catalog_jars
 from dataflow.spark.comet import hindrance, is_fetched, lacking
 from dataflow.spark.command_session import command_session
 from dataflow.spark.config import is_local, spark_conf
@@ -172,8 +173,9 @@ def _of_one_recipe() -> Iterator[Diagnosis]:
 
 
 def _iceberg(java: Java, environment: Environment, report: Report) -> str:
-    jars.ensure(java, environment.spark, report)
-    ways = []
+    wanted = catalog_jars(environment)
+    jars.ensure(java, environment.spark, report, wanted)
+    ways = [f"with {jar.title}" for jar in wanted if jar not in jars.JARS]
     if mirror := jars.mirror(environment.spark):
         ways.append(f"mirror {without_credentials(mirror)}")
     if proxy := os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):

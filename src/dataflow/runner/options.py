@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from dataflow.runner.resume import Resume
 
 
@@ -19,6 +21,7 @@ class RunOptions:
         resume: What an earlier run has done, and this one does not do again; None for a run of its own.
         days: The days of a backfill, as its record keeps them; empty for other runs.
         parallel: How many of them run side by side.
+        left: Returns the days of a backfill that are still to be run; None for other runs.
     """
 
     only: str | None = None
@@ -26,6 +29,7 @@ class RunOptions:
     resume: Resume | None = None
     days: tuple[str, ...] = ()
     parallel: int = 1
+    left: Callable[[], Collection[str]] | None = None
 
 
 DEFAULTS = RunOptions()

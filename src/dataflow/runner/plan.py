@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dataflow.errors import display_path
 from dataflow.lineage.model import plain_name
 from dataflow.lineage.workflow_tables import script_tables
+from dataflow.runner.plan_layout import executor_line, layout_lines
 from dataflow.runner.plan_text import render_plan
 from dataflow.workflow.models import SparkJob
 from dataflow.workflow.resolved import DeclaredScript, ForeachStep, JobStep, SubworkflowStep, WapStep
+from dataflow.workflow.trigger import strategy_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +58,7 @@ class StepPlan:
         contains: The plan of a contained workflow; of a foreach, for its first date.
         reasons: Why each date is to be run, where those are that changed.
         notes: What of the dates could not be told exactly, or is left for the next run.
+        layout: How a `wap` write lays out its files, and why; empty where the table can't be seen without Spark.
     """
 
     id: str
@@ -77,6 +81,15 @@ class StepPlan:
     contains: RunPlan | None = None
     reasons: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    layout: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedTrigger:
+    """One of the triggers of a workflow: when it makes it due, and when it would next; None where nobody can tell."""
+
+    text: str
+    next: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -90,12 +103,15 @@ class RunPlan:
         owner: Its owner.
         environment: Where it would run.
         catalog: The catalog that holds its tables.
+        spark: Where Spark runs, and how many executors it holds.
         package: The package's id.
         pinned: Whether the package has an identity of its own, or one derived from user and folder.
         schedule: When it runs once it is deployed, with the time zone; None without a schedule.
+        strategy: What becomes of moments that were missed; None without a schedule.
         parameters: All parameters.
         steps: In running order.
         accelerator: Whether Comet would be at work, and why; None for a workflow within another.
+        triggers: What makes it due, each by itself.
     """
 
     workflow: str
@@ -104,12 +120,15 @@ class RunPlan:
     owner: str
     environment: str
     catalog: str
+    spark: str
     package: str
     pinned: bool
     schedule: str | None
+    strategy: str | None
     parameters: tuple[Parameter, ...]
     steps: tuple[StepPlan, ...]
     accelerator: str | None = None
+    triggers: tuple[PlannedTrigger, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -143,7 +162,6 @@ def plan_run(workflow: Workflow, accelerator: str | None = None) -> RunPlan:
         workflow: What would run.
         accelerator: Whether Comet would be at work, and why.
     """
-    trigger = workflow.trigger
     return RunPlan(
         workflow=workflow.id,
         file=display_path(workflow.file),
@@ -151,12 +169,15 @@ def plan_run(workflow: Workflow, accelerator: str | None = None) -> RunPlan:
         owner=workflow.owner,
         environment=workflow.environment.name,
         catalog=workflow.environment.catalog_name,
+        spark=executor_line(workflow.environment),
         package=workflow.identity.package_id,
         pinned=workflow.identity.pinned,
-        schedule=trigger.text if trigger else None,
+        schedule="; ".join(it.text for it in workflow.triggers) or None,
+        strategy=strategy_text(workflow.strategy) if workflow.triggers else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
         accelerator=accelerator,
+        triggers=tuple(PlannedTrigger(text) for it in workflow.triggers for text in it.texts),
     )
 
 
@@ -211,6 +232,7 @@ def _wap(workflow: Workflow, step: WapStep, needs: tuple[str, ...]) -> StepPlan:
         empty=template.empty,
         existing=template.existing,
         audits=tuple(map(_audit, template.audits)),
+        layout=layout_lines(workflow.environment, table, template.partition),
     )
 
 

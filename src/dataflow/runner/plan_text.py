@@ -23,7 +23,8 @@ def render_plan(plan: RunPlan) -> str:
         ("definition", plan.file),
         ("package", f"{plan.package}, owner {plan.owner}{pinned}"),
         ("environment", f"{plan.environment}, catalog {plan.catalog}"),
-        ("schedule", plan.schedule or "none"),
+        ("spark", plan.spark),
+        *_schedule(plan),
         ("reads", ", ".join(plan.reads) or "nothing that its text names"),
         ("writes", ", ".join(plan.writes) or "nothing"),
     ]
@@ -34,6 +35,17 @@ def render_plan(plan: RunPlan) -> str:
     if plan.parameters:
         lines += ["", "parameters", *_columns([(p.name, p.value, p.origin) for p in plan.parameters], indent=2)]
     return "\n".join([*lines, "", "steps", *_steps(plan, "  ")])
+
+
+def _schedule(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    """Yield a fact for each trigger, and what becomes of missed moments where that is not as usual."""
+    if not plan.triggers:
+        yield "schedule", "none"
+    for number, it in enumerate(plan.triggers):
+        coming = "" if it.next is None else f", next {it.next:%Y-%m-%d %H:%M %Z}"
+        yield "" if number else "schedule", f"{it.text}{coming}"
+    if plan.strategy is not None and plan.strategy != "latest only":
+        yield "", f"moments that were missed: {plan.strategy}"
 
 
 def _steps(plan: RunPlan, indent: str) -> Iterator[str]:
@@ -69,6 +81,7 @@ def _facts(step: StepPlan) -> Iterator[str]:
     if step.writes and step.type not in _NAMED:
         partition = ", ".join(f"{column}={value}" for column, value in step.partition.items())
         yield f"writes {', '.join(step.writes)}{f' ({partition})' if partition else ''}"
+    yield from step.layout
     for number, name in enumerate(step.audits):
         lead = "       " if number else "audits "
         yield lead + (name[1:] if name.startswith("!") else f"{name} (warns)")

@@ -18,6 +18,7 @@ from dataflow.lineage.definition_columns import referenced_columns
 from dataflow.lineage.model import TableWrite, plain_name
 from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.runner.cancellation import CancelScope
+from dataflow.runner.changed.look import is_wanted
 from dataflow.runner.changed.remember import remember
 from dataflow.runner.context import RunContext
 from dataflow.runner.failure_kind import kind_of
@@ -162,7 +163,7 @@ class Run:
             if inner.left_out is not None:
                 return self._leave_out(id_, inner.left_out)
             if isinstance(inner, SubworkflowStep):
-                return self._run_subworkflow(inner, id_, first)
+                return self._run_subworkflow(inner, id_, first, lambda: self._is_wanted(step, items[id_].value))
             return self._run_job(inner, id_)
 
         results = run_steps(
@@ -195,6 +196,13 @@ class Run:
         self.recorder.record_step(whole)
         return whole
 
+    def _is_wanted(self, step: ForeachStep, day: str) -> bool:
+        """Say whether a day is still to be run, after another run worked on it."""
+        if self.context.left is not None:
+            return day in self.context.left()
+        with self.context.translate_errors():
+            return step.found is None or is_wanted(self.context.spark, step.found, day)
+
     def _remember(self, found: DatesFound, results: Sequence[StepResult]) -> None:
         """Let the marks remember what was looked at; where they can't, the next run looks at it again."""
         try:
@@ -203,12 +211,16 @@ class Run:
         except DataflowError as error:
             self.note(f"what was looked at can't be remembered, and the next run looks again: {error.message}")
 
-    def _run_subworkflow(self, step: SubworkflowStep, id_: str, first: dt.date | None) -> StepResult:
+    def _run_subworkflow(
+        self, step: SubworkflowStep, id_: str, first: dt.date | None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> StepResult:
         last: list[RunResult] = []
 
         def attempt(number: int, cancel: CancelScope) -> JobResult:
             child = step.workflow if number == 1 else step.workflow.again(number)
-            result = self._run_child(child, id_, cancel, first)
+            result = self._run_child(child, id_, cancel, first, is_wanted)
+            if result is None:
+                return JobResult(detail="done by another run meanwhile")
             last[:] = [result]
             self.left_running |= result.left_running
             if result.status == "cancelled":
@@ -221,8 +233,15 @@ class Run:
         policy = RetryPolicy.of(job)
         return dataclasses.replace(self._retry(id_, step, policy, attempt), children=tuple(last))
 
-    def _run_child(self, child: Workflow, id_: str, cancel: CancelScope, first: dt.date | None) -> RunResult:
-        """Run a workflow that is a step of this one, when nobody else works on the same."""
+    def _run_child(
+        self, child: Workflow, id_: str, cancel: CancelScope, first: dt.date | None, is_wanted: Callable[[], bool]
+    ) -> RunResult | None:
+        """Run a workflow that is a step of this one, when nobody else works on the same.
+
+        Returns:
+            None where another run did the same while this one waited for it.
+        """
+        waited = False
         context = self.context
         recorder = RunRecorder(context.records, child, context.log, parent=self.workflow.run_id, step=id_)
         with contextlib.ExitStack() as stack:
@@ -231,10 +250,15 @@ class Run:
                 with recorder.record_failure(), recorder.waiting() as waits:
 
                     def say(text: str) -> None:
+                        nonlocal waited
+                        waited = True
                         waits()
                         self.note(f"{id_} {text}")
 
                     keys += (stack.enter_context(context.live.holding(Turn(child, cancel, say))),)
+                    if waited and not is_wanted():
+                        recorder.record_end("succeeded", (), ())
+                        return None
             resume = self.resume.inside.get(id_) if self.resume is not None else None
             return Run(context, child, recorder, cancel, first, keys, resume).execute(child.steps)
 

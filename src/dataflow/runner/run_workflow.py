@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataflow.runner.results import RunOutcome
+from dataflow.workflow.resolved import ForeachStep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +24,13 @@ if TYPE_CHECKING:
     from dataflow.runner.results import RunResult
     from dataflow.runner.runner import Prepare
     from dataflow.spark.session import Engine
+    from dataflow.state.run_records import RunRecords
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import Workflow
 
 _PREVIEW_ROWS = 5
+_CLOCKS = dt.timedelta(minutes=1)
+"""How long a look may take, and how far the clocks of machines may be apart."""
 
 
 def run_workflow(
@@ -57,8 +63,10 @@ def run_workflow(
     from dataflow.runner.changed.reload import has_nothing_to_do, run_nothing
     from dataflow.spark.session import Engine
     from dataflow.spark.sizing import is_small, size_of
+    from dataflow.state.utc import now
 
     workflow.choose(options.only)  # before a JVM starts
+    since = now() - _CLOCKS
     log = subfolder("logs") / f"{workflow.run_id}.log"
     if has_nothing_to_do(workflow):
         return RunOutcome(run_nothing(workflow, progress, log))
@@ -75,7 +83,55 @@ def run_workflow(
         require_programs(workflow, jars)
         if reload is not None:
             workflow = _looked_through(engine, workflow, progress, reload)
-        return _run_in(engine, workflow, options, progress, jars=jars, log=log, prepare=prepare)
+        again = LookAgain(workflow, options, reload, since)
+        return _run_in(engine, again, progress, jars=jars, log=log, prepare=prepare)
+
+
+@dataclass(frozen=True)
+class LookAgain:
+    """What a run that finds its days does once it has its turn: others may have done some of them meanwhile.
+
+    Attributes:
+        workflow: The workflow, its days as they were found before.
+        options: How it is run.
+        reload: Loads it anew with the days that changed.
+        since: When it was looked before that.
+    """
+
+    workflow: Workflow
+    options: RunOptions
+    reload: Reload | None
+    since: dt.datetime
+
+    def looked(self, records: RunRecords, engine: Engine, progress: RunProgress, *, waited: bool) -> Workflow:
+        """Return the workflow with the days that are to be run now."""
+        from dataflow.runner.changed.look import look
+        from dataflow.runner.changed.reload import finds_days, why_lines
+
+        workflow = self.workflow
+        if self.options.left is not None:
+            return _with_days(workflow, self.options.left()) if waited else workflow
+        if self.reload is None or not finds_days(workflow):
+            return workflow
+        names = {it.id for it in workflow.walk(every_date=False)}
+        if not waited and not records.has_ended(names, workflow.environment.name, self.since):
+            return workflow
+        workflow = self.reload(look)
+        progress.follow(workflow)
+        for line in why_lines(workflow):
+            progress.say(line)
+        return _looked_through(engine, workflow, progress, self.reload)
+
+
+def _with_days(workflow: Workflow, days: Collection[str]) -> Workflow:
+    """Return a backfill that runs some of its days."""
+    steps = (
+        replace(step, items=tuple(it for it in step.items if it.value in days))
+        if isinstance(step, ForeachStep)
+        else step
+        for step in workflow.steps
+    )
+    return replace(workflow, steps=tuple(steps))
 
 
 def _looked_through(engine: Engine, workflow: Workflow, progress: RunProgress, reload: Reload) -> Workflow:
@@ -110,27 +166,32 @@ def _spark_environment(workflow: Workflow, progress: RunProgress) -> Environment
 
 def _run_in(
     engine: Engine,
-    workflow: Workflow,
-    options: RunOptions,
+    again: LookAgain,
     progress: RunProgress,
     *,
     jars: JarBuilder,
     log: Path,
     prepare: Prepare | None,
 ) -> RunOutcome:
+    from dataflow.runner.changed.reload import end_with_nothing, has_nothing_to_do
     from dataflow.runner.context import RunContext
     from dataflow.runner.run_start import begun
     from dataflow.runner.runner import Runner
     from dataflow.state.database import StateDatabase
     from dataflow.state.run_records import RunRecords
 
+    workflow, options = again.workflow, again.options
     with (
         StateDatabase(workflow.environment.state) as database,
         begun(RunRecords(database), workflow, log, options) as began,
     ):
-        if not began.is_free():
+        waited = not began.is_free()
+        if waited:
             engine.close(0)  # no JVM while it waits
             began.wait(progress.say)
+        workflow = again.looked(RunRecords(database), engine, progress, waited=waited)
+        if has_nothing_to_do(workflow):
+            return RunOutcome(end_with_nothing(workflow, began.recorder, progress, log))
         with progress.waiting("starting Spark"):
             spark = engine.spark
         context = RunContext(

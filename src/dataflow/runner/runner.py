@@ -107,7 +107,7 @@ class Runner:
     def _run(
         self, workflow: Workflow, options: RunOptions, cancel: CancelScope, begun_run: BegunRun, key: Key
     ) -> RunResult:
-        context = dataclasses.replace(self.context, begun=begun_run)
+        context = dataclasses.replace(self.context, begun=begun_run, left=options.left)
         begun_run.live.on_beat = long_run_watch(workflow, lambda text: context.progress.note(workflow, text))
         recorder = begun_run.recorder
         began = time.monotonic()

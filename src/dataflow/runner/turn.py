@@ -68,6 +68,7 @@ class LiveRun:
     root: Workflow
     on_beat: Callable[[], None] = lambda: None
     _held: dict[Key, _Held] = field(default_factory=dict)
+    _in_lines: set[tuple[str, str, str]] = field(default_factory=set)
     _scopes: dict[str, CancelScope] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -95,11 +96,11 @@ class LiveRun:
             self._leases.leave(self.root.run_id)
 
     def is_free(self, workflow: Workflow) -> bool:
-        """Say whether a run could begin at once, and take what it needs in that case."""
+        """Say whether a run could begin at once, and take what it needs in that case; else it waits from now on."""
         for places in self._places(workflow):
-            if self._any(places, workflow.run_id) is not None:
+            if self._any(places, workflow) is not None:
                 return False
-        return self._try(work_of(workflow), workflow.run_id) is None
+        return self._try(work_of(workflow), workflow) is None
 
     def begin(self, turn: Turn) -> None:
         """Wait until the outermost run may begin: for a place of each of its tags that are limited, then for its work.
@@ -151,41 +152,65 @@ class LiveRun:
 
     def _wait_for(self, key: Key, turn: Turn) -> None:
         waiting = _Waiting(self._leases, turn, self.user)
-        while (holder := self._try(key, turn.workflow.run_id)) is not None:
-            waiting.look(key, self.root.run_id, holder)
+        with self._in_line(key, key[1], turn.workflow):
+            while (holder := self._try(key, turn.workflow)) is not None:
+                waiting.look(key, self.root.run_id, holder)
 
     def _wait_for_place(self, places: Sequence[Key], turn: Turn) -> None:
         waiting = {place: _Waiting(self._leases, turn, self.user) for place in places}
         told = False
-        while (found := self._any(places, turn.workflow.run_id)) is not None:
-            if not any(waiting[place].bury(holder) for place, holder in found.items()):
-                if not told:
-                    others = f" and {len(found) - 1} more" if len(found) > 1 else ""
-                    holder = min(found.values(), key=lambda it: it.since)
-                    turn.say(f"waits for a place among runs with tag {places[0][1].split()[1]}: {holder.told}{others}")
-                    told = True
-                _pause(turn.cancel)
+        with self._in_line(places[0], _queue(places), turn.workflow):
+            while (found := self._any(places, turn.workflow)) is not None:
+                if not any(waiting[place].bury(holder) for place, holder in found.items()):
+                    if not told:
+                        holders = sorted({it.run_id: it for it in found.values()}.values(), key=lambda it: it.since)
+                        others = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+                        turn.say(f"waits for a place among runs with {_queue(places)}: {holders[0].told}{others}")
+                        told = True
+                    _pause(turn.cancel)
 
-    def _any(self, places: Sequence[Key], run_id: str) -> dict[Key, state.Holder] | None:
+    @contextlib.contextmanager
+    def _in_line(self, key: Key, queue: str, workflow: Workflow) -> Iterator[None]:
+        """Leave the line at the end of a block that raises: those behind do not wait for who waits no more."""
+        try:
+            yield
+        except BaseException:
+            self._leave_line(key, queue, workflow)
+            raise
+
+    def _any(self, places: Sequence[Key], workflow: Workflow) -> dict[Key, state.Holder] | None:
         """Take one of several places; None when one is taken, else who holds them."""
         if any(place in self._held for place in places):
             return None
         found = {}
         for place in places:
-            if (holder := self._try(place, run_id)) is None:
+            if (holder := self._try(place, workflow, _queue(places))) is None:
                 return None
             found[place] = holder
         return found
 
-    def _try(self, key: Key, run_id: str) -> state.Holder | None:
+    def _try(self, key: Key, workflow: Workflow, queue: str | None = None) -> state.Holder | None:
         with self._lock:
             if (held := self._held.get(key)) is not None:  # another part of this very run holds it
                 held.times += 1
+                self._leave_line(key, queue or key[1], workflow)
                 return None
-            holder = self._leases.take(key, self.root.run_id, run_id)
+            waits = queue is not None or workflow.concurrency != "refuse"
+            holder = self._leases.take(key, self.root.run_id, workflow.run_id, queue=queue, waits=waits)
             if holder is None:
-                self._held[key] = _Held(run_id)
+                self._held[key] = _Held(workflow.run_id)
+                self._in_lines.discard((key[0], queue or key[1], workflow.run_id))
+            elif waits:
+                self._in_lines.add((key[0], queue or key[1], workflow.run_id))
             return holder
+
+    def _leave_line(self, key: Key, queue: str, workflow: Workflow) -> None:
+        """Let those behind go on, where this run had begun to wait."""
+        place = (key[0], queue, workflow.run_id)
+        if place in self._in_lines:
+            self._in_lines.discard(place)
+            with contextlib.suppress(DataflowError):  # it ends with the run
+                self._leases.stop_waiting(*place)
 
     def _give_back(self, key: Key) -> None:
         with self._lock:
@@ -257,8 +282,11 @@ class _Waiting:
                 self.leases.ask_to_stop(holder.run_id, f"run {workflow.run_id} of {self.user} takes its place")
             else:
                 self.turn.say(f"waits for {holder.told}")
-        elif policy == "supersede" and time.monotonic() > self.deadline:
-            self.leases.take_over(key, holder, root_id, workflow.run_id)
+        elif (
+            policy == "supersede"
+            and time.monotonic() > self.deadline
+            and self.leases.take_over(key, holder, root_id, workflow.run_id)
+        ):
             return
         _pause(self.turn.cancel)
 
@@ -289,6 +317,11 @@ def _place(workflow: Workflow) -> str:
     """Return the environment; of one that keeps to a database, each such database is one."""
     environment = workflow.environment
     return f"{environment.name}/{environment.params.get('TARGET_DB', '')}" if environment.isolated else environment.name
+
+
+def _queue(places: Sequence[Key]) -> str:
+    """Return where who wants one of several places waits: `tag heavy`."""
+    return places[0][1].rpartition(" ")[0]
 
 
 def _named(workflow: Workflow) -> str:

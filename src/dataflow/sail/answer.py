@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.sail.bounds import Limits, columns_of, numbers_added
+from dataflow.sail.checks import Checks
+from dataflow.sail.decimals import Decimals
 from dataflow.sail.judgement import VIEW, Judged, SparkDecides, judge
 from dataflow.sail.kinds import KindsOf
+from dataflow.sail.mends import Mend, mended, mends
 from dataflow.sail.names import Names, Schema
 from dataflow.sail.server import Sail, SailError, missing
 from dataflow.tables.quoting import column_name
@@ -23,7 +26,7 @@ _HARMLESS = ("spark.app.", "spark.driver.", "spark.executor.", "spark.hadoop.", 
 """Settings of an environment that change no answer."""
 _COMPARED = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 """Settings that change answers, each with the value for which both engines were compared."""
-_LARGE, _PRODUCTS = "1e60", 4  # so many products of doubles up to there are no infinity, of which NaN would come
+_LARGE, _SMALL_DOUBLE, _PRODUCTS = "1e60", "1e-60", 4  # so many products of such doubles are no infinity, nor NaN then
 _OF_RANGE = {"id": "long"}
 _SMALL = 64_000_000  # bytes that one thread reads in order as fast as several
 
@@ -44,21 +47,30 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
 
     if name := missing():
         raise SparkDecides(f"Sail is not installed here: there is no {name}")
-    for key, value in environment.spark.items():
-        if not key.startswith(_HARMLESS) and _COMPARED.get(key) != value:
-            raise SparkDecides(f"the environment sets {key}")
+    require_settings(environment)
     judged = judge(sql)
     pins = Pins(environment)
     tables = [pins.pin(use) for use in judged.tables]
     schemas = with_ranges(judged, [table.schema for table in tables])
-    require_types(judged, schemas)
+    around = require_types(judged, schemas)
     threads = 1 if all(it.size is not None and it.size <= _SMALL for it in tables) else None
     with Sail(threads=threads) as sail:
         views = [f"{VIEW}{number}" for number in range(len(tables))]
         for view, table in zip(views, tables, strict=True):
             sail.show(view, table)
         require_values(sail, judged, schemas, views)
-        return _rows(sail, judged.rewritten(views), limit)
+        return _rows(sail, mended(judged, views, around), limit)
+
+
+def require_settings(environment: Environment) -> None:
+    """Check that an environment sets nothing that changes answers.
+
+    Raises:
+        SparkDecides: It does.
+    """
+    for key, value in environment.spark.items():
+        if not key.startswith(_HARMLESS) and _COMPARED.get(key) != value:
+            raise SparkDecides(f"the environment sets {key}")
 
 
 def with_ranges(judged: Judged, schemas: Sequence[Schema]) -> list[Schema]:
@@ -66,13 +78,17 @@ def with_ranges(judged: Judged, schemas: Sequence[Schema]) -> list[Schema]:
     return [*schemas, *(dict(_OF_RANGE) for _ in judged.ranges)]
 
 
-def require_types(judged: Judged, schemas: Sequence[Schema]) -> None:
-    """Check what a query does to its columns, by their types.
+def require_types(judged: Judged, schemas: Sequence[Schema]) -> list[Mend]:
+    """Check what a query does to its columns, by their types; return what has to be written around its parts.
 
     Raises:
         SparkDecides: It was not compared for them.
     """
-    KindsOf(Names(judged.tree, schemas), judged.functions).require(judged.tree)
+    names = Names(judged.tree, schemas)
+    kinds = KindsOf(names, judged.functions)
+    decimals = Decimals(names, kinds)
+    Checks(judged, names, kinds, decimals).require(judged.tree)
+    return mends(judged, kinds, decimals)
 
 
 def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views: Sequence[str]) -> None:
@@ -87,13 +103,14 @@ def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views:
     added = numbers_added(judged.tree, KindsOf(names, judged.functions))
     counted = columns_of(added, names)
     mentioned = _mentioned(judged)
+    divides = judged.tree.find(exp.Div) is not None
     rows, bounds, zeros = [], [], []
     for number, (schema, view) in enumerate(zip(schemas, views, strict=False)):  # ranges have no view
         whole = [it for it in schema if (number, it.lower()) in counted]
         doubles = [
             it for it, kind in schema.items() if kind == "double" and (mentioned is None or it.lower() in mentioned)
         ]
-        facts = _facts(sail, view, whole, doubles) if added or doubles else {"n": 0}
+        facts = _facts(sail, view, whole, doubles, divides=divides) if added or doubles else {"n": 0}
         rows.append(facts["n"])
         bounds.append({it.lower(): max(abs(facts[f"a{i}"]), abs(facts[f"z{i}"])) for i, it in enumerate(whole)})
         zeros.append({it for i, it in enumerate(doubles) if facts[f"d{i}"]})
@@ -102,7 +119,7 @@ def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views:
         bounds.append({"id": largest})
         zeros.append(set())
     has_doubles = any(kind == "double" for schema in schemas for kind in schema.values())
-    if has_doubles and len(list(judged.tree.find_all(exp.Mul))) > _PRODUCTS:
+    if has_doubles and len(list(judged.tree.find_all(exp.Mul, exp.Div))) > _PRODUCTS:
         raise SparkDecides("so many products of doubles were not compared")
     if any(zeros):
         signed = [
@@ -134,14 +151,15 @@ def _keys(node: Expr) -> list[Expr]:
     return [it.this if isinstance(it, exp.Ordered) else it for it in node.expressions]
 
 
-def _facts(sail: Sail, view: str, whole: Sequence[str], doubles: Sequence[str]) -> Mapping[str, int]:
+def _facts(sail: Sail, view: str, whole: Sequence[str], doubles: Sequence[str], *, divides: bool) -> Mapping[str, int]:
     """Ask for the extremes of columns of whole numbers, and for the odd values of doubles: -0.0, NaN, large ones."""
     wanted = ["count(*) AS n"]
     for i, name in enumerate(map(column_name, whole)):
         wanted += [f"coalesce(min({name}), 0) AS a{i}", f"coalesce(max({name}), 0) AS z{i}"]
     for i, name in enumerate(map(column_name, doubles)):
+        small = f" OR {name} <> 0 AND abs({name}) < {_SMALL_DOUBLE}" if divides else ""
         wanted.append(
-            f"count_if(NOT abs({name}) <= {_LARGE} OR {name} = 0 AND CAST({name} AS STRING) = '-0.0') AS d{i}"
+            f"count_if(NOT abs({name}) <= {_LARGE} OR {name} = 0 AND CAST({name} AS STRING) = '-0.0'{small}) AS d{i}"
         )
     return dict(sail.query(f"SELECT {', '.join(wanted)} FROM {view}").to_pylist()[0])
 
@@ -155,7 +173,8 @@ def _most_rows(judged: Judged, tables: Sequence[int]) -> int:
     most = math.prod(size + 1 for size in sizes) + 1
     read = [it.name.lower() for it in tree.find_all(exp.Table)]
     again = math.prod(max(1, read.count(it.alias_or_name.lower())) for it in tree.find_all(exp.CTE))
-    return int(most ** min(again, 64))
+    taken = len(list(tree.find_all(exp.Explode)))  # how many an array has, nobody knows
+    return int(most ** min(again, 64)) << 31 * taken
 
 
 def _rows(sail: Sail, sql: str, limit: int | None) -> tuple[pa.Table, int]:

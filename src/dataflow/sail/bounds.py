@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.sail import compared
 from dataflow.sail.judgement import SparkDecides
 from dataflow.sail.kinds import KindsOf, branches
-from dataflow.sail.names import Names
+from dataflow.sail.names import NO_TABLE, Names
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Column, Expr
@@ -23,6 +23,7 @@ _STEPS = 2_000
 _RESULTS = {
     "year": 9999, "month": 12, "day": 31, "dayofmonth": 31, "quarter": 4, "dayofweek": 7, "dayofyear": 366,
     "weekofyear": 53, "hour": 23, "minute": 59, "second": 59, "size": _INT, "cardinality": _INT, "length": _INT,
+    "datediff": 8_000_000, "date_diff": 8_000_000,
     "len": _INT, "char_length": _INT, "character_length": _INT, "octet_length": _INT, "instr": _INT, "locate": _INT,
 }  # fmt: skip
 _NUMBERING = frozenset({"row_number", "rank", "dense_rank", "ntile", "count", "count_if"})
@@ -36,7 +37,7 @@ def numbers_added(tree: Expr, kinds: KindsOf) -> list[Expr]:
     from sqlglot import exp
 
     found: list[Expr] = []
-    for node in tree.find_all(exp.Add, exp.Sub, exp.Mul, exp.Sum, exp.Avg):
+    for node in tree.find_all(exp.Add, exp.Sub, exp.Mul, exp.IntDiv, exp.Sum, exp.Avg):
         if kinds(node.this if isinstance(node, exp.Avg) else node) & compared.INTEGERS:
             found.append(node)
     return found
@@ -55,7 +56,9 @@ def columns_of(nodes: Sequence[Expr], names: Names) -> set[tuple[int, str]]:
         seen.add(id(node))
         for column in node.find_all(exp.Column):
             sources = names.sources(column)
-            found |= {(i, column.name.lower()) for i, kind in sources.columns if kind in compared.INTEGERS}
+            found |= {
+                (i, column.name.lower()) for i, kind in sources.columns if kind in compared.INTEGERS and i != NO_TABLE
+            }
             left += sources.expressions
     return found
 
@@ -85,6 +88,7 @@ class Limits:
             ((exp.Case, exp.If, exp.Coalesce), lambda it: self._most([*branches(it)])),
             ((exp.Greatest, exp.Least), lambda it: self._most([it.this, *it.expressions])),
             ((exp.Add, exp.Sub), lambda it: _both(self._of(it.this), self._of(it.expression), operator.add)),
+            ((exp.Mod, exp.IntDiv, exp.Round), lambda it: self._of(it.this)),
             ((exp.Mul,), lambda it: _both(self._of(it.this), self._of(it.expression), operator.mul)),
             # An average is a sum of doubles, which is exact up to some size.
             ((exp.Sum, exp.Avg), lambda it: _both(self._of(it.this), self._rows, operator.mul)),
@@ -105,7 +109,7 @@ class Limits:
 
         self._rows = rows
         for node in nodes:
-            is_long = isinstance(node, exp.Sum) or self._kinds(node) == frozenset({"long"})
+            is_long = isinstance(node, exp.Sum | exp.IntDiv) or self._kinds(node) == frozenset({"long"})
             most = _EXACT if isinstance(node, exp.Avg) else _LONG if is_long else _INT
             bound = self._of(node)
             if bound is None or bound > most:
@@ -134,7 +138,7 @@ class Limits:
         sources = self._names.sources(column)
         if not sources.is_known:
             return None
-        bounds = [self._tables[i].get(column.name.lower()) for i, _ in sources.columns]
+        bounds = [None if i == NO_TABLE else self._tables[i].get(column.name.lower()) for i, _ in sources.columns]
         for each in sources.expressions:
             if not any(each is outer for outer in self._inside):
                 self._inside.append(each)

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 VIEW = "dataflow_pinned_table_"
 """How tables are called in what Sail is given, followed by their number."""
+_OPENING, _CLOSING = ("L_PAREN", "L_BRACKET", "L_BRACE"), ("R_PAREN", "R_BRACKET", "R_BRACE")
 
 
 class SparkDecides(Exception):
     """Only Spark may answer; the message says why."""
 
 
-_WITHOUT_PLACE = frozenset({"substring", "trim"})
-"""Functions with a syntax of their own, of which SQLGlot keeps no place."""
+_WITHOUT_PLACE = {
+    "substring": "substring", "trim": "trim", "floor": "floor", "ceil": "ceil", "currentdate": "current_date",
+    "regexplike": "rlike", "bracket": "[]",
+}  # fmt: skip
+"""Parts of a syntax of their own, of which SQLGlot keeps no place, with the functions that they stand for."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Judged:
         tables: Where it reads tables, in order.
         tree: SQLGlot's reading of it.
         functions: How the query calls the functions in the tree, lower case, by the identity of their nodes.
+        tokens: SQLGlot's tokens of it.
         ranges: Its tables of numbers, `range(…)`: how many rows each has, and the largest.
     """
 
@@ -68,16 +73,42 @@ class Judged:
     tables: tuple[TableUse, ...]
     tree: Expr
     functions: Mapping[int, str]
+    tokens: Sequence[Token]
     ranges: tuple[tuple[int, int], ...] = ()
 
-    def rewritten(self, views: Sequence[str]) -> str:
-        """Return the query with each table replaced by a view that shows it."""
-        parts, at = [], 0
-        for use, view in zip(self.tables, views, strict=True):
-            alias = "" if use.has_alias else f" AS {table_names.quote(use.parts[-1])}"
-            parts += [self.sql[at : use.start], view, alias]
-            at = use.end
-        return "".join([*parts, self.sql[at:]])
+    def shown(self, views: Sequence[str]) -> list[str]:
+        """Return what stands for each table: a view, under the name that the query has for it."""
+        uses = zip(self.tables, views, strict=True)
+        return [view if use.has_alias else f"{view} AS {table_names.quote(use.parts[-1])}" for use, view in uses]
+
+    def arguments(self, start: int) -> list[list[Token]]:
+        """Return the tokens of the arguments of a call; of none where no call begins there."""
+        at = next((i for i, token in enumerate(self.tokens) if token.start == start), len(self.tokens))
+        found: list[list[Token]] = [[]]
+        depth = 0
+        for token in self.tokens[at + 1 :]:
+            kind = token.token_type.name
+            depth += (kind in _OPENING) - (kind in _CLOSING)
+            if depth == 0:
+                return found if kind == "R_PAREN" else []
+            if depth == 1 and kind == "COMMA":
+                found.append([])
+            elif depth > 1 or kind != "L_PAREN":
+                found[-1].append(token)
+        return []
+
+    def call(self, start: int) -> tuple[int, int, int] | None:
+        """Return where a call, its first argument, and what is after it begin; None where that is not clear."""
+        arguments = self.arguments(start)
+        if not arguments or not all(arguments):
+            return None
+        last = arguments[-1][-1]
+        close = next(it for it in self.tokens if it.start > last.start and it.token_type.name == "R_PAREN")
+        return start, arguments[0][0].start, close.end + 1
+
+    def first_argument(self, start: int) -> int:
+        """Return what is after the first argument of a call."""
+        return self.arguments(start)[0][-1].end + 1
 
 
 def judge(sql: str) -> Judged:
@@ -100,7 +131,7 @@ def judge(sql: str) -> Judged:
         if name not in compared.FUNCTIONS:
             raise SparkDecides(f"{name} was not compared")
     _require_names(sql, tree)
-    return Judged(sql, tuple(_tables(sql, tokens, tree)), tree, _written(sql, tree), tuple(_ranges(tree)))
+    return Judged(sql, tuple(_tables(sql, tokens, tree)), tree, _written(sql, tree), tokens, tuple(_ranges(tree)))
 
 
 def _parsed(sql: str) -> tuple[list[Token], Expr]:
@@ -126,10 +157,10 @@ def _require_compared(node: Expr) -> None:
     from sqlglot import exp
 
     kind = type(node).__name__
-    if kind in compared.DIFFERENT_NODES:
-        raise SparkDecides(f"{compared.DIFFERENT_NODES[kind]}")
     if kind not in compared.NODES and not isinstance(node, exp.Func):
         raise SparkDecides(f"{kind} was not compared")
+    if isinstance(node, exp.Lateral) and not (node.args.get("view") and isinstance(node.this, exp.Explode)):
+        raise SparkDecides("LATERAL was compared for views of explode and posexplode alone")
     allowed = compared.NODES.get(kind)
     if allowed is None:
         return
@@ -159,11 +190,11 @@ def _written(sql: str, tree: Expr) -> dict[int, str]:
     from sqlglot import exp
 
     found = {}
-    for node in tree.find_all(exp.Func):
+    for node in tree.find_all(exp.Func, exp.Bracket):
         if "start" in node.meta:
             found[id(node)] = sql[node.meta["start"] : node.meta["end"] + 1].strip("`").lower()
         elif node.key in _WITHOUT_PLACE:
-            found[id(node)] = node.key
+            found[id(node)] = _WITHOUT_PLACE[node.key]
     return found
 
 

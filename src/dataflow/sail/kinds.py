@@ -1,7 +1,8 @@
-"""The types that the parts of a query may have, and whether both engines were compared for them.
+"""The types that the parts of a query may have.
 
 A type is a word, its kind: decimals of up to eighteen digits are `decimal`, all that is computed of them `wide`,
-whatever has parts `nested`, doubles that may be a negative zero `-0.0`. What the text does not tell has all kinds.
+whatever has parts `nested`, doubles that may be a negative zero `-0.0`, and those whose last digits depend on the order
+of additions `near`. What the text does not tell has all kinds.
 """
 
 from __future__ import annotations
@@ -11,41 +12,65 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.sail import compared
-from dataflow.sail.judgement import SparkDecides
-from dataflow.sail.names import Names, parts_of
+from dataflow.sail.names import Names, Nested
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
 
 T = TypeVar("T")
 Kinds = frozenset[str]
-_Table = tuple[tuple[tuple[type[Any], ...], Callable[[Any], T]], ...]
+Table = tuple[tuple[tuple[type[Any], ...], Callable[[Any], T]], ...]
 """What to do with an expression, by its class: the first that fits."""
 
 ALL: Kinds = compared.ANY
+_DOUBLE: Kinds = frozenset({"double"})
 _OF_ICEBERG = {"timestamp": "ntz", "timestamptz": "timestamp", "double": "double"}
 _OF_SQL = {
     "int": "int", "integer": "int", "bigint": "long", "long": "long", "string": "string", "double": "double",
     "boolean": "boolean", "date": "date", "timestamp": "timestamp", "timestamp_ntz": "ntz",
 }  # fmt: skip
 _DECIMAL = re.compile(r"decimal\((\d+)(?:,\s*(\d+))?\)", re.I)
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?Z?", re.ASCII)
 _NARROW = 18  # digits of decimals whose products still fit
-_TRUTH = frozenset({"boolean", "null"})
-_ORDERING = ("a comparison", "BETWEEN")
-_EQUALITY = ("=", "IN")  # by which rows may be joined, and hashes tell -0.0 from 0.0
-_UNWRITTEN = ("TsOrDsToDate",)  # what SQLGlot puts around the argument of `year` and the like
-_TEXTUAL = frozenset({"string", "null"})
+UNWRITTEN = ("TsOrDsToDate", "TimeStrToTime")
+"""What SQLGlot puts around the argument of `year` and the like."""
+
+
+class Digits(str):
+    """The kind of a column of decimals: equal to all others of about as many digits.
+
+    Attributes:
+        digits: How many there are, and how many of them are behind the point.
+    """
+
+    digits: tuple[int, int]
+
+    def __new__(cls, precision: int, scale: int) -> Digits:
+        """Make one of so many digits."""
+        made = super().__new__(cls, "decimal" if precision <= _NARROW else "wide")
+        made.digits = (precision, scale)
+        return made
 
 
 def kind_of_column(type_: object) -> str:
     """Return the kind of a column, by its type in an Iceberg schema."""
     if not isinstance(type_, str):
-        return "nested"
+        return _nested(type_ if isinstance(type_, Mapping) else {})
     if found := _DECIMAL.fullmatch(type_):
-        return "decimal" if int(found[1]) <= _NARROW else "wide"
+        return Digits(int(found[1]), int(found[2] or 0))
     name = _OF_ICEBERG.get(type_, type_)
     return name if name in ALL else "other"
+
+
+def _nested(type_: Mapping[str, Any]) -> Nested:
+    """Return the kind of a column with parts. Values inside are not looked at: a double may be anything there."""
+
+    def inside(part: object) -> str:
+        kind = kind_of_column(part)
+        return "odd" if kind == "double" else kind
+
+    elements = [type_[it] for it in ("element", "key", "value") if it in type_]
+    fields = {it["name"].lower(): inside(it["type"]) for it in type_.get("fields", ()) if not it.get("required")}
+    return Nested(frozenset(map(inside, elements)), fields)
 
 
 class KindsOf:
@@ -58,158 +83,33 @@ class KindsOf:
         self._functions = functions
         self._inside: list[Expr] = []
         truths = (exp.And, exp.Or, exp.Not, exp.Boolean, exp.In, exp.Between, exp.Exists, exp.Like, exp.Is)
-        self._results: _Table[Kinds] = (
-            ((*truths, *_comparisons()), lambda _: frozenset({"boolean"})),
+        self._results: Table[Kinds] = (
+            ((*truths, *comparisons()), lambda _: frozenset({"boolean"})),
             ((exp.Literal,), lambda it: frozenset({_of_literal(it.name, is_string=it.is_string)})),
             ((exp.Null,), lambda _: frozenset({"null"})),
             ((exp.Column,), self._of_column),
-            ((exp.Cast,), lambda it: frozenset({_of_type(it.args["to"]) or "other"})),
+            ((exp.Cast,), lambda it: frozenset({of_type(it.args["to"]) or "other"})),
             ((exp.Paren, exp.Alias, exp.Window, exp.Filter), lambda it: self(it.this)),
-            ((exp.Distinct,), lambda it: self._together(it.expressions)),
+            ((exp.Distinct,), lambda it: self.together(it.expressions)),
             ((exp.Subquery,), self._of_subquery),
             ((exp.Neg,), lambda it: _possibly_negative_zero(self(it.this))),
-            ((exp.Case, exp.If, exp.Coalesce), lambda it: self._together(branches(it))),
-            ((exp.Add, exp.Sub, exp.Mul), lambda it: _of_arithmetic(it, self(it.this), self(it.expression))),
+            ((exp.Case, exp.If, exp.Coalesce), self._of_branches),
+            ((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod), self._of_arithmetic),
+            ((exp.IntDiv,), lambda _: frozenset({"long"})),
+            ((exp.Explode, exp.Posexplode), lambda it: self.elements(it.this)),
+            ((exp.Bracket,), lambda it: self.elements(it.this)),
             ((exp.DPipe,), lambda _: frozenset({"string"})),
             ((exp.Func,), self._of_function),
-        )
-        self._checks: _Table[None] = (
-            ((exp.Cast,), self._require_cast),
-            ((exp.Case, exp.If, exp.Coalesce), self._require_branches),
-            ((exp.In,), lambda it: self._require_alike("IN", [it.this, *it.expressions, *_queried(it)])),
-            ((exp.Between,), lambda it: self._require_alike("BETWEEN", [it.this, it.args["low"], it.args["high"]])),
-            ((exp.Is, exp.Exists), lambda _: None),
-            ((exp.Distinct,), lambda it: self._require("DISTINCT", compared.SORTED, it.expressions)),
-            ((exp.SetOperation, exp.Select), self._require_rows),
-            ((exp.Like,), self._require_like),
-            ((exp.DPipe,), lambda it: self._require("||", compared.FUNCTIONS["concat"][0], _sides(it))),
-            ((exp.Add, exp.Sub, exp.Mul), self._require_arithmetic),
-            ((exp.Neg,), self._require_negative),
-            (_comparisons(), lambda it: self._require_alike(_sign(it), _sides(it))),
-            ((exp.And, exp.Or), lambda it: self._require(it.key.upper(), _TRUTH, _sides(it))),
-            ((exp.Func,), self._require_function),
-            ((exp.Ordered,), lambda it: self._require_sorted("ORDER BY", it, [it.this])),
-            ((exp.Group,), lambda it: self._require_sorted("GROUP BY", it, it.expressions)),
-            (
-                (exp.Window,),
-                lambda it: self._require("PARTITION BY", compared.SORTED, it.args.get("partition_by") or ()),
-            ),
-            ((exp.Join,), self._require_join),
-            ((exp.Values,), self._require_values),
-            ((exp.Column,), self._require_no_field),
         )
 
     def __call__(self, node: Expr | None) -> Kinds:
         """Return the kinds that an expression may have."""
-        found = _first(self._results, node)
+        found = first(self._results, node)
         return ALL if node is None or found is None else found(node)
-
-    def require(self, tree: Expr) -> None:
-        """Check each part of a query against what was compared.
-
-        Raises:
-            SparkDecides: A part was not compared for the types that it may have.
-        """
-        for node in tree.walk():
-            if (check := _first(self._checks, node)) is not None:
-                check(node)
 
     def _of_subquery(self, node: Expr) -> Kinds:
         selects = node.this.selects
         return self(selects[0]) if len(selects) == 1 else ALL
-
-    def _require_branches(self, node: Expr) -> None:
-        from sqlglot import exp
-
-        self._require_alike(node.key.upper(), [*branches(node)])
-        if (name := self._functions.get(id(node))) is not None:
-            self._require(name, compared.FUNCTIONS[name][0], branches(node))
-        if isinstance(node, exp.Case) and node.this is not None:
-            self._require_alike("CASE", [node.this, *(it.this for it in node.args["ifs"])])
-
-    def _require_like(self, node: Expr) -> None:
-        self._require("LIKE", _TEXTUAL, _sides(node))
-        pattern = node.args["expression"]
-        if not pattern.is_string or "\\" in pattern.name:
-            raise SparkDecides(f"LIKE was not compared for {pattern.sql('spark')[:60]}")
-
-    def _require_window(self, node: Expr) -> None:
-        self._require("PARTITION BY", compared.SORTED, node.args.get("partition_by") or ())
-
-    def _require_values(self, node: Expr) -> None:
-        rows = [it.expressions if type(it).__name__ == "Tuple" else [it] for it in node.expressions]
-        if len({len(row) for row in rows}) > 1:
-            raise SparkDecides("VALUES has rows of several lengths")
-        for column in zip(*rows, strict=True):
-            kinds = self._together(column) - {"null"}
-            if kinds != {"nested"} and kinds:
-                self._require_alike("VALUES", column)
-
-    def _require_negative(self, node: Expr) -> None:
-        self._require("-", compared.NUMBERS, [node.args["this"]])
-        if node.args["this"].name in ("2147483648", "9223372036854775808"):  # to Spark the sign is a part of them
-            raise SparkDecides(f"{node.sql('spark')} was not compared")
-
-    def _require_join(self, node: Expr) -> None:
-        from sqlglot import exp
-
-        self._require("USING", compared.SORTED, [exp.Column(this=it) for it in node.args.get("using") or ()])
-
-    def _require_rows(self, node: Expr) -> None:
-        """Check rows that are told apart as a whole: DISTINCT, and unions that leave out what is twice."""
-        from sqlglot import exp
-
-        if isinstance(node, exp.SetOperation):
-            self._require_union([part.selects for part in parts_of(node)])
-        if isinstance(node, exp.Except | exp.Intersect):
-            self._require_one_type(node)
-        apart = node.args.get("distinct") or isinstance(node, exp.Except | exp.Intersect)
-        if not apart:
-            return
-        selects = list(node.find_all(exp.Select)) if isinstance(node, exp.SetOperation) else [node]
-        for select in selects:
-            for item in select.expressions:
-                kinds = self._names.all_kinds if item.is_star else self(item)
-                if odd := sorted(kinds - compared.SORTED):
-                    raise SparkDecides(f"DISTINCT was not compared for a {_word(odd[0])}")
-
-    def _require_one_type(self, node: Any) -> None:
-        """Check EXCEPT and INTERSECT: Sail takes the types of the first query, Spark those that all have in common."""
-        if not node.args.get("distinct"):
-            raise SparkDecides(f"{node.key.upper()} ALL was not compared")
-        for items in zip(*(part.selects for part in parts_of(node)), strict=True):
-            kinds = self._together(items)
-            if len(kinds) > 1 or kinds == {"decimal"}:  # those have digits of their own
-                raise SparkDecides(f"{node.key.upper()} was compared for columns of one type alone")
-
-    def _require_union(self, parts: Sequence[Sequence[Expr]]) -> None:
-        if any(item.is_star for part in parts for item in part) or len({len(part) for part in parts}) > 1:
-            raise SparkDecides("a union of * was not compared")
-        for items in zip(*parts, strict=True):
-            self._require_alike("UNION", items)
-
-    def _require_sorted(self, what: str, node: Expr, keys: Iterable[Expr]) -> None:
-        """Check what rows are sorted or grouped by; a number stands for a column of the result."""
-        from sqlglot import exp
-
-        for key in keys:
-            if not key.is_int or node.find_ancestor(exp.Window):
-                self._require(what, compared.SORTED, [key])
-            elif odd := sorted(self._of_result(node, int(key.name)) - compared.SORTED):
-                raise SparkDecides(f"{what} {key.name} was not compared for a {_word(odd[0])}")
-
-    def _of_result(self, node: Expr, number: int) -> Kinds:
-        from sqlglot import exp
-
-        query = node.find_ancestor(exp.Query)
-        selects = query.selects if query is not None else []
-        if any(it.is_star for it in selects) or not 1 <= number <= len(selects):
-            return self._names.all_kinds
-        return self(selects[number - 1])
-
-    def _require_no_field(self, column: Any) -> None:
-        if self._names.may_be_field(column):
-            raise SparkDecides(f"Sail has values for fields of structs that are null: {column.sql('spark')}")
 
     def _of_column(self, column: Any) -> Kinds:
         sources = self._names.sources(column)
@@ -223,108 +123,93 @@ class KindsOf:
                 self._inside.pop()
         return frozenset(found) or ALL
 
-    def _together(self, nodes: Iterable[Expr]) -> Kinds:
+    def together(self, nodes: Iterable[Expr]) -> Kinds:
+        """Return the kinds that any of some expressions may have."""
         return frozenset().union(*map(self, nodes)) or ALL
+
+    def united(self, nodes: Sequence[Expr]) -> Kinds:
+        """Return the kinds of expressions that both engines bring to one type."""
+        return frozenset().union(*self.beside(nodes)) or ALL
+
+    def beside(self, nodes: Sequence[Expr]) -> list[Kinds]:
+        """Return the kinds of expressions beside each other: plain decimals are doubles where another surely is one."""
+        kinds = [self(it) for it in nodes]
+        if not any(it & compared.DOUBLES and it <= compared.DOUBLES | {"null"} for it in kinds):
+            return kinds
+        return [_DOUBLE if _is_plain_decimal(*it) else it[1] for it in zip(nodes, kinds, strict=True)]
+
+    def elements(self, node: Expr) -> Kinds:
+        """Return the kinds of what is in an array or a map."""
+        from sqlglot import exp
+
+        inner = bare(node)
+        if isinstance(inner, exp.RegexpSplit):
+            return frozenset({"string"})
+        if not isinstance(inner, exp.Column):
+            return ALL
+        sources = self._names.sources(inner)
+        nested = [kind for _, kind in sources.columns if isinstance(kind, Nested)]
+        if not sources.is_known or len(nested) < len(sources.columns):
+            return ALL
+        found = frozenset().union(*(it.elements for it in nested))
+        for each in sources.expressions:
+            if not any(each is outer for outer in self._inside):
+                self._inside.append(each)
+                found |= self.elements(each)
+                self._inside.pop()
+        return found or ALL
+
+    def _of_branches(self, node: Expr) -> Kinds:
+        found = self.united([*branches(node)])
+        is_mixed = len(found - {"null"}) > 1 and found <= compared.INTEGERS | {"decimal", "wide", "null"}
+        return frozenset({"wide"}) if is_mixed and found & {"decimal", "wide"} else found
+
+    def _of_arithmetic(self, node: Any) -> Kinds:
+        from sqlglot import exp
+
+        if isinstance(node.expression, exp.Interval):
+            return self(node.this)
+        left, right = self.beside([node.this, node.expression])
+        return _of_arithmetic(type(node).__name__, left, right)
 
     def _of_function(self, node: Expr) -> Kinds:
         name = self._functions.get(id(node))
-        if name is None and type(node).__name__ in _UNWRITTEN:
+        if name is None and type(node).__name__ in UNWRITTEN:
             return self(node.args["this"])
         if name is None or name not in compared.FUNCTIONS:
             return ALL
         results = compared.FUNCTIONS[name][1]
-        if "wide" in results:  # a sum or an average
-            given = self._together(_arguments(node)) - {"null"}
-            results -= {"wide"} if given <= compared.INTEGERS else {"long", "double"} if given <= {"decimal"} else set()
-        return self._together(_arguments(node)) if results == compared.SAME else results
+        if name == "nullif":
+            return self(node.args["this"]) | {"null"}
+        given = self.united(arguments(node))
+        if name == "round":
+            return self._of_round(node)
+        if name in ("sum", "avg"):
+            return _of_sum(results, given - {"null"})
+        return given if results == compared.SAME else results
 
-    def _require_function(self, node: Expr) -> None:
-        from sqlglot import exp
-
-        name = self._functions.get(id(node))
-        if name is None and type(node).__name__ in _UNWRITTEN:
-            return
-        if name is None:
-            raise SparkDecides(f"{node.key.upper()} was not compared")
-        arguments = _arguments(node)
-        self._require(name, compared.FUNCTIONS[name][0], arguments)
-        if isinstance(node, exp.Greatest | exp.Least | exp.Nullif | exp.Array):
-            self._require_alike(name, arguments)
-            if isinstance(node, exp.Nullif) and len(self._together(arguments) - {"null"}) > 1:
-                raise SparkDecides(f"{name} was not compared for two types")
-        if name in ("date", "to_date") and len(arguments) > 1:
-            raise SparkDecides(f"{name} was not compared for formats")
-        if name in compared.WITH_LITERALS and not all(isinstance(it, exp.Literal) for it in arguments[1:]):
-            raise SparkDecides(f"{name} was compared for literals alone")
-
-    def _require(self, what: str, allowed: Kinds, nodes: Iterable[Expr]) -> None:
-        for node in nodes:
-            if odd := sorted(self(node) - allowed):
-                raise SparkDecides(f"{what} was not compared for a {_word(odd[0])}: {node.sql('spark')[:60]}")
-
-    def _require_cast(self, node: Expr) -> None:
-        from sqlglot import exp
-
-        to = _of_type(node.args["to"])
-        if to is None or to not in compared.CASTS:
-            raise SparkDecides(f"conversions to {node.args['to'].sql('spark')} were not compared")
-        if to == "timestamp" and isinstance(node.this, exp.Literal) and _MOMENT.fullmatch(node.this.name):
-            return
-        self._require(f"a conversion to {node.args['to'].sql('spark')}", compared.CASTS[to], [node.this])
-
-    def _require_alike(self, what: str, nodes: Sequence[Expr]) -> None:
-        """Check that what is compared, or is one of several, has one kind; whole numbers are one."""
-        kinds = self._together(nodes) - {"null"}
-        alone = compared.SORTED if what in _EQUALITY else compared.SORTED | {"-0.0"}
-        if kinds <= compared.INTEGERS or (len(kinds) == 1 and kinds <= alone):
-            return
-        if kinds <= {"date", "timestamp", "ntz", "string"} and len(kinds) == 2 and _are_moments_and_text(self, nodes):
-            return
-        doubles = {"double", "int", "long"} if what in _EQUALITY else {"double", "-0.0", "int", "long"}
-        if kinds <= doubles:
-            return
-        if what in (*_ORDERING, *_EQUALITY) and kinds <= compared.INTEGERS | {"decimal", "wide"}:
-            return
-        words = " and a ".join(map(_word, sorted(kinds)))
-        raise SparkDecides(
-            f"{what} was not compared for a {words}" if len(kinds) < 4 else f"{what}: types are not clear"
-        )
-
-    def _require_arithmetic(self, node: Expr) -> None:
-        left, right = self(node.this), self(node.expression)
-        if left <= compared.INTEGERS and right <= compared.INTEGERS:
-            return
-        if left <= {"double", "-0.0", "int", "long"} and right <= {"double", "-0.0", "int", "long"}:
-            return
-        if left <= {"decimal", "int"} and right <= {"decimal"}:
-            return
-        raise SparkDecides(f"arithmetic was not compared for types as in {node.sql('spark')[:60]}")
+    def _of_round(self, node: Any) -> Kinds:
+        given = self(node.this) - {"null"}
+        if given and given <= compared.DOUBLES | {"odd"}:
+            return _DOUBLE
+        return frozenset({"wide"}) if given & {"decimal", "wide"} else given or frozenset({"null"})
 
 
-def _comparisons() -> tuple[type[Expr], ...]:
+def comparisons() -> tuple[type[Expr], ...]:
+    """Return the classes of comparisons."""
     from sqlglot import exp
 
     return (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ)
 
 
-def _first(table: _Table[T], node: Expr | None) -> Callable[[Any], T] | None:
+def first(table: Table[T], node: Expr | None) -> Callable[[Any], T] | None:
+    """Return what a table has for an expression."""
     return next((do for kinds, do in table if isinstance(node, kinds)), None)
 
 
-def _sides(node: Expr) -> list[Expr]:
+def sides(node: Expr) -> list[Expr]:
+    """Return what stands left and right of an operator."""
     return [node.args["this"], node.args["expression"]]
-
-
-def _sign(node: Expr) -> str:
-    from sqlglot import exp
-
-    return "=" if isinstance(node, exp.EQ | exp.NullSafeEQ) else "a comparison"
-
-
-def _queried(node: Expr) -> Iterable[Expr]:
-    """Yield what the query behind an IN selects."""
-    query = node.args.get("query")
-    return query.this.selects if query is not None else ()
 
 
 def branches(node: Expr) -> Iterable[Expr]:
@@ -345,7 +230,8 @@ def branches(node: Expr) -> Iterable[Expr]:
             yield from node.expressions
 
 
-def _arguments(node: Expr) -> list[Expr]:
+def arguments(node: Expr) -> list[Expr]:
+    """Return what a function is given, all but words of its syntax."""
     from sqlglot import exp
 
     if isinstance(node, exp.Struct):
@@ -363,7 +249,8 @@ def _of_literal(text: str, *, is_string: bool) -> str:
     return "-0.0" if re.fullmatch(r"\d{1,9}(\.\d{0,9})?e-?\d", text, re.I) else "other"
 
 
-def _of_type(type_: Expr) -> str | None:
+def of_type(type_: Expr) -> str | None:
+    """Return the kind of a type that a query names; None where it is not known."""
     text = type_.sql("spark").lower()
     if found := _DECIMAL.fullmatch(text):
         return "decimal" if int(found[1]) <= _NARROW else "wide"
@@ -371,32 +258,62 @@ def _of_type(type_: Expr) -> str | None:
 
 
 def _possibly_negative_zero(kinds: Kinds) -> Kinds:
-    return kinds | {"-0.0"} if "double" in kinds else kinds
+    return kinds | {"-0.0"} if kinds & compared.DOUBLES else kinds
 
 
-def _of_arithmetic(node: Expr, left: Kinds, right: Kinds) -> Kinds:
+def _of_arithmetic(sign: str, left: Kinds, right: Kinds) -> Kinds:
     both = (left | right) - {"null"}
     if both <= compared.INTEGERS:
+        if sign == "Div":
+            return frozenset({"-0.0"})
         return frozenset({"long"}) if frozenset({"long"}) in (left, right) else both
-    if both <= {"double", "int", "long"} and type(node).__name__ in ("Add", "Sub"):
-        return frozenset({"double"})
-    if both <= {"double", "-0.0", "int", "long"}:
-        return frozenset({"-0.0"})
-    return frozenset({"wide"}) if both <= {"decimal", "wide", "int"} else ALL
+    if both <= compared.DOUBLES | compared.INTEGERS:
+        signed = frozenset() if sign in ("Add", "Sub") else frozenset({"-0.0"})
+        return signed | {"near"} if "near" in both else signed or _DOUBLE
+    return frozenset({"wide"}) if both <= {"decimal", "wide", "int", "long"} else ALL
 
 
-def _are_moments_and_text(kinds: KindsOf, nodes: Sequence[Expr]) -> bool:
-    """Say whether a moment is compared with literals of text, which both engines convert."""
+def _of_sum(results: Kinds, given: Kinds) -> Kinds:
+    """Return the kinds of a sum or an average: those of its results that may come of what is added."""
+    found = {kind for kind in results if kind == "wide" and given & {"decimal", "wide"}}
+    if given & compared.INTEGERS or not given:
+        found |= results - {"wide"}
+    if given & compared.DOUBLES:
+        found.add("near")
+    return frozenset(found) if given <= compared.NUMBERS else ALL
+
+
+def bare(node: Expr) -> Expr:
+    """Return an expression without its parentheses and signs."""
     from sqlglot import exp
 
-    return all(isinstance(it, exp.Literal) for it in nodes if "string" in kinds(it))
+    while isinstance(node, exp.Paren | exp.Neg):
+        node = node.this
+    return node
 
 
-def _word(kind: str) -> str:
-    words = {
-        "odd": "double that is NaN or -0.0",
-        "-0.0": "double that may be -0.0",
-        "wide": "computed decimal",
-        "ntz": "timestamp without a zone",
-    }
-    return words.get(kind, kind)
+def _is_plain_decimal(node: Expr, kinds: Kinds) -> bool:
+    from sqlglot import exp
+
+    return kinds <= {"decimal", "wide"} and isinstance(bare(node), exp.Literal | exp.Column | exp.AggFunc)
+
+
+def groups(node: Expr) -> Iterable[list[Expr]]:
+    """Yield the parts of an expression that both engines bring to one type."""
+    from sqlglot import exp
+
+    match node:
+        case exp.In():
+            yield [node.this, *node.expressions]
+        case exp.Between():
+            yield [node.this, node.args["low"], node.args["high"]]
+        case exp.Case() | exp.If() | exp.Coalesce():
+            yield [*branches(node)]
+            if isinstance(node, exp.Case) and node.this is not None:
+                yield [node.this, *(it.this for it in node.args["ifs"])]
+        case exp.Greatest() | exp.Least():
+            yield arguments(node)
+        case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.Mod():
+            yield sides(node)
+        case _ if isinstance(node, comparisons()):
+            yield sides(node)

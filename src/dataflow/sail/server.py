@@ -27,6 +27,8 @@ _NEEDED = ("pysail", "grpc", "google.rpc")
 _QUIET = {"RUST_LOG": "off"}  # else it tells its own story on standard error
 _UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
+_MESSAGE = 16_000_000  # bytes of rows in one
+
 
 class SailError(DataflowError):
     """Sail can't answer, for whatever reason: Spark may."""
@@ -127,6 +129,31 @@ class Sail:
         """
         self._view(name, self._read("parquet", file, {}))
 
+    def show_rows(self, name: str, rows: pa.Table) -> None:
+        """Let queries read rows under a name.
+
+        Raises:
+            SailError: Sail can't take them.
+        """
+        if not rows.num_rows:  # Sail takes the columns of no row from a text, which has its own words for types
+            import pyarrow as pa
+
+            nothing = [pa.nulls(1, field.type) for field in rows.schema]
+            self.show_rows(f"{name}_null", pa.Table.from_arrays(nothing, schema=rows.schema.remove_metadata()))
+            self._show_query(name, f"SELECT * FROM {name}_null WHERE false")
+            return
+        parts = []
+        for number, piece in enumerate(_pieces(rows)):
+            parts.append(f"{name}_{number}")
+            self._view(parts[-1], _local(piece))
+        self._show_query(name, " UNION ALL ".join(f"SELECT * FROM {part}" for part in parts))
+
+    def _show_query(self, name: str, query: str) -> None:
+        import pyspark.sql.connect.proto as messages
+
+        relation = messages.Relation(common=messages.RelationCommon(plan_id=0), sql=messages.SQL(query=query))
+        self._view(name, relation)
+
     @staticmethod
     def _read(kind: str, place: str, options: Mapping[str, str]) -> Any:
         import pyspark.sql.connect.proto as messages
@@ -183,6 +210,24 @@ class Sail:
         except grpc.RpcError as error:
             raise SailError(f"Sail fails: {str(error.details()).strip().partition(chr(10))[0][:90]}") from error
         return pa.concat_tables(tables) if tables else None
+
+
+def _pieces(rows: pa.Table) -> Iterator[pa.Table]:
+    """Yield rows in parts that fit into a message."""
+    size = max(1, rows.num_rows * _MESSAGE // max(rows.nbytes, 1))
+    for start in range(0, rows.num_rows, size):
+        yield rows.slice(start, size)
+
+
+def _local(rows: pa.Table) -> Any:
+    import pyarrow as pa
+    import pyspark.sql.connect.proto as messages
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    relation = messages.LocalRelation(data=sink.getvalue().to_pybytes())
+    return messages.Relation(common=messages.RelationCommon(plan_id=0), local_relation=relation)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import UsageError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.spark import jars
+from dataflow.spark.catalog_jars import catalog_jars, on_s3
 from dataflow.spark.comet import comet_settings, memory
 from dataflow.system_errors import LOCK_TIMEOUT
 from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
@@ -22,13 +23,27 @@ if TYPE_CHECKING:
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions,dataflow.guard.GuardExtensions"
 _ICEBERG_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 _SESSION_CATALOG = "org.apache.iceberg.spark.SparkSessionCatalog"
-_GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
+GUARDED_CATALOG = "dataflow.guard.GuardedCatalog"
+"""Iceberg's catalog, each write to which is checked."""
+_S3_FILES = "org.apache.iceberg.aws.s3.S3FileIO"
 _CATALOG_CLASS = re.compile(r"spark\.sql\.catalog\.[^.]+")
 
 GUARD_JAR = Path(__file__).parent / "dataflow-guard.jar"
 """Dataflow's code in Spark's JVM (`jvm/`); it goes wherever Iceberg's jar goes."""
 
+PREVIEWS = "dataflow_preview"
+"""A catalog of tables in memory, of which each session has its own: what a preview writes."""
+_PREVIEWS = {
+    f"spark.sql.catalog.{PREVIEWS}": GUARDED_CATALOG,
+    f"spark.sql.catalog.{PREVIEWS}.catalog-impl": "org.apache.iceberg.inmemory.InMemoryCatalog",
+    f"spark.sql.catalog.{PREVIEWS}.warehouse": "memory",
+    f"spark.sql.catalog.{PREVIEWS}.cache-enabled": "false",
+}
+
 _GIB = 1024**3
+
+_HADOOP_FILES = ("jdbc", "hive")
+"""Catalogs that read and write by Hadoop unless they are told otherwise; Spark's own Hadoop has no S3."""
 
 _ALWAYS = {
     "spark.app.name": "dataflow",
@@ -42,6 +57,18 @@ _ALWAYS = {
     # The catalog of name `spark_catalog` is not ours; without this it would ask for a Hive metastore.
     "spark.sql.catalogImplementation": "in-memory",
 }
+
+_CLUSTER = {
+    # A session holds the cores that it works with, and gives them back while it audits, publishes or waits. Without a
+    # shuffle service on the nodes an executor stays for as long as somebody may read what it shuffled.
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+}
+_FIXED = ("spark.dynamicAllocation.enabled", "spark.executor.instances")
+"""What an environment says that wants as many executors all the time."""
+
+DEPLOY_MODE = "spark.submit.deployMode"
+"""Of an environment: where the driver runs of a jar that has only a `main`. A run's own session is its driver."""
 
 _JOINED = {  # lists, to which an environment adds rather than replaces what Iceberg needs
     "spark.driver.extraClassPath": os.pathsep,
@@ -64,19 +91,23 @@ def spark_conf(environment: Environment, *, small: bool = False, comet: bool = F
         DataflowError: A secret is not there.
     """
     found = settings(environment, small=small, comet=comet)
-    return {key: resolve_secrets(value) for key, value in found.items()}
+    return {**_PREVIEWS, **{key: resolve_secrets(value) for key, value in found.items()}}
 
 
 def settings(environment: Environment, *, small: bool = False, comet: bool = False) -> dict[str, str]:
     """Return the settings of `spark_conf` with secrets still written `${secret:NAME}`, so that they can be shown."""
     own = {"spark.master": "local[*]", **environment.spark}
-    found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": _joined_paths(os.pathsep)}
+    own.pop(DEPLOY_MODE, None)
+    class_path = [*map(str, jars.paths(catalog_jars(environment))), str(GUARD_JAR)]
+    found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": os.pathsep.join(class_path)}
     if is_local(own):
         found |= _for_this_machine(small)
         if comet:
             found |= comet_settings(found["spark.driver.extraClassPath"])
     else:
-        found["spark.jars"] = _joined_paths(",")  # executors get Iceberg from the driver
+        found["spark.jars"] = ",".join(class_path)  # executors get them from the driver
+    if is_cluster(own) and not any(key in own for key in _FIXED):
+        found |= _CLUSTER
     for key, value in own.items():
         ours = found.get(key) if key in _JOINED else None
         found[key] = f"{value}{_JOINED[key]}{ours}" if ours else value
@@ -95,7 +126,7 @@ def _guarded(key: str, value: str) -> tuple[str, str]:
             f"use an Iceberg catalog of its own: {_ICEBERG_CATALOG}",
         )
     if _CATALOG_CLASS.fullmatch(key) and value == _ICEBERG_CATALOG:
-        return key, _GUARDED_CATALOG
+        return key, GUARDED_CATALOG
     # Iceberg looks whether the catalog is REST's own before it takes this one.
     return key.replace(".rest-catalog-purge", ".purge-by-server"), value
 
@@ -103,6 +134,11 @@ def _guarded(key: str, value: str) -> tuple[str, str]:
 def is_local(spark: Mapping[str, str]) -> bool:
     """Return whether Spark runs in the driver's own JVM."""
     return re.fullmatch(r"local(\[.*\])?", spark.get("spark.master", "local")) is not None
+
+
+def is_cluster(spark: Mapping[str, str]) -> bool:
+    """Return whether Spark's executors run on machines that others share: `spark://`, `yarn` or `k8s://`."""
+    return re.match(r"local\b", spark.get("spark.master", "local")) is None
 
 
 def _catalog(environment: Environment) -> dict[str, str]:
@@ -119,6 +155,8 @@ def _catalog(environment: Environment) -> dict[str, str]:
     else:
         private = {}
         properties = {key: value for key, value in environment.catalog.items() if key != "name"}
+        if properties.get("type") in _HADOOP_FILES and on_s3(properties.get("warehouse", "")):
+            properties = {"io-impl": _S3_FILES, **properties}
     # A cached table would not show a branch that another session of this JVM has just made.
     properties = {"cache-enabled": "false", **properties}
     prefix = f"spark.sql.catalog.{name}"
@@ -152,7 +190,3 @@ def _driver_gib() -> int:
     """Return a quarter of the machine's memory, from 1 to 8 GiB."""
     total = memory()
     return 2 if total is None else min(8, max(1, total // 4 // _GIB))
-
-
-def _joined_paths(separator: str) -> str:
-    return separator.join(map(str, [*jars.paths(), GUARD_JAR]))

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,12 +23,12 @@ def connect(port: int, secret: str) -> Any:
         return launch_gateway()  # type: ignore[no-untyped-call]  # with these it connects, and launches nothing
 
 
-def first_session(gateway: Any, *, local: bool, interactive: bool) -> SparkSession:
+def first_session(gateway: Any, *, python: str | None, interactive: bool) -> SparkSession:
     """Open the first session in a JVM.
 
     Args:
         gateway: The connection.
-        local: Whether Spark runs in that JVM alone.
+        python: The Python of workers; PySpark's own choice, `PYSPARK_PYTHON` or the PATH's `python3`, when None.
         interactive: Whether Ctrl-C cancels Spark's jobs, as PySpark has it; else it stops the command.
     """
     from pyspark import SparkConf, SparkContext
@@ -38,8 +37,8 @@ def first_session(gateway: Any, *, local: bool, interactive: bool) -> SparkSessi
     SparkContext._gateway = SparkContext._jvm = None  # that of a stopped session would win over ours
     with _interrupt_handler(keep=interactive):
         context = SparkContext(conf=SparkConf(_jvm=gateway.jvm), gateway=gateway)
-    if local:
-        context.pythonExec = sys.executable  # workers import what we can import; no `python3` of the PATH
+    if python is not None:
+        context.pythonExec = python  # where Spark runs here: ours, whose workers import what we can import
     return SparkSession(context)
 
 

@@ -13,7 +13,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -47,6 +47,7 @@ class PinnedJar:
         size: Its size in bytes.
         sha256: Its checksum.
         title: Its name in messages.
+        classifier: Which of several files of that artifact; empty for the main one.
     """
 
     organisation: str
@@ -55,11 +56,12 @@ class PinnedJar:
     size: int
     sha256: str
     title: str
+    classifier: str = ""
 
     @property
     def file_name(self) -> str:
         """The file's name, as in a Maven repository."""
-        return f"{self.name}-{self.version}.jar"
+        return f"{self.name}-{self.version}{f'-{self.classifier}' if self.classifier else ''}.jar"
 
     def is_intact(self, file: Path) -> bool:
         """Return whether a file is this jar, by its checksum."""
@@ -100,8 +102,24 @@ COMET = PinnedJar(
     "5055c43dca9e8cce83c33b1ff25646d1436c94698ca48beb3475bf60843b8d37",
     "Comet",
 )
+AWS = PinnedJar(
+    "org.apache.iceberg",
+    "iceberg-aws-bundle",
+    "1.12.0",
+    69_034_612,
+    "dd7e49ffa4ac9b215bed846581991259e3aec9bb2fa08d6cec029c46cd66d957",
+    "Iceberg's AWS bundle",
+)
+POSTGRESQL = PinnedJar(
+    "org.postgresql",
+    "postgresql",
+    "42.7.8",
+    1_116_727,
+    "2a32a9dcbc42d67a50ad3a0de5efd102c8d2be46720045f2cbd6689f160ab7c7",
+    "PostgreSQL's driver",
+)
 JARS = (ICEBERG, SQLITE)
-"""The jars that every session needs."""
+"""The jars that every session needs; `catalog_jars.py` knows what else a catalog does."""
 
 
 def spark_version() -> str:
@@ -118,9 +136,9 @@ def folder() -> Path:
     return Path(given).expanduser().absolute() if given else home() / "jars"
 
 
-def paths() -> list[Path]:
+def paths(wanted: Sequence[PinnedJar]) -> list[Path]:
     """Return the jars' files, whether they are there yet or not."""
-    return [folder() / jar.file_name for jar in JARS]
+    return [folder() / jar.file_name for jar in wanted]
 
 
 def ensure(
@@ -204,21 +222,29 @@ def _fetch(java: Java, spark: Mapping[str, str], missing: list[PinnedJar], repor
 
 
 def _ivy_command(java: Java, spark: Mapping[str, str], missing: list[PinnedJar], work: Path) -> list[str]:
-    wanted = "".join(
-        f'<dependency org="{jar.organisation}" name="{jar.name}" rev="{jar.version}" conf="default->master"/>'
-        for jar in missing
-    )
     (work / "ivy.xml").write_text(
-        '<ivy-module version="2.0"><info organisation="dataflow" module="jars"/>'
-        '<configurations><conf name="default"/></configurations>'
-        f"<dependencies>{wanted}</dependencies></ivy-module>"
+        '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">'
+        '<info organisation="dataflow" module="jars"/><configurations><conf name="default"/></configurations>'
+        f"<dependencies>{''.join(_dependencies(missing))}</dependencies></ivy-module>"
     )
     command = [str(java.executable), "-cp", str(spark_home() / "jars" / "*"), "org.apache.ivy.Main"]
     command += ["-ivy", str(work / "ivy.xml"), "-cache", str(work / "cache"), "-types", "jar"]
-    command += ["-retrieve", str(work / "[artifact]-[revision].[ext]")]
+    command += ["-retrieve", str(work / "[artifact]-[revision](-[classifier]).[ext]")]
     if configured := mirror(spark):
         command += ["-settings", _settings_file(configured, work)]
     return command
+
+
+def _dependencies(missing: Sequence[PinnedJar]) -> Iterator[str]:
+    """Yield what asks Ivy for jars, and for nothing that they need: each artifact once, with all its files."""
+    modules: dict[tuple[str, str, str], list[PinnedJar]] = {}
+    for jar in missing:
+        modules.setdefault((jar.organisation, jar.name, jar.version), []).append(jar)
+    for (organisation, name, version), files in modules.items():
+        classifiers = (f' m:classifier="{jar.classifier}"' if jar.classifier else "" for jar in files)
+        artifacts = "".join(f'<artifact name="{name}" type="jar"{each}/>' for each in classifiers)
+        wanted = f'<dependency org="{organisation}" name="{name}" rev="{version}" conf="default->master">'
+        yield f"{wanted}{artifacts}</dependency>"
 
 
 def _settings_file(configured: str, work: Path) -> str:
@@ -235,7 +261,7 @@ def _settings_file(configured: str, work: Path) -> str:
 
 def _run_ivy(command: list[str], missing: list[PinnedJar], work: Path, report: Report) -> str:
     total, reported = sum(jar.size for jar in missing), 0
-    names = " and ".join(jar.title for jar in missing)
+    names = " and ".join(dict.fromkeys(jar.title for jar in missing))
     report(f"Fetching {names}, this once ({total / _MB:.0f} MB) …")
     output = work / "ivy.log"
     # By the environment: a proxy's password must not stand on a command line.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from dataflow.home import subfolder
 from dataflow.spark.spark_home import spark_home
 
 _QUIET_LOG = """\
@@ -26,6 +27,12 @@ appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
+
+_SUBMITTED = """\
+logger.client.name = org.apache.spark.deploy.ClientEndpoint
+logger.client.level = info
+"""
+"""Says which driver was started."""
 
 _LISTENERS = "spark.sql.queryExecutionListeners"
 
@@ -71,19 +78,22 @@ class SparkLaunch:
         return found
 
     @contextlib.contextmanager
-    def conf_folder(self, collect_lineage: Callable[[Path], None] = _ignore) -> Iterator[Path]:
+    def conf_folder(
+        self, collect_lineage: Callable[[Path], None] = _ignore, *, elsewhere: bool = False
+    ) -> Iterator[Path]:
         """Lend a folder for `SPARK_CONF_DIR`: private to this user, as settings may hold secrets, and removed later.
 
         Args:
             collect_lineage: Called with the folder that the lineage listener of the started Spark wrote to.
+            elsewhere: Whether the driver runs on another machine, which sees the Dataflow home.
         """
-        folder = Path(tempfile.mkdtemp(prefix="dataflow-"))
+        folder = Path(tempfile.mkdtemp(prefix="dataflow-", dir=subfolder("programs") if elsewhere else None))
         lineage = folder / "lineage"
         lineage.mkdir()
         try:
             own = {**self.settings, **listener_settings(self.settings, lineage)}
             (folder / "spark-defaults.conf").write_text(properties_file(own), "utf-8")
-            (folder / "log4j2.properties").write_text(_QUIET_LOG, "utf-8")
+            (folder / "log4j2.properties").write_text(_QUIET_LOG + (_SUBMITTED if elsewhere else ""), "utf-8")
             yield folder
             collect_lineage(lineage)
         finally:

@@ -11,8 +11,9 @@ from dataflow.errors import DataflowError, UsageError, display_path
 from dataflow.home import UMASK
 from dataflow.report import Report, silent
 from dataflow.spark import jars
+from dataflow.spark.catalog_jars import catalog_jars
 from dataflow.spark.comet import NONE, Acceleration, ready
-from dataflow.spark.config import is_local, spark_conf
+from dataflow.spark.config import is_cluster, is_local, spark_conf
 from dataflow.spark.errors import short_message
 from dataflow.spark.gateway import connect, disconnect, first_session
 from dataflow.spark.guard import EVERYTHING, WriteScope, open_session
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.workflow.project import Environment
+
+_NOBODY = "All masters are unresponsive"
+"""What Spark's log says after a minute in which it got no answer; its exception speaks of a stopped context."""
 
 
 class Engine:
@@ -107,7 +111,8 @@ class Engine:
             jvm = self._jvm or self._start()
             try:
                 self._gateway = connect(*self.connection())
-                self._reader = first_session(self._gateway, local=is_local(self._conf), interactive=self._interactive)
+                python = sys.executable if is_local(self._conf) else self._conf.get("spark.pyspark.python")
+                self._reader = first_session(self._gateway, python=python, interactive=self._interactive)
             except (DataflowError, KeyboardInterrupt):
                 self.close()
                 raise
@@ -171,8 +176,9 @@ class Engine:
     def _start(self) -> Jvm:
         if has_session():
             raise second_session_error()
+        _require_shared_catalog(self.environment)
         self._java = java = find_java(self._report)
-        jars.ensure(java, self.environment.spark, self._report)
+        jars.ensure(java, self.environment.spark, self._report, catalog_jars(self.environment))
         self.acceleration = ready(self.acceleration, java, self.environment, self._report)
         self._conf = spark_conf(self.environment, small=self._small, comet=self.acceleration.on)
         if self._scope is not None:
@@ -185,8 +191,32 @@ class Engine:
 
     def _failure_of_start(self, jvm: Jvm, error: Exception) -> DataflowError:
         if jvm.is_alive:
+            master = self._conf["spark.master"]
+            stopped = "stopped SparkContext" in str(error)  # the log may be of more commands than this one
+            if (
+                stopped
+                and is_cluster(self._conf)
+                and _NOBODY in self._log.read_text(encoding="utf-8", errors="replace")
+            ):
+                hint = (
+                    f"look whether it runs and is reachable from here; {self.environment.name} names it as spark.master"
+                )
+                return DataflowError(f"Spark did not start: nobody answers at {master}", hint)
             return DataflowError(f"Spark did not start: {short_message(error)}", f"see {display_path(self._log)}")
         return jvm.exit_error("Spark did not start")
+
+
+def _require_shared_catalog(environment: Environment) -> None:
+    """Refuse a catalog in this machine's home to executors elsewhere, whose files nobody would find.
+
+    Raises:
+        UsageError: The environment has such a catalog, and a cluster.
+    """
+    if is_embedded(environment) and is_cluster(environment.spark):
+        raise UsageError(
+            f"the executors of {environment.spark['spark.master']} can't reach the catalog in this Dataflow home",
+            f"give {environment.name} a `catalog:` that the whole cluster reaches, and a `warehouse` there",
+        )
 
 
 def has_session() -> bool:

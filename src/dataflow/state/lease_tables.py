@@ -31,6 +31,19 @@ leases = sa.Table(
 )
 """What is held: by `run_id`, for as long as the live run `root_id` that it is part of holds it and is alive."""
 
+waiting = sa.Table(
+    "dataflow_waiting",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("environment", sa.String(300), nullable=False),
+    sa.Column("queue", sa.String(500), nullable=False),
+    sa.Column("root_id", sa.String(100), index=True, nullable=False),
+    sa.Column("run_id", sa.String(100), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("environment", "queue", "run_id"),
+)
+"""Who waits for what, in the order in which they came; it counts for as long as the live run `root_id` is alive."""
+
 cancellations = sa.Table(
     "dataflow_cancellations",
     metadata,

@@ -1,9 +1,10 @@
 """Leases: which run may work on what, so that a dead process holds nothing and a lost one publishes nothing.
 
 A live run has one row, whose heartbeat counts up by the database's clock. What it holds is held while that row is
-there. Whoever wants the same finds out whether the holder is dead: on the same machine from its process at once,
-elsewhere when its heartbeat is old and stays so while it is watched (a machine that slept wakes with an old heartbeat,
-and beats again). Taking away is one statement that names what was seen, so it fails where the holder moved meanwhile.
+there. Who waits for something stands in a line, in which only the first who is alive may take it. Whoever wants the
+same finds out whether the holder is dead: on the same machine from its process at once, elsewhere when its heartbeat is
+old and stays so while it is watched (a machine that slept wakes with an old heartbeat, and beats again). Taking away is
+one statement that names what was seen, so it fails where the holder moved meanwhile.
 What publishes holds the rows of its lease locked until it is done (`fenced`): nobody takes it away then, and what is
 lost raises.
 """
@@ -24,7 +25,7 @@ import sqlalchemy as sa
 from dataflow.errors import DataflowError
 from dataflow.process import ALIVE, birth, machine
 from dataflow.state.database import StateDatabase, clock
-from dataflow.state.lease_tables import cancellations, leases, live
+from dataflow.state.lease_tables import cancellations, leases, live, waiting
 from dataflow.state.run_records import runs
 
 BEAT = 2.0
@@ -129,6 +130,7 @@ class Leases:
         with self._database.begin() as connection:
             connection.execute(live.delete().where(live.c.run_id == root_id))
             connection.execute(leases.delete().where(leases.c.root_id == root_id))
+            connection.execute(waiting.delete().where(waiting.c.root_id == root_id))
             connection.execute(cancellations.delete().where(_of(cancellations.c.run_id, root_id)))
 
     def beat(self, root_id: str) -> Heartbeat:
@@ -141,35 +143,51 @@ class Leases:
             reasons = {row.run_id: row.reason for row in connection.execute(asked)}
         return Heartbeat(alive, held if alive else frozenset(), reasons)
 
-    def take(self, key: tuple[str, str], root_id: str, run_id: str) -> Holder | None:
-        """Take what nobody holds who is alive.
+    def take(
+        self, key: tuple[str, str], root_id: str, run_id: str, *, queue: str | None = None, waits: bool = False
+    ) -> Holder | None:
+        """Take what nobody holds who is alive, and nobody waits for who came before.
 
         Args:
             key: Environment and work.
             root_id: The live run that takes it.
             run_id: The run in it that works on it.
+            queue: Where who wants it waits, where several works have one queue; the work when omitted.
+            waits: Whether it waits from now on, if it is not taken: whoever comes later gets it later.
 
         Returns:
-            None when it is taken; else who holds it.
+            None when it is taken; else who holds it, or is before.
         """
-        environment, work = key
-        row = {"environment": environment, "work": work, "root_id": root_id, "run_id": run_id}
-        try:
-            with self._database.begin() as connection:
-                connection.execute(leases.insert(), {**row, "since": clock(connection)})
-                return None
-        except DataflowError as error:
-            if not isinstance(error.__cause__, sa.exc.IntegrityError):
-                raise
-        with self._database.begin() as connection:
-            found = self._holder(connection, key)
-        if found is None:  # it was released just now
-            return self.take(key, root_id, run_id)
-        holder, is_dead = found
-        if is_dead:
+        line = Line((key[0], queue or key[1]), root_id, run_id)
+        while True:
+            try:
+                with self._database.begin() as connection:
+                    if waits:
+                        line.join(connection)
+                    found = self._holder(connection, key)
+                    holder, is_dead = found if found is not None else (None, False)
+                    if holder is not None and not is_dead:
+                        return holder
+                    if (before := line.before(connection)) is not None:
+                        return before
+                    if holder is None:
+                        row = {"environment": key[0], "work": key[1], "root_id": root_id, "run_id": run_id}
+                        connection.execute(leases.insert(), {**row, "since": clock(connection)})
+                        line.leave(connection)
+                        return None
+            except DataflowError as error:
+                if not isinstance(error.__cause__, sa.exc.IntegrityError):  # another was faster
+                    raise
+                continue
             self.bury(holder)
-            return None if self.take_over(key, holder, root_id, run_id) else self.take(key, root_id, run_id)
-        return holder
+            if self.take_over(key, holder, root_id, run_id):
+                self.stop_waiting(*line.queue, run_id)
+                return None
+
+    def stop_waiting(self, environment: str, queue: str, run_id: str) -> None:
+        """Let whoever came later go on without a run that waits no more."""
+        with self._database.begin() as connection:
+            Line((environment, queue), "", run_id).leave(connection)
 
     def take_over(self, key: tuple[str, str], holder: Holder, root_id: str, run_id: str) -> bool:
         """Take away what a run was seen to hold; False where it does not hold it any more."""
@@ -216,6 +234,15 @@ class Leases:
         """Say whether a run has a heartbeat, so that it hears what it is asked."""
         return bool(self._database.rows(sa.select(live.c.run_id).where(live.c.run_id == root_id)))
 
+    def live_run(self, root_id: str) -> Holder | None:
+        """Return what counts as alive; None where it does not, or where its process on this machine is gone."""
+        with self._database.begin() as connection:
+            row = connection.execute(sa.select(live).where(live.c.run_id == root_id)).mappings().one_or_none()
+            if row is None or is_gone(dict(row)):
+                return None
+            silence = (clock(connection) - row["beat"]).total_seconds()
+        return Holder(root_id, root_id, row["user"] or "somebody", row["host"], row["beat"], silence, row["beats"])
+
     def ask_to_stop(self, run_id: str, reason: str) -> None:
         """Ask a run, or one that is part of it, to stop; its next heartbeat hears it."""
         try:
@@ -233,24 +260,67 @@ class Leases:
                 self.bury(Holder(row["run_id"], row["run_id"], "", row["host"], row["beat"], 0.0, row["beats"]))
         with self._database.begin() as connection:
             alive = sa.select(live.c.run_id)
-            connection.execute(leases.delete().where(leases.c.root_id.not_in(alive)))
+            for table in (leases, waiting):
+                connection.execute(table.delete().where(table.c.root_id.not_in(alive)))
 
     def _holder(self, connection: sa.Connection, key: tuple[str, str]) -> tuple[Holder, bool] | None:
         """Return who holds something, and whether that run is known to be dead."""
-        both = leases.outerjoin(live, live.c.run_id == leases.c.root_id)
-        columns = [leases.c[it] for it in ("root_id", "run_id", "since")]
-        columns += [live.c[it] for it in ("user", "host", "machine", "process", "birth", "beat", "beats")]
         mine = (leases.c.environment == key[0], leases.c.work == key[1])
-        row = connection.execute(sa.select(*columns).select_from(both).where(*mine)).mappings().one_or_none()
+        row = connection.execute(_with_life(leases).where(*mine)).mappings().one_or_none()
         if row is None:
             return None
         if row["host"] is None:  # it has ended without giving it back
             return Holder(row["run_id"], row["root_id"], "", "", row["since"], 0.0, 0), True
-        silence = (clock(connection) - row["beat"]).total_seconds()
-        holder = Holder(
-            row["run_id"], row["root_id"], row["user"] or "somebody", row["host"], row["since"], silence, row["beats"]
-        )
-        return holder, is_gone(dict(row))
+        return _as_holder(row, clock(connection)), is_gone(dict(row))
+
+
+@dataclass(frozen=True)
+class Line:
+    """Who waits for something, in the order in which they came; and the place of one run in it."""
+
+    queue: tuple[str, str]
+    root_id: str
+    run_id: str
+
+    def before(self, connection: sa.Connection) -> Holder | None:
+        """Return the first who came before and is alive; parts of the same run do not wait for each other."""
+        here = (waiting.c.environment == self.queue[0], waiting.c.queue == self.queue[1])
+        rows = connection.execute(_with_life(waiting).where(*here).order_by(waiting.c.number)).mappings().all()
+        for row in rows:
+            if row["run_id"] == self.run_id:
+                return None
+            if row["root_id"] != self.root_id and row["host"] is not None and not is_gone(dict(row)):
+                return _as_holder(row, clock(connection))
+        return None
+
+    def join(self, connection: sa.Connection) -> None:
+        """Wait from now on, behind those who do already."""
+        if connection.execute(waiting.update().where(*self._mine).values(root_id=self.root_id)).rowcount == 0:
+            place = {"environment": self.queue[0], "queue": self.queue[1]}
+            own = {"root_id": self.root_id, "run_id": self.run_id, "since": clock(connection)}
+            connection.execute(waiting.insert(), {**place, **own})
+
+    def leave(self, connection: sa.Connection) -> None:
+        """Wait no more."""
+        connection.execute(waiting.delete().where(*self._mine))
+
+    @property
+    def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:
+        here = (waiting.c.environment == self.queue[0], waiting.c.queue == self.queue[1])
+        return (*here, waiting.c.run_id == self.run_id)
+
+
+def _with_life(table: sa.Table) -> sa.Select[Any]:
+    """Return the query of what runs hold, or wait for, each with its live run."""
+    columns = [table.c[it] for it in ("root_id", "run_id", "since")]
+    columns += [live.c[it] for it in ("user", "host", "machine", "process", "birth", "beat", "beats")]
+    return sa.select(*columns).select_from(table.outerjoin(live, live.c.run_id == table.c.root_id))
+
+
+def _as_holder(row: Mapping[Any, Any], moment: dt.datetime) -> Holder:
+    silence = (moment - row["beat"]).total_seconds()
+    user = row["user"] or "somebody"
+    return Holder(row["run_id"], row["root_id"], user, row["host"], row["since"], silence, row["beats"])
 
 
 def is_gone(row: Mapping[str, Any]) -> bool:

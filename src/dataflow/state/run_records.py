@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,6 +232,11 @@ class RunRecords:
             return []
         within = sa.select(runs.c.accelerator).where(runs.c.run_id.startswith(run, autoescape=True))
         return [row["accelerator"] for row in self.database.rows(within) if row["accelerator"]]
+
+    def has_ended(self, workflows: Collection[str], environment: str, since: dt.datetime) -> bool:
+        """Say whether a run of one of some workflows has ended since a moment."""
+        mine = (runs.c.workflow_id.in_(sorted(workflows)), runs.c.environment == environment, runs.c.ended >= since)
+        return bool(self.database.rows(sa.select(runs.c.run_id).where(*mine).limit(1)))
 
     def is_live(self, run_ids: Sequence[str]) -> bool:
         """Say whether the run with the longest of these ids may still be working; True when none is on record."""

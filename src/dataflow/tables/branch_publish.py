@@ -25,6 +25,7 @@ from dataflow.tables.iceberg import (
     quoted,
     set_properties,
 )
+from dataflow.tables.layout import choose, facts_of
 from dataflow.tables.partition import Partition, partition_of
 
 if TYPE_CHECKING:
@@ -89,8 +90,10 @@ def begin(spark: SparkSession, table: str, values: Mapping[str, Scalar], name: s
     if not exists(spark, table):
         hint = "create it by a DDL job that runs before this one"
         raise DataflowError(f"table {table} does not exist", hint, permanent=True)
-    _require_copy_on_write(table, properties(load(spark, table)))
-    set_properties(spark, table, {"commit.retry.num-retries": str(COMMIT_RETRIES)})
+    loaded = load(spark, table)
+    _require_copy_on_write(table, properties(loaded))
+    layout = choose(facts_of(loaded), values, int(spark.conf.get("spark.sql.shuffle.partitions") or 0))
+    set_properties(spark, table, {"commit.retry.num-retries": str(COMMIT_RETRIES), **layout.wanted})
     base = commit(spark, table, lambda loaded: _branch_off(loaded, name), _OR_GONE)
     return Branch(table, name, base, partition_of(spark, load(spark, table), values), keeps)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class _Column:
+class PartitionColumn:
     """A column that a table is partitioned by.
 
     Attributes:
@@ -62,10 +63,12 @@ class _Column:
 
     @property
     def sql(self) -> str:
+        """It as SQL names it."""
         return table_names.quoted(self.name)
 
     @property
     def zoned(self) -> bool:
+        """Whether its values are moments with a zone."""
         return self.kind.startswith("timestamptz")
 
 
@@ -83,42 +86,75 @@ def partition_of(spark: SparkSession, table: JavaObject, values: Mapping[str, Sc
         DataflowError: A column is not partitioned by, or a value does not fit its type.
     """
     expressions = jvm(spark).org.apache.iceberg.expressions.Expressions
-    columns = _columns(table)
     found, shown, conditions = expressions.alwaysTrue(), dict[str, str](), []
+    for column, value in _named(str(table.name()), _columns(table), values):
+        with _placed(column):
+            expression, condition, shown[column.name] = _condition(spark, column, value)
+        found = getattr(expressions, "and")(found, expression)
+        conditions.append(condition)
+    rest = getattr(expressions, "not")(found)
+    edge = getattr(expressions, "and")(found, rest)
+    return Partition(_label(shown), " AND ".join(conditions) or "true", found, rest, edge, shown)
+
+
+def partition_sql(table: str, columns: Iterable[PartitionColumn], values: Mapping[str, Scalar]) -> tuple[str, str]:
+    """Return the label of a partition, and its rows as a SQL condition, by what is known of a table without a JVM.
+
+    Raises:
+        DataflowError: As `partition_of`.
+    """
+    shown, conditions = dict[str, str](), []
+    for column, value in _named(table, {it.name.lower(): it for it in columns}, values):
+        with _placed(column):
+            condition, shown[column.name] = _sql_condition(column, value)
+        conditions.append(condition)
+    return _label(shown), " AND ".join(conditions) or "true"
+
+
+def _named(
+    table: str, columns: Mapping[str, PartitionColumn], values: Mapping[str, Scalar]
+) -> Iterator[tuple[PartitionColumn, Scalar]]:
+    """Yield the columns that a partition names, each with its value."""
+    named = set[str]()
     for name, value in values.items():
         column = columns.get(name.lower())
         if column is None:
             valid = [each.name for each in columns.values()]
             raise DataflowError(
-                f"{table.name()} is not partitioned by '{name}'{did_you_mean(name, valid)}",
+                f"{table} is not partitioned by '{name}'{did_you_mean(name, valid)}",
                 "a partition names columns that the table is partitioned by (identity, day, month, year, hour)",
             )
-        if column.name in shown:
+        if column.name in named:
             raise DataflowError(f"the partition names {column.name} twice, as Spark knows no upper and lower case")
-        try:
-            expression, condition, shown[column.name] = _condition(spark, column, value)
-        except ValueError as error:
-            raise DataflowError(f"partition column {column.name}: {error}") from None
-        found = getattr(expressions, "and")(found, expression)
-        conditions.append(condition)
-    rest = getattr(expressions, "not")(found)
-    label = "/".join(f"{name}={value}" for name, value in shown.items()) or "all rows"
-    edge = getattr(expressions, "and")(found, rest)
-    return Partition(label, " AND ".join(conditions) or "true", found, rest, edge, shown)
+        named.add(column.name)
+        yield column, value
 
 
-def _columns(table: JavaObject) -> dict[str, _Column]:
+@contextlib.contextmanager
+def _placed(column: PartitionColumn) -> Iterator[None]:
+    """Name the column in the error of a value that it can't have."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataflowError(f"partition column {column.name}: {error}") from None
+
+
+def _label(shown: Mapping[str, str]) -> str:
+    return "/".join(f"{name}={value}" for name, value in shown.items()) or "all rows"
+
+
+def _columns(table: JavaObject) -> dict[str, PartitionColumn]:
     """Return the columns whose value tells the partition, by their names in lower case."""
     found, fields, schema = {}, table.spec().fields(), table.schema()
     for i in range(fields.size()):
         transform = str(fields.get(i).transform().toString())
         if transform == "identity" or transform in _SPANS:
             name = str(schema.findColumnName(fields.get(i).sourceId()))
-            found[name.lower()] = _Column(name, str(schema.findType(name).toString()), transform)
+            found[name.lower()] = PartitionColumn(name, str(schema.findType(name).toString()), transform)
     return found
 
 
-def _condition(spark: SparkSession, column: _Column, value: Scalar) -> tuple[JavaObject, str, str]:
+def _condition(spark: SparkSession, column: PartitionColumn, value: Scalar) -> tuple[JavaObject, str, str]:
     """Return the rows as an expression and as SQL, and how to show the value."""
     expressions = jvm(spark).org.apache.iceberg.expressions.Expressions
     if column.transform == "identity":
@@ -129,10 +165,23 @@ def _condition(spark: SparkSession, column: _Column, value: Scalar) -> tuple[Jav
     within = getattr(expressions, "and")(
         expressions.greaterThanOrEqual(column.name, first), expressions.lessThan(column.name, last)
     )
-    return within, f"{column.sql} >= {since} AND {column.sql} < {until}", shown
+    return within, _within(column, since, until), shown
 
 
-def _bound(column: _Column, moment: dt.datetime) -> tuple[str, str]:
+def _sql_condition(column: PartitionColumn, value: Scalar) -> tuple[str, str]:
+    """Return the rows as SQL, and how to show the value."""
+    if column.transform == "identity":
+        _, written, shown = _literal(column, value)
+        return f"{column.sql} = {written}", shown
+    low, high, shown = _span(column, value)
+    return _within(column, _bound(column, low)[1], _bound(column, high)[1]), shown
+
+
+def _within(column: PartitionColumn, since: str, until: str) -> str:
+    return f"{column.sql} >= {since} AND {column.sql} < {until}"
+
+
+def _bound(column: PartitionColumn, moment: dt.datetime) -> tuple[str, str]:
     """Return a moment as Iceberg and as SQL have it, for a column of its type."""
     if column.kind == "date":
         return str(moment.date()), f"DATE '{moment.date()}'"
@@ -141,7 +190,7 @@ def _bound(column: _Column, moment: dt.datetime) -> tuple[str, str]:
     return bound, f"{'TIMESTAMP' if zone else 'TIMESTAMP_NTZ'} '{bound.replace('T', ' ')}'"
 
 
-def _literal(column: _Column, value: Scalar) -> tuple[object, str, str]:
+def _literal(column: PartitionColumn, value: Scalar) -> tuple[object, str, str]:
     """Return a value as py4j hands it to Iceberg, as SQL, and as people see it.
 
     Raises:
@@ -176,7 +225,7 @@ def _number(kind: str, value: Scalar) -> tuple[object, str, str]:
     raise ValueError(f"{value!r} can't be compared with the column, which is {kind}")
 
 
-def _span(column: _Column, value: Scalar) -> tuple[dt.datetime, dt.datetime, str]:
+def _span(column: PartitionColumn, value: Scalar) -> tuple[dt.datetime, dt.datetime, str]:
     """Return the first moment of the span that holds a moment, the first after it, and how to show the span.
 
     Raises:
@@ -196,7 +245,7 @@ def _span(column: _Column, value: Scalar) -> tuple[dt.datetime, dt.datetime, str
     return first, first.replace(year=first.year + 1), f"{first:%Y}"
 
 
-def _moment(column: _Column, value: Scalar) -> dt.datetime:
+def _moment(column: PartitionColumn, value: Scalar) -> dt.datetime:
     coarse = _COARSE.fullmatch(str(value))
     if coarse and (column.transform == "year" or (column.transform == "month" and coarse[2])):
         return dt.datetime.fromisoformat(f"{coarse[1]}-{coarse[2] or '01'}-01")

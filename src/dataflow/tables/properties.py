@@ -11,6 +11,9 @@ LIFETIME_DAYS = "dataflow.lifetime-days"
 PRIMARY_KEY = "dataflow.primary-key"
 PERSONAL_DATA = "dataflow.personal-data"
 DEMO = "dataflow.demo"
+FILE_SIZE = "dataflow.file-size"
+DISTRIBUTED = "dataflow.distribution"
+"""The target size of files and the distribution that a run chose, so that they are told from what somebody set."""
 
 # Columns of a migration.
 MOVING_COLUMNS = "dataflow.moving-columns"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataflow.tables.iceberg import load
 from dataflow.tables.properties import PARTITION, ROWS, RUN_ID, SOURCES
@@ -74,6 +74,25 @@ def row_history(spark: SparkSession, table: str, partition: Partition, limit: in
             counts.setdefault(label, int(rows))
         if len(counts) == limit:
             break
+    return list(counts.values())
+
+
+def row_history_of(metadata: Mapping[str, Any], label: str, limit: int) -> list[int]:
+    """Return what `row_history` does, of a table's metadata file.
+
+    Args:
+        metadata: What the file says.
+        label: The partition that is left out.
+        limit: How many at most.
+    """
+    snapshots = {it["snapshot-id"]: it for it in metadata.get("snapshots", ())}
+    counts: dict[str, int] = {}
+    snapshot = snapshots.get(metadata.get("current-snapshot-id"))
+    while snapshot is not None and len(counts) < limit:
+        summary = snapshot.get("summary", {})
+        if ROWS in summary and summary.get(PARTITION, "") != label:
+            counts.setdefault(summary.get(PARTITION, ""), int(summary[ROWS]))
+        snapshot = snapshots.get(snapshot.get("parent-snapshot-id"))
     return list(counts.values())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataflow.errors import DataflowError, did_you_mean
+from dataflow.errors import DataflowError, did_you_mean, first_line
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -25,6 +25,22 @@ class SparkOnlyError(DataflowError):
 
 _TYPES = {"rest", "hive", "glue", "dynamodb", "sql", "bigquery"}
 """Catalogs that PyIceberg speaks to; a JDBC one is its `sql`, a Hadoop one has no counterpart."""
+
+_IMPLEMENTATIONS = {
+    "org.apache.iceberg.rest.RESTCatalog": "rest",
+    "org.apache.iceberg.hive.HiveCatalog": "hive",
+    "org.apache.iceberg.aws.glue.GlueCatalog": "glue",
+    "org.apache.iceberg.aws.dynamodb.DynamoDbCatalog": "dynamodb",
+    "org.apache.iceberg.jdbc.JdbcCatalog": "jdbc",
+}
+"""Their classes in Java, by which an environment may name them as well."""
+
+_LIBPQ = {
+    "connectTimeout": "connect_timeout",
+    "ApplicationName": "application_name",
+    **{name: name for name in ("sslmode", "sslcert", "sslkey", "sslrootcert")},
+}
+"""What PostgreSQL's own library calls the settings of its driver in Java; others have no meaning for it."""
 
 
 def open_catalog(name: str, properties: Mapping[str, str], embedded: Path | None = None) -> Catalog:
@@ -48,7 +64,7 @@ def open_catalog(name: str, properties: Mapping[str, str], embedded: Path | None
     except (NotInstalledError, ImportError) as error:
         raise SparkOnlyError(f"the catalog '{name}' can't be opened: {error}", permanent=True) from error
     except Exception as error:  # each kind of catalog raises its own
-        raise DataflowError(f"the catalog '{name}' can't be opened: {error}") from error
+        raise DataflowError(f"the catalog '{name}' can't be opened: {first_line(error)}") from error
 
 
 def load_table(catalog: Catalog, name: str) -> Table:
@@ -111,26 +127,46 @@ def _embedded(file: Path) -> dict[str, str]:
 
 
 def _translated(name: str, properties: Mapping[str, str]) -> dict[str, str]:
-    found = {key: value for key, value in properties.items() if key != "name"}
-    kind = found.get("type", "rest" if "uri" in found else "")
+    """Turn the properties of a catalog as Iceberg's Java has them into PyIceberg's; most are the same.
+
+    Raises:
+        SparkOnlyError: PyIceberg can't speak to such a catalog.
+    """
+    found = {key: value for key, value in properties.items() if key not in ("name", "catalog-impl")}
+    implementation = properties.get("catalog-impl")
+    kind = _IMPLEMENTATIONS.get(implementation, implementation) if implementation else found.get("type")
+    kind = kind or ("rest" if "uri" in found else "no type")
     if kind == "jdbc":
         found |= {"type": "sql", "uri": _sqlalchemy_address(found)}
-    elif kind not in _TYPES:
-        raise SparkOnlyError(
-            f"the catalog '{name}' ({kind or found.get('catalog-impl', 'no type')}) can be read by Spark alone",
-            permanent=True,
-        )
+        if found.get("jdbc.schema-version", "").upper() == "V1":  # without it, tables of an older Iceberg stay theirs
+            found["schema_version"] = "v1"
+    elif kind in _TYPES:
+        found["type"] = kind
+    else:
+        raise SparkOnlyError(f"the catalog '{name}' ({kind}) can be read by Spark alone", permanent=True)
+    if found.get("s3.path-style-access", "").lower() == "false":
+        found["s3.force-virtual-addressing"] = "true"
     return found
 
 
 def _sqlalchemy_address(properties: Mapping[str, str]) -> str:
     """Turn a JDBC address into SQLAlchemy's, with the user and password that Iceberg takes apart from it."""
-    from urllib.parse import quote_plus
+    from urllib.parse import parse_qsl
+
+    from sqlalchemy import make_url
 
     backend, _, rest = properties.get("uri", "").removeprefix("jdbc:").partition(":")
     if backend == "sqlite":
         return f"sqlite:///{rest.partition('?')[0]}?timeout=30"
-    user, password = properties.get("jdbc.user"), properties.get("jdbc.password")
-    login = f"{quote_plus(user)}{f':{quote_plus(password)}' if password else ''}@" if user else ""
     driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}.get(backend, backend)
-    return f"{driver}://{login}{rest.removeprefix('//')}"
+    place, _, query = rest.removeprefix("//").partition("?")
+    asked = dict(parse_qsl(query))
+    user = properties.get("jdbc.user") or asked.get("user")
+    password = properties.get("jdbc.password") or asked.get("password")
+    options = {_LIBPQ[key]: value for key, value in asked.items() if key in _LIBPQ}
+    if asked.get("ssl") == "true":
+        options.setdefault("sslmode", "verify-full")  # as that driver has it
+    if schema := asked.get("currentSchema"):
+        options["options"] = f"-csearch_path={schema}"
+    found = make_url(f"{driver}://{place}").set(username=user, password=password, query=options)
+    return found.render_as_string(hide_password=False)

@@ -66,6 +66,7 @@ class DatesFound:
         before: For each target what its mark remembered then.
         is_all: Whether nothing that changed was left for the next run.
         needs_spark: Whether only Spark can look, so that the days are not known yet.
+        question: What was asked, where tables were looked at.
     """
 
     dates: tuple[str, ...]
@@ -75,6 +76,7 @@ class DatesFound:
     before: Mapping[str, Snapshots] = field(default_factory=dict)
     is_all: bool = True
     needs_spark: bool = False
+    question: ChangedQuestion | None = None
 
 
 Look = Callable[[ChangedQuestion], DatesFound]

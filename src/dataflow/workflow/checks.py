@@ -13,6 +13,7 @@ from dataflow.errors import DefinitionError, Problem, did_you_mean, display_path
 from dataflow.workflow.models import ITEM_KINDS
 from dataflow.workflow.parameters import POINTER, script_problems, sql_placeholders
 from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
+from dataflow.workflow.trigger import trigger_routes
 from dataflow.workflow.validation import PARAMETER_IN_KEY
 from dataflow.workflow.values import FIRST_DAY, LAST_DAY
 from dataflow.workflow.yamlfile import YamlFile, YamlPath, is_file, is_folder, read_text, unreadable
@@ -131,9 +132,14 @@ def _keys(view: DefinitionView) -> Iterator[Problem]:
 
 
 def _trigger(view: DefinitionView) -> Iterator[Problem]:
-    if (cron := view.text("trigger", "cron")) is not None and (message := cron_mistake(cron)):
-        yield view.problem(("trigger", "cron"), message)
-    yield from _timezone(view, ("trigger", "timezone"))
+    if view.get("run_strategy") is not None and view.get("trigger") is None:
+        why = "'run_strategy' is about the moments of a 'trigger': add one, or leave it out"
+        yield view.file.key_place(("run_strategy",)).problem(why)
+    for route in trigger_routes(view.data):
+        for place in ((*route, "cron"), *(place for place, _ in view.texts(*route, "cron"))):
+            if (cron := view.text(*place)) is not None and (message := cron_mistake(cron)):
+                yield view.problem(place, message)
+        yield from _timezone(view, (*route, "timezone"))
 
 
 def _timezone(view: DefinitionView, route: YamlPath) -> Iterator[Problem]:

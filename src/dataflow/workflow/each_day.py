@@ -70,7 +70,7 @@ def load_each_day(file: Path, request: Request, days: Sequence[dt.date], *, para
         builtins={**first.builtins, "run_id": run_id},
         steps=(step,),
         needs={STEP: frozenset()},
-        trigger=None,
+        triggers=(),
     )
 
 

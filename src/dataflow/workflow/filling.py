@@ -32,7 +32,7 @@ def fill_with(
 
     def fill(route: YamlPath, text: str) -> str | None:
         extra: dict[str, str] = {}
-        if route[2:5] == ("foreach", "dates", "changed") or route[:2] == ("trigger", "tables"):
+        if route[2:5] == ("foreach", "dates", "changed") or (route[0] == "trigger" and "tables" in route):
             extra |= unknown_as_written(
                 text, resolver.known
             )  # those of the workflow that it runs, which is not read yet

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
-from dataflow.workflow.changed_dates import Look, last_dates, trigger_with
+from dataflow.workflow.changed_dates import Look, last_dates
 from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
@@ -31,6 +31,8 @@ from dataflow.workflow.models import Definition
 from dataflow.workflow.parameters import PARAMETER_NAME, PREFIX, ParameterResolver, ParameterSource
 from dataflow.workflow.project import Environment, environment, find_project, read_identity
 from dataflow.workflow.resolved import Step, Workflow
+from dataflow.workflow.trigger import ParallelRuns, each_trigger, trigger_routes
+from dataflow.workflow.trigger_tables import wakes_itself, with_tables
 from dataflow.workflow.validation import ValidationProblems, validated
 from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
@@ -174,12 +176,14 @@ class _Loader:
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
         if definition is not None and not self.problems:
-            definition = self._triggered(view, definition, steps)
+            definition = with_tables(view, definition, steps.values(), self.problems)
         names = {*self.environment.params, *_declared(file), *resolver.used, *view.used, *expansion.names}
         names = {name for name in names if PARAMETER_NAME.fullmatch(name) and name != AUDITED}
         if definition is None or self.problems:
             return LoadResult(None, names)
-        return LoadResult(self._workflow(definition, call, resolver, steps, needs), names)
+        workflow = self._workflow(definition, call, resolver, steps, needs)
+        self.problems.update(wakes_itself(view, workflow))
+        return LoadResult(workflow, names)
 
     def _workflow(
         self,
@@ -192,6 +196,7 @@ class _Loader:
         identity = self._identity(call.file.parent)
         values = {name: resolver.value(name) or "" for name in sorted(resolver.known)}
         own = {name: source for name, source in resolver.sources.items() if not name.startswith(PREFIX)}
+        strategy = definition.run_strategy
         return Workflow(
             id=definition.workflow.id,
             file=call.file,
@@ -205,22 +210,13 @@ class _Loader:
             environment=self._resolved_environment(resolver),
             steps=tuple(steps[id_] for id_ in ordered(needs)),
             needs=needs,
-            trigger=definition.trigger,
+            triggers=each_trigger(definition.trigger),
             notifications=definition.notifications,
             origins={name: source.origin for name, source in own.items()},
             bundle=self.request.bundle,
             concurrency=definition.concurrency,
+            strategy=strategy.parallel if isinstance(strategy, ParallelRuns) else strategy or "latest only",
         )
-
-    def _triggered(self, view: DefinitionView, definition: Definition, steps: Mapping[str, Step]) -> Definition:
-        """Return a definition whose trigger names its tables in full."""
-        if definition.trigger is None:
-            return definition
-        try:
-            return definition.model_copy(update={"trigger": trigger_with(definition.trigger, steps.values())})
-        except ValueError as error:
-            self.problems.add(view.problem(("trigger", "tables"), str(error)))
-            return definition
 
     def _bomb(self, file: YamlFile) -> Problem | None:
         """Say so of a definition whose contained ones contain others, and so on, until they are too many to load."""
@@ -334,8 +330,8 @@ class _Loader:
 
 def _yesterday(file: YamlFile, resolver: ParameterResolver) -> dt.date:
     """Return the day before the current one where the trigger's clock is, else in UTC."""
-    route = ("trigger", "timezone")
-    zone = resolver.render(file.texts.get(route, "UTC"), file.value_place(route)) or "UTC"
+    routes = ((*route, "timezone") for route in trigger_routes(file.data)[:1])
+    zone = next((resolver.render(file.texts.get(it, "UTC"), file.value_place(it)) for it in routes), None) or "UTC"
     now = dt.datetime.now(zoneinfo.ZoneInfo(zone) if is_timezone(zone) else dt.UTC)
     return now.date() - dt.timedelta(days=1)
 

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from dataflow.workflow.audits import Audit
 from dataflow.workflow.conditions import When
 from dataflow.workflow.dates import ChangedDates, Dates
 from dataflow.workflow.foreach_items import Items
 from dataflow.workflow.strict_model import StrictModel
-from dataflow.workflow.trigger import Trigger
-from dataflow.workflow.values import Scalar, TableName, seconds
-
-Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])]
-"""Seconds, written as a number and a unit."""
+from dataflow.workflow.trigger import RunStrategy, Triggers
+from dataflow.workflow.values import Duration, Scalar, TableName
 
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
@@ -349,7 +346,8 @@ class Notifications(StrictModel):
     expected_by: str | None = Field(
         None,
         pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-        description="Time of day, in the trigger's time zone, by which a scheduled run has succeeded.",
+        description="Time of day, in the first trigger's time zone, by which the run of `cron` succeeded; of tables, "
+        "one a day.",
         examples=["06:00"],
     )
     longer_than: Duration | None = Field(None, description="Duration of a run beyond which it is reported.")
@@ -375,7 +373,14 @@ class Definition(StrictModel):
 
     version: Literal[1]
     workflow: WorkflowHead
-    trigger: Trigger | None = None
+    trigger: Triggers | None = Field(
+        None, description="What makes it due once it is deployed: one trigger, or a list, each of which does by itself."
+    )
+    run_strategy: RunStrategy | None = Field(
+        None,
+        description="Moments missed, or met during a run: `latest only` (as when omitted), `sequential`, or "
+        "`parallel: 3`.",
+    )
     concurrency: Concurrency = Field(
         "wait",
         description="While another run of this workflow and day works: `wait`, `refuse` to start, or `supersede` it.",

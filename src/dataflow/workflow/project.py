@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow import identity
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "dataflow.yaml"
+_MASTER = re.compile(r"local(-cluster)?(\[[^\]]*\])?|spark://[^\s/]+:\d+(,[^\s/]+:\d+)*|yarn|k8s://\S+|.*\$\{.*")
 SANDBOX = "sandbox"
 Accelerator = Literal["auto", "comet", "none"]
 ACCELERATOR: Accelerator = "auto"
@@ -172,6 +174,17 @@ class EnvironmentSpec(StrictModel):
     accelerator: Accelerator = Field(
         ACCELERATOR, description="Whether Comet executes what it can: always, never, or (auto) on large data."
     )
+
+    @field_validator("spark")
+    @classmethod
+    def _known_places(cls, spark: dict[str, str]) -> dict[str, str]:
+        """Refuse a master or a deploy mode that Spark does not have: it says so in a Java stack, after seconds."""
+        master, mode = spark.get("spark.master", "yarn"), spark.get("spark.submit.deployMode", "client")
+        if not _MASTER.fullmatch(master):
+            raise ValueError(f"'{master}' is not a master: local[*], spark://HOST:PORT, yarn or k8s://ADDRESS")
+        if mode not in ("client", "cluster"):
+            raise ValueError(f"spark.submit.deployMode is client or cluster, not '{mode}'")
+        return spark
 
 
 class ProjectSpec(StrictModel):

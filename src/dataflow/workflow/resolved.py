@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         WapTemplate,
     )
     from dataflow.workflow.project import Environment
-    from dataflow.workflow.trigger import Trigger
+    from dataflow.workflow.trigger import NamedStrategy, Trigger
 
 _Job = TypeVar("_Job", bound=JobBase)
 
@@ -208,7 +208,8 @@ class Workflow:
         environment: Where it runs.
         steps: In an order in which each stands after all those that it needs.
         needs: For each step's id the ids that must have finished first.
-        trigger: When it runs once it is deployed.
+        triggers: What makes it due once it is deployed, each by itself.
+        strategy: What becomes of moments that were missed: `latest only`, `sequential`, or how many run at once.
         notifications: Recipients at the end of a run.
         origins: Where each parameter's value came from: `--param`, `--date`, `caller`, `environment` or
             `definition`.
@@ -228,11 +229,17 @@ class Workflow:
     environment: Environment
     steps: tuple[Step, ...]
     needs: Mapping[str, frozenset[str]]
-    trigger: Trigger | None = None
+    triggers: tuple[Trigger, ...] = ()
     notifications: Notifications = field(default_factory=Notifications)
     origins: Mapping[str, str] = field(default_factory=dict)
     bundle: str | None = None
     concurrency: Concurrency = "wait"
+    strategy: NamedStrategy | int = "latest only"
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """The first of its triggers, whose time zone is that of its days; None without any."""
+        return self.triggers[0] if self.triggers else None
 
     @property
     def folder(self) -> Path:

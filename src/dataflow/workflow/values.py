@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from dataflow.workflow import table_names
 
@@ -51,6 +51,9 @@ def table_name(value: str) -> str:
         raise ValueError(f"'{value}' is not a table's name: write database.table, in backticks what holds a dot")
     return table_names.plain(value)
 
+
+Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str), Field(examples=["30s", "10m", "2h"])]
+"""Seconds, written as a number and a unit."""
 
 TableName = Annotated[str, AfterValidator(table_name)]
 """A table's name, quoted or not; within the tool it has no quotes."""

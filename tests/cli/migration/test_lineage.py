@@ -89,7 +89,9 @@ def test_on_a_terminal_the_tree_says_how_old_that_is_and_in_a_file_when_it_was(l
         text = lake("migration", "lineage", "prod.plays", "--depth", "9").stdout
     assert "prod.sums  bob.sums (bob) · imported from OpenLineage 1 h ago, recorded by a run 2 d ago\n" in text
     for output in ("text", "json", "html", "svg"):
-        lake("migration", "lineage", "prod.plays", "--depth", "9", "--output", output, "--to", f"lineage.{output}")
+        to = f"lineage.{output}"
+        done = lake("migration", "lineage", "prod.plays", "--depth", "9", "--output", output, "--to", to)
+        assert (done.stdout, done.stderr) == ("", f"wrote {to}\n")
         kept = (lake.folder / f"lineage.{output}").read_text()
         assert not re.findall(r"just now|\bago\b", kept)
         assert re.search(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", kept)

@@ -128,7 +128,7 @@ def test_q_ends_it_while_tests_run_and_no_process_is_left(terminal, dataflow_com
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, "143"), (signal.SIGHUP, "129"), (signal.SIGKILL, "-9"), (None, "130")]
+    ("number", "code"), [(signal.SIGTERM, "130"), (signal.SIGHUP, "130"), (signal.SIGKILL, "-9"), (None, "130")]
 )
 def test_the_terminal_is_put_back_however_it_ends(terminal, number, code):
     watcher = terminal()

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
+import time
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, IntegerType, NestedField
 
+from dataflow.runner.results import RunResult
+from dataflow.runner.turn import work_of
+from dataflow.spark.launch_env import SparkLaunch
+from dataflow.state import run_records as store
+from dataflow.state.database import StateDatabase
+from dataflow.state.lease_tables import waiting
+from dataflow.state.leases import Leases
+from dataflow.state.run_records import open_run_records
+from dataflow.state.utc import now
 from dataflow.tables.catalog import open_catalog
+from dataflow.workflow.definitions import definitions_of
+from dataflow.workflow.each_day import load_each_day
+from dataflow.workflow.load import Request, load_workflow
 from dataflow.workflow.project import Environment
 from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, spark, wap
 
@@ -112,6 +127,154 @@ def test_a_night_without_changes_is_recorded_and_starts_no_spark(here_command, t
     future = plays.add(70)  # no day that a run may have yet
     here_command("workflow", "run", *DAILY)
     assert plays.remembered() == future.snapshot_id, "what was looked at is not looked at again"
+
+
+class NoSpark:
+    """Stands for the JVM of a run that must not need it."""
+
+    exit_error = None
+    launch = SparkLaunch()
+
+    def __init__(self, *_, **__):
+        self.closed = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def begin(self):
+        pass
+
+    def close(self, _):
+        self.closed = True
+
+    @property
+    def spark(self):
+        raise AssertionError("there is nothing to do")
+
+
+class Other:
+    """Another run of the same work, which does what it does while a run waits for it."""
+
+    def __init__(self, workflow, do, *, seconds=0.0):
+        self.database = StateDatabase(workflow.environment.state)
+        self.leases, self.key = Leases(self.database), work_of(workflow)
+        self.leases.enter("theirs", "bob")
+        assert self.leases.take(self.key, "theirs", "theirs") is None
+        self.thread = threading.Thread(target=self._work, args=(do, seconds), daemon=True)
+        self.thread.start()
+
+    def _work(self, do, seconds):
+        while not self.database.rows(sa.select(waiting)):
+            time.sleep(0.02)
+        time.sleep(seconds)
+        do()
+        self.leases.leave("theirs")
+
+
+@pytest.mark.slow
+def test_a_run_that_waited_looks_again_and_runs_no_day_that_was_done_meanwhile(here_command, tmp_path, monkeypatch):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path)
+    plays.remember("2026-01-30", plays.add(29, 30))
+    late = plays.add(30, 31)
+    monkeypatch.setattr("dataflow.spark.session.Engine", NoSpark)
+    workflow = load_workflow(here_command.folder / "daily.sch.yaml", Request(date=dt.date(2026, 1, 31)))
+    other = Other(workflow, lambda: plays.remember("2026-01-31", late))
+    done = here_command("workflow", "run", *DAILY)
+    other.thread.join(20)
+    said = [line.strip() for line in done.stderr.splitlines() if "each_day" in line or "waits" in line]
+    assert said[0] == "each_day: 2 days"
+    assert said[1].startswith("waits for run theirs of bob since ")
+    assert said[2] == "each_day: 0 days, nothing changed"
+    (recorded,) = here_command.json("workflow", "runs")
+    assert (recorded["workflow_id"], recorded["status"]) == ("x.daily", "succeeded")
+
+
+@pytest.mark.slow
+def test_a_day_that_came_while_a_run_waited_is_found_and_one_that_ended_between_look_and_turn_is_seen(
+    here_command, tmp_path, monkeypatch
+):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path)
+    plays.remember("2026-01-30", plays.add(29, 30))
+    plays.add(28)
+    file = here_command.folder / "daily.sch.yaml"
+
+    def found():
+        ran = []
+
+        class Runner:
+            def __init__(self, *_):
+                pass
+
+            def run(self, workflow, _):
+                ran.extend(step.dates for step in workflow.steps)
+                return RunResult(workflow, "succeeded", 0.0, (), tmp_path / "log")
+
+        engine = type("Engine", (NoSpark,), {"spark": None})
+        monkeypatch.setattr("dataflow.spark.session.Engine", engine)
+        monkeypatch.setattr("dataflow.runner.runner.Runner", Runner)
+        here_command("workflow", "run", *DAILY)
+        return ran
+
+    workflow = load_workflow(file, Request(date=dt.date(2026, 1, 31)))
+    other = Other(workflow, lambda: plays.add(27))
+    assert found() == [("2026-01-27", "2026-01-28", "2026-01-31")]
+    other.thread.join(20)
+
+    def end_another():
+        with open_run_records(None) as records:
+            row = {"workflow_id": "x.main", "environment": "sandbox", "status": "succeeded", "params": {}}
+            records.insert(store.runs, {**row, "run_id": "r1", "started": now(), "ended": now()})
+        plays.remember("2026-01-31", plays.catalog.load_table("alice_sandbox.plays").current_snapshot())
+
+    begin = NoSpark.begin
+    monkeypatch.setattr(NoSpark, "begin", lambda self: (begin(self), end_another()))
+    assert found() == [], "nobody was at work when it had its turn, but somebody was since it looked"
+
+
+@pytest.mark.slow
+def test_a_backfill_that_waited_for_another_one_runs_the_days_that_are_left(here_command, monkeypatch):
+    write_package(here_command.folder)
+    ran = []
+
+    class Runner:
+        def __init__(self, *_):
+            pass
+
+        def run(self, workflow, options):
+            ran.append([it.value for it in workflow.steps[0].items])
+            assert options.left() == {"2026-01-29"}
+            return RunResult(workflow, "succeeded", 0.0, (), here_command.folder / "log")
+
+    monkeypatch.setattr("dataflow.spark.session.Engine", type("Engine", (NoSpark,), {"spark": None}))
+    monkeypatch.setattr("dataflow.runner.runner.Runner", Runner)
+    file = here_command.folder / "main.sch.yaml"
+    days = [dt.date(2026, 1, day) for day in (28, 29, 30)]
+    workflow = load_each_day(file, Request(), days, parallel=1, fail_fast=False)
+
+    def succeed(*done):
+        one = load_workflow(file, Request(date=days[0]))
+        with open_run_records(None) as records:
+            for day in done:
+                row = {"workflow_id": "x.main", "environment": "sandbox", "status": "succeeded"}
+                more = {"params": {"EXECUTION_DATE": str(day)}, "definitions": definitions_of(one)}
+                records.insert(store.runs, {**row, **more, "run_id": f"r{day}", "started": now(), "ended": now()})
+
+    command = ("workflow", "backfill", "main.sch.yaml", "--from", "2026-01-28", "--to", "2026-01-30")
+    other = Other(workflow, lambda: succeed(days[0], days[2]))
+    here_command(*command)
+    other.thread.join(20)
+    assert ran == [["2026-01-29"]]
+    one = load_each_day(file, Request(), days[1:2], parallel=1, fail_fast=False)
+    other = Other(one, lambda: succeed(days[1]))
+    monkeypatch.setattr("dataflow.spark.session.Engine", NoSpark)
+    here_command(*command)
+    other.thread.join(20)
+    assert ran == [["2026-01-29"]], "another one did the last day meanwhile"
 
 
 def test_a_source_whose_day_nobody_can_tell_is_one_message(here_command, tmp_path):

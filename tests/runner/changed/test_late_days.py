@@ -6,11 +6,14 @@ Each night runs exactly the days that changed, and both tables end as if every d
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 
 import pytest
 
 from dataflow.runner.changed.look import look_at
 from dataflow.runner.options import DEFAULTS
+from dataflow.runner.progress import NoProgress
 from dataflow.tables import high_water_mark, metadata_through_spark
 from dataflow.workflow.load import Request, load_workflow
 from tests.support.packages import DAY, EVERY_DAY, HWM, definition, each_day, spark, wap
@@ -149,3 +152,58 @@ def test_what_fails_or_comes_between_is_run_by_the_next_night(chain):
     assert sorted(chain.rows())[-1] == (53, 5)
     water = high_water_mark.read(chain.spark, chain.target)
     assert (water.later, water.day) == ({}, dt.date(2026, 1, 5))
+
+
+SLOWLY = """
+import pathlib
+import time
+
+
+def main(args, spark):
+    here = pathlib.Path(__file__).parent
+    (here / "began").touch()
+    while (here / "hold").exists():
+        time.sleep(0.05)
+    if (here / "fail").exists():
+        (here / "fail").unlink()
+        raise ValueError("as it was asked")
+    day = f"date = DATE '{args['EXECUTION_DATE']}'"
+    spark.table(args["SOURCE_TABLE"]).where(day).writeTo(args["TARGET_TABLE"]).overwritePartitions()
+"""
+
+
+class Waits(NoProgress):
+    """Lets the other run go on once this one waits for it."""
+
+    def __init__(self, hold):
+        self.hold = hold
+
+    def note(self, _, text):
+        if " waits for run " in text:
+            self.hold.unlink()
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_day_that_another_run_did_while_a_run_waited_for_it_is_not_run_again_unless_it_failed(chain, succeeds):
+    chain.write("slowly.py", SLOWLY)
+    chain.edit("main.sch.yaml", "write.sql", "slowly.py")
+    chain.add_source((1, 1.0, 1), (2, 1.0, 2), (3, 1.0, 3))
+    assert chain.night("daily.sch.yaml", 3) == [1, 2, 3]
+    chain.add_source((20, 1.0, 2), (30, 1.0, 3))
+    began, hold = chain.folder / "began", chain.folder / "hold"
+    hold.touch()
+    began.unlink()
+    if not succeeds:
+        (chain.folder / "fail").touch()
+    by_hand = threading.Thread(target=chain.run, kwargs={"day": 2})
+    by_hand.start()
+    while not began.exists():
+        time.sleep(0.05)
+    result = chain.runner(Waits(hold)).run(chain.load_night("daily.sch.yaml", 3), DEFAULTS)
+    by_hand.join()
+    assert result.status == "succeeded"
+    details = {int(it.id[-2:]): it.detail for it in result.steps[0].items}
+    second = "done by another run meanwhile" if succeeds else "2 rows published"
+    assert details == {2: second, 3: "2 rows published"}
+    assert chain.night("daily.sch.yaml", 3) == []
+    assert chain.rows() == [(1, 1), (2, 2), (3, 3), (20, 2), (30, 3)]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow import foreign
-from dataflow.cli.console import out, write
+from dataflow.cli.console import out, say, write
 from dataflow.cli.migration.known import known_here, print_left_out
 from dataflow.cli.migration.options import CheckoutOption
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import HTML, JSON, MERMAID, SVG, TEXT, FileOption, Output, Result, output_option
+from dataflow.errors import display_path
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def lineage(
     found = [known.traverse(start, downstream=way, depth=depth) for way in (False, True) if both or way == downstream]
     print_left_out(known)
     output.write(_Lineage(found, dt.datetime.now(dt.UTC)), to)
+    if to is not None:
+        say(f"wrote {display_path(to)}")
 
 
 @dataclass(frozen=True)

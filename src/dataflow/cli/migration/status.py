@@ -6,12 +6,13 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from dataflow.cli.console import write
+from dataflow.cli.console import say, write
 from dataflow.cli.migration.known import known_here
 from dataflow.cli.migration.options import AnyCampaignArgument
 from dataflow.cli.migration.times import times
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import HTML, JSON, SVG, TEXT, FileOption, Output, Result, output_option
+from dataflow.errors import display_path
 
 if TYPE_CHECKING:
     from dataflow.migration.actions import CampaignStatus
@@ -36,6 +37,8 @@ def status(
 
     now = dt.datetime.now(dt.UTC)
     output.write(_Status(campaign_status(known_here(env, []), name), now), to)
+    if to is not None:
+        say(f"wrote {display_path(to)}")
 
 
 @dataclass(frozen=True)

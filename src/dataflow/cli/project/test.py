@@ -48,6 +48,7 @@ def run_tests(
 
     Exit codes:
         1: a test or a check failed
+        130: it was stopped, a watch by Ctrl-C or a signal as well
     """
     from dataflow.deploy.static_checks import check_workflows
     from dataflow.testing.suites.discovery import find_suites

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from dataflow.cli.help import Commands
-from dataflow.cli.workflow import backfill, cancel, due, logs, plan, render, retry, run, runs, schedules, show, validate
+from dataflow.cli.workflow import (
+    backfill,
+    cancel,
+    due,
+    logs,
+    plan,
+    preview,
+    render,
+    retry,
+    run,
+    runs,
+    schedules,
+    show,
+    validate,
+)
 
 app = Commands(
-    """Validate, plan and run workflows; look at past runs.
+    """Validate, plan, preview and run workflows; look at past runs.
 
     Examples:
         dataflow workflow validate .
@@ -18,6 +32,7 @@ app = Commands(
 app.command("run", rich_help_panel="Every day")(run.run)
 app.command("validate", rich_help_panel="Every day")(validate.validate)
 app.command("plan", rich_help_panel="Every day")(plan.plan)
+app.command("preview", rich_help_panel="Every day")(preview.preview)
 app.command("render", rich_help_panel="Every day")(render.render)
 app.command("runs", rich_help_panel="Every day")(runs.runs)
 app.command("show", rich_help_panel="Every day")(show.show)

@@ -92,7 +92,12 @@ def backfill(
     continue_in(asked.python(one, say))
     say(_told(choice, parallel))
     workflow = load_each_day(asked.file, asked.request, choice.days, parallel=parallel, fail_fast=fail_fast)
-    run_loaded(workflow, RunOptions(days=tuple(map(str, choice.days)), parallel=parallel), output)
+
+    def left() -> set[str]:
+        with open_run_records(one.environment.state) as records:
+            return set(map(str, choose_days(records, one, days, only, newest_first=newest_first).days))
+
+    run_loaded(workflow, RunOptions(days=tuple(map(str, choice.days)), parallel=parallel, left=left), output)
 
 
 def _yesterday() -> dt.date:

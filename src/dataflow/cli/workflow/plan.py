@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,14 @@ def plan(
 ) -> None:
     """Show what a run would do and touch, without starting Spark.
 
-    Of days that run because their sources changed it says why. Where only Spark can open the catalog, it starts to
-    look for them.
+    Of each schedule it says when it would run next, were it deployed; of days that run because their sources changed,
+    why. Where only Spark can open the catalog, it starts to look for them.
 
     Examples:
         dataflow workflow plan main.sch.yaml --date 2026-01-31
         dataflow workflow plan daily.sch.yaml
     """
+    from dataflow.deploy.due import next_of_triggers
     from dataflow.migration.definition_checks import require_valid_sql
     from dataflow.runner.acceleration import acceleration_of
     from dataflow.runner.changed.reload import looked_at, looked_through, needs_spark
@@ -50,7 +52,10 @@ def plan(
             workflow = looked_through(workflow, load, spark)
     require_valid_sql(workflow, env)
     whole = load_workflow(definition(file), replace(asked, ends_only=False))
-    output.show(_Planned(plan_run(workflow, acceleration_of(whole).text)))
+    coming = next_of_triggers(workflow, dt.datetime.now(dt.UTC))
+    planned = plan_run(workflow, acceleration_of(whole).text)
+    triggers = (replace(it, next=moment) for it, moment in zip(planned.triggers, coming, strict=True))
+    output.show(_Planned(replace(planned, triggers=tuple(triggers))))
 
 
 @dataclass(frozen=True)

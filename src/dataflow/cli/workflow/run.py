@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dataflow.runner.options import RunOptions
     from dataflow.runner.results import RunOutcome
     from dataflow.runner.runner import Prepare
+    from dataflow.workflow.changed_dates import Look
     from dataflow.workflow.load import Request
     from dataflow.workflow.resolved import Workflow
 
@@ -111,9 +113,13 @@ def run_definition(
     workflow = load_workflow(file, request)
     workflow.choose(options.only)
     continue_in(python_of(workflow, say), again)
-    run_loaded(
-        workflow, options, output, lambda look: load_workflow(file, replace(request, look=look, run_id=workflow.run_id))
-    )
+    run_loaded(workflow, options, output, lambda look: load_workflow(file, same_run(request, workflow, look)))
+
+
+def same_run(request: Request, workflow: Workflow, look: Look) -> Request:
+    """Return a request for the same run, its days found by another look; midnight may have passed since the first."""
+    yesterday = dt.date.fromisoformat(workflow.builtins["yesterday"])
+    return replace(request, look=look, run_id=workflow.run_id, yesterday=yesterday)
 
 
 def continue_in(python: Path | None, arguments: Sequence[str] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 def run_deployed(name: str, request: Request, options: RunOptions, output: Output) -> None:
     """Run a deployed workflow and show its result; raises as `run_definition` does."""
-    from dataflow.cli.workflow.run import continue_in, run_loaded
+    from dataflow.cli.workflow.run import continue_in, run_loaded, same_run
     from dataflow.workflow.load import load_workflow
 
     asked = asked_definition(None, name, request)
@@ -26,10 +25,7 @@ def run_deployed(name: str, request: Request, options: RunOptions, output: Outpu
     workflow.choose(options.only)
     continue_in(asked.python(workflow, say))
     run_loaded(
-        workflow,
-        options,
-        output,
-        lambda look: load_workflow(asked.file, replace(asked.request, look=look, run_id=workflow.run_id)),
+        workflow, options, output, lambda look: load_workflow(asked.file, same_run(asked.request, workflow, look))
     )
 
 

@@ -13,7 +13,7 @@ from dataflow.cli.options import env_option
 from dataflow.cli.output import TEXT, OutputOption, Result
 
 if TYPE_CHECKING:
-    from dataflow.deploy.backends import WorkflowStatus
+    from dataflow.deploy.backends import TriggerStatus, WorkflowStatus
     from dataflow.deploy.due import Scheduled
 
 
@@ -22,6 +22,8 @@ def schedules(
     output: OutputOption = TEXT,
 ) -> None:
     """List the schedules of what is deployed: last run and next.
+
+    A workflow with several triggers has a row for each, with the moment that it led to last.
 
     Examples:
         dataflow workflow schedules --env production
@@ -39,7 +41,7 @@ class _Schedules(Result):
 
     def text(self) -> None:
         if self.found:
-            print_narrowed([_row(it) for it in self.found], ("schedule", "environment"))
+            print_narrowed([row for it in self.found for row in _rows(it)], ("schedule", "environment"))
         else:
             out().print("no deployed workflow has a schedule: a `trigger:` in its *.sch.yaml gives it one")
 
@@ -54,24 +56,35 @@ class _Schedules(Result):
                 "last_started": it.status.started,
                 "last_status": it.status.status,
                 "next": it.status.next,
+                "triggers": [
+                    {"when": one.text, "last": one.last, "last_status": one.status, "next": one.next}
+                    for one in it.status.triggers
+                ],
             }
             for it in self.found
         ]
 
 
-def _row(it: Scheduled) -> dict[str, object]:
+def _rows(it: Scheduled) -> list[dict[str, object]]:
+    """Return a row for a workflow; of several triggers each has one, with the moment that it led to last."""
     status = it.status
+    name = {"workflow": status.workflow, "environment": it.environment}
+    if len(status.triggers) < 2:
+        return [{**name, "schedule": status.schedule, **_times(it, status.started, status.status, status)}]
+    return [{**name, "schedule": one.text, **_times(it, one.last, one.status, one)} for one in status.triggers]
+
+
+def _times(
+    it: Scheduled, last: dt.datetime | None, status: str | None, coming: WorkflowStatus | TriggerStatus
+) -> dict[str, object]:
     return {
-        "workflow": status.workflow,
-        "environment": it.environment,
-        "schedule": status.schedule,
-        "last": "never" if status.started is None else _moment(status.started.astimezone()),
-        "status": cell(status.status or "", RUN_STYLES.get(status.status or "", "")),
-        "next": "paused" if it.paused else _next(status),
+        "last": "never" if last is None else _moment(last.astimezone()),
+        "status": cell(status or "", RUN_STYLES.get(status or "", "")),
+        "next": "paused" if it.paused else _next(coming),
     }
 
 
-def _next(status: WorkflowStatus) -> str:
+def _next(status: WorkflowStatus | TriggerStatus) -> str:
     if status.next is None:
         return "on publication" if status.by_tables else "never"
     return _moment(status.next)

@@ -38,6 +38,25 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
+class TriggerStatus:
+    """One of the triggers of a deployed workflow.
+
+    Attributes:
+        text: When it makes the workflow due, in words.
+        by_tables: Whether publications do.
+        next: When it does next; None where that is not known.
+        last: When it did last, among the newest claims.
+        status: What became of the run.
+    """
+
+    text: str
+    by_tables: bool = False
+    next: dt.datetime | None = None
+    last: dt.datetime | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True)
 class WorkflowStatus:
     """The status of a deployed workflow.
 
@@ -49,6 +68,7 @@ class WorkflowStatus:
         last: The id of its last run.
         status: The status of that run.
         started: When it started.
+        triggers: Its triggers, each by itself.
     """
 
     workflow: str
@@ -58,6 +78,7 @@ class WorkflowStatus:
     status: str | None = None
     started: dt.datetime | None = None
     by_tables: bool = False
+    triggers: tuple[TriggerStatus, ...] = ()
 
 
 class Backend(Protocol):

@@ -1,37 +1,41 @@
 """The local backend: deployed workflows run on this machine, on demand or by `dataflow workflow due`.
 
 `due` is made to be called each minute, by cron or a systemd timer, and by as many callers as there are. A moment of a
-schedule is claimed in the environment's state database before it runs, so it runs once. Of moments that were missed,
-as by a machine that was off, the last one runs: definitions look back by themselves. What was killed while it ran is
-taken over by the next call; a run that failed is over until its next moment.
+schedule is claimed in the environment's state database before it runs, so it runs once, however many triggers name it.
+Of moments that were missed, as by a machine that was off, the last one runs, as definitions look back by themselves;
+by its `run_strategy` a workflow runs all of them, each after the other or several at once. What was killed while it ran
+is taken over by the next call; a run that failed is over until its next moment.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
+import itertools
 import os
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from dataflow.deploy.backends import RunRequest, WorkflowStatus
-from dataflow.deploy.backends.moments import latest_moment, next_moment
-from dataflow.deploy.backends.table_triggers import Publication, last_look, looks, publication
+from dataflow.deploy.backends.claims import Claimed, ClaimRequest, Claims, new_live_id
+from dataflow.deploy.backends.looks import Publication, look_before, looks_at
+from dataflow.deploy.backends.moments import latest_moment
+from dataflow.deploy.backends.statuses import workflow_status
+from dataflow.deploy.backends.table_triggers import publication
+from dataflow.deploy.backends.triggers import latest, missed, on_clock
 from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.errors import DataflowError
-from dataflow.process import is_alive
-from dataflow.state.database import StateDatabase, UtcDateTime, metadata
-from dataflow.state.run_records import RunRecords
-from dataflow.state.utc import now
+from dataflow.state.database import StateDatabase
+from dataflow.state.heartbeat import beating
+from dataflow.state.leases import Leases
 from dataflow.tables.catalog import open_catalog
+from dataflow.workflow.identity import login
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from dataflow.deploy.bundle.manifest import Bundle, Schedule
     from dataflow.deploy.bundle.prepared_package import PreparedPackage
     from dataflow.deploy.deployments import Deployment
+
+__all__ = ["BACKEND", "DueRun", "LocalBackend", "due", "due_by_tables", "install_hint", "latest_moment", "run_due"]
 
 _SERVICE = """\
 # ~/.config/systemd/user/dataflow-due.service
@@ -57,18 +63,8 @@ OnCalendar=minutely
 WantedBy=timers.target
 """
 
-moments = sa.Table(
-    "dataflow_schedule",
-    metadata,
-    sa.Column("environment", sa.String(200), primary_key=True),
-    sa.Column("workflow_id", sa.String(300), primary_key=True),
-    sa.Column("moment", sa.String(30), primary_key=True),
-    sa.Column("claimed", UtcDateTime, nullable=False),
-    sa.Column("host", sa.String(200), nullable=False),
-    sa.Column("process", sa.Integer, nullable=False),
-    sa.Column("status", sa.String(20), nullable=False),
-)
-
+_MOST = 1000
+"""How many missed moments one call looks at; the next goes on."""
 
 Failed = Callable[[str, DataflowError], None]
 """Receives a workflow's id, and why its next run can't be computed."""
@@ -83,12 +79,16 @@ class DueRun:
         workflow: The workflow's id.
         moment: When it should have started, in the schedule's time zone.
         publication: What made it due, where tables did.
+        at_once: How many runs of the workflow may be at work.
+        serves: What tables published for the same day, which this run serves as well.
     """
 
     deployment: Deployment
     workflow: str
     moment: dt.datetime
     publication: Publication | None = None
+    at_once: int = 1
+    serves: Publication | None = None
 
     @property
     def date(self) -> dt.date:
@@ -98,7 +98,7 @@ class DueRun:
     @property
     def key(self) -> str:
         """What is claimed, so that it runs once."""
-        return self.publication.key if self.publication else _text(self.moment)
+        return self.publication.key_of(self.publication.day) if self.publication else _text(self.moment)
 
 
 class LocalBackend:
@@ -127,7 +127,7 @@ class LocalBackend:
     def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:  # noqa: ARG002
         """Return the status of an environment's workflows."""
         with StateDatabase(deployment.revision.state) as database:
-            return [_state(deployment, database, id_, schedule) for id_, schedule in _schedules(deployment)]
+            return [workflow_status(deployment, database, id_, schedule) for id_, schedule in _schedules(deployment)]
 
 
 BACKEND = LocalBackend()
@@ -143,16 +143,16 @@ def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -
     """
     if deployment.revision.isolated:
         return []
-    found = []
+    found: list[DueRun] = []
     with StateDatabase(deployment.revision.state) as database:
         for id_, schedule in _schedules(deployment):
             try:
-                found.append(_due(deployment, database, id_, schedule, at) if schedule and schedule.cron else None)
+                found += _due(deployment, database, id_, schedule, at) if schedule and schedule.crons else []
             except DataflowError as error:
                 if failed is None:
                     raise
                 failed(id_, error)
-    return [it for it in found if it is not None]
+    return found
 
 
 def due_by_tables(deployment: Deployment, registry: Registry, at: dt.datetime, failed: Failed) -> list[DueRun]:
@@ -170,15 +170,52 @@ def due_by_tables(deployment: Deployment, registry: Registry, at: dt.datetime, f
     with StateDatabase(deployment.revision.state) as database:
         for package in deployment.revision.packages.values():
             for id_, schedule in package.workflows.items():
-                if schedule is not None and schedule.tables:
-                    since = package.since or deployment.revision.at
+                if schedule is not None and schedule.joins:
                     try:
                         environment = load_bundle(registry, package.bundle).environment.environment()
                         catalog = open_catalog(environment)
-                        found += _due_by_tables(deployment, database, id_, catalog, schedule, since, at)
+                        found += _due_by_tables(deployment, database, id_, catalog, schedule, at)
                     except DataflowError as error:
                         failed(id_, error)
     return found
+
+
+@dataclass
+class ClaimedRun:
+    """A run that is due and was claimed, by a process that counts as alive until it has run it.
+
+    Attributes:
+        found: What is due.
+        claims: The claims of its workflow.
+        live_id: What this process is called meanwhile.
+        held: Ends all that.
+    """
+
+    found: DueRun
+    claims: Claims
+    live_id: str
+    held: contextlib.ExitStack
+
+    def run(self, registry: Registry, start: Callable[[RunRequest, Registry], int] = BACKEND.start) -> int:
+        """Run it, and return its exit code."""
+        with self.held:
+            status = "failed"
+            try:
+                code = start(RunRequest(self.found.deployment, self.found.workflow, self.found.date), registry)
+                status = "succeeded" if code == 0 else "failed"
+            finally:
+                self.claims.finish(self.found.key, self.live_id, status)
+        return code
+
+
+def claim(found: DueRun) -> ClaimedRun | Claimed:
+    """Claim what is due; return why not, where another has it or as many are at work as may be."""
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(StateDatabase(found.deployment.revision.state))
+        live_id, claims = new_live_id(), Claims(database, found.deployment.name, found.workflow)
+        stack.enter_context(beating(Leases(database), live_id, login()))
+        said = claims.claim(ClaimRequest(found.key, found.at_once, found.publication or found.serves), live_id)
+        return said if said != "claimed" else ClaimedRun(found, claims, live_id, stack.pop_all())
 
 
 def run_due(
@@ -194,16 +231,8 @@ def run_due(
     Returns:
         The exit code; None when somebody else has claimed it.
     """
-    with StateDatabase(found.deployment.revision.state) as database:
-        if not _claim(database, found):
-            return None
-        status = "failed"
-        try:
-            code = start(RunRequest(found.deployment, found.workflow, found.date), registry)
-            status = "succeeded" if code == 0 else "failed"
-        finally:
-            _finish(database, found, status)
-    return code
+    claimed = claim(found)
+    return claimed.run(registry, start) if isinstance(claimed, ClaimedRun) else None
 
 
 def install_hint(env: str | None, variables: Mapping[str, str], log: Path) -> str:
@@ -233,21 +262,40 @@ def _schedules(deployment: Deployment) -> Iterator[tuple[str, Schedule | None]]:
         yield from package.workflows.items()
 
 
+def _since(deployment: Deployment, workflow: str) -> dt.datetime:
+    """Return when a workflow was deployed first: what was before makes it due no more."""
+    package = deployment.revision.packages[deployment.revision.workflows[workflow]]
+    return package.since or deployment.revision.at
+
+
 def _due(
     deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule, at: dt.datetime
-) -> DueRun | None:
-    moment = latest_moment(schedule, at)
-    package = deployment.revision.packages[deployment.revision.workflows[workflow]]
-    since = package.since or deployment.revision.at
-    if moment <= since:
-        return None
-    claimed = _claims(database, deployment, workflow)
-    if _is_running(database, deployment, workflow):
-        return None  # never two runs of a workflow at once: its next call looks again
-    done = [it for it in claimed if it["moment"] >= _text(moment)]
-    if any(it["status"] != "running" for it in done):
-        return None
-    return DueRun(deployment, workflow, moment)
+) -> list[DueRun]:
+    claims = Claims(database, deployment.name, workflow)
+    if len(claims.at_work()) >= schedule.at_once:
+        return []  # its next call looks again
+    if schedule.strategy != "latest only":
+        return _all_due(deployment, claims, workflow, schedule, at)
+    moment = latest(workflow, schedule, at)
+    if moment <= _since(deployment, workflow):
+        return []
+    if any(status != "running" for status in claims.statuses(_text(moment)).values()):
+        return []
+    return [DueRun(deployment, workflow, moment)]
+
+
+def _all_due(
+    deployment: Deployment, claims: Claims, workflow: str, schedule: Schedule, at: dt.datetime
+) -> list[DueRun]:
+    """Return all moments that nobody has run, those that were killed among them, in their order."""
+    killed = [_moment(key) for key in claims.left() if not key.startswith("+")]
+    newest = next((row["moment"] for row in claims.rows(1) if not row["moment"].startswith("+")), None)
+    first = _since(deployment, workflow)
+    since = first if newest is None else max(first, _moment(newest))
+    coming = itertools.islice(missed(workflow, schedule, since, at), _MOST)
+    claimed = claims.statuses(_text(since - dt.timedelta(days=2)))
+    open_ = {it for it in coming if it > first and _text(it) not in claimed} | set(killed)
+    return [DueRun(deployment, workflow, on_clock(schedule, it), at_once=schedule.at_once) for it in sorted(open_)]
 
 
 def _due_by_tables(
@@ -256,95 +304,30 @@ def _due_by_tables(
     workflow: str,
     catalog: Catalog,
     schedule: Schedule,
-    since: dt.datetime,
     at: dt.datetime,
 ) -> list[DueRun]:
-    if _is_running(database, deployment, workflow):
+    claims = Claims(database, deployment.name, workflow)
+    if len(claims.at_work()) >= schedule.at_once:
         return []
-    last = last_look(database, deployment.name, workflow)
-    if last is not None and _was_killed(database, deployment, workflow, last[0]):
-        return [DueRun(deployment, workflow, at, Publication(last[1], at, last[2]))]
-    found = publication(catalog, schedule, since, None if last is None else last[2], at)
-    return [] if found is None else [DueRun(deployment, workflow, found.at, found)]
-
-
-def _was_killed(database: StateDatabase, deployment: Deployment, workflow: str, key: str) -> bool:
-    """Say whether a run that tables made due was killed: it is taken over."""
-    mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow) & (moments.c.moment == key)
+    own = {"environment": deployment.name, "workflow_id": workflow}
+    left = [key for key in claims.left() if key.startswith("+")]
     with database.begin() as connection:
-        row = connection.execute(sa.select(moments).where(mine)).mappings().first()
-    return row is not None and row["status"] == "running" and not _holder_is_alive(dict(row))
-
-
-def _is_running(database: StateDatabase, deployment: Deployment, workflow: str) -> bool:
-    """Say whether a run of a workflow is still going on."""
-    mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow)
-    with database.begin() as connection:
-        rows = connection.execute(sa.select(moments).where(mine, moments.c.status == "running")).mappings().all()
-    return any(_holder_is_alive(dict(row)) for row in rows)
-
-
-def _claims(database: StateDatabase, deployment: Deployment, workflow: str) -> list[dict[str, Any]]:
-    """Return the last moments of a workflow that were claimed, the last one first."""
-    mine = (moments.c.environment == deployment.name) & (moments.c.workflow_id == workflow)
-    query = sa.select(moments).where(mine).order_by(moments.c.moment.desc()).limit(10)
-    with database.begin() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _claim(database: StateDatabase, found: DueRun) -> bool:
-    """Claim a moment that nobody holds, or whose holder has died. Only one caller gets it."""
-    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": found.key}
-    own = {"claimed": now(), "host": socket.gethostname(), "process": os.getpid(), "status": "running"}
-    try:
-        with database.begin() as connection:
-            connection.execute(moments.insert(), {**key, **own})
-            if (seen := found.publication) is not None:
-                look = {"claimed": own["claimed"], "day": seen.day.isoformat(), "seen": dict(seen.seen)}
-                connection.execute(looks.insert(), {**key, **look})
-            return True
-    except DataflowError as error:
-        if not isinstance(error.__cause__, sa.exc.IntegrityError):
-            raise
-    mine = [moments.c[name] == value for name, value in key.items()]
-    with database.begin() as connection:
-        row = connection.execute(sa.select(moments).where(*mine)).mappings().one()
-        if row["status"] != "running" or _holder_is_alive(dict(row)):
-            return False
-        same = [moments.c[name] == row[name] for name in ("host", "process", "status")]
-        return connection.execute(moments.update().where(*mine, *same).values(**own)).rowcount == 1
-
-
-def _finish(database: StateDatabase, found: DueRun, status: str) -> None:
-    key = {"environment": found.deployment.name, "workflow_id": found.workflow, "moment": found.key}
-    mine = [moments.c[name] == value for name, value in key.items()]
-    with database.begin() as connection:
-        connection.execute(moments.update().where(*mine).values(status=status))
-
-
-def _holder_is_alive(row: Mapping[str, Any]) -> bool:
-    """Say whether the process of a claim may still run; one on another machine is assumed to."""
-    claimed: dt.datetime = row["claimed"]
-    since = claimed if claimed.tzinfo else claimed.replace(tzinfo=dt.UTC)
-    return row["host"] != socket.gethostname() or is_alive(row["process"], since)
+        waiting = looks_at(connection, own, left)
+        before = {join.tables: look_before(connection, own, join.tables) for join in schedule.joins}
+    if schedule.strategy == "latest only":
+        newest = max((last.claimed for last in before.values() if last is not None), default=None)
+        waiting = [it for it in waiting if it.claimed == newest]
+    if waiting:
+        seen = [Publication(it.day, it.claimed, it.seen, {}, [it.day], key=it.key) for it in waiting]
+    else:
+        found = publication(catalog, schedule, _since(deployment, workflow), before, at)
+        seen = [] if found is None else [dataclasses.replace(found, day=day) for day in found.days]
+    return [DueRun(deployment, workflow, it.at, it, schedule.at_once) for it in seen]
 
 
 def _text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _state(deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None) -> WorkflowStatus:
-    last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
-    following = None
-    if schedule is not None and schedule.cron and not deployment.revision.isolated:
-        with contextlib.suppress(DataflowError):  # it never comes
-            following = next_moment(schedule, now())
-    return WorkflowStatus(
-        workflow,
-        schedule.text if schedule else None,
-        following,
-        last["run_id"] if last else None,
-        last["status"] if last else None,
-        last["started"] if last else None,
-        by_tables=schedule is not None and bool(schedule.tables),
-    )
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
-    from dataflow.deploy.bundle.manifest import Schedule
+    from dataflow.deploy.bundle.manifest import ScheduledTrigger
 
 _HOUR = dt.timedelta(hours=1)
 _SECOND = dt.timedelta(seconds=1)
 _NEAR = 26  # hours around a change of clocks in which their order is not that of time
 
 
-def latest_moment(schedule: Schedule, at: dt.datetime) -> dt.datetime:
+def latest_moment(schedule: ScheduledTrigger, at: dt.datetime) -> dt.datetime:
     """Return the last moment of a schedule that is not after another, in the schedule's time zone.
 
     Raises:
@@ -41,7 +41,7 @@ def latest_moment(schedule: Schedule, at: dt.datetime) -> dt.datetime:
     return _found(schedule, best, zone)
 
 
-def next_moment(schedule: Schedule, after: dt.datetime) -> dt.datetime:
+def next_moment(schedule: ScheduledTrigger, after: dt.datetime) -> dt.datetime:
     """Return the first moment of a schedule that is after another; raises as `latest_moment` does."""
     zone, after = zoneinfo.ZoneInfo(schedule.timezone), after.astimezone(dt.UTC)
     set_back = _offset(after, zone) - min(_offset(after + hours * _HOUR, zone) for hours in range(_NEAR))
@@ -56,13 +56,13 @@ def next_moment(schedule: Schedule, after: dt.datetime) -> dt.datetime:
     return _found(schedule, best, zone)
 
 
-def _found(schedule: Schedule, moment: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+def _found(schedule: ScheduledTrigger, moment: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> dt.datetime:
     if moment is None:
         raise DataflowError(f"the schedule '{schedule.cron}' never comes: no month has such a day", permanent=True)
     return moment.astimezone(zone)
 
 
-def _shown(schedule: Schedule, start: dt.datetime, *, forward: bool) -> Iterator[dt.datetime]:
+def _shown(schedule: ScheduledTrigger, start: dt.datetime, *, forward: bool) -> Iterator[dt.datetime]:
     """Yield what clocks show at the moments of a schedule, one after the other, as if they were never changed."""
     from croniter import CroniterError, croniter
 
@@ -74,7 +74,7 @@ def _shown(schedule: Schedule, start: dt.datetime, *, forward: bool) -> Iterator
         return
 
 
-def _instants(schedule: Schedule, shown: dt.datetime, zone: zoneinfo.ZoneInfo) -> list[dt.datetime]:
+def _instants(schedule: ScheduledTrigger, shown: dt.datetime, zone: zoneinfo.ZoneInfo) -> list[dt.datetime]:
     """Return when clocks show a time at which the schedule runs: once, twice where they are set back, or never.
 
     In UTC, as all that is compared here: Python compares two times of one zone by what clocks show.

@@ -2,61 +2,27 @@
 
 A day makes a workflow due once a table of its trigger changed on it and all of them have it. What was looked at is
 recorded with the claim, in one transaction: the same snapshots make nobody due twice, however many call. Until a day is
-there in all tables, nothing is recorded, and the next call looks again from where the last run began.
+there in all tables, nothing is recorded, and the next call looks again from where the last run began. Of several
+triggers each has its own beginning, and what is ready by more than one is run once.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
+import functools
 import zoneinfo
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
+from dataflow.deploy.backends.looks import Join, Look, Publication
 from dataflow.errors import DataflowError
-from dataflow.state.database import UtcDateTime, metadata
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
-    from dataflow.deploy.bundle.manifest import Schedule
-    from dataflow.state.database import StateDatabase
-
-looks = sa.Table(
-    "dataflow_table_trigger",
-    metadata,
-    sa.Column("environment", sa.String(200), primary_key=True),
-    sa.Column("workflow_id", sa.String(300), primary_key=True),
-    sa.Column("moment", sa.String(30), primary_key=True),
-    sa.Column("claimed", UtcDateTime, nullable=False),
-    sa.Column("day", sa.String(10), nullable=False),
-    sa.Column("seen", sa.JSON, nullable=False),
-)
-
-
-@dataclass(frozen=True)
-class Publication:
-    """New days of tables that make a workflow due.
-
-    Attributes:
-        day: The newest of the days.
-        at: When the newest snapshot was committed.
-        seen: The current snapshot of each table.
-    """
-
-    day: dt.date
-    at: dt.datetime
-    seen: Mapping[str, int]
-
-    @property
-    def key(self) -> str:
-        """What is claimed: the same snapshots once. It sorts before all moments of schedules."""
-        return f"+{hashlib.sha256(json.dumps(dict(self.seen), sort_keys=True).encode()).hexdigest()[:28]}"
+    from dataflow.deploy.bundle.manifest import Schedule, ScheduledTrigger
 
 
 @dataclass(frozen=True)
@@ -89,49 +55,64 @@ class _Looked:
 
 
 def publication(
-    catalog: Catalog, schedule: Schedule, since: dt.datetime, before: Mapping[str, int] | None, at: dt.datetime
+    catalog: Catalog, schedule: Schedule, since: dt.datetime, before: Mapping[Join, Look | None], at: dt.datetime
 ) -> Publication | None:
     """Return what makes a workflow due; None where nothing does.
 
     Args:
         catalog: Where the tables are.
-        schedule: The workflow's trigger.
+        schedule: The workflow's triggers.
         since: When it was deployed first: what is older makes it due no more.
-        before: The snapshots that its last run by tables began with; None where there was none.
+        before: For the tables of each trigger what they led to last; None where that was nothing.
         at: This moment.
 
     Raises:
         DataflowError: A table is missing, or the catalog can't be reached.
     """
-    yesterday = at.astimezone(zoneinfo.ZoneInfo(schedule.timezone)).date() - dt.timedelta(days=1)
-    found: dict[str, _Looked] = {}
-    for name in schedule.tables:
-        looked = _look(catalog, name, since, None if before is None else before.get(name))
-        if looked is None:  # it has no rows yet
-            return None
-        found[name] = looked
-    days = {day for it in found.values() for day in ([yesterday] if it.changed is None else it.changed)}
-    ready = [day for day in days if day <= at.date() and all(it.has(day) for it in found.values())]
-    if not ready:
-        return None
-    moment = dt.datetime.fromtimestamp(max(it.at for it in found.values()) / 1000, dt.UTC)
-    return Publication(max(ready), moment, {name: it.head for name, it in found.items()})
-
-
-def last_look(database: StateDatabase, environment: str, workflow: str) -> tuple[str, dt.date, dict[str, int]] | None:
-    """Return the last look that made a workflow due: what was claimed, the day, and the snapshots; None without any."""
-    mine = (looks.c.environment == environment) & (looks.c.workflow_id == workflow)
-    with database.begin() as connection:
-        row = connection.execute(sa.select(looks).where(mine).order_by(looks.c.claimed.desc())).mappings().first()
-    return None if row is None else (row["moment"], dt.date.fromisoformat(row["day"]), dict(row["seen"]))
-
-
-def _look(catalog: Catalog, name: str, since: dt.datetime, before: int | None) -> _Looked | None:
-    from dataflow.tables.changed_days.find import changed_days
-    from dataflow.tables.high_water_mark import from_properties
     from dataflow.tables.pyiceberg_catalog import load_table
 
-    table = load_table(catalog, name)
+    load = functools.cache(functools.partial(load_table, catalog))  # once, however many triggers name it
+    days: set[dt.date] = set()
+    seen: dict[str, _Looked] = {}
+    served: dict[Join, str | None] = {}
+    for join in schedule.joins:
+        last = before[join.tables]
+        found = _looked(load, join, since, last)
+        if found is not None and (ready := _ready(found, join, at)):
+            days |= ready
+            seen |= found
+            served[join.tables] = last.key if last is not None and last.serves(join.tables) else None
+    if not days:
+        return None
+    moment = dt.datetime.fromtimestamp(max(it.at for it in seen.values()) / 1000, dt.UTC)
+    chosen = [max(days)] if schedule.strategy == "latest only" else sorted(days)
+    return Publication(chosen[0], moment, {name: it.head for name, it in seen.items()}, served, chosen)
+
+
+def _looked(
+    load: Callable[[str], Table], join: ScheduledTrigger, since: dt.datetime, last: Look | None
+) -> dict[str, _Looked] | None:
+    """Return the tables of a trigger; None where one has no rows yet."""
+    found: dict[str, _Looked] = {}
+    for name in join.tables:
+        looked = _look(load(name), since, None if last is None else last.seen.get(name))
+        if looked is None:
+            return None
+        found[name] = looked
+    return found
+
+
+def _ready(found: Mapping[str, _Looked], join: ScheduledTrigger, at: dt.datetime) -> set[dt.date]:
+    """Return the days that changed in one of the tables, and that all of them have."""
+    yesterday = at.astimezone(zoneinfo.ZoneInfo(join.timezone)).date() - dt.timedelta(days=1)
+    days = {day for it in found.values() for day in ([yesterday] if it.changed is None else it.changed)}
+    return {day for day in days if day <= at.date() and all(it.has(day) for it in found.values())}
+
+
+def _look(table: Table, since: dt.datetime, before: int | None) -> _Looked | None:
+    from dataflow.tables.changed_days.find import changed_days
+    from dataflow.tables.high_water_mark import from_properties
+
     current = table.current_snapshot()
     if current is None:
         return None

@@ -20,7 +20,7 @@ from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.project import Environment, Owner, Smtp
-from dataflow.workflow.trigger import trigger_text
+from dataflow.workflow.trigger import NamedStrategy, trigger_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,18 +79,74 @@ class PinnedAsset(BundleModel):
         return AssetId.parse(self.id).commit
 
 
-class Schedule(BundleModel):
-    """When a workflow runs by itself, and by when a run of it is expected to have succeeded."""
+class ScheduledTrigger(BundleModel):
+    """What makes a workflow due: the moments of one schedule, tables, or either.
+
+    Attributes:
+        cron: The schedule.
+        timezone: Where its clock is.
+        tables: The tables that all must have a day.
+        jitter: The longest delay of its moments, in seconds.
+    """
 
     cron: str | None = None
     timezone: str = "UTC"
     tables: tuple[str, ...] = ()
+    jitter: float = 0
+
+    @property
+    def own_text(self) -> str:
+        """When this one makes it due, in words."""
+        return trigger_text(self.cron, self.timezone, self.tables, self.jitter)
+
+
+class Schedule(ScheduledTrigger):
+    """When a workflow runs by itself, and by when a run of it is expected to have succeeded.
+
+    What it has of a trigger is the first; bundles of earlier versions have no other.
+
+    Attributes:
+        expected_by: The time of day.
+        strategy: What becomes of moments that were missed: `latest only`, `sequential`, or how many run at once.
+        others: Further triggers, each of which makes it due by itself.
+    """
+
     expected_by: str | None = None
+    strategy: NamedStrategy | int = "latest only"
+    others: tuple[ScheduledTrigger, ...] = ()
+
+    @property
+    def triggers(self) -> tuple[ScheduledTrigger, ...]:
+        """All that makes it due, each either the moments of one schedule or tables."""
+        return tuple(
+            part
+            for it in (self, *self.others)
+            for part in (
+                ScheduledTrigger(cron=it.cron, timezone=it.timezone, jitter=it.jitter),
+                ScheduledTrigger(tables=it.tables, timezone=it.timezone),
+            )
+            if part.cron or part.tables
+        )
+
+    @property
+    def crons(self) -> tuple[ScheduledTrigger, ...]:
+        """Those that are schedules."""
+        return tuple(it for it in self.triggers if it.cron)
+
+    @property
+    def joins(self) -> tuple[ScheduledTrigger, ...]:
+        """Those that are tables."""
+        return tuple(it for it in self.triggers if it.tables)
+
+    @property
+    def at_once(self) -> int:
+        """How many runs may be at work at the same time."""
+        return self.strategy if isinstance(self.strategy, int) else 1
 
     @property
     def text(self) -> str:
         """When it runs, in words."""
-        return trigger_text(self.cron, self.timezone, self.tables)
+        return "; ".join(it.own_text for it in self.triggers)
 
 
 class RenderedWorkflow(BundleModel):

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.bundle.manifest import RenderedWorkflow, Schedule
+from dataflow.deploy.backends.triggers import schedule_of
+from dataflow.deploy.bundle.manifest import RenderedWorkflow
 from dataflow.deploy.bundle.script_checks import errors_among, syntax_problems
 from dataflow.errors import Problem
 from dataflow.tables.schema.recorded_schema import RecordedSchema, recorded_schemas
@@ -85,18 +86,10 @@ class PackageRenderer:
             self.schemas.setdefault(table, schema)
         if self.target.isolated:
             self._check_writes(planned.writes, file)
-        trigger = workflow.trigger
         return RenderedWorkflow(
             id=rendering.id,
             text=text,
-            schedule=Schedule(
-                cron=trigger.cron,
-                timezone=trigger.timezone,
-                tables=tuple(trigger.tables),
-                expected_by=workflow.notifications.expected_by,
-            )
-            if trigger
-            else None,
+            schedule=schedule_of(workflow),
             fixed=rendering.fixed,
             steps={step.id: step.type for step in planned.steps},
             reads=planned.reads,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dataflow.errors import DataflowError, did_you_mean, display_path
 from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
 from dataflow.jobs.spark.modules import script_module
+from dataflow.sail.judgement import SparkDecides
 from dataflow.spark.errors import hint_of, python_error_message, raise_ctrl_c, short_message, sql_position
 from dataflow.wording import plural
 from dataflow.workflow.parameters import resolve_secrets, substitute
@@ -58,7 +59,7 @@ def sql_audit(audit: SqlAudit, context: CustomAuditContext) -> AuditResult:
         found = context.spark.sql(resolve_secrets(query))
         count = found.count()
         rows = sample(found) if count else ()
-    except DataflowError:
+    except (DataflowError, SparkDecides):
         raise
     except Exception as error:
         line = ":".join(map(str, sql_position(error) or ()))
@@ -87,7 +88,7 @@ def python_audit(audit: PythonAudit, context: CustomAuditContext) -> AuditResult
                 near = did_you_mean(audit.callable, own)
                 raise DataflowError(f"audit {audit.label}: {display_path(script)} has no {audit.callable}(){near}")
             figure = function(context.frame, args)
-    except DataflowError:
+    except (DataflowError, SparkDecides):
         raise
     except BaseException as error:
         raise_ctrl_c(error)

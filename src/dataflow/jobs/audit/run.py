@@ -14,6 +14,7 @@ from dataflow.errors import DataflowError
 from dataflow.jobs.audit.custom import CustomAuditContext, python_audit, sql_audit
 from dataflow.jobs.audit.results import AuditedRows, AuditResult, sample
 from dataflow.jobs.audit.table_rows import TableRows
+from dataflow.sail.judgement import SparkDecides
 from dataflow.spark.errors import short_message
 from dataflow.spark.guard import READING, WriteScope, scoped_session
 from dataflow.workflow.audits import Audit, PythonAudit, RowAudit, SqlAudit
@@ -37,7 +38,7 @@ def run_audits(
     """Run audits.
 
     Args:
-        spark: The engine's session.
+        spark: The engine's session, or one on Sail.
         rows: The rows under audit.
         audits: What to check.
         folder: The folder that scripts are named from.
@@ -50,6 +51,7 @@ def run_audits(
 
     Raises:
         DataflowError: An audit can't be run as it is written; the message names it.
+        SparkDecides: The session is Sail's, and only Spark may answer.
     """
     counting = [audit for audit in audits if isinstance(audit, RowAudit)]
     results = iter(_count(spark, rows, counting, history) if counting else ())
@@ -81,14 +83,15 @@ def _count(
     try:
         schema = spark.table(rows.table).schema
         queries = [audit.query(TableRows(audit.label, rows, schema, history)) for audit in audits]
-        expressions = ", ".join(count for query in queries for count in query.counts)
+        counted_as = [count for query in queries for count in query.counts]
+        expressions = ", ".join(f"{count} AS c{i}" for i, count in enumerate(counted_as))
         counted = spark.sql(f"SELECT {expressions} FROM {rows.source}").collect()[0]
         counts = iter([int(count) for count in counted])
         return [
             _result(spark, audit, query, list(itertools.islice(counts, len(query.counts))))
             for audit, query in zip(audits, queries, strict=True)
         ]
-    except DataflowError:
+    except (DataflowError, SparkDecides):
         raise
     except Exception as error:
         names = ", ".join(audit.label for audit in audits)

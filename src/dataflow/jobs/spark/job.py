@@ -61,17 +61,29 @@ def _submit(
     spec: SparkSpec, jar: Path, entry: str, params: Mapping[str, str], context: JobContext, scope: WriteScope
 ) -> None:
     """Run a jar's `main` by spark-submit, in a Spark of its own."""
+    from dataflow.jobs.spark import cluster_mode
     from dataflow.jobs.spark.jar import command_line
     from dataflow.process import CollectedOutput, run_process
     from dataflow.spark.errors import last_log_line
 
-    services = context.services
-    output = CollectedOutput(services.print_line)
-    submit = services.launch().spark_home / "bin" / "spark-submit"
-    command = [str(submit), "--class", entry, str(jar), *command_line(params, spec.args)]
+    services, environment = context.services, context.workflow.environment
+    launch, output = services.launch(), CollectedOutput(services.print_line)
+    program = [str(launch.spark_home / "bin" / "spark-submit"), "--class", entry]
+    arguments = [str(jar.resolve()), *command_line(params, spec.args)]
+    folder = context.workflow.folder
+    if cluster_mode.is_asked_for(environment):
+        cluster_mode.require_no_secrets(environment)
+        driver = cluster_mode.ClusterDriver(launch, services.log_line)
+        command = [*program, *cluster_mode.OPTIONS, *arguments]
+        with _own_spark(context, scope, elsewhere=True) as variables, driver.ended(variables, services.is_cancelled):
+            code = run_process(command, cwd=folder, env=variables, output=driver, stopped=services.is_cancelled)
+            if driver.has_failed(code):
+                raise DataflowError(f"{display_path(jar)}: main of {entry} failed on the cluster", driver.where())
+        return
     with _own_spark(context, scope) as variables:
-        folder = context.workflow.folder
-        code = run_process(command, cwd=folder, env=variables, output=output, stopped=services.is_cancelled)
+        code = run_process(
+            [*program, *arguments], cwd=folder, env=variables, output=output, stopped=services.is_cancelled
+        )
         if code != 0:
             raise DataflowError(f"{display_path(jar)}: main of {entry} failed: {last_log_line(output.lines)}")
 
@@ -85,9 +97,12 @@ def _run_r(path: Path, params: Mapping[str, str], context: JobContext, scope: Wr
 
 
 @contextlib.contextmanager
-def _own_spark(context: JobContext, scope: WriteScope) -> Iterator[dict[str, str]]:
+def _own_spark(context: JobContext, scope: WriteScope, *, elsewhere: bool = False) -> Iterator[dict[str, str]]:
     """Lend the environment variables of a program that starts a Spark of its own, held to a scope."""
     services = context.services
     launch = services.launch()
-    with launch.conf_folder(services.collect_lineage) as conf, scoped_variables(scope, conf) as variables:
+    with (
+        launch.conf_folder(services.collect_lineage, elsewhere=elsewhere) as conf,
+        scoped_variables(scope, conf) as variables,
+    ):
         yield launch.variables(conf) | variables

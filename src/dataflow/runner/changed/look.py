@@ -13,6 +13,7 @@ from dataflow.tables.high_water_mark import HighWater, from_properties
 from dataflow.tables.pyiceberg_catalog import SparkOnlyError
 from dataflow.workflow import table_names
 from dataflow.workflow.changed_dates import ChangedQuestion, DatesFound, last_dates
+from dataflow.workflow.dates import MAX_DATES
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -65,7 +66,15 @@ def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
     for name, water in waters.items():
         looked = _sources_of(water, sources, catalog) if water.mark is not None else ()
         targets.append(Target(plain_name(name, catalog), water, looked))
-    return choose_dates(question, targets, _marks(sources))
+    return dataclasses.replace(choose_dates(question, targets, _marks(sources)), question=question)
+
+
+def is_wanted(spark: SparkSession, found: DatesFound, day: str) -> bool:
+    """Say whether a day that was found is still to be run, as the tables are now; it is where days build on others."""
+    question = found.question
+    if question is None or question.in_order:
+        return True
+    return day in look_through(spark)(dataclasses.replace(question, max=MAX_DATES)).dates
 
 
 def _mark(table: Table | None) -> HighWater:

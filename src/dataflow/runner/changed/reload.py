@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dataflow.runner.progress import RunProgress
     from dataflow.runner.results import RunResult
+    from dataflow.runner.run_recorder import RunRecorder
 
 Reload = Callable[[Look], Workflow]
 """Loads the same run of the same workflow, its days found in the way that it is given."""
@@ -29,7 +30,7 @@ _LINES = 10
 
 def looked_at(workflow: Workflow, reload: Reload) -> Workflow:
     """Return a workflow with the days that changed, as far as they can be found without a JVM."""
-    return reload(look) if any(True for _ in _over_changes(workflow)) else workflow
+    return reload(look) if finds_days(workflow) else workflow
 
 
 def looked_through(workflow: Workflow, reload: Reload, spark: SparkSession) -> Workflow:
@@ -58,29 +59,41 @@ def why_lines(workflow: Workflow) -> Iterator[str]:
 def has_nothing_to_do(workflow: Workflow) -> bool:
     """Say whether a workflow is known to have no day to run, and nothing else, so that it needs no Spark."""
     return not needs_spark(workflow) and all(
-        isinstance(step, ForeachStep) and step.found is not None and not step.items for step in workflow.steps
+        isinstance(step, ForeachStep) and not step.items and (step.found is not None or bool(step.dates))
+        for step in workflow.steps
     )
+
+
+def finds_days(workflow: Workflow) -> bool:
+    """Say whether a run finds its days by looking: at tables."""
+    return any(True for _ in _over_changes(workflow))
 
 
 def run_nothing(workflow: Workflow, progress: RunProgress, log: Path) -> RunResult:
     """Record the run of a workflow that has nothing to do, and tell whoever wants to hear of successes."""
-    from dataflow.jobs.notification import RunEnd, notify_run_end
-    from dataflow.runner.results import RunResult, StepResult
     from dataflow.runner.run_recorder import RunRecorder
     from dataflow.state.database import StateDatabase
     from dataflow.state.run_records import RunRecords
-    from dataflow.state.utc import now
 
     with contextlib.closing(StateDatabase(workflow.environment.state)) as database:
         recorder = RunRecorder(RunRecords(database), workflow, log, parent=None)
-        with recorder.record_failure():
-            for foreach in _over_changes(workflow):
-                if foreach.found is not None:
-                    remember_nothing(foreach.found, workflow.environment)
-            steps = tuple(StepResult(step.id, "succeeded", now(), detail="0 of 0 dates") for step in workflow.steps)
-            for step in steps:
-                recorder.record_step(step)
-            unsent = recorder.record_end("succeeded", steps, ())
+        return end_with_nothing(workflow, recorder, progress, log)
+
+
+def end_with_nothing(workflow: Workflow, recorder: RunRecorder, progress: RunProgress, log: Path) -> RunResult:
+    """End a run that was begun and has nothing to do, and tell whoever wants to hear of successes."""
+    from dataflow.jobs.notification import RunEnd, notify_run_end
+    from dataflow.runner.results import RunResult, StepResult
+    from dataflow.state.utc import now
+
+    with recorder.record_failure():
+        for foreach in _over_changes(workflow):
+            if foreach.found is not None:
+                remember_nothing(foreach.found, workflow.environment)
+        steps = tuple(StepResult(step.id, "succeeded", now(), detail="0 of 0 dates") for step in workflow.steps)
+        for step in steps:
+            recorder.record_step(step)
+        unsent = recorder.record_end("succeeded", steps, ())
     for step in steps:
         progress.finished(workflow, step.id, step.status, step.seconds, step.detail)
     result = RunResult(workflow, "succeeded", recorder.seconds, steps, log, (unsent,) if unsent else ())

@@ -11,7 +11,7 @@ from dataflow.tables.quoting import column_name
 from dataflow.tables.quoting import text as literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pyiceberg.types import NestedField
     from sqlglot.expressions import DataType
@@ -222,6 +222,29 @@ def _of_iceberg(kind: Any) -> tuple[str, tuple[Column, ...]]:
             return _made_of("STRUCT", fields), fields
         case _:
             return _OF_ICEBERG.get(str(kind), str(kind).upper()), ()
+
+
+def of_metadata(found: Mapping[str, Any]) -> Column:
+    """Return a live column, or a field of one, as a metadata file tells of it."""
+    type_, parts = _of_metadata(found["type"])
+    return Column(found["name"], type_, not found.get("required"), found.get("doc") or "", parts)
+
+
+def _of_metadata(kind: Any) -> tuple[str, tuple[Column, ...]]:
+    if isinstance(kind, str):
+        digits = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", kind)
+        plain = "BINARY" if kind.startswith("fixed[") else _OF_ICEBERG.get(kind, kind.upper())
+        return (f"DECIMAL({digits[1]}, {digits[2]})" if digits else plain), ()
+    match kind["type"]:
+        case "list":
+            parts = (of_metadata({"name": "element", "type": kind["element"]}),)
+            return _made_of("ARRAY", parts), parts
+        case "map":
+            pair = [of_metadata({"name": it, "type": kind[it]}) for it in ("key", "value")]
+            return _made_of("MAP", pair), tuple(pair)
+        case _:
+            fields = tuple(map(of_metadata, kind["fields"]))
+            return _made_of("STRUCT", fields), fields
 
 
 def _part(name: str, kind: Any) -> Column:

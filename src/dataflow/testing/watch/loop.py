@@ -336,5 +336,5 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _exit(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+def _exit(*_: object) -> None:
+    raise SystemExit(130)  # as of every command that is stopped, by Ctrl-C or by a scheduler

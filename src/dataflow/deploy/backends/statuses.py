@@ -1,0 +1,78 @@
+"""How deployed workflows stand: when each of their triggers made them due last, and when it does next."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from dataflow.deploy.backends import TriggerStatus, WorkflowStatus
+from dataflow.deploy.backends.claims import Claims
+from dataflow.deploy.backends.looks import look_before
+from dataflow.deploy.backends.triggers import belongs, following
+from dataflow.errors import DataflowError
+from dataflow.state.run_records import RunRecords
+from dataflow.state.utc import now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataflow.deploy.bundle.manifest import Schedule, ScheduledTrigger
+    from dataflow.deploy.deployments import Deployment
+    from dataflow.state.database import StateDatabase
+
+
+def workflow_status(
+    deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None
+) -> WorkflowStatus:
+    """Return the status of a deployed workflow."""
+    last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
+    found: tuple[TriggerStatus, ...] = ()
+    if schedule is not None:
+        claimed = {row["moment"]: row["status"] for row in Claims(database, deployment.name, workflow).rows()}
+        looking = _Looking(deployment, database, workflow, claimed)
+        found = tuple(looking.status(it) for it in schedule.triggers)
+    coming = [it.next for it in found if it.next is not None]
+    return WorkflowStatus(
+        workflow,
+        schedule.text if schedule else None,
+        min(coming, key=lambda it: it.astimezone(dt.UTC), default=None),
+        last["run_id"] if last else None,
+        last["status"] if last else None,
+        last["started"] if last else None,
+        by_tables=schedule is not None and bool(schedule.joins),
+        triggers=found,
+    )
+
+
+class _Looking:
+    """Looks at the triggers of one workflow."""
+
+    def __init__(
+        self, deployment: Deployment, database: StateDatabase, workflow: str, claimed: Mapping[str, str]
+    ) -> None:
+        self._deployment, self._database, self._workflow, self._claimed = deployment, database, workflow, claimed
+
+    def status(self, trigger: ScheduledTrigger) -> TriggerStatus:
+        """Return when a trigger made the workflow due last, and when it does next."""
+        last, status = self._last_moment(trigger) if trigger.cron else self._last_look(trigger)
+        coming = None
+        if trigger.cron and not self._deployment.revision.isolated:
+            with contextlib.suppress(DataflowError):  # it never comes
+                coming = following(self._workflow, trigger, now())
+        return TriggerStatus(trigger.own_text, bool(trigger.tables), coming, last, status)
+
+    def _last_moment(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:
+        with contextlib.suppress(DataflowError):
+            for key, status in self._claimed.items():
+                if not key.startswith("+") and belongs(trigger, moment := dt.datetime.fromisoformat(key)):
+                    return moment, status
+        return None, None
+
+    def _last_look(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:
+        own = {"environment": self._deployment.name, "workflow_id": self._workflow}
+        with self._database.begin() as connection:
+            look = look_before(connection, own, trigger.tables)
+        if look is None or not look.serves(trigger.tables):
+            return None, None
+        return look.claimed, self._claimed.get(look.key)

@@ -1,0 +1,1 @@
+"""What a workflow's write would bring, beside what stands published; nothing is written anywhere."""

@@ -1,0 +1,83 @@
+"""Where the parts of a query stand in its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataflow.sail.judgement import Judged, SparkDecides
+from dataflow.workflow import table_names
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Column, Expr
+
+Place = tuple[int, int]
+"""Where a part begins, and what is after its last character."""
+
+
+def place_of(judged: Judged, node: Expr) -> Place:
+    """Return where an expression stands.
+
+    Raises:
+        SparkDecides: That is not clear.
+    """
+    from sqlglot import exp
+
+    match node:
+        case exp.Column():
+            return _of_column(judged, node)
+        case exp.Literal():
+            return _of_literal(judged, node)
+        case exp.Paren():
+            start, end = place_of(judged, node.this)
+            return _around(judged, node, start, end)
+        case exp.Neg():
+            start, end = place_of(judged, node.this)
+            before = [it for it in judged.tokens if it.end < start][-1:]
+            if before and before[0].token_type.name == "DASH":
+                return before[0].start, end
+        case exp.Binary() if type(node).__name__ in ("Add", "Sub", "Mul", "Div", "Mod"):
+            return place_of(judged, node.this)[0], place_of(judged, node.expression)[1]
+        case exp.Func() if "start" in node.meta:
+            start, _, end = call_of(judged, node)
+            return start, end
+    raise _unclear(node)
+
+
+def call_of(judged: Judged, node: Expr) -> tuple[int, int, int]:
+    """Return where a call begins, where its first argument does, and what is after it.
+
+    Raises:
+        SparkDecides: That is not clear.
+    """
+    place = judged.call(int(node.meta.get("start", -1)))
+    if place is None:
+        raise _unclear(node)
+    return place
+
+
+def _of_column(judged: Judged, column: Column) -> Place:
+    start = min(int(part.meta.get("start", -1)) for part in column.parts)
+    end = max(int(part.meta.get("end", -1)) for part in column.parts) + 1
+    if start < 0 or table_names.split(judged.sql[start:end]) != tuple(part.name for part in column.parts):
+        raise _unclear(column)
+    return start, end
+
+
+def _of_literal(judged: Judged, literal: Expr) -> Place:
+    start, end = int(literal.meta.get("start", -1)), int(literal.meta.get("end", -1)) + 1
+    if start < 0 or (literal.name != judged.sql[start:end] and not literal.is_string):
+        raise _unclear(literal)
+    return start, end
+
+
+def _around(judged: Judged, node: Expr, start: int, end: int) -> Place:
+    """Return where the parentheses around an expression stand."""
+    before = [it for it in judged.tokens if it.end < start][-1:]
+    after = next((it for it in judged.tokens if it.start >= end), None)
+    if not before or after is None or before[0].token_type.name != "L_PAREN" or after.token_type.name != "R_PAREN":
+        raise _unclear(node)
+    return before[0].start, after.end + 1
+
+
+def _unclear(node: Expr) -> SparkDecides:
+    return SparkDecides(f"the place of {node.sql('spark')[:60]} in it is not clear")
