@@ -45,6 +45,13 @@ def test_an_environment_s_own_settings_win_over_comet_s_and_lists_are_joined():
     assert found["spark.memory.offHeap.enabled"] == "true"
 
 
+def test_with_comet_the_jvm_need_not_compile_much_and_has_the_memory_of_large_data():
+    plain, native = (settings(Environment("sandbox"), comet=it) for it in (False, True))
+    assert "TieredStopAtLevel=1" in native["spark.driver.extraJavaOptions"]
+    assert "spark.driver.extraJavaOptions" not in plain
+    assert native["spark.driver.memory"] == plain["spark.driver.memory"]
+
+
 def test_without_comet_no_setting_is_comet_s_and_no_jar_of_it_is_on_the_class_path():
     plain, native = (settings(Environment("sandbox"), comet=it) for it in (False, True))
     assert not any("comet" in key or "Comet" in value for key, value in plain.items())
@@ -123,6 +130,9 @@ def test_what_fell_back_is_counted_by_operator_and_reason():
     found = Executed()
     found.add(EXPLAINED)
     found.add("CometProject\nComet accelerated 1 out of 1 eligible operators (100%). Final plan contains 0 transitions")
+    found.add(
+        "Execute SetCommand\n\nComet accelerated 0 out of 2 eligible operators (0%). Final plan contains 0 transitions"
+    )
     found.add("LocalTableScan\n")
     assert found.as_dict() == {
         "native": 5,

@@ -157,7 +157,7 @@ def test_what_was_executed_and_what_fell_back_is_told_with_the_lineage_and_the_g
     assert lineage.native().operators == before  # a session that switched it off
     lineage.unwatch(spark)
     with pytest.raises(Exception, match="only reads"):
-        open_session(spark, READING).sql("INSERT INTO cometed.counts SELECT b, id FROM edges")
+        open_session(spark, READING).sql("INSERT INTO cometed.counts SELECT b, id FROM cometed.edges")
 
 
 def test_files_have_the_statistics_that_spark_s_have(spark):

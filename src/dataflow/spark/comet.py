@@ -96,12 +96,13 @@ class Executed:
         Args:
             text: What Comet's extended explain says of its plan.
         """
-        for line in text.splitlines():
-            if found := _FELL_BACK.match(line):
-                self.fell_back[found[1], found[2]] += 1
-            elif found := _COVERAGE.search(line):
-                self.native += int(found[1])
-                self.operators += int(found[2])
+        found = [it for it in map(_FELL_BACK.match, text.splitlines()) if it]
+        covered = _COVERAGE.search(text)
+        if covered is None or (covered[1] == "0" and not found):  # a command, which has nothing to execute natively
+            return
+        self.fell_back.update((it[1], it[2]) for it in found)
+        self.native += int(covered[1])
+        self.operators += int(covered[2])
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, what fell back most often first."""

@@ -101,7 +101,7 @@ def settings(environment: Environment, *, small: bool = False, comet: bool = Fal
     class_path = [*map(str, jars.paths(catalog_jars(environment))), str(GUARD_JAR)]
     found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": os.pathsep.join(class_path)}
     if is_local(own):
-        found |= _for_this_machine(small)
+        found |= _for_this_machine(small, quick=small or comet)
         if comet:
             found |= comet_settings(found["spark.driver.extraClassPath"])
     else:
@@ -172,7 +172,7 @@ def _catalog(environment: Environment) -> dict[str, str]:
     }
 
 
-def _for_this_machine(small: bool) -> dict[str, str]:
+def _for_this_machine(small: bool, *, quick: bool) -> dict[str, str]:
     """Return settings for one machine, which keep Spark from connecting to any other."""
     found = {
         "spark.driver.host": "127.0.0.1",
@@ -181,7 +181,7 @@ def _for_this_machine(small: bool) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(home() / "spark-warehouse"),  # else it lands in the current folder
         "spark.sql.shuffle.partitions": "4" if small else str(max(32, 4 * (os.cpu_count() or 1))),
     }
-    if small:  # compiling and collecting in the background pay off after the first minute only
+    if quick:  # compiling and collecting in the background pay off where the JVM works for more than half a minute
         found["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
     return found
 
