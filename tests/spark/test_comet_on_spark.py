@@ -40,6 +40,9 @@ SHAPES = [
     "SELECT {} FROM edges EXCEPT SELECT {} FROM edges WHERE id > 4",
     "SELECT * FROM (SELECT id, {}, rank() OVER (PARTITION BY b ORDER BY {} DESC) AS r FROM edges) WHERE r <= 2",
 ]
+BY_ORDER = {"sum(l)", "avg(l)"}
+"""Of numbers so large that a part of the sum overflows, or is rounded: by the order of rows, in either engine."""
+
 RECIPE = """
 WITH viewing AS (
   SELECT title, country, round(sum(hours), 6) AS hours, sum(paid) AS paid, max(at) AS at, count(hours) AS n
@@ -97,7 +100,7 @@ def test_groups_windows_joins_and_sets_have_equal_rows_by_a_column_of_each_type(
 @pytest.mark.skipif(not LONG, reason="it runs at night")
 @pytest.mark.parametrize("group", EXPRESSIONS)
 def test_expressions_have_equal_values(spark, group):
-    every = [it for template in EXPRESSIONS[group] for it in expanded(template)]
+    every = [it for template in EXPRESSIONS[group] for it in expanded(template) if it not in BY_ORDER]
     head = "SELECT {} AS x FROM edges" if group == "aggregates" else "SELECT id, {} AS x FROM edges"
     assert differences(spark, [head.format(it) for it in every]) == []
 
