@@ -115,7 +115,7 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("versions", _pairs(found["versions"])),
         ("log", found["log"]),
     ]
-    if accelerator := found["accelerator"]:
+    if accelerator := found.get("accelerator"):
         facts.append(("accelerator", _accelerator(accelerator)))
     if found["bundle"]:
         facts.append(("bundle", found["bundle"]))
