@@ -61,10 +61,17 @@ class Bench:
             "DATAFLOW_CLASS_DATA": "on" if archive else "off",
         }
 
-    def tests(self, *only: str) -> Command:
-        """Return the ten tests that the rivals have too, or those of some days."""
-        argv, folder = self.rivals.ours(*only)
-        return Command([argv], self.environ(), cwd=folder)
+    def tests(self, *only: str, engine: str = "spark", plain: bool = False) -> Command:
+        """Return the ten tests that the rivals have too, or those of some days.
+
+        Args:
+            only: The days.
+            engine: What runs SQL.
+            plain: Whether pytest has no plugins but Dataflow's, as in an environment of a user's.
+        """
+        argv, folder = self.rivals.ours(*only, engine=engine)
+        own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "dataflow.testing.plugin"} if plain else {}
+        return Command([argv], {**self.environ(), **own}, cwd=folder)
 
     def watcher(self) -> Watcher:
         """Return a watcher of the package."""

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 
 from benchmarks import accuracy, changed_days, lineage_graph, mock_create, python_environment, small_steps
-from benchmarks.bench import BIG_DAYS, DAYS, YEAR, Bench
+from benchmarks.bench import BIG_DAYS, DAYS, SOURCE, YEAR, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
 Report = Callable[[str], None]
@@ -133,6 +134,22 @@ def year(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure(f"{days}, two at a time", medians["two"], 1.0, "s", "one after the other", medians["one"])
 
 
+def query(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Two looks at the source's 5,600,000 rows, as whole processes: by Sail, and by Spark with the archive."""
+    day = f"date = DATE'{DAYS[0]}'"
+    looks = {
+        "a count": f"SELECT count(*) AS n FROM {SOURCE} WHERE {day}",
+        "ranks of a day's sums": f"SELECT country_code, title_id, rank() OVER (PARTITION BY country_code ORDER BY hours"
+        f" DESC) AS place FROM (SELECT country_code, title_id, round(sum(view_hours), 6) AS hours FROM {SOURCE}"
+        f" WHERE {day} AND view_hours > 0 GROUP BY country_code, title_id)",
+    }
+    for name, sql in looks.items():
+        commands = {it: bench.dataflow(("query", sql, "--engine", it)) for it in ("sail", "spark")}
+        medians = in_turns(commands, max(runs, 5), seconds, report)
+        yield Figure(f"dataflow query, {name}", medians["sail"], 1.2)
+        yield Figure(f"dataflow query, {name}", medians["sail"], 0.5, "s", "--engine spark", medians["spark"])
+
+
 def memory(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     """Peak of the driver's JVM and Python together, equal `-Xmx`."""
     medians = in_turns(
@@ -175,6 +192,29 @@ def tests(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     yield Figure("10 tests, with the archive", all_ten, 0.6, "s", plain, medians["chispa, 10 tests"])
 
 
+def inner_loop(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """The first test and ten of them, by Sail and by Spark, beside tools that test on DuckDB, in its dialect."""
+    bench.rivals.prepare()
+    one = "2026-01-01"
+    measured = {
+        "Sail, 1 test": bench.tests(one, engine="sail", plain=True),
+        "Sail, 10 tests": bench.tests(engine="sail", plain=True),
+        "Spark, 1 test": bench.tests(one, plain=True),
+        "Spark, 10 tests": bench.tests(plain=True),
+        "dbt, 1 test": bench.rivals.dbt(),
+        "dbt, 10 tests": bench.rivals.dbt(ten=True),
+        "sqlmesh, 1 test": bench.rivals.sqlmesh(),
+        "sqlmesh, 10 tests": bench.rivals.sqlmesh(ten=True),
+    }
+    medians = in_turns(measured, max(runs, 5), seconds, report)
+    for count, target in (("1 test", 1.5), ("10 tests", 1.8)):
+        ours = medians[f"Sail, {count}"]
+        yield Figure(f"{count} by Sail", ours, target)
+        yield Figure(f"{count} by Sail", ours, 1.0, "s", f"dbt on DuckDB, {count}", medians[f"dbt, {count}"])
+        yield Figure(f"{count} by Sail", ours, 1.0, "s", f"SQLMesh on DuckDB, {count}", medians[f"sqlmesh, {count}"])
+        yield Figure(f"{count} by Sail", ours, None, "s", f"the same by Spark, {count}", medians[f"Spark, {count}"])
+
+
 def watching(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     """From the save of a script to the verdict of the package's two tests, which write Iceberg tables five times."""
     bench.rivals.prepare()
@@ -184,8 +224,11 @@ def watching(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
             "dbt": partial(seconds, bench.rivals.dbt()),
             "sqlmesh": partial(seconds, bench.rivals.sqlmesh()),
         }
+        watcher.by_sail.clear()
         medians = in_turns(measured, max(runs, 5), _called, report)
+        by_sail = median(watcher.by_sail)
     ours = medians["dataflow"]
+    yield Figure("project test --watch, save to Sail's verdict", by_sail, 0.4)
     yield Figure("project test --watch, save to verdict", ours, 1.5)
     yield Figure("project test --watch, save to verdict", ours, 1.0, "s", _DBT, medians["dbt"])
     yield Figure("project test --watch, save to verdict", ours, 1.0, "s", _SQLMESH, medians["sqlmesh"])
@@ -248,8 +291,10 @@ CASES = {
     "big-day": big_day,
     "backfill": backfill,
     "year": year,
+    "query": query,
     "memory": memory,
     "tests": tests,
+    "inner-loop": inner_loop,
     "watching": watching,
     "mocks": mocks,
     "lineage": lineage,

@@ -14,6 +14,9 @@ from benchmarks.measure import Command, RunFailed, seconds
 _FOLDER = Path(__file__).with_name("rivals")
 _ENVIRONMENTS = Path(__file__).resolve().parent.parent / ".nox" / "rivals"
 
+_TEST = "titles_are_ranked_by_the_hours_of_a_day"
+_TESTS = {"dbt": "models/top_titles.yml", "sqlmesh": "tests/test_top_titles.yaml"}
+
 NAMES = ("chispa", "dbt", "sqlmesh")
 
 
@@ -43,8 +46,11 @@ class Rivals:
         for name in NAMES:
             _install(name)
         shutil.copytree(_FOLDER, self._folder, dirs_exist_ok=True)
-        seconds(self._dbt("seed"))
-        for command in (self.dbt(), self.sqlmesh(), self.chispa("2026-01-01")):
+        for name, tests in _TESTS.items():
+            _make_ten(self._folder / name, self._folder / f"{name}-ten", tests)
+        for folder in ("dbt", "dbt-ten"):
+            seconds(self._dbt(folder, "seed"))
+        for command in (self.dbt(), self.sqlmesh(), self.chispa("2026-01-01"), self.dbt(ten=True)):
             seconds(command)
 
     def chispa(self, *only: str) -> Command:
@@ -52,25 +58,36 @@ class Rivals:
         project = self._folder / "chispa"
         return Command([(_python("chispa"), "-m", "pytest", "-q", str(project), *_chosen(only))], cwd=project)
 
-    def ours(self, *only: str) -> tuple[Sequence[str], Path]:
+    def ours(self, *only: str, engine: str = "spark") -> tuple[Sequence[str], Path]:
         """Return the command line of the same ten tests with Dataflow's fixtures, and where it runs."""
         project = self._folder / "ours"
-        return (sys.executable, "-m", "pytest", "-q", str(project), *_chosen(only)), project
+        chosen = () if engine == "spark" else (f"--dataflow-engine={engine}",)
+        return (sys.executable, "-m", "pytest", "-q", *chosen, str(project), *_chosen(only)), project
 
-    def dbt(self) -> Command:
-        """Return dbt's unit test on DuckDB."""
-        return self._dbt("test", "--select", "test_type:unit")
+    def dbt(self, *, ten: bool = False) -> Command:
+        """Return dbt's unit test on DuckDB, or ten of it."""
+        return self._dbt("dbt-ten" if ten else "dbt", "test", "--select", "test_type:unit")
 
-    def sqlmesh(self) -> Command:
-        """Return SQLMesh's unit test on DuckDB."""
+    def sqlmesh(self, *, ten: bool = False) -> Command:
+        """Return SQLMesh's unit test on DuckDB, or ten of it."""
         program = str(_environment("sqlmesh") / "bin" / "sqlmesh")
-        return Command(
-            [(program, "test")], {"SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "1"}, cwd=self._folder / "sqlmesh"
-        )
+        folder = self._folder / ("sqlmesh-ten" if ten else "sqlmesh")
+        return Command([(program, "test")], {"SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "1"}, cwd=folder)
 
-    def _dbt(self, *arguments: str) -> Command:
+    def _dbt(self, folder: str, *arguments: str) -> Command:
         program = str(_environment("dbt") / "bin" / "dbt")
-        return Command([(program, *arguments)], {"DBT_SEND_ANONYMOUS_USAGE_STATS": "0"}, cwd=self._folder / "dbt")
+        env = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "0"}
+        return Command([(program, *arguments)], env, cwd=self._folder / folder)
+
+
+def _make_ten(project: Path, copy: Path, tests: str) -> None:
+    """Copy a project with its test ten times, under ten names."""
+    shutil.copytree(project, copy, dirs_exist_ok=True)
+    file = copy / tests
+    head, name, body = file.read_text("utf-8").partition(_TEST)
+    first = f"{head.rpartition(chr(10))[2]}{name}"  # what stands before the name on its line
+    above = head.removesuffix(head.rpartition("\n")[2])
+    file.write_text(above + "".join(f"{first}_{i}{body.rstrip()}\n" for i in range(10)), "utf-8")
 
 
 def _chosen(only: Sequence[str]) -> Sequence[str]:

@@ -30,6 +30,8 @@ class Watcher:
         self._env = {**os.environ, **env}
         self._process: subprocess.Popen[str] | None = None
         self._errors: IO[bytes] | None = None
+        self.by_sail: list[float] = []
+        """Seconds from each save to Sail's verdict, which comes before Spark's."""
         (self._script,) = package.glob("src/*.sql")
         self._right = self._script.read_text("utf-8")
 
@@ -65,14 +67,16 @@ class Watcher:
         time.sleep(1.0)  # as somebody who reads what is on the screen; the next process is ready by then
         began = time.perf_counter()
         self._script.write_text(text, "utf-8")
-        self._verdict(passing=passing)
+        self._verdict(passing=passing, began=began)
         return time.perf_counter() - began
 
-    def _verdict(self, *, passing: bool) -> None:
+    def _verdict(self, *, passing: bool, began: float | None = None) -> None:
         if self._process is None or self._process.stdout is None:
             raise RunFailed("the watcher was not started")
         for line in self._process.stdout:
             event = json.loads(line)
+            if event["event"] == "sail" and began is not None:
+                self.by_sail.append(time.perf_counter() - began)
             if event["event"] == "verdict":
                 if bool(event["failed"]) == passing:
                     raise RunFailed(f"the watcher's verdict is not the expected one: {line}")

@@ -102,8 +102,7 @@ def team(tmp_path_factory, spark_commands, request):
     """A cluster of two workers, or as many as a module's WORKERS says, with the example and four days of its source."""
     folder = tmp_path_factory.mktemp("team")
     jars.ensure(find_java(), {}, wanted=(jars.POSTGRESQL,))
-    folder.chmod(0o755)  # PostgreSQL's own user has to get there
-    postgres = Postgres(folder / "postgres")
+    postgres = Postgres()
     cluster = Cluster(folder / "cluster", workers=getattr(request.module, "WORKERS", 2))
     try:
         with pytest.MonkeyPatch.context() as patch:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import DAYS
+from tests.optional_tools import SPARKLYR_RECIPE
 from tests.support.packages import DAY, definition, spark, wap
 from tests.support.places import EXAMPLES
 from tests.support.scala import compiled
@@ -139,7 +140,10 @@ def test_secrets_that_would_stand_on_the_driver_s_command_line_are_refused(team)
     assert "jdbc.password holds a secret, and cluster mode of spark:// puts it on a command line" in refused.stderr
 
 
-@pytest.mark.parametrize("recipe", ["pyspark", "scala"])
+R = pytest.mark.tools(*SPARKLYR_RECIPE, "R's sparklyr")
+
+
+@pytest.mark.parametrize("recipe", ["pyspark", "scala", pytest.param("sparklyr", marks=R)])
 def test_each_recipe_makes_the_same_rows_on_a_cluster(team, recipe):
     team.add(EXAMPLES / f"{recipe}-workflow", recipe)
     for package in ("package", recipe):

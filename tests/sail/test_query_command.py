@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -100,16 +101,73 @@ def test_without_the_package_all_is_sparks(here_command, monkeypatch):
     assert "Sail is not installed here: there is no pysail" in done.stderr
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_nothing_is_left_of_a_command_however_it_ends(dataflow_command, how):
-    sql = "SELECT count(*) AS n FROM range(1000000) AS a JOIN range(1000000) AS b ON a.id < b.id"
-    command = [sys.executable, "-m", "dataflow", "query", sql, "--engine", "sail"]
-    process = subprocess.Popen(
-        command, cwd=dataflow_command.folder, env=dataflow_command.environ, start_new_session=True
-    )
-    time.sleep(3)
-    assert process.poll() is None
-    process.send_signal(how)
+ENDLESS = "SELECT count(*) AS n FROM range(1000000) AS a JOIN range(1000000) AS b ON a.id < b.id"
+
+
+@pytest.fixture
+def endless(dataflow_command, tmp_path):
+    """Starts a command that does not end by itself, with a folder for temporary files of its own; once it listens."""
+    started = []
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    def start(*before):
+        command = [*before, sys.executable, "-m", "dataflow", "query", ENDLESS, "--engine", "sail"]
+        environ = dataflow_command.environ | {"TMPDIR": str(temporary)}
+        process = subprocess.Popen(command, cwd=dataflow_command.folder, env=environ, start_new_session=True)
+        started.append(process)
+        end = time.monotonic() + 30
+        while not listening(process.pid):
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        return process
+
+    start.temporary = temporary
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+
+
+def listening(group):
+    """Return the addresses at which the processes of a group listen, as Linux has them."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ProcessLookupError):  # it has ended
+            if os.getpgid(int(process.name)) != group:
+                continue
+            mine = {str(it.readlink()) for it in process.glob("fd/*")}
+            for table in ("tcp", "tcp6"):
+                rows = [it.split() for it in (process / "net" / table).read_text().splitlines()[1:]]
+                found |= {it[1] for it in rows if it[3] == "0A" and f"socket:[{it[9]}]" in mine}
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT", "SIGTERM", "SIGHUP"])
+def test_nothing_is_left_of_a_command_however_it_ends(endless, how):
+    process = endless()
+    process.send_signal(getattr(signal, how))
     process.wait(20)
+    assert listening(process.pid) == set()
+    assert list(endless.temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_server_is_a_part_of_the_command_and_listens_on_loopback_at_a_port_of_its_own(endless):
+    one, other = endless(), endless("sh", "-c", '"$@" & wait', "sh")
+    addresses = listening(one.pid) | listening(other.pid)
+    assert len(addresses) == 2
+    assert {it.partition(":")[0] for it in addresses} == {"0100007F"}  # 127.0.0.1
+    other.kill()  # the shell alone: what it started goes on, as everything that is started behind it
+    other.wait(20)
+    assert len(listening(other.pid)) == 1
+    os.killpg(other.pid, signal.SIGTERM)
+    end = time.monotonic() + 20
+    while listening(other.pid):
+        assert time.monotonic() < end
+        time.sleep(0.1)

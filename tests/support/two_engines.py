@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from pyspark.errors import AnalysisException
 
 from dataflow.runner.query import _as_arrow
-from dataflow.sail.answer import require_types, require_values, with_ranges
+from dataflow.sail.answer import names_of, require_types, require_values, with_ranges
 from dataflow.sail.judgement import SparkDecides, judge
-from dataflow.sail.kinds import kind_of_column
 from dataflow.sail.mends import mended
 from dataflow.sail.rows import spark_table
+from dataflow.sail.session import kinds_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NAN, INF = float("nan"), float("inf")
 EPSILON = 2.0**-52
+_IN_SAIL = re.compile(r"\bedges\b(?= AS |$| |\))")
 _ADDS = re.compile(r"\b(sum|avg)\(")
 ROWS = 9
 _TOGETHER = 40  # expressions of one query: a small JVM has no room for the plan of a thousand
@@ -180,8 +181,8 @@ class TwoEngines:
         Raises:
             SparkDecides: It may not answer it.
         """
-        judged = judge(re.sub(r"\bedges\b(?= AS |$| |\))", "db.edges", sql))
-        schemas = with_ranges(judged, [schema_of(self.table)] * len(judged.tables))
+        judged = judge(_IN_SAIL.sub("db.edges", sql))
+        schemas = with_ranges(judged, [kinds_of(self.table)] * len(judged.tables))
         around = require_types(judged, schemas)
         if by_values:
             require_values(self.sail, judged, schemas, ["edges"] * len(judged.tables))
@@ -189,7 +190,9 @@ class TwoEngines:
 
     def sail_rows(self, sql: str) -> pa.Table:
         """Return Sail's rows of a query that it may answer, with Spark's types."""
-        return spark_table(self.sail.query(self.mended(sql)))
+        found = spark_table(self.sail.query(self.mended(sql)))
+        judged = judge(_IN_SAIL.sub("db.edges", sql))
+        return found.rename_columns(names_of(self.sail, judged, ["edges"] * len(judged.tables)))
 
     def ask_sail(self, sql: str) -> list[Answer] | Answer:
         """Return Sail's answers for each column of a query, whether it may answer it or not."""
@@ -206,16 +209,8 @@ class TwoEngines:
         Two orders of n additions come to sums that differ by no more than n times the precision times the sum of the
         absolute values, as do two runs of Spark.
         """
-        if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
-            return all(self.are_equal(a, b, sql) for a, b in zip(one, other, strict=True))
-        if one == other and type(one) is type(other):
-            return True
-        if not isinstance(one, Double) or not isinstance(other, Double) or not _ADDS.search(sql):
-            return False
-        added = [it for it in self.doubles if re.search(rf"\b{it}\b", sql)]
-        most = max((abs(it) for name in added for it in self.doubles[name]), default=0.0)
-        rows = self.table.num_rows
-        return abs(float(one) - float(other)) <= 4 * rows * EPSILON * max(abs(float(one)), rows * most)
+        added = [it for it in self.doubles if re.search(rf"\b{it}\b", sql)] if _ADDS.search(sql) else []
+        return alike(one, other, sum(sum(map(abs, self.doubles[it])) for it in added), self.table.num_rows)
 
     def spark_rows(self, sql: str) -> pa.Table:
         """Return Spark's rows of a query."""
@@ -268,6 +263,24 @@ class TwoEngines:
         return f"{expression}: {'; '.join(rows[:3])}" if rows else None
 
 
+def alike(one: Any, other: Any, added: float, rows: int) -> bool:
+    """Say whether values are equal, or sums of doubles apart by no more than the order of additions can make them.
+
+    Args:
+        one: A value, or a tuple of some.
+        other: Another.
+        added: The sum of the absolute values of the doubles that are added up; 0 for none, which are equal or not.
+        rows: How many are added up at most.
+    """
+    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
+        return all(alike(a, b, added, rows) for a, b in zip(one, other, strict=True))
+    if one == other and type(one) is type(other):
+        return True
+    if not isinstance(one, Double) or not isinstance(other, Double) or not added:
+        return False
+    return abs(float(one) - float(other)) <= rows * EPSILON * max(abs(float(one)), added)
+
+
 def spark_answer(spark: SparkSession, sql: str) -> pa.Table:
     """Return Spark's rows of a query, with Arrow's types."""
     return _as_arrow(spark.sql(sql))
@@ -277,27 +290,6 @@ def edges() -> pa.Table:
     """Return a table with a column of each type, and `id`."""
     columns = {name: pa.array(values, type_) for name, (type_, values) in EDGES.items()}
     return pa.table({"id": pa.array(range(ROWS), pa.int32()), **columns})
-
-
-def schema_of(table: pa.Table) -> dict[str, str]:
-    """Return the kinds of a table's columns, by what Iceberg calls their types."""
-    names = {
-        "int32": "int", "int64": "long", "double": "double", "float": "float", "string": "string", "bool": "boolean",
-        "date32[day]": "date", "timestamp[us, tz=UTC]": "timestamptz", "timestamp[us]": "timestamp", "binary": "binary",
-        "decimal128(10, 2)": "decimal(10, 2)",
-    }  # fmt: skip
-
-    def of_iceberg(type_: pa.DataType) -> Any:
-        if pa.types.is_map(type_):
-            return {"type": "map", "key": of_iceberg(type_.key_type), "value": of_iceberg(type_.item_type)}
-        if pa.types.is_list(type_):
-            return {"type": "list", "element": of_iceberg(type_.value_type)}
-        if pa.types.is_struct(type_):
-            fields = [{"name": it.name, "required": False, "type": of_iceberg(it.type)} for it in type_]
-            return {"type": "struct", "fields": fields}
-        return names.get(str(type_), "other")
-
-    return {it.name: kind_of_column(of_iceberg(it.type)) for it in table.schema}
 
 
 def _ask_spark(spark: SparkSession) -> Any:

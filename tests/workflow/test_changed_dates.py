@@ -86,9 +86,25 @@ def test_a_source_may_name_its_columns_and_days_may_depend_on_each_other(load: L
     assert [it.day_column for it in asked[0].sources] == ["event_date", None]
 
 
+def test_days_of_instants_are_cut_where_the_first_trigger_is_or_where_a_source_says(load: Load, edit: Edit) -> None:
+    asked, look = answer()
+    load("daily.sch.yaml", Request(date=DAY, look=look))
+    edit("daily.sch.yaml", "timezone: UTC", "timezone: Europe/Berlin")
+    edit("daily.sch.yaml", "- ${SOURCE_TABLE}", "- {table: db.more, timezone: '${ZONE}'}")
+    edit("main.sch.yaml", "params:\n", "params:\n  ZONE: Asia/Tokyo\n")
+    load("daily.sch.yaml", Request(date=DAY, look=look))
+    assert [it.zone for it in asked] == ["UTC", "Europe/Berlin"]
+    assert asked[1].sources[0].timezone == "Asia/Tokyo"
+    assert [it.arrival_column for it in asked[1].sources] == [None]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("${SOURCE_TABLE}", "{table: db.plays, column: Day, day: day}",
+         "16:13: item 1 of 'changed': 'column' and 'day' are both day: name one of them"),
+        ("${SOURCE_TABLE}", "{table: db.plays, timezone: Europe/Berln}",
+         "16:13: unknown time zone 'Europe/Berln'; write it as Europe/Berlin or UTC"),
         ("${SOURCE_TABLE}", "${SOURCE_TABEL}",
          "16:13: undefined parameter 'SOURCE_TABEL'; did you mean 'SOURCE_TABLE'?"),
         ("${SOURCE_TABLE}", "${dataflow.eahc}",

@@ -66,6 +66,8 @@ def test_masters_and_deploy_modes_that_spark_does_not_have_are_told_at_their_lin
     (line,) = complaint(package, text.format("yarn") + "      spark.submit.deployMode: clustr\n")
     assert line.endswith("spark.submit.deployMode is client or cluster, not 'clustr'")
     assert ":5:" in line, where
+    (line,) = complaint(package, text.format("local[2]") + "      spark.submit.deployMode: cluster\n")
+    assert line.endswith("spark.submit.deployMode is cluster, and spark.master names none")
 
 
 def test_without_a_file_there_is_the_sandbox(package: Path) -> None:

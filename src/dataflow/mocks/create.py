@@ -36,7 +36,7 @@ class MockResult:
         total: How many rows the table has.
         complete: Whether all rows were read.
         left_out: How many notable rows don't fit into a mock.
-        engine: `pyiceberg` or `spark`.
+        engine: `pyiceberg`, `sail` or `spark`.
         reasons: Why each row is there.
         head: The comment at the head of the file.
     """

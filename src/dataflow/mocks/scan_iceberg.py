@@ -100,7 +100,7 @@ def _scan(reader: _TableReader, *, rows: int, exact: bool, progress: Progress) -
     at_most = max(1, VALUES_AT_MOST // max(1, len(reader.columns.fields)))
     complete = exact or total <= at_most
     units = [_ReadTask(task) for task in tasks] if complete else list(_sample(reader, tasks, at_most))
-    spread = _SMALL if total <= _SMALL else max(32, 2 * rows)
+    spread = spread_of(total, rows)
     found, planned = NotableRows(), total if complete else min(total, at_most)
     workers = max(1, min(os.cpu_count() or 1, 4))
     executor = ThreadPoolExecutor(workers, thread_name_prefix="mock")
@@ -111,6 +111,11 @@ def _scan(reader: _TableReader, *, rows: int, exact: bool, progress: Progress) -
     finally:
         executor.shutdown(cancel_futures=True)
     return IcebergScan(found, total, complete)
+
+
+def spread_of(total: int, rows: int) -> int:
+    """Return how many rows to take at even distances, of so many, for a mock of so many."""
+    return _SMALL if total <= _SMALL else max(32, 2 * rows)
 
 
 class _TableReader:

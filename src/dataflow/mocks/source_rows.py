@@ -115,6 +115,7 @@ def _by_iceberg(
 ) -> SourceRows | str:
     """Read a table by PyIceberg, or say why only Spark can."""
     from dataflow.mocks.scan_iceberg import SparkRequiredError, scan_table
+    from dataflow.mocks.scan_sail import scan_by_sail
     from dataflow.mocks.where_filter import NotPushedDown, check_columns, parse_where, to_iceberg
 
     table = open_table(environment, wanted.table)
@@ -123,20 +124,23 @@ def _by_iceberg(
     known = [field.name for field in table.schema().fields]
     asked = _requested_columns(wanted, known)
     columns = source_columns(_schema_of(table, asked), wanted.table)
-    condition = None
+    condition, odd = None, ""
     if wanted.where is not None:
         parsed = parse_where(wanted.where)
         check_columns(parsed, known)
         try:
             condition = to_iceberg(parsed, table.schema())
         except NotPushedDown as error:
-            return f"only Spark can evaluate {error}"
+            odd = str(error)
     masks = plan_masks(columns, wanted.masks, table.properties)
     names = [column.name for column in columns]
     try:
-        scan = scan_table(table, names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress)
+        if odd and wanted.where is not None:
+            scan = scan_by_sail(environment, wanted.table, names, wanted.where, rows=wanted.rows)
+        else:
+            scan = scan_table(table, names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress)
     except SparkRequiredError as error:
-        return str(error)
+        return f"PyIceberg can't evaluate {odd}, and {error}" if odd else str(error)
     rows: list[Row] = []
     left_out = 0
     if scan.notable.batches:
@@ -145,7 +149,7 @@ def _by_iceberg(
     key = _key(table.properties, identifiers, names)
     return SourceRows(
         ".".join(table.name()[-2:]), columns, len(asked) < len(known), key, tuple(masks), rows,
-        left_out, "pyiceberg", scan.notable.counts(), scan.notable.rows, scan.total, scan.complete,
+        left_out, "sail" if odd else "pyiceberg", scan.notable.counts(), scan.notable.rows, scan.total, scan.complete,
     )  # fmt: skip
 
 

@@ -57,9 +57,10 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
     with Sail(threads=threads) as sail:
         views = [f"{VIEW}{number}" for number in range(len(tables))]
         for view, table in zip(views, tables, strict=True):
-            sail.show(view, table)
+            pins.show(sail, view, table, _read_columns(judged))
         require_values(sail, judged, schemas, views)
-        return _rows(sail, mended(judged, views, around), limit)
+        found, total = _rows(sail, mended(judged, views, around), limit)
+        return (found.rename_columns(names_of(sail, judged, views)) if around and judged.has_unnamed else found), total
 
 
 def require_settings(environment: Environment) -> None:
@@ -132,6 +133,17 @@ def require_values(sail: Sail, judged: Judged, schemas: Sequence[Schema], views:
         Limits(names, kinds, judged.functions, bounds).require(added, _most_rows(judged, rows))
 
 
+def _read_columns(judged: Judged) -> set[str] | None:
+    """Return the columns of tables that a query reads, and other names; None where it reads all."""
+    from sqlglot import exp
+
+    if any(not isinstance(it.parent, exp.Count) for it in judged.tree.find_all(exp.Star)):
+        return None
+    columns = list(judged.tree.find_all(exp.Column))
+    joined = {key.name.lower() for it in judged.tree.find_all(exp.Join) for key in it.args.get("using") or ()}
+    return joined | {part.name.lower() for it in columns for part in it.parts}
+
+
 def _mentioned(judged: Judged) -> set[str] | None:
     """Return the names of columns that a query does something to; None where it may be any."""
     from sqlglot import exp
@@ -175,6 +187,11 @@ def _most_rows(judged: Judged, tables: Sequence[int]) -> int:
     again = math.prod(max(1, read.count(it.alias_or_name.lower())) for it in tree.find_all(exp.CTE))
     taken = len(list(tree.find_all(exp.Explode)))  # how many an array has, nobody knows
     return int(most ** min(again, 64)) << 31 * taken
+
+
+def names_of(sail: Sail, judged: Judged, views: Sequence[str]) -> list[str]:
+    """Return the names of the result's columns as the query has them, without what is written for Sail around them."""
+    return list(sail.query(mended(judged, views, []), 0).schema.names)
 
 
 def _rows(sail: Sail, sql: str, limit: int | None) -> tuple[pa.Table, int]:

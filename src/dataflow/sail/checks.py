@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.sail import compared
 from dataflow.sail.decimals import Decimals
-from dataflow.sail.judgement import Judged, SparkDecides
+from dataflow.sail.judgement import UNWRITTEN, Judged, SparkDecides
 from dataflow.sail.kinds import (
-    UNWRITTEN,
     Kinds,
     KindsOf,
     Table,
@@ -80,6 +79,12 @@ class Checks:
         Raises:
             SparkDecides: A part was not compared for the types that it may have.
         """
+        from sqlglot import exp
+
+        if any(it.args.get("using") for it in tree.find_all(exp.Join)) and any(
+            isinstance(it.parent, exp.Column) for it in tree.find_all(exp.Star)
+        ):
+            raise SparkDecides("Sail leaves the columns of USING out of a table's *")
         for node in tree.walk():
             if (check := first(self._checks, node)) is not None:
                 check(node)
@@ -186,11 +191,23 @@ class Checks:
             self._require_alike(name, given)
             kinds = self._kinds.together(given) - {"null"}
             is_long = self._kinds(given[0]) == {"long"} and kinds <= compared.INTEGERS
-            if isinstance(node, exp.Nullif) and len(kinds) > 1 and not is_long:
+            are_apart = kinds <= {"decimal", "wide"} and len({self._decimals.of(it) for it in given}) > 1
+            if isinstance(node, exp.Nullif) and ((len(kinds) > 1 and not is_long) or are_apart):
                 raise SparkDecides(f"{name} was not compared for two types")
-        require_pattern(name, self._texts(node))
+        self._require_plain(name, node, given)
+
+    def _require_plain(self, name: str, node: Any, given: Sequence[Expr]) -> None:
+        """Check what a function's arguments have to be besides their types."""
+        from sqlglot import exp
+
+        texts = self._texts(node)
+        require_pattern(name, texts)
+        if name in compared.MENDED and len(texts) != 1:
+            raise SparkDecides(f"{name} was compared for two dates alone")
         if name == "round":
             self._require_round(node)
+        if name in ("lag", "lead") and (default := node.args.get("default")) is not None:
+            self._require_alike("a default", [node.args["this"], default])
         is_clear = self._kinds(node) <= {"wide"} and self._decimals.of(node)
         if name in ("sum", "avg") and "wide" in self._kinds.together(given) | self._kinds(node) and not is_clear:
             raise SparkDecides(f"{name}: types are not clear in {node.sql('spark')[:60]}")
@@ -218,9 +235,8 @@ class Checks:
 
     def _require_element(self, node: Any) -> None:
         """Check what is taken out of an array or a map."""
-        if self._kinds(node.this) != {"nested"} or len(node.expressions) != 1:
-            raise SparkDecides(f"elements were not compared in {node.sql('spark')[:60]}")
-        self._require("[]", compared.INTEGERS | {"string"}, node.expressions)
+        if not self._kinds.is_taken_alike(node):
+            raise SparkDecides(f"elements were compared for literals alone: {node.sql('spark')[:60]}")
 
     def _require(self, what: str, allowed: Kinds, nodes: Iterable[Expr]) -> None:
         for node in nodes:

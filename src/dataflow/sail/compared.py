@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, _Function] = {
     **_each("avg", _EXACT | DOUBLES | {"wide"}, frozenset({"double", "wide"})),
     **_each("min max", SORTED - {"binary"} | {"near"}, SAME),
     **_each("round", NUMBERS | {"odd", "null"}, "other"),
-    **_each("sqrt", INTEGERS | {"double", "-0.0", "null"}, "-0.0"),
+    **_each("sqrt", INTEGERS | {"double", "-0.0", "null"}, "odd"),
     **_each("grouping", ANY, "other"),
     **_each("explode posexplode", frozenset({"nested"}), "other"),
     **_each("element_at []", frozenset({"nested"}) | INTEGERS | {"string"}, "other"),
@@ -93,7 +93,10 @@ MENDED = {"datediff": ("CAST(", " AS INT)"), "date_diff": ("CAST(", " AS INT)")}
 WITH_LITERALS = _words("left lpad repeat right rpad substr substring")
 """Functions whose arguments behind the first have to be literals: Sail takes negative ones otherwise."""
 
-NAMED_ALIKE = _words("avg bool_or coalesce concat count count_if length lower max min sum upper year")
+NAMED_ALIKE = _words(
+    "abs avg bool_or coalesce concat count count_if datediff length lower max min month nullif round sqrt sum upper "
+    "year"
+)
 """Functions that a column of the result is named after alike, where they are written in lower case."""
 
 DIFFERENT: dict[str, str] = {

@@ -44,7 +44,10 @@ class Decimals:
         self._names = names
         self._kinds = kinds
         self._inside: list[Expr] = []
-        same = (exp.Paren, exp.Neg, exp.Alias, exp.Window, exp.Filter, exp.Abs, exp.Min, exp.Max, exp.Nullif)
+        same = (
+            exp.Paren, exp.Neg, exp.Alias, exp.Window, exp.Filter, exp.Abs, exp.Min, exp.Max, exp.Nullif, exp.Lag,
+            exp.Lead, exp.FirstValue, exp.LastValue,
+        )  # fmt: skip
         self._types: Table[Type | None] = (
             ((exp.Literal,), lambda it: _of_literal(it.name)),
             ((exp.Column,), self._of_column),

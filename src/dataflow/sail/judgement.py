@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 VIEW = "dataflow_pinned_table_"
 """How tables are called in what Sail is given, followed by their number."""
+UNWRITTEN = ("TsOrDsToDate", "TimeStrToTime")
+"""What SQLGlot puts around the argument of `year` and the like."""
 _OPENING, _CLOSING = ("L_PAREN", "L_BRACKET", "L_BRACE"), ("R_PAREN", "R_BRACKET", "R_BRACE")
 
 
@@ -75,6 +77,11 @@ class Judged:
     functions: Mapping[int, str]
     tokens: Sequence[Token]
     ranges: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def has_unnamed(self) -> bool:
+        """Whether a column of the result is named after an expression."""
+        return any(not _is_named(it) for it in _results(self.tree))
 
     def shown(self, views: Sequence[str]) -> list[str]:
         """Return what stands for each table: a view, under the name that the query has for it."""
@@ -200,21 +207,32 @@ def _written(sql: str, tree: Expr) -> dict[int, str]:
 
 def _require_names(sql: str, tree: Expr) -> None:
     """Check that the columns of the result have names, or expressions that both engines name alike."""
+    for item in _results(tree):
+        if not _is_named(item) and not all(_is_named_alike(sql, it) for it in item.walk()):
+            raise SparkDecides(f"'{item.sql('spark')[:60]}' has no name: … AS name")
+
+
+def _results(tree: Expr) -> list[Expr]:
+    """Return the expressions of the result's columns."""
     from sqlglot import exp
 
     select = tree
     while isinstance(select, exp.SetOperation | exp.Subquery):
         select = select.this
-    for item in select.expressions if isinstance(select, exp.Select) else ():
-        if not isinstance(item, exp.Alias | exp.Star | exp.Column) and not all(
-            _is_named_alike(sql, it) for it in item.walk()
-        ):
-            raise SparkDecides(f"'{item.sql('spark')[:60]}' has no name: … AS name")
+    return list(select.expressions) if isinstance(select, exp.Select) else []
+
+
+def _is_named(item: Expr) -> bool:
+    from sqlglot import exp
+
+    return isinstance(item, exp.Alias | exp.Star | exp.Column)
 
 
 def _is_named_alike(sql: str, node: Expr) -> bool:
     from sqlglot import exp
 
+    if type(node).__name__ in UNWRITTEN:
+        return True
     match node:
         case exp.Literal():
             return not node.is_string or node.name.isidentifier()
@@ -222,7 +240,8 @@ def _is_named_alike(sql: str, node: Expr) -> bool:
             return not node.args.get("quoted")
         case exp.Func() if not isinstance(node, exp.Connector | exp.Cast | exp.Case | exp.If):
             return "start" in node.meta and sql[node.meta["start"] : node.meta["end"] + 1] in compared.NAMED_ALIKE
-    return isinstance(node, exp.Column | exp.Star | exp.Distinct | exp.Add | exp.Sub | exp.Mul)
+    alike = (exp.Column, exp.Star, exp.Distinct, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod)
+    return isinstance(node, alike)
 
 
 def _tables(sql: str, tokens: Sequence[Token], tree: Expr) -> Iterator[TableUse]:

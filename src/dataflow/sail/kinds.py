@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.sail import compared
+from dataflow.sail.judgement import UNWRITTEN
 from dataflow.sail.names import Names, Nested
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _OF_SQL = {
 }  # fmt: skip
 _DECIMAL = re.compile(r"decimal\((\d+)(?:,\s*(\d+))?\)", re.I)
 _NARROW = 18  # digits of decimals whose products still fit
-UNWRITTEN = ("TsOrDsToDate", "TimeStrToTime")
-"""What SQLGlot puts around the argument of `year` and the like."""
 
 
 class Digits(str):
@@ -69,17 +68,21 @@ def _nested(type_: Mapping[str, Any]) -> Nested:
         return "odd" if kind == "double" else kind
 
     elements = [type_[it] for it in ("element", "key", "value") if it in type_]
-    fields = {it["name"].lower(): inside(it["type"]) for it in type_.get("fields", ()) if not it.get("required")}
-    return Nested(frozenset(map(inside, elements)), fields)
+    fields = {it["name"].lower(): inside(it["type"]) for it in type_.get("fields", ())}
+    return Nested(frozenset(map(inside, elements)), inside(type_["key"]) if "key" in type_ else None, fields)
 
 
 class KindsOf:
-    """The kinds of the expressions of one query."""
+    """The kinds of the expressions of one query.
+
+    Attributes:
+        names: What its names of columns stand for.
+    """
 
     def __init__(self, names: Names, functions: Mapping[int, str]) -> None:
         from sqlglot import exp
 
-        self._names = names
+        self.names = names
         self._functions = functions
         self._inside: list[Expr] = []
         truths = (exp.And, exp.Or, exp.Not, exp.Boolean, exp.In, exp.Between, exp.Exists, exp.Like, exp.Is)
@@ -112,7 +115,7 @@ class KindsOf:
         return self(selects[0]) if len(selects) == 1 else ALL
 
     def _of_column(self, column: Any) -> Kinds:
-        sources = self._names.sources(column)
+        sources = self.names.sources(column)
         if not sources.is_known:
             return ALL
         found = {kind for _, kind in sources.columns}
@@ -147,7 +150,7 @@ class KindsOf:
             return frozenset({"string"})
         if not isinstance(inner, exp.Column):
             return ALL
-        sources = self._names.sources(inner)
+        sources = self.names.sources(inner)
         nested = [kind for _, kind in sources.columns if isinstance(kind, Nested)]
         if not sources.is_known or len(nested) < len(sources.columns):
             return ALL
@@ -158,6 +161,21 @@ class KindsOf:
                 found |= self.elements(each)
                 self._inside.pop()
         return found or ALL
+
+    def is_taken_alike(self, node: Any) -> bool:
+        """Say whether an element is taken out by a literal of the kind that an array's index, or a map's key, is of.
+
+        Sail takes a column's name there for a text.
+        """
+        from sqlglot import exp
+
+        index = node.expressions[0] if len(node.expressions) == 1 else None
+        if not isinstance(index, exp.Literal) or not isinstance(node.this, exp.Column):
+            return False
+        sources = self.names.sources(node.this)
+        keys = {kind.key for _, kind in sources.columns if isinstance(kind, Nested) and kind.elements}
+        wanted = {"string"} if index.is_string else {"int", "long", None}
+        return bool(keys) and keys <= wanted and sources.is_known and not sources.expressions
 
     def _of_branches(self, node: Expr) -> Kinds:
         found = self.united([*branches(node)])
@@ -178,15 +196,23 @@ class KindsOf:
             return self(node.args["this"])
         if name is None or name not in compared.FUNCTIONS:
             return ALL
-        results = compared.FUNCTIONS[name][1]
-        if name == "nullif":
-            return self(node.args["this"]) | {"null"}
-        given = self.united(arguments(node))
         if name == "round":
             return self._of_round(node)
+        results = compared.FUNCTIONS[name][1]
+        given = self._given(name, node)
         if name in ("sum", "avg"):
             return _of_sum(results, given - {"null"})
         return given if results == compared.SAME else results
+
+    def _given(self, name: str, node: Expr) -> Kinds:
+        """Return the kinds of a function's arguments, as far as its result may be of them."""
+        from sqlglot import exp
+
+        if name == "nullif":
+            return self(node.args["this"]) | {"null"}
+        if name in ("lag", "lead"):
+            return self.together([node.args["this"], node.args.get("default") or exp.null()])
+        return self.united(arguments(node))
 
     def _of_round(self, node: Any) -> Kinds:
         given = self(node.this) - {"null"}
@@ -295,7 +321,8 @@ def bare(node: Expr) -> Expr:
 def _is_plain_decimal(node: Expr, kinds: Kinds) -> bool:
     from sqlglot import exp
 
-    return kinds <= {"decimal", "wide"} and isinstance(bare(node), exp.Literal | exp.Column | exp.AggFunc)
+    plain = (exp.Literal, exp.Column, exp.AggFunc, exp.Add, exp.Sub, exp.Mul, exp.Div)
+    return kinds <= {"decimal", "wide"} and isinstance(bare(node), plain)
 
 
 def groups(node: Expr) -> Iterable[list[Expr]]:

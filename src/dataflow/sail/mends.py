@@ -14,6 +14,7 @@ from dataflow.sail.decimals import Decimals, Type
 from dataflow.sail.judgement import Judged
 from dataflow.sail.kinds import KindsOf, bare, branches, groups
 from dataflow.sail.places import call_of, place_of
+from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -55,6 +56,8 @@ def mends(judged: Judged, kinds: KindsOf, decimals: Decimals) -> list[Mend]:
         name = judged.functions.get(id(node))
         found += _doubles(judged, kinds, node)
         found += _sorted_zeros(judged, kinds, node)
+        if isinstance(node, exp.Column) and kinds.names.is_field(node):
+            found.append(_of_struct(judged, node))
         if name in compared.MENDED:
             start, _, end = call_of(judged, node)
             found.append(Mend(start, compared.MENDED[name][0], end, compared.MENDED[name][1]))
@@ -106,6 +109,17 @@ def _sorted_zeros(judged: Judged, kinds: KindsOf, node: Expr) -> Iterator[Mend]:
 
     if isinstance(node, exp.Ordered) and isinstance(node.this, exp.Column) and "-0.0" in kinds(node.this):
         yield _around(judged, node.this, "(", " + 0D)")
+
+
+def _of_struct(judged: Judged, field: Any) -> Mend:
+    """Let the field of a struct that is null be null; Sail has whatever lies below."""
+    from sqlglot import exp
+
+    start, end = place_of(judged, field)
+    struct = judged.sql[start : field.args["table"].meta["end"] + 1]
+    is_result = isinstance(field.parent, exp.Select) and field.arg_key == "expressions"
+    name = f" AS {table_names.quote(field.name)}" if is_result else ""
+    return Mend(start, f"CASE WHEN {struct} IS NOT NULL THEN ", end, f" END{name}")
 
 
 def _computed(judged: Judged, decimals: Decimals, node: Any) -> Iterator[Mend]:

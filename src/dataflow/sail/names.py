@@ -24,16 +24,21 @@ class Nested(str):
 
     Attributes:
         elements: The kinds of an array's elements, or of a map's keys and values.
-        fields: The kinds of a struct's fields that may be null, by their names in lower case.
+        key: The kind of a map's keys; None of an array, or a struct.
+        fields: The kinds of a struct's fields, by their names in lower case.
     """
 
     elements: frozenset[str]
+    key: str | None
     fields: Mapping[str, str]
 
-    def __new__(cls, elements: frozenset[str] = frozenset(), fields: Mapping[str, str] | None = None) -> Nested:
+    def __new__(
+        cls, elements: frozenset[str] = frozenset(), key: str | None = None, fields: Mapping[str, str] | None = None
+    ) -> Nested:
         """Make one of its parts."""
         made = super().__new__(cls, "nested")
         made.elements = elements
+        made.key = key
         made.fields = fields or {}
         return made
 
@@ -107,6 +112,10 @@ class Names:
         name = column.table.lower()
         is_made = name in self._aliases and name not in self._tables
         return bool(name) and (is_made or (name in self._nested and not self._fields(column)))
+
+    def is_field(self, column: Column) -> bool:
+        """Say whether a column is a field of a struct, which is known."""
+        return bool(self._fields(column))
 
     def _fields(self, column: Column) -> list[tuple[int, str]]:
         """Return the kinds of the field that a column certainly is, by each struct of that name."""

@@ -15,9 +15,11 @@ both engines to it. What is in neither list was not compared, and is Spark's.
 
 ## What Sail answers
 
-A `SELECT` with joins, groups, windows, unions, subqueries and CTEs, over tables whose Parquet files are on this
-machine, by the metadata file to which the catalog points; branches, tags, snapshots and moments as long as the table
-has the same columns. Of functions these, for the kinds of arguments that stand behind them:
+A `SELECT` with joins, groups, windows, unions, subqueries and CTEs, over the catalog's tables, by the metadata file to
+which it points; branches, tags, snapshots and moments as long as the table has the same columns. Files on this machine
+are read by Sail; those elsewhere, and those in folders whose names have other characters than ASCII letters, digits and
+`. _ - = + , @ : ~`, by PyIceberg, of tables up to 64 MB. Of functions these, for the kinds of arguments that stand
+behind them:
 
 | function | of |
 |---|---|
@@ -32,11 +34,12 @@ And these conversions:
 
 ## Sums of doubles
 
-The last digits of a sum or an average of doubles depend on the order in which they are added: they **may differ in the
-last digits, as they do between two runs of Spark**, whose tasks end in another order each time. Two orders of n
+The last digits of a sum or an average of doubles depend on the order in which they are added: they **may differ in
+the last digits, as they do between two runs of Spark**, whose tasks end in another order each time. Two orders of n
 additions differ by no more than n · 2⁻⁵² times the sum of the absolute values; that, and no more, is what the tests
-let pass. What is computed of such a sum, and shown or sorted, is so too. Where the last digit decides which rows there
-are (a comparison, a join, a group, `DISTINCT`, a rank), Spark answers, unless the sum is rounded first, as in
+let pass. What is computed of such a sum, and shown or sorted, is so too: of rows whose sums are equal but for that,
+either may come first, or be the last that a LIMIT takes. Where the last digit decides which rows there are (a
+comparison, a join, a group, `DISTINCT`, a rank), Spark answers, unless the sum is rounded first, as in
 `ROUND(SUM(hours), 6)`: rounding makes equal sums equal, so that ties stay ties. Of such a rounded sum Sail answers up
 to thirteen digits in all; the order of additions does not reach them, but for a sum that lies in the middle between
 two of them by chance, which two runs of Spark may round differently as well. `ROUND` itself is written for Sail as
@@ -55,18 +58,18 @@ Beyond functions:
 - **Doubles.** Sail sorts `-0.0` before `0.0`, which Spark takes for one; a column that has one, or `NaN`, is looked for
   first, as is one beyond 1e60 (and one below 1e-60 where something is divided).
 - **Decimals beside doubles**, as in `hours > 0.5`, are doubles to Spark and decimals to Sail. A number or a column is
-  written for Sail as a double then; decimals that are computed are Spark's.
+  written for Sail as a double then.
 - **Decimals.** Sail has other digits for quotients, remainders and what is rounded. Where the text shows how many
   digits Spark has, they are written for Sail; what has more than 38 digits, or digits that are not clear, is Spark's.
 - **Floats** (of 32 bits) in arithmetic: Spark computes with doubles.
-- **Fields of structs** that may not be null, or of structs that are computed: Sail has values where the struct is null.
+- **Fields of structs** that are computed, or elements: Sail has values where the struct is null.
 - **Patterns.** Regular expressions of plain characters and classes such as `[a-z]` mean the same in both, and so do
   patterns of dates made of `yyyy MM dd HH mm ss SSS MMM EEE a` and the like; all others are Spark's.
 - **Sets of rows** without `ORDER BY` come in whatever order an engine has, as `LIMIT` takes whichever rows come first.
 - **Names.** A column of the result that is an expression needs a name (`… AS name`), unless it is `count(*)` or the
   like: each engine has names of its own.
-- **Tables** of version 3 of Iceberg's format, or with files elsewhere than on this machine; views; Iceberg's own tables
-  such as `table.snapshots`.
+- **Tables** of version 3 of Iceberg's format; views; Iceberg's own tables such as `table.snapshots`; catalogs to which
+  PyIceberg has no way, and what it can't read, such as deletes by values.
 - **Settings.** An environment that sets `spark.sql.*` has Spark for all queries.
 """
 

@@ -6,12 +6,14 @@ import re
 
 from dataflow.sail.judgement import SparkDecides
 
-_DATE = re.compile(r"(?:yyyy|MMMM|MMM|MM|M|dd|d|EEEE|EEE|HH|hh|mm|ss|SSS|a|[-/:., _])+", re.ASCII)
+_DATE = re.compile(r"[a-zA-Z/:., _-]+")
+_FIELDS = frozenset(["yyyy", "MMMM", "MMM", "MM", "M", "dd", "d", "EEEE", "EEE", "HH", "hh", "mm", "ss", "SSS", "a"])
 _READ = ("yyyy-MM-dd", "yyyy/MM/dd", "dd/MM/yyyy", "MM/dd/yyyy", "dd.MM.yyyy", "yyyyMMdd")
 _PLAIN = r"[\w ,;:/=@#%&!~'\"<>-]"
 _CLASS = r"\[\^?(?:[a-zA-Z0-9]-[a-zA-Z0-9]|[a-zA-Z0-9 _,;:/=@#])+\]"
 _MANY = r"(?:[+]|\{[1-9]\})?"
 _REGULAR = re.compile(rf"\^?(?:(?:{_PLAIN}|{_CLASS}){_MANY}|[(]|[)]{_MANY}|\|)+", re.ASCII)
+_NOTHING = re.compile(r"[(|]\||\|$|^\^?\||\|\)|\(\)")  # alternatives and groups of nothing
 _REPLACEMENT = re.compile(r"[^$\\]*")
 _PATTERN_OF = {
     "date_format": _DATE, "rlike": _REGULAR, "regexp_like": _REGULAR, "regexp_extract": _REGULAR,
@@ -37,7 +39,9 @@ def require_pattern(name: str, arguments: list[str | None]) -> None:
     if wanted is None:
         return
     pattern = arguments[0] if arguments else None
-    if pattern is None or not wanted.fullmatch(pattern):
+    fields = {it[0] for it in re.finditer(r"([a-zA-Z])\1*", pattern or "")}
+    is_plain = fields <= _FIELDS if wanted is _DATE else not _NOTHING.search(pattern or "")
+    if pattern is None or not wanted.fullmatch(pattern) or not is_plain:
         raise SparkDecides(f"{name} was not compared for that pattern")
     replacement = arguments[1] if len(arguments) == 2 else None
     if name == "regexp_replace" and (replacement is None or not _REPLACEMENT.fullmatch(replacement)):

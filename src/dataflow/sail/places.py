@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from dataflow.sail.judgement import Judged, SparkDecides
 from dataflow.workflow import table_names
@@ -22,19 +23,10 @@ def place_of(judged: Judged, node: Expr) -> Place:
     """
     from sqlglot import exp
 
+    for class_, place in _PLACES.items():
+        if type(node).__name__ == class_:
+            return place(judged, node)
     match node:
-        case exp.Column():
-            return _of_column(judged, node)
-        case exp.Literal():
-            return _of_literal(judged, node)
-        case exp.Paren():
-            start, end = place_of(judged, node.this)
-            return _around(judged, node, start, end)
-        case exp.Neg():
-            start, end = place_of(judged, node.this)
-            before = [it for it in judged.tokens if it.end < start][-1:]
-            if before and before[0].token_type.name == "DASH":
-                return before[0].start, end
         case exp.Binary() if type(node).__name__ in ("Add", "Sub", "Mul", "Div", "Mod"):
             return place_of(judged, node.this)[0], place_of(judged, node.expression)[1]
         case exp.Func() if "start" in node.meta:
@@ -70,8 +62,27 @@ def _of_literal(judged: Judged, literal: Expr) -> Place:
     return start, end
 
 
-def _around(judged: Judged, node: Expr, start: int, end: int) -> Place:
-    """Return where the parentheses around an expression stand."""
+def _of_window(judged: Judged, window: Any) -> Place:
+    start, end = place_of(judged, window.this)
+    behind = [it for it in judged.tokens if it.start >= end]
+    depth = 0
+    for token in behind[1:] if behind and behind[0].token_type.name == "OVER" else ():
+        depth += (token.token_type.name == "L_PAREN") - (token.token_type.name == "R_PAREN")
+        if depth == 0:
+            return start, token.end + 1
+    raise _unclear(window)
+
+
+def _of_negative(judged: Judged, negative: Any) -> Place:
+    start, end = place_of(judged, negative.this)
+    before = [it for it in judged.tokens if it.end < start][-1:]
+    if not before or before[0].token_type.name != "DASH":
+        raise _unclear(negative)
+    return before[0].start, end
+
+
+def _of_parentheses(judged: Judged, node: Any) -> Place:
+    start, end = place_of(judged, node.this)
     before = [it for it in judged.tokens if it.end < start][-1:]
     after = next((it for it in judged.tokens if it.start >= end), None)
     if not before or after is None or before[0].token_type.name != "L_PAREN" or after.token_type.name != "R_PAREN":
@@ -81,3 +92,12 @@ def _around(judged: Judged, node: Expr, start: int, end: int) -> Place:
 
 def _unclear(node: Expr) -> SparkDecides:
     return SparkDecides(f"the place of {node.sql('spark')[:60]} in it is not clear")
+
+
+_PLACES: Mapping[str, Callable[[Judged, Any], Place]] = {
+    "Column": _of_column,
+    "Literal": _of_literal,
+    "Paren": _of_parentheses,
+    "Neg": _of_negative,
+    "Window": _of_window,
+}

@@ -37,6 +37,27 @@ def spark_rows(found: pa.Table) -> list[Row]:
     return [shape(*values) for values in zip(*converted, strict=True)]
 
 
+def plain_values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values with structs and maps as dictionaries; moments keep their zone, which is UTC."""
+    return list(map(_plainly(column.type), column.to_pylist()))
+
+
+def _plainly(type_: pa.DataType) -> Convert:
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_struct(type_):
+        fields = [(it.name, _plainly(it.type)) for it in type_]
+        return _or_null(lambda value: {name: convert(value[name]) for name, convert in fields})
+    if is_.is_list(type_):
+        convert = _plainly(type_.value_type)
+        return _or_null(lambda value: [convert(each) for each in value])
+    if is_.is_map(type_):
+        key, item = _plainly(type_.key_type), _plainly(type_.item_type)
+        return _or_null(lambda value: {key(k): item(v) for k, v in value})
+    return lambda value: value
+
+
 def _type(type_: pa.DataType) -> pa.DataType:
     import pyarrow as pa
 

@@ -27,6 +27,7 @@ _NEEDED = ("pysail", "grpc", "google.rpc")
 _QUIET = {"RUST_LOG": "off"}  # else it tells its own story on standard error
 _UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
+_USER = "dataflow"
 _MESSAGE = 16_000_000  # bytes of rows in one
 
 
@@ -58,12 +59,15 @@ def start_and_stop() -> None:
 class Sail:
     """A server that listens on this machine alone while the block runs."""
 
-    def __init__(self, *, threads: int | None = None) -> None:
+    def __init__(self, *, threads: int | None = None, address: str | None = None) -> None:
         """Prepare it; nothing is started yet.
 
         Args:
             threads: Among how many threads a query is divided; as many as there are processors when omitted.
+            address: Where a server of another process listens, to have a session of one's own there.
         """
+        self._server: Any = None
+        self._address = address
         self._settings = {} if threads is None else {"SAIL_EXECUTION__DEFAULT_PARALLELISM": str(threads)}
         self._session = str(uuid.uuid4())
 
@@ -79,7 +83,8 @@ class Sail:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._channel.close()
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
     def query(self, sql: str, limit: int | None = None) -> pa.Table:
         """Return the rows of a query.
@@ -170,13 +175,9 @@ class Sail:
     def _start(self) -> None:
         import grpc
         import pyspark.sql.connect.proto as messages
-        from pysail.spark import SparkConnectServer
         from pyspark.sql.connect.proto.base_pb2_grpc import SparkConnectServiceStub
 
-        self._server = SparkConnectServer("127.0.0.1", 0)
-        self._server.start(background=True)
-        host, port = self._server.listening_address
-        self._channel = grpc.insecure_channel(f"{host}:{port}", options=_UNLIMITED)
+        self._channel = grpc.insecure_channel(self.address, options=_UNLIMITED)
         self._stub = cast("Any", SparkConnectServiceStub)(self._channel)
         pair = messages.KeyValue(key="spark.sql.session.timeZone", value="UTC")
         operation = messages.ConfigRequest.Operation(set=messages.ConfigRequest.Set(pairs=[pair]))
@@ -184,11 +185,44 @@ class Sail:
             messages.ConfigRequest(session_id=self._session, user_context=self._user(), operation=operation)
         )
 
+    @property
+    def connection(self) -> str:
+        """What PySpark's own client connects to for the same session."""
+        return f"sc://{self.address}/;user_id={_USER};session_id={self._session}"
+
+    def rows_of(self, relation: Any) -> pa.Table:
+        """Return the rows of a plan, as PySpark's own client sends it.
+
+        Raises:
+            SailError: It failed.
+        """
+        import pyspark.sql.connect.proto as messages
+
+        found = self._execute(messages.Plan(root=relation))
+        if found is None:
+            raise SailError("Sail returns no rows, and no columns")
+        return found
+
+    def show_view(self, name: str, view: str) -> None:
+        """Let queries read a view under another name as well."""
+        self._show_query(name, f"SELECT * FROM {view}")
+
+    @property
+    def address(self) -> str:
+        """Where the server listens; it is started by the first question."""
+        if self._address is None:
+            from pysail.spark import SparkConnectServer
+
+            self._server = SparkConnectServer("127.0.0.1", 0)
+            self._server.start(background=True)
+            self._address = ":".join(map(str, self._server.listening_address))
+        return self._address
+
     @staticmethod
     def _user() -> Any:
         import pyspark.sql.connect.proto as messages
 
-        return messages.UserContext(user_id="dataflow")
+        return messages.UserContext(user_id=_USER)
 
     def _execute(self, plan: Any) -> pa.Table | None:
         import grpc

@@ -10,7 +10,7 @@ import datetime as dt
 import decimal
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataflow.sail.answer import require_types, require_values, with_ranges
@@ -19,6 +19,7 @@ from dataflow.sail.kinds import kind_of_column
 from dataflow.sail.mends import mended
 from dataflow.sail.relations import rewritten
 from dataflow.sail.rows import spark_rows, spark_table
+from dataflow.sail.server import SailError
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -40,11 +41,20 @@ class SailSession:
     Args:
         sail: The server.
         pins: The tables of an environment; None where there are none but those that are given.
+        refused: Makes what is raised where only Spark may answer.
         is_trusting: Whether every query is run; else only those that are known to be answered as by Spark.
     """
 
-    def __init__(self, sail: Sail, pins: Pins | None = None, *, is_trusting: bool = False) -> None:
+    def __init__(
+        self,
+        sail: Sail,
+        pins: Pins | None = None,
+        *,
+        refused: Callable[[str], BaseException] = SparkDecides,
+        is_trusting: bool = False,
+    ) -> None:
         self.sail = sail
+        self.refused = refused
         self._pins = pins
         self._is_trusting = is_trusting
         self._tables: dict[Parts, tuple[str, pa.Table]] = {}
@@ -59,9 +69,14 @@ class SailSession:
             SailError: It fails.
         """
         text = query.strip()
-        return SailFrame(
-            self, spark_table(self.sail.query(self._own(text) if self._is_trusting else self._judged(text)))
-        )
+        try:
+            return SailFrame(self, spark_table(self.sail.query(self._chosen(text))))
+        except SparkDecides as reason:
+            raise self.refused(str(reason)) from None
+        except SailError as error:
+            if self.refused is SparkDecides:
+                raise
+            raise self.refused(error.message) from error
 
     def table(self, name: str) -> SailFrame:
         """Return a table's rows."""
@@ -87,6 +102,17 @@ class SailSession:
         self.sail.show_rows(view, rows)
         self._tables[_key(table_names.split(name))] = (view, rows)
 
+    def name_views(self) -> None:
+        """Let PySpark's own client read what is held: under the names themselves, which have one part.
+
+        Raises:
+            SparkDecides: One has more.
+        """
+        for parts, (view, _) in self._tables.items():
+            if len(parts) > 1:
+                raise SparkDecides(f"PySpark's client finds no {table_names.joined(parts)} in Sail")
+            self.sail.show_view(parts[0], view)
+
     def held(self, name: str) -> pa.Table | None:
         """Return the rows under a name; None where there are none."""
         found = self._tables.get(_key(table_names.split(name)))
@@ -95,7 +121,16 @@ class SailSession:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise SparkDecides(f"`spark.{name}` is Spark's alone")
+        raise self.refused(f"`spark.{name}` is Spark's alone")
+
+    def _chosen(self, query: str) -> str:
+        """Return a query as Sail is given it: with what is known to make it answer as Spark, where that is known."""
+        if not self._is_trusting:
+            return self._judged(query)
+        try:
+            return self._judged(query)
+        except SparkDecides:
+            return self._own(query)
 
     def _own(self, query: str) -> str:
         return rewritten(query, {name: view for name, (view, _) in self._tables.items()})
@@ -119,7 +154,7 @@ class SailSession:
         if key not in self._pinned:
             table = self._pins.pin(use)
             view = f"dataflow_pinned_{next(self._numbers)}"
-            self.sail.show(view, table)
+            self._pins.show(self.sail, view, table)
             self._pinned[key] = view, table.schema
         return self._pinned[key]
 
@@ -175,7 +210,7 @@ class SailFrame:
         if any(
             f"string({name})" != it or name not in self.columns for name, it in zip(wanted, expressions, strict=True)
         ):
-            raise SparkDecides("`selectExpr` is Spark's alone")
+            raise self.session.refused("`selectExpr` is Spark's alone")
         columns = [pa.array(map(_text, self._rows.column(name).to_pylist()), pa.string()) for name in wanted]
         return SailFrame(self.session, pa.Table.from_arrays(columns, names=list(expressions)))
 
@@ -186,7 +221,7 @@ class SailFrame:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise SparkDecides(f"`{name}` of a DataFrame is Spark's alone")
+        raise self.session.refused(f"`{name}` of a DataFrame is Spark's alone")
 
 
 def kinds_of(rows: pa.Table) -> dict[str, str]:
@@ -198,8 +233,13 @@ def _iceberg_type(type_: pa.DataType) -> object:
     """Return what Iceberg calls a type, as far as kinds are told apart."""
     import pyarrow as pa
 
-    if pa.types.is_nested(type_):
-        return {}
+    if pa.types.is_map(type_):
+        return {"type": "map", "key": _iceberg_type(type_.key_type), "value": _iceberg_type(type_.item_type)}
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return {"type": "list", "element": _iceberg_type(type_.value_type)}
+    if pa.types.is_struct(type_):
+        fields = [{"name": it.name, "required": not it.nullable, "type": _iceberg_type(it.type)} for it in type_]
+        return {"type": "struct", "fields": fields}
     if pa.types.is_decimal(type_):
         return f"decimal({type_.precision}, {type_.scale})"
     if pa.types.is_timestamp(type_):

@@ -92,8 +92,9 @@ def content(location: str) -> bytes:
     Raises:
         OSError: It can't be read.
     """
-    address = urlsplit(location)
-    return Path(unquote(address.path) if address.scheme else location).read_bytes()
+    plain = location.removeprefix("file://").removeprefix("file:")  # Iceberg's addresses are not escaped, but may be
+    file = Path(plain) if plain == location or Path(plain).exists() else Path(unquote(urlsplit(location).path))
+    return file.read_bytes()
 
 
 def _table(metadata: dict[str, Any]) -> LiveTable:

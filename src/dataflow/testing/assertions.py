@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,11 +41,19 @@ class RowAssertion:
     Args:
         spark: The session.
         snapshots: What rewrites expected mocks that differ, or None.
-        look: How differences are shown.
+        style: How differences are shown.
+        note: Receives the rows of each table that is compared.
     """
 
-    def __init__(self, spark: SparkSession, snapshots: Snapshots | None = None, style: DiffStyle | None = None) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        snapshots: Snapshots | None = None,
+        style: DiffStyle | None = None,
+        note: Callable[[RowSet], None] | None = None,
+    ) -> None:
         self._spark = spark
+        self._note = note
         self._snapshots = snapshots
         self._style = style
 
@@ -75,4 +83,7 @@ class RowAssertion:
     def _found(self, table: str | DataFrame, options: CompareOptions) -> RowSet:
         from dataflow.testing.row_diff import table_rows
 
-        return table_rows(self._spark, table, options.columns, options.title)
+        found = table_rows(self._spark, table, options.columns, options.title)
+        if self._note is not None:
+            self._note(found)
+        return found

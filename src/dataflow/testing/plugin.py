@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.testing.diff_report import DiffStyle
+    from dataflow.testing.engines import Engines
     from dataflow.testing.fixture import Dataflow
     from dataflow.testing.snapshots import Snapshots
 
 _DATA = ".test.yaml"
+_ENGINES = "dataflow-engines"
 _LOG = pytest.StashKey[Path]()
 _ONCE: pytest.StashKey[RepeatedFailures] = pytest.StashKey()
 _SNAPSHOTS: pytest.StashKey[Snapshots] = pytest.StashKey()
@@ -35,12 +37,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite expected mock files by what the scripts made, and show what changed; not in CI, not with -n",
     )
+    parser.getgroup("dataflow").addoption(
+        "--dataflow-engine",
+        choices=("spark", "sail", "both"),
+        default="spark",
+        help="what runs SQL in tests: Spark; Sail, without a JVM, where it can; or both, and where they differ",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to rewrite files where nobody would look at them, or where two processes could at once."""
     config.stash[_ONCE] = RepeatedFailures()
     config.pluginmanager.register(config.stash[_ONCE], "dataflow-repeated-failures")
+    engine = config.getoption("dataflow_engine")
+    if engine != "spark" and not config.pluginmanager.has_plugin(_ENGINES):
+        from dataflow.testing.engines import Engines
+
+        if config.getoption("update_mocks"):
+            raise pytest.UsageError(
+                "--update-mocks: mocks are what Spark makes of them, whatever --dataflow-engine says"
+            )
+        if engine == "both" and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
+            raise pytest.UsageError("--dataflow-engine=both compares both in one process: run it with -n 0")
+        config.pluginmanager.register(Engines(engine), _ENGINES)
     if not config.getoption("update_mocks"):
         return
     from dataflow.testing.snapshots import Snapshots, refusal
@@ -86,13 +105,26 @@ def spark(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 
 
 @pytest.fixture
-def dataflow(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[Dataflow]:
+def dataflow(request: pytest.FixtureRequest) -> Iterator[Dataflow]:
     """Mocks, tables, scripts and assertions for one test, in names that no other test has."""
     from dataflow.testing.assertions import RowAssertion
     from dataflow.testing.fixture import Dataflow
 
-    check = RowAssertion(spark, request.config.stash.get(_SNAPSHOTS, None), _style(request.config))
-    bench = Dataflow(spark, request.path.parent, check)
+    config = request.config
+    engines: Engines | None = config.pluginmanager.get_plugin(_ENGINES)
+    note = engines.note if engines is not None else None
+
+    def check(session: SparkSession) -> RowAssertion:
+        return RowAssertion(session, config.stash.get(_SNAPSHOTS, None), _style(config), note)
+
+    bench: Dataflow
+    if engines is not None and engines.current == "sail":
+        from dataflow.testing.sail_fixture import SailDataflow
+
+        bench = SailDataflow(engines.sail(), request.path.parent, check)
+    else:
+        spark = request.getfixturevalue("spark")
+        bench = Dataflow(spark, request.path.parent, check(spark))
     yield bench
     bench.close()
 

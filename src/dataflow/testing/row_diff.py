@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import DataType
 
     from dataflow.mocks import Mock
+    from dataflow.sail.session import SailFrame
 
 _NEW = object()
 _PAIRS_AT_MOST = 100_000  # beyond this, looking for the most similar row costs more than it helps
@@ -52,24 +53,46 @@ def table_rows(
         columns: The only columns wanted, those that are not there aside; all when None.
         title: What to call it in a message; by the table's own name when empty.
     """
-    from pyspark.sql.functions import col
-
     from dataflow.mocks.scan_spark import ddl_of
+    from dataflow.sail.session import SailFrame
 
     frame = spark.table(table) if isinstance(table, str) else table
+    title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
+    if isinstance(frame, SailFrame):
+        return _sail_rows(frame, columns, title)
+    from pyspark.sql.functions import col
+
     have = frame.schema.fields
     frame = frame.toDF(*(f"c{i}" for i in range(len(have))))  # by place: two columns may have one name
-    places = list(range(len(have)))
-    if columns is not None:
-        wanted = list(dict.fromkeys(name.lower() for name in columns))
-        places = [i for name in wanted for i, column in enumerate(have) if column.name.lower() == name]
+    places = _places([it.name for it in have], columns)
     fields = [have[i] for i in places]
     types = tuple(ddl_of(column.dataType) for column in fields)
     # PySpark would collect a timestamp in the time zone of the machine: take the session's, which is UTC.
     cells = [col(f"c{i}").cast(_wall_clock(have[i].dataType)) for i in places]
     rows = [tuple(map(_plain, row)) for row in frame.select(cells).collect()]
-    title = title or (table.rpartition(".")[2] if isinstance(table, str) else "the table")
     return RowSet(title, tuple(column.name for column in fields), rows, types)
+
+
+def _places(have: Sequence[str], columns: Sequence[str] | None) -> list[int]:
+    """Return the places of the columns that are wanted, in the order in which they are."""
+    if columns is None:
+        return list(range(len(have)))
+    wanted = dict.fromkeys(name.lower() for name in columns)
+    return [i for name in wanted for i, column in enumerate(have) if column.lower() == name]
+
+
+def _sail_rows(frame: SailFrame, columns: Sequence[str] | None, title: str) -> RowSet:
+    """Return rows that Sail has found, as those that Spark has."""
+    from dataflow.mocks.scan_spark import ddl_of
+    from dataflow.sail.rows import plain_values
+
+    found = frame.toArrow()
+    places = _places(found.schema.names, columns)
+    types = [ddl_of(it.dataType) for it in frame.schema.fields]
+    cells = [map(_plain, plain_values(found.column(i))) for i in places]
+    rows = list(zip(*cells, strict=True)) if cells else [()] * found.num_rows
+    names = tuple(found.schema.names[i] for i in places)
+    return RowSet(title, names, rows, tuple(types[i] for i in places))
 
 
 def _wall_clock(type_: DataType) -> DataType:

@@ -15,7 +15,7 @@ from dataflow.workflow.dates import ChangedSource
 from dataflow.workflow.models import HwmJob
 from dataflow.workflow.parameters import PARAMETER_NAME, placeholders
 from dataflow.workflow.resolved import ForeachStep, JobStep, SubworkflowStep
-from dataflow.workflow.values import table_name
+from dataflow.workflow.values import is_timezone, table_name
 
 if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
@@ -38,6 +38,7 @@ class ChangedQuestion:
         in_order: Whether each day depends on the one before.
         yesterday: The last day that there may be.
         environment: Where the tables are.
+        zone: The time zone in which days of instants are cut, where a source does not name one.
     """
 
     sources: tuple[ChangedSource, ...]
@@ -47,6 +48,7 @@ class ChangedQuestion:
     in_order: bool
     yesterday: dt.date
     environment: Environment
+    zone: str = "UTC"
 
     @property
     def last_days(self) -> list[dt.date]:
@@ -105,11 +107,13 @@ def source_of(given: ChangedSource, turn: EachDate | None) -> ChangedSource:
     """Put parameters of the contained workflow into a source's names: whoever changes them there changes them here.
 
     Raises:
-        ValueError: There is no such parameter, or what comes out can't name a table.
+        ValueError: There is no such parameter, or what comes out can't name a table or a time zone.
     """
     inner = turn.step if turn is not None else None
     params = inner.workflow.params if isinstance(inner, SubworkflowStep) else {}
     values = {key: _filled(text, params) for key, text in given.model_dump().items() if text is not None}
+    if "timezone" in values and not is_timezone(values["timezone"]):
+        raise ValueError(f"unknown time zone '{values['timezone']}'; write it as Europe/Berlin or UTC")
     return given.model_copy(update={**values, "table": table_name(values["table"])})
 
 

@@ -15,7 +15,7 @@ from dataflow.workflow.parameters import POINTER, script_problems, sql_placehold
 from dataflow.workflow.program_kind import Kind, program_kind, sbt_project
 from dataflow.workflow.trigger import trigger_routes
 from dataflow.workflow.validation import PARAMETER_IN_KEY
-from dataflow.workflow.values import FIRST_DAY, LAST_DAY
+from dataflow.workflow.values import FIRST_DAY, LAST_DAY, is_timezone
 from dataflow.workflow.yamlfile import YamlFile, YamlPath, is_file, is_folder, read_text, unreadable
 
 if TYPE_CHECKING:
@@ -244,15 +244,6 @@ def _sql(path: Path, known: frozenset[str], _changed: int) -> tuple[list[Problem
 
 
 @lru_cache(maxsize=64)
-def is_timezone(name: str) -> bool:
-    """Say whether a time zone of this name exists."""
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
-
-
 def is_moment(text: str) -> bool:
     """Say whether a text is an ISO date, or an ISO date and time, within the days that a run may be for."""
     try:

@@ -45,17 +45,34 @@ class ChangedSource(StrictModel):
     """A table whose changed days are wanted, and how its rows tell their day.
 
     By itself, a table's day is the column of time that it is partitioned by. A table that is partitioned by arrival
-    names the column of the day as `day`, and may name that of the arrival as `column`.
+    names the column of the day as `day`. It may name that of the arrival as `column`: where snapshots can't tell what
+    changed, the days of the rows that arrived lately are run beside the last ones.
     """
 
     table: TableName
-    column: str | None = Field(None, description="The column of time that it is partitioned by; the day unless `day`.")
+    column: str | None = Field(
+        None, description="The column of time that it is partitioned by: the day, or beside `day` the time of arrival."
+    )
     day: str | None = Field(None, description="The column that says which day a row belongs to.")
+    timezone: str | None = Field(
+        None, description="Time zone in which days of instants are cut; that of the first trigger if omitted, else UTC."
+    )
+
+    @model_validator(mode="after")
+    def _names_different_columns(self) -> ChangedSource:
+        if self.column is not None and self.day is not None and self.column.lower() == self.day.lower():
+            raise ValueError(f"'column' and 'day' are both {self.day}: name one of them")
+        return self
 
     @property
     def day_column(self) -> str | None:
         """The column of the day, where it is named."""
         return self.day or self.column
+
+    @property
+    def arrival_column(self) -> str | None:
+        """The column of the time at which rows arrive, where it is another than that of the day."""
+        return self.column if self.day is not None else None
 
 
 def _source(value: object) -> object:

@@ -96,11 +96,13 @@ class Surroundings:
         load: Loads a contained definition.
         look: Finds the days that changed.
         environment: Where the tables are.
+        zone: The time zone of the workflow's days.
     """
 
     load: Callable[[LoadRequest], LoadResult]
     look: Look
     environment: Environment
+    zone: str = "UTC"
 
 
 def too_many(count: int) -> str:
@@ -154,6 +156,7 @@ class WorkflowExpander:
         self.size = size
         self.look = around.look
         self.environment = around.environment
+        self.zone = around.zone
         self.names: set[str] = set()
         self._numbers = itertools.count(1)
         self._keys = TableKeys(view)
@@ -319,7 +322,14 @@ class WorkflowExpander:
         if turn is not None and not targets:
             self._report(place, "changes are remembered by a high-water mark, and the job here has no HWM job")
         question = ChangedQuestion(
-            tuple(sources), targets, dates.last, dates.max, dates.in_order, self._yesterday(), self.environment
+            tuple(sources),
+            targets,
+            dates.last,
+            dates.max,
+            dates.in_order,
+            self._yesterday(),
+            self.environment,
+            self.zone,
         )
         is_whole = turn is not None and len(self.problems) == before
         return self.look(question) if is_whole else last_dates(question)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow.changed_dates import Look, last_dates
-from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date, is_timezone
+from dataflow.workflow.checks import AUDITED, DefinitionView, check, is_date
 from dataflow.workflow.expand import (
     MAX_WORKFLOWS,
     LoadRequest,
@@ -34,6 +34,7 @@ from dataflow.workflow.resolved import Step, Workflow
 from dataflow.workflow.trigger import ParallelRuns, each_trigger, trigger_routes
 from dataflow.workflow.trigger_tables import wakes_itself, with_tables
 from dataflow.workflow.validation import ValidationProblems, validated
+from dataflow.workflow.values import is_timezone
 from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class _Loader:
         self._user: str | None = request.user
         self.size = Size(ends_only=request.ends_only)
         self._yesterday: dt.date | None = None
+        self._zone = "UTC"
 
     def load(self, call: LoadRequest) -> LoadResult:
         """Load one definition for one run of it."""
@@ -171,7 +173,7 @@ class _Loader:
         view = self._view(file, resolver)
         definition = self._definition(view)
         self.problems.update(check(view))
-        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver))
+        around = Surroundings(self.load, self.request.look, self._resolved_environment(resolver), self._zone)
         expansion = WorkflowExpander(view, resolver, call, self.request.params, around, self.problems, self.size)
         steps, needs = expansion.steps(), expansion.needs()
         self.problems.update(resolver.problems)
@@ -257,9 +259,9 @@ class _Loader:
             "dataflow.run_id": lambda: call.run_id,
         }
         if self._yesterday is None:  # once, by the trigger of the definition that was asked for
-            self._yesterday = (
-                self.request.date or self.request.yesterday or _yesterday(file, ParameterResolver(sources, builtins))
-            )
+            self._zone = _zone(file, ParameterResolver(sources, builtins))
+            today = dt.datetime.now(zoneinfo.ZoneInfo(self._zone)).date()
+            self._yesterday = self.request.date or self.request.yesterday or today - dt.timedelta(days=1)
         yesterday = self._yesterday
         builtins["dataflow.yesterday"] = yesterday.isoformat
         builtins["dataflow.today"] = (yesterday + dt.timedelta(days=1)).isoformat
@@ -328,12 +330,11 @@ class _Loader:
         return self._user
 
 
-def _yesterday(file: YamlFile, resolver: ParameterResolver) -> dt.date:
-    """Return the day before the current one where the trigger's clock is, else in UTC."""
+def _zone(file: YamlFile, resolver: ParameterResolver) -> str:
+    """Return the time zone of a workflow's days: that of its first trigger, else UTC."""
     routes = ((*route, "timezone") for route in trigger_routes(file.data)[:1])
     zone = next((resolver.render(file.texts.get(it, "UTC"), file.value_place(it)) for it in routes), None) or "UTC"
-    now = dt.datetime.now(zoneinfo.ZoneInfo(zone) if is_timezone(zone) else dt.UTC)
-    return now.date() - dt.timedelta(days=1)
+    return zone if is_timezone(zone) else "UTC"
 
 
 def _declared(file: YamlFile) -> list[str]:

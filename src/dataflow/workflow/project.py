@@ -184,6 +184,8 @@ class EnvironmentSpec(StrictModel):
             raise ValueError(f"'{master}' is not a master: local[*], spark://HOST:PORT, yarn or k8s://ADDRESS")
         if mode not in ("client", "cluster"):
             raise ValueError(f"spark.submit.deployMode is client or cluster, not '{mode}'")
+        if mode == "cluster" and spark.get("spark.master", "local").startswith("local"):
+            raise ValueError("spark.submit.deployMode is cluster, and spark.master names none")
         return spark
 
 

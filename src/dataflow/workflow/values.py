@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import zoneinfo
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -43,6 +44,15 @@ def day(value: object) -> object:
     if isinstance(value, dt.date):
         return value
     raise ValueError("should be a date such as 2026-01-31")
+
+
+def is_timezone(name: str) -> bool:
+    """Say whether a time zone of this name exists."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def table_name(value: str) -> str:

@@ -135,3 +135,10 @@ def test_runs_one_after_the_other_do_all_days_that_changed_and_end(changed, most
     wanted = list(range(min(changed), 21)) if in_order and changed else sorted(changed)
     assert sorted(ran) == wanted, "each once"
     assert (water.sources, water.later) == ({KEY: (9, 5)}, {})
+
+
+def test_days_of_rows_that_arrived_lately_are_run_beside_the_last_ones_where_snapshots_can_t_tell():
+    lost = source(lost="snapshot 1, which the mark remembers, has expired", arrived=(day(2), day(30)))
+    days, found = chosen(question(), target(lost))
+    assert days == [2, 28, 29, 30]
+    assert found.reasons["2026-01-03"] == ("rows of it came to db.plays in the last 3 days, or in a file with such",)

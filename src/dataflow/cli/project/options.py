@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,3 +16,11 @@ TargetOption = Annotated[str | None, env_option("this branch's", " Another one i
 OlderOption = Annotated[bool, typer.Option("--allow-older", help="Go on; even if what is deployed there is newer.")]
 DeploymentOption = Annotated[str | None, env_option("this branch's")]
 BranchOption = Annotated[str | None, typer.Option("--branch", metavar="NAME", help="Your deployment of a branch.")]
+
+
+class TestEngine(StrEnum):
+    """What runs SQL in tests."""
+
+    SPARK = "spark"
+    SAIL = "sail"
+    BOTH = "both"

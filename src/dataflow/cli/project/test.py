@@ -11,7 +11,7 @@ import typer
 
 from dataflow.cli.console import STATUS_STYLES, out, say, working
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
-from dataflow.cli.project.options import PathsArgument
+from dataflow.cli.project.options import PathsArgument, TestEngine
 from dataflow.errors import UsageError, display_path
 from dataflow.wording import plural
 
@@ -31,6 +31,13 @@ def run_tests(
     watch: Annotated[
         bool, typer.Option("--watch", help="Stay, and on each save run again what the saved file affects.")
     ] = False,
+    engine: Annotated[
+        TestEngine | None,
+        typer.Option(
+            "--engine",
+            help="`spark` or `sail` alone; `both`: Sail in a blink, then Spark. `spark` if omitted; `both` to --watch.",
+        ),
+    ] = None,
     update_mocks: Annotated[
         bool, typer.Option("--update-mocks", help="Rewrite expected mocks by what the scripts made; show the diff.")
     ] = False,
@@ -40,11 +47,13 @@ def run_tests(
 
     Unit tests are those of pytest, sbt, Gradle, Maven and testthat; those that passed and have not changed are not run
     again. Rendered workflows are in `.workflows/` then. With --watch it stays, and a save runs what it affects; keys
-    of a terminal are r (run all again), a (all tests on each save, or only what it affects) and q (quit).
+    of a terminal are r (run all again), a (all tests on each save, or only what it affects) and q (quit). Sail runs
+    SQL without a JVM; what it can't run goes to Spark, and where both differ, the rows and the expression are shown.
 
     Examples:
         dataflow project test
         dataflow project test ./my-pipeline --watch
+        dataflow project test --engine sail
 
     Exit codes:
         1: a test or a check failed
@@ -55,13 +64,13 @@ def run_tests(
 
     tops = paths or [Path()]
     if update_mocks:
-        _check_update(watch=watch, jobs=jobs)
+        _check_update(watch=watch, jobs=jobs, engine=engine)
     if watch:
         from dataflow.cli.project.watch import watch as watch_tests
 
-        watch_tests(tops, output)
+        watch_tests(tops, output, engine or TestEngine.BOTH)
         return
-    suites = find_suites(tops, none_is_fine=True)
+    suites = _on(find_suites(tops, none_is_fine=True), engine or TestEngine.SPARK)
     if update_mocks:
         suites, everything, jobs = _updating(suites), True, 1  # suites side by side may share a mock
     outcomes = _run(suites, everything, jobs, output)
@@ -73,9 +82,26 @@ def run_tests(
         raise typer.Exit(1)
 
 
-def _check_update(*, watch: bool, jobs: int | None) -> None:
+def _on(suites: Sequence[Suite], engine: TestEngine) -> list[Suite]:
+    """Return suites with the engine that runs SQL in those of pytest.
+
+    Raises:
+        UsageError: It is not installed here.
+    """
+    if engine is not TestEngine.SPARK:
+        from dataflow.sail.server import missing
+
+        if name := missing():
+            raise UsageError(f"Sail is not installed here: there is no {name}", "leave --engine out: Spark runs all")
+    return [replace(it, engine=str(engine)) if it.kind == "pytest" else it for it in suites]
+
+
+def _check_update(*, watch: bool, jobs: int | None, engine: TestEngine | None) -> None:
     """Refuse to rewrite mocks where nobody would look at them, or where two suites could write one."""
     from dataflow.testing.snapshots import refusal
+
+    if engine not in (None, TestEngine.SPARK):
+        raise UsageError(f"--update-mocks does not go with --engine {engine}: mocks are what Spark makes of them")
 
     if watch or (jobs or 1) > 1:
         raise UsageError(f"--update-mocks does not go with {'--watch' if watch else '--jobs'}: it runs once, in order")
@@ -164,11 +190,12 @@ class _Suite(Result):
         from rich.text import Text
 
         from dataflow.testing.snapshots import section
+        from dataflow.testing.suites.engine_lines import engine_lines
 
         it = self.outcome
         word = Text(it.status.upper().ljust(7), style=STATUS_STYLES[it.status])
         out().print(Text.assemble(word, f" {suite_name(it.suite)}  {self._detail()}"))
-        shown = it.output if it.status == "failed" else section(it.output) if it.suite.update else ()
+        shown = it.output if it.status == "failed" else section(it.output) if it.suite.update else engine_lines(it)
         for line in shown:
             if line or it.status == "failed":
                 out().print(f"    {line}".rstrip())
@@ -177,13 +204,15 @@ class _Suite(Result):
         it = self.outcome
         if it.status == "skipped":
             return f"({it.reason})"
-        parts = [plural(it.tests, "test")] if it.tests else []
+        by = {"sail": " by Sail", "both": " by Sail and Spark"}.get(it.suite.engine, "")
+        parts = [f"{plural(it.tests, 'test')}{by}"] if it.tests else []
         if it.skipped:
             parts.append(f"{it.skipped} skipped")
         return ", ".join([*parts, "unchanged" if it.unchanged else f"{it.seconds:.1f} s"])
 
     def data(self) -> dict[str, Any]:
         from dataflow.testing.snapshots import section
+        from dataflow.testing.suites.engine_lines import engine_lines
 
         it = self.outcome
         return {
@@ -197,6 +226,7 @@ class _Suite(Result):
             "unchanged": it.unchanged,
             "reason": it.reason,
             "output": list(it.output) if it.status == "failed" else [],
+            **({} if it.suite.engine == "spark" else {"engine": it.suite.engine, "engines": engine_lines(it)}),
             **({"rewritten": section(it.output)} if it.suite.update else {}),
         }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.cli.console import STATUS_STYLES, err, out, say
 from dataflow.cli.drawing import Line
 from dataflow.cli.output import Output, Result
+from dataflow.cli.project.options import TestEngine
 from dataflow.cli.project.test import suite_name
 from dataflow.errors import display_path
 from dataflow.wording import seconds_text
@@ -28,8 +29,13 @@ _KEYS = "r: run all again · {a} · q: quit"
 _MODES = {False: "a: run all on each save", True: "a: run only what a save affects"}
 
 
-def watch(paths: Sequence[Path], output: Output) -> None:
+def watch(paths: Sequence[Path], output: Output, engine: TestEngine) -> None:
     """Run the tests below folders now, and what a saved file affects on every save, until `q` or Ctrl-C.
+
+    Args:
+        paths: The folders.
+        output: How it is shown.
+        engine: What runs SQL; with both, Sail says first how tests went, and Spark confirms it or not.
 
     Raises:
         UsageError: A folder does not exist or holds no tests.
@@ -39,6 +45,7 @@ def watch(paths: Sequence[Path], output: Output) -> None:
     from dataflow.testing.suites.discovery import find_suites
     from dataflow.testing.watch.keys import Keys
     from dataflow.testing.watch.loop import Watch
+    from dataflow.testing.watch.sail import sail_for
 
     suites = find_suites(paths)
     tops = {path.resolve() for path in paths} | {suite.package for suite in suites}
@@ -48,7 +55,9 @@ def watch(paths: Sequence[Path], output: Output) -> None:
         has_keys = all([output.takes_keys, sys.stdout.isatty(), Keys.can_be_read()])
         reporter = _Reporter(output, _Bottom(has_keys=has_keys))
         open_.callback(reporter.close)
-        watcher = Watch(suites, tops, log, reporter)
+        sail = open_.enter_context(sail_for(suites, engine, say))
+        chosen = str(engine) if sail else "spark"
+        watcher = Watch(suites, tops, log, reporter, engine=chosen, sail=sail)
         if has_keys:
             open_.enter_context(Keys(watcher.press))
         watcher.run()
@@ -60,6 +69,7 @@ class _Reporter:
     def __init__(self, output: Output, bottom: _Bottom) -> None:
         self._output = output
         self._bottom = bottom
+        self._told: set[str] = set()  # why tests were left to Spark
 
     def watching(self, suites: Sequence[Suite]) -> None:
         self._output.show_event(_Watching(suites, self._bottom))
@@ -67,8 +77,16 @@ class _Reporter:
     def rerun(self, rerun: Rerun, *, again: bool) -> None:
         self._output.show_event(_Rerun(rerun, again, self._bottom))
 
-    def result(self, result: TestResult) -> None:
-        self._output.show_event(_TestResult(result))
+    def result(self, result: TestResult, rerun: Rerun) -> None:
+        self._output.show_event(_TestResult(result, is_known=rerun.confirms(result)))
+
+    def by_sail(self, results: Sequence[TestResult], seconds: float, cause: str, left: Sequence[str]) -> None:
+        new = [line for line in left if line.partition(": ")[2] not in self._told]
+        self._told |= {line.partition(": ")[2] for line in new}
+        self._output.show_event(_BySail(results, seconds, cause, new))
+
+    def difference(self, name: str, text: str) -> None:
+        self._output.show_event(_Difference(name, text))
 
     def summary(self, rerun: Rerun, seconds: float, still: Sequence[TestResult]) -> None:
         self._output.show_event(_Verdict(rerun, seconds, still, self._bottom))
@@ -148,12 +166,57 @@ class _Rerun(Result):
 
 
 @dataclass(frozen=True)
+class _BySail(Result):
+    results: Sequence[TestResult]
+    seconds: float
+    cause: str
+    left: Sequence[str]
+
+    def text(self) -> None:
+        for it in self.results:
+            if it.outcome != "left":
+                _TestResult(it, is_known=False).text()
+        counts = self._counts()
+        said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing"
+        style = "bold red" if counts["failed"] else "green"
+        out().print(f"{_clock()}  by Sail: {said}, {self.seconds:.2f} s from the {self.cause}", style=style)
+        for line in self.left:
+            say(line)
+
+    def data(self) -> object:
+        tests = [
+            {"id": it.id, "outcome": it.outcome, "seconds": round(it.seconds, 3), "text": it.text}
+            for it in self.results
+        ]
+        return _event("sail", **self._counts(), seconds=round(self.seconds, 3), tests=tests)
+
+    def _counts(self) -> dict[str, int]:
+        outcomes = [it.outcome for it in self.results]
+        return {word: outcomes.count(word) for word in ("failed", "passed", "skipped", "left")}
+
+
+@dataclass(frozen=True)
+class _Difference(Result):
+    name: str
+    difference: str
+
+    def text(self) -> None:
+        out().print(f"Spark overrules Sail in {self.name}: {self.difference}", style="red")
+
+    def data(self) -> object:
+        return _event("difference", id=self.name, text=self.difference)
+
+
+@dataclass(frozen=True)
 class _TestResult(Result):
     result: TestResult
+    is_known: bool
 
     def text(self) -> None:
         from rich.text import Text
 
+        if self.is_known:
+            return
         it = self.result
         word = Text(it.outcome.upper().ljust(7), style=STATUS_STYLES[it.outcome])
         out().print(Text.assemble(word, f" {_name(it)}  {it.seconds:.2f} s"))
@@ -177,10 +240,17 @@ class _Verdict(Result):
         counts = self._counts()
         said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no tests in it"
         style = "bold red" if counts["failed"] else "green"
-        out().print(f"{_clock()}  {said}, {self._took()}", style=style)
+        out().print(f"{_clock()}  {self._by()}{said}, {self._took()}", style=style)
         if self.still:
             out().print(f"          still failing: {', '.join(map(_name, self.still))}", style="red")
         self.bottom.show(is_busy=False)
+
+    def _by(self) -> str:
+        """Say what Spark makes of Sail's verdict, where there was one."""
+        if not self.rerun.by_sail:
+            return ""
+        differences = len(self.rerun.differences)
+        return f"Spark overrules {differences} of Sail: " if differences else "confirmed by Spark: "
 
     def _took(self) -> str:
         """Say how long it took, from the first one too where a save or a key cut others short."""
@@ -195,7 +265,13 @@ class _Verdict(Result):
     def data(self) -> object:
         still = list(map(_name, self.still))
         times = {"seconds": round(self.seconds, 3), "seconds_from_first": round(self._seconds_from_first(), 3)}
-        return _event("verdict", **self._counts(), **times, still_failing=still)
+        return _event("verdict", **self._counts(), **times, **self._by_both(), still_failing=still)
+
+    def _by_both(self) -> dict[str, int]:
+        """Count what Spark makes of Sail's verdicts, where there were some."""
+        confirmed = sum(map(self.rerun.confirms, self.rerun.results))
+        counts = {"confirmed": confirmed, "overruled": len(self.rerun.differences)}
+        return counts if self.rerun.by_sail else {}
 
     def _counts(self) -> dict[str, int]:
         outcomes = [it.outcome for it in self.rerun.results]

@@ -36,6 +36,7 @@ class _Looked:
         changed: The days that changed; None where nobody can tell.
         mark: Up to where it is complete; None where it does not say.
         ahead: Days beyond the mark that are finished.
+        zone: Where days of instants are cut.
     """
 
     table: Table
@@ -44,6 +45,7 @@ class _Looked:
     changed: Collection[dt.date] | None
     mark: dt.date | None
     ahead: Collection[dt.date]
+    zone: dt.tzinfo
 
     def has(self, day: dt.date) -> bool:
         """Say whether the table has a day: by its mark, where it has one; else by its files."""
@@ -51,7 +53,7 @@ class _Looked:
 
         if self.mark is not None:
             return day <= self.mark or day in self.ahead
-        return self.changed is None or day in self.changed or holds_day(self.table, day)
+        return self.changed is None or day in self.changed or holds_day(self.table, day, zone=self.zone)
 
 
 def publication(
@@ -95,7 +97,7 @@ def _looked(
     """Return the tables of a trigger; None where one has no rows yet."""
     found: dict[str, _Looked] = {}
     for name in join.tables:
-        looked = _look(load(name), since, None if last is None else last.seen.get(name))
+        looked = _look(load(name), join.timezone, since, None if last is None else last.seen.get(name))
         if looked is None:
             return None
         found[name] = looked
@@ -109,7 +111,8 @@ def _ready(found: Mapping[str, _Looked], join: ScheduledTrigger, at: dt.datetime
     return {day for day in days if day <= at.date() and all(it.has(day) for it in found.values())}
 
 
-def _look(table: Table, since: dt.datetime, before: int | None) -> _Looked | None:
+def _look(table: Table, timezone: str, since: dt.datetime, before: int | None) -> _Looked | None:
+    from dataflow.tables.changed_days.day_values import zone_of
     from dataflow.tables.changed_days.find import changed_days
     from dataflow.tables.high_water_mark import from_properties
 
@@ -117,14 +120,15 @@ def _look(table: Table, since: dt.datetime, before: int | None) -> _Looked | Non
     if current is None:
         return None
     start = _snapshot_at(table, since) if before is None else before
+    zone = zone_of(timezone)
     water = from_properties(table.properties)
     try:
-        found = changed_days(table, start)
+        found = changed_days(table, start, zone=zone)
         changed = None if found.lost is not None else found.days
     except DataflowError:  # nobody can tell which column is the day: any new snapshot is a new day
         changed = {} if start == current.snapshot_id else None
     ahead = {it for it in water.ahead if not isinstance(it, dt.datetime)}
-    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.day, ahead)
+    return _Looked(table, current.snapshot_id, current.timestamp_ms, changed, water.day, ahead, zone)
 
 
 def _snapshot_at(table: Table, moment: dt.datetime) -> int | None:

@@ -121,6 +121,8 @@ def _add_target(wanted: _Wanted, target: Target) -> None:
             wanted.notes[f"{source.name}: {source.changed.lost}: the last {_days(question)} instead"] = None
             why = f"one of the last {_days(question)}, as nobody can tell what changed in {source.name}"
             wanted.add(question.last_days, why, undone=False)
+            lately = f"rows of it came to {source.name} in the last {_days(question)}, or in a file with such"
+            wanted.add(source.changed.arrived, lately, undone=False)
             continue
         for day, whys in _stale(source, water, in_order=question.in_order):
             stale.setdefault(day, {}).update(dict.fromkeys(whys))

@@ -64,7 +64,7 @@ def look_at(question: ChangedQuestion, find: Find) -> DatesFound:
     catalog = question.environment.catalog_name
     targets = []
     for name, water in waters.items():
-        looked = _sources_of(water, sources, catalog) if water.mark is not None else ()
+        looked = _sources_of(water, sources, question) if water.mark is not None else ()
         targets.append(Target(plain_name(name, catalog), water, looked))
     return dataclasses.replace(choose_dates(question, targets, _marks(sources)), question=question)
 
@@ -88,22 +88,26 @@ def _marks(sources: Mapping[ChangedSource, Table | None]) -> dict[str, dt.date]:
 
 
 def _sources_of(
-    water: HighWater, sources: Mapping[ChangedSource, Table | None], catalog: str
-) -> tuple[Source, ...]:  # fmt: skip
+    water: HighWater, sources: Mapping[ChangedSource, Table | None], question: ChangedQuestion
+) -> tuple[Source, ...]:
+    catalog = question.environment.catalog_name
     known = {plain_name(key, catalog).lower(): key for key in water.sources}
     found = []
     for source, table in sources.items():
         name = plain_name(source.table, catalog)
         key = known.get(name.lower(), f"{catalog}.{name}")
         since = water.sources.get(key)
-        found.append(Source(name, key, _changed(source, table, None if since is None else since[1])))
+        found.append(Source(name, key, _changed(source, table, None if since is None else since[1], question)))
     return tuple(found)
 
 
-def _changed(source: ChangedSource, table: Table | None, since: int | None) -> ChangedDays:
+def _changed(source: ChangedSource, table: Table | None, since: int | None, question: ChangedQuestion) -> ChangedDays:
     from dataflow.errors import DataflowError
-    from dataflow.tables.changed_days.find import changed_days
+    from dataflow.tables.changed_days.day_values import zone_of
+    from dataflow.tables.changed_days.find import Arrival, changed_days
 
     if table is None:
         raise DataflowError(f"there is no table {table_names.typed(source.table)}, whose changes are asked for")
-    return changed_days(table, since, source.day_column)
+    arrival = Arrival(source.arrival_column, question.last_days[0]) if source.arrival_column is not None else None
+    zone = zone_of(source.timezone or question.zone)
+    return changed_days(table, since, source.day_column, zone=zone, arrival=arrival)

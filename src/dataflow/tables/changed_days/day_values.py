@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from dataflow.tables.changed_days.manifests import FileEntry
 
 _EPOCH = dt.date(1970, 1, 1)
+_MIDNIGHT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DAY = dt.timedelta(days=1)
 _DAY_SECONDS = 86_400
 _ISO = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2})(?:[T ].*)?)?", re.DOTALL)
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d{2})?")
@@ -52,6 +55,21 @@ NO_DAYS = DayRange(dt.date.max, dt.date.min)
 """What rows without a day have."""
 
 
+Zone = dt.tzinfo
+UTC: Zone = dt.UTC
+"""Where days are cut, if nobody says otherwise."""
+
+
+def zone_of(name: str) -> Zone:
+    """Return a time zone by its name."""
+    return UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
+
+
+def day_of_instant(seconds: int, zone: Zone) -> dt.date:
+    """Return the day of an instant, in seconds since 1970, where clocks are."""
+    return (_MIDNIGHT + dt.timedelta(seconds=seconds)).astimezone(zone).date()
+
+
 @dataclass(frozen=True)
 class DayColumn:
     """The column that says which day a row belongs to.
@@ -61,16 +79,46 @@ class DayColumn:
         name: Its name now, of a struct's field `column.field`.
         type: Its type now.
         default: The value of rows in files that are older than the column.
+        zone: Where the days of instants are cut.
     """
 
     id: int
     name: str
     type: IcebergType
     default: Any = None
+    zone: Zone = UTC
 
-    def range_of(self, value: Any) -> DayRange | None:
+    @property
+    def is_instant(self) -> bool:
+        """Whether its values are instants, whose day depends on where one is."""
+        return str(self.type).startswith("timestamptz")
+
+    def days_of(self, value: Any) -> DayRange | None:
         """Return the days that a value stands for, as Avro has it; None where nobody can tell."""
+        if self.is_instant and value is not None:
+            return self._days_between(value, value)
         return days_of(str(self.type), value)
+
+    def _days_between(self, first: int, last: int) -> DayRange | None:
+        """Return the days from one instant to another, as they are counted in the column."""
+        per_second = _PER_SECOND[str(self.type)]
+        ends = (it // per_second for it in (first, last))
+        try:
+            return DayRange(*(day_of_instant(it, self.zone) for it in ends))
+        except (ValueError, OverflowError):
+            return None
+
+    def _of_transform(self, transform: str, value: Any) -> DayRange | None:
+        found = days_of_partition(transform, str(self.type), value)
+        if not self.is_instant or self.zone is UTC or value is None or found is None or found is NO_DAYS:
+            return found
+        if transform == "identity":
+            return self.days_of(value)
+        per_second = _PER_SECOND[str(self.type)]
+        if transform == "hour":
+            return self._days_between(value * 3600 * per_second, (value + 1) * 3600 * per_second - 1)
+        ends = [(it - _EPOCH).days * _DAY_SECONDS * per_second for it in (found.first, found.last + _DAY)]
+        return self._days_between(ends[0], ends[1] - 1)
 
     def bounds(self, entry: FileEntry) -> DayRange | None:
         """Return the days between a file's least and greatest value; None where its metrics don't say."""
@@ -81,7 +129,7 @@ class DayColumn:
         if low is None or high is None:
             return None
         ends = [decoded_bound(str(self.type), it) for it in (low, high)]
-        first, last = (days_of(str(self.type), it) for it in ends)
+        first, last = map(self.days_of, ends)
         if first is None or last is None or last.last < first.first or not _are_alike(*ends):
             return None
         return DayRange(first.first, last.last)
@@ -92,7 +140,7 @@ class DayColumn:
         for field, value in zip(spec.fields, values, strict=False):
             if field.source_id != self.id:
                 continue
-            here = days_of_partition(str(field.transform), str(self.type), value)
+            here = self._of_transform(str(field.transform), value)
             found = found if here is None else here.within(found)
         return found
 
@@ -116,7 +164,7 @@ def days_of(kind: str, value: Any) -> DayRange | None:
 
 
 def days_of_partition(transform: str, kind: str, value: Any) -> DayRange | None:
-    """Return the days that a partition's value stands for; None where nobody can tell.
+    """Return the days that a partition's value stands for, in UTC; None where nobody can tell.
 
     Args:
         transform: How the value came of the column, as Iceberg writes it.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dataflow.tables.changed_days.file_days import FileDays, Rows, UnreadableFileError, add_rows, day_counts
+from dataflow.tables.changed_days.file_days import FileDays, Rows, UnreadableFileError, add_rows
 from dataflow.tables.changed_days.manifests import EQUALITY_DELETES, FileEntry
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _at(files: FileDays, path: str, deleted: set[int], entries: Sequence[FileEnt
     """Return the days of some rows of a data file."""
     try:
         values = files.values(path, _format(path))
-        return Counter(day_counts(values.take(sorted(it for it in deleted if it < len(values)))))
+        return files.counts(values.take(sorted(it for it in deleted if it < len(values))))
     except UnreadableFileError as error:
         found: dict[dt.date, int | None] = {}
         for entry in entries:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataflow.tables.changed_days.day_values import DayColumn, DayRange, days_of
+from dataflow.tables.changed_days.day_values import UTC, DayColumn, DayRange, Zone, day_of_instant, days_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,9 +52,13 @@ class FileDays:
         if known is not None and (known.is_one or not known.days()):
             return dict.fromkeys(known.days(), entry.rows - entry.nulls.get(self.column.id, 0))
         try:
-            return Counter(day_counts(self.values(entry.path, entry.format)))
+            return self.counts(self.values(entry.path, entry.format))
         except UnreadableFileError as error:
             return self.range_of(entry, known, error)
+
+    def counts(self, values: pa.ChunkedArray) -> Rows:
+        """Count values of the column by the day that they stand for."""
+        return Counter(day_counts(values, self.column.zone))
 
     def roughly(self, entry: FileEntry) -> DayRange | None:
         """Return the days that a file's rows lie within, as its partition and its bounds say."""
@@ -100,10 +104,12 @@ def add_rows(found: dict[dt.date, int | None], more: Rows) -> None:
         found[day] = None if before is None or rows is None else before + rows
 
 
-def day_counts(values: pa.ChunkedArray) -> dict[dt.date, int]:
-    """Count values by the day that they stand for; those of no day are left out."""
+def day_counts(values: pa.ChunkedArray, zone: Zone = UTC) -> dict[dt.date, int]:
+    """Count values by the day that they stand for, of instants in a time zone; those of no day are left out."""
     import pyarrow as pa
 
+    if pa.types.is_timestamp(values.type) and values.type.tz is not None and zone is not UTC:
+        return _local_day_counts(values, zone)
     if pa.types.is_timestamp(values.type):  # of an instant, the day in UTC, as partitions have it
         values = values.cast(pa.timestamp(values.type.unit)).cast(pa.date32(), safe=False)
     if pa.types.is_date(values.type):
@@ -115,6 +121,20 @@ def day_counts(values: pa.ChunkedArray) -> dict[dt.date, int]:
         days = days_of(kind, it["values"].as_py())
         for day in days.days() if days else ():
             counts[day] += it["counts"].as_py()
+    return counts
+
+
+def _local_day_counts(values: pa.ChunkedArray, zone: Zone) -> dict[dt.date, int]:
+    """Count instants by their day where clocks are; these are asked once for each minute that there is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = values.cast(pa.timestamp(values.type.unit))
+    minutes = pc.floor_temporal(plain, unit="minute").cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+    counts: Counter[dt.date] = Counter()
+    for it in minutes.value_counts():
+        if it["values"].is_valid:
+            counts[day_of_instant(it["values"].as_py(), zone)] += it["counts"].as_py()
     return counts
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, did_you_mean
-from dataflow.tables.changed_days.day_values import TEMPORAL, DayColumn, DayRange
+from dataflow.tables.changed_days.day_values import TEMPORAL, UTC, DayColumn, DayRange, Zone
 from dataflow.tables.changed_days.delete_days import WholeTableError, deleted_days
 from dataflow.tables.changed_days.file_days import FileDays, Rows, add_rows
 from dataflow.tables.changed_days.history import changed_files, live_files, snapshots_since
@@ -56,7 +56,8 @@ class ChangedDays:
         days: The days, each with what snapshots did to it, the newest first.
         snapshots: The snapshots since, the newest first.
         lost: Why nobody can tell what changed; None where it is told.
-        notes: Days that could only be told roughly, in words.
+        notes: Days that could only be told roughly, and where days of instants are cut, in words.
+        arrived: The days of rows that came lately, where nobody can tell by snapshots and a column tells it.
     """
 
     head: tuple[int, int] | None
@@ -64,42 +65,84 @@ class ChangedDays:
     snapshots: tuple[int, ...] = ()
     lost: str | None = None
     notes: tuple[str, ...] = ()
+    arrived: tuple[dt.date, ...] = ()
 
 
-def changed_days(table: Table, since: int | None, column: str | None = None) -> ChangedDays:
+@dataclass(frozen=True)
+class Arrival:
+    """What tells, beside snapshots, which rows came lately.
+
+    Attributes:
+        column: The column of the time at which a row arrived.
+        first: The first day that counts as lately.
+    """
+
+    column: str
+    first: dt.date
+
+
+def changed_days(
+    table: Table, since: int | None, column: str | None = None, *, zone: Zone = UTC, arrival: Arrival | None = None
+) -> ChangedDays:
     """Return the days of a table that changed since a snapshot.
 
     Args:
         table: The table, as PyIceberg has it.
         since: The snapshot; None where none is remembered.
         column: The column that says which day a row belongs to; the one that the table is partitioned by when omitted.
+        zone: Where the days of instants are cut.
+        arrival: What tells the days of the rows that came lately, where the snapshot can't.
 
     Raises:
         DataflowError: There is no such column, or nobody can tell which one it is; or a manifest can't be read.
     """
     metadata = table.metadata
     current = table.current_snapshot()
-    day = day_column(metadata, ".".join(table.name()[-2:]), column)
+    name = ".".join(table.name()[-2:])
+    day = replace(day_column(metadata, name, column), zone=zone)
+    came = replace(time_column(metadata, name, arrival.column), zone=zone) if arrival is not None else None
     if current is None:
         return ChangedDays(None, lost=None if since is None else f"snapshot {since} is gone: the table has none")
     head = (current.sequence_number or 0, current.snapshot_id)
+    files = FileDays(table.io, table.specs(), day)
+
+    def lost(why: str, order: tuple[int, ...] = ()) -> ChangedDays:
+        lately = _arrived(files, current, came, arrival.first) if came is not None and arrival is not None else ()
+        return ChangedDays(head, snapshots=order, lost=why, notes=_notes(files), arrived=lately)
+
     if since is None:
-        return ChangedDays(head, lost="no snapshot of it is remembered")
+        return lost("no snapshot of it is remembered")
     between = snapshots_since(metadata, current.snapshot_id, since)
     if between is None:
         known = any(snapshot.snapshot_id == since for snapshot in metadata.snapshots)
         why = "is not an ancestor of the current one" if known else "has expired"
-        return ChangedDays(head, lost=f"snapshot {since}, which the mark remembers, {why}")
-    files = FileDays(table.io, table.specs(), day)
+        return lost(f"snapshot {since}, which the mark remembers, {why}")
     order = tuple(snapshot.snapshot_id for snapshot in between)
     try:
         found = _changes(files, between)
     except _UnknownDayError as error:
-        return ChangedDays(head, snapshots=order, lost=str(error))
-    return ChangedDays(head, {it: tuple(found[it]) for it in sorted(found)}, order, notes=tuple(files.notes))
+        return lost(str(error), order)
+    return ChangedDays(head, {it: tuple(found[it]) for it in sorted(found)}, order, notes=_notes(files))
 
 
-def holds_day(table: Table, day: dt.date, column: str | None = None) -> bool:
+def _notes(files: FileDays) -> tuple[str, ...]:
+    """Return what could only be told roughly, and where the days of instants are cut."""
+    column = files.column
+    return (*([f"a day of {column.name} is one of {column.zone}"] if column.is_instant else []), *files.notes)
+
+
+def _arrived(files: FileDays, current: Snapshot, column: DayColumn, first: dt.date) -> tuple[dt.date, ...]:
+    """Return the days of the rows in files that came lately, as the column of their arrival says."""
+    found: dict[dt.date, int | None] = {}
+    came = FileDays(files.io, files.specs, column)
+    for entry in live_files(files.io, current):
+        known = came.roughly(entry)
+        if known is None or known.last >= first:
+            add_rows(found, files.of_data(entry) or {})
+    return tuple(sorted(found))
+
+
+def holds_day(table: Table, day: dt.date, column: str | None = None, *, zone: Zone = UTC) -> bool:
     """Say whether a table has files that may have rows of a day, as its manifests tell.
 
     Raises:
@@ -111,14 +154,37 @@ def holds_day(table: Table, day: dt.date, column: str | None = None) -> bool:
     found = day_column(table.metadata, ".".join(table.name()[-2:]), column)
     following, kind = day + dt.timedelta(days=1), str(found.type)
     if kind in TEMPORAL:
-        time = "" if kind == "date" else f"T00:00:00{'+00:00' if kind.startswith('timestamptz') else ''}"
-        low, high = f"{day}{time}", f"{following}{time}"
+        low, high = (_beginning(it, kind, zone) for it in (day, following))
         where = make.And(make.GreaterThanOrEqual(found.name, low), make.LessThan(found.name, high))
     elif kind == "string":
         where = make.And(make.GreaterThanOrEqual(found.name, str(day)), make.LessThan(found.name, str(following)))
     else:
         where = make.EqualTo(found.name, int(f"{day:%Y%m%d}"))
     return any(True for _ in table.scan(row_filter=where).plan_files())
+
+
+def _beginning(day: dt.date, kind: str, zone: Zone) -> str:
+    """Return the first value of a column that is of a day, or of a later one."""
+    if kind == "date":
+        return str(day)
+    moment = dt.datetime.combine(day, dt.time())
+    return (moment.replace(tzinfo=zone).astimezone(dt.UTC) if kind.startswith("timestamptz") else moment).isoformat()
+
+
+def time_column(metadata: TableMetadata, table: str, name: str) -> DayColumn:
+    """Return a column of time by its name, without regard to case.
+
+    Raises:
+        DataflowError: There is none, or it has no times.
+    """
+    found = day_column(metadata, table, name)
+    if str(found.type) not in TEMPORAL:
+        raise DataflowError(
+            f"column '{name}' of {table} is not a time of arrival: it is {found.type}",
+            "'column' is the time at which rows arrive, 'day' what says which day they are of",
+            permanent=True,
+        )
+    return found
 
 
 def day_column(metadata: TableMetadata, table: str, name: str | None = None) -> DayColumn:

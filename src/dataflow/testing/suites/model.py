@@ -22,6 +22,7 @@ class Suite:
         only: Folders to which it is restricted; empty for all that it finds.
         ignored: Folders below that are suites of their own.
         update: Whether expected mocks that differ are rewritten.
+        engine: What runs SQL in tests of pytest: `spark`, `sail` or `both`.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Suite:
     only: tuple[Path, ...] = ()
     ignored: tuple[Path, ...] = ()
     update: bool = False
+    engine: str = "spark"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ _SEARCHED = 1_000_000  # bytes; larger files are data, and name no others
 
 def fingerprint(suite: Suite) -> str:
     """Return a checksum of all that decides how a suite ends."""
-    about = [_RULES, suite.kind, *map(str, (suite.folder, *suite.only, *suite.ignored))]
+    about = [_RULES, suite.kind, *_engine(suite), *map(str, (suite.folder, *suite.only, *suite.ignored))]
     digest = hashlib.sha256(json.dumps(about).encode())
     for name in _VARIABLES:
         digest.update(f"{name}={os.environ.get(name)}\0".encode())
@@ -90,8 +90,13 @@ def store_result(outcome: SuiteResult, before: str) -> None:
 
 
 def _result_file(suite: Suite) -> Path:
-    about = json.dumps([suite.kind, *map(str, (suite.folder, *suite.only))])
+    about = json.dumps([suite.kind, *_engine(suite), *map(str, (suite.folder, *suite.only))])
     return subfolder("tests") / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.json"
+
+
+def _engine(suite: Suite) -> list[str]:
+    """Return what tells results of another engine apart: what passed by Sail has not passed by Spark."""
+    return [] if suite.engine == "spark" else [suite.engine]
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:

@@ -49,6 +49,7 @@ def _run_pytest(suite: Suite, output: Report, report: Report, stopped: IsStopped
         command = [str(python), "-m", "pytest", "-q", f"--junitxml={counted}"]
         command += [f"--ignore={it}" for it in suite.ignored]
         command += ["--update-mocks"] if suite.update else []
+        command += [] if suite.engine == "spark" else [f"--dataflow-engine={suite.engine}"]
         command += map(str, suite.only)
         env = {**os.environ, "PYTHONPATH": python_path(suite.folder)}
         code = run_process(command, cwd=suite.folder, env=env, output=output, stopped=stopped)

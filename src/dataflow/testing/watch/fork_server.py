@@ -31,10 +31,15 @@ _IMPORTS = (
     "dataflow.spark.session",
     "dataflow.jobs.spark.script",
     "dataflow.mocks.load",
+    "dataflow.testing.engine_difference",
+    "dataflow.testing.engines",
     "dataflow.testing.fixture",
     "dataflow.testing.plugin",
     "dataflow.testing.row_diff",
+    "grpc",
+    "pyarrow",
     "pyspark.sql",
+    "pyspark.sql.connect.proto",
     "pyspark.sql.functions",
     "rich.cells",
     "sqlglot",
@@ -202,6 +207,19 @@ def _import_pytest() -> None:
     sys.modules.pop("test_nothing", None)
 
 
+def _read_a_query() -> None:
+    """Have SQL read once, by which its parser makes what it keeps."""
+    from dataflow.sail.insert import insert_of
+    from dataflow.sail.judgement import judge
+    from dataflow.sail.relations import rewritten
+
+    query = "WITH a AS (SELECT x, RANK() OVER (ORDER BY x) AS r FROM t WHERE x > 0 GROUP BY x) SELECT * FROM a"
+    with contextlib.suppress(Exception):  # it is only faster
+        insert_of(f"INSERT OVERWRITE t PARTITION (d = DATE '2026-01-31') BY NAME {query}")
+        rewritten(query, {("t",): "v"})
+        judge(query)
+
+
 def main() -> None:
     """Import, and serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the watcher's
@@ -209,6 +227,7 @@ def main() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     _import_pytest()
+    _read_a_query()
     gc.collect()
     gc.freeze()
     send(1, {"event": "started"})

@@ -34,7 +34,16 @@ _PYTEST_ENDS = {0, 1, 5}
 class Watch:
     """Runs tests whenever a file is saved, until it is interrupted."""
 
-    def __init__(self, suites: Sequence[Suite], tops: Collection[Path], log: Path, reporter: WatchReporter) -> None:
+    def __init__(
+        self,
+        suites: Sequence[Suite],
+        tops: Collection[Path],
+        log: Path,
+        reporter: WatchReporter,
+        *,
+        engine: str = "spark",
+        sail: str = "",
+    ) -> None:
         """Prepare; nothing is started yet.
 
         Args:
@@ -42,14 +51,17 @@ class Watch:
             tops: Folders to watch, resolved.
             log: File for Spark's log.
             reporter: Shows what happens.
+            engine: What runs SQL.
+            sail: Where Sail listens; empty where there is none.
         """
         self._suites, self._tops, self._reporter, self._log = suites, tops, reporter, log
         self._affected = Affected(suites)
         self._files = {path for top in tops for path in files_below(top)}
         self._actions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._worker = WorkerProcess(log, lambda event: self._actions.put(partial(self._on_event, event)))
+        self._worker.engine, self._worker.sail = engine, sail
         self._engine: Engine | None = None
-        self._spark = any(map(_needs_spark, suites))
+        self._spark = engine != "sail" and any(map(_needs_spark, suites))
         self._rerun = Rerun(time.time())
         self._runs_all = False
         self._is_over = False
@@ -108,6 +120,7 @@ class Watch:
                 return
             self._running = self._queue.pop(0)
             self._clear_failures(self._running)
+            self._rerun.forget_sail(self._running.suite)
             self._run_times = (time.time(), math.inf)
             self._worker.run(self._running)
 
@@ -184,11 +197,11 @@ class Watch:
             case "jvm_lost":
                 self._reporter.note(f"Spark's JVM is unusable: {event['text']}; starting another one")
                 self._restart_jvm()
-            case "test" if suite:
-                self._add_result(Result(suite, event["id"], event["outcome"], event["seconds"], event["text"]))
-            case "suite" if suite:
-                text = event["text"] or event["reason"] or ""
-                self._add_result(Result(suite, "", event["outcome"], event["seconds"], text))
+            case "test" | "suite" if suite:
+                text = event["text"] or event.get("reason") or ""
+                self._add_result(Result(suite, event.get("id", ""), event["outcome"], event["seconds"], text))
+            case "sail_test" | "sail_done" | "compared" if suite:
+                self._on_sail(event, suite)
             case "output":
                 self._reporter.note(event["text"])
             case "ended":
@@ -196,11 +209,24 @@ class Watch:
                     self._on_run_end(self._running, event)
                 self._prepare()
 
+    def _on_sail(self, event: Event, suite: Suite) -> None:
+        """Take what Sail says of tests, and what Spark says of that."""
+        rerun = self._rerun
+        match event["event"]:
+            case "sail_test":
+                rerun.by_sail.append(Result(suite, event["id"], event["outcome"], event["seconds"], event["text"]))
+            case "sail_done":
+                mine = [it for it in rerun.by_sail if it.suite is suite]
+                self._reporter.by_sail(mine, time.time() - rerun.since, rerun.cause, event["left"])
+            case "compared" if event["difference"]:
+                rerun.differences[suite.folder, event["id"]] = event["difference"]
+                self._reporter.difference(event["id"], event["difference"])
+
     def _add_result(self, result: Result) -> None:
         self._rerun.results.append(result)
         if result.outcome == "failed":
             self._failed[result.suite.folder, result.id] = result
-        self._reporter.result(result)
+        self._reporter.result(result, self._rerun)
 
     def _on_run_end(self, selection: Selection, event: Event) -> None:
         if (problem := _problem(selection, event, self._rerun)) and not self._jvm_died():

@@ -41,6 +41,8 @@ class Rerun:
         saved: The files; none for the first run.
         selections: What is to run, by suite.
         results: The results so far.
+        by_sail: What Sail says of tests before Spark does.
+        differences: Where Spark says something else, by test.
     """
 
     since: float
@@ -49,6 +51,20 @@ class Rerun:
     saved: list[Path] = field(default_factory=list)
     selections: list[Selection] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    by_sail: list[Result] = field(default_factory=list)
+    differences: dict[tuple[Path, str], str] = field(default_factory=dict)
+
+    def confirms(self, result: Result) -> bool:
+        """Say whether a result of Spark's is what Sail has said of the test."""
+        if (result.suite.folder, result.id) in self.differences:
+            return False
+        return any(
+            it.suite is result.suite and (it.id, it.outcome) == (result.id, result.outcome) for it in self.by_sail
+        )
+
+    def forget_sail(self, suite: Suite) -> None:
+        """Forget what Sail has said of a suite, which runs again."""
+        self.by_sail = [it for it in self.by_sail if it.suite is not suite]
 
 
 class WatchReporter(Protocol):
@@ -60,8 +76,14 @@ class WatchReporter(Protocol):
     def rerun(self, rerun: Rerun, *, again: bool) -> None:
         """Tests are about to run; `again` when a save interrupted others, which run again."""
 
-    def result(self, result: Result) -> None:
+    def result(self, result: Result, rerun: Rerun) -> None:
         """A test ended."""
+
+    def by_sail(self, results: Sequence[Result], seconds: float, cause: str, left: Sequence[str]) -> None:
+        """Sail has run what it can of a suite, before Spark; `left` says what it can't."""
+
+    def difference(self, name: str, text: str) -> None:
+        """Spark differs from what Sail said of a test."""
 
     def summary(self, rerun: Rerun, seconds: float, still: Sequence[Result]) -> None:
         """All that a save affects has run; `still` are earlier failures outside of it."""

@@ -7,16 +7,20 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dataflow.testing.engines import NAME, Engines, left_lines
 from dataflow.testing.watch.protocol import Event, decode, send
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from dataflow.sail.server import Sail
+    from dataflow.testing.engines import Verdict
 
 JVM_LOST = 71
 """The exit code of a worker that found the JVM dead, or too busy to use."""
@@ -56,13 +60,15 @@ def serve(order: Event, orders: int, output: Path) -> int:
         except Exception as error:
             report({"event": "jvm_lost", "text": str(error)})
             return JVM_LOST
+    sail = _connected_sail(order["sail"]) if order.get("sail") else None
     report({"event": "ready"})
     with os.fdopen(orders, "rb") as stream:
         request = decode(stream.readline())
     if request is None:  # the watcher is gone
         return 0
     if request["kind"] == "pytest":
-        return _run_pytest(request, spark, report)
+        engines = None if sail is None else Engines(order["engine"], sail, _SailReporter(report))
+        return _run_pytest(request, spark, report, engines)
     return _run_suite(request, report)
 
 
@@ -87,7 +93,21 @@ def _attached_session(port: int, secret: str) -> SparkSession:
     return spark
 
 
-def _run_pytest(request: Event, spark: SparkSession | None, report: Callable[[Event], None]) -> int:
+def _connected_sail(address: str) -> Sail | None:
+    """Connect to the watcher's Sail, and ask it something: now, while nobody waits."""
+    from dataflow.sail.server import Sail, SailError
+
+    try:
+        sail = Sail(address=address).__enter__()
+        sail.query("SELECT 1 AS one")
+    except SailError:  # Spark runs all
+        return None
+    return sail
+
+
+def _run_pytest(
+    request: Event, spark: SparkSession | None, report: Callable[[Event], None], engines: Engines | None
+) -> int:
     from dataflow.testing.session import lend
     from dataflow.testing.suites.runners import python_path
 
@@ -105,7 +125,8 @@ def _run_pytest(request: Event, spark: SparkSession | None, report: Callable[[Ev
         set_working_directory(spark, Path(folder))
         spark.sparkContext.environment["PYTHONPATH"] = own  # of Spark's workers
         lend(spark, Path(request["log"]))
-    code = pytest.main([*_QUIET, *request["arguments"]], plugins=[_ResultReporter(report), _NoXdist()])
+    plugins = [_ResultReporter(report), _NoXdist(), *([_WithEngines(engines)] if engines is not None else [])]
+    code = pytest.main([*_QUIET, *request["arguments"]], plugins=plugins)
     sys.stdout.flush()
     report({"event": "finished"})
     return int(code)
@@ -137,6 +158,35 @@ def _run_suite(request: Event, report: Callable[[Event], None]) -> int:
     )
     report({"event": "finished"})
     return 0
+
+
+class _WithEngines:
+    """A pytest plugin that puts in the one for engines, before the fixtures look for it."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(self._engines, NAME)
+
+
+class _SailReporter:
+    """Reports what Sail says, and what Spark says of that."""
+
+    def __init__(self, report: Callable[[Event], None]) -> None:
+        self._report = report
+
+    def by_sail(self, nodeid: str, verdict: Verdict) -> None:
+        facts = {"outcome": verdict.outcome, "seconds": verdict.seconds, "text": verdict.text}
+        self._report({"event": "sail_test", "id": nodeid, **facts})
+
+    def sail_is_done(self, verdicts: Mapping[str, Verdict]) -> None:
+        if verdicts:
+            self._report({"event": "sail_done", "left": left_lines(verdicts)})
+
+    def compared(self, nodeid: str, sail: Verdict, difference: str) -> None:
+        self._report({"event": "compared", "id": nodeid, "outcome": sail.outcome, "difference": difference})
 
 
 class _NoXdist:

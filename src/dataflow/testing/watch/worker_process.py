@@ -27,6 +27,8 @@ class WorkerProcess:
             log: File for Spark's log.
             on_event: Receives each event, in a thread of its own.
         """
+        self.engine, self.sail = "spark", ""
+        """What runs SQL, and where Sail listens."""
         self._log, self._on_event = log, on_event
         self._processes: dict[Path | None, subprocess.Popen[bytes]] = {}
         self._readers: list[threading.Thread] = []
@@ -67,7 +69,7 @@ class WorkerProcess:
         self._number += 1
         self.ready = self._finished = False
         order = {"do": "prepare", "number": self._number, "gateway": gateway, "saved": list(map(str, saved))}
-        self._order(order)
+        self._order({**order, "engine": self.engine, "sail": self.sail})
 
     def run(self, selection: Selection) -> None:
         """Have the waiting worker run tests."""
