@@ -24,7 +24,7 @@ FILE_NAME = "dataflow.yaml"
 _MASTER = re.compile(r"local(-cluster)?(\[[^\]]*\])?|spark://[^\s/]+:\d+(,[^\s/]+:\d+)*|yarn|k8s://\S+|.*\$\{.*")
 SANDBOX = "sandbox"
 Accelerator = Literal["auto", "comet", "none"]
-ACCELERATOR: Accelerator = "auto"
+ACCELERATOR: Accelerator = "none"
 """What an environment has that says nothing of it."""
 
 _SANDBOX_PARAMS = {"TARGET_DB": "${dataflow.user}_sandbox"}

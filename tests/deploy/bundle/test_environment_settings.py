@@ -9,8 +9,8 @@ from dataflow.workflow.project import Environment
 
 
 def test_a_bundle_keeps_the_accelerator_and_one_from_before_it_has_the_default():
-    kept = environment_settings(Environment("production", accelerator="none"), {})
-    assert EnvironmentSettings.model_validate(kept.model_dump(mode="json")).environment().accelerator == "none"
+    kept = environment_settings(Environment("production", accelerator="auto"), {})
+    assert EnvironmentSettings.model_validate(kept.model_dump(mode="json")).environment().accelerator == "auto"
     plain = environment_settings(Environment("production"), {})
     assert "accelerator" not in plain.model_dump(exclude_defaults=True)  # its checksum stays what it was
     assert EnvironmentSettings(name="production").environment() == plain.environment()
