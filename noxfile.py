@@ -161,9 +161,9 @@ def laws(session: nox.Session) -> None:
 
 @nox.session
 def engines(session: nox.Session) -> None:
-    """Hold Sail to Spark on many random tables; `spark` does so on ten, and on all that was compared by hand."""
+    """Hold Sail and Comet to Spark on many random tables; `spark` does so on a few, and on all compared by hand."""
     install(session, "test")
-    pytest(session, "tests/sail", "--hypothesis-profile=long")
+    pytest(session, "tests/sail", "tests/spark/test_comet_on_spark.py", "--hypothesis-profile=long")
 
 
 @nox.session

@@ -40,7 +40,7 @@ def _measured(bench: Bench, cases: list[str], runs: int) -> dict[str, list[Figur
     for case in cases:
         print(case, flush=True)
         figures[case] = list(CASES[case](bench, runs, lambda line: print(line, flush=True)))
-        if case in {"main", "backfill", "year"}:
+        if case in {"main", "big-day", "backfill", "year"}:
             bench.compare()
     return figures
 

@@ -17,6 +17,15 @@ from pyspark.sql import SparkSession
 
 PACKAGES = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0,org.xerial:sqlite-jdbc:3.50.1.0"
 
+COMET: dict[str, bool | float | int | str | None] = {
+    "spark.plugins": "org.apache.spark.CometPlugin",
+    "spark.shuffle.manager": "org.apache.spark.sql.comet.execution.shuffle.CometShuffleManager",
+    "spark.memory.offHeap.enabled": "true",
+    "spark.memory.offHeap.size": "4g",
+    "spark.comet.scan.icebergNative.enabled": "true",
+}
+"""Comet as its documentation sets it up."""
+
 AUDITS = {
     "no nulls": "count_if(title_id IS NULL OR country_code IS NULL OR title_rank IS NULL OR view_hours IS NULL) = 0",
     "unique key": "count(*) = count(DISTINCT date, country_code, title_id)",
@@ -46,8 +55,8 @@ class Job:
         return Template(text).substitute(SOURCE_TABLE=self.source, TARGET_TABLE=self.target, **values)
 
 
-def session(home: Path, memory: str) -> SparkSession:
-    """Open a session on the same catalog; all else is Spark's default."""
+def session(home: Path, memory: str, comet: Path | None = None) -> SparkSession:
+    """Open a session on the same catalog, with Comet where its jar is given; all else is Spark's default."""
     conf: dict[str, bool | float | int | str | None] = {
         "spark.driver.memory": memory,
         "spark.jars.packages": PACKAGES,
@@ -60,6 +69,8 @@ def session(home: Path, memory: str) -> SparkSession:
         "spark.sql.catalog.dataflow.warehouse": str(home / "warehouse"),
         "spark.sql.catalog.dataflow.cache-enabled": "false",
     }
+    if comet is not None:
+        conf |= {"spark.driver.extraClassPath": str(comet), **COMET}
     return SparkSession.builder.config(map=conf).getOrCreate()
 
 
@@ -128,10 +139,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("source", "target", "memory"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--comet", type=Path, help="Comet's jar")
     parser.add_argument("days", type=dt.date.fromisoformat, nargs="+")
     given = parser.parse_args()
     job = Job(given.ddl.read_text(), given.sql.read_text(), given.source, given.target)
-    spark = session(given.home, given.memory)
+    spark = session(given.home, given.memory, given.comet)
     describe(spark, job)
     for day in given.days:
         print(f"{day}: {run_day(spark, job, day):,} rows")

@@ -7,17 +7,20 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.elsewhere import Rivals
 from benchmarks.measure import Command, RunFailed, seconds
 from benchmarks.watching import Watcher
+from dataflow.spark.jars import COMET
 
 SOURCE = "dataflow_demo.playback"
 FIRST = dt.date(2026, 1, 1)
 DAYS = tuple(FIRST + dt.timedelta(days=i) for i in range(14))
 YEAR = tuple(FIRST + dt.timedelta(days=i) for i in range(int(os.environ.get("BENCHMARK_DAYS", "365"))))
+BIG_DAYS = (dt.date(2025, 12, 1), dt.date(2025, 12, 2))
+"""Days outside of the year, each of many rows."""
 MEMORY = "1g"
 """`-Xmx` of both: Spark's default, and what Dataflow takes for small sources."""
 
@@ -103,16 +106,29 @@ class Bench:
         span = ("--from", str(days[0]), "--to", str(days[-1]), "--only", "all", "--parallel", str(parallel))
         return self.dataflow(("workflow", "backfill", file, *span))
 
+    def big_source(self, day: dt.date, rows: int) -> Command:
+        """Return what makes a day of so many rows."""
+        return self.dataflow(
+            ("sample", "source", "--rows", str(rows), "--from", str(day), "--until", str(day)),
+        )
+
     def source(self, days: Sequence[dt.date]) -> Command:
         """Return what makes the source's rows of a range."""
         return self.dataflow(("sample", "source", "--from", str(days[0]), "--until", str(days[-1])))
 
-    def bare(self, *days: dt.date) -> Command:
+    def accelerated_run(self, day: dt.date, accelerator: str) -> Command:
+        """Return the main run of a day in an environment with an accelerator."""
+        run = self.main_run(day)
+        text = f"version: 1\nproject: bench\nenvironments: {{sandbox: {{accelerator: {accelerator}}}}}\n"
+        return replace(run, before=lambda: (self.folder / "dataflow.yaml").write_text(text))
+
+    def bare(self, *days: dt.date, comet: bool = False) -> Command:
         """Return the same by hand: all days in one process."""
         (ddl,), (sql,) = self.package.glob("ddl/*.sql"), self.package.glob("src/*.sql")
         paths = ("--home", str(self.home), "--ddl", str(ddl), "--sql", str(sql))
         tables = ("--source", SOURCE, "--target", "bench_bare.results", "--memory", MEMORY)
-        return Command([(sys.executable, str(_BARE), *paths, *tables, *map(str, days))])
+        native = ("--comet", str(self.home / "jars" / COMET.file_name)) if comet else ()
+        return Command([(sys.executable, str(_BARE), *paths, *tables, *native, *map(str, days))])
 
     def prepare(self) -> None:
         """Do once what is not to be measured: downloads, the source, the tables, the class-data archive.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
 from benchmarks import accuracy, changed_days, lineage_graph, mock_create, python_environment, small_steps
-from benchmarks.bench import DAYS, SOURCE, YEAR, Bench
+from benchmarks.bench import BIG_DAYS, DAYS, SOURCE, YEAR, Bench
 from benchmarks.measure import in_turns, peak_megabytes, seconds
 
 Report = Callable[[str], None]
@@ -70,6 +71,35 @@ def main_run(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
     against, bare = "bare PySpark script", medians["bare"]
     yield Figure("main run, no class-data archive", medians["plain"], 1.0, "s", against, bare)
     yield Figure("main run, with the archive", medians["archive"], 0.6, "s", against, bare)
+
+
+def big_day(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """One day of 400,000 and one of 20 million source rows, with Comet and without; BENCHMARK_BIG_ROWS adds a third."""
+    more = os.environ.get("BENCHMARK_BIG_ROWS")
+    sizes = [
+        (DAYS[0], 400_000, 0.5),
+        (BIG_DAYS[0], 20_000_000, 0.65),
+        *([(BIG_DAYS[1], int(more), None)] if more else []),
+    ]
+    for day, rows, target in sizes:
+        seconds(bench.big_source(day, rows))
+        for accelerator in ("none", "comet"):  # makes the archive of each class path, and fetches the jar
+            for _ in range(2):
+                seconds(bench.accelerated_run(day, accelerator))
+        medians = in_turns(
+            {
+                "bare": bench.bare(day),
+                "bare with Comet": bench.bare(day, comet=True),
+                "dataflow": bench.accelerated_run(day, "none"),
+                "dataflow with Comet": bench.accelerated_run(day, "comet"),
+                "dataflow, auto": bench.accelerated_run(day, "auto"),
+            },
+            runs, seconds, report,
+        )  # fmt: skip
+        what, against = f"a day of {rows:,} rows", "bare PySpark script"
+        yield Figure(f"{what}, accelerator auto", medians["dataflow, auto"], target, "s", against, medians["bare"])
+        for name in ("dataflow", "dataflow with Comet", "bare with Comet"):
+            yield Figure(f"{what}, {name}", medians[name], None, "s", against, medians["bare"])
 
 
 def backfill(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
@@ -258,6 +288,7 @@ def late_days(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
 CASES = {
     "commands": commands,
     "main": main_run,
+    "big-day": big_day,
     "backfill": backfill,
     "year": year,
     "query": query,

@@ -34,7 +34,7 @@ def test_a_machine_that_has_everything_is_found_fit(home):
     found = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.returncode == 0
     first = ["Python", "git", "Spark", "home", "Java", "R", "sparklyr", "sbt"]
-    assert list(found) == [*first, "Sail", "Iceberg", "write and read", "class data"]
+    assert list(found) == [*first, "Sail", "Iceberg", "write and read", "class data", "Comet"]
     assert found["Sail"]["detail"].endswith("answers queries without Java where it answers as Spark does")
     assert found["write and read"]["detail"] == "1 row, catalog dataflow"
     assert list((home / "warehouse").iterdir()) == []

@@ -113,4 +113,4 @@ def test_the_archives_used_longest_ago_are_swept_away(java, class_path):
     train(java, class_path, COMPLETE)
     class_data(java, class_path, train=True)
     kept = {file.name for file in class_data_archive.folder().glob("*.jsa")}
-    assert kept == {archive_file(java, class_path).name, "0.jsa", "1.jsa"}
+    assert kept == {archive_file(java, class_path).name, "0.jsa", "1.jsa", "2.jsa"}

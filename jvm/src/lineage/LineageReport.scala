@@ -36,6 +36,9 @@ final class LineageReport(remembered: ExprId => Option[CachedColumn]) {
     this
   }
 
+  /** Add what an accelerator did of the plan. */
+  def addNative(text: String): Unit = node.put("native", text)
+
   /** Add a plan whose columns could not be followed: its tables alone, and the error. */
   def addFailure(plan: Option[LogicalPlan], error: Throwable): LineageReport = {
     node.put("error", s"${error.getClass.getSimpleName}: ${error.getMessage}")

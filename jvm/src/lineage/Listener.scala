@@ -39,6 +39,7 @@ abstract class LineageListener extends QueryExecutionListener {
     try {
       val plan = execution.analyzed
       report.add(plan, isAction = !plan.isInstanceOf[Command])
+      Acceleration.of(execution).foreach(report.addNative)
       if (function.toLowerCase(java.util.Locale.ROOT).endsWith("checkpoint")) kept.synchronized {
         report.made.foreach { case (id, made) => kept.put(id, made) }
       }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dataflow.runner.progress import RunProgress
     from dataflow.runner.run_start import BegunRun
     from dataflow.runner.turn import LiveRun
+    from dataflow.spark.comet import Acceleration
     from dataflow.state.run_records import RunRecords
 
 
@@ -64,6 +65,7 @@ class RunContext:
         jars: Finds the jars of jobs.
         launch: How programs start a Spark of their own.
         begun: The outermost run, where it was begun already: recorded, and alive.
+        acceleration: Whether Comet is at work; None where that was not decided by what is run.
         left: Returns the days of a backfill that are still to be run; None for other runs.
     """
 
@@ -75,6 +77,7 @@ class RunContext:
     jars: Jars = field(default_factory=PrebuiltJars)
     launch: SparkLaunch = field(default_factory=SparkLaunch)
     begun: BegunRun | None = None
+    acceleration: Acceleration | None = None
     left: Callable[[], Collection[str]] | None = None
 
     @property

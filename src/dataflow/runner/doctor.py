@@ -20,10 +20,12 @@ from dataflow.report import Report, silent
 from dataflow.secret import without_credentials
 from dataflow.spark import class_data_archive, jars
 from dataflow.spark.catalog_jars import catalog_jars
+from dataflow.spark.comet import hindrance, is_fetched, lacking
 from dataflow.spark.command_session import command_session
 from dataflow.spark.config import is_local, spark_conf
 from dataflow.spark.java import Java, find_java
 from dataflow.spark.jvm import class_path_of
+from dataflow.spark.sizing import FEW_ROWS
 from dataflow.tables.catalog import is_embedded, warehouse
 from dataflow.workflow.project import Environment
 
@@ -82,6 +84,7 @@ def diagnose(
         looking("a row that Spark writes and reads")
         yield _checked("write and read", lambda: _write_and_read(environment, report))
         yield _class_data(java[0], environment)
+    yield _comet(environment)
 
 
 def _checked(name: str, look: Callable[[], str]) -> Diagnosis:
@@ -201,6 +204,24 @@ def _write_and_read(environment: Environment, report: Report) -> str:
     if rows != 1:
         raise DataflowError(f"wrote 1 row and read {rows}")
     return f"1 row, catalog {environment.catalog_name}"
+
+
+def _comet(environment: Environment) -> Diagnosis:
+    """Check whether large data is executed in native code; the check never fails, as Spark executes it all the same."""
+    there = (
+        f"{jars.COMET.version} in {jars.folder()}" if is_fetched() else f"fetched once, {jars.COMET.size / 1e6:.0f} MB"
+    )
+    if environment.accelerator == "none":
+        detail = "off: the environment has accelerator: none"
+    elif why := hindrance(environment):
+        detail = f"off: {why}"
+    elif environment.accelerator == "comet":
+        detail = f"on: the environment has accelerator: comet; {there}"
+    elif why := lacking():
+        detail = f"off: {why}"
+    else:
+        detail = f"on for runs that read more than {FEW_ROWS:,} rows; {there}"
+    return Diagnosis("Comet", True, detail)
 
 
 def _class_data(java: Java, environment: Environment) -> Diagnosis:

@@ -113,6 +113,7 @@ class RunPlan:
         strategy: What becomes of moments that were missed; None without a schedule.
         parameters: All parameters.
         steps: In running order.
+        accelerator: Whether Comet would be at work, and why; None for a workflow within another.
         triggers: What makes it due, each by itself.
     """
 
@@ -129,6 +130,7 @@ class RunPlan:
     strategy: str | None
     parameters: tuple[Parameter, ...]
     steps: tuple[StepPlan, ...]
+    accelerator: str | None = None
     triggers: tuple[PlannedTrigger, ...] = ()
 
     @property
@@ -156,8 +158,13 @@ class RunPlan:
         return (*self.steps, *inner)
 
 
-def plan_run(workflow: Workflow) -> RunPlan:
-    """Return the plan of a run of a workflow."""
+def plan_run(workflow: Workflow, accelerator: str | None = None) -> RunPlan:
+    """Return the plan of a run of a workflow.
+
+    Args:
+        workflow: What would run.
+        accelerator: Whether Comet would be at work, and why.
+    """
     return RunPlan(
         workflow=workflow.id,
         file=display_path(workflow.file),
@@ -172,6 +179,7 @@ def plan_run(workflow: Workflow) -> RunPlan:
         strategy=strategy_text(workflow.strategy) if workflow.triggers else None,
         parameters=tuple(Parameter(n, v, workflow.origins.get(n, "")) for n, v in workflow.params.items()),
         steps=tuple(_step(workflow, step) for step in workflow.steps),
+        accelerator=accelerator,
         triggers=tuple(PlannedTrigger(text) for it in workflow.triggers for text in it.texts),
     )
 

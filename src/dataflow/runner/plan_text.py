@@ -29,6 +29,8 @@ def render_plan(plan: RunPlan) -> str:
         ("reads", ", ".join(plan.reads) or "nothing that its text names"),
         ("writes", ", ".join(plan.writes) or "nothing"),
     ]
+    if plan.accelerator is not None:
+        facts.append(("accelerator", plan.accelerator))
     lines = [f"{plan.workflow}{': ' if plan.description else ''}{plan.description}", ""]
     lines += _columns(facts, indent=2)
     if plan.parameters:

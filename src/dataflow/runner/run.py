@@ -8,7 +8,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 from dataflow.errors import DataflowError
 from dataflow.home import private
@@ -88,7 +88,9 @@ class Run:
             self.note(f"stopped: {self.cancel.reason}")
         errors = [f"{result.id}: {result.error}" for result in results if result.error is not None]
         with record_or_report("; ".join(errors) or f"the run {status}"):
-            unsent = self.recorder.record_end(status, results, self.lineage.reads(), self._writes())
+            unsent = self.recorder.record_end(
+                status, results, self.lineage.reads(), self._writes(), self._accelerator()
+            )
         if unsent is not None:
             self.note(unsent)
         for why in self.lineage.errors():
@@ -312,6 +314,11 @@ class Run:
         if self.cancel.is_set() or isinstance(error, Cancelled):
             return "cancelled"
         return "warned" if step.on_failure == "ignore" else "failed"
+
+    def _accelerator(self) -> dict[str, Any] | None:
+        """Return whether Comet was at work, why, and what fell back to Spark; None where nobody asked."""
+        found = self.context.acceleration
+        return None if found is None else found.recorded(self.lineage.native())
 
     def _writes(self) -> list[TableWrite]:
         """Return what was written; columns that audits, the key or a DDL name have to be there as well."""

@@ -158,8 +158,16 @@ class RunRecorder:
         results: Sequence[StepResult],
         reads: Sequence[SnapshotRead],
         writes: Sequence[TableWrite] = (),
+        accelerator: Mapping[str, Any] | None = None,
     ) -> str | None:
         """Record the run's end, its reads and its column lineage, and send its OpenLineage event.
+
+        Args:
+            status: How it ended.
+            results: Its steps' results.
+            reads: The snapshots that it read.
+            writes: What it wrote.
+            accelerator: Whether Comet was at work, why, and what fell back to Spark.
 
         Returns:
             Why the OpenLineage event could not be sent; None when it was, or when none is to be sent.
@@ -182,7 +190,8 @@ class RunRecorder:
         finished = {result.id for result in results if result.status == "succeeded"}
         self._record_lineage(writes, whole=finished >= set(self._position))
         self._ended = now()
-        self._records.update_run(run_id, status=status, ended=self._ended, error="\n".join(errors) or None)
+        error = "\n".join(errors) or None
+        self._records.update_run(run_id, status=status, ended=self._ended, error=error, accelerator=accelerator)
         self._has_ended = True
         return send_event(
             FinishedRun(

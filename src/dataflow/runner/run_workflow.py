@@ -59,9 +59,10 @@ def run_workflow(
         KeyboardInterrupt: The user cancelled it.
     """
     from dataflow.home import subfolder
+    from dataflow.runner.acceleration import decide
     from dataflow.runner.changed.reload import has_nothing_to_do, run_nothing
     from dataflow.spark.session import Engine
-    from dataflow.spark.sizing import is_small
+    from dataflow.spark.sizing import is_small, size_of
     from dataflow.state.utc import now
 
     workflow.choose(options.only)  # before a JVM starts
@@ -70,7 +71,10 @@ def run_workflow(
     if has_nothing_to_do(workflow):
         return RunOutcome(run_nothing(workflow, progress, log))
     environment = _spark_environment(workflow, progress)
-    with Engine(environment, log, small=is_small(workflow), report=progress.say) as engine:
+    small = is_small(workflow, size := size_of(workflow))
+    acceleration = decide(workflow, size)
+    with Engine(environment, log, small=small, report=progress.say) as engine:
+        engine.accelerate(acceleration)
         engine.begin()  # the JVM starts while Python imports the rest, and while jars are built
         from dataflow.runner.jar_builder import JarBuilder
         from dataflow.runner.programs import require_programs
@@ -191,7 +195,15 @@ def _run_in(
         with progress.waiting("starting Spark"):
             spark = engine.spark
         context = RunContext(
-            spark, RunRecords(database), progress, log, jvm=engine, jars=jars, launch=engine.launch, begun=began
+            spark,
+            RunRecords(database),
+            progress,
+            log,
+            jvm=engine,
+            jars=jars,
+            launch=engine.launch,
+            begun=began,
+            acceleration=engine.acceleration,
         )
         result = Runner(context, prepare).run(workflow, options)
         return RunOutcome(result, () if result.left_running else _preview(spark, result))

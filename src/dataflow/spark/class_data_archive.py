@@ -23,8 +23,8 @@ from dataflow.spark.java import Java
 _MAGIC = 0xF00BABA8
 """What a complete archive starts with: the JVM writes the header last."""
 
-_KEPT = 3
-"""How many archives stay, each for another Java or another set of jars; some 180 MB each."""
+_KEPT = 4
+"""How many archives stay, each for another Java or another set of jars, such as Comet's; some 180 MB each."""
 
 _QUIET = ("-Xshare:auto", "-Xlog:cds=off", "-Xlog:cds+dynamic=off")
 

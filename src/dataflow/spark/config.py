@@ -12,6 +12,7 @@ from dataflow.errors import UsageError
 from dataflow.home import UMASK, home, subfolder
 from dataflow.spark import jars
 from dataflow.spark.catalog_jars import catalog_jars, on_s3
+from dataflow.spark.comet import comet_settings, memory
 from dataflow.system_errors import LOCK_TIMEOUT
 from dataflow.tables.catalog import catalog_file, is_embedded, warehouse
 from dataflow.workflow.parameters import resolve_secrets
@@ -71,33 +72,38 @@ DEPLOY_MODE = "spark.submit.deployMode"
 
 _JOINED = {  # lists, to which an environment adds rather than replaces what Iceberg needs
     "spark.driver.extraClassPath": os.pathsep,
+    "spark.driver.extraLibraryPath": os.pathsep,
     "spark.jars": ",",
+    "spark.plugins": ",",
     "spark.sql.extensions": ",",
 }
 
 
-def spark_conf(environment: Environment, *, small: bool = False) -> dict[str, str]:
+def spark_conf(environment: Environment, *, small: bool = False, comet: bool = False) -> dict[str, str]:
     """Return all that a Spark session needs, secrets put in: never print or log it.
 
     Args:
         environment: Where to run; its own settings win.
         small: The data is small: a JVM that starts fast rather than one that runs long.
+        comet: Comet executes what it can.
 
     Raises:
         DataflowError: A secret is not there.
     """
-    own = {key: resolve_secrets(value) for key, value in settings(environment, small=small).items()}
-    return {**_PREVIEWS, **own}
+    found = settings(environment, small=small, comet=comet)
+    return {**_PREVIEWS, **{key: resolve_secrets(value) for key, value in found.items()}}
 
 
-def settings(environment: Environment, *, small: bool = False) -> dict[str, str]:
+def settings(environment: Environment, *, small: bool = False, comet: bool = False) -> dict[str, str]:
     """Return the settings of `spark_conf` with secrets still written `${secret:NAME}`, so that they can be shown."""
     own = {"spark.master": "local[*]", **environment.spark}
     own.pop(DEPLOY_MODE, None)
     class_path = [*map(str, jars.paths(catalog_jars(environment))), str(GUARD_JAR)]
     found = {**_ALWAYS, **_catalog(environment), "spark.driver.extraClassPath": os.pathsep.join(class_path)}
     if is_local(own):
-        found |= _for_this_machine(small)
+        found |= _for_this_machine(small, quick=small or comet)
+        if comet:
+            found |= comet_settings(found["spark.driver.extraClassPath"])
     else:
         found["spark.jars"] = ",".join(class_path)  # executors get them from the driver
     if is_cluster(own) and not any(key in own for key in _FIXED):
@@ -166,7 +172,7 @@ def _catalog(environment: Environment) -> dict[str, str]:
     }
 
 
-def _for_this_machine(small: bool) -> dict[str, str]:
+def _for_this_machine(small: bool, *, quick: bool) -> dict[str, str]:
     """Return settings for one machine, which keep Spark from connecting to any other."""
     found = {
         "spark.driver.host": "127.0.0.1",
@@ -175,15 +181,12 @@ def _for_this_machine(small: bool) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(home() / "spark-warehouse"),  # else it lands in the current folder
         "spark.sql.shuffle.partitions": "4" if small else str(max(32, 4 * (os.cpu_count() or 1))),
     }
-    if small:  # compiling and collecting in the background pay off after the first minute only
+    if quick:  # compiling and collecting in the background pay off where the JVM works for more than half a minute
         found["spark.driver.extraJavaOptions"] = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
     return found
 
 
 def _driver_gib() -> int:
     """Return a quarter of the machine's memory, from 1 to 8 GiB."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 2
-    return min(8, max(1, total // 4 // _GIB))
+    total = memory()
+    return 2 if total is None else min(8, max(1, total // 4 // _GIB))

@@ -94,6 +94,14 @@ SBT = PinnedJar(
     "1750c8fb61c2d2f82da40b2cd9014f4d8a1bd49a361402ea5b1cec061ed66578",
     "sbt's launcher",
 )
+COMET = PinnedJar(
+    "org.apache.datafusion",
+    "comet-spark-spark4.1_2.13",
+    "1.2.0",
+    98_985_596,
+    "5055c43dca9e8cce83c33b1ff25646d1436c94698ca48beb3475bf60843b8d37",
+    "Comet",
+)
 AWS = PinnedJar(
     "org.apache.iceberg",
     "iceberg-aws-bundle",

@@ -12,6 +12,7 @@ from dataflow.home import UMASK
 from dataflow.report import Report, silent
 from dataflow.spark import jars
 from dataflow.spark.catalog_jars import catalog_jars
+from dataflow.spark.comet import NONE, Acceleration, ready
 from dataflow.spark.config import is_cluster, is_local, spark_conf
 from dataflow.spark.errors import short_message
 from dataflow.spark.gateway import connect, disconnect, first_session
@@ -61,6 +62,8 @@ class Engine:
         self.environment = environment
         self._log = log
         self._small = small
+        self.acceleration = NONE
+        """Whether Comet executes what it can; not where its jar can't be had, once the JVM was started."""
         self._train = train
         self._scope = scope
         self._interactive = interactive
@@ -72,6 +75,10 @@ class Engine:
         self._gateway: Any = None
         self._spark: SparkSession | None = None
         self._reader: SparkSession | None = None
+
+    def accelerate(self, acceleration: Acceleration) -> None:
+        """Say whether Comet executes what it can; before the JVM starts."""
+        self.acceleration = acceleration
 
     def begin(self) -> None:
         """Start the JVM and return at once, so that imports go on meanwhile. Once is enough.
@@ -171,12 +178,13 @@ class Engine:
             raise second_session_error()
         _require_shared_catalog(self.environment)
         self._java = java = find_java(self._report)
-        self._conf = spark_conf(self.environment, small=self._small)
+        jars.ensure(java, self.environment.spark, self._report, catalog_jars(self.environment))
+        self.acceleration = ready(self.acceleration, java, self.environment, self._report)
+        self._conf = spark_conf(self.environment, small=self._small, comet=self.acceleration.on)
         if self._scope is not None:
             self._conf[SCOPE_SETTING] = self._scope.as_json()
         if is_embedded(self.environment):
             ensure_catalog()
-        jars.ensure(java, self.environment.spark, self._report, catalog_jars(self.environment))
         umask = UMASK if is_embedded(self.environment) else -1  # a warehouse elsewhere is as its team wants it
         self._jvm = Jvm(java, self._conf, self._log, train=self._train, umask=umask)
         return self._jvm

@@ -43,6 +43,7 @@ runs = sa.Table(
     sa.Column("step", sa.String(300)),
     sa.Column("asked", sa.JSON),
     sa.Column("definitions", sa.String(64)),
+    sa.Column("accelerator", sa.JSON),
 )
 jobs = sa.Table(
     "dataflow_jobs",
@@ -95,6 +96,8 @@ reads = sa.Table(
 
 UNENDED = ("running", "waiting")
 """The statuses of runs that have not ended."""
+
+_RUNS_LOOKED_AT = 50
 
 _LONG_SILENCE = dt.timedelta(minutes=5)
 """How long the heart of a run elsewhere may be silent before it is called killed."""
@@ -212,6 +215,23 @@ class RunRecords:
             for row in rows
             if "EXECUTION_DATE" in (row["params"] or {}) and not (row["asked"] or {}).get("job")
         ]
+
+    def accelerated(self, workflow_id: str, environment: str, definitions: str) -> list[dict[str, Any]]:
+        """Return what Comet did in the last run of a workflow that it was at work in, and in the runs within.
+
+        Args:
+            workflow_id: The workflow.
+            environment: Where it ran.
+            definitions: The checksum of what it was made from.
+        """
+        mine = (runs.c.workflow_id == workflow_id, runs.c.environment == environment, runs.c.definitions == definitions)
+        last = sa.select(runs.c.run_id, runs.c.accelerator).where(*mine, runs.c.status == "succeeded")
+        rows = self.database.rows(last.order_by(runs.c.started.desc()).limit(_RUNS_LOOKED_AT))
+        run = next((row["run_id"] for row in rows if (row["accelerator"] or {}).get("name")), None)
+        if run is None:
+            return []
+        within = sa.select(runs.c.accelerator).where(runs.c.run_id.startswith(run, autoescape=True))
+        return [row["accelerator"] for row in self.database.rows(within) if row["accelerator"]]
 
     def has_ended(self, workflows: Collection[str], environment: str, since: dt.datetime) -> bool:
         """Say whether a run of one of some workflows has ended since a moment."""

@@ -81,11 +81,20 @@ def metadata(location: str) -> dict[str, Any]:
         OSError: It can't be read.
         ValueError: It is not one.
     """
+    text = content(location)
+    found: dict[str, Any] = json.loads(gzip.decompress(text) if text.startswith(b"\x1f\x8b") else text)
+    return found
+
+
+def content(location: str) -> bytes:
+    """Return what a file of a table on this machine holds, by its address or path.
+
+    Raises:
+        OSError: It can't be read.
+    """
     plain = location.removeprefix("file://").removeprefix("file:")  # Iceberg's addresses are not escaped, but may be
     file = Path(plain) if plain == location or Path(plain).exists() else Path(unquote(urlsplit(location).path))
-    content = file.read_bytes()
-    found: dict[str, Any] = json.loads(gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content)
-    return found
+    return file.read_bytes()
 
 
 def _table(metadata: dict[str, Any]) -> LiveTable:

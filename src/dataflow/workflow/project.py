@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 FILE_NAME = "dataflow.yaml"
 _MASTER = re.compile(r"local(-cluster)?(\[[^\]]*\])?|spark://[^\s/]+:\d+(,[^\s/]+:\d+)*|yarn|k8s://\S+|.*\$\{.*")
 SANDBOX = "sandbox"
+Accelerator = Literal["auto", "comet", "none"]
+ACCELERATOR: Accelerator = "none"
+"""What an environment has that says nothing of it."""
+
 _SANDBOX_PARAMS = {"TARGET_DB": "${dataflow.user}_sandbox"}
 
 
@@ -80,6 +84,7 @@ class Environment:
         backend: What runs deployed workflows on their schedules.
         exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
         limits: How many runs of workflows with a tag may be at work at once.
+        accelerator: What executes Spark's plans on large data: Comet, Spark alone, or whichever is the faster.
     """
 
     name: str
@@ -96,6 +101,7 @@ class Environment:
     backend: str = "local"
     exports: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    accelerator: Accelerator = ACCELERATOR
 
     @property
     def catalog_name(self) -> str:
@@ -164,6 +170,9 @@ class EnvironmentSpec(StrictModel):
     )
     limits: dict[str, Annotated[int, Field(ge=1, le=1000)]] = Field(
         {}, description="How many runs of workflows with a tag may be at work at once, by tag."
+    )
+    accelerator: Accelerator = Field(
+        ACCELERATOR, description="Whether Comet executes what it can: always, never, or (auto) on large data."
     )
 
     @field_validator("spark")
@@ -300,6 +309,7 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         backend=spec.backend,
         exports=tuple(spec.exports),
         limits=spec.limits,
+        accelerator=spec.accelerator,
     )
 
 

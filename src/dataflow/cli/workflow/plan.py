@@ -36,6 +36,7 @@ def plan(
     """
     from dataflow.deploy.due import next_of_triggers
     from dataflow.migration.definition_checks import require_valid_sql
+    from dataflow.runner.acceleration import acceleration_of
     from dataflow.runner.changed.reload import looked_at, looked_through, needs_spark
     from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
@@ -50,8 +51,9 @@ def plan(
         with spark_session(workflow.environment, "plan", "looking for days that changed …") as spark:
             workflow = looked_through(workflow, load, spark)
     require_valid_sql(workflow, env)
+    whole = load_workflow(definition(file), replace(asked, ends_only=False))
     coming = next_of_triggers(workflow, dt.datetime.now(dt.UTC))
-    planned = plan_run(workflow)
+    planned = plan_run(workflow, acceleration_of(whole).text)
     triggers = (replace(it, next=moment) for it, moment in zip(planned.triggers, coming, strict=True))
     output.show(_Planned(replace(planned, triggers=tuple(triggers))))
 

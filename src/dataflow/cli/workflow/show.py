@@ -115,11 +115,21 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("versions", _pairs(found["versions"])),
         ("log", found["log"]),
     ]
+    if accelerator := found.get("accelerator"):
+        facts.append(("accelerator", _accelerator(accelerator)))
     if found["bundle"]:
         facts.append(("bundle", found["bundle"]))
     if found["parent_run_id"]:
         facts.append(("part of", found["parent_run_id"]))
     return facts
+
+
+def _accelerator(found: Mapping[str, Any]) -> str:
+    if not found["name"]:
+        return f"none: {found['why']}"
+    fell_back = [f"{it['operator']} ({it['reason']})" for it in found["fell_back"]]
+    left = f"; left to Spark: {', '.join(fell_back)}" if fell_back else ""
+    return f"Comet: {found['why']}; {found['native']} of {found['operators']} operators{left}"
 
 
 def _pairs(values: Mapping[str, str]) -> str:

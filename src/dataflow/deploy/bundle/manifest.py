@@ -20,7 +20,7 @@ from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.periods import Cadence
-from dataflow.workflow.project import Environment, Owner, Smtp
+from dataflow.workflow.project import ACCELERATOR, Accelerator, Environment, Owner, Smtp
 from dataflow.workflow.trigger import NamedStrategy, trigger_text
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ class EnvironmentSettings(BundleModel):
     backend: str = "local"
     exports: tuple[str, ...] = ()
     limits: dict[str, int] = {}
+    accelerator: Accelerator = ACCELERATOR
 
     def environment(self) -> Environment:
         """Return the environment that runs of the bundle happen in."""
@@ -204,6 +205,7 @@ class EnvironmentSettings(BundleModel):
             backend=self.backend,
             exports=self.exports,
             limits=self.limits,
+            accelerator=self.accelerator,
         )
 
 
@@ -310,6 +312,7 @@ def environment_settings(environment: Environment, params: Mapping[str, str]) ->
         openlineage=environment.openlineage,
         exports=environment.exports,
         limits=dict(environment.limits),
+        accelerator=environment.accelerator,
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import TableWrite
 from dataflow.lineage.spark_plan.plan_lineage import RecordedLineage, SnapshotRead
+from dataflow.spark.comet import Executed
 from dataflow.spark.errors import short_message
 from dataflow.tables.iceberg import java_class
 
@@ -78,6 +79,12 @@ class LineageListener:
         self.collect()
         with self._lock:
             return self._recorded.flows()
+
+    def native(self) -> Executed:
+        """Return what Comet executed so far; waits as `reads` does."""
+        self.collect()
+        with self._lock:
+            return self._recorded.native
 
     def errors(self) -> tuple[str, ...]:
         """Return errors of collecting lineage; waits as `reads` does."""

@@ -13,6 +13,7 @@ the full names of tables, under those of these keys that apply:
   stream.
 - `collected`: tables all of whose columns were collected into code.
 - `error`: why the columns of a plan could not be followed.
+- `native`: what Comet executed of a plan, and what fell back to Spark; see `dataflow.spark.comet`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.lineage.model import UNKNOWN_COLUMNS, ColumnName, Flow, TableWrite, plain_name, with_references
+from dataflow.spark.comet import Executed
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class RecordedLineage:
         reads: The oldest snapshot that was read, by target and source.
         names: The columns that queries without a write reference.
         errors: Errors of following plans.
+        native: What Comet executed.
     """
 
     writes: dict[str, TableWrite] = field(default_factory=dict)
     reads: dict[tuple[str, str], SnapshotRead] = field(default_factory=dict)
     names: set[ColumnName] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+    native: Executed = field(default_factory=Executed)
     _followed: set[str] = field(default_factory=set)
     _seen: set[str] = field(default_factory=set)
     _collected: set[str] = field(default_factory=set)
@@ -90,6 +94,8 @@ class RecordedLineage:
         self.names.update((plain_name(table, catalog), column) for table, column in found.get("names", ()))
         for kind, tables in (("tables", self._followed), ("seen", self._seen), ("collected", self._collected)):
             tables.update(plain_name(table, catalog) for table in found.get(kind, ()))
+        if "native" in found:
+            self.native.add(found["native"])
         if "error" in found:
             self.errors.append(found["error"])
 

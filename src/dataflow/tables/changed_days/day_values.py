@@ -152,7 +152,7 @@ class DayColumn:
         low, high = (bounds.get(self.id) for bounds in (entry.lower, entry.upper))
         if low is None or high is None:
             return None
-        ends = [_decoded(str(self.type), it) for it in (low, high)]
+        ends = [decoded_bound(str(self.type), it) for it in (low, high)]
         first, last = (span_of_value(str(self.type), it) for it in ends)
         if first is None or last is None or last.end <= first.start or not _are_alike(*ends):
             return None
@@ -167,7 +167,7 @@ class DayColumn:
             if value is None:
                 here = None if str(field.transform) == "void" else self.grain.none
             else:
-                span = _of_transform(str(field.transform), str(self.type), value)
+                span = span_of_partition(str(field.transform), str(self.type), value)
                 here = None if span is None else self.grain.of(span, instant=self.is_instant)
             found = found if here is None else here.within(found)
         return found
@@ -198,8 +198,14 @@ def span_of_value(kind: str, value: Any) -> Span | None:
     return None
 
 
-def _of_transform(transform: str, kind: str, value: Any) -> Span | None:
-    """Return the time that a partition's value stands for; None of buckets and what is truncated."""
+def span_of_partition(transform: str, kind: str, value: Any) -> Span | None:
+    """Return the time that a partition's value stands for; None of buckets and what is truncated.
+
+    Args:
+        transform: How the value came of the column, as Iceberg writes it.
+        kind: The column's type.
+        value: The value, as Avro has it; not NULL.
+    """
     try:
         match transform:
             case "identity":
@@ -231,7 +237,7 @@ def _are_alike(low: Any, high: Any) -> bool:
     return not isinstance(low, str) or (low[4:5] == "-") == (high[4:5] == "-")
 
 
-def _decoded(kind: str, bound: bytes) -> Any:
+def decoded_bound(kind: str, bound: bytes) -> Any:
     """Return a bound as its value; numbers are as long as the column was when the file was written."""
     if kind == "string":
         return bound.decode(errors="replace")

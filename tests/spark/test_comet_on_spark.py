@@ -1,0 +1,192 @@
+"""Comet with real tables: equal rows with it and without, what fell back, the write guard, and whole runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataflow.lineage.spark_plan.listener import LineageListener
+from dataflow.spark import class_data_archive, jars
+from dataflow.spark.comet import Acceleration, hindrance
+from dataflow.spark.guard import EVERYTHING, READING, open_session
+from dataflow.spark.java import find_java
+from dataflow.spark.session import Engine
+from dataflow.workflow.project import Environment
+from tests.support.run_package import Package
+from tests.support.two_engines import edges, expanded, rows_of, spark_answer, types_of
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.skipif(hindrance(Environment("sandbox")) is not None, reason="Comet can't be at work here"),
+]
+
+LONG = settings.get_current_profile_name() == "long"
+EXPRESSIONS = yaml.safe_load((Path(__file__).parents[1] / "sail" / "expressions.yaml").read_text("utf-8"))
+WANTED = Acceleration(True, "a test wants it", required=True)
+COLUMNS = ["i", "l", "h", "d", "f", "n", "s", "z", "b", "t", "ts", "tn", "y"]
+SHAPES = [
+    "SELECT {}, count(*), count({}), min(id), max(id), sum(j) FROM edges GROUP BY {}",
+    "SELECT count(DISTINCT {}), min({}), max({}) FROM edges",
+    "SELECT id, rank() OVER (PARTITION BY b ORDER BY {} DESC), count(*) OVER (PARTITION BY {}) FROM edges",
+    "SELECT a.id, b.id AS other FROM edges a JOIN edges b ON a.{} = b.{}",
+    "SELECT a.id, b.id AS other FROM edges a LEFT JOIN edges b ON a.{} <=> b.{} AND a.id < b.id",
+    "SELECT id FROM edges WHERE {} IN (SELECT {} FROM edges WHERE id > 3)",
+    "SELECT {} FROM edges EXCEPT SELECT {} FROM edges WHERE id > 4",
+    "SELECT * FROM (SELECT id, {}, rank() OVER (PARTITION BY b ORDER BY {} DESC) AS r FROM edges) WHERE r <= 2",
+]
+BY_ORDER = {"sum(l)", "avg(l)"}
+"""Of numbers so large that a part of the sum overflows, or is rounded: by the order of rows, in either engine."""
+
+RECIPE = """
+WITH viewing AS (
+  SELECT title, country, round(sum(hours), 6) AS hours, sum(paid) AS paid, max(at) AS at, count(hours) AS n
+  FROM cometed.plays WHERE title IS NOT NULL AND {filter} GROUP BY title, country
+), ranked AS (
+  SELECT *, rank() OVER (PARTITION BY country ORDER BY {order} DESC) AS title_rank FROM viewing
+) SELECT title, country, title_rank, hours, paid, date_trunc('day', at) AS day, hour(at) AS hour, n
+FROM ranked WHERE title_rank <= 2
+"""
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    """A session with Comet, in a home of its own, with jars and class data of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        jars.ensure(find_java(), {}, wanted=(*jars.JARS, jars.COMET))
+        class_data_archive.folder().mkdir(parents=True, exist_ok=True)
+        folder, shared = tmp_path_factory.mktemp("comet"), class_data_archive.folder()
+        patch.setenv("DATAFLOW_JARS", str(jars.folder()))
+        patch.setenv("DATAFLOW_HOME", str(folder / "home"))
+        (folder / "home").mkdir()
+        (folder / "home" / "class-data").symlink_to(shared)
+        own = {"spark.sql.shuffle.partitions": "2"}
+        with Engine(Environment("sandbox", spark=own), folder / "spark.log", small=True, scope=EVERYTHING) as engine:
+            engine.accelerate(WANTED)
+            file = folder / "edges.parquet"
+            pq.write_table(edges(), file)
+            engine.spark.sql("CREATE NAMESPACE cometed")
+            engine.spark.read.parquet(str(file)).writeTo("cometed.edges").using("iceberg").create()
+            engine.spark.table("cometed.edges").createOrReplaceTempView("edges")
+            yield engine.spark
+
+
+def answer(spark, sql, on):
+    """Return the types and rows of a query, in no order, or why it fails."""
+    spark.conf.set("spark.comet.enabled", "true" if on else "false")
+    try:
+        found = spark_answer(spark, sql)
+    except Exception as error:
+        return str(error)[:40]
+    finally:
+        spark.conf.set("spark.comet.enabled", "true")
+    return types_of(found), sorted(rows_of(found), key=repr)
+
+
+def differences(spark, queries):
+    return [sql for sql in queries if answer(spark, sql, False) != answer(spark, sql, True)]
+
+
+@pytest.mark.parametrize("column", COLUMNS if LONG else ["d", "n", "s", "ts"])
+def test_groups_windows_joins_and_sets_have_equal_rows_by_a_column_of_each_type(spark, column):
+    assert differences(spark, [shape.replace("{}", column) for shape in SHAPES]) == []
+
+
+@pytest.mark.skipif(not LONG, reason="it runs at night")
+@pytest.mark.parametrize("group", EXPRESSIONS)
+def test_expressions_have_equal_values(spark, group):
+    every = [it for template in EXPRESSIONS[group] for it in expanded(template) if it not in BY_ORDER]
+    head = "SELECT {} AS x FROM edges" if group == "aggregates" else "SELECT id, {} AS x FROM edges"
+    assert differences(spark, [head.format(it) for it in every]) == []
+
+
+def plays():
+    moment = dt.datetime(2026, 3, 29, tzinfo=dt.UTC)  # clocks change in Europe
+    hours = st.sampled_from([0.0, -0.0, 1.5, 1.5, 2.25, float("nan"), float("inf"), 1e300, 5e-324, None])
+    row = st.fixed_dictionaries(
+        {
+            "title": st.sampled_from([1, 2, 3, None]),
+            "country": st.sampled_from(["DE", "é", "", None]),
+            "hours": hours,
+            "paid": st.none() | st.decimals("-99999.99", "99999.99", places=2, allow_nan=False),
+            "at": st.none() | st.integers(-90_000, 90_000).map(lambda it: moment + dt.timedelta(seconds=it)),
+        }
+    )
+    return st.lists(row, max_size=12)
+
+
+@given(
+    rows=plays(),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
+    order=st.sampled_from(["hours", "paid", "at", "hours + 1"]),
+    filter_=st.sampled_from(["hours > 0", "hours >= 0", "hours <> 0", "paid > 1.5", "date(at) = DATE '2026-03-29'"]),
+)
+@settings(
+    max_examples=200 if LONG else 6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_the_recipes_query_has_equal_rows_whatever_the_table_holds(spark, rows, zone, order, filter_):
+    schema = "title INT, country STRING, hours DOUBLE, paid DECIMAL(12, 2), at TIMESTAMP"
+    values = [tuple(row[name] for name in ("title", "country", "hours", "paid", "at")) for row in rows]
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    spark.createDataFrame(values, schema).writeTo("cometed.plays").using("iceberg").createOrReplace()
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        assert differences(spark, [RECIPE.format(filter=filter_, order=order)]) == []
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+def test_what_was_executed_and_what_fell_back_is_told_with_the_lineage_and_the_guard_holds(spark):
+    lineage = LineageListener()
+    lineage.watch(spark)
+    spark.sql("CREATE TABLE cometed.counts (b BOOLEAN, n BIGINT) USING iceberg")
+    spark.sql("INSERT INTO cometed.counts SELECT b, count(*) FROM edges GROUP BY b")
+    native = lineage.native()
+    assert 0 < native.native <= native.operators
+    assert [(read.source, read.written) for read in lineage.reads()] == [
+        ("dataflow.cometed.edges", "dataflow.cometed.counts")
+    ]
+    before = native.operators
+    spark.sql("SET spark.comet.enabled = false")
+    spark.sql("SELECT b, count(*) FROM edges GROUP BY b").collect()
+    spark.sql("SET spark.comet.enabled = true")
+    assert lineage.native().operators == before  # a session that switched it off
+    lineage.unwatch(spark)
+    with pytest.raises(Exception, match="only reads"):
+        open_session(spark, READING).sql("INSERT INTO cometed.counts SELECT b, id FROM cometed.edges")
+
+
+def test_files_have_the_statistics_that_spark_s_have(spark):
+    metrics = []
+    for on in ("true", "false"):
+        spark.conf.set("spark.comet.enabled", on)
+        table = f"cometed.written_{on}"
+        spark.sql(f"CREATE TABLE {table} USING iceberg AS SELECT * FROM edges")
+        rows = spark.sql(f"SELECT record_count, readable_metrics FROM {table}.files").collect()
+        metrics.append([row.asDict(recursive=True) for row in rows])
+    spark.conf.set("spark.comet.enabled", "true")
+    for row in (*metrics[0], *metrics[1]):
+        for column in row["readable_metrics"].values():
+            column.pop("column_size", None)  # how it was packed
+    assert metrics[0] == metrics[1]
+
+
+def test_a_run_with_comet_publishes_the_rows_passes_its_audits_and_records_what_was_native(
+    spark, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DATAFLOW_USER", "carol")
+    package = Package(spark, tmp_path / "package", "carol")
+    package.add_source((1, 2.0, 1), (2, None, 1), (3, 1.0, 2))
+    result = package.run(services={"acceleration": WANTED})
+    assert (result.status, package.rows()) == ("succeeded", [(1, 1), (2, 1)])
+    recorded = package.records.run("last")["accelerator"]
+    assert (recorded["name"], recorded["why"]) == ("comet", "a test wants it")
+    assert recorded["native"] > 0
+    assert {"operator", "reason", "times"} >= {key for it in recorded["fell_back"] for key in it}
