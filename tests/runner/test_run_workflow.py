@@ -51,6 +51,9 @@ class FakeEngine:
     def __exit__(self, *_):
         self.events.append("closed")
 
+    def accelerate(self, acceleration):
+        self.acceleration = acceleration
+
     def begin(self):
         self.events.append("began")
 
