@@ -104,7 +104,8 @@ def fuzz(session: nox.Session) -> None:
 def spark(session: nox.Session) -> None:
     """Run the tests that share a Spark session, and those that run the command line on Spark."""
     install(session, "test")
-    pytest(session, *SPARK_WORKERS, "-m", "spark and not recipe and not nightly", "--durations=10")
+    pytest(session, *SPARK_WORKERS, "-m", "spark and not (recipe or nightly or own_process)", "--durations=10")
+    pytest(session, "-m", "own_process")
 
 
 @nox.session
@@ -163,7 +164,8 @@ def laws(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Hold Sail and Comet to Spark on many random tables; `spark` does so on a few, and on all compared by hand."""
     install(session, "test")
-    pytest(session, "tests/sail", "tests/spark/test_comet_on_spark.py", "--hypothesis-profile=long")
+    pytest(session, "tests/sail", "--hypothesis-profile=long")
+    pytest(session, "-m", "own_process", "--hypothesis-profile=long")
 
 
 @nox.session

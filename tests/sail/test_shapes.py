@@ -15,7 +15,7 @@ from dataflow.sail.judgement import SparkDecides
 from dataflow.sail.server import Sail, SailError
 from dataflow.sail.session import SailSession
 from tests.support.lineage_corpus import TABLES, cases
-from tests.support.places import ROOT
+from tests.support.places import EXAMPLES
 from tests.support.star import star
 from tests.support.two_engines import alike, rows_of, spark_answer, types_of
 
@@ -151,7 +151,7 @@ def test_queries_of_the_lineage_corpus_are_answered_alike(asked):
 
 def test_the_recipe_is_answered_with_the_same_ranks(asked):
     """The recipe's own text, over rows with ties, many of whose sums differ in the last digits by their order."""
-    script = (ROOT / "recipes" / "spark-sql" / "src" / "sparksql_write.sql").read_text("utf-8")
+    script = (EXAMPLES / "sparksql-workflow" / "src" / "sparksql_write.sql").read_text("utf-8")
     for name, value in {
         "SOURCE_TABLE": "d.playback",
         "TARGET_TABLE": "d.ranks",

@@ -23,6 +23,7 @@ from tests.support.two_engines import edges, expanded, rows_of, spark_answer, ty
 
 pytestmark = [
     pytest.mark.spark,
+    pytest.mark.own_process,
     pytest.mark.skipif(hindrance(Environment("sandbox")) is not None, reason="Comet can't be at work here"),
 ]
 
