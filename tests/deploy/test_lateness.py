@@ -58,7 +58,7 @@ def record(production, run_id, status, started, workflow="alice.top.daily"):
 
 def tomorrow(production, hour, minute=0):
     """Return a time of the day after a deployment, where its schedule's clock is."""
-    day = production.revision.at + dt.timedelta(days=1)
+    day = production.revision.at.astimezone(deadline_zone()) + dt.timedelta(days=1)
     return dt.datetime.combine(day.date(), dt.time(hour, minute), deadline_zone())
 
 

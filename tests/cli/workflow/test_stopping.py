@@ -200,7 +200,7 @@ def test_a_range_that_is_none_and_what_is_not_run_by_the_day_is_told(command):
     assert "these are more than 10,000 days" in error("package", "--from", "1971-01-01")
     assert "is not run by the day" in error("package/daily.sch.yaml", "--from", "2026-01-01", "--to", "2026-01-02")
     given = ("--from", "2026-01-01", "--to", "2026-01-02", "-p", "EXECUTION_DATE=2026-01-01")
-    assert "EXECUTION_DATE is each day in turn here" in error("package", *given)
+    assert "EXECUTION_DATE is each date in turn here" in error("package", *given)
     assert "'tomorrow' is not a date" in error("package", "--from", "tomorrow")
 
 
