@@ -56,9 +56,9 @@ def record(production, run_id, status, started, workflow="alice.top.daily"):
         database.insert(store.runs, row)
 
 
-def tomorrow(production, hour, minute=0):
-    """Return a time of the day after a deployment, where its schedule's clock is."""
-    day = production.revision.at.astimezone(deadline_zone()) + dt.timedelta(days=1)
+def tomorrow(production, hour, minute=0, *, starts=3):
+    """Return a time of the first day that starts after a deployment, where its schedule's clock is."""
+    day = production.revision.at.astimezone(deadline_zone()) + dt.timedelta(hours=24 - starts)
     return dt.datetime.combine(day.date(), dt.time(hour, minute), deadline_zone())
 
 
@@ -156,16 +156,20 @@ def test_what_tables_alone_make_due_is_expected_every_day_whether_or_not_they_ca
     repo.edit("top/daily.sch.yaml", '  cron: "0 3 * * *"\n', "  tables: [db.plays, db.titles]\n")
     repo.commit()
     deployed = repo.deploy().deployment
-    assert tell(deployed, repo, tomorrow(deployed, 5, 59)) == []
-    assert len(tell(deployed, repo, tomorrow(deployed, 6, 0))) == 1
-    assert tell(deployed, repo, tomorrow(deployed, 23)) == []
+
+    def at(hour, minute=0):
+        return tomorrow(deployed, hour, minute, starts=0)
+
+    assert tell(deployed, repo, at(5, 59)) == []
+    assert len(tell(deployed, repo, at(6))) == 1
+    assert tell(deployed, repo, at(23)) == []
     ((subject, text),) = mail.to("alice@example.org")
     assert subject == "alice.top.daily is late in production"
     assert "scheduled    when db.plays and db.titles have a new day\n" in text
     assert "since then   no run of it has started\n" in text
 
     def days_later(number):
-        return tomorrow(deployed, 6) + dt.timedelta(days=number)
+        return at(6) + dt.timedelta(days=number)
 
     record(deployed, "r1", "succeeded", days_later(1) - dt.timedelta(hours=1))
     assert tell(deployed, repo, days_later(1)) == [], "a run has succeeded on that day, of whatever origin"

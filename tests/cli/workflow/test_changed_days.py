@@ -145,8 +145,8 @@ class NoSpark:
     def __exit__(self, *_):
         pass
 
-    def accelerate(self, _):
-        pass
+    def accelerate(self, acceleration):
+        self.acceleration = acceleration
 
     def begin(self):
         pass
