@@ -105,7 +105,7 @@ def spark(session: nox.Session) -> None:
     """Run the tests that share a Spark session, and those that run the command line on Spark."""
     install(session, "test")
     pytest(session, *SPARK_WORKERS, "-m", "spark and not (recipe or nightly or own_process)", "--durations=10")
-    pytest(session, "-m", "own_process")
+    pytest(session, "-m", "own_process and not nightly")
 
 
 @nox.session

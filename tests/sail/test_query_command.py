@@ -96,9 +96,8 @@ def test_an_environment_with_settings_of_its_own_is_sparks(query, dataflow_comma
 
 def test_without_the_package_all_is_sparks(here_command, monkeypatch):
     monkeypatch.setattr(server, "missing", lambda: "pysail")
-    monkeypatch.setattr("dataflow.sail.answer.missing", lambda: "pysail")
     done = here_command("query", "SELECT 1 AS a", "--engine", "sail", code=2)
-    assert "Sail is not installed here: there is no pysail" in done.stderr
+    assert "Sail is not installed here: pysail is missing" in done.stderr
 
 
 ENDLESS = "SELECT count(*) AS n FROM range(1000000) AS a JOIN range(1000000) AS b ON a.id < b.id"

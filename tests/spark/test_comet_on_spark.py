@@ -98,7 +98,7 @@ def test_groups_windows_joins_and_sets_have_equal_rows_by_a_column_of_each_type(
     assert differences(spark, [shape.replace("{}", column) for shape in SHAPES]) == []
 
 
-@pytest.mark.skipif(not LONG, reason="it runs at night")
+@pytest.mark.nightly
 @pytest.mark.parametrize("group", EXPRESSIONS)
 def test_expressions_have_equal_values(spark, group):
     every = [it for template in EXPRESSIONS[group] for it in expanded(template) if it not in BY_ORDER]

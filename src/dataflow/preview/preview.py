@@ -111,10 +111,10 @@ class Previewer:
     def _by_sail(self, write: PreviewedWrite, preview: Callable[[Sail], Preview]) -> Preview | str:
         from dataflow.sail.answer import require_settings
         from dataflow.sail.judgement import SparkDecides
-        from dataflow.sail.server import Sail, SailError, missing
+        from dataflow.sail.server import Sail, SailError, why_missing
 
-        if name := missing():
-            return f"Sail is not installed here: there is no {name}"
+        if reason := why_missing():
+            return reason
         try:
             require_settings(write.workflow.environment)
             if self._sail is None:

@@ -13,7 +13,7 @@ from dataflow.sail.judgement import VIEW, Judged, SparkDecides, judge
 from dataflow.sail.kinds import KindsOf
 from dataflow.sail.mends import Mend, mended, mends
 from dataflow.sail.names import Names, Schema
-from dataflow.sail.server import Sail, SailError, missing
+from dataflow.sail.server import Sail, SailError, why_missing
 from dataflow.tables.quoting import column_name
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def ask(environment: Environment, sql: str, limit: int | None) -> tuple[pa.Table
     """
     from dataflow.sail.tables import Pins
 
-    if name := missing():
-        raise SparkDecides(f"Sail is not installed here: there is no {name}")
+    if reason := why_missing():
+        raise SparkDecides(reason)
     require_settings(environment)
     judged = judge(sql)
     pins = Pins(environment)

@@ -46,6 +46,12 @@ def missing() -> str | None:
     return None
 
 
+def why_missing() -> str | None:
+    """Return in words that Sail is not installed, and for want of what; None where it is."""
+    name = missing()
+    return None if name is None else f"Sail is not installed here: {name} is missing"
+
+
 def start_and_stop() -> None:
     """Start a server, ask it something, and stop it.
 

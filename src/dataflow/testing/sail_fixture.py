@@ -271,9 +271,9 @@ def sail_of(address: str | None) -> Iterator[Sail]:
     Raises:
         UsageError: Sail is not installed here, or does not start.
     """
-    from dataflow.sail.server import Sail, missing
+    from dataflow.sail.server import Sail, why_missing
 
-    if name := missing():
-        raise UsageError(f"Sail is not installed here: there is no {name}", "run the tests with --engine spark")
+    if reason := why_missing():
+        raise UsageError(reason, "run the tests with --engine spark")
     with Sail(threads=1, address=address) as sail:
         yield sail

@@ -89,10 +89,10 @@ def _on(suites: Sequence[Suite], engine: TestEngine) -> list[Suite]:
         UsageError: It is not installed here.
     """
     if engine is not TestEngine.SPARK:
-        from dataflow.sail.server import missing
+        from dataflow.sail.server import why_missing
 
-        if name := missing():
-            raise UsageError(f"Sail is not installed here: there is no {name}", "leave --engine out: Spark runs all")
+        if reason := why_missing():
+            raise UsageError(reason, "leave --engine out: Spark runs all")
     return [replace(it, engine=str(engine)) if it.kind == "pytest" else it for it in suites]
 
 

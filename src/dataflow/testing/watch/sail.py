@@ -20,14 +20,14 @@ def sail_for(suites: Sequence[Suite], engine: str, report: Report) -> Iterator[s
         engine: What runs SQL.
         report: Receives why there is none.
     """
-    from dataflow.sail.server import Sail, SailError, missing
+    from dataflow.sail.server import Sail, SailError, why_missing
 
     if engine == "spark" or not any(it.kind == "pytest" for it in suites):
         yield ""
         return
-    if name := missing():
+    if reason := why_missing():
         if engine == "sail":
-            report(f"Spark runs the tests: Sail is not installed here, there is no {name}")
+            report(f"Spark runs the tests: {reason}")
         yield ""
         return
     with contextlib.ExitStack() as open_:
