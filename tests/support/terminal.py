@@ -179,7 +179,7 @@ def at_a_terminal(command, *arguments, answer, after):
                 shown += os.read(leader, 65536)
             except OSError:  # the other end is closed
                 break
-        if not asked and b"[y/N]" in shown:
+        if not asked and b"[y/N]: " in shown:  # else the answer is shown amid the question
             os.write(leader, answer.encode())
             asked = True
     process.wait(60)

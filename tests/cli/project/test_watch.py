@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.places import EXAMPLE
 
+TICK = 0.01
+"""Seconds that a file's time may be behind the clock: Linux takes it from the last tick of its timer."""
 PASSES = "def test_it(): pass\n"
 FAILS = "def test_it(): assert 1 + 1 == 3\n"
 LOOPS = """\
@@ -202,7 +204,7 @@ def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_
         os.utime(draft, (begun - age, begun - age))
         draft.replace(one)
         verdict = watcher.until("verdict")[-1]
-        assert 0 <= time.time() - begun - verdict["seconds"] < 1
+        assert -TICK <= time.time() - begun - verdict["seconds"] < 1
         assert verdict["seconds"] == verdict["seconds_from_first"]
 
     first = time.time()
@@ -213,8 +215,8 @@ def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_
     save(other, PASSES)
     verdict = watcher.until("verdict")[-1]
     now = time.time()
-    assert 0 <= now - last - verdict["seconds"] < 1
-    assert 0 <= now - first - verdict["seconds_from_first"] < 1
+    assert -TICK <= now - last - verdict["seconds"] < 1
+    assert -TICK <= now - first - verdict["seconds_from_first"] < 1
 
 
 @pytest.mark.slow
