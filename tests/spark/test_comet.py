@@ -144,6 +144,14 @@ def test_a_jar_that_can_t_be_had_stops_who_wants_it_by_name_and_nobody_else(monk
     assert ready(NONE, None, Environment("sandbox"), said.append) is NONE  # and asks for no jar
 
 
+def test_who_wants_it_by_name_is_told_why_it_is_off_and_nobody_else_is():
+    said = []
+    for required in (True, False):
+        off = Acceleration(False, "spark.master is yarn", required)
+        assert ready(off, None, Environment("sandbox"), said.append) is off
+    assert said == ["without Comet: spark.master is yarn"]
+
+
 def test_the_native_library_is_unpacked_once_and_whole(monkeypatch, home):
     file = home / "jars" / jars.COMET.file_name
     file.parent.mkdir(parents=True)

@@ -62,7 +62,7 @@ class Acceleration:
     Attributes:
         on: Whether it is.
         why: Why, or why not, as the end of a sentence.
-        required: Whether the environment wants it by name: where its jar can't be had, nothing runs.
+        required: Whether the environment wants it by name: a line says why it is off, and without its jar nothing runs.
     """
 
     on: bool
@@ -155,12 +155,14 @@ def is_fetched() -> bool:
 
 
 def ready(wanted: Acceleration, java: Java, environment: Environment, report: Report) -> Acceleration:
-    """Fetch what is missing of Comet, where it is wanted; where that fails and it need not be, it is off.
+    """Fetch what is missing of Comet, where it is on; where that fails and it need not be, it is off.
 
     Raises:
         DataflowError: It can't be had, and the environment wants it by name.
     """
     if not wanted.on:
+        if wanted.required:
+            report(f"without Comet: {wanted.why}")
         return wanted
     try:
         jars.ensure(java, environment.spark, report, [COMET])
