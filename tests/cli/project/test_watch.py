@@ -183,7 +183,7 @@ def test_each_save_runs_what_it_affects_and_a_loop_harms_only_its_own_run(datafl
     save(other, LOOPS)
     family = [waited_for(pid), *watcher.family()]
     watcher.process.send_signal(signal.SIGINT)
-    assert watcher.process.wait(20) == 130
+    assert watcher.process.wait(120) == 130
     gone(family)
 
 
@@ -240,7 +240,7 @@ def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
             lines.append(next(started.stdout).rstrip())
         started.terminate()
 
-        assert started.wait(20) == 130
+        assert started.wait(120) == 130
     assert lines[0] == "Watching ./src (pytest); Ctrl-C ends it"
     assert lines[2].endswith("  all tests")
     assert lines[3].startswith("FAILED  test_a.py::test_it  0.0")

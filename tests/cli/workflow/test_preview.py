@@ -191,7 +191,7 @@ class Watching:
         self.reader.join(20)
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
-        self.process.wait(20)
+        self.process.wait(120)
 
     def _read(self):
         for line in self.process.stdout:
@@ -218,7 +218,7 @@ def test_each_save_shows_it_again_and_mistakes_do_not_end_it(dataflow_command, p
         watching.next("saved")
         assert watching.next("preview")["previews"][0]["total"] == 2
         watching.process.send_signal(signal.SIGTERM)
-        assert watching.process.wait(20) == 130
+        assert watching.process.wait(120) == 130
         assert watching.process.stderr.read() == "stopped: nothing half-written is visible\n"
 
 
@@ -229,5 +229,5 @@ def test_a_preview_that_is_killed_leaves_nothing(dataflow_command):
         watching.next("watching")
         watching.next("preview")
         os.kill(watching.process.pid, signal.SIGKILL)
-        watching.process.wait(20)
+        watching.process.wait(120)
     assert state(home) == before
