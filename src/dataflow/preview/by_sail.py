@@ -42,8 +42,9 @@ def preview_write(sail: Sail, write: PreviewedWrite, wanted: PreviewRequest) -> 
         DataflowError: A script can't be read, or the partition is not one of the table's.
     """
     script = _only_script(write)
-    session = SailSession(sail, Pins(write.workflow.environment))
-    known = _known(write)
+    pins = Pins(write.workflow.environment)
+    session = SailSession(sail, pins)
+    known = _known(write, pins)
     label, where = partition_sql(write.table, known.partitioned_by, write.template.partition)
     columns = columns_of([(it.name, it.full_type, it.nullable) for it in known.columns])
     target = Target(write.table, columns, known.partition)
@@ -104,8 +105,9 @@ def _only_script(write: PreviewedWrite) -> DeclaredScript:
     return write.scripts[0]
 
 
-def _known(write: PreviewedWrite) -> KnownTable:
-    known = known_table(write, table_metadata(write))
+def _known(write: PreviewedWrite, pins: Pins) -> KnownTable:
+    found = pins.found(write.table)  # as the query and the comparison see it
+    known = known_table(write, None if found is None else found.metadata)
     if known is None:
         raise SparkDecides(f"the columns of {write.table} are not known")
     if known.metadata is not None and migrating_columns(known.metadata.get("properties") or {}):
@@ -113,25 +115,6 @@ def _known(write: PreviewedWrite) -> KnownTable:
     if known.is_to_change:
         raise SparkDecides(f"{write.table} differs from its DDL in a column")
     return known
-
-
-def table_metadata(write: PreviewedWrite) -> dict[str, object] | None:
-    """Return what the metadata file of the table that is written says; None where there is no table."""
-    from dataflow.tables import embedded_catalog
-    from dataflow.tables.catalog import is_embedded, open_catalog
-
-    environment = write.workflow.environment
-    parts = table_names.without_catalog(write.table, environment.catalog_name)
-    try:
-        if is_embedded(environment):
-            location = embedded_catalog.pointer(environment, parts)
-            return embedded_catalog.metadata(location) if location else None
-        catalog = open_catalog(environment)
-        if not catalog.table_exists(parts):
-            return None
-        return dict(catalog.load_table(parts).metadata.model_dump(mode="json", by_alias=True))
-    except Exception as error:  # each catalog, file system and later version of the format raises its own
-        raise SparkDecides(f"the catalog does not show {write.table} without Spark") from error
 
 
 def _text(text: str, script: DeclaredScript) -> str:
