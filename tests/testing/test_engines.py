@@ -152,9 +152,8 @@ def test_what_is_spark_s_alone_is_left(dataflow):
 
 
 @pytest.mark.slow
+@pytest.mark.tools("PySpark's client")
 def test_a_program_in_python_is_run_by_pyspark_s_own_client_where_that_can_be_had(package, monkeypatch):
-    pytest.importorskip("pandas", reason="scripts in Python are Spark's without it")
-    pytest.importorskip("grpc_status", reason="scripts in Python are Spark's without it")
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     files = package()
     (files.path / "write.py").write_text(PROGRAM, "utf-8")

@@ -48,9 +48,7 @@ def preview_write(sail: Sail, write: PreviewedWrite, wanted: PreviewRequest) -> 
     label, where = partition_sql(write.table, known.partitioned_by, write.template.partition)
     columns = columns_of([(it.name, it.full_type, it.nullable) for it in known.columns])
     target = Target(write.table, columns, known.partition)
-    insert = _insert(session, script, write)
-    values = {name.lower(): _static(session, target, name, value) for name, value in insert.static.items()}
-    session.hold(_BROUGHT, target.brought(insert, session.sql(insert.query).toArrow(), values))
+    session.hold(_BROUGHT, _brought(session, script, write, target))
     history = _history(write, known, label)
     inside = int(session.sql(f"SELECT count(*) AS n FROM {_BROUGHT} WHERE true AND ({where})").collect()[0].n)
 
@@ -98,8 +96,8 @@ def preview_step(sail: Sail, write: PreviewedWrite, script: DeclaredScript, want
 
 
 def _only_script(write: PreviewedWrite) -> DeclaredScript:
-    if len(write.scripts) != 1 or not write.scripts[0].is_sql:
-        raise SparkDecides("only one SQL script that writes is read here")
+    if len(write.scripts) != 1:
+        raise SparkDecides("several scripts write")
     if write.template.existing == "keep":
         raise SparkDecides("the rows that are there are changed (existing: keep)")
     return write.scripts[0]
@@ -115,6 +113,17 @@ def _known(write: PreviewedWrite, pins: Pins) -> KnownTable:
     if known.is_to_change:
         raise SparkDecides(f"{write.table} differs from its DDL in a column")
     return known
+
+
+def _brought(session: SailSession, script: DeclaredScript, write: PreviewedWrite, target: Target) -> pa.Table:
+    """Return the rows that a script would bring into the table."""
+    if not script.is_sql:
+        from dataflow.preview.python_by_sail import rows_of_script
+
+        return rows_of_script(session, script, write, target)
+    insert = _insert(session, script, write)
+    values = {name.lower(): _static(session, target, name, value) for name, value in insert.static.items()}
+    return target.brought(insert, session.sql(insert.query).toArrow(), values)
 
 
 def _text(text: str, script: DeclaredScript) -> str:

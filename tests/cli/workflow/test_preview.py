@@ -112,6 +112,35 @@ def test_what_a_write_would_bring_is_shown_with_its_audits_and_what_readers_woul
     assert state(home) == before
 
 
+PROGRAM = """
+from pyspark.sql import functions as F
+
+
+def main(args, spark):
+    plays = spark.table(args["SOURCE_TABLE"]).where(F.col("day") == args["EXECUTION_DATE"])
+    counted = plays.groupBy("country").agg(F.count("*").alias("plays"))
+    day = F.lit(args["EXECUTION_DATE"]).cast("date")
+    rows = counted.select("country", "plays", F.lit("x").alias("note"), day.alias("day"))
+    rows.writeTo(args["TARGET_TABLE"]).overwritePartitions()
+"""
+
+
+@pytest.mark.tools("PySpark's client")
+def test_a_script_in_python_is_previewed_without_java_as_the_same_in_sql(dataflow_command, package):
+    of_sql = json.loads(preview(dataflow_command, "--output", "json", code=1).stdout)["previews"]
+    text = (package / "main.sch.yaml").read_text(encoding="utf-8")
+    (package / "main.sch.yaml").write_text(text.replace("write.sql", "write.py"), encoding="utf-8")
+    (package / "write.py").write_text(PROGRAM, encoding="utf-8")
+    home = Path(dataflow_command.environ["DATAFLOW_HOME"])
+    before = state(home)
+    of_python = json.loads(preview(dataflow_command, "--output", "json", code=1).stdout)["previews"]
+    assert [{**it, "script": "pk/write.sql"} for it in of_python] == of_sql
+    assert state(home) == before
+    (package / "write.py").write_text(PROGRAM.replace('F.count("*")', 'F.collect_list("id")'), encoding="utf-8")
+    said = preview(dataflow_command, code=2).stderr
+    assert "Sail can't answer as Spark does: collect_list differs: it depends on the order of rows" in said
+
+
 def test_scripts_read_it_as_json_csv_and_markdown(dataflow_command):
     found = json.loads(preview(dataflow_command, "--limit", "1", "--output", "json", code=1).stdout)["previews"]
     assert [it["rows"] for it in found] == [[{"country": "AT", "plays": 1, "note": "x", "day": "2026-01-31"}]]
