@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -257,6 +260,27 @@ def test_a_preview_that_is_killed_leaves_nothing(dataflow_command):
     with Watching(dataflow_command) as watching:
         watching.next("watching")
         watching.next("preview")
+        ((address, port),) = listening(watching.process.pid)
+        assert address == "127.0.0.1"
+        assert children(watching.process.pid) == []
         os.kill(watching.process.pid, signal.SIGKILL)
         watching.process.wait(20)
+    with socket.socket() as client:
+        assert client.connect_ex((address, port)) == errno.ECONNREFUSED
     assert state(home) == before
+
+
+def listening(pid):
+    """Return where a process listens, as the system has it."""
+    inodes = set()
+    for it in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            inodes.add(str(it.readlink()).removeprefix("socket:[").removesuffix("]"))
+    files = (Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    rows = (line.split() for text in files for line in text.splitlines()[1:])
+    found = [row[1].split(":") for row in rows if row[3] == "0A" and row[9] in inodes]
+    return [(socket.inet_ntoa(bytes.fromhex(it)[::-1]), int(port, 16)) for it, port in found]
+
+
+def children(pid):
+    return [it for task in Path(f"/proc/{pid}/task").iterdir() for it in (task / "children").read_text().split()]
