@@ -134,8 +134,9 @@ def skips(session: nox.Session) -> None:
 
 @nox.session
 def tools(session: nox.Session) -> None:
-    """Run again what looks for R, Gradle, Maven or sbt; `-- --all-tools` fails where one is missing."""
+    """Run again what looks for R, a build tool or PySpark's client; `-- --all-tools` fails where one is missing."""
     install(session, "test")
+    session.install("-e", ".[pandas]")
     pytest(session, *RECIPE_WORKERS, "-m", "tools and not nightly")
 
 

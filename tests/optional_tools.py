@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ TOOLS: Mapping[str, Tool] = {
     "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
+    "PySpark's client": Tool(get="pip install 'dataflow-recipes[pandas]'"),
     "OpenLineage's schema": Tool(
         get="git clone https://github.com/OpenLineage/OpenLineage; export OPENLINEAGE_SPEC=OpenLineage/spec"
     ),
@@ -139,9 +141,11 @@ def _missing(name: str) -> str | None:
         from tests.support.rest_catalog import server_jars
 
         return name if server_jars() is None else None
-    if name == "OpenLineage's schema":
-        return None if "OPENLINEAGE_SPEC" in os.environ else name
-    return None
+    is_there = {
+        "PySpark's client": lambda: find_spec("pandas") is not None and find_spec("grpc_status") is not None,
+        "OpenLineage's schema": lambda: "OPENLINEAGE_SPEC" in os.environ,
+    }.get(name)
+    return name if is_there is not None and not is_there() else None
 
 
 @cache
