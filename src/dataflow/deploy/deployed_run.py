@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 _BUNDLE = re.compile(r"[0-9a-f]{8,64}")
+_WHOLE = 64
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,16 @@ def _places(registry: Registry, env: str | None) -> list[Deployment]:
 
 
 def _in_bundle(registry: Registry, start: str, workflow: str) -> DeployedWorkflow:
-    every = {
-        package.bundle
-        for name in registry.folders(deployments.PREFIX)
-        for it in deployments.history(registry, name)
-        for package in it.revision.packages.values()
-    }
-    matches = sorted(it for it in every if it.startswith(start))
+    if len(start) == _WHOLE:
+        matches = [start]
+    else:
+        every = {
+            package.bundle
+            for name in registry.folders(deployments.PREFIX)
+            for it in deployments.history(registry, name)
+            for package in it.revision.packages.values()
+        }
+        matches = sorted(it for it in every if it.startswith(start))
     if not matches:
         raise UsageError(f"no deployed bundle starts with '{start}'")
     if len(matches) > 1:

@@ -12,6 +12,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class PartOfRun:
+    """A part of a run whose steps a scheduler starts one by one: one step, or the end of it all.
+
+    A step makes one attempt, as the scheduler makes the others, and tells nobody. The end does what no other part has
+    done, records the run as one, and sends what its `notifications:` ask for.
+
+    Attributes:
+        run: What the scheduler calls the run.
+        done: The steps that other parts have done; of the end alone.
+        failed: Whether one of the others failed, so that what is left is not done; of the end alone.
+    """
+
+    run: str
+    done: frozenset[str] = frozenset()
+    failed: bool = False
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """How to run a workflow: each option of `dataflow workflow run` that is not part of the workflow is a field.
 
@@ -22,6 +40,7 @@ class RunOptions:
         days: The days of a backfill, as its record keeps them; empty for other runs.
         parallel: How many of them run side by side.
         left: Returns the days of a backfill that are still to be run; None for other runs.
+        part: Which part it is of a run whose steps a scheduler starts one by one; None for other runs.
     """
 
     only: str | None = None
@@ -30,6 +49,7 @@ class RunOptions:
     days: tuple[str, ...] = ()
     parallel: int = 1
     left: Callable[[], Collection[str]] | None = None
+    part: PartOfRun | None = None
 
 
 DEFAULTS = RunOptions()

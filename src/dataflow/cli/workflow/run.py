@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dataflow.cli.workflow.progress import LiveProgress
     from dataflow.runner.changed.reload import Reload
-    from dataflow.runner.options import RunOptions
+    from dataflow.runner.options import PartOfRun, RunOptions
     from dataflow.runner.results import RunOutcome
     from dataflow.runner.runner import Prepare
     from dataflow.workflow.changed_dates import Look
@@ -54,6 +54,18 @@ def run(
         bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
     ] = False,
     deployed: DeployedOption = None,
+    part_of: Annotated[
+        str | None,
+        typer.Option(
+            "--part-of",
+            metavar="RUN",
+            help="What a scheduler calls the run that it starts step by step: by --job one step, else its end.",
+        ),
+    ] = None,
+    done: Annotated[
+        list[str] | None, typer.Option("--done", metavar="STEP", hidden=True, help="A step that another part did.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", hidden=True, help="Another part of the run has failed.")] = False,
     output: OutputOption = TEXT,
 ) -> None:
     """Run a workflow: write on a branch, audit, publish (wap).
@@ -76,7 +88,7 @@ def run(
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
     from dataflow.runner.options import RunOptions
 
-    options = RunOptions(only=job, adopt=adopt)
+    options = RunOptions(only=job, adopt=adopt, part=_part(part_of, done, job, failed=failed))
     if deployed is not None:
         from dataflow.cli.workflow.run_deployed import run_deployed
 
@@ -85,6 +97,19 @@ def run(
     if file is None:
         raise AssertionError("one of both is given")
     run_definition(definition(file), request(date, param, env), options, output)
+
+
+def _part(part_of: str | None, done: Sequence[str] | None, job: str | None, *, failed: bool) -> PartOfRun | None:
+    """Return which part of a scheduler's run is asked for; None where that is the whole of one."""
+    from dataflow.runner.options import PartOfRun
+
+    if part_of is None:
+        if done or failed:
+            raise UsageError("--done and --failed are of the end of a run: add --part-of RUN")
+        return None
+    if job is not None and (done or failed):
+        raise UsageError("--job and --done exclude each other: --job is one step, and the end has none")
+    return PartOfRun(part_of, frozenset(done or ()), failed)
 
 
 def run_definition(
