@@ -59,6 +59,7 @@ TOOLS: Mapping[str, Tool] = {
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
+    "Airflow": Tool(get="nox -s airflow installs it, into an environment of its own"),
     "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
@@ -135,13 +136,24 @@ def _missing(name: str) -> str | None:
         return _missing("R") or (None if name.removeprefix("R's ") in _r_packages() else name)
     if name == "JDK":
         return None if _has_compiler() else name
-    if name == "Iceberg's REST server":
-        from tests.support.rest_catalog import server_jars
+    looks = {"Airflow": _has_airflow, "Iceberg's REST server": _has_rest_server, "OpenLineage's schema": _has_schema}
+    return None if looks.get(name, lambda: True)() else name
 
-        return name if server_jars() is None else None
-    if name == "OpenLineage's schema":
-        return None if "OPENLINEAGE_SPEC" in os.environ else name
-    return None
+
+def _has_airflow() -> bool:
+    from tests.support.airflow import is_installed
+
+    return is_installed()
+
+
+def _has_rest_server() -> bool:
+    from tests.support.rest_catalog import server_jars
+
+    return server_jars() is not None
+
+
+def _has_schema() -> bool:
+    return "OPENLINEAGE_SPEC" in os.environ
 
 
 @cache

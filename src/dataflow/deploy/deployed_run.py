@@ -57,7 +57,7 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
         UsageError: There is none of that name, or several.
     """
     bundle, _, workflow = name.partition(":")
-    if _BUNDLE.fullmatch(bundle):
+    if is_bundle(name):
         return _in_bundle(registry, bundle, workflow)
     places = _places(registry, env)
     exact = [place for place in places if name in place.revision.workflows]
@@ -79,6 +79,11 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
     read = load_bundle(registry, package.bundle)
     file = next(file for file, it in read.workflows.items() if it.id == id_)
     return DeployedWorkflow(read, package.bundle, file, id_)
+
+
+def is_bundle(name: str) -> bool:
+    """Say whether a name is that of a bundle, or of a workflow in one."""
+    return _BUNDLE.fullmatch(name.partition(":")[0]) is not None
 
 
 def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -> tuple[BundleCheckout, Workflow]:

@@ -37,7 +37,7 @@ class RunRequest:
 
     deployment: Deployment
     workflow: str
-    date: dt.date | Period | None = None
+    date: dt.date | Period | str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
 
 

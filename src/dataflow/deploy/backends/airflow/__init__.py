@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.errors import DataflowError, UsageError
+from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
@@ -62,9 +62,15 @@ class AirflowBackend:
             return
         repository.change(name, lambda checkout: follow(checkout / name, wanted(), registry))
 
-    def start(self, start: RunRequest, registry: Registry) -> int:  # noqa: ARG002 - Airflow knows what is deployed
+    def start(self, start: RunRequest, registry: Registry) -> int:
         """Ask Airflow to run a workflow, wait until it has, and return its exit code."""
-        raise UsageError(f"{start.workflow} is run by Airflow: ask for it there")
+        from dataflow.deploy.backends.airflow.runs import start_and_wait
+        from dataflow.deploy.effect import settings_of
+
+        environment = settings_of(registry, start.deployment)
+        if environment is None:
+            raise DataflowError(f"{start.deployment.name} runs nothing")
+        return 0 if start_and_wait(environment, start).status == "succeeded" else 1
 
 
 BACKEND = AirflowBackend()
