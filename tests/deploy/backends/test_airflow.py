@@ -147,6 +147,22 @@ def test_each_workflow_is_a_dag_file_that_reads_as_if_somebody_had_written_it(re
         assert done.returncode == 0, done.stdout
 
 
+def test_a_plan_shows_the_dag_files_of_what_would_change(repo, dags, tmp_path):
+    done = repo.command("project", "plan", "--dags", str(tmp_path / "shown"))
+    assert done.returncode == 0, done.stderr
+    assert not dags.exists()
+    repo.deploy()
+    for file in sorted((tmp_path / "shown").glob("*.py")):
+        name = file.stem.rpartition(".")[2]
+        planned = file.read_text().replace("known once it is deployed", "0123456789abcdef" * 4)
+        assert [*filter(_lasts, planned.splitlines())] == [*filter(_lasts, rendered(repo, name).splitlines())]
+    assert repo.command("project", "plan", "--sandbox", "--dags", str(tmp_path / "none")).returncode == 2
+
+
+def _lasts(line: str) -> bool:
+    return "start_date" not in line
+
+
 def test_a_branch_has_dags_of_its_own_that_no_schedule_starts(repo, dags):
     repo.deploy()
     repo.branch("top-50")

@@ -21,7 +21,7 @@ from dataflow.workflow.parameters import PREFIX
 from dataflow.workflow.periods import Cadence
 
 if TYPE_CHECKING:
-    from dataflow.deploy.bundle.manifest import Bundle, RenderedWorkflow, Schedule, ScheduledTrigger
+    from dataflow.deploy.bundle.manifest import RenderedPackage, RenderedWorkflow, Schedule, ScheduledTrigger
 
 EACH = f"${{{PREFIX}each}}"
 
@@ -39,13 +39,13 @@ class DagFile:
     """A deployed workflow, of which a DAG file is made.
 
     Attributes:
-        bundle: Its bundle.
+        bundle: Its bundle, or its package before there is one.
         sha256: The bundle's id.
         workflow: The workflow.
         since: When it was deployed first: no moment before that makes it due.
     """
 
-    bundle: Bundle
+    bundle: RenderedPackage
     sha256: str
     workflow: RenderedWorkflow
     since: dt.datetime

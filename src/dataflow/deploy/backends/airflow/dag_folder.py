@@ -8,6 +8,7 @@ between leaves old and new files that each run what they say, and the next deplo
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,16 +17,20 @@ from typing import TYPE_CHECKING
 import dataflow
 from dataflow.deploy.backends.airflow.dag_file import DagFile
 from dataflow.deploy.bundle.manifest import digest, load_bundle
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 from dataflow.files import exclusive_lock, write_file
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle.manifest import Bundle
     from dataflow.deploy.deployments import Deployment
+    from dataflow.deploy.plan.definition import PreparedPlan
 
 RECORD = ".rendered.json"
 """What each file was rendered from; Airflow looks at files that end in `.py`."""
+
+UNKNOWN = "known once it is deployed"
+"""What stands for the id of a bundle that is not there yet."""
 
 _LOCK = ".dataflow.lock"
 
@@ -84,6 +89,37 @@ def _writing(folder: Path) -> Iterator[None]:
             f"DAG files can't be written to {folder}: {error.strerror}",
             "the deployment stands; deploying again goes on where this ended",
         ) from error
+
+
+def write_planned(folder: Path, planned: PreparedPlan, now: dt.datetime) -> list[Path]:
+    """Write the DAG files that a deployment would make of what it changes, to look at them; nobody runs those.
+
+    Args:
+        folder: Where to write them; made where it is missing.
+        planned: The plan.
+        now: When a package that is new would be deployed.
+
+    Returns:
+        The files.
+
+    Raises:
+        UsageError: The workflows would not be run by Airflow.
+        DataflowError: The folder can't be written.
+    """
+    deployed = {} if planned.before is None else planned.before.revision.packages
+    written = []
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for key in planned.packages_to_build:
+            package = planned.prepared[key]
+            if package.environment.backend != "airflow":
+                raise UsageError(f"{package.environment.name} is not run by Airflow: it has no DAG files")
+            since = deployed[key].since if key in deployed else None
+            for workflow in package.own_workflows.values():
+                file = DagFile(package, UNKNOWN, workflow, since or now)
+                write_file(folder / file.name, file.render())
+                written.append(folder / file.name)
+    return written
 
 
 def taken(root: Path, own: Path, workflows: Iterable[str]) -> Iterator[str]:
