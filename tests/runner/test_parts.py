@@ -7,7 +7,8 @@ import datetime as dt
 
 import pytest
 
-from dataflow.runner.options import PartOfRun, RunOptions
+from dataflow.jobs.context import PartOfRun
+from dataflow.runner.options import RunOptions
 from dataflow.runner.parts import end_of_parts, is_over, with_one_attempt
 from dataflow.runner.progress import NoProgress
 from dataflow.runner.run_recorder import RunRecorder

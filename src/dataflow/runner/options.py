@@ -8,25 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from dataflow.jobs.context import PartOfRun
     from dataflow.runner.resume import Resume
-
-
-@dataclass(frozen=True)
-class PartOfRun:
-    """A part of a run whose steps a scheduler starts one by one: one step, or the end of it all.
-
-    A step makes one attempt, as the scheduler makes the others, and tells nobody. The end does what no other part has
-    done, records the run as one, and sends what its `notifications:` ask for.
-
-    Attributes:
-        run: What the scheduler calls the run.
-        done: The steps that other parts have done; of the end alone.
-        failed: Whether one of the others failed, so that what is left is not done; of the end alone.
-    """
-
-    run: str
-    done: frozenset[str] = frozenset()
-    failed: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dataflow.runner.options import PartOfRun, RunOptions
+    from dataflow.jobs.context import PartOfRun
+    from dataflow.runner.options import RunOptions
     from dataflow.runner.progress import RunProgress
     from dataflow.runner.run_recorder import RunRecorder
     from dataflow.state.run_records import RunRecords

@@ -77,5 +77,5 @@ def asked_of(workflow: Workflow, options: RunOptions) -> dict[str, Any]:
         "days": list(options.days),
         "parallel": options.parallel,
         "retry_of": options.resume.run_id if options.resume is not None and options.part is None else None,
-        **({"part_of": options.part.run} if options.part is not None else {}),
+        **({"part_of": options.part.run, "phase": options.part.phase} if options.part is not None else {}),
     }

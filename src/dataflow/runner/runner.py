@@ -108,7 +108,7 @@ class Runner:
     def _run(
         self, workflow: Workflow, options: RunOptions, cancel: CancelScope, begun_run: BegunRun, key: Key
     ) -> RunResult:
-        context = dataclasses.replace(self.context, begun=begun_run, left=options.left)
+        context = dataclasses.replace(self.context, begun=begun_run, left=options.left, part=options.part)
         begun_run.live.on_beat = long_run_watch(workflow, lambda text: context.progress.note(workflow, text))
         recorder = begun_run.recorder
         is_step = options.part is not None and options.only is not None  # the end of that run tells

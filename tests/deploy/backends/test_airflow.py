@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 import py_compile
 import re
@@ -156,7 +157,18 @@ def test_a_plan_shows_the_dag_files_of_what_would_change(repo, dags, tmp_path):
         name = file.stem.rpartition(".")[2]
         planned = file.read_text().replace("known once it is deployed", "0123456789abcdef" * 4)
         assert [*filter(_lasts, planned.splitlines())] == [*filter(_lasts, rendered(repo, name).splitlines())]
+    repo.edit("top/main.sch.yaml", "      write:\n", "      split: true\n      write:\n")
+    repo.commit()
+    assert repo.command("project", "plan", "--dags", str(tmp_path / "split")).returncode == 0
+    text = (tmp_path / "split" / "alice.top.main.py").read_text()
+    assert 'STEPS = ["ddl", "metadata", "wap.write", "wap.audit", "wap.publish", "hwm"]' in text
+    assert text.count("outlets=") == 1
+    arrows = text[text.index("    begun >>") :]
+    assert arrows == "".join(f"    {a} >> {b}\n" for a, b in itertools.pairwise(["begun", *STEPS, "last"]))
     assert repo.command("project", "plan", "--sandbox", "--dags", str(tmp_path / "none")).returncode == 2
+
+
+STEPS = [f"step_{number}" for number in range(1, 7)]
 
 
 def _lasts(line: str) -> bool:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from dataflow.cli.workflow.progress import LiveProgress
+    from dataflow.jobs.context import PartOfRun
     from dataflow.runner.changed.reload import Reload
-    from dataflow.runner.options import PartOfRun, RunOptions
+    from dataflow.runner.options import RunOptions
     from dataflow.runner.results import RunOutcome
     from dataflow.runner.runner import Prepare
     from dataflow.workflow.changed_dates import Look
@@ -88,7 +89,8 @@ def run(
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
     from dataflow.runner.options import RunOptions
 
-    options = RunOptions(only=job, adopt=adopt, part=_part(part_of, done, job, failed=failed))
+    part, job = _part(part_of, done, job, failed=failed)
+    options = RunOptions(only=job, adopt=adopt, part=part)
     if deployed is not None:
         from dataflow.cli.workflow.run_deployed import run_deployed
 
@@ -99,17 +101,29 @@ def run(
     run_definition(definition(file), request(date, param, env), options, output)
 
 
-def _part(part_of: str | None, done: Sequence[str] | None, job: str | None, *, failed: bool) -> PartOfRun | None:
-    """Return which part of a scheduler's run is asked for; None where that is the whole of one."""
-    from dataflow.runner.options import PartOfRun
+def _part(
+    part_of: str | None, done: Sequence[str] | None, job: str | None, *, failed: bool
+) -> tuple[PartOfRun | None, str | None]:
+    """Return which part of a scheduler's run is asked for, None where that is the whole of one; and its job.
+
+    Raises:
+        UsageError: The options contradict one another.
+    """
+    from dataflow.jobs.context import PHASES, PartOfRun
 
     if part_of is None:
         if done or failed:
             raise UsageError("--done and --failed are of the end of a run: add --part-of RUN")
-        return None
-    if job is not None and (done or failed):
+        return None, job
+    if job is None:
+        last = f".{PHASES[-1]}"  # of a wap that is split: then it is all done
+        return PartOfRun(part_of, frozenset(it.removesuffix(last) for it in done or ()), failed), None
+    if done or failed:
         raise UsageError("--job and --done exclude each other: --job is one step, and the end has none")
-    return PartOfRun(part_of, frozenset(done or ()), failed)
+    step, _, phase = job.partition(".")
+    if phase and phase not in PHASES:
+        raise UsageError(f"'{phase}' is not a phase of a wap: {', '.join(PHASES)}")
+    return PartOfRun(part_of, phase=phase or None), step
 
 
 def run_definition(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from dataflow.deploy.bundle.outline import DatesOutline, StepOutline, WorkflowOutline
+from dataflow.jobs.context import PHASES
 from dataflow.lineage.model import plain_name
 from dataflow.workflow.models import RetryPolicyMixin, SparkJob
 from dataflow.workflow.parameters import POINTER, PREFIX, placeholders
@@ -34,14 +35,28 @@ def outline_of(workflow: Workflow, rendering: Rendering) -> WorkflowOutline:
         workflow: The workflow, as it would run.
         rendering: Its definition, with what is known when it is deployed.
     """
+    split = {step.id for step in workflow.steps if isinstance(step, WapStep) and step.template.split}
     head, params = rendering.data["workflow"], rendering.data.get("params") or {}
     return WorkflowOutline(  # as it is written, not as it is today: the same bytes whenever it is rendered
         description=str(head.get("description") or ""),
         owner=str(head.get("owner") or ""),
         tags=tuple(map(str, head.get("tags") or ())),
         params={name: str(text) for name, text in params.items() if name not in rendering.fixed},
-        steps=tuple(_step(workflow, step, rendering) for step in workflow.steps),
+        steps=tuple(it for step in workflow.steps for it in _split(step, _step(workflow, step, rendering), split)),
     )
+
+
+def _split(step: Step, found: StepOutline, split: Collection[str]) -> Iterator[StepOutline]:
+    """Yield a step; where it is a wap that is split, its phases, and what needs it needs the last of those."""
+    needs = tuple(f"{it}.{PHASES[-1]}" if it in split else it for it in found.needs)
+    if step.id not in split:
+        yield found.model_copy(update={"needs": needs})
+        return
+    for phase in PHASES:
+        publishes = found.publishes if phase == PHASES[-1] else ()
+        id_ = f"{found.id}.{phase}"
+        yield found.model_copy(update={"id": id_, "needs": needs, "publishes": publishes})
+        needs = (id_,)
 
 
 def _step(workflow: Workflow, step: Step, rendering: Rendering) -> StepOutline:
