@@ -89,7 +89,8 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run what takes its time without Spark: builds, environments, kills, a minute of mutated files."""
     install(session, "test")
-    pytest(session, *FAST_WORKERS, "-m", "slow or fuzz", "--durations=10", env={"FUZZ_SECONDS": "60"})
+    wanted = "(slow or fuzz) and not airflow"
+    pytest(session, *FAST_WORKERS, "-m", wanted, "--durations=10", env={"FUZZ_SECONDS": "60"})
 
 
 @nox.session
@@ -137,7 +138,15 @@ def tools(session: nox.Session) -> None:
     """Run again what looks for R, a build tool or PySpark's client; `-- --all-tools` fails where one is missing."""
     install(session, "test")
     session.install("-e", ".[pandas]")
-    pytest(session, *RECIPE_WORKERS, "-m", "tools and not nightly")
+    pytest(session, *RECIPE_WORKERS, "-m", "tools and not (nightly or airflow)")
+
+
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Let Airflow itself run what is deployed: installed from our freeze, once, into an environment of its own."""
+    install(session, "test")
+    session.run("python", "-m", "tests.support.airflow")
+    pytest(session, "-m", "airflow", "--durations=0")
 
 
 @nox.session

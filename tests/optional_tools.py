@@ -60,6 +60,7 @@ TOOLS: Mapping[str, Tool] = {
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
+    "Airflow": Tool(get="nox -s airflow installs it, into an environment of its own"),
     "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
@@ -137,15 +138,33 @@ def _missing(name: str) -> str | None:
         return _missing("R") or (None if name.removeprefix("R's ") in _r_packages() else name)
     if name == "JDK":
         return None if _has_compiler() else name
-    if name == "Iceberg's REST server":
-        from tests.support.rest_catalog import server_jars
+    looks = {
+        "Airflow": _has_airflow,
+        "Iceberg's REST server": _has_rest_server,
+        "OpenLineage's schema": _has_schema,
+        "PySpark's client": _has_client,
+    }
+    return None if looks.get(name, lambda: True)() else name
 
-        return name if server_jars() is None else None
-    is_there = {
-        "PySpark's client": lambda: find_spec("pandas") is not None and find_spec("grpc_status") is not None,
-        "OpenLineage's schema": lambda: "OPENLINEAGE_SPEC" in os.environ,
-    }.get(name)
-    return name if is_there is not None and not is_there() else None
+
+def _has_airflow() -> bool:
+    from tests.support.airflow import is_installed
+
+    return is_installed()
+
+
+def _has_rest_server() -> bool:
+    from tests.support.rest_catalog import server_jars
+
+    return server_jars() is not None
+
+
+def _has_client() -> bool:
+    return find_spec("pandas") is not None and find_spec("grpc_status") is not None
+
+
+def _has_schema() -> bool:
+    return "OPENLINEAGE_SPEC" in os.environ
 
 
 @cache
