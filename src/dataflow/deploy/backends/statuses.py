@@ -26,7 +26,7 @@ def workflow_status(
     deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None
 ) -> WorkflowStatus:
     """Return the status of a deployed workflow."""
-    last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
+    last = RunRecords(database).last_of(workflow)
     found: tuple[TriggerStatus, ...] = ()
     if schedule is not None:
         claimed = {row["moment"]: row["status"] for row in Claims(database, deployment.name, workflow).rows()}
