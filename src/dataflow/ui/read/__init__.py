@@ -1,1 +1,1 @@
-"""What the pages show, read from state, catalog and registry: frozen facts, no markup."""
+"""What the pages show, a module per subject: out of the database, the catalog and the registry into dataclasses."""
