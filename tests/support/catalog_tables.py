@@ -24,18 +24,7 @@ from pyiceberg.types import (
     TimestampType,
 )
 
-HOSTILE = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "javascript:alert(1)",
-    "'; DROP TABLE x; --",
-    "{{ 7*7 }}",
-    "\x1b[31mred\x1b]0;t\x07",
-    "a\u2028b\u202ec",
-    "[red]no[/red]",
-    "../../etc/passwd",
-)
-"""Names and values that try to be HTML, script, links, SQL, templates, orders to a terminal, or paths."""
+from tests.support.hostile import HOSTILE
 
 PLAYS = Schema(
     NestedField(1, "id", LongType(), required=True, doc="the title's number"),
@@ -80,7 +69,7 @@ def plays(*days, per_day=2):
 BY_DATE = (("date", IdentityTransform()),)
 
 
-def create(catalog, name, *, by=BY_DATE, schema=PLAYS, properties=None):
+def create(catalog, name, *, by=BY_DATE, schema=PLAYS, properties=None, location=None):
     """Make a table, its database too; `by` are columns with their transforms."""
     namespace = name[:-1] if isinstance(name, tuple) else tuple(name.split(".")[:-1])
     catalog.create_namespace_if_not_exists(namespace)
@@ -88,7 +77,8 @@ def create(catalog, name, *, by=BY_DATE, schema=PLAYS, properties=None):
         PartitionField(schema.find_field(column).field_id, 1000 + n, transform, f"p_{n}")
         for n, (column, transform) in enumerate(by)
     )
-    return catalog.create_table(name, schema, partition_spec=PartitionSpec(*fields), properties=properties or {})
+    spec = PartitionSpec(*fields)
+    return catalog.create_table(name, schema, location=location, partition_spec=spec, properties=properties or {})
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dataflow.ui.app import make_app
+from tests.support.ui_facts import add_facts
 from tests.support.ui_world import make_world
 
 
@@ -21,4 +22,11 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(world):
     """Return a client of the site over it, which raises what a page raises."""
+    return TestClient(make_app(world), base_url="http://localhost")
+
+
+@pytest.fixture(scope="module")
+def facts(world):
+    """Return a client of the site over the same with tables, lineage, deployments, schedules and a campaign."""
+    add_facts(world)
     return TestClient(make_app(world), base_url="http://localhost")

@@ -177,7 +177,7 @@ class RunRecords:
         """Return the last run of a workflow that no other run started; None where it never ran."""
         mine = (runs.c.workflow_id == workflow_id, runs.c.parent_run_id.is_(None))
         query = sa.select(runs).where(*mine).order_by(runs.c.started.desc(), runs.c.run_id.desc()).limit(1)
-        return next(iter(self._with_true_status(self.database.rows(query))), None)
+        return next(iter(self.with_true_status(self.database.rows(query))), None)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return everything that is recorded of a run; a prefix of its id, or `last`, is enough.

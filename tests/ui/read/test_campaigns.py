@@ -15,7 +15,8 @@ from dataflow.workflow.project import environment, find_project
 from tests.support.lineage_state import State
 from tests.support.team import DEADLINE, Team, create
 
-TODAY = dt.datetime.now(dt.UTC).date()
+NOW = dt.datetime.now(dt.UTC)
+TODAY = NOW.date()
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_campaign_shows_who_has_moved_and_who_is_open(team, known):
     assert found.open_owners == ("alice", "bob", "dave")
     assert (str(found.deadline), found.days_left, found.is_overdue) == (DEADLINE, 60, False)
     assert [text for text in found.changes if "hours" in text]
-    detail = campaign(team.state.database, known, "hours-2027", TODAY)
+    detail = campaign(team.state.database, known, "hours-2027", NOW)
     assert detail.summary == found
     assert [(it.workflow, it.owner, it.state) for it in detail.readers] == [
         ("alice.plays", "alice", "open"),
@@ -60,11 +61,12 @@ def test_a_campaign_shows_who_has_moved_and_who_is_open(team, known):
     assert [it.kind for it in detail.events][-1] == "opened"
     assert {it.is_done for it in detail.steps} == {False}
     assert detail.ending == ""
+    assert f"deadline {DEADLINE}" in detail.chart
     assert CampaignStore(team.state.database, "sandbox").events("hours-2027") == events  # a look changes nothing
     assert open_on(team.state.database, "prod.plays", "sandbox") == ("hours-2027",)
     assert open_on(team.state.database, "prod.plays", "production") == ()
     assert campaigns(team.state.database, known, "production", TODAY) == []
-    assert campaign(team.state.database, known, "nothing", TODAY) is None
+    assert campaign(team.state.database, known, "nothing", NOW) is None
 
 
 def test_a_campaign_that_is_over_says_how_it_ended(team, known):
@@ -72,7 +74,7 @@ def test_a_campaign_that_is_over_says_how_it_ended(team, known):
     CampaignStore(team.state.database, "sandbox").close("hours-2027", "cancelled", "bob", "not worth it")
     (found,) = campaigns(team.state.database, known, None, TODAY + dt.timedelta(days=100))
     assert (found.state, found.open, found.total, found.is_overdue) == ("cancelled", None, 6, False)
-    detail = campaign(team.state.database, known, "hours-2027", TODAY)
+    detail = campaign(team.state.database, known, "hours-2027", NOW)
     assert detail.ending == f"cancelled {TODAY} by bob: not worth it"
     assert open_on(team.state.database, "prod.plays", "sandbox") == ()
 

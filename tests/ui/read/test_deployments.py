@@ -2,75 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
 from dataflow.assets.registry import Registry
-from dataflow.deploy import deployments
-from dataflow.deploy.bundle.manifest import (
-    Bundle,
-    EnvironmentSettings,
-    PackageIdentity,
-    PinnedAsset,
-    RenderedWorkflow,
-    Schedule,
-)
-from dataflow.deploy.deployments import DeployedPackage, Revision
 from dataflow.tables.schema.recorded_schema import RecordedSchema
 from dataflow.ui.read.definitions import definitions_of
 from dataflow.ui.read.deployments import deployment_history, deployment_list, revision
-from tests.support.catalog_tables import HOSTILE
-
-AT = dt.datetime(2026, 11, 1, 3, tzinfo=dt.UTC)
-KEY = "alice/films:top"
+from tests.support.hostile import HOSTILE
+from tests.support.ui_facts import AT, KEY, bundle, package, switch
 
 
 @pytest.fixture
 def registry(tmp_path):
     return Registry(str(tmp_path / "registry"))
-
-
-def bundle(registry, text="version: 1\n", sql="SELECT 1\n", cron="0 3 * * *", **more):
-    """Keep a bundle with one workflow and one script, and return its checksum."""
-    sha256 = registry.put(sql.encode())
-    asset = PinnedAsset(
-        id="dataflow.sql.top.alice.films.main.1a2b3c4d.1", sha256=sha256, name="write.sql", path="top/src/write.sql",
-        inputs="i",
-    )  # fmt: skip
-    workflow = RenderedWorkflow(
-        id=more.pop("id", "alice.top.main"), text=text, schedule=Schedule(cron=cron) if cron else None,
-        writes=("lake.prod.top",), steps={"write": "Spark"},
-    )  # fmt: skip
-    made = Bundle(
-        path="top",
-        packages={"top": PackageIdentity(id="alice.top", uuid="u", owner="alice")},
-        user="alice",
-        environment=EnvironmentSettings(
-            name="production", params=more.pop("params", {}), catalog={"name": "lake", **more.pop("catalog", {})}
-        ),
-        workflows={"top/main.sch.yaml": workflow},
-        assets=(asset,),
-        schemas=more.pop("schemas", {}),
-        **more,
-    )
-    return registry.put(made.data())
-
-
-def package(sha256, **more):
-    values = {
-        "bundle": sha256, "inputs": "i", "package_id": "alice.top", "uuid": "u", "repository": "alice/films",
-        "branch": "main", "commit": "1a2b3c4d" * 5, "workflows": {"alice.top.main": Schedule(cron="0 3 * * *")},
-        "writes": ("lake.prod.top",), "since": AT,
-    }  # fmt: skip
-    return DeployedPackage(**{**values, **more})
-
-
-def switch(registry, packages, name="production", by="alice", action="deploy", **more):
-    at = AT + dt.timedelta(days=len(registry.numbers(f"environments/{name}")))
-    return deployments.revise(
-        registry, name, lambda _: Revision(action=action, at=at, by=by, packages=packages, **more)
-    )
 
 
 def test_each_deployment_says_who_changed_it_and_when(registry):

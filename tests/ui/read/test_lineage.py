@@ -10,9 +10,10 @@ import pytest
 from dataflow.lineage.model import Origin
 from dataflow.lineage.show.labels import EdgeKind
 from dataflow.lineage.store.reader import LineageStore
-from dataflow.ui.read.lineage import column_lineage, lineage_map, neighbours, picture
-from tests.support.catalog_tables import HOSTILE
+from dataflow.ui.read.lineage import column_lineage, column_map, lineage_map, neighbours, picture
+from tests.support.hostile import HOSTILE
 from tests.support.lineage_state import NOW, state
+from tests.support.ui_facts import many_tables
 
 __all__ = ["state"]
 
@@ -76,6 +77,19 @@ def test_columns_are_followed_both_ways_and_say_what_they_do(state):
     assert found.downstream[1].evidence[0].workflow == "bob.sums"
 
 
+def test_the_columns_of_all_tables_are_one_graph(state):
+    state.add("alice.plays", "prod.plays", "raw.events.seconds -> hours", "raw.events.kind ~>", environment="p")
+    state.add("bob.sums", "prod.sums", "prod.plays.hours -> total", environment="p")
+    state.add("carol.try", "x.y", "prod.plays.hours -> total", environment="sandbox")
+    found = column_map(LineageStore(state.address), "p")
+    names = [".".join(filter(None, it)) for it in found.columns]
+    assert {(names[a], names[b], kind) for a, b, kind in found.edges} == {
+        ("raw.events.seconds", "prod.plays.hours", EdgeKind.VALUE),
+        ("raw.events.kind", "prod.plays", EdgeKind.DECIDES_ROWS),
+        ("prod.plays.hours", "prod.sums.total", EdgeKind.VALUE),
+    }
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_may_be_anything(state, name):
     state.add(name, f"prod.{name}", "prod.s.a -> a", owner=name, environment=name)
@@ -110,19 +124,7 @@ def test_a_state_that_holds_nothing_has_no_lineage(tmp_path):
 
 
 def test_a_thousand_tables_are_read_and_placed_at_once(state):
-    from dataflow.lineage.model import Producer, TableWrite
-    from dataflow.lineage.store.writer import store_lineage
-    from tests.support.lineage_state import taken
-
-    writes = []
-    for n in range(1000):
-        flows = taken(
-            *(f"db{m % 7}.t{m}.c{k} -> c{k}" for m in {max(0, n - 1 - n * 37 % 90), n // 3} for k in range(5))
-        )
-        producer = Producer(Origin.RECORDED, f"alice.w{n}", f"db{n % 7}.t{n}", "alice", "production", seen=NOW)
-        writes.append((producer, TableWrite(producer.target, flows)))
-    with state.database.begin() as connection:
-        store_lineage(connection, writes)
+    many_tables(state.database, "production")
     begin = time.process_time()
     found = lineage_map(LineageStore(state.address), "production")
     drawn = picture(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 
 import pytest
@@ -16,7 +15,7 @@ from dataflow.errors import DataflowError
 from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import runs
 from dataflow.ui.read.schedules import schedules
-from tests.support.catalog_tables import HOSTILE
+from tests.support.hostile import HOSTILE
 
 AT = dt.datetime(2026, 11, 1, 3, tzinfo=dt.UTC)
 DAILY = Schedule(cron="0 3 * * *", timezone="Europe/Berlin", expected_by="06:00")
@@ -57,8 +56,8 @@ class Place:
         with StateDatabase(self.state) as database:
             database.insert(moments, row)
 
-    def shown(self, name=None, check=contextlib.nullcontext):
-        return schedules(self.registry, name, check)
+    def shown(self, name=None, open_state=StateDatabase):
+        return schedules(self.registry, name, open_state)
 
 
 @pytest.fixture
@@ -109,14 +108,15 @@ def test_a_state_that_can_not_be_read_is_said_and_hides_no_other(place):
     place.deploy()
     place.deploy("staging")
 
-    @contextlib.contextmanager
-    def check(_):
-        if not asked.append(1) and len(asked) == 1:
-            raise DataflowError("the run records can't be opened: down")
-        yield
-
     asked = []
-    found = place.shown(check=check)
+
+    def open_state(address):
+        asked.append(address)
+        if len(asked) == 1:
+            raise DataflowError("the run records can't be opened: down")
+        return StateDatabase(address)
+
+    found = place.shown(open_state=open_state)
     assert [(it.environment, it.why) for it in found.unreadable] == [
         ("production", "the run records can't be opened: down")
     ]

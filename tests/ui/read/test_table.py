@@ -14,7 +14,8 @@ from dataflow.tables.high_water_mark import HighWater
 from dataflow.ui.read.calendar import State, calendar
 from dataflow.ui.read.table import table_detail
 from dataflow.workflow.periods import Cadence
-from tests.support.catalog_tables import HOSTILE, add_files, catalog, create, day, days, micros, plays
+from tests.support.catalog_tables import add_files, catalog, create, day, days, micros, plays
+from tests.support.hostile import HOSTILE
 
 __all__ = ["catalog"]
 
@@ -71,7 +72,7 @@ def test_a_table_tells_its_columns_its_owner_and_its_history(catalog):
     assert found.ddl == (
         "CREATE TABLE prod.plays (\n"
         "  id BIGINT NOT NULL COMMENT 'the title\\'s number',\n"
-        "  hours DOUBLE COMMENT '<script>alert(1)</script>',\n"
+        "  hours DOUBLE COMMENT '<script>document.title=\\'pwned\\'</script>',\n"
         "  date DATE COMMENT 'the day of the play',\n"
         "  at TIMESTAMP_NTZ,\n"
         "  viewer STRUCT<country: STRING COMMENT 'ISO 3166', tags: ARRAY<STRING>> COMMENT 'who looked'\n"
@@ -96,6 +97,7 @@ def test_the_calendar_tells_complete_days_from_empty_missing_and_coming_ones(cat
     assert cells["2026-02-06"] == (State.COMPLETE, 2)
     assert cells["2026-02-07"] == (State.EMPTY, 0)
     assert (found.calendar.missing, found.calendar.first, found.calendar.last) == (1, "2026-01-30", "2026-02-06")
+    assert found.calendar.gaps == (("2026-02-04", "2026-02-04", 1),)
     weeks = found.calendar.columns_of_weeks
     assert {len(week) for week in weeks} == {7}
     assert all(it is None or it.start.weekday() == n for week in weeks for n, it in enumerate(week))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.backends import TriggerStatus, WorkflowStatus
 from dataflow.deploy.backends.claims import Claims
-from dataflow.deploy.backends.looks import look_before
+from dataflow.deploy.backends.looks import last_look
 from dataflow.deploy.backends.triggers import belongs, following
 from dataflow.errors import DataflowError
 from dataflow.state.run_records import RunRecords
@@ -71,8 +71,7 @@ class _Looking:
 
     def _last_look(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:
         own = {"environment": self._deployment.name, "workflow_id": self._workflow}
-        with self._database.begin() as connection:
-            look = look_before(connection, own, trigger.tables)
+        look = last_look(self._database, own, trigger.tables)
         if look is None or not look.serves(trigger.tables):
             return None, None
         return look.claimed, self._claimed.get(look.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,6 +65,7 @@ class Calendar:
         first: The first period of all that the table has, by its label; None of an empty table.
         last: The last one.
         missing: How many cells of the window are missing.
+        gaps: The first and the last of each row of cells that are missing, by their labels, and how many they are.
         notes: What is to be known of the counts, in words.
     """
 
@@ -74,6 +76,7 @@ class Calendar:
     first: str | None
     last: str | None
     missing: int
+    gaps: tuple[tuple[str, str, int], ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -110,6 +113,7 @@ def calendar(table: Table, water: HighWater, today: dt.date) -> Calendar:
         found.first.label if found.first is not None else None,
         found.last.label if found.last is not None else None,
         sum(it.state is State.MISSING for it in cells),
+        tuple(_gaps(cells)),
         tuple(_notes(found)),
     )
 
@@ -170,6 +174,13 @@ def _of_parts(states: Sequence[State]) -> State:
     order = (State.AFTER, State.ROWS, State.MAYBE, State.COMPLETE, State.EMPTY)
     worst = next(it for it in order if it in inside)
     return State.ROWS if worst is State.AFTER else worst
+
+
+def _gaps(cells: Sequence[Cell]) -> Iterator[tuple[str, str, int]]:
+    for state, group in itertools.groupby(cells, key=lambda it: it.state):
+        if state is State.MISSING:
+            found = list(group)
+            yield found[0].label, found[-1].label, len(found)
 
 
 def _notes(found: PresentPeriods) -> Iterator[str]:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataflow.lineage.query import open_lineage
 from dataflow.migration.actions import standing
 from dataflow.migration.campaign.definition import campaign_from_row
 from dataflow.migration.campaign.events import ending
+from dataflow.migration.html_report import chart
 from dataflow.migration.progress.burn_down import burn_down
 from dataflow.migration.progress.definition import done_steps
 from dataflow.migration.store import CampaignStore
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from dataflow.migration.progress.definition import ReaderStatus
     from dataflow.migration.store import CampaignEvent, CampaignRow
     from dataflow.state.database import StateDatabase
+    from dataflow.workflow.project import Environment
 
 _MOST_ENDED = 50
 """How many campaigns that are over are listed."""
@@ -130,6 +133,7 @@ class CampaignDetail:
         ending: When, by whom and why it ended; empty while it is open.
         events: What happened, the latest first.
         more_events: How many earlier events there are.
+        chart: The burn-down as a part of an SVG picture, 760 by 170.
     """
 
     summary: CampaignSummary
@@ -138,7 +142,8 @@ class CampaignDetail:
     burn_down: tuple[tuple[dt.date, int], ...]
     ending: str
     events: tuple[CampaignEvent, ...]
-    more_events: int = 0
+    more_events: int
+    chart: str
 
 
 def campaigns(
@@ -160,13 +165,19 @@ def campaigns(
     return [*sorted(live, key=lambda it: (it.deadline, it.id)), *ended]
 
 
-def campaign(database: StateDatabase, known: LineageGraph, name: str, today: dt.date) -> CampaignDetail | None:
+def lineage_of(environment: Environment) -> LineageGraph:
+    """Return what readers of an environment are seen by: runs, deployments and events, nothing on this disk."""
+    return open_lineage(environment, None, [])
+
+
+def campaign(database: StateDatabase, known: LineageGraph, name: str, now: dt.datetime) -> CampaignDetail | None:
     """Return a campaign by its name; None where there is none."""
     store = CampaignStore(database, known.environment.name)
     row = next((row for row in store.all() if row.id == name), None)
     if row is None:
         return None
     found = standing(store, known, row)
+    today = now.date()
     done = done_steps(found.campaign, found.readers, found.events)
     readers = sorted(map(_reader, found.readers), key=lambda it: (not it.is_open, it.owner or "", it.workflow))
     steps = (StepRow(it.name, it.says, it.name in done, it.irreversible) for it in found.campaign.steps)
@@ -178,6 +189,7 @@ def campaign(database: StateDatabase, known: LineageGraph, name: str, today: dt.
         ending(found.campaign, found.events),
         tuple(found.events[::-1][:_MOST_EVENTS]),
         max(0, len(found.events) - _MOST_EVENTS),
+        chart(found.campaign, found.readers, found.events, now),
     )
 
 

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.lineage.graph import has_unknown_columns, is_reference_only
-from dataflow.lineage.model import Origin
+from dataflow.lineage.model import Origin, Producer
 from dataflow.lineage.show.graph_layout import Layout, arrange
 from dataflow.lineage.show.labels import ORIGINS, EdgeKind, edge_kind
+from dataflow.lineage.show.picture import Drawing, JoinedEdges
+from dataflow.lineage.store.reader import LineageStore
 
 if TYPE_CHECKING:
     from dataflow.lineage.graph import ColumnEdge
-    from dataflow.lineage.model import Producer
-    from dataflow.lineage.store.reader import LineageStore
+    from dataflow.ui.source import Source
 
 _LETTER, _NARROWEST, _WIDEST, _HEIGHT = 7.4, 90.0, 320.0, 30.0
 _BETWEEN, _APART = 90.0, 12.0
@@ -146,6 +147,19 @@ class ColumnLineage:
 
 
 @dataclass(frozen=True)
+class ColumnMap:
+    """The columns of all tables, and which feeds which.
+
+    Attributes:
+        columns: All columns with lineage, each with its table; an empty one stands for the table and its rows.
+        edges: Places in `columns` of source and target, and what the source does there.
+    """
+
+    columns: tuple[tuple[str, str], ...] = ()
+    edges: tuple[tuple[int, int, EdgeKind], ...] = ()
+
+
+@dataclass(frozen=True)
 class Box:
     """Where a table stands in the picture.
 
@@ -196,6 +210,16 @@ class Picture:
     height: float = 0.0
 
 
+def store_of(source: Source) -> LineageStore:
+    """Return the lineage at the state address of what is looked at.
+
+    Raises:
+        DataflowError: It can't be reached, or is of an earlier version.
+    """
+    _ = source.database  # says what is wrong with the address, in one way for all pages
+    return LineageStore(source.environment.state)
+
+
 def lineage_map(store: LineageStore, environment: str | None) -> LineageMap:
     """Return the lineage of all tables.
 
@@ -203,7 +227,7 @@ def lineage_map(store: LineageStore, environment: str | None) -> LineageMap:
         store: Recorded, deployed and imported lineage.
         environment: Only what runs or is deployed there, and events, which know no environment; all when None.
     """
-    edges, written = defaultdict[tuple[str, str], list["Producer"]](list), set[str]()
+    edges, written = defaultdict[tuple[str, str], list[Producer]](list), set[str]()
     for producer, read in store.writers(store.tables()):
         if _is_of(producer, environment):
             written.add(producer.target)
@@ -220,7 +244,7 @@ def neighbours(store: LineageStore, table: str, environment: str | None) -> Line
         table: The table, without its catalog.
         environment: As for `lineage_map`.
     """
-    edges = defaultdict[tuple[str, str], list["Producer"]](list)
+    edges = defaultdict[tuple[str, str], list[Producer]](list)
     for producer, read in store.writers({table}):
         for source in dict.fromkeys(read):
             edges[source, table].append(producer)
@@ -251,6 +275,40 @@ def column_lineage(store: LineageStore, table: str, environment: str | None) -> 
         (producer, [flow for flow in taken if flow[0] == table]) for producer, taken in out if producer.target != table
     )
     return ColumnLineage(tuple(upstream), tuple(downstream))
+
+
+def column_map(store: LineageStore, environment: str | None) -> ColumnMap:
+    """Return which columns of all tables feed which.
+
+    Args:
+        store: Recorded, deployed and imported lineage.
+        environment: As for `lineage_map`.
+    """
+    steps = _column_edges(
+        (producer, list(taken))
+        for producer, taken in store.flows(store.tables(), downstream=False)
+        if producer.target and _is_of(producer, environment)
+    )
+    places: dict[tuple[str, str], int] = {}
+    edges = []
+    for it in steps:
+        pair = ((it.source, it.source_column), (it.target, it.target_column))
+        source, target = (places.setdefault(node, len(places)) for node in pair)
+        if source != target:
+            edges.append((source, target, it.kind))
+    return ColumnMap(tuple(places), tuple(edges))
+
+
+def column_picture(found: ColumnLineage, table: str) -> str:
+    """Return which columns a table takes and gives as an SVG picture, whose texts are escaped."""
+    edges: JoinedEdges = {}
+    for step in (*found.upstream, *found.downstream):
+        key = ((step.source, step.source_column), (step.target, step.target_column), step.kind)
+        edges[key] = [
+            Producer(it.origin, it.workflow, step.target, it.owner, it.environment, it.bundle, it.run_id, seen=it.seen)
+            for it in step.evidence
+        ]
+    return Drawing((table, ""), edges).svg()
 
 
 def picture(found: LineageMap) -> Picture:
@@ -313,7 +371,7 @@ def _evidence(producers: Iterable[Producer]) -> tuple[Evidence, ...]:
 
 
 def _column_edges(found: Iterable[tuple[Producer, Sequence[ColumnEdge]]]) -> Iterator[ColumnStep]:
-    edges = defaultdict[tuple[str, str, str, str, EdgeKind], list["Producer"]](list)
+    edges = defaultdict[tuple[str, str, str, str, EdgeKind], list[Producer]](list)
     for producer, taken in found:
         told = {flow[0] for flow in taken if flow[1]}
         for flow in taken:

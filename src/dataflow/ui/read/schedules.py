@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.backends import backend
+from dataflow.deploy.backends.statuses import workflow_status
 from dataflow.errors import DataflowError
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
     from dataflow.deploy.backends import TriggerStatus, WorkflowStatus
     from dataflow.deploy.deployments import DeployedPackage, Deployment
+    from dataflow.state.database import StateDatabase
 
 _NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
-CheckState = Callable[[str | None], AbstractContextManager[object]]
-"""Opens a state address as it is; raises where it can't be read, or is of another version."""
+OpenState = Callable[[str | None], AbstractContextManager["StateDatabase"]]
+"""Opens a state address for who only looks; raises where it can't be read, or is of an earlier version."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,13 @@ class Schedules:
     deployed: int = 0
 
 
-def schedules(registry: Registry, environment: str | None, check: CheckState) -> Schedules:
+def schedules(registry: Registry, environment: str | None, open_state: OpenState) -> Schedules:
     """Return the schedules of what is deployed.
 
     Args:
         registry: Where deployments are.
         environment: The one deployment to look at; None for all.
-        check: Opens the state address of a deployment, before anything is asked there.
+        open_state: Opens the state address of a deployment.
 
     Raises:
         DataflowError: The registry can't be read.
@@ -128,8 +129,8 @@ def schedules(registry: Registry, environment: str | None, check: CheckState) ->
     places = _places(registry, environment)
     for place in places:
         try:
-            with check(place.revision.state):
-                rows += _rows(place, registry)
+            with open_state(place.revision.state) as database:
+                rows += _rows(place, database)
         except DataflowError as error:
             unreadable.append(Unreadable(place.name, str(error)))
     rows.sort(key=lambda it: (it.is_paused, it.next or _NEVER, it.environment, it.workflow))
@@ -143,11 +144,11 @@ def _places(registry: Registry, environment: str | None) -> list[Deployment]:
     return [] if found is None else [found]
 
 
-def _rows(place: Deployment, registry: Registry) -> Iterator[ScheduleRow]:
-    packages = {id_: (key, it) for key, it in place.revision.packages.items() for id_ in it.workflows}
-    for status in backend(place.revision.backend).status(place, registry):
-        if status.schedule is not None and status.workflow in packages:
-            yield _row(place, status, *packages[status.workflow])
+def _rows(place: Deployment, database: StateDatabase) -> Iterator[ScheduleRow]:
+    for key, package in place.revision.packages.items():
+        for id_, schedule in package.workflows.items():
+            if schedule is not None:
+                yield _row(place, workflow_status(place, database, id_, schedule), key, package)
 
 
 def _row(place: Deployment, status: WorkflowStatus, key: str, package: DeployedPackage) -> ScheduleRow:

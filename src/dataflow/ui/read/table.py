@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from dataflow.errors import DataflowError, first_line
 from dataflow.tables import properties as names
 from dataflow.tables.column_migration import migrating_columns
 from dataflow.tables.high_water_mark import HighWater, Sources, from_properties
@@ -168,7 +169,10 @@ def table_detail(catalog: Catalog, name: str, today: dt.date) -> TableDetail | N
     Raises:
         DataflowError: Its metadata can't be read.
     """
-    found = find_table(catalog, name)
+    try:
+        found = find_table(catalog, name)
+    except Exception as error:  # each kind of catalog raises its own
+        raise DataflowError(f"table {name} can't be read: {first_line(error)}") from error
     plain = table_names.joined(split_name(catalog.name, name))
     return None if found is None else _detail(catalog.name, plain, found, today)
 
