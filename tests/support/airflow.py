@@ -106,7 +106,7 @@ class Airflow:
                 command, env=self.environ, cwd=self.home, stdout=stream, stderr=stream, start_new_session=True
             )
         try:
-            self.until("it is healthy", self._is_healthy, 120, process)
+            self.until("it is healthy", self._is_healthy, 300, process)
             yield self
         finally:
             process.send_signal(signal.SIGINT)
