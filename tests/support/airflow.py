@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -72,9 +73,10 @@ class Airflow:
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__PARALLELISM": "4",
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
             "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_port),
             "LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
@@ -96,9 +98,15 @@ class Airflow:
             command, env=self.environ, cwd=self.home, capture_output=True, text=True, timeout=timeout, check=False
         )
 
+    def _make_database(self) -> None:
+        """Make the file of its database one whose readers keep nobody from writing."""
+        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+
     @contextlib.contextmanager
     def standalone(self) -> Iterator[Airflow]:
         """Run all of it, in a group of processes that is gone at the end."""
+        self._make_database()
         log = self.home / "standalone.log"
         command = [str(environment() / "bin" / "airflow"), "standalone"]
         with log.open("w") as stream:
@@ -106,7 +114,7 @@ class Airflow:
                 command, env=self.environ, cwd=self.home, stdout=stream, stderr=stream, start_new_session=True
             )
         try:
-            self.until("it is healthy", self._is_healthy, 120, process)
+            self.until("it is healthy", self._is_healthy, 300, process)
             yield self
         finally:
             process.send_signal(signal.SIGINT)

@@ -324,6 +324,19 @@ def test_what_airflow_cant_do_is_refused_where_it_is_written(repo, dags, head, l
     assert (problem.line, problem.message) == (line, message)
 
 
+def test_runs_that_refuse_one_another_have_no_independent_steps(repo, dags):  # noqa: ARG001
+    head = "concurrency: refuse\n"
+    steps = [spark("src/write.sql", name) for name in ("one", "two", "three")]
+    text = definition(*steps, name="${dataflow.package_id}.odd", head=head, params=TABLES)
+    repo.write("top/odd.sch.yaml", text)
+    repo.commit()
+    assert repo.plan().changes
+    repo.write("top/odd.sch.yaml", text + "dag: [one -> two, one -> three]\n")
+    repo.commit()
+    with pytest.raises(DefinitionError, match="independent steps are runs of the same day in Airflow"):
+        repo.plan()
+
+
 def test_a_name_that_airflow_does_not_take_is_refused(repo, dags):  # noqa: ARG001
     repo.write("top/odd.sch.yaml", definition(spark("src/write.sql"), name="Überblick/main", params=TABLES))
     repo.commit()

@@ -75,7 +75,7 @@ def test_a_run_ends_on_its_version_and_what_is_deployed_meanwhile_runs_next(repo
     with airflow.standalone():
         command.environ["AIRFLOW_TOKEN"] = airflow.token()
         ids = "alice.top.daily", "alice.top.main", "alice.top.leaf"
-        airflow.until("DAGs are read", lambda: airflow.knows(*ids), 60)
+        airflow.until("DAGs are read", lambda: airflow.knows(*ids), 300)
         refused = command("workflow", "run", "--deployed", "alice.top.daily", "--date", DAY, code=2)
         assert "alice.top.daily is paused in Airflow" in refused.stderr
         airflow.ask("dags/alice.top.daily", "PATCH", {"is_paused": False})
@@ -88,14 +88,14 @@ def test_a_run_ends_on_its_version_and_what_is_deployed_meanwhile_runs_next(repo
 
         worker = threading.Thread(target=run_daily)
         worker.start()
-        main = airflow.until("main runs", lambda: _runs(command, "alice.top.main"), 90)[0]
+        main = airflow.until("main runs", lambda: _runs(command, "alice.top.main"), 300)[0]
         before = airflow.version_of("alice.top.main")
         repo.edit("top/src/write.sql", "<= 10", "<= 20")
         repo.edit("top/main.sch.yaml", "id: hwm", "id: mark")  # a step that the run's own version does not have
         repo.commit("twenty")
         repo.deploy()
-        airflow.until("the new version is read", lambda: airflow.version_of("alice.top.main") > before, 60)
-        worker.join(240)
+        airflow.until("the new version is read", lambda: airflow.version_of("alice.top.main") > before, 300)
+        worker.join(600)
         assert ended["daily"].returncode == 0, ended["daily"].stdout + ended["daily"].stderr
         assert main["run_id"].endswith(f".{DAY}")
         assert rows(command) == 10

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.project import Environment
 
 _TIMEOUT = 30.0
+_ATTEMPTS = 5
 
 
 class NotThere(DataflowError):
@@ -50,8 +51,16 @@ class AirflowApi:
         return cls(settings.api, settings.token)
 
     def get(self, *path: str, **query: str | int) -> Any:
-        """Return what stands at a path; its parts are escaped."""
-        return self._ask("GET", path, query, None)
+        """Return what stands at a path; its parts are escaped. A server that is busy is asked again."""
+        import tenacity
+
+        loop = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, DataflowError) and not error.permanent),
+            wait=tenacity.wait_exponential(multiplier=0.5, max=8),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            reraise=True,
+        )
+        return loop(lambda: self._ask("GET", path, query, None))
 
     def post(self, *path: str, data: Mapping[str, Any]) -> Any:
         """Make something."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
@@ -162,11 +163,20 @@ def refusals(workflow: Workflow, rendering: Rendering, file: YamlFile) -> Iterat
     if workflow.concurrency == "supersede":
         message = "Airflow would try again what another run took the place of: 'wait' or 'refuse'"
         yield file.value_place(("concurrency",)).problem(message)
+    if workflow.concurrency == "refuse" and not _is_chain(workflow):
+        message = "independent steps are runs of the same day in Airflow, and would refuse one another: use 'wait'"
+        yield file.value_place(("concurrency",)).problem(message)
     if workflow.notifications.longer_than is not None:
         message = (
             "each step is a task of its own in Airflow, so nobody sees how long a run takes: use 'timeout' of steps"
         )
         yield file.key_place(("notifications", "longer_than")).problem(message)
+
+
+def _is_chain(workflow: Workflow) -> bool:
+    """Say whether each step needs the one before it, so that no two of them are at work at once."""
+    pairs = itertools.pairwise(step.id for step in workflow.steps)
+    return all(before in workflow.needs.get(step, frozenset()) for before, step in pairs)
 
 
 def _of_triggers(workflow: Workflow, routes: Sequence[YamlPath], file: YamlFile) -> Iterator[Problem]:
