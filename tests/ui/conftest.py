@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 
 from dataflow.ui.app import make_app
 from tests.support.browser import chromium, served
+from tests.support.ui_facts import add_facts
 from tests.support.ui_world import make_world
 
 
@@ -37,3 +38,10 @@ def site(world):
     """Return the address of the site over the world, served as `dataflow ui` does."""
     with served(make_app(world)) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def facts(world):
+    """Return a client of the site over the same with tables, lineage, deployments, schedules and a campaign."""
+    add_facts(world)
+    return TestClient(make_app(world), base_url="http://localhost")

@@ -173,6 +173,12 @@ class RunRecords:
             query = query.where(runs.c.parent_run_id.is_(None))
         return self.with_true_status(self.database.rows(query))
 
+    def last_of(self, workflow_id: str) -> dict[str, Any] | None:
+        """Return the last run of a workflow that no other run started; None where it never ran."""
+        mine = (runs.c.workflow_id == workflow_id, runs.c.parent_run_id.is_(None))
+        query = sa.select(runs).where(*mine).order_by(runs.c.started.desc(), runs.c.run_id.desc()).limit(1)
+        return next(iter(self.with_true_status(self.database.rows(query))), None)
+
     def run(self, run_id: str) -> dict[str, Any]:
         """Return everything that is recorded of a run; a prefix of its id, or `last`, is enough.
 

@@ -7,6 +7,30 @@ its name. It holds no query, and its template no logic beyond what is shown wher
 from __future__ import annotations
 
 from dataflow.ui.page import Page
-from dataflow.ui.pages import overview, run, runs
+from dataflow.ui.pages import (
+    campaign,
+    campaigns,
+    deployment,
+    deployments,
+    lineage,
+    overview,
+    revision,
+    run,
+    runs,
+    schedules,
+    table,
+)
 
-PAGES: tuple[Page, ...] = (overview.PAGE, runs.PAGE, run.PAGE)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    runs.PAGE,
+    run.PAGE,
+    table.PAGE,
+    lineage.PAGE,
+    deployments.PAGE,
+    deployment.PAGE,
+    revision.PAGE,
+    campaigns.PAGE,
+    campaign.PAGE,
+    schedules.PAGE,
+)
