@@ -10,6 +10,7 @@ tools, and `… skips FILE` adds up what `--skips FILE` kept of several test run
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -59,6 +60,8 @@ TOOLS: Mapping[str, Tool] = {
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
+    "Chromium": Tool(("chromium",), ("chromium",)),
+    "Playwright": Tool(get="uv pip install playwright axe-playwright-python: the group `browser`"),
     "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
@@ -133,15 +136,13 @@ def _missing(name: str) -> str | None:
         return name
     if name.startswith("R's "):
         return _missing("R") or (None if name.removeprefix("R's ") in _r_packages() else name)
-    if name == "JDK":
-        return None if _has_compiler() else name
-    if name == "Iceberg's REST server":
-        from tests.support.rest_catalog import server_jars
-
-        return name if server_jars() is None else None
-    if name == "OpenLineage's schema":
-        return None if "OPENLINEAGE_SPEC" in os.environ else name
-    return None
+    there = {
+        "JDK": _has_compiler,
+        "Iceberg's REST server": _has_rest_server,
+        "OpenLineage's schema": lambda: "OPENLINEAGE_SPEC" in os.environ,
+        "Playwright": lambda: all(importlib.util.find_spec(it) for it in ("playwright", "axe_playwright_python")),
+    }.get(name, lambda: True)
+    return None if there() else name
 
 
 @cache
@@ -161,6 +162,12 @@ def _has_compiler() -> bool:
         return (find_java().home / "bin" / "javac").exists()
     except DataflowError:
         return False
+
+
+def _has_rest_server() -> bool:
+    from tests.support.rest_catalog import server_jars
+
+    return server_jars() is not None
 
 
 def main(what: str, file: str = "") -> None:

@@ -11,7 +11,7 @@ from dataflow.ui.read.results import Point
 from dataflow.ui.read.run import Bar
 
 _WIDE, _HIGH, _EDGE = 320.0, 64.0, 6.0
-_LETTER, _BOX_HIGH, _LONGEST = 7.4, 46.0, 34
+_LETTER, _BOX_WIDE, _BOX_HIGH, _LONGEST = 7.4, 164.0, 46.0, 34
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def graph_of(needs: Mapping[str, frozenset[str]] | None, jobs: Sequence[Bar]) ->
     if needs is None:
         needs = {after: frozenset({before}) for before, after in itertools.pairwise(names)}
     pairs = [(before, after) for after in names for before in sorted(needs.get(after, ())) if before in names]
-    sizes = {it: (max(96.0, min(len(it), _LONGEST) * _LETTER + 22), _BOX_HIGH) for it in names}
+    sizes = {it: (max(_BOX_WIDE, min(len(it), _LONGEST) * _LETTER + 22), _BOX_HIGH) for it in names}
     layout = arrange(sizes, pairs)
     boxes = [_box(it, done.get(it, ()), layout.boxes[it], sizes[it]) for it in names]
     edges = []
