@@ -118,13 +118,13 @@ def _add_tables(folder):
         "dataflow.lifetime-days": "400",
         "comment": HOSTILE[0],
     }
-    titles = create(catalog, "prod.titles", properties=mark, location=str(folder / "titles"))
+    titles = create(catalog, "film.titles", properties=mark, location=str(folder / "titles"))
     days = [f"2026-11-{n:02}" for n in range(1, 11)]
     titles.append(plays(*days), {"dataflow.run-id": HOSTILE[4], "dataflow.partition": f"date={HOSTILE[0]}"})
     titles.append(plays("2026-11-12", "2026-11-14"))
-    create(catalog, "prod.views", location=str(folder / "views")).append(plays("2026-11-01"))
+    create(catalog, "film.views", location=str(folder / "views")).append(plays("2026-11-01"))
     owner = {"dataflow.owner": HOSTILE[1]}
-    create(catalog, ("prod", HOSTILE[0]), properties=owner, location=str(folder / "hostile"))
+    create(catalog, ("film", HOSTILE[0]), properties=owner, location=str(folder / "hostile"))
 
 
 def _add_lineage(database, environment):
@@ -138,31 +138,31 @@ def _add_lineage(database, environment):
         store_lineage(
             connection,
             [
-                write("alice.titles", "prod.titles", "raw.events.seconds -> hours", "raw.events.kind ~>", run_id="r1"),
-                write("bob.views", "prod.views", "prod.titles.hours -> hours", "prod.titles.date -> date", owner="bob"),
+                write("alice.titles", "film.titles", "raw.events.seconds -> hours", "raw.events.kind ~>", run_id="r1"),
+                write("bob.views", "film.views", "film.titles.hours -> hours", "film.titles.date -> date", owner="bob"),
                 write(
-                    "bob.views", "prod.views", "prod.titles.hours -> hours",
+                    "bob.views", "film.views", "film.titles.hours -> hours",
                     owner="bob", origin=Origin.DEPLOYED, bundle="c0ffee12" * 8,
                 ),
-                write(HOSTILE[1], f"prod.{HOSTILE[0]}", f"prod.views.hours -> {HOSTILE[3]}", owner=HOSTILE[2]),
-                write("carol.all", "prod.all", "prod.titles", "prod.titles.* ..", owner=None),
+                write(HOSTILE[1], f"film.{HOSTILE[0]}", f"film.views.hours -> {HOSTILE[3]}", owner=HOSTILE[2]),
+                write("carol.all", "film.all", "film.titles", "film.titles.* ..", owner=None),
             ],
         )  # fmt: skip
 
 
 def _add_deployments(source):
     registry = source.registry
-    first = bundle(registry, "jobs:\n  - a\n", "SELECT 1\nFROM a\n", writes=("prod.titles",))
+    first = bundle(registry, "jobs:\n  - a\n", "SELECT 1\nFROM a\n", writes=("film.titles",))
     second = bundle(
         registry, f"jobs:\n  - {HOSTILE[0]}\n", f"SELECT 2 -- {HOSTILE[1]}\nFROM a\n", "0 4 * * *",
-        writes=("prod.titles",), params={"NOTE": HOSTILE[3]},
+        writes=("film.titles",), params={"NOTE": HOSTILE[3]},
     )  # fmt: skip
     name, state = source.environment.name, source.environment.state
     ids = {
         "alice.top.main": Schedule(cron="0 3 * * *", timezone="Europe/Berlin"),
         HOSTILE[0]: Schedule(cron="5 4 * * *"),
     }
-    more = {"writes": ("prod.titles",), "workflows": ids}
+    more = {"writes": ("film.titles",), "workflows": ids}
     switch(registry, {KEY: package(first, **more)}, name, state=state)
     switch(registry, {KEY: package(second, **more)}, name, by=HOSTILE[1], state=state)
     switch(registry, {KEY: package(first, **more)}, "branch-x", database="x", expires=AT, state=state)
@@ -171,7 +171,7 @@ def _add_deployments(source):
 def _add_campaign(database, source):
     environment = source.environment
     known = open_lineage(environment, None, [])
-    plan = build_plan("prod.titles", ChangeRequest(rename={"hours": "view_hours"}), known)
+    plan = build_plan("film.titles", ChangeRequest(rename={"hours": "view_hours"}), known)
     store = CampaignStore(database, environment.name)
     now = dt.datetime.now(dt.UTC)
     folder = Path(source.project.registry).parent

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
+from dataflow.home import home
 from dataflow.state import run_records as store
 from dataflow.state.database import StateDatabase
 from dataflow.state.utc import now
@@ -26,22 +28,70 @@ def source_at(address: str | None, folder: Path, name: str = SANDBOX) -> Source:
 def make_world(folder: Path) -> Source:
     """Make a state address with ten days of three workflows, the hostile names of one among them."""
     address = f"sqlite:///{folder / 'state.db'}"
+    source = source_at(address, folder)
+    snapshots = make_table(source)
     with StateDatabase(address) as database:
         for number, (owner, table) in enumerate(
             [("alice", "prod.titles"), ("bob", "prod.views"), (HOSTILE[1], f"prod.{HOSTILE[0]}")]
         ):
             for day in range(DAYS):
-                add_run(database, folder, number, day, owner, table)
-    return source_at(address, folder)
+                add_run(database, folder, number, day, owner, table, snapshots)
+    return source
 
 
-def add_run(database: StateDatabase, folder: Path, number: int, day: int, owner: str, table: str) -> str:
+def date_of(day: int) -> dt.date:
+    """Return the day that the run of a day of the world is for."""
+    return now().date() - dt.timedelta(days=DAYS - day)
+
+
+def make_table(source: Source) -> dict[int, int]:
+    """Make prod.titles in the embedded catalog with the rows of its last three days; return their snapshots by day."""
+    import pyarrow as pa
+
+    from dataflow.tables.catalog import ensure_catalog, open_catalog
+
+    ensure_catalog()
+    catalog = open_catalog(source.environment)
+    catalog.create_namespace("prod")
+    schema = pa.schema(
+        [("title", pa.string()), ("country_code", pa.string()), ("title_rank", pa.int32()), ("date", pa.date32())]
+    )
+    properties = {
+        "dataflow.owner": "alice",
+        "dataflow.tags": "titles,daily",
+        "dataflow.hwm": f"{date_of(DAYS - 1)}",
+        "dataflow.hwm.timezone": "UTC",
+    }
+    table = catalog.create_table(
+        "prod.titles", schema, f"file://{home() / 'warehouse' / 'titles'}", properties=properties
+    )
+    found = {}
+    for day in range(DAYS - 3, DAYS):
+        rows = [
+            {"title": HOSTILE[at], "country_code": "NO", "title_rank": at + 1, "date": date_of(day)}
+            for at in range(len(HOSTILE))
+        ]
+        table.append(pa.Table.from_pylist(rows, schema), snapshot_properties={"dataflow.run-id": f"run{day}"})
+        found[day] = table.current_snapshot().snapshot_id
+    return found
+
+
+def add_run(
+    database: StateDatabase,
+    folder: Path,
+    number: int,
+    day: int,
+    owner: str,
+    table: str,
+    snapshots: Mapping[int, int],
+) -> str:
     """Add a daily run with its day's run in it; each fourth day of the second workflow fails."""
     started = now().replace(hour=3, minute=number, second=0, microsecond=0) - dt.timedelta(days=DAYS - 1 - day)
     date = f"{started.date() - dt.timedelta(days=1)}"
     failed = number == 1 and day % 4 == 3
     outer = f"{started:%Y%m%dt%H%M%S}-{number}{day:02}"
-    log = folder / f"{outer}.log"
+    log = folder / "home" / "logs" / f"{outer}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("Spark starts\n25/01/01 WARN slow\n25/01/01 ERROR it broke\n<script>alert(1)</script>\nSpark ends\n")
     status = "failed" if failed else "succeeded"
     name = f"{owner}.plays{number}" if number < 2 else f"{HOSTILE[3]}.{number}"
@@ -69,7 +119,8 @@ def add_run(database: StateDatabase, folder: Path, number: int, day: int, owner:
             },
         )
     _add_jobs(database, outer, started, date, number, failed=failed)
-    _add_results(database, f"{outer}_main", day, date, table, failed=failed)
+    snapshot = snapshots.get(day, 1) if number == 0 else None
+    _add_results(database, f"{outer}_main", day, date, table, failed=failed, snapshot=snapshot)
     return outer
 
 
@@ -96,7 +147,9 @@ def _add_jobs(
     database.insert(store.jobs, [*rows, {"detail": None, "error": None, **whole}])
 
 
-def _add_results(database: StateDatabase, run_id: str, day: int, date: str, table: str, *, failed: bool) -> None:
+def _add_results(
+    database: StateDatabase, run_id: str, day: int, date: str, table: str, *, failed: bool, snapshot: int | None
+) -> None:
     audits = [
         ("no nulls", True, not failed, 0.0 if not failed else 3.0),
         ("near history", False, day != 9, 100.0 + day),
@@ -131,7 +184,7 @@ def _add_results(database: StateDatabase, run_id: str, day: int, date: str, tabl
             "table_name": table,
             "partition": f"date={date}",
             "rows": 19_000 + day,
-            "snapshot": 1000 + day,
+            "snapshot": snapshot,
         },
     )
     database.insert(

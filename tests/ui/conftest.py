@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dataflow.ui.app import make_app
+from tests.support.browser import chromium, served
 from tests.support.ui_facts import add_facts
 from tests.support.ui_world import make_world
 
@@ -23,6 +24,20 @@ def world(tmp_path_factory):
 def client(world):
     """Return a client of the site over it, which raises what a page raises."""
     return TestClient(make_app(world), base_url="http://localhost")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a real Chromium without a window."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site(world):
+    """Return the address of the site over the world, served as `dataflow ui` does."""
+    with served(make_app(world)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

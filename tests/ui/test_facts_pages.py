@@ -22,10 +22,10 @@ DANGEROUS = re.compile(
     r"<script(?![^>]*\ssrc=\"/static/)(?![^>]*application/json)|<style|\sstyle=|\son\w+=\"|href=\"javascript", re.I
 )
 ADDRESSES = [
-    "/tables/prod.titles",
-    "/tables/prod.views",
-    "/tables/prod.all",
-    link("table", table=f"prod.{HOSTILE[0]}"),
+    "/tables/film.titles",
+    "/tables/film.views",
+    "/tables/film.all",
+    link("table", table=f"film.{HOSTILE[0]}"),
     "/lineage",
     "/deployments",
     "/deployments/sandbox",
@@ -60,7 +60,7 @@ def test_names_and_values_stay_text(facts, address):
 
 
 def test_a_table_tells_all_that_is_known_of_it(facts):
-    said = words(get(facts, "/tables/prod.titles"))
+    said = words(get(facts, "/tables/film.titles"))
     for text in (
         "Owner alice",
         "Complete up to 2026-11-10 (Europe/Berlin), and 2026-11-14",
@@ -75,14 +75,14 @@ def test_a_table_tells_all_that_is_known_of_it(facts):
         "country",
         "Missing: 2026-11-11, 2026-11-13.",
         "raw.events",
-        "prod.views",
+        "film.views",
         "By column",
-        "raw.events · seconds prod.titles · hours",
+        "raw.events · seconds film.titles · hours",
         "may read it: its columns are unknown",
         "recorded by a run",
         "in a deployed bundle c0ffee12",
         f"date={HOSTILE[0]}",
-        "CREATE TABLE prod.titles (",
+        "CREATE TABLE film.titles (",
         "What writes it: top",
         f"SELECT 2 -- {HOSTILE[1]}",
         "A campaign changes this table: hours-2027",
@@ -91,10 +91,10 @@ def test_a_table_tells_all_that_is_known_of_it(facts):
 
 
 def test_a_table_that_lineage_alone_knows_and_one_that_nobody_knows(facts):
-    assert "The catalog has no such table; lineage knows it." in words(get(facts, "/tables/prod.all"))
-    page = facts.get(link("table", table=f"prod.no{HOSTILE[0]}"))
+    assert "The catalog has no such table; lineage knows it." in words(get(facts, "/tables/film.all"))
+    page = facts.get(link("table", table=f"film.no{HOSTILE[0]}"))
     assert page.status_code == 404
-    assert f"neither the catalog nor lineage knows a table 'prod.no{HOSTILE[0]}' in sandbox" in words(page)
+    assert f"neither the catalog nor lineage knows a table 'film.no{HOSTILE[0]}' in sandbox" in words(page)
 
 
 def test_all_lineage_is_a_list_and_the_same_as_data(facts):
@@ -105,14 +105,14 @@ def test_all_lineage_is_a_list_and_the_same_as_data(facts):
     found = json.loads(data)
     assert len(found["boxes"]) == len(found["tables"]) == 5
     names = {(found["tables"][a], found["tables"][b]) for a, b, *_ in found["edges"]}
-    assert ("prod.titles", "prod.views") in names
-    assert ("prod.views", f"prod.{HOSTILE[0]}") in names
+    assert ("film.titles", "film.views") in names
+    assert ("film.views", f"film.{HOSTILE[0]}") in names
     links = {
         (f"{found['tables'][a]}.{found['columns'][a][b]}", f"{found['tables'][c]}.{found['columns'][c][d]}")
         for a, b, c, d, _ in found["links"]
     }
-    assert ("prod.titles.hours", "prod.views.hours") in links
-    assert ("prod.views.hours", f"prod.{HOSTILE[0]}.{HOSTILE[3]}") in links
+    assert ("film.titles.hours", "film.views.hours") in links
+    assert ("film.views.hours", f"film.{HOSTILE[0]}.{HOSTILE[3]}") in links
 
 
 def test_a_thousand_tables_are_one_page_of_less_than_300_kb(tmp_path, monkeypatch):

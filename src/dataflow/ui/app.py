@@ -63,10 +63,7 @@ def make_app(source: Source, token: str | None = None) -> Starlette:
 def link(name: str, **values: object) -> str | None:
     """Return the address of a page on the server; values that its address has no place for are options."""
     page = next((it for it in PAGES if it.name == name), None)
-    if page is None:
-        return None
-    subject = {key: str(value) for key, value in values.items() if f"{{{key}}}" in page.path}
-    return page.address(subject, {key: value for key, value in values.items() if key not in subject})
+    return None if page is None else page.address(page.asked(values))
 
 
 class _Site:

@@ -31,7 +31,7 @@ class Asked:
         return max(least, int(text)) if text.isdecimal() and len(text) < 10 else least
 
 
-def _once(_: Source) -> Iterable[Mapping[str, str]]:
+def _once(_: Source) -> Iterable[Mapping[str, object]]:
     return ({},)
 
 
@@ -45,7 +45,7 @@ class Page:
         title: What it is called in the navigation.
         read: Returns what its template shows, as `it`.
         listed: Whether the navigation has it.
-        exported: Yields the subjects that are written as static pages.
+        exported: Yields what is written as static pages: the values of its address, and options.
         state: For a page that shows something that goes on: what changes when that does; None once it is over.
     """
 
@@ -54,16 +54,21 @@ class Page:
     title: str
     read: Callable[[Source, Asked], object]
     listed: bool = False
-    exported: Callable[[Source], Iterable[Mapping[str, str]]] = _once
+    exported: Callable[[Source], Iterable[Mapping[str, object]]] = _once
     state: Callable[[Source, Asked], str | None] | None = None
 
-    def address(self, subject: Mapping[str, str], options: Mapping[str, object]) -> str:
+    def asked(self, values: Mapping[str, object]) -> Asked:
+        """Return what values ask: those that its address has no place for are options, and empty ones nothing."""
+        given = {name: str(value) for name, value in values.items() if value not in ("", None)}
+        subject = {name: value for name, value in given.items() if f"{{{name}}}" in self.path}
+        return Asked(subject, {name: value for name, value in given.items() if name not in subject})
+
+    def address(self, asked: Asked) -> str:
         """Return where a page is on the server."""
         path = self.path
-        for name, value in subject.items():
+        for name, value in asked.subject.items():
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
-        chosen = {name: value for name, value in options.items() if value not in ("", None)}
-        return f"{path}?{urlencode(chosen)}" if chosen else path
+        return f"{path}?{urlencode(asked.options)}" if asked.options else path
 
     @property
     def route(self) -> str:

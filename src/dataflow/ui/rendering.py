@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from dataflow.foreign import for_terminal
 from dataflow.lineage.show.labels import age
 from dataflow.secret import masked
 from dataflow.state.utc import now
+from dataflow.ui.drawing import graph_of, line_of
+from dataflow.ui.read.results import Point
 from dataflow.wording import number, plural, seconds_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,8 +38,12 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters |= {
+        "as_points": lambda figures: [Point(label, figure, "passed", "") for label, figure in figures],
         "age": lambda when: age(when, now()),
+        "graph": graph_of,
+        "line": line_of,
         "moment": moment_text,
+        "own_style": Markup,  # of a file of ours: what others wrote is never put in there
         "number": number,
         "plural": plural,
         "took": seconds_text,
@@ -67,8 +73,3 @@ def _as_text(value: object) -> object:
     if value is None:
         return ""
     return value if isinstance(value, Markup) or not isinstance(value, str) else masked(for_terminal(value))
-
-
-def plain_data(values: Mapping[str, object]) -> dict[str, object]:
-    """Return data for a script of ours, as a page holds it; a template writes it by `tojson`, which escapes it."""
-    return {name: masked(for_terminal(it)) if isinstance(it, str) else it for name, it in values.items()}

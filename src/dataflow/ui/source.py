@@ -81,6 +81,11 @@ class Source:
             found = self._kept[key] = (time.monotonic(), find())
         return found[1]  # type: ignore[return-value]
 
+    def known(self, key: object) -> object:
+        """Return what `kept` keeps; None where it keeps nothing."""
+        found = self._kept.get(key)
+        return None if found is None else found[1]
+
     def close(self) -> None:
         """Close what is open."""
         with self._lock:

@@ -15,7 +15,8 @@ from dataflow.state.utc import now
 from dataflow.ui.page import Asked, Page
 from dataflow.ui.problem import Part, part
 from dataflow.ui.read.campaigns import open_on
-from dataflow.ui.read.catalog_names import catalog_of, tables_of
+from dataflow.ui.read.catalog import open_catalog
+from dataflow.ui.read.catalog_names import tables_of
 from dataflow.ui.read.definitions import DeployedDefinition, definitions_of
 from dataflow.ui.read.lineage import (
     ColumnLineage,
@@ -82,7 +83,7 @@ def read(source: Source, asked: Asked) -> TablePage:
     """
     environment = source.environment
     name = plain_name(asked.subject["table"], environment.catalog_name)
-    detail = part(lambda: table_detail(catalog_of(source), name, now().date()))
+    detail = part(lambda: table_detail(open_catalog(source), name, now().date()))
     around = part(lambda: neighbours(store_of(source), name, environment.name))
     columns = part(lambda: column_lineage(store_of(source), name, environment.name))
     if detail.problem is None and detail.value is None and around.value is not None and not around.value.edges:

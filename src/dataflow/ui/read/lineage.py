@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from dataflow.lineage.graph import ColumnEdge
     from dataflow.ui.source import Source
 
-_LETTER, _NARROWEST, _WIDEST, _HEIGHT = 7.4, 90.0, 320.0, 30.0
-_BETWEEN, _APART = 90.0, 12.0
+_LETTER, _NARROWEST, _WIDEST, _HEIGHT = 7.4, 90.0, 320.0, 26.0
+_BETWEEN, _APART = 110.0, 6.0
+_STRAIGHT = 10.0
+"""How far beside a straight line a bend may lie that is left out."""
 
 
 @dataclass(frozen=True)
@@ -332,10 +335,22 @@ def _arranged(sizes: tuple[tuple[str, tuple[float, float]], ...], pairs: tuple[t
 def _points(layout: Layout, sizes: Mapping[str, tuple[float, float]], edge: TableEdge) -> Iterator[tuple[float, float]]:
     left, top = layout.boxes[edge.source]
     wide, high = sizes[edge.source]
-    yield left + wide, top + high / 2
-    yield from layout.routes.get((edge.source, edge.target), ())
+    start = (left + wide, top + high / 2)
     left, top = layout.boxes[edge.target]
-    yield left, top + sizes[edge.target][1] / 2
+    end = (left, top + sizes[edge.target][1] / 2)
+    yield from _without_small_bends([start, *layout.routes.get((edge.source, edge.target), ()), end])
+
+
+def _without_small_bends(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Leave out the points near the straight line between those that stay, as Ramer, Douglas and Peucker do."""
+    (x, y), (u, v) = points[0], points[-1]
+    long = math.hypot(u - x, v - y) or 1.0
+    beside = [abs((v - y) * (a - x) - (u - x) * (b - y)) / long for a, b in points[1:-1]]
+    farthest = max(beside, default=0.0)
+    if farthest <= _STRAIGHT:
+        return [points[0], points[-1]]
+    at = beside.index(farthest) + 1
+    return [*_without_small_bends(points[: at + 1])[:-1], *_without_small_bends(points[at:])]
 
 
 def _degree(found: LineageMap, table: str) -> int:

@@ -8,7 +8,7 @@
   const rows = [...document.querySelectorAll("#edges tbody tr")];
   const canvas = byId("canvas");
   const MOST_CHOICES = 12;
-  const HUBS = 24;
+  const READABLE = 0.6; // from this zoom on every name is drawn
 
   function colours() {
     const style = getComputedStyle(document.documentElement);
@@ -29,7 +29,10 @@
         "font-family": "system-ui, sans-serif", "text-valign": "center", "text-halign": "center",
         "text-wrap": "ellipsis", "text-max-width": "data(room)", "min-zoomed-font-size": 7,
       } },
-      { selector: "node.hub", style: { "font-weight": 600, "min-zoomed-font-size": 0, "z-index": 5 } },
+      { selector: "node.small", style: { "background-color": its.line, "border-width": 0 } },
+      { selector: "node.named", style: {
+        "font-weight": 600, "min-zoomed-font-size": 0, "text-max-width": 4000, "text-outline-color": its.paper, "z-index": 5,
+      } },
       { selector: "edge", style: {
         width: 1.4, "line-color": "data(colour)", "target-arrow-color": "data(colour)", "target-arrow-shape": "triangle",
         "arrow-scale": 0.8, "curve-style": "bezier", "source-endpoint": "50% 0", "target-endpoint": "-50% 0", opacity: 0.75,
@@ -80,13 +83,37 @@
     hideEdgesOnViewport: data.edges.length > 4000,
   });
 
-  const hubs = cy.nodes().sort((a, b) => b.degree() - a.degree()).slice(0, Math.min(HUBS, cy.nodes().length));
-  hubs.addClass("hub");
+  const byDegree = cy.nodes().toArray().sort((a, b) => b.degree() - a.degree());
+  let named = cy.collection();
 
-  // The names of the tables with most neighbours stay readable however far away one is.
-  function nameHubs() {
-    hubs.style("font-size", Math.min(120, Math.max(13, 10 / cy.zoom())));
-    hubs.style("text-max-width", cy.zoom() < 0.7 ? 2000 : null);
+  // However far away one is, some names stay readable: of the tables with most neighbours, those that have room.
+  function nameSome() {
+    const zoom = cy.zoom(), view = cy.extent();
+    cy.batch(() => {
+      named.removeClass("named").removeStyle("font-size text-outline-width");
+      cy.nodes().toggleClass("small", zoom < READABLE / 2);
+      if (zoom >= READABLE) return;
+      const size = 11 / zoom, taken = [];
+      const found = [];
+      const here = cy.nodes(".here").toArray(), lit = cy.nodes(".near").nonempty();
+      for (const node of [...here, ...byDegree]) {
+        if (found.length >= 60) break;
+        if (lit && !node.hasClass("near") && !node.hasClass("here")) continue; // of what is chosen alone
+        const { x, y } = node.position(), half = (node.data("name").length * size * 0.31);
+        if (x < view.x1 || x > view.x2 || y < view.y1 || y > view.y2) continue;
+        if (taken.some(([u, v, w]) => Math.abs(u - x) < w + half && Math.abs(v - y) < size * 1.3)) continue;
+        taken.push([x, y, half]);
+        found.push(node);
+      }
+      named = cy.collection(found);
+      named.addClass("named").style({ "font-size": size, "text-outline-width": size / 5 });
+    });
+  }
+
+  let waiting = 0;
+  function nameSoon() {
+    clearTimeout(waiting);
+    waiting = setTimeout(nameSome, 80);
   }
 
   function fit(some) {
@@ -298,7 +325,7 @@
     const its = colours();
     cy.batch(() => cy.edges().forEach((edge) => { edge.data("colour", its.origins[edge.data("origin")]); }));
     cy.style(styles());
-    nameHubs();
+    nameSome();
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
   addEventListener("beforeprint", recolour);
@@ -313,9 +340,9 @@
     item.append(WORDS[name]);
   }
 
-  cy.on("zoom", nameHubs);
+  cy.on("viewport", nameSoon);
   fit();
-  nameHubs();
+  nameSome();
   if (byId("find-name").value) find(byId("find-name").value);
   window.lineage = cy; // for who looks into it: tests, and a console
 })();
