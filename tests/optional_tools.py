@@ -59,7 +59,7 @@ TOOLS: Mapping[str, Tool] = {
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
-    "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
+    "Docker": Tool(("docker", "dockerd"), ("docker.io",)),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
     "OpenLineage's schema": Tool(
