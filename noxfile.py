@@ -161,6 +161,23 @@ def airflow(session: nox.Session) -> None:
 
 
 @nox.session
+def docker(session: nox.Session) -> None:
+    """Run commands in containers of Docker's own engine; root gets it by Debian's `docker.io` where it is missing."""
+    if os.geteuid():
+        session.skip("Docker's engine needs root to be started")
+    if shutil.which("dockerd") is None:
+        if shutil.which("apt-get") is None:
+            session.skip("dockerd is not installed, and apt-get is not there to install docker.io")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # nothing is started by the installation
+        session.run("apt-get", "update", "--quiet=2", external=True)
+        session.run(
+            "apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "docker.io", env=quiet, external=True
+        )
+    install(session, "test")
+    pytest(session, "-m", "docker", "--durations=0")
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """Kill deployments at 200 random moments; the default sessions do so at 20."""
     install(session, "test")

@@ -63,7 +63,7 @@ TOOLS: Mapping[str, Tool] = {
     "Airflow": Tool(get="nox -s airflow installs it, into an environment of its own"),
     "Chromium": Tool(("chromium",), ("chromium",)),
     "Playwright": Tool(get="uv pip install playwright axe-playwright-python: the group `browser`"),
-    "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
+    "Docker": Tool(("docker", "dockerd"), ("docker.io",)),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
     "PySpark's client": Tool(get="pip install 'dataflow-recipes[pandas]'"),
