@@ -8,7 +8,10 @@ import threading
 
 import pytest
 
+from dataflow.deploy.effect import settings_of
 from dataflow.deploy.rollback import plan_rollback
+from dataflow.tables.catalog import open_catalog
+from dataflow.tables.properties import HWM
 from tests.support.airflow import Airflow
 from tests.support.packages import definition, spark
 
@@ -36,6 +39,7 @@ LEAF = definition(
 )
 TABLE = "prod.alice_top_results"
 DAY = "2026-01-31"
+RUN_LEAF = "workflow", "run", "--deployed", "alice.top.leaf", "--env", "production"
 
 
 @pytest.fixture
@@ -99,6 +103,8 @@ def test_a_run_ends_on_its_version_and_what_is_deployed_meanwhile_runs_next(repo
         assert ended["daily"].returncode == 0, ended["daily"].stdout + ended["daily"].stderr
         assert main["run_id"].endswith(f".{DAY}")
         assert rows(command) == 10
+        table = open_catalog(settings_of(repo.registry, repo.current())).load_table(TABLE)
+        assert table.properties[HWM].startswith(DAY)  # by the step that the newer file has not
         records = command.json("workflow", "runs", "--workflow", "alice.top.main", "--all")
         assert {it["bundle"] for it in records} == {first}
         whole = next(it for it in records if it["asked"]["job"] is None)
@@ -115,7 +121,17 @@ def test_a_run_ends_on_its_version_and_what_is_deployed_meanwhile_runs_next(repo
         text = (airflow.dags / "production" / "alice.top.main.py").read_text()
         assert f'BUNDLE = "{first}"' in text
 
-        listed = command.json("workflow", "runs", "--env", "production")
+        asked = threading.Thread(target=lambda: ended.update(leaf=command(*RUN_LEAF, code=None)))
+        asked.start()
+        leaf = airflow.until("the leaf runs", lambda: _runs(command, "alice.top.leaf"), 300)[0]
+        done = command("workflow", "cancel", f"alice.top.leaf/{leaf['run_id']}", "--env", "production", "--wait", 300)
+        assert "was cancelled" in done.stdout
+        asked.join(300)
+        assert ended["leaf"].returncode == 1
+
+        listed = [
+            it for it in command.json("workflow", "runs", "--env", "production") if "leaf" not in it["workflow_id"]
+        ]
         assert {it["workflow_id"] for it in listed} == {"alice.top.daily", "alice.top.main"}
         assert {it["status"] for it in listed} == {"succeeded"}
 
