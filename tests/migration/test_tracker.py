@@ -71,7 +71,7 @@ def test_each_owner_has_one_issue_with_lines_patch_and_deadline_which_is_updated
     assert title == f"prod.plays: rename column hours to view_hours by {DEADLINE}, 2 of your workflows use it"
     assert "bob_one/write.sql:4: WHERE p.hours > 0" in body
     assert "-SELECT id, sum(p.hours) AS total\n+SELECT id, sum(p.view_hours) AS total" in body
-    assert f"by {DEADLINE}" in body
+    assert re.search(rf"[-*] rename column hours to view\\_hours\n\nTo do by {DEADLINE}: ", body)
     assert "dataflow migration ack bob --campaign hours" in body
     assert "carol" not in body
     assert state == "open"
