@@ -134,7 +134,7 @@ def skips(session: nox.Session) -> None:
 
 @nox.session
 def tools(session: nox.Session) -> None:
-    """Run again what looks for R, Gradle, Maven or sbt; `-- --all-tools` fails where one is missing."""
+    """Run again what looks for R, Gradle, Maven, sbt or Docker; `-- --all-tools` fails where one is missing."""
     install(session, "test")
     pytest(session, *RECIPE_WORKERS, "-m", "tools and not nightly")
 
