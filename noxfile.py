@@ -146,7 +146,7 @@ def skips(session: nox.Session) -> None:
 
 @nox.session
 def tools(session: nox.Session) -> None:
-    """Run again what looks for R, a build tool or PySpark's client; `-- --all-tools` fails where one is missing."""
+    """Run again what looks for R, a build tool, PySpark's client or Docker; `-- --all-tools` fails without one."""
     install(session, "test")
     session.install("-e", ".[pandas]")
     pytest(session, *RECIPE_WORKERS, "-m", "tools and not (nightly or airflow or browser)")

@@ -170,6 +170,29 @@ def test_the_whole_project_is_there_from_any_folder_of_it_and_so_is_what_the_com
     assert str(tmp_path / "out") in mounted(told)
 
 
+def test_folders_that_the_project_s_file_names_are_there_and_those_that_are_to_be_made_can_be(engine, tmp_path):
+    for name in ("lake", "state", "shared"):
+        (tmp_path / name).mkdir()
+    (engine.command.folder / "dataflow.yaml").write_text(
+        f"""\
+version: 1
+project: lake
+registry: {tmp_path}/shared/registry/all
+environments:
+  production:
+    state: sqlite:///{tmp_path}/state/state.db
+    exports: [s3://bucket/out/, "{tmp_path}/lake/out/"]
+    catalog:
+      uri: jdbc:sqlite:{tmp_path}/state/c.db?journal_mode=WAL
+      warehouse: "file://{tmp_path}/lake"
+    openlineage: https://lineage.test{tmp_path}/no  # /usr/share is never hidden
+"""
+    )
+    found = {*mounted(engine("--run-in-docker", "env"))}
+    assert {str(tmp_path / it) for it in ("lake", "state", "shared")} <= found
+    assert not {"/usr/share", "/", str(tmp_path)} & found
+
+
 def test_a_worktree_has_its_repository_with_it(engine, tmp_path):
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q", tmp_path / "main"], check=True)

@@ -56,6 +56,10 @@ TMP TMPDIR UV_CACHE_DIR VIRTUAL_ENV VIRTUAL_ENV_PROMPT VISUAL WAYLAND_DISPLAY WI
 
 _OF_THE_MACHINE_TOO = ("BASH_FUNC_", "CONDA_", "DATAFLOW_CONTAINER_", "DYLD_", "XDG_")
 _NAMES_A_FILE = re.compile(r".*(_FILE|_CREDENTIALS|_BUNDLE|_CERT|_KEYTAB|_KEY_PATH)|KUBECONFIG|DATAFLOW_.*")
+_WORD = re.compile(r"""[^\s"'\[\]{},]+""")
+_LOCAL = re.compile(r"(?:(?:jdbc:)?(?:(?:file|sqlite(?:\+\w+)?):)+/*(?=/)|(?!//))(/[^?#]*)(?:[?#].*)?")
+"""A path, or the address of a file."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIVE = tuple(Path("/", it) for it in ("dev", "proc", "sys"))
 _OF_THE_IMAGE = (*_LIVE, *(Path("/", it) for it in ("bin", "boot", "etc", "lib", "lib64", "run", "sbin", "usr")))
@@ -272,6 +276,7 @@ def _mounts(here: Path, words: Sequence[str], variables: Mapping[str, str]) -> l
     for named in _named(here, words):
         _require_mountable(named)
         places.append(_Mount(named, named))
+    places += _of_settings(here, project)
     places += _of_variables(variables)
     places += _of_user(places)
     found: dict[Path, _Mount] = {}
@@ -280,6 +285,22 @@ def _mounts(here: Path, words: Sequence[str], variables: Mapping[str, str]) -> l
             found[mount.path] = mount
     _make_places(list(found.values()))
     return list(found.values())
+
+
+def _of_settings(here: Path, project: Path) -> Iterator[_Mount]:
+    """Yield the files and folders outside that `dataflow.yaml` names, such as a warehouse or a registry.
+
+    What is not there yet is made in the next folder above, which is mounted for it.
+    """
+    for folder in (here, *here.parents):
+        if folder.is_relative_to(project) and (file := folder / "dataflow.yaml").is_file():
+            for word in _WORD.findall(file.read_text("utf-8", errors="replace")):
+                if found := _LOCAL.fullmatch(word):
+                    path = Path(os.path.normpath(found[1]))
+                    place = next(it for it in (path, *path.parents) if it.exists())
+                    if _is_mountable(place):
+                        yield _Mount(place, place)
+            return
 
 
 def _of_variables(variables: Mapping[str, str]) -> Iterator[_Mount]:

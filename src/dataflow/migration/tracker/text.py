@@ -89,8 +89,10 @@ def _fitting(content: NoticeContent, markup: str, limit: int) -> str:
 def _text(content: NoticeContent, workflows: Sequence[str], markup: str, *, with_patch: bool) -> Iterator[str]:
     prose, block = _MARKUP[markup]
     bullet = "* " if markup == "wiki" else "- "
-    for line in content.opening:
+    for before, line in zip(("", *content.opening), content.opening, strict=False):
         item = line.removeprefix("  - ")
+        if item == line and before.startswith("  - "):
+            yield ""  # else it is of the last item
         yield (bullet if item != line else "") + prose(masked(item))
     head, *lines = workflows
     yield from ("", prose(head), "", block([masked(line) for line in lines], "text"), "")
