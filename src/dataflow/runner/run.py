@@ -225,13 +225,13 @@ class Run:
             last[:] = [result]
             self.left_running |= result.left_running
             if result.status == "cancelled":
-                raise Cancelled(cancel.reason or "stopped before its end")
+                raise Cancelled(cancel.reason)
             if result.status == "failed":
                 raise _first_error(result)
             return JobResult(detail=_published_rows(result))
 
         job = step.job
-        policy = RetryPolicy.of(job)
+        policy = RetryPolicy.of(job, is_run=True)
         return dataclasses.replace(self._retry(id_, step, policy, attempt), children=tuple(last))
 
     def _run_child(
@@ -291,7 +291,8 @@ class Run:
             self._notice_left_running(error)
             status, audits = self._failed_status(error, step), tuple(getattr(error, "results", ()))
             if status == "cancelled" and self.cancel.reason is not None:  # what Spark says of it is the effect
-                error = error if isinstance(error, LeaseLost) else Cancelled(self.cancel.reason)
+                still = _is_left_running(error)
+                error = error if isinstance(error, LeaseLost) else Cancelled(self.cancel.reason, left_running=still)
             seconds = time.monotonic() - began
             result = StepResult(id_, status, attempts[-1], seconds, len(attempts), error=error, audits=audits)
         else:
@@ -308,7 +309,7 @@ class Run:
         return result
 
     def _notice_left_running(self, error: DataflowError) -> None:
-        self.left_running |= isinstance(error, TimedOut) and error.left_running
+        self.left_running |= _is_left_running(error)
 
     def _failed_status(self, error: DataflowError, step: Step) -> Status:
         if self.cancel.is_set() or isinstance(error, Cancelled):
@@ -329,6 +330,10 @@ class Run:
         return [
             dataclasses.replace(it, required_columns=needed.get(it.target, frozenset())) for it in self.lineage.flows()
         ]
+
+
+def _is_left_running(error: DataflowError) -> bool:
+    return isinstance(error, TimedOut | Cancelled) and error.left_running
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:
