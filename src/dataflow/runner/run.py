@@ -31,6 +31,7 @@ from dataflow.runner.scheduler import run_steps
 from dataflow.runner.turn import Key, Turn
 from dataflow.secret import masked
 from dataflow.state.leases import LeaseLost
+from dataflow.workflow.attempts import again
 from dataflow.workflow.changed_dates import DatesFound
 from dataflow.workflow.periods import Period
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
@@ -218,7 +219,7 @@ class Run:
         last: list[RunResult] = []
 
         def attempt(number: int, cancel: CancelScope) -> JobResult:
-            child = step.workflow if number == 1 else step.workflow.again(number)
+            child = step.workflow if number == 1 else again(step.workflow, number)
             result = self._run_child(child, id_, cancel, first, is_wanted)
             if result is None:
                 return JobResult(detail="done by another run meanwhile")

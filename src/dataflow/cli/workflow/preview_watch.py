@@ -142,7 +142,7 @@ class _Shown(Result):
             print_preview(it, self.seconds)
 
     def data(self) -> object:
-        from dataflow.cli.workflow.preview import preview_data
+        from dataflow.cli.workflow.preview_text import preview_data
 
         shown: list[dict[str, Any]] = [*map(preview_data, self.found)]
         return {"event": "preview", "seconds": round(self.seconds, 3), "previews": shown}
