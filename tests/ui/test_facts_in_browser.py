@@ -85,6 +85,11 @@ def test_lineage_is_looked_through_by_keyboard_alone(browser, site):
         page.keyboard.press("Escape")
         assert not page.locator("#chosen").is_visible()
         assert page.locator("#edges tbody tr:visible").count() == 4
+        assert page.evaluate("lineage.edges('[?old]').map(it => it.target().data('name'))") == ["film.all"]
+        assert "seen more than 30 days ago" in page.locator("#legend").inner_text()
+        page.evaluate("lineage.edges('[?old]').emit('tap')")
+        assert page.locator("#chosen h2").inner_text() == "film.titles → film.all"
+        assert page.locator("#chosen tbody tr").count() == 1
         page.fill("#find-name", "nothing like it <b>")
         page.keyboard.press("Enter")
         assert page.locator("#find-said").inner_text() == "Nothing is called nothing like it <b>"
