@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 
 import pytest
+from starlette.testclient import TestClient
 
 from dataflow.migration.store import campaigns
 from dataflow.state.database import StateDatabase
 from dataflow.state.utc import now
+from dataflow.ui.app import make_app
 from dataflow.ui.page import Asked
 from dataflow.ui.read.health import DAYS as STRIP
 from dataflow.ui.read.overview import overview_of
 from tests.support.hostile import HOSTILE
-from tests.support.ui_world import DAYS, date_of
+from tests.support.many_runs import add_many_runs
+from tests.support.ui_world import DAYS, date_of, source_at
 
 
 def overview(world, **options):
@@ -96,3 +100,25 @@ def test_a_part_beyond_the_last_is_the_last(world):
     assert overview(world, part="99").part == 1
     assert overview(world, part="-1").part == 1
     assert overview(world, part="٣").part == 1
+
+
+def test_no_page_grows_with_the_runs_and_a_thousand_tables_are_listed_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+    source = source_at(f"sqlite:///{tmp_path / 'state.db'}", tmp_path)
+    with StateDatabase(source.environment.state) as database:
+        add_many_runs(database, tables=1000, days=5)
+    client = TestClient(make_app(source), base_url="http://localhost")
+    sizes = {}
+    for address in ("/", "/?kind=workflows&name=w", "/?owner=team3", "/runs", "/runs?part=100"):
+        began = time.process_time()
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert time.process_time() - began < 2
+        sizes[address] = len(answer.content)
+    assert max(sizes.values()) < 200_000, sizes
+    found = overview(source, part="2", owner="team3")
+    assert (found.count, found.parts, len(found.lines)) == (50, 1, 50)
+    assert (overview(source).count, overview(source).parts) == (1000, 20)
+    page = client.get("/?name=table&part=2").text
+    assert 'rel="prev" href="/?name=table&amp;part=1"' in page
+    assert 'href="/?name=table&amp;part=3"' in page

@@ -60,7 +60,7 @@ def make_app(source: Source, token: str | None = None) -> Starlette:
     )
 
 
-def link(name: str, **values: object) -> str | None:
+def link(name: str, /, **values: object) -> str | None:
     """Return the address of a page on the server; values that its address has no place for are options."""
     page = next((it for it in PAGES if it.name == name), None)
     return None if page is None else page.address(page.asked(values))

@@ -103,7 +103,7 @@ def _file(page: Page, asked: Asked) -> str:
 def _write(source: Source, file: Path, page: Page, asked: Asked, targets: dict[_Key, _Target]) -> None:
     up = "../" if "/" in _file(page, asked) else ""
 
-    def link(name: str, **values: object) -> str | None:
+    def link(name: str, /, **values: object) -> str | None:
         other = next((it for it in PAGES if it.name == name), None)
         found = None if other is None else targets.get(_key(other, other.asked(values)))
         return None if found is None else f"{up}{found[2]}"
