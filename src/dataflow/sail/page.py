@@ -72,8 +72,8 @@ Beyond functions:
 - **Decimals.** Sail has other digits for quotients, remainders and what is rounded, and cuts quotients and averages off
   where Spark rounds them half up. Where the text shows how many digits Spark has, they are written for Sail; what has
   more than 38 digits, or digits that are not clear, is Spark's.
-- **Decimals that are rounded and then compared**, as in `price / 3 = 0.416667`, `CAST(price AS DECIMAL(10, 1)) > 1.2` or
-  `HAVING avg(price) > 1`: Sail takes the rounding away, and compares what was there before.
+- **Decimals that are rounded and then compared**, as in `price / 3 = 0.416667`, `CAST(price AS DECIMAL(10, 1)) > 1.2`
+  or `HAVING avg(price) > 1`: Sail takes the rounding away, and compares what was there before.
 - **Floats** (of 32 bits) in arithmetic: Spark computes with doubles.
 - **Fields of structs** that are computed, or elements: Sail has values where the struct is null.
 - **Patterns.** Regular expressions of plain characters and classes such as `[a-z]` mean the same in both, and so do
