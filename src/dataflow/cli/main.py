@@ -30,6 +30,7 @@ class _Commands(LazyGroup):
             "sample": "Generate a workflow package, update it, make demo data.",
             "workflow": "Validate, plan and run workflows; look at past runs.",
             "query": "Run a SQL query and print its rows.",
+            "ui": "Look at tables, runs and lineage in a browser.",
             "table": "Put your own files into tables: CSV, JSON, Parquet.",
             "mock": "Make mocks of real tables for tests, check them, show them.",
         },

@@ -17,7 +17,7 @@ from dataflow.migration.campaign.definition import Campaign, campaign_from_row
 from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.progress.definition import ReaderStatus
-from dataflow.migration.store import CampaignEvent, CampaignStore
+from dataflow.migration.store import CampaignEvent, CampaignRow, CampaignStore
 from dataflow.report import Report, silent
 from dataflow.state.database import StateDatabase
 from dataflow.workflow.identity import current_user
@@ -284,13 +284,18 @@ def cancel_campaign(
 
 def _status(campaigns: CampaignStore, known: LineageGraph, name: str | None, *, ended: bool = False) -> CampaignStatus:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
-    campaign = campaign_from_row(campaigns.get(name, ended=ended))
+    found = standing(campaigns, known, campaigns.get(name, ended=ended))
+    if found.campaign.row.state == "open":
+        record_moves(found.campaign, found.readers, campaigns, found.events)
+        return replace(found, events=campaigns.events(found.campaign.id))
+    return found
+
+
+def standing(campaigns: CampaignStore, known: LineageGraph, row: CampaignRow) -> CampaignStatus:
+    """Return a campaign, what happened, and where its readers stand now; nothing is written down."""
+    campaign = campaign_from_row(row)
     events = campaigns.events(campaign.id)
-    found = reader_statuses(campaign, events, known)
-    if campaign.row.state == "open":
-        record_moves(campaign, found, campaigns, events)
-        events = campaigns.events(campaign.id)
-    return CampaignStatus(campaign, events, found)
+    return CampaignStatus(campaign, events, reader_statuses(campaign, events, known))
 
 
 def open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None) -> CampaignStatus:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow import identity
+from dataflow.workflow.airflow_settings import Airflow, AirflowSpec
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.parameters import PARAMETER_NAME, ParameterResolver
 from dataflow.workflow.strict_model import StrictModel
@@ -85,6 +86,7 @@ class Environment:
         isolated: Whether runs may write the database TARGET_DB alone: so in the sandbox, and in a branch's
             deployment.
         backend: What runs deployed workflows on their schedules.
+        airflow: Where Airflow is, where that is what runs them.
         exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
         limits: How many runs of workflows with a tag may be at work at once.
         accelerator: What executes Spark's plans on large data: Comet, Spark alone, or whichever is the faster.
@@ -103,6 +105,7 @@ class Environment:
     places: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False, compare=False)
     isolated: bool = False
     backend: str = "local"
+    airflow: Airflow | None = None
     exports: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     accelerator: Accelerator = ACCELERATOR
@@ -164,7 +167,10 @@ class EnvironmentSpec(StrictModel):
     branch: str | None = Field(
         None, description="The git branch that deploys here; `*` for all that have no environment of their own."
     )
-    backend: Literal["local"] = Field("local", description="What runs deployed workflows on their schedules.")
+    backend: Literal["local", "airflow"] = Field(
+        "local", description="What runs deployed workflows on their schedules: `workflow due`, or Airflow."
+    )
+    airflow: AirflowSpec | None = Field(None, description="Where Airflow is, for `backend: airflow`.")
     state: str | None = Field(None, description="SQLAlchemy address of the run records, shared by a team.")
     params: dict[str, str] = Field({})
     catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
@@ -180,6 +186,14 @@ class EnvironmentSpec(StrictModel):
     accelerator: Accelerator = Field(
         ACCELERATOR, description="Whether Comet executes what it can: always, never, or (auto) on large data."
     )
+
+    @model_validator(mode="after")
+    def _says_where_airflow_is(self) -> EnvironmentSpec:
+        if self.backend == "airflow" and self.airflow is None:
+            raise ValueError("'backend: airflow' needs 'airflow:' with 'dags:', the folder of its DAG files")
+        if self.backend != "airflow" and self.airflow is not None:
+            raise ValueError("'airflow:' is for 'backend: airflow', which is not set")
+        return self
 
     @field_validator("spark")
     @classmethod
@@ -320,6 +334,7 @@ def _environment(
         places={param: file.values["environments", name, "params", param] for param in spec.params},
         isolated=name == SANDBOX,
         backend=spec.backend,
+        airflow=Airflow(**spec.airflow.model_dump()) if spec.airflow else None,
         exports=tuple(spec.exports),
         limits=spec.limits,
         accelerator=spec.accelerator,
