@@ -138,6 +138,11 @@ def forget() -> None:
     _known.clear()
 
 
+def names_secret(key: str) -> bool:
+    """Say whether the name of a setting or a parameter is one that secrets have: `fs.s3a.secret.key`, `api_key`."""
+    return re.fullmatch(_SECRET_KEY, key, re.I) is not None
+
+
 def without_credentials(address: str) -> str:
     """Return an address without what lets one in: passwords, tokens, keys; fit to be shown, kept and sent.
 

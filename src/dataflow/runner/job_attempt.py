@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataflow.jobs.context import JobContext
+from dataflow.jobs.context import JobContext, PartOfRun
 from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.lineage.spark_plan.plan_lineage import lines_in
 from dataflow.runner.retry import Cancelled
@@ -95,6 +95,10 @@ class JobAttempt:
         live = self.run.context.live
         with live.fenced(self.run.keys) if live is not None else contextlib.nullcontext():
             yield
+
+    def part(self) -> PartOfRun | None:
+        """Return which part the job is of a run whose steps a scheduler starts one by one; None for other runs."""
+        return self.run.context.part if self.run.recorder.is_root else None
 
     def note(self, text: str) -> None:
         """Report something that users should know."""

@@ -17,6 +17,7 @@ from dataflow.runner.cancellation import CancelScope
 from dataflow.runner.context import RunContext
 from dataflow.runner.long_run import long_run_watch
 from dataflow.runner.options import DEFAULTS, RunOptions
+from dataflow.runner.parts import with_one_attempt
 from dataflow.runner.preflight import preflight
 from dataflow.runner.results import RunResult
 from dataflow.runner.retry import CANCEL_GRACE, Cancelled
@@ -106,9 +107,10 @@ class Runner:
     def _run(
         self, workflow: Workflow, options: RunOptions, cancel: CancelScope, begun_run: BegunRun, key: Key
     ) -> RunResult:
-        context = dataclasses.replace(self.context, begun=begun_run, left=options.left)
+        context = dataclasses.replace(self.context, begun=begun_run, left=options.left, part=options.part)
         begun_run.live.on_beat = long_run_watch(workflow, lambda text: context.progress.note(workflow, text))
         recorder = begun_run.recorder
+        is_step = options.part is not None and options.only is not None  # the end of that run tells
         began = time.monotonic()
         try:
             with recorder.record_failure(), context.translate_errors():
@@ -116,10 +118,13 @@ class Runner:
                 if self.prepare is not None:
                     self.prepare(context.spark, workflow, lambda text: context.progress.note(workflow, text))
         except DataflowError as error:
-            self._notify(workflow, "failed", time.monotonic() - began, None, error.message)
+            if not is_step:
+                self._notify(workflow, "failed", time.monotonic() - began, None, error.message)
             raise
         run = Run(context, workflow, recorder, cancel, keys=(key,), resume=options.resume)
-        result = run.execute(workflow.choose(options.only))
+        result = run.execute(with_one_attempt(workflow, options).choose(options.only))
+        if is_step:
+            return result
         step = result.failed_steps[0][1] if result.failed_steps else None
         cause = step.error.message if step and step.error else None
         self._notify(workflow, result.status, result.seconds, step.id if step else None, cause)

@@ -114,7 +114,7 @@ class Previews(Result):
         for it in self.found:
             print_preview(it, self.seconds)
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         """Return it as plain data."""
         from dataflow.cli.workflow.preview_text import preview_data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from dataflow.cli.workflow.running import run_definition
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
+    from dataflow.jobs.context import PartOfRun
 
 
 def run(
@@ -38,6 +39,18 @@ def run(
         bool, typer.Option("--adopt", help="Take over tables that another package made and handed to you.")
     ] = False,
     deployed: DeployedOption = None,
+    part_of: Annotated[
+        str | None,
+        typer.Option(
+            "--part-of",
+            metavar="RUN",
+            help="What a scheduler calls the run that it starts step by step: by --job one step, else its end.",
+        ),
+    ] = None,
+    done: Annotated[
+        list[str] | None, typer.Option("--done", metavar="STEP", hidden=True, help="A step that another part did.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", hidden=True, help="Another part of the run has failed.")] = False,
     output: OutputOption = TEXT,
 ) -> None:
     """Run a workflow: write on a branch, audit, publish (wap).
@@ -60,7 +73,8 @@ def run(
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow run main.sch.yaml")
     from dataflow.runner.options import RunOptions
 
-    options = RunOptions(only=job, adopt=adopt)
+    part, job = _part(part_of, done, job, failed=failed)
+    options = RunOptions(only=job, adopt=adopt, part=part)
     if deployed is not None:
         from dataflow.cli.workflow.run_deployed import run_deployed
 
@@ -69,3 +83,28 @@ def run(
     if file is None:
         raise AssertionError("one of both is given")
     run_definition(definition(file), request(date, param, env), options, output)
+
+
+def _part(
+    part_of: str | None, done: Sequence[str] | None, job: str | None, *, failed: bool
+) -> tuple[PartOfRun | None, str | None]:
+    """Return which part of a scheduler's run is asked for, None where that is the whole of one; and its job.
+
+    Raises:
+        UsageError: The options contradict one another.
+    """
+    from dataflow.jobs.context import PHASES, PartOfRun
+
+    if part_of is None:
+        if done or failed:
+            raise UsageError("--done and --failed are of the end of a run: add --part-of RUN")
+        return None, job
+    if job is None:
+        last = f".{PHASES[-1]}"  # of a wap that is split: then it is all done
+        return PartOfRun(part_of, frozenset(it.removesuffix(last) for it in done or ()), failed), None
+    if done or failed:
+        raise UsageError("--job and --done exclude each other: --job is one step, and the end has none")
+    step, _, phase = job.partition(".")
+    if phase and phase not in PHASES:
+        raise UsageError(f"'{phase}' is not a phase of a wap: {', '.join(PHASES)}")
+    return PartOfRun(part_of, phase=phase or None), step
