@@ -128,10 +128,11 @@ def _add_tables(folder):
 
 
 def _add_lineage(database, environment):
-    seen = AT + dt.timedelta(days=20)
+    seen = dt.datetime.now(dt.UTC) - dt.timedelta(days=10)
 
-    def write(workflow, target, *flows, origin=Origin.RECORDED, owner="alice", bundle=None, run_id=None):
-        producer = Producer(origin, workflow, target, owner, environment, bundle, run_id, seen=seen)
+    def write(workflow, target, *flows, origin=Origin.RECORDED, owner="alice", bundle=None, run_id=None, days=0):
+        moment = seen - dt.timedelta(days=days)
+        producer = Producer(origin, workflow, target, owner, environment, bundle, run_id, seen=moment)
         return producer, TableWrite(target, taken(*flows))
 
     with database.begin() as connection:
@@ -145,7 +146,7 @@ def _add_lineage(database, environment):
                     owner="bob", origin=Origin.DEPLOYED, bundle="c0ffee12" * 8,
                 ),
                 write(HOSTILE[1], f"film.{HOSTILE[0]}", f"film.views.hours -> {HOSTILE[3]}", owner=HOSTILE[2]),
-                write("carol.all", "film.all", "film.titles", "film.titles.* ..", owner=None),
+                write("carol.all", "film.all", "film.titles", "film.titles.* ..", owner=None, days=100),
             ],
         )  # fmt: skip
 

@@ -57,7 +57,11 @@ def test_the_neighbours_of_a_table_are_those_of_the_whole(state):
         mine = neighbours(store, table, "production")
         assert mine.sources.get(table, ()) == whole.sources.get(table, ())
         assert mine.readers.get(table, ()) == whole.readers.get(table, ())
-    assert neighbours(store, "prod.nothing", "production").edges == ()
+    nothing = neighbours(store, "prod.nothing", "production")
+    assert (nothing.edges, nothing.tables) == ((), ())
+    assert neighbours(store, "prod.t3", "elsewhere").tables == ()
+    state.add("alice.own", "prod.own", "prod.own.a -> a", environment="production")
+    assert neighbours(LineageStore(state.address), "prod.own", "production").tables == ("prod.own",)
 
 
 def test_columns_are_followed_both_ways_and_say_what_they_do(state):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.foreign import for_terminal_line
 from dataflow.lineage.show.labels import ORIGINS, EdgeKind
 from dataflow.secret import masked
+from dataflow.state.utc import now
 from dataflow.ui.page import Asked, Page
 from dataflow.ui.read.lineage import ColumnMap, LineageMap, Picture, column_map, lineage_map, picture, store_of
 from dataflow.ui.source import Source
@@ -90,7 +91,7 @@ def read(source: Source, asked: Asked) -> LineagePage:
 
 def _data(found: LineageMap, drawn: Picture, columns: ColumnMap, places: dict[str, int]) -> dict[str, Any]:
     """Return what the picture is drawn of, as short as may be: names once, everything else by their places."""
-    origins = list(ORIGINS)
+    origins, moment = list(ORIGINS), now()
     of_table: dict[str, list[str]] = defaultdict(list)
     named: list[tuple[int, int]] = []
     for table, column in columns.columns:
@@ -107,6 +108,7 @@ def _data(found: LineageMap, drawn: Picture, columns: ColumnMap, places: dict[st
                 places[it.edge.target],
                 origins.index(it.edge.origin),
                 [[round(x), round(y)] for x, y in it.points[1:-1]],
+                max(0, (moment - it.edge.seen).days),
             ]
             for it in drawn.routes
         ],

@@ -86,7 +86,7 @@ def read(source: Source, asked: Asked) -> TablePage:
     detail = part(lambda: table_detail(open_catalog(source), name, now().date()))
     around = part(lambda: neighbours(store_of(source), name, environment.name))
     columns = part(lambda: column_lineage(store_of(source), name, environment.name))
-    if detail.problem is None and detail.value is None and around.value is not None and not around.value.edges:
+    if detail.problem is None and detail.value is None and around.value is not None and name not in around.value.tables:
         raise UsageError(f"neither the catalog nor lineage knows a table '{name}' in {environment.name}")
     edges = 0 if columns.value is None else len(columns.value.upstream) + len(columns.value.downstream)
     drawn = column_picture(columns.value, name) if columns.value is not None and 0 < edges <= _MOST_DRAWN else None

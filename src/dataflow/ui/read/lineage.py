@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _LETTER, _NARROWEST, _WIDEST, _HEIGHT = 7.4, 90.0, 320.0, 26.0
 _BETWEEN, _APART = 110.0, 6.0
+_SECONDS = 5.0
+"""How long a connection, and what it has indexed of all lineage, is used by who looks again."""
+
 _STRAIGHT = 10.0
 """How far beside a straight line a bend may lie that is left out."""
 
@@ -220,7 +223,7 @@ def store_of(source: Source) -> LineageStore:
         DataflowError: It can't be reached, or is of an earlier version.
     """
     _ = source.database  # says what is wrong with the address, in one way for all pages
-    return LineageStore(source.environment.state)
+    return source.kept("lineage store", _SECONDS, lambda: LineageStore(source.environment.state))
 
 
 def lineage_map(store: LineageStore, environment: str | None) -> LineageMap:
@@ -248,13 +251,15 @@ def neighbours(store: LineageStore, table: str, environment: str | None) -> Line
         environment: As for `lineage_map`.
     """
     edges = defaultdict[tuple[str, str], list[Producer]](list)
+    known = set[str]()
     for producer, read in store.writers({table}):
+        known |= {table} if _is_of(producer, environment) else set()
         for source in dict.fromkeys(read):
             edges[source, table].append(producer)
     for _, producers in store.readers({table}):
         for producer in producers:
             edges[table, producer.target].append(producer)
-    return _map(edges, environment, {table})
+    return _map(edges, environment, known)
 
 
 def column_lineage(store: LineageStore, table: str, environment: str | None) -> ColumnLineage:

@@ -8,6 +8,7 @@
   const rows = [...document.querySelectorAll("#edges tbody tr")];
   const canvas = byId("canvas");
   const MOST_CHOICES = 12;
+  const OLD = 30; // days
   const READABLE = 0.6; // from this zoom on every name is drawn
 
   function colours() {
@@ -41,6 +42,7 @@
         "curve-style": "round-segments", "segment-weights": "data(weights)", "segment-distances": "data(distances)",
         "edge-distances": "endpoints", "segment-radii": 30,
       } },
+      { selector: "edge[?old]", style: { "line-style": "dashed" } },
       { selector: ".far", style: { opacity: 0.12 } },
       { selector: "node.near", style: { "border-width": 2, "border-color": its.mark } },
       { selector: "edge.near", style: { width: 2.4, opacity: 1, "z-index": 9 } },
@@ -64,11 +66,11 @@
       data: { id: `t${table}`, table, name: data.tables[table], width, height, room: width - 12 },
       position: { x: left + width / 2, y: top + height / 2 },
     }));
-    const edges = data.edges.map(([source, target, origin, points], place) => {
+    const edges = data.edges.map(([source, target, origin, points, days], place) => {
       const from = boxes.get(source), to = boxes.get(target), name = data.origins[origin];
       const bent = bends([from[1] + from[3], from[2] + from[4] / 2], [to[1], to[2] + to[4] / 2], points);
       return { data: {
-        id: `e${place}`, source: `t${source}`, target: `t${target}`, origin: name, colour: its.origins[name],
+        id: `e${place}`, old: days > OLD, source: `t${source}`, target: `t${target}`, origin: name, colour: its.origins[name],
         bends: Boolean(bent), ...(bent || {}),
       } };
     });
@@ -177,6 +179,16 @@
     chosen.hidden = false;
     const up = here.predecessors("node").length, down = here.successors("node").length;
     said.textContent = `${data.tables[table]}: ${count(up, "table")} before it, ${count(down, "table")} after it`;
+    for (const row of rows) row.hidden = !mine.includes(row);
+  }
+
+  function chooseEdge(edge) {
+    const ends = [edge.source().data("table"), edge.target().data("table")];
+    const mine = rows.filter((row) => row.dataset.source === String(ends[0]) && row.dataset.target === String(ends[1]));
+    light(edge.connectedNodes(), edge, cy.collection());
+    describe(`${data.tables[ends[0]]} → ${data.tables[ends[1]]}`, mine);
+    chosen.hidden = false;
+    said.textContent = "";
     for (const row of rows) row.hidden = !mine.includes(row);
   }
 
@@ -298,6 +310,7 @@
     fit();
   });
   cy.on("tap", "node", (event) => chooseTable(event.target.data("table")));
+  cy.on("tap", "edge", (event) => chooseEdge(event.target));
   cy.on("tap", (event) => { if (event.target === cy) nothing(); });
 
   // ------------------------------------------------------------------------------------------- moving
@@ -338,6 +351,12 @@
     sample.className = `sample origin-${name}`;
     sample.setAttribute("aria-hidden", "true");
     item.append(WORDS[name]);
+  }
+
+  if (data.edges.some((edge) => edge[4] > OLD)) {
+    const item = element("li", "", byId("legend"));
+    element("span", "", item).className = "sample old";
+    item.append(`seen more than ${OLD} days ago`);
   }
 
   cy.on("viewport", nameSoon);
