@@ -20,7 +20,7 @@ from dataflow.runner.options import DEFAULTS, RunOptions
 from dataflow.runner.parts import with_one_attempt
 from dataflow.runner.preflight import preflight
 from dataflow.runner.results import RunResult
-from dataflow.runner.retry import Cancelled
+from dataflow.runner.retry import CANCEL_GRACE, Cancelled
 from dataflow.runner.run import Run
 from dataflow.runner.run_start import BegunRun, begun
 from dataflow.runner.turn import Key, Turn
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-_CANCEL_GRACE = 20.0
 _TURN = 1.0
 
 Prepare = Callable[["SparkSession", Workflow, Callable[[str], None]], None]
@@ -95,12 +94,12 @@ class Runner:
             while not is_over(_TURN) and not cancel.is_set():
                 pass
         except KeyboardInterrupt:
-            cancel.cancel_until(is_over, _CANCEL_GRACE)
+            cancel.cancel_until(is_over, CANCEL_GRACE)
             raise
         if not found and cancel.reason is not None:
             self.context.progress.note(workflow, f"stops: {cancel.reason}")
-        if not found and not cancel.cancel_until(is_over, _CANCEL_GRACE):
-            raise Cancelled(f"{cancel.reason or 'cancelled'}, and its code still runs until this process ends")
+        if not found and not cancel.cancel_until(is_over, CANCEL_GRACE):
+            raise Cancelled(cancel.reason, left_running=True)
         if isinstance(found[0], BaseException):
             raise found[0]
         return found[0]

@@ -14,6 +14,7 @@ from dataflow.workflow.airflow_settings import Airflow, AirflowSpec
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.parameters import PARAMETER_NAME, ParameterResolver
 from dataflow.workflow.strict_model import StrictModel
+from dataflow.workflow.tracker import GithubTracker, JiraTracker, TrackerSpec
 from dataflow.workflow.validation import ValidationProblems, validated
 from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
@@ -38,10 +39,12 @@ class Owner:
     Attributes:
         email: An address.
         webhook: A Slack-style incoming webhook; may be `${secret:NAME}`.
+        tracker: Who they are in the issue tracker: GitHub's login, an account id of Jira Cloud, or a name in Jira.
     """
 
     email: str | None = None
     webhook: str | None = None
+    tracker: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,7 @@ class Environment:
         exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
         limits: How many runs of workflows with a tag may be at work at once.
         accelerator: What executes Spark's plans on large data: Comet, Spark alone, or whichever is the faster.
+        tracker: The project's issue tracker, which campaigns file issues in.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Environment:
     exports: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     accelerator: Accelerator = ACCELERATOR
+    tracker: GithubTracker | JiraTracker | None = None
 
     @property
     def catalog_name(self) -> str:
@@ -136,6 +141,7 @@ class OwnerSpec(StrictModel):
 
     email: str | None = None
     webhook: str | None = Field(None, description="A Slack-style incoming webhook, often `${secret:NAME}`.")
+    tracker: str | None = Field(None, description="Who they are in the tracker: a login, an account id, a name.")
 
 
 class SmtpSpec(StrictModel):
@@ -215,6 +221,7 @@ class ProjectSpec(StrictModel):
     )
     registry: str | None = Field(None, description="Where builds and deployments are kept: a path, s3://…, gs://….")
     owners: dict[str, OwnerSpec] = Field({})
+    tracker: TrackerSpec | None = Field(None, description="Where campaigns file an issue for each owner.")
     environments: dict[str, EnvironmentSpec] = Field({})
 
 
@@ -285,7 +292,7 @@ def read_project(path: Path) -> Project:
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
-    environments = {name: _environment(name, found, owners, file) for name, found in specs.items()}
+    environments = {name: _environment(name, found, owners, spec.tracker, file) for name, found in specs.items()}
     return Project(path, spec.project, environments, spec.registry, spec.id)
 
 
@@ -305,7 +312,13 @@ def _validated(
     return found
 
 
-def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], file: YamlFile) -> Environment:
+def _environment(
+    name: str,
+    spec: EnvironmentSpec,
+    owners: Mapping[str, Owner],
+    tracker: GithubTracker | JiraTracker | None,
+    file: YamlFile,
+) -> Environment:
     smtp = spec.notifications.smtp
     defaults = _SANDBOX_PARAMS if name == SANDBOX else {}
     return Environment(
@@ -325,6 +338,7 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         exports=tuple(spec.exports),
         limits=spec.limits,
         accelerator=spec.accelerator,
+        tracker=tracker,
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run_deployed(name: str, request: Request, options: RunOptions, output: Output) -> None:
     """Run a deployed workflow and show its result; raises as `run_definition` does."""
-    from dataflow.cli.workflow.run import continue_in, run_loaded, same_run
+    from dataflow.cli.workflow.running import continue_in, run_loaded, same_run
     from dataflow.workflow.load import load_workflow
 
     if options.part is None and (start := _for_airflow(name, request)) is not None:

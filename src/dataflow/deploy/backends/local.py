@@ -34,13 +34,11 @@ from dataflow.errors import DataflowError
 from dataflow.state.database import StateDatabase
 from dataflow.state.heartbeat import beating
 from dataflow.state.leases import Leases
-from dataflow.tables.catalog import open_catalog
+from dataflow.tables.reader.catalog_tables import TableReader
 from dataflow.workflow.identity import login
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
-
     from dataflow.assets.registry import Registry
     from dataflow.deploy.bundle.manifest import Schedule
     from dataflow.deploy.bundle.outline import WorkflowOutline
@@ -195,8 +193,8 @@ def due_by_tables(deployment: Deployment, registry: Registry, at: dt.datetime, f
                 if schedule is not None and schedule.joins:
                     try:
                         environment = load_bundle(registry, package.bundle).environment.environment()
-                        catalog = open_catalog(environment)
-                        found += _due_by_tables(deployment, database, id_, catalog, schedule, at)
+                        tables = TableReader(environment)
+                        found += _due_by_tables(deployment, database, id_, tables, schedule, at)
                     except DataflowError as error:
                         failed(id_, error)
     return found
@@ -328,7 +326,7 @@ def _due_by_tables(
     deployment: Deployment,
     database: StateDatabase,
     workflow: str,
-    catalog: Catalog,
+    tables: TableReader,
     schedule: Schedule,
     at: dt.datetime,
 ) -> list[DueRun]:
@@ -346,7 +344,7 @@ def _due_by_tables(
     if waiting:
         seen = [Publication(it.day, it.claimed, it.seen, {}, [it.day], key=it.key) for it in waiting]
     else:
-        found = publication(catalog, schedule, _since(deployment, workflow), before, at)
+        found = publication(tables, schedule, _since(deployment, workflow), before, at)
         seen = [] if found is None else [dataclasses.replace(found, day=day) for day in found.days]
     return [DueRun(deployment, workflow, it.at, it, schedule.at_once, cadence=schedule.cadence) for it in seen]
 

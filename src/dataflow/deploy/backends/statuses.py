@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.backends import TriggerStatus, WorkflowStatus
 from dataflow.deploy.backends.claims import Claims
-from dataflow.deploy.backends.looks import look_before
+from dataflow.deploy.backends.looks import last_look
 from dataflow.deploy.backends.triggers import belongs, following
 from dataflow.errors import DataflowError
 from dataflow.state.database import StateDatabase
@@ -61,7 +61,7 @@ def workflow_status(
     deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None
 ) -> WorkflowStatus:
     """Return the status of a deployed workflow."""
-    last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
+    last = RunRecords(database).last_of(workflow)
     found: tuple[TriggerStatus, ...] = ()
     if schedule is not None:
         claimed = {row["moment"]: row["status"] for row in Claims(database, deployment.name, workflow).rows()}
@@ -103,8 +103,7 @@ class _Looking:
 
     def _last_look(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:
         own = {"environment": self._deployment.name, "workflow_id": self._workflow}
-        with self._database.begin() as connection:
-            look = look_before(connection, own, trigger.tables)
+        look = last_look(self._database, own, trigger.tables)
         if look is None or not look.serves(trigger.tables):
             return None, None
         return look.claimed, self._claimed.get(look.key)
