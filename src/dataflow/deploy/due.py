@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,12 +70,15 @@ class Scheduled:
     status: WorkflowStatus
 
 
-def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
+def scheduled(
+    registry: Registry, env: str | None, look: Callable[[Deployment], list[WorkflowStatus]] = statuses
+) -> list[Scheduled]:
     """Return the deployed workflows that have a schedule, what runs next first, what is paused last.
 
     Args:
         registry: Where deployments are.
         env: The one deployment to look at; None for all.
+        look: Tells how the workflows of one stand; `coming` without a look at what has run.
 
     Raises:
         UsageError: There is no such deployment.
@@ -85,7 +88,7 @@ def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
     found = [
         Scheduled(place.name, place.revision.isolated, status)
         for place in places
-        for status in statuses(place)
+        for status in look(place)
         if status.schedule is not None
     ]
     return sorted(found, key=lambda it: (it.status.next or _NEVER, it.environment, it.status.workflow))

@@ -114,11 +114,12 @@ class _DueRuns(Result):
 
 def _nothing_due(registry: Registry, env: str | None) -> str:
     """Say that nothing is due, and what is next; or what is there to do first."""
+    from dataflow.deploy.backends.statuses import coming
     from dataflow.deploy.due import is_anything_deployed, scheduled
 
     if not is_anything_deployed(registry):
         return "nothing is deployed, so nothing is ever due: `dataflow project deploy` deploys the current branch"
-    found = scheduled(registry, env)
+    found = scheduled(registry, env, coming)
     if not found:
         return "nothing is due: no deployed workflow has a schedule, which a `trigger:` in its *.sch.yaml gives it"
     first = found[0]

@@ -78,6 +78,31 @@ class ClaimRequest:
     publication: Publication | None = None
 
 
+@dataclass(frozen=True)
+class ClaimsAtOnce:
+    """What is claimed in an environment, of all its workflows by two looks: with a thousand of them each look counts.
+
+    Attributes:
+        at_work: The workflows that something may be at work on.
+        over: The newest moment of each workflow that is over.
+    """
+
+    at_work: frozenset[str]
+    over: Mapping[str, str]
+
+    @classmethod
+    def of(cls, database: StateDatabase, environment: str) -> ClaimsAtOnce:
+        """Look."""
+        own, workflow = moments.c.environment == environment, moments.c.workflow_id
+        running = sa.select(workflow).where(own, moments.c.status == "running").distinct()
+        scheduled = sa.not_(moments.c.moment.startswith("+"))
+        newest = sa.select(workflow, sa.func.max(moments.c.moment).label("moment"))
+        newest = newest.where(own, moments.c.status != "running", scheduled).group_by(workflow)
+        rows = database.rows(newest)
+        at_work = frozenset(row["workflow_id"] for row in database.rows(running))
+        return cls(at_work, {row["workflow_id"]: row["moment"] for row in rows})
+
+
 def new_live_id() -> str:
     """Return what a process is called while it works on a claim."""
     return f"due_{now():%Y%m%dt%H%M%S}_{secrets.token_hex(4)}"

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow.deploy.backends import RunRequest
-from dataflow.deploy.backends.claims import Claimed, ClaimRequest, Claims, new_live_id
+from dataflow.deploy.backends.claims import Claimed, ClaimRequest, Claims, ClaimsAtOnce, new_live_id
 from dataflow.deploy.backends.looks import Publication, look_before, looks_at
 from dataflow.deploy.backends.moments import latest_moment
 from dataflow.deploy.backends.table_triggers import publication
@@ -164,9 +164,10 @@ def due(deployment: Deployment, at: dt.datetime, failed: Failed | None = None) -
         return []
     found: list[DueRun] = []
     with StateDatabase(deployment.revision.state) as database:
+        known = ClaimsAtOnce.of(database, deployment.name)
         for id_, schedule in _schedules(deployment):
             try:
-                found += _due(deployment, database, id_, schedule, at) if schedule and schedule.crons else []
+                found += _due(deployment, database, known, id_, schedule, at) if schedule and schedule.crons else []
             except DataflowError as error:
                 if failed is None:
                     raise
@@ -288,17 +289,20 @@ def _since(deployment: Deployment, workflow: str) -> dt.datetime:
 
 
 def _due(
-    deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule, at: dt.datetime
+    deployment: Deployment,
+    database: StateDatabase,
+    known: ClaimsAtOnce,
+    workflow: str,
+    schedule: Schedule,
+    at: dt.datetime,
 ) -> list[DueRun]:
     claims = Claims(database, deployment.name, workflow)
-    if len(claims.at_work()) >= schedule.at_once:
+    if workflow in known.at_work and len(claims.at_work()) >= schedule.at_once:
         return []  # its next call looks again
     if schedule.strategy != "latest only":
         return _all_due(deployment, claims, workflow, schedule, at)
     moment = latest(workflow, schedule, at)
-    if moment <= _since(deployment, workflow):
-        return []
-    if any(status != "running" for status in claims.statuses(_text(moment)).values()):
+    if moment <= _since(deployment, workflow) or known.over.get(workflow, "") >= _text(moment):
         return []
     return [DueRun(deployment, workflow, moment, cadence=schedule.cadence)]
 

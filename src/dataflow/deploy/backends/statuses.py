@@ -32,6 +32,31 @@ def statuses(deployment: Deployment) -> list[WorkflowStatus]:
         ]
 
 
+def coming(deployment: Deployment) -> list[WorkflowStatus]:
+    """Return when an environment's workflows run next, without a look at what has run."""
+    found = []
+    for package in deployment.revision.packages.values():
+        for id_, schedule in package.workflows.items():
+            triggers = () if schedule is None else schedule.triggers
+            moments = [it for it in (_next(deployment, id_, trigger) for trigger in triggers) if it is not None]
+            by_tables = any(it.tables for it in triggers)
+            text = None if schedule is None else schedule.text
+            found.append(WorkflowStatus(id_, text, min(moments, key=_as_utc, default=None), by_tables=by_tables))
+    return found
+
+
+def _next(deployment: Deployment, workflow: str, trigger: ScheduledTrigger) -> dt.datetime | None:
+    """Return when a trigger makes a workflow due next; None where it never does, or nobody can tell."""
+    if trigger.cron and not deployment.revision.isolated:
+        with contextlib.suppress(DataflowError):  # it never comes
+            return following(workflow, trigger, now())
+    return None
+
+
+def _as_utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC)
+
+
 def workflow_status(
     deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None
 ) -> WorkflowStatus:
@@ -42,11 +67,11 @@ def workflow_status(
         claimed = {row["moment"]: row["status"] for row in Claims(database, deployment.name, workflow).rows()}
         looking = _Looking(deployment, database, workflow, claimed)
         found = tuple(looking.status(it) for it in schedule.triggers)
-    coming = [it.next for it in found if it.next is not None]
+    moments = [it.next for it in found if it.next is not None]
     return WorkflowStatus(
         workflow,
         schedule.text if schedule else None,
-        min(coming, key=lambda it: it.astimezone(dt.UTC), default=None),
+        min(moments, key=_as_utc, default=None),
         last["run_id"] if last else None,
         last["status"] if last else None,
         last["started"] if last else None,
@@ -66,11 +91,8 @@ class _Looking:
     def status(self, trigger: ScheduledTrigger) -> TriggerStatus:
         """Return when a trigger made the workflow due last, and when it does next."""
         last, status = self._last_moment(trigger) if trigger.cron else self._last_look(trigger)
-        coming = None
-        if trigger.cron and not self._deployment.revision.isolated:
-            with contextlib.suppress(DataflowError):  # it never comes
-                coming = following(self._workflow, trigger, now())
-        return TriggerStatus(trigger.own_text, bool(trigger.tables), coming, last, status)
+        moment = _next(self._deployment, self._workflow, trigger)
+        return TriggerStatus(trigger.own_text, bool(trigger.tables), moment, last, status)
 
     def _last_moment(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:
         with contextlib.suppress(DataflowError):
