@@ -89,7 +89,8 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run what takes its time without Spark: builds, environments, kills, a minute of mutated files."""
     install(session, "test")
-    pytest(session, *FAST_WORKERS, "-m", "slow or fuzz", "--durations=10", env={"FUZZ_SECONDS": "60"})
+    wanted = "(slow or fuzz) and not airflow"
+    pytest(session, *FAST_WORKERS, "-m", wanted, "--durations=10", env={"FUZZ_SECONDS": "60"})
 
 
 @nox.session
@@ -145,9 +146,35 @@ def skips(session: nox.Session) -> None:
 
 @nox.session
 def tools(session: nox.Session) -> None:
-    """Run again what looks for R, Gradle, Maven or sbt; `-- --all-tools` fails where one is missing."""
+    """Run again what looks for R, a build tool, PySpark's client or Docker; `-- --all-tools` fails without one."""
     install(session, "test")
-    pytest(session, *RECIPE_WORKERS, "-m", "tools and not nightly and not browser")
+    session.install("-e", ".[pandas]")
+    pytest(session, *RECIPE_WORKERS, "-m", "tools and not (nightly or airflow or browser)")
+
+
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Let Airflow itself run what is deployed: installed from our freeze, once, into an environment of its own."""
+    install(session, "test")
+    session.run("python", "-m", "tests.support.airflow")
+    pytest(session, "-m", "airflow", "--durations=0")
+
+
+@nox.session
+def docker(session: nox.Session) -> None:
+    """Run commands in containers of Docker's own engine; root gets it by Debian's `docker.io` where it is missing."""
+    if os.geteuid():
+        session.skip("Docker's engine needs root to be started")
+    if shutil.which("dockerd") is None:
+        if shutil.which("apt-get") is None:
+            session.skip("dockerd is not installed, and apt-get is not there to install docker.io")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # nothing is started by the installation
+        session.run("apt-get", "update", "--quiet=2", external=True)
+        session.run(
+            "apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "docker.io", env=quiet, external=True
+        )
+    install(session, "test")
+    pytest(session, "-m", "docker", "--durations=0")
 
 
 @nox.session

@@ -124,6 +124,11 @@ class CampaignStore:
         self._database = database
         self._environment = environment
 
+    @property
+    def database(self) -> StateDatabase:
+        """The state database."""
+        return self._database
+
     def add(self, row: CampaignRow) -> None:
         """Add a campaign.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataflow.sail.answer import require_types, require_values, with_ranges
-from dataflow.sail.judgement import SparkDecides, judge
+from dataflow.sail.judgement import SparkDecides, TableUse, judge
 from dataflow.sail.kinds import kind_of_column
 from dataflow.sail.mends import mended
 from dataflow.sail.relations import rewritten
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Row
     from pyspark.sql.types import StructType
 
-    from dataflow.sail.judgement import TableUse
     from dataflow.sail.names import Schema
     from dataflow.sail.server import Sail
     from dataflow.sail.tables import Pins
@@ -117,6 +116,15 @@ class SailSession:
         """Return the rows under a name; None where there are none."""
         found = self._tables.get(_key(table_names.split(name)))
         return None if found is None else found[1]
+
+    def columns_of(self, name: str) -> list[str]:
+        """Return the columns of a table or a view.
+
+        Raises:
+            SparkDecides: There is none, or only Spark can look.
+        """
+        _, schema = self._shown(TableUse(0, 0, table_names.split(name), None, False, False))
+        return list(schema)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

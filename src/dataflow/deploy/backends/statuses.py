@@ -11,6 +11,7 @@ from dataflow.deploy.backends.claims import Claims
 from dataflow.deploy.backends.looks import last_look
 from dataflow.deploy.backends.triggers import belongs, following
 from dataflow.errors import DataflowError
+from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords
 from dataflow.state.utc import now
 
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
 
     from dataflow.deploy.bundle.manifest import Schedule, ScheduledTrigger
     from dataflow.deploy.deployments import Deployment
-    from dataflow.state.database import StateDatabase
+
+
+def statuses(deployment: Deployment) -> list[WorkflowStatus]:
+    """Return the status of an environment's workflows, as the run records have it."""
+    with StateDatabase(deployment.revision.state) as database:
+        return [
+            workflow_status(deployment, database, id_, schedule)
+            for package in deployment.revision.packages.values()
+            for id_, schedule in package.workflows.items()
+        ]
 
 
 def workflow_status(

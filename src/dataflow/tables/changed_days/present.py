@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, first_line
-from dataflow.tables.avro import records
 from dataflow.tables.changed_days.day_values import DayColumn, Grain, PeriodRange, decoded_bound
 from dataflow.tables.changed_days.file_days import FileDays, add_rows
 from dataflow.tables.changed_days.find import day_column
-from dataflow.tables.changed_days.manifests import DELETED, Manifest, entries
+from dataflow.tables.reader.avro import records
+from dataflow.tables.reader.manifests import DELETED, Manifest, entries
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
