@@ -23,6 +23,11 @@ def run_step(step: JobStep | WapStep, context: JobContext) -> JobResult:
     """
     match step:
         case WapStep():
+            part = context.services.part()
+            if part is not None and part.phase is not None:
+                from dataflow.jobs.split_wap import run_phase
+
+                return run_phase(step.template, context, part)
             from dataflow.jobs.write_audit_publish import run_wap
 
             return run_wap(step.template, context)
