@@ -16,6 +16,7 @@ from dataflow.ui.app import make_app
 from dataflow.ui.page import Asked
 from dataflow.ui.read.health import DAYS as STRIP
 from dataflow.ui.read.overview import overview_of
+from dataflow.ui.read.run import run_page
 from tests.support.hostile import HOSTILE
 from tests.support.many_runs import add_many_runs
 from tests.support.ui_world import DAYS, date_of, source_at
@@ -122,3 +123,20 @@ def test_no_page_grows_with_the_runs_and_a_thousand_tables_are_listed_in_parts(t
     page = client.get("/?name=table&part=2").text
     assert 'rel="prev" href="/?name=table&amp;part=1"' in page
     assert 'href="/?name=table&amp;part=3"' in page
+
+
+def test_a_team_s_database_answers_the_same(postgresql, tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
+    found = {}
+    for address in (f"sqlite:///{tmp_path / 'state.db'}", postgresql):
+        source = source_at(address, tmp_path)
+        with StateDatabase(address) as database:
+            add_many_runs(database, tables=60, days=6)
+        lists = [overview(source, kind=kind, part=part) for kind in ("tables", "workflows") for part in "12"]
+        run = run_page(source, Asked({"run": "last"}))
+        found[address] = [it.lines for it in lists], lists[0].failed, run.audits, run.tables
+        source.close()
+    one, other = found.values()
+    assert one == other
+    assert len(one[0][0]) == 50
+    assert {it.state for it in one[0][0][1].health.days} >= {"", "succeeded"}

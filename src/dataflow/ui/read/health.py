@@ -153,7 +153,8 @@ def _failures(source: Source, names: Sequence[str]) -> Mapping[str, Failure]:
     query = sa.select(runs.c.run_id, runs.c.workflow_id, runs.c.started, runs.c.error).join(
         last, (last.c.workflow_id == runs.c.workflow_id) & (last.c.at == runs.c.started)
     )
-    rows = source.database.rows(query.where(runs.c.status == "failed"))
+    query = query.where(runs.c.status == "failed", runs.c.environment == source.environment.name)
+    rows = source.database.rows(query)
     return {
         row["workflow_id"]: Failure(row["run_id"], row["started"], (row["error"] or "").partition("\n")[0])
         for row in rows
