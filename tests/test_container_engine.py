@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from dataflow import container
 from dataflow.spark import class_data_archive
 from tests.support.docker_engine import IMAGE, DockerEngine, hindrance, is_readable_by_others
 from tests.support.packages import definition, spark
+from tests.support.places import ROOT
 from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.tools("Docker")]
@@ -166,3 +169,21 @@ def test_on_a_terminal_the_command_has_it_and_a_key_stops_it_as_a_signal_does_wh
     finally:
         shown.close()
     assert_stopped(waiting)
+
+
+@pytest.mark.nightly
+def test_the_repository_s_image_is_built_and_runs_where_a_registry_can_be_reached(engine, here):
+    base = re.search(r"^ARG PYTHON=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[1]
+    pulled = engine.docker("pull", base, check=False)
+    if pulled.returncode:
+        pytest.skip(f"{base} can't be pulled: {pulled.stderr.decode().strip().splitlines()[-1]}")
+    engine.docker("build", "--network=host", f"--tag={container.default_image()}", str(ROOT))
+    here.environ["DATAFLOW_CONTAINER_OPTIONS"] = ""
+    words = ["--run-in-docker", "query", "SELECT 1 + 1 AS two", "--output", "csv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "dataflow", *words], cwd=here.folder, env=here.environ, capture_output=True, text=True,
+        stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["two", "2"]
+    alone = ("--rm", "--network=none", "--entrypoint=Rscript", container.default_image())
+    engine.docker("run", *alone, "-e", "library(sparklyr)")
