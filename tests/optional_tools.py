@@ -60,7 +60,10 @@ TOOLS: Mapping[str, Tool] = {
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
-    "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
+    "Airflow": Tool(get="nox -s airflow installs it, into an environment of its own"),
+    "Chromium": Tool(("chromium",), ("chromium",)),
+    "Playwright": Tool(get="uv pip install playwright axe-playwright-python: the group `browser`"),
+    "Docker": Tool(("docker", "dockerd"), ("docker.io",)),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
     "PySpark's client": Tool(get="pip install 'dataflow-recipes[pandas]'"),
@@ -135,17 +138,25 @@ def _missing(name: str) -> str | None:
         return name
     if name.startswith("R's "):
         return _missing("R") or (None if name.removeprefix("R's ") in _r_packages() else name)
-    if name == "JDK":
-        return None if _has_compiler() else name
-    if name == "Iceberg's REST server":
-        from tests.support.rest_catalog import server_jars
-
-        return name if server_jars() is None else None
-    is_there = {
-        "PySpark's client": lambda: find_spec("pandas") is not None and find_spec("grpc_status") is not None,
+    there = {
+        "JDK": _has_compiler,
+        "Airflow": _has_airflow,
+        "Iceberg's REST server": _has_rest_server,
         "OpenLineage's schema": lambda: "OPENLINEAGE_SPEC" in os.environ,
-    }.get(name)
-    return name if is_there is not None and not is_there() else None
+        "Playwright": lambda: _has_modules("playwright", "axe_playwright_python"),
+        "PySpark's client": lambda: _has_modules("pandas", "grpc_status"),
+    }.get(name, lambda: True)
+    return None if there() else name
+
+
+def _has_modules(*names: str) -> bool:
+    return all(find_spec(it) for it in names)
+
+
+def _has_airflow() -> bool:
+    from tests.support.airflow import is_installed
+
+    return is_installed()
 
 
 @cache
@@ -165,6 +176,12 @@ def _has_compiler() -> bool:
         return (find_java().home / "bin" / "javac").exists()
     except DataflowError:
         return False
+
+
+def _has_rest_server() -> bool:
+    from tests.support.rest_catalog import server_jars
+
+    return server_jars() is not None
 
 
 def main(what: str, file: str = "") -> None:

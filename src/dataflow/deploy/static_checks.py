@@ -200,7 +200,7 @@ class _TableCheck:
         return table.lower().removeprefix(f"{self._source.target.environment.catalog_name.lower()}.")
 
     def _exists(self, table: str) -> bool:
-        from dataflow.sample.demo_source import TABLES
+        from dataflow.sample.demo_rows import TABLES
         from dataflow.tables.catalog import is_embedded
         from dataflow.tables.reader.catalog_tables import TableReader
 

@@ -161,7 +161,8 @@ def _rows_of(environment: Environment, table: str, period: Period) -> str | None
 
 def _ensure_demo(found: Transformation, table: str, environment: Environment, context: TestContext) -> None:
     """Make the demo source, where that is what the workflow reads and nobody has made it yet."""
-    from dataflow.sample.demo_source import TABLES, prepare
+    from dataflow.sample.demo_rows import TABLES
+    from dataflow.sample.demo_source import prepare
     from dataflow.tables.catalog import is_embedded
 
     if table not in TABLES or not is_embedded(environment):

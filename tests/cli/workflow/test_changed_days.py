@@ -188,7 +188,7 @@ def test_a_run_that_waited_looks_again_and_runs_no_day_that_was_done_meanwhile(h
     workflow = load_workflow(here_command.folder / "daily.sch.yaml", Request(date=dt.date(2026, 1, 31)))
     other = Other(workflow, lambda: plays.remember("2026-01-31", late))
     done = here_command("workflow", "run", *DAILY)
-    other.thread.join(20)
+    other.thread.join(120)
     said = [line.strip() for line in done.stderr.splitlines() if "each_day" in line or "waits" in line]
     assert said[0] == "each_day: 2 days"
     assert said[1].startswith("waits for run theirs of bob since ")
@@ -227,7 +227,7 @@ def test_a_day_that_came_while_a_run_waited_is_found_and_one_that_ended_between_
     workflow = load_workflow(file, Request(date=dt.date(2026, 1, 31)))
     other = Other(workflow, lambda: plays.add(27))
     assert found() == [("2026-01-27", "2026-01-28", "2026-01-31")]
-    other.thread.join(20)
+    other.thread.join(120)
 
     def end_another():
         with open_run_records(None) as records:
@@ -271,13 +271,13 @@ def test_a_backfill_that_waited_for_another_one_runs_the_days_that_are_left(here
     command = ("workflow", "backfill", "main.sch.yaml", "--from", "2026-01-28", "--to", "2026-01-30")
     other = Other(workflow, lambda: succeed(days[0], days[2]))
     here_command(*command)
-    other.thread.join(20)
+    other.thread.join(120)
     assert ran == [["2026-01-29"]]
     one = load_each(file, Request(), days[1:2], parallel=1, fail_fast=False)
     other = Other(one, lambda: succeed(days[1]))
     monkeypatch.setattr("dataflow.spark.session.Engine", NoSpark)
     here_command(*command)
-    other.thread.join(20)
+    other.thread.join(120)
     assert ran == [["2026-01-29"]], "another one did the last day meanwhile"
 
 

@@ -223,7 +223,7 @@ class Watching:
         self.reader.join(20)
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
-        self.process.wait(20)
+        self.process.wait(120)
 
     def _read(self):
         for line in self.process.stdout:
@@ -250,7 +250,7 @@ def test_each_save_shows_it_again_and_mistakes_do_not_end_it(dataflow_command, p
         watching.next("saved")
         assert watching.next("preview")["previews"][0]["total"] == 2
         watching.process.send_signal(signal.SIGTERM)
-        assert watching.process.wait(20) == 130
+        assert watching.process.wait(120) == 130
         assert watching.process.stderr.read() == "stopped: nothing half-written is visible\n"
 
 
@@ -264,7 +264,7 @@ def test_a_preview_that_is_killed_leaves_nothing(dataflow_command):
         assert address == "127.0.0.1"
         assert children(watching.process.pid) == []
         os.kill(watching.process.pid, signal.SIGKILL)
-        watching.process.wait(20)
+        watching.process.wait(120)
     with socket.socket() as client:
         assert client.connect_ex((address, port)) == errno.ECONNREFUSED
     assert state(home) == before

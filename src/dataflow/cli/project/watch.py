@@ -15,7 +15,7 @@ from dataflow.cli.console import STATUS_STYLES, err, out, say
 from dataflow.cli.drawing import Line
 from dataflow.cli.output import Output, Result
 from dataflow.cli.project.options import TestEngine
-from dataflow.cli.project.test import suite_name
+from dataflow.cli.project.suite_name import suite_name
 from dataflow.errors import display_path
 from dataflow.wording import seconds_text
 
