@@ -267,7 +267,8 @@ class Checks:
         """Check that what is compared, or is one of several, has one kind; whole numbers are one."""
         kinds = self._kinds.united(nodes) - {"null"}
         is_compared = what in (*_ORDERING, *_EQUALITY)
-        if is_compared and (cut := next(filter(self._decimals.is_cut, nodes), None)) is not None:
+        cut = next(filter(self._decimals.is_cut, nodes), None) if is_compared else None
+        if cut is not None and any(self._decimals.may_be_constant(it) for it in nodes if it is not cut):
             raise SparkDecides(f"Sail compares a decimal as it was before it was rounded: {cut.sql('spark')[:40]}")
         if is_compared and "near" in kinds and kinds <= compared.DOUBLES | compared.INTEGERS:
             raise SparkDecides(f"{nodes[0].sql('spark')[:40]} may differ in its last digits: compare it rounded")

@@ -107,6 +107,25 @@ class Decimals:
                     return True
         return False
 
+    def may_be_constant(self, node: Expr) -> bool:
+        """Say whether an expression has one value for all rows, as literals and what is computed of them."""
+        from sqlglot import exp
+
+        for column in node.find_all(exp.Column):
+            sources = self._names.sources(column)
+            if sources.is_known and not any(map(self._may_be_constant, sources.expressions)):
+                return False
+        return True
+
+    def _may_be_constant(self, node: Expr) -> bool:
+        if any(node is outer for outer in self._inside):
+            return False
+        self._inside.append(node)
+        try:
+            return self.may_be_constant(node)
+        finally:
+            self._inside.pop()
+
     def _is_cut_within(self, node: Expr) -> bool:
         if any(node is outer for outer in self._inside):
             return False
