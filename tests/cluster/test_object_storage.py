@@ -15,10 +15,11 @@ import pyarrow as pa
 import pytest
 
 from dataflow.spark import jars
+from dataflow.spark.comet import hindrance
 from dataflow.spark.java import find_java
 from dataflow.tables.catalog import open_catalog
 from dataflow.tables.pyiceberg_catalog import load_table
-from dataflow.workflow.project import environment, find_project
+from dataflow.workflow.project import Environment, environment, find_project
 from tests.optional_tools import require
 from tests.support.places import EXAMPLE
 from tests.support.rest_catalog import RestCatalog
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.spark
 DAYS = ("2026-01-30", "2026-01-31")
 DAILY = ("--date", DAYS[1], "-p", "LOOKBACK_DAYS=2")
 RESULTS = "prod.alice_package_results"
+HINDRANCE = hindrance(Environment("sandbox"))
 LENT = {"s3.access-key-id": "lent-by-the-catalog", "s3.secret-access-key": "lent/secret+of=tests"}
 OWN = "own/secret+of=tests"
 ON_S3 = """\
@@ -156,3 +158,24 @@ def test_jdbc_with_tables_on_s3_reads_and_writes_them_with_a_login_that_nobody_s
     assert OWN not in shown
     assert secrets_in(films.folder.parent) == []
     assert objects_with_secrets(films.s3) == []
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(HINDRANCE is not None, reason=f"Comet can't be at work here: {HINDRANCE}")
+@pytest.mark.parametrize("env", ["production", "second"])
+def test_comet_reads_tables_on_s3_with_the_login_that_spark_has(films, env):
+    jars.ensure(find_java(), {}, wanted=(jars.COMET,))
+    project = films.folder / "dataflow.yaml"
+    films("sample", "source", "--rows", "2000", "--from", DAYS[1], "--until", DAYS[1], "--env", env)
+    rows = []
+    for accelerator in ("none", "comet"):
+        project.write_text(project.read_text().replace(f"  {env}:\n", f"  {env}:\n    accelerator: {accelerator}\n"))
+        run = films.json("workflow", "run", "package/main.sch.yaml", "--env", env, "--date", DAYS[1])
+        table = load_table(open_catalog(environment(find_project(films.folder), env)), RESULTS)
+        rows.append(sorted(map(repr, table.scan().to_arrow().to_pylist())))
+        project.write_text(project.read_text().replace(f"    accelerator: {accelerator}\n", ""))
+    assert rows[0] == rows[1]
+    accelerated = films.json("workflow", "show", run["run_id"])["accelerator"]
+    assert accelerated["native"] > 0
+    assert not any("Scan" in it["operator"] for it in accelerated["fell_back"])
+    assert secrets_in(films.folder.parent) == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,6 +32,7 @@ MARKS = [
 ]
 WANTED = Acceleration(True, "a test wants it", required=True)
 BOTH = (False, True)
+_NUMBERS = {pa.date32(): pa.int32(), pa.timestamp("us"): pa.int64(), pa.timestamp("us", "UTC"): pa.int64()}
 
 
 @contextlib.contextmanager
@@ -75,7 +78,26 @@ def answer(spark: SparkSession, sql: str, on: bool) -> Any:
             found = spark_answer(spark, sql)
         except Exception as error:
             return str(error)[:40]
-    return types_of(found), sorted(rows_of(found), key=repr)
+    plain = pa.table([_plain(it) for it in found.columns], names=[str(i) for i in range(found.num_columns)])
+    return types_of(found), sorted(rows_of(plain), key=repr)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return days and moments as numbers: Spark has years that Python has not."""
+    kind = column.type
+    if pa.types.is_list(kind) and kind.value_type in _NUMBERS:
+        return column.cast(pa.list_(_NUMBERS[kind.value_type]))
+    return column.cast(_NUMBERS[kind]) if kind in _NUMBERS else column
+
+
+def is_native(spark: SparkSession, sql: str) -> bool:
+    """Return whether Comet executes what a query reckons; what it leaves to Spark is the same with it and without."""
+    try:
+        frame: Any = spark.sql(sql)
+        plan = str(frame._jdf.queryExecution().executedPlan())
+    except Exception:  # Spark refuses it, or a value that is reckoned while it is planned fails
+        return False
+    return re.search(r"\bComet(Project|HashAggregate|ObjectHashAggregate|Window\w*)\b", plan) is not None
 
 
 def differences(spark: SparkSession, queries: Sequence[str]) -> list[str]:

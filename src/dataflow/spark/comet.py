@@ -46,6 +46,8 @@ _PLUGIN = "org.apache.spark.CometPlugin"
 SWITCHED_OFF: Mapping[str, str] = {
     "spark.comet.write.iceberg.enabled": "files that it writes were not proven to have the statistics of Iceberg's own",
     "spark.comet.write.parquet.enabled": "as for Iceberg's files",
+    "spark.comet.exec.window.enabled": "over a moving frame, what a sum of doubles has lost stays: NaN, and rounding",
+    "spark.comet.expression.CollectSet.enabled": "it lists the values in another order",
 }
 """What of Comet stays off, each with the reason; `docs/comet.md` shows them."""
 
