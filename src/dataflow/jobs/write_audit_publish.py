@@ -63,11 +63,6 @@ def run_wap(template: WapTemplate, context: JobContext) -> JobResult:
         AuditFailed: A blocking audit failed.
         DataflowError: The write failed, touched what it did not declare, or wrote nothing where that is a failure.
     """
-    part = context.services.part()
-    if part is not None and part.phase is not None:
-        from dataflow.jobs.split_wap import run_phase
-
-        return run_phase(template, context, part)
     for left in reversed(range(_CONFLICT_RERUNS)):
         try:
             return _once(template, context)
