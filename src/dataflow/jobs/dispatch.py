@@ -12,7 +12,7 @@ from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, Notification
 from dataflow.workflow.resolved import JobStep, WapStep
 
 if TYPE_CHECKING:
-    from dataflow.workflow.models import LeafJob
+    from dataflow.workflow.models import LeafJob, WapTemplate
 
 
 def run_step(step: JobStep | WapStep, context: JobContext) -> JobResult:
@@ -23,18 +23,23 @@ def run_step(step: JobStep | WapStep, context: JobContext) -> JobResult:
     """
     match step:
         case WapStep():
-            part = context.services.part()
-            if part is not None and part.phase is not None:
-                from dataflow.jobs.split_wap import run_phase
-
-                return run_phase(step.template, context, part)
-            from dataflow.jobs.write_audit_publish import run_wap
-
-            return run_wap(step.template, context)
+            return _run_wap(step.template, context)
         case JobStep():
             return _run_job(step.job, context)
         case _:
             assert_never(step)
+
+
+def _run_wap(template: WapTemplate, context: JobContext) -> JobResult:
+    """Run a template as a whole, or the phase of it that this run is a part for."""
+    part = context.services.part()
+    if part is not None and part.phase is not None:
+        from dataflow.jobs.split_wap import run_phase
+
+        return run_phase(template, context, part)
+    from dataflow.jobs.write_audit_publish import run_wap
+
+    return run_wap(template, context)
 
 
 def _run_job(job: LeafJob, context: JobContext) -> JobResult:

@@ -10,7 +10,8 @@ import pytest
 from dataflow.lineage.model import Origin
 from dataflow.lineage.show.labels import EdgeKind
 from dataflow.lineage.store.reader import LineageStore
-from dataflow.ui.read.lineage import column_lineage, column_map, lineage_map, neighbours, picture
+from dataflow.ui.read.lineage import column_lineage, column_map, lineage_map, neighbours
+from dataflow.ui.read.lineage_picture import picture
 from tests.support.hostile import HOSTILE
 from tests.support.lineage_state import NOW, state
 from tests.support.ui_facts import many_tables

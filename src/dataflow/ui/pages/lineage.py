@@ -11,7 +11,8 @@ from dataflow.lineage.show.labels import ORIGINS, EdgeKind
 from dataflow.secret import masked
 from dataflow.state.utc import now
 from dataflow.ui.page import Asked, Page
-from dataflow.ui.read.lineage import ColumnMap, LineageMap, Picture, column_map, lineage_map, picture, store_of
+from dataflow.ui.read.lineage import ColumnMap, LineageMap, column_map, lineage_map, store_of
+from dataflow.ui.read.lineage_picture import Picture, picture
 from dataflow.ui.source import Source
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from dataflow.lineage.graph import has_unknown_columns, is_reference_only
 from dataflow.lineage.model import Origin, Producer
-from dataflow.lineage.show.graph_layout import Layout, arrange
 from dataflow.lineage.show.labels import ORIGINS, EdgeKind, edge_kind
 from dataflow.lineage.show.picture import Drawing, JoinedEdges
 from dataflow.lineage.store.reader import LineageStore
@@ -24,13 +22,8 @@ if TYPE_CHECKING:
     from dataflow.lineage.graph import ColumnEdge
     from dataflow.ui.source import Source
 
-_LETTER, _NARROWEST, _WIDEST, _HEIGHT = 7.4, 90.0, 320.0, 26.0
-_BETWEEN, _APART = 110.0, 6.0
 _SECONDS = 5.0
 """How long a connection, and what it has indexed of all lineage, is used by who looks again."""
-
-_STRAIGHT = 10.0
-"""How far beside a straight line a bend may lie that is left out."""
 
 
 @dataclass(frozen=True)
@@ -165,57 +158,6 @@ class ColumnMap:
     edges: tuple[tuple[int, int, EdgeKind], ...] = ()
 
 
-@dataclass(frozen=True)
-class Box:
-    """Where a table stands in the picture.
-
-    Attributes:
-        table: The table.
-        left: Its left side.
-        top: Its upper side.
-        width: How wide it is.
-        height: How high it is.
-        degree: How many edges it has.
-    """
-
-    table: str
-    left: float
-    top: float
-    width: float
-    height: float
-    degree: int
-
-
-@dataclass(frozen=True)
-class Route:
-    """How an edge runs through the picture.
-
-    Attributes:
-        edge: The edge.
-        points: Where it goes through, from its source to its target.
-    """
-
-    edge: TableEdge
-    points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The picture of all tables.
-
-    Attributes:
-        boxes: The tables.
-        routes: The edges.
-        width: How wide it is.
-        height: How high it is.
-    """
-
-    boxes: tuple[Box, ...] = ()
-    routes: tuple[Route, ...] = ()
-    width: float = 0.0
-    height: float = 0.0
-
-
 def store_of(source: Source) -> LineageStore:
     """Return the lineage at the state address of what is looked at.
 
@@ -319,49 +261,6 @@ def column_picture(found: ColumnLineage, table: str) -> str:
     return Drawing((table, ""), edges).svg()
 
 
-def picture(found: LineageMap) -> Picture:
-    """Place all tables from left to right along the flow of data."""
-    sizes = {table: (_width(table), _HEIGHT) for table in found.tables if _degree(found, table)}
-    pairs = tuple((edge.source, edge.target) for edge in found.edges)
-    layout = _arranged(tuple(sizes.items()), pairs)
-    boxes = (
-        Box(table, *layout.boxes[table], *sizes[table], _degree(found, table)) for table in sizes
-    )  # those without a neighbour stand in the list alone
-    routes = (Route(edge, tuple(_points(layout, sizes, edge))) for edge in found.edges)
-    return Picture(tuple(boxes), tuple(routes), layout.width, layout.height)
-
-
-@functools.lru_cache(maxsize=8)
-def _arranged(sizes: tuple[tuple[str, tuple[float, float]], ...], pairs: tuple[tuple[str, str], ...]) -> Layout:
-    """Return a layout, kept for as long as the tables and edges are the same: it takes 0.4 s for 1,000 tables."""
-    return arrange(dict(sizes), pairs, between=_BETWEEN, apart=_APART)
-
-
-def _points(layout: Layout, sizes: Mapping[str, tuple[float, float]], edge: TableEdge) -> Iterator[tuple[float, float]]:
-    left, top = layout.boxes[edge.source]
-    wide, high = sizes[edge.source]
-    start = (left + wide, top + high / 2)
-    left, top = layout.boxes[edge.target]
-    end = (left, top + sizes[edge.target][1] / 2)
-    yield from _without_small_bends([start, *layout.routes.get((edge.source, edge.target), ()), end])
-
-
-def _without_small_bends(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Leave out the points near the straight line between those that stay, as Ramer, Douglas and Peucker do."""
-    (x, y), (u, v) = points[0], points[-1]
-    long = math.hypot(u - x, v - y) or 1.0
-    beside = [abs((v - y) * (a - x) - (u - x) * (b - y)) / long for a, b in points[1:-1]]
-    farthest = max(beside, default=0.0)
-    if farthest <= _STRAIGHT:
-        return [points[0], points[-1]]
-    at = beside.index(farthest) + 1
-    return [*_without_small_bends(points[: at + 1])[:-1], *_without_small_bends(points[at:])]
-
-
-def _degree(found: LineageMap, table: str) -> int:
-    return len(found.sources.get(table, ())) + len(found.readers.get(table, ()))
-
-
 def _map(
     edges: Mapping[tuple[str, str], Iterable[Producer]], environment: str | None, more: Iterable[str]
 ) -> LineageMap:
@@ -373,10 +272,6 @@ def _map(
             found.append(TableEdge(source, target, _evidence(here)))
     tables = {*filter(None, more), *(name for edge in found for name in (edge.source, edge.target))}
     return LineageMap(tuple(sorted(tables)), tuple(found))
-
-
-def _width(table: str) -> float:
-    return min(_WIDEST, max(_NARROWEST, len(table) * _LETTER + 20))
 
 
 def _is_of(producer: Producer, environment: str | None) -> bool:
