@@ -25,3 +25,11 @@ def share(count: int, of: int) -> str:
 def seconds_text(seconds: float) -> str:
     """Return how long something took, such as `1,029.1 s`."""
     return f"{seconds:,.1f} s"
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes, such as `246.1 MiB`."""
+    for unit, size in (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return plural(count, "byte")

@@ -42,6 +42,10 @@ ROWS = "dataflow.rows"
 AUDITS = "dataflow.audits"
 SOURCES = "dataflow.sources"
 
+# Of a snapshot: that maintenance made it, and how.
+MAINTENANCE = "dataflow.maintenance"
+"""`lifetime`, `compaction` or `manifests`: no reader has to look at it, and a rollback goes past it."""
+
 # Of a snapshot: what `table load` put into it.
 LOADED = "dataflow.loaded"
 """The checksums of the files, separated by blanks."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataflow.tables.changed_days.manifests import ADDED, DELETED, FileEntry, Manifest, entries, manifests
+from dataflow.tables.properties import MAINTENANCE
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO
@@ -39,8 +40,15 @@ def snapshots_since(metadata: TableMetadata, head: int, since: int) -> list[Snap
 
 
 def changes_rows(snapshot: Snapshot) -> bool:
-    """Say whether a snapshot may have changed rows: `replace`, as compaction leaves it, changes none."""
-    return snapshot.summary is None or snapshot.summary.operation.value != "replace"
+    """Say whether a snapshot may have changed rows that somebody has to look at.
+
+    `replace`, as compaction leaves it, changes none; and partitions that outlived their lifetime are no news to
+    readers, who may keep what they made of them for longer.
+    """
+    summary = snapshot.summary
+    return summary is None or (
+        summary.operation.value != "replace" and MAINTENANCE not in summary.additional_properties
+    )
 
 
 def changed_files(io: FileIO, since: Sequence[Snapshot]) -> Iterator[tuple[Snapshot, list[FileEntry]]]:
