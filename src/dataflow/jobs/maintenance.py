@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataflow.jobs.context import JobContext, JobResult
 from dataflow.lineage.model import plain_name
+from dataflow.maintenance.home_files import prune_home
 from dataflow.maintenance.maintain import Maintenance, access_through
 from dataflow.maintenance.plan_text import plan_lines
 from dataflow.wording import plural
@@ -20,6 +21,8 @@ def run_maintenance(spec: MaintenanceSpec, context: JobContext) -> JobResult:
     table = plain_name(spec.table, workflow.environment.catalog_name)
     task = Maintenance(table, workflow.environment, workflow.identity, services.records(), spec.keep)
     access = access_through(context.spark)
+    for line in prune_home():
+        services.note(line)
     with services.phase("plan"):
         planned = task.plan(access)
     if planned.is_empty:

@@ -15,7 +15,7 @@ from dataflow.maintenance.reachable import File, normalized, reachable_paths, un
 from dataflow.spark.guard import EVERYTHING, open_session
 from dataflow.tables.branch_publish import PREFIX, sweep
 from dataflow.tables.files import Files, each
-from dataflow.tables.iceberg import COMMIT_RETRIES, TOO_LATE, commit, java_class, load, properties
+from dataflow.tables.iceberg import TOO_LATE, commit, java_class, load, properties
 from dataflow.tables.properties import MAINTENANCE
 from dataflow.wording import plural, size_text
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from dataflow.report import Report
 
-_GONE = (*TOO_LATE, "Missing required files", "ValidationException")
-"""Failures after which a step is planned anew: somebody else has taken the files."""
+_GONE = (*TOO_LATE, "Missing required files")
+"""Failures after which a step looks again: somebody else has taken the files."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class Maintainer:
         name: The table.
         find: Returns the table as PyIceberg has it now.
         promises: What is known now of those who need its snapshots; asked again before something expires.
-        plan: Plans anew, from how the table is now.
         report: Called with a line for each thing that is done.
     """
 
@@ -48,7 +47,6 @@ class Maintainer:
     name: str
     find: Callable[[], Table]
     promises: Callable[[], Promises]
-    plan: Callable[[], MaintenancePlan]
     report: Report
 
     def run(self, planned: MaintenancePlan) -> None:
@@ -76,29 +74,22 @@ class Maintainer:
         self.report(f"dropped {len(dropped):,} of the branches that runs left")
 
     def _drop_outlived(self, planned: MaintenancePlan) -> None:
-        """Drop files of partitions beyond the lifetime; a run that wrote one anew meanwhile has its files stay."""
-        for left in reversed(range(COMMIT_RETRIES)):
-            paths = {path for it in planned.outlived for path in it.paths}
-            try:
-                if paths:
-                    self._delete_from_table(paths)
-            except Exception as error:
-                if not left or not any(sign in str(error) for sign in _GONE):
-                    raise
-                planned = self.plan()
-            else:
-                rows = sum(it.rows for it in planned.outlived)
-                self.report(f"dropped {plural(len(planned.outlived), 'partition')} with {plural(rows, 'row')}")
-                return
+        """Drop the files that outlived their lifetime; what a run wrote anew meanwhile stays until the next time."""
+        paths = {path for it in planned.outlived for path in it.paths}
+        dropped = commit(self.spark, self.name, lambda table: self._delete_from_table(table, paths), _GONE)
+        rows = sum(int(it.recordCount()) for it in dropped)
+        self.report(f"dropped {plural(len(dropped), 'file')} with {plural(rows, 'row')} beyond their lifetime")
 
-    def _delete_from_table(self, paths: Collection[str]) -> None:
+    def _delete_from_table(self, table: JavaObject, paths: Collection[str]) -> list[JavaObject]:
         """Take files out of the current snapshot, all of them or none; they stay on disk for those who look back."""
-        table = load(self.spark, self.name)
+        every = each(Files(self.spark, table).live(table.currentSnapshot(), None))
+        found = [file for file in every if str(file.path()) in paths]
         delete = table.newDelete()
-        for file in each(Files(self.spark, table).live(table.currentSnapshot(), None)):
-            if str(file.path()) in paths:  # by a path alone, py4j finds a method that removes the file from the disk
-                delete.deleteFile(file)
-        delete.validateFilesExist().set(MAINTENANCE, "lifetime").commit()
+        for file in found:  # not by its path: py4j finds a method of that name that removes the file from the disk
+            delete.deleteFile(file)
+        if found:
+            delete.validateFilesExist().set(MAINTENANCE, "lifetime").commit()
+        return found
 
     def _compact(self) -> None:
         """Put small files together; what somebody else has taken meanwhile stays as that left it."""

@@ -152,7 +152,6 @@ class Maintenance:
             self.table,
             lambda: access.load(self.table),
             lambda: self.promises(access),
-            lambda: self.plan(access),
             report,
         ).run(planned)
         return figures_of(access.load(self.table))

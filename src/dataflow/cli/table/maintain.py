@@ -55,6 +55,7 @@ def maintain(
         dataflow table maintain alice_sandbox.alice_playback_results --yes
     """
     from dataflow.cli.table.access import tables
+    from dataflow.maintenance.home_files import prune_home
     from dataflow.maintenance.maintain import access_through, maintenances
     from dataflow.state.run_records import open_run_records
     from dataflow.workflow.project import read_identity
@@ -63,6 +64,8 @@ def maintain(
         with working("Looking …"):
             found = maintenances(where, access, read_identity(Path.cwd()), records, names or (), keep)
         due = [it for it in found if not it.planned.is_empty]
+        for line in () if plan else prune_home():
+            say(line)
         if due and not plan:
             for it in due:
                 for line in plan_lines(it.planned):
