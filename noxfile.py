@@ -193,9 +193,10 @@ def run_kills(session: nox.Session) -> None:
 
 @nox.session
 def laws(session: nox.Session) -> None:
-    """Hold the law of publishing to many histories; `spark` does so to two."""
+    """Hold the laws of publishing and of expiry to many histories; the default sessions do so to a few."""
     install(session, "test")
-    pytest(session, "tests/tables/test_law_of_publishing.py", "--hypothesis-profile=long")
+    laws = ("tests/tables/test_law_of_publishing.py", "tests/maintenance/test_law_of_expiry.py")
+    pytest(session, *laws, "--hypothesis-profile=long")
 
 
 @nox.session

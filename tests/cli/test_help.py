@@ -96,8 +96,8 @@ def test_options_of_one_name_are_described_by_the_same_words():
                 said[max(it.opts, key=len)][re.split(r"[;.]", it.help)[0]].append(page.name)
     differing = {flag: dict(texts) for flag, texts in said.items() if len(texts) > 1}
     # `--workflow` is an id in `runs`, a file in `mock create`; `--from` and `--to` are days in `backfill`, `--from` a
-    # step in `retry`.
-    assert set(differing) <= {"--workflow", "--from", "--to"}, differing
+    # step in `retry`; `--plan` is a file in `deploy`.
+    assert set(differing) <= {"--workflow", "--from", "--to", "--plan"}, differing
 
 
 def test_env_names_an_environment_everywhere_and_only_what_it_is_without_it_differs():

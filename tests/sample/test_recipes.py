@@ -98,7 +98,14 @@ def test_a_package_has_exactly_the_files_of_its_recipe_s_folder(package: Path, r
     }
     assert contents(package).keys() == brought | MADE_OF_ITSELF
     scheduled = f"{answers['cadence']}.sch.yaml"
-    assert {"README.md", "main.sch.yaml", scheduled, "backfill.sch.yaml", ".gitignore"} <= brought
+    assert {
+        "README.md",
+        "main.sch.yaml",
+        scheduled,
+        "backfill.sch.yaml",
+        "maintenance.sch.yaml",
+        ".gitignore",
+    } <= brought
 
 
 def test_no_brace_of_the_template_is_left_over(package: Path) -> None:
@@ -143,11 +150,11 @@ def test_definitions_fit_their_schema_and_load_without_a_mistake(package: Path) 
     schema = json.loads((SCHEMAS / "workflow.schema.json").read_text())
     definitions = sorted(package.glob("*.sch.yaml"))
     cadence = _cadence(package)
-    names = sorted(["backfill.sch.yaml", f"{cadence}.sch.yaml", "main.sch.yaml"])
+    names = sorted(["backfill.sch.yaml", f"{cadence}.sch.yaml", "main.sch.yaml", "maintenance.sch.yaml"])
     assert [file.name for file in definitions] == names
     for file in definitions:
         jsonschema.validate(yaml.safe_load(file.read_text()), schema)
-        assert load_workflow(file).cadence == cadence
+        assert load_workflow(file).cadence == ("daily" if file.name.startswith("maintenance") else cadence)
 
 
 def test_mocks_fit_their_schema(package: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dataflow.lineage.model import TableWrite
     from dataflow.spark.guard import WriteScope
     from dataflow.spark.launch_env import SparkLaunch
+    from dataflow.state.run_records import RunRecords
     from dataflow.workflow.periods import Period
     from dataflow.workflow.resolved import Workflow
 
@@ -84,6 +85,9 @@ class JobServices(ProgramServices, ScriptServices, Protocol):
 
     def is_live_branch(self, name: str) -> bool:
         """Return whether the run of a branch, named without its prefix, may still be working."""
+
+    def records(self) -> RunRecords:
+        """Return the records of all runs at the environment's state address."""
 
     def jar_of(self, path: Path) -> Path:
         """Return the jar of an sbt project's folder or of a path to a jar, built anew where its sources changed.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from dataflow.jobs.context import JobContext, JobResult
-from dataflow.workflow.models import AuditJob, HwmJob, MetadataJob, NotificationJob, SparkJob
+from dataflow.workflow.models import AuditJob, HwmJob, MaintenanceJob, MetadataJob, NotificationJob, SparkJob
 from dataflow.workflow.resolved import JobStep, WapStep
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ def _run_job(job: LeafJob, context: JobContext) -> JobResult:
             from dataflow.jobs.audit.job import run_audit_job
 
             return run_audit_job(job.audit, context)
+        case MaintenanceJob():
+            from dataflow.jobs.maintenance import run_maintenance
+
+            return run_maintenance(job.maintenance, context)
         case NotificationJob():
             from dataflow.jobs.notification import run_notification
 

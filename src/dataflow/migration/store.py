@@ -10,26 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError, UsageError, did_you_mean
+from dataflow.state.campaign_table import campaigns
 from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.utc import now
 from dataflow.workflow.project import SANDBOX
 
 _ATTEMPTS = 50
 
-campaigns = sa.Table(
-    "dataflow_campaigns",
-    metadata,
-    sa.Column("id", sa.String(200), primary_key=True),
-    sa.Column("table_name", sa.String(500), index=True, nullable=False),
-    sa.Column("environment", sa.String(100), nullable=False),
-    sa.Column("state", sa.String(20), nullable=False),
-    sa.Column("open_on", sa.String(600), unique=True),  # the table while it is open: two can't be
-    sa.Column("deadline", sa.Date, nullable=False),
-    sa.Column("opened", UtcDateTime, nullable=False),
-    sa.Column("opened_by", sa.String(200), nullable=False),
-    sa.Column("closed", UtcDateTime),
-    sa.Column("definition", sa.JSON, nullable=False),
-)
 events = sa.Table(
     "dataflow_campaign_events",
     metadata,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dataflow.runner.run import Run
     from dataflow.spark.guard import WriteScope
     from dataflow.spark.launch_env import SparkLaunch
+    from dataflow.state.run_records import RunRecords
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,10 @@ class JobAttempt:
     def is_live_branch(self, name: str) -> bool:
         """Return whether the run of a branch may still be working."""
         return self.run.recorder.is_live_branch(name)
+
+    def records(self) -> RunRecords:
+        """Return the records of all runs."""
+        return self.run.recorder.records
 
     def jar_of(self, path: Path) -> Path:
         """Return the jar of an sbt project's folder, or of a path to a jar."""

@@ -235,8 +235,12 @@ class RunRecorder:
 
     def is_live_branch(self, name: str) -> bool:
         """Return whether the run of a branch, named without its prefix, may still be working."""
-        parts = name.split("_")  # the run's id, then the step's
-        return self._records.is_live(["_".join(parts[:n]) for n in range(1, len(parts))])
+        return self._records.branch_run(name) != "over"
+
+    @property
+    def records(self) -> RunRecords:
+        """The records of all runs at this state address."""
+        return self._records
 
     def _job_row(self, step: str, attempt: int, status: str, started: object, **values: Any) -> dict[str, Any]:
         return {

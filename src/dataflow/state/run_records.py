@@ -10,7 +10,7 @@ import datetime as dt
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -249,6 +249,30 @@ class RunRecords:
         rows = self.database.rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
         last = max(rows, key=lambda row: len(row["run_id"]), default=None)
         return last is None or self.with_true_status([last])[0]["status"] in UNENDED
+
+    def branch_run(self, name: str) -> Literal["live", "over", "unknown"]:
+        """Say of a branch, named without its prefix, whether its run may still be working."""
+        parts = name.split("_")  # the run's id, then the step's
+        ids = ["_".join(parts[:n]) for n in range(1, len(parts))]
+        if not self.database.rows(sa.select(runs.c.run_id).where(runs.c.run_id.in_(ids)).limit(1)):
+            return "unknown"
+        return "live" if self.is_live(ids) else "over"
+
+    def readers_of(self, source: str) -> dict[str, int]:
+        """Return the tables that were computed from a table, each with the last snapshot of it that a run read.
+
+        Args:
+            source: The table with its catalog, without regard to case.
+        """
+        mine = sa.select(reads.c.written, reads.c.snapshot).join(runs, runs.c.run_id == reads.c.run_id)
+        found = mine.where(sa.func.lower(reads.c.source) == source.lower(), reads.c.written != reads.c.source)
+        return {row["written"]: row["snapshot"] for row in self.database.rows(found.order_by(runs.c.started))}
+
+    def writers_of(self, table: str, environment: str) -> list[str]:
+        """Return the workflows that published to a table."""
+        mine = sa.select(runs.c.workflow_id).join(publications, publications.c.run_id == runs.c.run_id).distinct()
+        found = mine.where(publications.c.table_name == table, runs.c.environment == environment)
+        return [row["workflow_id"] for row in self.database.rows(found.order_by(runs.c.workflow_id))]
 
     def one(self, run_id: str) -> dict[str, Any]:
         """Return a run's own record; a prefix of its id, or `last`, is enough.

@@ -64,8 +64,8 @@ class Files:
         """Return no delete files."""
         return self._deletes.create()
 
-    def live(self, snapshot: JavaObject, where: JavaObject) -> JavaObject:
-        """Return the files of a snapshot that may have rows of a condition."""
+    def live(self, snapshot: JavaObject, where: JavaObject | None) -> JavaObject:
+        """Return the files of a snapshot that may have rows of a condition; all of them where there is none."""
         return self._read(each(self._listed(snapshot)), where)
 
     def shared(self, snapshot: JavaObject, edge: JavaObject) -> JavaObject:

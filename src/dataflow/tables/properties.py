@@ -44,6 +44,10 @@ SOURCES = "dataflow.sources"
 PART = "dataflow.part"
 """Of which run's template, where its phases are processes of their own."""
 
+# Of a snapshot: that maintenance made it, and how.
+MAINTENANCE = "dataflow.maintenance"
+"""`lifetime`, `compaction` or `manifests`: no reader has to look at it, and a rollback goes past it."""
+
 # Of a snapshot: what `table load` put into it.
 LOADED = "dataflow.loaded"
 """The checksums of the files, separated by blanks."""

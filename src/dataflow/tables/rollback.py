@@ -21,6 +21,7 @@ from dataflow.tables.properties import (
     HWM_ITEMS,
     HWM_LATER,
     HWM_SOURCES,
+    MAINTENANCE,
     PACKAGE,
     PARTITION,
     RETIRED_COLUMN,
@@ -83,6 +84,8 @@ def plan_table(catalog: Catalog, name: str, bundle: str, package: str) -> TableR
         summary = _summary(snapshot)
         if summary.get(BUNDLE) == bundle:
             return _planned(table, name, snapshot, undone) if undone else None
+        if MAINTENANCE in summary:  # the same rows in other files, or fewer of those that outlived their lifetime
+            continue
         if BUNDLE not in summary:
             when = _moment(snapshot).strftime("%Y-%m-%d %H:%M")
             others = _migration(table.properties)
@@ -178,14 +181,21 @@ def _mark_before(table: Table, to: Snapshot, undone: list[Snapshot]) -> dict[str
 
 
 def _oldest_sources(table: Table, to: Snapshot) -> str | None:
-    """Return the oldest snapshots of sources that the partitions of a snapshot were computed from; None if unknown."""
+    """Return the oldest snapshots of sources that the partitions of a snapshot were computed from; None if unknown.
+
+    Where the history before has expired, what the mark says now holds for partitions that it does not tell of: those
+    that are undone, and told of nowhere else, are missing, and run again.
+    """
     newest: dict[str, Sources] = {}
-    for snapshot in _ancestors(table, to.snapshot_id):
+    history = _ancestors(table, to.snapshot_id)
+    for snapshot in history:
         told = _summary(snapshot)
         if PARTITION in told and SOURCES in told:
             read = {name: (int(it[0]), int(it[1])) for name, it in json.loads(told[SOURCES]).items()}
             newest.setdefault(told[PARTITION], read)
-    found = oldest(newest.values())
+    has_expired = history[-1].parent_snapshot_id is not None
+    before = [from_properties(table.properties).sources] if has_expired else []
+    found = oldest([*newest.values(), *before])
     return json.dumps(found, sort_keys=True) if found else None
 
 

@@ -24,6 +24,9 @@ from dataflow.workflow.values import Duration, Scalar, TableName
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
 
+KEEP_DAYS = 30
+"""How long maintenance keeps a replaced snapshot that a reader's mark remembers, if nobody says otherwise."""
+
 OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: `stop` starts nothing new, `finish` still runs independent steps, `ignore` only warns."""
 
@@ -179,6 +182,35 @@ class HwmJob(JobBase):
         return (self.hwm.table,)
 
 
+class MaintenanceSpec(StrictModel):
+    """Maintenance of a table: old partitions, snapshots, small files, orphan files, dead branches."""
+
+    table: TableName
+    keep: int = Field(
+        KEEP_DAYS,
+        ge=1,
+        le=36_500,
+        description="Days for which a replaced snapshot is kept that a reader's mark remembers.",
+    )
+
+
+class MaintenanceJob(JobBase):
+    """Drops partitions beyond `lifetime_days`, expires snapshots that nothing needs, compacts files."""
+
+    type: Literal["Maintenance"]
+    maintenance: MaintenanceSpec
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Its subject, in the few words that a plan has room for."""
+        return (f"maintenance of {self.maintenance.table}",)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The table that it keeps in order."""
+        return (self.maintenance.table,)
+
+
 class SubworkflowSpec(StrictModel):
     """Another workflow definition, run as one job."""
 
@@ -221,7 +253,7 @@ class NotificationJob(JobBase):
         return (f"to {', '.join(to)}",)
 
 
-LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | NotificationJob
+LeafJob = SparkJob | MetadataJob | AuditJob | HwmJob | MaintenanceJob | NotificationJob
 """The jobs that do something themselves: to add one, add its model here and its function in `jobs/dispatch.py`."""
 
 Job = Annotated[LeafJob | SubworkflowJob, Field(discriminator="type")]

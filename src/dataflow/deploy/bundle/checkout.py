@@ -74,6 +74,7 @@ def check_out_bundle(registry: Registry, bundle: Bundle, sha256: str) -> BundleC
         DataflowError: An object of it is missing or corrupted.
     """
     found = BundleCheckout(bundle, sha256, subfolder("deployed", sha256[:32]), registry)
+    os.utime(found.folder)  # it is in use: what is not for long is pruned
     _write_files(found, _fetch)
     return found
 

@@ -43,8 +43,11 @@ class FileHashCache:
 
 def read_cached(kind: str, key: str, model: type[M]) -> M | None:
     """Return the cached value of a key; None where there is none that can be read."""
+    file = subfolder("cache", kind) / f"{key}.json"
     try:
-        return model.model_validate_json((subfolder("cache", kind) / f"{key}.json").read_bytes())
+        found = model.model_validate_json(file.read_bytes())
+        os.utime(file)  # it is in use: what is not for long is pruned
+        return found
     except (OSError, ValidationError):
         return None
 

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from dataflow.errors import DataflowError
-from dataflow.migration.store import campaigns
 from dataflow.process import birth, machine
+from dataflow.state.campaign_table import campaigns
 from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.leases import is_gone
 from dataflow.state.utc import now

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dataflow.tables.properties import MAINTENANCE
 from dataflow.tables.reader.manifests import ADDED, DELETED, FileEntry, Manifest, entries, manifests
 
 if TYPE_CHECKING:
@@ -39,8 +40,15 @@ def snapshots_since(metadata: TableMetadata, head: int, since: int) -> list[Snap
 
 
 def changes_rows(snapshot: Snapshot) -> bool:
-    """Say whether a snapshot may have changed rows: `replace`, as compaction leaves it, changes none."""
-    return snapshot.summary is None or snapshot.summary.operation.value != "replace"
+    """Say whether a snapshot may have changed rows that somebody has to look at.
+
+    `replace`, as compaction leaves it, changes none; and partitions that outlived their lifetime are no news to
+    readers, who may keep what they made of them for longer.
+    """
+    summary = snapshot.summary
+    return summary is None or (
+        summary.operation.value != "replace" and MAINTENANCE not in summary.additional_properties
+    )
 
 
 def changed_files(io: FileIO, since: Sequence[Snapshot]) -> Iterator[tuple[Snapshot, list[FileEntry]]]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
 ADDED, DELETED = 1, 2
-_MANIFESTS = frozenset({500, 502, 517, 503, 504, 505, 506})
+_MANIFESTS = frozenset({500, 501, 502, 517, 503, 504, 505, 506})
 _DATA_FILE = 2
-_ENTRIES = frozenset({0, 1, _DATA_FILE, 134, 100, 101, 102, 103, 109, 110, 125, 128, 135, 143, 144, 145})
+_ENTRIES = frozenset({0, 1, _DATA_FILE, 134, 100, 101, 102, 103, 104, 109, 110, 125, 128, 135, 143, 144, 145})
 
 
 class Manifest(NamedTuple):
@@ -34,6 +34,7 @@ class Manifest(NamedTuple):
     added: int | None
     existing: int | None
     removed: int | None
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class FileEntry:
         referenced: The only data file that its deletes are about.
         offset: Where a deletion vector begins in its file.
         size: How long a deletion vector is.
+        bytes: How large the file is.
     """
 
     status: int
@@ -75,13 +77,14 @@ class FileEntry:
     referenced: str | None
     offset: int | None
     size: int | None
+    bytes: int = 0
 
 
 def manifests(io: FileIO, manifest_list: str) -> list[Manifest]:
     """Read a snapshot's list of manifests."""
     return [
         Manifest(
-            row[500], row[502], bool(row.get(517)), row[503], row.get(504), row.get(505), row.get(506)
+            row[500], row[502], bool(row.get(517)), row[503], row.get(504), row.get(505), row.get(506), row[501]
         )
         for row in _rows(io, manifest_list, _MANIFESTS)
     ]  # fmt: skip
@@ -109,6 +112,7 @@ def entries(io: FileIO, manifest: Manifest) -> Iterator[FileEntry]:
             file.get(143),
             file.get(144),
             file.get(145),
+            file[104],
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from dataflow.migration.store import campaigns
+from dataflow.state.campaign_table import campaigns
 from dataflow.state.utc import now
 
 if TYPE_CHECKING:

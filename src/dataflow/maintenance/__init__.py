@@ -1,0 +1,1 @@
+"""Tables over time: what they hold, what is still promised of their history, and what may go."""
