@@ -15,7 +15,7 @@ import pytest
 
 from dataflow import container
 from dataflow.spark import class_data_archive
-from tests.support.docker_engine import IMAGE, DockerEngine, hindrance, is_readable_by_others
+from tests.support.docker_engine import IMAGE, CannotRun, DockerEngine, hindrance, is_readable_by_others
 from tests.support.packages import definition, spark
 from tests.support.places import ROOT
 from tests.support.terminal import Terminal
@@ -38,7 +38,11 @@ def engine():
         pytest.skip(why)
     found = DockerEngine()
     try:
-        yield found.start()
+        try:
+            found.start()
+        except CannotRun as error:
+            pytest.skip(str(error))
+        yield found
     finally:
         found.stop()
 

@@ -22,7 +22,7 @@ from aiosmtpd.smtp import AuthResult
 from dataflow import secret
 from dataflow.errors import DataflowError
 from dataflow.jobs.notification import RunEnd, notify_run_end, send_notification
-from dataflow.workflow.models import Notifications, NotificationSpec
+from dataflow.workflow.notifications import Notifications, NotificationSpec
 from dataflow.workflow.project import Environment, Owner, Smtp
 
 PASSWORD = "open sesame"

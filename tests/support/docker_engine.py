@@ -23,6 +23,10 @@ IMAGE = "dataflow-test:1"
 _SYSTEM = ("usr", "etc/alternatives", "etc/ssl", "etc/java-17-openjdk", "etc/java-21-openjdk", "etc/R")
 
 
+class CannotRun(Exception):
+    """The engine can't run a container on this machine, whatever is asked of it: its reason, in a line."""
+
+
 class DockerEngine:
     """A running engine with the image.
 
@@ -47,13 +51,20 @@ class DockerEngine:
         self.options = _options(folder)
 
     def start(self, within: float = 180) -> DockerEngine:
-        """Wait until it answers, and make the image."""
+        """Wait until it answers, make the image, and see whether a container runs at all.
+
+        Raises:
+            CannotRun: None does: a machine that is a container itself often forbids it.
+        """
         deadline = time.monotonic() + within
         while self.docker("version", check=False).returncode:
-            assert self._process.poll() is None, self._log_file.read_text()[-2000:]
-            assert time.monotonic() < deadline, self._log_file.read_text()[-2000:]
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise CannotRun(f"Docker's engine can't be started here: {_last_line(self._log_file.read_text())}")
             time.sleep(0.2)
         self.docker("import", "-", IMAGE, input=_root())
+        tried = self.docker("run", "--rm", *self.options.split(), IMAGE, "/usr/bin/true", check=False)
+        if tried.returncode:
+            raise CannotRun(f"Docker's engine can't run a container here: {_last_line(tried.stderr.decode())}")
         return self
 
     def docker(self, *words, check=True, **options):
@@ -80,6 +91,10 @@ class DockerEngine:
         for place in sorted((it for it in mounts if it.startswith(f"{self._folder}/")), reverse=True):
             subprocess.run(["umount", "--lazy", place], check=False)  # its network, which it leaves behind
         shutil.rmtree(self._folder)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it says nothing"])[-1]
 
 
 def hindrance() -> str | None:

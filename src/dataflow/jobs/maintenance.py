@@ -8,7 +8,7 @@ from dataflow.maintenance.home_files import prune_home
 from dataflow.maintenance.maintain import Maintenance, access_through
 from dataflow.maintenance.plan_text import plan_lines
 from dataflow.wording import plural
-from dataflow.workflow.models import MaintenanceSpec
+from dataflow.workflow.maintenance_spec import MaintenanceSpec
 
 
 def run_maintenance(spec: MaintenanceSpec, context: JobContext) -> JobResult:

@@ -29,7 +29,7 @@ from dataflow.workflow.parameters import resolve_secrets
 
 if TYPE_CHECKING:
     from dataflow.jobs.context import JobContext
-    from dataflow.workflow.models import Notifications, NotificationSpec
+    from dataflow.workflow.notifications import Notifications, NotificationSpec
     from dataflow.workflow.project import Environment, Smtp
 
 _TIMEOUT = 10.0

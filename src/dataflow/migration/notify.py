@@ -141,7 +141,7 @@ def send_notices(
 def address_sender(environment: Environment) -> Callable[[Notice], str]:
     """Return a function that sends a notice to the e-mail address or webhook of its owner."""
     from dataflow.jobs.notification import send_notification
-    from dataflow.workflow.models import NotificationSpec
+    from dataflow.workflow.notifications import NotificationSpec
 
     def deliver_one(message: Notice) -> str:
         if not message.owner:

@@ -16,16 +16,15 @@ from dataflow.workflow.audits import Audit
 from dataflow.workflow.conditions import When
 from dataflow.workflow.dates import ChangedDates, Dates
 from dataflow.workflow.foreach_items import ChangedItems, Items, kind_of_items
+from dataflow.workflow.maintenance_spec import MaintenanceSpec
 from dataflow.workflow.mark_spec import HwmSpec
+from dataflow.workflow.notifications import Notifications, NotificationSpec
 from dataflow.workflow.strict_model import StrictModel
 from dataflow.workflow.trigger import RunStrategy, Triggers
 from dataflow.workflow.values import Duration, Scalar, TableName
 
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 """A step's name within its workflow."""
-
-KEEP_DAYS = 30
-"""How long maintenance keeps a replaced snapshot that a reader's mark remembers, if nobody says otherwise."""
 
 OnFailure = Literal["stop", "finish", "ignore"]
 """What a failure does: `stop` starts nothing new, `finish` still runs independent steps, `ignore` only warns."""
@@ -182,18 +181,6 @@ class HwmJob(JobBase):
         return (self.hwm.table,)
 
 
-class MaintenanceSpec(StrictModel):
-    """Maintenance of a table: old partitions, snapshots, small files, orphan files, dead branches."""
-
-    table: TableName
-    keep: int = Field(
-        KEEP_DAYS,
-        ge=1,
-        le=36_500,
-        description="Days for which a replaced snapshot is kept that a reader's mark remembers.",
-    )
-
-
 class MaintenanceJob(JobBase):
     """Drops partitions beyond `lifetime_days`, expires snapshots that nothing needs, compacts files."""
 
@@ -223,21 +210,6 @@ class SubworkflowJob(JobBase):
 
     type: Literal["Subworkflow"]
     subworkflow: SubworkflowSpec
-
-
-class NotificationSpec(StrictModel):
-    """A message by e-mail, by webhook, or both."""
-
-    to: list[str] = Field([], description="E-mail addresses, names of owners in dataflow.yaml, or `owner`.")
-    webhook: str | None = Field(None, description="URL of a Slack-style incoming webhook; usually `${secret:NAME}`.")
-    subject: str
-    message: str = ""
-
-    @model_validator(mode="after")
-    def _reaches_somebody(self) -> NotificationSpec:
-        if not self.to and self.webhook is None:
-            raise ValueError("needs 'to', 'webhook' or both")
-        return self
 
 
 class NotificationJob(JobBase):
@@ -362,33 +334,6 @@ class WorkflowHead(StrictModel):
     description: str = ""
     owner: str = ""
     tags: list[str] = Field([])
-
-
-class Notifications(StrictModel):
-    """Notifications at the end of a run."""
-
-    on_failure: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
-    on_success: list[str] = Field([], description="Recipients: e-mail addresses, names of owners, or `owner`.")
-    on_late: list[str] = Field([], description="Recipients when it is late or takes long; `on_failure` when omitted.")
-    expected_by: str | None = Field(
-        None,
-        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-        description="Time of day, in the first trigger's time zone, by which the run of `cron` succeeded; of tables, "
-        "one a day.",
-        examples=["06:00"],
-    )
-    longer_than: Duration | None = Field(None, description="Duration of a run beyond which it is reported.")
-
-    @property
-    def late_recipients(self) -> list[str]:
-        """Who is told when it is late or takes long."""
-        return self.on_late or self.on_failure
-
-    @model_validator(mode="after")
-    def _tells_somebody(self) -> Notifications:
-        if (self.expected_by or self.longer_than) and not self.late_recipients:
-            raise ValueError("'expected_by' and 'longer_than' need recipients: add 'on_late' or 'on_failure'")
-        return self
 
 
 Concurrency = Literal["wait", "refuse", "supersede"]

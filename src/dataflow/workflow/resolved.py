@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar, assert_never
 
 from dataflow.errors import UsageError, did_you_mean, display_path
-from dataflow.workflow.models import AuditJob, JobBase, Notifications, SparkJob
+from dataflow.workflow.models import AuditJob, JobBase, SparkJob
+from dataflow.workflow.notifications import Notifications
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.periods import Cadence
 from dataflow.workflow.program_kind import Kind, program_kind

@@ -13,7 +13,7 @@ from dataflow.cli.console import confirm, err, out, say, spark_session, working
 from dataflow.cli.options import EnvOption, YesOption
 from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.maintenance.plan_text import figures_text, plan_lines
-from dataflow.workflow.models import KEEP_DAYS
+from dataflow.workflow.maintenance_spec import KEEP_DAYS
 
 if TYPE_CHECKING:
     from dataflow.maintenance.maintain import Maintained
