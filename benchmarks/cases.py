@@ -360,8 +360,8 @@ CASES = {
     "accuracy": lineage_accuracy,
     "python-environment": environment,
     "changed-days": late_days,
-    "ui": site,
     "deployed": deployments,
+    "ui": site,
 }
 SLOW = ("huge-day", "year")
 """What is measured where it is named: each takes an hour or more."""
