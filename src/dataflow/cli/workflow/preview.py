@@ -65,7 +65,6 @@ def preview(
     Exit codes:
         1: a script fails, a blocking audit does, or rows lie outside of the partition: a run would publish nothing
     """
-    from dataflow.cli.workflow.preview_text import Previews
     from dataflow.cli.workflow.running import continue_in
     from dataflow.preview.model import PreviewRequest
     from dataflow.preview.preview import Previewer
