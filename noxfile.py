@@ -16,7 +16,7 @@ import nox
 # Without bytecode each process that a test starts compiles all that it imports: seconds, a thousand times.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 24, "recipes": 6, "sparklyr": 1, "ui": 2}
+MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 24, "recipes": 6, "sparklyr": 1, "ui": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
 NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines", "clusters")

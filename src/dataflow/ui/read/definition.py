@@ -40,7 +40,7 @@ class Ran:
     Attributes:
         needs: What each step needs.
         scripts: Its SQL, in running order.
-        is_same: Whether it still is what it was then.
+        is_same: Whether it still is what it was then, as far as that is known.
     """
 
     needs: Mapping[str, frozenset[str]]
@@ -58,8 +58,8 @@ def what_ran(source: Source, run: Mapping[str, Any]) -> Ran:
 
     with _workflow(source, run) as workflow:
         scripts = _scripts(workflow)
-        is_same = run["definitions"] is None or run["definitions"] == definitions_of(workflow)
-        return Ran(workflow.needs, scripts, is_same or workflow.bundle is not None)
+        is_known = run["definitions"] is not None and workflow.id == run["workflow_id"] and not workflow.bundle
+        return Ran(workflow.needs, scripts, not is_known or run["definitions"] == definitions_of(workflow))
 
 
 @contextlib.contextmanager
@@ -79,7 +79,7 @@ def _workflow(source: Source, run: Mapping[str, Any]) -> Iterator[Workflow]:
 
 
 def _from_file(source: Source, run: Mapping[str, Any]) -> Workflow:
-    """Load a definition once for the names of its parameters, and then with the values that the run had."""
+    """Load a definition once for its own parameters, and then with those that were others in the run."""
     from dataflow.workflow.discovery import DEFINITION
     from dataflow.workflow.load import Request, load_workflow
 
@@ -90,7 +90,8 @@ def _from_file(source: Source, run: Mapping[str, Any]) -> Workflow:
         raise DataflowError(f"what it ran is not there any more: {display_path(file)}")
     request = Request(environment=source.environment, run_id=run["run_id"], ends_only=True)
     declared = load_workflow(file, request)
-    had = {name: value for name, value in (run["params"] or {}).items() if name in declared.params}
+    known = declared.params
+    had = {name: value for name, value in (run["params"] or {}).items() if known.get(name, value) != value}
     return load_workflow(file, dataclasses.replace(request, params=had)) if had else declared
 
 
