@@ -13,6 +13,7 @@ from dataflow.cli.options import EnvOption
 from dataflow.cli.output import CSV, JSON, MARKDOWN, TEXT, Output, output_option
 from dataflow.cli.workflow.arguments import DateOption, FileArgument, ParamOption
 from dataflow.cli.workflow.options import definition, request
+from dataflow.cli.workflow.preview_text import Previews
 from dataflow.runner.engine_choice import QueryEngine
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def preview(
     Exit codes:
         1: a script fails, a blocking audit does, or rows lie outside of the partition: a run would publish nothing
     """
-    from dataflow.cli.workflow.preview_text import Previews
     from dataflow.cli.workflow.running import continue_in
     from dataflow.preview.model import PreviewRequest
     from dataflow.preview.preview import Previewer
