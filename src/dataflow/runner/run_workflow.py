@@ -124,8 +124,9 @@ class LookAgain:
             return workflow
         workflow = self.reload(look)
         progress.follow(workflow)
-        for line in why_lines(workflow):
-            progress.say(line)
+        if (lines := [*why_lines(workflow)]) != [*why_lines(self.workflow)]:  # those were said before
+            for line in lines:
+                progress.say(line)
         return _looked_through(engine, workflow, progress, self.reload)
 
 

@@ -69,8 +69,11 @@ Beyond functions:
   first, as is one beyond 1e60 (and one below 1e-60 where something is divided).
 - **Decimals beside doubles**, as in `hours > 0.5`, are doubles to Spark and decimals to Sail. A number or a column is
   written for Sail as a double then.
-- **Decimals.** Sail has other digits for quotients, remainders and what is rounded. Where the text shows how many
-  digits Spark has, they are written for Sail; what has more than 38 digits, or digits that are not clear, is Spark's.
+- **Decimals.** Sail has other digits for quotients, remainders and what is rounded, and cuts quotients and averages off
+  where Spark rounds them half up. Where the text shows how many digits Spark has, they are written for Sail; what has
+  more than 38 digits, or digits that are not clear, is Spark's.
+- **Decimals that are rounded and then compared**, as in `price / 3 = 0.416667`, `CAST(price AS DECIMAL(10, 1)) > 1.2`
+  or `HAVING avg(price) > 1`: Sail takes the rounding away, and compares what was there before.
 - **Floats** (of 32 bits) in arithmetic: Spark computes with doubles.
 - **Fields of structs** that are computed, or elements: Sail has values where the struct is null.
 - **Patterns.** Regular expressions of plain characters and classes such as `[a-z]` mean the same in both, and so do

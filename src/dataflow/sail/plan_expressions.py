@@ -101,7 +101,7 @@ def literal(value: Any) -> str:
         case "long" if value.long > -(2**63):
             found = f"CAST({_whole(value.long)} AS BIGINT)"
         case "double" if re.fullmatch(r"\d+\.\d+", repr(value.double), re.ASCII):
-            found = f"{value.double!r}D"
+            found = f"CAST({value.double!r} AS DOUBLE)"
         case "string" if _PLAIN_TEXT.fullmatch(value.string):
             found = f"'{value.string}'"
         case "date":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -15,7 +17,10 @@ from pyiceberg.schema import Schema
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, IntegerType, NestedField
 
+from dataflow.runner.changed.reload import looked_at
+from dataflow.runner.options import RunOptions
 from dataflow.runner.results import RunResult
+from dataflow.runner.run_workflow import LookAgain
 from dataflow.runner.turn import work_of
 from dataflow.spark.launch_env import SparkLaunch
 from dataflow.state import run_records as store
@@ -108,6 +113,28 @@ def test_a_plan_lists_the_days_that_changed_and_why(here_command, tmp_path):
     shown = here_command("workflow", "plan", *DAILY).stdout
     assert f"2026-01-29: {why}\n" in shown
     assert "2026-01-31: not done yet\n" in shown
+
+
+def test_days_that_a_second_look_finds_again_are_said_once(here_command, tmp_path):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path)
+    plays.remember("2026-01-30", plays.add(28, 29, 30))
+    plays.add(29)
+    file, request = here_command.folder / "daily.sch.yaml", Request(date=dt.date(2026, 1, 31))
+    said = []
+
+    def reload(look):
+        return load_workflow(file, dataclasses.replace(request, look=look))
+
+    first = looked_at(load_workflow(file, request), reload)
+    again = LookAgain(first, RunOptions(), reload, now())
+    records = SimpleNamespace(has_ended=lambda *_: True)  # of the same, a moment ago
+    progress = SimpleNamespace(follow=lambda _: None, say=said.append)
+    assert again.looked(records, None, progress, waited=False).steps[0].dates == first.steps[0].dates
+    assert said == []
+    plays.add(28)
+    assert len(again.looked(records, None, progress, waited=False).steps[0].dates) == 3
+    assert said[0] == "each_day: 3 days"
 
 
 def test_a_night_without_changes_is_recorded_and_starts_no_spark(here_command, tmp_path, monkeypatch):
