@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from benchmarks import accuracy, changed_days, lineage_graph, mock_create, python_environment, small_steps
+from benchmarks import (
+    accuracy,
+    changed_days,
+    deployed,
+    lineage_graph,
+    mock_create,
+    pages,
+    python_environment,
+    small_steps,
+)
 from benchmarks.bench import BIG_DAYS, DAYS, SOURCE, YEAR, Bench
 from benchmarks.measure import Command, in_turns, peak_megabytes, seconds
 
@@ -319,6 +328,20 @@ def late_days(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
         yield Figure(what, found, target)
 
 
+def site(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Pages of `dataflow ui` over 10,000 runs of 1,000 tables: what an answer takes the server."""
+    for what, found, target, unit in pages.measured(bench.folder / "ui", max(runs, 5), report):
+        yield Figure(what, found, target, unit)
+
+
+def deployments(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """1,000 deployed workflows: one change to them as DAG files of Airflow, and what is due of them elsewhere."""
+    medians = in_turns(deployed.prepare(bench.folder / "deployed", bench.home), runs, seconds, report)
+    count = f"{2 * deployed.PACKAGES:,} deployed workflows"
+    for what, target in (("deploying one change", 3.0), ("deploying no change", 3.0), ("workflow due", 1.0)):
+        yield Figure(f"{what} among {count}", medians[what], target)
+
+
 CASES = {
     "commands": commands,
     "main": main_run,
@@ -337,6 +360,8 @@ CASES = {
     "accuracy": lineage_accuracy,
     "python-environment": environment,
     "changed-days": late_days,
+    "deployed": deployments,
+    "ui": site,
 }
 SLOW = ("huge-day", "year")
 """What is measured where it is named: each takes an hour or more."""

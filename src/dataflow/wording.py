@@ -25,3 +25,8 @@ def share(count: int, of: int) -> str:
 def seconds_text(seconds: float) -> str:
     """Return how long something took, such as `1,029.1 s`."""
     return f"{seconds:,.1f} s"
+
+
+def shown_name(name: str) -> str:
+    """Write a name in quotes for a message, with nothing in it that can't be seen."""
+    return f"'{name}'" if name.isprintable() else ascii(name)
