@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataflow.cli.console import say, spark_session, working
 from dataflow.cli.options import EnvOption
-from dataflow.cli.output import CSV, JSON, MARKDOWN, TEXT, Output, Result, output_option
+from dataflow.cli.output import CSV, JSON, MARKDOWN, TEXT, Output, output_option
 from dataflow.cli.workflow.arguments import DateOption, FileArgument, ParamOption
 from dataflow.cli.workflow.options import definition, request
 from dataflow.runner.engine_choice import QueryEngine
@@ -20,7 +18,6 @@ from dataflow.runner.engine_choice import QueryEngine
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from dataflow.preview.model import Preview
     from dataflow.workflow.project import Environment
     from dataflow.workflow.resolved import Workflow
 
@@ -67,6 +64,7 @@ def preview(
     Exit codes:
         1: a script fails, a blocking audit does, or rows lie outside of the partition: a run would publish nothing
     """
+    from dataflow.cli.workflow.preview_text import Previews
     from dataflow.cli.workflow.running import continue_in
     from dataflow.preview.model import PreviewRequest
     from dataflow.preview.preview import Previewer
@@ -98,37 +96,3 @@ def preview(
 def sessions(environment: Environment) -> AbstractContextManager[SparkSession]:
     """Open Spark for a preview."""
     return spark_session(environment, "preview", "Previewing …")
-
-
-@dataclass(frozen=True)
-class Previews(Result):
-    """What each step that writes would bring, and how long it took to know."""
-
-    found: Sequence[Preview]
-    seconds: float
-
-    def text(self) -> None:
-        """Print it for people."""
-        from dataflow.cli.workflow.preview_text import print_preview
-
-        for it in self.found:
-            print_preview(it, self.seconds)
-
-    def data(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        from dataflow.cli.workflow.preview_text import preview_data
-
-        return {"seconds": round(self.seconds, 3), "previews": [*map(preview_data, self.found)]}
-
-    def markdown(self) -> str:
-        """Return it as Markdown."""
-        from dataflow.cli.workflow.preview_text import as_markdown
-
-        return "\n\n".join(map(as_markdown, self.found))
-
-    def rows(self) -> Iterator[Sequence[Any]]:
-        """Return the rows that are shown."""
-        from dataflow.cli.query import QueryRows
-
-        for it in self.found:
-            yield from QueryRows(it.columns, it.rows).rows()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.cli.console import out
+from dataflow.cli.output import Result
 from dataflow.errors import display_path
 from dataflow.foreign import for_markdown
 from dataflow.wording import plural, seconds_text
@@ -14,6 +16,34 @@ if TYPE_CHECKING:
     from dataflow.preview.model import Difference, Preview
 
 _ENGINES = {"sail": "Sail", "spark": "Spark"}
+
+
+@dataclass(frozen=True)
+class Previews(Result):
+    """What each step that writes would bring, and how long it took to know."""
+
+    found: Sequence[Preview]
+    seconds: float
+
+    def text(self) -> None:
+        """Print it for people."""
+        for it in self.found:
+            print_preview(it, self.seconds)
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"seconds": round(self.seconds, 3), "previews": [*map(preview_data, self.found)]}
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        return "\n\n".join(map(as_markdown, self.found))
+
+    def rows(self) -> Iterator[Sequence[Any]]:
+        """Return the rows that are shown."""
+        from dataflow.cli.query import QueryRows
+
+        for it in self.found:
+            yield from QueryRows(it.columns, it.rows).rows()
 
 
 def print_preview(found: Preview, seconds: float) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.cli.console import err, out, print_error
 from dataflow.cli.drawing import Line
 from dataflow.cli.output import Output, Result
-from dataflow.cli.workflow.preview import Previews
+from dataflow.cli.workflow.preview_text import Previews
 from dataflow.errors import DataflowError, display_path
 
 if TYPE_CHECKING:
