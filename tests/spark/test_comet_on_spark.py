@@ -84,6 +84,10 @@ def test_a_frame_that_moves_forgets_what_has_left_it(spark, of):
     assert differences(spark, [head.format(of, column, frame) for column in "dqfn" for frame in frames]) == []
 
 
+def test_a_pattern_that_spark_refuses_is_refused(spark):
+    assert differences(spark, ["SELECT w LIKE z FROM edges", "SELECT id FROM edges WHERE s LIKE 'a%'"]) == []
+
+
 def test_sets_are_listed_in_spark_s_order(spark):
     assert differences(spark, [f"SELECT collect_set({it}), collect_list({it}) FROM edges" for it in "bis"]) == []
 

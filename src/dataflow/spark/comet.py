@@ -48,6 +48,7 @@ SWITCHED_OFF: Mapping[str, str] = {
     "spark.comet.write.parquet.enabled": "as for Iceberg's files",
     "spark.comet.exec.window.enabled": "over a moving frame, what a sum of doubles has lost stays: NaN, and rounding",
     "spark.comet.expression.CollectSet.enabled": "it lists the values in another order",
+    "spark.comet.expression.Like.enabled": "a pattern with a wrong escape is not an error",
 }
 """What of Comet stays off, each with the reason; `docs/comet.md` shows them."""
 
