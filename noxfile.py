@@ -16,7 +16,7 @@ import nox
 # Without bytecode each process that a test starts compiles all that it imports: seconds, a thousand times.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 24, "recipes": 6, "sparklyr": 1}
+MINUTES = {"lint": 1, "tests": 2, "slow": 4, "spark": 24, "recipes": 6, "sparklyr": 1, "ui": 1}
 """The sessions that `nox` runs, each with about how long it takes on two cores that do nothing else."""
 
 NIGHTLY = ("fuzz", "kills", "run_kills", "laws", "engines", "clusters")
@@ -82,14 +82,15 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the fast tests: no Spark, no builds."""
     install(session, "test")
-    pytest(session, *FAST_WORKERS, "-m", "not spark and not recipe and not slow")
+    pytest(session, *FAST_WORKERS, "-m", "not spark and not recipe and not slow and not browser")
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
     """Run what takes its time without Spark: builds, environments, kills, a minute of mutated files."""
     install(session, "test")
-    pytest(session, *FAST_WORKERS, "-m", "slow or fuzz", "--durations=10", env={"FUZZ_SECONDS": "60"})
+    wanted = "(slow or fuzz) and not airflow"
+    pytest(session, *FAST_WORKERS, "-m", wanted, "--durations=10", env={"FUZZ_SECONDS": "60"})
 
 
 @nox.session
@@ -126,6 +127,17 @@ def sparklyr(session: nox.Session) -> None:
     pytest(session, "-m", "recipe", "tests/recipes", "--sparklyr", "--recipe", "sparklyr")
 
 
+@nox.session
+def ui(session: nox.Session) -> None:
+    """Look at the pages of `dataflow ui` in Debian's Chromium, which root installs here where it is missing."""
+    if shutil.which("chromium") is None and shutil.which("apt-get") and os.geteuid() == 0:
+        session.log("installs Debian's chromium by apt-get")
+        session.run("apt-get", "update", "-q", external=True, silent=True)
+        session.run("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium", external=True, silent=True)
+    install(session, "browser")
+    pytest(session, "-m", "browser", "tests/ui", "--durations=5")
+
+
 @nox.session(venv_backend="none")
 def skips(session: nox.Session) -> None:
     """Say how many tests were skipped for want of a tool, and how to get it."""
@@ -134,9 +146,35 @@ def skips(session: nox.Session) -> None:
 
 @nox.session
 def tools(session: nox.Session) -> None:
-    """Run again what looks for R, Gradle, Maven or sbt; `-- --all-tools` fails where one is missing."""
+    """Run again what looks for R, a build tool, PySpark's client or Docker; `-- --all-tools` fails without one."""
     install(session, "test")
-    pytest(session, *RECIPE_WORKERS, "-m", "tools and not nightly")
+    session.install("-e", ".[pandas]")
+    pytest(session, *RECIPE_WORKERS, "-m", "tools and not (nightly or airflow or browser)")
+
+
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Let Airflow itself run what is deployed: installed from our freeze, once, into an environment of its own."""
+    install(session, "test")
+    session.run("python", "-m", "tests.support.airflow")
+    pytest(session, "-m", "airflow", "--durations=0")
+
+
+@nox.session
+def docker(session: nox.Session) -> None:
+    """Run commands in containers of Docker's own engine; root gets it by Debian's `docker.io` where it is missing."""
+    if os.geteuid():
+        session.skip("Docker's engine needs root to be started")
+    if shutil.which("dockerd") is None:
+        if shutil.which("apt-get") is None:
+            session.skip("dockerd is not installed, and apt-get is not there to install docker.io")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # nothing is started by the installation
+        session.run("apt-get", "update", "--quiet=2", external=True)
+        session.run(
+            "apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends", "docker.io", env=quiet, external=True
+        )
+    install(session, "test")
+    pytest(session, "-m", "docker", "--durations=0")
 
 
 @nox.session

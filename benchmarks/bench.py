@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.elsewhere import Rivals
+from benchmarks.elsewhere import Rivals, SqlMeshOnSpark
 from benchmarks.measure import Command, RunFailed, seconds
 from benchmarks.watching import Watcher
 from dataflow.spark.jars import COMET
@@ -24,6 +24,7 @@ BIG_DAYS = (dt.date(2025, 12, 1), dt.date(2025, 12, 2))
 MEMORY = "1g"
 """`-Xmx` of both: Spark's default, and what Dataflow takes for small sources."""
 
+_OURS = "bench_sandbox.bench_top_titles_results"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _BARE = Path(__file__).with_name("bare_main.py")
 
@@ -52,6 +53,11 @@ class Bench:
     def rivals(self) -> Rivals:
         """What it is compared with."""
         return Rivals(self.folder / "rivals")
+
+    @property
+    def sqlmesh(self) -> SqlMeshOnSpark:
+        """SQLMesh on the same catalog."""
+        return SqlMeshOnSpark(self.folder / "rivals", self.home, MEMORY)
 
     def environ(self, *, archive: bool = True) -> dict[str, str]:
         """Return the variables of the measured commands."""
@@ -152,9 +158,20 @@ class Bench:
         Raises:
             RunFailed: They differ.
         """
-        ours, bare = "bench_sandbox.bench_top_titles_results", "bench_bare.results"
-        both = " UNION ALL ".join(
-            f"(SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other})" for one, other in ((ours, bare), (bare, ours))
-        )
+        self._hold(f"SELECT * FROM {_OURS}", "SELECT * FROM bench_bare.results")
+
+    def compare_sqlmesh(self, day: dt.date) -> None:
+        """Hold the rows that SQLMesh wrote of a day against ours.
+
+        Raises:
+            RunFailed: They differ.
+        """
+        columns = "SELECT title_id, country_code, title_rank, view_hours, date FROM"
+        ours, its = (f"{columns} {table} WHERE date = DATE'{day}'" for table in (_OURS, self.sqlmesh.table()))
+        self._hold(ours, its)
+        seconds(self.dataflow(("query", f"SELECT assert_true(count(*) > 0, 'it has no rows') AS some FROM ({its})")))
+
+    def _hold(self, ours: str, others: str) -> None:
+        both = " UNION ALL ".join(f"({one} EXCEPT ALL {two})" for one, two in ((ours, others), (others, ours)))
         equal = f"SELECT assert_true(count(*) = 0, 'the tables differ') AS equal FROM ({both})"
         seconds(self.dataflow(("query", equal)))

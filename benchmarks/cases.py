@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from benchmarks import accuracy, changed_days, lineage_graph, mock_create, python_environment, small_steps
+from benchmarks import (
+    accuracy,
+    changed_days,
+    deployed,
+    lineage_graph,
+    mock_create,
+    pages,
+    python_environment,
+    small_steps,
+)
 from benchmarks.bench import BIG_DAYS, DAYS, SOURCE, YEAR, Bench
-from benchmarks.measure import in_turns, peak_megabytes, seconds
+from benchmarks.measure import Command, in_turns, peak_megabytes, seconds
 
 Report = Callable[[str], None]
 
@@ -74,32 +84,65 @@ def main_run(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
 
 
 def big_day(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
-    """One day of 400,000 and one of 20 million source rows, with Comet and without; BENCHMARK_BIG_ROWS adds a third."""
-    more = os.environ.get("BENCHMARK_BIG_ROWS")
-    sizes = [
-        (DAYS[0], 400_000, 0.5),
-        (BIG_DAYS[0], 20_000_000, 0.65),
-        *([(BIG_DAYS[1], int(more), None)] if more else []),
-    ]
-    for day, rows, target in sizes:
-        seconds(bench.big_source(day, rows))
-        for accelerator in ("none", "comet"):  # makes the archive of each class path, and fetches the jar
-            for _ in range(2):
-                seconds(bench.accelerated_run(day, accelerator))
-        medians = in_turns(
-            {
-                "bare": bench.bare(day),
-                "bare with Comet": bench.bare(day, comet=True),
-                "dataflow": bench.accelerated_run(day, "none"),
-                "dataflow with Comet": bench.accelerated_run(day, "comet"),
-                "dataflow, auto": bench.accelerated_run(day, "auto"),
-            },
-            runs, seconds, report,
-        )  # fmt: skip
-        what, against = f"a day of {rows:,} rows", "bare PySpark script"
-        yield Figure(f"{what}, accelerator auto", medians["dataflow, auto"], target, "s", against, medians["bare"])
-        for name in ("dataflow", "dataflow with Comet", "bare with Comet"):
-            yield Figure(f"{what}, {name}", medians[name], None, "s", against, medians["bare"])
+    """One day of 400,000 and one of 20 million source rows, with Comet and without, by hand and by SQLMesh."""
+    for day, rows, target in ((DAYS[0], 400_000, 0.5), (BIG_DAYS[0], 20_000_000, 0.65)):
+        _prepare_day(bench, day, rows, ("none", "comet"))
+        ours = {"dataflow": "none", "dataflow with Comet": "comet", "dataflow, auto": "auto"}
+        commands = _by_others(bench, day)
+        commands |= {name: bench.accelerated_run(day, accelerator) for name, accelerator in ours.items()}
+        yield from _held_to_bare(f"a day of {rows:,} rows", in_turns(commands, runs, seconds, report), target)
+
+
+def huge_day(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """One day of 100 million source rows beside one of 20 million; BENCHMARK_HUGE_ROWS says how many instead.
+
+    It takes the better part of an hour.
+    """
+    big, huge = BIG_DAYS
+    big_rows, huge_rows = 20_000_000, int(os.environ.get("BENCHMARK_HUGE_ROWS", "100_000_000"))
+    _prepare_day(bench, big, big_rows, ("auto",))
+    _prepare_day(bench, huge, huge_rows, ("auto",))
+    auto = {day: bench.accelerated_run(day, "auto") for day in BIG_DAYS}
+    commands = _by_others(bench, huge) | {"dataflow, auto": auto[huge], "20 million": auto[big]}
+    medians = in_turns(commands, runs, seconds, report)
+    smaller = medians.pop("20 million")
+    what, than = f"a day of {huge_rows:,} rows", f"a day of {big_rows:,}"
+    yield from _held_to_bare(what, medians, None)
+    each, before = (took / rows * 1e6 for took, rows in ((medians["dataflow, auto"], huge_rows), (smaller, big_rows)))
+    yield Figure(f"{what}, a million of them", each, 1.0, "s", than, before)
+    for processes, but, target in (("all processes", None, None), ("all but the JVM", "java", 1.1)):
+        peaks = in_turns({str(day): auto[day] for day in BIG_DAYS}, 1, partial(peak_megabytes, but=but), report)
+        yield Figure(f"{what}, peak memory of {processes}", peaks[str(huge)], target, "MB", than, peaks[str(big)])
+
+
+def _prepare_day(bench: Bench, day: dt.date, rows: int, accelerators: Sequence[str]) -> None:
+    """Make a day's source; make the archive of each class path, and fetch the jar; have its rows by hand."""
+    seconds(bench.big_source(day, rows))
+    for accelerator in accelerators:
+        for _ in range(2):
+            seconds(bench.accelerated_run(day, accelerator))
+    seconds(bench.bare(day))
+
+
+def _by_others(bench: Bench, day: dt.date) -> dict[str, Command]:
+    """Return the commands that do a day's work by hand and by SQLMesh, whose rows are ours."""
+    bench.sqlmesh.prepare()
+    seconds(bench.sqlmesh.day(day))
+    bench.compare_sqlmesh(day)
+    return {
+        "bare": bench.bare(day),
+        "bare with Comet": bench.bare(day, comet=True),
+        "SQLMesh on Spark": bench.sqlmesh.day(day),
+    }
+
+
+def _held_to_bare(what: str, medians: dict[str, float], target: float | None) -> Iterator[Figure]:
+    """Yield the figure of `auto`, and those of all others, each beside the bare script's."""
+    against, bare, ours = "bare PySpark script", medians["bare"], "dataflow, auto"
+    yield Figure(f"{what}, accelerator auto", medians[ours], target, "s", against, bare)
+    for name, took in medians.items():
+        if name not in ("bare", ours):
+            yield Figure(f"{what}, {name}", took, None, "s", against, bare)
 
 
 def backfill(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
@@ -285,10 +328,25 @@ def late_days(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
         yield Figure(what, found, target)
 
 
+def site(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """Pages of `dataflow ui` over 10,000 runs of 1,000 tables: what an answer takes the server."""
+    for what, found, target, unit in pages.measured(bench.folder / "ui", max(runs, 5), report):
+        yield Figure(what, found, target, unit)
+
+
+def deployments(bench: Bench, runs: int, report: Report) -> Iterator[Figure]:
+    """1,000 deployed workflows: one change to them as DAG files of Airflow, and what is due of them elsewhere."""
+    medians = in_turns(deployed.prepare(bench.folder / "deployed", bench.home), runs, seconds, report)
+    count = f"{2 * deployed.PACKAGES:,} deployed workflows"
+    for what, target in (("deploying one change", 3.0), ("deploying no change", 3.0), ("workflow due", 1.0)):
+        yield Figure(f"{what} among {count}", medians[what], target)
+
+
 CASES = {
     "commands": commands,
     "main": main_run,
     "big-day": big_day,
+    "huge-day": huge_day,
     "backfill": backfill,
     "year": year,
     "query": query,
@@ -302,4 +360,8 @@ CASES = {
     "accuracy": lineage_accuracy,
     "python-environment": environment,
     "changed-days": late_days,
+    "deployed": deployments,
+    "ui": site,
 }
+SLOW = ("huge-day", "year")
+"""What is measured where it is named: each takes an hour or more."""

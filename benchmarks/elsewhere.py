@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import hashlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -78,6 +81,71 @@ class Rivals:
         program = str(_environment("dbt") / "bin" / "dbt")
         env = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "0"}
         return Command([(program, *arguments)], env, cwd=self._folder / folder)
+
+
+class SqlMeshOnSpark:
+    """SQLMesh on the same Spark, Iceberg, catalog and source: its model of the same day, audited."""
+
+    _NAME = "sqlmesh-spark"
+    _MODEL = "demo.top_titles"
+    _PHYSICAL = "sqlmesh__demo"  # the schema of the model's own tables; what the model is called is a view
+
+    def __init__(self, folder: Path, home: Path, memory: str) -> None:
+        """Name the places; nothing is made yet.
+
+        Args:
+            folder: Where the project is copied to.
+            home: The Dataflow home, whose catalog it shares.
+            memory: The driver's.
+        """
+        self._folder = folder / self._NAME
+        self._home = home
+        self._memory = memory
+
+    def prepare(self) -> None:
+        """Install it, copy the project, and make its table and its state, without rows.
+
+        Raises:
+            RunFailed: It could not be installed, or its table not be made.
+        """
+        if self._folder.exists():
+            return
+        _install(self._NAME)
+        shutil.copytree(_FOLDER / self._NAME, self._folder)
+        seconds(self._plan("--empty-backfill"))
+
+    def day(self, day: dt.date) -> Command:
+        """Return the command that computes a day, again where it was computed before."""
+        return self._plan("--restate-model", self._MODEL, "--start", str(day), "--end", str(day))
+
+    def table(self) -> str:
+        """Return the table that the model's rows are in.
+
+        Raises:
+            RunFailed: There is none.
+        """
+        named = (
+            "SELECT table_name FROM iceberg_tables WHERE table_namespace = ? AND table_name LIKE 'demo__top_titles%'"
+        )
+        with contextlib.closing(sqlite3.connect(self._home / "catalog.db")) as catalog:
+            found = catalog.execute(named, [self._PHYSICAL]).fetchall()
+        if len(found) != 1:
+            raise RunFailed(f"SQLMesh has {len(found)} tables of its model")
+        return f"{self._PHYSICAL}.{found[0][0]}"
+
+    def _plan(self, *more: str) -> Command:
+        from benchmarks.bare_main import PACKAGES
+
+        program = str(_environment(self._NAME) / "bin" / "sqlmesh")
+        env = {
+            "SQLMESH__DISABLE_ANONYMIZED_ANALYTICS": "1",
+            "BENCHMARK_HOME": str(self._home),
+            "BENCHMARK_MEMORY": self._memory,
+            "BENCHMARK_PACKAGES": PACKAGES,
+        }
+        return Command(
+            [(program, "plan", "--auto-apply", "--no-prompts", "--skip-tests", *more)], env, cwd=self._folder
+        )
 
 
 def _make_ten(project: Path, copy: Path, tests: str) -> None:

@@ -65,17 +65,21 @@ def answer(command: Command) -> str:
     return done.stdout
 
 
-def peak_megabytes(command: Command) -> float:
+def peak_megabytes(command: Command, *, but: str | None = None) -> float:
     """Run a command and return the most memory that its processes held at any moment.
 
     Proportional set size: pages that several processes share are shared out among them. Linux alone tells it.
+
+    Args:
+        command: What is run.
+        but: A program whose processes do not count, such as `java`.
     """
     command.before()
     peak = 0
     for step in command.steps:
         with _running(step, command) as process:
             while process.poll() is None:
-                peak = max(peak, sum(map(_pss, _members(process.pid))))
+                peak = max(peak, sum(_pss(pid) for pid in _members(process.pid) if _program(pid) != but))
                 time.sleep(0.1)
     return peak / 1024
 
@@ -135,6 +139,14 @@ def _session_of(folder: Path) -> int | None:
     except OSError:  # it has ended
         return None
     return int(status.rpartition(")")[2].split()[3])  # the name before the bracket may hold spaces
+
+
+def _program(pid: int) -> str | None:
+    """Return the name of what a process executes; None where it has ended."""
+    try:
+        return (_PROC / str(pid) / "exe").readlink().name
+    except OSError:
+        return None
 
 
 def _pss(pid: int) -> int:

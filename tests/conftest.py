@@ -16,7 +16,9 @@ from dataflow.spark.java import find_java
 from tests.support.command_line import CommandLine, ForkedCommand, HereCommand, command_line
 
 pytest_plugins = ("tests.optional_tools",)
-settings.register_profile("long")  # --hypothesis-profile=long: laws on real tables try many histories
+settings.register_profile("usual", deadline=None)  # a busy machine stops a test of a millisecond for longer
+settings.register_profile("long", settings.get_profile("usual"))  # laws on real tables try many histories
+settings.load_profile("usual")  # --hypothesis-profile=long takes the other
 
 
 @pytest.fixture(scope="session")

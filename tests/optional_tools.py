@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,9 +60,13 @@ TOOLS: Mapping[str, Tool] = {
     "Gradle": Tool(("gradle",), ("gradle",)),
     "Maven": Tool(("mvn",), ("maven",)),
     "sbt": Tool(("sbt",), get="see www.scala-sbt.org; without it, its launcher is fetched"),
-    "Docker": Tool(("docker", "dockerd"), get="no test needs it"),
+    "Airflow": Tool(get="nox -s airflow installs it, into an environment of its own"),
+    "Chromium": Tool(("chromium",), ("chromium",)),
+    "Playwright": Tool(get="uv pip install playwright axe-playwright-python: the group `browser`"),
+    "Docker": Tool(("docker", "dockerd"), ("docker.io",)),
     "OpenSSL": Tool(("openssl",), ("openssl",)),
     "Iceberg's REST server": Tool(get="see www.maven.org: its jars are fetched from there, or from a mirror"),
+    "PySpark's client": Tool(get="pip install 'dataflow-recipes[pandas]'"),
     "OpenLineage's schema": Tool(
         get="git clone https://github.com/OpenLineage/OpenLineage; export OPENLINEAGE_SPEC=OpenLineage/spec"
     ),
@@ -133,15 +138,25 @@ def _missing(name: str) -> str | None:
         return name
     if name.startswith("R's "):
         return _missing("R") or (None if name.removeprefix("R's ") in _r_packages() else name)
-    if name == "JDK":
-        return None if _has_compiler() else name
-    if name == "Iceberg's REST server":
-        from tests.support.rest_catalog import server_jars
+    there = {
+        "JDK": _has_compiler,
+        "Airflow": _has_airflow,
+        "Iceberg's REST server": _has_rest_server,
+        "OpenLineage's schema": lambda: "OPENLINEAGE_SPEC" in os.environ,
+        "Playwright": lambda: _has_modules("playwright", "axe_playwright_python"),
+        "PySpark's client": lambda: _has_modules("pandas", "grpc_status"),
+    }.get(name, lambda: True)
+    return None if there() else name
 
-        return name if server_jars() is None else None
-    if name == "OpenLineage's schema":
-        return None if "OPENLINEAGE_SPEC" in os.environ else name
-    return None
+
+def _has_modules(*names: str) -> bool:
+    return all(find_spec(it) for it in names)
+
+
+def _has_airflow() -> bool:
+    from tests.support.airflow import is_installed
+
+    return is_installed()
 
 
 @cache
@@ -161,6 +176,12 @@ def _has_compiler() -> bool:
         return (find_java().home / "bin" / "javac").exists()
     except DataflowError:
         return False
+
+
+def _has_rest_server() -> bool:
+    from tests.support.rest_catalog import server_jars
+
+    return server_jars() is not None
 
 
 def main(what: str, file: str = "") -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+import threading
 import urllib.parse
 
 import pytest
@@ -155,6 +156,42 @@ def test_a_stream_masks_what_is_written_and_stays_a_stream():
         stream.write(letter)
     stream.end()
     assert inner.getvalue().endswith("and ***, S3")
+
+
+def test_lines_that_threads_print_at_once_stay_whole():
+    inner = io.StringIO()
+    stream = MaskedStream(inner)
+    gate = threading.Barrier(4)
+
+    def print_lines(name):
+        gate.wait()
+        for number in range(200):
+            print(name, "says", number, file=stream)
+
+    threads = [threading.Thread(target=print_lines, args=(name,)) for name in "abcd"]
+    for it in threads:
+        it.start()
+    for it in threads:
+        it.join()
+    assert sorted(inner.getvalue().splitlines()) == sorted(
+        f"{name} says {number}" for name in "abcd" for number in range(200)
+    )
+
+
+def test_a_line_that_has_no_end_is_shown_when_flushed_when_it_is_long_or_at_the_end():
+    inner = io.StringIO()
+    stream = MaskedStream(inner)
+    print("50 %", end="", file=stream)
+    assert inner.getvalue() == ""
+    print(", 60 %", end="", file=stream, flush=True)
+    assert inner.getvalue() == "50 %, 60 %"
+    print("x" * 100_000, end="", file=stream)
+    assert inner.getvalue() == "50 %, 60 %" + "x" * 100_000
+    other = threading.Thread(target=lambda: print("\nleft", end="", file=stream))
+    other.start()
+    other.join()
+    stream.end()
+    assert inner.getvalue().endswith("x\nleft")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,9 @@ _UNSEEN = re.compile(
 _BREAKS = re.compile(r"[\t\n]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # The last four are the wide ones of Asian keyboards, which spreadsheets take as well.
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~]")
+_JIRA = re.compile(r"[\\{}\[\]*_^~+!|]")
+_JIRA_BLOCK = re.compile(r"\{(?=(?:code|noformat)\b)")
 _NOT_PLAIN = re.compile(r"[^\w .,:/()+-]", re.ASCII)
 
 
@@ -50,12 +53,30 @@ def for_markdown(text: str) -> str:
     return f"{fence}{inside}{fence}"
 
 
+def for_markdown_prose(text: str) -> str:
+    """Return a text as words of Markdown: no markup in it counts, and nobody is called by it."""
+    return _MARKDOWN.sub(r"\\\g<0>", for_terminal_line(text)).replace("@", "@\u200b")
+
+
 def for_markdown_block(lines: Iterable[str], language: str) -> str:
-    """Return lines as a block of code in Markdown, which none of them ends."""
-    shown = [for_terminal_line(line) for line in lines]
+    """Return lines as a block of code in Markdown, which none of them ends; tabs stay, as a patch needs them."""
+    shown = ["\t".join(map(for_terminal_line, line.split("\t"))) for line in lines]
     longest = max((len(run) for line in shown for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([f"{fence}{language}", *shown, fence])
+
+
+def for_jira(text: str) -> str:
+    """Return a text as words of Jira's markup: no markup in it counts, and nobody is called by it."""
+    return _JIRA.sub(r"\\\g<0>", for_terminal_line(text)).replace("@", "@\u200b")
+
+
+def for_jira_block(lines: Iterable[str], language: str) -> str:
+    """Return lines as a block in Jira's markup, which none of them ends; tabs stay, as a patch needs them."""
+    shown = ["\t".join(map(for_terminal_line, line.split("\t"))) for line in lines]
+    kind = "noformat" if language == "text" else f"code:{language}"
+    inside = [_JIRA_BLOCK.sub("{\u200b", line) for line in shown]
+    return "\n".join([f"{{{kind}}}", *inside, f"{{{kind.partition(':')[0]}}}"])
 
 
 def for_spreadsheet(value: object) -> object:

@@ -22,6 +22,7 @@ MASK = "***"
 LEAST = 6
 """Shorter values stand in too many words to be replaced."""
 
+_LONGEST_LINE = 65536  # letters: what has no end by then goes on as it is
 _REACH = 12  # letters that one of a value may take, encoded
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
 _HTML = {"&": "&(?:amp|#38);", "<": "&lt;", ">": "&gt;", '"': "&(?:quot|#34);", "'": "&(?:#x27|#39|apos);"}
@@ -135,6 +136,11 @@ def listen(listener: Callable[[frozenset[str]], None] | None) -> None:
 def forget() -> None:
     """Forget all values, for tests."""
     _known.clear()
+
+
+def names_secret(key: str) -> bool:
+    """Say whether the name of a setting or a parameter is one that secrets have: `fs.s3a.secret.key`, `api_key`."""
+    return re.fullmatch(_SECRET_KEY, key, re.I) is not None
 
 
 def without_credentials(address: str) -> str:
@@ -291,7 +297,10 @@ class Masking:
 
 
 class MaskedStream:
-    """A text stream in front of another: what is written loses its secrets on the way.
+    """A text stream in front of another: what is written loses its secrets on the way, and lines stay whole.
+
+    `print` writes a line in pieces; those of jobs that run side by side would mix. So a thread's line goes on once it
+    is whole, or flushed.
 
     Attributes:
         stream: The other stream; it is what the file number, `buffer` and all that is not text belong to.
@@ -302,14 +311,22 @@ class MaskedStream:
         self.stream = self.target = stream
         self._masking = Masking()
         self._lock = threading.RLock()
-        os.register_at_fork(after_in_child=self._unlocked)
+        self._begun: dict[int, str] = {}  # by thread, the line that it has begun
+        os.register_at_fork(after_in_child=self._forked)
 
     def write(self, text: str) -> int:
         """Write a text; say that all of it was written."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         with self._lock:
-            self.target.write(self._masking.feed(text))
+            thread = threading.get_ident()
+            whole, end, begun = (self._begun.pop(thread, "") + text).rpartition("\n")
+            if len(begun) > _LONGEST_LINE:
+                whole, end, begun = whole + end, begun, ""
+            if begun:
+                self._begun[thread] = begun
+            if end:
+                self.target.write(self._masking.feed(whole + end))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -318,8 +335,10 @@ class MaskedStream:
             self.write(line)
 
     def flush(self) -> None:
-        """Write out what can be let out."""
+        """Write out what can be let out, the line that this thread has begun included."""
         with self._lock:
+            if begun := self._begun.pop(threading.get_ident(), ""):
+                self.target.write(self._masking.feed(begun))
             self.target.flush()
             if self.target is not self.stream:
                 self.stream.flush()
@@ -327,14 +346,16 @@ class MaskedStream:
     def end(self) -> None:
         """Write out what was held back: nothing follows it."""
         with self._lock:
-            self.target.write(self._masking.rest())
+            self.target.write(self._masking.feed("".join(self._begun.values())) + self._masking.rest())
+            self._begun.clear()
 
     def isatty(self) -> bool:
         """Say whether people look at it."""
         return self.target.isatty()
 
-    def _unlocked(self) -> None:
+    def _forked(self) -> None:
         self._lock = threading.RLock()
+        self._begun = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.stream)

@@ -33,3 +33,8 @@ def size_text(count: int) -> str:
         if count >= size:
             return f"{count / size:,.1f} {unit}"
     return plural(count, "byte")
+
+
+def shown_name(name: str) -> str:
+    """Write a name in quotes for a message, with nothing in it that can't be seen."""
+    return f"'{name}'" if name.isprintable() else ascii(name)

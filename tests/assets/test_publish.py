@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.assets.builders import Artifact, build, workspace
+from dataflow.assets.builders import build, workspace
+from dataflow.assets.builders.base import Artifact
 from dataflow.assets.discover import discover
 from dataflow.assets.inputs import read_inputs
 from dataflow.assets.publish import publish, published
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.slow
 
 PUBLISH = """\
 from pathlib import Path
-from dataflow.assets.builders import Artifact, build, workspace
+from dataflow.assets.builders import build, workspace
+from dataflow.assets.builders.base import Artifact
 from dataflow.assets.discover import discover
 from dataflow.repository.checkout import read_checkout
 from dataflow.assets.inputs import read_inputs

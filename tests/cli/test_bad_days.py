@@ -232,7 +232,7 @@ def test_a_stop_while_spark_starts_is_told_as_that(spark_command, seconds):
     )
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=60)[1].decode()
+    told = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 130, told
     assert told.endswith("stopped: nothing half-written is visible\n")
     assert "Traceback" not in told

@@ -156,7 +156,7 @@ def test_verbose_and_help_are_on_every_page_in_the_same_words(page):
 
 
 WORKFLOW_PLAN = """\
-Usage: dataflow workflow plan [OPTIONS] FILE
+Usage: dataflow workflow plan [OPTIONS] [FILE]
 
   Show what a run would do and touch, without starting Spark.
 
@@ -167,6 +167,7 @@ Usage: dataflow workflow plan [OPTIONS] FILE
 Examples:
   dataflow workflow plan main.sch.yaml --date 2026-01-31
   dataflow workflow plan daily.sch.yaml
+  dataflow workflow plan --deployed titles.daily --output json
 
 Arguments:
   FILE  A *.sch.yaml file, or a package's folder for its main.sch.yaml.
@@ -176,12 +177,16 @@ Options:
   -p, --param NAME=VALUE  A parameter; may be repeated.
   --env NAME              The environment, by its name; your own sandbox if
                           omitted.
+  --deployed ID           What is deployed; a workflow's id, or a bundle,
+                          instead of a file.
   --output text|json      The format; `text` for people, `json` for scripts.
                           [default: text]
   -v, --verbose           Show the traceback of a failure; goes anywhere.
   -h, --help              Show this message and exit.
 
 Words:
+  bundle   a package's rendered definitions and all that they run, as one unit
+           that never changes
   sandbox  a database of yours alone, where a run writes unless --env names
            another environment
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 
@@ -58,6 +59,33 @@ environments:
 """
 
 
+WRITE = """\
+        - job:
+            id: write
+            type: Spark
+            spark:
+              script: ./src/sparksql_write.sql
+"""
+HOLD = """\
+        - job:
+            id: hold
+            type: Spark
+            spark:
+              script: ./src/hold.py
+"""
+WAIT = """\
+import time
+from pathlib import Path
+
+
+def main(args, spark):
+    deadline = time.monotonic() + 300
+    while not Path({file!r}).exists():
+        assert time.monotonic() < deadline, "nobody let it go on"
+        time.sleep(0.1)
+"""
+
+
 class Team:
     """A team's project on its cluster."""
 
@@ -79,6 +107,29 @@ class Team:
 
     def __call__(self, *arguments, **options):
         return self.command(*arguments, "--env", "production", **options)
+
+    @contextlib.contextmanager
+    def held(self):
+        """Have each day of the package wait, its rows on its branch, for who is lent to let all go on."""
+        package, file = self.command.folder / "package", self.command.folder / "go-on"
+        main, script = package / "main.sch.yaml", package / "src" / "hold.py"
+        text = main.read_text()
+        assert WRITE in text
+        main.write_text(text.replace(WRITE, WRITE + HOLD))
+        script.write_text(WAIT.format(file=str(file)))
+        try:
+            yield file.touch
+        finally:
+            main.write_text(text)
+            script.unlink()
+            file.unlink(missing_ok=True)
+
+    def written(self, name=TABLE):
+        """Return the branches of a table that have rows of their own; none where there is no table yet."""
+        table = find_table(self._catalog(), name)
+        refs = {} if table is None else {ref: found.snapshot_id for ref, found in table.refs().items()}
+        main = refs.pop("main", None)
+        return {ref for ref, snapshot in refs.items() if snapshot != main}
 
     def table(self, name=TABLE):
         """Return a table as PyIceberg finds it in the catalog."""

@@ -28,14 +28,18 @@ class Watching:
         self._thread = threading.Thread(target=self._look)
         self.seen = {day: set() for day in DAYS}
         self.looks = 0
+        self._failure = None
 
     def _look(self):
-        while not self._over.is_set():
-            rows = self._team.rows_by_day()
-            for day in DAYS:
-                self.seen[day].add(tuple(rows.get(day, ())))
-            self.looks += 1
-            time.sleep(0.2)
+        try:
+            while not self._over.is_set():
+                rows = self._team.rows_by_day()
+                for day in DAYS:
+                    self.seen[day].add(tuple(rows.get(day, ())))
+                self.looks += 1
+                time.sleep(0.2)
+        except Exception as error:
+            self._failure = error
 
     def __enter__(self):
         self._thread.start()
@@ -44,6 +48,8 @@ class Watching:
     def __exit__(self, *_):
         self._over.set()
         self._thread.join()
+        if self._failure is not None:
+            raise self._failure
 
 
 @contextlib.contextmanager
@@ -66,24 +72,33 @@ def started(team, *more):
         process.communicate()
 
 
-def working(team, application=None):
-    """Wait until workers have executors of a new application; return the workers that do, and the application."""
-    folder = team.cluster.folder
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        found = sorted({it.parents[1].name for it in folder.glob("work-*/app-*/*/stdout")} - (application or set()))
-        if found:
-            places = sorted(folder.glob(f"work-*/{found[-1]}"))
-            return [int(place.parent.name.removeprefix("work-")) for place in places], found[-1]
-        time.sleep(0.05)
-    raise AssertionError("no executor was started")
+def until(found, process, within=240):
+    """Wait until something is there, and return it; the process that it comes of has to go on meanwhile."""
+    deadline = time.monotonic() + within
+    while not (there := found()):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return there
+
+
+def working(team, before):
+    """Return the workers with executors of a new application."""
+    places = team.cluster.folder.glob("work-*/app-*/*/stdout")
+    found = sorted((it.parents[1].name, it.parents[2].name) for it in places)
+    return [int(worker.removeprefix("work-")) for application, worker in found if application not in before]
+
+
+def applications(team):
+    return {it.name for it in team.cluster.folder.glob("work-*/app-*")}
 
 
 def test_a_backfill_goes_on_when_a_worker_dies_and_readers_see_whole_days(team):
     before = applications(team)
-    with Watching(team) as reader, started(team, "--parallel", "2") as process:
-        (first, *_), _ = working(team, before)
+    with team.held() as go_on, Watching(team) as reader, started(team, "--parallel", "2") as process:
+        (first, *_) = until(lambda: working(team, before), process)
         team.cluster.workers[first].kill()
+        go_on()
         said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said
     assert "4 of 4 days succeeded" in said
@@ -96,26 +111,21 @@ def test_a_backfill_goes_on_when_a_worker_dies_and_readers_see_whole_days(team):
 
 
 def test_what_a_killed_driver_left_is_finished_by_the_same_command(team):
-    old = {day: tuple(rows) for day, rows in team.rows_by_day().items()}
+    rows = team.rows_by_day()
+    old = {day: tuple(rows.get(day, ())) for day in DAYS}
     script = team.command.folder / "package" / "src" / "sparksql_write.sql"
     text = script.read_text()
     column = "title_rank,\n  view_hours\nFROM final;"
     assert column in text
     script.write_text(text.replace(column, "title_rank,\n  2D AS view_hours\nFROM final;"))
-    before = applications(team)
-    with Watching(team) as reader:
+    with team.held() as go_on, Watching(team) as reader:
         with started(team, "--parallel", "2", "--only", "all") as process:
-            working(team, before)
-            while len(team.table().refs()) == 1:  # a branch is there: it writes
-                assert process.poll() is None, process.communicate()[0]
-                time.sleep(0.1)
+            until(lambda: len(team.written()) == 2, process)
+        assert len(team.written()) == 2  # nobody tidies up behind a driver that is killed
+        go_on()
         team(*[it for it in BACKFILL if it not in ("--env", "production")])
     new = {day: tuple(rows) for day, rows in team.rows_by_day().items()}
     assert sorted(new) == [*DAYS]
     assert all({row[3] for row in rows} == {2.0} for rows in new.values())
     assert all(reader.seen[day] <= {old[day], new[day]} for day in DAYS)
     assert set(team.table().refs()) == {"main"}
-
-
-def applications(team):
-    return {it.name for it in team.cluster.folder.glob("work-*/app-*")}

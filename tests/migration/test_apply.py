@@ -86,6 +86,9 @@ class Operator:
     def tell(self, applied):
         self.told.append((applied.step.name, applied.outcome))
 
+    def note(self, line):
+        self.told.append(("note", line))
+
 
 @pytest.mark.spark
 def test_all_safe_steps_are_one_session_and_a_no_leaves_the_old_as_it_is(world):

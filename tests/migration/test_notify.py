@@ -107,7 +107,7 @@ def test_killed_while_sending_nobody_is_told_twice(team, mail):
         [sys.executable, "-m", "dataflow", "migration", "notify"], cwd=team.folder, env=team.command.environ,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert mail.waiting.wait(60)
+    assert mail.waiting.wait(120)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     mail.waits_for = None

@@ -101,13 +101,13 @@ def test_a_run_whose_columns_began_to_move_before_it_published_starts_again(worl
     world.run("plays")
     world.begin(ChangeRequest(rename={"hours": "view_hours"}), "hours")
     world.spark.sql(f"DELETE FROM {world.db}.plays")  # so that the filling touches nothing that the run publishes
-    audit, applied = write_audit_publish._audit, []
+    audit, applied = write_audit_publish.audit, []
 
     def slow(*arguments):
         applied.extend(world.apply() for _ in range(3) if len(applied) < 3)
         return audit(*arguments)
 
-    monkeypatch.setattr(write_audit_publish, "_audit", slow)
+    monkeypatch.setattr(write_audit_publish, "audit", slow)
     world.run("plays")
     assert applied == ["expand 1", "expand 2", "expand 3"]
     assert world.column("view_hours") == world.column("hours") == [0.5, 1.0, 2.0, 7.5, None]

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pyiceberg.table import StaticTable
 from pyspark.sql import SparkSession
 
 from dataflow.errors import DataflowError, UsageError
@@ -23,6 +22,8 @@ from dataflow.mocks.create import MockResult, make_mock
 from dataflow.mocks.model import identity
 from dataflow.mocks.scan_spark import ddl_of
 from dataflow.mocks.source_rows import MockRequest
+from dataflow.tables.embedded_catalog import content, unpacked
+from dataflow.tables.reader.catalog_tables import FoundTable
 from dataflow.tables.schema.spark_types import parse_type
 from dataflow.workflow.project import Environment
 from tests.support.arrow_tables import arrow_table
@@ -40,16 +41,16 @@ def mocked(spark: SparkSession, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """Make mocks of the session's tables by PyIceberg, which sees what Spark wrote; by Spark where it asks for it."""
     monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "home"))
 
-    def opened(_: Environment, name: str) -> Any:
+    def found(_: Environment, name: str) -> FoundTable:
         log = spark.sql(f"SELECT file FROM {name}.metadata_log_entries ORDER BY timestamp, file").collect()
-        return StaticTable.from_metadata(log[-1][0])
+        return FoundTable(name.split("."), log[-1][0], content=unpacked(content(log[-1][0])))
 
     @contextlib.contextmanager
     def session(reason: str) -> Iterator[SparkSession]:
         reasons.append(reason)
         yield spark
 
-    monkeypatch.setattr(source_rows, "open_table", opened)
+    monkeypatch.setattr(source_rows, "find_source", found)
     reasons: list[str] = []
 
     def made(name: str, **wanted: Any) -> MockResult:
@@ -190,7 +191,7 @@ def test_a_column_that_can_not_be_mocked_is_named_and_the_others_can(
 ) -> None:
     name = fresh(spark)
     spark.sql(f"CREATE TABLE {name} ({columns_sql}) USING iceberg TBLPROPERTIES ('format-version'='3')")
-    monkeypatch.setattr(source_rows, "open_table", lambda *_: "PyIceberg can't read the metadata")
+    monkeypatch.setattr(source_rows, "find_source", lambda *_: "PyIceberg can't read the metadata")
 
     with pytest.raises(DataflowError) as caught:
         mocked(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import pytest
 
@@ -129,6 +130,12 @@ def test_what_can_not_be_caught_is_refused_with_its_place(package, preview):
     package.write("write.sql", "INSERT INTO ${TARGET_TABLE} BY NAME SELECT id, hourz FROM ${SOURCE_TABLE}")
     with pytest.raises(DataflowError, match=r"write.sql:1:\d+: .*hourz"):
         preview()
+    package.write(
+        "write.sql", "INSERT INTO ${TARGET_TABLE} BY NAME SELECT id, hours, date, 1 AS extra FROM ${SOURCE_TABLE}"
+    )
+    with pytest.raises(DataflowError, match=rf"{package.target} has .*: not among them is extra") as refused:
+        preview()
+    assert re.fullmatch(r"add to the DDL, as line \d+ of \S*ddl.sql:  extra INT,", refused.value.hint)
     package.write("write.sql", "WITH a AS (SELECT id FROM ${SOURCE_TABLE}) SELECT * FROM a")
     found = preview(step="a")
     assert ([tuple(row) for row in found.rows], found.table, found.step) == ([(1,)], None, "a")

@@ -1,4 +1,7 @@
-"""Recipes of hours, weeks and months, run for real: their own mocks as the source, their expected rows as the result."""
+"""Recipes of hours, weeks and months, run for real: their own mocks as the source, their expected rows as the result.
+
+Scala is compiled for each: hours have another type than days, and weeks and months each a function of their own.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ PACKAGES = {
     "weeks": ("pyspark", "weekly", "2026-01-22", "2026-W05", "2026-W05"),
     "months": ("spark-sql", "monthly", "2025-12", "2026-01", "2026-01"),
 }
+COMPILED = {f"scala{name}": ("scala", *rest) for name, (_, *rest) in PACKAGES.items()}
 LOAD = """
 from pathlib import Path
 import dataflow
@@ -28,7 +32,7 @@ from dataflow.mocks import load_mock, to_values_sql
 spark = dataflow.session(write=True)
 spark.sql("CREATE NAMESPACE IF NOT EXISTS golden_cadences")
 for name, mock in {mocks!r}.items():
-    by = "hours(played_at)" if name == "hours" else "date"
+    by = "hours(played_at)" if name.endswith("hours") else "date"
     rows = to_values_sql(load_mock(Path(mock)))
     spark.sql(f"CREATE TABLE golden_cadences.{{name}} USING iceberg PARTITIONED BY ({{by}}) AS {{rows}}")
 """
@@ -45,12 +49,19 @@ print(json.dumps({{name: rows(table) for name, table in {tables!r}.items()}}))
 """
 
 
+@pytest.fixture(
+    params=[PACKAGES, pytest.param(COMPILED, marks=pytest.mark.tools("sbt", needed=False))], ids=["scripts", "compiled"]
+)
+def packages(request):
+    return request.param
+
+
 @pytest.fixture
-def world(home, spark_commands, tmp_path):
+def world(packages, home, spark_commands, tmp_path):
     from copier import run_copy
 
     command = spark_commands(tmp_path, home)
-    for name, (recipe, cadence, *_) in PACKAGES.items():
+    for name, (recipe, cadence, *_) in packages.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             answers = {"recipe": recipe, "cadence": cadence, "workflow_id": f"alice.{name}"}
@@ -66,14 +77,14 @@ def python(command, script):
     return done.stdout
 
 
-def test_packages_of_hours_weeks_and_months_are_green_and_write_the_rows_that_they_expect(world):
+def test_packages_of_hours_weeks_and_months_are_green_and_write_the_rows_that_they_expect(world, packages):
     tested = world("project", "test", ".")
     assert "12 successful, 0 failed" in tested.stdout
 
-    mocks = {name: sorted((world.folder / name / "src/mocks").iterdir()) for name in PACKAGES}
+    mocks = {name: sorted((world.folder / name / "src/mocks").iterdir()) for name in packages}
     sources = {name: str(next(it for it in found if "_results" not in it.name)) for name, found in mocks.items()}
     python(world, LOAD.format(mocks=sources))
-    for name, (_, cadence, first, last, mark) in PACKAGES.items():
+    for name, (_, cadence, first, last, mark) in packages.items():
         main = world.folder / name / "main.sch.yaml"
         param = ("-p", f"SOURCE_TABLE=golden_cadences.{name}")
         done = world("workflow", "backfill", main, "--from", first, "--to", last, "--parallel", "2", *param)
@@ -87,7 +98,7 @@ def test_packages_of_hours_weeks_and_months_are_green_and_write_the_rows_that_th
         assert (step["dates"], step["cadence"]) == ([], cadence), "nothing changed"
         assert mark in world("query", f"SHOW TBLPROPERTIES alice_sandbox.alice_{name}_results").stdout
 
-    written = json.loads(python(world, READ.format(tables={it: f"alice_sandbox.alice_{it}_results" for it in PACKAGES})))
+    written = json.loads(python(world, READ.format(tables={it: f"alice_sandbox.alice_{it}_results" for it in packages})))
     for name, rows in written.items():
         expected = load_mock(next(it for it in mocks[name] if "_results" in it.name))
         found = {(int(title), country, period): (int(rank), float(hours)) for title, country, rank, hours, period in rows}

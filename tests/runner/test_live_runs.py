@@ -131,7 +131,7 @@ def test_runs_that_need_several_places_and_each_other_s_work_never_wait_in_a_cir
     for it in threads:
         it.start()
     for it in threads:
-        it.join(60)
+        it.join(120)
     assert len(ended) == len(threads)
     assert database.rows(sa.select(leases)) == []
 
@@ -196,8 +196,8 @@ def test_runs_that_wait_for_a_place_of_a_tag_or_for_one_day_begin_in_the_order_i
             while len(database.rows(sa.select(waiting.c.run_id))) < number + 1:
                 time.sleep(0.01)
         scopes[0].cancel("cancelled by bob")
-        threads[0].join(20)
+        threads[0].join(120)
     for it in threads:
-        it.join(30)
+        it.join(120)
     assert order == [1, 2, 3, 4]
     assert database.rows(sa.select(waiting)) == []

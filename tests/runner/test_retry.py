@@ -72,6 +72,30 @@ def test_an_attempt_that_takes_too_long_is_given_up_and_its_jobs_are_cancelled(s
     assert scope.context.cancelled == ["run/1"]
 
 
+def test_an_attempt_that_was_cancelled_and_does_not_end_is_given_up(scope, monkeypatch):
+    monkeypatch.setattr("dataflow.runner.retry._GRACE", 0.2)
+    ended = threading.Event()
+    threading.Timer(0.1, scope.cancel, ["cancelled by bob"]).start()
+    with pytest.raises(
+        Cancelled, match=r"^cancelled by bob, and its code still runs until this process ends$"
+    ) as caught:
+        run_with_retry(RetryPolicy(), scope, lambda *_: ended.wait(60), lambda *_: None)
+    assert caught.value.left_running
+    ended.set()
+
+
+def test_a_run_that_was_cancelled_gives_up_its_own_steps_and_is_waited_for(scope, monkeypatch):
+    monkeypatch.setattr("dataflow.runner.retry._GRACE", 0.2)
+    scope.cancel()
+    for timeout in (None, 60.0):
+
+        def slow(*_):
+            time.sleep(1.0)
+            return "recorded"
+
+        assert run_with_retry(RetryPolicy(timeout=timeout, is_run=True), scope, slow, lambda *_: None) == "recorded"
+
+
 def test_an_attempt_that_gets_through_while_it_is_given_up_has_succeeded(scope):
     def late(_, inner):
         while not inner.is_set():

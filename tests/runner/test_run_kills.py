@@ -185,7 +185,7 @@ def killed_cancel(world, chance):
     hit = kill(world.start("cancel", "last"), chance.uniform(0, 1.5))
     done = world.command("workflow", "cancel", "last", code=None)
     assert done.returncode in {0, 2}, done.stderr  # it stops now, or has ended before
-    process.wait(60)
+    process.wait(120)
     return hit
 
 

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from dataflow.errors import DataflowError, UsageError
-from dataflow.runner.retry import Cancelled
 from dataflow.state.leases import Leases
 from dataflow.tables.iceberg import load, properties
 from dataflow.workflow.identity import pin
+from tests.support.packages import definition, each_day
 from tests.support.small_runs import failed, one
 
 pytestmark = pytest.mark.spark
@@ -262,21 +262,78 @@ def test_a_stopped_run_leaves_no_branch_and_is_recorded_as_cancelled(package):
     assert package.records.run("last")["status"] == "cancelled"
 
 
-def test_code_that_ignores_a_cancellation_is_left_to_the_end_of_its_process(package, monkeypatch):
-    monkeypatch.setattr("dataflow.runner.runner._CANCEL_GRACE", 1.0)
-    package.write("write.py", "import time\n\n\ndef main(args, spark):\n    time.sleep(6)\n")
+ENDLESS = """
+import time
+
+
+def main(args, spark):
+    for _ in range(600):
+        time.sleep(0.05)
+        spark.sql("SELECT 1").collect()
+"""
+
+
+def test_code_is_cancelled_at_its_next_spark_job_although_none_runs_at_that_moment(package):
+    package.write("write.py", ENDLESS)
     package.edit("main.sch.yaml", "write.sql", "write.py")
     runner = package.runner()
     workflow = package.load()
     Leases(package.records.database).ask_to_stop(workflow.run_id, "cancelled by bob")
-    with pytest.raises(Cancelled, match=r"^cancelled by bob, and its code still runs until this process ends$"):
-        runner.run(workflow)
-    assert package.records.run("last")["status"] == "cancelled"
-    deadline = time.monotonic() + 30
+    result = runner.run(workflow)
+    assert (result.status, result.left_running) == ("cancelled", False)
+    assert recorded_steps(package, "last")[-2:] == [("wap", "cancelled", "cancelled by bob"), ("hwm", "skipped", None)]
+    assert package.refs() <= {"main"}
+    assert package.rows() == []
+
+
+def test_code_that_ignores_a_cancellation_is_left_behind_and_all_around_it_is_recorded(package, monkeypatch):
+    monkeypatch.setattr("dataflow.runner.retry._GRACE", 1.0)
+    package.write(
+        "write.py",
+        """
+        import pathlib, time
+
+
+        def main(args, spark):
+            pathlib.Path(__file__).with_name("began").touch()
+            time.sleep(10)
+        """,
+    )
+    package.edit("main.sch.yaml", "write.sql", "write.py")
+    days = each_day("from: 2026-01-01\nto: 2026-01-02")
+    package.write("range.sch.yaml", definition(days, name="${dataflow.package_id}.range"))
+    runner = package.runner()
+    workflow = package.load("range.sch.yaml", day=None)
+
+    def cancel_once_it_works():
+        while not (package.folder / "began").exists():
+            time.sleep(0.05)
+        Leases(package.records.database).ask_to_stop(workflow.run_id, "cancelled by bob")
+
+    threading.Thread(target=cancel_once_it_works, daemon=True).start()
+    result = runner.run(workflow)
+    assert (result.status, result.left_running) == ("cancelled", True)
+    still = "cancelled by bob, and its code still runs until this process ends"
+    assert recorded_steps(package, f"{workflow.run_id}_1")[-2:] == [
+        ("wap", "cancelled", still),
+        ("hwm", "skipped", None),
+    ]
+    whole = package.records.run(workflow.run_id)
+    assert [(it["status"], it["ended"] is not None) for it in (whole, *whole["children"])] == [("cancelled", True)] * 2
+    assert {job["job_id"]: job["status"] for job in whole["jobs"]} == {
+        "each_day/2026-01-01": "cancelled",
+        "each_day/2026-01-02": "skipped",
+        "each_day": "cancelled",
+    }
+    deadline = time.monotonic() + 30  # the code ends by itself in this process, and publishes nothing
     while not package.refs() <= {"main"} and time.monotonic() < deadline:
         time.sleep(0.2)
     assert package.refs() <= {"main"}
     assert package.rows() == []
+
+
+def recorded_steps(package, run):
+    return [(job["job_id"], job["status"], job["error"]) for job in package.records.run(run)["jobs"]]
 
 
 def test_the_branch_of_a_killed_run_is_dropped_by_the_next_one(package):

@@ -54,6 +54,7 @@ def test_a_query_has_the_same_rows_in_the_same_order(engines, query):
     sql = query["sql"]
     reason = engines.reason(sql)
     assert reason is None or "sail" not in query
+    assert query.get("because", "") in (reason or "")
     if reason is None:
         try:
             sail = engines.sail_rows(sql)

@@ -7,8 +7,10 @@ import pytest
 from dataflow.sail.judgement import SparkDecides, TableUse
 from dataflow.sail.rows import spark_table
 from dataflow.sail.server import Sail
-from dataflow.sail.tables import pinned, rows_by_pyiceberg
+from dataflow.sail.tables import pinned
 from dataflow.tables import embedded_catalog
+from dataflow.tables.reader.catalog_tables import FoundTable
+from dataflow.tables.reader.rows import SparkRequiredError
 from tests.support.two_engines import rows_of, spark_answer
 
 pytestmark = pytest.mark.spark
@@ -37,14 +39,23 @@ class Both:
         with open(hint) as file:  # noqa: PTH123  # an address
             metadata = f"{folder}/metadata/v{file.read()}.metadata.json"
         use = TableUse(0, 0, tuple(self.name.split(".")), version, is_moment, False)
-        return pinned(self.name, metadata, embedded_catalog.metadata(metadata), use)
+        content = embedded_catalog.unpacked(embedded_catalog.content(metadata))
+        return pinned(FoundTable(self.name.split("."), metadata, content=content), use)
+
+    def show_rows(self, table):
+        """Show the rows as the reader has them; false where it leaves lists of changed files to Spark."""
+        try:
+            self.sail.show_rows("pinned_rows", table.rows())
+        except SparkRequiredError as error:
+            assert "PyIceberg can't tell null from empty in 'l', 'm'" in str(error)  # noqa: PT017
+            return False
+        return True
 
     def same(self, *wheres, columns="*", version=None, is_moment=False, of=""):
         """Assert that both have the same rows; how many they are is returned, for each condition."""
         table = self.pin(version, is_moment=is_moment)
         self.sail.show("pinned", table)
-        if not (table.is_changed and "nested" in table.schema.values()):
-            self.sail.show_rows("pinned_rows", rows_by_pyiceberg(table))
+        has_rows = self.show_rows(table)
         counts = []
         for where in wheres or ("",):
             found = spark_table(self.sail.query(f"SELECT {columns} FROM pinned {where}"))
@@ -52,7 +63,7 @@ class Both:
             assert (where, found.schema.names) == (where, expected.schema.names)
             assert sorted(map(repr, rows_of(found))) == sorted(map(repr, rows_of(expected))), where
             counts.append(found.num_rows)
-            if table.is_changed and "nested" in table.schema.values():  # whose null lists PyIceberg makes empty
+            if not has_rows:
                 continue
             again = spark_table(self.sail.query(f"SELECT {columns} FROM pinned_rows {where}"))
             assert again.schema == found.schema

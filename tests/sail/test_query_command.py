@@ -127,7 +127,7 @@ def endless(dataflow_command, tmp_path):
     for process in started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(120)
 
 
 def listening(group):
@@ -149,7 +149,7 @@ def listening(group):
 def test_nothing_is_left_of_a_command_however_it_ends(endless, how):
     process = endless()
     process.send_signal(getattr(signal, how))
-    process.wait(20)
+    process.wait(120)
     assert listening(process.pid) == set()
     assert list(endless.temporary.iterdir()) == []
     with pytest.raises(ProcessLookupError):
@@ -163,7 +163,7 @@ def test_the_server_is_a_part_of_the_command_and_listens_on_loopback_at_a_port_o
     assert len(addresses) == 2
     assert {it.partition(":")[0] for it in addresses} == {"0100007F"}  # 127.0.0.1
     other.kill()  # the shell alone: what it started goes on, as everything that is started behind it
-    other.wait(20)
+    other.wait(120)
     assert len(listening(other.pid)) == 1
     os.killpg(other.pid, signal.SIGTERM)
     end = time.monotonic() + 20

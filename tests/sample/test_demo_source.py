@@ -12,7 +12,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from dataflow.errors import DataflowError
-from dataflow.sample.demo_source import TABLE, TABLE_BY_HOUR, create, ensure, existing_dates, prepare
+from dataflow.sample.demo_rows import TABLE, TABLE_BY_HOUR
+from dataflow.sample.demo_source import create, ensure, existing_dates, prepare
 from dataflow.workflow.periods import Cadence
 
 pytestmark = pytest.mark.spark

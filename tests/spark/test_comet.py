@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import DataflowError
+from dataflow.runner import doctor
 from dataflow.spark import comet, jars
 from dataflow.spark.comet import NONE, Acceleration, Executed, hindrance, ready
 from dataflow.spark.config import GUARD_JAR, settings
@@ -91,10 +92,43 @@ def test_a_machine_may_hinder_it(monkeypatch, tmp_path):
     assert comet.lacking() == f"DATAFLOW_JARS has no {jars.COMET.file_name}"
     (tmp_path / jars.COMET.file_name).touch()
     assert comet.lacking() is None
-    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    assert str(hindrance(Environment("sandbox"))).startswith(
-        "it runs on Linux alone, on x86-64 and ARM, and this is Li"
-    )
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "libc", "why"),
+    [
+        ("linux", "aarch64", ("glibc", "2.36"), None),
+        ("linux", "riscv64", ("glibc", "2.36"), "it runs on Linux alone, on x86-64 and ARM, and this is X on riscv64"),
+        ("darwin", "arm64", ("", ""), "it runs on Linux alone, on x86-64 and ARM, and this is X on arm64"),
+        ("win32", "AMD64", ("", ""), "it runs on Linux alone, on x86-64 and ARM, and this is X on AMD64"),
+        ("linux", "x86_64", ("", ""), "its native library needs glibc, which this system does not have"),
+        (
+            "linux", "x86_64", ("glibc", "2.9"),
+            "its native library needs glibc 2.30 or later, and this system has 2.9",
+        ),
+    ],
+)  # fmt: skip
+def test_a_system_that_its_library_was_not_built_for_is_named(monkeypatch, system, machine, libc, why):
+    monkeypatch.setattr(comet, "memory", lambda: 8 * 1024**3)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "system", lambda: "X")
+    monkeypatch.setattr(platform, "libc_ver", lambda: libc)
+    environment = Environment("sandbox", accelerator="auto")
+    assert hindrance(environment) == why
+    detail = doctor._comet(environment).detail
+    assert detail == f"off: {why}" if why else detail.startswith("on for runs that read more than 2,000,000 rows")
+
+
+def test_a_container_s_limit_counts_where_it_is_below_the_machine_s_memory(monkeypatch, tmp_path):
+    has = comet.memory()
+    for text, memory in (("max\n", has), ("5368709120\n", 5 * 1024**3), ("9223372036854771712\n", has)):
+        (tmp_path / "limit").write_text(text)
+        monkeypatch.setattr(comet, "_LIMITS", (str(tmp_path / "none"), str(tmp_path / "limit")))
+        assert comet.memory() == memory
+    (tmp_path / "limit").write_text("5368709120\n")
+    found = settings(Environment("sandbox"), comet=True)
+    assert (found["spark.driver.memory"], found["spark.memory.offHeap.size"]) == ("1g", "1g")
 
 
 def test_a_jar_that_can_t_be_had_stops_who_wants_it_by_name_and_nobody_else(monkeypatch):
@@ -108,6 +142,14 @@ def test_a_jar_that_can_t_be_had_stops_who_wants_it_by_name_and_nobody_else(monk
     with pytest.raises(DataflowError, match="no network"):
         ready(Acceleration(True, "wanted", required=True), None, Environment("sandbox"), said.append)
     assert ready(NONE, None, Environment("sandbox"), said.append) is NONE  # and asks for no jar
+
+
+def test_who_wants_it_by_name_is_told_why_it_is_off_and_nobody_else_is():
+    said = []
+    for required in (True, False):
+        off = Acceleration(False, "spark.master is yarn", required)
+        assert ready(off, None, Environment("sandbox"), said.append) is off
+    assert said == ["without Comet: spark.master is yarn"]
 
 
 def test_the_native_library_is_unpacked_once_and_whole(monkeypatch, home):

@@ -5,31 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.lineage.spark_plan.listener import LineageListener
-from dataflow.spark import class_data_archive, jars
-from dataflow.spark.comet import Acceleration, hindrance
-from dataflow.spark.guard import EVERYTHING, READING, open_session
-from dataflow.spark.java import find_java
-from dataflow.spark.session import Engine
-from dataflow.workflow.project import Environment
+from dataflow.spark.guard import READING, open_session
+from tests.support.comet import MARKS, WANTED, comet, differences, files_of
 from tests.support.run_package import Package
-from tests.support.two_engines import edges, expanded, rows_of, spark_answer, types_of
+from tests.support.two_engines import expanded
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.own_process,
-    pytest.mark.skipif(hindrance(Environment("sandbox")) is not None, reason="Comet can't be at work here"),
-]
+pytestmark = MARKS
 
 LONG = settings.get_current_profile_name() == "long"
 EXPRESSIONS = yaml.safe_load((Path(__file__).parents[1] / "sail" / "expressions.yaml").read_text("utf-8"))
-WANTED = Acceleration(True, "a test wants it", required=True)
 COLUMNS = ["i", "l", "h", "d", "f", "n", "s", "z", "b", "t", "ts", "tn", "y"]
 SHAPES = [
     "SELECT {}, count(*), count({}), min(id), max(id), sum(j) FROM edges GROUP BY {}",
@@ -46,51 +36,30 @@ BY_ORDER = {"sum(l)", "avg(l)"}
 
 RECIPE = """
 WITH viewing AS (
-  SELECT title, country, round(sum(hours), 6) AS hours, sum(paid) AS paid, max(at) AS at, count(hours) AS n
+  SELECT title, country, round(sum(hours), 6) AS hours, sum(paid) AS paid, max(at) AS at, count(hours) AS n,
+    min(hours) AS least, count(DISTINCT at) AS moments
   FROM cometed.plays WHERE title IS NOT NULL AND {filter} GROUP BY title, country
 ), ranked AS (
   SELECT *, rank() OVER (PARTITION BY country ORDER BY {order} DESC) AS title_rank FROM viewing
-) SELECT title, country, title_rank, hours, paid, date_trunc('day', at) AS day, hour(at) AS hour, n
+) SELECT title, country, title_rank, hours, paid, date_trunc('day', at) AS day, hour(at) AS hour, n, least, moments, at
 FROM ranked WHERE title_rank <= 2
 """
+MORE = [
+    "SELECT country, sum(paid) / count(*), avg(paid), cast(sum(paid) AS DECIMAL(20, 4)), max(paid * 1.5BD)"
+    " FROM cometed.plays GROUP BY country",
+    "SELECT a.title, a.hours, b.paid FROM cometed.plays a JOIN cometed.plays b"
+    " ON a.hours = b.hours AND a.title = b.title",
+    "SELECT title FROM cometed.plays p WHERE NOT EXISTS (SELECT 1 FROM cometed.plays q WHERE q.paid > p.paid)",
+    "SELECT date_format(at, 'yyyy-MM-dd HH:mm'), date(at), year(at), dayofweek(at), unix_timestamp(at), count(*)"
+    " FROM cometed.plays GROUP BY ALL",
+    "SELECT DISTINCT coalesce(hours, -1D), nanvl(hours, 0D), hours IS NULL, isnan(hours) FROM cometed.plays",
+]
+"""Beside the recipes' own: decimals divided, joins by doubles, what is not there, times in a zone, nulls and NaN."""
 
 
 @pytest.fixture(scope="module")
-def spark(tmp_path_factory):
-    """A session with Comet, in a home of its own, with jars and class data of the machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        jars.ensure(find_java(), {}, wanted=(*jars.JARS, jars.COMET))
-        class_data_archive.folder().mkdir(parents=True, exist_ok=True)
-        folder, shared = tmp_path_factory.mktemp("comet"), class_data_archive.folder()
-        patch.setenv("DATAFLOW_JARS", str(jars.folder()))
-        patch.setenv("DATAFLOW_HOME", str(folder / "home"))
-        (folder / "home").mkdir()
-        (folder / "home" / "class-data").symlink_to(shared)
-        own = {"spark.sql.shuffle.partitions": "2"}
-        with Engine(Environment("sandbox", spark=own), folder / "spark.log", small=True, scope=EVERYTHING) as engine:
-            engine.accelerate(WANTED)
-            file = folder / "edges.parquet"
-            pq.write_table(edges(), file)
-            engine.spark.sql("CREATE NAMESPACE cometed")
-            engine.spark.read.parquet(str(file)).writeTo("cometed.edges").using("iceberg").create()
-            engine.spark.table("cometed.edges").createOrReplaceTempView("edges")
-            yield engine.spark
-
-
-def answer(spark, sql, on):
-    """Return the types and rows of a query, in no order, or why it fails."""
-    spark.conf.set("spark.comet.enabled", "true" if on else "false")
-    try:
-        found = spark_answer(spark, sql)
-    except Exception as error:
-        return str(error)[:40]
-    finally:
-        spark.conf.set("spark.comet.enabled", "true")
-    return types_of(found), sorted(rows_of(found), key=repr)
-
-
-def differences(spark, queries):
-    return [sql for sql in queries if answer(spark, sql, False) != answer(spark, sql, True)]
+def spark(with_comet):
+    return with_comet[0]
 
 
 @pytest.mark.parametrize("column", COLUMNS if LONG else ["d", "n", "s", "ts"])
@@ -138,10 +107,19 @@ def test_the_recipes_query_has_equal_rows_whatever_the_table_holds(spark, rows, 
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     spark.createDataFrame(values, schema).writeTo("cometed.plays").using("iceberg").createOrReplace()
     spark.conf.set("spark.sql.session.timeZone", zone)
+    recipe = RECIPE.format(filter=filter_, order=order)
     try:
-        assert differences(spark, [RECIPE.format(filter=filter_, order=order)]) == []
+        assert differences(spark, [recipe, *MORE]) == []
+        assert written(spark, recipe, False) == written(spark, recipe, True)
     finally:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+def written(spark, query, on):
+    """Return what a table that a query fills knows of its files."""
+    with comet(spark, on):
+        spark.sql(f"CREATE OR REPLACE TABLE cometed.written USING iceberg PARTITIONED BY (country) AS {query}")
+    return files_of(spark, "cometed.written")
 
 
 def test_what_was_executed_and_what_fell_back_is_told_with_the_lineage_and_the_guard_holds(spark):
@@ -162,21 +140,6 @@ def test_what_was_executed_and_what_fell_back_is_told_with_the_lineage_and_the_g
     lineage.unwatch(spark)
     with pytest.raises(Exception, match="only reads"):
         open_session(spark, READING).sql("INSERT INTO cometed.counts SELECT b, id FROM cometed.edges")
-
-
-def test_files_have_the_statistics_that_spark_s_have(spark):
-    metrics = []
-    for on in ("true", "false"):
-        spark.conf.set("spark.comet.enabled", on)
-        table = f"cometed.written_{on}"
-        spark.sql(f"CREATE TABLE {table} USING iceberg AS SELECT * FROM edges")
-        rows = spark.sql(f"SELECT record_count, readable_metrics FROM {table}.files").collect()
-        metrics.append([row.asDict(recursive=True) for row in rows])
-    spark.conf.set("spark.comet.enabled", "true")
-    for row in (*metrics[0], *metrics[1]):
-        for column in row["readable_metrics"].values():
-            column.pop("column_size", None)  # how it was packed
-    assert metrics[0] == metrics[1]
 
 
 def test_a_run_with_comet_publishes_the_rows_passes_its_audits_and_records_what_was_native(

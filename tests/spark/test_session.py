@@ -117,7 +117,7 @@ def test_ctrl_c_reaches_python_first_and_the_jvm_ends_with_it(start):
     """)
     pid = int(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert output.strip() == "7"
     assert gone(pid)
 

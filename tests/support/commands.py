@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from dataflow.cli.main import app
+from dataflow.container import without_flags
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def parse(words: list[str]) -> Any:
     Raises:
         Exception: It is not a command, or lacks something.
     """
+    words = without_flags(words)  # of a container: what runs in it is what counts
     command: Any = typer.main.get_command(app)
     context: Any = command.make_context("dataflow", [], resilient_parsing=True)
     while hasattr(command, "commands"):

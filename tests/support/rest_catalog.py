@@ -112,7 +112,7 @@ class RestCatalog:
         self._gateway.shutdown()
         try:
             self._process.stdin.close()
-            self._process.wait(10)
+            self._process.wait(120)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -179,10 +179,10 @@ def at_a_terminal(command, *arguments, answer, after):
                 shown += os.read(leader, 65536)
             except OSError:  # the other end is closed
                 break
-        if not asked and b"[y/N]" in shown:
+        if not asked and b"[y/N]: " in shown:  # else the answer is shown amid the question
             os.write(leader, answer.encode())
             asked = True
-    process.wait(60)
+    process.wait(120)
     os.close(leader)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r\n", "\n")
     text = re.sub(r"\r?[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] [^\r\n]*…\r?", "", text)  # what turned, and was taken away again

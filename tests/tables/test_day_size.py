@@ -20,8 +20,8 @@ from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform,
 from pyiceberg.types import DateType, LongType, NestedField, StringType, StructType, TimestamptzType
 
 from dataflow.tables import day_size
-from dataflow.tables.avro import records
 from dataflow.tables.day_size import Size, day_columns, size_of_days, whole_size
+from dataflow.tables.reader.avro import records
 
 FIRST = dt.date(2026, 1, 30)  # two days before a month ends
 SCHEMA = Schema(

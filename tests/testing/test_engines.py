@@ -113,6 +113,19 @@ def test_sail_runs_data_tests_and_the_fixture_without_looking_for_java(package, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sail", "both"])
+def test_tests_that_ask_for_spark_itself_are_left_to_it_in_one_line(package, monkeypatch, engine):
+    monkeypatch.setenv("DATAFLOW_JARS", "/nowhere")  # Spark does not start: it is enough that it is asked
+    files = package()
+    (files.path / "test_words.py").write_text(
+        "def test_one(spark):\n    pass\n\n\ndef test_other(spark, dataflow):\n    pass\n", "utf-8"
+    )
+    done = files.runpytest_subprocess(f"--dataflow-engine={engine}", "-p", "no:xdist")
+    left = [line for line in done.outlines if "left to Spark" in line]
+    assert left == ["2 tests left to Spark: the fixture `spark` is its own session"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -152,9 +165,8 @@ def test_what_is_spark_s_alone_is_left(dataflow):
 
 
 @pytest.mark.slow
+@pytest.mark.tools("PySpark's client")
 def test_a_program_in_python_is_run_by_pyspark_s_own_client_where_that_can_be_had(package, monkeypatch):
-    pytest.importorskip("pandas", reason="scripts in Python are Spark's without it")
-    pytest.importorskip("grpc_status", reason="scripts in Python are Spark's without it")
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     files = package()
     (files.path / "write.py").write_text(PROGRAM, "utf-8")

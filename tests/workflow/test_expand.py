@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from dataflow.workflow.expand import contained
+from dataflow.workflow.expansion import contained
 from dataflow.workflow.load import Request
 from dataflow.workflow.resolved import ForeachStep, SubworkflowStep, Workflow
 from dataflow.workflow.yamlfile import read_yaml

@@ -16,7 +16,7 @@ from dataflow.assets.ids import AssetId
 from dataflow.workflow.identity import current_user
 
 if TYPE_CHECKING:
-    from dataflow.assets.builders import Artifact
+    from dataflow.assets.builders.base import Artifact
     from dataflow.assets.discover import Asset
     from dataflow.assets.inputs import Inputs
     from dataflow.assets.registry import Registry

@@ -16,7 +16,7 @@ from dataflow.cli.completion import begin, is_asked
 from dataflow.cli.help import Commands
 from dataflow.cli.lazy_group import LazyGroup
 from dataflow.cli.streams import STOPPED, flushed, guarded
-from dataflow.errors import DataflowError
+from dataflow.errors import DataflowError, UsageError
 from dataflow.foreign import for_terminal
 from dataflow.git import REPOSITORY_VARIABLES
 from dataflow.provided_files import refresh
@@ -30,6 +30,7 @@ class _Commands(LazyGroup):
             "sample": "Generate a workflow package, update it, make demo data.",
             "workflow": "Validate, plan and run workflows; look at past runs.",
             "query": "Run a SQL query and print its rows.",
+            "ui": "Look at tables, runs and lineage in a browser.",
             "table": "Put your own files into tables: CSV, JSON, Parquet.",
             "mock": "Make mocks of real tables for tests, check them, show them.",
         },
@@ -63,6 +64,25 @@ def _completion(context: typer.Context, parameter: typer.CallbackParam, asked: b
         completion.run(context, parameter)
 
 
+def _image(context: typer.Context, image: str | None) -> str | None:
+    if context.obj is not None:
+        context.obj["image"] = image
+    return image
+
+
+def _in_docker(context: typer.Context, asked: bool) -> None:
+    if context.resilient_parsing or context.obj is None:
+        return
+    image = context.obj.get("image")
+    if image is not None and not asked:
+        raise UsageError("--docker-image is of no use without --run-in-docker")
+    if asked:
+        from dataflow import container
+
+        context.obj["container"] = container.command(context.obj["arguments"], image)
+        raise typer.Exit
+
+
 def _eager(flag: str, callback: Callable[..., None], text: str, *flags: str) -> Any:
     """Return a flag that is looked at before anything else."""
     return typer.Option(False, *flags, flag, callback=callback, is_eager=True, expose_value=False, help=text)
@@ -77,6 +97,18 @@ def _root(
     install_completion: bool = _eager("--install-completion", _completion, "Let this shell complete what you type."),
     show_completion: bool = _eager("--show-completion", _completion, "Print what --install-completion installs."),
     verbose: bool = _eager("--verbose", _verbose, "Show the traceback of a failure; goes anywhere.", "-v"),
+    docker_image: str | None = typer.Option(
+        None,
+        "--docker-image",
+        metavar="URL",
+        callback=_image,
+        is_eager=True,
+        expose_value=False,
+        help="The container's image; the one that Dataflow's Dockerfile makes if omitted.",
+    ),
+    run_in_docker: bool = typer.Option(
+        False, "--run-in-docker", callback=_in_docker, expose_value=False, help="Run the same command in a container."
+    ),
 ) -> None:
     """A paved path for batch pipelines on Spark and Iceberg.
 
@@ -84,6 +116,7 @@ def _root(
         dataflow sample workflow spark-sql ./my-pipeline --run
         dataflow query "SELECT * FROM dataflow_demo.playback LIMIT 5"
         dataflow workflow run --help
+        dataflow --run-in-docker workflow run main.sch.yaml
 
     Exit codes:
         0: success
@@ -102,19 +135,24 @@ def main() -> NoReturn:
     for name in REPOSITORY_VARIABLES:  # of a hook: neither we nor what we start are to work on its repository
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command as Ctrl-C does
+    asked: dict[str, Any] = {"verbose": False, "arguments": arguments}
     with guarded():
         if is_asked():
-            sys.exit(flushed(_run(arguments)))
+            sys.exit(flushed(_run(arguments, asked)))
         places = [Path(it) for it in ("", *arguments)]  # the package that it is called in, and those that it is given
         refresh(places)  # for tests that it runs
-        code = _run(arguments)
+        code = _run(arguments, asked)
         refresh(places)  # of what it made
-        sys.exit(flushed(code))
+        code = flushed(code)
+        if "container" not in asked:
+            sys.exit(code)
+    from dataflow import container
+
+    container.become(asked["container"])
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], asked: dict[str, Any]) -> int:
     """Run a command, print what went wrong, and return the exit code."""
-    asked = {"verbose": False}
     try:
         if is_asked():
             begin()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
 from dataflow.deploy.ancestry import check_ancestry
-from dataflow.deploy.backends import backend
 from dataflow.deploy.bundle.manifest import Bundle, PinnedAsset, RenderedWorkflow, pin_text
 from dataflow.deploy.deployments import DeployedPackage, Revision
+from dataflow.deploy.effect import take_effect
 from dataflow.deploy.preconditions import require_deployable, require_unique_ids
 from dataflow.errors import DataflowError, display_path
 from dataflow.workflow.identity import current_user
@@ -80,7 +80,6 @@ class Deployer:
         source, planned = self.source, self.planned
         for note in require_deployable(source, planned, allow_older=self.allow_older):
             self.report(f"note: {note}")
-        runner = backend(source.target.environment.backend)
         due = {key: planned.prepared[key] for key in planned.packages_to_build}
         pins: dict[Asset, tuple[Pin, bool]] = {}
         bundles = {}
@@ -91,7 +90,7 @@ class Deployer:
         if not source.target.sandbox:
             source.ownership.register(source.registry)
         deployment, changed = self._add_revision(packages)
-        runner.deploy(deployment, source.registry)
+        take_effect(source.registry, deployment, planned.before)
         new = {str(pin.id) for pin, is_new in pins.values() if is_new}
         assets = {it.id: it for bundle in bundles.values() for it in bundle.assets}
         return DeployResult(deployment, tuple((it, it.id in new) for it in assets.values()), packages, changed)
@@ -160,7 +159,7 @@ class Deployer:
             source.tree.require(source.root / path)
             if source.registry.put(source.root / path) != sha256:
                 raise DataflowError(f"{display_path(source.root / path)} was changed while it was deployed: try again")
-        bundle = Bundle(
+        return Bundle(
             path=prepared.path,
             packages=prepared.packages,
             user=prepared.user,
@@ -170,9 +169,6 @@ class Deployer:
             files=prepared.files,
             schemas=prepared.schemas,
         )
-        made = backend(prepared.environment.backend).render(bundle)
-        files = {name: source.registry.put(data) for name, data in sorted(made.items())}
-        return bundle.model_copy(update={"backend_files": files}) if files else bundle
 
     def _deployed(self, key: str, bundle: Bundle) -> DeployedPackage:
         checkout = self.source.checkout

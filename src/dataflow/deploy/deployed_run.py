@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 _BUNDLE = re.compile(r"[0-9a-f]{8,64}")
+_WHOLE = 64
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
         UsageError: There is none of that name, or several.
     """
     bundle, _, workflow = name.partition(":")
-    if _BUNDLE.fullmatch(bundle):
+    if is_bundle(name):
         return _in_bundle(registry, bundle, workflow)
     places = _places(registry, env)
     exact = [place for place in places if name in place.revision.workflows]
@@ -78,6 +79,11 @@ def find_deployed(registry: Registry, name: str, env: str | None = None, prefer:
     read = load_bundle(registry, package.bundle)
     file = next(file for file, it in read.workflows.items() if it.id == id_)
     return DeployedWorkflow(read, package.bundle, file, id_)
+
+
+def is_bundle(name: str) -> bool:
+    """Say whether a name is that of a bundle, or of a workflow in one."""
+    return _BUNDLE.fullmatch(name.partition(":")[0]) is not None
 
 
 def prepare_run(registry: Registry, found: DeployedWorkflow, request: Request) -> tuple[BundleCheckout, Workflow]:
@@ -158,13 +164,16 @@ def _places(registry: Registry, env: str | None) -> list[Deployment]:
 
 
 def _in_bundle(registry: Registry, start: str, workflow: str) -> DeployedWorkflow:
-    every = {
-        package.bundle
-        for name in registry.folders(deployments.PREFIX)
-        for it in deployments.history(registry, name)
-        for package in it.revision.packages.values()
-    }
-    matches = sorted(it for it in every if it.startswith(start))
+    if len(start) == _WHOLE:
+        matches = [start]
+    else:
+        every = {
+            package.bundle
+            for name in registry.folders(deployments.PREFIX)
+            for it in deployments.history(registry, name)
+            for package in it.revision.packages.values()
+        }
+        matches = sorted(it for it in every if it.startswith(start))
     if not matches:
         raise UsageError(f"no deployed bundle starts with '{start}'")
     if len(matches) > 1:

@@ -149,10 +149,20 @@ def all_current(registry: Registry) -> Iterator[Deployment]:
             yield found
 
 
-def history(registry: Registry, name: str) -> list[Deployment]:
-    """Return all revisions of an environment, the first one first."""
-    entries = registry.entries(f"{PREFIX}/{name}")
-    return [Deployment(name=name, number=n, revision=_revision(name, n, entry)) for n, entry in entries]
+def history(registry: Registry, name: str, last: int | None = None) -> list[Deployment]:
+    """Return the revisions of an environment, the first one first; only so many of the last where a number is given."""
+    series = f"{PREFIX}/{name}"
+    numbers = registry.numbers(series)
+    wanted = numbers if last is None else numbers[max(0, len(numbers) - last) :]
+    return [Deployment(name=name, number=n, revision=_revision(name, n, registry.entry(series, n))) for n in wanted]
+
+
+def revision_numbered(registry: Registry, name: str, number: int) -> Deployment | None:
+    """Return one revision of an environment; None where there is none of this number."""
+    series = f"{PREFIX}/{name}"
+    if number not in registry.numbers(series):
+        return None
+    return Deployment(name=name, number=number, revision=_revision(name, number, registry.entry(series, number)))
 
 
 def revise(registry: Registry, name: str, make: Callable[[Deployment | None], Revision | None]) -> Deployment:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deployments import Revision
+from dataflow.deploy.effect import settings_of, take_effect
 from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.workflow import table_names
 from dataflow.workflow.identity import current_user
@@ -74,7 +74,7 @@ def plan_destroy(registry: Registry, name: str, settings: Environment) -> Destro
     if deployment is not None:
         if not deployment.revision.isolated:
             raise UsageError(f"{name} is a shared environment: only sandboxes and branch deployments can be destroyed")
-        settings = _settings(registry, deployment) or settings
+        settings = settings_of(registry, deployment) or settings
     if not settings.isolated:
         raise UsageError(f"{name} is a shared environment: only sandboxes and branch deployments can be destroyed")
     database = settings.params["TARGET_DB"]
@@ -90,7 +90,7 @@ def plan_sweep(registry: Registry, at: dt.datetime) -> list[DestroyPlan]:
     found = []
     for deployment in deployments.all_current(registry):
         expires = deployment.revision.expires
-        settings = _settings(registry, deployment)
+        settings = settings_of(registry, deployment)
         if deployment.revision.isolated and expires is not None and expires <= at and settings is not None:
             database = str(deployment.revision.database)
             tables, left = _tables(registry, deployment.name, settings, database, every=False)
@@ -106,6 +106,7 @@ def destroy(registry: Registry, planned: DestroyPlan, report: Callable[[str], No
     """
     from dataflow.tables.catalog import open_catalog
 
+    take_effect(registry, None, planned.deployment)  # nothing runs any more when tables go
     catalog = open_catalog(planned.settings)
     for table in planned.tables:
         _drop(catalog, table)
@@ -143,12 +144,6 @@ def not_deployed_error(registry: Registry, name: str, user: str) -> UsageError:
     """Return the error for a deployment that does not exist."""
     known = isolated_names(registry, user)
     return UsageError(f"there is no deployment '{name}'{did_you_mean(name, known)}")
-
-
-def _settings(registry: Registry, deployment: Deployment) -> Environment | None:
-    for package in deployment.revision.packages.values():
-        return load_bundle(registry, package.bundle).environment.environment()
-    return None
 
 
 def _tables(

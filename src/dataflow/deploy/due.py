@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataflow.deploy import deployments
-from dataflow.deploy.backends import backend, local
+from dataflow.deploy.backends import local
+from dataflow.deploy.backends.statuses import statuses
 from dataflow.deploy.backends.triggers import following, schedule_of
 from dataflow.deploy.deployments import require_current
 from dataflow.deploy.lateness import tell_late
@@ -84,7 +85,7 @@ def scheduled(registry: Registry, env: str | None) -> list[Scheduled]:
     found = [
         Scheduled(place.name, place.revision.isolated, status)
         for place in places
-        for status in backend(place.revision.backend).status(place, registry)
+        for status in statuses(place)
         if status.schedule is not None
     ]
     return sorted(found, key=lambda it: (it.status.next or _NEVER, it.environment, it.status.workflow))
@@ -120,9 +121,18 @@ def is_anything_deployed(registry: Registry) -> bool:
 
 
 def run_due(
-    registry: Registry, env: str | None, now: dt.datetime, report: Report, *, dry_run: bool
+    registry: Registry,
+    env: str | None,
+    now: dt.datetime,
+    report: Report,
+    *,
+    dry_run: bool,
+    workflow: str | None = None,
 ) -> Iterator[DueOutcome]:
     """Run what is due, one after the other; what can't be looked at keeps nothing else from running.
+
+    What Airflow runs on its schedule is not due here; what tables make due is, where a workflow is named: the DAG that
+    they wake does so.
 
     Args:
         registry: Where deployments are.
@@ -130,9 +140,10 @@ def run_due(
         now: This moment.
         report: Receives what is about to run.
         dry_run: Whether to run nothing.
+        workflow: The one workflow to look at; None for all.
 
     Raises:
-        UsageError: There is no such deployment.
+        UsageError: There is no such deployment, or it has no such workflow.
     """
     for place in [require_current(registry, env)] if env else list(deployments.all_current(registry)):
         if not dry_run:
@@ -142,9 +153,11 @@ def run_due(
             except DataflowError as error:
                 yield DueOutcome(place.name, "", "failed", error=error)
                 continue
-        if place.revision.backend == "local":
+        only = None if workflow is None else place.workflow(workflow)
+        if place.revision.backend == "local" or only is not None:
             found, failures = _due(registry, place, now)
-            yield from failures
+            found = [it for it in found if only in (None, it.workflow)]
+            yield from (it for it in failures if only in (None, it.workflow) or not it.workflow)
             for _, group in itertools.groupby(found, key=lambda it: it.workflow):
                 runs = list(group)
                 yield from (_as_run(it, "due") for it in runs) if dry_run else _run_all(registry, runs, report)
@@ -157,7 +170,8 @@ def _due(registry: Registry, place: Deployment, now: dt.datetime) -> tuple[list[
         failures.append(DueOutcome(place.name, workflow, "failed", error=error))
 
     try:
-        found = _each_day_once(local.due(place, now, failed), local.due_by_tables(place, registry, now, failed))
+        by_schedule = local.due(place, now, failed) if place.revision.backend == "local" else []
+        found = _each_day_once(by_schedule, local.due_by_tables(place, registry, now, failed))
         return sorted(found, key=lambda it: it.workflow), failures
     except DataflowError as error:  # its run records can't be reached
         failed("", error)

@@ -45,11 +45,21 @@ def deployment_here(folder: Path, env: str | None) -> DeploymentHere:
 
 def changes(here: DeploymentHere, limit: int) -> list[dict[str, Any]]:
     """Return what the last deployments changed, the last one first, as plain data."""
-    found = deployments.history(here.registry, here.name)
-    return [_change(now, before) for before, now in zip([None, *found], found, strict=False)][::-1][:limit]
+    return [change(now, before) for before, now in last_revisions(here.registry, here.name, limit)]
 
 
-def _change(now: Deployment, before: Deployment | None) -> dict[str, Any]:
+def last_revisions(registry: Registry, name: str, limit: int) -> list[tuple[Deployment | None, Deployment]]:
+    """Return the last revisions of an environment, each behind the one before it, the last one first.
+
+    Those that are older are not read, however many there are.
+    """
+    found = deployments.history(registry, name, limit + 1)
+    before = [None, *found] if len(found) <= limit else found
+    return list(zip(before, found[-limit:], strict=False))[::-1]
+
+
+def change(now: Deployment, before: Deployment | None) -> dict[str, Any]:
+    """Return what a revision changed, as plain data."""
     old = before.revision.packages if before else {}
     changed = {
         key.rpartition(":")[2]: it.bundle[:12]

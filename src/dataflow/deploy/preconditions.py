@@ -43,10 +43,9 @@ def require_deployable(source: DeploySource, planned: PreparedPlan, *, allow_old
     for prepared in due.values():
         _require_imports(source, prepared)
     _require_no_errors(source, due.values())
-    runner = backend(target.environment.backend)
-    for prepared in due.values():
-        if problems := runner.check(prepared):
-            raise DataflowError(f"{prepared.path} can't be deployed: {'; '.join(problems)}", permanent=True)
+    runs = [it.id for prepared in planned.prepared.values() for it in prepared.own_workflows.values()]
+    if problems := backend(target.environment.backend).check(target.name, target.environment, runs):
+        raise DataflowError("\n".join(problems[:_SHOWN]), "give each environment a `dags:` of its own", permanent=True)
     deployed = planned.before.revision.packages if planned.before else {}
     own = {key: it for key, it in deployed.items() if source.owns(key, it)}
     if not target.sandbox:
@@ -113,7 +112,11 @@ def require_no_clear_secrets(environment: Environment) -> None:
         for key, value in environment.catalog.items()
         if (key.rpartition(".")[2] in _SECRET_KEYS and "${secret:" not in value) or has_credentials(value)
     ]
-    for key, address in (("state", environment.state), ("openlineage", environment.openlineage)):
+    if environment.airflow and environment.airflow.token and "${secret:" not in environment.airflow.token:
+        found.append("airflow: token")
+    dags = environment.airflow.dags if environment.airflow else None
+    addresses = ("state", environment.state), ("openlineage", environment.openlineage), ("airflow: dags", dags)
+    for key, address in addresses:
         if has_credentials(address or ""):
             found.append(f"{key}:")
     if found:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dataflow.deploy import deployments
 from dataflow.deploy.bundle.manifest import load_bundle
 from dataflow.deploy.deployments import DeployedPackage, Revision
+from dataflow.deploy.effect import take_effect
 from dataflow.errors import DataflowError, UsageError
 from dataflow.workflow.identity import current_user
 
@@ -74,7 +75,9 @@ class RollbackPlan:
                 }
             )
 
-        return deployments.revise(registry, self.before.name, make)
+        after = deployments.revise(registry, self.before.name, make)
+        take_effect(registry, after, self.before)
+        return after
 
 
 def plan_rollback(

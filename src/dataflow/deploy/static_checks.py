@@ -23,7 +23,6 @@ from dataflow.workflow.discovery import DEFINITION
 if TYPE_CHECKING:
     from dataflow.deploy.bundle.packages import PackageFolder
     from dataflow.deploy.bundle.prepared_package import PreparedPackage
-    from dataflow.workflow.project import Environment
 
 RENDERED = ".workflows"
 
@@ -201,8 +200,9 @@ class _TableCheck:
         return table.lower().removeprefix(f"{self._source.target.environment.catalog_name.lower()}.")
 
     def _exists(self, table: str) -> bool:
-        from dataflow.sample.demo_source import TABLES
+        from dataflow.sample.demo_rows import TABLES
         from dataflow.tables.catalog import is_embedded
+        from dataflow.tables.reader.catalog_tables import TableReader
 
         environment = self._source.target.environment
         if is_embedded(environment) and self._plain(table) in TABLES:
@@ -211,21 +211,9 @@ class _TableCheck:
             return True  # a view of the script's own
         if table not in self._found:
             try:
-                self._found[table] = _has_table(environment, table)
+                self._found[table] = TableReader(environment).has(table)
             except Exception as error:  # each kind of catalog raises its own
                 cause = getattr(error, "message", None) or str(error)
                 self.unknown = f"tables are not checked: {cause.partition(chr(10))[0]}"
                 return True
         return self._found[table]
-
-
-def _has_table(environment: Environment, table: str) -> bool:
-    """Say whether a catalog has a table; the embedded one is asked itself, as PyIceberg takes a second to load."""
-    from dataflow.tables import embedded_catalog
-    from dataflow.tables.catalog import is_embedded, open_catalog
-    from dataflow.tables.pyiceberg_catalog import split_name
-
-    if is_embedded(environment):
-        return embedded_catalog.pointer(environment, split_name(environment.catalog_name, table)) is not None
-    catalog = open_catalog(environment)
-    return bool(catalog.table_exists(split_name(catalog.name, table)))

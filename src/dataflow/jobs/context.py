@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from dataflow.workflow.resolved import Workflow
 
 
+PHASES = ("write", "audit", "publish")
+"""The phases of a `wap`, in their order."""
+
+
 class ProgramServices(Protocol):
     """What a run does for a program of a job: passes on its output, and cancels it."""
 
@@ -67,6 +71,9 @@ class JobServices(ProgramServices, ScriptServices, Protocol):
             DataflowError: Another run has taken its place.
         """
 
+    def part(self) -> PartOfRun | None:
+        """Return which part the job is of a run whose steps a scheduler starts one by one; None for other runs."""
+
     def observed_reads(self) -> Mapping[str, tuple[int, int]]:
         """Return for each source table that the run has read the sequence number and id of its oldest snapshot."""
 
@@ -94,6 +101,26 @@ class JobServices(ProgramServices, ScriptServices, Protocol):
 
     def collect_lineage(self, folder: Path) -> None:
         """Take the lineage that the listener of a program's own Spark wrote into a folder."""
+
+
+@dataclass(frozen=True)
+class PartOfRun:
+    """A part of a run whose steps a scheduler starts one by one: one step, or the end of it all.
+
+    A step makes one attempt, as the scheduler makes the others, and tells nobody. The end does what no other part has
+    done, records the run as one, and sends what its `notifications:` ask for.
+
+    Attributes:
+        run: What the scheduler calls the run.
+        done: The steps that other parts have done; of the end alone.
+        failed: Whether one of the others failed, so that what is left is not done; of the end alone.
+        phase: `write`, `audit` or `publish` of a `wap` that is split; None for the whole of a step.
+    """
+
+    run: str
+    done: frozenset[str] = frozenset()
+    failed: bool = False
+    phase: str | None = None
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,15 @@ from dataflow.workflow.periods import Cadence
 from dataflow.workflow.project import SANDBOX
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from dataflow.jobs.audit import AuditResult
     from dataflow.tables.partition import Partition
     from dataflow.workflow.audits import Audit
     from dataflow.workflow.models import WapTemplate
 
 _CONFLICT_RERUNS = 3
+_NOTHING: Mapping[str, str] = {}
 
 
 class AuditFailed(DataflowError):
@@ -60,6 +63,11 @@ def run_wap(template: WapTemplate, context: JobContext) -> JobResult:
         AuditFailed: A blocking audit failed.
         DataflowError: The write failed, touched what it did not declare, or wrote nothing where that is a failure.
     """
+    part = context.services.part()
+    if part is not None and part.phase is not None:
+        from dataflow.jobs.split_wap import run_phase
+
+        return run_phase(template, context, part)
     for left in reversed(range(_CONFLICT_RERUNS)):
         try:
             return _once(template, context)
@@ -73,44 +81,49 @@ def run_wap(template: WapTemplate, context: JobContext) -> JobResult:
 def _once(template: WapTemplate, context: JobContext) -> JobResult:
     spark, table = context.spark, template.table
     if exists(spark, table):
-        for name in branch_publish.sweep(spark, table, context.services.is_live_branch):
-            left = "whose rows failed" if name.startswith(branch_publish.FAILED) else "left by a run that was killed"
-            context.services.note(f"dropped branch {name} of {table}, {left}")
+        sweep(spark, table, context)
     name = branch_publish.branch_name(context.workflow.run_id, template.id)
     branch = branch_publish.begin(spark, table, template.partition, name, keeps=template.existing == "keep")
     try:
         claim(spark, table, context.workflow.identity)
         with context.services.phase("write") as detail:
-            _write(template, branch, context)
-            _require_main_unchanged(branch, context)
-            made, moves = _settle(template, branch, context)
-            detail(_row_counts(made))
+            write(template, branch, context)
+            require_main_unchanged(branch, context)
+            made, moves = settle(template, branch, context)
+            detail(row_counts(made))
         if made.is_empty and template.empty != "publish":
-            return _nothing_written(template, branch, context)
+            return nothing_written(template, branch, context)
         with context.services.phase("audit") as detail:
-            results = _audit(template, branch, context)
-            detail(_audit_counts(results))
+            results = audit(template, branch, context)
+            detail(audit_counts(results))
         with context.services.phase("publish") as detail:
             if (
                 column_migration.column_pairs(spark, table) != moves
             ):  # a migration went on since, and its columns were not filled
                 raise PublishConflict(f"a migration moved columns of {table} during this run")
-            _require_main_unchanged(branch, context)
-            summary = _summary(template, branch, context, made, results)
+            require_main_unchanged(branch, context)
+            told = summary(template, branch, context, made, results)
             with context.services.publishing():
-                snapshot = publish(spark, branch, made, summary)
+                snapshot = publish(spark, branch, made, told)
             detail(f"snapshot {snapshot}")
     except AuditFailed as failed:
-        _keep_failed(failed, branch, context)
+        keep_failed(failed, branch, context)
         raise
     except BaseException:
         branch_publish.abandon(spark, branch)
         raise
     published = Published(table, branch.partition.label, branch.partition.where, made.total, snapshot)
-    return JobResult(_row_counts(made), tuple(results), published)
+    return JobResult(row_counts(made), tuple(results), published)
 
 
-def _keep_failed(failed: AuditFailed, branch: branch_publish.Branch, context: JobContext) -> None:
+def sweep(spark: SparkSession, table: str, context: JobContext) -> None:
+    """Drop the branches of a table that nobody works on any more."""
+    for name in branch_publish.sweep(spark, table, context.services.is_live_branch):
+        left = "whose rows failed" if name.startswith(branch_publish.FAILED) else "left by a run that was killed"
+        context.services.note(f"dropped branch {name} of {table}, {left}")
+
+
+def keep_failed(failed: AuditFailed, branch: branch_publish.Branch, context: JobContext) -> None:
     """Keep rows that failed an audit for a day, and say how to look at them; readers go on seeing main."""
     try:
         kept = branch_publish.keep_failed(context.spark, branch)
@@ -123,7 +136,7 @@ def _keep_failed(failed: AuditFailed, branch: branch_publish.Branch, context: Jo
     failed.hint = masked(f"{failed.hint}; its rows are kept for a day:\n    dataflow query{env} {query}")
 
 
-def _settle(
+def settle(
     template: WapTemplate, branch: branch_publish.Branch, context: JobContext
 ) -> tuple[Made, list[column_migration.ColumnPair]]:
     """Make the branch hold what will be published.
@@ -144,7 +157,8 @@ def _settle(
     return (outcome(spark, branch) if moves else made), moves
 
 
-def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> None:
+def write(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> None:
+    """Run the scripts of a template on its branch."""
     spark = context.spark
     table = plain_name(template.table, context.workflow.environment.catalog_name)
     scope = context.scope.on_branch(table, branch.name, keep=branch.keeps)
@@ -160,7 +174,7 @@ def _write(template: WapTemplate, branch: branch_publish.Branch, context: JobCon
         raise
 
 
-def _require_main_unchanged(branch: branch_publish.Branch, context: JobContext) -> None:
+def require_main_unchanged(branch: branch_publish.Branch, context: JobContext) -> None:
     """Refuse to go on after this run wrote to main itself, as a program can that replaces the catalog it is given.
 
     Raises:
@@ -201,21 +215,29 @@ def _synchronize(branch: branch_publish.Branch, context: JobContext) -> list[col
     return pairs
 
 
-def _nothing_written(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> JobResult:
+def nothing_written(
+    template: WapTemplate, branch: branch_publish.Branch, context: JobContext, more: Mapping[str, str] = _NOTHING
+) -> JobResult:
+    """End a run that made no rows: where that is no failure, the old ones stay, which the table's history says."""
     label = f"{template.table} {branch.partition.label}"
     found = f"the write {'changed no row of' if branch.keeps else 'brought no rows for'} {label}"
     if template.empty == "fail":
         raise DataflowError(
             found, "readers keep the old rows; set 'empty: keep' or 'empty: publish' if a day without rows is fine"
         )
-    summary = _summary(template, branch, context)
+    told = {**summary(template, branch, context), **more}
     with context.services.publishing():
-        keep(context.spark, branch, summary)
+        keep(context.spark, branch, told)
     context.services.note(f"{found}: the old rows stay (empty: keep)")
     return JobResult("0 rows, the old ones stay")
 
 
-def _audit(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> list[AuditResult]:
+def audit(template: WapTemplate, branch: branch_publish.Branch, context: JobContext) -> list[AuditResult]:
+    """Audit what a branch holds.
+
+    Raises:
+        AuditFailed: A blocking audit failed.
+    """
     if not template.audits:
         return []
     workflow = context.workflow
@@ -256,7 +278,8 @@ def require_passed(results: Sequence[AuditResult], *, published: bool = False) -
         raise AuditFailed(f"{number} failed: {found}", results, published=published)
 
 
-def _audit_counts(results: Sequence[AuditResult]) -> str:
+def audit_counts(results: Sequence[AuditResult]) -> str:
+    """Return how many audits there were, and how many of them warned."""
     warned = sum(not result.passed for result in results)
     return plural(len(results), "audit") + (f", {warned} warned" if warned else "")
 
@@ -270,25 +293,34 @@ def _day(template: WapTemplate, context: JobContext) -> str | None:
     return days.pop() if len(days) == 1 else None
 
 
-def _row_counts(made: Made) -> str:
+def row_counts(made: Made) -> str:
     """Return the number of rows, and how many of them this run wrote where that differs."""
     written = "" if made.rows == made.total else f", {made.rows:,} of them in files that were written"
     return f"{made.total:,} rows{written}"
 
 
-def _summary(
+def audit_figures(results: Sequence[AuditResult]) -> str:
+    """Return the figures of audits, as the table's history keeps them."""
+    return json.dumps({result.name: result.figure for result in results}, sort_keys=True)
+
+
+def source_snapshots(context: JobContext) -> str:
+    """Return the snapshots of sources that a run has read, as the table's history keeps them."""
+    return json.dumps(dict(context.services.observed_reads()), sort_keys=True)
+
+
+def summary(
     template: WapTemplate,
     branch: branch_publish.Branch,
     context: JobContext,
     made: Made | None = None,
     results: Sequence[AuditResult] = (),
-) -> Mapping[str, str]:
+) -> dict[str, str]:
     """Return the properties of the snapshot, which are the table's own history.
 
     A run that made nothing leaves a snapshot too, with `dataflow.outcome` = `kept` and no number of rows.
     """
     workflow = context.workflow
-    figures = {result.name: result.figure for result in results}
     deployed = {BUNDLE: workflow.bundle} if workflow.bundle else {}
     day = _day(template, context)
     return {
@@ -300,6 +332,6 @@ def _summary(
         **({DAY: day} if day else {}),
         **({OUTCOME: "kept"} if made is None else {OUTCOME: "published"}),
         **({} if made is None else {ROWS: str(made.total)}),
-        AUDITS: json.dumps(figures, sort_keys=True),
-        SOURCES: json.dumps(dict(context.services.observed_reads()), sort_keys=True),
+        AUDITS: audit_figures(results),
+        SOURCES: source_snapshots(context),
     }

@@ -14,8 +14,6 @@ from dataflow.lineage.model import plain_name
 from dataflow.lineage.store.reader import LineageStore
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
-
     from dataflow.lineage.script_texts import DeployedScripts, WorkflowScripts
     from dataflow.workflow.project import Environment
 
@@ -24,42 +22,35 @@ class CatalogColumns:
     """The columns of the tables of a catalog, read without Spark."""
 
     def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-        self._catalog: Catalog | None = None
+        from dataflow.tables.reader.catalog_tables import TableReader
+
+        self._reader = TableReader(environment)
         self._closed = False
 
     def __call__(self, table: str) -> list[str] | None:
         """Return the columns of a table; None where the table does not exist or can't be read."""
-        from dataflow.tables.pyiceberg_catalog import load_table
-
-        catalog = self.catalog
-        if catalog is None:
-            return None
         try:
-            return [str(field.name) for field in load_table(catalog, table).schema().fields]
+            found = self._reader.find(table) if self._is_open else None
+            return None if found is None else [*found.column_names]
         except Exception:  # lineage of the other tables is shown all the same
             return None
 
     def names(self) -> list[str]:
         """Return the tables of the catalog; none where it can't be read."""
-        from dataflow.tables.pyiceberg_catalog import list_tables
-
         try:
-            return [] if self.catalog is None else list_tables(self.catalog)
+            return self._reader.names() if self._is_open else []
         except Exception:
             return []
 
     @property
-    def catalog(self) -> Catalog | None:
-        """The catalog, opened on first use; None where it can't be opened."""
-        from dataflow.tables.catalog import open_catalog
-
-        if self._catalog is None and not self._closed:
+    def _is_open(self) -> bool:
+        """Whether the catalog can be reached; one that can't is not tried again."""
+        if not self._closed:
             try:
-                self._catalog = open_catalog(self._environment)
+                self._reader.reach()
             except DataflowError:
                 self._closed = True
-        return self._catalog
+        return not self._closed
 
 
 @dataclass(frozen=True)

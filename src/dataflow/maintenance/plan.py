@@ -13,10 +13,10 @@ from dataflow.maintenance.promises import DAY, Needed, Promises, dead_branches, 
 from dataflow.maintenance.reachable import File, Listing, Reach, orphans, overlapping, unreachable
 from dataflow.tables.changed_days.day_values import DayColumn, Grain
 from dataflow.tables.changed_days.find import day_column
-from dataflow.tables.changed_days.manifests import DATA, DELETED, FileEntry, entries
 from dataflow.tables.high_water_mark import from_properties
 from dataflow.tables.layout import ICEBERG_S_OWN, TARGET
 from dataflow.tables.properties import LIFETIME_DAYS, OWNER, PACKAGE, PACKAGE_ID
+from dataflow.tables.reader.manifests import DATA, DELETED, FileEntry, entries
 from dataflow.workflow.periods import Cadence
 
 if TYPE_CHECKING:

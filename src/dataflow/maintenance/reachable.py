@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.tables.changed_days.manifests import DELETED, Manifest, entries, manifests
+from dataflow.tables.reader.manifests import DELETED, Manifest, entries, manifests
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from dataflow.migration.campaign.definition import Campaign, campaign_from_row
 from dataflow.migration.campaign.events import applied_steps, begun_steps
 from dataflow.migration.progress.builder import reader_statuses, record_moves
 from dataflow.migration.progress.definition import ReaderStatus
-from dataflow.migration.store import CampaignEvent, CampaignStore
-from dataflow.report import Report
+from dataflow.migration.store import CampaignEvent, CampaignRow, CampaignStore
+from dataflow.report import Report, silent
 from dataflow.state.database import StateDatabase
 from dataflow.workflow.identity import current_user
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from dataflow.migration.notify import DeliveryResult, Notice
     from dataflow.migration.plan.definition import MigrationPlan
     from dataflow.migration.plan.table_schema import TableSchemaLoader
+    from dataflow.migration.tracker.store import IssueRecord
+    from dataflow.migration.tracker.sync import CampaignIssues, IssueChange, IssueResult
     from dataflow.migration.verify import Comparison
 
 OpenSpark = Callable[[], AbstractContextManager["SparkSession"]]
@@ -45,11 +47,43 @@ class CampaignStatus:
         campaign: The campaign.
         events: What happened to it.
         readers: How far its readers are.
+        issues: What is filed in the tracker.
+        followed: What came of closing and reopening issues.
     """
 
     campaign: Campaign
     events: list[CampaignEvent]
     readers: list[ReaderStatus]
+    issues: Sequence[IssueRecord] = ()
+    followed: IssueResult | None = None
+
+
+@dataclass(frozen=True)
+class DueNotices:
+    """What owners should receive now.
+
+    Attributes:
+        messages: By mail and webhook.
+        issues: In the tracker.
+    """
+
+    messages: list[Notice]
+    issues: list[IssueChange]
+
+
+@dataclass(frozen=True)
+class SentNotices:
+    """What became of what owners should receive.
+
+    Attributes:
+        due: The messages.
+        results: What came of each.
+        issues: What came of the issues in the tracker; None where there is no tracker.
+    """
+
+    due: list[Notice]
+    results: DeliveryResult
+    issues: IssueResult | None
 
 
 @contextlib.contextmanager
@@ -78,14 +112,21 @@ def list_campaigns(known: LineageGraph) -> list[dict[str, Any]]:
         ]
 
 
-def campaign_status(known: LineageGraph, name: str | None) -> CampaignStatus:
+def campaign_status(known: LineageGraph, name: str | None, report: Report) -> CampaignStatus:
     """Return how far a campaign is; the open one, or the last one, when none is named.
+
+    Issues of those who have moved are closed, and reopened where they use the old name again.
 
     Raises:
         UsageError: There is none, or there are several.
     """
     with open_campaigns(known) as campaigns:
-        return _status(campaigns, known, name, ended=True)
+        found = _status(campaigns, known, name, ended=True)
+        issues = campaign_issues(campaigns, known, found, report)
+        if issues is None:
+            return found
+        followed = issues.follow()
+        return replace(found, issues=issues.store.all(), followed=followed)
 
 
 def start_campaign(
@@ -126,27 +167,61 @@ def start_campaign(
     return opened, path, found
 
 
-def due_notices(known: LineageGraph, name: str | None) -> list[Notice]:
-    """Return the messages that owners of affected workflows should receive now.
+def due_notices(known: LineageGraph, name: str | None) -> DueNotices:
+    """Return what owners of affected workflows should receive now; nothing is asked of a tracker.
 
     Raises:
         UsageError: There is no such campaign, or it is over.
     """
+    now = dt.datetime.now(dt.UTC)
     with open_campaigns(known) as campaigns:
-        return _due(campaigns, known, open_status(campaigns, known, name))
+        found = open_status(campaigns, known, name)
+        issues = campaign_issues(campaigns, known, found, silent)
+        planned = issues.planned(issues.drafts(known, now, ready=_is_ready(found)), now) if issues else []
+        return DueNotices(_due(campaigns, known, found), planned)
 
 
-def send_due_notices(known: LineageGraph, name: str | None, folder: Path | None) -> tuple[list[Notice], DeliveryResult]:
-    """Send the messages that are due, or write them into a folder; return them, and what came of each.
+def send_due_notices(known: LineageGraph, name: str | None, folder: Path | None, report: Report) -> SentNotices:
+    """Send what is due, or write the messages into a folder; return it, and what came of each.
 
     Raises:
         UsageError: There is no such campaign, or it is over.
     """
-    send = notify.file_writer(folder) if folder else notify.address_sender(known.environment)
+    now, filed = dt.datetime.now(dt.UTC), None
     with open_campaigns(known) as campaigns:
         found = open_status(campaigns, known, name)
         due = _due(campaigns, known, found)
-        return due, notify.send_notices(due, found.campaign, campaigns, send)
+        issues = campaign_issues(campaigns, known, found, report)
+        if folder is not None:
+            return SentNotices(
+                due, notify.send_notices(due, found.campaign, campaigns, notify.file_writer(folder)), None
+            )
+        if issues is not None:
+            filed = issues.bring_up_to_date(issues.drafts(known, now, ready=_is_ready(found)), now)
+            due = notify.with_links([it for it in due if notify.has_address(it, known.environment)], filed.links())
+        send = notify.address_sender(known.environment)
+        return SentNotices(due, notify.send_notices(due, found.campaign, campaigns, send), filed)
+
+
+def campaign_issues(
+    campaigns: CampaignStore, known: LineageGraph, found: CampaignStatus, report: Report
+) -> CampaignIssues | None:
+    """Return the issues of a campaign; None where the project has no tracker."""
+    if (settings := known.environment.tracker) is None:
+        return None
+    from dataflow.migration.tracker.store import IssueStore
+    from dataflow.migration.tracker.sync import CampaignIssues
+
+    store = IssueStore(campaigns.database, found.campaign.id, settings.name)
+    return CampaignIssues(found.campaign, found.readers, known.environment, settings, store, report)
+
+
+def close_issues(campaigns: CampaignStore, known: LineageGraph, name: str, report: Report) -> None:
+    """Close the issues of a campaign that is over; what can't be closed now is closed by `status`."""
+    found = _status(campaigns, known, name, ended=True)
+    issues = campaign_issues(campaigns, known, found, report)
+    for owner, error in issues.follow().failed if issues else ():
+        report(f"the issue of {owner or 'no owner'} is still open: {error.message}")
 
 
 def acknowledge(known: LineageGraph, name: str | None, who: str, note: str | None) -> list[str]:
@@ -203,18 +278,24 @@ def cancel_campaign(
             with open_spark() as spark:
                 execute.undo(spark, campaign, found.events, campaigns, current_user(), report, force=force)
         campaigns.close(campaign.id, "cancelled", current_user(), reason)
+        close_issues(campaigns, known, campaign.id, report)
     return campaign, execute.irreversible_effects(campaign, done)
 
 
 def _status(campaigns: CampaignStore, known: LineageGraph, name: str | None, *, ended: bool = False) -> CampaignStatus:
     """Return a campaign, what happened, and where its readers stand, written down where that changed."""
-    campaign = campaign_from_row(campaigns.get(name, ended=ended))
+    found = standing(campaigns, known, campaigns.get(name, ended=ended))
+    if found.campaign.row.state == "open":
+        record_moves(found.campaign, found.readers, campaigns, found.events)
+        return replace(found, events=campaigns.events(found.campaign.id))
+    return found
+
+
+def standing(campaigns: CampaignStore, known: LineageGraph, row: CampaignRow) -> CampaignStatus:
+    """Return a campaign, what happened, and where its readers stand now; nothing is written down."""
+    campaign = campaign_from_row(row)
     events = campaigns.events(campaign.id)
-    found = reader_statuses(campaign, events, known)
-    if campaign.row.state == "open":
-        record_moves(campaign, found, campaigns, events)
-        events = campaigns.events(campaign.id)
-    return CampaignStatus(campaign, events, found)
+    return CampaignStatus(campaign, events, reader_statuses(campaign, events, known))
 
 
 def open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None) -> CampaignStatus:
@@ -232,8 +313,12 @@ def open_status(campaigns: CampaignStore, known: LineageGraph, name: str | None)
 def _due(campaigns: CampaignStore, known: LineageGraph, found: CampaignStatus) -> list[Notice]:
     campaign = found.campaign
     sent = [(row["owner"], row["level"]) for row in campaigns.notices(campaign.id)]
-    ready = {step.name for step in campaign.steps_of("expand")} <= set(applied_steps(found.events))
-    return notify.due_notices(campaign, found.readers, known, sent, dt.datetime.now(dt.UTC), ready=ready)
+    return notify.due_notices(campaign, found.readers, known, sent, dt.datetime.now(dt.UTC), ready=_is_ready(found))
+
+
+def _is_ready(found: CampaignStatus) -> bool:
+    """Return whether the new column or table exists."""
+    return {step.name for step in found.campaign.steps_of("expand")} <= set(applied_steps(found.events))
 
 
 def _require_unread(known: LineageGraph, campaign: Campaign, columns: Sequence[str]) -> None:

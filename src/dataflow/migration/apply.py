@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dataflow.migration import execute
-from dataflow.migration.actions import CampaignStatus, OpenSpark, open_campaigns, open_status
+from dataflow.migration.actions import CampaignStatus, OpenSpark, close_issues, open_campaigns, open_status
 from dataflow.migration.campaign.definition import Campaign
 from dataflow.migration.impact import select_star_users
 from dataflow.migration.readiness import adds_column, require_all_ready
@@ -63,6 +63,9 @@ class Operator(Protocol):
     def tell(self, applied: AppliedStep) -> None:
         """Report a step that is done."""
 
+    def note(self, line: str) -> None:
+        """Report what is not as one would expect."""
+
 
 def apply_steps(
     known: LineageGraph,
@@ -98,6 +101,7 @@ def apply_steps(
         left = execute.steps_left(campaign, found.events)
         if not left:  # whoever did the last one died before they said so
             campaigns.close(campaign.id, "done", current_user())
+            close_issues(campaigns, known, campaign.id, operator.note)
             return AppliedSteps(campaign)
         steps = [step for step in left if not step.irreversible] if all_safe else left[:1]
         forced = _require_ready(found, steps, known, force=force, reason=reason)
@@ -111,6 +115,8 @@ def apply_steps(
                     done.append(work.apply(spark, step))
                     operator.tell(done[-1])
         following = execute.next_step(campaign, campaigns.events(campaign.id))
+        if following is None:
+            close_issues(campaigns, known, campaign.id, operator.note)
     return AppliedSteps(campaign, done, following)
 
 

@@ -53,7 +53,7 @@ def page(campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[Cam
         + f'<div class="bar"><div style="width:{share:.0f}%"></div></div>\n'
         f"<p>{done} of {len(found)} readers have moved</p>\n"
         f'<h2>Not moved yet, day by day</h2>\n<svg width="{_WIDE:.0f}" height="{_HIGH:.0f}" role="img" '
-        f'aria-label="Readers that have not moved, by day">{_chart(campaign, found, events, now)}</svg>\n'
+        f'aria-label="Readers that have not moved, by day">{chart(campaign, found, events, now)}</svg>\n'
         f"<h2>Readers</h2>\n{_readers(found)}\n"
         f"<h2>Steps</h2>\n{_steps(campaign, done_steps(campaign, found, events))}\n</body>\n</html>\n"
     )
@@ -74,7 +74,7 @@ def picture(
         f'<rect class="paper" width="100%" height="100%"/>\n'
         f'<text class="title" x="12" y="24">{escape(_title(campaign))}</text>\n'
         f'<text x="12" y="42">{escape(said)}</text>\n'
-        f'<g transform="translate(0 {_ABOVE:.0f})">{_chart(campaign, found, events, now)}</g>\n</svg>\n'
+        f'<g transform="translate(0 {_ABOVE:.0f})">{chart(campaign, found, events, now)}</g>\n</svg>\n'
     )
 
 
@@ -102,7 +102,7 @@ def _steps(campaign: Campaign, done: Collection[str]) -> str:
     return f"<ol>{''.join(items)}</ol>"
 
 
-def _chart(campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], now: dt.datetime) -> str:
+def chart(campaign: Campaign, found: Sequence[ReaderStatus], events: Sequence[CampaignEvent], now: dt.datetime) -> str:
     """Draw what is left day by day as steps, up to the deadline, with the day on which the campaign ended."""
     row, days = campaign.row, burn_down(campaign, found, events, now.date())
     first = days[0][0]

@@ -7,7 +7,7 @@ between, the notice may or may not have been sent; it is reported as uncertain, 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,23 +16,17 @@ from dataflow.errors import DataflowError, display_path
 from dataflow.files import write_file
 from dataflow.lineage.show.labels import moment
 from dataflow.migration.campaign.definition import Campaign
-from dataflow.migration.changes import new_name
-from dataflow.migration.impact import AffectedWorkflow, select_star_users
-from dataflow.migration.patches import ReaderMigration, suggest_patch
+from dataflow.migration.notice_text import ANNOUNCED, OVERDUE, notice_content
 from dataflow.migration.progress.definition import ReaderStatus
-from dataflow.migration.script_lines import ScriptLine, lines_naming
-from dataflow.migration.store import CampaignStore, env_option
+from dataflow.migration.store import CampaignStore
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
     from dataflow.lineage.query import LineageGraph
     from dataflow.workflow.project import Environment
 
-LEVELS = ((0, "overdue"), (1, "last day"), (3, "3 days"), (7, "a week"), (14, "two weeks"), (30, "a month"))
+LEVELS = ((0, OVERDUE), (1, "last day"), (3, "3 days"), (7, "a week"), (14, "two weeks"), (30, "a month"))
 """The days before the deadline from which each reminder is due, the most urgent first."""
-
-ANNOUNCED = "announcement"
-_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -88,20 +82,25 @@ def due_notices(
         now: The current time.
         ready: Whether the new column or table exists.
     """
-    owners: dict[str, list[ReaderStatus]] = {}
-    for standing in found:
-        own = standing.reader.role == "writes" and standing.reader.owner == campaign.row.opened_by
-        if standing.is_open and not own:  # the owner of the table knows of their own writer
-            owners.setdefault(standing.reader.owner or "", []).append(standing)
     due = []
-    for owner, mine in sorted(owners.items()):
-        level = _due_level(campaign, {level for who, level in sent if who == owner}, now)
+    for owner, mine in open_readers(campaign, found).items():
+        level = due_level(campaign, {level for who, level in sent if who == owner}, now)
         if level is not None:
             due.append(_notice(campaign, owner, mine, level, lineage, now, ready=ready))
     return due
 
 
-def _due_level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
+def open_readers(campaign: Campaign, found: Sequence[ReaderStatus]) -> dict[str, list[ReaderStatus]]:
+    """Return the readers of each owner that have not moved; under an empty name those without an owner."""
+    owners: dict[str, list[ReaderStatus]] = {}
+    for standing in found:
+        own = standing.reader.role == "writes" and standing.reader.owner == campaign.row.opened_by
+        if standing.is_open and not own:  # the owner of the table knows of their own writer
+            owners.setdefault(standing.reader.owner or "", []).append(standing)
+    return dict(sorted(owners.items()))
+
+
+def due_level(campaign: Campaign, heard: set[str], now: dt.datetime) -> str | None:
     """Return the level that is due for an owner: the announcement first, then reminders."""
     if not heard:
         return ANNOUNCED
@@ -153,6 +152,17 @@ def address_sender(environment: Environment) -> Callable[[Notice], str]:
     return deliver_one
 
 
+def has_address(message: Notice, environment: Environment) -> bool:
+    """Return whether an owner can be reached by mail or webhook, beside an issue tracker."""
+    known = environment.owners.get(message.owner)
+    return "@" in message.owner or bool(known and (known.email or known.webhook))
+
+
+def with_links(due: Sequence[Notice], links: Mapping[str, str]) -> list[Notice]:
+    """Return messages that name the issue of their owner, where there is one."""
+    return [replace(it, text=f"{it.text}\nThe issue:\n  {links[it.owner]}") if it.owner in links else it for it in due]
+
+
 def file_writer(folder: Path) -> Callable[[Notice], str]:
     """Return a function that writes a notice to a file in a folder."""
 
@@ -178,95 +188,7 @@ def _notice(
     *,
     ready: bool,
 ) -> Notice:
-    row = campaign.row
-    breaking = [str(change) for change in campaign.changes if not change.safe]
-    left = (row.deadline - now.date()).days
-    count = f"{len(mine)} of your workflows" if len(mine) > 1 else "one of your workflows"
-    subject = f"{row.table}: {breaking[0]} by {row.deadline}, {count} {'use' if len(mine) > 1 else 'uses'} it"
-    if level == "overdue":
-        subject = f"OVERDUE: {subject}"
-    elif level != ANNOUNCED:
-        subject = f"{plural(left, 'day')} left: {subject}"
-    places = {each.workflow: each.lines for each in select_star_users(row.table, lineage)} if not ready else {}
-    mine = [replace(each, reader=_with_lines_of_now(campaign, each.reader, lineage)) for each in mine]
-    lines = [*_opening(campaign, breaking, level, left, ready=ready), "", *_workflows(mine, places)]
-    patches = dict.fromkeys(text for each in mine for text in _patches(campaign, each.reader, lineage) if text)
-    if patches:
-        keeps = (
-            " --ignore-whitespace" if any("\r\n" in it for it in patches) else ""
-        )  # mails end lines in their own way
-        lines += ["", f"Suggested patch, to be reviewed before `git apply{keeps}` at the root of the repository:", ""]
-        lines.append("".join(patches).rstrip("\n"))
-    lines += ["", *_reply_instructions(campaign, owner, mine)]
-    return Notice(owner, level, subject, "\n".join(lines), now)
-
-
-def _opening(campaign: Campaign, breaking: Sequence[str], level: str, left: int, *, ready: bool) -> Iterator[str]:
-    row = campaign.row
-    if level == "overdue":
-        yield f"The deadline {row.deadline} has passed, and {row.opened_by} can't finish the change because of this:"
-        yield ""
-    elif level != ANNOUNCED:
-        yield f"A reminder: there {'is' if left == 1 else 'are'} {plural(left, 'day')} left."
-        yield ""
-    yield f"{row.opened_by} changes {row.table} in {row.environment}:"
-    yield from (f"  - {each}" for each in breaking)
-    moves = [step.says for step in campaign.steps_of("move")]
-    yield f"To do by {row.deadline}: {'; '.join(moves).removeprefix('workflows move: they ')}."
-    beside = any(step.adds or step.keeps for step in campaign.steps_of("expand"))
-    if beside and ready:
-        yield "Old and new both exist until then. After that the old one is dropped, and whatever uses it fails."
-    elif beside:
-        yield "The new one does not exist yet: `dataflow migration status` shows when it does. From then on both exist"
-        yield "until the deadline. After that the old one is dropped, and whatever uses it fails."
-    else:
-        yield "After that the old one is dropped, and whatever uses it fails."
-
-
-def _workflows(mine: Sequence[ReaderStatus], places: Mapping[str, Sequence[ScriptLine]]) -> Iterator[str]:
-    yield "Affected workflows:"
-    for standing in mine:
-        reader = standing.reader
-        role = " (writes the table)" if reader.role == "writes" else ""
-        yield f"  {reader.workflow}{role}: {standing.why}"
-        if origin := next((line.deployed for line in reader.lines if line.deployed), ""):
-            yield f"      deployed from {origin}:"
-        for line in reader.lines[:_LINES]:
-            yield f"      {line.in_repository}: {line.text}"
-        if len(reader.lines) > _LINES:
-            yield f"      … and {len(reader.lines) - _LINES} more lines"
-        for line in places.get(reader.workflow, ()):
-            yield "      selects all columns by position, and fails when the new column is added; list the columns:"
-            yield f"      {line.in_repository}: {line.text}"
-
-
-def _with_lines_of_now(campaign: Campaign, reader: AffectedWorkflow, lineage: LineageGraph) -> AffectedWorkflow:
-    """Return a reader with the lines that its scripts have now; those of the start where no script can be read."""
-    if not any(lineage.scripts_of(reader.workflow)):
-        return reader
-    writes = reader.role == "writes" or campaign.table in reader.writes
-    lines = lines_naming(reader.workflow, campaign.table, campaign.old_columns, lineage, writes=writes)
-    return replace(reader, lines=lines)
-
-
-def _patches(campaign: Campaign, reader: AffectedWorkflow, lineage: LineageGraph) -> Iterator[str]:
-    """Yield a patch for each SQL script of a reader whose lines are shown."""
-    renamed = {change.column: new_name(change) for change in campaign.changes if not change.safe and new_name(change)}
-    replaced_by = next((change.to for change in campaign.changes if change.kind == "replace"), None)
-    retyped = {change.column for change in campaign.changes if change.kind == "type"}
-    move = ReaderMigration(campaign.table, renamed, replaced_by, retyped)
-    schema = lineage.schema(campaign.table)
-    for scripts in (scripts for source in lineage.scripts_of(reader.workflow) for scripts in source):
-        files = {(line.file, line.path) for line in reader.lines if line.deployed == scripts.deployed}
-        for file, path in sorted(files):
-            if file.endswith(".sql") and (text := scripts.text_of(file)):
-                yield suggest_patch(path, text, move, scripts.entry.params, {**scripts.schema, **schema})
-
-
-def _reply_instructions(campaign: Campaign, owner: str, mine: Sequence[ReaderStatus]) -> Iterator[str]:
-    one = owner or mine[0].reader.workflow
-    yield "No reply is needed: the next run or deployment that doesn't use the old name is detected."
-    yield "Where that can't be detected, or the workflow is retired, acknowledge it:"
-    yield f'  dataflow migration ack {one} --campaign {campaign.id}{env_option(campaign.row.environment)} --note "…"'
-    yield "Progress of all readers:"
-    yield f"  {campaign.row.command('status')}"
+    content = notice_content(campaign, owner, mine, level, lineage, now, ready=ready)
+    left = (campaign.row.deadline - now.date()).days
+    urgent = {OVERDUE: "OVERDUE: ", ANNOUNCED: ""}.get(level, f"{plural(left, 'day')} left: ")
+    return Notice(owner, level, f"{urgent}{content.subject}", content.plain, now)

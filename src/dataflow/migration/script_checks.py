@@ -17,7 +17,7 @@ from dataflow.lineage.sql.checks import ScriptCheck, TableColumns, check_script
 from dataflow.lineage.sql.column_lineage import sql_lineage
 from dataflow.lineage.workflow_tables import script_tables
 from dataflow.tables.catalog import is_embedded
-from dataflow.tables.embedded_catalog import live_table
+from dataflow.tables.reader.catalog_tables import TableReader
 from dataflow.workflow import table_names
 from dataflow.workflow.audits import SqlAudit
 from dataflow.workflow.parameters import POINTER, substitute
@@ -193,13 +193,20 @@ class _TableColumnsLookup:
 
     def _live(self, table: str) -> TableColumns | None:
         """Return a table as it is, with what its DDL will add to it."""
-        live = live_table(self._workflow.environment, table)
-        if live is None or table.lower() in self._replaced:
+        environment = self._workflow.environment
+        if table.lower() in self._replaced or not is_embedded(environment):  # others take a second to be asked
+            return None
+        try:
+            live = TableReader(environment).find(table, any_case=True)
+            columns = () if live is None else live.column_names
+        except (DataflowError, KeyError):  # what can't be read is not known
+            return None
+        if live is None:
             return None
         declared = self._declared(table.lower())
-        there = {column.lower() for column in live.columns}
+        there = {column.lower() for column in columns}
         more = [column for column in (declared.columns if declared else ()) if column.lower() not in there]
-        return TableColumns((*live.columns, *more), may_leave_out=live.moves)
+        return TableColumns((*columns, *more), may_leave_out=live.moves_columns)
 
     def _declared(self, key: str) -> TableColumns | None:
         columns: Sequence[str] | None = self.declared.get(key)

@@ -111,6 +111,11 @@ class CampaignStore:
         self._database = database
         self._environment = environment
 
+    @property
+    def database(self) -> StateDatabase:
+        """The state database."""
+        return self._database
+
     def add(self, row: CampaignRow) -> None:
         """Add a campaign.
 
@@ -146,9 +151,7 @@ class CampaignStore:
 
     def all(self) -> list[CampaignRow]:
         """Return all campaigns at the state address, newest first."""
-        with self._database.begin() as connection:
-            rows = connection.execute(sa.select(campaigns).order_by(campaigns.c.opened.desc())).all()
-        return [_row(row) for row in rows]
+        return [_row(row) for row in self._database.rows(sa.select(campaigns).order_by(campaigns.c.opened.desc()))]
 
     def get(self, name: str | None, *, ended: bool = False) -> CampaignRow:
         """Return a campaign of the environment by its name or table, or the only open one.
@@ -233,9 +236,8 @@ class CampaignStore:
     def events(self, name: str) -> list[CampaignEvent]:
         """Return the events of a campaign, oldest first."""
         query = sa.select(events).where(events.c.campaign == name).order_by(events.c.number)
-        with self._database.begin() as connection:
-            rows = connection.execute(query).all()
-        return [CampaignEvent(r.moment, r.kind, r.subject, r.who, r.note, r.detail) for r in rows]
+        fields = ("moment", "kind", "subject", "who", "note", "detail")
+        return [CampaignEvent(*(row[name] for name in fields)) for row in self._database.rows(query)]
 
     # ------------------------------------------------------------------------------------------- notices
 
@@ -289,18 +291,9 @@ def _hint(live: Sequence[CampaignRow], everywhere: Sequence[CampaignRow]) -> str
     return f"{elsewhere.id} is open in {elsewhere.environment}:{env_option(elsewhere.environment)}".rstrip(":")
 
 
-def _row(row: Any) -> CampaignRow:
-    return CampaignRow(
-        row.id,
-        row.table_name,
-        row.environment,
-        row.state,
-        row.deadline,
-        row.opened,
-        row.opened_by,
-        row.closed,
-        row.definition,
-    )
+def _row(row: Mapping[str, Any]) -> CampaignRow:
+    fields = ("id", "table_name", "environment", "state", "deadline", "opened", "opened_by", "closed", "definition")
+    return CampaignRow(*(row[name] for name in fields))
 
 
 def subjects_of(found: Sequence[CampaignEvent], kind: str) -> set[str]:

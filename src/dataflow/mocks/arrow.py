@@ -11,6 +11,7 @@ from dataflow.errors import DataflowError
 from dataflow.mocks.model import MockColumn, Row
 from dataflow.mocks.yaml_text import name_text, type_text
 from dataflow.tables.schema.spark_types import SqlType, distinct
+from dataflow.wording import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -114,11 +115,6 @@ def mockable(
     if wrong:
         raise UnmockableError(table, wrong, [it.name for it in found])
     return tuple(found)
-
-
-def shown_name(name: str) -> str:
-    """Write a name in quotes for a message, with nothing in it that can't be seen."""
-    return f"'{name}'" if name.isprintable() else ascii(name)
 
 
 def spark_type(type_: IcebergType) -> SqlType:

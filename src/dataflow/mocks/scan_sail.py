@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dataflow.mocks.notable_rows import find_notable
-from dataflow.mocks.scan_iceberg import VALUES_AT_MOST, IcebergScan, SparkRequiredError, spread_of
+from dataflow.mocks.scan_iceberg import VALUES_AT_MOST, IcebergScan, spread_of
 from dataflow.tables.quoting import column_name
+from dataflow.tables.reader.rows import SparkRequiredError
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:

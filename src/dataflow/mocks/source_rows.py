@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dataflow.errors import DataflowError, UsageError, did_you_mean, first_line
+from dataflow.errors import DataflowError, UsageError, did_you_mean
 from dataflow.mocks.arrow import SourceColumn, rows_of, source_columns
 from dataflow.mocks.masking import Mask, plan_masks
 from dataflow.mocks.model import Row
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyspark.sql import SparkSession
 
+    from dataflow.tables.reader.catalog_tables import FoundTable
     from dataflow.workflow.project import Environment
 
 ROWS = 20
@@ -114,13 +115,16 @@ def _by_iceberg(
     environment: Environment, wanted: MockRequest, progress: Callable[[int, int], None]
 ) -> SourceRows | str:
     """Read a table by PyIceberg, or say why only Spark can."""
-    from dataflow.mocks.scan_iceberg import SparkRequiredError, scan_table
+    from dataflow.mocks.scan_iceberg import scan_table
     from dataflow.mocks.scan_sail import scan_by_sail
     from dataflow.mocks.where_filter import NotPushedDown, check_columns, parse_where, to_iceberg
+    from dataflow.tables.reader.rows import SparkRequiredError
+    from dataflow.tables.reader.state import current_state
 
-    table = open_table(environment, wanted.table)
-    if isinstance(table, str):
-        return table
+    found = find_source(environment, wanted.table)
+    if isinstance(found, str):
+        return found
+    table = found.opened
     known = [field.name for field in table.schema().fields]
     asked = _requested_columns(wanted, known)
     columns = source_columns(_schema_of(table, asked), wanted.table)
@@ -138,7 +142,9 @@ def _by_iceberg(
         if odd and wanted.where is not None:
             scan = scan_by_sail(environment, wanted.table, names, wanted.where, rows=wanted.rows)
         else:
-            scan = scan_table(table, names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress)
+            scan = scan_table(
+                current_state(found), names, condition, rows=wanted.rows, exact=wanted.exact, progress=progress
+            )
     except SparkRequiredError as error:
         return f"PyIceberg can't evaluate {odd}, and {error}" if odd else str(error)
     rows: list[Row] = []
@@ -153,35 +159,33 @@ def _by_iceberg(
     )  # fmt: skip
 
 
-def open_table(environment: Environment, name: str) -> Table | str:
-    """Open a table by PyIceberg, or say why only Spark can read it.
+def find_source(environment: Environment, name: str) -> FoundTable | str:
+    """Find a table, or say why only Spark can read it.
 
     Raises:
         UsageError: There is no such table.
         DataflowError: Its metadata can't be read.
     """
-    from pydantic import ValidationError
-    from pyiceberg.exceptions import ValidationError as TypesUnknown
+    from dataflow.tables.pyiceberg_catalog import SparkOnlyError
+    from dataflow.tables.reader.catalog_tables import TableReader
 
-    from dataflow.tables.catalog import open_catalog
-    from dataflow.tables.pyiceberg_catalog import load_table, split_name
-
+    reader = TableReader(environment)
     try:
-        catalog = open_catalog(environment)
+        reader.reach()
     except DataflowError as error:
         return error.message
-    if len(split_name(catalog.name, name)) < 2:
+    if len(table_names.without_catalog(name, environment.catalog_name)) < 2:
         raise UsageError(f"'{name}' is not a full table name", "write it as database.table")
     try:
-        return load_table(catalog, name)
-    except DataflowError as error:
-        demo = "`dataflow sample source` makes the demo source" if name.endswith(_DEMO) else None
-        raise UsageError(error.message, error.hint or demo) from None
-    except (ValidationError, TypesUnknown):  # a type of a later version of the format
-        return f"PyIceberg can't read the metadata of {name}"
-    except Exception as error:  # each file system, and each catalog, raises its own
-        cause = first_line(error)
-        raise DataflowError(f"the metadata of {name} can't be read: {cause}") from error
+        found = reader.find(name)
+        if found is not None:
+            found.opened  # noqa: B018  # whether PyIceberg knows all that its metadata says
+            return found
+    except SparkOnlyError as error:
+        return error.message
+    missing = reader.no_table(name)
+    demo = "`dataflow sample source` makes the demo source" if name.endswith(_DEMO) else None
+    raise UsageError(missing.message, missing.hint or demo)
 
 
 def _schema_of(table: Table, names: Sequence[str]) -> Any:
@@ -237,14 +241,14 @@ def table_columns(environment: Environment, name: str, sessions: Sessions | None
         sessions: Opens Spark for catalogs that only Spark can read; None to leave those alone.
     """
     try:
-        table = open_table(environment, name)
-        if not isinstance(table, str):
-            return source_columns(table.schema(), name)
+        found = find_source(environment, name)
+        if not isinstance(found, str):
+            return source_columns(found.opened.schema(), name)
         if sessions is None:
-            return table
+            return found
         from dataflow.mocks.scan_spark import spark_columns
 
-        with sessions(table) as spark:
+        with sessions(found) as spark:
             return spark_columns(spark, name)
     except DataflowError as error:
         return error.message

@@ -42,14 +42,13 @@ def preview_write(sail: Sail, write: PreviewedWrite, wanted: PreviewRequest) -> 
         DataflowError: A script can't be read, or the partition is not one of the table's.
     """
     script = _only_script(write)
-    session = SailSession(sail, Pins(write.workflow.environment))
-    known = _known(write)
+    pins = Pins(write.workflow.environment)
+    session = SailSession(sail, pins)
+    known = _known(write, pins)
     label, where = partition_sql(write.table, known.partitioned_by, write.template.partition)
     columns = columns_of([(it.name, it.full_type, it.nullable) for it in known.columns])
     target = Target(write.table, columns, known.partition)
-    insert = _insert(session, script, write)
-    values = {name.lower(): _static(session, target, name, value) for name, value in insert.static.items()}
-    session.hold(_BROUGHT, target.brought(insert, session.sql(insert.query).toArrow(), values))
+    session.hold(_BROUGHT, _brought(session, script, write, target))
     history = _history(write, known, label)
     inside = int(session.sql(f"SELECT count(*) AS n FROM {_BROUGHT} WHERE true AND ({where})").collect()[0].n)
 
@@ -97,15 +96,16 @@ def preview_step(sail: Sail, write: PreviewedWrite, script: DeclaredScript, want
 
 
 def _only_script(write: PreviewedWrite) -> DeclaredScript:
-    if len(write.scripts) != 1 or not write.scripts[0].is_sql:
-        raise SparkDecides("only one SQL script that writes is read here")
+    if len(write.scripts) != 1:
+        raise SparkDecides("several scripts write")
     if write.template.existing == "keep":
         raise SparkDecides("the rows that are there are changed (existing: keep)")
     return write.scripts[0]
 
 
-def _known(write: PreviewedWrite) -> KnownTable:
-    known = known_table(write, table_metadata(write))
+def _known(write: PreviewedWrite, pins: Pins) -> KnownTable:
+    found = pins.found(write.table)  # as the query and the comparison see it
+    known = known_table(write, None if found is None else found.metadata)
     if known is None:
         raise SparkDecides(f"the columns of {write.table} are not known")
     if known.metadata is not None and migrating_columns(known.metadata.get("properties") or {}):
@@ -115,23 +115,15 @@ def _known(write: PreviewedWrite) -> KnownTable:
     return known
 
 
-def table_metadata(write: PreviewedWrite) -> dict[str, object] | None:
-    """Return what the metadata file of the table that is written says; None where there is no table."""
-    from dataflow.tables import embedded_catalog
-    from dataflow.tables.catalog import is_embedded, open_catalog
+def _brought(session: SailSession, script: DeclaredScript, write: PreviewedWrite, target: Target) -> pa.Table:
+    """Return the rows that a script would bring into the table."""
+    if not script.is_sql:
+        from dataflow.preview.python_by_sail import rows_of_script
 
-    environment = write.workflow.environment
-    parts = table_names.without_catalog(write.table, environment.catalog_name)
-    try:
-        if is_embedded(environment):
-            location = embedded_catalog.pointer(environment, parts)
-            return embedded_catalog.metadata(location) if location else None
-        catalog = open_catalog(environment)
-        if not catalog.table_exists(parts):
-            return None
-        return dict(catalog.load_table(parts).metadata.model_dump(mode="json", by_alias=True))
-    except Exception as error:  # each catalog, file system and later version of the format raises its own
-        raise SparkDecides(f"the catalog does not show {write.table} without Spark") from error
+        return rows_of_script(session, script, write, target)
+    insert = _insert(session, script, write)
+    values = {name.lower(): _static(session, target, name, value) for name, value in insert.static.items()}
+    return target.brought(insert, session.sql(insert.query).toArrow(), values)
 
 
 def _text(text: str, script: DeclaredScript) -> str:

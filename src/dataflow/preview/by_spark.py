@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError
 from dataflow.jobs.audit import AuditedRows, run_audits
+from dataflow.jobs.spark import ddl_line
 from dataflow.jobs.spark.script import run_script
 from dataflow.preview.difference import compare
 from dataflow.preview.model import Preview, PreviewRequest
+from dataflow.spark.column_errors import mismatch_of
 from dataflow.spark.config import PREVIEWS, is_local
 from dataflow.spark.guard import WriteScope, scoped_session
 from dataflow.tables.iceberg import create_namespace, exists, load, quoted
@@ -53,7 +55,7 @@ def preview_write(spark: SparkSession, write: PreviewedWrite, wanted: PreviewReq
     """
     parts = table_names.without_catalog(write.table, write.workflow.environment.catalog_name)
     ours = table_names.joined((PREVIEWS, *parts))
-    with _only_there(spark, write) as session, _under_its_name(ours, write.table):
+    with _only_there(spark, write) as session, _under_its_name(ours, write):
         _create(session, write, ours)
         for script in write.scripts:
             run_script(session, script.path, write.with_table(script.params, ours))
@@ -89,11 +91,15 @@ def _only_there(spark: SparkSession, write: PreviewedWrite) -> Iterator[SparkSes
 
 
 @contextlib.contextmanager
-def _under_its_name(ours: str, table: str) -> Iterator[None]:
-    """Call the table in messages what the definition calls it."""
+def _under_its_name(ours: str, write: PreviewedWrite) -> Iterator[None]:
+    """Call the table in messages what the definition calls it, and say which line its DDL lacks."""
+    table = write.table
     try:
         yield
     except DataflowError as error:
+        if (mismatch := mismatch_of(error)) is not None:
+            differ = dataclasses.replace(mismatch[0], table=table)
+            error.hint = ddl_line.advice(write.workflow, differ, mismatch[1]) or error.hint
         told = {quoted(ours): table, ours: table, f"outside {PREVIEWS}, the catalog of": "not previewed in"}
         for name, said in told.items():
             error.message = error.message.replace(name, said)

@@ -34,9 +34,10 @@ def decide(workflow: Workflow, size: Size | None) -> Acceleration:
     environment = workflow.environment
     if environment.accelerator == "none":
         return Acceleration(False, "the environment has accelerator: none")
+    by_name = environment.accelerator == "comet"
     if why := hindrance(environment):
-        return Acceleration(False, why)
-    if environment.accelerator == "comet":
+        return Acceleration(False, why, required=by_name)
+    if by_name:
         return Acceleration(True, "the environment has accelerator: comet", required=True)
     return _by_size(workflow, size)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class CancelScope:
 
     Attributes:
         context: The Spark context whose jobs are cancelled; None before there is one.
-        name: Unique in the JVM; the tag of the scope's Spark jobs.
+        name: Unique in the JVM; the tag of the scope's Spark jobs, and the group of those that it starts itself.
         parent: The scope around this one.
     """
 
@@ -30,6 +31,7 @@ class CancelScope:
     parent: CancelScope | None = None
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _reasons: list[str] = field(default_factory=list)
+    _groups: set[str] = field(default_factory=set)
 
     def child(self, name: str) -> CancelScope:
         """Return a scope inside this one."""
@@ -53,6 +55,8 @@ class CancelScope:
         self._cancelled.set()
         if self.context is not None:
             self.context.cancelJobsWithTag(self.name)
+            for group in tuple(self._groups):  # by tags Spark cancels what runs, by groups also what is to come
+                self.context._jsc.sc().cancelJobGroupAndFutureJobs(group)
 
     def cancel_until(self, ended: Callable[[float], bool], grace: float) -> bool:
         """Cancel repeatedly until everything has ended: Spark may start a job just after others were cancelled.
@@ -78,9 +82,20 @@ class CancelScope:
             self._cancelled.wait(min(_POLL, left))
             left -= _POLL
 
-    def tag_jobs(self) -> None:
-        """Tag the Spark jobs that this thread starts, so that each scope around them can cancel them."""
-        scope: CancelScope | None = self
-        while scope is not None and self.context is not None:
-            self.context.addJobTag(scope.name)
-            scope = scope.parent
+    @contextlib.contextmanager
+    def jobs(self) -> Iterator[None]:
+        """Let each scope around it cancel the Spark jobs that this thread starts in a block, those to come included."""
+        around = [self]
+        while (parent := around[-1].parent) is not None:
+            around.append(parent)
+        for scope in around:
+            scope._groups.add(self.name)
+        try:
+            if self.context is not None:
+                self.context.setLocalProperty("spark.jobGroup.id", self.name)
+                for scope in around:
+                    self.context.addJobTag(scope.name)
+            yield
+        finally:
+            for scope in around:
+                scope._groups.discard(self.name)

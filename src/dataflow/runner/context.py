@@ -16,6 +16,7 @@ from dataflow.system_errors import hint_for, system_error
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from dataflow.jobs.context import PartOfRun
     from dataflow.runner.progress import RunProgress
     from dataflow.runner.run_start import BegunRun
     from dataflow.runner.turn import LiveRun
@@ -67,6 +68,7 @@ class RunContext:
         begun: The outermost run, where it was begun already: recorded, and alive.
         acceleration: Whether Comet is at work; None where that was not decided by what is run.
         left: Returns the days of a backfill that are still to be run; None for other runs.
+        part: Which part it is of a run whose steps a scheduler starts one by one; None for other runs.
     """
 
     spark: SparkSession
@@ -79,6 +81,7 @@ class RunContext:
     begun: BegunRun | None = None
     acceleration: Acceleration | None = None
     left: Callable[[], Collection[str]] | None = None
+    part: PartOfRun | None = None
 
     @property
     def live(self) -> LiveRun | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataflow.jobs.context import JobContext
+from dataflow.jobs.context import JobContext, PartOfRun
 from dataflow.lineage.spark_plan.listener import LineageListener
 from dataflow.lineage.spark_plan.plan_lineage import lines_in
 from dataflow.runner.retry import Cancelled
@@ -52,18 +52,18 @@ class JobAttempt:
     @contextlib.contextmanager
     def opened(cls, run: Run, step: str, cancel: CancelScope) -> Iterator[JobContext]:
         """Lend what the job works with, for as long as a block; its Spark jobs and its lineage are the attempt's."""
-        cancel.tag_jobs()
-        spark = open_session(run.context.spark, EVERYTHING)
-        # Spark and Iceberg read settings from the thread's active session; a new thread has none.
-        jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
-        lineage = LineageListener(run.lineage)
-        lineage.watch(spark, runs_user_code=False)
-        try:
-            services = cls(run, step, cancel, spark, lineage)
-            scope = write_scope(run.workflow.environment, run.workflow.identity)
-            yield JobContext(spark, run.workflow, scope, services, run.first)
-        finally:
-            lineage.unwatch(spark)
+        with cancel.jobs():
+            spark = open_session(run.context.spark, EVERYTHING)
+            # Spark and Iceberg read settings from the thread's active session; a new thread has none.
+            jvm(spark).SparkSession.setActiveSession(spark._jsparkSession)
+            lineage = LineageListener(run.lineage)
+            lineage.watch(spark, runs_user_code=False)
+            try:
+                services = cls(run, step, cancel, spark, lineage)
+                scope = write_scope(run.workflow.environment, run.workflow.identity)
+                yield JobContext(spark, run.workflow, scope, services, run.first)
+            finally:
+                lineage.unwatch(spark)
 
     @contextlib.contextmanager
     def session(self, scope: WriteScope) -> Iterator[SparkSession]:
@@ -79,7 +79,7 @@ class JobAttempt:
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
         """Mark a named part of the job while it runs; yields a function that takes a detail."""
         if self.cancel.is_set():  # above all: a cancelled attempt must not publish
-            raise Cancelled(self.cancel.reason or "stopped before its end")
+            raise Cancelled(self.cancel.reason)
         part, began, details = f"{self.step}.{name}", time.monotonic(), [""]
         progress, workflow = self.run.context.progress, self.run.workflow
         progress.started(workflow, part)
@@ -96,6 +96,10 @@ class JobAttempt:
         live = self.run.context.live
         with live.fenced(self.run.keys) if live is not None else contextlib.nullcontext():
             yield
+
+    def part(self) -> PartOfRun | None:
+        """Return which part the job is of a run whose steps a scheduler starts one by one; None for other runs."""
+        return self.run.context.part if self.run.recorder.is_root else None
 
     def note(self, text: str) -> None:
         """Report something that users should know."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from dataflow.jobs.context import PartOfRun
     from dataflow.runner.resume import Resume
 
 
@@ -22,6 +23,7 @@ class RunOptions:
         days: The days of a backfill, as its record keeps them; empty for other runs.
         parallel: How many of them run side by side.
         left: Returns the days of a backfill that are still to be run; None for other runs.
+        part: Which part it is of a run whose steps a scheduler starts one by one; None for other runs.
     """
 
     only: str | None = None
@@ -30,6 +32,7 @@ class RunOptions:
     days: tuple[str, ...] = ()
     parallel: int = 1
     left: Callable[[], Collection[str]] | None = None
+    part: PartOfRun | None = None
 
 
 DEFAULTS = RunOptions()

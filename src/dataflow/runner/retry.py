@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dataflow.errors import DataflowError
 from dataflow.runner.cancellation import CancelScope
@@ -19,12 +21,29 @@ T = TypeVar("T")
 _GRACE = 15.0
 """Seconds that code has to end after its Spark jobs were cancelled."""
 
+_RECORDING = 5.0
+"""Seconds that a run inside another has beyond that to record which of its steps were given up."""
+
+CANCEL_GRACE = _GRACE + 2 * _RECORDING
+"""Seconds after which a run that was cancelled has ended, its steps recorded, whatever its code does."""
+
+_POLL = 0.2
+
 
 class Cancelled(DataflowError):
-    """The run was cancelled."""
+    """The run was cancelled.
+
+    Attributes:
+        left_running: Whether its Python code still runs all the same.
+    """
 
     permanent = True
     exit_code = 130
+
+    def __init__(self, reason: str | None, *, left_running: bool = False) -> None:
+        still = ", and its code still runs until this process ends" if left_running else ""
+        super().__init__(f"{reason or 'stopped before its end'}{still}")
+        self.left_running = left_running
 
 
 class TimedOut(DataflowError):
@@ -50,17 +69,19 @@ class RetryPolicy:
             as `retries` when None. Each kind has a count of its own.
         delay: Seconds before the first retry; doubles with each one.
         timeout: Seconds for one attempt; None for no limit.
+        is_run: Whether an attempt is a run, whose own steps are given up when it is cancelled.
     """
 
     retries: int = 0
     delay: float = 10.0
     timeout: float | None = None
     infrastructure_retries: int | None = None
+    is_run: bool = False
 
     @classmethod
-    def of(cls, job: RetryPolicyMixin) -> RetryPolicy:
+    def of(cls, job: RetryPolicyMixin, *, is_run: bool = False) -> RetryPolicy:
         """Return what a definition says of a job or a template."""
-        return cls(job.retries, job.retry_delay, job.timeout, job.infrastructure_retries)
+        return cls(job.retries, job.retry_delay, job.timeout, job.infrastructure_retries, is_run)
 
     def most(self, kind: Kind) -> int:
         """Return how many attempts may follow failures of a kind."""
@@ -115,46 +136,69 @@ def run_with_retry(
         number = turn.retry_state.attempt_number
         with turn:
             inner = scope.child(str(number))
-            return run_with_timeout(policy.timeout, inner, lambda: attempt(number, inner))  # noqa: B023 - called at once
+            return _bounded(policy, inner, lambda: attempt(number, inner))  # noqa: B023 - called at once
     raise AssertionError("the last attempt returns or raises")
 
 
-def run_with_timeout(seconds: float | None, scope: CancelScope, call: Callable[[], T]) -> T:
-    """Call a function with a timeout.
+def _bounded(policy: RetryPolicy, scope: CancelScope, call: Callable[[], T]) -> T:
+    """Call a function until its timeout, or until it is cancelled and does not end.
 
     Spark jobs end when they are cancelled; Python code that ignores that is left running in its thread.
 
     Args:
-        seconds: The timeout; None for no limit.
+        policy: How long it may take; a run gives up its own steps.
         scope: Cancelled at the timeout.
         call: The function.
 
     Raises:
         TimedOut: The function took longer.
+        Cancelled: It was cancelled, and has not ended.
     """
-    if seconds is None:
+    if policy.is_run and policy.timeout is None:
         return call()
-    ended: list[T] = []
-    failure: list[BaseException] = []
+    work = _Work(call)
+    deadline = math.inf if policy.timeout is None else time.monotonic() + policy.timeout
+    is_cancelled = False
+    while not is_cancelled and (left := deadline - time.monotonic()) > 0 and not work.is_over(min(_POLL, left)):
+        is_cancelled = scope.is_set() and not policy.is_run
+    if not work.is_over(0):
+        has_ended = scope.cancel_until(work.is_over, _GRACE + policy.is_run * _RECORDING)
+        if work.ended:  # it succeeded all the same, and what it published is there
+            return work.ended[0]
+        if policy.timeout is not None and not is_cancelled:
+            raise TimedOut(policy.timeout, left_running=not has_ended)
+        if not has_ended:
+            raise Cancelled(scope.reason, left_running=True)
+    return work.result()
 
-    def work() -> None:
+
+class _Work(Generic[T]):
+    """A call in a thread of its own.
+
+    Attributes:
+        ended: What it returned, once it has.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self.ended: list[T] = []
+        self._failure: list[BaseException] = []
+        self._call = call
+        self._thread = threading.Thread(target=self._work, name=threading.current_thread().name, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
         try:
-            ended.append(call())
+            self.ended.append(self._call())
         except BaseException as error:  # raised again in the thread that waits
-            failure.append(error)
+            self._failure.append(error)
 
-    worker = threading.Thread(target=work, name=threading.current_thread().name, daemon=True)
-    worker.start()
-    worker.join(seconds)
-    if worker.is_alive():
+    def is_over(self, wait: float) -> bool:
+        """Wait at most so many seconds, and return whether it has ended."""
+        self._thread.join(wait)
+        return not self._thread.is_alive()
 
-        def over(wait: float) -> bool:
-            worker.join(wait)
-            return not worker.is_alive()
-
-        scope.cancel_until(over, _GRACE)
-        if not ended:  # else it succeeded all the same, and what it published is there
-            raise TimedOut(seconds, left_running=worker.is_alive())
-    if failure:
-        raise failure[0]
-    return ended[0]
+    def result(self) -> T:
+        """Return what it returned, or raise what it raised."""
+        if self._failure:
+            raise self._failure[0]
+        return self.ended[0]

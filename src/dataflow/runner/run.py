@@ -31,6 +31,7 @@ from dataflow.runner.scheduler import run_steps
 from dataflow.runner.turn import Key, Turn
 from dataflow.secret import masked
 from dataflow.state.leases import LeaseLost
+from dataflow.workflow.attempts import again
 from dataflow.workflow.changed_dates import DatesFound
 from dataflow.workflow.periods import Period
 from dataflow.workflow.resolved import ForeachStep, JobStep, Step, SubworkflowStep, WapStep, Workflow
@@ -218,20 +219,20 @@ class Run:
         last: list[RunResult] = []
 
         def attempt(number: int, cancel: CancelScope) -> JobResult:
-            child = step.workflow if number == 1 else step.workflow.again(number)
+            child = step.workflow if number == 1 else again(step.workflow, number)
             result = self._run_child(child, id_, cancel, first, is_wanted)
             if result is None:
                 return JobResult(detail="done by another run meanwhile")
             last[:] = [result]
             self.left_running |= result.left_running
             if result.status == "cancelled":
-                raise Cancelled(cancel.reason or "stopped before its end")
+                raise Cancelled(cancel.reason)
             if result.status == "failed":
                 raise _first_error(result)
             return JobResult(detail=_published_rows(result))
 
         job = step.job
-        policy = RetryPolicy.of(job)
+        policy = RetryPolicy.of(job, is_run=True)
         return dataclasses.replace(self._retry(id_, step, policy, attempt), children=tuple(last))
 
     def _run_child(
@@ -291,7 +292,8 @@ class Run:
             self._notice_left_running(error)
             status, audits = self._failed_status(error, step), tuple(getattr(error, "results", ()))
             if status == "cancelled" and self.cancel.reason is not None:  # what Spark says of it is the effect
-                error = error if isinstance(error, LeaseLost) else Cancelled(self.cancel.reason)
+                still = _is_left_running(error)
+                error = error if isinstance(error, LeaseLost) else Cancelled(self.cancel.reason, left_running=still)
             seconds = time.monotonic() - began
             result = StepResult(id_, status, attempts[-1], seconds, len(attempts), error=error, audits=audits)
         else:
@@ -308,7 +310,7 @@ class Run:
         return result
 
     def _notice_left_running(self, error: DataflowError) -> None:
-        self.left_running |= isinstance(error, TimedOut) and error.left_running
+        self.left_running |= _is_left_running(error)
 
     def _failed_status(self, error: DataflowError, step: Step) -> Status:
         if self.cancel.is_set() or isinstance(error, Cancelled):
@@ -329,6 +331,10 @@ class Run:
         return [
             dataclasses.replace(it, required_columns=needed.get(it.target, frozenset())) for it in self.lineage.flows()
         ]
+
+
+def _is_left_running(error: DataflowError) -> bool:
+    return isinstance(error, TimedOut | Cancelled) and error.left_running
 
 
 def _overall(results: Sequence[StepResult], *, cancelled: bool) -> Status:

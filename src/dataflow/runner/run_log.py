@@ -27,7 +27,7 @@ def log_of(found: Mapping[str, Any]) -> Path:
     """
     if found["host"] != socket.gethostname():
         raise DataflowError(f"the log of run {found['run_id']} is on {found['host']}", f"read it there: {found['log']}")
-    path = Path(found["log"])
+    path = Path(found["log"] or "")
     if not path.is_file():
         raise DataflowError(f"the log of run {found['run_id']} is not there any more: {path}")
     return path

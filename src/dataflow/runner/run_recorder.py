@@ -85,6 +85,11 @@ class RunRecorder:
         )
 
     @property
+    def is_root(self) -> bool:
+        """Whether no other run contains it."""
+        return self._parent is None
+
+    @property
     def seconds(self) -> float:
         """How long the run took, as its record says; `record_end` comes first."""
         return (self._ended - self._started).total_seconds()

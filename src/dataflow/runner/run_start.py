@@ -61,12 +61,12 @@ class BegunRun:
 @contextlib.contextmanager
 def begun(records: RunRecords, workflow: Workflow, log: Path, options: RunOptions) -> Iterator[BegunRun]:
     """Record a run and what was asked of it, and let its heart beat for as long as a block."""
-    recorder = RunRecorder(records, workflow, log, asked=_asked(workflow, options))
+    recorder = RunRecorder(records, workflow, log, asked=asked_of(workflow, options))
     with recorder.record_failure(), LiveRun(records.database, workflow) as live:
         yield BegunRun(workflow, recorder, live)
 
 
-def _asked(workflow: Workflow, options: RunOptions) -> dict[str, Any]:
+def asked_of(workflow: Workflow, options: RunOptions) -> dict[str, Any]:
     """Return what was asked of a run, by which it can be asked for again."""
     return {
         "params": {name: workflow.params[name] for name, origin in workflow.origins.items() if origin == "--param"},
@@ -76,5 +76,6 @@ def _asked(workflow: Workflow, options: RunOptions) -> dict[str, Any]:
         "job": options.only,
         "days": list(options.days),
         "parallel": options.parallel,
-        "retry_of": options.resume.run_id if options.resume is not None else None,
+        "retry_of": options.resume.run_id if options.resume is not None and options.part is None else None,
+        **({"part_of": options.part.run, "phase": options.part.phase} if options.part is not None else {}),
     }

@@ -61,6 +61,8 @@ def run_workflow(
     from dataflow.home import subfolder
     from dataflow.runner.acceleration import decide
     from dataflow.runner.changed.reload import has_nothing_to_do, run_nothing
+    from dataflow.runner.parts import end_of_parts, is_over
+    from dataflow.runner.resume import Resume
     from dataflow.spark.session import Engine
     from dataflow.spark.sizing import is_small, size_of
     from dataflow.state.utc import now
@@ -68,6 +70,10 @@ def run_workflow(
     workflow.choose(options.only)  # before a JVM starts
     since = now() - _CLOCKS
     log = subfolder("logs") / f"{workflow.run_id}.log"
+    if options.part is not None and options.only is None:
+        if is_over(workflow, options.part):
+            return RunOutcome(end_of_parts(workflow, options, options.part, progress, log))
+        options = replace(options, resume=Resume(options.part.run, options.part.done))
     if has_nothing_to_do(workflow):
         return RunOutcome(run_nothing(workflow, progress, log))
     environment = _spark_environment(workflow, progress)
@@ -118,8 +124,9 @@ class LookAgain:
             return workflow
         workflow = self.reload(look)
         progress.follow(workflow)
-        for line in why_lines(workflow):
-            progress.say(line)
+        if (lines := [*why_lines(workflow)]) != [*why_lines(self.workflow)]:  # those were said before
+            for line in lines:
+                progress.say(line)
         return _looked_through(engine, workflow, progress, self.reload)
 
 

@@ -17,9 +17,10 @@ from dataflow.runner.cancellation import CancelScope
 from dataflow.runner.context import RunContext
 from dataflow.runner.long_run import long_run_watch
 from dataflow.runner.options import DEFAULTS, RunOptions
+from dataflow.runner.parts import with_one_attempt
 from dataflow.runner.preflight import preflight
 from dataflow.runner.results import RunResult
-from dataflow.runner.retry import Cancelled
+from dataflow.runner.retry import CANCEL_GRACE, Cancelled
 from dataflow.runner.run import Run
 from dataflow.runner.run_start import BegunRun, begun
 from dataflow.runner.turn import Key, Turn
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-_CANCEL_GRACE = 20.0
 _TURN = 1.0
 
 Prepare = Callable[["SparkSession", Workflow, Callable[[str], None]], None]
@@ -94,12 +94,12 @@ class Runner:
             while not is_over(_TURN) and not cancel.is_set():
                 pass
         except KeyboardInterrupt:
-            cancel.cancel_until(is_over, _CANCEL_GRACE)
+            cancel.cancel_until(is_over, CANCEL_GRACE)
             raise
         if not found and cancel.reason is not None:
             self.context.progress.note(workflow, f"stops: {cancel.reason}")
-        if not found and not cancel.cancel_until(is_over, _CANCEL_GRACE):
-            raise Cancelled(f"{cancel.reason or 'cancelled'}, and its code still runs until this process ends")
+        if not found and not cancel.cancel_until(is_over, CANCEL_GRACE):
+            raise Cancelled(cancel.reason, left_running=True)
         if isinstance(found[0], BaseException):
             raise found[0]
         return found[0]
@@ -107,9 +107,10 @@ class Runner:
     def _run(
         self, workflow: Workflow, options: RunOptions, cancel: CancelScope, begun_run: BegunRun, key: Key
     ) -> RunResult:
-        context = dataclasses.replace(self.context, begun=begun_run, left=options.left)
+        context = dataclasses.replace(self.context, begun=begun_run, left=options.left, part=options.part)
         begun_run.live.on_beat = long_run_watch(workflow, lambda text: context.progress.note(workflow, text))
         recorder = begun_run.recorder
+        is_step = options.part is not None and options.only is not None  # the end of that run tells
         began = time.monotonic()
         try:
             with recorder.record_failure(), context.translate_errors():
@@ -117,10 +118,13 @@ class Runner:
                 if self.prepare is not None:
                     self.prepare(context.spark, workflow, lambda text: context.progress.note(workflow, text))
         except DataflowError as error:
-            self._notify(workflow, "failed", time.monotonic() - began, None, error.message)
+            if not is_step:
+                self._notify(workflow, "failed", time.monotonic() - began, None, error.message)
             raise
         run = Run(context, workflow, recorder, cancel, keys=(key,), resume=options.resume)
-        result = run.execute(workflow.choose(options.only))
+        result = run.execute(with_one_attempt(workflow, options).choose(options.only))
+        if is_step:
+            return result
         step = result.failed_steps[0][1] if result.failed_steps else None
         cause = step.error.message if step and step.error else None
         self._notify(workflow, result.status, result.seconds, step.id if step else None, cause)

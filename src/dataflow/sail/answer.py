@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from dataflow.workflow.project import Environment
 
-_HARMLESS = ("spark.app.", "spark.driver.", "spark.executor.", "spark.hadoop.", "spark.master", "spark.ui.")
+_HARMLESS = (
+    "spark.app.", "spark.driver.", "spark.dynamicAllocation.", "spark.eventLog.", "spark.executor.", "spark.hadoop.",
+    "spark.kubernetes.", "spark.master", "spark.pyspark.", "spark.submit.", "spark.ui.", "spark.yarn.",
+)  # fmt: skip
 """Settings of an environment that change no answer."""
 _COMPARED = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 """Settings that change answers, each with the value for which both engines were compared."""

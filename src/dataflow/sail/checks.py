@@ -64,10 +64,7 @@ class Checks:
             ((exp.Func,), self._require_function),
             ((exp.Ordered,), lambda it: self._require_sorted("ORDER BY", it, [it.this])),
             ((exp.Group,), lambda it: self._require_sorted("GROUP BY", it, _keys(it))),
-            (
-                (exp.Window,),
-                lambda it: self._require("PARTITION BY", compared.SORTED, it.args.get("partition_by") or ()),
-            ),
+            ((exp.Window,), self._require_window),
             ((exp.Join,), self._require_join),
             ((exp.Values,), self._require_values),
             ((exp.Column,), self._require_no_field),
@@ -89,14 +86,23 @@ class Checks:
             if (check := first(self._checks, node)) is not None:
                 check(node)
 
+    def _require_window(self, node: Expr) -> None:
+        from sqlglot import exp
+
+        self._require("PARTITION BY", compared.SORTED, node.args.get("partition_by") or ())
+        if node.this.find(exp.Distinct) is not None:
+            raise SparkDecides("DISTINCT in a window is a mistake to Spark")
+
     def _require_branches(self, node: Expr) -> None:
         from sqlglot import exp
 
         self._require_alike(node.key.upper(), [*branches(node)])
         if (name := self._functions.get(id(node))) is not None:
             self._require(name, compared.FUNCTIONS[name][0], branches(node))
+        if isinstance(node, exp.Case) and any(self._kinds(it.this) == {"null"} for it in node.args["ifs"]):
+            raise SparkDecides("CASE WHEN NULL is a mistake to Spark")
         if isinstance(node, exp.Case) and node.this is not None:
-            self._require_alike("CASE", [node.this, *(it.this for it in node.args["ifs"])])
+            self._require_alike("=", [node.this, *(it.this for it in node.args["ifs"])])
 
     def _require_like(self, node: Expr) -> None:
         self._require("LIKE", _TEXTUAL, sides(node))
@@ -209,6 +215,8 @@ class Checks:
         if name in ("lag", "lead") and (default := node.args.get("default")) is not None:
             self._require_alike("a default", [node.args["this"], default])
         is_clear = self._kinds(node) <= {"wide"} and self._decimals.of(node)
+        if name == "avg" and self._kinds.together(given) & {"decimal", "wide"} and not is_clear:
+            raise SparkDecides(f"avg: digits are not clear in {node.sql('spark')[:60]}")
         if name in ("sum", "avg") and "wide" in self._kinds.together(given) | self._kinds(node) and not is_clear:
             raise SparkDecides(f"{name}: types are not clear in {node.sql('spark')[:60]}")
         if name in compared.WITH_LITERALS and not all(isinstance(it, exp.Literal) for it in given[1:]):
@@ -259,6 +267,9 @@ class Checks:
         """Check that what is compared, or is one of several, has one kind; whole numbers are one."""
         kinds = self._kinds.united(nodes) - {"null"}
         is_compared = what in (*_ORDERING, *_EQUALITY)
+        cut = next(filter(self._decimals.is_cut, nodes), None) if is_compared else None
+        if cut is not None and any(self._decimals.may_be_constant(it) for it in nodes if it is not cut):
+            raise SparkDecides(f"Sail compares a decimal as it was before it was rounded: {cut.sql('spark')[:40]}")
         if is_compared and "near" in kinds and kinds <= compared.DOUBLES | compared.INTEGERS:
             raise SparkDecides(f"{nodes[0].sql('spark')[:40]} may differ in its last digits: compare it rounded")
         alone = compared.SORTED if what in _EQUALITY else compared.SORTED | {"-0.0", "near"}

@@ -91,6 +91,53 @@ class Decimals:
         found = Type(max(it.precision - it.scale for it in known) + scale, scale)
         return found if found.precision <= _MOST else None
 
+    def is_cut(self, node: Expr) -> bool:
+        """Say whether digits of a decimal may be cut off in an expression, or in what its columns stand for.
+
+        Sail compares such a one with a literal as it was before (its optimizer takes the conversion away).
+        """
+        from sqlglot import exp
+
+        for part in node.walk():
+            if isinstance(part, exp.Div | exp.Mod | exp.Round | exp.Avg | exp.Cast) and self._is_decimal(part):
+                return True
+            if isinstance(part, exp.Column) and self._is_decimal(part):
+                sources = self._names.sources(part)
+                if not sources.is_known or any(map(self._is_cut_within, sources.expressions)):
+                    return True
+        return False
+
+    def may_be_constant(self, node: Expr) -> bool:
+        """Say whether an expression has one value for all rows, as literals and what is computed of them."""
+        from sqlglot import exp
+
+        for column in node.find_all(exp.Column):
+            sources = self._names.sources(column)
+            if sources.is_known and not any(map(self._may_be_constant, sources.expressions)):
+                return False
+        return True
+
+    def _may_be_constant(self, node: Expr) -> bool:
+        if any(node is outer for outer in self._inside):
+            return False
+        self._inside.append(node)
+        try:
+            return self.may_be_constant(node)
+        finally:
+            self._inside.pop()
+
+    def _is_cut_within(self, node: Expr) -> bool:
+        if any(node is outer for outer in self._inside):
+            return False
+        self._inside.append(node)
+        try:
+            return self.is_cut(node)
+        finally:
+            self._inside.pop()
+
+    def _is_decimal(self, node: Expr) -> bool:
+        return bool(self._kinds(node) & {"decimal", "wide"})
+
     def _of_branch(self, node: Expr) -> Type | None:
         kinds = self._kinds(node) - {"null"}
         return Type(*_OF_WHOLE[next(iter(kinds))]) if kinds in ({"int"}, {"long"}) else self.of(node)
@@ -133,8 +180,9 @@ class Decimals:
             return None
         added = Type(given.precision + 10, given.scale)
         mean = Type(given.precision + 4, given.scale + 4)
-        found = mean if isinstance(node, exp.Avg) else added
-        return found if found.precision <= _MOST else None
+        if added.precision > _MOST:  # what is added up for an average may have no more digits either
+            return None
+        return mean if isinstance(node, exp.Avg) else added
 
     def _of_round(self, node: Any) -> Type | None:
         given = self.of(node.this)

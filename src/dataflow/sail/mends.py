@@ -65,6 +65,8 @@ def mends(judged: Judged, kinds: KindsOf, decimals: Decimals) -> list[Mend]:
             found += _rounding(judged, kinds, node)
         elif isinstance(node, exp.Round | exp.Add | exp.Sub | exp.Mul | exp.Div | exp.Mod) and decimals.of(node):
             found += _computed(judged, decimals, node)
+        elif isinstance(node, exp.Avg) and (mean := decimals.of(node)):
+            found += _averaged(judged, decimals, node, mean)
         elif isinstance(node, exp.Case | exp.If | exp.Coalesce) and (united := decimals.of(node)):
             found += _branches(judged, decimals, node, united)
         elif isinstance(node, exp.Nullif) and decimals.is_plain_nullif(node):
@@ -141,6 +143,20 @@ def _computed(judged: Judged, decimals: Decimals, node: Any) -> Iterator[Mend]:
             yield _around(judged, operand, "CAST(", f" AS {wider})")
         elif decimals.of(operand) is None:
             yield _around(judged, operand, "CAST(", f" AS {given})")
+
+
+def _averaged(judged: Judged, decimals: Decimals, node: Any, mean: Type) -> Iterator[Mend]:
+    """Let the average of decimals be rounded half up; Sail cuts it off, so that it gets one more digit to round by."""
+    from sqlglot import exp
+
+    whole = node
+    while isinstance(whole.parent, exp.Window | exp.Filter) and whole.arg_key == "this":
+        whole = whole.parent
+    yield _around(judged, whole, "CAST(", f" AS {mean})")
+    given = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
+    type_ = decimals.of(given)
+    if type_ is not None:
+        yield _around(judged, given, "CAST(", f" AS {Type(type_.precision + 1, type_.scale + 1)})")
 
 
 def _branches(judged: Judged, decimals: Decimals, node: Any, united: Type) -> Iterator[Mend]:

@@ -6,9 +6,19 @@ from dataflow.sail import compared
 
 _HEAD = """# Two engines
 
-Spark is what decides: it writes, and it runs all that is deployed. `dataflow query` asks Sail first, an engine in Rust
-that starts within the command, where both are known to answer the same; all else goes to Spark, and a line on standard
-error says why. `--engine spark` and `--engine sail` leave the choice to nobody.
+Spark is what decides: it writes, and it runs all that is deployed. Sail, an engine in Rust that starts within the
+command, answers first where somebody waits:
+
+- `dataflow query`, and `mock create --where` with conditions beyond Iceberg's own: what both engines are known to
+  answer alike; all else goes to Spark, and a line on standard error says why.
+- `dataflow workflow preview`: the same, for the query of a SQL script, the audits and the comparison; and for scripts
+  in Python, whose data frames are written as SQL and judged as queries are (with the extra `pandas`, which PySpark's
+  own client needs).
+- `dataflow project test --watch`, and `--engine sail | both`: whatever Sail can run, as Spark runs the same test a
+  moment later, or CI does; where the two differ, the difference is the message. What Sail can't run is Spark's, each
+  reason in one line.
+
+`--engine spark` and `--engine sail` leave the choice to nobody.
 
 This page is written from `src/dataflow/sail/compared.py` by `python -m tests.generated`; the tests in `tests/sail` hold
 both engines to it. What is in neither list was not compared, and is Spark's.
@@ -59,8 +69,11 @@ Beyond functions:
   first, as is one beyond 1e60 (and one below 1e-60 where something is divided).
 - **Decimals beside doubles**, as in `hours > 0.5`, are doubles to Spark and decimals to Sail. A number or a column is
   written for Sail as a double then.
-- **Decimals.** Sail has other digits for quotients, remainders and what is rounded. Where the text shows how many
-  digits Spark has, they are written for Sail; what has more than 38 digits, or digits that are not clear, is Spark's.
+- **Decimals.** Sail has other digits for quotients, remainders and what is rounded, and cuts quotients and averages off
+  where Spark rounds them half up. Where the text shows how many digits Spark has, they are written for Sail; what has
+  more than 38 digits, or digits that are not clear, is Spark's.
+- **Decimals that are rounded and then compared**, as in `price / 3 = 0.416667`, `CAST(price AS DECIMAL(10, 1)) > 1.2`
+  or `HAVING avg(price) > 1`: Sail takes the rounding away, and compares what was there before.
 - **Floats** (of 32 bits) in arithmetic: Spark computes with doubles.
 - **Fields of structs** that are computed, or elements: Sail has values where the struct is null.
 - **Patterns.** Regular expressions of plain characters and classes such as `[a-z]` mean the same in both, and so do

@@ -27,7 +27,7 @@ def place_of(judged: Judged, node: Expr) -> Place:
         if type(node).__name__ == class_:
             return place(judged, node)
     match node:
-        case exp.Binary() if type(node).__name__ in ("Add", "Sub", "Mul", "Div", "Mod"):
+        case exp.Binary() if type(node).__name__ in _OF_TWO:
             return place_of(judged, node.this)[0], place_of(judged, node.expression)[1]
         case exp.Func() if "start" in node.meta:
             start, _, end = call_of(judged, node)
@@ -90,14 +90,33 @@ def _of_parentheses(judged: Judged, node: Any) -> Place:
     return before[0].start, after.end + 1
 
 
+def _of_case(judged: Judged, node: Any) -> Place:
+    start, _ = place_of(judged, node.this or node.args["ifs"][0].this)
+    before = [it for it in judged.tokens if it.end < start]
+    words = [it.token_type.name for it in before[-2:]]
+    first = before[-1] if node.this is not None else before[-2] if words[1:] == ["WHEN"] else None
+    if first is None or first.token_type.name != "CASE":
+        raise _unclear(node)
+    depth = 0
+    for token in judged.tokens:
+        if token.start < first.start:
+            continue
+        depth += (token.token_type.name == "CASE") - (token.token_type.name == "END")
+        if depth == 0:
+            return first.start, token.end + 1
+    raise _unclear(node)
+
+
 def _unclear(node: Expr) -> SparkDecides:
     return SparkDecides(f"the place of {node.sql('spark')[:60]} in it is not clear")
 
 
+_OF_TWO = ("Add", "Sub", "Mul", "Div", "Mod", "EQ", "NEQ", "LT", "LTE", "GT", "GTE", "And", "Or")
 _PLACES: Mapping[str, Callable[[Judged, Any], Place]] = {
     "Column": _of_column,
     "Literal": _of_literal,
     "Paren": _of_parentheses,
     "Neg": _of_negative,
     "Window": _of_window,
+    "Case": _of_case,
 }

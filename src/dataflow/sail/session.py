@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dataflow.sail.answer import require_types, require_values, with_ranges
-from dataflow.sail.judgement import SparkDecides, judge
+from dataflow.sail.answer import names_of, require_types, require_values, with_ranges
+from dataflow.sail.judgement import SparkDecides, TableUse, judge
 from dataflow.sail.kinds import kind_of_column
 from dataflow.sail.mends import mended
 from dataflow.sail.relations import rewritten
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Row
     from pyspark.sql.types import StructType
 
-    from dataflow.sail.judgement import TableUse
     from dataflow.sail.names import Schema
     from dataflow.sail.server import Sail
     from dataflow.sail.tables import Pins
@@ -70,7 +69,9 @@ class SailSession:
         """
         text = query.strip()
         try:
-            return SailFrame(self, spark_table(self.sail.query(self._chosen(text))))
+            wanted, names = self._chosen(text)
+            found = spark_table(self.sail.query(wanted))
+            return SailFrame(self, found if names is None else found.rename_columns(names))
         except SparkDecides as reason:
             raise self.refused(str(reason)) from None
         except SailError as error:
@@ -118,24 +119,36 @@ class SailSession:
         found = self._tables.get(_key(table_names.split(name)))
         return None if found is None else found[1]
 
+    def columns_of(self, name: str) -> list[str]:
+        """Return the columns of a table or a view.
+
+        Raises:
+            SparkDecides: There is none, or only Spark can look.
+        """
+        _, schema = self._shown(TableUse(0, 0, table_names.split(name), None, False, False))
+        return list(schema)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         raise self.refused(f"`spark.{name}` is Spark's alone")
 
-    def _chosen(self, query: str) -> str:
-        """Return a query as Sail is given it: with what is known to make it answer as Spark, where that is known."""
+    def _chosen(self, query: str) -> tuple[str, list[str] | None]:
+        """Return a query as Sail is given it: with what is known to make it answer as Spark, where that is known.
+
+        And behind it what its columns are called, where that is not what Sail calls them.
+        """
         if not self._is_trusting:
             return self._judged(query)
         try:
             return self._judged(query)
         except SparkDecides:
-            return self._own(query)
+            return self._own(query), None
 
     def _own(self, query: str) -> str:
         return rewritten(query, {name: view for name, (view, _) in self._tables.items()})
 
-    def _judged(self, query: str) -> str:
+    def _judged(self, query: str) -> tuple[str, list[str] | None]:
         """Return a query that reads views in place of tables, once it is known to be answered as by Spark."""
         judged = judge(query)
         found = [self._shown(use) for use in judged.tables]
@@ -143,7 +156,8 @@ class SailSession:
         views = [view for view, _ in found]
         around = require_types(judged, schemas)
         require_values(self.sail, judged, schemas, views)
-        return mended(judged, views, around)
+        names = names_of(self.sail, judged, views) if around and judged.has_unnamed else None
+        return mended(judged, views, around), names
 
     def _shown(self, use: TableUse) -> tuple[str, Schema]:
         if use.version is None and (held := self._tables.get(_key(use.parts))):

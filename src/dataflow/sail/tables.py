@@ -6,10 +6,7 @@ while somebody writes.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import datetime as dt
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,12 +16,12 @@ from urllib.parse import urlsplit
 from dataflow.sail.judgement import SparkDecides, TableUse
 from dataflow.sail.kinds import kind_of_column
 from dataflow.sail.names import Schema
+from dataflow.tables.reader.catalog_tables import FoundTable, TableReader
+from dataflow.tables.reader.state import NoStateError, TableState, state_of
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyiceberg.catalog import Catalog
-    from pyiceberg.table import Table
 
     from dataflow.sail.server import Sail
     from dataflow.workflow.project import Environment
@@ -32,40 +29,51 @@ if TYPE_CHECKING:
 _LATEST = 2  # the version of Iceberg's format up to which Sail's reading was compared
 _READ_WHOLE = 64_000_000  # bytes of files up to which PyIceberg reads a table that Sail can't
 _PLAIN_FOLDER = re.compile(r"[\w./=+,@:~-]+", re.ASCII)
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _STATE = re.compile(r"(branch|tag|snapshot_id)_(?P<name>.+)", re.S)  # behind a table, as Iceberg's catalog reads it
-_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-Metadata = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class PinnedTable:
-    """A table as it stood at one moment.
+    """A table as it stood at one moment, and how Sail comes by its rows.
 
     Attributes:
-        location: Its folder.
-        metadata: Its metadata file.
-        snapshot: The snapshot that is read; None for the current one.
+        state: The table, and its state.
         schema: The kinds of its columns, as `kinds.py` calls them.
-        size: How many bytes its files have; None where its summary does not say.
         foreign: Why Sail does not find its files by itself; None where it does.
-        is_changed: Whether it has rows that are deleted, or had other columns: PyIceberg makes null lists empty then.
     """
 
-    location: str
-    metadata: str
-    snapshot: int | None
+    state: TableState
     schema: Schema
-    size: int | None
     foreign: str | None = None
-    is_changed: bool = False
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes its files have; None where nobody knows."""
+        return self.state.size
+
+    @property
+    def location(self) -> str:
+        """The table's folder."""
+        return str(self.state.table.metadata["location"])
 
     def options(self) -> dict[str, str]:
         """Return what Sail has to be told for it to read just this."""
-        found = {"table_type": "ICEBERG", "metadata_location": self.metadata}
-        return found if self.snapshot is None else found | {"snapshot_id": str(self.snapshot)}
+        found = {"table_type": "ICEBERG", "metadata_location": self.state.table.file}
+        current = self.state.table.metadata.get("current-snapshot-id")
+        return (
+            found if self.state.snapshot_id in (None, current) else found | {"snapshot_id": str(self.state.snapshot_id)}
+        )
+
+    def rows(self, columns: Collection[str] | None = None) -> pa.Table:
+        """Return its rows without Sail; raises as `RowReader.rows`.
+
+        Args:
+            columns: The columns that are needed, in lower case; None for all.
+        """
+        from dataflow.tables.reader.rows import RowReader
+
+        names = [it for it in self.schema if columns is None or it.lower() in columns]
+        return RowReader(self.state, names or list(self.schema)[:1]).rows()  # rows are counted even so
 
 
 class NoTableError(SparkDecides):
@@ -73,13 +81,11 @@ class NoTableError(SparkDecides):
 
 
 class Pins:
-    """The tables of an environment's catalog, each as it stands when a query first names it."""
+    """The tables of an environment's catalog, each as it stands when it is first named."""
 
     def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-        self._catalog: Catalog | None = None
-        self._tables: dict[tuple[str, ...], tuple[str, Metadata]] = {}
-        self._opened: dict[str, Table] = {}
+        self._reader = TableReader(environment)
+        self._tables: dict[tuple[str, ...], FoundTable | None] = {}
 
     def pin(self, use: TableUse) -> PinnedTable:
         """Return the state of a table that a query means.
@@ -87,20 +93,34 @@ class Pins:
         Raises:
             SparkDecides: Only Spark can read it, or there is none: Spark knows best what to say then.
         """
-        name = table_names.without_catalog(table_names.joined(use.parts), self._environment.catalog_name)
+        name = table_names.without_catalog(table_names.joined(use.parts), self._reader.environment.catalog_name)
         try:
-            self._load(name)
+            found = self._load(name)
         except NoTableError:
             state = _STATE.fullmatch(name[-1])
             if state is None or use.version is not None or len(name) < 3:
                 raise
-            name = name[:-1]
-            self._load(name)
+            found = self._load(name[:-1])
             use = dataclasses.replace(use, version=state["name"])
-        return pinned(table_names.joined(name), *self._tables[name], use)
+        return pinned(found, use)
+
+    def found(self, name: str) -> FoundTable | None:
+        """Return a table as queries see it; None where there is none.
+
+        Raises:
+            SparkDecides: Only Spark can look.
+        """
+        parts = table_names.without_catalog(name, self._reader.environment.catalog_name)
+        if parts not in self._tables:
+            try:
+                self._tables[parts] = self._reader.find(table_names.joined(parts))
+            except Exception as error:  # each catalog, file system and later version of the format raises its own
+                shown = table_names.joined(parts)
+                raise SparkDecides(f"the catalog does not show {shown} without Spark") from error
+        return self._tables[parts]
 
     def show(self, sail: Sail, view: str, table: PinnedTable, columns: Collection[str] | None = None) -> None:
-        """Let queries read a table: its files, or where Sail does not find them its rows, read by PyIceberg.
+        """Let queries read a table: its files, or where Sail does not find them its rows.
 
         Args:
             sail: The server.
@@ -109,132 +129,72 @@ class Pins:
             columns: The columns that are needed, in lower case; None for all.
 
         Raises:
-            SparkDecides: PyIceberg can't read the rows, or they are too many.
+            SparkDecides: The rows can't be read without Spark, or they are too many.
             SailError: Sail can't read it.
         """
         if table.foreign is None:
             sail.show(view, table)
         else:
-            sail.show_rows(view, self._rows(table, columns))
+            sail.show_rows(view, _rows(table, columns))
 
-    def _rows(self, table: PinnedTable, columns: Collection[str] | None) -> pa.Table:
-        if table.size is None or table.size > _READ_WHOLE:
-            raise SparkDecides(f"{table.foreign}, and they are too large to be read whole")
-        lists = [
-            it for it, kind in table.schema.items() if kind == "nested" and (columns is None or it.lower() in columns)
-        ]
-        if lists and table.is_changed:
-            raise SparkDecides(f"{table.foreign}, and PyIceberg can't tell null from empty in {', '.join(lists)}")
-        try:
-            return rows_by_pyiceberg(table, columns, self._opened.get(table.metadata))
-        except Exception as error:  # each file system, and each part of the format that it does not know, its own
-            raise SparkDecides(f"{table.foreign}, and PyIceberg can't read them") from error
-
-    def _load(self, name: tuple[str, ...]) -> None:
-        if name not in self._tables:
-            self._tables[name] = self._loaded(name)
-
-    def _loaded(self, name: tuple[str, ...]) -> tuple[str, Metadata]:
-        from dataflow.tables import embedded_catalog
-        from dataflow.tables.catalog import is_embedded
-
+    def _load(self, name: tuple[str, ...]) -> FoundTable:
         shown = table_names.joined(name)
         if len(name) < 2 or not all(name):
             raise SparkDecides(f"'{shown}' is not the name of a table with its database")
-        try:
-            if not is_embedded(self._environment):
-                return self._by_pyiceberg(name)
-            if location := embedded_catalog.pointer(self._environment, name):
-                return location, embedded_catalog.metadata(location)
-        except NoTableError:
-            raise
-        except Exception as error:  # each catalog, file system and later version of the format raises its own
-            raise SparkDecides(f"the catalog does not show {shown} without Spark") from error
-        raise NoTableError(f"the catalog has no table {shown}")
-
-    def _by_pyiceberg(self, name: tuple[str, ...]) -> tuple[str, Metadata]:
-        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-
-        from dataflow.tables.catalog import open_catalog
-
-        if self._catalog is None:
-            self._catalog = open_catalog(self._environment)
-        try:
-            table = self._catalog.load_table(name)
-        except (NoSuchTableError, NoSuchNamespaceError) as error:
-            raise NoTableError(f"the catalog has no table {table_names.joined(name)}") from error
-        self._opened[table.metadata_location] = table
-        return table.metadata_location, json.loads(table.metadata.model_dump_json(by_alias=True))
+        found = self.found(shown)
+        if found is None:
+            raise NoTableError(f"the catalog has no table {shown}")
+        return found
 
 
-def rows_by_pyiceberg(
-    table: PinnedTable, columns: Collection[str] | None = None, opened: Table | None = None
-) -> pa.Table:
-    """Return the rows of a table, read by PyIceberg.
+def _rows(table: PinnedTable, columns: Collection[str] | None) -> pa.Table:
+    from dataflow.tables.reader.rows import SparkRequiredError
+
+    if table.size is None or table.size > _READ_WHOLE:
+        raise SparkDecides(f"{table.foreign}, and they are too large to be read whole")
+    try:
+        return table.rows(columns)
+    except SparkRequiredError as error:
+        raise SparkDecides(f"{table.foreign}, and {error}") from error
+    except Exception as error:  # each file system, and each part of the format that PyIceberg does not know, its own
+        raise SparkDecides(f"{table.foreign}, and PyIceberg can't read them") from error
+
+
+def pinned(table: FoundTable, use: TableUse) -> PinnedTable:
+    """Return the state of a table that a query means.
 
     Args:
         table: The table.
-        columns: The columns that are needed, in lower case; None for all.
-        opened: The table as a catalog has it, with what it takes to read its files; they are this machine's if omitted.
-    """
-    from pyiceberg.table import StaticTable
-
-    names = tuple(it for it in table.schema if columns is None or it.lower() in columns)
-    wanted = names or tuple(table.schema)[:1]  # rows are counted even so
-    scan = (opened or StaticTable.from_metadata(table.metadata)).scan(
-        selected_fields=wanted, snapshot_id=table.snapshot
-    )
-    return scan.to_arrow().select(list(wanted))
-
-
-def pinned(name: str, file: str, metadata: Metadata, use: TableUse) -> PinnedTable:
-    """Return the state of a table that a query means, by a metadata file of it.
-
-    Args:
-        name: The table, for messages.
-        file: The metadata file.
-        metadata: What it says.
         use: What the query wants of it.
 
     Raises:
         SparkDecides: Only Spark can read it.
     """
-    foreign = _foreign(name, file, metadata)
-    schema = _schema(metadata)
-    snapshots = {it["snapshot-id"]: it for it in metadata.get("snapshots", ())}
-    current = metadata.get("current-snapshot-id")
-    wanted = current if use.version is None else _snapshot_id(metadata, use)
-    if use.version is not None and wanted not in snapshots:
-        raise SparkDecides(f"'{use.version}' is not a state of {name}")
-    read = snapshots.get(wanted, {})
-    if use.version is not None and read.get("schema-id") != metadata["current-schema-id"]:
-        raise SparkDecides(f"{name} had other columns then")
-    summary = read.get("summary", {})
-    if summary.get("total-equality-deletes", "0") != "0":
-        raise SparkDecides(f"{name} has deletes by values")
-    size = summary.get("total-files-size", None if read else "0")
-    return PinnedTable(
-        metadata["location"],
-        file,
-        None if wanted == current else wanted,
-        {it["name"]: kind_of_column(it["type"]) for it in schema["fields"]},
-        None if size is None else int(size),
-        foreign,
-        len(metadata["schemas"]) > 1 or summary.get("total-delete-files", "0") != "0",
-    )
+    foreign = _foreign(table)
+    schema = _schema(table.metadata)
+    try:
+        state = state_of(table, use.version, is_moment=use.is_moment)
+    except NoStateError as error:
+        raise SparkDecides(error.message) from error
+    if state.has_other_columns:
+        raise SparkDecides(f"{table.name} had other columns then")
+    if state.summary.get("total-equality-deletes", "0") != "0":
+        raise SparkDecides(f"{table.name} has deletes by values")
+    return PinnedTable(state, {it["name"]: kind_of_column(it["type"]) for it in schema["fields"]}, foreign)
 
 
-def _foreign(name: str, file: str, metadata: Metadata) -> str | None:
+def _foreign(table: FoundTable) -> str | None:
     """Return why Sail does not read a table by itself; it was compared for files of this machine, and plain addresses.
 
     Raises:
         SparkDecides: Only Spark can read it.
     """
+    name, metadata = table.name, table.metadata
     if "view-uuid" in metadata:
         raise SparkDecides(f"{name} is a view")
     properties = metadata.get("properties", {})
     moved = [properties[key] for key in ("write.data.path", "write.object-storage.path") if key in properties]
-    places = [urlsplit(place) for place in (metadata["location"], file, *moved)]
+    places = [urlsplit(place) for place in (metadata["location"], table.file, *moved)]
     if metadata["format-version"] > _LATEST:
         raise SparkDecides(f"{name} is of version {metadata['format-version']} of Iceberg's format")
     if any(place.query or place.fragment for place in places):
@@ -248,36 +208,9 @@ def _foreign(name: str, file: str, metadata: Metadata) -> str | None:
     return None
 
 
-def _schema(metadata: Metadata) -> Mapping[str, Any]:
+def _schema(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     schemas = {it["schema-id"]: it for it in metadata.get("schemas", ())}
     if "current-schema-id" not in metadata:
         raise SparkDecides("its metadata is of an early version of Iceberg's format")
     found: Mapping[str, Any] = schemas[metadata["current-schema-id"]]
     return found
-
-
-def _snapshot_id(metadata: Metadata, use: TableUse) -> int | None:
-    """Return the snapshot that a query names, by its number, a branch, a tag or a moment."""
-    version = str(use.version)
-    if use.is_moment:
-        moment = _milliseconds(version)
-        if moment is None:
-            raise SparkDecides(f"'{version}' is a moment for Spark to read")
-        return next(
-            (it["snapshot-id"] for it in reversed(metadata.get("snapshot-log", ())) if it["timestamp-ms"] <= moment),
-            None,
-        )
-    if _NUMBER.fullmatch(version):
-        return int(version)
-    found = metadata.get("refs", {}).get(version)
-    return None if found is None else int(found["snapshot-id"])
-
-
-def _milliseconds(moment: str) -> int | None:
-    """Read a moment as Spark does, where that is certain; one without a zone is UTC's, as the session is."""
-    if not _MOMENT.fullmatch(moment):
-        return None
-    with contextlib.suppress(ValueError):
-        found = dt.datetime.fromisoformat(moment)
-        return (found.replace(tzinfo=found.tzinfo or dt.UTC) - _EPOCH) // dt.timedelta(milliseconds=1)
-    return None

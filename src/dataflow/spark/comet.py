@@ -6,6 +6,7 @@ itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 _GIB = 1024**3
 _LEAST_MEMORY = 4 * _GIB
+_LEAST_GLIBC = (2, 30)
+"""What its native library was built against, by the symbols that it asks for."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where a container says how much memory it may have: the two versions of cgroups."""
+
 _MOST_OFF_HEAP = 8
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "aarch64", "arm64": "aarch64"}
 _LIBRARY = "libcomet.so"
@@ -56,7 +62,7 @@ class Acceleration:
     Attributes:
         on: Whether it is.
         why: Why, or why not, as the end of a sentence.
-        required: Whether the environment wants it by name: where its jar can't be had, nothing runs.
+        required: Whether the environment wants it by name: a line says why it is off, and without its jar nothing runs.
     """
 
     on: bool
@@ -118,6 +124,8 @@ def hindrance(environment: Environment) -> str | None:
     total = memory()
     if sys.platform != "linux" or platform.machine() not in _ARCHITECTURES:
         return f"it runs on Linux alone, on x86-64 and ARM, and this is {platform.system()} on {platform.machine()}"
+    if why := _lacking_library():
+        return why
     if re.fullmatch(r"local(\[.*\])?", master) is None:
         return f"it is tried with a local master alone, and spark.master is {master}"
     if shuffle != _SHUFFLE:
@@ -125,6 +133,15 @@ def hindrance(environment: Environment) -> str | None:
     if total is not None and total < _LEAST_MEMORY:
         return f"it needs {_LEAST_MEMORY // _GIB} GiB of memory, and this machine has {total / _GIB:.1f}"
     return None
+
+
+def _lacking_library() -> str | None:
+    name, version = platform.libc_ver()
+    if name != "glibc":
+        return "its native library needs glibc, which this system does not have"
+    least = ".".join(map(str, _LEAST_GLIBC))
+    old = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _LEAST_GLIBC
+    return f"its native library needs glibc {least} or later, and this system has {version}" if old else None
 
 
 def lacking() -> str | None:
@@ -138,12 +155,14 @@ def is_fetched() -> bool:
 
 
 def ready(wanted: Acceleration, java: Java, environment: Environment, report: Report) -> Acceleration:
-    """Fetch what is missing of Comet, where it is wanted; where that fails and it need not be, it is off.
+    """Fetch what is missing of Comet, where it is on; where that fails and it need not be, it is off.
 
     Raises:
         DataflowError: It can't be had, and the environment wants it by name.
     """
     if not wanted.on:
+        if wanted.required:
+            report(f"without Comet: {wanted.why}")
         return wanted
     try:
         jars.ensure(java, environment.spark, report, [COMET])
@@ -177,10 +196,17 @@ def comet_settings(class_path: str) -> dict[str, str]:
 
 
 def memory() -> int | None:
-    """Return the machine's memory in bytes; None where it does not say."""
+    """Return the memory that this machine has, or this container may have, in bytes; None where nothing says so."""
+    found = [_limit(Path(file)) for file in _LIMITS]
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min((it for it in found if it is not None), default=None)
+
+
+def _limit(file: Path) -> int | None:
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
+        return int(file.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # `max`, where there is none
         return None
 
 

@@ -6,7 +6,6 @@ large data the same settings would cost more than they save. An accelerator cost
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import re
 import sqlite3
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.spark.config import is_local
-from dataflow.tables.catalog import catalog_file, is_embedded
+from dataflow.tables.catalog import is_embedded
 from dataflow.tables.day_size import Size, day_columns, size_of_days, whole_size
-from dataflow.tables.embedded_catalog import metadata
+from dataflow.tables.embedded_catalog import metadata, pointers
 from dataflow.tables.time_spans import Span, span_of
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def size_of(workflow: Workflow) -> Size | None:
     if not is_embedded(workflow.environment):
         return None
     try:
-        tables = _tables(workflow.environment.catalog_name)
+        tables = {name.replace("`", ""): file for name, file in pointers(workflow.environment).items()}
         wanted, text = _wanted(workflow, tables)
         return sum((_size(metadata(tables[name]), days, text) for name, days in wanted.items()), start=Size())
     except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, ImportError, sqlite3.Error):
@@ -112,16 +111,3 @@ def _texts(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         if path.suffix in _SCRIPTS:
             yield path.read_text(encoding="utf-8", errors="replace").replace("`", "")
-
-
-def _tables(catalog: str) -> dict[str, str]:
-    """Return the catalog's tables by name, each with the address of its metadata."""
-    file = catalog_file()
-    if not file.exists():
-        return {}
-    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connection:
-        rows = connection.execute(
-            "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ?",
-            [catalog],
-        )
-        return {f"{namespace}.{name}": location for namespace, name, location in rows if location}

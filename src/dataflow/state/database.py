@@ -75,20 +75,28 @@ class StateDatabase:
         except (sa.exc.ArgumentError, ValueError):  # it may hold a password anywhere in it
             raise UsageError("'state:' of the environment is not the address of a database", _HINT) from None
         try:
-            if parsed.get_backend_name() == "sqlite" and parsed.database:
-                os.makedirs(os.path.dirname(parsed.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
-            if not address:
-                private_file(subfolder() / _FILE)  # SQLite's other files follow it
+            self._make_place(parsed, is_default=not address)
             self.engine = sa.create_engine(parsed, json_serializer=_json, **_options(parsed))
-            sa.event.listen(self.engine, "before_cursor_execute", _mask_parameters, retval=True)
-            _create_tables(self.engine)
-            _add_columns(self.engine)
+            self._prepare(self.engine)
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError, OSError) as error:
             cause = _cause(error)
             hint = hint_for(cause) or (_HINT if address else "set DATAFLOW_HOME to a folder that you may write to")
             raise DataflowError(
                 f"the run records at {without_credentials(url)} can't be opened: {cause}", hint
             ) from error
+
+    def _make_place(self, url: sa.URL, *, is_default: bool) -> None:
+        """Make what a file of SQLite needs around it."""
+        if url.get_backend_name() == "sqlite" and url.database:
+            os.makedirs(os.path.dirname(url.database) or ".", exist_ok=True)  # noqa: PTH103, PTH120
+        if is_default:
+            private_file(subfolder() / _FILE)  # SQLite's other files follow it
+
+    def _prepare(self, engine: sa.Engine) -> None:
+        """Make the tables and columns that are missing."""
+        sa.event.listen(engine, "before_cursor_execute", _mask_parameters, retval=True)
+        _create_tables(engine)
+        _add_columns(engine)
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -97,7 +105,7 @@ class StateDatabase:
         Raises:
             DataflowError: The database refuses something, or can't be reached; SQLAlchemy's error is its cause.
         """
-        with _translated_errors(), self.engine.begin() as connection:
+        with translated_errors(), self.engine.begin() as connection:
             yield connection
 
     def insert(self, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
@@ -108,7 +116,7 @@ class StateDatabase:
 
     def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         """Return the rows of a query, by column; raises as `begin` does."""
-        with _translated_errors(), self.engine.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def close(self) -> None:
@@ -162,8 +170,12 @@ def _add_columns(engine: sa.Engine) -> None:
 
 
 @contextlib.contextmanager
-def _translated_errors() -> Iterator[None]:
-    """Turn an error of the database into one line."""
+def translated_errors() -> Iterator[None]:
+    """Turn an error of the database into one line.
+
+    Raises:
+        DataflowError: There is one.
+    """
     try:
         yield
     except sa.exc.SQLAlchemyError as error:

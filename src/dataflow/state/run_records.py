@@ -171,7 +171,13 @@ class RunRecords:
             query = query.where(runs.c.environment == environment)
         if not children:
             query = query.where(runs.c.parent_run_id.is_(None))
-        return self._with_true_status(self.database.rows(query))
+        return self.with_true_status(self.database.rows(query))
+
+    def last_of(self, workflow_id: str) -> dict[str, Any] | None:
+        """Return the last run of a workflow that no other run started; None where it never ran."""
+        mine = (runs.c.workflow_id == workflow_id, runs.c.parent_run_id.is_(None))
+        query = sa.select(runs).where(*mine).order_by(runs.c.started.desc(), runs.c.run_id.desc()).limit(1)
+        return next(iter(self.with_true_status(self.database.rows(query))), None)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return everything that is recorded of a run; a prefix of its id, or `last`, is enough.
@@ -185,7 +191,7 @@ class RunRecords:
             rows = self.database.rows(sa.select(table).where(table.c.run_id == own).order_by(*_order(table)))
             found[key] = [{k: v for k, v in row.items() if k != "run_id"} for row in rows]
         children = sa.select(runs).where(runs.c.parent_run_id == own).order_by(runs.c.started, runs.c.run_id)
-        found["children"] = self._with_true_status(self.database.rows(children))
+        found["children"] = self.with_true_status(self.database.rows(children))
         return found
 
     def sources_of(self, workflow_id: str, written: str) -> list[str]:
@@ -242,7 +248,7 @@ class RunRecords:
         """Say whether the run with the longest of these ids may still be working; True when none is on record."""
         rows = self.database.rows(sa.select(runs).where(runs.c.run_id.in_(run_ids)))
         last = max(rows, key=lambda row: len(row["run_id"]), default=None)
-        return last is None or self._with_true_status([last])[0]["status"] in UNENDED
+        return last is None or self.with_true_status([last])[0]["status"] in UNENDED
 
     def branch_run(self, name: str) -> Literal["live", "over", "unknown"]:
         """Say of a branch, named without its prefix, whether its run may still be working."""
@@ -283,7 +289,7 @@ class RunRecords:
             row = self._one_run(row["parent_run_id"])
         return row
 
-    def _with_true_status(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def with_true_status(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Call runs `killed` whose records say that they go on, but whose process is gone, or silent for minutes."""
         unended = [row["run_id"] for row in rows if row["status"] in UNENDED]
         silent = self._silent(unended) if unended else ()
@@ -312,7 +318,7 @@ class RunRecords:
         if len(found) > 1:  # a run's id is the beginning of those of the runs that it contains
             found = [row for row in found if row["parent_run_id"] is None] or found
         if len(found) == 1:
-            return self._with_true_status(found)[0]
+            return self.with_true_status(found)[0]
         if not found:
             known = [row["run_id"] for row in self.recent(None, 50)]
             raise UsageError(f"no run '{run_id}'{did_you_mean(run_id, known, limit=3)}", "see `dataflow workflow runs`")

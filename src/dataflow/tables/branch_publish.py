@@ -122,6 +122,25 @@ def _require_copy_on_write(table: str, current: Mapping[str, str]) -> None:
             )
 
 
+def mark(spark: SparkSession, branch: Branch, told: Mapping[str, str]) -> None:
+    """Say something in a branch itself, for whoever goes on with it: by a snapshot that changes no row."""
+
+    def once(table: JavaObject) -> None:
+        append = table.newAppend().toBranch(branch.name)
+        for key, value in told.items():
+            append.set(key, value)
+        append.commit()
+
+    commit(spark, branch.table, once)
+
+
+def marked(spark: SparkSession, table: str, name: str) -> dict[str, str]:
+    """Return what the last snapshot of a branch says; nothing where there is no such branch."""
+    loaded = load(spark, table)
+    tip = head(loaded, name)
+    return {} if tip is None else {str(key): str(it) for key, it in dict(loaded.snapshot(tip).summary()).items()}
+
+
 def abandon(spark: SparkSession, branch: Branch) -> None:
     """Drop a branch whose rows will not be published."""
     _drop(spark, branch.table, branch.name)

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from dataflow.tables.avro import records
 from dataflow.tables.changed_days.day_values import decoded_bound, span_of_partition
 from dataflow.tables.embedded_catalog import content
+from dataflow.tables.reader.avro import records
 from dataflow.tables.time_spans import Span
 
 _MANIFESTS = frozenset({500, 501, 502, 517, 512, 513, 507, 509, 510, 511})

@@ -7,13 +7,11 @@ import gzip
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from dataflow.tables.catalog import catalog_file, is_embedded
-from dataflow.tables.column_migration import migrating_columns
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -26,32 +24,7 @@ _FIND_WHATEVER_CASE = """
 SELECT metadata_location FROM iceberg_tables
 WHERE catalog_name = ? AND lower(table_namespace) = lower(?) AND lower(table_name) = lower(?)
 """
-
-
-@dataclass(frozen=True)
-class LiveTable:
-    """A table that is there.
-
-    Attributes:
-        columns: The names of its columns, in order.
-        moves: Whether a migration moves some of them.
-    """
-
-    columns: tuple[str, ...]
-    moves: bool
-
-
-def live_table(environment: Environment, name: str) -> LiveTable | None:
-    """Return a table of the embedded catalog; None where there is none, or the environment has another catalog.
-
-    Args:
-        environment: The environment.
-        name: The table, without the catalog's name.
-    """
-    with contextlib.suppress(sqlite3.Error, OSError, ValueError, KeyError):  # what can't be read is not known
-        if location := pointer(environment, table_names.split(name), any_case=True):
-            return _table(metadata(location))
-    return None
+_ALL = "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables WHERE catalog_name = ?"
 
 
 def pointer(environment: Environment, parts: Sequence[str], *, any_case: bool = False) -> str | None:
@@ -69,9 +42,27 @@ def pointer(environment: Environment, parts: Sequence[str], *, any_case: bool = 
     if not is_embedded(environment) or not file.exists() or len(parts) < 2:
         return None
     wanted = (environment.catalog_name, ".".join(parts[:-1]), parts[-1])
-    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connection:
+    with _opened() as connection:
         row = connection.execute(_FIND_WHATEVER_CASE if any_case else _FIND, wanted).fetchone()
     return row[0] if row and row[0] else None
+
+
+def pointers(environment: Environment) -> dict[str, str]:
+    """Return the tables of the embedded catalog by name, each with its metadata file; none of another catalog.
+
+    Raises:
+        sqlite3.Error: The catalog can't be read.
+    """
+    if not is_embedded(environment) or not catalog_file().exists():
+        return {}
+    with _opened() as connection:
+        rows = connection.execute(_ALL, [environment.catalog_name]).fetchall()
+    return {table_names.joined((*space.split("."), name)): file for space, name, file in rows if file}
+
+
+def _opened() -> contextlib.closing[sqlite3.Connection]:
+    # As an address, in which a folder's name may have no `?`, `#` or `%`.
+    return contextlib.closing(sqlite3.connect(f"file:{quote(str(catalog_file()))}?mode=ro", uri=True, timeout=5))
 
 
 def metadata(location: str) -> dict[str, Any]:
@@ -81,9 +72,13 @@ def metadata(location: str) -> dict[str, Any]:
         OSError: It can't be read.
         ValueError: It is not one.
     """
-    text = content(location)
-    found: dict[str, Any] = json.loads(gzip.decompress(text) if text.startswith(b"\x1f\x8b") else text)
+    found: dict[str, Any] = json.loads(unpacked(content(location)))
     return found
+
+
+def unpacked(content: bytes) -> bytes:
+    """Return what a metadata file holds, which may be packed by gzip, whatever it is called."""
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
 def content(location: str) -> bytes:
@@ -95,10 +90,3 @@ def content(location: str) -> bytes:
     plain = location.removeprefix("file://").removeprefix("file:")  # Iceberg's addresses are not escaped, but may be
     file = Path(plain) if plain == location or Path(plain).exists() else Path(unquote(urlsplit(location).path))
     return file.read_bytes()
-
-
-def _table(metadata: dict[str, Any]) -> LiveTable:
-    schemas = {schema["schema-id"]: schema for schema in metadata.get("schemas", ())}
-    schema = schemas[metadata["current-schema-id"]] if schemas else metadata["schema"]
-    columns = tuple(field["name"] for field in schema["fields"])
-    return LiveTable(columns, bool(migrating_columns(metadata.get("properties") or {})))

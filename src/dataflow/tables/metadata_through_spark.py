@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile
 from pyiceberg.table import Table
-from pyiceberg.table.metadata import TableMetadataUtil
 
 from dataflow.tables import iceberg
 from dataflow.tables.iceberg import java_class
+from dataflow.tables.reader.catalog_tables import parsed_metadata, table_to_read
 from dataflow.workflow import table_names
 
 if TYPE_CHECKING:
@@ -26,12 +25,12 @@ def find_table(spark: SparkSession, name: str) -> Table | None:
     loaded = iceberg.load(spark, name)
     metadata = loaded.operations().current()
     text = str(java_class(spark, "org.apache.iceberg.TableMetadataParser").toJson(metadata))
-    return Table(
+    return table_to_read(
         table_names.split(name),
-        TableMetadataUtil.parse_raw(text),
+        parsed_metadata(name, text),
         str(metadata.metadataFileLocation()),
         _JvmFileIO(spark, loaded.io()),
-        NoopCatalog(str(spark.conf.get("spark.sql.defaultCatalog"))),
+        str(spark.conf.get("spark.sql.defaultCatalog")),
     )
 
 

@@ -41,6 +41,8 @@ OUTCOME = "dataflow.outcome"
 ROWS = "dataflow.rows"
 AUDITS = "dataflow.audits"
 SOURCES = "dataflow.sources"
+PART = "dataflow.part"
+"""Of which run's template, where its phases are processes of their own."""
 
 # Of a snapshot: that maintenance made it, and how.
 MAINTENANCE = "dataflow.maintenance"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataflow.tables.iceberg import load
-from dataflow.tables.properties import PARTITION, ROWS, RUN_ID, SOURCES
+from dataflow.tables.properties import PART, PARTITION, ROWS, RUN_ID, SOURCES
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaObject
@@ -59,6 +59,14 @@ def written_past(spark: SparkSession, table: str, base: int, applications: Colle
             break
         if _summary_value(snapshot, "spark.app.id") in applications and _summary_value(snapshot, RUN_ID) is None:
             return int(snapshot.snapshotId())
+    return None
+
+
+def published_part(spark: SparkSession, table: str, part: str) -> dict[str, str] | None:
+    """Return what main's history says of what a part of a run published; None where it has not."""
+    for snapshot in _history(load(spark, table)):
+        if _summary_value(snapshot, PART) == part:
+            return {str(key): str(value) for key, value in dict(snapshot.summary()).items()}
     return None
 
 

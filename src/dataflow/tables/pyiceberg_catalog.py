@@ -122,8 +122,11 @@ def _namespaces(catalog: Catalog, above: tuple[str, ...]) -> list[tuple[str, ...
 
 
 def _embedded(file: Path) -> dict[str, str]:
+    from sqlalchemy import URL
+
     # Waits as Spark's driver does: whoever writes holds the file for a moment.
-    return {"type": "sql", "uri": f"sqlite:///{file}?timeout=30", "init_catalog_tables": "false"}
+    address = URL.create("sqlite", database=str(file), query={"timeout": "30"})
+    return {"type": "sql", "uri": address.render_as_string(hide_password=False), "init_catalog_tables": "false"}
 
 
 def _translated(name: str, properties: Mapping[str, str]) -> dict[str, str]:
@@ -157,7 +160,8 @@ def _sqlalchemy_address(properties: Mapping[str, str]) -> str:
 
     backend, _, rest = properties.get("uri", "").removeprefix("jdbc:").partition(":")
     if backend == "sqlite":
-        return f"sqlite:///{rest.partition('?')[0]}?timeout=30"
+        address = make_url("sqlite://").set(database=rest.partition("?")[0], query={"timeout": "30"})
+        return address.render_as_string(hide_password=False)
     driver = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}.get(backend, backend)
     place, _, query = rest.removeprefix("//").partition("?")
     asked = dict(parse_qsl(query))

@@ -105,10 +105,16 @@ class Engines:
         """With both, run all by Sail before Spark's turn."""
         if self.engine != "both" or session.testsfailed or session.config.option.collectonly:
             return
+        self._leave_to_spark(session.items)
         mine = [it for it in session.items if _is_for_sail(it)]
         for place, item in enumerate(mine, 1):
             self._by_sail(item, mine[place] if place < len(mine) else None)
         self._reporter.sail_is_done(self.verdicts)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """With Sail alone, note what asks for Spark's own session."""
+        if self.engine == "sail" and not session.config.option.collectonly:
+            self._leave_to_spark(session.items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -179,6 +185,11 @@ class Engines:
             verdict.text = failed.longreprtext.rstrip() if failed else ""
         self._reporter.by_sail(item.nodeid, verdict)
         return reports
+
+    def _leave_to_spark(self, items: Sequence[pytest.Item]) -> None:
+        """Note the tests that ask for Spark's own session, which is one reason for all of them."""
+        own = (it for it in items if "spark" in getattr(it, "fixturenames", ()))
+        self.verdicts.update({it.nodeid: Verdict("left", text="the fixture `spark` is its own session") for it in own})
 
     def _compare(self, item: pytest.Item, sail: Verdict, spark: Verdict) -> None:
         from dataflow.testing.engine_difference import difference_of

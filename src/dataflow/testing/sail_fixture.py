@@ -122,10 +122,11 @@ class SailDataflow(Dataflow):
 
         script = self._folder / path
         if script.suffix != ".sql":
-            from dataflow.testing.sail_python import run_python
+            from dataflow.testing.sail_python import run_python, take_writes_over
 
             self._session.name_views()
-            run_python(self._session.sail, script, _filled(script, params), self._write)
+            values = _filled(script, params)
+            run_python(self._session.sail, script, values, lambda client: take_writes_over(client, self._write))
             return
         text = substitute(read_text(script), _filled(script, params), where=script)
         for statement in statements(text):

@@ -24,19 +24,28 @@ if TYPE_CHECKING:
 Write = Callable[[str, Any, str, Any], None]
 """Takes a table, the plan of the rows, how they are written, and what makes the plan of the rows that stay."""
 
+TakeOver = Callable[[Any], None]
+"""Takes over what a client would do itself."""
+
 _REMOTE = "SPARK_CONNECT_MODE_ENABLED"  # by which PySpark's functions know which client they are for
 _NEEDED = ("pandas", "grpc_status", "zstandard")
 
 
-def run_python(sail: Sail, script: Path, params: Mapping[str, str], write: Write) -> None:
+def run_python(sail: Sail, script: Path, params: Mapping[str, str], take_over: TakeOver) -> None:
     """Run `main(args, spark)` of a script.
+
+    Args:
+        sail: The server.
+        script: The script.
+        params: Its parameters.
+        take_over: Is given the client, before the script is.
 
     Raises:
         SparkDecides: It does what only Spark can, or fails.
         DataflowError: It has no `main`.
     """
     arguments = {name: resolve_secrets(value) for name, value in params.items()}
-    with _connected(sail, write) as spark, script_module(script) as module:
+    with _connected(sail, take_over) as spark, script_module(script) as module:
         main = getattr(module, "main", None)
         if main is None:
             raise SparkDecides(f"{script.name} has no main")
@@ -49,7 +58,7 @@ def run_python(sail: Sail, script: Path, params: Mapping[str, str], write: Write
 
 
 @contextlib.contextmanager
-def _connected(sail: Sail, write: Write) -> Iterator[Any]:
+def _connected(sail: Sail, take_over: TakeOver) -> Iterator[Any]:
     """Lend PySpark's own session on Sail, for as long as a block."""
     if name := next((it for it in _NEEDED if find_spec(it) is None), None):
         raise SparkDecides(f"scripts in Python need {name} to be run by Sail: pip install 'dataflow-recipes[pandas]'")
@@ -60,7 +69,7 @@ def _connected(sail: Sail, write: Write) -> Iterator[Any]:
 
         session: Any = SparkSession(connection=sail.connection)
         session.client.disable_reattachable_execute()
-        _take_writes_over(session.client, write)
+        take_over(session.client)
         try:
             yield session
         finally:
@@ -72,17 +81,17 @@ def _connected(sail: Sail, write: Write) -> Iterator[Any]:
             os.environ.pop(_REMOTE, None)
 
 
-def _take_writes_over(client: Any, write: Write) -> None:
+def take_writes_over(client: Any, write: Write) -> None:
     """Have a client hand writes over, and refuse what changes anything else."""
     execute = client.execute_command
 
     def taken_over(command: Any, *args: Any, **kwargs: Any) -> Any:
         kind = command.WhichOneof("command_type")
         if kind == "write_operation_v2":
-            _write_v2(command.write_operation_v2, write)
+            hand_over(command.write_operation_v2, write)
             return None, {}, None
         if kind == "sql_command":
-            _require_query(command.sql_command)
+            query_of_command(command.sql_command)
         elif kind not in ("create_dataframe_view", "register_function"):
             raise SparkDecides(f"{kind.replace('_', ' ')} is Spark's alone")
         return execute(command, *args, **kwargs)
@@ -90,7 +99,12 @@ def _take_writes_over(client: Any, write: Write) -> None:
     client.execute_command = taken_over
 
 
-def _write_v2(operation: Any, write: Write) -> None:
+def hand_over(operation: Any, write: Write) -> None:
+    """Hand a `writeTo` over.
+
+    Raises:
+        SparkDecides: It is none that rows alone are written by.
+    """
     import pyspark.sql.connect.proto as messages
 
     modes = {
@@ -128,10 +142,16 @@ def _false() -> Any:
     return messages.Expression(literal=messages.Expression.Literal(boolean=False))
 
 
-def _require_query(command: Any) -> None:
+def query_of_command(command: Any) -> str:
+    """Return the query of a `spark.sql`.
+
+    Raises:
+        SparkDecides: It is a statement, or several.
+    """
     from dataflow.sail.insert import statements
 
-    text = command.input.sql.query if command.HasField("input") else command.sql
-    (statement, *others) = statements(cast("str", text))
+    text = cast("str", command.input.sql.query if command.HasField("input") else command.sql)
+    (statement, *others) = statements(text)
     if others or statement.words[0] not in ("SELECT", "WITH", "FROM", "VALUES"):
         raise SparkDecides(f"{statement.words[0]} in a script in Python is Spark's alone")
+    return statement.text

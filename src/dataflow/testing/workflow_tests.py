@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.errors import DataflowError, display_path
 from dataflow.mocks.create import append_rows, check_free
-from dataflow.mocks.source_rows import open_table
+from dataflow.mocks.source_rows import find_source
 from dataflow.mocks.workflow_sources import Transformation, transformations
 from dataflow.mocks.write import save_text
 from dataflow.report import Report
@@ -140,11 +140,11 @@ def _rows_of(environment: Environment, table: str, period: Period) -> str | None
     """Return which rows of a table are of a period, as SQL; None where no column that it is partitioned by says."""
     from dataflow.tables.changed_days.find import day_column
 
-    found = open_table(environment, table)
+    found = find_source(environment, table)
     if isinstance(found, str):
         return None
     try:
-        column = day_column(found.metadata, table)
+        column = day_column(found.opened.metadata, table)
     except DataflowError:
         return None
     name, kind = table_names.quoted(column.name), str(column.type)
@@ -161,17 +161,18 @@ def _rows_of(environment: Environment, table: str, period: Period) -> str | None
 
 def _ensure_demo(found: Transformation, table: str, environment: Environment, context: TestContext) -> None:
     """Make the demo source, where that is what the workflow reads and nobody has made it yet."""
-    from dataflow.sample.demo_source import TABLES, prepare
+    from dataflow.sample.demo_rows import TABLES
+    from dataflow.sample.demo_source import prepare
     from dataflow.tables.catalog import is_embedded
 
     if table not in TABLES or not is_embedded(environment):
         return
     period = found.workflow.period
     try:
-        there = open_table(environment, table)
+        there = find_source(environment, table)
     except Exception:  # there is none yet
         there = ""
-    if not isinstance(there, str) and (period is None or _has(there, period)):
+    if not isinstance(there, str) and (period is None or _has(there.opened, period)):
         return
     with context.sessions(environment)("the demo source is made by Spark") as spark:
         prepare(spark, found.workflow, context.report)

@@ -15,16 +15,8 @@ from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow.changed_dates import Look, last_dates
 from dataflow.workflow.checks import AUDITED, DefinitionView, check
 from dataflow.workflow.dates import context_of
-from dataflow.workflow.expand import (
-    MAX_WORKFLOWS,
-    LoadRequest,
-    LoadResult,
-    Size,
-    Surroundings,
-    WorkflowExpander,
-    contained,
-    too_many,
-)
+from dataflow.workflow.expand import WorkflowExpander
+from dataflow.workflow.expansion import MAX_WORKFLOWS, LoadRequest, LoadResult, Size, Surroundings, contained, too_many
 from dataflow.workflow.filling import fill_with
 from dataflow.workflow.foreach_items import first_items
 from dataflow.workflow.graph import ordered

@@ -295,6 +295,9 @@ class WapTemplate(RetryPolicyMixin):
         description="Rows that the partition already has: `replace` them by what this run writes, or `keep` those "
         "that it does not change, as MERGE, UPDATE and DELETE need.",
     )
+    split: bool = Field(
+        False, description="In Airflow, write, audit and publish are a task each; one task for all three when omitted."
+    )
     write: list[WriteItem] = Field(min_length=1)
     audits: list[Audit] = Field([])
 

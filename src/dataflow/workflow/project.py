@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from dataflow.errors import DefinitionError, Problem, UsageError, did_you_mean
 from dataflow.workflow import identity
+from dataflow.workflow.airflow_settings import Airflow, AirflowSpec
 from dataflow.workflow.identity import Identity, current_user
 from dataflow.workflow.parameters import PARAMETER_NAME, ParameterResolver
 from dataflow.workflow.strict_model import StrictModel
+from dataflow.workflow.tracker import GithubTracker, JiraTracker, TrackerSpec
 from dataflow.workflow.validation import ValidationProblems, validated
 from dataflow.workflow.yamlfile import SourceLocation, YamlFile, YamlPath, read_yaml
 
@@ -37,10 +39,12 @@ class Owner:
     Attributes:
         email: An address.
         webhook: A Slack-style incoming webhook; may be `${secret:NAME}`.
+        tracker: Who they are in the issue tracker: GitHub's login, an account id of Jira Cloud, or a name in Jira.
     """
 
     email: str | None = None
     webhook: str | None = None
+    tracker: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +86,11 @@ class Environment:
         isolated: Whether runs may write the database TARGET_DB alone: so in the sandbox, and in a branch's
             deployment.
         backend: What runs deployed workflows on their schedules.
+        airflow: Where Airflow is, where that is what runs them.
         exports: Folders, and formats such as `kafka`, that scripts may write beside tables.
         limits: How many runs of workflows with a tag may be at work at once.
         accelerator: What executes Spark's plans on large data: Comet, Spark alone, or whichever is the faster.
+        tracker: The project's issue tracker, which campaigns file issues in.
     """
 
     name: str
@@ -99,9 +105,11 @@ class Environment:
     places: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False, compare=False)
     isolated: bool = False
     backend: str = "local"
+    airflow: Airflow | None = None
     exports: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     accelerator: Accelerator = ACCELERATOR
+    tracker: GithubTracker | JiraTracker | None = None
 
     @property
     def catalog_name(self) -> str:
@@ -133,6 +141,7 @@ class OwnerSpec(StrictModel):
 
     email: str | None = None
     webhook: str | None = Field(None, description="A Slack-style incoming webhook, often `${secret:NAME}`.")
+    tracker: str | None = Field(None, description="Who they are in the tracker: a login, an account id, a name.")
 
 
 class SmtpSpec(StrictModel):
@@ -158,7 +167,10 @@ class EnvironmentSpec(StrictModel):
     branch: str | None = Field(
         None, description="The git branch that deploys here; `*` for all that have no environment of their own."
     )
-    backend: Literal["local"] = Field("local", description="What runs deployed workflows on their schedules.")
+    backend: Literal["local", "airflow"] = Field(
+        "local", description="What runs deployed workflows on their schedules: `workflow due`, or Airflow."
+    )
+    airflow: AirflowSpec | None = Field(None, description="Where Airflow is, for `backend: airflow`.")
     state: str | None = Field(None, description="SQLAlchemy address of the run records, shared by a team.")
     params: dict[str, str] = Field({})
     catalog: dict[str, str] = Field({}, description="Properties of the Iceberg catalog, and its name.")
@@ -174,6 +186,14 @@ class EnvironmentSpec(StrictModel):
     accelerator: Accelerator = Field(
         ACCELERATOR, description="Whether Comet executes what it can: always, never, or (auto) on large data."
     )
+
+    @model_validator(mode="after")
+    def _says_where_airflow_is(self) -> EnvironmentSpec:
+        if self.backend == "airflow" and self.airflow is None:
+            raise ValueError("'backend: airflow' needs 'airflow:' with 'dags:', the folder of its DAG files")
+        if self.backend != "airflow" and self.airflow is not None:
+            raise ValueError("'airflow:' is for 'backend: airflow', which is not set")
+        return self
 
     @field_validator("spark")
     @classmethod
@@ -201,6 +221,7 @@ class ProjectSpec(StrictModel):
     )
     registry: str | None = Field(None, description="Where builds and deployments are kept: a path, s3://…, gs://….")
     owners: dict[str, OwnerSpec] = Field({})
+    tracker: TrackerSpec | None = Field(None, description="Where campaigns file an issue for each owner.")
     environments: dict[str, EnvironmentSpec] = Field({})
 
 
@@ -271,7 +292,7 @@ def read_project(path: Path) -> Project:
     spec: ProjectSpec = _validated(ProjectSpec, file, data, problems, failed)
     owners = {name: Owner(**owner.model_dump()) for name, owner in spec.owners.items()}
     specs = {SANDBOX: EnvironmentSpec(), **spec.environments}
-    environments = {name: _environment(name, found, owners, file) for name, found in specs.items()}
+    environments = {name: _environment(name, found, owners, spec.tracker, file) for name, found in specs.items()}
     return Project(path, spec.project, environments, spec.registry, spec.id)
 
 
@@ -291,7 +312,13 @@ def _validated(
     return found
 
 
-def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], file: YamlFile) -> Environment:
+def _environment(
+    name: str,
+    spec: EnvironmentSpec,
+    owners: Mapping[str, Owner],
+    tracker: GithubTracker | JiraTracker | None,
+    file: YamlFile,
+) -> Environment:
     smtp = spec.notifications.smtp
     defaults = _SANDBOX_PARAMS if name == SANDBOX else {}
     return Environment(
@@ -307,9 +334,11 @@ def _environment(name: str, spec: EnvironmentSpec, owners: Mapping[str, Owner], 
         places={param: file.values["environments", name, "params", param] for param in spec.params},
         isolated=name == SANDBOX,
         backend=spec.backend,
+        airflow=Airflow(**spec.airflow.model_dump()) if spec.airflow else None,
         exports=tuple(spec.exports),
         limits=spec.limits,
         accelerator=spec.accelerator,
+        tracker=tracker,
     )
 
 

@@ -389,32 +389,3 @@ class Workflow:
                 if job in parts or job in {f"{step.id}.{part}" for part in parts}:
                     return f", which is a part of one; did you mean '{step.id}'?"
         return did_you_mean(job, [step.id for step in self.steps])
-
-    def again(self, attempt: int) -> Workflow:
-        """Return the same workflow, with all that it contains, as runs of their own for another attempt."""
-        return self._renamed(f"{self.run_id}_r{attempt}")
-
-    def _renamed(self, run_id: str) -> Workflow:
-        def inside(step: SubworkflowStep) -> SubworkflowStep:
-            own = step.workflow.run_id.removeprefix(self.run_id)
-            return dataclasses.replace(step, workflow=step.workflow._renamed(f"{run_id}{own}"))
-
-        def renamed(step: Step) -> Step:
-            match step:
-                case SubworkflowStep():
-                    return inside(step)
-                case ForeachStep():
-                    items = tuple(
-                        dataclasses.replace(item, step=inside(item.step))
-                        if isinstance(item.step, SubworkflowStep)
-                        else item
-                        for item in step.items
-                    )
-                    return dataclasses.replace(step, items=items)
-                case JobStep() | WapStep():
-                    return step
-                case _:
-                    assert_never(step)
-
-        builtins = {**self.builtins, "run_id": run_id}
-        return dataclasses.replace(self, run_id=run_id, builtins=builtins, steps=tuple(map(renamed, self.steps)))

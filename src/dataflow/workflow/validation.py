@@ -176,7 +176,8 @@ def _unknown_word(file: YamlFile, place: YamlPath, word: object, valid: list[str
         return file.value_place(place).problem(f"'{key}' should be 1, not {_shown(word)}")
     if not isinstance(word, str):
         return file.value_place(place).problem(f"'{key}' should be one of {', '.join(valid)}, not {_shown(word)}")
-    kind = "template type" if place[-2:-1] == ("template",) else "job type"
+    above = str(place[-2]) if len(place) > 1 else ""
+    kind = {"template": "template type", "tracker": "tracker type"}.get(above, "job type")
     what = {"type": f"unknown {kind}", "function": "unknown audit function"}.get(key, f"'{key}' can't be")
     return file.value_place(place).problem(f"{what} '{word}'{did_you_mean(word, valid, limit=12)}")
 

@@ -123,7 +123,7 @@ class World:
                     break
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=120)
         return {it["folder"].rpartition("/")[2]: it["outcome"] for it in events if it["event"] == "test"}
 
 

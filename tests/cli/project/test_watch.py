@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.places import EXAMPLE
 
+TICK = 0.01
+"""Seconds that a file's time may be behind the clock: Linux takes it from the last tick of its timer."""
 PASSES = "def test_it(): pass\n"
 FAILS = "def test_it(): assert 1 + 1 == 3\n"
 LOOPS = """\
@@ -181,7 +183,7 @@ def test_each_save_runs_what_it_affects_and_a_loop_harms_only_its_own_run(datafl
     save(other, LOOPS)
     family = [waited_for(pid), *watcher.family()]
     watcher.process.send_signal(signal.SIGINT)
-    assert watcher.process.wait(20) == 130
+    assert watcher.process.wait(120) == 130
     gone(family)
 
 
@@ -202,7 +204,7 @@ def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_
         os.utime(draft, (begun - age, begun - age))
         draft.replace(one)
         verdict = watcher.until("verdict")[-1]
-        assert 0 <= time.time() - begun - verdict["seconds"] < 1
+        assert -TICK <= time.time() - begun - verdict["seconds"] < 1
         assert verdict["seconds"] == verdict["seconds_from_first"]
 
     first = time.time()
@@ -213,8 +215,8 @@ def test_a_rerun_s_time_is_that_from_the_save_whatever_time_an_editor_gives_the_
     save(other, PASSES)
     verdict = watcher.until("verdict")[-1]
     now = time.time()
-    assert 0 <= now - last - verdict["seconds"] < 1
-    assert 0 <= now - first - verdict["seconds_from_first"] < 1
+    assert -TICK <= now - last - verdict["seconds"] < 1
+    assert -TICK <= now - first - verdict["seconds_from_first"] < 1
 
 
 @pytest.mark.slow
@@ -238,7 +240,7 @@ def test_people_see_each_test_and_the_time_from_the_save(dataflow_command):
             lines.append(next(started.stdout).rstrip())
         started.terminate()
 
-        assert started.wait(20) == 130
+        assert started.wait(120) == 130
     assert lines[0] == "Watching ./src (pytest); Ctrl-C ends it"
     assert lines[2].endswith("  all tests")
     assert lines[3].startswith("FAILED  test_a.py::test_it  0.0")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -15,7 +17,10 @@ from pyiceberg.schema import Schema
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DateType, IntegerType, NestedField
 
+from dataflow.runner.changed.reload import looked_at
+from dataflow.runner.options import RunOptions
 from dataflow.runner.results import RunResult
+from dataflow.runner.run_workflow import LookAgain
 from dataflow.runner.turn import work_of
 from dataflow.spark.launch_env import SparkLaunch
 from dataflow.state import run_records as store
@@ -110,6 +115,28 @@ def test_a_plan_lists_the_days_that_changed_and_why(here_command, tmp_path):
     assert "2026-01-31: not done yet\n" in shown
 
 
+def test_days_that_a_second_look_finds_again_are_said_once(here_command, tmp_path):
+    write_package(here_command.folder)
+    plays = Plays(tmp_path)
+    plays.remember("2026-01-30", plays.add(28, 29, 30))
+    plays.add(29)
+    file, request = here_command.folder / "daily.sch.yaml", Request(date=dt.date(2026, 1, 31))
+    said = []
+
+    def reload(look):
+        return load_workflow(file, dataclasses.replace(request, look=look))
+
+    first = looked_at(load_workflow(file, request), reload)
+    again = LookAgain(first, RunOptions(), reload, now())
+    records = SimpleNamespace(has_ended=lambda *_: True)  # of the same, a moment ago
+    progress = SimpleNamespace(follow=lambda _: None, say=said.append)
+    assert again.looked(records, None, progress, waited=False).steps[0].dates == first.steps[0].dates
+    assert said == []
+    plays.add(28)
+    assert len(again.looked(records, None, progress, waited=False).steps[0].dates) == 3
+    assert said[0] == "each_day: 3 days"
+
+
 def test_a_night_without_changes_is_recorded_and_starts_no_spark(here_command, tmp_path, monkeypatch):
     write_package(here_command.folder)
     plays = Plays(tmp_path)
@@ -188,7 +215,7 @@ def test_a_run_that_waited_looks_again_and_runs_no_day_that_was_done_meanwhile(h
     workflow = load_workflow(here_command.folder / "daily.sch.yaml", Request(date=dt.date(2026, 1, 31)))
     other = Other(workflow, lambda: plays.remember("2026-01-31", late))
     done = here_command("workflow", "run", *DAILY)
-    other.thread.join(20)
+    other.thread.join(120)
     said = [line.strip() for line in done.stderr.splitlines() if "each_day" in line or "waits" in line]
     assert said[0] == "each_day: 2 days"
     assert said[1].startswith("waits for run theirs of bob since ")
@@ -227,7 +254,7 @@ def test_a_day_that_came_while_a_run_waited_is_found_and_one_that_ended_between_
     workflow = load_workflow(file, Request(date=dt.date(2026, 1, 31)))
     other = Other(workflow, lambda: plays.add(27))
     assert found() == [("2026-01-27", "2026-01-28", "2026-01-31")]
-    other.thread.join(20)
+    other.thread.join(120)
 
     def end_another():
         with open_run_records(None) as records:
@@ -271,13 +298,13 @@ def test_a_backfill_that_waited_for_another_one_runs_the_days_that_are_left(here
     command = ("workflow", "backfill", "main.sch.yaml", "--from", "2026-01-28", "--to", "2026-01-30")
     other = Other(workflow, lambda: succeed(days[0], days[2]))
     here_command(*command)
-    other.thread.join(20)
+    other.thread.join(120)
     assert ran == [["2026-01-29"]]
     one = load_each(file, Request(), days[1:2], parallel=1, fail_fast=False)
     other = Other(one, lambda: succeed(days[1]))
     monkeypatch.setattr("dataflow.spark.session.Engine", NoSpark)
     here_command(*command)
-    other.thread.join(20)
+    other.thread.join(120)
     assert ran == [["2026-01-29"]], "another one did the last day meanwhile"
 
 

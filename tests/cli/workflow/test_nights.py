@@ -119,7 +119,7 @@ def test_a_backfill_is_met_stopped_logged_and_goes_on(package, start):
     listed = package.json("workflow", "runs", "--all")
     assert {run["run_id"]: run["status"] for run in listed}[run_of(said)] == "waiting"
     waiting.send_signal(signal.SIGINT)
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=120)
     assert (waiting.returncode, out) == (130, "")
     assert err.endswith("stopped: nothing half-written is visible\n")
     assert package.json("workflow", "show", run_of(said))["status"] == "cancelled"
@@ -127,7 +127,7 @@ def test_a_backfill_is_met_stopped_logged_and_goes_on(package, start):
     # From another terminal.
     done = package("workflow", "cancel", backfill[:20])
     assert done.stdout == f"run {backfill} of alice.package.main.backfill was cancelled\n"
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=120)
     assert running.returncode == 130
     assert "stops: cancelled by alice" in err
     assert "1 of 3 days succeeded" in out

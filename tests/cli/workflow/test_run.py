@@ -239,7 +239,7 @@ def on_a_terminal(command, *arguments, stop_at=None):
                 if stop_at is not None and stop_at in shown:
                     process.send_signal(signal.SIGINT)
                     stop_at = None
-        code = process.wait(60)
+        code = process.wait(120)
     os.close(ours)
     return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
@@ -298,7 +298,7 @@ def test_ctrl_c_stops_the_run_leaves_nothing_visible_and_exits_130(slow):
     wait_for(process, "metadata")
     assert process.stdout.readline() == "written\n"
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "stopped" in err
     assert rows_and_refs(slow) in [(0, []), (0, ["main"])]

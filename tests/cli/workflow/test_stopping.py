@@ -254,6 +254,6 @@ def test_a_run_of_another_machine_is_stopped_through_a_state_address_that_both_h
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         done = command("workflow", "cancel", "last", "--env", "production", user="bob")
-        thread.join(20)
+        thread.join(120)
     assert done.stdout == f"run {RUN} of alice.films.main was cancelled\n"
     assert heard == [(RUN, "cancelled by bob")]

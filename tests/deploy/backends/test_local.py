@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from dataflow.deploy import deployments
-from dataflow.deploy.backends.local import BACKEND, due, install_hint, latest_moment, run_due
+from dataflow.deploy.backends.local import due, install_hint, latest_moment, run_due
 from dataflow.deploy.backends.moments import next_moment
+from dataflow.deploy.backends.statuses import statuses
 from dataflow.deploy.bundle.manifest import Schedule
 from dataflow.state import run_records as store
 from dataflow.state.database import StateDatabase
@@ -134,8 +135,8 @@ def test_what_was_killed_is_taken_over_and_what_runs_is_left_alone(repo, product
     assert run(found, repo.registry) == 0
 
 
-def test_the_backend_tells_how_workflows_stand(repo, production):
-    states = {it.workflow: it for it in BACKEND.status(production, repo.registry)}
+def test_the_backend_tells_how_workflows_stand(production):
+    states = {it.workflow: it for it in statuses(production)}
     daily = states["alice.top.daily"]
     assert daily.schedule == "0 3 * * * Europe/Berlin"
     assert daily.next > dt.datetime.now(dt.UTC)

@@ -142,7 +142,7 @@ def test_a_thread_that_a_script_leaves_behind_changes_nothing_for_others(tmp_pat
     go, seen, before = threading.Event(), [], Path.cwd()
     thread = result_of(package(tmp_path / "a", write=text), go, seen, contextvars.copy_context)
     go.set()
-    thread.join(10)
+    thread.join(120)
     assert ("LATE" in os.environ, Path.cwd()) == (False, before)
     assert seen == ["the job of this thread has ended, so the thread can't change the process"] * 2
 
@@ -152,7 +152,7 @@ def test_a_process_that_a_script_forks_may_change_its_own_directory_while_others
         "import multiprocessing as mp, os, threading\n\n"
         "def there(folder):\n    os.chdir(folder)\n    return os.getcwd()\n\n"
         "def main(folder, other):\n"
-        "    other.wait(10)\n"
+        "    other.wait(120)\n"
         "    with mp.get_context('fork').Pool(1) as pool:\n        return pool.map(there, [folder])\n"
     )
     waits = package(tmp_path / "b", write="def main(other, over):\n    other.set()\n    return over.wait(20)\n")

@@ -23,7 +23,7 @@ from benchmarks.changed_days import TableFiles
 from dataflow.errors import DataflowError
 from dataflow.tables.changed_days.day_values import Grain
 from dataflow.tables.changed_days.find import changed_days, day_column, holds_period
-from dataflow.tables.changed_days.manifests import _rows
+from dataflow.tables.reader.manifests import _rows
 from dataflow.workflow.periods import Cadence
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.assets.builders import Artifact, BuildContext, failed
+from dataflow.assets.builders.base import Artifact, BuildContext, failed
 from dataflow.build.gradle_maven import MAVEN, TOOLS, Tool, command_of, environ, find_tool, version_of
 from dataflow.errors import DataflowError, display_path
 from dataflow.process import CollectedOutput, run_process

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataflow import git
-from dataflow.assets.builders import Artifact, BuildContext, failed
+from dataflow.assets.builders.base import Artifact, BuildContext, failed
 from dataflow.build.gradle_maven import SOURCE_DATE_EPOCH
 from dataflow.build.python.lock import PYLOCK, lock_of
 from dataflow.build.uv import INDEX_HINT, run_uv

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.console import confirm, out, require_answer
+from dataflow.cli.console import confirm, out, require_answer, say
 from dataflow.cli.migration.known import known_here, spark_of
 from dataflow.cli.migration.options import CampaignArgument, CheckoutOption, ReasonOption
 from dataflow.cli.options import EnvOption, YesOption
@@ -68,6 +68,9 @@ class _Operator:
 
     def tell(self, applied: AppliedStep) -> None:
         self.output.show_part(_Step(applied))
+
+    def note(self, line: str) -> None:
+        say(line)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.console import err, out, say, write
+from dataflow.cli.migration.issues import print_issues
 from dataflow.cli.migration.known import known_here
 from dataflow.cli.migration.options import CampaignArgument, CheckoutOption
 from dataflow.cli.options import EnvOption
@@ -17,7 +17,7 @@ from dataflow.cli.output import TEXT, OutputOption, Result
 from dataflow.wording import plural
 
 if TYPE_CHECKING:
-    from dataflow.migration.notify import DeliveryResult, Notice
+    from dataflow.migration.actions import DueNotices, SentNotices
 
 
 def notify(
@@ -32,14 +32,15 @@ def notify(
 ) -> None:
     """Send each owner what of theirs is affected, once.
 
-    Nearer to the deadline those who have not moved are reminded.
+    Nearer to the deadline those who have not moved are reminded. With `tracker:` in dataflow.yaml each owner has an
+    issue as well, which is kept up to date, closed and reopened.
 
     Examples:
         dataflow migration notify --dry-run
         dataflow migration notify --files ./messages
 
     Exit codes:
-        1: a message could not be sent
+        1: a message could not be sent, or an issue not be filed
     """
     from dataflow.migration.actions import due_notices, send_due_notices
 
@@ -47,49 +48,62 @@ def notify(
     if dry_run:
         output.show(_Due(due_notices(known, name)))
         return
-    due, results = send_due_notices(known, name, files)
-    output.show(_Sent(due, results))
-    if results.failed:
+    sent = send_due_notices(known, name, files, say)
+    output.show(_Sent(sent))
+    if sent.results.failed or (sent.issues is not None and sent.issues.failed):
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
 class _Due(Result):
-    messages: Sequence[Notice]
+    due: DueNotices
 
     def text(self) -> None:
-        for message in self.messages:
+        for message in self.due.messages:
             write(f"To: {message.owner or '(no owner)'}\nSubject: {message.subject}\n\n{message.text}\n\n")
-        count = len(self.messages)
+        count = len(self.due.messages)
         say(f"{plural(count, 'message')} {'is' if count == 1 else 'are'} due; none was sent")
+        for it in self.due.issues:
+            if it.action != "unchanged":
+                say(f"to be {it.action} for {it.owner or 'no owner'}: {it.key or it.title}")
 
     def data(self) -> object:
-        return {"due": [asdict(it) for it in self.messages], "sent": [], "doubtful": [], "failed": []}
+        messages = [asdict(it) for it in self.due.messages]
+        issues = [asdict(it) for it in self.due.issues]
+        return {"due": messages, "sent": [], "doubtful": [], "failed": [], "issues": issues}
 
 
 @dataclass(frozen=True)
 class _Sent(Result):
-    due: Sequence[Notice]
-    results: DeliveryResult
+    all: SentNotices
 
     def text(self) -> None:
-        for message, where in self.results.sent:
+        results, issues = self.all.results, self.all.issues
+        print_issues(issues)
+        for message, where in results.sent:
             out().print(f"notified {message.owner or 'nobody in particular'} ({message.level}): {where}")
-        for owner in self.results.doubtful:
+        for owner in results.doubtful:
             say(f"{owner} may or may not have been notified: sending was interrupted; it is not resent automatically")
-        for message, failure in self.results.failed:
+        for message, failure in results.failed:
             err().print(f"not notified: {message.owner or 'no owner'}: {failure.message}", style="red")
             if failure.hint:
                 err().print(f"  → {failure.hint}")
-        if not self.due:
+        if not self.all.due and (issues is None or all(it.action == "unchanged" for it in issues.changes)):
             out().print("no message is due now")
 
     def data(self) -> object:
-        results = self.results
+        results, issues = self.all.results, self.all.issues
         failed = [{"owner": it.owner, "message": why.message, "hint": why.hint} for it, why in results.failed]
+        unfiled = [
+            {"owner": owner, "message": why.message, "hint": why.hint}
+            for owner, why in (issues.failed if issues else [])
+        ]
         return {
-            "due": [asdict(it) for it in self.due],
+            "due": [asdict(it) for it in self.all.due],
             "sent": [{"owner": it.owner, "level": it.level, "to": where} for it, where in results.sent],
             "doubtful": list(results.doubtful),
             "failed": failed,
+            "issues": [asdict(it) for it in issues.changes] if issues else [],
+            "issues_failed": unfiled,
+            "issues_busy": issues.busy if issues else [],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,10 @@ def plan(
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep it; for `deploy --plan FILE`.")
     ] = None,
+    dags: Annotated[
+        Path | None,
+        typer.Option("--dags", metavar="FOLDER", help="Write the DAG files that Airflow would get, to look at them."),
+    ] = None,
     output: Annotated[
         Output, output_option(TEXT, JSON, MARKDOWN, help="`markdown` is for a pull request, `json` for scripts.")
     ] = TEXT,
@@ -62,6 +67,10 @@ def plan(
     output.show(_Plan(source, planned, uses_in_plan(source, planned, say)))
     for note in require_deployable(source, planned, allow_older=allow_older):
         say(f"note: {note}")
+    if dags is not None:
+        from dataflow.deploy.backends.airflow.dag_folder import write_planned
+
+        output.show_part(_Dags(write_planned(dags, planned, dt.datetime.now(dt.UTC))))
     if save is not None:
         output.show_part(_Saved(save))
 
@@ -100,6 +109,15 @@ class _Plan(Result):
         found = self.planned.plan
         added, changed, removed = (sum(it.action == action for it in found.changes) for action in _MARKS)
         return f"{added} added, {changed} changed, {removed} removed, {found.unchanged} unchanged packages"
+
+
+@dataclass(frozen=True)
+class _Dags:
+    files: Sequence[Path]
+
+    def text(self) -> None:
+        for file in self.files:
+            out().print(f"DAG: {display_path(file)}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import typer
 from dataflow.cli.console import STATUS_STYLES, out, say, working
 from dataflow.cli.output import TEXT, Output, OutputOption, Result
 from dataflow.cli.project.options import PathsArgument, TestEngine
+from dataflow.cli.project.suite_name import suite_name
 from dataflow.errors import UsageError, display_path
 from dataflow.wording import plural
 
@@ -146,13 +147,6 @@ def _require_something(tops: Sequence[Path], found: Sequence[Path]) -> None:
         real = top.resolve()
         if not any(it.is_relative_to(real) or real.is_relative_to(it) for it in found):
             raise no_tests(top)
-
-
-def suite_name(suite: Suite) -> str:
-    """Return what a suite is called for people."""
-    folder = Path(display_path(suite.folder))
-    shown = folder if folder.is_absolute() or folder == Path() else f"./{folder}"
-    return f"{shown} ({suite.kind})"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataflow.cli.console import STATUS_STYLES, err, out, say
 from dataflow.cli.drawing import Line
 from dataflow.cli.output import Output, Result
 from dataflow.cli.project.options import TestEngine
-from dataflow.cli.project.test import suite_name
+from dataflow.cli.project.suite_name import suite_name
 from dataflow.errors import display_path
 from dataflow.wording import seconds_text
 
@@ -83,7 +83,8 @@ class _Reporter:
     def by_sail(self, results: Sequence[TestResult], seconds: float, cause: str, left: Sequence[str]) -> None:
         new = [line for line in left if line.partition(": ")[2] not in self._told]
         self._told |= {line.partition(": ")[2] for line in new}
-        self._output.show_event(_BySail(results, seconds, cause, new))
+        if results or new:
+            self._output.show_event(_BySail(results, seconds, cause, new))
 
     def difference(self, name: str, text: str) -> None:
         self._output.show_event(_Difference(name, text))
@@ -177,9 +178,10 @@ class _BySail(Result):
             if it.outcome != "left":
                 _TestResult(it, is_known=False).text()
         counts = self._counts()
-        said = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing"
+        said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
         style = "bold red" if counts["failed"] else "green"
-        out().print(f"{_clock()}  by Sail: {said}, {self.seconds:.2f} s from the {self.cause}", style=style)
+        if said:
+            out().print(f"{_clock()}  by Sail: {said}, {self.seconds:.2f} s from the {self.cause}", style=style)
         for line in self.left:
             say(line)
 

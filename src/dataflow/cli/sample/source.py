@@ -77,7 +77,7 @@ class _Made(Result):
     size: DemoSize
 
     def text(self) -> None:
-        from dataflow.sample.demo_source import TABLE
+        from dataflow.sample.demo_rows import TABLE
 
         days, rows_per_day = self.size.days, self.size.rows_per_day
         span = str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}"
@@ -85,7 +85,7 @@ class _Made(Result):
         out().print(f"{TABLE}: {self.size.rows:,} rows, {span}{each}")
 
     def data(self) -> object:
-        from dataflow.sample.demo_source import TABLE
+        from dataflow.sample.demo_rows import TABLE
 
         days = self.size.days
         return {"table": TABLE, "first": days[0], "last": days[-1], "rows_per_day": self.size.rows_per_day}

@@ -95,7 +95,7 @@ def workflow(
 
 
 def _run_main(package: GeneratedPackage, output: Output) -> None:
-    from dataflow.cli.workflow.run import run_definition
+    from dataflow.cli.workflow.running import run_definition
     from dataflow.runner.options import RunOptions
     from dataflow.workflow.load import Request
 

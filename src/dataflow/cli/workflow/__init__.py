@@ -11,6 +11,7 @@ from dataflow.cli.workflow import (
     plan,
     preview,
     render,
+    report,
     retry,
     run,
     runs,
@@ -37,6 +38,7 @@ app.command("render", rich_help_panel="Every day")(render.render)
 app.command("runs", rich_help_panel="Every day")(runs.runs)
 app.command("show", rich_help_panel="Every day")(show.show)
 app.command("logs", rich_help_panel="Every day")(logs.logs)
+app.command("report", rich_help_panel="Every day")(report.report)
 
 app.command("backfill", rich_help_panel="When a night went wrong")(backfill.backfill)
 app.command("retry", rich_help_panel="When a night went wrong")(retry.retry)

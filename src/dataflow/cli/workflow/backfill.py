@@ -77,8 +77,8 @@ def backfill(
         raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow backfill . --from …")
     if first is None:
         raise UsageError("--from is missing: the first day", "dataflow workflow backfill . --from 2025-01-01")
-    from dataflow.cli.workflow.run import continue_in, run_loaded
     from dataflow.cli.workflow.run_deployed import asked_definition
+    from dataflow.cli.workflow.running import continue_in, run_loaded
     from dataflow.runner.backfill import choose_days, periods_between
     from dataflow.runner.options import RunOptions
     from dataflow.state.run_records import open_run_records

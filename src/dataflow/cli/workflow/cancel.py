@@ -37,10 +37,18 @@ def cancel(
         1: it has not stopped in time, or can't hear
         2: it has ended already, or there is no such run
     """
-    from dataflow.cli.workflow.records import run_records
-    from dataflow.runner.stopping import stop_run
+    from dataflow.cli.workflow.records import airflow_runs, run_records
+    from dataflow.runner.stopping import StoppedRun, stop_run
     from dataflow.workflow.identity import current_user
 
+    if (airflow := airflow_runs(env, run_id)) is not None:
+        run = airflow.cancel(airflow.one(run_id), wait)
+        status = "cancelled" if run.has_ended else run.status
+        stopped = StoppedRun({**run.record(str(env)), "status": status})
+        output.show(_Cancelled(stopped))
+        if not stopped.has_ended:
+            raise typer.Exit(1)
+        return
     with run_records(env) as records:
         stopped = stop_run(records, run_id, current_user(), wait)
     output.show(_Cancelled(stopped))

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 def due(
     env: Annotated[str | None, env_option("all that are not paused")] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option("--workflow", metavar="ID", help="Only this one; of one that Airflow runs, what tables make due."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show; run nothing.")] = False,
     install_hint: Annotated[
         bool, typer.Option("--install-hint", help="Print the line for cron, and the units for systemd, that call it.")
@@ -52,7 +56,7 @@ def due(
         output.show(_InstallHint(local.install_hint(env, variables_of_due(registry), subfolder("logs") / "due.log")))
         return
     ended = []
-    for run in run_due(registry, env, dt.datetime.now(dt.UTC), say, dry_run=dry_run):
+    for run in run_due(registry, env, dt.datetime.now(dt.UTC), say, dry_run=dry_run, workflow=workflow):
         ended.append(run)
         if run.error:
             print_error(DataflowError(f"{run.workflow or run.environment}: {run.error.message}", run.error.hint))

@@ -30,9 +30,20 @@ def logs(
     Examples:
         dataflow workflow logs last --follow
     """
-    from dataflow.cli.workflow.records import run_records
+    from dataflow.cli.workflow.records import airflow_runs, run_records
     from dataflow.runner.run_log import follow_log, log_of, read_log
 
+    if (airflow := airflow_runs(env, run_id)) is not None:
+        run = airflow.one(run_id)
+        if follow:
+            for line in airflow.follow_log(run):
+                output.show_event(_Line(line))
+        else:
+            lines = airflow.log(run)
+            output.show(
+                _Log({"run_id": run.run_id, "log": None}, lines if tail is None else lines[-tail:] * bool(tail))
+            )
+        return
     with run_records(env) as records:
         found = records.one(run_id)
         path = log_of(found)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from dataflow.cli.completion import definitions
 from dataflow.cli.console import out, spark_session
 from dataflow.cli.options import EnvOption
 from dataflow.cli.output import TEXT, OutputOption, Result
-from dataflow.cli.workflow.arguments import DateOption, FileArgument, ParamOption
+from dataflow.cli.workflow.arguments import DateOption, DeployedOption, ParamOption
 from dataflow.cli.workflow.options import definition, request
+from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from dataflow.runner.plan import RunPlan
@@ -19,10 +24,18 @@ if TYPE_CHECKING:
 
 
 def plan(
-    file: FileArgument,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A *.sch.yaml file, or a package's folder for its main.sch.yaml.",
+            show_default=False,
+            autocompletion=definitions,
+        ),
+    ] = None,
     date: DateOption = None,
     param: ParamOption = None,
     env: EnvOption = None,
+    deployed: DeployedOption = None,
     output: OutputOption = TEXT,
 ) -> None:
     """Show what a run would do and touch, without starting Spark.
@@ -33,7 +46,9 @@ def plan(
     Examples:
         dataflow workflow plan main.sch.yaml --date 2026-01-31
         dataflow workflow plan daily.sch.yaml
+        dataflow workflow plan --deployed titles.daily --output json
     """
+    from dataflow.cli.workflow.run_deployed import asked_definition
     from dataflow.deploy.due import next_of_triggers
     from dataflow.migration.definition_checks import require_valid_sql
     from dataflow.runner.acceleration import acceleration_of
@@ -41,19 +56,22 @@ def plan(
     from dataflow.runner.plan import plan_run
     from dataflow.workflow.load import load_workflow
 
-    asked = replace(request(date, param, env), ends_only=True)
+    if (file is None) == (deployed is None):
+        raise UsageError("name either a *.sch.yaml file or --deployed ID", "dataflow workflow plan main.sch.yaml")
+    asked = asked_definition(None if file is None else definition(file), deployed, request(date, param, env))
+    ends = replace(asked.request, ends_only=True)
 
     def load(look: Look) -> Workflow:
-        return load_workflow(definition(file), replace(asked, look=look))
+        return load_workflow(asked.file, replace(ends, look=look))
 
-    workflow = looked_at(load_workflow(definition(file), asked), load)
+    workflow = looked_at(load_workflow(asked.file, ends), load)
     if needs_spark(workflow):
         with spark_session(workflow.environment, "plan", "looking for days that changed …") as spark:
             workflow = looked_through(workflow, load, spark)
-    require_valid_sql(workflow, env)
-    whole = load_workflow(definition(file), replace(asked, ends_only=False))
+    if deployed is None:  # what is deployed was held to its tables then
+        require_valid_sql(workflow, env)
     coming = next_of_triggers(workflow, dt.datetime.now(dt.UTC))
-    planned = plan_run(workflow, acceleration_of(whole).text)
+    planned = plan_run(workflow, acceleration_of(load_workflow(asked.file, asked.request)).text)
     triggers = (replace(it, next=moment) for it, moment in zip(planned.triggers, coming, strict=True))
     output.show(_Planned(replace(planned, triggers=tuple(triggers))))
 

@@ -67,7 +67,7 @@ def preview(
     Exit codes:
         1: a script fails, a blocking audit does, or rows lie outside of the partition: a run would publish nothing
     """
-    from dataflow.cli.workflow.run import continue_in
+    from dataflow.cli.workflow.running import continue_in
     from dataflow.preview.model import PreviewRequest
     from dataflow.preview.preview import Previewer
     from dataflow.runner.python_process import python_of
@@ -114,8 +114,10 @@ class Previews(Result):
         for it in self.found:
             print_preview(it, self.seconds)
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         """Return it as plain data."""
+        from dataflow.cli.workflow.preview_text import preview_data
+
         return {"seconds": round(self.seconds, 3), "previews": [*map(preview_data, self.found)]}
 
     def markdown(self) -> str:
@@ -130,27 +132,3 @@ class Previews(Result):
 
         for it in self.found:
             yield from QueryRows(it.columns, it.rows).rows()
-
-
-def preview_data(found: Preview) -> dict[str, Any]:
-    """Return a preview as plain data."""
-    import dataclasses
-
-    from dataflow.cli.query import QueryRows
-    from dataflow.errors import display_path
-
-    audits = [{key: value for key, value in vars(it).items() if key != "offending"} for it in found.audits]
-    return {
-        "job": found.job,
-        "script": display_path(found.script),
-        "engine": found.engine,
-        "step": found.step,
-        "table": found.table,
-        "partition": found.partition or None,
-        "rows": QueryRows(found.columns, found.rows).data(),
-        "total": found.total,
-        "outside": found.outside,
-        "audits": audits,
-        "difference": None if found.difference is None else dataclasses.asdict(found.difference),
-        "would_fail": found.would_fail,
-    }

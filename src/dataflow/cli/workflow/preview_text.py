@@ -103,3 +103,26 @@ def _spelled(key: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     return "NULL" if value is None else str(value)
+
+
+def preview_data(found: Preview) -> dict[str, Any]:
+    """Return a preview as plain data."""
+    import dataclasses
+
+    from dataflow.cli.query import QueryRows
+
+    audits = [{key: value for key, value in vars(it).items() if key != "offending"} for it in found.audits]
+    return {
+        "job": found.job,
+        "script": display_path(found.script),
+        "engine": found.engine,
+        "step": found.step,
+        "table": found.table,
+        "partition": found.partition or None,
+        "rows": QueryRows(found.columns, found.rows).data(),
+        "total": found.total,
+        "outside": found.outside,
+        "audits": audits,
+        "difference": None if found.difference is None else dataclasses.asdict(found.difference),
+        "would_fail": found.would_fail,
+    }

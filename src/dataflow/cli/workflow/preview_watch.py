@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dataflow.cli.console import err, out, print_error
 from dataflow.cli.drawing import Line
 from dataflow.cli.output import Output, Result
+from dataflow.cli.workflow.preview import Previews
 from dataflow.errors import DataflowError, display_path
 
 if TYPE_CHECKING:
@@ -130,22 +131,9 @@ class _Saved(Result):
         return {"event": "saved", "saved": [*map(str, self.paths)]}
 
 
-@dataclass(frozen=True)
-class _Shown(Result):
-    found: Sequence[Preview]
-    seconds: float
-
-    def text(self) -> None:
-        from dataflow.cli.workflow.preview_text import print_preview
-
-        for it in self.found:
-            print_preview(it, self.seconds)
-
-    def data(self) -> object:
-        from dataflow.cli.workflow.preview import preview_data
-
-        shown: list[dict[str, Any]] = [*map(preview_data, self.found)]
-        return {"event": "preview", "seconds": round(self.seconds, 3), "previews": shown}
+class _Shown(Previews):
+    def data(self) -> dict[str, Any]:
+        return {"event": "preview", **super().data()}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def retry(
     from dataflow.assets.registry import open_registry
     from dataflow.cli.workflow.options import asset_address
     from dataflow.cli.workflow.records import run_records
-    from dataflow.cli.workflow.run import continue_in, run_loaded
+    from dataflow.cli.workflow.running import continue_in, run_loaded
     from dataflow.deploy.asked_run import prepare_retry
     from dataflow.workflow.project import find_project
 

@@ -29,17 +29,21 @@ def runs(
 ) -> None:
     """List past runs, newest first.
 
+    Of an environment that Airflow runs, those that Airflow has.
+
     Examples:
         dataflow workflow runs --limit 5
         dataflow workflow runs --env production --output json
     """
-    from dataflow.cli.workflow.records import all_records, run_records
+    from dataflow.cli.workflow.records import airflow_runs, all_records, run_records
 
     if all_environments:
         if env is not None:
             raise UsageError("--env and --all-environments exclude each other", "name one of them")
         listed = [it for records in all_records() for it in records.recent(workflow, limit, children=every)]
         found = sorted(listed, key=lambda run: (run["started"], run["run_id"]), reverse=True)[:limit]
+    elif env is not None and (airflow := airflow_runs(env)) is not None:
+        found = [it.record(env) for it in airflow.recent(workflow, limit)]
     else:
         with run_records(env) as records:
             found = records.recent(workflow, limit, children=every, environment=env)

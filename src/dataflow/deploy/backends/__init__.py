@@ -1,24 +1,27 @@
 """What runs deployed workflows: one module for each, behind one protocol.
 
-The core renders, bundles and adds revisions. A backend reports what it can't run, adds files of its own to the bundle,
-makes a revision take effect where it schedules, starts runs, and reports their status. It reads bundles and the
-registry, and nothing of a checkout.
+The core renders, bundles and adds revisions. A backend reports what it can't run, makes a revision take effect where it
+schedules, and starts runs. It reads bundles and the registry, and nothing of a checkout.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle.manifest import Bundle
-    from dataflow.deploy.bundle.prepared_package import PreparedPackage
+    from dataflow.deploy.bundle.outline import WorkflowOutline
     from dataflow.deploy.deployments import Deployment
+    from dataflow.errors import Problem
     from dataflow.workflow.periods import Period
+    from dataflow.workflow.project import Environment
+    from dataflow.workflow.render import Rendering
+    from dataflow.workflow.resolved import Workflow
+    from dataflow.workflow.yamlfile import YamlFile
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class RunRequest:
 
     deployment: Deployment
     workflow: str
-    date: dt.date | Period | None = None
+    date: dt.date | Period | str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,20 +88,26 @@ class WorkflowStatus:
 class Backend(Protocol):
     """What runs deployed workflows."""
 
-    def check(self, package: PreparedPackage) -> Sequence[str]:
-        """Return what of a package can't run here; empty when all can."""
+    def outline(
+        self, workflow: Workflow, rendering: Rendering, file: YamlFile
+    ) -> tuple[WorkflowOutline | None, Sequence[Problem]]:
+        """Return what it has to know of a workflow beside its text, and what of the definition can't run here."""
 
-    def render(self, bundle: Bundle) -> Mapping[str, bytes]:
-        """Return the files that this backend needs beside a bundle's own, by name; the same bundle, the same bytes."""
+    def check(self, name: str, environment: Environment, workflows: Iterable[str]) -> Sequence[str]:
+        """Return why workflows can't be deployed under a name here; empty when they can."""
 
-    def deploy(self, deployment: Deployment, registry: Registry) -> None:
-        """Make a revision take effect; called again for the same one, it does nothing."""
+    def follow(self, name: str, environment: Environment, registry: Registry, *, leaves: bool = False) -> None:
+        """Make what a deployment runs now take effect; called again, it does what is left.
+
+        Args:
+            name: The deployment.
+            environment: Its settings.
+            registry: Where it is deployed.
+            leaves: Whether it runs nothing here any more.
+        """
 
     def start(self, start: RunRequest, registry: Registry) -> int:
         """Run a workflow to its end, and return the exit code."""
-
-    def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:
-        """Return the status of an environment's workflows."""
 
 
 def backend(name: str) -> Backend:

@@ -18,16 +18,15 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataflow.deploy.backends import RunRequest, WorkflowStatus
+from dataflow.deploy.backends import RunRequest
 from dataflow.deploy.backends.claims import Claimed, ClaimRequest, Claims, new_live_id
 from dataflow.deploy.backends.looks import Publication, look_before, looks_at
 from dataflow.deploy.backends.moments import latest_moment
-from dataflow.deploy.backends.statuses import workflow_status
 from dataflow.deploy.backends.table_triggers import publication
 from dataflow.deploy.backends.triggers import latest, missed, on_clock
 from dataflow.deploy.bundle.manifest import load_bundle
@@ -35,17 +34,20 @@ from dataflow.errors import DataflowError
 from dataflow.state.database import StateDatabase
 from dataflow.state.heartbeat import beating
 from dataflow.state.leases import Leases
-from dataflow.tables.catalog import open_catalog
+from dataflow.tables.reader.catalog_tables import TableReader
 from dataflow.workflow.identity import login
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
-
     from dataflow.assets.registry import Registry
-    from dataflow.deploy.bundle.manifest import Bundle, Schedule
-    from dataflow.deploy.bundle.prepared_package import PreparedPackage
+    from dataflow.deploy.bundle.manifest import Schedule
+    from dataflow.deploy.bundle.outline import WorkflowOutline
     from dataflow.deploy.deployments import Deployment
+    from dataflow.errors import Problem
+    from dataflow.workflow.project import Environment
+    from dataflow.workflow.render import Rendering
+    from dataflow.workflow.resolved import Workflow
+    from dataflow.workflow.yamlfile import YamlFile
 
 __all__ = ["BACKEND", "DueRun", "LocalBackend", "due", "due_by_tables", "install_hint", "latest_moment", "run_due"]
 
@@ -116,30 +118,35 @@ class DueRun:
 class LocalBackend:
     """Runs deployed workflows on this machine."""
 
-    def check(self, package: PreparedPackage) -> Sequence[str]:  # noqa: ARG002 - it runs whatever the engine runs
-        """Return what of a package can't run here: nothing."""
+    def outline(
+        self,
+        workflow: Workflow,  # noqa: ARG002 - it runs whatever the engine runs
+        rendering: Rendering,  # noqa: ARG002
+        file: YamlFile,  # noqa: ARG002
+    ) -> tuple[WorkflowOutline | None, Sequence[Problem]]:
+        """Return what it has to know beside a workflow's text, and what it can't run: nothing."""
+        return None, ()
+
+    def check(self, name: str, environment: Environment, workflows: Iterable[str]) -> Sequence[str]:  # noqa: ARG002
+        """Return why workflows can't be deployed here: for no reason."""
         return ()
 
-    def render(self, bundle: Bundle) -> Mapping[str, bytes]:  # noqa: ARG002 - it reads bundles as they are
-        """Return the files that it needs beside a bundle's own: none."""
-        return {}
-
-    def deploy(self, deployment: Deployment, registry: Registry) -> None:
-        """Make a revision take effect: `due` reads the registry."""
+    def follow(self, name: str, environment: Environment, registry: Registry, *, leaves: bool = False) -> None:
+        """Make what is deployed take effect: `due` reads the registry."""
 
     def start(self, start: RunRequest, registry: Registry) -> int:
         """Run a workflow to its end, in a process of its own, and return its exit code."""
-        command = [sys.executable, "-m", "dataflow", "workflow", "run", "--deployed", start.workflow]
-        command += ["--env", start.deployment.name]
+        command = [sys.executable, "-m", "dataflow", "workflow", "run"]
+        if start.deployment.revision.backend == "local":
+            command += ["--deployed", start.workflow, "--env", start.deployment.name]
+        else:  # whose name alone would ask that backend to run it
+            revision = start.deployment.revision
+            bundle = revision.packages[revision.workflows[start.workflow]].bundle
+            command += ["--deployed", f"{bundle}:{start.workflow}"]
         command += ["--date", str(start.date)] if start.date else []
         command += [f"--param={name}={value}" for name, value in start.params.items()]
         environ = {**os.environ, "DATAFLOW_REGISTRY": registry.address}
         return subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
-
-    def status(self, deployment: Deployment, registry: Registry) -> Sequence[WorkflowStatus]:  # noqa: ARG002
-        """Return the status of an environment's workflows."""
-        with StateDatabase(deployment.revision.state) as database:
-            return [workflow_status(deployment, database, id_, schedule) for id_, schedule in _schedules(deployment)]
 
 
 BACKEND = LocalBackend()
@@ -185,8 +192,8 @@ def due_by_tables(deployment: Deployment, registry: Registry, at: dt.datetime, f
                 if schedule is not None and schedule.joins:
                     try:
                         environment = load_bundle(registry, package.bundle).environment.environment()
-                        catalog = open_catalog(environment)
-                        found += _due_by_tables(deployment, database, id_, catalog, schedule, at)
+                        tables = TableReader(environment)
+                        found += _due_by_tables(deployment, database, id_, tables, schedule, at)
                     except DataflowError as error:
                         failed(id_, error)
     return found
@@ -315,7 +322,7 @@ def _due_by_tables(
     deployment: Deployment,
     database: StateDatabase,
     workflow: str,
-    catalog: Catalog,
+    tables: TableReader,
     schedule: Schedule,
     at: dt.datetime,
 ) -> list[DueRun]:
@@ -333,7 +340,7 @@ def _due_by_tables(
     if waiting:
         seen = [Publication(it.day, it.claimed, it.seen, {}, [it.day], key=it.key) for it in waiting]
     else:
-        found = publication(catalog, schedule, _since(deployment, workflow), before, at)
+        found = publication(tables, schedule, _since(deployment, workflow), before, at)
         seen = [] if found is None else [dataclasses.replace(found, day=day) for day in found.days]
     return [DueRun(deployment, workflow, it.at, it, schedule.at_once, cadence=schedule.cadence) for it in seen]
 

@@ -7,11 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from dataflow.state.database import UtcDateTime, metadata
+
+if TYPE_CHECKING:
+    from dataflow.state.database import StateDatabase
 
 looks = sa.Table(
     "dataflow_table_trigger",
@@ -92,7 +95,15 @@ def newest_look(connection: sa.Connection, own: Mapping[str, str], join: Join) -
 
 def look_before(connection: sa.Connection, own: Mapping[str, str], join: Join) -> Look | None:
     """Return what a trigger's tables led to last; of other tables than today's, that which shares some."""
-    rows = _rows(connection, own)
+    return _before(_rows(connection, own), join)
+
+
+def last_look(database: StateDatabase, own: Mapping[str, str], join: Join) -> Look | None:
+    """Return what `look_before` does, for who only looks."""
+    return _before(database.rows(_newest(own)), join)
+
+
+def _before(rows: Sequence[Mapping[str, Any]], join: Join) -> Look | None:
     found = next((row for row in rows if sorted(join) in _joins(row)), None)
     found = found or next((row for row in rows if row["seen"].keys() & set(join)), None)
     return None if found is None else _look(found)
@@ -105,9 +116,12 @@ def looks_at(connection: sa.Connection, own: Mapping[str, str], keys: Sequence[s
 
 
 def _rows(connection: sa.Connection, own: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(_newest(own)).mappings()]
+
+
+def _newest(own: Mapping[str, str]) -> sa.Select[Any]:
     mine = [looks.c[name] == value for name, value in own.items()]
-    query = sa.select(looks).where(*mine).order_by(looks.c.claimed.desc(), looks.c.moment.desc()).limit(1000)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return sa.select(looks).where(*mine).order_by(looks.c.claimed.desc(), looks.c.moment.desc()).limit(1000)
 
 
 def _joins(row: Mapping[str, Any]) -> list[list[str]]:

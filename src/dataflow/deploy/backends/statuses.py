@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from dataflow.deploy.backends import TriggerStatus, WorkflowStatus
 from dataflow.deploy.backends.claims import Claims
-from dataflow.deploy.backends.looks import look_before
+from dataflow.deploy.backends.looks import last_look
 from dataflow.deploy.backends.triggers import belongs, following
 from dataflow.errors import DataflowError
+from dataflow.state.database import StateDatabase
 from dataflow.state.run_records import RunRecords
 from dataflow.state.utc import now
 
@@ -19,14 +20,23 @@ if TYPE_CHECKING:
 
     from dataflow.deploy.bundle.manifest import Schedule, ScheduledTrigger
     from dataflow.deploy.deployments import Deployment
-    from dataflow.state.database import StateDatabase
+
+
+def statuses(deployment: Deployment) -> list[WorkflowStatus]:
+    """Return the status of an environment's workflows, as the run records have it."""
+    with StateDatabase(deployment.revision.state) as database:
+        return [
+            workflow_status(deployment, database, id_, schedule)
+            for package in deployment.revision.packages.values()
+            for id_, schedule in package.workflows.items()
+        ]
 
 
 def workflow_status(
     deployment: Deployment, database: StateDatabase, workflow: str, schedule: Schedule | None
 ) -> WorkflowStatus:
     """Return the status of a deployed workflow."""
-    last = next((row for row in RunRecords(database).recent(workflow, 5) if row["workflow_id"] == workflow), None)
+    last = RunRecords(database).last_of(workflow)
     found: tuple[TriggerStatus, ...] = ()
     if schedule is not None:
         claimed = {row["moment"]: row["status"] for row in Claims(database, deployment.name, workflow).rows()}
@@ -71,8 +81,7 @@ class _Looking:
 
     def _last_look(self, trigger: ScheduledTrigger) -> tuple[dt.datetime | None, str | None]:
         own = {"environment": self._deployment.name, "workflow_id": self._workflow}
-        with self._database.begin() as connection:
-            look = look_before(connection, own, trigger.tables)
+        look = last_look(self._database, own, trigger.tables)
         if look is None or not look.serves(trigger.tables):
             return None, None
         return look.claimed, self._claimed.get(look.key)

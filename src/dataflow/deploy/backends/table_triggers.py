@@ -20,10 +20,10 @@ from dataflow.errors import DataflowError
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
 
     from dataflow.deploy.bundle.manifest import Schedule, ScheduledTrigger
+    from dataflow.tables.reader.catalog_tables import TableReader
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class _Looked:
 
 
 def publication(
-    catalog: Catalog, schedule: Schedule, since: dt.datetime, before: Mapping[Join, Look | None], at: dt.datetime
+    tables: TableReader, schedule: Schedule, since: dt.datetime, before: Mapping[Join, Look | None], at: dt.datetime
 ) -> Publication | None:
     """Return what makes a workflow due; None where nothing does.
 
     Args:
-        catalog: Where the tables are.
+        tables: Where the tables are.
         schedule: The workflow's triggers.
         since: When it was deployed first: what is older makes it due no more.
         before: For the tables of each trigger what they led to last; None where that was nothing.
@@ -72,9 +72,7 @@ def publication(
     Raises:
         DataflowError: A table is missing, or the catalog can't be reached.
     """
-    from dataflow.tables.pyiceberg_catalog import load_table
-
-    load = functools.cache(functools.partial(load_table, catalog))  # once, however many triggers name it
+    load = functools.cache(lambda name: tables.get(name).opened)  # once, however many triggers name it
     days: set[dt.date] = set()
     seen: dict[str, _Looked] = {}
     served: dict[Join, str | None] = {}

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dataflow.assets.ids import AssetId
+from dataflow.deploy.bundle.outline import WorkflowOutline
 from dataflow.errors import DataflowError
 from dataflow.files import canonical_json
 from dataflow.tables.schema.recorded_schema import RecordedSchema
+from dataflow.workflow.airflow_settings import Airflow
 from dataflow.workflow.identity import Identity
 from dataflow.workflow.parameters import POINTER
 from dataflow.workflow.periods import Cadence
@@ -162,6 +164,7 @@ class RenderedWorkflow(BundleModel):
         steps: Ids of its steps, with their types.
         reads: Tables that it reads, as far as its text shows.
         writes: Tables that it writes.
+        outline: Its steps, for a backend that runs each by itself; None for one that runs the whole.
     """
 
     id: str
@@ -171,6 +174,7 @@ class RenderedWorkflow(BundleModel):
     steps: dict[str, str] = {}
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    outline: WorkflowOutline | None = None
 
 
 class EnvironmentSettings(BundleModel):
@@ -186,6 +190,7 @@ class EnvironmentSettings(BundleModel):
     owners: dict[str, dict[str, str | None]] = {}
     isolated: bool = False
     backend: str = "local"
+    airflow: dict[str, Any] | None = None
     exports: tuple[str, ...] = ()
     limits: dict[str, int] = {}
     accelerator: Accelerator = ACCELERATOR
@@ -203,6 +208,7 @@ class EnvironmentSettings(BundleModel):
             owners={name: Owner(**owner) for name, owner in self.owners.items()},
             isolated=self.isolated,
             backend=self.backend,
+            airflow=Airflow(**self.airflow) if self.airflow else None,
             exports=self.exports,
             limits=self.limits,
             accelerator=self.accelerator,
@@ -258,12 +264,10 @@ class Bundle(RenderedPackage):
 
     Attributes:
         assets: What its workflows run.
-        backend_files: Files that the environment's backend added, by name, with checksums.
     """
 
     version: Literal[1] = 1
     assets: tuple[PinnedAsset, ...] = ()
-    backend_files: dict[str, str] = {}
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -316,6 +320,7 @@ def environment_settings(environment: Environment, params: Mapping[str, str]) ->
         owners={name: vars(owner) for name, owner in environment.owners.items()},
         isolated=environment.isolated,
         backend=environment.backend,
+        airflow=vars(environment.airflow) if environment.airflow else None,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dataflow.deploy.backends import backend
 from dataflow.deploy.backends.triggers import schedule_of
 from dataflow.deploy.bundle.manifest import RenderedWorkflow
 from dataflow.deploy.bundle.script_checks import errors_among, syntax_problems
@@ -86,6 +87,8 @@ class PackageRenderer:
             self.schemas.setdefault(table, schema)
         if self.target.isolated:
             self._check_writes(planned.writes, file)
+        outline, refused = backend(self.target.environment.backend).outline(workflow, rendering, file)
+        self.problems += refused
         return RenderedWorkflow(
             id=rendering.id,
             text=text,
@@ -94,6 +97,7 @@ class PackageRenderer:
             steps={step.id: step.type for step in planned.steps},
             reads=planned.reads,
             writes=planned.writes,
+            outline=outline,
         )
 
     def _check_writes(self, tables: tuple[str, ...], file: YamlFile) -> None:

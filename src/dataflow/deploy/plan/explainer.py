@@ -49,14 +49,14 @@ def _workflows(source: DeploySource, before: Bundle | None, now: PreparedPackage
         elif was is not None and then is None:
             yield WorkflowChange(was.id, "removed", breaking=(f"{was.id}: the workflow is removed",))
         elif was is not None and then is not None:
-            diff = tuple(_diff(was.text, pin_text(then.text, pins)))
+            diff = tuple(text_diff(was.text, pin_text(then.text, pins)))
             used = [it for it in scripts if it[0] in then.text or it[0] not in "".join(w.text for w in new.values())]
             lines = (*diff, *(line for _, lines in used for line in lines))
             if lines or was != then:
-                yield WorkflowChange(then.id, "changed", lines, tuple(_breaking_changes(was, then)))
+                yield WorkflowChange(then.id, "changed", lines, tuple(breaking_changes(was, then)))
 
 
-def _breaking_changes(was: RenderedWorkflow, now: RenderedWorkflow) -> Iterator[str]:
+def breaking_changes(was: RenderedWorkflow, now: RenderedWorkflow) -> Iterator[str]:
     """Yield what a workflow no longer does."""
     for step in was.steps:
         if step not in now.steps:
@@ -80,10 +80,10 @@ def _scripts(
             was = source.registry.get(old[path]).decode(errors="replace")
             source.tree.fill(source.root / path)
             then = (source.root / path).read_text(encoding="utf-8", errors="replace")
-            yield Path(path).name, [f"{path}:", *_diff(was, then)]
+            yield Path(path).name, [f"{path}:", *text_diff(was, then)]
 
 
-def _diff(was: str, now: str) -> Iterator[str]:
+def text_diff(was: str, now: str) -> Iterator[str]:
     """Yield the lines that differ, with one line of context."""
     lines = difflib.unified_diff(was.splitlines(), now.splitlines(), lineterm="", n=1)
     for line in lines:

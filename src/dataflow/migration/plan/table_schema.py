@@ -25,16 +25,19 @@ def load_schema(table: str, lineage: LineageGraph) -> TableSchema:
 
     Raises:
         UsageError: The table does not exist; the message suggests similar names.
-        SparkOnlyError: PyIceberg can't open the catalog.
+        SparkOnlyError: PyIceberg can't open the catalog, or read the metadata.
         DataflowError: The catalog can't be reached.
     """
-    from dataflow.tables.catalog import open_catalog
-    from dataflow.tables.pyiceberg_catalog import load_table
+    from dataflow.tables.pyiceberg_catalog import SparkOnlyError
+    from dataflow.tables.reader.catalog_tables import TableReader
 
     name = lineage.plain(table)
-    catalog = open_catalog(lineage.environment)
+    reader = TableReader(lineage.environment)
+    reader.reach()
     try:
-        return live_schema(name, load_table(catalog, name))
+        return live_schema(name, reader.get(name).opened)
+    except SparkOnlyError:
+        raise
     except DataflowError as error:
         raise UsageError(error.message, error.hint) from error
 

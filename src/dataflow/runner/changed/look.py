@@ -34,12 +34,10 @@ def look(question: ChangedQuestion) -> DatesFound:
     Raises:
         DataflowError: The catalog can't be reached, or a source is missing although it was read before.
     """
-    from dataflow.tables.catalog import open_catalog
-    from dataflow.tables.pyiceberg_catalog import find_table
+    from dataflow.tables.reader.catalog_tables import TableReader
 
     try:
-        catalog = open_catalog(question.environment)
-        return look_at(question, lambda name: find_table(catalog, name))
+        return look_at(question, TableReader(question.environment).table)
     except SparkOnlyError:
         return dataclasses.replace(last_dates(question), needs_spark=True)
 

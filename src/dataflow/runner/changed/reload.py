@@ -82,36 +82,16 @@ def run_nothing(workflow: Workflow, progress: RunProgress, log: Path) -> RunResu
 
 def end_with_nothing(workflow: Workflow, recorder: RunRecorder, progress: RunProgress, log: Path) -> RunResult:
     """End a run that was begun and has nothing to do, and tell whoever wants to hear of successes."""
-    from dataflow.jobs.notification import RunEnd, notify_run_end
-    from dataflow.runner.results import RunResult, StepResult
+    from dataflow.runner.parts import end_without_spark
+    from dataflow.runner.results import StepResult
     from dataflow.state.utc import now
 
     with recorder.record_failure():
         for foreach in _over_changes(workflow):
             if foreach.found is not None:
                 remember_nothing(foreach.found, workflow.environment)
-        steps = tuple(StepResult(step.id, "succeeded", now(), detail="0 of 0 dates") for step in workflow.steps)
-        for step in steps:
-            recorder.record_step(step)
-        unsent = recorder.record_end("succeeded", steps, ())
-    for step in steps:
-        progress.finished(workflow, step.id, step.status, step.seconds, step.detail)
-    result = RunResult(workflow, "succeeded", recorder.seconds, steps, log, (unsent,) if unsent else ())
-    if workflow.notifications.on_success:
-        end = RunEnd(
-            workflow=workflow.id,
-            run_id=workflow.run_id,
-            status=result.status,
-            params=workflow.params,
-            seconds=result.seconds,
-            log=str(log),
-            failed_step=None,
-            cause=None,
-        )
-        told = notify_run_end(end, workflow.notifications, environment=workflow.environment, owner=workflow.owner)
-        for line in told:
-            progress.note(workflow, line)
-    return result
+    steps = [StepResult(step.id, "succeeded", now(), detail="0 of 0 dates") for step in workflow.steps]
+    return end_without_spark(workflow, recorder, progress, log, steps)
 
 
 def _over_changes(workflow: Workflow) -> Iterator[ForeachStep]:

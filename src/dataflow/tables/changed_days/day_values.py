@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.types import IcebergType
 
-    from dataflow.tables.changed_days.manifests import FileEntry
+    from dataflow.tables.reader.manifests import FileEntry
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _DAY_SECONDS = 86_400

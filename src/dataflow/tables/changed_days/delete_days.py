@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from dataflow.tables.changed_days.file_days import FileDays, Rows, UnreadableFileError, add_rows
-from dataflow.tables.changed_days.manifests import EQUALITY_DELETES, FileEntry
-
-if TYPE_CHECKING:
-    from pyiceberg.io import FileIO
+from dataflow.tables.changed_days.file_days import FileDays, Rows, add_rows
+from dataflow.tables.reader.files import UnreadableFileError, deleted_positions
+from dataflow.tables.reader.manifests import EQUALITY_DELETES, FileEntry
 
 
 class WholeTableError(Exception):
@@ -38,7 +36,7 @@ def deleted_days(files: FileDays, entries: Sequence[FileEntry]) -> Rows:
             add_rows(found, _equal(files, entry))
         else:
             try:
-                for path, deleted in _positions(files.io, entry):
+                for path, deleted in deleted_positions(files.io, entry):
                     positions.setdefault(path, set()).symmetric_difference_update(deleted)
             except UnreadableFileError as error:
                 add_rows(found, _all_of(files, entry, error))
@@ -81,45 +79,6 @@ def _all_of(files: FileDays, entry: FileEntry, why: object) -> Rows:
         raise WholeTableError(f"{entry.path} may be about any row: {why}")
     files.notes[f"all {files.unit}s from {within.first} to {within.last}, by {entry.path}: {why}"] = None
     return dict.fromkeys(within.periods())
-
-
-def _positions(io: FileIO, entry: FileEntry) -> Iterator[tuple[str, set[int]]]:
-    """Yield the data files that a file of positions is about, each with the positions.
-
-    Raises:
-        UnreadableFileError: It can't be read here.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        if entry.format == "PUFFIN" and entry.referenced and entry.offset is not None and entry.size is not None:
-            with io.new_input(entry.path).open() as stream:
-                stream.seek(entry.offset)
-                yield entry.referenced, _vector(stream.read(entry.size))
-        elif entry.format == "PARQUET":
-            with io.new_input(entry.path).open() as stream:
-                table = pq.ParquetFile(stream).read(columns=["file_path", "pos"])
-            for it in table.group_by("file_path").aggregate([("pos", "list")]).to_pylist():
-                yield it["file_path"], set(it["pos_list"])
-        else:
-            raise UnreadableFileError(f"{entry.format} files are read by Spark alone")
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise UnreadableFileError(str(error).partition("\n")[0]) from error
-
-
-def _vector(blob: bytes) -> set[int]:
-    """Return the positions of a deletion vector: Roaring bitmaps, each of the positions with the same upper half."""
-    from pyroaring import BitMap
-
-    content = memoryview(blob)[8 : 4 + int.from_bytes(blob[:4], "big")]  # without length and magic, and the checksum
-    found, at = set[int](), 8
-    for _ in range(int.from_bytes(content[:8], "little")):
-        upper = int.from_bytes(content[at : at + 4], "little") << 32
-        bitmap: Any = BitMap.deserialize(bytes(content[at + 4 :]))
-        found.update(upper + position for position in bitmap)
-        at += 4 + len(bitmap.serialize())
-    return found
 
 
 def _format(path: str) -> str:

@@ -8,24 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.tables.changed_days.day_values import DAYS, UTC, DayColumn, Grain, PeriodRange, periods_of
 from dataflow.tables.changed_days.item_values import ItemColumn, Items
+from dataflow.tables.reader.files import UnreadableFileError, column_of
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from pyiceberg.io import FileIO
     from pyiceberg.partitioning import PartitionSpec
 
-    from dataflow.tables.changed_days.manifests import FileEntry
+    from dataflow.tables.reader.manifests import FileEntry
 
 Rows = Mapping[Any, int | None]
 """How many rows of each day, other period, or item; None where only the range is known."""
-
-_FIELD_ID = b"PARQUET:field_id"
-
-
-class UnreadableFileError(Exception):
-    """A file's column can't be read here: its format, its encryption, or it is gone."""
 
 
 @dataclass
@@ -90,20 +84,7 @@ class FileDays:
         Raises:
             UnreadableFileError: It can't be read.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if format_ != "PARQUET":
-            raise UnreadableFileError(f"{format_} files are read by Spark alone")
-        try:
-            with self.io.new_input(path).open() as stream:
-                file = pq.ParquetFile(stream)
-                found = _path_of(file, self.column)
-                if found is None:
-                    return _defaults(self.column, file.metadata.num_rows)
-                return _leaf(file.read(columns=[".".join(found)]), found)
-        except (OSError, pa.ArrowException, ValueError) as error:
-            raise UnreadableFileError(str(error).partition("\n")[0]) from error
+        return column_of(self.io, path, format_, self.column)
 
 
 def add_rows(found: dict[Any, int | None], more: Rows) -> None:
@@ -151,37 +132,3 @@ def _floored(moments: pa.ChunkedArray, unit: str) -> pa.ChunkedArray:
 
     hours = pc.floor_temporal(moments, unit=unit).cast(pa.timestamp("us"), safe=False)
     return hours.cast(pa.int64())
-
-
-def _path_of(file: pq.ParquetFile, column: DayColumn | ItemColumn) -> tuple[str, ...] | None:
-    """Return where a file has a column: by its field's id, or by its name where no field has one."""
-    schema = file.schema_arrow
-    if found := _by_id(schema, column.id):
-        return found
-    has_ids = any(_FIELD_ID in (it.metadata or {}) for it in schema)
-    return None if has_ids or column.name not in schema.names else (column.name,)
-
-
-def _by_id(fields: Any, id_: int) -> tuple[str, ...] | None:
-    import pyarrow as pa
-
-    for it in fields:
-        if (it.metadata or {}).get(_FIELD_ID) == str(id_).encode():
-            return (it.name,)
-        if pa.types.is_struct(it.type) and (inner := _by_id(it.type, id_)):
-            return (it.name, *inner)
-    return None
-
-
-def _leaf(table: pa.Table, path: tuple[str, ...]) -> pa.ChunkedArray:
-    import pyarrow.compute as pc
-
-    column = table.column(path[0])
-    return pc.struct_field(column, list(path[1:])) if path[1:] else column
-
-
-def _defaults(column: DayColumn | ItemColumn, rows: int) -> pa.ChunkedArray:
-    """Return what rows have that are older than the column."""
-    import pyarrow as pa
-
-    return pa.chunked_array([pa.array([column.default] * rows)])

@@ -22,7 +22,7 @@ from dataflow.tables.changed_days.delete_days import WholeTableError, deleted_da
 from dataflow.tables.changed_days.file_days import FileDays, Rows, add_rows
 from dataflow.tables.changed_days.history import changed_files, live_files, snapshots_since
 from dataflow.tables.changed_days.item_values import ItemColumn
-from dataflow.tables.changed_days.manifests import ADDED, DATA
+from dataflow.tables.reader.manifests import ADDED, DATA
 from dataflow.workflow.periods import Cadence, Period
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
 
-    from dataflow.tables.changed_days.manifests import FileEntry
+    from dataflow.tables.reader.manifests import FileEntry
 
 _CALLED_DAY = re.compile(r"(?i)(?:.*_)?(?:date|day|dt|ds|dateint|date_?id)")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataflow.tables.changed_days.manifests import ADDED, DELETED, FileEntry, Manifest, entries, manifests
 from dataflow.tables.properties import MAINTENANCE
+from dataflow.tables.reader.manifests import ADDED, DELETED, FileEntry, Manifest, entries, manifests
 
 if TYPE_CHECKING:
     from pyiceberg.io import FileIO

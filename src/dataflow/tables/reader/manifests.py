@@ -1,27 +1,24 @@
 """Manifests and manifest lists, read for the few fields that tell what changed.
 
-PyIceberg's own readers build a schema anew for each file, which takes longer than reading it; one reader serves all
-files of one schema here. Whatever the format's version, fields are found by their ids.
+PyIceberg's own readers build a schema anew for each file, which takes longer than reading it. Whatever the format's
+version, fields are found by their ids.
 """
 
 from __future__ import annotations
 
-import functools
-import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dataflow.errors import DataflowError, first_line
+from dataflow.tables.reader.avro import records
 
 if TYPE_CHECKING:
-    from pyiceberg.avro.reader import Reader
     from pyiceberg.io import FileIO
-    from pyiceberg.types import StructType
 
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
 ADDED, DELETED = 1, 2
-_SYNC = 16
 _MANIFESTS = frozenset({500, 501, 502, 517, 503, 504, 505, 506})
 _DATA_FILE = 2
 _ENTRIES = frozenset({0, 1, _DATA_FILE, 134, 100, 101, 102, 103, 104, 109, 110, 125, 128, 135, 143, 144, 145})
@@ -105,7 +102,7 @@ def entries(io: FileIO, manifest: Manifest) -> Iterator[FileEntry]:
             file.get(134) or DATA,
             file[100],
             str(file[101]).upper(),
-            tuple(file[102]),
+            tuple(file[102].values()),
             file[103],
             file.get(109) or {},
             file.get(110) or {},
@@ -125,79 +122,9 @@ def _rows(io: FileIO, path: str, wanted: frozenset[int]) -> Iterator[dict[int, A
     Raises:
         DataflowError: The file can't be read.
     """
-    from pyiceberg.avro.codecs import KNOWN_CODECS
-    from pyiceberg.avro.decoder import new_decoder
-
     try:
         with io.new_input(path).open() as stream:
             content = stream.read()
-        decoder = new_decoder(content)
-        if decoder.read(4) != b"Obj\x01":
-            raise ValueError("not an Avro file")
-        meta = _header(decoder)
-        reader, shape = _reader(meta["avro.schema"].decode(), wanted)
-        codecs: Any = KNOWN_CODECS  # by literals
-        codec = codecs[meta.get("avro.codec", b"null").decode()]
-        decoder.skip(_SYNC)
-        while decoder.tell() < len(content):
-            count, block = decoder.read_int(), decoder.read_bytes()
-            inner = new_decoder(codec.decompress(block) if codec else block)
-            for _ in range(count):
-                yield _by_id(reader.read(inner), shape)
-            decoder.skip(_SYNC)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        yield from records(content, wanted)
+    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, ImportError, zlib.error) as error:
         raise DataflowError(f"can't read {path}: {first_line(error)}") from error
-
-
-def _header(decoder: Any) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    while count := decoder.read_int():
-        if count < 0:
-            decoder.read_int()  # the size of the block
-        for _ in range(abs(count)):
-            key = decoder.read_utf8()
-            found[key] = decoder.read_bytes()
-    return found
-
-
-_Shape = tuple[tuple[int, "_Shape | None"], ...]
-
-
-def _by_id(record: Any, shape: _Shape) -> dict[int, Any]:
-    return {
-        id_: value if inner is None else _by_id(value, inner)
-        for (id_, inner), value in zip(shape, record._data, strict=True)
-    }
-
-
-@functools.lru_cache(maxsize=256)
-def _reader(schema: str, wanted: frozenset[int]) -> tuple[Reader, _Shape]:
-    """Return what reads the wanted fields of files with a schema, and which ids they have, in order."""
-    from pyiceberg.utils.schema_conversion import AvroSchemaConversion
-
-    return _struct_reader(AvroSchemaConversion().avro_to_iceberg(json.loads(schema)).as_struct(), wanted)
-
-
-def _struct_reader(struct: StructType, wanted: frozenset[int]) -> tuple[Reader, _Shape]:
-    """Return what reads some fields of a struct and skips others: PyIceberg's own resolver can't skip a list."""
-    from pyiceberg.avro.reader import OptionReader, StructReader
-    from pyiceberg.avro.resolver import construct_reader
-    from pyiceberg.typedef import Record
-    from pyiceberg.types import StructType
-
-    readers: list[tuple[int | None, Reader]] = []
-    shape: list[tuple[int, _Shape | None]] = []
-    for field in struct.fields:
-        inner: _Shape | None = None
-        if field.field_id == _DATA_FILE and isinstance(field.field_type, StructType):
-            reader, inner = _struct_reader(field.field_type, wanted)
-        else:
-            reader = construct_reader(field.field_type)
-        if not field.required:
-            reader = OptionReader(reader)
-        if field.field_id in wanted:
-            readers.append((len(shape), reader))
-            shape.append((field.field_id, inner))
-        else:
-            readers.append((None, reader))
-    return StructReader(tuple(readers), Record, struct), tuple(shape)

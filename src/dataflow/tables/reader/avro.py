@@ -22,6 +22,7 @@ _READ = {"boolean": "read_boolean", "int": "read_int", "long": "read_int", "floa
     "bytes": "read_bytes",
     "string": "read_utf8",
 }
+_KEY_AND_VALUE = 2
 _SKIP = {name: method.replace("read", "skip") for name, method in _READ.items()} | {"bytes": "skip_utf8"}
 
 
@@ -35,29 +36,48 @@ def records(content: bytes, wanted: frozenset[int]) -> Iterator[dict[int, Any]]:
     Raises:
         ValueError: It is not an Avro file, or is packed in a way that is unknown here.
         EOFError: It is cut off.
-        ImportError: PyIceberg was installed without its compiled part.
     """
-    from pyiceberg.avro.decoder_fast import CythonBinaryDecoder as Decoder
-
+    make = _decoders()
     if not content.startswith(b"Obj\x01"):
         raise ValueError("not an Avro file")
-    decoder = Decoder(content)
+    decoder: Any = make(content)
     decoder.skip(4)
     meta: dict[str, bytes] = dict(_blocks(decoder, lambda it: (it.read_utf8(), it.read_bytes())))
-    codec = _CODECS.get(meta.get("avro.codec", b"null").decode())
-    if codec is None:
-        raise ValueError(f"packed by {meta['avro.codec'].decode()}")
+    codec = _unpacker(meta.get("avro.codec", b"null").decode())
     read = _reader_of(meta["avro.schema"].decode(), wanted)
     decoder.skip(_SYNC)
     while decoder.tell() < len(content):
         count, block = decoder.read_int(), codec(decoder.read_bytes())
-        inner = Decoder(block)
+        inner = make(block)
         for _ in range(count):
             yield read(inner)
         decoder.skip(_SYNC)
 
 
-@functools.lru_cache(maxsize=64)
+def _decoders() -> Callable[[bytes], Any]:
+    """Return what makes decoders: PyIceberg's compiled one, imported in 5 ms, or the other where that is missing."""
+    try:
+        from pyiceberg.avro.decoder_fast import CythonBinaryDecoder
+    except ImportError:
+        from pyiceberg.avro.decoder import StreamingBinaryDecoder
+
+        return StreamingBinaryDecoder
+    return CythonBinaryDecoder
+
+
+def _unpacker(name: str) -> Callable[[bytes], bytes]:
+    """Return what unpacks blocks; for what Iceberg's writers seldom use, PyIceberg's."""
+    if found := _CODECS.get(name):
+        return found
+    from pyiceberg.avro.codecs import KNOWN_CODECS
+
+    known: Any = KNOWN_CODECS  # whose keys are literals
+    if known.get(name) is None:
+        raise ValueError(f"packed by {name}")
+    return lambda block: bytes(known[name].decompress(block))
+
+
+@functools.lru_cache(maxsize=256)
 def _reader_of(schema: str, wanted: frozenset[int]) -> _Read:
     return _record(json.loads(schema), wanted)
 
@@ -93,12 +113,36 @@ def _reader(schema: Any, wanted: frozenset[int]) -> _Read:
         size = schema["size"]
         return lambda decoder: decoder.read(size)
     if kind == "array":
-        item = _reader(schema["items"], wanted)
-        return lambda decoder: list(_blocks(decoder, item))
+        return _list_or_mapping(schema, wanted)
     if kind in _READ:
         method = _READ[kind]
         return lambda decoder: getattr(decoder, method)()
     raise ValueError(f"a field of type {kind}")
+
+
+def _list_or_mapping(schema: Any, wanted: frozenset[int]) -> _Read:
+    """Return what reads a list, or a map: Avro has one whose keys are not text as an array of keys and values."""
+    if schema.get("logicalType") != "map":
+        item = _reader(schema["items"], wanted)
+        return lambda decoder: list(_blocks(decoder, item))
+    fields = schema["items"]["fields"]
+    key, value = (_reader(field["type"], wanted) for field in fields[:_KEY_AND_VALUE])
+    is_of_bytes = [field["type"] for field in fields] in (["int", "bytes"], ["long", "bytes"])
+
+    def read(decoder: Any) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        while count := decoder.read_int():
+            if count < 0:
+                decoder.read_int()
+            if is_of_bytes:
+                decoder.read_int_bytes_dict(abs(count), found)
+                continue
+            for _ in range(abs(count)):
+                at = key(decoder)
+                found[at] = value(decoder)
+        return found
+
+    return read
 
 
 def _skipper(schema: Any) -> _Read:

@@ -1,0 +1,51 @@
+// A chart of rows that stand in a table of the page: x and y are columns to choose.
+"use strict";
+
+(() => {
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const figure = (text) => Number(text.trim());
+
+  function columns(table) {
+    return [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  }
+
+  function values(table, name) {
+    const at = columns(table).indexOf(name);
+    return [...table.tBodies[0].rows].map((row) => row.cells[at].textContent.trim());
+  }
+
+  function draw(place) {
+    const table = document.getElementById(place.dataset.chart);
+    const canvas = place.querySelector("canvas");
+    const [x, y] = ["x", "y"].map((axis) => place.querySelector(`[data-axis=${axis}]`).value);
+    const grid = { color: colour("--line") }, ticks = { color: colour("--dim") };
+    const title = (text) => ({ display: true, text, color: colour("--dim") });
+    Chart.getChart(canvas)?.destroy();
+    new Chart(canvas, {
+      type: "bar",
+      data: {
+        labels: values(table, x),
+        datasets: [{ label: y, data: values(table, y).map(figure), backgroundColor: colour("--mark") }],
+      },
+      options: {
+        animation: false, maintainAspectRatio: false,
+        plugins: { legend: { display: false } },
+        scales: { x: { grid, ticks, title: title(x) }, y: { grid, ticks, title: title(y) } },
+      },
+    });
+    canvas.setAttribute("aria-label", `Chart of ${y} by ${x}: the rows below`);
+  }
+
+  function all(root) {
+    for (const place of root.querySelectorAll("[data-chart]")) {
+      place.addEventListener("change", () => draw(place));
+      draw(place);
+    }
+  }
+
+  all(document);
+  document.addEventListener("htmx:afterSettle", (event) => all(event.target));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    document.querySelectorAll("[data-chart]").forEach(draw);
+  });
+})();
