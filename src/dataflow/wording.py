@@ -27,14 +27,14 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:,.1f} s"
 
 
-def shown_name(name: str) -> str:
-    """Write a name in quotes for a message, with nothing in it that can't be seen."""
-    return f"'{name}'" if name.isprintable() else ascii(name)
-
-
 def size_text(count: int) -> str:
     """Return a number of bytes, such as `246.1 MiB`."""
     for unit, size in (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
         if count >= size:
             return f"{count / size:,.1f} {unit}"
     return plural(count, "byte")
+
+
+def shown_name(name: str) -> str:
+    """Write a name in quotes for a message, with nothing in it that can't be seen."""
+    return f"'{name}'" if name.isprintable() else ascii(name)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from dataflow.lineage.model import plain_name
 from dataflow.maintenance.promises import Promises
-from dataflow.state.campaign_table import open_since
 from dataflow.tables.high_water_mark import Sources, from_properties
 from dataflow.tables.item_marks import item_marks
 
@@ -43,7 +42,7 @@ def promises_of(
         found = find(name)
         for snapshot in [last] if found is None else _remembered(found.properties, table, environment.catalog_name):
             marks.setdefault(snapshot, name)
-    campaign = open_since(records.database, environment.name, table)
+    campaign = records.open_campaign(table, environment.name)
     return Promises(now, keep, records.branch_run, marks, campaign)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import sqlalchemy as sa
 
-from dataflow.state.database import StateDatabase, UtcDateTime, metadata
+from dataflow.state.database import UtcDateTime, metadata
 
 campaigns = sa.Table(
     "dataflow_campaigns",
@@ -22,10 +20,3 @@ campaigns = sa.Table(
     sa.Column("closed", UtcDateTime),
     sa.Column("definition", sa.JSON, nullable=False),
 )
-
-
-def open_since(database: StateDatabase, environment: str, table: str) -> tuple[str, dt.datetime] | None:
-    """Return the name of the campaign that is open on a table, and since when; None where there is none."""
-    mine = (campaigns.c.table_name == table, campaigns.c.environment == environment, campaigns.c.state == "open")
-    rows = database.rows(sa.select(campaigns.c.id, campaigns.c.opened).where(*mine))
-    return (rows[0]["id"], rows[0]["opened"]) if rows else None

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from dataflow.errors import UsageError, did_you_mean
 from dataflow.process import is_alive
+from dataflow.state.campaign_table import campaigns
 from dataflow.state.database import StateDatabase, UtcDateTime, clock, metadata
 from dataflow.state.lease_tables import live
 
@@ -267,6 +268,12 @@ class RunRecords:
         mine = sa.select(reads.c.written, reads.c.snapshot).join(runs, runs.c.run_id == reads.c.run_id)
         found = mine.where(sa.func.lower(reads.c.source) == source.lower(), reads.c.written != reads.c.source)
         return {row["written"]: row["snapshot"] for row in self.database.rows(found.order_by(runs.c.started))}
+
+    def open_campaign(self, table: str, environment: str) -> tuple[str, dt.datetime] | None:
+        """Return the name of the campaign that is open on a table, and since when; None where there is none."""
+        mine = (campaigns.c.table_name == table, campaigns.c.environment == environment, campaigns.c.state == "open")
+        rows = self.database.rows(sa.select(campaigns.c.id, campaigns.c.opened).where(*mine))
+        return (rows[0]["id"], rows[0]["opened"]) if rows else None
 
     def writers_of(self, table: str, environment: str) -> list[str]:
         """Return the workflows that published to a table."""
