@@ -33,7 +33,7 @@ def ask(dataflow_command):
     ("typed", "answer"),
     [
         ("dataflow w", ["workflow"]),
-        ("dataflow workflow r", ["run", "render", "retry", "runs"]),
+        ("dataflow workflow r", ["run", "render", "report", "retry", "runs"]),
         ("dataflow workflow run ", ["daily.sch.yaml", "main.sch.yaml", "src/"]),
         ("dataflow workflow run m", ["main.sch.yaml"]),
         ("dataflow workflow run s", [""]),  # the shell itself does that better

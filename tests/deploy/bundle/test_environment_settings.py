@@ -17,6 +17,6 @@ def test_a_bundle_keeps_the_accelerator_and_one_from_before_it_has_the_default()
 
 
 def test_no_setting_of_an_environment_is_lost_but_those_of_its_checkout():
-    of_checkout = {"branch", "places"}
+    of_checkout = {"branch", "places", "tracker"}  # campaigns are worked on from a checkout
     fields = {it.name for it in dataclasses.fields(Environment)} - of_checkout
     assert fields <= set(EnvironmentSettings.model_fields)
