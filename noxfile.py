@@ -182,8 +182,9 @@ def kills(session: nox.Session) -> None:
 
 @nox.session
 def run_kills(session: nox.Session) -> None:
-    """Kill runs, backfills, retries and cancellations at 100 random moments; `spark` does so at 10."""
+    """Kill runs at 100 random moments and maintenance at 20; `spark` does so at 10 and at 2."""
     install(session, "test")
+    pytest(session, "tests/maintenance/test_maintain_kills.py", "-rA", env={"MAINTENANCE_KILLS": "20"})
     pytest(session, "tests/runner/test_run_kills.py", "--run-kills", "100", "-rA")
 
 
