@@ -113,12 +113,12 @@ def expected_rows(folder):
 
 
 def hold_r_suite_to_what_is_there(test, printed):
-    """Without testthat the unit tests are skipped and say why, the three workflows are checked; then it ends here."""
+    """Without testthat the unit tests are skipped and say why, the four workflows are checked; then it ends here."""
     if missing("R's testthat"):
-        assert "3 successful, 0 failed, 1 skipped" in printed
+        assert "4 successful, 0 failed, 1 skipped" in printed
         assert re.search(r"SKIPPED .*(R is not installed|no package testthat).*install it: ", printed)
     require(test, *SPARKLYR_RECIPE)
-    assert "4 successful, 0 failed" in printed
+    assert "5 successful, 0 failed" in printed
 
 
 def without_sparklyr(folder):
@@ -163,7 +163,7 @@ def test_a_recipe_is_green_from_its_unit_test_to_its_backfill_and_agrees_with_th
     if recipe == "sparklyr":
         hold_r_suite_to_what_is_there(request.node, tested.stdout)
     else:
-        assert "4 successful, 0 failed" in tested.stdout  # the unit tests, and three workflows
+        assert "5 successful, 0 failed" in tested.stdout  # the unit tests, and four workflows
     if recipe != "sparklyr" or with_sparklyr:  # without sparklyr, R leaves out what runs on Spark
         assert "skipped" not in tested.stdout
 
@@ -177,7 +177,7 @@ def test_a_recipe_is_green_from_its_unit_test_to_its_backfill_and_agrees_with_th
         table_line["by"] = "dplyr as SQL"
 
     validated = package("workflow", "validate", ".")
-    assert "3 definitions are valid" in validated.stdout
+    assert "4 definitions are valid" in validated.stdout
 
     main = timed(table_line, "main", package.json, "workflow", "run", "main.sch.yaml", "--date", DAY)
     (published,) = [step["published"] for step in main["steps"] if step["published"]]

@@ -28,7 +28,7 @@ def edit(command, old, new, name="main.sch.yaml"):
 
 
 def test_valid_definitions_are_said_to_be_valid(package):
-    assert package("workflow", "validate", "package").stdout == "3 definitions are valid\n"
+    assert package("workflow", "validate", "package").stdout == "4 definitions are valid\n"
 
 
 def test_all_mistakes_are_told_at_once_with_their_places_and_nothing_runs(package):

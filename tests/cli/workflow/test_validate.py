@@ -127,7 +127,7 @@ def test_what_nothing_here_tells_is_listed(package):
     for mock in (package.folder / "package" / "src" / "mocks").glob("*playback.yaml"):
         mock.unlink()
     done = package("workflow", "validate", "package")
-    assert done.stdout == "3 definitions are valid\n"
+    assert done.stdout == "4 definitions are valid\n"
     assert "not checked: package/src/sparksql_write.sql: the columns of dataflow_demo.playback" in done.stderr
 
 
