@@ -28,6 +28,8 @@ LONG = settings.get_current_profile_name() == "long"
 SCHEMA = pa.schema([pa.field("id", pa.int32()), pa.field("date", pa.date32())])
 DAYS = [dt.date(2026, 1, day) for day in (1, 2, 3)]
 NOW = dt.datetime.now(dt.UTC)
+PLACES = st.integers(0, 999)
+"""Which of some snapshots, by their order: their ids are random, and an example has to be the same each time."""
 _names = itertools.count()
 
 
@@ -89,33 +91,31 @@ class Table(RuleBasedStateMachine):
             change.add_column(f"c{self.number}", pa_to_iceberg())
 
     @precondition(lambda self: self.main)
-    @rule(name=st.sampled_from(["released", "theirs"]), data=st.data())
-    def refer(self, name, data):
-        ids = st.sampled_from(sorted(it.snapshot_id for it in self.table.metadata.snapshots))
+    @rule(name=st.sampled_from(["released", "theirs"]), place=PLACES)
+    def refer(self, name, place):
+        to = chosen(self.table.metadata.snapshots, place)
         made = self.table.manage_snapshots()
         if name in self.table.refs():
             (made.remove_tag if name == "released" else made.remove_branch)(name).commit()
         else:
-            (made.create_tag if name == "released" else made.create_branch)(data.draw(ids), name).commit()
+            (made.create_tag if name == "released" else made.create_branch)(to, name).commit()
 
     @precondition(lambda self: self.main)
-    @rule(data=st.data())
-    def read(self, data):
+    @rule(place=PLACES)
+    def read(self, place):
         """A reader's mark remembers a snapshot of main's history."""
-        ids = [it.snapshot_id for it in self.ancestors()]
-        self.marks[data.draw(st.sampled_from(ids))] = "db.reader"
+        self.marks[chosen(self.ancestors(), place)] = "db.reader"
 
     @precondition(lambda self: self.main)
-    @rule(data=st.data())
-    def roll_back(self, data):
-        to = data.draw(st.sampled_from([it.snapshot_id for it in self.ancestors()]))
-        self.move(to)
+    @rule(place=PLACES)
+    def roll_back(self, place):
+        self.move(chosen(self.ancestors(), place))
 
     @precondition(lambda self: self.main)
-    @rule(data=st.data())
-    def roll_forward(self, data):
+    @rule(place=PLACES)
+    def roll_forward(self, place):
         """Main moves to any snapshot that is left: files that were removed are in the table again."""
-        self.move(data.draw(st.sampled_from(sorted(it.snapshot_id for it in self.table.metadata.snapshots))))
+        self.move(chosen(self.table.metadata.snapshots, place))
 
     def move(self, to):
         move = SetSnapshotRefUpdate.model_validate(
@@ -150,8 +150,10 @@ class Table(RuleBasedStateMachine):
         assert {it.snapshot_id for it in after.metadata.snapshots} == set(found.kept)
         assert after.refs().keys() == before.refs().keys()
         for file in unreachable(before.io, before.metadata, found.expired, after.metadata):
-            Path(file.path.removeprefix("file://")).unlink()
+            # One that an earlier expiry removed is named again when the snapshot goes that said it was deleted.
+            Path(file.path.removeprefix("file://")).unlink(missing_ok=True)
         self.has_expired = True
+        Table.expired += len(found.expired)
 
     @invariant()
     def each_snapshot_that_is_kept_shows_what_it_showed(self):
@@ -170,24 +172,32 @@ class Table(RuleBasedStateMachine):
             assert {str(it) for it in folder.rglob("*.parquet")} <= known
 
 
+def chosen(snapshots, place):
+    ids = [it.snapshot_id for it in snapshots]
+    return ids[place % len(ids)]
+
+
 def pa_to_iceberg():
     from pyiceberg.types import LongType
 
     return LongType()
 
 
+@pytest.mark.filterwarnings("ignore:Delete operation did not match any records")  # of a day that has none yet
 @pytest.mark.slow
 def test_whatever_is_done_in_whatever_order_each_snapshot_that_is_kept_can_be_read(tmp_path):
-    Table.folder = tmp_path
+    Table.folder, Table.expired = tmp_path, 0
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(
         Table,
         settings=settings(
-            max_examples=60 if LONG else 3,
-            stateful_step_count=40 if LONG else 10,
+            max_examples=60 if LONG else 12,
+            stateful_step_count=40 if LONG else 25,
             deadline=None,
             phases=[Phase.generate] if not LONG else list(Phase),
             suppress_health_check=list(HealthCheck),
+            derandomize=not LONG,
         ),
     )
+    assert Table.expired > 5
