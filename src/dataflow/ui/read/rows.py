@@ -13,6 +13,8 @@ from dataflow.tables.properties import RUN_ID
 from dataflow.ui.read.catalog import open_catalog
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table
 
     from dataflow.ui.source import Source
@@ -51,7 +53,7 @@ def first_rows(source: Source, table: str, snapshot: int | None, partition: str)
         found = load_table(open_catalog(source), table)
         if snapshot is not None and found.snapshot_by_id(snapshot) is None:
             raise DataflowError(f"{table} has no snapshot {snapshot} any more", "its snapshots have expired")
-        data = found.scan(row_filter=_filter(found, partition), snapshot_id=snapshot, limit=ROWS).to_arrow()
+        data = _first(found, snapshot, _filter(found, partition))
         rows = [[_value(it) for it in row.values()] for row in data.to_pylist()]
         figures = [it.name for it in data.schema if _is_number(it.type)]
         return FirstRows(data.schema.names, figures, rows, _sizes(found, snapshot))
@@ -61,11 +63,32 @@ def first_rows(source: Source, table: str, snapshot: int | None, partition: str)
         raise DataflowError(f"{table} can't be read here: {first_line(error)}") from error
 
 
-def _filter(table: Table, partition: str) -> Any:
+def _first(table: Table, snapshot: int | None, where: BooleanExpression) -> pa.Table:
+    """Return the first rows of a snapshot that fulfil a condition, all of its columns."""
+    import pyarrow as pa
+
+    from dataflow.tables.reader.catalog_tables import FoundTable
+    from dataflow.tables.reader.rows import FilePart, RowReader
+    from dataflow.tables.reader.state import state_of
+
+    found = FoundTable(table.name(), table.metadata_location, opened=table)
+    state = state_of(found, None if snapshot is None else str(snapshot))
+    reader = RowReader(state, [it.name for it in state.schema.fields], where)
+    pieces, left = [reader.arrow.empty_table()], ROWS
+    for task in reader.files():
+        for piece in reader.pieces(FilePart(task)):
+            pieces.append(piece.cast(reader.arrow, safe=False).slice(0, left))
+            left -= pieces[-1].num_rows
+            if not left:
+                return pa.concat_tables(pieces)
+    return pa.concat_tables(pieces)
+
+
+def _filter(table: Table, partition: str) -> BooleanExpression:
     """Return the condition of a partition such as `date=2026-01-31`; all rows where it is none of plain columns."""
     from pyiceberg.expressions import AlwaysTrue, And, EqualTo
 
-    found: Any = AlwaysTrue()
+    found: BooleanExpression = AlwaysTrue()
     names = {it.name for it in table.schema().fields}
     for each in partition.split("/"):
         name, equals, value = each.partition("=")
