@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from dataflow import secret
 from dataflow.spark import class_data_archive, jars
 from dataflow.spark.java import find_java
 from tests.support.command_line import CommandLine, ForkedCommand, HereCommand, command_line
@@ -19,6 +20,13 @@ pytest_plugins = ("tests.optional_tools",)
 settings.register_profile("usual", deadline=None)  # a busy machine stops a test of a millisecond for longer
 settings.register_profile("long", settings.get_profile("usual"))  # laws on real tables try many histories
 settings.load_profile("usual")  # --hypothesis-profile=long takes the other
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_a_test():
+    """Forget the secrets that a test made known: another one's words may hold them."""
+    yield
+    secret.forget()
 
 
 @pytest.fixture(scope="session")

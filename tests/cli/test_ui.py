@@ -60,12 +60,15 @@ def test_it_serves_until_it_is_stopped_and_leaves_nothing(dataflow_process):
     command = [sys.executable, "-m", "dataflow", "ui", "--port", "0", "--output", "json"]
     options = {"cwd": dataflow_process.folder, "env": dataflow_process.environ, "text": True}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
-        address = json.loads(process.stdout.readline())["address"]
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address) as answer:
-            assert b"No tables yet" in answer.read()
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[1]
+        try:
+            address = json.loads(process.stdout.readline())["address"]
+            assert address.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(address) as answer:
+                assert b"No tables yet" in answer.read()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=120)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in said
     assert not (home / "state.db").exists()

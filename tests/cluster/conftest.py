@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
 
@@ -126,25 +127,27 @@ class Team:
 
     def written(self, name=TABLE):
         """Return the branches of a table that have rows of their own; none where there is no table yet."""
-        table = find_table(self._catalog(), name)
+        table = find_table(self._catalog, name)
         refs = {} if table is None else {ref: found.snapshot_id for ref, found in table.refs().items()}
         main = refs.pop("main", None)
         return {ref for ref, snapshot in refs.items() if snapshot != main}
 
     def table(self, name=TABLE):
         """Return a table as PyIceberg finds it in the catalog."""
-        return load_table(self._catalog(), name)
+        return load_table(self._catalog, name)
 
     def rows_by_day(self, name=TABLE):
         """Return the rows of each day that a reader sees; none where there is no table yet."""
-        table = find_table(self._catalog(), name)
+        table = find_table(self._catalog, name)
         rows = [] if table is None else table.scan().to_arrow().to_pylist()
         found = {}
         for row in rows:
             found.setdefault(str(row["date"]), []).append(tuple(row.values()))
         return {day: sorted(lines, key=str) for day, lines in found.items()}
 
+    @functools.cached_property
     def _catalog(self):
+        """The catalog, opened once: each has connections of its own, of which PostgreSQL allows a hundred."""
         return open_catalog(environment(find_project(self.command.folder), "production"))
 
 

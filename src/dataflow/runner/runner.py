@@ -8,7 +8,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ class Runner:
         except KeyboardInterrupt:
             cancel.cancel_until(is_over, CANCEL_GRACE)
             raise
-        if not found and cancel.reason is not None:
+        if cancel.reason is not None and not _is_done(found):  # it may have heard of it, and ended, at once
             self.context.progress.note(workflow, f"stops: {cancel.reason}")
         if not found and not cancel.cancel_until(is_over, CANCEL_GRACE):
             raise Cancelled(cancel.reason, left_running=True)
@@ -149,6 +149,11 @@ class Runner:
         lines = notify_run_end(end, workflow.notifications, environment=workflow.environment, owner=workflow.owner)
         for line in lines:
             self.context.progress.note(workflow, line)
+
+
+def _is_done(found: Sequence[RunResult | BaseException]) -> bool:
+    """Say whether a run ended by itself, before a cancellation reached it."""
+    return bool(found) and isinstance(found[0], RunResult) and found[0].status != "cancelled"
 
 
 def _wait(

@@ -83,6 +83,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
+        listener.listen()  # whoever is told the address may come at once
     except OSError as error:
         raise UsageError(f"{host}:{port} can't be listened at: {error.strerror}", "--port takes another") from error
     return listener
