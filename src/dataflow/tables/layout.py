@@ -122,7 +122,8 @@ def _file_size(facts: TableFacts) -> tuple[int, str, Mapping[str, str | None]]:
         size = int(own) if own.isdigit() else ICEBERG_S_OWN
         return size, f"the table's {TARGET}", _set(facts, FILE_SIZE, None)
     known = f"a day has {_size(facts.day)}" if facts.days else "no day was published yet"
-    if facts.day < _LEAST:
+    was_chosen = facts.properties.get(FILE_SIZE) is not None
+    if facts.day < (_LEAST // 2 if was_chosen else _LEAST):  # what is near the edge stays as it is
         return ICEBERG_S_OWN, f"Iceberg's own, {known}", _set(facts, FILE_SIZE, None, TARGET)
     size = min(_MOST, max(_LEAST, 1 << (facts.day // _FILES).bit_length() - 1))
     current = int(facts.properties.get(FILE_SIZE, 0))
