@@ -159,8 +159,12 @@ def _run(arguments: list[str], asked: dict[str, Any]) -> int:
         typer.main.get_command(app)(arguments, prog_name="dataflow", obj=asked)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-    except KeyboardInterrupt:
+        asked["ended by"] = ended
+    except KeyboardInterrupt as stop:
         code = STOPPED
+        # With what its frames hold, until the process ends: a stop may have come while gRPC held a lock, and what
+        # frees its channels and calls would wait for that for ever.
+        asked["ended by"] = stop
     except Exception as error:
         return _print_failure(error, verbose=asked["verbose"])
     if code == STOPPED:

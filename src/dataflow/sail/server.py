@@ -88,6 +88,8 @@ class Sail:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            return  # a stop may have come while gRPC held its lock, which closing waits for; the process ends both
         self._channel.close()
         if self._server is not None:
             self._server.stop()
