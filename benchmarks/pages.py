@@ -15,6 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataflow.workflow.project import Environment
 
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -71,13 +75,13 @@ def _measure(folder: Path, runs: int) -> list[tuple[str, float, float, str]]:
     return [*found, ("first load of the overview, compressed", total / 1e6, 0.3, "MB")]
 
 
-def _make_tables(environment: object) -> None:
+def _make_tables(environment: Environment) -> None:
     import pyarrow as pa
 
     from dataflow.tables.catalog import ensure_catalog, open_catalog, warehouse
 
     ensure_catalog()
-    catalog = open_catalog(environment)  # type: ignore[arg-type]
+    catalog = open_catalog(environment)
     catalog.create_namespace("prod")
     schema = pa.schema([("title_id", pa.int32()), ("view_hours", pa.float64()), ("date", pa.date32())])
     for number in range(_TABLES):

@@ -30,7 +30,7 @@ def home(tmp_path, monkeypatch):
 
 def test_bundles_facts_and_logs_go_that_were_not_used_for_long_and_nothing_else(home):
     kept = [
-        home("deployed/new/work/main.sch.yaml", 400),
+        home("deployed/new/work/titles/main.sch.yaml", 400),
         home("cache/packages/new.json", 29),
         home("logs/new.log", 89),
         home("logs/notes.txt", 400),
@@ -38,7 +38,7 @@ def test_bundles_facts_and_logs_go_that_were_not_used_for_long_and_nothing_else(
         home("warehouse/db/t/data/x.parquet", 400),
     ]
     gone = [
-        home("deployed/old/work/main.sch.yaml", 1),
+        home("deployed/old/work/titles/main.sch.yaml", 1),
         home("deployed/.gone-5f/left", 1),
         home("cache/packages/old.json", 31),
         home("logs/old.log", 91),

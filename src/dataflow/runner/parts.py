@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from dataflow.errors import DataflowError
 from dataflow.runner.results import RunResult, StepResult
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dataflow.workflow.models import RetryPolicyMixin
     from dataflow.workflow.resolved import Step, Workflow
 
+_Tried = TypeVar("_Tried", bound="RetryPolicyMixin")
 _LOOKED_AT = 200
 """How many of a workflow's last runs are looked at for the parts of one."""
 
@@ -39,17 +40,19 @@ def with_one_attempt(workflow: Workflow, options: RunOptions) -> Workflow:
 
 def _once(step: Step) -> Step:
     match step:
-        case JobStep() | SubworkflowStep():
-            return replace(step, job=_tried_once(step.job))  # type: ignore[arg-type]
+        case JobStep():
+            return replace(step, job=_tried_once(step.job))
+        case SubworkflowStep():
+            return replace(step, job=_tried_once(step.job))
         case WapStep():
-            return replace(step, template=_tried_once(step.template))  # type: ignore[arg-type]
+            return replace(step, template=_tried_once(step.template))
         case ForeachStep():
             return step
         case _:
             assert_never(step)
 
 
-def _tried_once(job: RetryPolicyMixin) -> RetryPolicyMixin:
+def _tried_once(job: _Tried) -> _Tried:
     if job.on_failure == "ignore":
         return job
     return job.model_copy(update={"retries": 0, "infrastructure_retries": job.infrastructure_retries or 0})

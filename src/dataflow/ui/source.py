@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.state.read_only import ReadOnlyDatabase
 from dataflow.state.run_records import RunRecords
@@ -37,7 +37,7 @@ class Source:
     user: str
     _database: ReadOnlyDatabase | None = None
     _looked: float = 0.0
-    _kept: dict[object, tuple[float, object]] = field(default_factory=dict)
+    _kept: dict[object, tuple[float, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -79,7 +79,8 @@ class Source:
         found = self._kept.get(key)
         if found is None or time.monotonic() - found[0] > seconds:
             found = self._kept[key] = (time.monotonic(), find())
-        return found[1]  # type: ignore[return-value]
+        value: T = found[1]
+        return value
 
     def known(self, key: object) -> object:
         """Return what `kept` keeps; None where it keeps nothing."""

@@ -107,7 +107,7 @@ class JiraIssues:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._jira.close()  # type: ignore[no-untyped-call]
+        self._jira.close()  # type: ignore[no-untyped-call]  # of a library that gives this one no types
 
     def _created(self, fields: Mapping[str, Any]) -> JiraIssue:
         from jira import JIRAError

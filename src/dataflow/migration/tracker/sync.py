@@ -10,7 +10,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataflow.errors import DataflowError
 from dataflow.migration.campaign.definition import Campaign
@@ -328,7 +328,7 @@ class _Work:
     def _patiently(self, call: Callable[[], _Answer]) -> _Answer:
         return patiently(call, self.issues.report)
 
-    def _write(self, **values: object) -> None:
+    def _write(self, **values: Any) -> None:
         self.issues.store.write(self.record.owner, **values)
-        changed = {name: tuple(it) if isinstance(it, list) else it for name, it in values.items()}
-        self.record = replace(self.record, **changed)  # type: ignore[arg-type]
+        changed: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in values.items()}
+        self.record = replace(self.record, **changed)

@@ -187,7 +187,7 @@ def spark_where_unknown() -> Iterator[None]:
     """Leave to Spark what PyIceberg does not know: equality deletes, formats and types."""
     try:
         yield
-    except (NotImplementedError, ValueError) as error:
+    except (NotImplementedError, ValueError) as error:  # how PyIceberg says that it does not know something
         raise SparkRequiredError(f"PyIceberg can't: {first_line(error)}") from error
 
 

@@ -120,7 +120,8 @@ def _day(row: Mapping[str, Any]) -> dt.date:
     try:
         return dt.date.fromisoformat(row["date"] or "")
     except ValueError:
-        return row["started"].date()  # type: ignore[no-any-return]
+        started: dt.datetime = row["started"]
+        return started.date()
 
 
 def _mark(day: dt.date, runs_by_day: Mapping[dt.date, Mapping[str, Any]], warnings: Mapping[str, int]) -> DayMark:
