@@ -36,9 +36,20 @@ def subfolder(*names: str) -> Path:
 
 
 def private_file(path: Path) -> Path:
-    """Return the path of a file that is its owner's alone, made empty when missing."""
-    with open(path, "ab", opener=private):
-        return path
+    """Return the path of a file that is its owner's alone, made empty when missing, where the disk knows links.
+
+    One that is there is never opened: POSIX gives back all locks that a process holds on a file once it closes any
+    descriptor of it, and SQLite's are such locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if not path.exists():
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            open(draft, "xb", opener=private).close()
+            with contextlib.suppress(OSError):  # somebody was faster; or the disk knows no links
+                path.hardlink_to(draft)
+    return path
 
 
 def private(path: str, flags: int) -> int:

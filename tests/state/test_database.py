@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import sqlite3
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +15,8 @@ from dataflow.errors import DataflowError, UsageError
 from dataflow.state.database import StateDatabase, UtcDateTime, metadata
 from dataflow.state.run_records import runs
 from dataflow.state.utc import as_utc, now
+
+WRITE_AT_ONCE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
 
 MOMENTS = st.datetimes(
     min_value=dt.datetime(1971, 1, 1),
@@ -29,6 +35,18 @@ def database(request, tmp_path):
         yield found
         with found.begin() as connection:
             connection.execute(runs.delete())
+
+
+def test_opening_the_records_again_gives_away_no_lock_that_this_process_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path))
+    StateDatabase().close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        StateDatabase().close()
+        other = subprocess.run(
+            [sys.executable, "-c", WRITE_AT_ONCE, tmp_path / "state.db"], capture_output=True, text=True, check=False
+        )
+    assert "database is locked" in other.stderr
 
 
 def add(database, run_id, moment):
