@@ -86,7 +86,7 @@ def test_three_processes_and_eight_days_with_compaction_and_late_rows_end_at_the
     said = [it.communicate(timeout=900)[0] for it in ours]
     (tmp_path / "enough").touch()
     told = others.communicate(timeout=120)[0]
-    assert [it.returncode for it in ours] == [0, 0, 0], said
+    assert [it.returncode for it in ours] == [0, 0, 0], "\n\n".join(said)
     assert others.returncode == 0, told
     assert int(told.splitlines()[-1]) > 2, told  # they were at work meanwhile
 
