@@ -42,7 +42,22 @@ def install(session: nox.Session, group: str) -> None:
     if shutil.which("git") is None or not Path(".git").exists():
         # Not only this session: each that follows would say the same.
         sys.exit("the tests need git, and a clone of the repository: they generate packages from it")
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, group))
+    needs = nox.project.dependency_groups(PROJECT, group)
+    session.install("--find-links", str(built_wheels(session)), "-e", ".", *needs)
+
+
+def built_wheels(session: nox.Session) -> Path:
+    """Return the folder with PySpark's wheel, built once for all sessions.
+
+    PyPI has its source alone. Where a registry's answers can't be kept, each session would fetch half a gigabyte,
+    build it anew for half a minute, and leave 2 GB in uv's cache.
+    """
+    folder = session.cache_dir / "wheels"
+    (pinned,) = (it for it in PROJECT["project"]["dependencies"] if it.startswith("pyspark=="))
+    if not list(folder.glob(f"{pinned.replace('==', '-')}-*.whl")):
+        session.install("pip")
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), pinned)
+    return folder
 
 
 def kept_skips(session: nox.Session) -> Path:
