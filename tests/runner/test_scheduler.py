@@ -38,7 +38,7 @@ def test_steps_run_after_those_that_they_need():
 
 
 def test_independent_steps_run_side_by_side():
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)
 
     def one(step):
         both.wait()
